@@ -1,0 +1,1 @@
+"""The customer profile linker: links Dataverse source rows to their customer profiles after each unification."""
