@@ -1,0 +1,68 @@
+"""What can go wrong, named by what to do next.
+
+LinkerError
+├── ConfigurationError        fix a setting, a permission or the environment; trying again changes nothing
+├── TransientError            try later; `wait_s` says when
+│   └── ThrottledError        Dataverse asked us to pause (service protection)
+├── DataverseError            Dataverse refused a request for good; carries status, code and text
+├── UnknownOutcomeError       no answer came: the write may or may not have been committed
+├── SupersededError           another attempt owns this page now; nothing more may be sent
+├── LedgerError               rows read and outcomes do not add up; the run must not call itself successful
+└── StateError
+    ├── AlreadyThereError     the entity to insert exists
+    └── ChangedError          the entity changed since it was read (ETag)
+"""
+
+from __future__ import annotations
+
+
+class LinkerError(Exception):
+    """Base of everything this product raises on purpose."""
+
+
+class ConfigurationError(LinkerError):
+    """Something a person must change; the message says what, and that nothing was written."""
+
+
+class TransientError(LinkerError):
+    """Worth trying again after `wait_s` seconds."""
+
+    def __init__(self, message: str, *, wait_s: float = 5.0) -> None:
+        super().__init__(message)
+        self.wait_s = wait_s
+
+
+class ThrottledError(TransientError):
+    """A 429 of service protection; `wait_s` is what Retry-After asked for (dataverse.md 1.2)."""
+
+
+class DataverseError(LinkerError):
+    """An answer that repeating will not change (dataverse.md 13)."""
+
+    def __init__(self, status: int, code: str, text: str) -> None:
+        super().__init__(f"Dataverse answered {status} {code}: {text}")
+        self.status, self.code, self.text = status, code, text
+
+
+class UnknownOutcomeError(LinkerError):
+    """The connection ended without an answer; a write may have been committed."""
+
+
+class SupersededError(LinkerError):
+    """A later attempt took the page."""
+
+
+class LedgerError(LinkerError):
+    """Both sides of the ledger were counted and differ."""
+
+
+class StateError(LinkerError):
+    """The state in Table Storage is not as the caller believed."""
+
+
+class AlreadyThereError(StateError):
+    """Insert found an entity with this key."""
+
+
+class ChangedError(StateError):
+    """Somebody wrote or deleted the entity since it was read."""

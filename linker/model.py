@@ -1,0 +1,244 @@
+"""The values that the parts of a run hand to each other. Frozen, comparable, without behaviour that needs I/O."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import ConfigDict
+from pydantic.alias_generators import to_camel
+
+# Every value that crosses a durable call, the state or the API is written in camelCase JSON by `wire`.
+WIRE = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+type RowKey = bytes
+"""Primary key of a source row: the 16 bytes of the guid in text order."""
+type CustomerId = str
+"""CustomerId as compared: trimmed and lower case, since Dataverse compares text regardless of case (dataverse.md 6.2)."""
+type Requirement = Literal["R1", "R2", "R3", "R4", "R5", "R6"]
+
+TASK_NAME = "CustomerId Backstamping Hydration"
+TASK_GROUP = "Dataverse Hydration"
+LOOKUP_SCHEMA_NAME = "msdynci_lookupfield_customerprofile"
+LOOKUP_DISPLAY_NAME = "Customer Profile"
+SKIPPED_MESSAGE = "Backstamping job skipped"
+PROFILE_TABLE = "msdynci_customerprofile"
+MAPPING_TABLE = "msdynci_alternatekey"
+
+
+class Mode(StrEnum):
+    """How much of a table a run looks at, from the least to the most (design decision 12)."""
+
+    INCREMENTAL = "incremental"
+    VERIFY = "verify"
+    FULL = "full"
+
+    @property
+    def strength(self) -> int:
+        """Rank used when two requests merge: the stronger mode wins."""
+        return list(Mode).index(self)
+
+
+class Status(StrEnum):
+    """Status words of the product (customer-insights.md section 1)."""
+
+    NOT_STARTED = "Not started"
+    QUEUED = "Queued"
+    REFRESHING = "Refreshing"
+    SUCCESSFUL = "Successful"
+    WARNINGS = "Completed with warnings"
+    RETRYING = "Failed (retrying)"
+    FAILED = "Failed (permanent)"
+    SKIPPED = "Skipped"
+    CANCELED = "Canceled"
+
+
+class Verdict(StrEnum):
+    """Answer to one requirement."""
+
+    MET = "met"
+    VIOLATED = "violated"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Source:
+    """A pair of data source and table as the mapping names them."""
+
+    __pydantic_config__ = WIRE
+    data_source: str
+    table: str
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRange:
+    """Half-open range of key texts: `lower` inclusive, `upper` exclusive; None is open."""
+
+    __pydantic_config__ = WIRE
+    lower: str | None = None
+    upper: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A source table with everything a write to it needs; names as metadata spells them."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    entity_set: str
+    key: str
+    navigation: str
+    bulk: bool = True  # UpdateMultiple is supported (dataverse.md 2.3)
+    column_created: bool = False  # by this run: every link is known to be empty
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """Both sides of the ledger, in rows. `rows_read` is counted where rows come in, never summed from the right side."""
+
+    __pydantic_config__ = WIRE
+    rows_read: int = 0
+    linked: int = 0
+    unchanged: int = 0
+    unlinked: int = 0
+    rejected: int = 0
+    deferred: int = 0
+
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in Counts.__slots__))
+
+    @property
+    def outcomes(self) -> int:
+        """The right side of the ledger."""
+        return self.linked + self.unchanged + self.unlinked + self.rejected + self.deferred
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What somebody asked for. `jobs` are the unification jobs a completed run of it serves."""
+
+    __pydantic_config__ = WIRE
+    mode: Mode = Mode.INCREMENTAL
+    dry_run: bool = False
+    tables: tuple[str, ...] = ()  # logical names; empty = all
+    jobs: tuple[str, ...] = ()
+    trigger: str = "api"
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A run that was promised to its requesters: its id, and what it has to do."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    request: RunRequest
+    interruptions: int = 0  # how often this work was taken over from a dead run without progress
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One requirement answered for the environment or for one table."""
+
+    __pydantic_config__ = WIRE
+    requirement: Requirement
+    verdict: Verdict
+    evidence: str
+    advice: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard to push: pages in flight (each keeps one write in flight) and rows in one write request."""
+
+    __pydantic_config__ = WIRE
+    width: int = 4
+    batch: int = 500
+    ceiling: int = 16  # most pages in flight, from x-ms-dop-hint
+    calm: int = 0  # pages finished since the last throttle or step
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a page that runs shows of the way so far. Rows are source rows."""
+
+    __pydantic_config__ = WIRE
+    pages_total: int = 0
+    pages_done: int = 0
+    width: int = 0
+    batch: int = 0
+    rows_per_second: float = 0.0
+    eta_seconds: float | None = None
+    paused_until: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableRun:
+    """One source table in one run."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    data_source: str
+    status: Status
+    detail: str = ""
+    mode: Mode | None = None
+    mode_reason: str = ""
+    counts: Counts = Counts()
+    findings: tuple[Finding, ...] = ()
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One execution of the task as the API shows it. Times are ISO 8601 in UTC."""
+
+    __pydantic_config__ = WIRE
+    id: str
+    mode: Mode
+    status: Status
+    trigger: str = ""
+    mode_reason: str = ""
+    dry_run: bool = False
+    status_detail: str = ""
+    requested_at: str = ""
+    started_at: str | None = None
+    ended_at: str | None = None
+    last_updated: str = ""
+    service_account: str = ""
+    jobs: tuple[str, ...] = ()
+    counts: Counts = Counts()
+    progress: Progress | None = None
+    tables: tuple[TableRun, ...] = ()
+    warnings: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    follow_up: str | None = None
+
+    def changed(self, **values: object) -> Run:
+        """Return a copy with `values` replaced."""
+        return replace(self, **values)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class RowIssue:
+    """Why one row was rejected or deferred, and what to do about it."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    row: str
+    outcome: Literal["rejected", "deferred"]
+    code: str
+    reason: str
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRows:
+    """Mapping rows of one range: the newest wish per row, what was seen twice, and what is no key at all."""
+
+    wanted: Mapping[RowKey, CustomerId]
+    read: int
+    duplicates: int = 0
+    invalid: tuple[str, ...] = ()
+    conflicts: tuple[RowKey, ...] = field(default=())  # claimed for different customers
