@@ -1,0 +1,84 @@
+"""Text of OData requests. The one place where values are escaped and names are let through (dataverse.md 5 and 6)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
+
+from linker.errors import ConfigurationError
+from linker.model import KeyRange, Source
+
+IN_VALUES = 500  # most conditions of a query; whether each value of In counts is not documented (dataverse.md 6.4)
+_WILDCARDS = frozenset("%_[")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+def name(text: str) -> str:
+    """Return a table or column name unchanged. Raises ConfigurationError when it could be anything else than a name."""
+    if not _NAME.fullmatch(text):
+        raise ConfigurationError(f"{text[:80]!r} is no valid Dataverse name. Nothing was written.")
+    return text
+
+
+def literal(text: str) -> str:
+    """Return a string literal for use in an expression: quotes doubled, not yet percent-encoded."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def may_be_pattern(text: str) -> bool:
+    """Whether a comparison with `text` might match more than `text`: %, _ and [ are documented as wildcards in string values,
+    their escape is not (dataverse.md 6.2). So nothing is escaped, and whoever compares with such a text checks what came back.
+    """
+    return not _WILDCARDS.isdisjoint(text)
+
+
+def query(**options: str | int) -> str:
+    """Return '?$a=...&$b=...' with percent-encoded values; an empty value is left out."""
+    pairs = [f"${key}={quote(str(value), safe=",()'/$=;@")}" for key, value in options.items() if value != ""]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+def is_in(column: str, values: Iterable[str]) -> str:
+    """Return the expression 'column is one of values' (Microsoft.Dynamics.CRM.In)."""
+    listed = json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
+    return f"Microsoft.Dynamics.CRM.In(PropertyName={literal(name(column))},PropertyValues={listed})"
+
+
+def chunks[T](items: Sequence[T], size: int = IN_VALUES) -> list[Sequence[T]]:
+    """Return the items in runs of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+class MappingColumns:
+    """Columns of the mapping under the names this tenant uses (customer-insights.md section 2)."""
+
+    data_source = "msdynci_datasourcename"
+    key = "msdynci_alternatevalue"
+    customer = "msdynci_customerid"
+    identifier = "msdynci_identifier"
+
+    def __init__(self, table: str) -> None:
+        self.table = name(table)
+
+    def of_source(self, source: Source) -> str:
+        """Return the filter for the rows of one source."""
+        return f"{self.data_source} eq {literal(source.data_source)} and {self.table} eq {literal(source.table)}"
+
+    def in_range(self, source: Source, keys: KeyRange) -> str:
+        """Return the filter for the rows of one source whose key text lies in a half-open range.
+
+        The identifier is 'data source|table|key', one string column: strings may be compared by range, guids may not.
+        """
+        stem = f"{source.data_source}|{source.table}|"
+        parts = [self.of_source(source)]
+        if keys.lower is not None:
+            parts.append(f"{self.identifier} ge {literal(stem + keys.lower)}")
+        if keys.upper is not None:
+            parts.append(f"{self.identifier} lt {literal(stem + keys.upper)}")
+        return " and ".join(parts)
+
+    def outside(self, found: Iterable[Source]) -> str:
+        """Return the filter for rows of no source found so far; empty when none was found."""
+        return " and ".join(f"not ({self.of_source(source)})" for source in found)

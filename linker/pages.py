@@ -1,0 +1,92 @@
+"""Pages: key ranges of a table, cut at leading digits of guid texts (design decisions 6 and 7)."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from linker.model import WIRE, KeyRange, RowKey
+
+# One request serves 5,000 rows (dataverse.md 5.1); below that leaves room for growth before a page needs a second request.
+PAGE_ROWS = 4_700
+COUNT_CAP = 5_000  # most that a count answers (dataverse.md 5.3)
+DIGITS = "0123456789abcdef"
+_GUID = re.compile(r"\{?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}?", re.IGNORECASE)
+_GROUPS = (8, 12, 16, 20)  # hex digits before each hyphen of a guid text
+
+
+def row_key(text: str) -> RowKey | None:
+    """Return the key in a guid text of any case, with or without braces and outer spaces; None when it is no guid."""
+    match = _GUID.fullmatch(text.strip())
+    return bytes.fromhex(match[1].replace("-", "")) if match else None
+
+
+def key_text(key: RowKey) -> str:
+    """Return a key as canonical guid text: lower case, hyphens, no braces."""
+    return str(UUID(bytes=key))
+
+
+def cut_text(digits: str) -> str:
+    """Return leading hex digits of a guid as they stand in its text, hyphens included. '0123456789' -> '01234567-89'."""
+    parts = [digits[start:end] for start, end in zip((0, *_GROUPS), (*_GROUPS, 32), strict=True)]
+    return "-".join(part for part in parts if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The versioned cuts of one table's key space. Page i holds the keys from cut i-1 up to cut i; the outer ends are open,
+    so keys that are spelled in another way land somewhere too.
+    """
+
+    __pydantic_config__ = WIRE
+    version: str
+    cuts: tuple[str, ...] = ()  # ascending key texts
+
+    @property
+    def pages(self) -> int:
+        """Number of pages."""
+        return len(self.cuts) + 1
+
+    def range(self, page: int) -> KeyRange:
+        """Return the key range of a page, counted from 0."""
+        ends = (None, *self.cuts, None)
+        return KeyRange(ends[page], ends[page + 1])
+
+    def name(self, page: int) -> str:
+        """Return the name of a page in block keys: its lower end, which stays when its upper neighbour is split."""
+        return self.range(page).lower or "0"
+
+    def page_of(self, key: RowKey) -> int:
+        """Return the page in which the canonical text of a key stands."""
+        return bisect_right(self.cuts, key_text(key))
+
+
+def cuts_from_counts(leaves: Sequence[tuple[str, int]], page_rows: int = PAGE_ROWS) -> tuple[str, ...]:
+    """Return the cuts that fill pages with up to `page_rows` rows.
+
+    `leaves` are (leading digits, rows) in ascending order that cover the key space; a leaf is never divided, so a page may
+    hold more where one leaf does.
+    """
+    cuts: list[str] = []
+    filled = 0
+    for digits, rows in leaves:
+        if filled and filled + rows > page_rows:
+            cuts.append(cut_text(digits))
+            filled = 0
+        filled += rows
+    return tuple(cuts)
+
+
+def prefix_range(digits: str) -> KeyRange:
+    """Return the range of guid texts that start with these hex digits; no digits is everything."""
+    upper = _successor(digits)
+    return KeyRange(cut_text(digits) or None, cut_text(upper) if upper else None)
+
+
+def _successor(digits: str) -> str:
+    """Return the smallest digits above all that start with `digits`; empty when there are none."""
+    stem = digits.rstrip("f")
+    return stem[:-1] + DIGITS[DIGITS.index(stem[-1]) + 1] if stem else ""

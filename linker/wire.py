@@ -1,0 +1,46 @@
+"""JSON of everything that crosses a durable call, the state or the API: camelCase, plain dicts. One module converts."""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from linker.errors import StateError
+
+MOST_BYTES = 4_096  # what an activity may take or return (demand D19)
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
+
+
+def to_json(value: object) -> dict[str, Any]:
+    """Return a frozen value as a plain dict that json can write."""
+    return _adapter(type(value)).dump_python(value, mode="json", by_alias=True)  # type: ignore[no-any-return]
+
+
+def from_json[T](kind: type[T], data: object) -> T:
+    """Return the value of `kind` in a plain dict. Raises StateError when the dict has another shape."""
+    try:
+        return _adapter(kind).validate_python(data, strict=False)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise StateError(
+            f"This is no {kind.__name__}: {error.errors(include_url=False, include_input=False)}"
+        ) from error
+
+
+def dumps(value: object) -> str:
+    """Return a frozen value as compact JSON text."""
+    return json.dumps(to_json(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def loads[T](kind: type[T], text: str) -> T:
+    """Return the value of `kind` in a JSON text. Raises StateError when it is damaged."""
+    try:
+        return from_json(kind, json.loads(text))
+    except json.JSONDecodeError as error:
+        raise StateError(f"This is no JSON of a {kind.__name__}: {error}") from error
