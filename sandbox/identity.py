@@ -1,0 +1,170 @@
+"""The managed identity endpoint of App Service, and the check of the tokens that it hands out.
+
+A client that runs in Azure App Service finds the endpoint through `IDENTITY_ENDPOINT` and `IDENTITY_HEADER`, so the
+production credential code runs here unchanged. Tokens are real: signed with a key made at start, and verified on each
+request for signature, audience and expiry.
+"""
+
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric import rsa
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+
+TENANT_ID: Final = "72f988bf-0000-4000-8000-2d7cd011db47"
+_ISSUER: Final = f"https://sts.windows.net/{TENANT_ID}/"
+_API_VERSION: Final = "2019-08-01"
+
+
+class InvalidTokenError(Exception):
+    """The bearer token is missing, expired, foreign or for another audience: the answer is 401."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationUser:
+    """A Dataverse application user (dataverse.md 11) and the managed identity behind it. Ids are guid texts."""
+
+    name: str
+    client_id: str
+    object_id: str
+    systemuser_id: str
+    full_name: str
+    domain_name: str
+
+
+LINKER: Final = ApplicationUser(
+    name="linker",
+    client_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f1001",
+    object_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f2001",
+    systemuser_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f3001",
+    full_name="# Customer Profile Linker",
+    domain_name="linker@contoso.onmicrosoft.com",
+)
+VENDOR: Final = ApplicationUser(
+    name="insightsappsplatform",
+    client_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f1002",
+    object_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f2002",
+    systemuser_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f3002",
+    full_name="#InsightsAppsPlatform",
+    domain_name="insightsappsplatform@onmicrosoft.com",
+)
+ADMIN: Final = ApplicationUser(
+    name="admin",
+    client_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f1003",
+    object_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f2003",
+    systemuser_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f3003",
+    full_name="# Sandbox Administrator",
+    domain_name="admin@contoso.onmicrosoft.com",
+)
+APPLICATION_USERS: Final = (LINKER, VENDOR, ADMIN)
+
+
+def find_user(client_id: str | None) -> ApplicationUser | None:
+    """Return the user of a client id; the linker when none is asked for, as a system-assigned identity is."""
+    if client_id is None:
+        return LINKER
+    return next((user for user in APPLICATION_USERS if client_id in (user.client_id, user.name)), None)
+
+
+def plain_audience(resource: str) -> str:
+    """Return a resource without `/.default` and trailing slashes: all its spellings name the same API."""
+    return resource.removesuffix("/.default").rstrip("/").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class TokenAuthority:
+    """Signs and verifies tokens. `now_s` is wall-clock seconds since 1970."""
+
+    now_s: Callable[[], float] = time.time
+    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048), repr=False)
+
+    def issue(self, user: ApplicationUser, resource: str, lifetime_s: float) -> dict[str, str]:
+        """Return the App Service answer for one token; `expires_on` is seconds since 1970 as text."""
+        now = int(self.now_s())
+        expires = int(now + lifetime_s)
+        audience = resource.removesuffix("/.default")
+        claims = {
+            "aud": audience,
+            "iss": _ISSUER,
+            "iat": now,
+            "nbf": now,
+            "exp": expires,
+            "appid": user.client_id,
+            "oid": user.object_id,
+            "tid": TENANT_ID,
+            "ver": "1.0",
+        }
+        return {
+            "access_token": jwt.encode(claims, self.key, algorithm="RS256"),
+            "expires_on": str(expires),
+            "resource": audience,
+            "token_type": "Bearer",
+            "client_id": user.client_id,
+        }
+
+    def verify(self, authorization: str | None, audiences: frozenset[str]) -> ApplicationUser:
+        """Return who sent the `Authorization` header. `audiences` are plain (see `plain_audience`).
+
+        Raises InvalidTokenError if there is no bearer token or it is expired, foreign or for another audience.
+        """
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise InvalidTokenError("no bearer token")
+        claims = self._claims(token)
+        if plain_audience(str(claims["aud"])) not in audiences:
+            raise InvalidTokenError(f"audience {claims['aud']} is not this API")
+        user = find_user(str(claims["appid"]))
+        if user is None:
+            raise InvalidTokenError(f"no application user for {claims['appid']}")
+        return user
+
+    def _claims(self, token: str) -> Mapping[str, object]:
+        options: jwt.types.Options = {
+            "require": ["aud", "exp", "appid"],
+            "verify_aud": False,  # compared by `verify`, which knows that a trailing slash means nothing
+            "verify_exp": False,  # compared below with our own clock, so that tests need not wait
+            "verify_nbf": False,
+            "verify_iat": False,
+        }
+        try:
+            claims: dict[str, object] = jwt.decode(
+                token, self.key.public_key(), algorithms=["RS256"], issuer=_ISSUER, options=options
+            )
+        except jwt.InvalidTokenError as error:
+            raise InvalidTokenError(str(error)) from error
+        if float(str(claims["exp"])) <= self.now_s():
+            raise InvalidTokenError("token expired")
+        return claims
+
+
+@dataclass(frozen=True, slots=True)
+class IdentityEndpoint:
+    """`GET {identityEndpoint}?api-version=2019-08-01&resource=...` with the header X-IDENTITY-HEADER."""
+
+    authority: TokenAuthority
+    lifetime_s: Callable[[], float]
+    header: str = field(default_factory=lambda: secrets.token_hex(16))
+
+    async def answer(self, request: Request) -> Response:
+        """Answer one token request, or the refusal that App Service would send."""
+        query = request.query_params
+        resource = query.get("resource")
+        if not secrets.compare_digest(request.headers.get("x-identity-header", ""), self.header):
+            return _refusal(403, "The X-IDENTITY-HEADER is missing or wrong.")
+        if query.get("api-version") != _API_VERSION:
+            return _refusal(400, f"The api-version must be {_API_VERSION}.")
+        if not resource:
+            return _refusal(400, "The resource is missing.")
+        user = find_user(query.get("client_id"))
+        if user is None:
+            return _refusal(400, "No User Assigned or Delegated Managed Identity found for specified ClientId.")
+        return JSONResponse(self.authority.issue(user, resource, self.lifetime_s()))
+
+
+def _refusal(status: int, message: str) -> JSONResponse:
+    return JSONResponse({"statusCode": status, "message": message}, status_code=status)
