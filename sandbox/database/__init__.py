@@ -1,0 +1,22 @@
+"""SQLite behind the sandbox. All SQL is in this package."""
+
+from sandbox.database.bulk import bulk_delete, bulk_load, bulk_update, count_rows, scan
+from sandbox.database.core import Database, new_key, utc_now
+from sandbox.database.rows import Change, RestrictedError, Stamp, delete_rows, insert_row, update_rows
+
+__all__ = [
+    "Change",
+    "Database",
+    "RestrictedError",
+    "Stamp",
+    "bulk_delete",
+    "bulk_load",
+    "bulk_update",
+    "count_rows",
+    "delete_rows",
+    "insert_row",
+    "new_key",
+    "scan",
+    "update_rows",
+    "utc_now",
+]

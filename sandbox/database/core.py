@@ -1,0 +1,241 @@
+"""The database of the sandbox: one SQLite connection, one writer, all SQL behind it."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Final
+from uuid import uuid4
+
+from sandbox.collation import SORT_KEYS, guid_key_of_canonical
+from sandbox.database import ddl
+from sandbox.database.stored_schema import CREATE, load_schema, save_schema
+from sandbox.database.values import Stored
+from sandbox.schema.builtin import builtin_schema, with_lookups
+from sandbox.schema.model import Column, ManyToMany, OneToMany, Schema, Table
+
+_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-131072", "temp_store=MEMORY")
+_CHUNK: Final = 30_000  # below SQLite's default limit of 32,766 parameters
+
+
+def utc_now() -> datetime:
+    """Return the time; tests pass another clock."""
+    return datetime.now(UTC)
+
+
+class Database:
+    """Rows, schema and versions. Not for use by several threads at once.
+
+    `path` None keeps everything in memory. Row versions rise with each write of any row, as a SQL Server rowversion.
+    """
+
+    def __init__(
+        self,
+        path: str | None = None,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        string_order: str = "word",
+        mapping_name_column: str = "msdynci_tablename",
+    ) -> None:
+        self.clock = clock
+        self.string_order = string_order
+        self._connection = _connect(path)
+        self._depth = 0
+        self._version = self._stored_version()
+        self._replaced: list[tuple[datetime, Schema]] = []
+        self._schema = load_schema(self._connection) or Schema()
+        if not self._schema.tables:
+            self._create_all(builtin_schema(mapping_name_column))
+
+    def close(self) -> None:
+        """Close the file; nothing can be asked afterwards."""
+        self._connection.close()
+
+    # -- transactions and versions
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing. Transactions nest; only the outermost one commits or rolls back."""
+        if self._depth:
+            yield
+            return
+        self._connection.execute("BEGIN IMMEDIATE")
+        schema, self._depth = self._schema, 1
+        try:
+            yield
+            self._connection.execute("UPDATE _version SET value = ?", (self._version,))
+            self._connection.execute("COMMIT")
+        except BaseException:
+            self._connection.execute("ROLLBACK")
+            self._schema = schema
+            raise
+        finally:
+            self._depth = 0
+
+    def next_version(self) -> int:
+        """Return a row version that is higher than all before."""
+        self._version += 1
+        return self._version
+
+    def take_versions(self, count: int) -> range:
+        """Return `count` row versions."""
+        first = self._version + 1
+        self._version += count
+        return range(first, first + count)
+
+    def _stored_version(self) -> int:
+        self._connection.execute("CREATE TABLE IF NOT EXISTS _version (value INTEGER NOT NULL)")
+        self._connection.execute(CREATE)
+        row = self._connection.execute("SELECT value FROM _version").fetchone()
+        if row is None:
+            self._connection.execute("INSERT INTO _version VALUES (1000000)")
+        return int(row[0]) if row else 1_000_000
+
+    # -- SQL for the other modules of this package
+
+    def execute(self, sql: str, parameters: Sequence[Stored] = ()) -> list[tuple[Stored, ...]]:
+        """Run one statement and return its rows."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def execute_many(self, sql: str, rows: Iterable[Sequence[Stored]]) -> int:
+        """Run a statement for each row; returns how many rows it touched."""
+        return self._connection.executemany(sql, rows).rowcount
+
+    def iterate(self, sql: str, parameters: Sequence[Stored] = ()) -> Iterator[tuple[Stored, ...]]:
+        """Run one statement and yield its rows without keeping them."""
+        return iter(self._connection.execute(sql, parameters))
+
+    def rows_of(self, table: Table, columns: Sequence[str], keys: Sequence[bytes]) -> dict[bytes, tuple[Stored, ...]]:
+        """Return the wanted columns of the rows that exist, by key."""
+        names = ", ".join(map(ddl.quoted, (table.primary_id, *columns)))
+        found: dict[bytes, tuple[Stored, ...]] = {}
+        for start in range(0, len(keys), _CHUNK):
+            chunk = keys[start : start + _CHUNK]
+            marks = ", ".join("?" * len(chunk))
+            sql = f"SELECT {names} FROM {ddl.quoted(table.logical_name)} WHERE {ddl.quoted(table.primary_id)} IN ({marks})"  # noqa: S608
+            found.update((row[0], row[1:]) for row in self._connection.execute(sql, chunk))
+        return found
+
+    # -- schema
+
+    @property
+    def schema(self) -> Schema:
+        """The schema as it is now."""
+        return self._schema
+
+    def schema_as_of(self, moment: datetime) -> Schema:
+        """Return the schema that was current at a moment (a server whose metadata cache lags, dataverse.md 8.2)."""
+        return next((schema for replaced, schema in self._replaced if replaced > moment), self._schema)
+
+    def create_table(self, table: Table) -> None:
+        """Create a table, its indexes and the relationships of its lookups."""
+        with self.transaction():
+            self._connection.execute(ddl.create_table(table))
+            self.create_indexes(table)
+            self._change(with_lookups(self._schema, table))
+
+    def drop_table(self, table: Table) -> None:
+        """Drop a table with its rows and the relationships that touch it; lookups elsewhere lose their columns."""
+        with self.transaction():
+            for relationship in list(self._schema.children(table.logical_name)):
+                if relationship.referencing_entity != table.logical_name:
+                    self.drop_relationship(relationship)
+            self._connection.execute(f"DROP TABLE {ddl.quoted(table.logical_name)}")
+            self._change(self._schema.without_table(table.logical_name))
+
+    def add_columns(self, table: Table, columns: Sequence[Column]) -> None:
+        """Add columns; existing rows hold null."""
+        with self.transaction():
+            grown = table.with_columns(columns)
+            for column in columns:
+                definition = ddl.column_definition(grown, column)
+                self._connection.execute(f"ALTER TABLE {ddl.quoted(table.logical_name)} ADD COLUMN {definition}")
+            self.create_indexes(grown)
+            self._change(self._schema.with_table(grown))
+
+    def drop_column(self, table: Table, column: Column) -> None:
+        """Drop a column with what it held."""
+        with self.transaction():
+            self.drop_indexes(table)
+            self._connection.execute(
+                f"ALTER TABLE {ddl.quoted(table.logical_name)} DROP COLUMN {ddl.quoted(column.logical_name)}"
+            )
+            shrunk = table.without_column(column.logical_name)
+            self.create_indexes(shrunk)
+            self._change(self._schema.with_table(shrunk))
+
+    def replace_table(self, table: Table) -> None:
+        """Keep a changed description of a table; its columns stay what they are in SQL."""
+        with self.transaction():
+            self._change(self._schema.with_table(table))
+
+    def add_relationship(self, relationship: OneToMany | ManyToMany) -> None:
+        """Keep a relationship; a many-to-many one gets its intersect table. Lookup columns are added before."""
+        with self.transaction():
+            if isinstance(relationship, ManyToMany):
+                self._connection.execute(ddl.create_intersect(relationship))
+            self._change(self._schema.with_relationship(relationship))
+
+    def drop_relationship(self, relationship: OneToMany | ManyToMany) -> None:
+        """Drop a relationship with its lookup column or its intersect table."""
+        with self.transaction():
+            self._change(self._schema.without_relationship(relationship.schema_name))
+            if isinstance(relationship, ManyToMany):
+                self._connection.execute(f"DROP TABLE {ddl.quoted(relationship.intersect_entity)}")
+                return
+            table = self._schema.tables[relationship.referencing_entity]
+            self.drop_column(table, table.columns[relationship.referencing_attribute])
+
+    def use_string_order(self, order: str) -> None:
+        """Compare and order strings by `word` or `ordinal` from now on; indexes are built anew."""
+        if order == self.string_order:
+            return
+        with self.transaction():
+            self.string_order = order
+            for table in self._schema.tables.values():
+                self.drop_indexes(table)
+                self.create_indexes(table)
+
+    def create_indexes(self, table: Table) -> None:
+        """Create the indexes that are missing."""
+        for _, sql in ddl.indexes(table, self.string_order):
+            self._connection.execute(sql)
+
+    def drop_indexes(self, table: Table) -> None:
+        """Drop all indexes besides the primary key's."""
+        for name, _ in ddl.indexes(table, self.string_order):
+            self._connection.execute(f"DROP INDEX IF EXISTS {name}")
+
+    def _change(self, schema: Schema) -> None:
+        self._replaced = [*self._replaced[-100:], (self.clock(), self._schema)]
+        self._schema = schema
+        save_schema(self._connection, schema)
+
+    def _create_all(self, schema: Schema) -> None:
+        with self.transaction():
+            for table in schema.tables.values():
+                self._connection.execute(ddl.create_table(table))
+                self.create_indexes(table)
+            for relationship in schema.relationships.values():
+                if isinstance(relationship, ManyToMany):
+                    self._connection.execute(ddl.create_intersect(relationship))
+            self._schema = schema
+            save_schema(self._connection, schema)
+
+
+def new_key() -> bytes:
+    """Return the key of a new random guid."""
+    return guid_key_of_canonical(str(uuid4()))
+
+
+def _connect(path: str | None) -> sqlite3.Connection:
+    connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+    connection.execute("PRAGMA page_size=8192")
+    for pragma in _PRAGMAS:
+        connection.execute(f"PRAGMA {pragma}")
+    for order, function in SORT_KEYS.items():
+        connection.create_function(f"{order}_key", 1, function, deterministic=True)
+    return connection
+
+
+type Row = Mapping[str, object]

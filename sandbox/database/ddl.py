@@ -1,0 +1,71 @@
+"""SQL that shapes tables: names, columns and indexes."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sandbox.schema.model import (
+    FLAG_TYPES,
+    FRACTION_TYPES,
+    GUID_TYPES,
+    TEXT_TYPES,
+    WHOLE_TYPES,
+    Column,
+    ColumnType,
+    ManyToMany,
+    Table,
+)
+
+_AFFINITY: Final = {
+    **dict.fromkeys(TEXT_TYPES, "TEXT"),
+    **dict.fromkeys(WHOLE_TYPES | FLAG_TYPES, "INTEGER"),
+    **dict.fromkeys(FRACTION_TYPES, "REAL"),
+    **dict.fromkeys(GUID_TYPES, "BLOB"),
+    ColumnType.DATETIME: "TEXT",
+    ColumnType.DATE: "TEXT",
+}
+
+
+def quoted(name: str) -> str:
+    """Return an identifier that SQL reads as a name, whatever it contains."""
+    escaped = name.replace('"', '""')
+    return f'"{escaped}"'
+
+
+def sort_expression(column: Column, order: str, source: str = "") -> str:
+    """Return the SQL expression by which a column is compared and ordered; it is the one that is indexed."""
+    name = f"{source}{quoted(column.logical_name)}"
+    return f"{order}_key({name})" if column.type in TEXT_TYPES else name
+
+
+def create_table(table: Table) -> str:
+    """Return CREATE TABLE; the primary id is unique but not the rowid, so that loading appends."""
+    columns = ", ".join(column_definition(table, column) for column in table.columns.values())
+    return f"CREATE TABLE {quoted(table.logical_name)} ({columns})"
+
+
+def column_definition(table: Table, column: Column) -> str:
+    """Return the definition of one column."""
+    unique = " NOT NULL PRIMARY KEY" if column.logical_name == table.primary_id else ""
+    return f"{quoted(column.logical_name)} {_AFFINITY[column.type]}{unique}"
+
+
+def create_intersect(relationship: ManyToMany) -> str:
+    """Return CREATE TABLE for the pairs of a many-to-many relationship."""
+    first, second = quoted(relationship.entity1_attribute), quoted(relationship.entity2_attribute)
+    return (
+        f"CREATE TABLE {quoted(relationship.intersect_entity)} "
+        f"({first} BLOB NOT NULL, {second} BLOB NOT NULL, PRIMARY KEY ({first}, {second})) WITHOUT ROWID"
+    )
+
+
+def indexes(table: Table, order: str) -> Iterator[tuple[str, str]]:
+    """Yield (name, CREATE INDEX) of every index besides the primary key's; each ends in the key, for paging."""
+    single = [(column.logical_name,) for column in table.columns.values() if _is_indexed(column)]
+    for names in (*single, *table.indexes):
+        name = quoted(f"{table.logical_name}.{'.'.join(names)}")
+        parts = ", ".join(sort_expression(table.columns[part], order) for part in (*names, table.primary_id))
+        yield name, f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(table.logical_name)} ({parts})"
+
+
+def _is_indexed(column: Column) -> bool:
+    return column.indexed or (column.type is ColumnType.LOOKUP and not column.read_only)

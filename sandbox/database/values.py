@@ -1,0 +1,162 @@
+"""Between JSON values, CSV texts and what SQLite keeps: guids as ordered 16 bytes, times as ISO text, flags as 0/1."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, date, datetime
+from typing import Final
+
+from sandbox.collation import guid_key, guid_text
+from sandbox.schema.model import FLAG_TYPES, FRACTION_TYPES, GUID_TYPES, TEXT_TYPES, WHOLE_TYPES, Column, ColumnType
+
+type Stored = str | int | float | bytes | None
+
+_TRUE: Final = frozenset({"true", "1", "yes"})
+_FALSE: Final = frozenset({"false", "0", "no"})
+
+
+class ColumnValueError(ValueError):
+    """A value does not fit its column; the message says which column and why."""
+
+    def __init__(self, column: Column, reason: str) -> None:
+        super().__init__(f"{column.logical_name}: {reason}")
+        self.column = column
+
+
+class TooLongError(ColumnValueError):
+    """A text is longer than its column allows."""
+
+
+def iso_time(moment: datetime) -> str:
+    """Return the text of a time as Dataverse keeps it: UTC, whole seconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def stored(column: Column, value: object) -> Stored:
+    """Return what SQLite keeps for a JSON value.
+
+    Raises ColumnValueError if the type is wrong, TooLongError if a text exceeds the column's length.
+    """
+    return None if value is None else _CHECKS[column.type](column, value)
+
+
+def _text(column: Column, value: object) -> Stored:
+    if not isinstance(value, str):
+        raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.String'.")
+    if len(value) > column.max_length:
+        raise TooLongError(column, f"longer than {column.max_length}")
+    return value
+
+
+def _whole(column: Column, value: object) -> Stored:
+    if isinstance(value, float) and value.is_integer():
+        return int(value)  # pandas-based clients send whole numbers as floats (dataverse.md 17.3)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Int32'.")
+    return value
+
+
+def _fraction(column: Column, value: object) -> Stored:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Decimal'.")
+    return float(value)
+
+
+def _flag(column: Column, value: object) -> Stored:
+    if isinstance(value, dict):  # a managed property comes as an object (dataverse.md 8.3)
+        value = value.get("Value")
+    if not isinstance(value, bool):
+        raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Boolean'.")
+    return int(value)
+
+
+def _time(column: Column, value: object) -> Stored:
+    try:
+        moment = datetime.fromisoformat(str(value))
+    except ValueError:
+        raise ColumnValueError(
+            column, f"Cannot convert the literal '{value}' to the expected type 'Edm.DateTimeOffset'."
+        ) from None
+    return iso_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
+
+
+def _date(column: Column, value: object) -> Stored:
+    try:
+        return date.fromisoformat(str(value)[:10]).isoformat()
+    except ValueError:
+        raise ColumnValueError(
+            column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Date'."
+        ) from None
+
+
+def _guid(column: Column, value: object) -> Stored:
+    try:
+        return guid_key(str(value))
+    except ValueError:
+        raise ColumnValueError(
+            column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Guid'."
+        ) from None
+
+
+_CHECKS: Final[dict[ColumnType, Callable[[Column, object], Stored]]] = {
+    **dict.fromkeys(TEXT_TYPES, _text),
+    **dict.fromkeys(WHOLE_TYPES, _whole),
+    **dict.fromkeys(FRACTION_TYPES, _fraction),
+    **dict.fromkeys(FLAG_TYPES, _flag),
+    **dict.fromkeys(GUID_TYPES, _guid),
+    ColumnType.DATETIME: _time,
+    ColumnType.DATE: _date,
+}
+
+
+def lenient(column: Column, value: object) -> Stored:
+    """Return what SQLite keeps for a value of a data file: texts are read as the column's type, "" is null.
+
+    Raises ColumnValueError if it cannot be read.
+    """
+    if value is None or value == "":
+        return None
+    return stored(column, _from_text(column, value)) if isinstance(value, str) else stored(column, value)
+
+
+def _from_text(column: Column, text: str) -> object:
+    try:
+        if column.type in WHOLE_TYPES:
+            return int(text)
+        if column.type in FRACTION_TYPES:
+            return float(text)
+    except ValueError:
+        raise ColumnValueError(column, f"'{text}' is no number") from None
+    if column.type in FLAG_TYPES and text.lower() in _TRUE | _FALSE:
+        return text.lower() in _TRUE
+    return text
+
+
+def _shown_flag(value: Stored) -> object:
+    return None if value is None else bool(value)
+
+
+def _shown_guid(value: Stored) -> object:
+    return guid_text(value) if isinstance(value, bytes) else None
+
+
+def _shown_managed(value: Stored) -> object:
+    return None if value is None else {"Value": bool(value), "CanBeChanged": True, "ManagedPropertyLogicalName": ""}
+
+
+_SHOWN: Final[dict[ColumnType, Callable[[Stored], object]]] = {
+    ColumnType.GUID: _shown_guid,
+    ColumnType.LOOKUP: _shown_guid,
+    ColumnType.BOOLEAN: _shown_flag,
+    ColumnType.MANAGED: _shown_managed,
+}
+
+
+def shown_column(column: Column, values: Sequence[Stored]) -> Iterable[object]:
+    """Return the JSON values of one column of many rows; the inverse of `stored`."""
+    show = _SHOWN.get(column.type)
+    return values if show is None else map(show, values)
+
+
+def shown(column: Column, value: Stored) -> object:
+    """Return the JSON value of one stored value."""
+    show = _SHOWN.get(column.type)
+    return value if show is None else show(value)

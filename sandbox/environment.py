@@ -1,0 +1,153 @@
+"""What all parts of the sandbox share: rows, switches, clock, counters, and the seam for faults."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, Protocol
+
+from sandbox.config import SandboxConfig
+from sandbox.database import Database, utc_now
+
+WriteKind = Literal["Create", "Update", "Delete", "Upsert", "CreateMultiple", "UpdateMultiple", "UpsertMultiple"]
+
+
+@dataclass(frozen=True, slots=True)
+class WriteOperation:
+    """One write that passed all checks of its request: a single row or one bulk request.
+
+    `table` is a logical name; `row_ids` are guid texts (of an upsert by alternate key: none); `columns` are logical
+    names that any of its rows sets; `user` is the systemuser id; `headers` are those of the request, or of the part
+    in a `$batch`, with lower-case names.
+    """
+
+    kind: WriteKind
+    table: str
+    row_ids: tuple[str, ...]
+    columns: frozenset[str]
+    user: str
+    headers: Mapping[str, str]
+    path: str
+
+    @property
+    def rows(self) -> int:
+        """How many rows it writes."""
+        return max(1, len(self.row_ids))
+
+
+@dataclass(frozen=True, slots=True)
+class ReadOperation:
+    """A query that was answered, before its answer leaves."""
+
+    table: str
+    rows: int
+    user: str
+    headers: Mapping[str, str]
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class BatchPart:
+    """One operation inside a `$batch`; it counts as a request of its own (dataverse.md 1.6)."""
+
+    method: str
+    path: str
+    user: str
+    headers: Mapping[str, str]
+
+
+class Hooks(Protocol):
+    """What surrounds operations: cost, service protection of batch parts, scripted faults.
+
+    A hook may sleep, and may raise `sandbox.webapi.errors.ApiError` to refuse with that answer. In a `$batch` that
+    refuses the part, or its whole change set. Any other exception leaves the Web API unchanged (a connection reset).
+    """
+
+    async def before_part(self, part: BatchPart) -> None:
+        """Called before each operation of a `$batch`."""
+
+    async def before_write(self, operation: WriteOperation) -> bool:
+        """Called after all checks and before the transaction. False: answer success but write nothing."""
+
+    async def after_commit(self, operation: WriteOperation) -> None:
+        """Called after the transaction, before the answer."""
+
+    async def after_read(self, operation: ReadOperation) -> None:
+        """Called after rows were read, before the answer."""
+
+
+class NoHooks:
+    """Costs nothing, refuses nothing."""
+
+    async def before_part(self, part: BatchPart) -> None:
+        """Let it pass."""
+
+    async def before_write(self, operation: WriteOperation) -> bool:
+        """Let it write."""
+        del operation
+        return True
+
+    async def after_commit(self, operation: WriteOperation) -> None:
+        """Let it answer."""
+
+    async def after_read(self, operation: ReadOperation) -> None:
+        """Let it answer."""
+
+
+@dataclass(slots=True)
+class TableCounters:
+    """What happened to one table. `rows_changed` counts rows whose value really differs from before."""
+
+    reads: int = 0
+    rows_read: int = 0
+    rows_written: int = 0
+    rows_changed: int = 0
+
+
+@dataclass(slots=True)
+class AutomationCounters:
+    """What writes set in motion: plug-in steps and real-time workflows, system jobs, cloud flow runs."""
+
+    step_executions: int = 0
+    async_jobs: int = 0
+    flow_runs: int = 0
+    by_name: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass(slots=True)
+class Counters:
+    """What a real environment would have suffered since the last reset."""
+
+    tables: dict[str, TableCounters] = field(default_factory=dict)
+    automation: AutomationCounters = field(default_factory=AutomationCounters)
+
+    def of(self, table: str) -> TableCounters:
+        """Return the counters of a table, by logical name."""
+        return self.tables.setdefault(table, TableCounters())
+
+    def reset(self) -> None:
+        """Start from zero."""
+        self.tables.clear()
+        self.automation = AutomationCounters()
+
+
+@dataclass(slots=True)
+class Environment:
+    """One simulated Dataverse environment. `base_url` has no trailing slash, such as `http://127.0.0.1:8050`."""
+
+    database: Database
+    config: SandboxConfig = field(default_factory=SandboxConfig)
+    base_url: str = "http://127.0.0.1:8050"
+    clock: Callable[[], datetime] = utc_now
+    counters: Counters = field(default_factory=Counters)
+    hooks: Hooks = field(default_factory=NoHooks)
+
+    @property
+    def api_url(self) -> str:
+        """The root of the Web API."""
+        return f"{self.base_url}/api/data/v9.2"
+
+    def configure(self, config: SandboxConfig) -> None:
+        """Use other switches from now on; a changed string order builds indexes anew."""
+        self.config = config
+        self.database.use_string_order(config.string_order)

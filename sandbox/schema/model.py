@@ -1,0 +1,286 @@
+"""The schema as values: a change makes a new `Schema`, so that a reader may keep an older one (metadata lag)."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+from typing import Final
+from uuid import UUID, uuid5
+
+_NAMESPACE: Final = UUID("6f1c3c1e-0d7e-5c1b-9a77-2f1f0c9a5d10")
+
+
+def metadata_id(*names: str) -> str:
+    """Return a guid text that is the same for the same names, so that a restart keeps metadata ids."""
+    return str(uuid5(_NAMESPACE, "/".join(names)))
+
+
+class ColumnType(StrEnum):
+    """What a column holds. The values are Dataverse's AttributeTypeCode names, except DATE (a DateOnly DateTime)."""
+
+    STRING = "String"
+    MEMO = "Memo"
+    INTEGER = "Integer"
+    BIGINT = "BigInt"
+    DECIMAL = "Decimal"
+    DOUBLE = "Double"
+    MONEY = "Money"
+    BOOLEAN = "Boolean"
+    DATETIME = "DateTime"
+    DATE = "Date"
+    GUID = "Uniqueidentifier"
+    LOOKUP = "Lookup"
+    PICKLIST = "Picklist"
+    STATE = "State"
+    STATUS = "Status"
+    MANAGED = "ManagedProperty"
+
+
+TEXT_TYPES: Final = frozenset({ColumnType.STRING, ColumnType.MEMO})
+WHOLE_TYPES: Final = frozenset(
+    {ColumnType.INTEGER, ColumnType.BIGINT, ColumnType.PICKLIST, ColumnType.STATE, ColumnType.STATUS}
+)
+FRACTION_TYPES: Final = frozenset({ColumnType.DECIMAL, ColumnType.DOUBLE, ColumnType.MONEY})
+TIME_TYPES: Final = frozenset({ColumnType.DATETIME, ColumnType.DATE})
+GUID_TYPES: Final = frozenset({ColumnType.GUID, ColumnType.LOOKUP})
+FLAG_TYPES: Final = frozenset({ColumnType.BOOLEAN, ColumnType.MANAGED})
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One choice of a picklist."""
+
+    value: int
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column. `logical_name` is lower case; `targets` are the tables that a lookup may point at."""
+
+    logical_name: str
+    type: ColumnType = ColumnType.STRING
+    schema_name: str = ""
+    display_name: str = ""
+    max_length: int = 850
+    targets: tuple[str, ...] = ()
+    options: tuple[Option, ...] = ()
+    indexed: bool = False
+    read_only: bool = False
+    custom: bool = False
+    required: str = "None"
+    description: str = ""
+    metadata_id: str = ""
+
+    @property
+    def property_name(self) -> str:
+        """The name in JSON and queries: `_x_value` for a lookup (dataverse.md 7)."""
+        return f"_{self.logical_name}_value" if self.type is ColumnType.LOOKUP else self.logical_name
+
+
+@dataclass(frozen=True, slots=True)
+class Cascade:
+    """What happens to the children. Only `delete` acts in the sandbox (no assigning or sharing)."""
+
+    delete: str = "RemoveLink"
+    assign: str = "NoCascade"
+    merge: str = "NoCascade"
+    reparent: str = "NoCascade"
+    share: str = "NoCascade"
+    unshare: str = "NoCascade"
+
+
+@dataclass(frozen=True, slots=True)
+class OneToMany:
+    """A lookup: `referencing_entity` (child) holds it, `referenced_entity` (parent) is pointed at."""
+
+    schema_name: str
+    referenced_entity: str
+    referenced_attribute: str
+    referencing_entity: str
+    referencing_attribute: str
+    lookup_navigation: str
+    collection_navigation: str
+    cascade: Cascade = Cascade()
+    custom: bool = False
+    metadata_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ManyToMany:
+    """Rows of two tables paired through an intersect table, read by the same navigation name on both sides."""
+
+    schema_name: str
+    intersect_entity: str
+    entity1: str
+    entity1_attribute: str
+    entity2: str
+    entity2_attribute: str
+    navigation: str
+    custom: bool = False
+    metadata_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table. `entity_set` is its name in URLs; `messages` are those that sdkmessagefilters offer for it."""
+
+    logical_name: str
+    schema_name: str
+    entity_set: str
+    primary_id: str
+    primary_name: str
+    columns: Mapping[str, Column]
+    object_type_code: int = 0
+    display_name: str = ""
+    display_collection_name: str = ""
+    description: str = ""
+    table_type: str = "Standard"
+    ownership: str = "UserOwned"
+    custom: bool = False
+    change_tracking: bool = True
+    alternate_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    indexes: tuple[tuple[str, ...], ...] = ()
+    """Column lists with an index of their own, besides those of lookups and `indexed` columns."""
+    messages: tuple[str, ...] = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
+    metadata_id: str = ""
+
+    @property
+    def primary_key(self) -> Column:
+        """The column that identifies a row."""
+        return self.columns[self.primary_id]
+
+    def column_of(self, property_name: str) -> Column | None:
+        """Return the column behind a JSON property (`name`, `_parentid_value`), None if there is none."""
+        column = self.columns.get(property_name)
+        if column is None and property_name.startswith("_") and property_name.endswith("_value"):
+            column = self.columns.get(property_name[1:-6])
+        return column if column and column.property_name == property_name else None
+
+    def with_columns(self, columns: Iterable[Column]) -> "Table":
+        """Return this table with columns added or replaced."""
+        return replace(self, columns={**self.columns, **{column.logical_name: column for column in columns}})
+
+    def without_column(self, logical_name: str) -> "Table":
+        """Return this table with one column less."""
+        return replace(self, columns={name: c for name, c in self.columns.items() if name != logical_name})
+
+
+type Relationship = OneToMany | ManyToMany
+
+
+@dataclass(frozen=True, slots=True)
+class Schema:
+    """All tables by logical name and all relationships by schema name."""
+
+    tables: Mapping[str, Table] = field(default_factory=dict)
+    relationships: Mapping[str, Relationship] = field(default_factory=dict)
+
+    def by_entity_set(self, entity_set: str) -> Table | None:
+        """Return the table of a name in a URL; names are case-sensitive."""
+        return next((table for table in self.tables.values() if table.entity_set == entity_set), None)
+
+    def lookups(self, table: str) -> Iterator[OneToMany]:
+        """Yield the relationships whose lookup is a column of this table (many to one)."""
+        return (r for r in self.one_to_many() if r.referencing_entity == table)
+
+    def children(self, table: str) -> Iterator[OneToMany]:
+        """Yield the relationships that point at this table (one to many)."""
+        return (r for r in self.one_to_many() if r.referenced_entity == table)
+
+    def one_to_many(self) -> Iterator[OneToMany]:
+        """Yield every lookup relationship."""
+        return (r for r in self.relationships.values() if isinstance(r, OneToMany))
+
+    def many_to_many(self, table: str) -> Iterator[ManyToMany]:
+        """Yield the many-to-many relationships in which this table takes part."""
+        return (r for r in self.relationships.values() if isinstance(r, ManyToMany) and table in (r.entity1, r.entity2))
+
+    def with_table(self, table: Table) -> "Schema":
+        """Return this schema with a table added or replaced."""
+        return replace(self, tables={**self.tables, table.logical_name: table})
+
+    def without_table(self, logical_name: str) -> "Schema":
+        """Return this schema without a table and without the relationships that touch it."""
+        return Schema(
+            {name: table for name, table in self.tables.items() if name != logical_name},
+            {name: r for name, r in self.relationships.items() if logical_name not in _ends(r)},
+        )
+
+    def with_relationship(self, relationship: Relationship) -> "Schema":
+        """Return this schema with a relationship added or replaced; columns are the caller's matter."""
+        return replace(self, relationships={**self.relationships, relationship.schema_name: relationship})
+
+    def without_relationship(self, schema_name: str) -> "Schema":
+        """Return this schema with one relationship less."""
+        return replace(self, relationships={n: r for n, r in self.relationships.items() if n != schema_name})
+
+
+def _ends(relationship: Relationship) -> tuple[str, ...]:
+    if isinstance(relationship, OneToMany):
+        return (relationship.referenced_entity, relationship.referencing_entity)
+    return (relationship.entity1, relationship.entity2, relationship.intersect_entity)
+
+
+SYSTEM_COLUMNS: Final = (
+    Column("createdon", ColumnType.DATETIME, "CreatedOn", "Created On", read_only=True),
+    Column("modifiedon", ColumnType.DATETIME, "ModifiedOn", "Modified On", read_only=True, indexed=True),
+    Column("createdby", ColumnType.LOOKUP, "CreatedBy", "Created By", targets=("systemuser",), read_only=True),
+    Column("modifiedby", ColumnType.LOOKUP, "ModifiedBy", "Modified By", targets=("systemuser",), read_only=True),
+    Column(
+        "modifiedonbehalfby",
+        ColumnType.LOOKUP,
+        "ModifiedOnBehalfBy",
+        "Modified By (Delegate)",
+        targets=("systemuser",),
+        read_only=True,
+    ),
+    Column("versionnumber", ColumnType.BIGINT, "VersionNumber", "Version Number", read_only=True),
+)
+"""Columns of every table; the sandbox fills them on each write."""
+
+
+def define_table(  # noqa: PLR0913  # one argument for each name that a table may choose
+    logical_name: str,
+    columns: Iterable[Column],
+    *,
+    entity_set: str | None = None,
+    primary_id: str | None = None,
+    primary_name: str | None = None,
+    schema_name: str | None = None,
+    display_name: str = "",
+    indexes: tuple[tuple[str, ...], ...] = (),
+    **details: object,
+) -> Table:
+    """Return a table with its own columns, the key and the system columns.
+
+    Names that are not given follow Dataverse's habit for a custom table: `new_member` has the set `new_memberset`,
+    the key `new_memberid` and the name column `new_name`; names of given columns may be schema names left empty.
+    """
+    key = primary_id or f"{logical_name}id"
+    prefix = logical_name.partition("_")[0]
+    name = primary_name or (f"{prefix}_name" if "_" in logical_name else "name")
+    wanted = {column.logical_name: column for column in columns}
+    wanted.setdefault(name, Column(name, display_name="Name"))
+    everything = (Column(key, ColumnType.GUID, required="SystemRequired"), *wanted.values(), *SYSTEM_COLUMNS)
+    table = Table(
+        logical_name=logical_name,
+        schema_name=schema_name or logical_name,
+        entity_set=entity_set or f"{logical_name}set",
+        primary_id=key,
+        primary_name=name,
+        columns={c.logical_name: _completed(logical_name, c) for c in everything},
+        display_name=display_name or schema_name or logical_name,
+        display_collection_name=display_name or schema_name or logical_name,
+        indexes=indexes,
+        metadata_id=metadata_id(logical_name),
+    )
+    return replace(table, **details)  # type: ignore[arg-type]  # names are checked by replace itself
+
+
+def _completed(table: str, column: Column) -> Column:
+    return replace(
+        column,
+        schema_name=column.schema_name or column.logical_name,
+        display_name=column.display_name or column.schema_name or column.logical_name,
+        metadata_id=column.metadata_id or metadata_id(table, column.logical_name),
+    )
