@@ -9,6 +9,7 @@ LinkerError
 ├── SupersededError           another attempt owns this page now; nothing more may be sent
 ├── LedgerError               rows read and outcomes do not add up; the run must not call itself successful
 └── StateError
+    ├── LimitError            Table Storage cannot hold this key or value; nothing was sent
     ├── AlreadyThereError     the entity to insert exists
     └── ChangedError          the entity changed since it was read (ETag)
 """
@@ -58,6 +59,10 @@ class LedgerError(LinkerError):
 
 class StateError(LinkerError):
     """The state in Table Storage is not as the caller believed."""
+
+
+class LimitError(StateError):
+    """A key or value breaks a limit of Table Storage (azure.md 8.1), which the local emulator would not report."""
 
 
 class AlreadyThereError(StateError):

@@ -1,0 +1,219 @@
+"""Table Storage as the state sees it: ports.Tables over Microsoft's client.
+
+What the client and the service do otherwise is settled here: tables appear on first use, limits are checked before
+sending, answers become the errors of linker.errors, whole numbers of 64 bits are plain ints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
+
+from linker.errors import AlreadyThereError, ChangedError, ConfigurationError, LinkerError, StateError, TransientError
+from linker.ports import Entity, Properties, Value
+from linker.table_rules import check_entity, is_int32, key_text
+
+if TYPE_CHECKING:  # Microsoft's packages cost 0.2 s to import: cold start
+    from azure.core.credentials_async import AsyncTokenCredential
+    from azure.core.exceptions import AzureError
+    from azure.data.tables.aio import TableClient, TableServiceClient
+
+__all__ = ["AzureTables", "key_text"]
+
+# The client's own defaults wait 300 s for an answer and try 10 times (azure.md 8.2).
+_PATIENCE: Final[dict[str, Any]] = {"retry_total": 4, "connection_timeout": 5, "read_timeout": 30}
+_DEFAULT_WAIT_S: Final = 5.0
+_KEYS: Final = ("PartitionKey", "RowKey")
+
+
+class _AbsentError(ChangedError):
+    """404: the entity, or its table, is not there."""
+
+
+class AzureTables:
+    """Table Storage by connection string, or by endpoint and credential (managed identity).
+
+    A conditional write (with `etag`) whose answer was lost is sent again by Microsoft's client, or by aiohttp below it,
+    and then refused because of its own first sending. So after ChangedError, as after TransientError, what was sent may
+    have been stored: who must know puts a mark of its own into the entity and reads it again.
+    """
+
+    def __init__(
+        self, *, connection_string: str = "", endpoint: str = "", credential: AsyncTokenCredential | None = None
+    ) -> None:
+        if bool(connection_string) == bool(endpoint) or bool(endpoint) != (credential is not None):
+            raise ConfigurationError("Table Storage needs a connection string, or an endpoint with a credential.")
+        self._connection_string = connection_string
+        self._endpoint = endpoint
+        self._credential = credential
+        self._clients: dict[str, TableClient] = {}
+
+    async def get(self, table: str, partition: str, row: str, *, select: Sequence[str] = ()) -> Entity | None:
+        """See ports.Tables."""
+        what = f"Reading {table} '{partition}' / '{row}'"
+        try:
+            found = await _asked(what, self._client(table).get_entity(partition, row, select=list(select) or None))
+        except _AbsentError:
+            return None
+        return _from_azure(found, partition, row)
+
+    async def insert(self, table: str, partition: str, row: str, properties: Properties) -> str:
+        """See ports.Tables. An identical entity that is there already counts as inserted: its answer was lost."""
+        check_entity(partition, row, properties)
+        client, entity = self._client(table), _to_azure(partition, row, properties)
+        what = f"Inserting {table} '{partition}' / '{row}'"
+        try:
+            return _etag(await _creating_table(what, client, lambda: client.create_entity(entity)))
+        except AlreadyThereError:
+            there = await self.get(table, partition, row)
+            if there is None or there.properties != dict(properties):
+                raise
+            return there.etag
+
+    async def replace(
+        self, table: str, partition: str, row: str, properties: Properties, *, etag: str | None = None
+    ) -> str:
+        """See ports.Tables."""
+        check_entity(partition, row, properties)
+        client, entity = self._client(table), _to_azure(partition, row, properties)
+        what = f"Replacing {table} '{partition}' / '{row}'"
+        if etag is None:
+            return _etag(await _creating_table(what, client, lambda: client.upsert_entity(entity, "replace")))
+        return _etag(await _asked(what, client.update_entity(entity, "replace", **_only_if(etag))))
+
+    async def merge(self, table: str, partition: str, row: str, properties: Properties, *, etag: str) -> str:
+        """See ports.Tables. Limits are checked for the named properties; what else is stored is not known here."""
+        check_entity(partition, row, properties)
+        entity = _to_azure(partition, row, properties)
+        what = f"Merging {table} '{partition}' / '{row}'"
+        return _etag(await _asked(what, self._client(table).update_entity(entity, "merge", **_only_if(etag))))
+
+    async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
+        """See ports.Tables."""
+        statuses: list[int] = []  # the client hides that there was nothing to delete
+        options: dict[str, Any] = {
+            "raw_response_hook": lambda answer: statuses.append(answer.http_response.status_code)
+        }
+        if etag is not None:
+            options |= _only_if(etag)
+        what = f"Deleting {table} '{partition}' / '{row}'"
+        await _asked(what, self._client(table).delete_entity(partition, row, **options))
+        if etag is not None and 404 in statuses:
+            raise ChangedError(f"{what}: it was gone already.")
+
+    async def query(
+        self, table: str, partition: str, *, first: str = "", end: str | None = None, select: Sequence[str] = ()
+    ) -> AsyncIterator[Entity]:
+        """See ports.Tables."""
+        wanted, names = "PartitionKey eq @partition and RowKey ge @first", {"partition": partition, "first": first}
+        if end is not None:
+            wanted, names = f"{wanted} and RowKey lt @end", names | {"end": end}
+        columns = [*_KEYS, *select] if select else None
+        found = aiter(self._client(table).query_entities(wanted, parameters=names, select=columns))
+        try:
+            while (entity := await _asked(f"Listing {table} '{partition}'", anext(found, None))) is not None:
+                yield _from_azure(entity, partition, entity["RowKey"])
+        except _AbsentError:
+            return
+
+    async def close(self) -> None:
+        """End the connections. The next call opens new ones."""
+        service = self.__dict__.pop("_service", None)
+        self._clients.clear()
+        if service is not None:
+            await service.close()
+
+    @cached_property
+    def _service(self) -> TableServiceClient:
+        from azure.data.tables.aio import TableServiceClient
+
+        if self._credential is None:
+            return TableServiceClient.from_connection_string(self._connection_string, **_PATIENCE)
+        return TableServiceClient(self._endpoint, credential=self._credential, **_PATIENCE)
+
+    def _client(self, table: str) -> TableClient:
+        if table not in self._clients:
+            self._clients[table] = self._service.get_table_client(table)
+        return self._clients[table]
+
+
+async def _asked[T](what: str, call: Awaitable[T]) -> T:
+    """Return the answer of Microsoft's client; raise ours instead of its errors. `what` begins the message."""
+    from azure.core.exceptions import AzureError
+
+    try:
+        return await call
+    except AzureError as error:
+        raise _meaning(what, error) from error
+
+
+async def _creating_table[T](what: str, client: TableClient, send: Callable[[], Awaitable[T]]) -> T:
+    try:
+        return await _asked(what, send())
+    except _AbsentError:  # a write without condition finds nothing absent but the table
+        await _create_table(client)
+        return await _asked(what, send())
+
+
+async def _create_table(client: TableClient) -> None:
+    try:
+        await _asked(f"Creating table {client.table_name}", client.create_table())
+    except AlreadyThereError:
+        return  # somebody else was first
+
+
+def _meaning(what: str, error: AzureError) -> LinkerError:
+    status = getattr(error, "status_code", None)
+    text = f"{what}: Table Storage answered {status or 'nothing'}. {error.message}"
+    match status:
+        case 404:
+            return _AbsentError(text)
+        case 409:
+            return AlreadyThereError(text)
+        case 412:
+            return ChangedError(text)
+        case 401 | 403:
+            return ConfigurationError(f"{text} Give the app's identity the role Storage Table Data Contributor.")
+        case None | 408 | 429:
+            return TransientError(text, wait_s=_wait_s(error))
+        case _:
+            return TransientError(text, wait_s=_wait_s(error)) if status >= 500 else StateError(text)
+
+
+def _wait_s(error: AzureError) -> float:
+    response = getattr(error, "response", None)
+    asked = response.headers.get("Retry-After", "") if response is not None else ""
+    return float(asked) if asked.isdecimal() else _DEFAULT_WAIT_S
+
+
+def _only_if(etag: str) -> dict[str, Any]:
+    from azure.core import MatchConditions
+
+    return {"etag": etag, "match_condition": MatchConditions.IfNotModified}
+
+
+def _etag(answer: Mapping[str, Any]) -> str:
+    return str(answer["etag"])
+
+
+def _to_azure(partition: str, row: str, properties: Properties) -> dict[str, Any]:
+    return {"PartitionKey": partition, "RowKey": row} | {name: _typed(value) for name, value in properties.items()}
+
+
+def _typed(value: Value) -> object:
+    """Whole numbers beyond 32 bits must name their type, or the client refuses them."""
+    if isinstance(value, int) and not is_int32(value):
+        from azure.data.tables import EdmType, EntityProperty
+
+        return EntityProperty(value, EdmType.INT64)
+    return value
+
+
+def _from_azure(found: Mapping[str, Any], partition: str, row: str) -> Entity:
+    properties = {
+        name: value[0] if isinstance(value, tuple) else value  # a 64-bit number comes as (value, type)
+        for name, value in found.items()
+        if name not in _KEYS and value is not None  # a selected property that is absent comes as null
+    }
+    return Entity(partition, row, properties, found.metadata["etag"])  # type: ignore[attr-defined]
