@@ -1,0 +1,128 @@
+"""The run lock in Table Storage: loads the one entity, applies a change of `linker.lock`, saves it by ETag."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final
+
+from linker import lock
+from linker.errors import AlreadyThereError, ChangedError, TransientError
+from linker.lock import Cancellation, Grant, LockState, Renewal, TakeOver
+from linker.model import RunRequest, Ticket
+from linker.ports import Entity, Tables
+from linker.wire import dumps, loads
+
+TABLE: Final = "linkerstatus"
+ROW: Final = "lock"
+MOST_ATTEMPTS: Final = 40  # of one operation, each after a longer pause: about a minute when the lock stays contended
+_MARKS_KEPT: Final = 64  # changes by others that may come between a write and the look whether it was stored
+
+
+async def pause(attempt: int) -> None:
+    """Wait before the next attempt, longer each time (at most 2 s) and by chance, so that contenders part."""
+    await asyncio.sleep(random.uniform(0, min(2.0, 0.02 * 1.5**attempt)))  # noqa: S311 - nothing secret
+
+
+@dataclass(frozen=True, slots=True)
+class _Saved:
+    """The entity as read. `marks` name the latest changes, so that a change whose answer was lost is recognised."""
+
+    state: LockState
+    marks: tuple[str, ...]
+    etag: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunLock:
+    """The lock of one environment (`partition`). Every method is one atomic change; any of them may be repeated.
+
+    `clock` gives epoch seconds, `new_id` ids that nobody else has. Raises TransientError when the storage does not
+    answer or the lock stays contended; the change may then have been made.
+    """
+
+    tables: Tables
+    partition: str
+    clock: Callable[[], float]
+    lease_s: float
+    new_id: Callable[[], str]
+    pause: Callable[[int], Awaitable[None]] = pause
+
+    async def request(self, wanted: RunRequest) -> Grant:
+        """See lock.request. The new run, if there is one, is named by `new_id`."""
+        run_id = self.new_id()
+        return await self._change(
+            lambda state: lock.request(state, wanted, run_id=run_id, now=self.clock(), lease_s=self.lease_s)
+        )
+
+    async def renew(self, run: str) -> Renewal:
+        """See lock.renew."""
+        return await self._change(lambda state: lock.renew(state, run, now=self.clock(), lease_s=self.lease_s))
+
+    async def finish(self, run: str, *, completed: bool) -> Ticket | None:
+        """See lock.finish."""
+        return await self._change(
+            lambda state: lock.finish(state, run, completed=completed, now=self.clock(), lease_s=self.lease_s)
+        )
+
+    async def cancel(self, run: str) -> Cancellation:
+        """See lock.cancel."""
+        return await self._change(lambda state: lock.cancel(state, run))
+
+    async def take_over(self) -> TakeOver | None:
+        """See lock.take_over. The run that does the work again is named by `new_id`."""
+        run_id = self.new_id()
+        return await self._change(
+            lambda state: lock.take_over(state, run_id=run_id, now=self.clock(), lease_s=self.lease_s)
+        )
+
+    async def progressed(self, run: str) -> None:
+        """See lock.progressed."""
+        await self._change(lambda state: (lock.progressed(state, run), None))
+
+    async def peek(self) -> LockState:
+        """Return the state as it is."""
+        return (await self._load()).state
+
+    async def _change[T](self, step: Callable[[LockState], tuple[LockState, T]]) -> T:
+        """Apply `step` to the state in storage, again whenever somebody else was faster, and return its answer.
+
+        All attempts carry one mark. An attempt of unknown outcome can be stored only while the state is still the one it
+        was computed from, and `step` gives the same answer for the same state, so the latest answer is the right one.
+        """
+        mark = self.new_id()
+        saved = await self._load()
+        for attempt in range(MOST_ATTEMPTS):
+            state, answer = step(saved.state)
+            if state == saved.state:
+                return answer
+            if await self._stored(_Saved(state, (*saved.marks, mark)[-_MARKS_KEPT:], saved.etag)):
+                return answer
+            await self.pause(attempt)
+            saved = await self._load()
+            if mark in saved.marks:
+                return answer
+        raise TransientError(f"The run lock of '{self.partition}' could not be changed: others are always faster.")
+
+    async def _load(self) -> _Saved:
+        entity = await self.tables.get(TABLE, self.partition, ROW)
+        return _Saved(LockState(), (), None) if entity is None else _read(entity)
+
+    async def _stored(self, saved: _Saved) -> bool:
+        """False: it was not stored, or nobody knows."""
+        properties = {"state": dumps(saved.state), "marks": " ".join(saved.marks)}
+        try:
+            if saved.etag is None:
+                await self.tables.insert(TABLE, self.partition, ROW, properties)
+            else:
+                await self.tables.replace(TABLE, self.partition, ROW, properties, etag=saved.etag)
+        except (AlreadyThereError, ChangedError, TransientError):
+            return False
+        return True
+
+
+def _read(entity: Entity) -> _Saved:
+    state = loads(LockState, str(entity.properties["state"]))
+    return _Saved(state, tuple(str(entity.properties["marks"]).split()), entity.etag)

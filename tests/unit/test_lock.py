@@ -1,0 +1,318 @@
+"""The rules of the run lock, one a test."""
+
+from dataclasses import replace
+
+import pytest
+
+from linker.lock import (
+    MOST_SERVED,
+    Cancellation,
+    Grant,
+    LockState,
+    Renewal,
+    cancel,
+    covers,
+    finish,
+    merged,
+    progressed,
+    renew,
+    request,
+    take_over,
+)
+from linker.model import Mode, RunRequest, Ticket
+
+LEASE_S = 100.0
+FREE = LockState()
+ANY = RunRequest()
+JOB = RunRequest(jobs=("job",))
+DRY = RunRequest(dry_run=True)
+
+
+def running(ticket: Ticket, **values: object) -> LockState:
+    """A lock that `ticket` took at time 0."""
+    return replace(LockState(holder=ticket, expires=LEASE_S), **values)  # type: ignore[arg-type]
+
+
+def asked(state: LockState, *wanted: RunRequest, now: float = 1.0) -> tuple[LockState, list[Grant]]:
+    """Requests one after the other; their new runs are named new1, new2 ..."""
+    grants = []
+    for number, one in enumerate(wanted, 1):
+        state, grant = request(state, one, run_id=f"new{number}", now=now, lease_s=LEASE_S)
+        grants.append(grant)
+    return state, grants
+
+
+def finished(state: LockState, run: str, *, completed: bool = True) -> tuple[LockState, Ticket | None]:
+    return finish(state, run, completed=completed, now=2.0, lease_s=LEASE_S)
+
+
+def taken_over(state: LockState, *, now: float = LEASE_S):
+    return take_over(state, run_id="again", now=now, lease_s=LEASE_S)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "both"),
+    [
+        pytest.param(ANY, RunRequest(mode=Mode.FULL), RunRequest(mode=Mode.FULL), id="the stronger mode"),
+        pytest.param(
+            RunRequest(mode=Mode.VERIFY), ANY, RunRequest(mode=Mode.VERIFY), id="verify is stronger than incremental"
+        ),
+        pytest.param(
+            RunRequest(tables=("a", "b")),
+            RunRequest(tables=("b", "c")),
+            RunRequest(tables=("a", "b", "c")),
+            id="tables",
+        ),
+        pytest.param(RunRequest(tables=("a",)), ANY, ANY, id="all tables"),
+        pytest.param(
+            RunRequest(jobs=("1", "2")), RunRequest(jobs=("2", "3")), RunRequest(jobs=("1", "2", "3")), id="jobs"
+        ),
+        pytest.param(
+            RunRequest(trigger="event"), RunRequest(trigger="timer"), RunRequest(trigger="event"), id="trigger"
+        ),
+    ],
+)
+def test_merging(first: RunRequest, second: RunRequest, both: RunRequest) -> None:
+    assert merged(first, second) == both
+    assert covers(both, first)
+    assert covers(both, second)
+
+
+@pytest.mark.parametrize(
+    ("done", "wanted"),
+    [
+        pytest.param(ANY, RunRequest(mode=Mode.FULL), id="weaker mode"),
+        pytest.param(RunRequest(tables=("a",)), ANY, id="fewer tables"),
+        pytest.param(RunRequest(tables=("a",)), RunRequest(tables=("b",)), id="other table"),
+        pytest.param(ANY, JOB, id="without the job"),
+        pytest.param(DRY, ANY, id="dry"),
+        pytest.param(ANY, DRY, id="real instead of dry"),
+    ],
+)
+def test_what_does_not_cover(done: RunRequest, wanted: RunRequest) -> None:
+    assert not covers(done, wanted)
+
+
+def test_a_request_takes_the_free_lock() -> None:
+    state, grants = asked(FREE, JOB, now=5.0)
+    assert grants == [Grant("new1", starts=True)]
+    assert state == LockState(holder=Ticket("new1", JOB), expires=5.0 + LEASE_S)
+
+
+def test_requests_to_a_held_lock_wait_as_one_run() -> None:
+    state, grants = asked(running(Ticket("r", ANY)), RunRequest(mode=Mode.FULL, tables=("a",)), ANY, JOB)
+    assert grants == [Grant("new1")] * 3
+    assert state.pending == Ticket("new1", RunRequest(mode=Mode.FULL, jobs=("job",)))
+
+
+def test_dry_and_real_requests_wait_apart() -> None:
+    state, grants = asked(running(Ticket("r", ANY)), DRY, ANY, DRY)
+    assert grants == [Grant("new1"), Grant("new2"), Grant("new1")]
+    assert (state.pending, state.pending_dry) == (Ticket("new2", ANY), Ticket("new1", DRY))
+
+
+@pytest.mark.parametrize(
+    ("state", "run"),
+    [
+        pytest.param(running(Ticket("r", JOB)), "r", id="job runs"),
+        pytest.param(running(Ticket("r", ANY), pending=Ticket("p", JOB)), "p", id="job waits"),
+        pytest.param(running(Ticket("r", JOB), cancel="r"), "new1", id="job's run is stopping"),
+        pytest.param(running(Ticket("r", JOB), expires=1.0), "new1", id="job's run is dead"),
+        pytest.param(running(Ticket("r", replace(JOB, dry_run=True))), "new1", id="job's run is dry"),
+        pytest.param(running(Ticket("r", replace(JOB, tables=("a",)))), "new1", id="job's run is over one table"),
+        pytest.param(running(Ticket("r", ANY)), "new1", id="another run"),
+    ],
+)
+def test_a_job_makes_one_run(state: LockState, run: str) -> None:
+    after, grants = asked(state, JOB)
+    assert grants == [Grant(run)]
+    assert (after == state) == (run != "new1")
+
+
+def test_a_request_without_job_never_counts_as_served_by_the_running_run() -> None:
+    _, grants = asked(running(Ticket("r", JOB)), ANY)
+    assert grants == [Grant("new1")]
+
+
+@pytest.mark.parametrize(
+    "state", [LockState(served=(("job", "done"),)), running(Ticket("r", ANY), served=(("job", "done"),))]
+)
+def test_a_served_job_makes_no_run(state: LockState) -> None:
+    after, grants = asked(state, JOB)
+    assert grants == [Grant("done", served=True)]
+    assert after == state
+
+
+@pytest.mark.parametrize("more", [{"mode": Mode.FULL}, {"dry_run": True}, {"jobs": ("job", "other")}])
+def test_a_request_that_wants_more_than_a_served_job_makes_a_run(more: dict[str, object]) -> None:
+    _, grants = asked(LockState(served=(("job", "done"),)), replace(JOB, **more))  # type: ignore[arg-type]
+    assert grants == [Grant("new1", starts=True)]
+
+
+def test_a_request_does_not_replace_a_dead_run() -> None:
+    state, grants = asked(running(Ticket("r", ANY)), ANY, now=LEASE_S + 1)
+    assert grants == [Grant("new1")]
+    assert state.holder == Ticket("r", ANY)
+
+
+@pytest.mark.parametrize("now", [50.0, 150.0], ids=["in time", "late but not taken over"])
+def test_the_holder_renews(now: float) -> None:
+    state, renewal = renew(running(Ticket("r", ANY)), "r", now=now, lease_s=LEASE_S)
+    assert renewal == Renewal(held=True, cancel=False)
+    assert state.expires == now + LEASE_S
+
+
+def test_a_fresh_lease_is_left_alone() -> None:
+    state = running(Ticket("r", ANY))
+    assert renew(state, "r", now=9.0, lease_s=LEASE_S) == (state, Renewal(held=True, cancel=False))
+
+
+@pytest.mark.parametrize("state", [FREE, running(Ticket("other", ANY))], ids=["free", "taken"])
+def test_who_does_not_hold_the_lock_cannot_change_it(state: LockState) -> None:
+    assert renew(state, "r", now=50.0, lease_s=LEASE_S) == (state, Renewal(held=False, cancel=False))
+    assert finished(state, "r") == (state, None)
+    assert progressed(state, "r") == state
+
+
+def test_finishing_frees_the_lock() -> None:
+    state, following = finished(running(Ticket("r", ANY), cancel="r"), "r")
+    assert following is None
+    assert (state.holder, state.cancel) == (None, "")
+
+
+def test_finishing_hands_over_to_the_real_run_then_to_the_dry_one() -> None:
+    real, dry = Ticket("p", ANY), Ticket("d", DRY)
+    state, following = finished(running(Ticket("r", ANY), pending=real, pending_dry=dry), "r")
+    assert (following, state.holder, state.pending, state.pending_dry) == (real, real, None, dry)
+    assert state.expires == 2.0 + LEASE_S
+    state, following = finished(state, "p")
+    assert (following, state.holder, state.pending_dry) == (dry, dry, None)
+
+
+def test_finishing_again_gives_the_same_answer_until_the_next_run_renews() -> None:
+    state, following = finished(running(Ticket("r", ANY), pending=Ticket("p", ANY)), "r")
+    assert finished(state, "r") == (state, following)
+    renewed, _ = renew(state, "p", now=3.0, lease_s=LEASE_S)
+    assert finished(renewed, "r") == (renewed, None)
+
+
+def test_a_repeated_finish_does_not_start_who_took_the_free_lock() -> None:
+    state, _ = finished(running(Ticket("r", ANY)), "r")
+    state, _ = asked(state, ANY)
+    assert finished(state, "r") == (state, None)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "completed", "served"),
+    [
+        pytest.param(JOB, True, (("job", "r"),), id="completed"),
+        pytest.param(JOB, False, (), id="failed"),
+        pytest.param(replace(JOB, dry_run=True), True, (), id="dry"),
+        pytest.param(replace(JOB, tables=("a",)), True, (), id="over one table"),
+    ],
+)
+def test_only_a_completed_real_run_over_all_tables_serves_its_jobs(
+    wanted: RunRequest, completed: bool, served: tuple[tuple[str, str], ...]
+) -> None:
+    state, _ = finished(running(Ticket("r", wanted)), "r", completed=completed)
+    assert state.served == served
+
+
+def test_the_newest_served_jobs_are_remembered() -> None:
+    served = tuple((f"job{number}", "old") for number in range(MOST_SERVED))
+    state, _ = finished(running(Ticket("r", RunRequest(jobs=("job1", "new"))), served=served), "r")
+    assert len(state.served) == MOST_SERVED
+    assert state.served[:2] == (("job2", "old"), ("job3", "old"))
+    assert state.served[-2:] == (("job1", "r"), ("new", "r"))
+
+
+def test_canceling_the_running_run_shows_at_its_renewal() -> None:
+    state, found = cancel(running(Ticket("r", ANY)), "r")
+    assert found is Cancellation.RUNNING
+    assert renew(state, "r", now=1.0, lease_s=LEASE_S)[1] == Renewal(held=True, cancel=True)
+
+
+def test_canceling_does_not_reach_the_next_run() -> None:
+    state, _ = cancel(running(Ticket("r", ANY), pending=Ticket("p", ANY)), "r")
+    state, _ = finished(state, "r", completed=False)
+    assert renew(state, "p", now=3.0, lease_s=LEASE_S)[1] == Renewal(held=True, cancel=False)
+
+
+def test_canceling_a_waiting_run_removes_it() -> None:
+    state = running(Ticket("r", ANY), pending=Ticket("p", ANY), pending_dry=Ticket("d", DRY))
+    assert cancel(state, "p") == (replace(state, pending=None), Cancellation.PENDING)
+    assert cancel(state, "d") == (replace(state, pending_dry=None), Cancellation.PENDING)
+
+
+def test_canceling_an_unknown_run_changes_nothing() -> None:
+    state = running(Ticket("r", ANY))
+    assert cancel(state, "x") == (state, Cancellation.UNKNOWN)
+
+
+@pytest.mark.parametrize("state", [FREE, running(Ticket("r", ANY))], ids=["free", "alive"])
+def test_there_is_nothing_to_take_over(state: LockState) -> None:
+    assert taken_over(state, now=LEASE_S - 1) == (state, None)
+
+
+def test_the_work_of_a_dead_run_starts_again() -> None:
+    dead = Ticket("r", JOB)
+    state, taken = taken_over(running(dead))
+    again = Ticket("again", JOB, interruptions=1)
+    assert taken is not None
+    assert (taken.ended, taken.canceled, taken.successor, taken.next) == (dead, False, "again", again)
+    assert state == LockState(holder=again, expires=2 * LEASE_S)
+
+
+def test_the_work_of_a_dead_run_joins_a_waiting_run_under_its_promised_id() -> None:
+    state, taken = taken_over(running(Ticket("r", JOB), pending=Ticket("p", RunRequest(mode=Mode.FULL))))
+    assert taken is not None
+    assert taken.successor == "p"
+    assert taken.next == state.holder == Ticket("p", RunRequest(mode=Mode.FULL, jobs=("job",)), interruptions=1)
+
+
+def test_the_work_of_a_dead_dry_run_waits_for_the_real_run() -> None:
+    real = Ticket("p", ANY)
+    state, taken = taken_over(running(Ticket("r", DRY), pending=real))
+    assert taken is not None
+    assert (taken.successor, taken.next) == ("again", real)
+    assert state.pending_dry == Ticket("again", DRY, interruptions=1)
+
+
+def test_a_dead_run_that_was_canceled_just_ends() -> None:
+    waiting = Ticket("p", ANY)
+    state, taken = taken_over(running(Ticket("r", JOB), pending=waiting, cancel="r"))
+    assert taken is not None
+    assert (taken.canceled, taken.successor, taken.next) == (True, "", waiting)
+    assert (state.holder, state.cancel, state.served) == (waiting, "", ())
+
+
+def test_after_three_interruptions_the_work_is_parked_until_a_real_request_takes_it_along() -> None:
+    dead = Ticket("r", JOB, interruptions=2)
+    state, taken = taken_over(running(dead))
+    assert taken is not None
+    assert (taken.successor, taken.next, state.holder, state.parked) == ("", None, None, dead)
+    state, grants = asked(state, DRY)
+    assert (grants, state.parked) == ([Grant("new1", starts=True)], dead)
+    state, _ = asked(state, RunRequest(mode=Mode.VERIFY))
+    assert state.parked is None
+    assert state.pending == Ticket("new1", RunRequest(mode=Mode.VERIFY, jobs=("job",)))
+
+
+def test_after_three_interruptions_the_work_joins_a_waiting_run_which_starts_afresh() -> None:
+    state, taken = taken_over(running(Ticket("r", JOB, interruptions=2), pending=Ticket("p", ANY)))
+    assert taken is not None
+    assert taken.next == state.holder == Ticket("p", JOB)
+    assert state.parked is None
+
+
+def test_after_three_interruptions_a_dry_run_is_given_up() -> None:
+    state, taken = taken_over(running(Ticket("r", DRY, interruptions=2)))
+    assert taken is not None
+    assert (taken.successor, taken.next, state) == ("", None, FREE)
+
+
+def test_a_saved_page_makes_interruptions_count_anew() -> None:
+    state = progressed(running(Ticket("r", JOB, interruptions=2)), "r")
+    state, taken = taken_over(state)
+    assert taken is not None
+    assert state.holder == Ticket("again", JOB, interruptions=1)
