@@ -40,9 +40,9 @@ class Remaining:
 
 @dataclass(slots=True)
 class Work:
-    """What one HTTP request did, filled in while it is served. A $batch counts each of its parts as a request."""
+    """What one HTTP request did, filled in while it is served. `parts` are the operations of a $batch."""
 
-    requests: int = 1
+    parts: int = 0
     rows_written: int = 0
     rows_read: int = 0
     extra_ms: float = 0.0
@@ -52,7 +52,7 @@ class Work:
 def cost_ms(config: SandboxConfig, work: Work, in_flight: int) -> float:
     """Return the simulated duration of a request when `in_flight` requests, itself included, share its server."""
     crowd = max(0, in_flight - config.dop_hint)
-    own = work.requests * config.ms_per_request + work.rows_written * config.ms_per_row
+    own = max(1, work.parts) * config.ms_per_request + work.rows_written * config.ms_per_row
     own += work.rows_read * config.ms_per_row_read + work.extra_ms
     return own * (1 + config.latency_growth * crowd)
 
@@ -97,21 +97,29 @@ class ServiceProtection:
     def admit(self, user: str, server: int) -> Refusal | None:
         """Take a slot and count one request, or say why not. Who is admitted must `release`."""
         config, window, now = self._config(), self._window(user, server), self._now()
+        busy = config.protection and window.in_flight >= config.limit_concurrency
+        refused = _refuse(config, window, "concurrency", now) if busy else self.count(user, server)
+        if refused is None:
+            window.ignored = 0
+            window.in_flight += 1
+            self._in_flight[server] += 1
+        return refused
+
+    def count(self, user: str, server: int) -> Refusal | None:
+        """Count one request, or one operation of a $batch (dataverse.md 1.6), or say why not."""
+        config, window, now = self._config(), self._window(user, server), self._now()
         exceeded = _exceeded(config, window, now) if config.protection else None
         if exceeded is not None:
             return _refuse(config, window, exceeded, now)
-        window.ignored = 0
-        window.in_flight += 1
-        self._in_flight[server] += 1
         window.add(now, 1, 0.0)
         return None
 
-    def release(self, user: str, server: int, work: Work, spent_ms: float) -> None:
-        """Give the slot back and add what the request did beyond the one request counted by `admit`."""
+    def release(self, user: str, server: int, spent_ms: float) -> None:
+        """Give the slot back and add the execution time of the request."""
         window = self._window(user, server)
         window.in_flight -= 1
         self._in_flight[server] -= 1
-        window.add(self._now(), max(0, work.requests - 1), spent_ms)
+        window.add(self._now(), 0, spent_ms)
 
     def cost_ms(self, server: int, work: Work) -> float:
         """Return the simulated duration of a request that is still in flight on this server."""
@@ -140,8 +148,6 @@ class ServiceProtection:
 
 
 def _exceeded(config: SandboxConfig, window: _Window, now_s: float) -> str | None:
-    if window.in_flight >= config.limit_concurrency:
-        return "concurrency"
     if now_s < window.blocked_until:
         return window.blocked_by
     if window.requests >= config.limit_requests:

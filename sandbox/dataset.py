@@ -1,0 +1,64 @@
+"""What a sandbox starts with: tables with rows, and the answers of the Customer Insights API."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.collation import guid_key
+from sandbox.config import MappingNameColumn
+from sandbox.database import Database, Stamp, bulk_load
+from sandbox.identity import ADMIN, VENDOR
+from sandbox.schema.model import Column, Table, define_table
+
+MAPPING: Final = "msdynci_alternatekey"
+PROFILES: Final = "msdynci_customerprofile"
+
+type Row = Mapping[str, object]
+type Document = Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class TableData:
+    """Rows of one table by logical column names. `rows` may be called several times and is never kept in memory.
+
+    `columns` are those to add to a table that exists, or those of a new custom table with this `key` and `entity_set`.
+    """
+
+    name: str
+    rows: Callable[[], Iterable[Row]]
+    columns: tuple[Column, ...] = ()
+    key: str | None = None
+    entity_set: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A finished unification: its source tables, profiles and mapping, and what the Customer Insights API tells.
+
+    `{dataverse_url}` in `instance` stands for the sandbox's address.
+    """
+
+    tables: tuple[TableData, ...]
+    instance: Document
+    datasources: Sequence[Document]
+    mapping_name_column: MappingNameColumn = "msdynci_tablename"
+
+
+def store(dataset: Dataset, database: Database) -> dict[str, int]:
+    """Create what is missing and load all rows; returns how many by table."""
+    return {data.name: _store_table(data, database) for data in dataset.tables}
+
+
+def _store_table(data: TableData, database: Database) -> int:
+    table = database.schema.tables.get(data.name)
+    if table is None:
+        database.create_table(_custom_table(data))
+    else:
+        missing = [column for column in data.columns if column.logical_name not in table.columns]
+        database.add_columns(table, missing)
+    writer = VENDOR if data.name.startswith("msdynci_") else ADMIN
+    return bulk_load(database, data.name, data.rows(), Stamp(database.clock(), guid_key(writer.systemuser_id)))
+
+
+def _custom_table(data: TableData) -> Table:
+    return define_table(data.name, data.columns, entity_set=data.entity_set, primary_id=data.key, custom=True)

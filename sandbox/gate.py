@@ -1,0 +1,144 @@
+"""In front of the Web API: who asks (401), whether service protection lets them (429), and what it costs."""
+
+import asyncio
+from collections import Counter
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Final
+from uuid import uuid4
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.environment import Environment
+from sandbox.generate import digest
+from sandbox.identity import TENANT_ID, ApplicationUser, InvalidTokenError, TokenAuthority, plain_audience
+from sandbox.protection import Refusal, ServiceProtection, Work
+from sandbox.webapi.errors import ApiError
+from sandbox.webapi.messages import error_answer
+
+_AFFINITY: Final = "ARRAffinity"
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One HTTP request that was let in: whose it is, which virtual web server has it, and what it does there."""
+
+    user: ApplicationUser
+    server: int
+    work: Work = field(default_factory=Work)
+
+
+current_exchange: ContextVar[Exchange] = ContextVar("current_exchange")
+
+
+@dataclass(slots=True)
+class Gate:
+    """ASGI middleware. The Web API behind it finds the systemuser id of the bearer in `request.state.systemuser`."""
+
+    app: ASGIApp
+    environment: Environment
+    authority: TokenAuthority
+    protection: ServiceProtection
+    requests: Counter[str] = field(default_factory=Counter)
+    _turn: "count[int]" = field(default_factory=count)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer 401 or 429, or let the request pass and make it wait for what it costs."""
+        headers = Headers(scope=scope)
+        self.requests.update(("total", scope["method"]))
+        try:
+            audiences = frozenset({plain_audience(self.environment.base_url)})
+            user = self.authority.verify(headers.get("authorization"), audiences)
+        except InvalidTokenError as error:
+            await self._unauthorized(error)(scope, receive, self._counted(send))
+            return
+        exchange = Exchange(user, self._server(headers))
+        refusal = self.protection.admit(user.client_id, exchange.server)
+        if refusal is None:
+            await self._serve(exchange, scope, receive, send)
+        else:
+            await self._refuse(exchange, refusal, scope, receive, send)
+
+    async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
+        scope.setdefault("state", {})["systemuser"] = exchange.user.systemuser_id
+        current_exchange.set(exchange)
+        spent_ms = 0.0
+
+        async def send_after_cost(message: Message) -> None:
+            nonlocal spent_ms
+            if message["type"] == "http.response.start":
+                spent_ms = self.protection.cost_ms(exchange.server, exchange.work)
+                await asyncio.sleep(spent_ms / 1000 / self.environment.config.time_scale)
+                self._add_headers(exchange, scope, message)
+            await send(message)
+
+        try:
+            await self.app(scope, receive, self._counted(send_after_cost))
+        finally:
+            self.protection.release(exchange.user.client_id, exchange.server, spent_ms)
+
+    async def _refuse(self, exchange: Exchange, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._add_headers(exchange, scope, message)
+            await send(message)
+
+        await throttled(refusal)(scope, receive, self._counted(send_with_headers))
+
+    def _server(self, headers: Headers) -> int:
+        """Return the virtual web server: the one that the affinity cookie names, else the next in turn."""
+        named = cookie_parser(headers.get("cookie", "")).get(_AFFINITY)
+        servers = self.environment.config.servers
+        for server in range(servers):
+            if named == affinity(server):
+                return server
+        return next(self._turn) % servers
+
+    def _add_headers(self, exchange: Exchange, scope: Scope, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        left = self.protection.remaining(exchange.user.client_id, exchange.server)
+        request_id = str(uuid4())
+        headers["x-ms-ratelimit-burst-remaining-xrm-requests"] = str(left.requests)
+        headers["x-ms-ratelimit-time-remaining-xrm-requests"] = f"{left.execution_s:,.2f}"
+        headers["x-ms-dop-hint"] = str(self.environment.config.dop_hint)
+        headers["x-ms-service-request-id"] = request_id
+        headers["REQ_ID"] = request_id
+        headers.append("set-cookie", f"{_AFFINITY}={affinity(exchange.server)}; path=/; HttpOnly{_secure(scope)}")
+
+    def _counted(self, send: Send) -> Send:
+        async def counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self.requests[str(message["status"])] += 1
+            await send(message)
+
+        return counted
+
+    def _unauthorized(self, error: InvalidTokenError) -> Response:
+        url = self.environment.base_url
+        challenge = f"Bearer authorization_uri=https://login.microsoftonline.com/{TENANT_ID}/oauth2/authorize, "
+        challenge += f'resource_id={url}/, error="invalid_token", error_description="{error}"'
+        return Response(status_code=401, headers={"WWW-Authenticate": challenge})
+
+
+def affinity(server: int) -> str:
+    """Return the opaque cookie value that stands for a virtual web server."""
+    return digest(0, "server", server).hex()
+
+
+def refusal_error(refusal: Refusal) -> ApiError:
+    """Return a 429 of service protection as the Web API's error."""
+    return ApiError(429, refusal.code, refusal.message, {"Retry-After": str(refusal.retry_after_s)})
+
+
+def throttled(refusal: Refusal) -> Response:
+    """Return the HTTP answer of a refusal."""
+    answer = error_answer(refusal_error(refusal))
+    return Response(answer.body, answer.status, {**answer.headers, "OData-Version": "4.0"})
+
+
+def _secure(scope: Scope) -> str:
+    return "; secure; SameSite=None" if scope["scheme"] == "https" else ""

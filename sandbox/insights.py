@@ -1,0 +1,184 @@
+"""The Customer Insights API (customer-insights.md 3): instance, data sources, entities and workflow of one instance."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from sandbox.documents import Document, Documents
+from sandbox.environment import Environment
+from sandbox.identity import InvalidTokenError, TokenAuthority, plain_audience
+from sandbox.schema.model import ColumnType, Table
+from sandbox.workflow import WORKFLOW, Workflow, nodes
+
+API_AUDIENCE: Final = "https://api.ci.ai.dynamics.com"
+_KEY_HEADER: Final = "ocp-apim-subscription-key"
+_DEFAULT_TOP: Final = 10  # as in the published API client
+
+type Submit = Callable[[], Awaitable[Document]]
+type Handler = Callable[[Request], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class InsightsApi:
+    """Answers for one instance. `submit` runs a unification in which nothing changes and returns its job."""
+
+    environment: Environment
+    documents: Documents
+    workflow: Workflow
+    authority: TokenAuthority
+    submit: Submit
+
+    def routes(self) -> list[Route]:
+        """Return the routes below the API's base URL."""
+        jobs = "/instances/{instance}/workflows/{name}/jobs"
+        return [
+            self._get("/instances/{instance}", self.instance),
+            self._get("/instances/{instance}/manage/datasources", self.data_sources),
+            self._get("/instances/{instance}/manage/entities", self.entities),
+            self._get(jobs, self.jobs),
+            self._get(jobs + "/{job}", self.job),
+            self._get("/instances/{instance}/workflows/{name}/history", self.history),
+            self._get("/instances/{instance}/workflows/{name}/status", self.status),
+            Route(jobs, self._guarded(self.submit_job), methods=["POST"]),
+            Route("/{path:path}", self._guarded(self.missing), methods=["GET", "POST", "PUT", "PATCH", "DELETE"]),
+        ]
+
+    async def instance(self, request: Request) -> Response:
+        """GET /instances/{id}: InstanceMetadata."""
+        del request
+        return JSONResponse(self._instance())
+
+    async def data_sources(self, request: Request) -> Response:
+        """GET .../manage/datasources: list of DataSourceInfo."""
+        del request
+        return JSONResponse(self.documents.listed("datasources"))
+
+    async def entities(self, request: Request) -> Response:
+        """GET .../manage/entities: entity metadata of all source tables."""
+        del request
+        tables = self.environment.database.schema.tables
+        sources = [source["dataSourceMetadata"] for source in self.documents.listed("datasources")]
+        return JSONResponse(
+            [
+                _entity(source["name"], information, tables.get(information["entityName"]))
+                for source in sources
+                for information in source["entityInformation"]
+            ]
+        )
+
+    async def jobs(self, request: Request) -> Response:
+        """GET .../jobs?top=N&includeTasks=true: recent jobs, newest first."""
+        with_tasks = request.query_params.get("includeTasks", "false").lower() == "true"
+        found = self.workflow.jobs()[: _top(request)]
+        return JSONResponse(found if with_tasks else [{**job, "tasks": None} for job in found])
+
+    async def job(self, request: Request) -> Response:
+        """GET .../jobs/{jobId}: one job with its tasks."""
+        wanted = request.path_params["job"]
+        found = next((job for job in self.workflow.jobs() if job["jobId"] == wanted), None)
+        return _error(404, f"Job {wanted} was not found.") if found is None else JSONResponse(found)
+
+    async def history(self, request: Request) -> Response:
+        """GET .../history?top=N: recent tasks, newest first."""
+        tasks = [task for job in self.workflow.jobs() for task in reversed(job["tasks"])]
+        return JSONResponse(tasks[: _top(request)])
+
+    async def status(self, request: Request) -> Response:
+        """GET .../status: the nodes of the workflow."""
+        del request
+        return JSONResponse(list(nodes(self.workflow.jobs())))
+
+    async def submit_job(self, request: Request) -> Response:
+        """POST .../jobs: run the workflow."""
+        del request
+        return JSONResponse(await self.submit())
+
+    async def missing(self, request: Request) -> Response:
+        """Say which call this sandbox does not have."""
+        return _error(501, f"{request.method} {request.url.path} is not part of this sandbox.")
+
+    def _get(self, path: str, handler: Handler) -> Route:
+        return Route(path, self._guarded(handler), methods=["GET"])
+
+    def _guarded(self, handler: Handler) -> Handler:
+        async def answer(request: Request) -> Response:
+            return self._refusal(request) or await handler(request)
+
+        return answer
+
+    def _refusal(self, request: Request) -> Response | None:
+        key = self.environment.config.insights_subscription_key
+        if key is not None and request.headers.get(_KEY_HEADER) != key:
+            return _error(401, "Access denied due to missing or invalid subscription key.")
+        try:
+            self.authority.verify(request.headers.get("authorization"), self._audiences())
+        except InvalidTokenError as error:
+            return _error(401, f"The access token is not accepted: {error}.")
+        instance = request.path_params.get("instance", "")
+        if instance and instance.lower() != str(self._instance().get("instanceId", "")).lower():
+            return _error(404, f"Instance {instance} was not found.")
+        name = request.path_params.get("name", WORKFLOW)
+        return None if name == WORKFLOW else _error(404, f"Workflow {name} was not found.")
+
+    def _audiences(self) -> frozenset[str]:
+        return frozenset({plain_audience(self.environment.base_url), API_AUDIENCE})
+
+    def _instance(self) -> Document:
+        return _replaced(self.documents.get("instance"), self.environment.base_url)
+
+
+def _replaced(document: Document, dataverse_url: str) -> Document:
+    organisation = document.get("cdsOrgInfo")
+    if not isinstance(organisation, dict) or not isinstance(organisation.get("url"), str):
+        return document
+    url = organisation["url"].replace("{dataverse_url}", dataverse_url)
+    return {**document, "cdsOrgInfo": {**organisation, "url": url}}
+
+
+def _top(request: Request) -> int:
+    text = request.query_params.get("top", "")
+    return int(text) if text.isdecimal() else _DEFAULT_TOP
+
+
+def _entity(source: str, information: Mapping[str, str], table: Table | None) -> Document:
+    columns = table.columns.values() if table else ()
+    return {
+        "name": information["entityName"],
+        "qualifiedEntityName": f"{source}_{information['entityName']}",
+        "dataSourceName": source,
+        "entityType": "ingested",
+        "attributes": [{"name": column.logical_name, "dataType": _data_type(column.type)} for column in columns],
+        "keys": [[information["primaryKey"]]],
+    }
+
+
+def _data_type(kind: ColumnType) -> str:
+    return {
+        ColumnType.INTEGER: "int64",
+        ColumnType.BIGINT: "int64",
+        ColumnType.DOUBLE: "double",
+        ColumnType.DATETIME: "dateTime",
+        ColumnType.DATE: "date",
+        ColumnType.BOOLEAN: "boolean",
+        ColumnType.GUID: "guid",
+    }.get(kind, "string")
+
+
+def _error(status: int, message: str) -> Response:
+    body: Document = {
+        "exception": None,
+        "httpStatusCode": str(status),
+        "exceptionCulprit": "user" if status < 500 else "system",
+        "errorCode": str(status),
+        "resultSeverity": "error",
+        "message": message,
+        "name": {401: "Unauthorized", 404: "NotFound", 501: "NotImplemented"}[status],
+        "params": {},
+        "ciResults": [],
+    }
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return JSONResponse(body, status_code=status, headers=headers)

@@ -1,0 +1,59 @@
+"""Changes of single rows, and writing many of them with the stamps of those who would write them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Literal
+
+from sandbox.collation import guid_key
+from sandbox.database import Database, Stamp, bulk_delete, bulk_load, bulk_update
+from sandbox.dataset import Row
+from sandbox.identity import ADMIN, VENDOR
+
+Kind = Literal["insert", "update", "delete", "recreate"]
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One row to write. `row` holds logical column names, the primary id among them; `recreate` is delete, insert."""
+
+    kind: Kind
+    table: str
+    row: Row
+
+
+def apply_changes(database: Database, changes: Iterable[RowChange]) -> None:
+    """Write changes in their order, all or nothing. Deleting a profile empties the lookups that point at it."""
+    with database.transaction():
+        for (kind, table, _), group in groupby(changes, key=_same_statement):
+            _WRITE[kind](database, table, [change.row for change in group])
+
+
+def _same_statement(change: RowChange) -> tuple[Kind, str, tuple[str, ...]]:
+    return change.kind, change.table, tuple(change.row)
+
+
+def _insert(database: Database, table: str, rows: Sequence[Row]) -> None:
+    bulk_load(database, table, rows, _stamp(database, table))
+
+
+def _update(database: Database, table: str, rows: Sequence[Row]) -> None:
+    bulk_update(database, table, rows, _stamp(database, table))
+
+
+def _delete(database: Database, table: str, rows: Sequence[Row]) -> None:
+    key = database.schema.tables[table].primary_id
+    bulk_delete(database, table, [str(row[key]) for row in rows])
+
+
+def _recreate(database: Database, table: str, rows: Sequence[Row]) -> None:
+    _delete(database, table, rows)
+    _insert(database, table, rows)
+
+
+_WRITE = {"insert": _insert, "update": _update, "delete": _delete, "recreate": _recreate}
+
+
+def _stamp(database: Database, table: str) -> Stamp:
+    writer = VENDOR if table.startswith("msdynci_") else ADMIN
+    return Stamp(database.clock(), guid_key(writer.systemuser_id))

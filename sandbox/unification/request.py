@@ -1,0 +1,72 @@
+"""What a simulated unification changes, as somebody asks for it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class InvalidRequestError(ValueError):
+    """A field is unknown or its value does not fit; nothing was changed. The message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class UnificationRequest:
+    """One unification. The same request on the same state changes the same rows.
+
+    `move`, `drop`, `add` and `recreate` are shares of the mapping rows of Dataverse tables; `merge`, `split` and
+    `delete_profiles` are shares of the profiles.
+    """
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    seed: int = 1
+    snapshot: str | None = None
+    """Keep the state before this unification under a name, for `restore`."""
+    restore: str | None = None
+    """Go back to the state kept under this name, before anything else."""
+    bring_back: Literal["same id", "new id"] | None = None
+    """Create the profiles deleted earlier again, under their CustomerIds."""
+    move: Share = 0.0
+    """Rows get the CustomerId of another profile that stays."""
+    merge: Share = 0.0
+    """Profiles vanish; their rows go to another profile, whose PreviousCustomerId names them."""
+    split: Share = 0.0
+    """Profiles with several rows lose half of them to a new profile."""
+    add: Share = 0.0
+    """New source rows, every other one with a new profile."""
+    drop: Share = 0.0
+    """Rows leave the mapping; the source rows stay."""
+    delete_profiles: Share = 0.0
+    """Profiles vanish from Dataverse although the mapping still names them."""
+    take_out: tuple[str, ...] = ()
+    """Tables that leave unification altogether."""
+    recreate: Share = 0.0
+    """Source rows are deleted and created under the same id, so their links are lost."""
+    hydration_s: NonNegativeFloat = 0.0
+    """Real seconds over which mapping and profiles are rewritten, in a mixed order, after the merge."""
+    steps: PositiveInt = 20
+    announce_first: bool = False
+    """End the job before hydration begins: the outside learns of it while the tables still change."""
+    job_type: Literal["full", "incremental"] = "incremental"
+    submission_kind: Literal["onDemand", "scheduled"] = "onDemand"
+    outcome: Literal["successful", "failed"] = "successful"
+    """`failed`: the merge fails, so nothing changes."""
+
+
+@cache
+def _checker() -> TypeAdapter[UnificationRequest]:
+    return TypeAdapter(UnificationRequest)
+
+
+def read_request(document: Mapping[str, object]) -> UnificationRequest:
+    """Return a request given as JSON. Raises InvalidRequestError, naming the field, if it does not fit."""
+    try:
+        return _checker().validate_python(document)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidRequestError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error

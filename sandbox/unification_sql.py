@@ -1,0 +1,160 @@
+"""Queries of the unification simulator that no Web API request asks: samples, expected links, snapshots."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.collation import guid_text
+from sandbox.database import Database, count_rows, ddl
+from sandbox.database.values import shown
+from sandbox.dataset import MAPPING, PROFILES, Row
+from sandbox.schema.model import Table
+
+LOOKUP: Final = "msdynci_lookupfield_customerprofile"
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRow:
+    """A row of the mapping. `row_id` is its own key; `key` is the source row's key as text."""
+
+    row_id: str
+    data_source: str
+    table: str
+    key: str
+    customer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A profile. `previous` lists earlier CustomerIds, separated by semicolons."""
+
+    row_id: str
+    customer_id: str
+    previous: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedLink:
+    """What a source row's lookup should hold. `profile_id` is None while the profile is missing in Dataverse."""
+
+    key: str
+    customer_id: str
+    profile_id: str | None
+
+
+def name_column(database: Database) -> str:
+    """Return the mapping's column that names the source table; tenants differ."""
+    columns = database.schema.tables[MAPPING].columns
+    return "msdynci_tablename" if "msdynci_tablename" in columns else "msdynci_entityname"
+
+
+def mapped_tables(database: Database) -> list[str]:
+    """Return the Dataverse tables that the mapping names, in the order of their names."""
+    rows = database.execute(f"SELECT DISTINCT {ddl.quoted(name_column(database))} FROM {MAPPING}")  # noqa: S608
+    return sorted(str(row[0]) for row in rows if row[0] in database.schema.tables)
+
+
+def count_mapping(database: Database, tables: list[str]) -> int:
+    """Return how many mapping rows belong to these tables."""
+    marks = ", ".join("?" * len(tables))
+    name = ddl.quoted(name_column(database))
+    return int(str(database.execute(f"SELECT count(*) FROM {MAPPING} WHERE {name} IN ({marks})", tables)[0][0]))  # noqa: S608
+
+
+def mapping_rows(database: Database, tables: list[str]) -> Iterator[MappingRow]:
+    """Yield the mapping rows of these tables in the order of their keys. Nothing may be written meanwhile."""
+    marks = ", ".join("?" * len(tables))
+    name = ddl.quoted(name_column(database))
+    sql = (
+        f"SELECT msdynci_alternatekeyid, msdynci_datasourcename, {name}, msdynci_alternatevalue, msdynci_customerid "  # noqa: S608
+        f"FROM {MAPPING} WHERE {name} IN ({marks}) ORDER BY msdynci_alternatekeyid"
+    )
+    for row_id, *texts in database.iterate(sql, tables):
+        yield MappingRow(_guid(row_id), *map(str, texts))
+
+
+def count_profiles(database: Database) -> int:
+    """Return how many profiles there are."""
+    return count_rows(database, database.schema.tables[PROFILES])
+
+
+def profiles(database: Database) -> Iterator[Profile]:
+    """Yield all profiles in the order of their keys. Nothing may be written meanwhile."""
+    sql = (
+        f"SELECT msdynci_customerprofileid, msdynci_customerid, msdynci_previouscustomerid FROM {PROFILES} "  # noqa: S608
+        "ORDER BY msdynci_customerprofileid"
+    )
+    for row_id, customer_id, previous in database.iterate(sql):
+        yield Profile(_guid(row_id), str(customer_id), str(previous or ""))
+
+
+def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
+    """Yield what mapping and profiles say about the rows of a table, in the order of the identifiers."""
+    columns = database.schema.tables[PROFILES].columns
+    same = ddl.sort_expression(columns["msdynci_customerid"], database.string_order, "p.")
+    wanted = ddl.sort_expression(columns["msdynci_customerid"], database.string_order, "m.")
+    sql = (
+        "SELECT m.msdynci_alternatevalue, m.msdynci_customerid, p.msdynci_customerprofileid "  # noqa: S608
+        f"FROM {MAPPING} m LEFT JOIN {PROFILES} p ON {same} = {wanted} "
+        f"WHERE m.{ddl.quoted(name_column(database))} = ? ORDER BY m.msdynci_identifier"
+    )
+    for key, customer_id, profile_id in database.iterate(sql, (table,)):
+        yield ExpectedLink(
+            str(key).strip("{}").lower(), str(customer_id), None if profile_id is None else _guid(profile_id)
+        )
+
+
+def save_snapshot(database: Database, name: str) -> None:
+    """Keep mapping and profiles as they are now; an earlier snapshot of the same name is replaced."""
+    with database.transaction():
+        for table in (MAPPING, PROFILES):
+            database.execute(f"DROP TABLE IF EXISTS {_snapshot(name, table)}")
+            database.execute(f"CREATE TABLE {_snapshot(name, table)} AS SELECT * FROM {table}")  # noqa: S608
+            key = database.schema.tables[table].primary_id
+            database.execute(f"CREATE UNIQUE INDEX {_index(name, table)} ON {_snapshot(name, table)} ({key})")
+
+
+def has_snapshot(database: Database, name: str) -> bool:
+    """Return whether a state was kept under this name."""
+    found = database.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (f"_snapshot.{name}.{MAPPING}",))
+    return bool(found)
+
+
+def rows_to_put_back(database: Database, name: str, table_name: str) -> Iterator[Row]:
+    """Yield the rows of a snapshot that are missing today or have another CustomerId."""
+    table = database.schema.tables[table_name]
+    names = [column for column in table.columns if column in _columns_of(database, name, table)]
+    listed = ", ".join(f"s.{ddl.quoted(column)}" for column in names)
+    sql = (
+        f"SELECT {listed} FROM {_snapshot(name, table_name)} s LEFT JOIN {table_name} c "  # noqa: S608
+        f"ON c.{table.primary_id} = s.{table.primary_id} WHERE c.msdynci_customerid IS NOT s.msdynci_customerid"
+    )
+    for row in database.execute(sql):
+        yield {column: shown(table.columns[column], value) for column, value in zip(names, row, strict=True)}
+
+
+def rows_to_remove(database: Database, name: str, table_name: str) -> Iterator[str]:
+    """Yield the keys of rows that a snapshot does not have."""
+    key = database.schema.tables[table_name].primary_id
+    sql = f"SELECT {key} FROM {table_name} WHERE {key} NOT IN (SELECT {key} FROM {_snapshot(name, table_name)})"  # noqa: S608
+    for (row_id,) in database.execute(sql):
+        yield _guid(row_id)
+
+
+def _columns_of(database: Database, name: str, table: Table) -> set[str]:
+    rows = database.execute(f"PRAGMA table_info({_snapshot(name, table.logical_name)})")
+    return {str(row[1]) for row in rows}
+
+
+def _snapshot(name: str, table: str) -> str:
+    return ddl.quoted(f"_snapshot.{name}.{table}")
+
+
+def _index(name: str, table: str) -> str:
+    return ddl.quoted(f"_snapshot.{name}.{table}.key")
+
+
+def _guid(value: object) -> str:
+    if not isinstance(value, bytes):
+        raise TypeError(f"{value!r} is no stored guid")
+    return guid_text(value)
