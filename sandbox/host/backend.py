@@ -91,6 +91,8 @@ class Backend(InMemoryOrchestrationBackend):
 
     def StartInstance(self, request: pb.CreateInstanceRequest, context: Any) -> pb.CreateInstanceResponse:  # noqa: N802
         """Start an orchestration; an instance that has ended is replaced, a running one refused (ALREADY_EXISTS)."""
+        if request.HasField("scheduledStartTimestamp"):
+            context.abort(grpc.StatusCode.UNIMPLEMENTED, "The local host does not delay the start of orchestrations.")
         if self._default_version and not request.HasField("version"):
             request.version.value = self._default_version
         if not request.orchestrationIdReusePolicy.replaceableStatus:

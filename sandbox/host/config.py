@@ -28,11 +28,8 @@ class HostConfig:
 
 
 def read_host_config(app_dir: Path, resolve: Callable[[str], str]) -> HostConfig:
-    """Read host.json; `resolve` replaces `%NAME%`. Raises StartRefusedError if the file is missing or malformed."""
-    path = app_dir / "host.json"
-    if not path.exists():
-        raise StartRefusedError(f"{app_dir} holds no host.json, so it is no function app. Name its folder with --app.")
-    extensions = _section(read_json(path), "extensions")
+    """Read host.json; `resolve` replaces `%NAME%`. Raises StartRefusedError if it is malformed."""
+    extensions = _section(read_json(app_dir / "host.json"), "extensions")
     durable = _section(extensions, "durableTask")
     standard = HostConfig()
     return HostConfig(

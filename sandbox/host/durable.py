@@ -63,7 +63,9 @@ class DurableHost:
     async def stop(self) -> None:
         """Take no further work, give what runs a moment to end, abandon the rest and close the task hub."""
         self.refuse_work()
-        await self._running.stop(_GRACE_S)
+        abandoned = await self._running.stop(_GRACE_S)
+        if abandoned:
+            _LOG.warning("Abandoned %d running orchestrator(s) or activities.", abandoned)
         self._backend.stop()
         self._reader.join(_GRACE_S)
 
@@ -121,7 +123,9 @@ class DurableHost:
             function = _find(self._activities, request.name, "an activity")
             result = await self._invoker.call(function, _decode(request.input.value))
             response.result.value = _encode(result)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
+            if isinstance(error, asyncio.CancelledError) and not self._accepting:
+                raise  # the host stops; otherwise the function cancelled itself, and its caller must hear of it
             _LOG.exception("Activity '%s' of %s failed.", request.name, instance_id)
             response.failureDetails.CopyFrom(failure_details(error))
         return response

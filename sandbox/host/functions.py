@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,15 +47,18 @@ class HostedFunction:
         return getattr(self.trigger, "orchestration", None) or getattr(self.trigger, "activity", None) or self.name
 
 
-def load_functions(app_dir: Path) -> list[HostedFunction]:
-    """Import function_app.py of `app_dir` and return the functions of its one app object (azure.md 1.3).
+def check_folder(app_dir: Path) -> None:
+    """Raise StartRefusedError if `app_dir` holds no function app."""
+    for name in ("function_app.py", "host.json"):
+        if not (app_dir / name).is_file():
+            raise StartRefusedError(f"{app_dir} holds no {name}. Name the folder of the function app with --app.")
 
-    Raises StartRefusedError for a missing file, none or several app objects, and bindings that are not run here.
+
+def load_functions() -> list[HostedFunction]:
+    """Import function_app.py from the import path and return the functions of its one app object (azure.md 1.3).
+
+    Raises StartRefusedError for none or several app objects, and for bindings that are not run here.
     """
-    if not (app_dir / "function_app.py").exists():
-        raise StartRefusedError(f"{app_dir} holds no function_app.py. Name the folder of the app with --app.")
-    if str(app_dir) not in sys.path:
-        sys.path.insert(0, str(app_dir))
     module = importlib.import_module("function_app")
     apps = [value for value in vars(module).values() if isinstance(value, FunctionRegister)]
     if len(apps) != 1:

@@ -20,7 +20,7 @@ from sandbox.host.functions import EVENT_HUB, HTTP, TIMER, HostedFunction, of_ki
 from sandbox.host.http import Keys, function_routes
 from sandbox.host.invoker import Invoker
 from sandbox.host.tasks import Tasks
-from sandbox.host.timers import Timer
+from sandbox.host.timers import Timer, checked_schedule
 
 type Resolve = Callable[[str, str], str]  # text with %NAME%, whose binding -> text
 
@@ -33,11 +33,12 @@ class Host:
     def __init__(
         self, functions: list[HostedFunction], config: HostConfig, url: str, resolve: Resolve, keys: Keys
     ) -> None:
+        schedules = timer_schedules(functions, resolve)
+        hubs = event_hubs(functions, resolve)
         self.backend = Backend(config)
         self.invoker = Invoker(durable_client(config, self.backend.start(), url))
         self.durable = DurableHost(self.backend, functions, self.invoker, config)
-        self.timers = {f.name: self._timer(f, resolve) for f in of_kind(functions, TIMER)}
-        hubs = event_hubs(functions, resolve)
+        self.timers = {f.name: Timer(f, schedules[f.name], self.invoker) for f in of_kind(functions, TIMER)}
         self._background = Tasks()
         admin = Admin(
             functions, self.timers, hubs, self.backend, self.invoker, keys, self._background, config.route_prefix
@@ -66,10 +67,6 @@ class Host:
         await self.durable.stop()
         self.invoker.close()
 
-    def _timer(self, function: HostedFunction, resolve: Resolve) -> Timer:
-        schedule = resolve(getattr(function.trigger, "schedule", ""), f"timer '{function.name}'")
-        return Timer(function, schedule, self.invoker)
-
 
 def durable_client(config: HostConfig, rpc_address: str, url: str) -> str:
     """Return what a durable client binding receives: the JSON text that the real host sends."""
@@ -84,6 +81,16 @@ def durable_client(config: HostConfig, rpc_address: str, url: str) -> str:
             "maxGrpcMessageSizeInBytes": _LARGEST_MESSAGE,
         }
     )
+
+
+def timer_schedules(functions: list[HostedFunction], resolve: Resolve) -> dict[str, str]:
+    """Return the checked schedule of each timer by function name."""
+    return {
+        timer.name: checked_schedule(
+            timer.name, resolve(getattr(timer.trigger, "schedule", ""), f"timer '{timer.name}'")
+        )
+        for timer in of_kind(functions, TIMER)
+    }
 
 
 def event_hubs(functions: list[HostedFunction], resolve: Resolve) -> dict[str, list[HostedFunction]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import re
 import secrets
@@ -104,6 +105,8 @@ def _endpoint(function: HostedFunction, invoker: Invoker, keys: Keys) -> Callabl
         try:
             asked = function_request(request, await request.body())
             return http_response(await invoker.call(function, asked))
+        except asyncio.CancelledError:  # the host stops
+            return Response(status_code=503)
         except Exception:
             _LOG.exception("HTTP function '%s' failed.", function.name)
             return Response(status_code=500)

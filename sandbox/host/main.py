@@ -20,7 +20,7 @@ import uvicorn
 
 from sandbox.host.config import HostConfig, read_host_config
 from sandbox.host.errors import StartRefusedError
-from sandbox.host.functions import HostedFunction, load_functions
+from sandbox.host.functions import HostedFunction, check_folder, load_functions
 from sandbox.host.host import Host
 from sandbox.host.http import Keys
 from sandbox.host.settings import apply_settings, resolve_placeholders
@@ -65,6 +65,7 @@ async def _run(port: int, keys: bool, app_dir: Path) -> None:
 
 def prepare(app_dir: Path) -> tuple[list[HostedFunction], HostConfig]:
     """Apply settings, let the app check them, and load it. Raises StartRefusedError with a complete message."""
+    check_folder(app_dir)
     os.chdir(app_dir)
     sys.path.insert(0, str(app_dir))
     # a proxy of this machine is none for the task hub on loopback
@@ -75,7 +76,7 @@ def prepare(app_dir: Path) -> tuple[list[HostedFunction], HostConfig]:
         check = getattr(_part_of_linker("bootstrap"), "check_start", None)
         if check:
             check()
-        return load_functions(app_dir), config
+        return load_functions(), config
 
 
 def _resolve(text: str, where: str) -> str:

@@ -19,11 +19,12 @@ class Tasks:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def stop(self, grace_s: float) -> None:
-        """Give what runs `grace_s` seconds to end, then cancel the rest."""
+    async def stop(self, grace_s: float) -> int:
+        """Give what runs `grace_s` seconds to end, then cancel the rest. Returns how many were cancelled."""
         if not self._running:
-            return
+            return 0
         _, late = await asyncio.wait(self._running, timeout=grace_s)
         for task in late:
             task.cancel()
         await asyncio.gather(*late, return_exceptions=True)
+        return len(late)

@@ -17,11 +17,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class Timer:
-    """One timer function. Its ticks never overlap, whoever asks for them; a tick that overran is not made up for."""
+    """One timer function; `schedule` is a checked one.
+
+    Its ticks never overlap, whoever asks for them; a tick that overran is not made up for.
+    """
 
     def __init__(self, function: HostedFunction, schedule: str, invoker: Invoker) -> None:
         self._function = function
-        self._schedule = checked_schedule(function.name, schedule)
+        self._schedule = schedule
         self._invoker = invoker
         self._one_at_a_time = asyncio.Lock()
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import json
+import time
 from collections.abc import Generator
 from datetime import timedelta
 from typing import Any, List  # noqa: UP035  # the worker refuses list[...] at indexing (azure.md 13)
 
 import azure.durable_functions as df
 import azure.functions as func
+import grpc
 from durabletask.client import OrchestrationStatus
 from durabletask.task import OrchestrationContext, RetryPolicy, TaskFailedError, when_all, when_any
 
@@ -79,9 +81,12 @@ def on_events(events: List[func.EventHubEvent]) -> None:  # noqa: UP006
 @app.durable_client_input(client_name="client")
 async def start(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     given = json.loads(req.get_body() or b"null")
-    instance = await client.schedule_new_orchestration(
-        req.route_params["orchestrator"], input=given, instance_id=req.route_params["id"]
-    )
+    try:
+        instance = await client.schedule_new_orchestration(
+            req.route_params["orchestrator"], input=given, instance_id=req.route_params["id"]
+        )
+    except grpc.aio.AioRpcError as error:
+        return func.HttpResponse(error.code().name, status_code=409)
     return client.create_check_status_response(req, instance)
 
 
@@ -89,6 +94,25 @@ async def start(req: func.HttpRequest, client: df.DurableFunctionsClient) -> fun
 @app.durable_client_input(client_name="client")
 async def terminate(req: func.HttpRequest, client: df.DurableFunctionsClient) -> None:
     await client.terminate_orchestration(req.route_params["id"], output="enough")
+
+
+@app.route(route="purge/{id}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.durable_client_input(client_name="client")
+def purge(req: func.HttpRequest, client: df.SyncDurableFunctionsClient) -> str:
+    return str(client.purge_orchestration(req.route_params["id"]).deleted_instance_count)
+
+
+@app.route(route="output/{id}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.durable_client_input(client_name="client")
+async def output(req: func.HttpRequest, client: df.DurableFunctionsClient) -> str:
+    state = await client.wait_for_orchestration_completion(req.route_params["id"], timeout=10)
+    return "" if state is None else state.serialized_output or ""
+
+
+@app.route(route="tell/{id}/{event}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.durable_client_input(client_name="client")
+async def tell(req: func.HttpRequest, client: df.DurableFunctionsClient) -> None:
+    await client.raise_orchestration_event(req.route_params["id"], req.route_params["event"])
 
 
 @app.orchestration_trigger(context_name="context")
@@ -179,6 +203,29 @@ def waiting(ctx: OrchestrationContext, seconds: float) -> Orchestrator:
 
 
 @app.orchestration_trigger(context_name="context")
+def long_text(ctx: OrchestrationContext, length: int) -> Orchestrator:
+    return (yield ctx.call_activity("repeat", input=length))
+
+
+@app.activity_trigger(input_name="length")
+def repeat(length: int) -> str:
+    return length * "x"
+
+
+@app.orchestration_trigger(context_name="context")
+def cancelled(ctx: OrchestrationContext, _: None) -> Orchestrator:
+    try:
+        yield ctx.call_activity("cancel_itself")
+    except TaskFailedError as error:
+        return error.details.error_type
+
+
+@app.activity_trigger(input_name="nothing")
+async def cancel_itself(nothing: None) -> None:
+    raise asyncio.CancelledError
+
+
+@app.orchestration_trigger(context_name="context")
 def stuck(ctx: OrchestrationContext, how: str) -> Orchestrator:
     yield ctx.call_activity(how)
 
@@ -186,3 +233,8 @@ def stuck(ctx: OrchestrationContext, how: str) -> Orchestrator:
 @app.activity_trigger(input_name="nothing")
 async def sleep_on(nothing: None) -> None:
     await asyncio.sleep(600)
+
+
+@app.activity_trigger(input_name="nothing")
+def block(nothing: None) -> None:
+    time.sleep(600)

@@ -1,0 +1,2 @@
+class ConfigurationError(Exception):
+    """A setting is missing."""

@@ -1,0 +1,58 @@
+"""Start and end of the process."""
+
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.sandbox.host.running import running, start_process
+
+EXIT_S = 3.0
+
+
+@pytest.mark.parametrize(
+    ("ending", "activity"),
+    [
+        pytest.param(signal.SIGTERM, "sleep_on", id="SIGTERM during a coroutine"),
+        pytest.param(signal.SIGINT, "block", id="SIGINT during a plain function"),
+    ],
+)
+def test_a_signal_ends_the_host_promptly_whatever_runs(ending: signal.Signals, activity: str) -> None:
+    with running("every_binding") as host, ThreadPoolExecutor() as waiting:
+        host.start("waiting", "for-long", 600)
+        waiting.submit(host.http.get, "/api/output/for-long")
+        host.start("stuck", "forever", activity)
+        asked = time.monotonic()
+        host.process.send_signal(ending)
+        assert host.process.wait(timeout=EXIT_S) == 0
+        assert time.monotonic() - asked < EXIT_S
+        assert "Traceback" not in host.process.stderr.read()
+
+
+def test_a_missing_setting_stops_the_start_with_the_apps_own_message() -> None:
+    with start_process("checked") as process:
+        told, complaint = process.communicate(timeout=10)
+    assert (process.returncode, told) == (2, "")
+    assert complaint == "Setting SAMPLE_URL is missing. Set it to the address of the sample.\n"
+
+
+def test_a_placeholder_falls_back_to_the_apps_own_default() -> None:
+    with running("checked", SAMPLE_URL="http://sample") as host:
+        assert "poll" in host.ready["functions"]
+
+
+def test_a_malformed_schedule_stops_the_start() -> None:
+    with start_process("checked", SAMPLE_URL="http://sample", SAMPLE_SCHEDULE="every day") as process:
+        _, complaint = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert "Timer 'poll': 'every day' is no NCRONTAB schedule with six fields" in complaint
+    assert "Traceback" not in complaint
+
+
+def test_a_folder_without_an_app_is_refused() -> None:
+    with start_process("nowhere") as process:
+        _, complaint = process.communicate(timeout=10)
+    assert process.returncode == 2
+    assert "nowhere" in complaint
+    assert "Traceback" not in complaint
