@@ -38,11 +38,8 @@ _ENDED = [
     pb.ORCHESTRATION_STATUS_TERMINATED,
     pb.ORCHESTRATION_STATUS_CANCELED,
 ]
-_RUNNING = [
-    pb.ORCHESTRATION_STATUS_PENDING,
-    pb.ORCHESTRATION_STATUS_RUNNING,
-    pb.ORCHESTRATION_STATUS_SUSPENDED,
-]
+_RUNNABLE = {pb.ORCHESTRATION_STATUS_PENDING, pb.ORCHESTRATION_STATUS_RUNNING}
+_UNFINISHED = [*_RUNNABLE, pb.ORCHESTRATION_STATUS_SUSPENDED]
 _SERVER_THREADS = 256  # started on demand; a client that waits for an orchestration holds one
 _UNLIMITED = [("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1)]
 
@@ -63,7 +60,7 @@ class Backend(InMemoryOrchestrationBackend):
         super().__init__(max_history_size=sys.maxsize, port=0)
         self._loop = asyncio.get_running_loop()
         self._default_version = config.default_version
-        self._replaceable = _ENDED + (_RUNNING if config.replaces_running else [])
+        self._replaceable = _ENDED + (_UNFINISHED if config.replaces_running else [])
         self._callers: dict[str, _Caller] = {}  # child instance id -> who waits for it
         self._first_tokens: dict[str, int] = {}  # instance id -> first token of its current execution
 
@@ -109,7 +106,7 @@ class Backend(InMemoryOrchestrationBackend):
         with self._lock:
             answer = super().CompleteOrchestratorTask(request, context)
             instance = self._instances.get(request.instanceId)
-            if instance and instance.pending_events and instance.status in {*_RUNNING[:2]}:
+            if instance and instance.pending_events and instance.status in _RUNNABLE:
                 self._enqueue_orchestration(request.instanceId)
         return answer
 

@@ -123,9 +123,7 @@ class DurableHost:
             function = _find(self._activities, request.name, "an activity")
             result = await self._invoker.call(function, _decode(request.input.value))
             response.result.value = _encode(result)
-        except (Exception, asyncio.CancelledError) as error:
-            if isinstance(error, asyncio.CancelledError) and not self._accepting:
-                raise  # the host stops; otherwise the function cancelled itself, and its caller must hear of it
+        except Exception as error:
             _LOG.exception("Activity '%s' of %s failed.", request.name, instance_id)
             response.failureDetails.CopyFrom(failure_details(error))
         return response

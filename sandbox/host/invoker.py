@@ -31,11 +31,23 @@ class Invoker:
         return len(self._in_threads)
 
     async def call(self, function: HostedFunction, value: object) -> Any:
-        """Run `function` with `value` as its trigger's input and return what it returns."""
+        """Run `function` with `value` as its trigger's input and return what it returns.
+
+        A function that cancels itself has failed: RuntimeError, so that whoever waits for it hears of it.
+        """
         arguments = dict.fromkeys(function.clients, self._client) | {function.trigger.name: value}
-        if inspect.iscoroutinefunction(function.call):
-            return await function.call(**arguments)
-        work = partial(copy_context().run, self._run_in_thread, partial(function.call, **arguments))
+        try:
+            return await self._run(partial(function.call, **arguments))
+        except asyncio.CancelledError as error:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            raise RuntimeError(f"Function '{function.name}' cancelled itself.") from error
+
+    async def _run(self, call: partial[Any]) -> Any:
+        if inspect.iscoroutinefunction(call):
+            return await call()
+        work = partial(copy_context().run, self._run_in_thread, call)
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
 
     def _run_in_thread(self, call: partial[Any]) -> Any:

@@ -51,8 +51,7 @@ class Timer:
 
 def checked_schedule(name: str, schedule: str) -> str:
     """Return `schedule`, or raise StartRefusedError if it is no NCRONTAB expression with six fields."""
-    valid = len(schedule.split()) == 6 and croniter.is_valid(schedule, second_at_beginning=True)
-    if not valid:
+    if len(schedule.split()) != 6 or not _ever_ticks(schedule):
         raise StartRefusedError(f"Timer '{name}': '{schedule}' is no NCRONTAB schedule with six fields, seconds first.")
     return schedule
 
@@ -64,3 +63,11 @@ def next_tick(schedule: str, after: datetime) -> datetime:
     """
     ticks = croniter(schedule, after, second_at_beginning=True, day_or=False, ret_type=datetime)
     return ticks.get_next(datetime)
+
+
+def _ever_ticks(schedule: str) -> bool:
+    try:
+        next_tick(schedule, datetime.now(UTC))
+    except ValueError:  # croniter's own errors are ValueErrors
+        return False
+    return True

@@ -58,8 +58,8 @@ def until[T](ask: Callable[[], T], good: Callable[[T], bool]) -> T:
     return answer
 
 
-def start_process(app: str, **settings: str) -> subprocess.Popen[str]:
-    code = "import sys; from pathlib import Path; from sandbox.host.main import run; run(0, False, Path(sys.argv[1]))"
+def start_process(app: str, *, keys: bool = False, **settings: str) -> subprocess.Popen[str]:
+    code = f"import sys; from pathlib import Path; from sandbox.host.main import run; run(0, {keys}, Path(sys.argv[1]))"
     return subprocess.Popen(
         [sys.executable, "-c", code, str(APPS / app)],
         cwd=ROOT,
@@ -71,9 +71,9 @@ def start_process(app: str, **settings: str) -> subprocess.Popen[str]:
 
 
 @contextmanager
-def running(app: str, **settings: str) -> Iterator[Running]:
+def running(app: str, *, keys: bool = False, **settings: str) -> Iterator[Running]:
     """Run the host with an app of `apps/` until the end of the block."""
-    process = start_process(app, **settings)
+    process = start_process(app, keys=keys, **settings)
     with process:
         try:
             assert process.stdout is not None

@@ -30,7 +30,7 @@ def test_a_failure_without_a_message_is_a_failure(host: Running) -> None:
 
 
 def test_an_activity_that_cancels_itself_has_failed(host: Running) -> None:
-    assert host.outcome("cancelled", "cancelled")["output"] == "CancelledError"
+    assert host.outcome("cancelled", "cancelled")["output"] == "RuntimeError"
 
 
 def test_an_activity_may_ask_the_durable_client(host: Running) -> None:

@@ -37,6 +37,14 @@ def test_a_missing_setting_stops_the_start_with_the_apps_own_message() -> None:
     assert complaint == "Setting SAMPLE_URL is missing. Set it to the address of the sample.\n"
 
 
+def test_keys_are_asked_for_on_demand_and_told_in_the_ready_line() -> None:
+    with running("checked", keys=True, SAMPLE_URL="http://sample", LOCAL_FUNCTION_KEY="the-key") as host:
+        assert host.ready["key"] == "the-key"
+        assert host.http.get("/admin/functions").status_code == 401
+        assert host.http.get("/admin/functions?code=the-key").status_code == 200
+        assert host.http.get("/admin/host/status").status_code == 200
+
+
 def test_a_placeholder_falls_back_to_the_apps_own_default() -> None:
     with running("checked", SAMPLE_URL="http://sample") as host:
         assert "poll" in host.ready["functions"]
