@@ -37,7 +37,7 @@ current_exchange: ContextVar[Exchange] = ContextVar("current_exchange")
 
 @dataclass(slots=True)
 class Gate:
-    """ASGI middleware. The Web API behind it finds the systemuser id of the bearer in `request.state.systemuser`."""
+    """ASGI middleware. The Web API behind it finds the systemuser id of the bearer in `scope["user"]`."""
 
     app: ASGIApp
     environment: Environment
@@ -64,7 +64,7 @@ class Gate:
             await self._refuse(exchange, refusal, scope, receive, send)
 
     async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        scope.setdefault("state", {})["systemuser"] = exchange.user.systemuser_id
+        scope["user"] = exchange.user.systemuser_id
         current_exchange.set(exchange)
         spent_ms = 0.0
 

@@ -28,7 +28,7 @@ class UnificationRequest:
     snapshot: str | None = None
     """Keep the state before this unification under a name, for `restore`."""
     restore: str | None = None
-    """Go back to the state kept under this name, before anything else."""
+    """Go back to the state kept under this name; it stands alone, without shares."""
     bring_back: Literal["same id", "new id"] | None = None
     """Create the profiles deleted earlier again, under their CustomerIds."""
     move: Share = 0.0
@@ -57,6 +57,12 @@ class UnificationRequest:
     outcome: Literal["successful", "failed"] = "successful"
     """`failed`: the merge fails, so nothing changes."""
 
+    @property
+    def changes_rows(self) -> bool:
+        """Whether anything but going back to a snapshot is asked for."""
+        shares = (self.move, self.merge, self.split, self.add, self.drop, self.delete_profiles, self.recreate)
+        return any(shares) or bool(self.take_out) or self.bring_back is not None
+
 
 @cache
 def _checker() -> TypeAdapter[UnificationRequest]:
@@ -66,7 +72,10 @@ def _checker() -> TypeAdapter[UnificationRequest]:
 def read_request(document: Mapping[str, object]) -> UnificationRequest:
     """Return a request given as JSON. Raises InvalidRequestError, naming the field, if it does not fit."""
     try:
-        return _checker().validate_python(document)
+        request = _checker().validate_python(document)
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidRequestError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    if request.restore is not None and request.changes_rows:
+        raise InvalidRequestError("restore: it goes back to an earlier state and cannot be combined with other changes")
+    return request

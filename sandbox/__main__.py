@@ -1,0 +1,112 @@
+"""Commands of the sandbox: `python -m sandbox --help`."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+
+from sandbox.azurite import AzuriteError
+from sandbox.config import InvalidConfigError, SandboxConfig, changed
+from sandbox.generate import Sizes
+from sandbox.loading import FolderError
+from sandbox.serve import ServeOptions
+from sandbox.serve import serve as run_server
+
+app = typer.Typer(
+    add_completion=False, no_args_is_help=True, help="A local Dynamics 365 for the customer profile linker."
+)
+
+Load = Annotated[Path | None, typer.Option(help="Folder of CSV files and environment.json to load.", exists=True)]
+Contacts = Annotated[int, typer.Option(help="Contacts to generate when nothing is loaded.", min=0)]
+Leads = Annotated[int, typer.Option(help="Leads to generate.", min=0)]
+Members = Annotated[int, typer.Option(help="Rows of the custom table new_member to generate.", min=0)]
+Switches = Annotated[list[str] | None, typer.Option("--set", help="A switch, such as ms_per_row=2. Repeatable.")]
+
+
+@app.command()
+def serve(  # noqa: PLR0913  # each option is a parameter: that is typer's way
+    *,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8050,
+    load: Load = None,
+    db: Annotated[Path | None, typer.Option(help="SQLite file that keeps everything; without it, memory.")] = None,
+    contacts: Contacts = 20_000,
+    leads: Leads = 8_000,
+    members: Members = 2_000,
+    seed: Annotated[int, typer.Option(help="Other seeds generate other rows.")] = 1,
+    azurite: Annotated[bool, typer.Option(help="Start Azurite for Table Storage.")] = True,
+    azurite_folder: Annotated[Path | None, typer.Option(help="Keep the tables here; without it, memory.")] = None,
+    https: Annotated[bool, typer.Option(help="Serve https with a certificate of an own CA.")] = False,
+    tls_folder: Annotated[Path, typer.Option(help="Where CA and certificate are kept.")] = Path(".sandbox/tls"),
+    switches: Switches = None,
+) -> None:
+    """Serve Dataverse, Customer Insights, managed identity and Table Storage. Prints one JSON line when ready."""
+    with _told():
+        options = ServeOptions(
+            port=port,
+            load=load,
+            database=db,
+            sizes=Sizes(contacts, leads, members),
+            seed=seed,
+            azurite=azurite,
+            azurite_folder=azurite_folder,
+            tls=tls_folder if https else None,
+            config=_config(switches or []),
+        )
+        run_server(options)
+
+
+@app.command(context_settings={"ignore_unknown_options": True})
+def unify(
+    url: Annotated[str, typer.Option(help="Address of a running sandbox.")] = "http://127.0.0.1:8050",
+    changes: Annotated[list[str] | None, typer.Argument(help="Such as move=0.01 seed=7 take_out='[\"lead\"]'.")] = None,
+) -> None:
+    """Run a unification on a running sandbox and print what it changed. Fields: docs/sandbox-control.md."""
+    answer = httpx.post(f"{url}/sandbox/unifications", json=_assignments(changes or []), timeout=600)
+    typer.echo(answer.text)
+    raise typer.Exit(0 if answer.is_success else 1)
+
+
+@app.command()
+def host(
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 7071,
+    keys: Annotated[bool, typer.Option(help="Ask for function keys, as Azure does.")] = False,
+    app_dir: Annotated[Path, typer.Option(help="Folder of function_app.py.")] = Path(),
+) -> None:
+    """Run function_app.py on the local Functions host."""
+    from sandbox.host.main import run
+
+    run(port, keys, app_dir)
+
+
+def _config(switches: list[str]) -> SandboxConfig:
+    return changed(SandboxConfig(), _assignments(switches))
+
+
+def _assignments(texts: list[str]) -> dict[str, Any]:
+    """Read `name=value`; a value that is no JSON is a text."""
+    return {name: _value(value) for name, _, value in (text.partition("=") for text in texts)}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """End with one sentence instead of a traceback when the start is refused for a reason that the user can change."""
+    try:
+        yield
+    except (AzuriteError, FolderError, InvalidConfigError, OSError) as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(2) from error
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,36 @@
+"""What surrounds each operation of the Web API: its share of the cost and the limits, and scripted faults."""
+
+from dataclasses import dataclass
+
+from sandbox.environment import BatchPart, ReadOperation, WriteOperation
+from sandbox.gate import current_exchange, refusal_error
+from sandbox.protection import ServiceProtection
+
+
+@dataclass(frozen=True, slots=True)
+class Pipeline:
+    """The hooks of the environment (see `sandbox.environment.Hooks`)."""
+
+    protection: ServiceProtection
+
+    async def before_part(self, part: BatchPart) -> None:
+        """Count an operation of a $batch as a request of its own; it may be refused like one."""
+        del part
+        exchange = current_exchange.get()
+        exchange.work.parts += 1
+        refusal = self.protection.count(exchange.user.client_id, exchange.server)
+        if refusal is not None:
+            raise refusal_error(refusal)
+
+    async def before_write(self, operation: WriteOperation) -> bool:
+        """Let it write."""
+        del operation
+        return True
+
+    async def after_commit(self, operation: WriteOperation) -> None:
+        """Note the rows that it costs."""
+        current_exchange.get().work.rows_written += operation.rows
+
+    async def after_read(self, operation: ReadOperation) -> None:
+        """Note the rows that it costs."""
+        current_exchange.get().work.rows_read += operation.rows

@@ -1,0 +1,131 @@
+"""`python -m sandbox serve`: load, start, say where everything is, stay, end in order."""
+
+import asyncio
+import json
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn
+
+import uvicorn
+
+from sandbox.azurite import azurite_tables
+from sandbox.config import SandboxConfig
+from sandbox.database import Database
+from sandbox.dataset import Dataset
+from sandbox.environment import Environment
+from sandbox.generate import Sizes, generate
+from sandbox.loading import read_folder
+from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.tls import TlsFiles, ensure_certificates
+
+
+@dataclass(frozen=True, slots=True)
+class ServeOptions:
+    """What `serve` is told. `port` 0 takes a free one; `load` None generates `sizes`; `tls` is a folder for https."""
+
+    port: int = 8050
+    load: Path | None = None
+    database: Path | None = None
+    sizes: Sizes = field(default_factory=Sizes)
+    seed: int = 1
+    azurite: bool = True
+    azurite_folder: Path | None = None
+    tls: Path | None = None
+    config: SandboxConfig = field(default_factory=SandboxConfig)
+
+
+def serve(options: ServeOptions) -> None:
+    """Run until SIGTERM or SIGINT. One JSON line on stdout tells where everything is, once it can be used.
+
+    Raises FolderError for a folder that holds no unification, AzuriteError, OSError for a port that is taken.
+    """
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, _leave)
+    with ExitStack() as stack:
+        listener = stack.enter_context(_listening(options.port))
+        files = ensure_certificates(options.tls) if options.tls else None
+        url = f"{'https' if files else 'http'}://127.0.0.1:{listener.getsockname()[1]}"
+        sandbox = _prepare(options, url)
+        stack.callback(sandbox.environment.database.close)
+        tables = stack.enter_context(azurite_tables(options.azurite_folder)) if options.azurite else None
+        asyncio.run(_run(sandbox, listener, files, ready_line(sandbox, tables, files)))
+
+
+def ready_line(sandbox: Sandbox, tables: str | None, files: TlsFiles | None) -> str:
+    """Return the line that tells where everything is."""
+    url = sandbox.environment.base_url
+    ready = {
+        "dataverse": url,
+        "insights": url + INSIGHTS_PATH,
+        "identityEndpoint": url + IDENTITY_PATH,
+        "identityHeader": sandbox.identity.header,
+        "tables": tables,
+        "instanceId": sandbox.instance_id,
+    }
+    return json.dumps(ready | ({"ca": str(files.ca.absolute())} if files else {}))
+
+
+def _prepare(options: ServeOptions, url: str) -> Sandbox:
+    dataset = _dataset(options)
+    database = Database(
+        str(options.database) if options.database else None,
+        string_order=options.config.string_order,
+        mapping_name_column=dataset.mapping_name_column,
+    )
+    sandbox = compose(Environment(database, options.config, url))
+    if sandbox.instance_id:
+        print(f"{options.database} already holds data: nothing is loaded.", file=sys.stderr)
+    else:
+        counts = sandbox.load(dataset)
+        print("Loaded " + ", ".join(f"{n:,} {table}" for table, n in counts.items()) + ".", file=sys.stderr)
+    return sandbox
+
+
+def _dataset(options: ServeOptions) -> Dataset:
+    if options.load is not None:
+        return read_folder(options.load)
+    return generate(options.sizes, options.seed, options.config.mapping_name_column)
+
+
+async def _run(sandbox: Sandbox, listener: socket.socket, files: TlsFiles | None, ready: str) -> None:
+    config = uvicorn.Config(
+        sandbox.app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_level="warning",
+        access_log=False,
+        timeout_keep_alive=120,  # as long as a front end of Azure keeps an idle connection
+        timeout_graceful_shutdown=5,
+        ssl_certfile=files.certificate if files else None,
+        ssl_keyfile=files.key if files else None,
+    )
+    await _Server(config, ready).serve(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Tells when it is ready."""
+
+    def __init__(self, config: uvicorn.Config, ready: str) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        print(self._ready, flush=True)
+
+
+@contextmanager
+def _listening(port: int) -> Iterator[socket.socket]:
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        yield listener
+
+
+def _leave(*_: object) -> NoReturn:
+    """End by an exception, so that Azurite ends too; the web server replaces this while it runs."""
+    raise SystemExit(0)

@@ -1,0 +1,81 @@
+"""Puts the parts together: one Starlette application with Web API, Customer Insights API, identity and admin API."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.routing import Mount, Route, Router
+
+from sandbox.admin import Admin
+from sandbox.dataset import Dataset, store
+from sandbox.documents import Document, Documents
+from sandbox.environment import Environment
+from sandbox.gate import Gate
+from sandbox.identity import IdentityEndpoint, TokenAuthority
+from sandbox.insights import InsightsApi
+from sandbox.pipeline import Pipeline
+from sandbox.protection import ServiceProtection
+from sandbox.unification import Simulator, UnificationRequest
+from sandbox.webapi.app import routes
+from sandbox.workflow import Workflow
+
+API_PATH: Final = "/api/data/v9.2"
+INSIGHTS_PATH: Final = "/insights/v1"
+IDENTITY_PATH: Final = "/identity/token"
+ADMIN_PATH: Final = "/sandbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Sandbox:
+    """A composed sandbox: `app` is the ASGI application, the rest is for whoever runs it in the same process."""
+
+    app: Starlette
+    environment: Environment
+    identity: IdentityEndpoint
+    documents: Documents
+    simulator: Simulator
+
+    @property
+    def instance_id(self) -> str:
+        """The id of the Customer Insights instance, "" while nothing is loaded."""
+        return str(self.documents.get("instance").get("instanceId", ""))
+
+    def load(self, dataset: Dataset) -> dict[str, int]:
+        """Load a data set and publish one successful unification; returns rows by table."""
+        counts = store(dataset, self.environment.database)
+        self.documents.put("instance", dataset.instance)
+        self.documents.replace_list("datasources", dataset.datasources)
+        self.simulator.publish()
+        return counts
+
+
+def compose(environment: Environment, clock_s: Callable[[], float] = time.monotonic) -> Sandbox:
+    """Return a sandbox over an environment. `clock_s` is what service protection counts by, in seconds."""
+    documents = Documents(environment.database)
+    workflow = Workflow(documents, environment.clock)
+    simulator = Simulator(environment, documents, workflow)
+    authority = TokenAuthority()
+    identity = IdentityEndpoint(authority, lambda: environment.config.token_lifetime_s)
+    protection = ServiceProtection(lambda: environment.config, clock_s)
+    requests: Counter[str] = Counter()
+    environment.hooks = Pipeline(protection)
+
+    async def submit() -> Document:
+        job_id = (await simulator.run(UnificationRequest()))["jobId"]
+        return next(job for job in workflow.jobs() if job["jobId"] == job_id)
+
+    admin = Admin(environment, documents, workflow, protection, simulator, requests)
+    insights = InsightsApi(environment, documents, workflow, authority, submit)
+    web_api = Gate(Router(routes(environment)), environment, authority, protection, requests)
+    app = Starlette(
+        routes=[
+            Mount(API_PATH, web_api),
+            Mount(INSIGHTS_PATH, routes=insights.routes()),
+            Mount(ADMIN_PATH, routes=admin.routes()),
+            Route(IDENTITY_PATH, identity.answer),
+        ]
+    )
+    return Sandbox(app, environment, identity, documents, simulator)

@@ -1,0 +1,184 @@
+"""Turns what chance picked into changes of rows. Nothing is written here; each mapping row changes at most once."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import cycle
+
+from sandbox import unification_sql as sql
+from sandbox.database import Database, scan
+from sandbox.dataset import MAPPING, PROFILES, Row
+from sandbox.generate import digest, guid, make_person, mapping_row, profile_row
+from sandbox.schema.model import SYSTEM_COLUMNS, ColumnType
+from sandbox.unification.changes import RowChange
+from sandbox.unification.request import UnificationRequest
+from sandbox.unification.sample import Sample, take_sample
+from sandbox.unification_sql import MappingRow, Profile
+
+_SYSTEM = frozenset(column.logical_name for column in SYSTEM_COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Changes in an order that never names a profile too early, and what they amount to.
+
+    `deleted` are the rows of the profiles that vanish by themselves, so that they can be brought back.
+    """
+
+    changes: tuple[RowChange, ...]
+    counts: dict[str, int]
+    deleted: tuple[Row, ...] = ()
+
+
+def plan_restore(database: Database, name: str) -> Plan:
+    """Return the changes that put mapping and profiles back to a snapshot."""
+    back = {table: list(sql.rows_to_put_back(database, name, table)) for table in (PROFILES, MAPPING)}
+    away = {table: list(sql.rows_to_remove(database, name, table)) for table in (MAPPING, PROFILES)}
+    changes = [RowChange("insert", table, row) for table, rows in back.items() for row in rows]
+    changes += [_delete(database, table, row_id) for table, ids in away.items() for row_id in ids]
+    return Plan(tuple(changes), {"restoredRows": len(back[MAPPING]), "removedRows": len(away[MAPPING])})
+
+
+def plan_unification(database: Database, request: UnificationRequest, stash: list[Row]) -> Plan:
+    """Return the changes of a request on the present state; `stash` holds the profiles deleted earlier."""
+    maker = _Maker(database, request.seed, database.next_version())
+    sample = take_sample(database, request)
+    assigned = _assign(sample)
+    gone = {row.row_id for row in (*sample.dropped, *sample.taken_out)}
+    split = list(maker.split(sample, assigned))
+    moved = [_move(row_id, customer_id) for row_id, customer_id in assigned.items() if row_id not in gone]
+    # Sorted by table, so that each table is written by one statement.
+    added = sorted(maker.added(sample, request.add), key=lambda change: (change.table == MAPPING, change.table))
+    back = list(maker.brought_back(stash, request.bring_back)) if request.bring_back else []
+    deleted = [maker.profile(profile) for profile in sample.deleted]
+    recreated = list(maker.recreated(sample.recreated))
+    changes = (
+        *back,
+        *split,
+        *added,
+        *(_remember(gone_profile, stays) for gone_profile, stays in sample.merged),
+        *moved,
+        *(_delete(database, MAPPING, row_id) for row_id in gone),
+        *(_delete(database, PROFILES, profile.row_id) for profile, _ in sample.merged),
+        *(_delete(database, PROFILES, profile.row_id) for profile in sample.deleted),
+        *recreated,
+    )
+    counts = {
+        "moved": len(sample.moved),
+        "merged": len(sample.merged),
+        "split": len(split),
+        "added": sum(change.table == MAPPING for change in added),
+        "dropped": len(sample.dropped),
+        "takenOut": len(sample.taken_out),
+        "profilesDeleted": len(deleted),
+        "profilesBroughtBack": len(back),
+        "recreated": len(recreated),
+        "customerIdsChanged": len(moved),
+    }
+    return Plan(changes, counts, tuple(deleted))
+
+
+def _assign(sample: Sample) -> dict[str, str]:
+    """Return the new CustomerId of each row that is moved, or whose profile vanishes in a merge."""
+    assigned: dict[str, str] = {}
+    for row, target in zip(sample.moved, cycle(sample.targets), strict=False):
+        other = next((p for p in (target, *sample.targets[:2]) if p.customer_id != row.customer_id), target)
+        assigned[row.row_id] = other.customer_id
+    for gone, stays in sample.merged:
+        for row in sample.rows_of.get(gone.customer_id, ()):
+            assigned.setdefault(row.row_id, stays.customer_id)
+    return assigned
+
+
+@dataclass(slots=True)
+class _Maker:
+    """Makes new rows; `salt` differs for every unification, so that ids never repeat."""
+
+    database: Database
+    seed: int
+    salt: int
+    _made: int = field(default=0)
+
+    def split(self, sample: Sample, assigned: dict[str, str]) -> Iterator[RowChange]:
+        """Yield a new profile for each split and assign half of the old one's rows to it."""
+        for profile in sample.split:
+            rows = sample.rows_of[profile.customer_id]
+            customer_id = self._customer_id()
+            for row in rows[: len(rows) // 2]:
+                assigned.setdefault(row.row_id, customer_id)
+            yield self._new_profile(customer_id)
+
+    def added(self, sample: Sample, share: float) -> Iterator[RowChange]:
+        """Yield new source rows with their mapping; every other one has a new profile."""
+        tables = cycle(sorted(sample.data_sources))
+        targets = cycle(sample.targets)
+        for number in range(round(share * sample.rows)):
+            table = next(tables)
+            customer_id = self._customer_id() if number % 2 == 0 else next(targets).customer_id
+            if number % 2 == 0:
+                yield self._new_profile(customer_id)
+            yield from self._new_source_row(table, sample.data_sources[table], customer_id)
+
+    def brought_back(self, stash: list[Row], how: str) -> Iterator[RowChange]:
+        """Yield the profiles deleted earlier, under their old ids or new ones."""
+        for row in stash:
+            new_id = {"msdynci_customerprofileid": self._guid("profile")} if how == "new id" else {}
+            yield RowChange("insert", PROFILES, {**row, **new_id})
+
+    def recreated(self, rows: list[MappingRow]) -> Iterator[RowChange]:
+        """Yield source rows as they are, without their links."""
+        for row in rows:
+            found = self._row(row.table, row.key)
+            if found is not None:
+                yield RowChange("recreate", row.table, found)
+
+    def profile(self, profile: Profile) -> Row:
+        """Return all attributes of a profile."""
+        return self._row(PROFILES, profile.row_id) or {}
+
+    def _row(self, table_name: str, key: str) -> Row | None:
+        table = self.database.schema.tables[table_name]
+        names = [c.logical_name for c in table.columns.values() if c.type is not ColumnType.LOOKUP]
+        names = [name for name in names if name not in _SYSTEM]
+        found = next(iter(scan(self.database, table_name, names, {table.primary_id: key})), None)
+        return None if found is None else dict(zip(names, found, strict=True))
+
+    def _new_profile(self, customer_id: str) -> RowChange:
+        return RowChange("insert", PROFILES, profile_row(self._guid("profile"), make_person(customer_id)))
+
+    def _new_source_row(self, table_name: str, data_source: str, customer_id: str) -> Iterator[RowChange]:
+        table, person, key = self.database.schema.tables[table_name], make_person(customer_id), self._guid(table_name)
+        known = {
+            "firstname": person.first_name,
+            "lastname": person.last_name,
+            "emailaddress1": person.email,
+            "address1_city": person.city,
+            "subject": f"Inquiry of {person.full_name}",
+            table.primary_name: person.full_name,
+        }
+        row = {name: value for name, value in known.items() if name in table.columns}
+        yield RowChange("insert", table_name, {table.primary_id: key, **row})
+        mapping = mapping_row(data_source, table_name, key, customer_id, sql.name_column(self.database))
+        yield RowChange("insert", MAPPING, mapping)
+
+    def _guid(self, kind: str) -> str:
+        self._made += 1
+        return guid(self.seed, f"{kind}/{self.salt}", self._made)
+
+    def _customer_id(self) -> str:
+        self._made += 1
+        return digest(self.seed, f"customer/{self.salt}", self._made).hex()
+
+
+def _move(row_id: str, customer_id: str) -> RowChange:
+    return RowChange("update", MAPPING, {"msdynci_alternatekeyid": row_id, "msdynci_customerid": customer_id})
+
+
+def _remember(gone: Profile, stays: Profile) -> RowChange:
+    """Name the vanished CustomerId on the profile that took its rows."""
+    previous = ";".join(filter(None, (stays.previous, gone.customer_id)))
+    row = {"msdynci_customerprofileid": stays.row_id, "msdynci_previouscustomerid": previous}
+    return RowChange("update", PROFILES, row)
+
+
+def _delete(database: Database, table: str, row_id: str) -> RowChange:
+    return RowChange("delete", table, {database.schema.tables[table].primary_id: row_id})
