@@ -7,6 +7,7 @@ Guids are kept as 16 bytes in SQL Server's order of significance, so that compar
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final
 
 _GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -109,3 +110,60 @@ def ordinal_key(text: str | None) -> bytes | None:
 
 
 SORT_KEYS: Final[dict[str, Callable[[str | None], bytes | None]]] = {"word": word_key, "ordinal": ordinal_key}
+
+
+_WILDCARD: Final = re.compile(r"[%_\[]")
+_LITERAL_CLASS: Final = re.compile(r"\[([^\]^])\]")
+
+
+def exact_text(pattern: str) -> str | None:
+    """Return the one text that a pattern matches, None if it has wildcards (dataverse.md 6.2).
+
+    A wildcard in brackets of its own, `[_]`, stands for itself.
+    """
+    if _WILDCARD.search(pattern) is None:
+        return pattern
+    bare = _LITERAL_CLASS.sub("", pattern)
+    return None if _WILDCARD.search(bare) else _LITERAL_CLASS.sub(r"\1", pattern)
+
+
+def _literal_prefix(pattern: str) -> str:
+    """Return what stands before the first wildcard."""
+    found = _WILDCARD.search(pattern)
+    return pattern[: found.start()] if found else pattern
+
+
+def word_prefix(pattern: str) -> bytes:
+    """Return what the key of every text that matches the pattern begins with, in word order."""
+    return b"".join(map(_weight, _folded(_literal_prefix(pattern)).rstrip(" ")))
+
+
+def ordinal_prefix(pattern: str) -> bytes:
+    """Return what the key of every text that matches the pattern begins with, in ordinal order."""
+    return _folded(_literal_prefix(pattern)).rstrip(" ").encode("utf-8", "surrogatepass")
+
+
+PREFIX_KEYS: Final[dict[str, Callable[[str], bytes]]] = {"word": word_prefix, "ordinal": ordinal_prefix}
+
+
+@lru_cache(maxsize=256)
+def _pattern(pattern: str) -> re.Pattern[str]:
+    """Return a regular expression for a LIKE pattern: % _ [abc] [a-z] [^abc]."""
+    parts = re.split(r"(%|_|\[[^\]]+\])", _folded(pattern))
+    return re.compile("".join(map(_pattern_part, parts)), re.DOTALL)
+
+
+def _pattern_part(part: str) -> str:
+    if part == "%":
+        return ".*"
+    if part == "_":
+        return "."
+    if part.startswith("[") and part.endswith("]") and len(part) > 2:
+        negated = "^" if part[1] == "^" and len(part) > 3 else ""
+        return f"[{negated}{re.escape(part[1 + len(negated) : -1]).replace(r'\-', '-')}]"
+    return re.escape(part)
+
+
+def text_like(pattern: str, text: str | None) -> bool | None:
+    """Return whether a text matches a LIKE pattern, ignoring case, accents and trailing blanks; None for null."""
+    return None if text is None else _pattern(pattern).fullmatch(_folded(text).rstrip(" ")) is not None

@@ -7,18 +7,19 @@ from datetime import datetime
 from typing import Literal, Protocol
 
 from sandbox.config import SandboxConfig
-from sandbox.database import Database, utc_now
+from sandbox.database import Database, count_rows, utc_now
+from sandbox.schema.model import Table
 
-WriteKind = Literal["Create", "Update", "Delete", "Upsert", "CreateMultiple", "UpdateMultiple", "UpsertMultiple"]
+WriteKind = Literal["Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple"]
+"""The message whose pipeline runs; an upsert is a Create or an Update, and UpsertMultiple is one of each."""
 
 
 @dataclass(frozen=True, slots=True)
 class WriteOperation:
     """One write that passed all checks of its request: a single row or one bulk request.
 
-    `table` is a logical name; `row_ids` are guid texts (of an upsert by alternate key: none); `columns` are logical
-    names that any of its rows sets; `user` is the systemuser id; `headers` are those of the request, or of the part
-    in a `$batch`, with lower-case names.
+    `table` is a logical name; `row_ids` are guid texts; `columns` are logical names that any of its rows sets; `user`
+    is the systemuser id; `headers` are those of the request, or of the part in a `$batch`, with lower-case names.
     """
 
     kind: WriteKind
@@ -32,7 +33,7 @@ class WriteOperation:
     @property
     def rows(self) -> int:
         """How many rows it writes."""
-        return max(1, len(self.row_ids))
+        return len(self.row_ids)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +114,13 @@ class AutomationCounters:
     flow_runs: int = 0
     by_name: Counter[str] = field(default_factory=Counter)
 
+    def count(self, kind: Literal["step", "async", "flow"], name: str, executions: int) -> None:
+        """Count one automation; a flow's trigger is a system job as well (dataverse.md 9.3)."""
+        self.by_name[name] += executions
+        self.step_executions += executions if kind == "step" else 0
+        self.async_jobs += executions if kind != "step" else 0
+        self.flow_runs += executions if kind == "flow" else 0
+
 
 @dataclass(slots=True)
 class Counters:
@@ -132,6 +140,21 @@ class Counters:
 
 
 @dataclass(slots=True)
+class Snapshots:
+    """Row counts of whole tables as they were at some moment of the last day (dataverse.md 5.3)."""
+
+    taken: dict[str, tuple[datetime, int]] = field(default_factory=dict)
+
+    def count(self, database: Database, table: Table, oldest: datetime) -> int:
+        """Return a count that is not older than `oldest`; a new one is taken when the last one is."""
+        moment, rows = self.taken.get(table.logical_name, (oldest, 0))
+        if moment <= oldest:
+            rows = count_rows(database, table)
+            self.taken[table.logical_name] = (database.clock(), rows)
+        return rows
+
+
+@dataclass(slots=True)
 class Environment:
     """One simulated Dataverse environment. `base_url` has no trailing slash, such as `http://127.0.0.1:8050`."""
 
@@ -141,6 +164,7 @@ class Environment:
     clock: Callable[[], datetime] = utc_now
     counters: Counters = field(default_factory=Counters)
     hooks: Hooks = field(default_factory=NoHooks)
+    snapshots: Snapshots = field(default_factory=Snapshots)
 
     @property
     def api_url(self) -> str:

@@ -20,7 +20,7 @@ def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, o
     Raises KeyError for an unknown table, ColumnValueError for a value that does not fit.
     """
     table = database.schema.tables[table_name]
-    columns = [c for c in table.columns.values() if c.logical_name not in _SYSTEM]
+    columns = [c for c in table.columns.values() if c.logical_name not in _SYSTEM and not c.joined]
     names = ", ".join(ddl.quoted(name) for name in (*(c.logical_name for c in columns), *_SYSTEM))
     marks = ", ".join("?" * (len(columns) + len(_SYSTEM)))
     sql = f"INSERT OR REPLACE INTO {ddl.quoted(table.logical_name)} ({names}) VALUES ({marks})"  # noqa: S608

@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
-from sandbox.collation import SORT_KEYS, guid_key_of_canonical
+from sandbox.collation import SORT_KEYS, guid_key_of_canonical, text_like
 from sandbox.database import ddl
 from sandbox.database.stored_schema import CREATE, load_schema, save_schema
 from sandbox.database.values import Stored
 from sandbox.schema.builtin import builtin_schema, with_lookups
-from sandbox.schema.model import Column, ManyToMany, OneToMany, Schema, Table
+from sandbox.schema.model import TEXT_TYPES, Column, ManyToMany, OneToMany, Schema, Table
 
 _PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-131072", "temp_store=MEMORY")
 _CHUNK: Final = 30_000  # below SQLite's default limit of 32,766 parameters
@@ -39,6 +39,8 @@ class Database:
     ) -> None:
         self.clock = clock
         self.string_order = string_order
+        self.associations = 0
+        """Rises with each change of a many-to-many relationship; what is derived from them is cached by it."""
         self._connection = _connect(path)
         self._depth = 0
         self._version = self._stored_version()
@@ -54,8 +56,8 @@ class Database:
     # -- transactions and versions
 
     @contextmanager
-    def transaction(self) -> Iterator[None]:
-        """All or nothing. Transactions nest; only the outermost one commits or rolls back."""
+    def transaction(self, *, keep: bool = True) -> Iterator[None]:
+        """All or nothing. Transactions nest; only the outermost one commits, or rolls back without `keep`."""
         if self._depth:
             yield
             return
@@ -64,7 +66,7 @@ class Database:
         try:
             yield
             self._connection.execute("UPDATE _version SET value = ?", (self._version,))
-            self._connection.execute("COMMIT")
+            self._connection.execute("COMMIT" if keep else "ROLLBACK")
         except BaseException:
             self._connection.execute("ROLLBACK")
             self._schema = schema
@@ -115,6 +117,16 @@ class Database:
             sql = f"SELECT {names} FROM {ddl.quoted(table.logical_name)} WHERE {ddl.quoted(table.primary_id)} IN ({marks})"  # noqa: S608
             found.update((row[0], row[1:]) for row in self._connection.execute(sql, chunk))
         return found
+
+    def keys_with(self, table: Table, values: Mapping[str, Stored]) -> list[bytes]:
+        """Return the keys of the rows that hold these values; texts compare as Dataverse compares them."""
+        tests = " AND ".join(
+            f"{ddl.sort_expression(table.columns[name], self.string_order)} = "
+            f"{self.string_order + '_key(?)' if table.columns[name].type in TEXT_TYPES else '?'}"
+            for name in values
+        )
+        sql = f"SELECT {ddl.quoted(table.primary_id)} FROM {ddl.quoted(table.logical_name)} WHERE {tests}"  # noqa: S608
+        return [key for (key,) in self._connection.execute(sql, list(values.values()))]
 
     # -- schema
 
@@ -235,6 +247,7 @@ def _connect(path: str | None) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {pragma}")
     for order, function in SORT_KEYS.items():
         connection.create_function(f"{order}_key", 1, function, deterministic=True)
+    connection.create_function("text_like", 2, text_like, deterministic=True)
     return connection
 
 

@@ -45,8 +45,11 @@ def create_table(table: Table) -> str:
 
 def column_definition(table: Table, column: Column) -> str:
     """Return the definition of one column."""
-    unique = " NOT NULL PRIMARY KEY" if column.logical_name == table.primary_id else ""
-    return f"{quoted(column.logical_name)} {_AFFINITY[column.type]}{unique}"
+    name = f"{quoted(column.logical_name)} {_AFFINITY[column.type]}"
+    if column.joined:
+        parts = " || ' ' || ".join(f"coalesce({quoted(part)}, '')" for part in column.joined)
+        return f"{name} GENERATED ALWAYS AS (nullif(trim({parts}), '')) STORED"
+    return f"{name} NOT NULL PRIMARY KEY" if column.logical_name == table.primary_id else name
 
 
 def create_intersect(relationship: ManyToMany) -> str:

@@ -58,7 +58,15 @@ _ADDRESS: Final = _texts(
 _PERSON: Final = (
     Column("firstname", schema_name="FirstName", display_name="First Name", max_length=50),
     Column("lastname", schema_name="LastName", display_name="Last Name", max_length=50),
-    Column("fullname", schema_name="FullName", display_name="Full Name", max_length=160, indexed=True),
+    Column(
+        "fullname",
+        schema_name="FullName",
+        display_name="Full Name",
+        max_length=160,
+        indexed=True,
+        read_only=True,
+        joined=("firstname", "lastname"),
+    ),
     Column("emailaddress1", schema_name="EMailAddress1", display_name="Email", max_length=100, indexed=True),
     Column("telephone1", schema_name="Telephone1", display_name="Business Phone", max_length=50),
     Column("ownerid", _T.LOOKUP, "OwnerId", "Owner", targets=("systemuser",)),

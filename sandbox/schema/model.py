@@ -67,6 +67,8 @@ class Column:
     indexed: bool = False
     read_only: bool = False
     custom: bool = False
+    joined: tuple[str, ...] = ()
+    """Columns of which this one is made, with blanks between (`fullname`); nobody can write it."""
     required: str = "None"
     description: str = ""
     metadata_id: str = ""

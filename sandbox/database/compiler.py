@@ -1,0 +1,292 @@
+"""Turns a filter into a SQL condition over one table, joined to the parents that its paths reach."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from sandbox.collation import PREFIX_KEYS, SORT_KEYS, exact_text
+from sandbox.database import ddl
+from sandbox.database.values import ColumnValueError, Stored, lenient, stored
+from sandbox.query.syntax import (
+    Compare,
+    Condition,
+    CrmFunction,
+    Junction,
+    Kind,
+    Literal,
+    Not,
+    Path,
+    Quantified,
+    QueryError,
+    TextMatch,
+    TooManyConditionsError,
+    UnknownPropertyError,
+    UnsupportedQueryError,
+)
+from sandbox.schema.model import FLAG_TYPES, GUID_TYPES, TEXT_TYPES, TIME_TYPES, Column, ColumnType, Schema, Table
+
+MAX_CONDITIONS: Final = 500
+_SQL: Final = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
+_MIRRORED: Final = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
+_AFTER_ALL: Final = b"\xff"  # above every weight of a sort key
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """Which order strings have, whether guid ranges are answered, and who asks (for EqualUserId)."""
+
+    string_order: str = "word"
+    guid_ranges: bool = False
+    user: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A table within a statement, under its alias."""
+
+    table: Table
+    alias: str
+
+    def sql(self, column: Column) -> str:
+        """Return the column's SQL name."""
+        return f"{self.alias}.{ddl.quoted(column.logical_name)}"
+
+
+@dataclass(slots=True)
+class Compiler:
+    """Collects joins and parameters of one statement while conditions are turned into SQL.
+
+    Raises QueryError for unknown properties, wrong types and more than 500 conditions.
+    """
+
+    schema: Schema
+    root: Place
+    dialect: Dialect
+    parameters: list[Stored] = field(default_factory=list)
+    conditions: int = 0
+    _joins: dict[tuple[str, str], tuple[Place, str]] = field(default_factory=dict)
+    _variables: dict[str, Place] = field(default_factory=dict)
+    _aliases: int = 0
+
+    @property
+    def joins(self) -> str:
+        """The LEFT JOINs that the conditions so far need; they stand before WHERE and hold no parameters."""
+        return "".join(join for _, join in self._joins.values())
+
+    def condition(self, condition: Condition) -> str:
+        """Return the SQL of a condition; its parameters are appended to `parameters` in order."""
+        match condition:
+            case Junction():
+                return "(" + f" {condition.word.upper()} ".join(map(self.condition, condition.parts)) + ")"
+            case Not():
+                return f"(NOT {self.condition(condition.condition)})"
+            case Quantified():
+                return self._quantified(condition)
+        self._count()
+        match condition:
+            case Compare():
+                return self._compare(condition)
+            case TextMatch():
+                return self._text_match(condition)
+            case CrmFunction():
+                return self._crm_function(condition)
+
+    def column(self, path: Path) -> tuple[Place, Column]:
+        """Return where a path leads. Raises UnknownPropertyError."""
+        place = self._variables.get(path.names[0], self.root)
+        names = path.names[1:] if path.names[0] in self._variables else path.names
+        if names[-1] == "Value" and len(names) > 1:
+            names = names[:-1]  # a managed property is an object with a Value
+        for navigation in names[:-1]:
+            place = self._join(place, navigation)
+        column = place.table.column_of(names[-1])
+        if column is None:
+            raise UnknownPropertyError(names[-1], place.table.logical_name)
+        return place, column
+
+    def sort_expression(self, place: Place, column: Column) -> str:
+        """Return the expression by which a column is compared and ordered."""
+        return ddl.sort_expression(column, self.dialect.string_order, f"{place.alias}.")
+
+    def _count(self) -> None:
+        self.conditions += 1
+        if self.conditions > MAX_CONDITIONS:
+            raise TooManyConditionsError("Number of conditions in query exceeded maximum limit.")
+
+    def _new_alias(self) -> str:
+        self._aliases += 1
+        return f"t{self._aliases}"
+
+    def _join(self, place: Place, navigation: str) -> Place:
+        known = self._joins.get((place.alias, navigation))
+        if known:
+            return known[0]
+        for relationship in self.schema.lookups(place.table.logical_name):
+            if relationship.lookup_navigation == navigation:
+                parent = self.schema.tables[relationship.referenced_entity]
+                target = Place(parent, self._new_alias())
+                lookup = place.table.columns[relationship.referencing_attribute]
+                join = (
+                    f" LEFT JOIN {ddl.quoted(parent.logical_name)} AS {target.alias}"
+                    f" ON {target.sql(parent.primary_key)} = {place.sql(lookup)}"
+                )
+                self._joins[place.alias, navigation] = (target, join)
+                return target
+        raise UnknownPropertyError(navigation, place.table.logical_name)
+
+    def _bind(self, value: Stored) -> str:
+        self.parameters.append(value)
+        return "?"
+
+    # -- comparisons
+
+    def _compare(self, compare: Compare) -> str:
+        left, right, operator = compare.left, compare.right, compare.operator
+        if isinstance(left, Literal):
+            left, right, operator = right, left, _MIRRORED.get(operator, operator)
+        if isinstance(left, Literal):
+            raise QueryError("A comparison needs a property on at least one side.")
+        place, column = self.column(left)
+        if isinstance(right, Path):
+            return self._compare_columns(operator, place, column, right)
+        if right.kind is Kind.NULL:
+            return _null_test(operator, place.sql(column))
+        self._check_range(operator, column)
+        if column.type in TEXT_TYPES:
+            return self._compare_text(operator, place, column, right)
+        operator, value = _literal(operator, column, right)
+        return f"{place.sql(column)} {_SQL[operator]} {self._bind(value)}"
+
+    def _compare_columns(self, operator: str, place: Place, column: Column, right: Path) -> str:
+        other_place, other = self.column(right)
+        if other_place.alias != place.alias or other.type is not column.type:
+            raise QueryError("Columns can only be compared within the same table and type.")
+        self._check_range(operator, column)
+        return f"{self.sort_expression(place, column)} {_SQL[operator]} {self.sort_expression(other_place, other)}"
+
+    def _check_range(self, operator: str, column: Column) -> None:
+        if operator in _MIRRORED and column.type in GUID_TYPES and not self.dialect.guid_ranges:
+            raise QueryError(
+                f"The operator '{operator}' is not valid for the uniqueidentifier attribute "
+                f"'{column.logical_name}'. Ranges of guids are not documented for Dataverse."
+            )
+
+    def _compare_text(self, operator: str, place: Place, column: Column, literal: Literal) -> str:
+        if not isinstance(literal.value, str):
+            raise _incompatible(column, literal)
+        exact = exact_text(literal.value)
+        if operator in {"eq", "ne"} and exact is None:
+            matched = self._like(place, column, literal.value)
+            return matched if operator == "eq" else f"(NOT {matched})"
+        text = literal.value if operator in _MIRRORED or exact is None else exact
+        key = SORT_KEYS[self.dialect.string_order](text)
+        return f"{self.sort_expression(place, column)} {_SQL[operator]} {self._bind(key)}"
+
+    def _like(self, place: Place, column: Column, pattern: str) -> str:
+        """Match a pattern; what stands before its first wildcard bounds the index range that is searched."""
+        expression = self.sort_expression(place, column)
+        prefix = PREFIX_KEYS[self.dialect.string_order](pattern)
+        bounds = f"{expression} >= {self._bind(prefix)} AND {expression} < {self._bind(prefix + _AFTER_ALL)}"
+        return f"({bounds} AND text_like({self._bind(pattern)}, {place.sql(column)}))"
+
+    def _text_match(self, match: TextMatch) -> str:
+        place, column = self.column(match.path)
+        if column.type not in TEXT_TYPES:
+            raise QueryError(f"The function '{match.function}' needs a string, '{match.path}' is none.")
+        before = "" if match.function == "startswith" else "%"
+        after = "" if match.function == "endswith" else "%"
+        return self._like(place, column, f"{before}{match.text}{after}")
+
+    # -- Dataverse query functions
+
+    def _crm_function(self, function: CrmFunction) -> str:
+        place, column = self.column(function.path)
+        known: dict[str, Callable[[Place, Column, tuple[str, ...]], str]] = {
+            "In": self._in,
+            "NotIn": lambda *given: f"(NOT {self._in(*given)})",
+            "Between": self._between,
+            "NotBetween": lambda *given: f"(NOT {self._between(*given)})",
+            "EqualUserId": lambda p, c, _: f"{p.sql(c)} = {self._bind(self.dialect.user)}",
+            "NotEqualUserId": lambda p, c, _: f"{p.sql(c)} <> {self._bind(self.dialect.user)}",
+        }
+        if function.name not in known:
+            raise UnsupportedQueryError(f"the query function Microsoft.Dynamics.CRM.{function.name}")
+        return known[function.name](place, column, function.values)
+
+    def _in(self, place: Place, column: Column, values: tuple[str, ...]) -> str:
+        if not values:
+            raise QueryError("PropertyValues must hold at least one value.")
+        marks = ", ".join(self._bind(self._key_of(column, value)) for value in values)
+        return f"{self.sort_expression(place, column)} IN ({marks})"
+
+    def _between(self, place: Place, column: Column, values: tuple[str, ...]) -> str:
+        if len(values) != 2 or column.type in GUID_TYPES | TEXT_TYPES:
+            raise QueryError("Between needs two values and a number or time.")
+        low, high = (self._bind(self._key_of(column, value)) for value in values)
+        return f"{place.sql(column)} BETWEEN {low} AND {high}"
+
+    def _key_of(self, column: Column, value: str) -> Stored:
+        if column.type in TEXT_TYPES:
+            return SORT_KEYS[self.dialect.string_order](value)
+        try:
+            return lenient(column, value)
+        except ColumnValueError as error:
+            raise QueryError(str(error)) from None
+
+    # -- any and all
+
+    def _quantified(self, condition: Quantified) -> str:
+        """Return EXISTS over the children of a collection-valued navigation property."""
+        *before, navigation = condition.path.names
+        place = self.root
+        for name in before:
+            place = self._join(place, name)
+        for relationship in self.schema.children(place.table.logical_name):
+            if relationship.collection_navigation == navigation:
+                child = self.schema.tables[relationship.referencing_entity]
+                inner = Place(child, self._new_alias())
+                lookup = inner.sql(child.columns[relationship.referencing_attribute])
+                link = f"{lookup} = {place.sql(place.table.primary_key)}"
+                return self._exists(condition, inner, link)
+        raise UnknownPropertyError(navigation, place.table.logical_name)
+
+    def _exists(self, condition: Quantified, inner: Place, link: str) -> str:
+        source = f"SELECT 1 FROM {ddl.quoted(inner.table.logical_name)} AS {inner.alias} WHERE {link}"  # noqa: S608
+        if condition.condition is None:
+            return f"EXISTS ({source})"
+        joins_before = len(self._joins)
+        self._variables[condition.variable] = inner
+        test = self.condition(condition.condition)
+        del self._variables[condition.variable]
+        if len(self._joins) > joins_before:
+            raise UnsupportedQueryError("navigation to a parent inside any or all")
+        return f"EXISTS ({source} AND {test})" if condition.word == "any" else f"NOT EXISTS ({source} AND NOT {test})"
+
+
+def _null_test(operator: str, name: str) -> str:
+    if operator not in {"eq", "ne"}:
+        raise QueryError(f"The operator '{operator}' cannot be used with null.")
+    return f"{name} IS {'' if operator == 'eq' else 'NOT '}NULL"
+
+
+def _incompatible(column: Column, literal: Literal) -> QueryError:
+    return QueryError(
+        f"A binary operator with incompatible types was detected: '{column.logical_name}' "
+        f"of type '{column.type}' and the literal '{literal.value}'."
+    )
+
+
+def _literal(operator: str, column: Column, literal: Literal) -> tuple[str, Stored]:
+    """Return operator and value that SQL compares, for a column that is no text."""
+    quoted = literal.kind is Kind.TEXT and column.type not in GUID_TYPES
+    if quoted or (literal.kind is Kind.FLAG) != (column.type in FLAG_TYPES):
+        raise _incompatible(column, literal)
+    if column.type is ColumnType.DATETIME and "." in str(literal.value):
+        operator = {"ge": "gt", "lt": "le"}.get(operator, operator)  # stored times have whole seconds
+    try:
+        value = literal.value if column.type not in TIME_TYPES else str(literal.value)
+        return operator, stored(column, value)
+    except ColumnValueError:
+        if isinstance(literal.value, float):
+            return operator, literal.value  # a whole column compares with a fraction
+        raise _incompatible(column, literal) from None

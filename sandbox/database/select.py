@@ -1,0 +1,153 @@
+"""Reads rows: a query over one table becomes one SELECT, paged by the key of the last row."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from sandbox.collation import SORT_KEYS
+from sandbox.database import ddl
+from sandbox.database.compiler import Compiler, Dialect, Place
+from sandbox.database.core import Database
+from sandbox.database.values import Stored
+from sandbox.query.syntax import Condition, Order, Path
+from sandbox.schema.model import TEXT_TYPES, Column, ColumnType, Schema, Table
+
+COUNT_LIMIT: Final = 5000  # dataverse.md 5.3
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What is wanted of one table. `after` are the ordering values and the key of the last row already seen."""
+
+    table: Table
+    columns: Sequence[Column] = ()
+    condition: Condition | None = None
+    orders: tuple[Order, ...] = ()
+    limit: int = COUNT_LIMIT
+    after: tuple[Stored, ...] | None = None
+    links: tuple[tuple[str, Sequence[bytes]], ...] = ()
+    """Columns whose value must be one of some keys: rows of a parent, rows of a many-to-many side."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Rows as (version, key, wanted columns...), and what the next page starts after; None on the last one."""
+
+    rows: list[tuple[Stored, ...]]
+    next_after: tuple[Stored, ...] | None
+    first: tuple[Stored, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Term:
+    """One ordering: `raw` is what a cookie keeps, `expression` is what is compared."""
+
+    raw: str
+    expression: str
+    column: Column
+    descending: bool
+
+
+def select_page(database: Database, schema: Schema, query: Query, dialect: Dialect) -> Page:
+    """Return one page of rows in the wanted order; the key decides between equal rows.
+
+    Raises sandbox.query.syntax.QueryError for a query that cannot be answered.
+    """
+    compiler, condition = _compiled(schema, query, dialect)
+    terms = _terms(compiler, query)
+    if query.after is not None:
+        condition += f" AND {_beyond(terms, query.after, compiler)}"
+    place = compiler.root
+    wanted = [place.sql(c) for c in (query.table.columns["versionnumber"], query.table.primary_key, *query.columns)]
+    cookie = [term.raw for term in terms[:-1]]  # the last term is the key, which is selected anyway
+    direction = {True: " DESC", False: ""}
+    order = ", ".join(f"{term.expression}{direction[term.descending]}" for term in terms)
+    sql = (
+        f"SELECT {', '.join(wanted + cookie)} FROM {ddl.quoted(query.table.logical_name)} AS {place.alias}"  # noqa: S608
+        f"{compiler.joins} WHERE {condition} ORDER BY {order} LIMIT {query.limit + 1}"
+    )
+    rows = database.execute(sql, compiler.parameters)
+    more = len(rows) > query.limit
+    del rows[query.limit :]
+    width = len(wanted)
+    return Page(
+        rows if not cookie else [row[:width] for row in rows],
+        (*rows[-1][width:], rows[-1][1]) if more and rows else None,
+        (*rows[0][width:], rows[0][1]) if rows else None,
+    )
+
+
+def count_matching(database: Database, schema: Schema, query: Query, dialect: Dialect, limit: int) -> int:
+    """Return how many rows match, at most `limit`."""
+    compiler, condition = _compiled(schema, query, dialect)
+    source = f"{ddl.quoted(query.table.logical_name)} AS {compiler.root.alias}{compiler.joins}"
+    sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT {limit})"  # noqa: S608
+    (row,) = database.execute(sql, compiler.parameters)
+    return int(row[0] or 0)
+
+
+def _compiled(schema: Schema, query: Query, dialect: Dialect) -> tuple[Compiler, str]:
+    compiler = Compiler(schema, Place(query.table, "t0"), dialect)
+    parts = [compiler.condition(query.condition)] if query.condition else []
+    for name, keys in query.links:
+        marks = ", ".join("?" * len(keys))
+        parts.append(f"{compiler.root.sql(query.table.columns[name])} IN ({marks})")
+        compiler.parameters.extend(keys)
+    return compiler, " AND ".join(parts) or "1"
+
+
+def _terms(compiler: Compiler, query: Query) -> list[_Term]:
+    terms = [_term(compiler, order) for order in query.orders]
+    key = query.table.primary_key
+    name = compiler.root.sql(key)
+    # The same direction as the term before lets one index serve both.
+    return [*terms, _Term(name, name, key, bool(terms) and terms[-1].descending)]
+
+
+def _term(compiler: Compiler, order: Order) -> _Term:
+    place, column = compiler.column(order.path)
+    if column.type is ColumnType.LOOKUP:
+        place, column = _label(compiler, order, column)
+    return _Term(place.sql(column), compiler.sort_expression(place, column), column, order.descending)
+
+
+def _label(compiler: Compiler, order: Order, lookup: Column) -> tuple[Place, Column]:
+    """Return the parent's name column: rows are ordered by a lookup's label, not by its id (dataverse.md 5.2)."""
+    table = compiler.root.table.logical_name
+    found = [r for r in compiler.schema.lookups(table) if r.referencing_attribute == lookup.logical_name]
+    if len(found) != 1 or len(order.path.names) > 1:
+        return compiler.column(order.path)
+    parent = compiler.schema.tables[found[0].referenced_entity]
+    return compiler.column(Path((found[0].lookup_navigation, parent.primary_name)))
+
+
+def _beyond(terms: Sequence[_Term], after: Sequence[Stored], compiler: Compiler) -> str:
+    """Return the condition of rows that come after the given ones; nulls come first, as in SQL Server."""
+    keyed = [_comparable(term, value, compiler) for term, value in zip(terms, after, strict=True)]
+    if len(terms) == 1:
+        return _past(terms[0], keyed[0], compiler)
+    choices = []
+    for last, term in enumerate(terms):
+        equal = [f"{terms[i].expression} IS {_bind(compiler, keyed[i])}" for i in range(last)]
+        choices.append(" AND ".join([*equal, _past(term, keyed[last], compiler)]))
+    return f"({' OR '.join(choices)})"
+
+
+def _past(term: _Term, value: Stored, compiler: Compiler) -> str:
+    if value is None:
+        return "0" if term.descending else f"{term.expression} IS NOT NULL"
+    if term.descending:
+        mark = _bind(compiler, value)
+        return f"({term.expression} < {mark} OR {term.expression} IS NULL)"
+    return f"{term.expression} > {_bind(compiler, value)}"
+
+
+def _comparable(term: _Term, value: Stored, compiler: Compiler) -> Stored:
+    if isinstance(value, str) and term.column.type in TEXT_TYPES:
+        return SORT_KEYS[compiler.dialect.string_order](value)
+    return value
+
+
+def _bind(compiler: Compiler, value: Stored) -> str:
+    compiler.parameters.append(value)
+    return "?"

@@ -1,0 +1,217 @@
+"""`$batch`: several operations in one request, with change sets that are all or nothing (dataverse.md 3)."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Final
+from uuid import uuid4
+
+from sandbox.environment import BatchPart, Environment
+from sandbox.query.syntax import QueryError
+from sandbox.webapi.call import open_call
+from sandbox.webapi.errors import ApiError, payload_error
+from sandbox.webapi.messages import MAX_URL_IN_BATCH, ApiRequest, ApiResponse, error_answer
+from sandbox.webapi.references import referenced
+from sandbox.webapi.router import answer, as_api_error, plan
+from sandbox.webapi.urls import parse_path, relative
+from sandbox.webapi.writing import run_writes
+
+MAX_OPERATIONS: Final = 1000
+_BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
+_REFERENCE: Final = re.compile(r"^/?(\$[\w-]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One request inside a batch."""
+
+    request: ApiRequest
+    content_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeSet:
+    """Operations that succeed or fail together."""
+
+    operations: tuple[Operation, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    headers: Mapping[str, str]
+    body: bytes
+
+
+type Item = Operation | ChangeSet
+
+
+async def answer_batch(environment: Environment, request: ApiRequest) -> ApiResponse:
+    """Answer a `$batch`: 200 with an answer for each part, or 400 when one failed and processing stopped there."""
+    try:
+        items = _items(request)
+    except ApiError as error:
+        return error_answer(error, request)
+    going_on = "odata.continue-on-error" in request.preferences
+    boundary = f"batchresponse_{uuid4()}"
+    references: dict[str, str] = {}
+    parts: list[bytes] = []
+    for item in items:
+        part, failed = await _answer_item(environment, item, references)
+        if failed and not going_on:
+            return _multipart(boundary, [part], 400)
+        parts.append(part)
+    return _multipart(boundary, parts, 200)
+
+
+async def _answer_item(environment: Environment, item: Item, references: dict[str, str]) -> tuple[bytes, bool]:
+    if isinstance(item, ChangeSet):
+        return await _answer_change_set(environment, item, references)
+    answered = await _answer_operation(environment, item, references)
+    return _part(answered, item.content_id), answered.status >= 400
+
+
+async def _answer_operation(environment: Environment, operation: Operation, references: dict[str, str]) -> ApiResponse:
+    try:
+        request = _resolved(operation.request, references)
+        await environment.hooks.before_part(_announced(request))
+    except ApiError as error:
+        return error_answer(error, operation.request)
+    answered = await answer(environment, request)
+    _remember(operation, answered, references)
+    return answered
+
+
+async def _answer_change_set(
+    environment: Environment, change_set: ChangeSet, references: dict[str, str]
+) -> tuple[bytes, bool]:
+    """Plan every member, then run all in one transaction; a failure answers one error for the set."""
+    boundary = f"changesetresponse_{uuid4()}"
+    try:
+        answers = await _run_change_set(environment, change_set, references)
+    except (ApiError, QueryError) as error:
+        return _part(error_answer(as_api_error(error)), None), True
+    ids = [operation.content_id for operation in change_set.operations]
+    body = _joined(boundary, [_part(answered, i) for answered, i in zip(answers, ids, strict=True)])
+    return f"Content-Type: multipart/mixed; boundary={boundary}\r\n\r\n".encode() + body, False
+
+
+async def _run_change_set(
+    environment: Environment, change_set: ChangeSet, references: dict[str, str]
+) -> list[ApiResponse]:
+    writes, ends = [], []
+    for operation in change_set.operations:
+        request = _resolved(operation.request, references)
+        await environment.hooks.before_part(_announced(request))
+        if request.method == "GET":
+            raise payload_error("Microsoft.OData.ODataException: a change set cannot contain a GET.")
+        planned = plan(open_call(environment, request), parse_path(request.path))
+        if operation.content_id and planned[-1].url:
+            references[f"${operation.content_id}"] = planned[-1].url
+        writes += planned
+        ends.append(len(writes) - 1)
+    answers = await run_writes(environment, writes)
+    return [answers[end] for end in ends]
+
+
+def _announced(request: ApiRequest) -> BatchPart:
+    return BatchPart(request.method, request.path, request.caller, request.headers)
+
+
+def _remember(operation: Operation, answered: ApiResponse, references: dict[str, str]) -> None:
+    url = answered.headers.get("OData-EntityId")
+    if operation.content_id and url:
+        references[f"${operation.content_id}"] = url
+
+
+def _resolved(request: ApiRequest, references: Mapping[str, str]) -> ApiRequest:
+    """Return a request whose `$n` URL stands for the row of an earlier part. Raises the 400 answer if there is none."""
+    wanted = _REFERENCE.match(request.path)
+    if wanted:
+        url = referenced(references, wanted[1])
+        request = replace(request, path=relative(url)[0] + request.path[wanted.end() :])
+    return replace(request, references=references)
+
+
+# -- reading the multipart body
+
+
+def _items(request: ApiRequest) -> list[Item]:
+    if request.method != "POST":
+        raise ApiError(405, "", f"The requested resource does not support http method '{request.method}'.")
+    boundary = _BOUNDARY.search(request.headers.get("content-type", ""))
+    if boundary is None:
+        raise payload_error("Microsoft.OData.ODataException: the boundary of the multipart body is missing.")
+    items = [_item(request, part) for part in _parts(request.body, boundary[1])]
+    count = sum(len(item.operations) if isinstance(item, ChangeSet) else 1 for item in items)
+    if count > MAX_OPERATIONS:
+        raise ApiError(400, "0x80060888", f"The batch exceeds the maximum of {MAX_OPERATIONS} operations.")
+    return items
+
+
+def _item(request: ApiRequest, part: _Part) -> Item:
+    boundary = _BOUNDARY.search(part.headers.get("content-type", ""))
+    if boundary is None:
+        return _operation(request, part)
+    members = _parts(part.body, boundary[1])
+    return ChangeSet(tuple(_operation(request, member) for member in members))
+
+
+def _parts(body: bytes, boundary: str) -> Iterator[_Part]:
+    """Yield the parts between boundaries. Raises the 400 answer unless lines end in CRLF (dataverse.md 3.1)."""
+    mark = b"--" + boundary.encode()
+    pieces = re.split(rb"(?:^|\r?\n)" + re.escape(mark), body)
+    if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
+        raise payload_error("Microsoft.OData.ODataException: Stream was not readable.")
+    for piece in pieces[1:-1]:
+        if not piece.startswith(b"\r\n"):
+            raise payload_error("System.ArgumentException: Stream was not readable.")
+        headers, _, content = piece[2:].partition(b"\r\n\r\n")
+        yield _Part(_headers(headers), content)
+
+
+def _headers(text: bytes) -> dict[str, str]:
+    pairs = (line.partition(":") for line in text.decode("utf-8").split("\r\n") if ":" in line)
+    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+
+
+def _operation(batch: ApiRequest, part: _Part) -> Operation:
+    head, _, body = part.body.partition(b"\r\n\r\n")
+    line, _, headers = head.lstrip(b"\r\n").partition(b"\r\n")
+    words = line.decode("utf-8").split(" ")
+    if len(words) < 3 or not words[-1].startswith("HTTP/"):
+        raise payload_error("System.ArgumentException: Stream was not readable.")
+    url = " ".join(words[1:-1])
+    if len(url) > MAX_URL_IN_BATCH:
+        raise ApiError(414, "", "The request URI is too long.")
+    path, query = relative(url)
+    if path.endswith("$batch"):
+        raise payload_error("Microsoft.OData.ODataException: a batch cannot contain a batch.")
+    request = ApiRequest(words[0].upper(), path, query, _headers(headers), body, batch.caller)
+    return Operation(request, part.headers.get("content-id") or request.headers.get("content-id"))
+
+
+# -- writing the multipart body
+
+
+def _part(answered: ApiResponse, content_id: str | None) -> bytes:
+    lines = ["Content-Type: application/http", "Content-Transfer-Encoding: binary"]
+    if content_id:
+        lines.append(f"Content-ID: {content_id}")
+    lines += ["", f"HTTP/1.1 {answered.status} {HTTPStatus(answered.status).phrase}", "OData-Version: 4.0"]
+    headers = {name: _streamed(value) for name, value in answered.headers.items()}
+    lines += [f"{name}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + answered.body
+
+
+def _streamed(value: str) -> str:
+    return f"{value}; odata.streaming=true" if value.startswith("application/json") else value
+
+
+def _joined(boundary: str, parts: Sequence[bytes]) -> bytes:
+    mark = f"--{boundary}".encode()
+    return b"".join(mark + b"\r\n" + part + b"\r\n" for part in parts) + mark + b"--\r\n"
+
+
+def _multipart(boundary: str, parts: Sequence[bytes], status: int) -> ApiResponse:
+    return ApiResponse(status, {"Content-Type": f"multipart/mixed; boundary={boundary}"}, _joined(boundary, parts))

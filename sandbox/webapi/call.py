@@ -1,0 +1,64 @@
+"""One operation on its way through the Web API: the request, who sends it, and the schema that it sees."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from sandbox.collation import guid_key, guid_text
+from sandbox.database import Stamp
+from sandbox.database.compiler import Dialect
+from sandbox.environment import Environment
+from sandbox.schema.model import Schema, Table
+from sandbox.webapi.errors import segment_not_found
+from sandbox.webapi.messages import ApiRequest
+from sandbox.webapi.privileges import Caller, effective_caller, require
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a handler needs. `schema` may lag behind (dataverse.md 8.2) unless `Consistency: Strong` was asked for."""
+
+    environment: Environment
+    request: ApiRequest
+    schema: Schema
+    caller: Caller
+
+    @property
+    def dialect(self) -> Dialect:
+        """How conditions are understood for this caller."""
+        config = self.environment.config
+        return Dialect(config.string_order, config.guid_ranges, self.caller.user)
+
+    @property
+    def stamp(self) -> Stamp:
+        """Who writes and when."""
+        return Stamp(self.environment.clock(), self.caller.user, self.caller.on_behalf)
+
+    @property
+    def user_id(self) -> str:
+        """The guid text of the effective user."""
+        return guid_text(self.caller.user)
+
+    def table_of_set(self, entity_set: str) -> Table:
+        """Return the table of an entity set. Raises the 404 answer."""
+        table = self.schema.by_entity_set(entity_set)
+        if table is None:
+            raise segment_not_found(entity_set)
+        return table
+
+    def require(self, verb: str, *tables: Table) -> None:
+        """Check a privilege such as Read on tables. Raises the 403 answer."""
+        for table in tables:
+            require(self.environment, self.caller, f"prv{verb}{table.schema_name}", table)
+
+
+def open_call(environment: Environment, request: ApiRequest) -> Call:
+    """Return the call of a request; `request.caller` is the systemuser id of the bearer.
+
+    Raises the 403 answer for an impersonation that is not allowed.
+    """
+    schema = environment.database.schema
+    lag = environment.config.metadata_lag_s
+    if lag and not request.strong:
+        schema = environment.database.schema_as_of(environment.clock() - timedelta(seconds=lag))
+    caller = effective_caller(environment, guid_key(request.caller), request.headers)
+    return Call(environment, request, schema, caller)

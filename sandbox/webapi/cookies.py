@@ -1,0 +1,55 @@
+"""The paging cookie in `$skiptoken`: what the last row was, in the shape that Dataverse uses (dataverse.md 5.1)."""
+
+import re
+from collections.abc import Sequence
+from typing import Final
+from urllib.parse import quote, unquote
+from xml.sax.saxutils import quoteattr, unescape
+
+from sandbox.collation import guid_key, guid_text
+from sandbox.database.values import Stored
+from sandbox.webapi.errors import ApiError
+
+_OUTER: Final = re.compile(r'<cookie pagenumber="(\d+)" pagingcookie="([^"]*)" istracking="False" />')
+_ENTRY: Final = re.compile(r"""<(\w+) last(null)?=("[^"]*"|'[^']*')""")
+_ENTITIES: Final = {"&quot;": '"', "&#10;": "\n", "&#13;": "\r", "&#9;": "\t"}
+
+
+def write_cookie(names: Sequence[str], page: int, last: Sequence[Stored], first: Sequence[Stored]) -> str:
+    """Return the token of page `page` (from 2), ready for a URL. `names` are the ordering columns, then the key."""
+    entries = "".join(map(_entry, names, last, first))
+    inner = quote(quote(f'<cookie page="{page - 1}">{entries}</cookie>', safe=""), safe="")
+    return quote(f'<cookie pagenumber="{page}" pagingcookie="{inner}" istracking="False" />', safe="")
+
+
+def _entry(name: str, last: Stored, first: Stored) -> str:
+    return f"<{name} {_attribute('last', last)} {_attribute('first', first)} />"
+
+
+def _attribute(name: str, value: Stored) -> str:
+    if value is None:
+        return f'{name}null="1"'
+    if isinstance(value, bytes):
+        return f'{name}="{{{guid_text(value).upper()}}}"'
+    kind = "" if isinstance(value, str) else f"{type(value).__name__}:"
+    return f"{name}={quoteattr(f'{kind or "str:"}{value}', {'"': '&quot;'})}"
+
+
+def read_cookie(token: str, terms: int) -> tuple[int, tuple[Stored, ...]]:
+    """Return the page number and what its rows come after. Raises the 400 answer for a token that is none."""
+    outer = _OUTER.fullmatch(token)
+    entries = _ENTRY.findall(unquote(unquote(outer[2]))) if outer else []
+    if outer is None or len(entries) != terms:
+        raise ApiError(400, "0x80040203", "The paging cookie is malformed or belongs to another query.")
+    return int(outer[1]), tuple(_value(bool(null), text[1:-1]) for _, null, text in entries)
+
+
+def _value(null: bool, text: str) -> Stored:
+    if null:
+        return None
+    if text.startswith("{"):
+        return guid_key(text)
+    kind, _, plain = text.partition(":")
+    if kind == "int":
+        return int(plain)
+    return float(plain) if kind == "float" else unescape(plain, _ENTITIES)

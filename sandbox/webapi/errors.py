@@ -1,0 +1,70 @@
+"""Errors as Dataverse answers them: an HTTP status, a code and a message (dataverse.md 13)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+OBJECT_DOES_NOT_EXIST: Final = "0x80040217"
+PRIVILEGE_DENIED: Final = "0x80040220"
+DUPLICATE_RECORD: Final = "0x80040237"
+PAYLOAD_ERROR: Final = "0x80048d19"
+SEGMENT_NOT_FOUND: Final = "0x8006088a"
+QUERY_ERROR: Final = "0x80060888"
+VERSION_MISMATCH: Final = "0x80060882"
+KEY_NOT_DEFINED: Final = "0x80060890"
+RECORD_NOT_FOUND_BY_KEY: Final = "0x80060891"
+DUPLICATE_KEY_VALUE: Final = "0x80060892"
+STRING_TOO_LONG: Final = "0x80044331"
+TOO_MANY_CONDITIONS: Final = "0x8004430C"
+AGGREGATE_LIMIT: Final = "0x8004E023"
+PLUGIN_ABORTED: Final = "0x80040265"
+NOT_IMPLEMENTED: Final = "0x80040219"
+
+
+@dataclass(eq=False)
+class ApiError(Exception):
+    """The answer to a request that is refused. `code` may be "" or "0x0", as in Dataverse."""
+
+    status: int
+    code: str
+    message: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return f"{self.status} {self.code} {self.message}"
+
+
+def not_supported(feature: str) -> ApiError:
+    """Return the answer to what Dataverse may do and the sandbox does not."""
+    return ApiError(501, NOT_IMPLEMENTED, f"The sandbox does not support {feature}.")
+
+
+def payload_error(message: str, entity_set: str = "") -> ApiError:
+    """Return the answer to a body that cannot be read (dataverse.md 13.5)."""
+    where = f" for Entity :'{entity_set}'" if entity_set else ""
+    return ApiError(
+        400,
+        PAYLOAD_ERROR,
+        f"Error identified in Payload provided by the user{where}, For more information on this error please follow "
+        f"this help link https://go.microsoft.com/fwlink/?linkid=2195293  ---->  InnerException : {message}",
+    )
+
+
+def segment_not_found(segment: str) -> ApiError:
+    """Return the answer to an unknown entity set or property in a URL."""
+    return ApiError(404, SEGMENT_NOT_FOUND, f"Resource not found for the segment '{segment}'.")
+
+
+def no_resource(url: str) -> ApiError:
+    """Return the answer to an unknown action or function (dataverse.md 13.5)."""
+    return ApiError(404, "", f"No HTTP resource was found that matches the request URI '{url}'.")
+
+
+def wrong_method(method: str) -> ApiError:
+    """Return the answer to a verb that the resource does not have."""
+    return ApiError(405, "", f"The requested resource does not support http method '{method}'.")
+
+
+def row_missing(display_name: str, row_id: str) -> ApiError:
+    """Return the answer to a single row that does not exist."""
+    return ApiError(404, OBJECT_DOES_NOT_EXIST, f"Entity '{display_name}' With Id = {row_id} Does Not Exist")

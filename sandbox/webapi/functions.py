@@ -1,0 +1,77 @@
+"""Functions that are bound to no table: who am I, how many rows, which organization."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Final
+
+import orjson
+
+from sandbox.webapi.call import Call
+from sandbox.webapi.errors import ApiError
+from sandbox.webapi.messages import ApiResponse, json_answer
+from sandbox.webapi.organization import BUSINESS_UNIT_ID, ORGANIZATION_ID, VERSION
+from sandbox.webapi.urls import Segment, argument
+
+_SNAPSHOT_AGE: Final = timedelta(hours=24)
+
+
+def _context(call: Call, name: str) -> dict[str, object]:
+    return {"@odata.context": f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.{name}Response"}
+
+
+async def who_am_i(call: Call, _segment: Segment) -> ApiResponse:
+    """Answer `WhoAmI` (dataverse.md 11)."""
+    ids = {"BusinessUnitId": BUSINESS_UNIT_ID, "UserId": call.user_id, "OrganizationId": ORGANIZATION_ID}
+    return json_answer(_context(call, "WhoAmI") | ids)
+
+
+async def retrieve_version(call: Call, _segment: Segment) -> ApiResponse:
+    """Answer `RetrieveVersion`."""
+    return json_answer(_context(call, "RetrieveVersion") | {"Version": VERSION})
+
+
+async def retrieve_current_organization(call: Call, _segment: Segment) -> ApiResponse:
+    """Answer `RetrieveCurrentOrganization` (dataverse.md 11)."""
+    detail = {
+        "OrganizationId": ORGANIZATION_ID,
+        "FriendlyName": "Sandbox",
+        "OrganizationVersion": VERSION,
+        "EnvironmentId": ORGANIZATION_ID,
+        "Geo": "EMEA",
+        "UniqueName": "sandbox",
+        "UrlName": "sandbox",
+        "State": "Enabled",
+        "Endpoints": {
+            "Count": 1,
+            "IsReadOnly": False,
+            "Keys": ["WebApplication"],
+            "Values": [f"{call.environment.base_url}/"],
+        },
+    }
+    return json_answer(_context(call, "RetrieveCurrentOrganization") | {"Detail": detail})
+
+
+async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiResponse:
+    """Answer `RetrieveTotalRecordCount`: counts of whole tables that may be a day old (dataverse.md 5.3)."""
+    names = orjson.loads(argument(segment, "EntityNames", call.request.aliases))
+    unknown = [name for name in names if name not in call.schema.tables]
+    if unknown:
+        raise ApiError(
+            400, "0x80041102", f"The entity with a name = '{unknown[0]}' was not found in the MetadataCache."
+        )
+    tables = [call.schema.tables[name] for name in names]
+    call.require("Read", *tables)
+    oldest = call.environment.clock() - _SNAPSHOT_AGE
+    counts = [call.environment.snapshots.count(call.environment.database, table, oldest) for table in tables]
+    collection = {"Count": len(names), "IsReadOnly": False, "Keys": names, "Values": counts}
+    return json_answer(_context(call, "RetrieveTotalRecordCount") | {"EntityRecordCountCollection": collection})
+
+
+type Function = Callable[[Call, Segment], Awaitable[ApiResponse]]
+
+FUNCTIONS: Final[dict[str, Function]] = {
+    "WhoAmI": who_am_i,
+    "RetrieveVersion": retrieve_version,
+    "RetrieveCurrentOrganization": retrieve_current_organization,
+    "RetrieveTotalRecordCount": retrieve_total_record_count,
+}

@@ -1,0 +1,171 @@
+"""GET of rows: collections with paging and counts, single rows, counts alone."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from sandbox.collation import guid_text
+from sandbox.database.select import COUNT_LIMIT, Page, Query, count_matching, select_page
+from sandbox.environment import ReadOperation
+from sandbox.query.parser import parse_filter, parse_orderby
+from sandbox.schema.model import Table
+from sandbox.webapi.call import Call
+from sandbox.webapi.cookies import read_cookie, write_cookie
+from sandbox.webapi.errors import ApiError, not_supported, row_missing
+from sandbox.webapi.messages import ApiResponse, json_answer
+from sandbox.webapi.rendering import JsonRow, render
+from sandbox.webapi.shapes import Shape, read_shape
+
+_LIST_OPTIONS: Final = frozenset(
+    {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "tag", "partitionId"}
+)
+_UNSUPPORTED: Final = {
+    "$apply": "$apply with other options than a count",
+    "fetchXml": "FetchXML queries",
+    "sql": "SQL queries",
+    "$deltatoken": "change tracking",
+    "savedQuery": "saved queries",
+    "userQuery": "saved queries",
+}
+_REFUSED: Final = frozenset({"$skip", "$search", "$format"})
+_TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
+type Links = tuple[tuple[str, Sequence[bytes]], ...]
+
+
+async def list_rows(call: Call, table: Table, links: Links = (), context: str | None = None) -> ApiResponse:
+    """Answer a GET of a collection; `links` restrict it to the rows of a navigation property."""
+    check_options(call)
+    options = call.request.options
+    shape = read_shape(call, table, options)
+    page_rows, paged = _page_size(call, options)
+    number, query = _query(call, shape, page_rows, links)
+    page = select_page(call.environment.database, call.schema, query, call.dialect)
+    document: JsonRow = {"@odata.context": f"{call.environment.api_url}/$metadata#{context or _context(shape)}"}
+    document |= _counts(call, query, options)
+    document["value"] = render(call, shape, page.rows, call.request.annotations)
+    if page.next_after is not None and paged:
+        document["@odata.nextLink"] = _next_link(call, query, page, number + 1)
+    await count_read(call, table, len(page.rows))
+    return json_answer(document, headers=applied_preferences(call))
+
+
+async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
+    """Answer a GET of one row; raises the 404 answer. `If-None-Match` with its ETag answers 304."""
+    shape = read_shape(call, table, call.request.options)
+    row = single_row(call, shape, key)
+    await count_read(call, table, 1)
+    if call.request.headers.get("if-none-match") == row["@odata.etag"]:
+        return ApiResponse(304)
+    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{_context(shape)}/$entity"}
+    return json_answer(context | row, headers=applied_preferences(call) | {"ETag": str(row["@odata.etag"])})
+
+
+def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
+    """Return one row in a shape. Raises the 404 answer."""
+    names = ("versionnumber", *(column.logical_name for column in shape.columns))
+    found = call.environment.database.rows_of(shape.table, names, [key])
+    if key not in found:
+        raise row_missing(shape.table.display_name, guid_text(key))
+    version, *values = found[key]
+    return render(call, shape, [(version, key, *values)], call.request.annotations)[0]
+
+
+async def count_rows(call: Call, table: Table, links: Links = ()) -> ApiResponse:
+    """Answer `GET set/$count`: digits, at most 5,000 (dataverse.md 5.3)."""
+    check_options(call)
+    call.require("Read", table)
+    query = Query(table, condition=_condition(call), links=links)
+    count = count_matching(call.environment.database, call.schema, query, call.dialect, COUNT_LIMIT)
+    await count_read(call, table, 0)
+    return ApiResponse(200, {"Content-Type": "text/plain"}, str(count).encode())
+
+
+def check_options(call: Call) -> None:
+    """Raise the 501 or 400 answer for query options that are not answered; names are case-sensitive."""
+    if "odata.track-changes" in call.request.preferences:
+        raise not_supported("change tracking")
+    for name in call.request.options:
+        if name in _UNSUPPORTED:
+            raise not_supported(_UNSUPPORTED[name])
+        if name in _REFUSED or (name.startswith("$") and name not in _LIST_OPTIONS):
+            raise ApiError(400, "0x80060888", f"The query parameter {name} is not supported.")
+
+
+def applied_preferences(call: Call) -> dict[str, str]:
+    """Return the `Preference-Applied` header for what was honoured of a read's `Prefer`."""
+    applied = []
+    if "odata.maxpagesize" in call.request.preferences:
+        applied.append(f"odata.maxpagesize={_max_page_size(call)}")
+    if call.request.annotations:
+        applied.append(f'odata.include-annotations="{call.request.annotations}"')
+    return {"Preference-Applied": ",".join(applied)} if applied else {}
+
+
+async def count_read(call: Call, table: Table, rows: int) -> None:
+    """Count a read and let the hooks know."""
+    counters = call.environment.counters.of(table.logical_name)
+    counters.reads += 1
+    counters.rows_read += rows
+    request = call.request
+    operation = ReadOperation(table.logical_name, rows, call.user_id, request.headers, request.path)
+    await call.environment.hooks.after_read(operation)
+
+
+def _max_page_size(call: Call) -> int:
+    wanted = call.request.preferences["odata.maxpagesize"]
+    if not wanted.isdigit() or int(wanted) == 0:
+        raise ApiError(400, "0x0", f"The page size '{wanted}' is not valid.")
+    return min(int(wanted), call.environment.config.max_page)
+
+
+def _page_size(call: Call, options: Mapping[str, str]) -> tuple[int, bool]:
+    """Return how many rows to answer and whether more pages may follow; maxpagesize beats $top."""
+    if "odata.maxpagesize" in call.request.preferences:
+        return _max_page_size(call), True
+    if "$top" not in options:
+        return call.environment.config.max_page, True
+    if not options["$top"].isdigit():
+        raise ApiError(400, "0x0", f"Invalid value '{options['$top']}' for $top query option found.")
+    return min(int(options["$top"]), call.environment.config.max_page), False
+
+
+def _condition(call: Call):  # type: ignore[no-untyped-def]
+    text = call.request.options.get("$filter")
+    return parse_filter(text, call.request.aliases) if text else None
+
+
+def _query(call: Call, shape: Shape, page_rows: int, links: Links) -> tuple[int, Query]:
+    options = call.request.options
+    orders = parse_orderby(options["$orderby"], call.request.aliases) if "$orderby" in options else ()
+    number, after = 1, None
+    if "$skiptoken" in options:
+        number, after = read_cookie(options["$skiptoken"], len(orders) + 1)
+    return number, Query(shape.table, shape.columns, _condition(call), orders, page_rows, after, links)
+
+
+def _counts(call: Call, query: Query, options: Mapping[str, str]) -> JsonRow:
+    counted = options.get("$count", "false") == "true"
+    count = -1
+    if counted:
+        without_page = Query(query.table, condition=query.condition, links=query.links)
+        count = count_matching(call.environment.database, call.schema, without_page, call.dialect, COUNT_LIMIT + 1)
+    found: JsonRow = {"@odata.count": min(count, COUNT_LIMIT)} if counted else {}
+    if call.request.annotations == "*" or _TOTAL in call.request.annotations:
+        found[f"@{_TOTAL}"] = min(count, COUNT_LIMIT)
+        found[f"@{_TOTAL}limitexceeded"] = count > COUNT_LIMIT
+    return found
+
+
+def _context(shape: Shape) -> str:
+    selected = f"({','.join(shape.selected)})" if shape.selected else ""
+    return f"{shape.table.entity_set}{selected}"
+
+
+def _next_link(call: Call, query: Query, page: Page, number: int) -> str:
+    names = [*(order.path.names[-1] for order in query.orders), query.table.primary_id]
+    token = write_cookie(names, number, page.next_after or (), page.first or ())
+    kept = [part for part in call.request.query.split("&") if part and not _is_skiptoken(part)]
+    return f"{call.environment.api_url}/{call.request.path}?{'&'.join([*kept, f'$skiptoken={token}'])}"
+
+
+def _is_skiptoken(part: str) -> bool:
+    return part.startswith(("$skiptoken=", "%24skiptoken="))

@@ -1,0 +1,128 @@
+"""Finds what a request is about and hands it on; the table of contents of the Web API."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sandbox.environment import Environment
+from sandbox.query.syntax import QueryError, TooManyConditionsError, UnsupportedQueryError
+from sandbox.schema.model import Table
+from sandbox.webapi.bulk import plan_create_multiple, plan_update_multiple, plan_upsert_multiple
+from sandbox.webapi.call import Call, open_call
+from sandbox.webapi.errors import (
+    QUERY_ERROR,
+    TOO_MANY_CONDITIONS,
+    ApiError,
+    no_resource,
+    not_supported,
+    segment_not_found,
+    wrong_method,
+)
+from sandbox.webapi.functions import FUNCTIONS
+from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer
+from sandbox.webapi.navigation import plan_add_privileges, plan_reference, read_property
+from sandbox.webapi.reading import count_rows, get_row, list_rows
+from sandbox.webapi.references import existing_key
+from sandbox.webapi.rows import plan_column, plan_create, plan_delete, plan_update
+from sandbox.webapi.urls import Segment, parse_path
+from sandbox.webapi.writing import PlannedWrite, run_writes
+
+_NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+
+
+async def answer(environment: Environment, request: ApiRequest) -> ApiResponse:
+    """Answer one operation; refusals become error answers. Only a fault's own exceptions pass through."""
+    try:
+        call = open_call(environment, request)
+        segments = parse_path(request.path)
+        if request.method == "GET":
+            return await _read(call, segments)
+        return (await run_writes(environment, plan(call, segments)))[-1]
+    except (ApiError, QueryError) as error:
+        return error_answer(as_api_error(error), request)
+
+
+def as_api_error(error: ApiError | QueryError) -> ApiError:
+    """Return the answer to an error of a query; other refusals are answers already."""
+    if isinstance(error, ApiError):
+        return error
+    if isinstance(error, UnsupportedQueryError):
+        return not_supported(str(error))
+    if isinstance(error, TooManyConditionsError):
+        return ApiError(400, TOO_MANY_CONDITIONS, str(error))
+    return ApiError(400, QUERY_ERROR, str(error))
+
+
+async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
+    if not segments:
+        raise not_supported("the service document")
+    first = segments[0]
+    if first.name in FUNCTIONS:
+        return await FUNCTIONS[first.name](call, first)
+    if first.name == "$metadata":
+        raise not_supported("$metadata (CSDL); use EntityDefinitions")
+    return await _read_rows(call, segments)
+
+
+async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
+    table = call.table_of_set(segments[0].name)
+    names = [segment.name for segment in segments[1:]]
+    if segments[0].arguments is None:
+        if not names:
+            return await list_rows(call, table)
+        if names == ["$count"]:
+            return await count_rows(call, table)
+        raise segment_not_found(names[0])
+    key = existing_key(call, table, segments[0])
+    if not names:
+        return await get_row(call, table, key)
+    return await read_property(call, table, key, names[0], names[1] if len(names) > 1 else None)
+
+
+def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
+    """Return what a request that is no GET will do. Raises ApiError or QueryError if it cannot be done."""
+    if not segments:
+        raise wrong_method(call.request.method)
+    table = call.table_of_set(segments[0].name)
+    if segments[0].arguments is None:
+        return _plan_on_set(call, table, segments[1:])
+    if len(segments) == 1:
+        return [_plan_on_row(call, table, segments[0])]
+    return [_plan_below_row(call, table, segments)]
+
+
+def _plan_on_set(call: Call, table: Table, rest: Sequence[Segment]) -> list[PlannedWrite]:
+    if call.request.method != "POST":
+        raise wrong_method(call.request.method)
+    if not rest:
+        return [plan_create(call, table)]
+    match rest[0].name.removeprefix(_NAMESPACE):
+        case "CreateMultiple":
+            return [plan_create_multiple(call, table)]
+        case "UpdateMultiple":
+            return [plan_update_multiple(call, table)]
+        case "UpsertMultiple":
+            return plan_upsert_multiple(call, table)
+        case "DeleteMultiple":
+            raise ApiError(400, "0x80040219", "DeleteMultiple has not yet been implemented.")
+    raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+
+
+def _plan_on_row(call: Call, table: Table, segment: Segment) -> PlannedWrite:
+    match call.request.method:
+        case "PATCH":
+            return plan_update(call, table, segment)
+        case "DELETE":
+            return plan_delete(call, table, existing_key(call, table, segment))
+    raise wrong_method(call.request.method)
+
+
+def _plan_below_row(call: Call, table: Table, segments: Sequence[Segment]) -> PlannedWrite:
+    key = existing_key(call, table, segments[0])
+    name = segments[1].name
+    if len(segments) == 3 and segments[2].name == "$ref":
+        return plan_reference(call, table, key, segments[1])
+    if name == f"{_NAMESPACE}AddPrivilegesRole" and table.logical_name == "role" and call.request.method == "POST":
+        return plan_add_privileges(call, table, key)
+    if len(segments) == 2 and call.request.method in {"PUT", "DELETE"}:
+        return plan_column(call, table, key, name)
+    raise no_resource(f"{call.environment.api_url}/{call.request.path}")

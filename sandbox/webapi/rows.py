@@ -1,0 +1,175 @@
+"""POST, PATCH and DELETE of single rows, and of one column (dataverse.md 4)."""
+
+import sqlite3
+from collections.abc import Mapping
+
+from sandbox.collation import guid_key, guid_text
+from sandbox.database import Change, RestrictedError, delete_rows, insert_row, new_key, update_rows
+from sandbox.database.values import Stored
+from sandbox.schema.model import Table
+from sandbox.webapi.call import Call
+from sandbox.webapi.errors import (
+    DUPLICATE_RECORD,
+    VERSION_MISMATCH,
+    ApiError,
+    payload_error,
+    row_missing,
+    segment_not_found,
+)
+from sandbox.webapi.messages import ApiResponse, json_answer, no_content
+from sandbox.webapi.payloads import Payload, PayloadReader, check_parents, require_write
+from sandbox.webapi.reading import single_row
+from sandbox.webapi.references import alternate_values, key_of
+from sandbox.webapi.shapes import read_shape
+from sandbox.webapi.urls import Segment
+from sandbox.webapi.writing import PlannedWrite, Written, planned
+
+
+def plan_create(call: Call, table: Table) -> PlannedWrite:
+    """Plan a POST of a new row."""
+    document = call.request.json()
+    key = given_key(table, document) or new_key()
+    return _plan_insert(call, table, key, PayloadReader(call, table).read(document))
+
+
+def given_key(table: Table, document: Mapping[str, object]) -> bytes | None:
+    """Return the key that a payload carries, None without one. Raises the 400 answer if it is no guid."""
+    text = document.get(table.primary_id)
+    if text is None:
+        return None
+    try:
+        return guid_key(str(text))
+    except ValueError as error:
+        raise payload_error(f"Microsoft.OData.ODataException: {error}", table.entity_set) from None
+
+
+def plan_update(call: Call, table: Table, segment: Segment) -> PlannedWrite:
+    """Plan a PATCH: an update with `If-Match`, a create with `If-None-Match: *`, else whichever fits (upsert)."""
+    alternate = alternate_values(table, segment)
+    key = key_of(call, table, segment)
+    payload = PayloadReader(call, table).read(call.request.json())
+    exists = key is not None and bool(call.environment.database.rows_of(table, (), [key]))
+    headers = call.request.headers
+    if exists and headers.get("if-none-match") == "*":
+        raise ApiError(412, DUPLICATE_RECORD, "A record with matching key values already exists.")
+    if key is not None and (exists or "if-match" in headers):
+        return _plan_change(call, table, key, payload)
+    if "if-match" in headers:
+        raise row_missing(table.display_name, segment.arguments or "")
+    whole = Payload({**alternate, **payload.values}, payload.parents)
+    return _plan_insert(call, table, key or new_key(), whole)
+
+
+def plan_delete(call: Call, table: Table, key: bytes) -> PlannedWrite:
+    """Plan a DELETE; lookups that point at the row are emptied or stop it, as their relationships say."""
+    call.require("Delete", table)
+
+    def apply() -> Written:
+        _check_version(call, table, key)
+        try:
+            delete_rows(call.environment.database, table, [key])
+        except RestrictedError as error:
+            raise ApiError(
+                405, "0x80040227", f"The record cannot be deleted because it is associated with another: {error}."
+            ) from None
+        return Written(no_content(), 1)
+
+    return planned(call, "Delete", table, [guid_text(key)], frozenset(), apply)
+
+
+def plan_column(call: Call, table: Table, key: bytes, name: str) -> PlannedWrite:
+    """Plan `PUT set(key)/column` with a value, or DELETE, which clears it."""
+    column = table.columns.get(name)
+    if column is None or column.property_name != name:
+        raise segment_not_found(name)
+    value = call.request.json().get("value") if call.request.method == "PUT" else None
+    return _plan_change(call, table, key, PayloadReader(call, table).read({name: value}))
+
+
+def plan_values(call: Call, table: Table, key: bytes, payload: Payload) -> PlannedWrite:
+    """Plan an update of one row that must exist."""
+    return _plan_change(call, table, key, payload)
+
+
+def _plan_insert(call: Call, table: Table, key: bytes, payload: Payload) -> PlannedWrite:
+    require_write(call, "Create", table, [payload])
+
+    def apply() -> Written:
+        check_parents(call, payload.parents)
+        insert(call, table, Change(key, payload.values))
+        return Written(_answer(call, table, key, created=True), 1)
+
+    return planned(call, "Create", table, [guid_text(key)], frozenset(payload.values), apply)
+
+
+def insert(call: Call, table: Table, change: Change) -> None:
+    """Insert a row with the defaults of its table. Raises the 412 answer if the key exists."""
+    values = {**_defaults(table, call.caller.user), **change.values}
+    check_alternate_keys(call, table, change.key, values)
+    try:
+        insert_row(call.environment.database, table, Change(change.key, values), call.stamp)
+    except sqlite3.IntegrityError:
+        raise ApiError(412, DUPLICATE_RECORD, "Cannot insert duplicate key.") from None
+
+
+def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
+    known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user}
+    return {name: value for name, value in known.items() if name in table.columns}
+
+
+def check_alternate_keys(call: Call, table: Table, key: bytes, values: Mapping[str, Stored]) -> None:
+    """Raise the 412 answer if another row has the same values of an alternate key."""
+    for columns in table.alternate_keys.values():
+        if not all(values.get(column) is not None for column in columns):
+            continue
+        found = call.environment.database.keys_with(table, {column: values[column] for column in columns})
+        if any(other != key for other in found):
+            raise ApiError(
+                412,
+                "0x80060892",
+                f"A record that has the attribute values {', '.join(columns)} already exists. The entity key requires "
+                "that this set of attributes contains unique values. Select unique values and try again.",
+            )
+
+
+def _plan_change(call: Call, table: Table, key: bytes, payload: Payload) -> PlannedWrite:
+    require_write(call, "Write", table, [payload])
+
+    def apply() -> Written:
+        _check_version(call, table, key)
+        check_parents(call, payload.parents)
+        check_alternate_keys(call, table, key, payload.values)
+        changed = update_rows(call.environment.database, table, [Change(key, payload.values)], call.stamp)
+        return Written(_answer(call, table, key, created=False), changed)
+
+    return planned(call, "Update", table, [guid_text(key)], frozenset(payload.values), apply)
+
+
+def _check_version(call: Call, table: Table, key: bytes) -> None:
+    """Raise the 404 answer if the row is missing, the 412 answer if `If-Match` names another version."""
+    found = call.environment.database.rows_of(table, ("versionnumber",), [key])
+    if key not in found:
+        raise row_missing(table.display_name, guid_text(key))
+    wanted, (version,) = call.request.headers.get("if-match", "*"), found[key]
+    if wanted not in {"*", f'W/"{version!s}"'}:
+        raise ApiError(
+            412,
+            VERSION_MISMATCH,
+            "The version of the existing record doesn't match the RowVersion property provided.",
+        )
+
+
+def entity_url(call: Call, table: Table, key: bytes) -> str:
+    """Return the URL of a row."""
+    return f"{call.environment.api_url}/{table.entity_set}({guid_text(key)})"
+
+
+def _answer(call: Call, table: Table, key: bytes, *, created: bool) -> ApiResponse:
+    url = entity_url(call, table, key)
+    if call.request.preferences.get("return") != "representation":
+        return no_content({"OData-EntityId": url} | ({"Location": url} if created else {}))
+    options = {"$select": call.request.options["$select"]} if "$select" in call.request.options else {}
+    row = single_row(call, read_shape(call, table, options), key)
+    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{table.entity_set}/$entity"}
+    headers = {"OData-EntityId": url, "Preference-Applied": "return=representation"}
+    return json_answer(context | row, 201 if created else 200, headers | ({"Location": url} if created else {}))

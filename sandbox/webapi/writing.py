@@ -1,0 +1,80 @@
+"""Runs writes: all checks first, then one transaction, then what follows from it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from sandbox.database import Database
+from sandbox.environment import Environment, WriteKind, WriteOperation
+from sandbox.schema.model import Table
+from sandbox.webapi.automation import Firing, execute, firings
+from sandbox.webapi.call import Call
+from sandbox.webapi.messages import ApiResponse
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a write did: the answer, and in how many rows a value really differs from before."""
+
+    response: ApiResponse
+    rows_changed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedWrite:
+    """A write whose request was understood. `apply` runs inside the transaction and may refuse with ApiError.
+
+    Changes of metadata have no operation: they fire no automation and count no rows.
+    """
+
+    apply: Callable[[], Written]
+    operation: WriteOperation | None = None
+    firings: tuple[Firing, ...] = ()
+    url: str = ""
+    """The URL of the row that it writes, for `$n` references within a change set."""
+
+
+def planned(
+    call: Call,
+    kind: WriteKind,
+    table: Table,
+    row_ids: Sequence[str],
+    columns: frozenset[str],
+    apply: Callable[[], Written],
+) -> PlannedWrite:
+    """Return a write of rows with the automation that it fires. Raises the 403 answer for a bypass not allowed."""
+    request = call.request
+    operation = WriteOperation(
+        kind, table.logical_name, tuple(row_ids), columns, call.user_id, request.headers, request.path
+    )
+    url = f"{call.environment.api_url}/{table.entity_set}({row_ids[0]})"
+    return PlannedWrite(apply, operation, firings(call, operation), url)
+
+
+async def run_writes(environment: Environment, writes: Sequence[PlannedWrite]) -> list[ApiResponse]:
+    """Run writes in one transaction, all or nothing. Raises ApiError of the one that is refused."""
+    operations = [write.operation for write in writes if write.operation]
+    accepted = [await environment.hooks.before_write(operation) for operation in operations]
+    for write in writes:
+        await execute(environment, write.firings)
+    written = _apply(environment.database, writes, keep=all(accepted))
+    if all(accepted):
+        _count(environment, writes, written)
+    for operation in operations:
+        await environment.hooks.after_commit(operation)
+    return [result.response for result in written]
+
+
+def _apply(database: Database, writes: Sequence[PlannedWrite], *, keep: bool) -> list[Written]:
+    """Apply all writes; without `keep` they are rolled back, for a fault that drops what was accepted."""
+    with database.transaction(keep=keep):
+        return [write.apply() for write in writes]
+
+
+def _count(environment: Environment, writes: Sequence[PlannedWrite], written: Sequence[Written]) -> None:
+    for write, result in zip(writes, written, strict=True):
+        if write.operation:
+            counters = environment.counters.of(write.operation.table)
+            counters.rows_written += write.operation.rows
+            counters.rows_changed += result.rows_changed
+        for firing in write.firings:
+            environment.counters.automation.count(firing.kind, firing.name, firing.executions)
