@@ -11,6 +11,7 @@ import typer
 
 from sandbox.azurite import AzuriteError
 from sandbox.config import InvalidConfigError, SandboxConfig, changed
+from sandbox.faults import InvalidFaultError
 from sandbox.generate import Sizes
 from sandbox.loading import FolderError
 from sandbox.serve import ServeOptions
@@ -41,6 +42,7 @@ def serve(  # noqa: PLR0913  # each option is a parameter: that is typer's way
     azurite_folder: Annotated[Path | None, typer.Option(help="Keep the tables here; without it, memory.")] = None,
     https: Annotated[bool, typer.Option(help="Serve https with a certificate of an own CA.")] = False,
     tls_folder: Annotated[Path, typer.Option(help="Where CA and certificate are kept.")] = Path(".sandbox/tls"),
+    faults: Annotated[Path | None, typer.Option(help="JSON file of faults to arm at the start.", exists=True)] = None,
     switches: Switches = None,
 ) -> None:
     """Serve Dataverse, Customer Insights, managed identity and Table Storage. Prints one JSON line when ready."""
@@ -54,6 +56,7 @@ def serve(  # noqa: PLR0913  # each option is a parameter: that is typer's way
             azurite=azurite,
             azurite_folder=azurite_folder,
             tls=tls_folder if https else None,
+            faults=faults,
             config=_config(switches or []),
         )
         run_server(options)
@@ -103,7 +106,7 @@ def _told() -> Iterator[None]:
     """End with one sentence instead of a traceback when the start is refused for a reason that the user can change."""
     try:
         yield
-    except (AzuriteError, FolderError, InvalidConfigError, OSError) as error:
+    except (AzuriteError, FolderError, InvalidConfigError, InvalidFaultError, OSError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
 

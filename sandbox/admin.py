@@ -13,6 +13,7 @@ from starlette.routing import Route
 from sandbox.config import InvalidConfigError, changed
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
+from sandbox.faults import Faults, InvalidFaultError, read_faults
 from sandbox.protection import ServiceProtection
 from sandbox.unification import BusyError, InvalidRequestError, Simulator, read_request, second_writer
 from sandbox.unification_sql import expected_links
@@ -36,6 +37,7 @@ class Admin:
     workflow: Workflow
     protection: ServiceProtection
     simulator: Simulator
+    faults: Faults
     requests: Counter[str]
 
     def routes(self) -> list[Route]:
@@ -46,6 +48,10 @@ class Admin:
             _route("POST", "/counters/reset", self.reset_counters),
             _route("GET", "/config", self.config),
             _route("POST", "/config", self.change_config),
+            _route("GET", "/faults", self.list_faults),
+            _route("POST", "/faults", self.arm_faults),
+            _route("DELETE", "/faults", self.disarm_faults),
+            _route("DELETE", "/faults/{id:int}", self.disarm_faults),
             _route("GET", "/environment", self.instance),
             _route("POST", "/environment", self.patch_instance),
             _route("POST", "/unifications", self.unify),
@@ -85,8 +91,24 @@ class Admin:
 
     async def change_config(self, request: Request) -> Response:
         """Change the switches that the body names."""
-        self.environment.configure(changed(self.environment.config, await _document(request)))
+        document = await _document(request)
+        if "mapping_name_column" in document:
+            raise AdminError("mapping_name_column: it shapes the mapping table and can be chosen at the start only.")
+        self.environment.configure(changed(self.environment.config, document))
         return await self.config(request)
+
+    async def list_faults(self, request: Request) -> Response:
+        """Return the armed faults and all that fired."""
+        del request
+        return JSONResponse(self.faults.listed())
+
+    async def arm_faults(self, request: Request) -> Response:
+        """Arm one fault or a list of them."""
+        return JSONResponse({"ids": self.faults.arm(read_faults(await _json(request)))}, status_code=201)
+
+    async def disarm_faults(self, request: Request) -> Response:
+        """Disarm one fault, or all of them and forget those that fired."""
+        return JSONResponse({"disarmed": self.faults.disarm(request.path_params.get("id"))})
 
     async def instance(self, request: Request) -> Response:
         """Return the instance metadata of the Customer Insights API."""
@@ -167,7 +189,7 @@ def _route(method: str, path: str, handler: Handler) -> Route:
     async def answer(request: Request) -> Response:
         try:
             return await handler(request)
-        except (AdminError, InvalidConfigError, InvalidRequestError) as error:
+        except (AdminError, InvalidConfigError, InvalidFaultError, InvalidRequestError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         except BusyError as error:
             return JSONResponse({"error": str(error)}, status_code=409)
@@ -175,11 +197,15 @@ def _route(method: str, path: str, handler: Handler) -> Route:
     return Route(path, answer, methods=[method])
 
 
-async def _document(request: Request) -> Document:
+async def _json(request: Request) -> object:
     try:
-        document = orjson.loads(await request.body() or b"{}")
+        return orjson.loads(await request.body() or b"{}")
     except orjson.JSONDecodeError as error:
         raise AdminError(f"The body is no JSON: {error}.") from error
+
+
+async def _document(request: Request) -> Document:
+    document = await _json(request)
     if not isinstance(document, dict):
         raise AdminError("The body must be a JSON object.")
     return document

@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 
 from sandbox.environment import BatchPart, ReadOperation, WriteOperation
+from sandbox.faults import Faults
+from sandbox.faults.answers import operation_error
+from sandbox.faults.model import Target
 from sandbox.gate import current_exchange, refusal_error
 from sandbox.protection import ServiceProtection
 
@@ -12,6 +15,7 @@ class Pipeline:
     """The hooks of the environment (see `sandbox.environment.Hooks`)."""
 
     protection: ServiceProtection
+    faults: Faults
 
     async def before_part(self, part: BatchPart) -> None:
         """Count an operation of a $batch as a request of its own; it may be refused like one."""
@@ -23,8 +27,11 @@ class Pipeline:
             raise refusal_error(refusal)
 
     async def before_write(self, operation: WriteOperation) -> bool:
-        """Let it write."""
-        del operation
+        """Let it write, unless a fault strikes it."""
+        target = Target("", operation.path, operation.table, operation.kind, rows=operation.rows)
+        fault = self.faults.strike_operation(target)
+        if fault is not None:
+            raise operation_error(fault)
         return True
 
     async def after_commit(self, operation: WriteOperation) -> None:

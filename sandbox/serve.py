@@ -18,8 +18,10 @@ from sandbox.config import SandboxConfig
 from sandbox.database import Database
 from sandbox.dataset import Dataset
 from sandbox.environment import Environment
+from sandbox.faults import read_faults
 from sandbox.generate import Sizes, generate
 from sandbox.loading import read_folder
+from sandbox.protocol import ResettableProtocol
 from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
 from sandbox.tls import TlsFiles, ensure_certificates
 
@@ -36,13 +38,15 @@ class ServeOptions:
     azurite: bool = True
     azurite_folder: Path | None = None
     tls: Path | None = None
+    faults: Path | None = None
     config: SandboxConfig = field(default_factory=SandboxConfig)
 
 
 def serve(options: ServeOptions) -> None:
     """Run until SIGTERM or SIGINT. One JSON line on stdout tells where everything is, once it can be used.
 
-    Raises FolderError for a folder that holds no unification, AzuriteError, OSError for a port that is taken.
+    Raises FolderError for a folder that holds no unification, InvalidFaultError, AzuriteError, OSError for a port that
+    is taken.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
@@ -78,6 +82,8 @@ def _prepare(options: ServeOptions, url: str) -> Sandbox:
         mapping_name_column=dataset.mapping_name_column,
     )
     sandbox = compose(Environment(database, options.config, url))
+    if options.faults is not None:
+        sandbox.faults.arm(read_faults(json.loads(options.faults.read_text(encoding="utf-8"))))
     if sandbox.instance_id:
         print(f"{options.database} already holds data: nothing is loaded.", file=sys.stderr)
     else:
@@ -95,7 +101,7 @@ def _dataset(options: ServeOptions) -> Dataset:
 async def _run(sandbox: Sandbox, listener: socket.socket, files: TlsFiles | None, ready: str) -> None:
     config = uvicorn.Config(
         sandbox.app,
-        http="httptools",
+        http=ResettableProtocol,
         ws="none",
         lifespan="off",
         log_level="warning",

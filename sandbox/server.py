@@ -8,11 +8,13 @@ from typing import Final
 
 from starlette.applications import Starlette
 from starlette.routing import Mount, Route, Router
+from starlette.types import ASGIApp
 
 from sandbox.admin import Admin
 from sandbox.dataset import Dataset, store
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
+from sandbox.faults import FaultLayer, Faults
 from sandbox.gate import Gate
 from sandbox.identity import IdentityEndpoint, TokenAuthority
 from sandbox.insights import InsightsApi
@@ -37,6 +39,7 @@ class Sandbox:
     identity: IdentityEndpoint
     documents: Documents
     simulator: Simulator
+    faults: Faults
 
     @property
     def instance_id(self) -> str:
@@ -61,21 +64,25 @@ def compose(environment: Environment, clock_s: Callable[[], float] = time.monoto
     identity = IdentityEndpoint(authority, lambda: environment.config.token_lifetime_s)
     protection = ServiceProtection(lambda: environment.config, clock_s)
     requests: Counter[str] = Counter()
-    environment.hooks = Pipeline(protection)
+    faults = Faults(environment.clock)
+    environment.hooks = Pipeline(protection, faults)
 
     async def submit() -> Document:
         job_id = (await simulator.run(UnificationRequest()))["jobId"]
         return next(job for job in workflow.jobs() if job["jobId"] == job_id)
 
-    admin = Admin(environment, documents, workflow, protection, simulator, requests)
+    def faulty(app: ASGIApp) -> ASGIApp:
+        return FaultLayer(app, environment, faults, simulator)
+
+    admin = Admin(environment, documents, workflow, protection, simulator, faults, requests)
     insights = InsightsApi(environment, documents, workflow, authority, submit)
-    web_api = Gate(Router(routes(environment)), environment, authority, protection, requests)
+    web_api = Gate(faulty(Router(routes(environment))), environment, authority, protection, requests)
     app = Starlette(
         routes=[
             Mount(API_PATH, web_api),
-            Mount(INSIGHTS_PATH, routes=insights.routes()),
+            Mount(INSIGHTS_PATH, faulty(Router(insights.routes()))),
             Mount(ADMIN_PATH, routes=admin.routes()),
-            Route(IDENTITY_PATH, identity.answer),
+            Route(IDENTITY_PATH, faulty(Router([Route(IDENTITY_PATH, identity.answer)]))),
         ]
     )
-    return Sandbox(app, environment, identity, documents, simulator)
+    return Sandbox(app, environment, identity, documents, simulator, faults)

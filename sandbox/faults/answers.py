@@ -1,0 +1,86 @@
+"""The answers of faults that answer by themselves, as Dataverse or what stands before it would send them."""
+
+from collections.abc import Callable
+from typing import Final
+
+from starlette.responses import Response
+
+from sandbox.config import SandboxConfig
+from sandbox.faults.model import Fault
+from sandbox.gate import throttled
+from sandbox.protection import refusal
+from sandbox.webapi.errors import ApiError
+from sandbox.webapi.messages import error_answer
+
+_LOCKED: Final = (
+    "Cannot start another [EntityCustomization] because there is a previous [EntityCustomization] running at this "
+    "moment. Use Solution History for more details."
+)
+_HTML: Final = (
+    "<!DOCTYPE html><html><head><title>Service Unavailable</title></head><body><h2>Service Unavailable</h2><hr>"
+    "<p>HTTP Error 503. The service is unavailable.</p></body></html>"
+)
+
+
+def answer_of(fault: Fault, config: SandboxConfig) -> Response | None:
+    """Return the answer of a fault, None if its kind is no answer."""
+    make = _ANSWERS.get(fault.kind)
+    return make(fault, config) if make else None
+
+
+def operation_error(fault: Fault) -> ApiError:
+    """Return the error of a fault that strikes an operation (dataverse.md 2.6)."""
+    if fault.kind == "deadlock":
+        message = "Generic SQL error. CRM ErrorCode: -2147204784 Sql ErrorCode: -2146232060 Sql Number: 1205"
+        return ApiError(fault.status or 400, "0x80044150", message)
+    message = "SQL timeout expired. CRM ErrorCode: -2147204783 Sql ErrorCode: -2146232060 Sql Number: -2"
+    return ApiError(fault.status or 400, "0x80044151", message)
+
+
+def _limit(name: str) -> Callable[[Fault, SandboxConfig], Response]:
+    def answer(fault: Fault, config: SandboxConfig) -> Response:
+        wait_s = (1 if fault.retry_after_s is None else fault.retry_after_s) * config.time_scale
+        return throttled(refusal(config, name, wait_s))
+
+    return answer
+
+
+def _customization_lock(fault: Fault, config: SandboxConfig) -> Response:
+    del config
+    return _error(ApiError(429, "0x80071151", _LOCKED, _retry_after(fault)))
+
+
+def _server_error(fault: Fault, config: SandboxConfig) -> Response:
+    del config
+    return _error(ApiError(fault.status or 500, "0x80040216", "An unexpected error occurred."))
+
+
+def _unauthorized(fault: Fault, config: SandboxConfig) -> Response:
+    del fault, config
+    challenge = 'Bearer error="invalid_token", error_description="The token expired."'
+    return Response(status_code=401, headers={"WWW-Authenticate": challenge})
+
+
+def _unavailable(fault: Fault, config: SandboxConfig) -> Response:
+    del config
+    return Response(_HTML, fault.status or 503, _retry_after(fault), "text/html; charset=us-ascii")
+
+
+def _error(error: ApiError) -> Response:
+    answer = error_answer(error)
+    return Response(answer.body, answer.status, {"OData-Version": "4.0", **answer.headers})
+
+
+def _retry_after(fault: Fault) -> dict[str, str]:
+    return {} if fault.retry_after_s is None else {"Retry-After": str(fault.retry_after_s)}
+
+
+_ANSWERS: Final[dict[str, Callable[[Fault, SandboxConfig], Response]]] = {
+    "requests_limit": _limit("requests"),
+    "execution_limit": _limit("execution"),
+    "concurrency_limit": _limit("concurrency"),
+    "customization_lock": _customization_lock,
+    "server_error": _server_error,
+    "unauthorized": _unauthorized,
+    "unavailable": _unavailable,
+}

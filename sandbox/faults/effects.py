@@ -1,0 +1,132 @@
+"""What faults do that is more than another answer."""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from sandbox.database import Database, bulk_delete
+from sandbox.faults.model import Fault, Target
+from sandbox.protocol import reset_connection
+from sandbox.unification import BusyError, Simulator, read_request
+
+
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A request that a fault strikes, its body read and unpacked in `target`."""
+
+    fault: Fault
+    target: Target
+    app: ASGIApp
+    database: Database
+    simulator: Simulator
+    scope: Scope
+    receive: Receive
+    send: Send
+
+    async def serve(self, body: bytes, send: Send) -> None:
+        """Let the application serve the request with this body."""
+        scope = {**self.scope, "headers": list(self.scope["headers"])}
+        headers = MutableHeaders(scope=scope)
+        headers["content-length"] = str(len(body))
+        del headers["content-encoding"]
+        await self.app(scope, replay(body, self.receive), send)
+
+
+type Effect = Callable[[Struck], Awaitable[None]]
+
+
+def replay(body: bytes, receive: Receive) -> Receive:
+    """Return a `receive` that hands out a body that was read already."""
+    unread = True
+
+    async def receive_again() -> Message:
+        nonlocal unread
+        if not unread:
+            return await receive()
+        unread = False
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    return receive_again
+
+
+def bulk_targets(body: bytes) -> list[dict[str, Any]]:
+    """Return the rows of a bulk request, [] if it is none."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return []
+    rows = document.get("Targets") if isinstance(document, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
+
+
+async def _nobody(_: Message) -> None:
+    """Take an answer that nobody gets."""
+
+
+async def _late_commit(struck: Struck) -> None:
+    await asyncio.sleep(struck.fault.delay_s)
+    await struck.serve(struck.target.body, _nobody)
+    await reset_connection(struck.scope, struck.receive)
+
+
+async def _reset_before_commit(struck: Struck) -> None:
+    await reset_connection(struck.scope, struck.receive)
+
+
+async def _reset_after_commit(struck: Struck) -> None:
+    await struck.serve(struck.target.body, _nobody)
+    await reset_connection(struck.scope, struck.receive)
+
+
+async def _dropped_write(struck: Struck) -> None:
+    """Answer success and write nothing, or only some rows of a bulk request."""
+    _, kept = _cut(struck)
+    if kept:
+        await struck.serve(orjson.dumps({"Targets": kept}), struck.send)
+    else:
+        response = Response(status_code=204, headers={"OData-Version": "4.0"})
+        await response(struck.scope, struck.receive, struck.send)
+
+
+async def _rows_deleted(struck: Struck) -> None:
+    """Delete rows that the request is about to write, then let it be served."""
+    table = struck.database.schema.tables.get(struck.target.table)
+    if table is not None:
+        taken, _ = _cut(struck)
+        bulk_delete(struck.database, table.logical_name, [str(row[table.primary_id]) for row in taken])
+    await struck.serve(struck.target.body, struck.send)
+
+
+async def _mapping_changed(struck: Struck) -> None:
+    with suppress(BusyError):  # one that is still writing changes the mapping as well
+        await struck.simulator.run(read_request(struck.fault.unification))
+    await struck.serve(struck.target.body, struck.send)
+
+
+def _cut(struck: Struck) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Return the rows of a bulk request that a seeded chance takes, and those that it leaves."""
+    rows = bulk_targets(struck.target.body)
+    chance = random.Random(struck.fault.seed)
+    taken = set(chance.sample(range(len(rows)), round(struck.fault.row_share * len(rows))))
+    return (
+        [row for index, row in enumerate(rows) if index in taken],
+        [row for index, row in enumerate(rows) if index not in taken],
+    )
+
+
+EFFECTS: Final[dict[str, Effect]] = {
+    "late_commit": _late_commit,
+    "reset_before_commit": _reset_before_commit,
+    "reset_after_commit": _reset_after_commit,
+    "dropped_write": _dropped_write,
+    "rows_deleted": _rows_deleted,
+    "mapping_changed": _mapping_changed,
+}

@@ -1,0 +1,65 @@
+"""ASGI middleware in which faults strike whole requests."""
+
+import gzip
+import re
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import unquote_plus
+
+from starlette.datastructures import Headers
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from sandbox.environment import Environment
+from sandbox.faults.answers import answer_of
+from sandbox.faults.effects import EFFECTS, Struck, bulk_targets, replay
+from sandbox.faults.model import Target
+from sandbox.faults.register import Faults
+from sandbox.unification import Simulator
+
+_SERVICE_ROOT: Final = re.compile(r"^/api/data/v[\d.]+/")
+_VERBS: Final = {"GET": "Read", "POST": "Create", "PATCH": "Update", "PUT": "Update", "DELETE": "Delete"}
+
+
+@dataclass(frozen=True, slots=True)
+class FaultLayer:
+    """Strikes the requests to one application."""
+
+    app: ASGIApp
+    environment: Environment
+    faults: Faults
+    simulator: Simulator
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve the request, unless a fault strikes it."""
+        if not self.faults.any_armed:
+            await self.app(scope, receive, send)
+            return
+        body = await Request(scope, receive).body()
+        target = self._target(scope, body)
+        fault = self.faults.strike_request(target)
+        if fault is None:
+            await self.app(scope, replay(body, receive), send)
+            return
+        answer = answer_of(fault, self.environment.config)
+        if answer is not None:
+            await answer(scope, receive, send)
+            return
+        struck = Struck(fault, target, self.app, self.environment.database, self.simulator, scope, receive, send)
+        await EFFECTS[fault.kind](struck)
+
+    def _target(self, scope: Scope, body: bytes) -> Target:
+        plain = gzip.decompress(body) if Headers(scope=scope).get("content-encoding") == "gzip" else body
+        path, query = scope["path"], unquote_plus(scope["query_string"].decode("ascii"))
+        first, *rest = _SERVICE_ROOT.sub("", path).split("/")
+        name = first.partition("(")[0]
+        table = self.environment.database.schema.by_entity_set(name)
+        action = rest[-1].rpartition(".")[2] if rest and rest[-1].startswith("Microsoft.Dynamics.CRM.") else None
+        return Target(
+            method=scope["method"],
+            path=f"{path}?{query}" if query else path,
+            table=table.logical_name if table else "",
+            operation=action or (_VERBS.get(scope["method"], "") if table else name),
+            body=plain,
+            rows=len(bulk_targets(plain)) if action else 0,
+        )

@@ -1,0 +1,128 @@
+"""A fault as it is scripted, and the requests that it is for."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar, Final, Literal
+
+from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
+
+from sandbox.unification.request import InvalidRequestError, Share, read_request
+
+Kind = Literal[
+    "requests_limit",
+    "execution_limit",
+    "concurrency_limit",
+    "customization_lock",
+    "unavailable",
+    "server_error",
+    "unauthorized",
+    "late_commit",
+    "reset_before_commit",
+    "reset_after_commit",
+    "dropped_write",
+    "sql_timeout",
+    "deadlock",
+    "rows_deleted",
+    "mapping_changed",
+]
+
+IN_PIPELINE: Final = frozenset({"sql_timeout", "deadlock"})
+"""Kinds that strike an operation after the Web API has checked it, in a `$batch` too; they see no body."""
+
+
+class InvalidFaultError(ValueError):
+    """A fault does not fit; none was armed. The message names the field."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A request, or an operation within one, as matchers see it. `path` includes the query; `table` is logical."""
+
+    method: str
+    path: str
+    table: str
+    operation: str
+    body: bytes = b""
+    rows: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One scripted fault. Matchers that are not given match everything; counts count matching requests."""
+
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+
+    kind: Kind
+    method: str | None = None
+    path: str | None = None
+    """Regular expression, searched in the decoded path with its query."""
+    body: str | None = None
+    """Text that the body contains."""
+    table: str | None = None
+    operation: str | None = None
+    """`UpdateMultiple`, `$batch`, `Read`, `Create`, `Update`, `Delete`, or the first segment (`WhoAmI`)."""
+    rows_above: NonNegativeInt | None = None
+    """Only bulk requests of more rows than this."""
+    skip: NonNegativeInt = 0
+    every: PositiveInt = 1
+    times: PositiveInt | None = 1
+    """How often it fires at most; null: no end."""
+    share: Share = 1.0
+    """Seeded chance of each firing that `skip`, `every` and `times` allow."""
+    seed: int = 1
+
+    retry_after_s: NonNegativeInt | None = None
+    """Retry-After of the 429 and 503 kinds; null sends none."""
+    delay_s: NonNegativeFloat = 0.0
+    """Of late_commit: how long it takes until the write commits."""
+    row_share: Share = 1.0
+    """Of dropped_write and rows_deleted: the share of an UpdateMultiple's rows."""
+    status: PositiveInt | None = None
+    """HTTP status instead of the usual one."""
+    unification: Mapping[str, Any] = field(default_factory=dict)
+    """Of mapping_changed: the unification that runs meanwhile, as POST /sandbox/unifications takes it."""
+
+    def matches(self, target: Target) -> bool:
+        """Return whether this fault is for a request."""
+        wanted = (
+            (self.method, target.method),
+            (self.table, target.table),
+            (self.operation, target.operation),
+        )
+        return (
+            all(expected is None or expected == actual for expected, actual in wanted)
+            and (self.path is None or re.search(self.path, target.path) is not None)
+            and (self.body is None or self.body.encode() in target.body)
+            and (self.rows_above is None or target.rows > self.rows_above)
+        )
+
+
+@cache
+def _checker() -> TypeAdapter[list[Fault]]:
+    return TypeAdapter(list[Fault])
+
+
+def read_faults(document: object) -> list[Fault]:
+    """Return the faults of a JSON list, or of a single object. Raises InvalidFaultError if one does not fit."""
+    try:
+        faults = _checker().validate_python(document if isinstance(document, list) else [document])
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InvalidFaultError(f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}") from error
+    for fault in faults:
+        _check(fault)
+    return faults
+
+
+def _check(fault: Fault) -> None:
+    if fault.kind in IN_PIPELINE and fault.body is not None:
+        raise InvalidFaultError(f"body: a {fault.kind} strikes an operation, whose body it does not see")
+    try:
+        re.compile(fault.path or "")
+        read_request(fault.unification)
+    except re.error as error:
+        raise InvalidFaultError(f"path: {error}") from error
+    except InvalidRequestError as error:
+        raise InvalidFaultError(f"unification.{error}") from error
