@@ -165,6 +165,10 @@ class Environment:
     counters: Counters = field(default_factory=Counters)
     hooks: Hooks = field(default_factory=NoHooks)
     snapshots: Snapshots = field(default_factory=Snapshots)
+    customization_ms: float = 0.0
+    """How long a change of metadata takes and locks out others (dataverse.md 8.4)."""
+    customizing: bool = False
+    """Whether such a change is running; somebody else's, such as a solution import, may be played by setting it."""
 
     @property
     def api_url(self) -> str:

@@ -41,6 +41,7 @@ class Database:
         self.string_order = string_order
         self.associations = 0
         """Rises with each change of a many-to-many relationship; what is derived from them is cached by it."""
+        self.table_listeners: list[Callable[[Table], None]] = []
         self._connection = _connect(path)
         self._depth = 0
         self._version = self._stored_version()
@@ -140,11 +141,13 @@ class Database:
         return next((schema for replaced, schema in self._replaced if replaced > moment), self._schema)
 
     def create_table(self, table: Table) -> None:
-        """Create a table, its indexes and the relationships of its lookups."""
+        """Create a table, its indexes and the relationships of its lookups; `table_listeners` hear of it."""
         with self.transaction():
             self._connection.execute(ddl.create_table(table))
             self.create_indexes(table)
             self._change(with_lookups(self._schema, table))
+            for listener in self.table_listeners:
+                listener(table)
 
     def drop_table(self, table: Table) -> None:
         """Drop a table with its rows and the relationships that touch it; lookups elsewhere lose their columns."""
@@ -177,8 +180,9 @@ class Database:
             self._change(self._schema.with_table(shrunk))
 
     def replace_table(self, table: Table) -> None:
-        """Keep a changed description of a table; its columns stay what they are in SQL."""
+        """Keep a changed description of a table; its columns stay what they are in SQL, new indexes are built."""
         with self.transaction():
+            self.create_indexes(table)
             self._change(self._schema.with_table(table))
 
     def add_relationship(self, relationship: OneToMany | ManyToMany) -> None:

@@ -67,6 +67,17 @@ async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiRespon
     return json_answer(_context(call, "RetrieveTotalRecordCount") | {"EntityRecordCountCollection": collection})
 
 
+def _valid_relatives(name: str, parameter: str) -> "Function":
+    """Return the function that lists the tables which can be the other end of a relationship; here all can."""
+
+    async def function(call: Call, segment: Segment) -> ApiResponse:
+        if argument(segment, parameter, call.request.aliases) not in call.schema.tables:
+            raise ApiError(400, "0x80041102", "The entity was not found in the MetadataCache.")
+        return json_answer(_context(call, name) | {"EntityNames": sorted(call.schema.tables)})
+
+    return function
+
+
 type Function = Callable[[Call, Segment], Awaitable[ApiResponse]]
 
 FUNCTIONS: Final[dict[str, Function]] = {
@@ -74,4 +85,6 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "RetrieveVersion": retrieve_version,
     "RetrieveCurrentOrganization": retrieve_current_organization,
     "RetrieveTotalRecordCount": retrieve_total_record_count,
+    "GetValidReferencingEntities": _valid_relatives("GetValidReferencingEntities", "ReferencedEntityName"),
+    "GetValidReferencedEntities": _valid_relatives("GetValidReferencedEntities", "ReferencingEntityName"),
 }

@@ -58,8 +58,9 @@ MESSAGES: Final = ("Create", "Update", "Delete", "Retrieve", "RetrieveMultiple",
 
 
 def seed(environment: Environment) -> None:
-    """Fill an empty database; one that was seeded before stays as it is."""
+    """Fill an empty database; one that was seeded before stays as it is. Tables to come are announced as well."""
     database = environment.database
+    database.table_listeners.append(lambda table: announce_table(environment, table))
     if next(scan(database, "systemuser", ["systemuserid"]), None) is not None:
         return
     stamp = Stamp(environment.clock(), guid_key(ADMIN.systemuser_id))

@@ -6,6 +6,7 @@ from typing import Final
 from sandbox.environment import Environment
 from sandbox.query.syntax import QueryError, TooManyConditionsError, UnsupportedQueryError
 from sandbox.schema.model import Table
+from sandbox.webapi.actions import ACTIONS
 from sandbox.webapi.bulk import plan_create_multiple, plan_update_multiple, plan_upsert_multiple
 from sandbox.webapi.call import Call, open_call
 from sandbox.webapi.errors import (
@@ -19,6 +20,8 @@ from sandbox.webapi.errors import (
 )
 from sandbox.webapi.functions import FUNCTIONS
 from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer
+from sandbox.webapi.metadata.changing import plan_definition_change
+from sandbox.webapi.metadata.reading import read_definitions
 from sandbox.webapi.navigation import plan_add_privileges, plan_reference, read_property
 from sandbox.webapi.reading import count_rows, get_row, list_rows
 from sandbox.webapi.references import existing_key
@@ -27,6 +30,18 @@ from sandbox.webapi.urls import Segment, parse_path
 from sandbox.webapi.writing import PlannedWrite, run_writes
 
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+_DEFINITIONS: Final = frozenset({"EntityDefinitions", "RelationshipDefinitions"})
+_UNSUPPORTED: Final = {
+    "$metadata": "$metadata (CSDL); use EntityDefinitions",
+    "GlobalOptionSetDefinitions": "global option sets",
+    "ManagedPropertyDefinitions": "managed property definitions",
+    "RetrieveMetadataChanges": "RetrieveMetadataChanges",
+    "CreatePolymorphicLookupAttribute": "polymorphic lookups made at run time",
+    "CreateCustomerRelationships": "customer lookups made at run time",
+    "RetrieveEntityChanges": "change tracking",
+    "ExecuteMultiple": "ExecuteMultiple",
+    "Merge": "merging rows",
+}
 
 
 async def answer(environment: Environment, request: ApiRequest) -> ApiResponse:
@@ -58,8 +73,10 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     first = segments[0]
     if first.name in FUNCTIONS:
         return await FUNCTIONS[first.name](call, first)
-    if first.name == "$metadata":
-        raise not_supported("$metadata (CSDL); use EntityDefinitions")
+    if first.name in _DEFINITIONS:
+        return await read_definitions(call, segments)
+    if first.name in _UNSUPPORTED:
+        raise not_supported(_UNSUPPORTED[first.name])
     return await _read_rows(call, segments)
 
 
@@ -82,6 +99,13 @@ def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
     """Return what a request that is no GET will do. Raises ApiError or QueryError if it cannot be done."""
     if not segments:
         raise wrong_method(call.request.method)
+    name = segments[0].name
+    if name in _DEFINITIONS:
+        return [plan_definition_change(call, segments)]
+    if name in ACTIONS and call.request.method == "POST":
+        return [ACTIONS[name](call)]
+    if name in _UNSUPPORTED:
+        raise not_supported(_UNSUPPORTED[name])
     table = call.table_of_set(segments[0].name)
     if segments[0].arguments is None:
         return _plan_on_set(call, table, segments[1:])

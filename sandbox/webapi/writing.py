@@ -1,14 +1,23 @@
 """Runs writes: all checks first, then one transaction, then what follows from it."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from typing import Final
 
 from sandbox.database import Database
 from sandbox.environment import Environment, WriteKind, WriteOperation
 from sandbox.schema.model import Table
 from sandbox.webapi.automation import Firing, execute, firings
 from sandbox.webapi.call import Call
+from sandbox.webapi.errors import CUSTOMIZATION_LOCK, ApiError
 from sandbox.webapi.messages import ApiResponse
+
+_LOCKED: Final = (
+    "Cannot start another [EntityCustomization] because there is a previous [EntityCustomization] running at this "
+    "moment. Use Solution History for more details."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +39,8 @@ class PlannedWrite:
     operation: WriteOperation | None = None
     firings: tuple[Firing, ...] = ()
     url: str = ""
+    customizes: bool = False
+    """Whether it changes metadata, which takes the environment-wide lock (dataverse.md 8.4)."""
     """The URL of the row that it writes, for `$n` references within a change set."""
 
 
@@ -46,12 +57,32 @@ def planned(
     operation = WriteOperation(
         kind, table.logical_name, tuple(row_ids), columns, call.user_id, request.headers, request.path
     )
-    url = f"{call.environment.api_url}/{table.entity_set}({row_ids[0]})"
+    url = f"{call.environment.api_url}/{table.entity_set}({row_ids[0]})" if row_ids else ""
     return PlannedWrite(apply, operation, firings(call, operation), url)
 
 
 async def run_writes(environment: Environment, writes: Sequence[PlannedWrite]) -> list[ApiResponse]:
     """Run writes in one transaction, all or nothing. Raises ApiError of the one that is refused."""
+    if any(write.customizes for write in writes):
+        async with customization(environment):
+            return await _run(environment, writes)
+    return await _run(environment, writes)
+
+
+@asynccontextmanager
+async def customization(environment: Environment) -> AsyncIterator[None]:
+    """Hold the lock of metadata changes for as long as one takes. Raises the 429 answer while another holds it."""
+    if environment.customizing:
+        raise ApiError(429, CUSTOMIZATION_LOCK, _LOCKED)
+    environment.customizing = True
+    try:
+        await asyncio.sleep(environment.customization_ms / 1000 / environment.config.time_scale)
+        yield
+    finally:
+        environment.customizing = False
+
+
+async def _run(environment: Environment, writes: Sequence[PlannedWrite]) -> list[ApiResponse]:
     operations = [write.operation for write in writes if write.operation]
     accepted = [await environment.hooks.before_write(operation) for operation in operations]
     for write in writes:

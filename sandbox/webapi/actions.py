@@ -1,0 +1,75 @@
+"""Actions that are bound to no table."""
+
+from collections.abc import Callable
+from typing import Any, Final
+from uuid import uuid4
+
+from sandbox.collation import guid_key, guid_text
+from sandbox.database import delete_rows
+from sandbox.schema.model import Table
+from sandbox.webapi.call import Call
+from sandbox.webapi.errors import ApiError, not_supported
+from sandbox.webapi.messages import json_answer, no_content
+from sandbox.webapi.metadata.changing import plan_create_entities
+from sandbox.webapi.privileges import require
+from sandbox.webapi.writing import PlannedWrite, Written, planned
+
+
+def plan_publish(call: Call) -> PlannedWrite:
+    """Plan PublishXml or PublishAllXml: new columns are usable without it (dataverse.md 8.2)."""
+    require(call.environment, call.caller, "prvPublishCustomization")
+    return PlannedWrite(lambda: Written(no_content()), customizes=True)
+
+
+def _plan_can_be(what: str) -> Callable[[Call], PlannedWrite]:
+    """Return the plan of CanBeReferenced or CanBeReferencing: every table here can be both."""
+
+    def plan(call: Call) -> PlannedWrite:
+        name = str(call.request.json().get("EntityName"))
+        if name not in call.schema.tables:
+            raise ApiError(400, "0x80041102", f"The entity with a name = '{name}' was not found in the MetadataCache.")
+        context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.{what}Response"
+        return PlannedWrite(lambda: Written(json_answer({"@odata.context": context, what: True})))
+
+    return plan
+
+
+def plan_bulk_delete(call: Call) -> PlannedWrite:
+    """Plan BulkDelete for the queries that Microsoft's SDK sends: an `In` on the key (dataverse.md 17.3).
+
+    In Dataverse a system job deletes the rows later; here they are gone when the answer comes.
+    """
+    require(call.environment, call.caller, "prvBulkDelete")
+    queries = call.request.json().get("QuerySet") or []
+    if len(queries) != 1:
+        raise not_supported("BulkDelete with other than one query")
+    table, keys = _rows_of_query(call, queries[0])
+    call.require("Delete", table)
+    context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"
+
+    def apply() -> Written:
+        deleted = delete_rows(call.environment.database, table, keys)
+        return Written(json_answer({"@odata.context": context, "JobId": str(uuid4())}), deleted)
+
+    return planned(call, "Delete", table, [guid_text(key) for key in keys], frozenset(), apply)
+
+
+def _rows_of_query(call: Call, query: dict[str, Any]) -> tuple[Table, list[bytes]]:
+    table = call.schema.tables.get(str(query.get("EntityName")))
+    conditions = (query.get("Criteria") or {}).get("Conditions") or []
+    if table is None or len(conditions) != 1:
+        raise not_supported("BulkDelete by other queries than an In on the primary key")
+    condition = conditions[0]
+    if condition.get("AttributeName") != table.primary_id or condition.get("Operator") != "In":
+        raise not_supported("BulkDelete by other queries than an In on the primary key")
+    return table, [guid_key(str(value.get("Value"))) for value in condition.get("Values") or []]
+
+
+ACTIONS: Final[dict[str, Callable[[Call], PlannedWrite]]] = {
+    "CreateEntities": plan_create_entities,
+    "PublishXml": plan_publish,
+    "PublishAllXml": plan_publish,
+    "CanBeReferenced": _plan_can_be("CanBeReferenced"),
+    "CanBeReferencing": _plan_can_be("CanBeReferencing"),
+    "BulkDelete": plan_bulk_delete,
+}

@@ -1,0 +1,264 @@
+"""Creating and deleting tables, columns, keys and relationships (dataverse.md 8.1, 8.4 and 17.5)."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sandbox.database import Database
+from sandbox.schema.model import Column, ManyToMany, OneToMany, Schema, Table, metadata_id
+from sandbox.webapi.call import Call
+from sandbox.webapi.errors import ApiError, no_resource, not_supported, wrong_method
+from sandbox.webapi.messages import json_answer, no_content
+from sandbox.webapi.metadata.documents import COLLECTIONS, relationship_document
+from sandbox.webapi.metadata.parsing import label_text, read_column, read_many_to_many, read_one_to_many, read_table
+from sandbox.webapi.metadata.reading import find_document, find_table
+from sandbox.webapi.privileges import require
+from sandbox.webapi.urls import Segment
+from sandbox.webapi.writing import PlannedWrite, Written
+
+_FIRST_CUSTOM_CODE: Final = 10_200
+_MANY: Final = "ManyToManyRelationshipMetadata"
+
+
+def plan_definition_change(call: Call, segments: Sequence[Segment]) -> PlannedWrite:
+    """Plan a POST, PUT or DELETE below EntityDefinitions or RelationshipDefinitions."""
+    method = call.request.method
+    if segments[0].name == "RelationshipDefinitions":
+        plan = {"POST": _plan_relationship, "DELETE": _plan_relationship_removal}.get(method)
+        if plan is None:
+            raise not_supported("changing a relationship's definition")
+        return plan(call, segments[0])
+    if segments[0].arguments is None:
+        raise not_supported("creating tables by POST EntityDefinitions; use CreateEntities")
+    table = find_table(call, segments[0])
+    if len(segments) == 1:
+        if method != "DELETE":
+            raise not_supported("changing a table's definition")
+        return _plan_table_removal(call, table)
+    return _plan_member(call, table, segments[1])
+
+
+def _plan_member(call: Call, table: Table, segment: Segment) -> PlannedWrite:
+    plans: dict[tuple[str, str], Callable[[Call, Table, Segment], PlannedWrite]] = {
+        ("POST", "Attributes"): _plan_column,
+        ("PUT", "Attributes"): _plan_column_change,
+        ("DELETE", "Attributes"): _plan_column_removal,
+        ("POST", "Keys"): _plan_key,
+        ("DELETE", "Keys"): _plan_key_removal,
+    }
+    plan = plans.get((call.request.method, segment.name))
+    if plan is None:
+        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+    return plan(call, table, segment)
+
+
+def _change(call: Call, privilege: str, change: Callable[[Database], None], url: str = "") -> PlannedWrite:
+    require(call.environment, call.caller, privilege)
+    database = call.environment.database
+
+    def apply() -> Written:
+        change(database)
+        return Written(no_content({"OData-EntityId": f"{call.environment.api_url}/{url}"} if url else {}))
+
+    return PlannedWrite(apply, customizes=True)
+
+
+# -- tables
+
+
+def plan_create_entities(call: Call) -> PlannedWrite:
+    """Plan the action CreateEntities, which Microsoft's SDK uses to create tables."""
+    require(call.environment, call.caller, "prvCreateEntity")
+    documents: list[dict[str, Any]] = call.request.json().get("Entities") or []
+    taken = {table.object_type_code for table in _schema(call).tables.values()}
+    first = max([_FIRST_CUSTOM_CODE, *taken]) + 1
+    tables = [read_table(document, code) for code, document in enumerate(documents, first)]
+
+    def apply() -> Written:
+        for table in tables:
+            if table.logical_name in _schema(call).tables:
+                raise ApiError(
+                    400, "0x80044346", f"An entity with the specified name {table.logical_name} already exists."
+                )
+            call.environment.database.create_table(table)
+        context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse"
+        return Written(json_answer({"@odata.context": context, "EntityIds": [t.metadata_id for t in tables]}))
+
+    return PlannedWrite(apply, customizes=True)
+
+
+def _schema(call: Call) -> Schema:
+    """Return the schema as it is now; changes never work on the lagging one."""
+    return call.environment.database.schema
+
+
+def _plan_table_removal(call: Call, table: Table) -> PlannedWrite:
+    if not table.custom:
+        raise ApiError(400, "0x80045018", f"The system table {table.logical_name} cannot be deleted.")
+    return _change(call, "prvDeleteEntity", lambda database: database.drop_table(table))
+
+
+# -- columns
+
+
+def _plan_column(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
+    given = read_column(call.request.json())
+    column = replace(given, metadata_id=metadata_id(table.logical_name, given.logical_name))
+    _check_new_column(table, column)
+    return _change(
+        call,
+        "prvCreateAttribute",
+        lambda database: database.add_columns(table, [column]),
+        f"EntityDefinitions({table.metadata_id})/Attributes({column.metadata_id})",
+    )
+
+
+def _check_new_column(table: Table, column: Column) -> None:
+    existing = table.columns.get(column.logical_name)
+    if existing is None:
+        return
+    if existing.schema_name == column.schema_name:
+        raise ApiError(
+            400,
+            "0x80047013",
+            f"An attribute with the specified name {column.schema_name} already exists on entity {table.logical_name}.",
+        )
+    raise ApiError(
+        400, "0x80060304", f"Attribute {column.logical_name} already exists for entity {table.logical_name}."
+    )
+
+
+def _find_column(call: Call, table: Table, segment: Segment) -> Column:
+    documents = COLLECTIONS["Attributes"](call.schema, table)
+    return table.columns[find_document(documents, segment)["LogicalName"]]
+
+
+def _plan_column_change(call: Call, table: Table, segment: Segment) -> PlannedWrite:
+    """Plan a PUT of a whole definition; label, length and requirement can change, the type cannot."""
+    column = _find_column(call, table, segment)
+    document = call.request.json()
+    changed = replace(
+        column,
+        display_name=label_text(document.get("DisplayName")) or column.display_name,
+        description=label_text(document.get("Description")) or column.description,
+        max_length=int(document.get("MaxLength") or column.max_length),
+        required=str((document.get("RequiredLevel") or {}).get("Value", column.required)),
+    )
+    return _change(call, "prvWriteAttribute", lambda database: database.replace_table(table.with_columns([changed])))
+
+
+def _plan_column_removal(call: Call, table: Table, segment: Segment) -> PlannedWrite:
+    column = _find_column(call, table, segment)
+    if not column.custom:
+        raise ApiError(400, "0x80045018", f"The system column {column.logical_name} cannot be deleted.")
+    for relationship in _schema(call).lookups(table.logical_name):
+        if relationship.referencing_attribute == column.logical_name:
+            return _removal_of(call, relationship)
+    return _change(call, "prvDeleteAttribute", lambda database: database.drop_column(table, column))
+
+
+# -- alternate keys
+
+
+def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
+    document = call.request.json()
+    name, columns = str(document.get("SchemaName")), tuple(document.get("KeyAttributes") or ())
+    unknown = [column for column in columns if column not in table.columns]
+    if unknown or not columns:
+        raise ApiError(
+            400, "0x80060886", f"The key attributes {', '.join(unknown)} do not exist on {table.logical_name}."
+        )
+    if name in table.alternate_keys:
+        raise ApiError(400, "0x80060884", f"An entity key with the name {name} already exists on {table.logical_name}.")
+    grown = replace(table, alternate_keys={**table.alternate_keys, name: columns}, indexes=(*table.indexes, columns))
+    url = f"EntityDefinitions({table.metadata_id})/Keys({metadata_id('key', table.logical_name, name)})"
+    return _change(call, "prvCreateAttribute", lambda database: database.replace_table(grown), url)
+
+
+def _plan_key_removal(call: Call, table: Table, segment: Segment) -> PlannedWrite:
+    document = find_document(COLLECTIONS["Keys"](call.schema, table), segment)
+    kept = {name: columns for name, columns in table.alternate_keys.items() if name != document["SchemaName"]}
+    return _change(
+        call, "prvDeleteAttribute", lambda database: database.replace_table(replace(table, alternate_keys=kept))
+    )
+
+
+# -- relationships
+
+
+def _plan_relationship(call: Call, segment: Segment) -> PlannedWrite:
+    if segment.arguments is not None:
+        raise wrong_method("POST")
+    require(call.environment, call.caller, "prvCreateRelationship")
+    document = call.request.json()
+    if str(document.get("@odata.type", "")).endswith(_MANY):
+        return _plan_many_to_many(call, read_many_to_many(document))
+    relationship, column = read_one_to_many(document)
+    child = _check_one_to_many(call, relationship, column)
+
+    def change(database: Database) -> None:
+        database.add_columns(child, [column])
+        database.add_relationship(relationship)
+
+    return _change(call, "prvCreateAttribute", change, f"RelationshipDefinitions({relationship.metadata_id})")
+
+
+def _plan_many_to_many(call: Call, relationship: ManyToMany) -> PlannedWrite:
+    _check_name(call, relationship.schema_name)
+    for name in (relationship.entity1, relationship.entity2):
+        _existing(call, name)
+    url = f"RelationshipDefinitions({relationship.metadata_id})"
+    return _change(call, "prvCreateRelationship", lambda database: database.add_relationship(relationship), url)
+
+
+def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> Table:
+    """Return the child table after all checks of dataverse.md 8.4. Raises the 400 answer."""
+    parent, child = _existing(call, relationship.referenced_entity), _existing(call, relationship.referencing_entity)
+    _check_name(call, relationship.schema_name)
+    if relationship.referenced_attribute not in {"", parent.primary_id}:
+        raise ApiError(
+            400, "0x80048203", f"The attribute {relationship.referenced_attribute} is no key of {parent.logical_name}."
+        )
+    _check_new_column(child, column)
+    if relationship.collection_navigation in parent.columns:
+        raise ApiError(
+            400,
+            "0x80048835",
+            f"The navigation property {relationship.collection_navigation} conflicts with a column of "
+            f"{parent.logical_name}.",
+        )
+    if child.table_type == "Elastic" and relationship.cascade.delete != "NoCascade":
+        raise ApiError(400, "0x80047014", "Relationships of elastic tables cannot cascade.")
+    return child
+
+
+def _existing(call: Call, name: str) -> Table:
+    table = _schema(call).tables.get(name)
+    if table is None:
+        raise ApiError(
+            400,
+            "0x80041102",
+            f"The entity with a name = '{name}' with namemapping = 'Logical' was not found in the MetadataCache.",
+        )
+    return table
+
+
+def _check_name(call: Call, name: str) -> None:
+    if name.lower() in {existing.lower() for existing in _schema(call).relationships}:
+        raise ApiError(
+            400,
+            "0x8004432B",
+            "A relationship with the specified name already exists. Please specify a unique name.",
+        )
+
+
+def _plan_relationship_removal(call: Call, segment: Segment) -> PlannedWrite:
+    documents = (relationship_document(relationship) for relationship in _schema(call).relationships.values())
+    name = find_document(documents, segment)["SchemaName"]
+    return _removal_of(call, _schema(call).relationships[name])
+
+
+def _removal_of(call: Call, relationship: OneToMany | ManyToMany) -> PlannedWrite:
+    if not relationship.custom:
+        raise ApiError(400, "0x80045018", f"The system relationship {relationship.schema_name} cannot be deleted.")
+    return _change(call, "prvDeleteRelationship", lambda database: database.drop_relationship(relationship))

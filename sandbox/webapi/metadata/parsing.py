@@ -1,0 +1,212 @@
+"""Reads the JSON of new definitions into tables, columns and relationships."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from sandbox.schema.model import (
+    Cascade,
+    Column,
+    ColumnType,
+    ManyToMany,
+    OneToMany,
+    Option,
+    Table,
+    define_table,
+    metadata_id,
+)
+from sandbox.webapi.errors import ApiError, not_supported, payload_error
+
+type Json = Mapping[str, Any]
+
+_PREFIXED: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{1,7}_[A-Za-z][A-Za-z0-9_]*")
+_TYPE: Final = re.compile(r"#?Microsoft\.Dynamics\.CRM\.(?:Complex)?(\w+)AttributeMetadata")
+_CREATABLE: Final = {
+    "String": ColumnType.STRING,
+    "Memo": ColumnType.MEMO,
+    "Integer": ColumnType.INTEGER,
+    "BigInt": ColumnType.BIGINT,
+    "Decimal": ColumnType.DECIMAL,
+    "Double": ColumnType.DOUBLE,
+    "Money": ColumnType.MONEY,
+    "Boolean": ColumnType.BOOLEAN,
+    "DateTime": ColumnType.DATETIME,
+    "Picklist": ColumnType.PICKLIST,
+}
+_MAX_NAME: Final = 100
+
+
+def required(document: Json, name: str) -> str:
+    """Return a text that must be there. Raises the 400 answer."""
+    value = document.get(name)
+    if not isinstance(value, str) or not value:
+        raise payload_error(f"Microsoft.OData.ODataException: '{name}' is required.")
+    return value
+
+
+def custom_name(document: Json) -> str:
+    """Return a SchemaName, which begins with a publisher's prefix (dataverse.md 8.1). Raises the 400 answer."""
+    name = required(document, "SchemaName")
+    if _PREFIXED.fullmatch(name) is None:
+        raise ApiError(
+            400,
+            "0x80044344",
+            f"The schema name '{name}' is not valid. It must begin with the publisher's customization prefix, followed "
+            "by letters, digits and underscores.",
+        )
+    return name
+
+
+def label_text(document: object) -> str:
+    """Return the text of a label, "" without one."""
+    labels = document.get("LocalizedLabels") if isinstance(document, dict) else None
+    return str(labels[0].get("Label", "")) if labels else ""
+
+
+def read_column(document: Json) -> Column:
+    """Return a new column. Raises the 400 answer, or the 501 answer for a type that is not simulated."""
+    match = _TYPE.fullmatch(str(document.get("@odata.type", "")))
+    if match is None:
+        raise payload_error("Microsoft.OData.ODataException: '@odata.type' must name the type of the column.")
+    if match[1] == "Lookup":
+        raise ApiError(400, "0x80040203", "A lookup column is created with its relationship.")
+    if match[1] not in _CREATABLE:
+        raise not_supported(f"columns of type {match[1]}")
+    kind = _CREATABLE[match[1]]
+    name = custom_name(document)
+    return Column(
+        logical_name=name.lower(),
+        type=ColumnType.DATE if kind is ColumnType.DATETIME and document.get("Format") == "DateOnly" else kind,
+        schema_name=name,
+        display_name=label_text(document.get("DisplayName")) or name,
+        max_length=int(document.get("MaxLength") or 100),
+        options=_options(document.get("OptionSet")),
+        custom=True,
+        required=_required_level(document),
+        description=label_text(document.get("Description")),
+    )
+
+
+def _required_level(document: Json) -> str:
+    return str((document.get("RequiredLevel") or {}).get("Value", "None"))
+
+
+def _options(document: object) -> tuple[Option, ...]:
+    options = document.get("Options", []) if isinstance(document, dict) else []
+    return tuple(Option(int(option["Value"]), label_text(option.get("Label"))) for option in options)
+
+
+def read_table(document: Json, object_type_code: int) -> Table:
+    """Return a new table with its columns; its name column is marked IsPrimaryName. Raises the 400 answer."""
+    name = custom_name(document)
+    attributes = document.get("Attributes") or []
+    columns = [read_column(attribute) for attribute in attributes]
+    primary = [c.logical_name for c, a in zip(columns, attributes, strict=True) if a.get("IsPrimaryName")]
+    if len(primary) != 1:
+        raise ApiError(400, "0x80044363", "Exactly one column must be the primary name.")
+    owner = Column("ownerid", ColumnType.LOOKUP, "OwnerId", "Owner", targets=("systemuser",))
+    owned = [owner] if document.get("OwnershipType", "UserOwned") == "UserOwned" else []
+    states = (
+        Column("statecode", ColumnType.STATE, "statecode", options=(Option(0, "Active"), Option(1, "Inactive"))),
+        Column("statuscode", ColumnType.STATUS, "statuscode", options=(Option(1, "Active"), Option(2, "Inactive"))),
+    )
+    named = (replace(c, indexed=c.logical_name == primary[0]) for c in columns)
+    return define_table(
+        name.lower(),
+        [*named, *owned, *states],
+        entity_set=_plural(name.lower()),
+        primary_name=primary[0],
+        schema_name=name,
+        display_name=label_text(document.get("DisplayName")) or name,
+        display_collection_name=label_text(document.get("DisplayCollectionName")) or name,
+        description=label_text(document.get("Description")),
+        ownership=str(document.get("OwnershipType", "UserOwned")),
+        change_tracking=bool(document.get("ChangeTrackingEnabled", False)),
+        object_type_code=object_type_code,
+        custom=True,
+    )
+
+
+def _plural(name: str) -> str:
+    if name.endswith("y") and name[-2:-1] not in {*"aeiou"}:
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith(("s", "x", "z", "ch", "sh")) else f"{name}s"
+
+
+def read_one_to_many(document: Json) -> tuple[OneToMany, Column]:
+    """Return a new relationship and its lookup column (dataverse.md 8.1). Raises the 400 answer.
+
+    The navigation property of the lookup is its SchemaName, that of the parent the relationship's, unless named.
+    """
+    lookup = document.get("Lookup")
+    if not isinstance(lookup, dict):
+        raise payload_error("Microsoft.OData.ODataException: 'Lookup' is required.")
+    schema_name = _relationship_name(document)
+    column = Column(
+        logical_name=custom_name(lookup).lower(),
+        type=ColumnType.LOOKUP,
+        schema_name=custom_name(lookup),
+        display_name=label_text(lookup.get("DisplayName")) or custom_name(lookup),
+        targets=(required(document, "ReferencedEntity"),),
+        custom=True,
+        required=_required_level(lookup),
+        description=label_text(lookup.get("Description")),
+        metadata_id=metadata_id(required(document, "ReferencingEntity"), custom_name(lookup).lower()),
+    )
+    relationship = OneToMany(
+        schema_name=schema_name,
+        referenced_entity=required(document, "ReferencedEntity"),
+        referenced_attribute=str(document.get("ReferencedAttribute") or ""),
+        referencing_entity=required(document, "ReferencingEntity"),
+        referencing_attribute=column.logical_name,
+        lookup_navigation=str(document.get("ReferencingEntityNavigationPropertyName") or column.schema_name),
+        collection_navigation=str(document.get("ReferencedEntityNavigationPropertyName") or schema_name),
+        cascade=_read_cascade(document.get("CascadeConfiguration") or {}),
+        custom=True,
+        metadata_id=metadata_id("relationship", schema_name),
+    )
+    return relationship, column
+
+
+def _relationship_name(document: Json) -> str:
+    name = required(document, "SchemaName")
+    if len(name) > _MAX_NAME:
+        raise ApiError(400, "0x8004802A", f"The relationship name exceeds the limit of {_MAX_NAME} characters.")
+    if re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", name) is None:
+        raise ApiError(400, "0x80044344", f"The schema name '{name}' is not valid.")
+    return name
+
+
+def _read_cascade(document: Json) -> Cascade:
+    delete = str(document.get("Delete", "RemoveLink"))
+    if delete not in {"Cascade", "RemoveLink", "Restrict"}:
+        raise ApiError(400, "0x80047014", f"The cascade '{delete}' is not valid for Delete.")
+    return Cascade(
+        delete=delete,
+        assign=str(document.get("Assign", "NoCascade")),
+        merge=str(document.get("Merge", "NoCascade")),
+        reparent=str(document.get("Reparent", "NoCascade")),
+        share=str(document.get("Share", "NoCascade")),
+        unshare=str(document.get("Unshare", "NoCascade")),
+    )
+
+
+def read_many_to_many(document: Json) -> ManyToMany:
+    """Return a new many-to-many relationship. Raises the 400 answer."""
+    name = _relationship_name(document)
+    first, second = required(document, "Entity1LogicalName"), required(document, "Entity2LogicalName")
+    intersect = str(document.get("IntersectEntityName") or name).lower()
+    if first == second:
+        raise not_supported("many-to-many relationships of a table with itself")
+    return ManyToMany(
+        schema_name=name,
+        intersect_entity=intersect,
+        entity1=first,
+        entity1_attribute=f"{first}id",
+        entity2=second,
+        entity2_attribute=f"{second}id",
+        navigation=str(document.get("Entity1NavigationPropertyName") or name),
+        custom=True,
+        metadata_id=metadata_id("relationship", name),
+    )
