@@ -172,7 +172,7 @@ def _served_by(state: LockState, wanted: RunRequest) -> str | None:
 def _is_serving(state: LockState, holder: Ticket, wanted: RunRequest, now: float) -> bool:
     """Only a request with jobs can be served by a run that started before it: others may ask because of later changes."""
     alive = now < state.expires and state.cancel != holder.run
-    return alive and bool(wanted.jobs) and not wanted.dry_run and covers(holder.request, wanted)
+    return alive and bool(wanted.jobs) and covers(holder.request, wanted)
 
 
 def _queued(state: LockState, wanted: RunRequest, run_id: str) -> tuple[LockState, Ticket]:

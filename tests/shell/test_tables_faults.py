@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
+from azure.core.exceptions import ClientAuthenticationError
 
 from linker.errors import AlreadyThereError, ChangedError, ConfigurationError, StateError, TransientError
 from linker.tables import AzureTables
@@ -76,6 +77,22 @@ async def test_a_service_that_is_not_there_is_worth_trying_later() -> None:
     with pytest.raises(TransientError, match="answered nothing"):
         await tables.insert("linkerstatus", "p", "r", {})
     await tables.close()
+
+
+async def test_an_identity_is_asked_for_a_storage_token() -> None:
+    class NoToken:
+        scopes: tuple[str, ...] = ()
+
+        async def get_token(self, *scopes: str, **_: object) -> None:
+            self.scopes = scopes
+            raise ClientAuthenticationError("the identity endpoint is not ready")
+
+    credential = NoToken()
+    tables = AzureTables(endpoint="https://x.table.core.windows.net", credential=credential)  # type: ignore[arg-type]
+    with pytest.raises(TransientError, match="the identity endpoint is not ready"):
+        await tables.get("linkerstatus", "p", "r")
+    await tables.close()
+    assert credential.scopes == ("https://storage.azure.com/.default",)
 
 
 async def test_a_write_without_answer_may_have_been_stored_and_says_so(tables: AzureTables, service: Service) -> None:
