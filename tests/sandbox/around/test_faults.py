@@ -1,0 +1,265 @@
+"""Scripted faults, over the admin API."""
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.database import scan
+from sandbox.faults import Fault, Faults
+from sandbox.faults.model import Target
+from sandbox.identity import ADMIN
+from sandbox.server import API_PATH, INSIGHTS_PATH, Sandbox
+
+from .conftest import bearer, in_process, listening
+
+UPDATE = "/contacts/Microsoft.Dynamics.CRM.UpdateMultiple"
+
+
+@pytest.fixture
+def api(sandbox: Sandbox) -> httpx.AsyncClient:
+    return in_process(sandbox, API_PATH, ADMIN)
+
+
+async def arm(admin: httpx.AsyncClient, **fault: object) -> int:
+    answer = await admin.post("/faults", json=fault)
+    assert answer.status_code == 201, answer.text
+    return int(answer.json()["ids"][0])
+
+
+async def fired(admin: httpx.AsyncClient) -> list[dict[str, Any]]:
+    return list((await admin.get("/faults")).json()["fired"])
+
+
+def contacts(sandbox: Sandbox, count: int) -> list[str]:
+    return [str(row[0]) for row in scan(sandbox.environment.database, "contact", ["contactid"])][:count]
+
+
+def cities(sandbox: Sandbox) -> int:
+    """How many contacts live where the tests send them."""
+    return len(list(scan(sandbox.environment.database, "contact", ["contactid"], {"address1_city": "Tartu"})))
+
+
+def update(ids: list[str]) -> dict[str, Any]:
+    rows = [{"@odata.type": "Microsoft.Dynamics.CRM.contact", "contactid": i, "address1_city": "Tartu"} for i in ids]
+    return {"Targets": rows}
+
+
+@pytest.mark.parametrize(
+    ("fault", "status", "code", "retry_after"),
+    [
+        pytest.param({"kind": "requests_limit", "retry_after_s": 7}, 429, "0x80072322", "7", id="requests"),
+        pytest.param({"kind": "execution_limit"}, 429, "0x80072321", "1", id="execution time"),
+        pytest.param({"kind": "concurrency_limit"}, 429, "0x80072326", "1", id="concurrency"),
+        pytest.param({"kind": "customization_lock"}, 429, "0x80071151", None, id="customisation lock"),
+        pytest.param({"kind": "server_error"}, 500, "0x80040216", None, id="server error"),
+        pytest.param({"kind": "server_error", "status": 502}, 502, "0x80040216", None, id="other status"),
+        pytest.param({"kind": "deadlock"}, 400, "0x80044150", None, id="deadlock"),
+        pytest.param({"kind": "sql_timeout", "rows_above": 2}, 400, "0x80044151", None, id="SQL timeout"),
+    ],
+)
+async def test_answers(
+    sandbox: Sandbox,
+    api: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    fault: dict[str, object],
+    status: int,
+    code: str,
+    retry_after: str | None,
+) -> None:
+    await arm(admin, **fault)
+    answer = await api.post(UPDATE, json=update(contacts(sandbox, 3)))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert answer.headers.get("Retry-After") == retry_after
+    assert cities(sandbox) == 0
+    assert (await api.post(UPDATE, json=update(contacts(sandbox, 3)))).status_code == 204  # armed for one request
+    assert [entry["kind"] for entry in await fired(admin)] == [fault["kind"]]
+
+
+async def test_503_comes_as_html(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    await arm(admin, kind="unavailable", retry_after_s=30)
+    answer = await api.get("/WhoAmI")
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "30")
+    assert answer.text.startswith("<!DOCTYPE html>")
+
+
+async def test_a_token_can_expire_in_the_middle_of_a_run(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    await arm(admin, kind="unauthorized", skip=2)
+    assert [(await api.get("/WhoAmI")).status_code for _ in range(4)] == [200, 200, 401, 200]
+
+
+async def test_batches_up_to_the_threshold_pass_a_sql_timeout(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await arm(admin, kind="sql_timeout", rows_above=2, times=None)
+    sizes = {size: (await api.post(UPDATE, json=update(contacts(sandbox, size)))).status_code for size in (1, 2, 3, 4)}
+    assert sizes == {1: 204, 2: 204, 3: 400, 4: 400}
+
+
+async def test_a_dropped_write_answers_success_and_writes_nothing(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await arm(admin, kind="dropped_write", operation="UpdateMultiple")
+    answer = await api.post(UPDATE, json=update(contacts(sandbox, 10)))
+    assert (answer.status_code, cities(sandbox)) == (204, 0)
+
+
+async def test_a_dropped_write_can_lose_a_share_of_the_rows(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await arm(admin, kind="dropped_write", row_share=0.3)
+    answer = await api.post(UPDATE, json=update(contacts(sandbox, 10)))
+    assert (answer.status_code, cities(sandbox)) == (204, 7)
+
+
+async def test_rows_can_vanish_before_they_are_written(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await arm(admin, kind="rows_deleted", table="contact", row_share=0.2)
+    answer = await api.post(UPDATE, json=update(contacts(sandbox, 10)))
+    assert answer.status_code == 404
+    assert "Do Not Exist" in answer.json()["error"]["message"]
+    assert len(contacts(sandbox, 60)) == 58
+
+
+async def test_the_mapping_can_change_between_two_pages(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    await arm(admin, kind="mapping_changed", path=r"alternatekeys.*skiptoken", unification={"move": 0.5})
+    prefer = {"Prefer": "odata.maxpagesize=60"}
+    first = (await api.get("/msdynci_alternatekeys?$select=msdynci_customerid", headers=prefer)).json()
+    assert await fired(admin) == []
+    await api.get(first["@odata.nextLink"], headers=prefer)
+    assert len((await admin.get("/unifications")).json()) == 2
+
+
+@pytest.mark.parametrize(("kind", "committed"), [("reset_before_commit", 0), ("reset_after_commit", 5)])
+async def test_the_connection_is_reset(sandbox: Sandbox, kind: str, committed: int) -> None:
+    with listening(sandbox) as url:
+        sandbox.environment.base_url = url
+        async with httpx.AsyncClient(base_url=url, headers=bearer(sandbox, ADMIN, url)) as client:
+            await client.post("/sandbox/faults", json={"kind": kind})
+            with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+                await client.post(API_PATH + UPDATE, json=update(contacts(sandbox, 5)))
+            assert cities(sandbox) == committed
+            assert (await client.get(API_PATH + "/WhoAmI")).status_code == 200
+
+
+async def test_a_write_can_commit_after_the_client_gave_up(sandbox: Sandbox) -> None:
+    with listening(sandbox) as url:
+        sandbox.environment.base_url = url
+        async with httpx.AsyncClient(base_url=url, headers=bearer(sandbox, ADMIN, url)) as client:
+            await client.post("/sandbox/faults", json={"kind": "late_commit", "delay_s": 0.3})
+            with pytest.raises(httpx.ReadTimeout):
+                await client.post(API_PATH + UPDATE, json=update(contacts(sandbox, 5)), timeout=0.05)
+            assert cities(sandbox) == 0
+            await asyncio.sleep(0.5)
+            assert cities(sandbox) == 5
+
+
+async def test_faults_strike_the_customer_insights_api_too(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await arm(admin, kind="unavailable", path="/insights/")
+    async with in_process(sandbox) as client:
+        assert (await client.get(API_PATH + "/WhoAmI")).status_code == 200
+        assert (await client.get(f"{INSIGHTS_PATH}/instances/{sandbox.instance_id}")).status_code == 503
+
+
+async def test_a_fault_can_be_disarmed(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    first = await arm(admin, kind="server_error", times=None)
+    await arm(admin, kind="unauthorized", times=None, method="DELETE")
+    assert (await api.get("/WhoAmI")).status_code == 500
+    assert (await admin.delete(f"/faults/{first}")).json() == {"disarmed": 1}
+    assert (await api.get("/WhoAmI")).status_code == 200
+    assert (await admin.delete("/faults")).json() == {"disarmed": 1}
+    assert (await admin.get("/faults")).json() == {"armed": [], "fired": []}
+
+
+async def test_what_fired_is_listed_with_its_request(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    number = await arm(admin, kind="server_error", table="lead", skip=1)
+    for _ in range(2):
+        await api.get("/leads?$top=1")
+    (entry,) = await fired(admin)
+    assert {name: entry[name] for name in ("id", "method", "path", "table", "operation", "match")} == {
+        "id": number,
+        "method": "GET",
+        "path": f"{API_PATH}/leads?$top=1",
+        "table": "lead",
+        "operation": "Read",
+        "match": 2,
+    }
+
+
+TARGET = Target("POST", f"{API_PATH}{UPDATE}", "contact", "UpdateMultiple", b'{"Targets":[]}', rows=100)
+
+
+@pytest.mark.parametrize(
+    ("matcher", "strikes"),
+    [
+        pytest.param({}, True, id="everything"),
+        pytest.param({"method": "POST"}, True, id="method"),
+        pytest.param({"method": "GET"}, False, id="other method"),
+        pytest.param({"path": r"contacts/.*Multiple$"}, True, id="path"),
+        pytest.param({"path": "leads"}, False, id="other path"),
+        pytest.param({"body": '"Targets"'}, True, id="body"),
+        pytest.param({"body": "new_"}, False, id="other body"),
+        pytest.param({"table": "contact", "operation": "UpdateMultiple"}, True, id="table and operation"),
+        pytest.param({"table": "lead"}, False, id="other table"),
+        pytest.param({"operation": "Update"}, False, id="other operation"),
+        pytest.param({"rows_above": 99}, True, id="big batch"),
+        pytest.param({"rows_above": 100}, False, id="batch not above"),
+    ],
+)
+def test_matchers(matcher: dict[str, Any], strikes: bool) -> None:
+    assert Fault("server_error", **matcher).matches(TARGET) is strikes
+
+
+@pytest.mark.parametrize(
+    ("rule", "pattern"),
+    [
+        pytest.param({}, "x.........", id="once"),
+        pytest.param({"times": 3}, "xxx.......", id="first three"),
+        pytest.param({"times": None, "every": 3}, "..x..x..x.", id="every third"),
+        pytest.param({"times": 2, "skip": 4}, "....xx....", id="two after four"),
+        pytest.param({"times": None, "skip": 1, "every": 4}, "....x...x.", id="every fourth after one"),
+        pytest.param({"times": None, "share": 0.0}, "..........", id="never"),
+        pytest.param({"times": None, "share": 0.5, "seed": 1}, "x..xxx..xx", id="seeded half"),
+    ],
+)
+def test_how_often(sandbox: Sandbox, rule: dict[str, Any], pattern: str) -> None:
+    faults = Faults(sandbox.environment.clock)
+    faults.arm([Fault("server_error", **rule)])
+    assert "".join("x" if faults.strike_request(TARGET) else "." for _ in range(10)) == pattern
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        pytest.param({"kind": "earthquake"}, "kind", id="unknown kind"),
+        pytest.param({"kind": "deadlock", "body": "x"}, "body", id="operation without body"),
+        pytest.param({"kind": "server_error", "path": "("}, "path", id="bad expression"),
+        pytest.param({"kind": "mapping_changed", "unification": {"moves": 1}}, "moves", id="bad unification"),
+        pytest.param({"kind": "server_error", "every": 0}, "every", id="never due"),
+    ],
+)
+async def test_a_fault_that_does_not_fit_is_refused(
+    admin: httpx.AsyncClient, fault: dict[str, object], named: str
+) -> None:
+    answer = await admin.post("/faults", json=[{"kind": "server_error"}, fault])
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+    assert (await admin.get("/faults")).json()["armed"] == []
+
+
+async def test_a_fault_hits_an_operation_inside_a_batch(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await arm(admin, kind="deadlock", table="contact", operation="Update", skip=1)
+    part = (
+        "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
+        "PATCH {}/contacts({}) HTTP/1.1\r\nContent-Type: application/json\r\nIf-Match: *\r\n\r\n"
+        '{{"address1_city":"Tartu"}}\r\n'
+    )
+    body = "".join(part.format(API_PATH, key) for key in contacts(sandbox, 3)) + "--b--\r\n\r\n"
+    headers = {"Content-Type": "multipart/mixed; boundary=b", "Prefer": "odata.continue-on-error"}
+    answer = await api.post("/$batch", content=body, headers=headers)
+    assert (answer.text.count("HTTP/1.1 204"), answer.text.count("0x80044150")) == (2, 1)
+    assert cities(sandbox) == 2

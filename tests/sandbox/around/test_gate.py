@@ -1,0 +1,128 @@
+"""What stands before the Web API: dataverse.md 1.2, 1.4, 1.5, 13.2 and 14."""
+
+import asyncio
+import time
+
+import httpx
+import pytest
+
+from sandbox.config import changed
+from sandbox.gate import affinity
+from sandbox.identity import ADMIN, LINKER
+from sandbox.server import API_PATH, Sandbox
+
+from .conftest import URL, bearer, in_process
+
+BATCH = "multipart/mixed; boundary=b"
+
+
+def switch(sandbox: Sandbox, **switches: object) -> None:
+    sandbox.environment.configure(changed(sandbox.environment.config, switches))
+
+
+def batch_of(count: int) -> str:
+    part = (
+        "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\nGET {} HTTP/1.1\r\n\r\n\r\n"
+    )
+    return part.format(f"{API_PATH}/WhoAmI") * count + "--b--\r\n\r\n"
+
+
+@pytest.mark.parametrize("resource", [URL, URL + "/"])
+async def test_a_token_for_this_environment_is_let_in(sandbox: Sandbox, resource: str) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.app)) as client:
+        answer = await client.get(f"{URL}{API_PATH}/WhoAmI", headers=bearer(sandbox, LINKER, resource))
+    assert answer.json()["UserId"] == LINKER.systemuser_id
+
+
+@pytest.mark.parametrize("resource", [None, "https://other.crm4.dynamics.com"], ids=["no token", "other audience"])
+async def test_others_get_401_with_an_empty_body(sandbox: Sandbox, resource: str | None) -> None:
+    headers = bearer(sandbox, LINKER, resource) if resource else {}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.app)) as client:
+        answer = await client.get(f"{URL}{API_PATH}/WhoAmI", headers=headers)
+    assert (answer.status_code, answer.content) == (401, b"")
+    assert f"resource_id={URL}/" in answer.headers["WWW-Authenticate"]
+
+
+async def test_answers_tell_what_is_left(api: httpx.AsyncClient) -> None:
+    answer = await api.get("/WhoAmI")
+    assert answer.headers["x-ms-ratelimit-burst-remaining-xrm-requests"] == "5999"
+    assert answer.headers["x-ms-ratelimit-time-remaining-xrm-requests"] == "1,200.00"
+    assert answer.headers["x-ms-dop-hint"] == "4"
+    assert answer.headers["REQ_ID"] == answer.headers["x-ms-service-request-id"]
+
+
+async def test_beyond_a_limit_the_answer_is_429(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, limit_requests=1)
+    await api.get("/WhoAmI")
+    answer = await api.get("/WhoAmI")
+    assert answer.status_code == 429
+    assert answer.json()["error"]["code"] == "0x80072322"
+    assert int(answer.headers["Retry-After"]) > 0
+    assert answer.headers["x-ms-ratelimit-burst-remaining-xrm-requests"] == "0"
+
+
+async def test_another_user_has_limits_of_his_own(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, limit_requests=1)
+    await api.get("/WhoAmI")
+    assert (await api.get("/WhoAmI")).status_code == 429
+    assert (await in_process(sandbox, API_PATH, ADMIN).get("/WhoAmI")).status_code == 200
+
+
+async def test_without_cookies_requests_take_turns_on_the_servers(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, servers=3)
+    cookies = []
+    for _ in range(6):
+        api.cookies.clear()
+        cookies.append((await api.get("/WhoAmI")).cookies["ARRAffinity"])
+    assert cookies == [affinity(server) for server in (0, 1, 2, 0, 1, 2)]
+
+
+async def test_the_affinity_cookie_keeps_a_client_on_its_server(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, servers=3, limit_requests=2)
+    statuses = [(await api.get("/WhoAmI")).status_code for _ in range(3)]
+    assert statuses == [200, 200, 429]
+
+
+async def test_without_cookies_the_limits_add_up_over_servers(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, servers=3, limit_requests=2)
+    statuses = []
+    for _ in range(7):
+        api.cookies.clear()
+        statuses.append((await api.get("/WhoAmI")).status_code)
+    assert statuses == [200] * 6 + [429]
+
+
+async def test_parts_of_a_batch_count_as_requests(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, limit_requests=3)
+    headers = {"Content-Type": BATCH, "Prefer": "odata.continue-on-error"}
+    answer = await api.post("/$batch", content=batch_of(4), headers=headers)
+    assert answer.status_code == 200
+    assert (answer.text.count("HTTP/1.1 200"), answer.text.count("HTTP/1.1 429")) == (2, 2)
+    assert "0x80072322" in answer.text
+
+
+async def test_a_request_takes_as_long_as_it_costs(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, ms_per_request=20, ms_per_row_read=1)
+    start = time.perf_counter()
+    answer = await api.get("/contacts?$select=fullname&$top=30")
+    assert 0.05 <= time.perf_counter() - start < 0.5
+    remaining = answer.headers["x-ms-ratelimit-time-remaining-xrm-requests"]
+    assert remaining == "1,200.00"  # it is added when the request has ended
+    after = (await api.get("/WhoAmI")).headers["x-ms-ratelimit-time-remaining-xrm-requests"]
+    assert after == "1,199.95"
+
+
+async def test_too_many_at_once_are_refused(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, ms_per_request=50, limit_concurrency=2)
+    answers = await asyncio.gather(*(api.get("/WhoAmI") for _ in range(4)))
+    assert sorted(answer.status_code for answer in answers) == [200, 200, 429, 429]
+    assert {a.json()["error"]["code"] for a in answers if a.status_code == 429} == {"0x80072326"}
+
+
+async def test_time_scale_makes_costs_pass_sooner(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+    switch(sandbox, ms_per_request=10_000, time_scale=1000)
+    start = time.perf_counter()
+    await api.get("/WhoAmI")
+    assert time.perf_counter() - start < 1
+    after = (await api.get("/WhoAmI")).headers["x-ms-ratelimit-time-remaining-xrm-requests"]
+    assert after == "1,190.00"

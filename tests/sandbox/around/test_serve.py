@@ -1,0 +1,119 @@
+"""The command `serve`, as a process."""
+
+import json
+import signal
+import socket
+import ssl
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .conftest import SAMPLE
+
+COMMAND = [sys.executable, "-m", "sandbox"]
+
+
+@contextmanager
+def serving(*options: str, end: signal.Signals = signal.SIGTERM) -> Iterator[dict[str, Any]]:
+    """Run the command, yield its ready line, end it by a signal and check that it ended in order."""
+    command = [*COMMAND, "serve", "--port", "0", "--no-azurite", *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    assert process.stdout is not None
+    try:
+        yield json.loads(process.stdout.readline())
+    finally:
+        process.send_signal(end)
+        assert process.wait(20) == 0
+        assert process.stdout.read() == ""
+        process.stdout.close()
+
+
+def token(ready: dict[str, Any], verify: ssl.SSLContext | bool = True) -> dict[str, str]:
+    query = {"api-version": "2019-08-01", "resource": ready["dataverse"]}
+    headers = {"X-IDENTITY-HEADER": ready["identityHeader"]}
+    answer = httpx.get(ready["identityEndpoint"], params=query, headers=headers, verify=verify)
+    return {"Authorization": "Bearer " + answer.json()["access_token"]}
+
+
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
+def test_one_json_line_tells_where_everything_is(end: signal.Signals) -> None:
+    with serving("--load", str(SAMPLE), end=end) as ready:
+        assert ready["dataverse"].startswith("http://127.0.0.1:")
+        assert not ready["dataverse"].endswith("/")
+        assert ready["tables"] is None
+        headers = token(ready)
+        contacts = httpx.get(f"{ready['dataverse']}/api/data/v9.2/contacts/$count", headers=headers)
+        instance = httpx.get(f"{ready['insights']}/instances/{ready['instanceId']}", headers=headers)
+    assert contacts.text.lstrip("\ufeff") == "60"
+    assert instance.json()["cdsOrgInfo"]["url"] == ready["dataverse"]
+
+
+def test_a_file_keeps_everything_over_a_restart(tmp_path: Path) -> None:
+    options = ("--db", str(tmp_path / "sandbox.db"), "--load", str(SAMPLE))
+    with serving(*options) as ready:
+        httpx.post(f"{ready['dataverse']}/sandbox/unifications", json={"move": 0.1})
+        truth = httpx.get(f"{ready['dataverse']}/sandbox/truth?table=contact").text
+    with serving(*options) as ready:
+        assert httpx.get(f"{ready['dataverse']}/sandbox/truth?table=contact").text == truth
+        assert len(httpx.get(f"{ready['dataverse']}/sandbox/unifications").json()) == 2
+
+
+def test_https_is_trusted_through_its_own_ca(tmp_path: Path) -> None:
+    options = ("--contacts", "5", "--leads", "0", "--members", "3", "--https", "--tls-folder", str(tmp_path))
+    with serving(*options) as ready:
+        assert ready["dataverse"].startswith("https://")
+        trusting = ssl.create_default_context(cafile=ready["ca"])
+        answer = httpx.get(
+            f"{ready['dataverse']}/api/data/v9.2/new_memberset/$count",
+            headers=token(ready, trusting),
+            verify=trusting,
+        )
+    assert answer.text.lstrip("\ufeff") == "3"
+
+
+def test_switches_and_faults_are_taken_from_the_command_line(tmp_path: Path) -> None:
+    faults = tmp_path / "faults.json"
+    faults.write_text(json.dumps([{"kind": "unavailable", "path": "WhoAmI"}]))
+    options = ("--load", str(SAMPLE), "--set", "dop_hint=7", "--set", "string_order=ordinal", "--faults", str(faults))
+    with serving(*options) as ready:
+        config = httpx.get(f"{ready['dataverse']}/sandbox/config").json()
+        answer = httpx.get(f"{ready['dataverse']}/api/data/v9.2/WhoAmI", headers=token(ready))
+    assert (config["dop_hint"], config["string_order"]) == (7, "ordinal")
+    assert answer.status_code == 503
+
+
+def test_unify_prints_what_it_changed() -> None:
+    with serving("--load", str(SAMPLE)) as ready:
+        command = [*COMMAND, "unify", "--url", ready["dataverse"], "move=0.1", "seed=7"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["moved"] == 9
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        pytest.param(("--load", str(SAMPLE.parent)), "msdynci_alternatekey", id="no unification in the folder"),
+        pytest.param(("--set", "speed=9"), "speed", id="unknown switch"),
+    ],
+)
+def test_a_start_that_cannot_be_is_told_in_one_sentence(options: tuple[str, ...], told: str) -> None:
+    done = subprocess.run([*COMMAND, "serve", "--no-azurite", *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_port_that_is_taken_is_told_in_one_sentence() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        command = [*COMMAND, "serve", "--no-azurite", "--port", port, "--load", str(SAMPLE)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "Address already in use" in done.stderr
+    assert "Traceback" not in done.stderr
