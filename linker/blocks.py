@@ -138,7 +138,7 @@ def to_header(properties: Properties) -> Header | None:
     if properties.get("format") != FORMAT:
         return None
     try:
-        return Header(**{name: kind(properties[name]) for name, kind in _HEADER_KINDS.items()})  # type: ignore[operator]
+        return Header(**{name: kind(properties[name]) for name, kind in _HEADER_KINDS.items()})
     except (KeyError, TypeError, ValueError):
         return None
 

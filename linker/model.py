@@ -91,8 +91,9 @@ class Target:
     key: str
     navigation: str
     bulk: bool = True  # UpdateMultiple is supported (dataverse.md 2.3)
-    column_created: bool = False  # by this run: every link is known to be empty
+    column_created: bool = False  # by this run (or would be, in a dry run): every link is known to be empty
     sources: tuple[Source, ...] = ()
+    name_column: str = "msdynci_tablename"  # of the mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,10 +209,12 @@ class Run:
     last_updated: str = ""
     service_account: str = ""
     jobs: tuple[str, ...] = ()
+    requested_tables: tuple[str, ...] = ()  # empty = all
     counts: Counts = Counts()
     progress: Progress | None = None
     tables: tuple[TableRun, ...] = ()
     warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # ask nothing of anyone
     findings: tuple[Finding, ...] = ()
     follow_up: str | None = None
 

@@ -1,0 +1,187 @@
+"""Table of contents of the function app: what starts it, what it offers, what its runs are made of. Bodies are in linker/."""
+
+import json
+import logging
+from typing import Any
+
+import azure.durable_functions as df
+import azure.functions as func
+import grpc
+
+from linker import api, bootstrap, boundary, orchestration, triggers
+from linker.activities import life, page, prepare, survey, unlink
+from linker.activities import values as v
+from linker.errors import LinkerError
+from linker.model import Ticket
+from linker.wire import to_json
+
+bootstrap.check_environment()
+app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+
+
+# ---- HTTP ----
+
+
+@app.route(route="runs", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def post_run(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    return await _answer(lambda: api.post_run(bootstrap.deps(), req.get_body(), _starter(client), _base(req)))
+
+
+@app.route(route="unification-events", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def post_unification_event(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    return await _answer(
+        lambda: api.post_unification_event(bootstrap.deps(), req.get_body(), _starter(client), _base(req))
+    )
+
+
+@app.route(route="runs/{id}", methods=["GET"])
+async def get_run(req: func.HttpRequest) -> func.HttpResponse:
+    return await _answer(lambda: api.get_run(bootstrap.deps(), req.route_params["id"]))
+
+
+@app.route(route="status", methods=["GET"])
+async def get_status(req: func.HttpRequest) -> func.HttpResponse:
+    del req
+    return await _answer(lambda: api.get_status(bootstrap.deps()))
+
+
+@app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_health(req: func.HttpRequest) -> func.HttpResponse:
+    del req
+    return func.HttpResponse(json.dumps({"status": "running"}), mimetype="application/json")
+
+
+# ---- timers ----
+
+
+@app.timer_trigger(arg_name="tick", schedule="%LINKER_POLL_SCHEDULE%")
+@app.durable_client_input(client_name="client")
+async def poll_unification(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
+    del tick
+    await _quietly(lambda: triggers.poll(bootstrap.deps(), _starter(client)))
+
+
+# At every start, too: a run that died with its host is found by the next one. It reads one entity, so that is cheap.
+@app.timer_trigger(arg_name="tick", schedule="%LINKER_WATCHDOG_SCHEDULE%", run_on_startup=True, use_monitor=False)
+@app.durable_client_input(client_name="client")
+async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
+    del tick
+    await _quietly(lambda: triggers.watchdog(bootstrap.deps(), _starter(client)))
+
+
+# ---- orchestrators ----
+
+app.orchestration_trigger(context_name="context", orchestration=orchestration.ORCHESTRATOR)(
+    orchestration.customerid_backstamping_hydration
+)
+app.orchestration_trigger(context_name="context", orchestration=orchestration.GENERATION)(orchestration.link_generation)
+
+
+# ---- activities ----
+
+
+@app.activity_trigger(input_name="task")
+async def begin_run(task: dict) -> dict:  # type: ignore[type-arg]  # the worker refuses parameterised annotations
+    return await boundary.run_activity(life.begin_run, Ticket, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def renew(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(life.renew, v.RunRef, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def settle(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(life.settle, v.SettleTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task", activity="survey")
+async def survey_sources(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(survey.survey, v.RunRef, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def prepare_table(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(prepare.prepare_table, v.TableTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def link_page(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(page.link_page, v.PageTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def unlink_table(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(unlink.unlink_table, v.UnlinkTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def report(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(life.report, v.Report, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def end_table(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(life.end_table, v.TableEnd, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def end_run(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(life.end_run, v.Ending, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+@app.durable_client_input(client_name="client")
+async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(
+        lambda _, ticket: _started(_starter(client), ticket), Ticket, bootstrap.deps(), task
+    )
+
+
+# ---- transport ----
+
+
+def _starter(client: df.DurableFunctionsClient) -> triggers.Start:
+    async def start(ticket: Ticket) -> None:
+        try:
+            await client.schedule_new_orchestration(
+                orchestration.ORCHESTRATOR, input=to_json(ticket), instance_id=ticket.run
+            )
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise
+
+    return start
+
+
+async def _started(start: triggers.Start, ticket: Ticket) -> v.RunRef:
+    await start(ticket)
+    return v.RunRef(ticket.run)
+
+
+async def _answer(serve: Any) -> func.HttpResponse:
+    try:
+        reply = await serve()
+    except LinkerError as error:
+        logging.warning("A request was not served: %s", error)
+        reply = api.failure(error)
+    return func.HttpResponse(
+        json.dumps(reply.body, ensure_ascii=False),
+        status_code=reply.status,
+        headers=reply.headers,
+        mimetype=reply.media_type,
+    )
+
+
+async def _quietly(work: Any) -> None:
+    """A tick that cannot do its work says so and leaves it to the next one."""
+    try:
+        await work()
+    except LinkerError as error:
+        logging.warning("A timer did nothing: %s", error)
+
+
+def _base(req: func.HttpRequest) -> str:
+    return str(req.url).partition("/api/")[0]

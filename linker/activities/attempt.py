@@ -1,0 +1,118 @@
+"""One attempt at a page (design decision 10): it takes the page by ETag, sends only within its time, and never hides a send."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+
+from linker.blocks import Entries, HashBlock, unconfirm
+from linker.deps import Deps
+from linker.errors import ChangedError, SupersededError, TransientError
+from linker.model import RowKey
+from linker.state import StoredBlock
+
+MARGIN_S = 1.0  # between the last moment to send and the end of the longest write
+LATE_MARK_TRIES = 20
+
+
+class PageHeldError(TransientError):
+    """Another attempt owns the page; it may send until its time is over."""
+
+
+class Attempt:
+    """Ownership of one page's block, from `take` to `save`."""
+
+    def __init__(self, deps: Deps, table: str, version: str, page: str) -> None:
+        self._deps, self._key = deps, (table, version, page)
+        self._id = deps.new_id()
+        self._stored = StoredBlock(HashBlock(), None)
+        self.owns = False
+        self._quiet_from = 0.0  # epoch s: until then a write without an answer may still be committed
+
+    @property
+    def block(self) -> HashBlock:
+        """The block as this attempt read or saved it last."""
+        return self._stored.block
+
+    def found(self, stored: StoredBlock) -> None:
+        """Start from a block that was read. Raises PageHeldError while another attempt owns it."""
+        header, now = stored.block.header, self._deps.clock()
+        if header.attempt and header.until > now:
+            raise PageHeldError("Another attempt works on this page.", wait_s=header.until - now + MARGIN_S)
+        self._stored = stored
+
+    async def take(self) -> None:
+        """Own the page from now on. Raises PageHeldError when another attempt was faster."""
+        try:
+            await self._own()
+        except ChangedError as error:
+            raise PageHeldError("Another attempt took this page.", wait_s=MARGIN_S) from error
+
+    async def before_send(self) -> None:
+        """Make sure that a write which starts now ends within this attempt's time. Raises SupersededError if it cannot."""
+        longest = self._deps.settings.write_timeout_seconds + MARGIN_S
+        if self._deps.clock() + longest < self.block.header.until:
+            return
+        try:
+            await self._own()
+        except ChangedError as error:
+            self.owns = False
+            raise SupersededError("A later attempt took this page.") from error
+
+    async def intend(self, entries: Entries, run: str) -> None:
+        """Save entries and keep the page: intents come before the first write."""
+        header = self.block.header
+        saved = self.block.saved_by(run, header.epoch, entries).owned_by(header.attempt, header.until)
+        await self._save(saved)
+
+    async def finish(self, entries: Entries, run: str, epoch: str) -> None:
+        """Save what was confirmed and give the page back, later if a write may still be under way."""
+        block = self.block.saved_by(run, epoch, entries)
+        await self._save(block.owned_by(self._id, self._quiet_from) if self._quiet_from else block)
+        self.owns = False
+
+    async def release(self) -> None:
+        """Give the page back as it stands, after a step that failed in an orderly way."""
+        if not self.owns:
+            return
+        self.owns = False
+        owner = self._id if self._quiet_from else ""
+        try:
+            await self._deps.blocks.take(
+                *self._key, replace(self._stored, block=self.block.owned_by(owner, self._quiet_from))
+            )
+        except ChangedError:
+            return  # a later attempt has it
+
+    def unanswered(self) -> None:
+        """Note that a write got no answer: Dataverse may commit it until its own time is over."""
+        self._quiet_from = self._deps.clock() + self._deps.settings.write_timeout_seconds
+
+    async def mark_late(self, sent: Collection[RowKey]) -> None:
+        """Unconfirm rows in the current block: this attempt wrote to them and no longer owns the page."""
+        for _ in range(LATE_MARK_TRIES):
+            stored = await self._deps.blocks.load(*self._key)
+            if not stored.block.known:
+                return  # all its rows are unconfirmed anyway
+            entries = {k: unconfirm(h) if k in sent else h for k, h in stored.block.entries.items()}
+            header = stored.block.header
+            marked = stored.block.saved_by(header.run, header.epoch, entries).owned_by(header.attempt, header.until)
+            try:
+                await self._deps.blocks.save(*self._key, replace(stored, block=marked))
+            except ChangedError:
+                continue
+            return
+        raise TransientError("Rows of a late write could not be marked; the page is tried again.")
+
+    async def _own(self) -> None:
+        until = self._deps.clock() + self._deps.settings.attempt_seconds
+        taken = replace(self._stored, block=self.block.owned_by(self._id, until))
+        self._stored = await self._deps.blocks.take(*self._key, taken)
+        self.owns = True
+
+    async def _save(self, block: HashBlock) -> None:
+        try:
+            self._stored = await self._deps.blocks.save(*self._key, replace(self._stored, block=block))
+        except ChangedError as error:
+            self.owns = False
+            raise SupersededError("A later attempt took this page.") from error

@@ -1,0 +1,190 @@
+"""The life of a run around its pages: begin, settle, report, and every way to end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from linker.activities.values import Ended, Ending, Go, Report, RunRef, Settled, SettleTask, TableEnd
+from linker.dataverse import Dataverse
+from linker.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.dataverse.http import parse_time
+from linker.deps import Deps
+from linker.model import Counts, Progress, Run, Status, Ticket
+from linker.status import overall
+
+
+def iso(epoch_s: float) -> str:
+    """Return epoch seconds as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+async def begin_run(deps: Deps, ticket: Ticket) -> Go:
+    """Make sure that this run holds the lock, and show it. A second start of the same run does no harm."""
+    renewal = await deps.lock.renew(ticket.run)
+    if not renewal.held:
+        return Go(held=False)
+    request = ticket.request
+    await deps.runs.create(
+        Run(
+            ticket.run,
+            request.mode,
+            Status.QUEUED,
+            trigger=request.trigger,
+            dry_run=request.dry_run,
+            jobs=request.jobs,
+            requested_tables=request.tables,
+        )
+    )
+    await deps.runs.show(ticket.run)
+
+    def change(run: Run) -> Run:
+        """A request that was merged after the run was promised may have made it more."""
+        return replace(
+            run,
+            mode=request.mode,
+            dry_run=request.dry_run,
+            jobs=request.jobs,
+            requested_tables=request.tables,
+            started_at=run.started_at or iso(deps.clock()),
+        )
+
+    await deps.runs.advance(ticket.run, change)
+    return Go(cancel=renewal.cancel)
+
+
+async def marks_of(dataverse: Dataverse) -> tuple[float, float] | None:
+    """Return the newest change of mapping and profiles in epoch seconds, None where the columns do not tell."""
+    mapping, profiles = await asyncio.gather(dataverse.newest_change(MAPPING_SET), dataverse.newest_change(PROFILE_SET))
+    return None if mapping is None or profiles is None else (mapping, profiles)
+
+
+async def renew(deps: Deps, ref: RunRef) -> Go:
+    """Keep the lock, and say whether to go on."""
+    renewal = await deps.lock.renew(ref.run)
+    return Go(renewal.held, renewal.cancel)
+
+
+async def settle(deps: Deps, task: SettleTask) -> Settled:
+    """Say whether mapping and profiles rest, or how long to wait before the next look (less than half a lease)."""
+    run = task.run
+    renewal = await deps.lock.renew(run)
+    if not renewal.held or renewal.cancel:
+        return Settled(stop=True)
+    marks = await marks_of(deps.dataverse())
+    rest_s = deps.settings.settle_minutes * 60
+    shown = await deps.runs.load(run)
+    rested_since = max(marks) if marks else parse_time(shown.requested_at) if shown else deps.clock()
+    missing_s = rested_since + rest_s - deps.clock()
+    if rest_s == 0 or missing_s <= 0 or task.waited_s >= deps.settings.settle_most_minutes * 60:
+        await deps.runs.advance(run, lambda old: replace(old, status=Status.REFRESHING, status_detail=""))
+        return Settled(marks=marks)
+    detail = f"Waiting until mapping and profiles have rested for {deps.settings.settle_minutes:g} minutes."
+    await deps.runs.advance(run, lambda old: replace(old, status_detail=detail))
+    return Settled(wait_s=min(missing_s, deps.settings.lease_seconds / 2.5), detail=detail)
+
+
+async def report(deps: Deps, news: Report) -> Go:
+    """Show how far the run is, keep the lock, and say whether to go on."""
+    renewal = await deps.lock.renew(news.run)
+    if not renewal.held:
+        return Go(held=False)
+    if news.pages_done:
+        await deps.lock.progressed(news.run)
+    rate = news.counts.rows_read / news.seconds if news.seconds > 0 else 0.0
+    left_s = news.seconds / news.pages_done * (news.pages_total - news.pages_done) if news.pages_done else None
+    progress = Progress(
+        pages_total=news.pages_total,
+        pages_done=news.pages_done,
+        width=news.pace.width,
+        batch=news.pace.batch,
+        rows_per_second=round(rate, 1),
+        eta_seconds=None if left_s is None else round(left_s, 1),
+        paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None,
+    )
+    await deps.runs.advance(news.run, lambda run: replace(run, counts=news.counts, progress=progress))
+    return Go(cancel=renewal.cancel)
+
+
+async def end_table(deps: Deps, end: TableEnd) -> RunRef:
+    """Check the table's ledger and show how it ended. Its full run is over only when every page of it was."""
+    counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
+    status, detail = table_verdict(end, counts)
+    if status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
+        await _close_epoch(deps, end.table, end.epoch)
+
+    def change(old: Run) -> Run:
+        tables = tuple(
+            replace(t, status=status, detail=detail, counts=counts) if t.table == end.table else t for t in old.tables
+        )
+        warning = [f"Table '{end.table}': {detail}"] if detail else []
+        return replace(old, tables=tables, warnings=(*old.warnings, *warning))
+
+    await deps.runs.advance(end.run, change)
+    return RunRef(end.run)
+
+
+def table_verdict(end: TableEnd, counts: Counts) -> tuple[Status, str]:
+    """Return how a table ended, and what to tell about it."""
+    failed = end.failed or end.totals.failed
+    if end.canceled and not failed:
+        return Status.CANCELED, "Canceled; the next run goes on from here."
+    if failed:
+        return Status.FAILED, failed
+    if end.totals.lost:
+        return Status.FAILED, f"Dataverse accepted {end.totals.lost:,} links and did not store them. Run again."
+    if counts.rows_read != counts.outcomes:
+        return (
+            Status.FAILED,
+            f"{counts.rows_read:,} rows were read, {counts.outcomes:,} are accounted for. Report this.",
+        )
+    return _needs_a_look(end, counts)
+
+
+def _needs_a_look(end: TableEnd, counts: Counts) -> tuple[Status, str]:
+    told = [
+        (end.held_back, f"Nothing was unlinked: {end.held_back}."),
+        (counts.rejected, f"{counts.rejected:,} rows were rejected; see the run's row errors."),
+        (
+            counts.deferred and not end.held_back,
+            f"{counts.deferred:,} rows are deferred to a later run; see the run's row errors.",
+        ),
+        (
+            end.totals.conflicts,
+            f"{end.totals.conflicts:,} rows are claimed for several customers; the lowest CustomerId won.",
+        ),
+    ]
+    details = [text for true, text in told if true]
+    return (Status.WARNINGS if details else Status.SUCCESSFUL), " ".join(details)
+
+
+async def _close_epoch(deps: Deps, table: str, epoch: str) -> None:
+    found = await deps.plans.load(table)
+    if found is None or found[0].epoch != epoch or (found[0].linked and not epoch):
+        return
+    await deps.plans.save(table, replace(found[0], epoch="", linked=True), found[1])
+
+
+async def end_run(deps: Deps, ending: Ending) -> Ended:
+    """Show how the run ended, hand the lock on, and name the run to start next. Repeating it gives the same answer."""
+
+    def change(old: Run) -> Run:
+        tables = tuple(
+            t if t.status not in _OPEN else replace(t, status=ending.status or Status.FAILED) for t in old.tables
+        )
+        counts = sum((t.counts for t in tables), Counts())
+        status = ending.status or overall(tables)
+        details = (ending.detail, old.status_detail, *old.warnings) if status is not Status.SUCCESSFUL else ("",)
+        detail = next((text for text in details if text), "")
+        now = iso(deps.clock())
+        return replace(
+            old, status=status, status_detail=detail, ended_at=now, counts=counts, tables=tables, progress=None
+        )
+
+    run = await deps.runs.advance(ending.run, change)
+    completed = run.status in (Status.SUCCESSFUL, Status.WARNINGS, Status.SKIPPED) and not ending.dry_run
+    return Ended(run.status, await deps.lock.finish(ending.run, completed=completed))
+
+
+_OPEN = frozenset({Status.QUEUED, Status.REFRESHING, Status.RETRYING})

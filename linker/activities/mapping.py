@@ -1,0 +1,46 @@
+"""Reading the mapping of one page: keys normalised, duplicates resolved by rule, what is no key set aside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from linker.dataverse import Dataverse
+from linker.dataverse.client import as_customer
+from linker.model import CustomerId, KeyRange, MappingRows, RowKey, Target
+from linker.odata import MappingColumns
+from linker.pages import row_key
+
+
+async def read_mapping(dataverse: Dataverse, target: Target, keys: KeyRange) -> MappingRows:
+    """Return what the mapping wants for the rows of a range, over all data sources that feed the table."""
+    columns = MappingColumns(target.name_column)
+    rows: list[dict[str, Any]] = []
+    for source in sorted(target.sources):
+        rows += await dataverse.mapping(columns, source, keys)
+    return resolve(rows, columns)
+
+
+def resolve(rows: Iterable[Mapping[str, Any]], columns: MappingColumns) -> MappingRows:
+    """Return one wish per row. Of several wishes the lowest CustomerId wins: a rule that gives the same answer in every
+    run, whatever the order of the rows; such rows are counted as conflicts.
+    """
+    wanted: dict[RowKey, CustomerId] = {}
+    invalid: list[str] = []
+    conflicts: set[RowKey] = set()
+    read = duplicates = 0
+    for row in rows:
+        read += 1
+        key, customer = row_key(row[columns.key] or ""), row[columns.customer]
+        if key is None or not customer:
+            invalid.append(str(row[columns.key]))
+            continue
+        customer = as_customer(customer)
+        before = wanted.get(key)
+        if before is not None:
+            duplicates += 1
+            if before != customer:
+                conflicts.add(key)
+        if before is None or customer < before:
+            wanted[key] = customer
+    return MappingRows(wanted, read, duplicates, tuple(invalid), tuple(conflicts))

@@ -1,0 +1,226 @@
+"""link_page: link the rows of one page and save their hashes. Safe to run twice, at the same time too."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from linker.activities.advice import DEFERRED_ADVICE, INVALID_KEY_ADVICE, issue_of
+from linker.activities.attempt import Attempt
+from linker.activities.mapping import read_mapping
+from linker.activities.values import PageOutcome, PageTask
+from linker.activities.writing import Writer, Written
+from linker.blocks import Entries, HashBlock, digest, intend, unconfirm, wanted_entries
+from linker.dataverse import Dataverse
+from linker.deps import Deps
+from linker.diff import PagePlan, diff_page
+from linker.errors import (
+    ConfigurationError,
+    DataverseError,
+    LedgerError,
+    LinkerError,
+    SupersededError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from linker.model import LOOKUP_SCHEMA_NAME, Counts, CustomerId, MappingRows, Mode, RowIssue, RowKey, Target
+from linker.pace import Load
+from linker.pages import Plan, key_text
+
+MOST_ISSUES = 1_000  # saved per page; counts stay exact
+
+
+async def link_page(deps: Deps, task: PageTask) -> PageOutcome:
+    """Link one page. What is expected to fail comes back as a value: later, or failed with the reason."""
+    started = deps.clock()
+    dataverse = deps.dataverse()
+    try:
+        outcome = await _link(deps, task, dataverse)
+    except (TransientError, SupersededError, UnknownOutcomeError) as error:
+        outcome = PageOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
+    except (ConfigurationError, DataverseError, LedgerError) as error:
+        outcome = PageOutcome(failed=str(error)[:1000])
+    meter = dataverse.meter
+    load = Load(
+        throttled=meter.throttled > 0,
+        timed_out=meter.timed_out,
+        dop_hint=meter.dop_hint,
+        slowest_s=round(meter.slowest_write_s, 3),
+        slowest_rows=meter.slowest_write_rows,
+    )
+    return replace(outcome, load=load, seconds=round(deps.clock() - started, 3))
+
+
+async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome:
+    plan = await deps.plan(task.table, task.version)
+    if plan is None:
+        raise ConfigurationError(
+            f"Page {task.page} of '{task.table}' is not part of the current plan. Nothing was written."
+        )
+    target = await deps.target(task.run, task.table)
+    work = _PageWork(deps, task, target, plan, dataverse, await deps.salt())
+    try:
+        return await work.run()
+    except SupersededError:
+        if work.sent:
+            await work.attempt.mark_late(work.sent)
+        raise
+    except LinkerError:
+        await work.attempt.release()
+        raise
+
+
+@dataclass(slots=True)
+class _Outcomes:
+    """Rows by outcome, collected where each is decided."""
+
+    linked: set[RowKey] = field(default_factory=set)
+    unchanged: set[RowKey] = field(default_factory=set)
+    issues: dict[str, RowIssue] = field(default_factory=dict)  # rejected and deferred, by row
+
+    def counts(self) -> Counts:
+        rejected = sum(1 for issue in self.issues.values() if issue.outcome == "rejected")
+        return Counts(
+            linked=len(self.linked),
+            unchanged=len(self.unchanged),
+            rejected=rejected,
+            deferred=len(self.issues) - rejected,
+        )
+
+
+class _PageWork:
+    """The steps of one attempt at one page, in the order of design decision 14."""
+
+    def __init__(
+        self, deps: Deps, task: PageTask, target: Target, plan: Plan, dataverse: Dataverse, salt: bytes
+    ) -> None:
+        self.deps, self.task, self.target, self.plan, self.dataverse, self.salt = (
+            deps,
+            task,
+            target,
+            plan,
+            dataverse,
+            salt,
+        )
+        self.key = (task.table, task.version, plan.name(task.page))
+        self.attempt = Attempt(deps, *self.key)
+        self.outcomes = _Outcomes()
+        self.sent: set[RowKey] = set()
+
+    async def run(self) -> PageOutcome:
+        before = await self.deps.blocks.header(*self.key)
+        rows = await read_mapping(self.dataverse, self.target, self.plan.range(self.task.page))
+        wanted = wanted_entries(rows.wanted, self.salt)
+        self._reject_invalid(rows)
+        if self._is_settled(before.block, wanted):
+            self.outcomes.unchanged |= rows.wanted.keys()
+            return await self._outcome(rows, ())
+        stored = await self.deps.blocks.load(*self.key)
+        if stored.etag != before.etag:
+            raise TransientError("The page's block changed while its mapping was read.", wait_s=1.0)
+        self.attempt.found(stored)
+        plan = diff_page(
+            rows.wanted,
+            wanted,
+            stored.block,
+            all_live=self._looks_at_all(stored.block),
+            links_empty=self.target.column_created and not stored.block.known,
+        )
+        await self._carry_out(plan, wanted)
+        return await self._outcome(rows, plan.departed)
+
+    def _is_settled(self, block: HashBlock, wanted: Entries) -> bool:
+        header = block.header
+        fresh = header.known and not header.unconfirmed and not self._looks_at_all(block)
+        return fresh and header.digest == digest(wanted)
+
+    def _looks_at_all(self, block: HashBlock) -> bool:
+        """A full or verify run distrusts every page that this same run has not saved yet."""
+        return self.task.mode is not Mode.INCREMENTAL and block.header.epoch != self.task.epoch
+
+    async def _carry_out(self, plan: PagePlan, wanted: Entries) -> None:
+        self.outcomes.unchanged |= plan.unchanged
+        if not (plan.compare or plan.change or self._looks_at_all(self.attempt.block)):
+            return
+        if not self.task.dry_run:
+            await self.attempt.take()
+        same = await self._compare(plan)
+        change = {**plan.change, **{key: c for key, c in plan.compare.items() if key not in same}}
+        links = await self._resolve({key: c for key, c in change.items() if key_text(key) not in self.outcomes.issues})
+        self.outcomes.unchanged |= same
+        if self.task.dry_run:
+            self.outcomes.linked |= links.keys()
+            return
+        entries = {**self.attempt.block.entries, **{key: wanted[key] for key in same}}
+        await self._write(links, entries, wanted)
+
+    async def _compare(self, plan: PagePlan) -> set[RowKey]:
+        """Return the rows whose live link is already the wanted one; rows that do not exist are rejected."""
+        if not plan.compare:
+            return set()
+        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(plan.compare))
+        for key in plan.compare.keys() - live.keys():
+            self._issue(key, "rejected", "RowNotFound", f"Table '{self.task.table}' has no row with this id.")
+        return {key for key, customer in plan.compare.items() if key in live and live[key].customer == customer}
+
+    async def _resolve(self, change: dict[RowKey, CustomerId]) -> dict[RowKey, str]:
+        """Return the profile id for each row to write; rows whose profile is not in Dataverse yet are deferred."""
+        profiles = await self.dataverse.profiles(change.values()) if change else {}
+        for key, customer in change.items():
+            if customer not in profiles:
+                reason = f"The profile of customer {customer} is not in Dataverse."
+                self._issue(key, "deferred", "ProfileMissing", reason, DEFERRED_ADVICE)
+        return {key: profiles[customer] for key, customer in change.items() if customer in profiles}
+
+    async def _write(self, links: dict[RowKey, str], entries: dict[RowKey, tuple[int, ...]], wanted: Entries) -> None:
+        if links:
+            entries |= {key: intend(entries.get(key, ()), wanted[key][0]) for key in links}
+            await self.attempt.intend(entries, self.task.run)
+        writer = Writer(self.dataverse, self.target, self.attempt, self.task.batch, self.sent)
+        written = await writer.write(links) if links else Written()
+        for key, error in written.refused.items():
+            issue = issue_of(self.task.table, key_text(key), error)
+            self.outcomes.issues[issue.row] = issue
+        for key in written.lost:
+            self._issue(key, "rejected", "NotStored", "Dataverse accepted the link twice and did not store it.")
+        self.outcomes.linked |= written.linked
+        entries |= {key: unconfirm(wanted[key]) if key in written.doubtful else wanted[key] for key in written.linked}
+        full = self.task.mode is not Mode.INCREMENTAL
+        await self.attempt.finish(entries, self.task.run, self.task.epoch if full else self.attempt.block.header.epoch)
+
+    async def _outcome(self, rows: MappingRows, departed: Iterable[RowKey]) -> PageOutcome:
+        """Count both sides of the ledger, each where it came from, and hold them against each other."""
+        departed = tuple(departed)
+        counts = replace(self.outcomes.counts(), rows_read=rows.read - rows.duplicates)
+        if counts.rows_read != counts.outcomes:
+            raise LedgerError(
+                f"Page {self.task.page} of '{self.task.table}' read {counts.rows_read:,} rows and accounts for "
+                f"{counts.outcomes:,}. What it wrote is saved; run again, and report this."
+            )
+        await self._save_issues()
+        if departed and not self.task.dry_run:
+            await self.deps.departed.note(self.task.table, self.task.version, self.task.page, self.task.run, departed)
+        lost = sum(1 for issue in self.outcomes.issues.values() if issue.code == "NotStored")
+        return PageOutcome(counts=counts, departed=len(departed), conflicts=len(rows.conflicts), lost=lost)
+
+    async def _save_issues(self) -> None:
+        found = list(self.outcomes.issues.values())[:MOST_ISSUES]
+        if found:
+            await self.deps.issues.save(self.task.run, found)
+
+    def _reject_invalid(self, rows: MappingRows) -> None:
+        for number, text in enumerate(rows.invalid):
+            reason = "The mapping row has no guid as key, or no CustomerId."
+            name = f"{text or '(empty)'} #{number}" if rows.invalid.count(text) > 1 else text or "(empty)"
+            issue = RowIssue(self.task.table, name, "rejected", "InvalidMappingRow", reason, INVALID_KEY_ADVICE)
+            self.outcomes.issues[f"{number}:{name}"] = issue
+
+    def _issue(self, key: RowKey, outcome: str, code: str, reason: str, advice: str = "") -> None:
+        row = key_text(key)
+        self.outcomes.issues[row] = RowIssue(self.task.table, row, outcome, code, reason, advice or _ADVICE[code])  # type: ignore[arg-type]
+
+
+_ADVICE = {
+    "RowNotFound": "The row was deleted since unification read it; the next unification drops it.",
+    "NotStored": "Look for a plug-in on the table that resets the column, then run again.",
+}

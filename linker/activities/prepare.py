@@ -1,0 +1,167 @@
+"""Make a table ready: its lookup column, its pages, its mode, and the rows whose link vanished (decisions 6, 7, 11, 12)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import replace
+
+from linker.activities.values import Prepared, TableTask
+from linker.blocks import unconfirm
+from linker.dataverse import Dataverse, metadata
+from linker.deps import Deps
+from linker.eligibility import DataverseTable
+from linker.errors import ChangedError, ConfigurationError, DataverseError, TransientError
+from linker.model import LOOKUP_SCHEMA_NAME, Mode, RowKey, Run, Status, Target
+from linker.odata import MappingColumns
+from linker.pages import COUNT_CAP, DIGITS, Plan, cuts_from_counts, prefix_range
+from linker.state import StoredBlock, TablePlan
+
+COUNTS_AT_ONCE = 4
+MOST_DIGITS = 12  # leading digits that planning looks at; denser keys are read as one page
+# Keys with an empty link that are held at once: 16 bytes each and as much again while they are sorted into pages.
+KEYS_HELD = 500_000
+MARK_TRIES = 20
+
+
+async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
+    """Prepare one table. What is expected to fail comes back as a value."""
+    dataverse = deps.dataverse()
+    try:
+        target = await _target(deps, task, dataverse)
+        stored, etag = await _plan(deps, task, dataverse, target)
+        mode, reason = mode_of(task.mode, stored)
+        epoch = stored.epoch or (task.run if mode is not Mode.INCREMENTAL else "")
+        if not task.dry_run and stored.epoch != epoch:
+            await deps.plans.save(task.table, replace(stored, epoch=epoch), etag)
+        if mode is Mode.INCREMENTAL:
+            await mark_vanished(deps, dataverse, target, stored.plan, dry_run=task.dry_run)
+        await _show(deps, task, mode, reason)
+    except TransientError as error:
+        return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])
+    except ChangedError:
+        return Prepared(task.table, retry_s=1.0, failed="The table's plan changed while it was read.")
+    except (ConfigurationError, DataverseError) as error:
+        return Prepared(task.table, failed=str(error)[:1000])
+    return Prepared(task.table, stored.plan.version, stored.plan.pages, mode, epoch)
+
+
+def mode_of(asked: Mode, stored: TablePlan) -> tuple[Mode, str]:
+    """Return the mode for a table, and why. A full run that was interrupted goes on, whatever was asked for."""
+    if not stored.linked:
+        return Mode.FULL, "first run on this table" if not stored.epoch else "the first run was interrupted and goes on"
+    if stored.epoch:
+        return Mode.FULL, "a full run was interrupted and goes on"
+    if asked is Mode.INCREMENTAL:
+        return asked, "only rows that changed"
+    return asked, "asked for"
+
+
+async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:
+    known = await deps.runs.target(task.run, task.table)
+    column = await metadata.lookup_column(dataverse, task.table)
+    created = column is None
+    if column is None and not task.dry_run:
+        table = (await metadata.find_tables(dataverse, task.table))[0]
+        _refuse_table_type(table)
+        column = await metadata.create_lookup_column(dataverse, table, deps.settings.solution)
+    target = replace(
+        known,
+        navigation=column.navigation if column else "",
+        column_created=created or known.column_created,
+        bulk=await metadata.supports_update_multiple(dataverse, task.table),
+    )
+    await deps.runs.save_target(task.run, target)
+    deps.cache.targets.pop((task.run, task.table), None)
+    return target
+
+
+def _refuse_table_type(table: DataverseTable) -> None:
+    if table.table_type != "Standard":
+        raise ConfigurationError(
+            f"Table '{table.logical_name}' is {table.table_type.lower()}; a lookup to the profile is not possible there. "
+            "Nothing was written to it."
+        )
+
+
+async def _plan(deps: Deps, task: TableTask, dataverse: Dataverse, target: Target) -> tuple[TablePlan, str | None]:
+    found = await deps.plans.load(task.table)
+    if found is not None:
+        return found
+    plan = await new_plan(dataverse, target, version=task.run[-8:])
+    stored = TablePlan(plan)
+    if task.dry_run:
+        deps.cache.plans[task.table, plan.version] = plan
+        return stored, None
+    return stored, await deps.plans.save(task.table, stored, None)
+
+
+async def new_plan(dataverse: Dataverse, target: Target, version: str) -> Plan:
+    """Return cuts that fill pages evenly, from counts of key prefixes; a dense prefix is looked at more closely."""
+    columns = MappingColumns(target.name_column)
+    gate = asyncio.Semaphore(COUNTS_AT_ONCE)
+
+    async def rows_below(digits: str) -> int:
+        async with gate:
+            counts = [await dataverse.count_mapping(columns, s, prefix_range(digits)) for s in target.sources]
+        return COUNT_CAP if COUNT_CAP in counts else sum(counts)
+
+    async def leaves_below(digits: str) -> list[tuple[str, int]]:
+        rows = await rows_below(digits)
+        if rows < COUNT_CAP or len(digits) == MOST_DIGITS:
+            return [(digits, rows)]
+        parts = await asyncio.gather(*(leaves_below(digits + digit) for digit in DIGITS))
+        return [leaf for part in parts for leaf in part]
+
+    return Plan(version, cuts_from_counts(await leaves_below("")))
+
+
+async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, plan: Plan, *, dry_run: bool = False) -> int:
+    """Unconfirm rows that a block names and whose link is empty now; return how many. Remembers nothing between runs."""
+    marked = 0
+    held: list[RowKey] = []
+    async for keys in dataverse.empty_links(target, LOOKUP_SCHEMA_NAME):
+        held += keys
+        if len(held) >= KEYS_HELD:
+            marked += await _mark(deps, target.table, plan, held, dry_run)
+            held = []
+    return marked + await _mark(deps, target.table, plan, held, dry_run)
+
+
+async def _mark(deps: Deps, table: str, plan: Plan, keys: Iterable[RowKey], dry_run: bool) -> int:
+    by_page: dict[int, set[RowKey]] = defaultdict(set)
+    for key in keys:
+        by_page[plan.page_of(key)].add(key)
+    return 0 if dry_run else sum([await _mark_page(deps, table, plan, page, by_page[page]) for page in sorted(by_page)])
+
+
+async def _mark_page(deps: Deps, table: str, plan: Plan, page: int, keys: set[RowKey]) -> int:
+    address = (table, plan.version, plan.name(page))
+    for _ in range(MARK_TRIES):
+        stored = await deps.blocks.load(*address)
+        named = keys & stored.block.entries.keys()
+        if not named:
+            return 0
+        header = stored.block.header
+        entries = {k: unconfirm(h) if k in named else h for k, h in stored.block.entries.items()}
+        block = stored.block.saved_by(header.run, header.epoch, entries).owned_by(header.attempt, header.until)
+        try:
+            await deps.blocks.save(*address, StoredBlock(block, stored.etag))
+        except ChangedError:
+            continue
+        return len(named)
+    raise TransientError(f"Page {page} of '{table}' changes all the time; its vanished links could not be marked.")
+
+
+async def _show(deps: Deps, task: TableTask, mode: Mode, reason: str) -> None:
+    def change(old: Run) -> Run:
+        tables = tuple(
+            replace(t, status=Status.REFRESHING, mode=mode, mode_reason=reason) if t.table == task.table else t
+            for t in old.tables
+        )
+        strongest = max((t.mode for t in tables if t.mode), key=lambda m: m.strength, default=mode)
+        reasons = dict.fromkeys(f"{t.table}: {t.mode_reason}" for t in tables if t.mode is strongest)
+        return replace(old, tables=tables, mode=strongest, mode_reason="; ".join(reasons))
+
+    await deps.runs.advance(task.run, change)

@@ -1,0 +1,154 @@
+"""The second pass: rows that left the mapping lose the link that we gave them, and no other (design decision 18)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linker.activities.attempt import Attempt
+from linker.activities.life import marks_of
+from linker.activities.survey import find_sources
+from linker.activities.values import UnlinkOutcome, UnlinkTask
+from linker.blocks import names, row_hash
+from linker.dataverse import Dataverse, LiveLink
+from linker.deps import Deps
+from linker.errors import LinkerError, SupersededError, TransientError, UnknownOutcomeError
+from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Source, Target
+from linker.odata import MappingColumns
+from linker.pages import Plan, key_text
+
+PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
+_ADVICE = {
+    "HeldBack": "Check why so many rows left unification. Allow it for one run, or let them come back.",
+    "MappingMoved": "Nothing: unification wrote while the run was under way; the next run looks again.",
+    "Mapped": "Nothing: the mapping names the row again; the next run decides.",
+    "LinkChanged": "Nothing: somebody wrote the row at this moment; the next run looks again.",
+}
+
+
+async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
+    """Settle the next departed pages of a table. The guard looks at the whole table before the first row is touched."""
+    dataverse = deps.dataverse()
+    try:
+        held = await _held_back(deps, task, dataverse)
+    except TransientError as error:
+        return UnlinkOutcome(after=task.after, later_s=error.wait_s)
+    return _counted_only(task, held) if task.dry_run else await _pages(deps, task, dataverse, held)
+
+
+def guard(departed: int, rows: int, most_share: float) -> str:
+    """Return why nothing of a table may be unlinked, empty when it may. `rows` counts mapped and departed rows."""
+    if departed >= rows:
+        return "no row of the table is left in the mapping"
+    if departed > most_share * rows:
+        return f"{departed:,} of {rows:,} rows left the mapping, more than {most_share:.0%} (LINKER_UNLINK_MAX_SHARE)"
+    return ""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Why departed rows keep their links in this run; both empty when they do not."""
+
+    code: str = ""
+    reason: str = ""
+
+
+async def _held_back(deps: Deps, task: UnlinkTask, dataverse: Dataverse) -> Held:
+    if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share):
+        return Held("HeldBack", reason)
+    if task.marks is not None and await marks_of(dataverse) != task.marks:
+        return Held("MappingMoved", "mapping or profiles changed while the run was under way")
+    return Held()
+
+
+def _counted_only(task: UnlinkTask, held: Held) -> UnlinkOutcome:
+    counts = Counts(deferred=task.departed) if held.code else Counts(unlinked=task.departed)
+    return UnlinkOutcome(counts, None, held.reason)
+
+
+async def _pages(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held) -> UnlinkOutcome:
+    """Settle one page after the other. What interrupts it comes back with the counts of the pages that are done."""
+    counts, after, done = Counts(), task.after, 0
+    try:
+        work = await _Unlinking.start(deps, task, dataverse, held)
+        async for page, departed in deps.departed.after(task.table, task.version, task.run, task.after):
+            counts += await work.page(page, departed)
+            after, done = page, done + 1
+            if done == PAGES_A_CALL:
+                return UnlinkOutcome(counts, after, held.reason)
+    except (TransientError, SupersededError, UnknownOutcomeError) as error:
+        return UnlinkOutcome(counts, after, held.reason, later_s=getattr(error, "wait_s", 1.0))
+    return UnlinkOutcome(counts, None, held.reason)
+
+
+@dataclass(frozen=True, slots=True)
+class _Unlinking:
+    """What all pages of one call share."""
+
+    deps: Deps
+    task: UnlinkTask
+    plan: Plan
+    target: Target
+    sources: tuple[Source, ...]
+    dataverse: Dataverse
+    held: Held
+
+    @classmethod
+    async def start(cls, deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held) -> _Unlinking:
+        plan = await deps.plan(task.table, task.version)
+        if plan is None:
+            raise TransientError(f"The plan of '{task.table}' changed; the pass starts anew.")
+        target = await deps.target(task.run, task.table)
+        called = {task.table.casefold(), *(source.table.casefold() for source in target.sources)}
+        found = await find_sources(dataverse, MappingColumns(target.name_column))
+        sources = {*target.sources, *(source for source in found if source.table.casefold() in called)}
+        return cls(deps, task, plan, target, tuple(sorted(sources)), dataverse, held)
+
+    async def page(self, page: int, departed: list[RowKey]) -> Counts:
+        """Settle the departed rows of one page. Rows that the block names no more were settled before."""
+        if self.held.code:
+            return await self._defer(departed, self.held.code, self.held.reason)
+        key = (self.task.table, self.task.version, self.plan.name(page))
+        attempt = Attempt(self.deps, *key)
+        attempt.found(await self.deps.blocks.load(*key))
+        here = [row for row in departed if row in attempt.block.entries]
+        await attempt.take()
+        try:
+            counts = await self._settle(attempt, here)
+        except LinkerError:
+            await attempt.release()
+            raise
+        return counts + Counts(unlinked=len(departed) - len(here))
+
+    async def _settle(self, attempt: Attempt, departed: list[RowKey]) -> Counts:
+        """Confirm absence, read link and ETag, clear what is ours, and forget only what was confirmed."""
+        columns = MappingColumns(self.target.name_column)
+        back = await self.dataverse.still_mapped(columns, self.sources, departed)
+        absent = [row for row in departed if row not in back]
+        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, absent)
+        salt = await self.deps.salt()
+        ours = {row: link.etag for row, link in live.items() if _is_ours(link, attempt.block.entries[row], salt)}
+        kept = {row for row, link in live.items() if link.profile is not None and row not in ours}
+        await attempt.before_send()
+        refused = await self.dataverse.clear_links(self.target, ours) if ours else {}
+        still = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(ours)) if ours else {}
+        open_rows = {row for row in ours if row in refused or (row in still and still[row].profile is not None)}
+        settled = set(absent) - open_rows
+        entries = {row: hashes for row, hashes in attempt.block.entries.items() if row not in settled}
+        await attempt.finish(entries, self.task.run, attempt.block.header.epoch)
+        deferred = await self._defer(sorted(back), "Mapped", "the mapping names the row again")
+        deferred += await self._defer(sorted(open_rows), "LinkChanged", "the row changed while its link was cleared")
+        return Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + deferred
+
+    async def _defer(self, rows: list[RowKey], code: str, reason: str) -> Counts:
+        issues = [
+            RowIssue(
+                self.task.table, key_text(row), "deferred", code, reason[0].upper() + reason[1:] + ".", _ADVICE[code]
+            )
+            for row in rows
+        ]
+        await self.deps.issues.save(self.task.run, issues)
+        return Counts(deferred=len(rows))
+
+
+def _is_ours(link: LiveLink, hashes: tuple[int, ...], salt: bytes) -> bool:
+    return link.customer is not None and names(hashes, row_hash(link.customer, salt))

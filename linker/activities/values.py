@@ -1,0 +1,246 @@
+"""One value into each activity and one out of it, all below 4 KB: names and counts, never rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket
+from linker.pace import Load
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Whether mapping and profiles rest. `wait_s` seconds until it is worth to look again, 0 when they do."""
+
+    __pydantic_config__ = WIRE
+    wait_s: float = 0.0
+    detail: str = ""
+    marks: tuple[float, float] | None = None  # newest change of mapping and profiles, epoch s
+    stop: bool = False  # the run was cancelled, or is no longer the one that holds the lock
+
+
+@dataclass(frozen=True, slots=True)
+class SettleTask:
+    """Look whether mapping and profiles rest, after having waited so long."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    waited_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """A run by its id."""
+
+    __pydantic_config__ = WIRE
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An activity that could not do its work: worth another try after `wait_s`, or, with 0, not at all."""
+
+    __pydantic_config__ = WIRE
+    trouble: str
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Which tables this run links. `status` is set when the run ends here."""
+
+    __pydantic_config__ = WIRE
+    tables: tuple[str, ...] = ()
+    status: Status | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TableTask:
+    """One table of a run."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    mode: Mode
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A table that is ready to be linked page by page; `failed` says why it is not."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    version: str = ""
+    pages: int = 0
+    mode: Mode = Mode.INCREMENTAL
+    epoch: str = ""
+    failed: str = ""
+    retry_s: float = 0.0  # when it is worth to try again
+
+
+@dataclass(frozen=True, slots=True)
+class PageTask:
+    """One page of one table."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    version: str
+    page: int
+    mode: Mode
+    epoch: str
+    batch: int
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PageOutcome:
+    """What became of a page. Either it is done, or `later_s` says when to try again, or `failed` says why it never will."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    departed: int = 0  # rows for the unlinking pass; part of counts.rows_read
+    conflicts: int = 0  # rows claimed for different customers
+    lost: int = 0  # rows that Dataverse accepted twice and did not keep
+    later_s: float = 0.0
+    later_reason: str = ""
+    failed: str = ""
+    load: Load = Load()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the pages of one table."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    departed: int = 0
+    conflicts: int = 0
+    lost: int = 0
+    pages: int = 0
+    failed: str = ""
+
+    def plus(self, page: PageOutcome) -> Totals:
+        """Return the totals with one more finished page."""
+        return Totals(
+            self.counts + page.counts,
+            self.departed + page.departed,
+            self.conflicts + page.conflicts,
+            self.lost + page.lost,
+            self.pages + 1,
+            self.failed or page.failed,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkTask:
+    """The next departed pages of a table. `after` is the last page settled, `share` what of the table departed."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    version: str
+    departed: int
+    rows: int
+    marks: tuple[float, float] | None
+    dry_run: bool = False
+    after: int = -1
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkOutcome:
+    """What became of departed rows; `after` continues the pass, None when it is done."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    after: int | None = None
+    held_back: str = ""
+    later_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """News of a run on its way, for the status."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    counts: Counts = Counts()
+    pages_total: int = 0
+    pages_done: int = 0
+    pace: Pace = Pace()
+    seconds: float = 0.0  # since the first page started
+    paused_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Whether the run may go on."""
+
+    __pydantic_config__ = WIRE
+    held: bool = True
+    cancel: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TableEnd:
+    """How a table ended."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    totals: Totals
+    unlinking: Counts = Counts()
+    held_back: str = ""
+    failed: str = ""
+    canceled: bool = False
+    dry_run: bool = False
+    epoch: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends; without `status` its tables decide."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    status: Status | None = None
+    detail: str = ""
+    marks: tuple[float, float] | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run is over; `next` is the run to start now."""
+
+    __pydantic_config__ = WIRE
+    status: Status
+    next: Ticket | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationTask:
+    """A share of a run's pages: those numbered `first` to `end` (exclusive) over all tables in their order."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    tables: tuple[Prepared, ...]
+    first: int
+    end: int
+    pace: Pace
+    totals: dict[str, Totals] = field(default_factory=dict)
+    seconds: float = 0.0
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOutcome:
+    """Totals so far, the pace to go on with, and why to stop, if so."""
+
+    __pydantic_config__ = WIRE
+    totals: dict[str, Totals]
+    pace: Pace
+    seconds: float
+    stop: str = ""

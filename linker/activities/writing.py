@@ -1,0 +1,113 @@
+"""Writing the links of a page: batches, short waits, bad rows isolated, every row read back (design decisions 14-17)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from linker import odata
+from linker.activities.attempt import Attempt
+from linker.dataverse import Dataverse
+from linker.errors import DataverseError, TransientError, UnknownOutcomeError
+from linker.model import LOOKUP_SCHEMA_NAME, RowKey, Target
+from linker.verdict import Answer, judge, named_rows
+
+SHORT_WAIT_S = 5.0  # a longer pause is the orchestrator's: it costs nothing there
+SHORT_WAITS = 3
+ROUNDS = 2  # writes of one row in one attempt: what two accepted writes did not change is not a passing fault
+
+type Links = Mapping[RowKey, str]
+"""Profile id to link to, for each row."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the rows of one page that had to be written."""
+
+    linked: set[RowKey] = field(default_factory=set)  # read back and right
+    refused: dict[RowKey, DataverseError] = field(default_factory=dict)
+    lost: set[RowKey] = field(default_factory=set)  # accepted each time, never stored
+    doubtful: set[RowKey] = field(default_factory=set)  # a write without an answer may still come
+
+
+@dataclass(slots=True)
+class Writer:
+    """Writes one page's links within one attempt."""
+
+    dataverse: Dataverse
+    target: Target
+    attempt: Attempt
+    batch: int
+    sent: set[RowKey] = field(default_factory=set)
+
+    async def write(self, links: Links) -> Written:
+        """Write and read back. Raises TransientError, SupersededError, and DataverseError for what is about no row."""
+        written = Written()
+        missing = dict(links)
+        for _ in range(ROUNDS):
+            await self._send_all(missing, written)
+            missing = {row: profile for row, profile in missing.items() if row not in written.refused}
+            missing = await self._not_stored(missing)
+            if not missing:
+                break
+        written.lost = set(missing)
+        written.linked = {row for row in links if row not in written.refused and row not in missing}
+        return written
+
+    async def _send_all(self, links: Links, written: Written) -> None:
+        for rows in odata.chunks(sorted(links), self.batch):
+            written.refused |= await self._isolating({row: links[row] for row in rows}, written)
+
+    async def _isolating(self, links: Links, written: Written) -> dict[RowKey, DataverseError]:
+        """Write rows of which some may be bad; the good ones land. One bad row among n costs about 2 log2(n) more requests."""
+        if not links:
+            return {}
+        try:
+            return await self._patiently(links)
+        except UnknownOutcomeError:
+            self.attempt.unanswered()
+            written.doubtful |= links.keys()
+            return {}
+        except DataverseError as error:
+            answer = judge(error.status, error.code, error.text)
+            if answer is Answer.STOP:
+                raise
+            if len(links) == 1:
+                return dict.fromkeys(links, error)
+            self.dataverse.meter.timed_out |= answer is Answer.SHRINK
+            bad = _named(links, error)
+            refused = dict.fromkeys(bad, error)
+            for part in _parts(links, bad):
+                refused |= await self._isolating(part, written)
+            return refused
+
+    async def _patiently(self, links: Links) -> dict[RowKey, DataverseError]:
+        for left in reversed(range(SHORT_WAITS)):
+            await self.attempt.before_send()
+            self.sent |= links.keys()
+            try:
+                return await self.dataverse.write_links(self.target, links)
+            except TransientError as error:
+                if not left or error.wait_s > SHORT_WAIT_S:
+                    raise
+                await asyncio.sleep(error.wait_s)
+        raise AssertionError("the last round returns or raises")
+
+    async def _not_stored(self, links: Links) -> dict[RowKey, str]:
+        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(links))
+        return {row: profile for row, profile in links.items() if row not in live or live[row].profile != profile}
+
+
+def _named(links: Links, error: DataverseError) -> list[RowKey]:
+    """Rows that the error text names; they need no search."""
+    keys = (bytes.fromhex(text.replace("-", "")) for text in named_rows(error.text))
+    return [key for key in keys if key in links]
+
+
+def _parts(links: Links, bad: list[RowKey]) -> list[dict[RowKey, str]]:
+    if bad:
+        return [{row: profile for row, profile in links.items() if row not in bad}]
+    rows = list(links.items())
+    half = len(rows) // 2
+    return [dict(rows[:half]), dict(rows[half:])]

@@ -1,0 +1,152 @@
+"""The composition root: settings in, everything that activities and triggers use out. Built at first use, kept per process."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpx
+
+from linker import settings as settings_module
+from linker.activities.life import iso
+from linker.dataverse import Connection
+from linker.deps import Deps
+from linker.errors import ConfigurationError
+from linker.insights import Insights
+from linker.lock_store import RunLock
+from linker.settings import Settings
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs
+from linker.table_rules import key_text
+from linker.tables import AzureTables
+
+if TYPE_CHECKING:
+    from azure.core.credentials_async import AsyncTokenCredential
+
+INSIGHTS_AUDIENCE = "https://api.ci.ai.dynamics.com"
+TOKEN_MARGIN_S = 300.0  # a token is replaced so long before it ends
+TOKEN_LEAST_S = 5.0
+
+
+class Tokens:
+    """Bearer tokens for one audience from the app's identity."""
+
+    def __init__(self, audience: str, client_id: str | None) -> None:
+        self._scope = f"{audience}/.default"
+        self._client_id = client_id
+        self._credential: AsyncTokenCredential | None = None
+        self._token, self._good_until = "", 0.0
+
+    async def token(self) -> str:
+        """Return a token that is valid for some minutes more. Raises ConfigurationError when there is none to get."""
+        if time.time() < self._good_until:
+            return self._token
+        from azure.core.exceptions import ClientAuthenticationError
+
+        try:
+            self._credential = self._credential or credential(self._client_id)
+            found = await self._credential.get_token(self._scope)
+        except ClientAuthenticationError as error:
+            raise ConfigurationError(
+                f"No token for {self._scope}: {error.message.splitlines()[0]} Nothing was written. "
+                "In Azure, assign the managed identity to the app; locally, sign in with 'az login'."
+            ) from error
+        self._token = found.token
+        self._good_until = max(found.expires_on - TOKEN_MARGIN_S, time.time() + TOKEN_LEAST_S)
+        return self._token
+
+    def forget(self) -> None:
+        """Ask for a new token next time, with a credential that remembers nothing."""
+        self._credential, self._good_until = None, 0.0
+
+
+def credential(client_id: str | None) -> AsyncTokenCredential:
+    """Return the app's identity: managed identity where the platform offers one, else the developer's sign-in."""
+    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+
+    if "IDENTITY_ENDPOINT" in os.environ:
+        return ManagedIdentityCredential(client_id=client_id)
+    return DefaultAzureCredential(managed_identity_client_id=client_id)
+
+
+@cache
+def deps() -> Deps:
+    """Return what activities and triggers use. Raises ConfigurationError when a setting is missing or malformed."""
+    return build(settings_module.load())
+
+
+def build(settings: Settings) -> Deps:
+    """Return everything for these settings; no connection is opened yet."""
+    client = httpx.AsyncClient(
+        follow_redirects=False,
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
+        cookies=_no_cookies(),
+    )
+    tables = _tables(settings)
+    partition = environment_key(settings.dataverse_url)
+    documents = Documents(tables, partition)
+    connection = Connection(
+        settings.dataverse_url,
+        client,
+        Tokens(settings.dataverse_url, settings.client_id),
+        settings.write_timeout_seconds,
+    )
+    return Deps(
+        settings=settings,
+        connection=connection,
+        insights=_insights(settings, client),
+        lock=RunLock(tables, partition, time.time, settings.lease_seconds, new_run_id),
+        documents=documents,
+        runs=Runs(documents, lambda: iso(time.time())),
+        plans=Plans(documents),
+        blocks=Blocks(tables, partition),
+        departed=DepartedPages(tables, partition),
+        issues=Issues(tables),
+        clock=time.time,
+        new_id=lambda: secrets.token_hex(8),
+    )
+
+
+def environment_key(url: str) -> str:
+    """Return the partition of an environment's state: its host and port."""
+    return key_text(urlsplit(url).netloc.lower().replace(":", "-"))
+
+
+def new_run_id() -> str:
+    """Return the id of a new run: its time in UTC, to read and to sort by, and chance."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def check_environment() -> None:
+    """Raise ConfigurationError when a LINKER_ setting that is there is unknown or malformed."""
+    settings_module.check()
+
+
+def check_start() -> None:
+    """Raise ConfigurationError when the app cannot run with the settings as they are."""
+    settings_module.load()
+
+
+def _tables(settings: Settings) -> AzureTables:
+    if settings.storage is not None:
+        return AzureTables(connection_string=settings.storage.get_secret_value())
+    return AzureTables(endpoint=settings.storage_table_service_uri or "", credential=credential(settings.client_id))
+
+
+def _insights(settings: Settings, client: httpx.AsyncClient) -> Insights | None:
+    if not settings.insights_url or not settings.insights_instance_id:
+        return None
+    key = settings.insights_key.get_secret_value() if settings.insights_key else None
+    tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
+    return Insights(settings.insights_url, settings.insights_instance_id, client, tokens, key)
+
+
+def _no_cookies() -> Any:
+    """A jar that keeps nothing: an affinity cookie sent back would hold all requests on one server (dataverse.md 1.5)."""
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
+    return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

@@ -1,0 +1,6 @@
+"""The Dataverse Web API as the linker needs it (facts: dataverse.md). HTTP here, decisions in the core."""
+
+from linker.dataverse.client import Dataverse, LiveLink
+from linker.dataverse.http import Connection, Meter, TokenSource
+
+__all__ = ["Connection", "Dataverse", "LiveLink", "Meter", "TokenSource"]

@@ -1,0 +1,242 @@
+"""What the linker asks of Dataverse about rows: the mapping, profiles, links. One object per activity; it meters itself."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linker import odata
+from linker.dataverse import batch
+from linker.dataverse.http import API, PAGE_SIZE, Connection, Meter, parse_time
+from linker.errors import DataverseError, ThrottledError, TransientError
+from linker.model import PROFILE_TABLE, CustomerId, KeyRange, RowKey, Source, Target
+from linker.odata import MappingColumns
+from linker.pages import key_text, row_key
+from linker.verdict import Answer, judge
+
+MAPPING_SET = "msdynci_alternatekeys"
+PROFILE_SET = "msdynci_customerprofiles"
+SPELLINGS = ("{}", "{{{}}}")  # with and without braces; case does not matter to Dataverse
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLink:
+    """The link on a source row as it is now. `customer` is the CustomerId of the linked profile."""
+
+    profile: str | None
+    customer: CustomerId | None
+    etag: str
+
+
+class Dataverse:
+    """Reads and writes of one activity. Every method may raise what Connection.send raises."""
+
+    def __init__(self, connection: Connection, meter: Meter | None = None) -> None:
+        self.connection = connection
+        self.meter = meter or Meter()
+
+    async def get(self, path: str, *, prefer: str = "", strong: bool = False) -> Any:
+        """Return the JSON at a path. `strong` waits for metadata that another server may not know yet (dataverse.md 8.2)."""
+        headers = {"Prefer": prefer} if prefer else {}
+        headers |= {"Consistency": "Strong"} if strong else {}
+        return (await self.connection.send(self.meter, "GET", path, headers=headers)).json()
+
+    async def rows(self, path: str) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the rows of a query, one response of up to 5,000 at a time."""
+        link: str | None = path
+        while link:
+            answer = await self.get(link, prefer=PAGE_SIZE)
+            yield answer["value"]
+            link = answer.get("@odata.nextLink")
+
+    # ---- the mapping ----
+
+    async def next_source(self, columns: MappingColumns, found: Iterable[Source]) -> Source | None:
+        """Return one source that is not among those found so far, None when there is none left."""
+        options = odata.query(select=f"{columns.data_source},{columns.table}", filter=columns.outside(found), top=1)
+        rows = (await self.get(MAPPING_SET + options))["value"]
+        return Source(rows[0][columns.data_source], rows[0][columns.table]) if rows else None
+
+    async def mapping(self, columns: MappingColumns, source: Source, keys: KeyRange) -> list[dict[str, Any]]:
+        """Return the mapping rows of one source within a range of key texts."""
+        doubtful = odata.may_be_pattern(source.data_source + source.table)
+        select = f"{columns.key},{columns.customer}"
+        select += f",{columns.data_source},{columns.table}" if doubtful else ""
+        path = MAPPING_SET + odata.query(select=select, filter=columns.in_range(source, keys))
+        rows = [row async for page in self.rows(path) for row in page]
+        return [row for row in rows if _is_of(row, columns, source)] if doubtful else rows
+
+    async def count_mapping(self, columns: MappingColumns, source: Source, keys: KeyRange) -> int:
+        """Return how many mapping rows of a source lie in a range; 5,000 means that many or more (dataverse.md 5.3)."""
+        path = f"{MAPPING_SET}/$count" + odata.query(filter=columns.in_range(source, keys))
+        answer = await self.connection.send(self.meter, "GET", path)
+        return int(answer.text.lstrip("\ufeff"))
+
+    async def still_mapped(
+        self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
+    ) -> set[RowKey]:
+        """Return which keys any of the sources still maps, asked anew and in every spelling."""
+        tables = {source.table.casefold() for source in sources}
+        texts = [spelling.format(key_text(key)) for key in keys for spelling in SPELLINGS]
+        queries = [
+            MAPPING_SET + odata.query(select=f"{columns.key},{columns.table}", filter=odata.is_in(columns.key, chunk))
+            for chunk in odata.chunks(texts)
+        ]
+        rows = [row for answer in await self._read_all(queries) for row in answer]
+        return {
+            key
+            for row in rows
+            if row[columns.table].casefold() in tables and (key := row_key(row[columns.key])) is not None
+        }
+
+    async def newest_change(self, entity_set: str) -> float | None:
+        """Return the newest modifiedon of a table in epoch seconds, None when it has no rows or no such column."""
+        try:
+            found = await self.get(entity_set + odata.query(select="modifiedon", orderby="modifiedon desc", top=1))
+        except DataverseError as error:
+            if error.status == 400:
+                return None
+            raise
+        stamp = found["value"][0].get("modifiedon") if found["value"] else None
+        return parse_time(stamp) if stamp else None
+
+    # ---- profiles and links ----
+
+    async def profiles(self, customers: Iterable[CustomerId]) -> dict[CustomerId, str]:
+        """Return the profile id of each CustomerId that has a profile. Of two profiles with one CustomerId the lower id."""
+        queries = [
+            PROFILE_SET + odata.query(select="msdynci_customerid", filter=odata.is_in("msdynci_customerid", chunk))
+            for chunk in odata.chunks(sorted(set(customers)))
+        ]
+        found: dict[CustomerId, str] = {}
+        for rows in await self._read_all(queries):
+            for row in rows:
+                customer, profile = as_customer(row["msdynci_customerid"]), str(row[f"{PROFILE_TABLE}id"]).lower()
+                found[customer] = min(profile, found.get(customer, profile))
+        return found
+
+    async def links(self, target: Target, column: str, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
+        """Return the live link of each row that exists, with the CustomerId of its profile."""
+        expand = f"{target.navigation}($select=msdynci_customerid)"
+        queries = [
+            target.entity_set
+            + odata.query(
+                select=f"_{column}_value", expand=expand, filter=odata.is_in(target.key, map(key_text, chunk))
+            )
+            for chunk in odata.chunks(keys)
+        ]
+        rows = [row for answer in await self._read_all(queries) for row in answer]
+        return {bytes.fromhex(row[target.key].replace("-", "")): _live(row, target, column) for row in rows}
+
+    async def empty_links(self, target: Target, column: str) -> AsyncIterator[list[RowKey]]:
+        """Yield the keys of rows whose link is empty, up to 5,000 at a time."""
+        path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value eq null")
+        async for rows in self.rows(path):
+            yield [bytes.fromhex(row[target.key].replace("-", "")) for row in rows]
+
+    async def write_links(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
+        """Set the link of each row to a profile id; return the rows that were refused one by one.
+
+        UpdateMultiple writes all rows or none, and then raises DataverseError. Where a table lacks it, single PATCH requests
+        in a batch never create a row (If-Match: *).
+        """
+        started = time.monotonic()
+        try:
+            return await (self._update_multiple(target, links) if target.bulk else self._patch_each(target, links))
+        finally:
+            self.meter.wrote(len(links), time.monotonic() - started)
+
+    async def _update_multiple(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
+        kind, key, bind = f"Microsoft.Dynamics.CRM.{target.table}", target.key, f"{target.navigation}@odata.bind"
+        rows = [
+            {"@odata.type": kind, key: key_text(row), bind: f"/{PROFILE_SET}({profile})"}
+            for row, profile in links.items()
+        ]
+        body = json.dumps({"Targets": rows}, separators=(",", ":")).encode()
+        path = f"{target.entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple"
+        await self.connection.send(self.meter, "POST", path, body=body, headers={"Content-Type": "application/json"})
+        return {}
+
+    async def _patch_each(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
+        bind = f"{target.navigation}@odata.bind"
+        parts = {
+            row: self._patch(target, row, {bind: f"/{PROFILE_SET}({profile})"}, etag="*")
+            for row, profile in links.items()
+        }
+        return await self._write_parts(parts)
+
+    async def clear_links(self, target: Target, etags: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
+        """Empty the link of each row that still has the given ETag; return the rows that were refused (412: it changed)."""
+        bind = f"{target.navigation}@odata.bind"
+        return await self._write_parts(
+            {row: self._patch(target, row, {bind: None}, etag) for row, etag in etags.items()}
+        )
+
+    # ---- batches ----
+
+    async def _read_all(self, paths: Sequence[str]) -> list[list[dict[str, Any]]]:
+        """Return the rows of each query, asked in one batch and followed to their last page."""
+        found: list[list[dict[str, Any]]] = []
+        for group in odata.chunks([batch.Part("GET", API + path) for path in paths], 50):
+            for answer in await self._exchange(group, reads=True):
+                if answer.status != 200:
+                    raise self._refusal(answer)
+                rows = list(answer.body["value"])
+                if link := answer.body.get("@odata.nextLink"):
+                    rows += [row async for page in self.rows(link) for row in page]
+                found.append(rows)
+        return found
+
+    async def _write_parts(self, parts: Mapping[RowKey, batch.Part]) -> dict[RowKey, DataverseError]:
+        refused: dict[RowKey, DataverseError] = {}
+        for rows in odata.chunks(list(parts), 100):
+            answers = await self._exchange([parts[row] for row in rows])
+            for row, answer in zip(rows, answers, strict=True):
+                if answer.status >= 300:
+                    error = self._refusal(answer)
+                    if not isinstance(error, DataverseError):
+                        raise error
+                    refused[row] = error
+        return refused
+
+    async def _exchange(self, parts: Sequence[batch.Part], *, reads: bool = False) -> list[batch.PartAnswer]:
+        headers = {"Content-Type": batch.CONTENT_TYPE, "Prefer": "odata.continue-on-error"}
+        body = batch.build(parts)
+        answer = await self.connection.send(self.meter, "POST", "$batch", body=body, headers=headers, reads=reads)
+        return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
+
+    def _patch(self, target: Target, row: RowKey, body: Mapping[str, object], etag: str) -> batch.Part:
+        path = f"{API}{target.entity_set}({key_text(row)})"
+        return batch.Part("PATCH", path, json.dumps(body), {"If-Match": etag, **self.connection.extra_headers})
+
+    def _refusal(self, answer: batch.PartAnswer) -> Exception:
+        error = answer.body["error"] if answer.body else {"code": "", "message": ""}
+        code, text = str(error.get("code") or ""), str(error.get("message") or "")
+        match judge(answer.status, code, text):
+            case Answer.WAIT:
+                self.meter.throttled += 1
+                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=30.0)
+            case Answer.RETRY:
+                return TransientError(f"Dataverse answered {answer.status} {code}: {text}")
+            case _:
+                return DataverseError(answer.status, code, text)
+
+
+def as_customer(text: str) -> CustomerId:
+    """Return a CustomerId as it is compared."""
+    return text.strip().lower()
+
+
+def _is_of(row: Mapping[str, Any], columns: MappingColumns, source: Source) -> bool:
+    pairs = ((row[columns.data_source], source.data_source), (row[columns.table], source.table))
+    return all(str(found).casefold() == wanted.casefold() for found, wanted in pairs)
+
+
+def _live(row: Mapping[str, Any], target: Target, column: str) -> LiveLink:
+    profile = row.get(f"_{column}_value")
+    expanded = row.get(target.navigation) or {}
+    customer = expanded.get("msdynci_customerid")
+    return LiveLink(profile and str(profile).lower(), customer and as_customer(customer), row["@odata.etag"])

@@ -1,0 +1,184 @@
+"""One request to Dataverse: token, headers, limits on where it may go, and the answer as a value or a named error.
+
+Nothing is repeated here. Whoever asked owns the retry (design decision 4).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, Protocol
+
+import httpx
+
+from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
+from linker.verdict import CUSTOMIZATION_LOCK, Answer, judge
+
+API = "/api/data/v9.2/"
+PAGE_SIZE = "odata.maxpagesize=5000"
+# Sent with every request (dataverse.md 14). If-None-Match: null keeps proxies from answering with an older row.
+HEADERS = {
+    "Accept": "application/json",
+    "OData-MaxVersion": "4.0",
+    "OData-Version": "4.0",
+    "If-None-Match": "null",
+}
+READ_TIMEOUT_S = 60.0
+THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
+LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (dataverse.md 8.4)
+
+
+class TokenSource(Protocol):
+    """Bearer tokens for one audience."""
+
+    async def token(self) -> str:
+        """Return a token that is valid for some minutes. Raises ConfigurationError when there is none to get."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what is cached: the last token was refused."""
+        ...
+
+
+@dataclass(slots=True)
+class Meter:
+    """What one activity asked of Dataverse. Times in seconds."""
+
+    requests: int = 0
+    throttled: int = 0
+    dop_hint: int = 0
+    slowest_write_s: float = 0.0
+    slowest_write_rows: int = 0
+    timed_out: bool = False
+
+    def wrote(self, rows: int, seconds: float) -> None:
+        """Note how long a write request took."""
+        if seconds > self.slowest_write_s:
+            self.slowest_write_s, self.slowest_write_rows = seconds, rows
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """A way to one Dataverse environment, shared by all activities of a process."""
+
+    url: str
+    client: httpx.AsyncClient
+    tokens: TokenSource
+    write_timeout_s: float = 150.0
+    extra_headers: Mapping[str, str] = field(default_factory=dict)
+
+    async def send(
+        self,
+        meter: Meter,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        reads: bool = False,
+    ) -> httpx.Response:
+        """Return the answer to one request. `path` is relative to the API, or a link that Dataverse gave.
+        `reads` says that a POST changes nothing, so that silence is a passing fault and no unknown outcome.
+
+        Raises ThrottledError, TransientError, DataverseError; UnknownOutcomeError when a write got no answer.
+        """
+        writes = method != "GET" and not reads
+        request = self.client.build_request(
+            method,
+            self.address(path),
+            content=body,
+            headers={
+                **HEADERS,
+                **self.extra_headers,
+                **(headers or {}),
+                "Authorization": f"Bearer {await self.tokens.token()}",
+            },
+            timeout=self.write_timeout_s if writes else READ_TIMEOUT_S,
+        )
+        meter.requests += 1
+        answer = await self._exchange(request, writes=writes)
+        meter.dop_hint = _integer(answer.headers.get("x-ms-dop-hint")) or meter.dop_hint
+        if answer.is_success:
+            return answer
+        raise self._refused(answer, meter)
+
+    def address(self, path: str) -> str:
+        """Return the absolute address of a path. Links are followed within the configured environment only."""
+        if "//" not in path.split("?", 1)[0]:
+            return self.url + API + path
+        if not path.startswith(self.url + API):
+            raise ConfigurationError(
+                f"Dataverse sent a link outside {self.url}; it was not followed. Nothing was written."
+            )
+        return path
+
+    async def _exchange(self, request: httpx.Request, *, writes: bool) -> httpx.Response:
+        try:
+            return await self.client.send(request)
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise TransientError(f"{self.url} could not be reached: {error!r}.") from error
+        except httpx.TransportError as error:
+            if writes:
+                raise UnknownOutcomeError(f"{request.method} {request.url.path} got no answer: {error!r}") from error
+            raise TransientError(f"{request.url.path} got no answer: {error!r}.") from error
+
+    def _refused(self, answer: httpx.Response, meter: Meter) -> Exception:
+        code, text = error_of(answer)
+        if answer.status_code == 401:
+            self.tokens.forget()
+            return TransientError(f"{self.url} refused the token (401). {text}", wait_s=1.0)
+        match judge(answer.status_code, code, text):
+            case Answer.WAIT:
+                meter.throttled += 1
+                wait_s = retry_after_s(answer.headers.get("Retry-After"), time.time())
+                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s or THROTTLED_WAIT_S)
+            case Answer.RETRY:
+                locked = LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0
+                return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}", wait_s=locked)
+            case _:
+                return DataverseError(answer.status_code, code, text)
+
+
+def error_of(answer: httpx.Response) -> tuple[str, str]:
+    """Return code and text of an error answer; both may be empty, and the body may be HTML (dataverse.md 13.1)."""
+    return error_in(_json(answer)) or ("", answer.text[:200])
+
+
+def error_in(body: Any) -> tuple[str, str] | None:
+    """Return code and text of an error body, None when it is none."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return None
+    return str(error.get("code") or ""), str(error.get("message") or "")
+
+
+def retry_after_s(value: str | None, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for, in either of its two forms; None when it is absent or odd."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+
+
+def parse_time(text: str) -> float:
+    """Return the epoch seconds of a Dataverse time such as '2026-11-23T20:15:00Z'."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def _json(answer: httpx.Response) -> Any:
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _integer(text: str | None) -> int:
+    return int(text) if text and text.isdigit() else 0

@@ -1,0 +1,69 @@
+"""Everything an activity may use, built once per process by `bootstrap` and handed in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from linker.dataverse import Connection, Dataverse, Meter
+from linker.insights import Insights
+from linker.lock_store import RunLock
+from linker.model import Target
+from linker.pages import Plan
+from linker.settings import Settings
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, salt_of
+
+
+@dataclass(slots=True)
+class Cache:
+    """Values that never change once they were read: the salt, and what a run settled about a table."""
+
+    salt: bytes = b""
+    targets: dict[tuple[str, str], Target] = field(default_factory=dict)
+    plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
+    renewed: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """`clock` gives epoch seconds, `new_id` a fresh unique text."""
+
+    settings: Settings
+    connection: Connection
+    insights: Insights | None
+    lock: RunLock
+    documents: Documents
+    runs: Runs
+    plans: Plans
+    blocks: Blocks
+    departed: DepartedPages
+    issues: Issues
+    clock: Callable[[], float]
+    new_id: Callable[[], str]
+    cache: Cache = field(default_factory=Cache)
+
+    def dataverse(self) -> Dataverse:
+        """Return a client that meters what one activity asks."""
+        return Dataverse(self.connection, Meter())
+
+    async def salt(self) -> bytes:
+        """Return the salt of this environment's row hashes."""
+        if not self.cache.salt:
+            self.cache.salt = await salt_of(self.documents)
+        return self.cache.salt
+
+    async def target(self, run: str, table: str) -> Target:
+        """Return how a table is written in a run."""
+        if (run, table) not in self.cache.targets:
+            self.cache.targets.clear()  # of earlier runs; memory stays flat
+            self.cache.targets[run, table] = await self.runs.target(run, table)
+        return self.cache.targets[run, table]
+
+    async def plan(self, table: str, version: str) -> Plan | None:
+        """Return the table's plan if its version is still the current one."""
+        if (table, version) not in self.cache.plans:
+            found = await self.plans.load(table)
+            if found is None or found[0].plan.version != version:
+                return None
+            self.cache.plans[table, version] = found[0].plan
+        return self.cache.plans[table, version]

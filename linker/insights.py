@@ -1,0 +1,119 @@
+"""The Customer Insights API (customer-insights.md section 3): what the environment is, and when unification last succeeded."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from linker.dataverse.http import TokenSource
+from linker.errors import ConfigurationError, TransientError
+
+WORKFLOW = "OperationalWorkflow"
+UNIFICATION = frozenset({"all", "merge", "match", "map"})
+NEWEST_JOBS = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DataSource:
+    """One data source: the kind of its connector, and the primary key chosen for each of its tables."""
+
+    name: str
+    kind: str
+    tables: tuple[str, ...]
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """The environment as Customer Insights describes it."""
+
+    linked_url: str | None
+    is_b2b: bool | None
+    managed_lake: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One unification that ended successfully."""
+
+    id: str
+    submitted_at: str
+    ended_at: str
+
+
+class Insights:
+    """Calls of one process to one instance."""
+
+    def __init__(
+        self, url: str, instance: str, client: httpx.AsyncClient, tokens: TokenSource, key: str | None = None
+    ) -> None:
+        self._base = f"{url}/instances/{instance}"
+        self._client, self._tokens = client, tokens
+        self._headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
+
+    async def instance(self) -> Instance:
+        """Return what the instance says about itself."""
+        found = await self._get("")
+        return Instance(
+            linked_url=(found.get("cdsOrgInfo") or {}).get("url"),
+            is_b2b=_is_b2b(found),
+            managed_lake=True if found.get("cdsMdlInfo") else None,
+        )
+
+    async def data_sources(self) -> tuple[DataSource, ...]:
+        """Return the data sources of the instance."""
+        return tuple(_data_source(item["dataSourceMetadata"]) for item in await self._get("/manage/datasources"))
+
+    async def last_unification(self) -> Job | None:
+        """Return the newest unification that ended successfully, None when there is none among the newest jobs."""
+        jobs = await self._get(f"/workflows/{WORKFLOW}/jobs?top={NEWEST_JOBS}&includeTasks=true")
+        ended = [job for job in jobs if _is_unification(job)]
+        newest = max(ended, key=lambda job: str(job.get("endTimestamp") or ""), default=None)
+        return newest and Job(newest["jobId"], newest.get("submittedTimestamp") or "", newest.get("endTimestamp") or "")
+
+    async def _get(self, path: str) -> Any:
+        headers = {
+            **self._headers,
+            "Authorization": f"Bearer {await self._tokens.token()}",
+            "Accept": "application/json",
+        }
+        try:
+            answer = await self._client.get(self._base + path, headers=headers)
+        except httpx.TransportError as error:
+            raise TransientError(f"Customer Insights at {self._base} could not be reached: {error!r}.") from error
+        if answer.is_success:
+            return answer.json()
+        if answer.status_code in (401, 403, 404):
+            raise ConfigurationError(
+                f"Customer Insights refused {self._base}{path} ({answer.status_code}). Nothing was written. Check "
+                "LINKER_INSIGHTS_URL, LINKER_INSIGHTS_INSTANCE_ID, and that the app's identity has a role there."
+            )
+        raise TransientError(f"Customer Insights answered {answer.status_code}.")
+
+
+def _is_b2b(found: Mapping[str, Any]) -> bool | None:
+    if isinstance(found.get("isB2B"), bool):
+        return bool(found["isB2B"])
+    return not found["isB2C"] if isinstance(found.get("isB2C"), bool) else None
+
+
+def _data_source(metadata: Mapping[str, Any]) -> DataSource:
+    information = metadata.get("entityInformation") or []
+    return DataSource(
+        name=metadata.get("name") or "",
+        kind=metadata.get("kind") or "",
+        tables=tuple(metadata.get("entityNames") or ()),
+        keys={item["entityName"]: item["primaryKey"] for item in information if item.get("primaryKey")},
+    )
+
+
+def _is_unification(job: Mapping[str, Any]) -> bool:
+    """A unification is over when its merge was successful; a job without tasks is judged by its own operation."""
+    tasks = [task for task in job.get("tasks") or [] if str(task.get("operationType")).lower() == "merge"]
+    if tasks:
+        return all(str(task.get("taskStatus")).lower() == "successful" for task in tasks)
+    operation = str(job.get("operationType")).lower()
+    return operation in UNIFICATION and str(job.get("jobStatus")).lower() == "successful"

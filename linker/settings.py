@@ -1,0 +1,133 @@
+"""Settings of the app: environment variables that start with LINKER_. docs/settings.md explains each for people.
+
+What is there must be right: an unknown name or a malformed value stops the start. What is missing is reported by whatever
+needs it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from linker.errors import ConfigurationError
+
+PREFIX = "LINKER_"
+
+
+def _web_address(text: str) -> str:
+    if not text.startswith(("https://", "http://")) or " " in text:
+        raise ValueError("it must be a web address such as https://contoso.crm4.dynamics.com")
+    return text.rstrip("/")
+
+
+def _listed(value: object) -> object:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+type WebAddress = Annotated[str, AfterValidator(_web_address)]
+type Listed[T] = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_listed)]
+
+
+class Settings(BaseSettings):
+    """The settings, parsed. Each field is the environment variable LINKER_<NAME>; times carry their unit in the name."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
+
+    dataverse_url: WebAddress
+    storage: SecretStr | None = None
+    storage_table_service_uri: WebAddress | None = Field(None, validation_alias="LINKER_STORAGE__tableServiceUri")
+    client_id: str | None = None
+    insights_url: WebAddress | None = None
+    insights_instance_id: str | None = None
+    insights_key: SecretStr | None = None
+    declared: Listed[Literal["R1", "R2", "R3", "R4", "R5", "R6"]] = ()
+    unknown_facts: Literal["skip", "warn"] = "skip"
+    requirements: Literal["per-table", "all"] = "per-table"
+    solution: str | None = None
+    settle_minutes: float = Field(10, ge=0)
+    settle_most_minutes: float = Field(120, ge=0)
+    unlink_max_share: float = Field(0.1, ge=0, le=1)
+    poll: bool = True
+    poll_schedule: str = "0 */5 * * * *"
+    watchdog_schedule: str = "0 * * * * *"
+    lease_seconds: float = Field(120, ge=5)
+    attempt_seconds: float = Field(300, ge=5)
+    write_timeout_seconds: float = Field(150, ge=1)
+    width: int = Field(0, ge=0, le=64)
+
+    @property
+    def has_insights(self) -> bool:
+        """Whether the Customer Insights API can be asked."""
+        return bool(self.insights_url and self.insights_instance_id)
+
+
+def names() -> tuple[str, ...]:
+    """Return the environment variables of all settings, in the order of their declaration."""
+    return tuple(_env_name(field) for field in Settings.model_fields)
+
+
+def default_of(name: str) -> str | None:
+    """Return the default of a setting as text, None when it has none or there is no such setting."""
+    for field, info in Settings.model_fields.items():
+        if _env_name(field).upper() == name.upper() and info.default is not None and not info.is_required():
+            return str(info.default)
+    return None
+
+
+def check(environment: Mapping[str, str] | None = None) -> None:
+    """Raise ConfigurationError when a LINKER_ variable is unknown or malformed; a missing one is no error here."""
+    given = os.environ if environment is None else environment
+    known = {name.upper(): name for name in names()}
+    for name in given:
+        if name.upper().startswith(PREFIX) and name.upper() not in known:
+            raise ConfigurationError(_unknown(name, tuple(known.values())))
+    _parse(required=False)
+
+
+def load() -> Settings:
+    """Return the settings of this process. Raises ConfigurationError with the setting's name and a fix."""
+    check()
+    settings = _parse(required=True)
+    if settings is None:
+        raise AssertionError("a missing setting raises")
+    if (settings.storage is None) == (settings.storage_table_service_uri is None):
+        raise ConfigurationError(
+            "Set exactly one of LINKER_STORAGE (a connection string) and LINKER_STORAGE__tableServiceUri "
+            "(https://<account>.table.core.windows.net, used with the managed identity). Nothing was started."
+        )
+    return settings
+
+
+def _parse(*, required: bool) -> Settings | None:
+    try:
+        return Settings()  # type: ignore[call-arg]  # the environment gives the arguments
+    except ValidationError as error:
+        faults = [fault for fault in error.errors() if required or fault["type"] != "missing"]
+        if not faults:
+            return None
+        raise ConfigurationError(" ".join(_fault(str(f["loc"][0]), f["type"], f["msg"]) for f in faults)) from None
+
+
+def _env_name(field: str) -> str:
+    alias = Settings.model_fields[field].validation_alias
+    return alias if isinstance(alias, str) else PREFIX + field.upper()
+
+
+def _fault(field: str, kind: str, text: str) -> str:
+    name = field if field.startswith(PREFIX) else PREFIX + field.upper()
+    if kind == "missing":
+        return (
+            f"The setting {name} is missing. Set it in the app settings or local.settings.json; see docs/settings.md."
+        )
+    return f"The setting {name} is malformed: {text.removeprefix('Value error, ')}. Correct it; see docs/settings.md."
+
+
+def _unknown(name: str, known: tuple[str, ...]) -> str:
+    close = get_close_matches(name.upper(), known, n=1)
+    hint = f"Did you mean {close[0]}?" if close else "Remove it"
+    return f"There is no setting {name}. {hint} The list is in docs/settings.md. Nothing was started."
