@@ -126,7 +126,7 @@ class Gate:
 
 def affinity(server: int) -> str:
     """Return the opaque cookie value that stands for a virtual web server."""
-    return digest(0, "server", server).hex()
+    return digest(0, "server", server)
 
 
 def refusal_error(refusal: Refusal) -> ApiError:

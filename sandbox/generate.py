@@ -80,7 +80,7 @@ class Person:
 
 def generate(sizes: Sizes, seed: int = 1, name_column: MappingNameColumn = "msdynci_tablename") -> Dataset:
     """Return a unified data set. The same sizes and seed give the same rows."""
-    people = _People(sizes.rows, seed)
+    people = _People(sizes.rows, max(1, round(sizes.rows * _PROFILE_SHARE)), seed)
     sources = [source for source in _sources(sizes) if source.count]
     return Dataset(
         tables=(
@@ -103,21 +103,18 @@ def _sources(sizes: Sizes) -> Iterator[_Source]:
 @dataclass(frozen=True, slots=True)
 class _People:
     rows: int
+    count: int
     seed: int
-
-    @property
-    def count(self) -> int:
-        return max(1, round(self.rows * _PROFILE_SHARE))
 
     def behind(self, row: int) -> int:
         """Return the person's number behind a source row; each person has at least one row."""
         rank = row * _STRIDE % self.rows
         if rank < self.count:
             return rank
-        return int.from_bytes(digest(self.seed, "duplicate", rank)[:8]) % self.count
+        return int(digest(self.seed, "duplicate", rank)[:12], 16) % self.count
 
     def customer_id(self, number: int) -> str:
-        return digest(self.seed, "customer", number).hex()
+        return digest(self.seed, "customer", number)
 
     def person(self, number: int) -> Person:
         return make_person(self.customer_id(number))
@@ -242,14 +239,14 @@ def _member(key: str, person: Person, number: int) -> Row:
     }
 
 
-def digest(seed: int, kind: str, number: int) -> bytes:
-    """Return 16 bytes that look random and follow from the arguments."""
-    return hashlib.blake2b(f"{seed}/{kind}/{number}".encode(), digest_size=16).digest()
+def digest(seed: int, kind: str, number: int) -> str:
+    """Return 32 hex digits that look random and follow from the arguments."""
+    return hashlib.blake2b(f"{seed}/{kind}/{number}".encode(), digest_size=16).hexdigest()
 
 
 def guid(seed: int, kind: str, number: int) -> str:
     """Return a random-looking guid text (version 4) that follows from the arguments."""
-    text = digest(seed, kind, number).hex()
+    text = digest(seed, kind, number)
     return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-a{text[17:20]}-{text[20:]}"
 
 

@@ -21,6 +21,7 @@ from sandbox.environment import Environment
 from sandbox.faults import read_faults
 from sandbox.generate import Sizes, generate
 from sandbox.loading import read_folder
+from sandbox.measures import with_measures
 from sandbox.protocol import ResettableProtocol
 from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
 from sandbox.tls import TlsFiles, ensure_certificates
@@ -35,6 +36,7 @@ class ServeOptions:
     database: Path | None = None
     sizes: Sizes = field(default_factory=Sizes)
     seed: int = 1
+    measures: bool = True
     azurite: bool = True
     azurite_folder: Path | None = None
     tls: Path | None = None
@@ -94,8 +96,10 @@ def _prepare(options: ServeOptions, url: str) -> Sandbox:
 
 def _dataset(options: ServeOptions) -> Dataset:
     if options.load is not None:
-        return read_folder(options.load)
-    return generate(options.sizes, options.seed, options.config.mapping_name_column)
+        dataset = read_folder(options.load)
+    else:
+        dataset = generate(options.sizes, options.seed, options.config.mapping_name_column)
+    return with_measures(dataset) if options.measures else dataset
 
 
 async def _run(sandbox: Sandbox, listener: socket.socket, files: TlsFiles | None, ready: str) -> None:

@@ -133,12 +133,15 @@ def rows_to_put_back(database: Database, name: str, table_name: str) -> Iterator
         yield {column: shown(table.columns[column], value) for column, value in zip(names, row, strict=True)}
 
 
-def rows_to_remove(database: Database, name: str, table_name: str) -> Iterator[str]:
-    """Yield the keys of rows that a snapshot does not have."""
+def rows_to_remove(database: Database, name: str, table_name: str) -> Iterator[Row]:
+    """Yield key and CustomerId of the rows that a snapshot does not have."""
     key = database.schema.tables[table_name].primary_id
-    sql = f"SELECT {key} FROM {table_name} WHERE {key} NOT IN (SELECT {key} FROM {_snapshot(name, table_name)})"  # noqa: S608
-    for (row_id,) in database.execute(sql):
-        yield _guid(row_id)
+    sql = (
+        f"SELECT {key}, msdynci_customerid FROM {table_name} "  # noqa: S608
+        f"WHERE {key} NOT IN (SELECT {key} FROM {_snapshot(name, table_name)})"
+    )
+    for row_id, customer_id in database.execute(sql):
+        yield {key: _guid(row_id), "msdynci_customerid": customer_id}
 
 
 def _columns_of(database: Database, name: str, table: Table) -> set[str]:

@@ -10,6 +10,7 @@ from sandbox.dataset import MAPPING, PROFILES, Row
 from sandbox.generate import digest, guid, make_person, mapping_row, profile_row
 from sandbox.schema.model import SYSTEM_COLUMNS, ColumnType
 from sandbox.unification.changes import RowChange
+from sandbox.unification.measured import with_measures
 from sandbox.unification.request import UnificationRequest
 from sandbox.unification.sample import Sample, take_sample
 from sandbox.unification_sql import MappingRow, Profile
@@ -33,9 +34,12 @@ def plan_restore(database: Database, name: str) -> Plan:
     """Return the changes that put mapping and profiles back to a snapshot."""
     back = {table: list(sql.rows_to_put_back(database, name, table)) for table in (PROFILES, MAPPING)}
     away = {table: list(sql.rows_to_remove(database, name, table)) for table in (MAPPING, PROFILES)}
-    changes = [RowChange("insert", table, row) for table, rows in back.items() for row in rows]
-    changes += [_delete(database, table, row_id) for table, ids in away.items() for row_id in ids]
-    return Plan(tuple(changes), {"restoredRows": len(back[MAPPING]), "removedRows": len(away[MAPPING])})
+    changes = [
+        *(RowChange("insert", table, row) for table, rows in back.items() for row in rows),
+        *(RowChange("delete", table, row) for table, rows in away.items() for row in rows),
+    ]
+    counts = {"restoredRows": len(back[MAPPING]), "removedRows": len(away[MAPPING])}
+    return Plan(with_measures(database, changes), counts)
 
 
 def plan_unification(database: Database, request: UnificationRequest, stash: list[Row]) -> Plan:
@@ -51,19 +55,19 @@ def plan_unification(database: Database, request: UnificationRequest, stash: lis
     back = list(maker.brought_back(stash, request.bring_back)) if request.bring_back else []
     deleted = [maker.profile(profile) for profile in sample.deleted]
     recreated = list(maker.recreated(sample.recreated))
-    changes = (
+    changes = [
         *back,
         *split,
         *added,
         *(_remember(gone_profile, stays) for gone_profile, stays in sample.merged),
         *moved,
-        *(_delete(database, MAPPING, row_id) for row_id in gone),
-        *(_delete(database, PROFILES, profile.row_id) for profile, _ in sample.merged),
-        *(_delete(database, PROFILES, profile.row_id) for profile in sample.deleted),
+        *(RowChange("delete", MAPPING, {"msdynci_alternatekeyid": row_id}) for row_id in gone),
+        *(_remove(profile) for profile, _ in sample.merged),
+        *(_remove(profile) for profile in sample.deleted),
         *recreated,
-    )
+    ]
     counts = {
-        "moved": len(sample.moved),
+        "moved": sum(row.row_id in assigned for row in sample.moved),
         "merged": len(sample.merged),
         "split": len(split),
         "added": sum(change.table == MAPPING for change in added),
@@ -74,7 +78,7 @@ def plan_unification(database: Database, request: UnificationRequest, stash: lis
         "recreated": len(recreated),
         "customerIdsChanged": len(moved),
     }
-    return Plan(changes, counts, tuple(deleted))
+    return Plan(with_measures(database, changes), counts, tuple(deleted))
 
 
 def _assign(sample: Sample) -> dict[str, str]:
@@ -166,7 +170,7 @@ class _Maker:
 
     def _customer_id(self) -> str:
         self._made += 1
-        return digest(self.seed, f"customer/{self.salt}", self._made).hex()
+        return digest(self.seed, f"customer/{self.salt}", self._made)
 
 
 def _move(row_id: str, customer_id: str) -> RowChange:
@@ -180,5 +184,6 @@ def _remember(gone: Profile, stays: Profile) -> RowChange:
     return RowChange("update", PROFILES, row)
 
 
-def _delete(database: Database, table: str, row_id: str) -> RowChange:
-    return RowChange("delete", table, {database.schema.tables[table].primary_id: row_id})
+def _remove(profile: Profile) -> RowChange:
+    row = {"msdynci_customerprofileid": profile.row_id, "msdynci_customerid": profile.customer_id}
+    return RowChange("delete", PROFILES, row)
