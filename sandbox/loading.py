@@ -6,14 +6,14 @@ that took part in unification and is no Dataverse table: nothing is made of it.
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 from sandbox.config import MappingNameColumn
-from sandbox.dataset import MAPPING, PROFILES, Dataset, Row, TableData
+from sandbox.dataset import MAPPING, PROFILES, Dataset, TableData
 from sandbox.schema.model import Column
 
 
@@ -64,8 +64,7 @@ def _table_data(path: Path) -> TableData | None:
     if not _is_guid(next(_rows(path), {}).get(key, "")):
         return None
     columns = tuple(Column(column) for column in header if column != key)
-    read = partial(_rows, path)
-    return TableData(name, _named(read) if _needs_full_name(header) else read, columns, key=key)
+    return TableData(name, partial(_rows, path), columns, key=key)
 
 
 def _header(path: Path) -> list[str]:
@@ -84,17 +83,3 @@ def _is_guid(text: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _needs_full_name(header: list[str]) -> bool:
-    return {"firstname", "lastname"} <= set(header) and "fullname" not in header
-
-
-def _named(read: Callable[[], Iterator[dict[str, str]]]) -> Callable[[], Iterator[Row]]:
-    """Fill in the name column of a person, which Dataverse computes."""
-
-    def rows() -> Iterator[Row]:
-        for row in read():
-            yield {**row, "fullname": f"{row['firstname']} {row['lastname']}".strip()}
-
-    return rows
