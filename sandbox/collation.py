@@ -10,8 +10,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final
 
-_GUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-
 # Windows sorts punctuation before digits before letters, and these two characters only when all else is equal.
 _ORDER: Final = ' !"#$%&()*,./:;?@[\\]^_`{|}~+<=>0123456789abcdefghijklmnopqrstuvwxyz'
 _MINOR: Final = b"-'"
@@ -29,17 +27,14 @@ def guid_key(text: str) -> bytes:
 
     Raises ValueError if the text is no guid.
     """
-    plain = text.strip("{}").lower()
-    if _GUID.fullmatch(plain) is None:
+    t = text if len(text) == 36 else text.strip("{}")
+    try:
+        key = bytes.fromhex(f"{t[24:]}{t[19:23]}{t[16:18]}{t[14:16]}{t[11:13]}{t[9:11]}{t[6:8]}{t[4:6]}{t[2:4]}{t[:2]}")
+    except ValueError:
+        raise ValueError(f"'{text}' is no guid") from None
+    if len(key) != 16 or len(t) != 36 or not t[8] == t[13] == t[18] == t[23] == "-":
         raise ValueError(f"'{text}' is no guid")
-    return guid_key_of_canonical(plain)
-
-
-def guid_key_of_canonical(text: str) -> bytes:
-    """Return the key of a guid that is known to be 36 characters with hyphens (bulk loading)."""
-    low, mid, high = text[:8], text[9:13], text[14:18]
-    little_endian = f"{high[2:]}{high[:2]}{mid[2:]}{mid[:2]}{low[6:]}{low[4:6]}{low[2:4]}{low[:2]}"
-    return bytes.fromhex(f"{text[24:]}{text[19:23]}{little_endian}")
+    return key
 
 
 def guid_text(key: bytes) -> str:
@@ -69,18 +64,16 @@ def word_key(text: str | None) -> bytes | None:
         return None
     if text.isascii():
         raw = text.encode().rstrip(b" ")
-        return raw.translate(_WEIGHTS, _MINOR) + _minor_marks(raw)
+        if b"-" in raw or b"'" in raw:
+            return raw.translate(_WEIGHTS, _MINOR) + _minor_marks(raw)
+        return raw.translate(_WEIGHTS)
     return _unicode_word_key(_folded(text).rstrip(" "))
 
 
 def _minor_marks(raw: bytes) -> bytes:
     """Return the lowest level of a key: where the hyphens and apostrophes stand, as lengths between them."""
-    if b"'" not in raw:
-        if b"-" not in raw:
-            return b""
-        gaps = [len(part) for part in raw.split(b"-")]
-        if max(gaps) < 256:  # nearly always, and several times faster than the general form
-            return _SHORT_MARKS + bytes(gaps)
+    if b"'" not in raw and len(raw) < 256:  # nearly always, and several times faster than the general form
+        return _SHORT_MARKS + bytes(map(len, raw.split(b"-")))
     marks = (mark.start() << 1 | (mark[0] == b"-") for mark in _MINOR_MARK.finditer(raw))
     return _LONG_MARKS + b"".join(mark.to_bytes(3) for mark in marks)
 
@@ -92,7 +85,8 @@ def _folded(text: str) -> str:
 
 def _unicode_word_key(folded: str) -> bytes:
     primary = b"".join(map(_weight, folded))
-    return primary + _minor_marks(folded.encode("ascii", "replace"))
+    raw = folded.encode("ascii", "replace")
+    return primary + (_minor_marks(raw) if b"-" in raw or b"'" in raw else b"")
 
 
 def _weight(character: str) -> bytes:

@@ -1,12 +1,13 @@
 """Loading and changing many rows at once, outside the Web API: data files and the unification simulator."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
-from sandbox.collation import guid_key
+from sandbox.collation import SORT_KEYS, guid_key
 from sandbox.database import ddl
 from sandbox.database.core import Database, new_key
-from sandbox.database.rows import Stamp, delete_rows
+from sandbox.database.rows import Change, Stamp, delete_rows, update_rows
 from sandbox.database.values import Stored, iso_time, lenient, shown
 from sandbox.schema.model import Column, Table
 
@@ -21,9 +22,13 @@ def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, o
     """
     table = database.schema.tables[table_name]
     columns = [c for c in table.columns.values() if c.logical_name not in _SYSTEM and not c.joined]
-    names = ", ".join(ddl.quoted(name) for name in (*(c.logical_name for c in columns), *_SYSTEM))
-    marks = ", ".join("?" * (len(columns) + len(_SYSTEM)))
-    sql = f"INSERT OR REPLACE INTO {ddl.quoted(table.logical_name)} ({names}) VALUES ({marks})"  # noqa: S608
+    keyed = [column for column in columns if ddl.is_keyed(column)]
+    names = [*(c.logical_name for c in columns), *map(ddl.key_name, keyed), *_SYSTEM]
+    marks = ", ".join("?" * len(names))
+    sql = (
+        f"INSERT OR REPLACE INTO {ddl.quoted(table.logical_name)} "  # noqa: S608
+        f"({', '.join(map(ddl.quoted, names))}) VALUES ({marks})"
+    )
     with database.transaction():
         empty = not database.execute(f"SELECT 1 FROM {ddl.quoted(table.logical_name)} LIMIT 1")  # noqa: S608
         if empty:
@@ -38,42 +43,31 @@ def _rows_to_load(
     database: Database, columns: Sequence[Column], rows: Iterable[Mapping[str, object]], stamp: Stamp
 ) -> Iterator[list[Stored]]:
     now = iso_time(stamp.moment)
+    keyed = [place for place, column in enumerate(columns) if ddl.is_keyed(column)]
+    sort_key = lru_cache(maxsize=4096)(SORT_KEYS[database.string_order])  # names of sources and tables repeat
     for row in rows:
         values = [lenient(column, row.get(column.logical_name)) for column in columns]
         if values[0] is None:  # the key is the first column of every table
             values[0] = new_key()
+        values += [sort_key(values[place]) for place in keyed]
         values += (row.get("createdon") or now, now, stamp.user, stamp.user, None, database.next_version())  # type: ignore[arg-type]  # a text
         yield values
 
 
 def bulk_update(database: Database, table_name: str, rows: Iterable[Mapping[str, object]], stamp: Stamp) -> int:
-    """Update rows that name their primary id; all rows must set the same columns. Returns how many existed.
+    """Update rows that name their primary id. Returns how many of them exist.
 
     Times and versions change as for any write.
     """
     table = database.schema.tables[table_name]
-    given = list(rows)
-    if not given:
-        return 0
-    names = [name for name in given[0] if name != table.primary_id]
-    assignments = ", ".join(f"{ddl.quoted(n)} = ?" for n in (*names, "modifiedon", "modifiedby", "versionnumber"))
-    sql = f"UPDATE {ddl.quoted(table.logical_name)} SET {assignments} WHERE {ddl.quoted(table.primary_id)} = ?"  # noqa: S608
-    columns = [table.columns[name] for name in names]
-    now = iso_time(stamp.moment)
+    changes = [_change(table, row) for row in rows]
     with database.transaction():
-        return database.execute_many(
-            sql,
-            (
-                [
-                    *(lenient(column, row[column.logical_name]) for column in columns),
-                    now,
-                    stamp.user,
-                    database.next_version(),
-                    guid_key(str(row[table.primary_id])),
-                ]
-                for row in given
-            ),
-        )
+        return len(changes) - len(update_rows(database, table, changes, stamp).missing)
+
+
+def _change(table: Table, row: Mapping[str, object]) -> Change:
+    values = {name: lenient(table.columns[name], value) for name, value in row.items() if name != table.primary_id}
+    return Change(guid_key(str(row[table.primary_id])), values)
 
 
 def bulk_delete(database: Database, table_name: str, ids: Iterable[str]) -> int:

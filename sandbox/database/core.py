@@ -7,14 +7,22 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
 
-from sandbox.collation import SORT_KEYS, guid_key_of_canonical, text_like
+from sandbox.collation import SORT_KEYS, guid_key, text_like
 from sandbox.database import ddl
 from sandbox.database.stored_schema import CREATE, load_schema, save_schema
 from sandbox.database.values import Stored
 from sandbox.schema.builtin import builtin_schema, with_lookups
 from sandbox.schema.model import TEXT_TYPES, Column, ManyToMany, OneToMany, Schema, Table
 
-_PRAGMAS: Final = ("journal_mode=WAL", "synchronous=NORMAL", "cache_size=-131072", "temp_store=MEMORY")
+_PRAGMAS: Final = (
+    "journal_mode=WAL",
+    "synchronous=OFF",  # a sandbox need not survive a power cut; a killed process loses nothing
+    "wal_autocheckpoint=16384",
+    "cache_size=-131072",
+    "temp_store=MEMORY",
+)
+_CREATE_VERSION: Final = "CREATE TABLE IF NOT EXISTS _version (value INTEGER NOT NULL, string_order TEXT NOT NULL)"
+_FIRST_VERSION: Final = 1_000_000
 _CHUNK: Final = 30_000  # below SQLite's default limit of 32,766 parameters
 
 
@@ -47,6 +55,7 @@ class Database:
         self._version = self._stored_version()
         self._replaced: list[tuple[datetime, Schema]] = []
         self._schema = load_schema(self._connection) or Schema()
+        self.use_string_order(string_order)
         if not self._schema.tables:
             self._create_all(builtin_schema(mapping_name_column))
 
@@ -87,14 +96,23 @@ class Database:
         return range(first, first + count)
 
     def _stored_version(self) -> int:
-        self._connection.execute("CREATE TABLE IF NOT EXISTS _version (value INTEGER NOT NULL)")
+        self._connection.execute(_CREATE_VERSION)
         self._connection.execute(CREATE)
         row = self._connection.execute("SELECT value FROM _version").fetchone()
         if row is None:
-            self._connection.execute("INSERT INTO _version VALUES (1000000)")
-        return int(row[0]) if row else 1_000_000
+            self._connection.execute("INSERT INTO _version VALUES (?, ?)", (_FIRST_VERSION, self.string_order))
+        return int(row[0]) if row else _FIRST_VERSION
 
     # -- SQL for the other modules of this package
+
+    def with_keys(self, table: Table, values: Mapping[str, Stored]) -> dict[str, Stored]:
+        """Return values by SQL column: texts whose sort key is stored bring it with them."""
+        sort_key = SORT_KEYS[self.string_order]
+        written = dict(values)
+        for name, value in values.items():
+            if ddl.is_keyed(table.columns[name]) and (value is None or isinstance(value, str)):
+                written[ddl.key_name(table.columns[name])] = sort_key(value)
+        return written
 
     def execute(self, sql: str, parameters: Sequence[Stored] = ()) -> list[tuple[Stored, ...]]:
         """Run one statement and return its rows."""
@@ -203,13 +221,16 @@ class Database:
             self.drop_column(table, table.columns[relationship.referencing_attribute])
 
     def use_string_order(self, order: str) -> None:
-        """Compare and order strings by `word` or `ordinal` from now on; indexes are built anew."""
-        if order == self.string_order:
+        """Compare and order strings by `word` or `ordinal` from now on; stored keys and indexes are built anew."""
+        self.string_order = order
+        if [(order,)] == self.execute("SELECT string_order FROM _version"):
             return
         with self.transaction():
-            self.string_order = order
+            self._connection.execute("UPDATE _version SET string_order = ?", (order,))
             for table in self._schema.tables.values():
                 self.drop_indexes(table)
+                for column in filter(ddl.is_keyed, table.columns.values()):
+                    self._connection.execute(ddl.compute_keys(table, column, order))
                 self.create_indexes(table)
 
     def create_indexes(self, table: Table) -> None:
@@ -218,7 +239,7 @@ class Database:
             self._connection.execute(sql)
 
     def drop_indexes(self, table: Table) -> None:
-        """Drop all indexes besides the primary key's."""
+        """Drop all indexes."""
         for name, _ in ddl.indexes(table, self.string_order):
             self._connection.execute(f"DROP INDEX IF EXISTS {name}")
 
@@ -241,12 +262,11 @@ class Database:
 
 def new_key() -> bytes:
     """Return the key of a new random guid."""
-    return guid_key_of_canonical(str(uuid4()))
+    return guid_key(str(uuid4()))
 
 
 def _connect(path: str | None) -> sqlite3.Connection:
     connection = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
-    connection.execute("PRAGMA page_size=8192")
     for pragma in _PRAGMAS:
         connection.execute(f"PRAGMA {pragma}")
     for order, function in SORT_KEYS.items():

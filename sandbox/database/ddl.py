@@ -33,14 +33,33 @@ def quoted(name: str) -> str:
 
 def sort_expression(column: Column, order: str, source: str = "") -> str:
     """Return the SQL expression by which a column is compared and ordered; it is the one that is indexed."""
+    if is_keyed(column):
+        return f"{source}{quoted(key_name(column))}"
     name = f"{source}{quoted(column.logical_name)}"
     return f"{order}_key({name})" if column.type in TEXT_TYPES else name
 
 
+def is_keyed(column: Column) -> bool:
+    """Return whether a column's sort key is stored beside it; computing a million keys for a scan takes seconds."""
+    return column.type in TEXT_TYPES and (column.indexed or column.keyed) and not column.joined
+
+
+def key_name(column: Column) -> str:
+    """Return the name of the SQL column with the sort key of a text."""
+    return f"{column.logical_name}~key"
+
+
+def compute_keys(table: Table, column: Column, order: str) -> str:
+    """Return the UPDATE that computes the sort keys of a column anew."""
+    name, key = quoted(column.logical_name), quoted(key_name(column))
+    return f"UPDATE {quoted(table.logical_name)} SET {key} = {order}_key({name})"  # noqa: S608
+
+
 def create_table(table: Table) -> str:
-    """Return CREATE TABLE; the primary id is unique but not the rowid, so that loading appends."""
-    columns = ", ".join(column_definition(table, column) for column in table.columns.values())
-    return f"CREATE TABLE {quoted(table.logical_name)} ({columns})"
+    """Return CREATE TABLE. The key is made unique by an index, so that a load can append and build it afterwards."""
+    columns = [column_definition(table, column) for column in table.columns.values()]
+    columns += [f"{quoted(key_name(column))} BLOB" for column in table.columns.values() if is_keyed(column)]
+    return f"CREATE TABLE {quoted(table.logical_name)} ({', '.join(columns)})"
 
 
 def column_definition(table: Table, column: Column) -> str:
@@ -49,7 +68,7 @@ def column_definition(table: Table, column: Column) -> str:
     if column.joined:
         parts = " || ' ' || ".join(f"coalesce({quoted(part)}, '')" for part in column.joined)
         return f"{name} GENERATED ALWAYS AS (nullif(trim({parts}), '')) STORED"
-    return f"{name} NOT NULL PRIMARY KEY" if column.logical_name == table.primary_id else name
+    return f"{name} NOT NULL" if column.logical_name == table.primary_id else name
 
 
 def create_intersect(relationship: ManyToMany) -> str:
@@ -62,7 +81,9 @@ def create_intersect(relationship: ManyToMany) -> str:
 
 
 def indexes(table: Table, order: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, CREATE INDEX) of every index besides the primary key's; each ends in the key, for paging."""
+    """Yield (name, CREATE INDEX) of every index; each ends in the key, for paging."""
+    key = quoted(f"{table.logical_name}.{table.primary_id}")
+    yield key, f"CREATE UNIQUE INDEX IF NOT EXISTS {key} ON {quoted(table.logical_name)} ({quoted(table.primary_id)})"
     single = [(column.logical_name,) for column in table.columns.values() if _is_indexed(column)]
     for names in (*single, *table.indexes):
         name = quoted(f"{table.logical_name}.{'.'.join(names)}")

@@ -35,7 +35,7 @@ def insert_row(database: Database, table: Table, change: Change, stamp: Stamp) -
     """Insert one row; raises sqlite3.IntegrityError if the key exists."""
     now = iso_time(stamp.moment)
     values: dict[str, Stored] = {
-        **change.values,
+        **database.with_keys(table, change.values),
         table.primary_id: change.key,
         "createdon": now,
         "modifiedon": now,
@@ -52,17 +52,27 @@ def insert_row(database: Database, table: Table, change: Change, stamp: Stamp) -
     )
 
 
-def update_rows(database: Database, table: Table, changes: Sequence[Change], stamp: Stamp) -> int:
-    """Write changes of rows that exist; returns in how many rows a value really differs from before."""
+@dataclass(frozen=True, slots=True)
+class Updated:
+    """In how many rows a value really differs from before, and the keys that no row has."""
+
+    rows_changed: int
+    missing: frozenset[bytes]
+
+
+def update_rows(database: Database, table: Table, changes: Sequence[Change], stamp: Stamp) -> Updated:
+    """Write changes of rows; those that do not exist are reported."""
     grouped: dict[tuple[str, ...], list[Change]] = {}
     for change in changes:
-        grouped.setdefault(tuple(change.values), []).append(change)
-    return sum(_update_group(database, table, names, group, stamp) for names, group in grouped.items())
+        whole = Change(change.key, database.with_keys(table, change.values))
+        grouped.setdefault(tuple(whole.values), []).append(whole)
+    done = [_update_group(database, table, names, group, stamp) for names, group in grouped.items()]
+    return Updated(sum(d.rows_changed for d in done), frozenset(key for d in done for key in d.missing))
 
 
 def _update_group(
     database: Database, table: Table, names: tuple[str, ...], changes: Sequence[Change], stamp: Stamp
-) -> int:
+) -> Updated:
     before = database.rows_of(table, names, [change.key for change in changes])
     touched = (*names, "modifiedon", "modifiedby", "modifiedonbehalfby", "versionnumber")
     assignments = ", ".join(f"{ddl.quoted(name)} = ?" for name in touched)
@@ -72,7 +82,9 @@ def _update_group(
         f"UPDATE {ddl.quoted(table.logical_name)} SET {assignments} WHERE {ddl.quoted(table.primary_id)} = ?",  # noqa: S608
         ((*c.values.values(), *stamped, version, c.key) for c, version in zip(changes, versions, strict=True)),
     )
-    return sum(before.get(change.key) != tuple(change.values.values()) for change in changes)
+    missing = frozenset(change.key for change in changes if change.key not in before)
+    unequal = sum(before.get(change.key) != tuple(change.values.values()) for change in changes)
+    return Updated(unequal - len(missing), missing)
 
 
 def delete_rows(database: Database, table: Table, keys: Sequence[bytes]) -> int:

@@ -65,6 +65,8 @@ class Column:
     targets: tuple[str, ...] = ()
     options: tuple[Option, ...] = ()
     indexed: bool = False
+    keyed: bool = False
+    """Whether the sort key of a text is stored, for indexes over several columns; `indexed` texts always have one."""
     read_only: bool = False
     custom: bool = False
     joined: tuple[str, ...] = ()
@@ -225,7 +227,7 @@ def _ends(relationship: Relationship) -> tuple[str, ...]:
 
 SYSTEM_COLUMNS: Final = (
     Column("createdon", ColumnType.DATETIME, "CreatedOn", "Created On", read_only=True),
-    Column("modifiedon", ColumnType.DATETIME, "ModifiedOn", "Modified On", read_only=True, indexed=True),
+    Column("modifiedon", ColumnType.DATETIME, "ModifiedOn", "Modified On", read_only=True),
     Column("createdby", ColumnType.LOOKUP, "CreatedBy", "Created By", targets=("systemuser",), read_only=True),
     Column("modifiedby", ColumnType.LOOKUP, "ModifiedBy", "Modified By", targets=("systemuser",), read_only=True),
     Column(

@@ -83,22 +83,24 @@ def _plan_updates(call: Call, table: Table, rows: Mapping[bytes, Payload]) -> Pl
     ids = [guid_text(key) for key in rows]
 
     def apply() -> Written:
-        _check_rows_exist(call, table, list(rows))
         check_parents(call, (parent for payload in rows.values() for parent in payload.parents))
         changes = [Change(key, payload.values) for key, payload in rows.items()]
         if table.alternate_keys:
             for change in changes:
                 check_alternate_keys(call, table, change.key, change.values)
-        return Written(no_content(), update_rows(call.environment.database, table, changes, call.stamp))
+        updated = update_rows(call.environment.database, table, changes, call.stamp)
+        if updated.missing:
+            raise _rows_missing(
+                table, [row_id for row_id, key in zip(ids, rows, strict=True) if key in updated.missing]
+            )
+        return Written(no_content(), updated.rows_changed)
 
     return planned(call, "UpdateMultiple", table, ids, _columns(rows.values()), apply)
 
 
-def _check_rows_exist(call: Call, table: Table, keys: Sequence[bytes]) -> None:
-    found = call.environment.database.rows_of(table, (), keys)
-    missing = [guid_text(key) for key in keys if key not in found]
-    if missing:
-        raise ApiError(404, OBJECT_DOES_NOT_EXIST, f"{table.display_name} With Ids = {', '.join(missing)} Do Not Exist")
+def _rows_missing(table: Table, ids: Sequence[str]) -> ApiError:
+    """Return the answer to rows that do not exist (dataverse.md 2.6); the transaction is undone."""
+    return ApiError(404, OBJECT_DOES_NOT_EXIST, f"{table.display_name} With Ids = {', '.join(ids)} Do Not Exist")
 
 
 def plan_upsert_multiple(call: Call, table: Table) -> list[PlannedWrite]:

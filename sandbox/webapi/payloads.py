@@ -1,9 +1,11 @@
 """Reads the JSON of a row into column values and references to parents, checking each name and value."""
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from sandbox.collation import guid_key
 from sandbox.database.values import ColumnValueError, Stored, TooLongError, stored
 from sandbox.schema.model import Column, OneToMany, Table
 from sandbox.webapi.call import Call
@@ -11,6 +13,10 @@ from sandbox.webapi.errors import STRING_TOO_LONG, ApiError, not_supported, payl
 from sandbox.webapi.references import record_not_found, row_reference
 
 _BIND: Final = "@odata.bind"
+_PLAIN_REFERENCE: Final = re.compile(
+    r"(?:https?://[^/]+)?/?(?:api/data/v9\.\d/)?(\w+)\(([0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})\)"
+)
+"""How nearly all references are written; a bulk request has a thousand of them."""
 
 type Assignment = tuple[str, Stored, "Parent | None"]
 """Column, value, and the parent row that must exist."""
@@ -105,6 +111,10 @@ class PayloadReader:
             return None, None
         if not isinstance(value, str):
             raise payload_error(f"Microsoft.OData.ODataException: '{value}' is no URL.", self.table.entity_set)
+        plain = _PLAIN_REFERENCE.fullmatch(value)
+        if plain and plain[1] == self.call.schema.tables[relationship.referenced_entity].entity_set:
+            key = guid_key(plain[2])
+            return key, Parent(relationship.referenced_entity, key)
         table, key = row_reference(self.call, value)
         if table.logical_name != relationship.referenced_entity:
             raise payload_error(

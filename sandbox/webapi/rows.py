@@ -139,8 +139,8 @@ def _plan_change(call: Call, table: Table, key: bytes, payload: Payload) -> Plan
         _check_version(call, table, key)
         check_parents(call, payload.parents)
         check_alternate_keys(call, table, key, payload.values)
-        changed = update_rows(call.environment.database, table, [Change(key, payload.values)], call.stamp)
-        return Written(_answer(call, table, key, created=False), changed)
+        updated = update_rows(call.environment.database, table, [Change(key, payload.values)], call.stamp)
+        return Written(_answer(call, table, key, created=False), updated.rows_changed)
 
     return planned(call, "Update", table, [guid_text(key)], frozenset(payload.values), apply)
 
