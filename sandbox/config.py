@@ -50,6 +50,8 @@ class SandboxConfig:
     # Tokens and the Customer Insights API.
     token_lifetime_s: PositiveFloat = 3600.0
     insights_subscription_key: str | None = None
+    events_url: str | None = None
+    """Where to post each Azure Monitor message of the workflow; without it they are only kept."""
 
 
 @cache

@@ -20,6 +20,7 @@ from sandbox.identity import IdentityEndpoint, TokenAuthority
 from sandbox.insights import InsightsApi
 from sandbox.pipeline import Pipeline
 from sandbox.protection import ServiceProtection
+from sandbox.pushing import EventPush
 from sandbox.unification import Simulator, UnificationRequest
 from sandbox.webapi.app import routes
 from sandbox.workflow import Workflow
@@ -58,7 +59,7 @@ class Sandbox:
 def compose(environment: Environment, clock_s: Callable[[], float] = time.monotonic) -> Sandbox:
     """Return a sandbox over an environment. `clock_s` is what service protection counts by, in seconds."""
     documents = Documents(environment.database)
-    workflow = Workflow(documents, environment.clock)
+    workflow = Workflow(documents, environment.clock, EventPush(lambda: environment.config.events_url))
     simulator = Simulator(environment, documents, workflow)
     authority = TokenAuthority()
     identity = IdentityEndpoint(authority, lambda: environment.config.token_lifetime_s)

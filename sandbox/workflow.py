@@ -37,11 +37,15 @@ class JobRequest:
 
 
 class Workflow:
-    """The workflow `main` of one instance: recent jobs and the events they emitted. `now` is in UTC."""
+    """The workflow `main` of one instance: recent jobs and the events they emitted.
 
-    def __init__(self, documents: Documents, now: Callable[[], datetime]) -> None:
+    `now` is in UTC; `push` takes each Event Hubs message as it arises.
+    """
+
+    def __init__(self, documents: Documents, now: Callable[[], datetime], push: Callable[[Document], None]) -> None:
         self._documents = documents
         self._now = now
+        self._push = push
 
     def jobs(self) -> list[Document]:
         """Return recent jobs with their tasks, newest first."""
@@ -105,7 +109,9 @@ class Workflow:
         self._documents.replace_list(_JOBS, [*others, job])
 
     def _emit(self, record: Document) -> None:
-        self._documents.replace_list(_EVENTS, [*self.events(), {"records": [record]}])
+        message: Document = {"records": [record]}
+        self._documents.replace_list(_EVENTS, [*self.events(), message])
+        self._push(message)
 
     def _instance(self) -> str:
         return str(self._documents.get("instance").get("instanceId", ""))
