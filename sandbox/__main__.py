@@ -79,7 +79,7 @@ def unify(
 def host(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 7071,
     keys: Annotated[bool, typer.Option(help="Ask for function keys, as Azure does.")] = False,
-    app_dir: Annotated[Path, typer.Option(help="Folder of function_app.py.")] = Path(),
+    app_dir: Annotated[Path, typer.Option("--app", help="Folder of function_app.py.")] = Path(),
 ) -> None:
     """Run function_app.py on the local Functions host."""
     from sandbox.host.main import run

@@ -1,0 +1,42 @@
+"""docs/sandbox-control.md names everything that can be asked of the sandbox."""
+
+from dataclasses import fields
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from typer.main import get_command
+
+from sandbox.__main__ import app
+from sandbox.config import SandboxConfig
+from sandbox.faults.model import Fault, Kind
+from sandbox.server import ADMIN_PATH, Sandbox
+from sandbox.unification import UnificationRequest
+
+DOCS = (Path(__file__).parents[3] / "docs" / "sandbox-control.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        pytest.param([field.name for field in fields(SandboxConfig)], id="switches"),
+        pytest.param([field.name for field in fields(UnificationRequest)], id="unification fields"),
+        pytest.param([field.name for field in fields(Fault) if field.name != "kind"], id="fault fields"),
+        pytest.param(list(get_args(Kind)), id="fault kinds"),
+    ],
+)
+def test_every_name_is_documented(names: list[str]) -> None:
+    assert [name for name in names if f"`{name}`" not in DOCS] == []
+
+
+def test_every_option_of_serve_is_documented() -> None:
+    (serve,) = [command for name, command in get_command(app).commands.items() if name == "serve"]
+    options = [option for parameter in serve.params for option in parameter.opts if option != "--help"]
+    assert [option for option in options if f"`{option}" not in DOCS] == []
+
+
+def test_every_admin_route_is_documented(sandbox: Sandbox) -> None:
+    (mount,) = [route for route in sandbox.app.routes if getattr(route, "path", "") == ADMIN_PATH]
+    paths = {ADMIN_PATH + route.path.replace(":int", "") for route in mount.routes}
+    assert len(paths) > 10
+    assert [path for path in sorted(paths) if f"{path}`" not in DOCS and f"{path}?" not in DOCS] == []
