@@ -25,17 +25,25 @@ def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, o
     keyed = [column for column in columns if ddl.is_keyed(column)]
     names = [*(c.logical_name for c in columns), *map(ddl.key_name, keyed), *_SYSTEM]
     marks = ", ".join("?" * len(names))
-    sql = (
-        f"INSERT OR REPLACE INTO {ddl.quoted(table.logical_name)} "  # noqa: S608
-        f"({', '.join(map(ddl.quoted, names))}) VALUES ({marks})"
-    )
+    target = f"{ddl.quoted(table.logical_name)} ({', '.join(map(ddl.quoted, names))})"
+    loaded = _rows_to_load(database, columns, rows, stamp)
     with database.transaction():
-        empty = not database.execute(f"SELECT 1 FROM {ddl.quoted(table.logical_name)} LIMIT 1")  # noqa: S608
-        if empty:
-            database.drop_indexes(table)  # building them afterwards is several times faster
-        count = database.execute_many(sql, _rows_to_load(database, columns, rows, stamp))
-        if empty:
-            database.create_indexes(table)
+        if database.execute(f"SELECT 1 FROM {ddl.quoted(table.logical_name)} LIMIT 1"):  # noqa: S608
+            return database.execute_many(f"INSERT OR REPLACE INTO {target} VALUES ({marks})", loaded)  # noqa: S608
+        return _load_empty(database, table, target, names, loaded)
+
+
+def _load_empty(
+    database: Database, table: Table, target: str, names: Sequence[str], rows: Iterator[list[Stored]]
+) -> int:
+    """Load through a staging table, sorted by key, and build indexes afterwards: several times faster."""
+    database.execute(f"CREATE TEMP TABLE _stage ({', '.join(map(ddl.quoted, names))})")
+    count = database.execute_many(f"INSERT INTO _stage VALUES ({', '.join('?' * len(names))})", rows)  # noqa: S608
+    database.drop_indexes(table)
+    key = ddl.quoted(table.primary_id)
+    database.execute(f"INSERT OR REPLACE INTO {target} SELECT * FROM _stage ORDER BY {key}, rowid")  # noqa: S608
+    database.create_indexes(table)
+    database.execute("DROP TABLE _stage")
     return count
 
 

@@ -15,11 +15,11 @@ from sandbox.schema.builtin import builtin_schema, with_lookups
 from sandbox.schema.model import TEXT_TYPES, Column, ManyToMany, OneToMany, Schema, Table
 
 _PRAGMAS: Final = (
-    "journal_mode=WAL",
+    "locking_mode=EXCLUSIVE",  # one process owns the file; measured, a write takes half the time of WAL's
+    "journal_mode=PERSIST",
     "synchronous=OFF",  # a sandbox need not survive a power cut; a killed process loses nothing
-    "wal_autocheckpoint=16384",
     "cache_size=-131072",
-    "temp_store=MEMORY",
+    "temp_store=FILE",  # sorting a million rows shall not take memory
 )
 _CREATE_VERSION: Final = "CREATE TABLE IF NOT EXISTS _version (value INTEGER NOT NULL, string_order TEXT NOT NULL)"
 _FIRST_VERSION: Final = 1_000_000

@@ -56,10 +56,10 @@ def compute_keys(table: Table, column: Column, order: str) -> str:
 
 
 def create_table(table: Table) -> str:
-    """Return CREATE TABLE. The key is made unique by an index, so that a load can append and build it afterwards."""
+    """Return CREATE TABLE. Rows lie in the order of their keys, as in SQL Server, which is the default order."""
     columns = [column_definition(table, column) for column in table.columns.values()]
     columns += [f"{quoted(key_name(column))} BLOB" for column in table.columns.values() if is_keyed(column)]
-    return f"CREATE TABLE {quoted(table.logical_name)} ({', '.join(columns)})"
+    return f"CREATE TABLE {quoted(table.logical_name)} ({', '.join(columns)}) WITHOUT ROWID"
 
 
 def column_definition(table: Table, column: Column) -> str:
@@ -68,7 +68,7 @@ def column_definition(table: Table, column: Column) -> str:
     if column.joined:
         parts = " || ' ' || ".join(f"coalesce({quoted(part)}, '')" for part in column.joined)
         return f"{name} GENERATED ALWAYS AS (nullif(trim({parts}), '')) STORED"
-    return f"{name} NOT NULL" if column.logical_name == table.primary_id else name
+    return f"{name} NOT NULL PRIMARY KEY" if column.logical_name == table.primary_id else name
 
 
 def create_intersect(relationship: ManyToMany) -> str:
@@ -81,9 +81,7 @@ def create_intersect(relationship: ManyToMany) -> str:
 
 
 def indexes(table: Table, order: str) -> Iterator[tuple[str, str]]:
-    """Yield (name, CREATE INDEX) of every index; each ends in the key, for paging."""
-    key = quoted(f"{table.logical_name}.{table.primary_id}")
-    yield key, f"CREATE UNIQUE INDEX IF NOT EXISTS {key} ON {quoted(table.logical_name)} ({quoted(table.primary_id)})"
+    """Yield (name, CREATE INDEX) of every index besides the key's; each ends in the key, for paging."""
     single = [(column.logical_name,) for column in table.columns.values() if _is_indexed(column)]
     for names in (*single, *table.indexes):
         name = quoted(f"{table.logical_name}.{'.'.join(names)}")
