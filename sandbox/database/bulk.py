@@ -1,8 +1,8 @@
 """Loading and changing many rows at once, outside the Web API: data files and the unification simulator."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from functools import lru_cache
-from typing import Final
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache, partial
+from typing import Any, Final
 
 from sandbox.collation import SORT_KEYS, guid_key
 from sandbox.database import ddl
@@ -51,15 +51,21 @@ def _rows_to_load(
     database: Database, columns: Sequence[Column], rows: Iterable[Mapping[str, object]], stamp: Stamp
 ) -> Iterator[list[Stored]]:
     now = iso_time(stamp.moment)
-    keyed = [place for place, column in enumerate(columns) if ddl.is_keyed(column)]
-    sort_key = lru_cache(maxsize=4096)(SORT_KEYS[database.string_order])  # names of sources and tables repeat
+    names = [column.logical_name for column in columns]
+    readers = [partial(lenient, column) for column in columns]
+    keys = [(place, _key_reader(database, column)) for place, column in enumerate(columns) if ddl.is_keyed(column)]
     for row in rows:
-        values = [lenient(column, row.get(column.logical_name)) for column in columns]
+        values = [read(row.get(name)) for name, read in zip(names, readers, strict=True)]
         if values[0] is None:  # the key is the first column of every table
             values[0] = new_key()
-        values += [sort_key(values[place]) for place in keyed]
+        values += [read_key(values[place]) for place, read_key in keys]
         values += (row.get("createdon") or now, now, stamp.user, stamp.user, None, database.next_version())  # type: ignore[arg-type]  # a text
         yield values
+
+
+def _key_reader(database: Database, column: Column) -> Callable[[Any], bytes | None]:
+    sort_key = SORT_KEYS[database.string_order]
+    return sort_key if column.indexed else lru_cache(maxsize=1024)(sort_key)  # names of sources and tables repeat
 
 
 def bulk_update(database: Database, table_name: str, rows: Iterable[Mapping[str, object]], stamp: Stamp) -> int:

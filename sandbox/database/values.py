@@ -114,6 +114,8 @@ def lenient(column: Column, value: object) -> Stored:
     """
     if value is None or value == "":
         return None
+    if column.type is ColumnType.STRING and isinstance(value, str) and len(value) <= column.max_length:
+        return value
     return stored(column, _from_text(column, value)) if isinstance(value, str) else stored(column, value)
 
 

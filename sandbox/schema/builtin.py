@@ -156,7 +156,7 @@ def _insights_tables() -> Iterator[Table]:
             *(Column(name, keyed=True) for name in names),
             _text("msdynci_alternatevalue", indexed=True),
             Column("msdynci_keyring", _T.MEMO, max_length=1_048_576),
-            _text("msdynci_customerid", indexed=True),
+            Column("msdynci_customerid", keyed=True),
         ],
         entity_set="msdynci_alternatekeys",
         primary_name="msdynci_identifier",
