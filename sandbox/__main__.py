@@ -87,6 +87,22 @@ def host(
     run(port, keys, app_dir)
 
 
+@app.command()
+def demo(
+    *,
+    load: Load = None,
+    contacts: Contacts = 20_000,
+    leads: Leads = 8_000,
+    members: Members = 2_000,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write what was shown, for scripts.")] = None,
+    svg: Annotated[Path | None, typer.Option(help="Write what was shown, as a picture.")] = None,
+) -> None:
+    """Start everything, play three unifications, and show what the linker made of them."""
+    from sandbox.demo.main import DemoOptions, run
+
+    raise typer.Exit(run(DemoOptions(load, Sizes(contacts, leads, members), json_file, svg)))
+
+
 def _config(switches: list[str]) -> SandboxConfig:
     return changed(SandboxConfig(), _assignments(switches))
 
