@@ -1,0 +1,58 @@
+# `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test check format sandbox clean
+
+AZURITE := 3.37.0
+PYTHON := .venv/bin/python
+PACKAGES := .venv/.packages-installed
+TOOLS := .tools/.azurite-$(AZURITE)-installed
+
+help: ## list the targets
+	@echo "make <target>:"
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup: $(PACKAGES) $(TOOLS) ## install Python packages into .venv and Azurite into .tools
+	@:
+
+demo: setup ## run the whole thing on generated data, or on a folder: make demo LOAD=../data
+	@$(PYTHON) -m sandbox demo $(if $(LOAD),--load "$(LOAD)")
+
+test: setup check ## all checks, then all tests
+	@echo "Running the tests"
+	@$(PYTHON) -m pytest -q
+
+check: $(PACKAGES) ## format, lint, types, import contracts
+	@echo "Checking format, lint, types and import contracts"
+	@.venv/bin/ruff format --check --quiet . || { echo "Files are not formatted: run 'make format'." >&2; exit 1; }
+	@.venv/bin/ruff check --quiet .
+	@.venv/bin/mypy --no-error-summary
+	@.venv/bin/lint-imports --no-logo
+
+format: $(PACKAGES) ## format the code and sort its imports
+	@.venv/bin/ruff format .
+	@.venv/bin/ruff check --fix --quiet .
+
+sandbox: setup ## serve a local Dataverse on port 8050 until Ctrl-C
+	@$(PYTHON) -m sandbox serve --port 8050 $(if $(LOAD),--load "$(LOAD)")
+
+clean: ## remove what make has made
+	rm -rf .venv .tools .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(PACKAGES): requirements.txt requirements-dev.txt
+	@python=$$(scripts/find-python) || exit 1; \
+	if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
+	  echo "Creating .venv with $$python"; "$$python" -m venv --clear .venv || exit 1; \
+	fi
+	@echo "Installing Python packages into .venv (about a minute)"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --requirement requirements-dev.txt \
+	  || { echo "pip could not install the packages: see its message above. Run 'make setup' again once that is mended." >&2; exit 1; }
+	@touch $@
+
+$(TOOLS):
+	@scripts/check-node
+	@echo "Installing Azurite $(AZURITE) into .tools (about half a minute)"
+	@npm install --prefix .tools --no-save --no-audit --no-fund --no-update-notifier --loglevel=error azurite@$(AZURITE) >/dev/null \
+	  || { echo "npm could not install Azurite: see its message above. Run 'make setup' again once that is mended." >&2; exit 1; }
+	@touch $@

@@ -1,0 +1,1 @@
+"""The whole thing on one machine, shown to a person: three unifications, and what the linker made of them."""
