@@ -3,6 +3,7 @@
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 from uuid import uuid4
@@ -31,6 +32,18 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """The privileges of a user in lower case; `everything` for a System Administrator."""
+
+    names: frozenset[str]
+    everything: bool
+
+    def allow(self, privilege: str) -> bool:
+        """Return whether the privilege is granted."""
+        return self.everything or privilege.lower() in self.names
+
+
 class Database:
     """Rows, schema and versions. Not for use by several threads at once.
 
@@ -47,8 +60,8 @@ class Database:
     ) -> None:
         self.clock = clock
         self.string_order = string_order
-        self.associations = 0
-        """Rises with each change of a many-to-many relationship; what is derived from them is cached by it."""
+        self.grants: dict[bytes, Grants] = {}
+        """What users may do, until a pair of a many-to-many relationship changes."""
         self.table_listeners: list[Callable[[Table], None]] = []
         self._connection = _connect(path)
         self._depth = 0

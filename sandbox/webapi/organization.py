@@ -5,7 +5,7 @@ from typing import Final
 
 from sandbox.collation import guid_key, guid_text
 from sandbox.database import Database, Stamp, bulk_load, scan
-from sandbox.database.security import associate
+from sandbox.database.security import SYSTEM_ADMINISTRATOR, associate
 from sandbox.environment import Environment
 from sandbox.identity import ADMIN, APPLICATION_USERS, LINKER, VENDOR, ApplicationUser
 from sandbox.schema.model import ManyToMany, Table, metadata_id
@@ -13,7 +13,6 @@ from sandbox.webapi.privileges import (
     ACT_ON_BEHALF,
     BYPASS_LOGIC,
     BYPASS_PLUGINS,
-    SYSTEM_ADMINISTRATOR,
     privilege_id,
 )
 

@@ -5,18 +5,14 @@ Privileges act on whole tables; row-level access (depth, sharing, teams) is not 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from sandbox.collation import guid_key, guid_text
-from sandbox.database import Database, scan
-from sandbox.database.security import privilege_names, role_templates
+from sandbox.database import scan
+from sandbox.database.security import grants_of
 from sandbox.environment import Environment
 from sandbox.schema.model import Table, metadata_id
 from sandbox.webapi.errors import PRIVILEGE_DENIED, ApiError
-
-SYSTEM_ADMINISTRATOR: Final = guid_key("627090ff-40a3-4053-8790-584edc5be201")
-"""Role template of System Administrator, which has every privilege."""
 
 ACT_ON_BEHALF: Final = "prvActOnBehalfOfAnotherUser"
 BYPASS_LOGIC: Final = "prvBypassCustomBusinessLogic"
@@ -35,32 +31,9 @@ class Caller:
     on_behalf: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Grants:
-    """What a user may do; `everything` for a System Administrator."""
-
-    names: frozenset[str]
-    everything: bool
-
-    def allow(self, privilege: str) -> bool:
-        """Return whether the privilege is granted; names ignore case."""
-        return self.everything or privilege.lower() in self.names
-
-
 def privilege_id(name: str) -> str:
     """Return the id of a privilege: Microsoft's where it is documented, else one made from the name."""
     return PRIVILEGE_IDS.get(name, metadata_id("privilege", name))
-
-
-@lru_cache(maxsize=256)
-def _grants(database: Database, user: bytes, _associations: int) -> Grants:
-    names = frozenset(name.lower() for name in privilege_names(database, user))
-    return Grants(names, SYSTEM_ADMINISTRATOR in role_templates(database, user))
-
-
-def grants(database: Database, user: bytes) -> Grants:
-    """Return what a user may do now."""
-    return _grants(database, user, database.associations)
 
 
 def allowed(environment: Environment, caller: Caller, privilege: str) -> bool:
@@ -68,7 +41,7 @@ def allowed(environment: Environment, caller: Caller, privilege: str) -> bool:
     if not environment.config.privileges_checked:
         return True
     users = (caller.user, *([caller.on_behalf] if caller.on_behalf else []))
-    return all(grants(environment.database, user).allow(privilege) for user in users)
+    return all(grants_of(environment.database, user).allow(privilege) for user in users)
 
 
 def require(environment: Environment, caller: Caller, privilege: str, table: Table | None = None) -> None:

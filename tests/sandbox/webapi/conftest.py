@@ -1,6 +1,7 @@
 """A Web API in memory, asked as an administrator over ASGI without a socket."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -18,6 +19,19 @@ type Client = httpx.AsyncClient
 _NAMES = {user.name: user.systemuser_id for user in APPLICATION_USERS}
 
 
+class Clock:
+    """A clock that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def pass_seconds(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
 def application(environment: Environment) -> Callable[[Scope, Receive, Send], Awaitable[None]]:
     """Return the Web API; the header `x-user` says who asks, as the authentication would find out."""
     app = Starlette(routes=[Mount("/api/data/v9.2", routes=routes(environment))])
@@ -30,8 +44,15 @@ def application(environment: Environment) -> Callable[[Scope, Receive, Send], Aw
 
 
 @pytest.fixture
-def environment() -> Environment:
-    return Environment(Database(), base_url="http://dataverse")
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def environment(clock: Clock) -> Iterator[Environment]:
+    database = Database(clock=clock)
+    yield Environment(database, base_url="http://dataverse", clock=clock)
+    database.close()
 
 
 @pytest.fixture

@@ -1,0 +1,303 @@
+"""Single rows: dataverse.md 4, 2.2, 7 and 13.5."""
+
+import pytest
+
+from tests.sandbox.webapi.conftest import Client, Clock
+from tests.sandbox.webapi.steps import LOOKUP, NONE, create, create_lookup, error, message, read
+
+
+async def test_a_created_row_is_named_by_its_url(api: Client) -> None:
+    answer = await api.post("contacts", json={"lastname": "Ash"})
+    assert answer.status_code == 204
+    assert answer.headers["OData-EntityId"].startswith("http://dataverse/api/data/v9.2/contacts(")
+    assert answer.headers["OData-Version"] == "4.0"
+
+
+async def test_create_with_representation_answers_201_and_the_row(api: Client) -> None:
+    answer = await api.post(
+        "contacts?$select=lastname", json={"lastname": "Ash"}, headers={"Prefer": "return=representation"}
+    )
+    assert answer.status_code == 201
+    assert answer.headers["Preference-Applied"] == "return=representation"
+    assert answer.json()["lastname"] == "Ash"
+    assert "firstname" not in answer.json()
+
+
+async def test_json_has_the_content_type_of_dataverse(api: Client) -> None:
+    answer = await api.get("contacts")
+    assert answer.headers["Content-Type"] == "application/json; odata.metadata=minimal"
+
+
+async def test_a_row_shows_nulls_its_key_and_its_etag(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    row = await read(api, f"contacts({row_id})?$select=lastname,jobtitle")
+    assert row["contactid"] == row_id
+    assert row["jobtitle"] is None
+    assert row["@odata.etag"].startswith('W/"')
+
+
+async def test_the_full_name_is_made_of_first_and_last_name(api: Client) -> None:
+    row_id = await create(api, "contacts", firstname="Ann", lastname="Ash")
+    await api.patch(f"contacts({row_id})", json={"lastname": "Elm"})
+    assert (await read(api, f"contacts({row_id})"))["fullname"] == "Ann Elm"
+
+
+async def test_etags_rise_with_each_write_of_any_row(api: Client) -> None:
+    first = await create(api, "contacts", lastname="Ash")
+    second = await create(api, "contacts", lastname="Elm")
+    await api.patch(f"contacts({first})", json={"lastname": "Ash"})
+    versions = [(await read(api, f"contacts({row})"))["versionnumber"] for row in (first, second)]
+    assert versions[0] > versions[1]
+
+
+async def test_a_patch_changes_modifiedon_even_with_the_same_value(api: Client, clock: Clock) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    clock.pass_seconds(60)
+    await api.patch(f"contacts({row_id})", json={"lastname": "Ash"})
+    row = await read(api, f"contacts({row_id})")
+    assert (row["createdon"], row["modifiedon"]) == ("2026-03-01T12:00:00Z", "2026-03-01T12:01:00Z")
+
+
+async def test_patch_with_if_match_on_a_missing_row_is_404(api: Client) -> None:
+    answer = await api.patch(f"contacts({NONE})", json={"lastname": "x"}, headers={"If-Match": "*"})
+    assert error(answer) == (404, "0x80040217")
+    assert message(answer) == f"Entity 'Contact' With Id = {NONE} Does Not Exist"
+
+
+async def test_patch_without_if_match_creates_a_missing_row(api: Client) -> None:
+    answer = await api.patch(f"contacts({NONE})", json={"lastname": "Ash"})
+    assert answer.status_code == 204
+    assert (await read(api, f"contacts({NONE})"))["lastname"] == "Ash"
+
+
+async def test_if_none_match_refuses_a_row_that_exists(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    answer = await api.patch(f"contacts({row_id})", json={}, headers={"If-None-Match": "*"})
+    assert answer.status_code == 412
+    assert message(answer) == "A record with matching key values already exists."
+
+
+async def test_the_advised_header_if_none_match_null_changes_nothing(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    answer = await api.patch(f"contacts({row_id})", json={"lastname": "Elm"}, headers={"If-None-Match": "null"})
+    assert answer.status_code == 204
+
+
+async def test_a_stale_etag_is_412_and_writes_nothing(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    etag = (await read(api, f"contacts({row_id})"))["@odata.etag"]
+    await api.patch(f"contacts({row_id})", json={"lastname": "Elm"}, headers={"If-Match": etag})
+    answer = await api.patch(f"contacts({row_id})", json={"lastname": "Oak"}, headers={"If-Match": etag})
+    assert error(answer) == (412, "0x80060882")
+    assert (await read(api, f"contacts({row_id})"))["lastname"] == "Elm"
+
+
+async def test_a_get_with_the_current_etag_is_304(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    etag = (await read(api, f"contacts({row_id})"))["@odata.etag"]
+    assert (await api.get(f"contacts({row_id})", headers={"If-None-Match": etag})).status_code == 304
+
+
+async def test_patch_with_representation_answers_200(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    answer = await api.patch(
+        f"contacts({row_id})", json={"lastname": "Elm"}, headers={"Prefer": "return=representation"}
+    )
+    assert (answer.status_code, answer.json()["lastname"]) == (200, "Elm")
+
+
+async def test_one_column_can_be_put_and_cleared(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    assert (await api.put(f"contacts({row_id})/jobtitle", json={"value": "Nurse"})).status_code == 204
+    assert (await read(api, f"contacts({row_id})/jobtitle"))["value"] == "Nurse"
+    assert (await api.delete(f"contacts({row_id})/jobtitle")).status_code == 204
+    assert (await api.get(f"contacts({row_id})/jobtitle")).status_code == 204
+
+
+async def test_a_deleted_row_is_gone_and_deleting_it_again_is_404(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    assert (await api.delete(f"contacts({row_id})")).status_code == 204
+    assert error(await api.delete(f"contacts({row_id})")) == (404, "0x80040217")
+
+
+async def test_a_key_that_exists_cannot_be_created_again(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    answer = await api.post("contacts", json={"contactid": row_id})
+    assert error(answer) == (412, "0x80040237")
+    assert message(answer) == "Cannot insert duplicate key."
+
+
+async def test_a_text_that_is_too_long_is_refused_with_its_limit(api: Client) -> None:
+    answer = await api.post("contacts", json={"lastname": "x" * 51})
+    assert error(answer) == (400, "0x80044331")
+    assert message(answer) == (
+        "A validation error occurred.  The length of the 'lastname' attribute of the 'contact' entity exceeded the "
+        "maximum allowed length of '50'."
+    )
+
+
+async def test_an_unknown_column_is_an_invalid_property(api: Client) -> None:
+    answer = await api.post("contacts", json={"Name": "x"})
+    assert error(answer) == (400, "0x0")
+    assert "Invalid property 'Name' was found in entity 'Microsoft.Dynamics.CRM.contact'" in message(answer)
+
+
+async def test_the_value_of_a_lookup_cannot_be_written(api: Client) -> None:
+    answer = await api.post("contacts", json={"_ownerid_value": NONE})
+    assert answer.status_code == 400
+
+
+async def test_a_value_of_the_wrong_type_is_a_payload_error(api: Client) -> None:
+    assert error(await api.post("contacts", json={"gendercode": "one"})) == (400, "0x80048d19")
+
+
+async def test_a_body_that_is_no_json_is_a_payload_error(api: Client) -> None:
+    assert error(await api.post("contacts", content=b"{")) == (400, "0x80048d19")
+
+
+async def test_an_unknown_entity_set_is_404(api: Client) -> None:
+    answer = await api.get("Account")
+    assert error(answer) == (404, "0x8006088a")
+    assert message(answer) == "Resource not found for the segment 'Account'."
+
+
+async def test_an_unknown_action_is_404(api: Client) -> None:
+    answer = await api.post("contacts/Microsoft.Dynamics.CRM.Nonsense", json={})
+    assert error(answer) == (404, "")
+    assert message(answer).startswith("No HTTP resource was found that matches the request URI")
+
+
+async def test_details_come_with_an_error_when_annotations_are_asked_for(api: Client) -> None:
+    answer = await api.get(f"contacts({NONE})", headers={"Prefer": 'odata.include-annotations="*"'})
+    details = answer.json()["error"]
+    assert details["@Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus"] == "0"
+    assert details["@Microsoft.PowerApps.CDS.InnerError.Message"] == details["message"]
+
+
+# -- lookups
+
+
+@pytest.fixture
+async def linked(api: Client) -> tuple[Client, str, str]:
+    """A contact and a profile, and a lookup between them."""
+    await create_lookup(api)
+    profile = await create(api, "msdynci_customerprofiles", msdynci_customerid="a1", msdynci_fullname="Ann Ash")
+    return api, await create(api, "contacts", lastname="Ash"), profile
+
+
+async def _link(api: Client, contact: str) -> object:
+    return (await read(api, f"contacts({contact})"))["_new_customerprofile_value"]
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param("/msdynci_customerprofiles({})", id="with a slash"),
+        pytest.param("msdynci_customerprofiles({})", id="without a slash"),
+        pytest.param("http://dataverse/api/data/v9.2/msdynci_customerprofiles({})", id="absolute"),
+        pytest.param("/api/data/v9.2/msdynci_customerprofiles({})", id="rooted"),
+        pytest.param("msdynci_customerprofiles(msdynci_customerprofileid={})", id="named key"),
+    ],
+)
+async def test_a_lookup_is_set_by_bind(linked: tuple[Client, str, str], form: str) -> None:
+    api, contact, profile = linked
+    answer = await api.patch(f"contacts({contact})", json={f"{LOOKUP}@odata.bind": form.format(profile)})
+    assert answer.status_code == 204
+    assert await _link(api, contact) == profile
+
+
+@pytest.mark.parametrize("body", [{f"{LOOKUP}@odata.bind": None}, {LOOKUP: None}], ids=["bind null", "property null"])
+async def test_a_lookup_is_cleared_by_null(linked: tuple[Client, str, str], body: dict[str, None]) -> None:
+    api, contact, profile = linked
+    await api.patch(f"contacts({contact})", json={f"{LOOKUP}@odata.bind": f"msdynci_customerprofiles({profile})"})
+    assert (await api.patch(f"contacts({contact})", json=body)).status_code == 204
+    assert await _link(api, contact) is None
+
+
+async def test_the_wrong_case_of_a_navigation_property_is_a_payload_error(linked: tuple[Client, str, str]) -> None:
+    api, contact, profile = linked
+    answer = await api.patch(
+        f"contacts({contact})", json={f"{LOOKUP.lower()}@odata.bind": f"msdynci_customerprofiles({profile})"}
+    )
+    assert error(answer) == (400, "0x80048d19")
+    assert message(answer).startswith("Error identified in Payload provided by the user for Entity :'contacts'")
+    assert "An undeclared property 'new_customerprofile' which only has property annotations" in message(answer)
+
+
+async def test_a_bind_to_a_row_that_does_not_exist_is_refused(linked: tuple[Client, str, str]) -> None:
+    api, contact, _ = linked
+    answer = await api.patch(f"contacts({contact})", json={f"{LOOKUP}@odata.bind": f"msdynci_customerprofiles({NONE})"})
+    assert error(answer) == (404, "0x80060891")
+    assert message(answer) == "A record with the specified key values does not exist in msdynci_customerprofile entity"
+
+
+async def test_a_bind_to_another_table_is_a_payload_error(linked: tuple[Client, str, str]) -> None:
+    api, contact, _ = linked
+    answer = await api.patch(f"contacts({contact})", json={f"{LOOKUP}@odata.bind": f"contacts({contact})"})
+    assert error(answer) == (400, "0x80048d19")
+
+
+async def test_a_lookup_is_set_and_cleared_by_ref(linked: tuple[Client, str, str]) -> None:
+    api, contact, profile = linked
+    url = f"contacts({contact})/{LOOKUP}/$ref"
+    target = {"@odata.id": f"http://dataverse/api/data/v9.2/msdynci_customerprofiles({profile})"}
+    assert (await api.put(url, json=target)).status_code == 204
+    assert await _link(api, contact) == profile
+    assert (await read(api, url))["@odata.id"].endswith(f"msdynci_customerprofiles({profile})")
+    assert (await api.delete(url)).status_code == 204
+    assert await _link(api, contact) is None
+
+
+async def test_a_child_is_added_to_and_removed_from_its_parents_collection(linked: tuple[Client, str, str]) -> None:
+    api, contact, profile = linked
+    url = f"msdynci_customerprofiles({profile})/new_msdynci_customerprofile_contact"
+    await api.post(f"{url}/$ref", json={"@odata.id": f"contacts({contact})"})
+    assert [row["contactid"] for row in (await read(api, url))["value"]] == [contact]
+    assert (await api.get(f"{url}/$count")).text == "1"
+    assert (await api.delete(f"{url}({contact})/$ref")).status_code == 204
+    await api.post(f"{url}/$ref", json={"@odata.id": f"contacts({contact})"})
+    assert (await api.delete(f"{url}/$ref?$id=contacts({contact})")).status_code == 204
+    assert await _link(api, contact) is None
+
+
+async def test_setting_one_target_of_a_polymorphic_lookup_clears_the_other(api: Client) -> None:
+    account, other = await create(api, "accounts", name="A"), await create(api, "contacts", lastname="Elm")
+    contact = await create(api, "contacts", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
+    await api.patch(f"contacts({contact})", json={"parentcustomerid_contact@odata.bind": f"contacts({other})"})
+    headers = {"Prefer": 'odata.include-annotations="*"'}
+    row = await read(api, f"contacts({contact})?$select=_parentcustomerid_value", **headers)
+    assert row["_parentcustomerid_value"] == other
+    assert row["_parentcustomerid_value@Microsoft.Dynamics.CRM.lookuplogicalname"] == "contact"
+
+
+async def test_deleting_a_profile_empties_the_lookups_that_point_at_it(linked: tuple[Client, str, str]) -> None:
+    api, contact, profile = linked
+    await api.patch(f"contacts({contact})", json={f"{LOOKUP}@odata.bind": f"msdynci_customerprofiles({profile})"})
+    version = (await read(api, f"contacts({contact})"))["versionnumber"]
+    await api.delete(f"msdynci_customerprofiles({profile})")
+    assert await _link(api, contact) is None
+    assert (await read(api, f"contacts({contact})"))["versionnumber"] == version
+
+
+async def test_annotations_tell_about_a_lookup_and_stand_before_its_value(linked: tuple[Client, str, str]) -> None:
+    api, contact, profile = linked
+    await api.patch(f"contacts({contact})", json={f"{LOOKUP}@odata.bind": f"msdynci_customerprofiles({profile})"})
+    answer = await api.get(
+        f"contacts({contact})?$select=_new_customerprofile_value", headers={"Prefer": 'odata.include-annotations="*"'}
+    )
+    assert answer.headers["Preference-Applied"] == 'odata.include-annotations="*"'
+    value = "_new_customerprofile_value"
+    assert list(answer.json())[2:6] == [
+        f"{value}@OData.Community.Display.V1.FormattedValue",
+        f"{value}@Microsoft.Dynamics.CRM.associatednavigationproperty",
+        f"{value}@Microsoft.Dynamics.CRM.lookuplogicalname",
+        value,
+    ]
+    assert list(answer.json().values())[2:6] == ["Ann Ash", LOOKUP, "msdynci_customerprofile", profile]
+
+
+async def test_an_empty_lookup_has_no_annotations(linked: tuple[Client, str, str]) -> None:
+    api, contact, _ = linked
+    headers = {"Prefer": 'odata.include-annotations="*"'}
+    row = await read(api, f"contacts({contact})?$select=_new_customerprofile_value", **headers)
+    assert [name for name in row if "new_customerprofile" in name] == ["_new_customerprofile_value"]
