@@ -9,7 +9,7 @@ import azure.functions as func
 import grpc
 
 from linker import api, bootstrap, boundary, orchestration, triggers
-from linker.activities import life, page, prepare, survey, unlink
+from linker.activities import life, page, planning, prepare, survey, unlink
 from linker.activities import values as v
 from linker.errors import LinkerError
 from linker.model import Ticket
@@ -105,6 +105,11 @@ async def survey_sources(task: dict) -> dict:  # type: ignore[type-arg]
 @app.activity_trigger(input_name="task")
 async def prepare_table(task: dict) -> dict:  # type: ignore[type-arg]
     return await boundary.run_activity(prepare.prepare_table, v.TableTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def split_pages(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(planning.split_pages, v.SplitTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")

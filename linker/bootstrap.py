@@ -142,7 +142,8 @@ def _insights(settings: Settings, client: httpx.AsyncClient) -> Insights | None:
         return None
     key = settings.insights_key.get_secret_value() if settings.insights_key else None
     tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
-    return Insights(settings.insights_url, settings.insights_instance_id, client, tokens, key)
+    instance, workflow = settings.insights_instance_id, settings.insights_workflow
+    return Insights(settings.insights_url, instance, client, tokens, key=key, workflow=workflow)
 
 
 def _no_cookies() -> Any:

@@ -20,8 +20,7 @@ class Cache:
 
     salt: bytes = b""
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
-    plans: dict[tuple[str, str], Plan] = field(default_factory=dict)
-    renewed: dict[str, float] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,16 +53,20 @@ class Deps:
 
     async def target(self, run: str, table: str) -> Target:
         """Return how a table is written in a run."""
-        if (run, table) not in self.cache.targets:
-            self.cache.targets.clear()  # of earlier runs; memory stays flat
-            self.cache.targets[run, table] = await self.runs.target(run, table)
-        return self.cache.targets[run, table]
+        targets = self.cache.targets
+        if (run, table) not in targets:
+            for old in [key for key in targets if key[0] != run]:
+                del targets[old]
+            targets[run, table] = await self.runs.target(run, table)
+        return targets[run, table]
 
     async def plan(self, table: str, version: str) -> Plan | None:
         """Return the table's plan if its version is still the current one."""
-        if (table, version) not in self.cache.plans:
+        plan = self.cache.plans.get(table)
+        if plan is None or plan.version != version:
             found = await self.plans.load(table)
-            if found is None or found[0].plan.version != version:
-                return None
-            self.cache.plans[table, version] = found[0].plan
-        return self.cache.plans[table, version]
+            plan = found[0].plan if found else None
+        if plan is None or plan.version != version:
+            return None
+        self.cache.plans[table] = plan
+        return plan

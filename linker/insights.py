@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
 from linker.dataverse.http import TokenSource
 from linker.errors import ConfigurationError, TransientError
 
-WORKFLOW = "OperationalWorkflow"
 UNIFICATION = frozenset({"all", "merge", "match", "map"})
 NEWEST_JOBS = 20
 
@@ -48,9 +48,17 @@ class Insights:
     """Calls of one process to one instance."""
 
     def __init__(
-        self, url: str, instance: str, client: httpx.AsyncClient, tokens: TokenSource, key: str | None = None
+        self,
+        url: str,
+        instance: str,
+        client: httpx.AsyncClient,
+        tokens: TokenSource,
+        *,
+        key: str | None = None,
+        workflow: str = "main",
     ) -> None:
         self._base = f"{url}/instances/{instance}"
+        self._workflow = quote(workflow, safe="")
         self._client, self._tokens = client, tokens
         self._headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
 
@@ -69,7 +77,7 @@ class Insights:
 
     async def last_unification(self) -> Job | None:
         """Return the newest unification that ended successfully, None when there is none among the newest jobs."""
-        jobs = await self._get(f"/workflows/{WORKFLOW}/jobs?top={NEWEST_JOBS}&includeTasks=true")
+        jobs = await self._get(f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true")
         ended = [job for job in jobs if _is_unification(job)]
         newest = max(ended, key=lambda job: str(job.get("endTimestamp") or ""), default=None)
         return newest and Job(newest["jobId"], newest.get("submittedTimestamp") or "", newest.get("endTimestamp") or "")

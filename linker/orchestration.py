@@ -24,6 +24,9 @@ from linker.activities.values import (
     RunRef,
     Settled,
     SettleTask,
+    Share,
+    Split,
+    SplitTask,
     Survey,
     TableEnd,
     TableTask,
@@ -85,7 +88,7 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
         return Ending(ticket.run, survey.status, dry_run=dry_run)
     tables: list[Prepared] = []
     for name in survey.tables:
-        task = TableTask(ticket.run, name, ticket.request.mode, dry_run)
+        task = TableTask(ticket.run, name, ticket.request.mode, dry_run, survey.full_reason)
         tables += [(yield from _prepare(ctx, task))]
     linked = yield from _link(ctx, ticket, tables)
     for table in tables:
@@ -117,21 +120,56 @@ def _prepare(ctx: OrchestrationContext, task: TableTask) -> Steps[Prepared]:
 
 
 def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared]) -> Steps[GenerationOutcome]:
-    """Run the pages of all tables, one generation after the other, each a child orchestration with a fresh id."""
-    ready = tuple(table for table in tables if not table.failed)
-    total = sum(table.pages for table in ready)
+    """Run the pages of all tables, then those of pages that had to be split, until none is left."""
+    ready = [table for table in tables if not table.failed]
+    shares = [Share(t.table, t.version, 0, t.pages, t.mode, t.epoch) for t in ready]
     done = GenerationOutcome({table.table: Totals() for table in ready}, Pace(), 0.0)
-    for first in range(0, total, GENERATION_PAGES):
-        end = min(first + GENERATION_PAGES, total)
-        task = GenerationTask(
-            ticket.run, ready, first, end, done.pace, done.totals, done.seconds, ticket.request.dry_run
-        )
-        child = f"{ticket.run}-g{first // GENERATION_PAGES}"
-        answer = yield ctx.call_sub_orchestrator(GENERATION, input=to_json(task), instance_id=child)
-        done = from_json(GenerationOutcome, answer)
-        if done.stop:
-            break
+    started = 0
+    while shares and not done.stop:
+        total = sum(totals.pages for totals in done.totals.values()) + sum(s.end - s.first for s in shares)
+        for generation in _generations(shares):
+            task = GenerationTask(
+                ticket.run, generation, total, done.pace, done.totals, done.seconds, ticket.request.dry_run
+            )
+            child = f"{ticket.run}-g{started}"
+            answer = yield ctx.call_sub_orchestrator(GENERATION, input=to_json(task), instance_id=child)
+            started, done = started + 1, from_json(GenerationOutcome, answer)
+            if done.stop:
+                break
+        shares, done = yield from _split(ctx, ticket, shares, done)
     return done
+
+
+def _generations(shares: list[Share]) -> list[tuple[Share, ...]]:
+    """Cut shares into generations of GENERATION_PAGES pages, over the borders of tables."""
+    generations: list[list[Share]] = []
+    room = 0
+    for share in shares:
+        first = share.first
+        while first < share.end:
+            if not room:
+                generations.append([])
+                room = GENERATION_PAGES
+            end = min(share.end, first + room)
+            generations[-1].append(replace(share, first=first, end=end))
+            room, first = room - (end - first), end
+    return [tuple(generation) for generation in generations]
+
+
+def _split(
+    ctx: OrchestrationContext, ticket: Ticket, shares: list[Share], done: GenerationOutcome
+) -> Steps[tuple[list[Share], GenerationOutcome]]:
+    """Split the pages that were too large, now that none is in flight, and return the new ones as work to do."""
+    more: list[Share] = []
+    for table, totals in done.totals.items():
+        if not totals.large or done.stop:
+            continue
+        origin = next(share for share in shares if share.table == table)
+        task = SplitTask(ticket.run, table, origin.version, totals.large)
+        split = yield from _call(ctx, "split_pages", task, Split, renewing=ticket.run)
+        more += [replace(origin, version=split.version, first=first, end=end) for first, end in split.shares]
+        done = replace(done, totals={**done.totals, table: replace(totals, large=())})
+    return more, done
 
 
 def _finish_table(
@@ -147,7 +185,6 @@ def _finish_table(
         task = UnlinkTask(
             ticket.run,
             table.table,
-            table.version,
             totals.departed,
             totals.counts.rows_read + totals.departed,
             settled.marks,
@@ -190,12 +227,12 @@ class _Generation:
         self.ctx, self.task = ctx, task
         self.pace = task.pace
         self.totals = dict(task.totals)
-        self.waiting = _pages_between(task)
+        self.waiting = _pages_of(task)
         self.flying: list[tuple[CompletableTask[Any], PageTask]] = []
         self.tries: dict[tuple[str, int], int] = {}
         self.began = ctx.current_utc_datetime
         self.stop = ""
-        self.pages_total = sum(table.pages for table in task.tables)
+        self.pages_total = task.pages_total
         self.told = self.pages_done
 
     @property
@@ -226,6 +263,9 @@ class _Generation:
         self.pace = next_pace(self.pace, outcome.load)
         if outcome.later_s:
             yield from self._again(page, outcome)
+            return
+        if outcome.split:
+            self.totals[page.table] = self.totals[page.table].with_large(page.page)
             return
         self.totals[page.table] = self.totals[page.table].plus(outcome)
         every = max(1, self.pages_total // REPORTS)
@@ -260,17 +300,12 @@ class _Generation:
             self.stop = "canceled" if go.held else "superseded"
 
 
-def _pages_between(task: GenerationTask) -> list[PageTask]:
-    """Return the pages numbered `first` to `end` when the pages of all tables are counted through."""
-    pages: list[PageTask] = []
-    start = 0
-    for table in task.tables:
-        pages += [
-            PageTask(task.run, table.table, table.version, page, table.mode, table.epoch, 0, task.dry_run)
-            for page in range(max(task.first - start, 0), min(task.end - start, table.pages))
-        ]
-        start += table.pages
-    return pages
+def _pages_of(task: GenerationTask) -> list[PageTask]:
+    return [
+        PageTask(task.run, share.table, share.version, page, share.mode, share.epoch, 0, task.dry_run)
+        for share in task.shares
+        for page in range(share.first, share.end)
+    ]
 
 
 # ---- calling and waiting ----

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from uuid import UUID
 
 from linker.model import WIRE, KeyRange, RowKey
 
 # One request serves 5,000 rows (dataverse.md 5.1); below that leaves room for growth before a page needs a second request.
 PAGE_ROWS = 4_700
+SPLIT_ROWS = 10_000  # two requests; a page that outgrew them is split
 COUNT_CAP = 5_000  # most that a count answers (dataverse.md 5.3)
 DIGITS = "0123456789abcdef"
 _GUID = re.compile(r"\{?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}?", re.IGNORECASE)
@@ -44,6 +46,7 @@ class Plan:
     __pydantic_config__ = WIRE
     version: str
     cuts: tuple[str, ...] = ()  # ascending key texts
+    born: tuple[str, ...] = ()  # version in which each page was cut; empty: all in this one
 
     @property
     def pages(self) -> int:
@@ -56,8 +59,24 @@ class Plan:
         return KeyRange(ends[page], ends[page + 1])
 
     def name(self, page: int) -> str:
-        """Return the name of a page in block keys: its lower end, which stays when its upper neighbour is split."""
-        return self.range(page).lower or "0"
+        """Return the name of a page in block keys: the version that cut it, and its lower end.
+
+        A split renames the pages that it makes and no other, so the other blocks stay where they are.
+        """
+        return f"{self.born[page] if self.born else self.version}_{self.range(page).lower or '0'}"
+
+    def split(self, version: str, cuts: Mapping[int, Sequence[str]]) -> Plan:
+        """Return the plan of a new version in which some pages are cut further. `cuts` lie inside of their page."""
+        born: list[str] = []
+        for page in range(self.pages):
+            parts = len(cuts.get(page, ())) + 1
+            born += [version] * parts if parts > 1 else [self.born[page] if self.born else self.version]
+        return Plan(version, tuple(sorted({*self.cuts, *(cut for more in cuts.values() for cut in more)})), tuple(born))
+
+    def within(self, keys: KeyRange) -> tuple[int, int]:
+        """Return the first page that starts in a range, and the one after the last. The range ends at cuts of this plan."""
+        first = 0 if keys.lower is None else self.cuts.index(keys.lower) + 1
+        return first, self.pages if keys.upper is None else self.cuts.index(keys.upper) + 1
 
     def page_of(self, key: RowKey) -> int:
         """Return the page in which the canonical text of a key stands."""
@@ -78,6 +97,27 @@ def cuts_from_counts(leaves: Sequence[tuple[str, int]], page_rows: int = PAGE_RO
             filled = 0
         filled += rows
     return tuple(cuts)
+
+
+def overlap(keys: KeyRange, digits: str) -> Overlap:
+    """Return how the guid texts that start with `digits` lie to a range that ends at cuts."""
+    mine = prefix_range(digits)
+    starts_before = mine.lower is None if keys.lower is not None else False
+    starts_before = starts_before or (keys.lower is not None and mine.lower is not None and mine.lower < keys.lower)
+    ends_after = keys.upper is not None and (mine.upper is None or mine.upper > keys.upper)
+    if keys.lower is not None and mine.upper is not None and mine.upper <= keys.lower:
+        return Overlap.OUTSIDE
+    if keys.upper is not None and mine.lower is not None and mine.lower >= keys.upper:
+        return Overlap.OUTSIDE
+    return Overlap.PARTLY if starts_before or ends_after else Overlap.INSIDE
+
+
+class Overlap(StrEnum):
+    """Place of one range with regard to another."""
+
+    OUTSIDE = "outside"
+    PARTLY = "partly"
+    INSIDE = "inside"
 
 
 def prefix_range(digits: str) -> KeyRange:

@@ -45,10 +45,12 @@ class Settings(BaseSettings):
     insights_url: WebAddress | None = None
     insights_instance_id: str | None = None
     insights_key: SecretStr | None = None
+    insights_workflow: str = "main"
     declared: Listed[Literal["R1", "R2", "R3", "R4", "R5", "R6"]] = ()
     unknown_facts: Literal["skip", "warn"] = "skip"
     requirements: Literal["per-table", "all"] = "per-table"
     solution: str | None = None
+    full: Literal["compare", "rewrite"] = "compare"
     settle_minutes: float = Field(10, ge=0)
     settle_most_minutes: float = Field(120, ge=0)
     unlink_max_share: float = Field(0.1, ge=0, le=1)

@@ -5,6 +5,7 @@ Each class owns the keys of its entities. Values are JSON of frozen dataclasses 
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import secrets
 import zlib
@@ -62,37 +63,37 @@ class Blocks:
     def __init__(self, tables: Tables, environment: str) -> None:
         self._tables, self._environment = tables, environment
 
-    async def header(self, table: str, version: str, page: str) -> StoredBlock:
+    async def header(self, table: str, page: str) -> StoredBlock:
         """Return a block with its header alone: about 100 bytes, enough to see that nothing changed."""
-        entity = await self._tables.get(HASHES, *self._key(table, version, page), select=HEADER_NAMES)
+        entity = await self._tables.get(HASHES, *self._key(table, page), select=HEADER_NAMES)
         if entity is None:
             return StoredBlock(HashBlock(), None)
         return StoredBlock(HashBlock(to_header(entity.properties) or Header()), entity.etag)
 
-    async def load(self, table: str, version: str, page: str) -> StoredBlock:
+    async def load(self, table: str, page: str) -> StoredBlock:
         """Return a block; a missing or damaged one knows nothing about its rows."""
-        entity = await self._tables.get(HASHES, *self._key(table, version, page))
+        entity = await self._tables.get(HASHES, *self._key(table, page))
         return StoredBlock(to_block(entity.properties), entity.etag) if entity else StoredBlock(HashBlock(), None)
 
-    async def take(self, table: str, version: str, page: str, stored: StoredBlock) -> StoredBlock:
+    async def take(self, table: str, page: str, stored: StoredBlock) -> StoredBlock:
         """Save the owner in `stored.block` and leave the entries untouched. Raises ChangedError when somebody was faster."""
-        key = self._key(table, version, page)
+        key = self._key(table, page)
         properties = header_properties(stored.block.header)
         if stored.etag is None:
             return StoredBlock(stored.block, await self._insert(key, properties))
         return StoredBlock(stored.block, await self._tables.merge(HASHES, *key, properties, etag=stored.etag))
 
-    async def save(self, table: str, version: str, page: str, stored: StoredBlock) -> StoredBlock:
+    async def save(self, table: str, page: str, stored: StoredBlock) -> StoredBlock:
         """Overwrite header and entries. Raises ChangedError when somebody wrote the block since it was read."""
-        key = self._key(table, version, page)
+        key = self._key(table, page)
         properties = to_properties(stored.block)
         if stored.etag is None:
             return StoredBlock(stored.block, await self._insert(key, properties))
         return StoredBlock(stored.block, await self._tables.replace(HASHES, *key, properties, etag=stored.etag))
 
-    async def delete(self, table: str, version: str, page: str) -> None:
+    async def delete(self, table: str, page: str) -> None:
         """Remove a block whose page was split."""
-        await self._tables.delete(HASHES, *self._key(table, version, page))
+        await self._tables.delete(HASHES, *self._key(table, page))
 
     async def _insert(self, key: tuple[str, str], properties: dict[str, str | int | float | bool | bytes]) -> str:
         try:
@@ -100,8 +101,8 @@ class Blocks:
         except AlreadyThereError as error:
             raise ChangedError(str(error)) from error
 
-    def _key(self, table: str, version: str, page: str) -> tuple[str, str]:
-        return f"{self._environment}-{table}-{zlib.crc32(page.encode()) % SHARDS:02}", f"{version}_{page}"
+    def _key(self, table: str, page: str) -> tuple[str, str]:
+        return f"{self._environment}-{table}-{zlib.crc32(page.encode()) % SHARDS:02}", page
 
 
 class Documents:
@@ -230,16 +231,18 @@ class DepartedPages:
     def __init__(self, tables: Tables, environment: str) -> None:
         self._tables, self._environment = tables, environment
 
-    async def note(self, table: str, version: str, page: int, run: str, keys: Iterable[RowKey]) -> None:
+    async def note(self, table: str, page: str, run: str, keys: Iterable[RowKey]) -> None:
         """Remember the departed rows that a run found on a page, over what an earlier run noted."""
         packed = b"".join(sorted(keys))
         chunks = {f"k{n:02}": packed[at : at + CHUNK_BYTES] for n, at in enumerate(range(0, len(packed), CHUNK_BYTES))}
-        await self._tables.replace(HASHES, self._partition(table), f"{version}_{page:08}", {"run": run, **chunks})
+        await self._tables.replace(HASHES, self._partition(table), page, {"run": run, **chunks})
 
-    async def after(self, table: str, version: str, run: str, page: int) -> AsyncIterator[tuple[int, list[RowKey]]]:
-        """Yield the pages above `page` that this run noted, ascending, with their departed rows."""
-        partition, first = self._partition(table), f"{version}_{page + 1:08}"
-        async for entity in self._tables.query(HASHES, partition, first=first, end=f"{version}_~"):
+    async def after(self, table: str, run: str, page: str) -> AsyncIterator[tuple[str, list[RowKey]]]:
+        """Yield the pages after `page` that this run noted, by name, with their departed rows."""
+        partition = self._partition(table)
+        async for entity in self._tables.query(HASHES, partition, first=page):
+            if entity.row == page:
+                continue
             if entity.properties["run"] != run:
                 await self._tables.delete(
                     HASHES, partition, entity.row
@@ -247,10 +250,13 @@ class DepartedPages:
                 continue
             chunks = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "k")
             packed = b"".join(bytes(entity.properties[name]) for name in chunks)  # type: ignore[arg-type]
-            yield int(entity.row.rpartition("_")[2]), [packed[at : at + 16] for at in range(0, len(packed), 16)]
+            yield entity.row, [packed[at : at + 16] for at in range(0, len(packed), 16)]
 
     def _partition(self, table: str) -> str:
         return f"{self._environment}-{table}-departed"
+
+
+ISSUES_AT_ONCE = 16
 
 
 class Issues:
@@ -261,9 +267,14 @@ class Issues:
 
     async def save(self, run: str, issues: Sequence[RowIssue]) -> None:
         """Save row issues; the same row again overwrites."""
-        for issue in issues:
-            row = f"{issue.table}_{safe_key(issue.row)[:400]}"
-            await self._tables.replace(ERRORS, run, row, _cut(dumps(issue)))
+        gate = asyncio.Semaphore(ISSUES_AT_ONCE)
+
+        async def save_one(issue: RowIssue) -> None:
+            async with gate:
+                row = f"{issue.table}_{safe_key(issue.row)[:400]}"
+                await self._tables.replace(ERRORS, run, row, _cut(dumps(issue)))
+
+        await asyncio.gather(*(save_one(issue) for issue in issues))
 
     async def of_run(self, run: str) -> AsyncIterator[RowIssue]:
         """Yield the row issues of a run."""

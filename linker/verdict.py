@@ -15,6 +15,8 @@ _TRANSIENT = frozenset(
 )  # fmt: skip
 # What cannot be a matter of one row: repeating it row by row would only repeat the refusal.
 _STOPS = frozenset({"0x80048d19", "0x80040220"})
+# A 404 for a row, or for the profile it is bound to; any other 404 says that the address is wrong.
+_ROW_MISSING = frozenset({"0x80040217", "0x80060891"})
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -39,7 +41,9 @@ def judge(status: int, code: str, text: str) -> Answer:
         return Answer.RETRY
     if status == 500 and not code:
         return Answer.RETRY
-    if status == 401 or code in _STOPS or (status == 404 and not named_rows(text)):
+    if status == 401 or code in _STOPS:
+        return Answer.STOP
+    if status == 404 and code not in _ROW_MISSING and not named_rows(text):
         return Answer.STOP
     return Answer.ISOLATE
 

@@ -14,12 +14,11 @@ _BY_CODE = {
     "0x80040220": ("AccessDenied", "Give the app's role write access to this row."),
     "0x80044151": ("TooSlow", "One row alone runs into the SQL timeout; look at the plug-ins on the table."),
 }
+_NOT_FOUND = ("RowNotFound", "The row was deleted since unification read it; the next unification drops it.")
 
 
 def issue_of(table: str, row: str, error: DataverseError) -> RowIssue:
     """Return the row issue for a refusal of Dataverse."""
-    if error.status == 404:
-        code, advice = "RowNotFound", "The row was deleted since unification read it; the next unification drops it."
-    else:
-        code, advice = _BY_CODE.get(error.code.lower(), ("Refused", "Read the reason, mend the row, and run again."))
+    other = _NOT_FOUND if error.status == 404 else ("Refused", "Read the reason, mend the row, and run again.")
+    code, advice = _BY_CODE.get(error.code.lower(), other)
     return RowIssue(table, row, "rejected", code, error.text[:1000] or str(error), advice)

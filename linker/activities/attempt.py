@@ -22,8 +22,8 @@ class PageHeldError(TransientError):
 class Attempt:
     """Ownership of one page's block, from `take` to `save`."""
 
-    def __init__(self, deps: Deps, table: str, version: str, page: str) -> None:
-        self._deps, self._key = deps, (table, version, page)
+    def __init__(self, deps: Deps, table: str, page: str) -> None:
+        self._deps, self._key = deps, (table, page)
         self._id = deps.new_id()
         self._stored = StoredBlock(HashBlock(), None)
         self.owns = False

@@ -7,17 +7,28 @@ from typing import Any
 
 from linker.dataverse import Dataverse
 from linker.dataverse.client import as_customer
+from linker.errors import LinkerError
 from linker.model import CustomerId, KeyRange, MappingRows, RowKey, Target
 from linker.odata import MappingColumns
-from linker.pages import row_key
+from linker.pages import SPLIT_ROWS, row_key
+
+
+class PageTooLargeError(LinkerError):
+    """The page outgrew its requests and has to be split before it is worked on."""
 
 
 async def read_mapping(dataverse: Dataverse, target: Target, keys: KeyRange) -> MappingRows:
-    """Return what the mapping wants for the rows of a range, over all data sources that feed the table."""
+    """Return what the mapping wants for the rows of a range, over all data sources that feed the table.
+
+    Raises PageTooLargeError above SPLIT_ROWS rows; memory holds no more than that.
+    """
     columns = MappingColumns(target.name_column)
     rows: list[dict[str, Any]] = []
     for source in sorted(target.sources):
-        rows += await dataverse.mapping(columns, source, keys)
+        async for part in dataverse.mapping(columns, source, keys):
+            rows += part
+            if len(rows) > SPLIT_ROWS:
+                raise PageTooLargeError(f"A page holds more than {SPLIT_ROWS:,} mapping rows.")
     return resolve(rows, columns)
 
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field, replace
 
 from linker.activities.advice import DEFERRED_ADVICE, INVALID_KEY_ADVICE, issue_of
 from linker.activities.attempt import Attempt
-from linker.activities.mapping import read_mapping
+from linker.activities.mapping import PageTooLargeError, read_mapping
 from linker.activities.values import PageOutcome, PageTask
 from linker.activities.writing import Writer, Written
-from linker.blocks import Entries, HashBlock, digest, intend, unconfirm, wanted_entries
+from linker.blocks import UNCONFIRMED, Entries, HashBlock, digest, intend, unconfirm, wanted_entries
 from linker.dataverse import Dataverse
 from linker.deps import Deps
 from linker.diff import PagePlan, diff_page
 from linker.errors import (
     ConfigurationError,
-    DataverseError,
     LedgerError,
     LinkerError,
     SupersededError,
@@ -36,9 +35,11 @@ async def link_page(deps: Deps, task: PageTask) -> PageOutcome:
     dataverse = deps.dataverse()
     try:
         outcome = await _link(deps, task, dataverse)
+    except PageTooLargeError:
+        outcome = PageOutcome(split=True)
     except (TransientError, SupersededError, UnknownOutcomeError) as error:
         outcome = PageOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
-    except (ConfigurationError, DataverseError, LedgerError) as error:
+    except LinkerError as error:
         outcome = PageOutcome(failed=str(error)[:1000])
     meter = dataverse.meter
     load = Load(
@@ -102,7 +103,7 @@ class _PageWork:
             dataverse,
             salt,
         )
-        self.key = (task.table, task.version, plan.name(task.page))
+        self.key = (task.table, plan.name(task.page))
         self.attempt = Attempt(deps, *self.key)
         self.outcomes = _Outcomes()
         self.sent: set[RowKey] = set()
@@ -124,7 +125,7 @@ class _PageWork:
             wanted,
             stored.block,
             all_live=self._looks_at_all(stored.block),
-            links_empty=self.target.column_created and not stored.block.known,
+            links_empty=self.target.column_created and self._looks_at_all(stored.block),
         )
         await self._carry_out(plan, wanted)
         return await self._outcome(rows, plan.departed)
@@ -138,16 +139,26 @@ class _PageWork:
         """A full or verify run distrusts every page that this same run has not saved yet."""
         return self.task.mode is not Mode.INCREMENTAL and block.header.epoch != self.task.epoch
 
+    def _rewrites(self) -> bool:
+        """LINKER_FULL=rewrite: a full run writes every row, as the described task does."""
+        return (
+            self.deps.settings.full == "rewrite"
+            and self.task.mode is Mode.FULL
+            and self._looks_at_all(self.attempt.block)
+        )
+
     async def _carry_out(self, plan: PagePlan, wanted: Entries) -> None:
         self.outcomes.unchanged |= plan.unchanged
         if not (plan.compare or plan.change or self._looks_at_all(self.attempt.block)):
             return
         if not self.task.dry_run:
             await self.attempt.take()
-        same = await self._compare(plan)
+        same = set() if self._rewrites() else await self._compare(plan)
         change = {**plan.change, **{key: c for key, c in plan.compare.items() if key not in same}}
         links = await self._resolve({key: c for key, c in change.items() if key_text(key) not in self.outcomes.issues})
-        self.outcomes.unchanged |= same
+        linked_before = self._linked_before(same, wanted)
+        self.outcomes.linked |= linked_before
+        self.outcomes.unchanged |= same - linked_before
         if self.task.dry_run:
             self.outcomes.linked |= links.keys()
             return
@@ -162,6 +173,13 @@ class _PageWork:
         for key in plan.compare.keys() - live.keys():
             self._issue(key, "rejected", "RowNotFound", f"Table '{self.task.table}' has no row with this id.")
         return {key for key, customer in plan.compare.items() if key in live and live[key].customer == customer}
+
+    def _linked_before(self, same: set[RowKey], wanted: Entries) -> set[RowKey]:
+        """Return the rows that an earlier attempt of this run intended: it linked them, whoever reads them back."""
+        block = self.attempt.block
+        if block.header.run != self.task.run:
+            return set()
+        return {key for key in same if wanted[key][0] | UNCONFIRMED in block.entries.get(key, ())}
 
     async def _resolve(self, change: dict[RowKey, CustomerId]) -> dict[RowKey, str]:
         """Return the profile id for each row to write; rows whose profile is not in Dataverse yet are deferred."""
@@ -199,7 +217,7 @@ class _PageWork:
             )
         await self._save_issues()
         if departed and not self.task.dry_run:
-            await self.deps.departed.note(self.task.table, self.task.version, self.task.page, self.task.run, departed)
+            await self.deps.departed.note(*self.key, self.task.run, departed)
         lost = sum(1 for issue in self.outcomes.issues.values() if issue.code == "NotStored")
         return PageOutcome(counts=counts, departed=len(departed), conflicts=len(rows.conflicts), lost=lost)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import replace
 
+from linker.activities.planning import new_plan
 from linker.activities.values import Prepared, TableTask
 from linker.blocks import unconfirm
 from linker.dataverse import Dataverse, metadata
@@ -14,12 +14,9 @@ from linker.deps import Deps
 from linker.eligibility import DataverseTable
 from linker.errors import ChangedError, ConfigurationError, DataverseError, TransientError
 from linker.model import LOOKUP_SCHEMA_NAME, Mode, RowKey, Run, Status, Target
-from linker.odata import MappingColumns
-from linker.pages import COUNT_CAP, DIGITS, Plan, cuts_from_counts, prefix_range
+from linker.pages import Plan
 from linker.state import StoredBlock, TablePlan
 
-COUNTS_AT_ONCE = 4
-MOST_DIGITS = 12  # leading digits that planning looks at; denser keys are read as one page
 # Keys with an empty link that are held at once: 16 bytes each and as much again while they are sorted into pages.
 KEYS_HELD = 500_000
 MARK_TRIES = 20
@@ -31,7 +28,7 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     try:
         target = await _target(deps, task, dataverse)
         stored, etag = await _plan(deps, task, dataverse, target)
-        mode, reason = mode_of(task.mode, stored)
+        mode, reason = mode_of(task.mode, stored, column_is_new=target.column_created, because=task.full_reason)
         epoch = stored.epoch or (task.run if mode is not Mode.INCREMENTAL else "")
         if not task.dry_run and stored.epoch != epoch:
             await deps.plans.save(task.table, replace(stored, epoch=epoch), etag)
@@ -47,15 +44,20 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     return Prepared(task.table, stored.plan.version, stored.plan.pages, mode, epoch)
 
 
-def mode_of(asked: Mode, stored: TablePlan) -> tuple[Mode, str]:
-    """Return the mode for a table, and why. A full run that was interrupted goes on, whatever was asked for."""
+def mode_of(asked: Mode, stored: TablePlan, *, column_is_new: bool = False, because: str = "") -> tuple[Mode, str]:
+    """Return the mode for a table, and why. `because` is the run's own reason for a full run (decision 12).
+
+    A full run that was interrupted goes on, whatever was asked for.
+    """
     if not stored.linked:
         return Mode.FULL, "first run on this table" if not stored.epoch else "the first run was interrupted and goes on"
+    if column_is_new:
+        return Mode.FULL, "the lookup column was missing and is new"
     if stored.epoch:
         return Mode.FULL, "a full run was interrupted and goes on"
-    if asked is Mode.INCREMENTAL:
-        return asked, "only rows that changed"
-    return asked, "asked for"
+    if because:
+        return Mode.FULL, because
+    return asked, "only rows that changed" if asked is Mode.INCREMENTAL else "asked for"
 
 
 async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:
@@ -91,30 +93,7 @@ async def _plan(deps: Deps, task: TableTask, dataverse: Dataverse, target: Targe
         return found
     plan = await new_plan(dataverse, target, version=task.run[-8:])
     stored = TablePlan(plan)
-    if task.dry_run:
-        deps.cache.plans[task.table, plan.version] = plan
-        return stored, None
     return stored, await deps.plans.save(task.table, stored, None)
-
-
-async def new_plan(dataverse: Dataverse, target: Target, version: str) -> Plan:
-    """Return cuts that fill pages evenly, from counts of key prefixes; a dense prefix is looked at more closely."""
-    columns = MappingColumns(target.name_column)
-    gate = asyncio.Semaphore(COUNTS_AT_ONCE)
-
-    async def rows_below(digits: str) -> int:
-        async with gate:
-            counts = [await dataverse.count_mapping(columns, s, prefix_range(digits)) for s in target.sources]
-        return COUNT_CAP if COUNT_CAP in counts else sum(counts)
-
-    async def leaves_below(digits: str) -> list[tuple[str, int]]:
-        rows = await rows_below(digits)
-        if rows < COUNT_CAP or len(digits) == MOST_DIGITS:
-            return [(digits, rows)]
-        parts = await asyncio.gather(*(leaves_below(digits + digit) for digit in DIGITS))
-        return [leaf for part in parts for leaf in part]
-
-    return Plan(version, cuts_from_counts(await leaves_below("")))
 
 
 async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, plan: Plan, *, dry_run: bool = False) -> int:
@@ -137,7 +116,7 @@ async def _mark(deps: Deps, table: str, plan: Plan, keys: Iterable[RowKey], dry_
 
 
 async def _mark_page(deps: Deps, table: str, plan: Plan, page: int, keys: set[RowKey]) -> int:
-    address = (table, plan.version, plan.name(page))
+    address = (table, plan.name(page))
     for _ in range(MARK_TRIES):
         stored = await deps.blocks.load(*address)
         named = keys & stored.block.entries.keys()

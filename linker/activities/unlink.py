@@ -14,7 +14,7 @@ from linker.deps import Deps
 from linker.errors import LinkerError, SupersededError, TransientError, UnknownOutcomeError
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Source, Target
 from linker.odata import MappingColumns
-from linker.pages import Plan, key_text
+from linker.pages import key_text
 
 PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
 _ADVICE = {
@@ -70,7 +70,7 @@ async def _pages(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held)
     counts, after, done = Counts(), task.after, 0
     try:
         work = await _Unlinking.start(deps, task, dataverse, held)
-        async for page, departed in deps.departed.after(task.table, task.version, task.run, task.after):
+        async for page, departed in deps.departed.after(task.table, task.run, task.after):
             counts += await work.page(page, departed)
             after, done = page, done + 1
             if done == PAGES_A_CALL:
@@ -86,7 +86,6 @@ class _Unlinking:
 
     deps: Deps
     task: UnlinkTask
-    plan: Plan
     target: Target
     sources: tuple[Source, ...]
     dataverse: Dataverse
@@ -94,27 +93,25 @@ class _Unlinking:
 
     @classmethod
     async def start(cls, deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held) -> _Unlinking:
-        plan = await deps.plan(task.table, task.version)
-        if plan is None:
-            raise TransientError(f"The plan of '{task.table}' changed; the pass starts anew.")
         target = await deps.target(task.run, task.table)
         called = {task.table.casefold(), *(source.table.casefold() for source in target.sources)}
         found = await find_sources(dataverse, MappingColumns(target.name_column))
         sources = {*target.sources, *(source for source in found if source.table.casefold() in called)}
-        return cls(deps, task, plan, target, tuple(sorted(sources)), dataverse, held)
+        return cls(deps, task, target, tuple(sorted(sources)), dataverse, held)
 
-    async def page(self, page: int, departed: list[RowKey]) -> Counts:
+    async def page(self, page: str, departed: list[RowKey]) -> Counts:
         """Settle the departed rows of one page. Rows that the block names no more were settled before."""
         if self.held.code:
             return await self._defer(departed, self.held.code, self.held.reason)
-        key = (self.task.table, self.task.version, self.plan.name(page))
-        attempt = Attempt(self.deps, *key)
-        attempt.found(await self.deps.blocks.load(*key))
+        attempt = Attempt(self.deps, self.task.table, page)
+        attempt.found(await self.deps.blocks.load(self.task.table, page))
         here = [row for row in departed if row in attempt.block.entries]
         await attempt.take()
         try:
             counts = await self._settle(attempt, here)
-        except LinkerError:
+        except LinkerError as error:
+            if isinstance(error, UnknownOutcomeError):
+                attempt.unanswered()
             await attempt.release()
             raise
         return counts + Counts(unlinked=len(departed) - len(here))

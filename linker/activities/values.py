@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket
 from linker.pace import Load
@@ -17,6 +17,9 @@ class Settled:
     detail: str = ""
     marks: tuple[float, float] | None = None  # newest change of mapping and profiles, epoch s
     stop: bool = False  # the run was cancelled, or is no longer the one that holds the lock
+
+
+MOST_LARGE = 200  # pages of one table that are split in one run; their numbers fit into one value
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class Survey:
     __pydantic_config__ = WIRE
     tables: tuple[str, ...] = ()
     status: Status | None = None
+    full_reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +67,7 @@ class TableTask:
     table: str
     mode: Mode
     dry_run: bool = False
+    full_reason: str = ""  # why this run is full, unless it was asked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +82,39 @@ class Prepared:
     epoch: str = ""
     failed: str = ""
     retry_s: float = 0.0  # when it is worth to try again
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTask:
+    """Pages of one table that are too large."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    version: str
+    pages: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Pages `first` to `end` (exclusive) of one table in one version of its plan."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    version: str
+    first: int
+    end: int
+    mode: Mode
+    epoch: str
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The new version of a plan, and which of its pages are new."""
+
+    __pydantic_config__ = WIRE
+    version: str
+    shares: tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +141,7 @@ class PageOutcome:
     departed: int = 0  # rows for the unlinking pass; part of counts.rows_read
     conflicts: int = 0  # rows claimed for different customers
     lost: int = 0  # rows that Dataverse accepted twice and did not keep
+    split: bool = False  # the page is too large; nothing was done
     later_s: float = 0.0
     later_reason: str = ""
     failed: str = ""
@@ -121,6 +160,13 @@ class Totals:
     lost: int = 0
     pages: int = 0
     failed: str = ""
+    large: tuple[int, ...] = ()  # pages that have to be split first
+
+    def with_large(self, page: int) -> Totals:
+        """Return the totals with one more page to split. So many at once that the value would grow too large fail."""
+        if len(self.large) == MOST_LARGE:
+            return replace(self, failed=f"More than {MOST_LARGE} pages outgrew their requests at once. Run again.")
+        return replace(self, large=(*self.large, page))
 
     def plus(self, page: PageOutcome) -> Totals:
         """Return the totals with one more finished page."""
@@ -131,22 +177,22 @@ class Totals:
             self.lost + page.lost,
             self.pages + 1,
             self.failed or page.failed,
+            self.large,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class UnlinkTask:
-    """The next departed pages of a table. `after` is the last page settled, `share` what of the table departed."""
+    """The next departed pages of a table. `after` names the last page settled; `rows` counts mapped and departed rows."""
 
     __pydantic_config__ = WIRE
     run: str
     table: str
-    version: str
     departed: int
     rows: int
     marks: tuple[float, float] | None
     dry_run: bool = False
-    after: int = -1
+    after: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +201,7 @@ class UnlinkOutcome:
 
     __pydantic_config__ = WIRE
     counts: Counts = Counts()
-    after: int | None = None
+    after: str | None = None
     held_back: str = ""
     later_s: float = 0.0
 
@@ -222,13 +268,12 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class GenerationTask:
-    """A share of a run's pages: those numbered `first` to `end` (exclusive) over all tables in their order."""
+    """The pages of one generation, of `pages_total` of the run."""
 
     __pydantic_config__ = WIRE
     run: str
-    tables: tuple[Prepared, ...]
-    first: int
-    end: int
+    shares: tuple[Share, ...]
+    pages_total: int
     pace: Pace
     totals: dict[str, Totals] = field(default_factory=dict)
     seconds: float = 0.0

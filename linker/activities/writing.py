@@ -42,7 +42,9 @@ class Writer:
     sent: set[RowKey] = field(default_factory=set)
 
     async def write(self, links: Links) -> Written:
-        """Write and read back. Raises TransientError, SupersededError, and DataverseError for what is about no row."""
+        """Write and read back. Raises TransientError, SupersededError, UnknownOutcomeError for rows that stayed without an
+        answer and are not stored, and DataverseError for what is about no row.
+        """
         written = Written()
         missing = dict(links)
         for _ in range(ROUNDS):
@@ -51,6 +53,8 @@ class Writer:
             missing = await self._not_stored(missing)
             if not missing:
                 break
+        if silent := missing.keys() & written.doubtful:
+            raise UnknownOutcomeError(f"Writes of {len(silent):,} links got no answer, and the links are not stored yet.")
         written.lost = set(missing)
         written.linked = {row for row in links if row not in written.refused and row not in missing}
         return written

@@ -60,14 +60,16 @@ class Dataverse:
         rows = (await self.get(MAPPING_SET + options))["value"]
         return Source(rows[0][columns.data_source], rows[0][columns.table]) if rows else None
 
-    async def mapping(self, columns: MappingColumns, source: Source, keys: KeyRange) -> list[dict[str, Any]]:
-        """Return the mapping rows of one source within a range of key texts."""
+    async def mapping(
+        self, columns: MappingColumns, source: Source, keys: KeyRange
+    ) -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the mapping rows of one source within a range of key texts, up to 5,000 at a time."""
         doubtful = odata.may_be_pattern(source.data_source + source.table)
         select = f"{columns.key},{columns.customer}"
         select += f",{columns.data_source},{columns.table}" if doubtful else ""
         path = MAPPING_SET + odata.query(select=select, filter=columns.in_range(source, keys))
-        rows = [row async for page in self.rows(path) for row in page]
-        return [row for row in rows if _is_of(row, columns, source)] if doubtful else rows
+        async for rows in self.rows(path):
+            yield [row for row in rows if _is_of(row, columns, source)] if doubtful else rows
 
     async def count_mapping(self, columns: MappingColumns, source: Source, keys: KeyRange) -> int:
         """Return how many mapping rows of a source lie in a range; 5,000 means that many or more (dataverse.md 5.3)."""

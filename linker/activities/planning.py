@@ -1,0 +1,124 @@
+"""Where pages are cut: from counts of key prefixes, at first and when a page outgrew its requests (decisions 6 and 7)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from linker.activities.values import Split, SplitTask
+from linker.dataverse import Dataverse
+from linker.deps import Deps
+from linker.errors import ConfigurationError, TransientError
+from linker.model import KeyRange, RowKey, Target
+from linker.odata import MappingColumns
+from linker.pages import COUNT_CAP, DIGITS, Overlap, Plan, cut_text, cuts_from_counts, overlap, prefix_range
+from linker.state import StoredBlock, TablePlan
+
+COUNTS_AT_ONCE = 4
+MOST_DIGITS = 32  # of a guid: what is denser than that is one key
+
+
+class Counter:
+    """Counts mapping rows of one table below key prefixes, a few at a time."""
+
+    def __init__(self, dataverse: Dataverse, target: Target) -> None:
+        self._dataverse, self._target = dataverse, target
+        self._columns = MappingColumns(target.name_column)
+        self._gate = asyncio.Semaphore(COUNTS_AT_ONCE)
+
+    async def rows(self, keys: KeyRange) -> int:
+        """Return the rows in a range over all sources; COUNT_CAP means that many or more."""
+        async with self._gate:
+            counts = [await self._dataverse.count_mapping(self._columns, s, keys) for s in self._target.sources]
+        return min(COUNT_CAP, sum(counts))
+
+    async def leaves(self, within: KeyRange, digits: str = "") -> list[tuple[str, int]]:
+        """Return prefixes that cover a range, with their rows; a dense prefix is looked at more closely."""
+        place = overlap(within, digits)
+        if place is Overlap.OUTSIDE:
+            return []
+        if place is Overlap.INSIDE:
+            rows = await self.rows(prefix_range(digits))
+            if rows < COUNT_CAP or len(digits) == MOST_DIGITS:
+                return [(digits, rows)]
+        parts = await asyncio.gather(*(self.leaves(within, digits + digit) for digit in DIGITS))
+        return [leaf for part in parts for leaf in part]
+
+
+async def new_plan(dataverse: Dataverse, target: Target, version: str) -> Plan:
+    """Return cuts that fill pages evenly, after a proof that this environment honours key ranges."""
+    counter = Counter(dataverse, target)
+    leaves = await counter.leaves(KeyRange())
+    await prove_ranges(counter, target, leaves)
+    return Plan(version, cuts_from_counts(leaves))
+
+
+async def prove_ranges(counter: Counter, target: Target, leaves: Sequence[tuple[str, int]]) -> None:
+    """Count one range and its halves. Raises ConfigurationError when they do not add up: pages would lose or repeat rows."""
+    digits, rows = max((leaf for leaf in leaves if leaf[1] < COUNT_CAP), key=lambda leaf: leaf[1], default=("", 0))
+    middle = cut_text(digits + "8")
+    whole = prefix_range(digits)
+    halves = [await counter.rows(KeyRange(whole.lower, middle)), await counter.rows(KeyRange(middle, whole.upper))]
+    again = await counter.rows(whole)
+    if rows == again != sum(halves):
+        raise ConfigurationError(
+            f"Ranges of msdynci_identifier are not honoured for table '{target.table}': {again:,} mapping rows in one range, "
+            f"{halves[0]:,} and {halves[1]:,} in its halves. Nothing was written to the table. The linker reads pages by such "
+            "ranges; report this with the environment's region and version."
+        )
+
+
+async def split_pages(deps: Deps, task: SplitTask) -> Split:
+    """Cut large pages of a table further: new blocks first, then the plan by ETag, then the old blocks go.
+
+    Entries, unconfirmed bits and epoch move along; a page without a block, or with a damaged one, gets none, so that its
+    rows are compared with their live links. Repeating it after a crash does no harm.
+    """
+    found = await deps.plans.load(task.table)
+    if found is None or found[0].plan.version != task.version:
+        raise TransientError(f"The plan of '{task.table}' changed while pages were split.", wait_s=1.0)
+    stored, etag = found
+    target = await deps.target(task.run, task.table)
+    counter = Counter(deps.dataverse(), target)
+    ranges = [stored.plan.range(page) for page in task.pages]
+    cuts = {page: _inner(await counter.leaves(keys), keys) for page, keys in zip(task.pages, ranges, strict=True)}
+    if not all(cuts.values()):
+        raise ConfigurationError(f"A page of '{task.table}' is too large and cannot be cut. Nothing of it was written.")
+    plan = stored.plan.split(deps.new_id()[:8], cuts)
+    await _move_blocks(deps, task, stored, plan, ranges)
+    await deps.plans.save(task.table, replace(stored, plan=plan), etag)
+    for page in task.pages:
+        await deps.blocks.delete(task.table, stored.plan.name(page))
+    return Split(plan.version, tuple(plan.within(keys) for keys in ranges))
+
+
+def _inner(leaves: Sequence[tuple[str, int]], keys: KeyRange) -> tuple[str, ...]:
+    """Cuts strictly inside of a range; at least one, even when counts say that one page would do by now."""
+    cuts = [cut for cut in cuts_from_counts(leaves) if cut != keys.lower]
+    return tuple(cuts) or tuple(cut_text(digits) for digits, _ in leaves[len(leaves) // 2 :][:1] if len(leaves) > 1)
+
+
+async def _move_blocks(deps: Deps, task: SplitTask, stored: TablePlan, plan: Plan, ranges: Sequence[KeyRange]) -> None:
+    for page, keys in zip(task.pages, ranges, strict=True):
+        parent = await deps.blocks.load(task.table, stored.plan.name(page))
+        if parent.block.header.attempt and parent.block.header.until > deps.clock():
+            raise TransientError(
+                "A page to split is still being worked on.", wait_s=parent.block.header.until - deps.clock()
+            )
+        if not parent.block.known:
+            continue
+        header = parent.block.header
+        parts = _by_page(plan, parent.block.entries)
+        for child in range(*plan.within(keys)):
+            block = parent.block.saved_by(header.run, header.epoch, parts.get(child, {}))
+            before = await deps.blocks.header(task.table, plan.name(child))
+            await deps.blocks.save(task.table, plan.name(child), StoredBlock(block, before.etag))
+
+
+def _by_page(plan: Plan, entries: Mapping[RowKey, tuple[int, ...]]) -> dict[int, dict[RowKey, tuple[int, ...]]]:
+    parts: dict[int, dict[RowKey, tuple[int, ...]]] = defaultdict(dict)
+    for key, hashes in entries.items():
+        parts[plan.page_of(key)][key] = hashes
+    return parts
