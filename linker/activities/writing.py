@@ -54,7 +54,9 @@ class Writer:
             if not missing:
                 break
         if silent := missing.keys() & written.doubtful:
-            raise UnknownOutcomeError(f"Writes of {len(silent):,} links got no answer, and the links are not stored yet.")
+            raise UnknownOutcomeError(
+                f"Writes of {len(silent):,} links got no answer, and the links are not stored yet."
+            )
         written.lost = set(missing)
         written.linked = {row for row in links if row not in written.refused and row not in missing}
         return written

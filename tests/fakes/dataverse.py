@@ -1,0 +1,439 @@
+"""Dataverse in memory, behind httpx.MockTransport: exactly the requests that the linker sends, and nothing else.
+
+It keeps the rules a link depends on: UpdateMultiple is all or nothing and ignores later duplicates (dataverse.md 2.5), a PATCH
+keeps its If-Match (4), a profile that is deleted takes the links to it along (RemoveLink), text compares regardless of case.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+import httpx
+
+from tests.fakes.odata_filter import matcher
+
+URL = "https://contoso.crm4.dynamics.com"
+API = "/api/data/v9.2/"
+COLUMN = "msdynci_lookupfield_customerprofile"
+NAVIGATION = "msdynci_LookupField_CustomerProfile"
+STAMP = "2026-11-01T00:00:00Z"
+MISSING_ROW = "0x80040217"
+MISSING_TARGET = "0x80060891"
+CHANGED_ROW = "0x80060882"
+
+
+class Refusal(Exception):  # noqa: N818 - an answer, not an error of the fake
+    """An error answer."""
+
+    def __init__(self, status: int, code: str = "", text: str = "", retry_after: str | None = None) -> None:
+        super().__init__(text)
+        self.status, self.code, self.text = status, code, text
+        self.headers = {"Retry-After": retry_after} if retry_after else {}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        return {"error": {"code": self.code, "message": self.text}}
+
+    def answer(self) -> httpx.Response:
+        return httpx.Response(self.status, json=self.body, headers=self.headers)
+
+
+@dataclass(slots=True)
+class SourceRow:
+    link: str | None = None
+    version: int = 1
+
+
+@dataclass(slots=True)
+class FakeTable:
+    """A source table. Without `column` the lookup does not exist yet."""
+
+    logical: str
+    entity_set: str
+    key: str
+    schema: str = ""
+    table_type: str = "Standard"
+    bulk: bool = True
+    column: bool = True
+    creatable: bool = True
+    custom: bool = False
+    points_to: str = "msdynci_customerprofile"
+    rows: dict[str, SourceRow] = field(default_factory=dict)
+
+    def definition(self) -> dict[str, Any]:
+        return {
+            "LogicalName": self.logical,
+            "SchemaName": self.schema or self.logical.capitalize(),
+            "EntitySetName": self.entity_set,
+            "PrimaryIdAttribute": self.key,
+            "TableType": self.table_type,
+            "CanCreateAttributes": {"Value": self.creatable},
+            "IsPrivate": False,
+            "IsCustomEntity": self.custom,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request, or one part of a batch."""
+
+    method: str
+    path: str  # below the API, decoded, without options
+    options: dict[str, str]
+    headers: dict[str, str]
+    body: Any = None
+
+    @property
+    def kind(self) -> str:
+        """Name by which tests count and stop requests."""
+        return _kind(self)
+
+
+type Hook = Callable[[Request], Awaitable[None] | None]
+
+
+class FakeDataverse:
+    """One environment. `asked` counts requests by kind, `written` counts rows by how they were written."""
+
+    def __init__(self) -> None:
+        self.mapping: list[dict[str, Any]] = []
+        self.profiles: dict[str, str] = {}  # profile id -> CustomerId
+        self.tables: dict[str, FakeTable] = {}  # by entity set
+        self.mapping_column = "msdynci_tablename"
+        self.marks = {"msdynci_alternatekeys": STAMP, "msdynci_customerprofiles": STAMP}
+        self.asked: Counter[str] = Counter()
+        self.written: Counter[str] = Counter()
+        self.bodies: list[Request] = []  # every write request as it came
+        self.tokens: list[str] = []
+        self.refuse: dict[str, Refusal] = {}  # by row id: what a write of this row is answered
+        self.drop: Counter[str] = Counter()  # by row id: how many accepted writes are not stored
+        self.hooks: list[Hook] = []  # called before each request is served; may raise a Refusal or anything else
+        self.after: list[Hook] = []  # called when it was served and the answer is not sent yet
+        self.page_size = 5_000
+        self.dop_hint: int | None = None
+        self.next_link_host = URL
+        self._ids = count(1)
+
+    # ---- what a test says about the world ----
+
+    def table(self, logical: str = "contact", entity_set: str = "", **values: Any) -> FakeTable:
+        made = FakeTable(logical, entity_set or f"{logical}s", f"{logical}id", **values)
+        self.tables[made.entity_set] = made
+        return made
+
+    def map(self, key: str, customer: str | None, *, table: str = "contact", source: str = "crm") -> None:
+        """Let the mapping name a row for a customer; None takes the row out."""
+        identifier = f"{source}|{table}|{key}"
+        self.mapping = [row for row in self.mapping if row["msdynci_identifier"] != identifier]
+        if customer is not None:
+            self.add_mapping(key, customer, table=table, source=source)
+
+    def add_mapping(
+        self, key: str | None, customer: str | None, *, table: str = "contact", source: str = "crm"
+    ) -> None:
+        """Add a mapping row beside those that are there."""
+        self.mapping.append(
+            {
+                "msdynci_datasourcename": source,
+                self.mapping_column: table,
+                "msdynci_alternatevalue": key,
+                "msdynci_customerid": customer,
+                "msdynci_identifier": f"{source}|{table}|{key}",
+            }
+        )
+
+    def profile(self, customer: str, profile: str | None = None) -> str:
+        """Write a profile and return its id."""
+        made = profile or f"00000000-0000-4000-9000-{next(self._ids):012x}"
+        self.profiles[made] = customer
+        return made
+
+    def delete_profile(self, customer: str) -> None:
+        """Delete a profile; links to it are emptied (RemoveLink)."""
+        gone = {profile for profile, found in self.profiles.items() if found == customer}
+        self.profiles = {profile: found for profile, found in self.profiles.items() if profile not in gone}
+        for table in self.tables.values():
+            for row in table.rows.values():
+                if row.link in gone:
+                    _set(row, None)
+
+    def customer_of(self, key: str, entity_set: str = "contacts") -> str | None:
+        """Return the CustomerId that a row is linked to."""
+        row = self.tables[entity_set].rows[key]
+        return self.profiles[row.link] if row.link else None
+
+    def link_by_hand(self, key: str, customer: str | None, entity_set: str = "contacts") -> None:
+        """Change a link as a person would."""
+        by_customer = {found: profile for profile, found in self.profiles.items()}
+        _set(self.tables[entity_set].rows[key], None if customer is None else by_customer[customer])
+
+    # ---- the seam ----
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        """httpx.MockTransport calls this."""
+        self.tokens.append(request.headers["Authorization"])
+        try:
+            if request.url.path == f"{API}$batch":
+                return await self._batch(request)
+            asked = _parse(request.method, str(request.url), dict(request.headers), request.content)
+            status, body = await self._serve(asked)
+        except Refusal as refusal:
+            return refusal.answer()
+        if isinstance(body, str):
+            return httpx.Response(status, text=body, headers=self._headers())
+        return httpx.Response(status, json=body, headers=self._headers()) if body else httpx.Response(status)
+
+    def _headers(self) -> dict[str, str]:
+        return {"x-ms-dop-hint": str(self.dop_hint)} if self.dop_hint else {}
+
+    async def _serve(self, asked: Request) -> tuple[int, Any]:
+        for hook in self.hooks:
+            await _run(hook, asked)
+        self.asked[asked.kind] += 1
+        answer = self._route(asked)
+        for hook in self.after:
+            await _run(hook, asked)
+        return answer
+
+    async def _batch(self, request: httpx.Request) -> httpx.Response:
+        parts = _batch_parts(request)
+        for hook in self.hooks:
+            await _run(hook, parts[0])
+        self.asked["$batch"] += 1
+        out: list[str] = []
+        for part in parts:
+            self.asked[part.kind] += 1
+            try:
+                status, body = self._route(part)
+            except Refusal as refusal:
+                status, body = refusal.status, refusal.body
+            out += ["--answer", "Content-Type: application/http", "Content-Transfer-Encoding: binary", ""]
+            out += [
+                f"HTTP/1.1 {status} Some Reason",
+                "Content-Type: application/json",
+                "",
+                json.dumps(body) if body else "",
+            ]
+        for hook in self.after:
+            await _run(hook, parts[0])
+        text = "\r\n".join([*out, "--answer--", ""])
+        return httpx.Response(200, content=text.encode(), headers={"Content-Type": "multipart/mixed; boundary=answer"})
+
+    def _route(self, asked: Request) -> tuple[int, Any]:  # noqa: PLR0911 - a table of what is understood
+        match asked.method, asked.path:
+            case "GET", "WhoAmI":
+                return 200, {"UserId": "11111111-1111-1111-1111-111111111111"}
+            case "GET", path if path.startswith("systemusers("):
+                return 200, {"fullname": "# linker", "domainname": "linker@contoso"}
+            case "GET", "msdynci_alternatekeys/$count":
+                return 200, str(min(5_000, len(self._filtered(self.mapping, asked))))
+            case "GET", ("msdynci_alternatekeys" | "msdynci_customerprofiles") as entity_set:
+                return 200, self._customer_data(entity_set, asked)
+            case "GET", path if path.startswith(("EntityDefinitions", "sdkmessagefilters")):
+                return 200, self._metadata(asked)
+            case "GET", path if path in self.tables:
+                return 200, self._source_rows(self.tables[path], asked)
+            case "POST", "RelationshipDefinitions":
+                return self._create_column(asked)
+            case "POST", path if path.endswith("/Microsoft.Dynamics.CRM.UpdateMultiple"):
+                return self._update_multiple(self.tables[path.partition("/")[0]], asked)
+            case "PATCH", path if found := re.fullmatch(r"(\w+)\(([0-9a-f-]{36})\)", path):
+                return self._patch(self.tables[found[1]], found[2], asked)
+        raise Refusal(501, "", f"The fake does not know {asked.method} {asked.path}.")
+
+    # ---- reads ----
+
+    def _filtered(self, rows: list[dict[str, Any]], asked: Request) -> list[dict[str, Any]]:
+        test = matcher(asked.options.get("$filter", ""))
+        return [row for row in rows if test(row)]
+
+    def _paged(self, rows: list[dict[str, Any]], asked: Request) -> dict[str, Any]:
+        if top := asked.options.get("$top"):
+            return {"value": rows[: int(top)]}
+        start = int(asked.options.get("$skiptoken", 0))
+        answer: dict[str, Any] = {"value": rows[start : start + self.page_size]}
+        if start + self.page_size < len(rows):
+            options = asked.options | {"$skiptoken": str(start + self.page_size)}
+            query = str(httpx.QueryParams(options))
+            answer["@odata.nextLink"] = f"{self.next_link_host}{API}{asked.path}?{query}"
+        return answer
+
+    def _customer_data(self, entity_set: str, asked: Request) -> dict[str, Any]:
+        if "$orderby" in asked.options:
+            assert asked.options["$orderby"] == "modifiedon desc"
+            return {"value": [{"modifiedon": self.marks[entity_set]}]}
+        profiles = [
+            {"msdynci_customerid": customer, "msdynci_customerprofileid": profile}
+            for profile, customer in self.profiles.items()
+        ]
+        rows = self.mapping if entity_set == "msdynci_alternatekeys" else profiles
+        return self._paged(self._filtered(rows, asked), asked)
+
+    def _source_rows(self, table: FakeTable, asked: Request) -> dict[str, Any]:
+        if not table.column and COLUMN in str(asked.options):
+            raise Refusal(400, "0x0", f"Could not find a property named '_{COLUMN}_value'.")
+        rows = [
+            {
+                "@odata.etag": f'W/"{row.version}"',
+                table.key: key,
+                f"_{COLUMN}_value": row.link,
+                NAVIGATION: {"msdynci_customerid": self.profiles[row.link]} if row.link in self.profiles else None,
+            }
+            for key, row in sorted(table.rows.items())
+        ]
+        return self._paged(self._filtered(rows, asked), asked)
+
+    def _metadata(self, asked: Request) -> dict[str, Any]:
+        if asked.path == "EntityDefinitions":
+            definitions = [table.definition() for table in self.tables.values()]
+            return {"value": self._filtered(definitions, asked)}
+        if asked.path == "sdkmessagefilters":
+            rows = [
+                {"sdkmessageid/name": "UpdateMultiple", "primaryobjecttypecode": table.logical}
+                for table in self.tables.values()
+                if table.bulk
+            ]
+            return {"value": self._filtered(rows, asked)}
+        logical = asked.path.split("'")[1]
+        if asked.path.endswith("/Attributes"):
+            return {"value": [{"LogicalName": name} for name in (self.mapping_column, "msdynci_customerid")]}
+        table = next(table for table in self.tables.values() if table.logical == logical)
+        relationship = {
+            "SchemaName": f"msdynci_{logical}_customerprofile",
+            "ReferencedEntity": table.points_to,
+            "ReferencingAttribute": COLUMN,
+            "ReferencingEntityNavigationPropertyName": NAVIGATION,
+        }
+        return {"value": [relationship] if table.column else []}
+
+    # ---- writes ----
+
+    def _create_column(self, asked: Request) -> tuple[int, Any]:
+        self.bodies.append(asked)
+        table = next(t for t in self.tables.values() if t.logical == asked.body["ReferencingEntity"])
+        if table.column:
+            raise Refusal(400, "0x80047013", "A column with this name exists.")
+        table.column = True
+        self.written["column"] += 1
+        return 204, None
+
+    def _update_multiple(self, table: FakeTable, asked: Request) -> tuple[int, Any]:
+        self.bodies.append(asked)
+        links: dict[str, str] = {}
+        for item in asked.body["Targets"]:
+            assert item["@odata.type"] == f"Microsoft.Dynamics.CRM.{table.logical}"
+            assert item.keys() == {"@odata.type", table.key, f"{NAVIGATION}@odata.bind"}
+            links.setdefault(item[table.key], _bound(item[f"{NAVIGATION}@odata.bind"]) or "")
+        missing = [key for key in links if key not in table.rows]
+        if missing:
+            raise Refusal(404, MISSING_ROW, f"Contact With Ids = {', '.join(missing)} Do Not Exist")
+        for key, profile in links.items():
+            self._check(key, profile)
+        for key, profile in links.items():
+            self._store(table, key, profile, "bulk")
+        return 204, None
+
+    def _patch(self, table: FakeTable, key: str, asked: Request) -> tuple[int, Any]:
+        self.bodies.append(asked)
+        etag = asked.headers["if-match"]
+        row = table.rows.get(key)
+        if row is None:
+            raise Refusal(404, MISSING_ROW, f"Entity 'Contact' With Id = {key} Does Not Exist")
+        if etag not in ("*", f'W/"{row.version}"'):
+            raise Refusal(412, CHANGED_ROW, "The version of the existing record doesn't match.")
+        assert asked.body.keys() == {f"{NAVIGATION}@odata.bind"}
+        profile = _bound(asked.body[f"{NAVIGATION}@odata.bind"])
+        self._check(key, profile)
+        self._store(table, key, profile, "patch" if profile else "clear")
+        return 204, None
+
+    def _check(self, key: str, profile: str | None) -> None:
+        if key in self.refuse:
+            raise self.refuse[key]
+        if profile and profile not in self.profiles:
+            raise Refusal(400, MISSING_TARGET, "A record with the specified key values does not exist")
+
+    def _store(self, table: FakeTable, key: str, profile: str | None, how: str) -> None:
+        self.written[how] += 1
+        if self.drop[key] > 0:
+            self.drop[key] -= 1
+            return
+        _set(table.rows[key], profile)
+
+
+async def _run(hook: Hook, asked: Request) -> None:
+    result = hook(asked)
+    if result is not None:
+        await result
+
+
+def _set(row: SourceRow, link: str | None) -> None:
+    row.link = link
+    row.version += 1
+
+
+def _bound(value: str | None) -> str | None:
+    if value is None:
+        return None
+    found = re.fullmatch(r"/msdynci_customerprofiles\(([0-9a-f-]{36})\)", value)
+    assert found, value
+    return found[1]
+
+
+def _parse(method: str, url: str, headers: dict[str, str], content: bytes) -> Request:
+    parts = urlsplit(url)
+    options = dict(parse_qsl(parts.query))
+    body = json.loads(content) if content else None
+    path = unquote(parts.path).removeprefix(API)
+    return Request(method, path, options, {name.lower(): value for name, value in headers.items()}, body)
+
+
+def _batch_parts(request: httpx.Request) -> list[Request]:
+    boundary = request.headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
+    assert request.content.replace(b"\r\n", b"").count(b"\n") == 0, "line ends must be CRLF (dataverse.md 3.1)"
+    parts = []
+    for section in (b"\r\n" + request.content).split(b"\r\n--" + boundary)[1:-1]:
+        http = section.partition(b"\r\n\r\n")[2].decode()
+        head, _, body = http.partition("\r\n\r\n")
+        first, *lines = head.split("\r\n")
+        method, address, _ = first.split(" ")
+        headers = dict(line.split(": ", 1) for line in lines if line)
+        parts.append(_parse(method, f"{URL}{address}", headers, body.strip().encode()))
+    return parts
+
+
+def _kind(asked: Request) -> str:
+    filtered, expanded = asked.options.get("$filter", ""), "$expand" in asked.options
+    match asked.method, asked.path:
+        case "GET", "msdynci_alternatekeys/$count":
+            return "count"
+        case "GET", "msdynci_alternatekeys" | "msdynci_customerprofiles" if "$orderby" in asked.options:
+            return "marks"
+        case "GET", "msdynci_alternatekeys" if "Dynamics.CRM.In(" in filtered:
+            return "absent"
+        case "GET", "msdynci_alternatekeys" if "$top" in asked.options:
+            return (
+                "source"
+                if "$select" in asked.options and "alternatevalue" not in asked.options["$select"]
+                else "sample"
+            )
+        case "GET", "msdynci_alternatekeys":
+            return "mapping"
+        case "GET", "msdynci_customerprofiles":
+            return "profiles" if filtered else "any profile"
+        case "GET", path if path.split("(")[0] in ("EntityDefinitions", "sdkmessagefilters", "WhoAmI", "systemusers"):
+            return "metadata"
+        case "GET", _:
+            return "links" if expanded else "empties" if "eq null" in filtered else "keys"
+        case "POST", "RelationshipDefinitions":
+            return "create column"
+        case "POST", _:
+            return "update"
+    return "clear" if None in (asked.body or {}).values() else "patch"

@@ -1,0 +1,266 @@
+"""A Dataverse, a storage and a clock, with the real linker between them. Tests act on the world and call one activity."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from itertools import count
+from typing import Any
+
+import httpx
+
+from linker.activities.life import iso
+from linker.activities.page import link_page
+from linker.activities.values import PageOutcome, PageTask, UnlinkOutcome, UnlinkTask
+from linker.activities.unlink import unlink_table
+from linker.blocks import HashBlock
+from linker.dataverse import Connection
+from linker.deps import Deps
+from linker.insights import Insights
+from linker.lock_store import RunLock
+from linker.model import Mode, RowIssue, Run, Source, Status, TableRun, Target
+from linker.pages import Plan
+from linker.ports import Properties
+from linker.settings import Settings
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, TablePlan
+from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, SourceRow
+from tests.fakes.memory_tables import MemoryTables
+
+START = 1_795_000_000.0  # epoch s
+ATTEMPT_S, WRITE_S = 300.0, 150.0
+VERSION = "v1"
+FIRST_PAGE = Plan(VERSION).name(0)
+CRM = Source("crm", "contact")
+
+
+class DiedError(Exception):
+    """The process ends here: nothing of ours catches it, so nothing is cleaned up."""
+
+
+class Clock:
+    """Epoch seconds that pass when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_s(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Store(MemoryTables):
+    """Table Storage in memory that tells a test of each write before it happens: (operation, table, row)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hooks: list[Callable[[str, str, str], Any]] = []
+        self.writes: list[tuple[str, str, str]] = []
+        self.reads: list[tuple[str, str, bool]] = []  # table, row, whether a part of it was selected
+
+    async def get(self, table: str, partition: str, row: str, *, select: Sequence[str] = ()) -> Any:
+        self.reads.append((table, row, bool(select)))
+        await self._tell("header" if select else "get", table, row)
+        return await super().get(table, partition, row, select=select)
+
+    async def insert(self, table: str, partition: str, row: str, properties: Properties) -> str:
+        await self._tell("insert", table, row)
+        return await super().insert(table, partition, row, properties)
+
+    async def replace(
+        self, table: str, partition: str, row: str, properties: Properties, *, etag: str | None = None
+    ) -> str:
+        await self._tell("replace", table, row)
+        return await super().replace(table, partition, row, properties, etag=etag)
+
+    async def merge(self, table: str, partition: str, row: str, properties: Properties, *, etag: str) -> str:
+        await self._tell("merge", table, row)
+        return await super().merge(table, partition, row, properties, etag=etag)
+
+    async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
+        await self._tell("delete", table, row)
+        await super().delete(table, partition, row, etag=etag)
+
+    async def _tell(self, operation: str, table: str, row: str) -> None:
+        if operation not in ("get", "header"):
+            self.writes.append((operation, table, row))
+        for hook in self.hooks:
+            result = hook(operation, table, row)
+            if result is not None:
+                await result
+
+
+class StaticTokens:
+    """Tokens token0, token1 ...; a new one after each refusal."""
+
+    def __init__(self) -> None:
+        self.refused = 0
+
+    async def token(self) -> str:
+        return f"token{self.refused}"
+
+    def forget(self) -> None:
+        self.refused += 1
+
+
+def contact_id(number: int) -> str:
+    """Return the id of contact `number`; ids ascend with their numbers, spread by their first digits."""
+    return f"{number:08x}-0000-4000-8000-{number:012x}"
+
+
+def key_of(number: int) -> bytes:
+    """Return the row key of contact `number`."""
+    return bytes.fromhex(contact_id(number).replace("-", ""))
+
+
+class World:
+    """Contacts in one environment, and the linker that links them."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.clock, self.store, self.dataverse = Clock(), Store(), FakeDataverse()
+        self.contacts: FakeTable = self.dataverse.table("contact")
+        self.settings = Settings(dataverse_url=URL, storage="UseDevelopmentStorage=true", settle_minutes=0, **settings)
+        self.tokens = StaticTokens()
+        self.insights: Insights | None = None
+        self.ids = count()
+        self.deps = self.host()
+
+    def host(self) -> Deps:
+        """Return a process of its own over the same storage: what it remembers is its own."""
+        documents = Documents(self.store, "env")
+
+        def new_id() -> str:
+            return f"id{next(self.ids)}"
+
+        client = httpx.AsyncClient(transport=httpx.MockTransport(self.dataverse))
+        lock = RunLock(self.store, "env", self.clock, self.settings.lease_seconds, new_id)
+        return Deps(
+            settings=self.settings,
+            connection=Connection(URL, client, self.tokens, self.settings.write_timeout_seconds),
+            insights=self.insights,
+            lock=lock,
+            documents=documents,
+            runs=Runs(documents, lambda: iso(self.clock())),
+            plans=Plans(documents),
+            blocks=Blocks(self.store, "env"),
+            departed=DepartedPages(self.store, "env"),
+            issues=Issues(self.store),
+            clock=self.clock,
+            new_id=new_id,
+        )
+
+    # ---- the world ----
+
+    def contact(self, number: int, customer: str | None = None, *, profile: bool = True) -> str:
+        """Add a contact that the mapping names for a customer; return its id."""
+        key = contact_id(number)
+        self.contacts.rows[key] = SourceRow()
+        if customer is not None:
+            self.dataverse.map(key, customer)
+            if profile and customer not in self.dataverse.profiles.values():
+                self.dataverse.profile(customer)
+        return key
+
+    def people(self, number: int) -> None:
+        """Add contacts 1 to `number`, each a customer of its own."""
+        for n in range(1, number + 1):
+            self.contact(n, f"c{n}")
+
+    def links(self) -> dict[str, str | None]:
+        """Return the customer of each contact's link."""
+        return {key: self.dataverse.customer_of(key) for key in self.contacts.rows}
+
+    def wanted(self) -> dict[str, str]:
+        """Return what the mapping says."""
+        return {row["msdynci_alternatevalue"]: row["msdynci_customerid"] for row in self.dataverse.mapping}
+
+    def is_right(self) -> bool:
+        """Whether every link is what the mapping says."""
+        return {key: customer for key, customer in self.links().items() if customer} == self.wanted()
+
+    # ---- the linker ----
+
+    async def prepare(self, run: str = "run1", *, cuts: tuple[str, ...] = (), created: bool = False) -> None:
+        """Leave the state that prepare_table leaves, once per run."""
+        if await self.deps.runs.load(run) is not None:
+            return
+        table = TableRun("contact", "crm", Status.REFRESHING)
+        await self.deps.runs.create(Run(run, Mode.INCREMENTAL, Status.REFRESHING, tables=(table,)))
+        target = Target("contact", "contacts", "contactid", NAVIGATION, self.contacts.bulk, created, (CRM,))
+        await self.deps.runs.save_target(run, target)
+        if await self.deps.plans.load("contact") is None:
+            await self.deps.plans.save("contact", TablePlan(Plan(VERSION, cuts), linked=True), None)
+
+    async def link(self, run: str = "run1", *, deps: Deps | None = None, **values: Any) -> PageOutcome:
+        """Prepare and link one page of the contacts."""
+        await self.prepare(run)
+        task = {"page": 0, "mode": Mode.INCREMENTAL, "epoch": "", "batch": 1_000} | values
+        return await link_page(deps or self.deps, PageTask(run=run, table="contact", version=VERSION, **task))
+
+    async def unlink(self, run: str = "run1", *, departed: int, rows: int = 1_000, **values: Any) -> UnlinkOutcome:
+        """Run one call of the unlinking pass."""
+        task = {"marks": None} | values
+        return await unlink_table(self.deps, UnlinkTask(run, "contact", departed, rows, **task))
+
+    async def block(self, page: str = FIRST_PAGE) -> HashBlock:
+        """Return the stored block of a page."""
+        return (await self.deps.blocks.load("contact", page)).block
+
+    def block_entity(self) -> tuple[str, str, str]:
+        """Return the storage key of the first page's block."""
+        found = [key for key in self.store.entities if key[0] == "linkerhashes" and key[2] == FIRST_PAGE]
+        return next(key for key in found if "departed" not in key[1])
+
+    async def issues(self, run: str = "run1") -> dict[str, RowIssue]:
+        """Return the row issues of a run by row."""
+        return {issue.row: issue async for issue in self.deps.issues.of_run(run)}
+
+
+def dies_before(world: World, kind: str, times: int = 1) -> None:
+    """Let the process end before a request of this kind reaches Dataverse."""
+    left = [times]
+
+    def hook(asked: Any) -> None:
+        if asked.kind == kind and left[0]:
+            left[0] -= 1
+            raise DiedError(kind)
+
+    world.dataverse.hooks.append(hook)
+
+
+def dies_after(world: World, kind: str, times: int = 1) -> None:
+    """Let the process end after Dataverse served a request of this kind."""
+    left = [times]
+
+    def hook(asked: Any) -> None:
+        if asked.kind == kind and left[0]:
+            left[0] -= 1
+            raise DiedError(kind)
+
+    world.dataverse.after.append(hook)
+
+
+class Gate:
+    """Holds what comes to it until a test opens it."""
+
+    def __init__(self) -> None:
+        self.reached, self.open = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self) -> None:
+        self.reached.set()
+        await self.open.wait()
+
+
+def stalls_before(world: World, kind: str) -> Gate:
+    """Hold the first request of this kind; whoever sends it stalls."""
+    gate, held = Gate(), []
+
+    def hook(asked: Any) -> Any:
+        if asked.kind == kind and not held:
+            held.append(asked)
+            return gate()
+        return None
+
+    world.dataverse.hooks.append(hook)
+    return gate
