@@ -9,7 +9,7 @@ import azure.functions as func
 import grpc
 
 from linker import api, bootstrap, boundary, orchestration, triggers
-from linker.activities import life, page, planning, prepare, survey, unlink
+from linker.activities import life, page, planning, prepare, strays, survey, unlink
 from linker.activities import values as v
 from linker.errors import LinkerError
 from linker.model import Ticket
@@ -39,6 +39,21 @@ async def post_unification_event(req: func.HttpRequest, client: df.DurableFuncti
 @app.route(route="runs/{id}", methods=["GET"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
     return await _answer(lambda: api.get_run(bootstrap.deps(), req.route_params["id"]))
+
+
+@app.route(route="runs/{id}/cancel", methods=["POST"])
+async def post_cancel(req: func.HttpRequest) -> func.HttpResponse:
+    return await _answer(lambda: api.post_cancel(bootstrap.deps(), req.route_params["id"]))
+
+
+@app.route(route="runs/{id}/errors", methods=["GET"])
+async def get_errors(req: func.HttpRequest) -> func.HttpResponse:
+    return await _answer(lambda: api.get_errors(bootstrap.deps(), req.route_params["id"]))
+
+
+@app.route(route="rows/{table}/{id}", methods=["GET"])
+async def get_row(req: func.HttpRequest) -> func.HttpResponse:
+    return await _answer(lambda: api.get_row(bootstrap.deps(), req.route_params["table"], req.route_params["id"]))
 
 
 @app.route(route="status", methods=["GET"])
@@ -120,6 +135,11 @@ async def link_page(task: dict) -> dict:  # type: ignore[type-arg]
 @app.activity_trigger(input_name="task")
 async def unlink_table(task: dict) -> dict:  # type: ignore[type-arg]
     return await boundary.run_activity(unlink.unlink_table, v.UnlinkTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def find_strays(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(strays.find_strays, v.TableTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")

@@ -9,13 +9,18 @@ from typing import Annotated, Any
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 from pydantic.alias_generators import to_camel
 
+from linker.activities.life import ended
+from linker.blocks import confirmed
 from linker.deps import Deps
 from linker.errors import ConfigurationError, LinkerError
+from linker.lock import Cancellation
 from linker.model import TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status
+from linker.pages import key_text, row_key
 from linker.triggers import Start, request_run
 from linker.wire import to_json
 
 MOST_BODY_BYTES = 64 * 1024
+MOST_ERRORS = 1_000
 type Name = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$", to_lower=True)]
 type Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -96,6 +101,51 @@ async def get_status(deps: Deps) -> Reply:
     )
 
 
+async def post_cancel(deps: Deps, run: str) -> Reply:
+    """POST /api/runs/{id}/cancel: stop a run after the pages in flight, or take a waiting one back."""
+    found = await deps.runs.load(run) if _is_run_id(run) else None
+    if found is None:
+        return problem(404, "Not found", "There is no run with this id.")
+    what = await deps.lock.cancel(run)
+    if what is Cancellation.UNKNOWN:
+        return problem(409, "Nothing to cancel", f"The run is over: {found.status}.")
+    if what is Cancellation.PENDING:
+        detail = "Canceled by request before it began."
+        found = await deps.runs.advance(run, lambda old: ended(old, Status.CANCELED, detail, deps.clock()))
+    return Reply(202, to_json(found))
+
+
+async def get_errors(deps: Deps, run: str) -> Reply:
+    """GET /api/runs/{id}/errors: rejected and deferred rows with code, reason and advice; at most MOST_ERRORS."""
+    if not _is_run_id(run) or await deps.runs.load(run) is None:
+        return problem(404, "Not found", "There is no run with this id.")
+    issues: list[dict[str, Any]] = []
+    async for issue in deps.issues.of_run(run):
+        if len(issues) == MOST_ERRORS:
+            return Reply(200, {"value": issues, "more": True})
+        issues.append(to_json(issue))
+    return Reply(200, {"value": issues, "more": False})
+
+
+async def get_row(deps: Deps, table: str, row: str) -> Reply:
+    """GET /api/rows/{table}/{id}: what was last confirmed on a row, and by which run at the latest."""
+    key = row_key(row)
+    found = await deps.plans.load(table) if key and _is_name(table) else None
+    if key is None or found is None:
+        return problem(404, "Not found", "There is no linked table of this name, or the id is no guid.")
+    plan = found[0].plan
+    block = (await deps.blocks.load(table, plan.name(plan.page_of(key)))).block
+    hashes = block.entries.get(key)
+    body = {
+        "table": table,
+        "row": key_text(key),
+        "known": hashes is not None,
+        "confirmed": hashes is not None and confirmed(hashes),
+        "run": block.header.run or None,
+    }
+    return Reply(200, body)
+
+
 def failure(error: LinkerError) -> Reply:
     """Return the answer to a request that could not be served."""
     if isinstance(error, ConfigurationError):
@@ -124,6 +174,10 @@ def _why(error: Exception) -> str:
         ".".join(str(part) for part in fault["loc"])[:80]: fault["msg"] for fault in error.errors(include_input=False)
     }
     return "; ".join(f"{name or 'body'}: {text}" for name, text in members.items())[:500]
+
+
+def _is_name(text: str) -> bool:
+    return 0 < len(text) <= 128 and text.isascii() and text.replace("_", "").isalnum()
 
 
 def _is_run_id(text: str) -> bool:

@@ -189,6 +189,7 @@ class TableRun:
     counts: Counts = Counts()
     findings: tuple[Finding, ...] = ()
     sources: tuple[Source, ...] = ()
+    unsettled: bool = False  # rows wait for profiles that are not in Dataverse yet
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class TablePlan:
     plan: Plan
     epoch: str = ""
     linked: bool = False
+    schema: str = ""  # fingerprint of the profile table when the last full run began
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from linker.activities.life import iso
+from linker.activities.life import ended
 from linker.deps import Deps
 from linker.model import Run, RunRequest, Status, Ticket
 
@@ -47,14 +47,7 @@ async def watchdog(deps: Deps, start: Start) -> str:
     detail = "Canceled by request." if taken.canceled else "interrupted: the app stopped while the run was under way."
 
     def change(old: Run) -> Run:
-        tables = tuple(
-            replace(t, status=status) if t.status in (Status.QUEUED, Status.REFRESHING) else t for t in old.tables
-        )
-        now = iso(deps.clock())
-        follow_up = taken.successor or None
-        return replace(
-            old, status=status, status_detail=detail, ended_at=now, tables=tables, progress=None, follow_up=follow_up
-        )
+        return replace(ended(old, status, detail, deps.clock()), follow_up=taken.successor or None)
 
     if await deps.runs.load(taken.ended.run) is not None:
         await deps.runs.advance(taken.ended.run, change)

@@ -11,7 +11,8 @@ from linker.dataverse import Dataverse
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.http import parse_time
 from linker.deps import Deps
-from linker.model import Counts, Progress, Run, Status, Ticket
+from linker.lock import Renewal
+from linker.model import Counts, Progress, Run, RunRequest, Status, Ticket
 from linker.status import overall
 
 
@@ -51,7 +52,7 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
         )
 
     await deps.runs.advance(ticket.run, change)
-    return Go(cancel=renewal.cancel)
+    return _go(deps, renewal)
 
 
 async def marks_of(dataverse: Dataverse) -> tuple[float, float] | None:
@@ -62,8 +63,11 @@ async def marks_of(dataverse: Dataverse) -> tuple[float, float] | None:
 
 async def renew(deps: Deps, ref: RunRef) -> Go:
     """Keep the lock, and say whether to go on."""
-    renewal = await deps.lock.renew(ref.run)
-    return Go(renewal.held, renewal.cancel)
+    return _go(deps, await deps.lock.renew(ref.run))
+
+
+def _go(deps: Deps, renewal: Renewal) -> Go:
+    return Go(renewal.held, renewal.cancel, deps.settings.lease_seconds / 2.5)
 
 
 async def settle(deps: Deps, task: SettleTask) -> Settled:
@@ -104,7 +108,7 @@ async def report(deps: Deps, news: Report) -> Go:
         paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None,
     )
     await deps.runs.advance(news.run, lambda run: replace(run, counts=news.counts, progress=progress))
-    return Go(cancel=renewal.cancel)
+    return _go(deps, renewal)
 
 
 async def end_table(deps: Deps, end: TableEnd) -> RunRef:
@@ -116,7 +120,10 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
 
     def change(old: Run) -> Run:
         tables = tuple(
-            replace(t, status=status, detail=detail, counts=counts) if t.table == end.table else t for t in old.tables
+            replace(t, status=status, detail=detail, counts=counts, unsettled=bool(end.totals.counts.deferred))
+            if t.table == end.table
+            else t
+            for t in old.tables
         )
         warning = [f"Table '{end.table}': {detail}"] if detail else []
         return replace(old, tables=tables, warnings=(*old.warnings, *warning))
@@ -150,6 +157,8 @@ def _needs_a_look(end: TableEnd, counts: Counts) -> tuple[Status, str]:
             counts.deferred and not end.held_back,
             f"{counts.deferred:,} rows are deferred to a later run; see the run's row errors.",
         ),
+        (end.totals.drift, f"{end.totals.drift:,} links had been changed by somebody else and were set right."),
+        (end.strays, f"{end.strays:,} rows hold a link that neither mapping nor this app knows; they were left alone."),
         (
             end.totals.conflicts,
             f"{end.totals.conflicts:,} rows are claimed for several customers; the lowest CustomerId won.",
@@ -182,9 +191,34 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
             old, status=status, status_detail=detail, ended_at=now, counts=counts, tables=tables, progress=None
         )
 
-    run = await deps.runs.advance(ending.run, change)
+    follow_up = await _follow_up(deps, ending)
+    run = await deps.runs.advance(ending.run, lambda old: replace(change(old), follow_up=follow_up))
     completed = run.status in (Status.SUCCESSFUL, Status.WARNINGS, Status.SKIPPED) and not ending.dry_run
     return Ended(run.status, await deps.lock.finish(ending.run, completed=completed))
 
 
+def ended(run: Run, status: Status, detail: str, now: float) -> Run:
+    """Return a run that ended before its own end: open tables end with it."""
+    tables = tuple(replace(t, status=status) if t.status in _OPEN else t for t in run.tables)
+    return replace(run, status=status, status_detail=detail, ended_at=iso(now), tables=tables, progress=None)
+
+
+async def _follow_up(deps: Deps, ending: Ending) -> str | None:
+    """Ask for one more run when rows wait for profiles, or mapping or profiles moved meanwhile; a follow-up asks for none.
+
+    The request waits behind the run that ends now, so both are one hand-over.
+    """
+    run = await deps.runs.load(ending.run)
+    if run is None or ending.status is not None or ending.dry_run or run.trigger == FOLLOW_UP or run.ended_at:
+        return run.follow_up if run else None
+    moved = ending.marks is not None and await marks_of(deps.dataverse()) != ending.marks
+    if not moved and not any(table.unsettled for table in run.tables):
+        return None
+    request = RunRequest(trigger=FOLLOW_UP)
+    grant = await deps.lock.request(request)
+    await deps.runs.create(Run(grant.run, request.mode, Status.QUEUED, trigger=FOLLOW_UP))
+    return grant.run
+
+
+FOLLOW_UP = "follow-up"
 _OPEN = frozenset({Status.QUEUED, Status.REFRESHING, Status.RETRYING})

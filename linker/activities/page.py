@@ -106,6 +106,7 @@ class _PageWork:
         self.key = (task.table, plan.name(task.page))
         self.attempt = Attempt(deps, *self.key)
         self.outcomes = _Outcomes()
+        self.drift = 0
         self.sent: set[RowKey] = set()
 
     async def run(self) -> PageOutcome:
@@ -153,7 +154,7 @@ class _PageWork:
             return
         if not self.task.dry_run:
             await self.attempt.take()
-        same = set() if self._rewrites() else await self._compare(plan)
+        same = set() if self._rewrites() else await self._compare(plan, wanted)
         change = {**plan.change, **{key: c for key, c in plan.compare.items() if key not in same}}
         links = await self._resolve({key: c for key, c in change.items() if key_text(key) not in self.outcomes.issues})
         linked_before = self._linked_before(same, wanted)
@@ -165,14 +166,18 @@ class _PageWork:
         entries = {**self.attempt.block.entries, **{key: wanted[key] for key in same}}
         await self._write(links, entries, wanted)
 
-    async def _compare(self, plan: PagePlan) -> set[RowKey]:
+    async def _compare(self, plan: PagePlan, wanted: Entries) -> set[RowKey]:
         """Return the rows whose live link is already the wanted one; rows that do not exist are rejected."""
         if not plan.compare:
             return set()
         live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(plan.compare))
         for key in plan.compare.keys() - live.keys():
             self._issue(key, "rejected", "RowNotFound", f"Table '{self.task.table}' has no row with this id.")
-        return {key for key, customer in plan.compare.items() if key in live and live[key].customer == customer}
+        same = {key for key, customer in plan.compare.items() if key in live and live[key].customer == customer}
+        stored = self.attempt.block.entries
+        changed = plan.compare.keys() & live.keys() - same
+        self.drift = sum(1 for key in changed if stored.get(key) == wanted[key])
+        return same
 
     def _linked_before(self, same: set[RowKey], wanted: Entries) -> set[RowKey]:
         """Return the rows that an earlier attempt of this run intended: it linked them, whoever reads them back."""
@@ -219,7 +224,7 @@ class _PageWork:
         if departed and not self.task.dry_run:
             await self.deps.departed.note(*self.key, self.task.run, departed)
         lost = sum(1 for issue in self.outcomes.issues.values() if issue.code == "NotStored")
-        return PageOutcome(counts=counts, departed=len(departed), conflicts=len(rows.conflicts), lost=lost)
+        return PageOutcome(counts, len(departed), len(rows.conflicts), self.drift, lost)
 
     async def _save_issues(self) -> None:
         found = list(self.outcomes.issues.values())[:MOST_ISSUES]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import replace
 
 from linker.activities.planning import new_plan
+from linker.activities.strays import KEYS_HELD, by_page
 from linker.activities.values import Prepared, TableTask
 from linker.blocks import unconfirm
 from linker.dataverse import Dataverse, metadata
@@ -17,8 +17,6 @@ from linker.model import LOOKUP_SCHEMA_NAME, Mode, RowKey, Run, Status, Target
 from linker.pages import Plan
 from linker.state import StoredBlock, TablePlan
 
-# Keys with an empty link that are held at once: 16 bytes each and as much again while they are sorted into pages.
-KEYS_HELD = 500_000
 MARK_TRIES = 20
 
 
@@ -28,12 +26,13 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     try:
         target = await _target(deps, task, dataverse)
         stored, etag = await _plan(deps, task, dataverse, target)
-        mode, reason = mode_of(task.mode, stored, column_is_new=target.column_created, because=task.full_reason)
+        mode, reason = mode_of(task.mode, stored, column_is_new=target.column_created, because=_reason(task, stored))
         epoch = stored.epoch or (task.run if mode is not Mode.INCREMENTAL else "")
-        if not task.dry_run and stored.epoch != epoch:
-            await deps.plans.save(task.table, replace(stored, epoch=epoch), etag)
+        schema = task.schema if mode is Mode.FULL else stored.schema or task.schema
+        if not task.dry_run and (stored.epoch, stored.schema) != (epoch, schema):
+            await deps.plans.save(task.table, replace(stored, epoch=epoch, schema=schema), etag)
         if mode is Mode.INCREMENTAL:
-            await mark_vanished(deps, dataverse, target, stored.plan, dry_run=task.dry_run)
+            await mark_vanished(deps, dataverse, target, stored.plan)
         await _show(deps, task, mode, reason)
     except TransientError as error:
         return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])
@@ -58,6 +57,12 @@ def mode_of(asked: Mode, stored: TablePlan, *, column_is_new: bool = False, beca
     if because:
         return Mode.FULL, because
     return asked, "only rows that changed" if asked is Mode.INCREMENTAL else "asked for"
+
+
+def _reason(task: TableTask, stored: TablePlan) -> str:
+    if stored.schema and task.schema and stored.schema != task.schema:
+        return "the schema of the profile table changed"
+    return task.full_reason
 
 
 async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:
@@ -96,23 +101,20 @@ async def _plan(deps: Deps, task: TableTask, dataverse: Dataverse, target: Targe
     return stored, await deps.plans.save(task.table, stored, None)
 
 
-async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, plan: Plan, *, dry_run: bool = False) -> int:
+async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, plan: Plan) -> int:
     """Unconfirm rows that a block names and whose link is empty now; return how many. Remembers nothing between runs."""
     marked = 0
     held: list[RowKey] = []
-    async for keys in dataverse.empty_links(target, LOOKUP_SCHEMA_NAME):
+    async for keys in dataverse.keys_by_link(target, LOOKUP_SCHEMA_NAME, empty=True):
         held += keys
         if len(held) >= KEYS_HELD:
-            marked += await _mark(deps, target.table, plan, held, dry_run)
+            marked += await _mark(deps, target.table, plan, held)
             held = []
-    return marked + await _mark(deps, target.table, plan, held, dry_run)
+    return marked + await _mark(deps, target.table, plan, held)
 
 
-async def _mark(deps: Deps, table: str, plan: Plan, keys: Iterable[RowKey], dry_run: bool) -> int:
-    by_page: dict[int, set[RowKey]] = defaultdict(set)
-    for key in keys:
-        by_page[plan.page_of(key)].add(key)
-    return 0 if dry_run else sum([await _mark_page(deps, table, plan, page, by_page[page]) for page in sorted(by_page)])
+async def _mark(deps: Deps, table: str, plan: Plan, keys: Sequence[RowKey]) -> int:
+    return sum([await _mark_page(deps, table, plan, page, here) for page, here in by_page(plan, keys).items()])
 
 
 async def _mark_page(deps: Deps, table: str, plan: Plan, page: int, keys: set[RowKey]) -> int:

@@ -53,7 +53,15 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
         )
 
     await deps.runs.advance(run, change)
-    return Survey(tuple(table.table for table in tables if table.status is Status.QUEUED), status)
+    names = tuple(table.table for table in tables if table.status is Status.QUEUED)
+    return Survey(names, status, await _full_reason(deps), await metadata.profile_schema(dataverse))
+
+
+async def _full_reason(deps: Deps) -> str:
+    """Why the run has to be full, as far as Customer Insights tells; without it nothing is known and nothing follows."""
+    if deps.insights is None or await deps.insights.last_unification() is not None:
+        return ""
+    return "Customer Insights knows of no successful merge"
 
 
 async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[Source]:

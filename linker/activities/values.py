@@ -56,6 +56,7 @@ class Survey:
     tables: tuple[str, ...] = ()
     status: Status | None = None
     full_reason: str = ""
+    schema: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,15 @@ class TableTask:
     mode: Mode
     dry_run: bool = False
     full_reason: str = ""  # why this run is full, unless it was asked for
+    schema: str = ""  # fingerprint of the profile table
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Rows of a table with a link that neither mapping nor blocks name."""
+
+    __pydantic_config__ = WIRE
+    rows: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +150,7 @@ class PageOutcome:
     counts: Counts = Counts()
     departed: int = 0  # rows for the unlinking pass; part of counts.rows_read
     conflicts: int = 0  # rows claimed for different customers
+    drift: int = 0  # rows whose confirmed link somebody else changed; repaired
     lost: int = 0  # rows that Dataverse accepted twice and did not keep
     split: bool = False  # the page is too large; nothing was done
     later_s: float = 0.0
@@ -157,6 +168,7 @@ class Totals:
     counts: Counts = Counts()
     departed: int = 0
     conflicts: int = 0
+    drift: int = 0
     lost: int = 0
     pages: int = 0
     failed: str = ""
@@ -174,6 +186,7 @@ class Totals:
             self.counts + page.counts,
             self.departed + page.departed,
             self.conflicts + page.conflicts,
+            self.drift + page.drift,
             self.lost + page.lost,
             self.pages + 1,
             self.failed or page.failed,
@@ -227,6 +240,7 @@ class Go:
     __pydantic_config__ = WIRE
     held: bool = True
     cancel: bool = False
+    slice_s: float = 2.0  # longest wait without renewing the lock: less than half a lease
 
 
 @dataclass(frozen=True, slots=True)
@@ -239,6 +253,7 @@ class TableEnd:
     totals: Totals
     unlinking: Counts = Counts()
     held_back: str = ""
+    strays: int = 0
     failed: str = ""
     canceled: bool = False
     dry_run: bool = False

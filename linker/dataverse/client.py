@@ -133,9 +133,10 @@ class Dataverse:
         rows = [row for answer in await self._read_all(queries) for row in answer]
         return {bytes.fromhex(row[target.key].replace("-", "")): _live(row, target, column) for row in rows}
 
-    async def empty_links(self, target: Target, column: str) -> AsyncIterator[list[RowKey]]:
-        """Yield the keys of rows whose link is empty, up to 5,000 at a time."""
-        path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value eq null")
+    async def keys_by_link(self, target: Target, column: str, *, empty: bool) -> AsyncIterator[list[RowKey]]:
+        """Yield the keys of rows whose link is empty, or is not, up to 5,000 at a time."""
+        comparison = "eq" if empty else "ne"
+        path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value {comparison} null")
         async for rows in self.rows(path):
             yield [bytes.fromhex(row[target.key].replace("-", "")) for row in rows]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Any
 
 from linker import odata
@@ -58,6 +59,14 @@ async def mapping_columns(dataverse: Dataverse) -> MappingColumns:
         f"Dataverse has no table '{MAPPING_TABLE}' with a column for the table name, so there is no mapping to read. "
         "Nothing was written. Run unification once with Dataverse as output; the next event or timer tries again."
     )
+
+
+async def profile_schema(dataverse: Dataverse) -> str:
+    """Return a fingerprint of the profile table's columns: another one means that its schema changed."""
+    path = f"EntityDefinitions(LogicalName='{PROFILE_TABLE}')/Attributes"
+    rows = (await dataverse.get(path + odata.query(select="LogicalName,AttributeType")))["value"]
+    columns = sorted(f"{row['LogicalName']}:{row.get('AttributeType')}" for row in rows)
+    return blake2b("\n".join(columns).encode(), digest_size=8).hexdigest()
 
 
 async def find_tables(dataverse: Dataverse, name: str) -> list[DataverseTable]:

@@ -1,0 +1,199 @@
+"""The run: from its ticket to the run that follows (design section 2). Holds counts only, never rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+from durabletask.task import OrchestrationContext, TaskFailedError
+
+from linker.activities.values import (
+    Ended,
+    Ending,
+    GenerationOutcome,
+    GenerationTask,
+    Go,
+    Prepared,
+    RunRef,
+    Settled,
+    SettleTask,
+    Share,
+    Split,
+    SplitTask,
+    Strays,
+    Survey,
+    TableEnd,
+    TableTask,
+    Totals,
+    UnlinkOutcome,
+    UnlinkTask,
+)
+from linker.model import Counts, Mode, Pace, Status, Ticket
+from linker.orchestration.generation import GENERATION, GENERATION_PAGES
+from linker.orchestration.steps import (
+    MOST_TRIES,
+    RunFailedError,
+    RunStopped,
+    Steps,
+    asked_to_cancel,
+    call,
+    pause,
+    stop_unless,
+)
+from linker.wire import from_json, to_json
+
+ORCHESTRATOR = "customerid_backstamping_hydration"
+PATIENCE = 30  # calls of the unlinking pass without a page done
+
+
+def customerid_backstamping_hydration(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
+    """One run of the task, from its ticket to the run that follows. Input: a Ticket."""
+    ticket = from_json(Ticket, request)
+    try:
+        ending = yield from _run(ctx, ticket)
+    except RunStopped as stopped:
+        if not stopped.canceled:
+            return {"run": ticket.run, "status": "superseded"}
+        ending = Ending(ticket.run, Status.CANCELED, "Canceled by request; the next run goes on from here.")
+    except (RunFailedError, TaskFailedError) as error:
+        ending = Ending(ticket.run, Status.FAILED, f"{error}"[:1500], dry_run=ticket.request.dry_run)
+    ended = yield from call(ctx, "end_run", ending, Ended, renewing="")
+    if ended.next is not None:
+        yield from call(ctx, "start_run", ended.next, RunRef, renewing="")
+    return to_json(ended)
+
+
+def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
+    dry_run = ticket.request.dry_run
+    stop_unless((yield from call(ctx, "begin_run", ticket, Go, renewing=ticket.run)))
+    settled = yield from _settle(ctx, ticket.run)
+    survey = yield from call(ctx, "survey", RunRef(ticket.run), Survey, renewing=ticket.run)
+    if survey.status is not None:
+        return Ending(ticket.run, survey.status, dry_run=dry_run)
+    tables: list[Prepared] = []
+    for name in survey.tables:
+        task = TableTask(ticket.run, name, ticket.request.mode, dry_run, survey.full_reason, survey.schema)
+        tables += [(yield from _prepare(ctx, task))]
+    linked = yield from _link(ctx, ticket, tables)
+    for table in tables:
+        yield from _finish_table(ctx, ticket, table, linked, settled)
+    if linked.stop:
+        raise RunStopped(canceled=linked.stop == "canceled")
+    return Ending(ticket.run, marks=settled.marks, dry_run=dry_run)
+
+
+def _settle(ctx: OrchestrationContext, run: str) -> Steps[Settled]:
+    began = ctx.current_utc_datetime
+    while True:
+        waited_s = (ctx.current_utc_datetime - began).total_seconds()
+        settled = yield from call(ctx, "settle", SettleTask(run, waited_s), Settled, renewing=run)
+        if settled.stop:
+            raise RunStopped(canceled=(yield from asked_to_cancel(ctx, run)))
+        if not settled.wait_s:
+            return settled
+        yield ctx.create_timer(timedelta(seconds=settled.wait_s))
+
+
+def _prepare(ctx: OrchestrationContext, task: TableTask) -> Steps[Prepared]:
+    for tries in range(MOST_TRIES):
+        prepared = yield from call(ctx, "prepare_table", task, Prepared, renewing=task.run)
+        if not prepared.retry_s or tries + 1 == MOST_TRIES:
+            return prepared
+        yield from pause(ctx, task.run, prepared.retry_s)
+    raise AssertionError("the last try returns")
+
+
+def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared]) -> Steps[GenerationOutcome]:
+    """Run the pages of all tables, then those of pages that had to be split, until none is left."""
+    ready = [table for table in tables if not table.failed]
+    shares = [Share(t.table, t.version, 0, t.pages, t.mode, t.epoch) for t in ready]
+    done = GenerationOutcome({table.table: Totals() for table in ready}, Pace(), 0.0)
+    started = 0
+    while shares and not done.stop:
+        total = sum(totals.pages for totals in done.totals.values()) + sum(s.end - s.first for s in shares)
+        for generation in _generations(shares):
+            task = GenerationTask(
+                ticket.run, generation, total, done.pace, done.totals, done.seconds, ticket.request.dry_run
+            )
+            child = f"{ticket.run}-g{started}"
+            answer = yield ctx.call_sub_orchestrator(GENERATION, input=to_json(task), instance_id=child)
+            started, done = started + 1, from_json(GenerationOutcome, answer)
+            if done.stop:
+                break
+        shares, done = yield from _split(ctx, ticket, shares, done)
+    return done
+
+
+def _generations(shares: list[Share]) -> list[tuple[Share, ...]]:
+    """Cut shares into generations of GENERATION_PAGES pages, over the borders of tables."""
+    generations: list[list[Share]] = []
+    room = 0
+    for share in shares:
+        first = share.first
+        while first < share.end:
+            if not room:
+                generations.append([])
+                room = GENERATION_PAGES
+            end = min(share.end, first + room)
+            generations[-1].append(replace(share, first=first, end=end))
+            room, first = room - (end - first), end
+    return [tuple(generation) for generation in generations]
+
+
+def _split(
+    ctx: OrchestrationContext, ticket: Ticket, shares: list[Share], done: GenerationOutcome
+) -> Steps[tuple[list[Share], GenerationOutcome]]:
+    """Split the pages that were too large, now that none is in flight, and return the new ones as work to do."""
+    more: list[Share] = []
+    for table, totals in done.totals.items():
+        if not totals.large or done.stop:
+            continue
+        origin = next(share for share in shares if share.table == table)
+        task = SplitTask(ticket.run, table, origin.version, totals.large)
+        split = yield from call(ctx, "split_pages", task, Split, renewing=ticket.run)
+        more += [replace(origin, version=split.version, first=first, end=end) for first, end in split.shares]
+        done = replace(done, totals={**done.totals, table: replace(totals, large=())})
+    return more, done
+
+
+def _finish_table(
+    ctx: OrchestrationContext, ticket: Ticket, table: Prepared, linked: GenerationOutcome, settled: Settled
+) -> Steps[None]:
+    totals = linked.totals.get(table.table, Totals())
+    end = TableEnd(
+        ticket.run, table.table, totals, failed=table.failed, dry_run=ticket.request.dry_run, epoch=table.epoch
+    )
+    if linked.stop:
+        end = replace(end, canceled=True)
+    elif totals.departed and not table.failed and not totals.failed:
+        task = UnlinkTask(
+            ticket.run,
+            table.table,
+            totals.departed,
+            totals.counts.rows_read + totals.departed,
+            settled.marks,
+            ticket.request.dry_run,
+        )
+        end = yield from _unlink(ctx, task, end)
+    if table.mode is Mode.VERIFY and not (linked.stop or end.failed):
+        task_of_table = TableTask(ticket.run, table.table, table.mode)
+        strays = yield from call(ctx, "find_strays", task_of_table, Strays, renewing=ticket.run)
+        end = replace(end, strays=strays.rows)
+    yield from call(ctx, "end_table", end, RunRef, renewing=ticket.run)
+
+
+def _unlink(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd) -> Steps[TableEnd]:
+    counts, tries, held_back = Counts(), 0, ""
+    while True:
+        outcome = yield from call(ctx, "unlink_table", task, UnlinkOutcome, renewing=task.run)
+        counts, held_back = counts + outcome.counts, outcome.held_back or held_back
+        if outcome.after is None:
+            return replace(end, unlinking=counts, held_back=held_back)
+        tries = tries + 1 if outcome.after == task.after else 0
+        if tries == PATIENCE:
+            return replace(
+                end, unlinking=counts, failed="Departed rows could not be unlinked; Dataverse or storage kept failing."
+            )
+        task = replace(task, after=outcome.after)
+        yield from pause(ctx, task.run, outcome.later_s)
