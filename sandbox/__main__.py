@@ -70,7 +70,8 @@ def unify(
     changes: Annotated[list[str] | None, typer.Argument(help="Such as move=0.01 seed=7 take_out='[\"lead\"]'.")] = None,
 ) -> None:
     """Run a unification on a running sandbox and print what it changed. Fields: docs/sandbox-control.md."""
-    answer = httpx.post(f"{url}/sandbox/unifications", json=_assignments(changes or []), timeout=600)
+    with _told():
+        answer = httpx.post(f"{url}/sandbox/unifications", json=_assignments(changes or []), timeout=600)
     typer.echo(answer.text)
     raise typer.Exit(0 if answer.is_success else 1)
 
@@ -124,7 +125,7 @@ def _told() -> Iterator[None]:
     """End with one sentence instead of a traceback when the start is refused for a reason that the user can change."""
     try:
         yield
-    except (AzuriteError, FolderError, InvalidConfigError, InvalidFaultError, OSError) as error:
+    except (AzuriteError, FolderError, InvalidConfigError, InvalidFaultError, OSError, httpx.HTTPError) as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
 

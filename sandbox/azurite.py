@@ -1,10 +1,12 @@
 """Starts Microsoft's Azurite (Table Storage) beside the sandbox and ends it again."""
 
+import ctypes
 import os
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +19,7 @@ _ACCOUNT: Final = "devstoreaccount1"
 _KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 _START_TIMEOUT_S: Final = 30.0
 _STOP_TIMEOUT_S: Final = 10.0
+_PR_SET_PDEATHSIG: Final = 1
 
 
 class AzuriteError(RuntimeError):
@@ -59,6 +62,7 @@ def azurite_tables(folder: Path | None = None) -> Iterator[str]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C is for the sandbox, which then ends Azurite in order
+        preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509  # no thread runs yet
     )
     try:
         _wait_until_ready(process, port)
@@ -70,6 +74,11 @@ def azurite_tables(folder: Path | None = None) -> Iterator[str]:
 def _command(program: Path, port: int, folder: Path | None) -> list[str]:
     place = ["--inMemoryPersistence"] if folder is None else ["--location", str(folder)]
     return [str(program), "--silent", "--disableTelemetry", "--skipApiVersionCheck", "--tablePort", str(port), *place]
+
+
+def _end_with_parent() -> None:
+    """Ask Linux to end this process when the sandbox is killed and cannot do it."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
 def _free_port() -> int:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import jwt
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -81,7 +82,7 @@ class TokenAuthority:
     """Signs and verifies tokens. `now_s` is wall-clock seconds since 1970."""
 
     now_s: Callable[[], float] = time.time
-    key: rsa.RSAPrivateKey = field(default_factory=lambda: rsa.generate_private_key(65537, 2048), repr=False)
+    key: rsa.RSAPrivateKey = field(default_factory=lambda: kept_key(None), repr=False)
 
     def issue(self, user: ApplicationUser, resource: str, lifetime_s: float) -> dict[str, str]:
         """Return the App Service answer for one token; `expires_on` is seconds since 1970 as text."""
@@ -140,6 +141,22 @@ class TokenAuthority:
         if float(str(claims["exp"])) <= self.now_s():
             raise InvalidTokenError("token expired")
         return claims
+
+
+def kept_key(pem: str | None) -> rsa.RSAPrivateKey:
+    """Return the key of a PEM text; a new one without it."""
+    if pem is None:
+        return rsa.generate_private_key(65537, 2048)
+    key = serialization.load_pem_private_key(pem.encode(), None)
+    if not isinstance(key, rsa.RSAPrivateKey):
+        raise TypeError("The kept signing key is no RSA key.")
+    return key
+
+
+def pem_of(key: rsa.RSAPrivateKey) -> str:
+    """Return a key as PEM text."""
+    no_password = serialization.NoEncryption()
+    return key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, no_password).decode()
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,11 +28,13 @@ class Pipeline:
 
     async def before_write(self, operation: WriteOperation) -> bool:
         """Let it write, unless a fault strikes it."""
-        target = Target("", operation.path, operation.table, operation.kind, rows=operation.rows)
+        target = Target("", operation.path, operation.table, operation.kind, operation_rows=operation.rows)
         fault = self.faults.strike_operation(target)
-        if fault is not None:
-            raise operation_error(fault)
-        return True
+        if fault is None:
+            return True
+        if fault.kind == "dropped_write":
+            return False
+        raise operation_error(fault)
 
     async def after_commit(self, operation: WriteOperation) -> None:
         """Note the rows that it costs."""

@@ -67,6 +67,7 @@ class _Window:
     in_flight: int = 0
     blocked_until: float = 0.0
     blocked_by: str = ""
+    asked_for: str = ""
     asked_at: float = -math.inf
     asked_until: float = 0.0
     ignored: int = 0
@@ -158,10 +159,12 @@ def _exceeded(config: SandboxConfig, window: _Window, now_s: float) -> str | Non
 
 
 def _refuse(config: SandboxConfig, window: _Window, limit: str, now_s: float) -> Refusal:
-    if window.asked_at + _ON_THEIR_WAY_S < now_s:
-        window.ignored = window.ignored + 1 if now_s < window.asked_until else 0
+    if limit != window.asked_for or window.asked_at + _ON_THEIR_WAY_S < now_s:
+        again = limit == window.asked_for and now_s < window.asked_until
+        window.ignored = window.ignored + 1 if again else 0
         wait_s = _base_wait_s(config, window, limit, now_s) * _GROWTH**window.ignored
-        window.asked_at, window.asked_until = now_s, now_s + min(config.limit_window_s, wait_s)
+        window.asked_for, window.asked_at = limit, now_s
+        window.asked_until = now_s + min(config.limit_window_s, wait_s)
     if limit != "concurrency":  # a free slot is enough there, however soon the next request comes
         window.blocked_until, window.blocked_by = window.asked_until, limit
     return refusal(config, limit, window.asked_until - now_s)

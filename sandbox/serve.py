@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import uvicorn
+import uvloop
 
 from sandbox.azurite import azurite_tables
 from sandbox.config import SandboxConfig
@@ -59,7 +60,8 @@ def serve(options: ServeOptions) -> None:
         sandbox = _prepare(options, url)
         stack.callback(sandbox.environment.database.close)
         tables = stack.enter_context(azurite_tables(options.azurite_folder)) if options.azurite else None
-        asyncio.run(_run(sandbox, listener, files, ready_line(sandbox, tables, files)))
+        ready = ready_line(sandbox, tables, files)
+        asyncio.run(_run(sandbox, listener, files, ready), loop_factory=uvloop.new_event_loop)
 
 
 def ready_line(sandbox: Sandbox, tables: str | None, files: TlsFiles | None) -> str:

@@ -1,5 +1,6 @@
 """Puts the parts together: one Starlette application with Web API, Customer Insights API, identity and admin API."""
 
+import secrets
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
 from sandbox.faults import FaultLayer, Faults
 from sandbox.gate import Gate
-from sandbox.identity import IdentityEndpoint, TokenAuthority
+from sandbox.identity import IdentityEndpoint, TokenAuthority, kept_key, pem_of
 from sandbox.insights import InsightsApi
 from sandbox.pipeline import Pipeline
 from sandbox.protection import ServiceProtection
@@ -56,13 +57,22 @@ class Sandbox:
         return counts
 
 
+def _identity(documents: Documents, environment: Environment) -> IdentityEndpoint:
+    """Return the identity endpoint; key and header survive a restart, so that a running client goes on."""
+    kept = documents.get("identity")
+    authority = TokenAuthority(key=kept_key(kept.get("key")))
+    header = kept.get("header") or secrets.token_hex(16)
+    documents.put("identity", {"key": pem_of(authority.key), "header": header})
+    return IdentityEndpoint(authority, lambda: environment.config.token_lifetime_s, header)
+
+
 def compose(environment: Environment, clock_s: Callable[[], float] = time.monotonic) -> Sandbox:
     """Return a sandbox over an environment. `clock_s` is what service protection counts by, in seconds."""
     documents = Documents(environment.database)
     workflow = Workflow(documents, environment.clock, EventPush(lambda: environment.config.events_url))
     simulator = Simulator(environment, documents, workflow)
-    authority = TokenAuthority()
-    identity = IdentityEndpoint(authority, lambda: environment.config.token_lifetime_s)
+    identity = _identity(documents, environment)
+    authority = identity.authority
     protection = ServiceProtection(lambda: environment.config, clock_s)
     requests: Counter[str] = Counter()
     faults = Faults(environment.clock)

@@ -9,11 +9,10 @@ from typing import Any, Final
 
 import orjson
 from starlette.datastructures import MutableHeaders
-from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.database import Database, bulk_delete
-from sandbox.faults.model import Fault, Target
+from sandbox.faults.model import Fault, Target, bulk_targets
 from sandbox.protocol import reset_connection
 from sandbox.unification import BusyError, Simulator, read_request
 
@@ -57,16 +56,6 @@ def replay(body: bytes, receive: Receive) -> Receive:
     return receive_again
 
 
-def bulk_targets(body: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a bulk request, [] if it is none."""
-    try:
-        document = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return []
-    rows = document.get("Targets") if isinstance(document, dict) else None
-    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
-
-
 async def _nobody(_: Message) -> None:
     """Take an answer that nobody gets."""
 
@@ -87,13 +76,9 @@ async def _reset_after_commit(struck: Struck) -> None:
 
 
 async def _dropped_write(struck: Struck) -> None:
-    """Answer success and write nothing, or only some rows of a bulk request."""
+    """Lose some rows of a bulk request (the loss of a whole write strikes its operation)."""
     _, kept = _cut(struck)
-    if kept:
-        await struck.serve(orjson.dumps({"Targets": kept}), struck.send)
-    else:
-        response = Response(status_code=204, headers={"OData-Version": "4.0"})
-        await response(struck.scope, struck.receive, struck.send)
+    await struck.serve(orjson.dumps({"Targets": kept}), struck.send)
 
 
 async def _rows_deleted(struck: Struck) -> None:

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from sandbox.environment import Environment
 from sandbox.faults.answers import answer_of
-from sandbox.faults.effects import EFFECTS, Struck, bulk_targets, replay
+from sandbox.faults.effects import EFFECTS, Struck, replay
 from sandbox.faults.model import Target
 from sandbox.faults.register import Faults
 from sandbox.unification import Simulator
@@ -61,5 +61,4 @@ class FaultLayer:
             table=table.logical_name if table else "",
             operation=action or (_VERBS.get(scope["method"], "") if table else name),
             body=plain,
-            rows=len(bulk_targets(plain)) if action else 0,
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Final, Literal
 
+import orjson
 from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
 from sandbox.unification.request import InvalidRequestError, Share, read_request
@@ -28,12 +29,22 @@ Kind = Literal[
     "mapping_changed",
 ]
 
-IN_PIPELINE: Final = frozenset({"sql_timeout", "deadlock"})
-"""Kinds that strike an operation after the Web API has checked it, in a `$batch` too; they see no body."""
+_OPERATION_KINDS: Final = frozenset({"sql_timeout", "deadlock", "dropped_write"})
+_BULK_KINDS: Final = frozenset({"dropped_write", "rows_deleted"})
 
 
 class InvalidFaultError(ValueError):
     """A fault does not fit; none was armed. The message names the field."""
+
+
+def bulk_targets(body: bytes) -> list[dict[str, Any]]:
+    """Return the rows of a bulk request, [] if it is none."""
+    try:
+        document = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return []
+    rows = document.get("Targets") if isinstance(document, dict) else None
+    return [row for row in rows if isinstance(row, dict)] if isinstance(rows, list) else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +56,12 @@ class Target:
     table: str
     operation: str
     body: bytes = b""
-    rows: int = 0
+    operation_rows: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows a bulk request or operation holds."""
+        return len(bulk_targets(self.body)) if self.operation_rows is None else self.operation_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +100,14 @@ class Fault:
     unification: Mapping[str, Any] = field(default_factory=dict)
     """Of mapping_changed: the unification that runs meanwhile, as POST /sandbox/unifications takes it."""
 
+    @property
+    def strikes_operations(self) -> bool:
+        """Whether it strikes an operation after the Web API has checked it, in a `$batch` too.
+
+        Only losing some rows of a bulk request has to happen before that.
+        """
+        return self.kind in _OPERATION_KINDS and self.row_share == 1
+
     def matches(self, target: Target) -> bool:
         """Return whether this fault is for a request."""
         wanted = (
@@ -96,6 +120,7 @@ class Fault:
             and (self.path is None or re.search(self.path, target.path) is not None)
             and (self.body is None or self.body.encode() in target.body)
             and (self.rows_above is None or target.rows > self.rows_above)
+            and (self.strikes_operations or self.kind not in _BULK_KINDS or target.rows > 0)
         )
 
 
@@ -117,8 +142,11 @@ def read_faults(document: object) -> list[Fault]:
 
 
 def _check(fault: Fault) -> None:
-    if fault.kind in IN_PIPELINE and fault.body is not None:
-        raise InvalidFaultError(f"body: a {fault.kind} strikes an operation, whose body it does not see")
+    for name, matcher in (("body", fault.body), ("method", fault.method)):
+        if fault.strikes_operations and matcher is not None:
+            raise InvalidFaultError(
+                f"{name}: a {fault.kind} strikes an operation and sees only its table, kind and path"
+            )
     try:
         re.compile(fault.path or "")
         read_request(fault.unification)

@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import count
 from typing import Any, Final
 
-from sandbox.faults.model import IN_PIPELINE, Fault, Target
+from sandbox.faults.model import Fault, Target
 
 _REMEMBERED: Final = 10_000
 
@@ -79,7 +79,7 @@ class Faults:
 
     def _strike(self, target: Target, *, in_pipeline: bool) -> Fault | None:
         for one in self._armed:
-            if (one.fault.kind in IN_PIPELINE) == in_pipeline and one.fires(target):
+            if one.fault.strikes_operations == in_pipeline and one.fires(target):
                 self._note(one, target)
                 return one.fault
         return None

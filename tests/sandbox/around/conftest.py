@@ -9,6 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 import uvicorn
+import uvloop
 
 from sandbox.config import SandboxConfig
 from sandbox.database import Database
@@ -77,7 +78,7 @@ def listening(sandbox: Sandbox) -> Iterator[str]:
     """Serve on a free port of this machine."""
     config = uvicorn.Config(sandbox.app, port=0, http=ResettableProtocol, log_level="error", lifespan="off", ws="none")
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
+    thread = threading.Thread(target=lambda: asyncio.run(server.serve(), loop_factory=uvloop.new_event_loop))
     thread.start()
     while not server.started:
         thread.join(0.01)

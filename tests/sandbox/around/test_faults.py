@@ -113,6 +113,15 @@ async def test_a_dropped_write_can_lose_a_share_of_the_rows(
     assert (answer.status_code, cities(sandbox)) == (204, 7)
 
 
+async def test_losing_a_share_of_the_rows_leaves_other_requests_alone(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await arm(admin, kind="dropped_write", row_share=0.5)
+    key = contacts(sandbox, 1)[0]
+    await api.patch(f"/contacts({key})", json={"address1_city": "Tartu"}, headers={"If-Match": "*"})
+    assert (cities(sandbox), await fired(admin)) == (1, [])
+
+
 async def test_rows_can_vanish_before_they_are_written(
     sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
@@ -188,7 +197,7 @@ async def test_what_fired_is_listed_with_its_request(api: httpx.AsyncClient, adm
     }
 
 
-TARGET = Target("POST", f"{API_PATH}{UPDATE}", "contact", "UpdateMultiple", b'{"Targets":[]}', rows=100)
+TARGET = Target("POST", f"{API_PATH}{UPDATE}", "contact", "UpdateMultiple", b'{"Targets":[]}', operation_rows=100)
 
 
 @pytest.mark.parametrize(
@@ -235,6 +244,7 @@ def test_how_often(sandbox: Sandbox, rule: dict[str, Any], pattern: str) -> None
     [
         pytest.param({"kind": "earthquake"}, "kind", id="unknown kind"),
         pytest.param({"kind": "deadlock", "body": "x"}, "body", id="operation without body"),
+        pytest.param({"kind": "dropped_write", "method": "POST"}, "method", id="operation without method"),
         pytest.param({"kind": "server_error", "path": "("}, "path", id="bad expression"),
         pytest.param({"kind": "mapping_changed", "unification": {"moves": 1}}, "moves", id="bad unification"),
         pytest.param({"kind": "server_error", "every": 0}, "every", id="never due"),
@@ -249,10 +259,13 @@ async def test_a_fault_that_does_not_fit_is_refused(
     assert (await admin.get("/faults")).json()["armed"] == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "answers"), [("deadlock", (2, 1)), ("sql_timeout", (2, 1)), ("dropped_write", (3, 0))]
+)
 async def test_a_fault_hits_an_operation_inside_a_batch(
-    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient, kind: str, answers: tuple[int, int]
 ) -> None:
-    await arm(admin, kind="deadlock", table="contact", operation="Update", skip=1)
+    await arm(admin, kind=kind, table="contact", operation="Update", skip=1)
     part = (
         "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"
         "PATCH {}/contacts({}) HTTP/1.1\r\nContent-Type: application/json\r\nIf-Match: *\r\n\r\n"
@@ -261,5 +274,5 @@ async def test_a_fault_hits_an_operation_inside_a_batch(
     body = "".join(part.format(API_PATH, key) for key in contacts(sandbox, 3)) + "--b--\r\n\r\n"
     headers = {"Content-Type": "multipart/mixed; boundary=b", "Prefer": "odata.continue-on-error"}
     answer = await api.post("/$batch", content=body, headers=headers)
-    assert (answer.text.count("HTTP/1.1 204"), answer.text.count("0x80044150")) == (2, 1)
+    assert (answer.text.count("HTTP/1.1 204"), answer.text.count("0x8004415")) == answers
     assert cities(sandbox) == 2

@@ -97,6 +97,18 @@ def test_whoever_waits_for_retry_after_is_served() -> None:
     assert sandbox.request() is None
 
 
+def test_a_refusal_for_concurrency_does_not_shorten_the_wait_for_a_window() -> None:
+    sandbox = bench(limit_requests=2, limit_concurrency=1)
+    sandbox.limits.admit("linker", 0)
+    assert sandbox.request() is not None  # no slot
+    sandbox.limits.release("linker", 0, 0)
+    sandbox.request()
+    refused = sandbox.request()
+    assert refused is not None
+    sandbox.clock.now_s += refused.retry_after_s
+    assert sandbox.request() is None
+
+
 def test_retry_after_grows_for_whoever_does_not_wait() -> None:
     sandbox = bench(limit_requests=100, limit_window_s=3000.0)
     for _ in range(100):
