@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Mapping
 from dataclasses import replace
 
-from linker.blocks import Entries, HashBlock, unconfirm
+from linker.blocks import Entries, HashBlock, intend, unconfirm
 from linker.deps import Deps
 from linker.errors import ChangedError, SupersededError, TransientError
 from linker.model import RowKey
@@ -88,13 +88,14 @@ class Attempt:
         """Note that a write got no answer: Dataverse may commit it until its own time is over."""
         self._quiet_from = self._deps.clock() + self._deps.settings.write_timeout_seconds
 
-    async def mark_late(self, sent: Collection[RowKey]) -> None:
-        """Unconfirm rows in the current block: this attempt wrote to them and no longer owns the page."""
+    async def mark_late(self, sent: Mapping[RowKey, int]) -> None:
+        """Name in the current block, unconfirmed, the row hashes that this attempt wrote although it lost the page."""
         for _ in range(LATE_MARK_TRIES):
             stored = await self._deps.blocks.load(*self._key)
             if not stored.block.known:
                 return  # all its rows are unconfirmed anyway
-            entries = {k: unconfirm(h) if k in sent else h for k, h in stored.block.entries.items()}
+            entries = dict(stored.block.entries)
+            entries |= {key: intend(unconfirm(entries.get(key, ())), written) for key, written in sent.items()}
             header = stored.block.header
             marked = stored.block.saved_by(header.run, header.epoch, entries).owned_by(header.attempt, header.until)
             try:

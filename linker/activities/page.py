@@ -64,7 +64,7 @@ async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome
         return await work.run()
     except SupersededError:
         if work.sent:
-            await work.attempt.mark_late(work.sent)
+            await work.attempt.mark_late({row: work.wanted[row][0] for row in work.sent})
         raise
     except LinkerError:
         await work.attempt.release()
@@ -107,12 +107,13 @@ class _PageWork:
         self.attempt = Attempt(deps, *self.key)
         self.outcomes = _Outcomes()
         self.drift = 0
+        self.wanted: Entries = {}
         self.sent: set[RowKey] = set()
 
     async def run(self) -> PageOutcome:
         before = await self.deps.blocks.header(*self.key)
         rows = await read_mapping(self.dataverse, self.target, self.plan.range(self.task.page))
-        wanted = wanted_entries(rows.wanted, self.salt)
+        wanted = self.wanted = wanted_entries(rows.wanted, self.salt)
         self._reject_invalid(rows)
         if self._is_settled(before.block, wanted):
             self.outcomes.unchanged |= rows.wanted.keys()

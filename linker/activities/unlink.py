@@ -21,6 +21,7 @@ _ADVICE = {
     "HeldBack": "Check why so many rows left unification. Allow it for one run, or let them come back.",
     "MappingMoved": "Nothing: unification wrote while the run was under way; the next run looks again.",
     "Mapped": "Nothing: the mapping names the row again; the next run decides.",
+    "BlockLost": "Look at the row: its link stays, and no later run clears it.",
     "LinkChanged": "Nothing: somebody wrote the row at this moment; the next run looks again.",
 }
 
@@ -105,6 +106,8 @@ class _Unlinking:
             return await self._defer(departed, self.held.code, self.held.reason)
         attempt = Attempt(self.deps, self.task.table, page)
         attempt.found(await self.deps.blocks.load(self.task.table, page))
+        if not attempt.block.known:
+            return await self._defer(departed, "BlockLost", "nothing is known of the links on this page")
         here = [row for row in departed if row in attempt.block.entries]
         await attempt.take()
         try:

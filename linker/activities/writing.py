@@ -73,7 +73,7 @@ class Writer:
             return await self._patiently(links)
         except UnknownOutcomeError:
             self.attempt.unanswered()
-            written.doubtful |= links.keys()
+            written.doubtful.update(links)
             return {}
         except DataverseError as error:
             answer = judge(error.status, error.code, error.text)
@@ -91,7 +91,7 @@ class Writer:
     async def _patiently(self, links: Links) -> dict[RowKey, DataverseError]:
         for left in reversed(range(SHORT_WAITS)):
             await self.attempt.before_send()
-            self.sent |= links.keys()
+            self.sent.update(links)  # in place: the page marks these rows when it finds itself late
             try:
                 return await self.dataverse.write_links(self.target, links)
             except TransientError as error:
