@@ -409,7 +409,7 @@ def _batch_parts(request: httpx.Request) -> list[Request]:
     return parts
 
 
-def _kind(asked: Request) -> str:
+def _kind(asked: Request) -> str:  # noqa: PLR0911 - a table of names
     filtered, expanded = asked.options.get("$filter", ""), "$expand" in asked.options
     match asked.method, asked.path:
         case "GET", "msdynci_alternatekeys/$count":

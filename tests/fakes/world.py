@@ -11,8 +11,8 @@ import httpx
 
 from linker.activities.life import iso
 from linker.activities.page import link_page
-from linker.activities.values import PageOutcome, PageTask, UnlinkOutcome, UnlinkTask
 from linker.activities.unlink import unlink_table
+from linker.activities.values import PageOutcome, PageTask, UnlinkOutcome, UnlinkTask
 from linker.blocks import HashBlock
 from linker.dataverse import Connection
 from linker.deps import Deps

@@ -1,0 +1,120 @@
+"""Two attempts at one page (design decision 10): one owns it, the other waits, and a late one hides nothing."""
+
+import asyncio
+
+import pytest
+
+from linker.blocks import UNCONFIRMED, confirmed, row_hash
+from linker.model import Counts
+from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_before, key_of, stalls_before
+
+
+@pytest.fixture
+async def world() -> World:
+    """Three contacts linked by run0; the mapping now wants another customer for the first."""
+    world = World()
+    world.people(3)
+    await world.link("run0")
+    world.dataverse.map(contact_id(1), "c2")
+    return world
+
+
+@pytest.mark.parametrize("kind", ["profiles", "update", "links"])
+async def test_a_page_that_another_attempt_holds_is_tried_when_its_time_is_over(world: World, kind: str) -> None:
+    gate = stalls_before(world, kind)
+    first = asyncio.create_task(world.link("run1"))
+    await gate.reached.wait()
+    second = await world.link("run1", deps=world.host())
+    assert second.later_s == pytest.approx(ATTEMPT_S, abs=2)
+    assert second.counts == Counts()
+    gate.open.set()
+    assert (await first).counts == Counts(rows_read=3, linked=1, unchanged=2)
+    assert (await world.link("run1")).counts.unchanged == 3
+
+
+async def test_of_two_attempts_that_start_together_one_links_the_page(world: World) -> None:
+    outcomes = await asyncio.gather(*(world.link("run1", deps=world.host()) for _ in range(8)))
+    done = [outcome for outcome in outcomes if not outcome.later_s]
+    assert [outcome.counts.linked for outcome in done if outcome.counts.linked] == [1]
+    assert world.dataverse.written["bulk"] == 3 + 1
+    assert world.is_right()
+
+
+async def test_the_page_of_a_dead_attempt_is_taken_when_its_time_is_over(world: World) -> None:
+    dies_before(world, "update")
+    with pytest.raises(DiedError):
+        await world.link("run1")
+    wait_s = (await world.link("run1")).later_s
+    world.clock.pass_s(wait_s)
+    assert (await world.link("run1")).counts == Counts(rows_read=3, linked=1, unchanged=2)
+    assert world.is_right()
+
+
+async def test_an_attempt_that_wakes_after_its_time_and_was_superseded_sends_nothing(world: World) -> None:
+    gate = stalls_before(world, "profiles")
+    late = asyncio.create_task(world.link("run1"))
+    await gate.reached.wait()
+    world.clock.pass_s(ATTEMPT_S + 1)
+    world.dataverse.map(contact_id(1), "c3")
+    assert (await world.link("run2", deps=world.host())).counts.linked == 1
+    written = world.dataverse.written["bulk"]
+    gate.open.set()
+    assert (await late).later_s > 0
+    assert world.dataverse.written["bulk"] == written
+    assert world.is_right()
+
+
+async def test_an_attempt_that_wakes_after_its_time_takes_the_page_again_when_nobody_else_did(world: World) -> None:
+    gate = stalls_before(world, "profiles")
+    late = asyncio.create_task(world.link("run1"))
+    await gate.reached.wait()
+    world.clock.pass_s(ATTEMPT_S + 1)
+    gate.open.set()
+    assert (await late).counts == Counts(rows_read=3, linked=1, unchanged=2)
+    assert world.is_right()
+
+
+async def test_a_write_that_comes_late_unconfirms_its_rows_in_the_block_of_the_later_attempt(world: World) -> None:
+    """Checked in time, frozen, sent too late: the next run compares the row with its live link and repairs it."""
+    gate = stalls_before(world, "update")
+    late = asyncio.create_task(world.link("run1"))
+    await gate.reached.wait()
+    world.clock.pass_s(ATTEMPT_S + 1)
+    world.dataverse.map(contact_id(1), "c3")
+    assert (await world.link("run2", deps=world.host())).counts.linked == 1
+    gate.open.set()
+    assert (await late).later_s > 0
+    assert world.links()[contact_id(1)] == "c2"  # the harm that cannot be prevented ...
+    assert not confirmed((await world.block()).entries[key_of(1)])  # ... and is not hidden
+    assert (await world.link("run3")).counts == Counts(rows_read=3, linked=1, unchanged=2)
+    assert world.is_right()
+
+
+async def test_a_late_write_to_a_row_that_left_the_block_meanwhile_is_named_there_again(world: World) -> None:
+    """Else the row keeps a link that no block names, and no unlinking pass ever finds it."""
+    gate = stalls_before(world, "update")
+    late = asyncio.create_task(world.link("run1"))
+    await gate.reached.wait()
+    world.clock.pass_s(ATTEMPT_S + 1)
+    world.dataverse.map(contact_id(1), None)
+    assert (await world.link("run2", deps=world.host())).departed == 1
+    assert (await world.unlink("run2", departed=1)).counts == Counts(unlinked=1)
+    gate.open.set()
+    await late
+    assert world.links()[contact_id(1)] == "c2"
+    intended = row_hash("c2", await world.deps.salt()) | UNCONFIRMED
+    assert intended in (await world.block()).entries.get(key_of(1), ())
+    assert (await world.link("run3")).departed == 1
+    assert (await world.unlink("run3", departed=1)).counts == Counts(unlinked=1)
+    assert world.links()[contact_id(1)] is None
+
+
+async def test_a_block_that_is_lost_under_an_attempt_stays_unknown(world: World) -> None:
+    gate = stalls_before(world, "links")
+    attempt = asyncio.create_task(world.link("run1"))
+    await gate.reached.wait()
+    del world.store.entities[world.block_entity()]
+    gate.open.set()
+    assert (await attempt).later_s > 0
+    assert not (await world.block()).known
+    assert (await world.link("run2")).counts == Counts(rows_read=3, unchanged=3)

@@ -1,0 +1,237 @@
+"""The second pass: rows that left the mapping lose the link that we gave them, and no other (design decision 18)."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from linker.activities import unlink
+from linker.activities.unlink import guard
+from linker.model import Counts
+from tests.fakes.dataverse import STAMP, Refusal
+from tests.fakes.world import FIRST_PAGE, WRITE_S, DiedError, World, contact_id, dies_after, key_of, stalls_before
+
+GONE = contact_id(1)
+
+
+@pytest.fixture
+async def world() -> World:
+    """Twenty contacts linked by run0; the first has left the mapping, and run1 noted it."""
+    world = World()
+    world.people(20)
+    await world.link("run0")
+    world.dataverse.map(GONE, None)
+    assert (await world.link("run1")).departed == 1
+    world.dataverse.asked.clear()
+    world.dataverse.written.clear()
+    return world
+
+
+async def reason(world: World, row: str = GONE) -> str:
+    return (await world.issues("run1"))[row].code
+
+
+async def test_a_departed_row_loses_our_link_and_its_entry(world: World) -> None:
+    outcome = await world.unlink("run1", departed=1)
+    assert (outcome.counts, outcome.after) == (Counts(unlinked=1), None)
+    assert world.links()[GONE] is None
+    assert key_of(1) not in (await world.block()).entries
+    assert world.dataverse.written == {"clear": 1}
+    assert (await world.link("run2")).departed == 0
+
+
+async def test_a_link_is_cleared_only_with_the_etag_that_was_read(world: World) -> None:
+    await world.unlink("run1", departed=1)
+    assert [asked.headers["if-match"] for asked in world.dataverse.bodies if asked.kind == "clear"] == ['W/"2"']
+
+
+async def test_somebody_elses_link_is_kept_and_forgotten(world: World) -> None:
+    world.dataverse.link_by_hand(GONE, "c5")
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unchanged=1)
+    assert world.links()[GONE] == "c5"
+    assert key_of(1) not in (await world.block()).entries
+    assert not world.dataverse.written
+
+
+@pytest.mark.parametrize("gone", ["row", "link"])
+async def test_a_row_or_a_link_that_is_gone_already_counts_as_unlinked(world: World, gone: str) -> None:
+    if gone == "row":
+        del world.contacts.rows[GONE]
+    else:
+        world.dataverse.link_by_hand(GONE, None)
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
+    assert not world.dataverse.written
+
+
+@pytest.mark.parametrize("spelling", ["{}", "{{{}}}"])
+async def test_a_row_that_is_back_in_the_mapping_in_any_spelling_is_deferred(world: World, spelling: str) -> None:
+    world.dataverse.map(spelling.format(GONE.upper()), "c1")
+    assert (await world.unlink("run1", departed=1)).counts == Counts(deferred=1)
+    assert (world.links()[GONE], await reason(world)) == ("c1", "Mapped")
+    assert key_of(1) in (await world.block()).entries
+
+
+async def test_a_row_that_another_data_source_names_by_now_is_deferred(world: World) -> None:
+    world.dataverse.map(GONE, "c1", source="second crm", table="Contact")
+    assert (await world.unlink("run1", departed=1)).counts == Counts(deferred=1)
+
+
+async def test_the_same_key_of_another_table_does_not_keep_a_row(world: World) -> None:
+    world.dataverse.map(GONE, "c1", table="loyalty")
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
+
+
+async def test_a_row_that_changes_between_look_and_clear_is_deferred(world: World) -> None:
+    gate = stalls_before(world, "clear")
+    clearing = asyncio.create_task(world.unlink("run1", departed=1))
+    await gate.reached.wait()
+    world.dataverse.link_by_hand(GONE, "c5")
+    gate.open.set()
+    assert (await clearing).counts == Counts(deferred=1)
+    assert (world.links()[GONE], await reason(world)) == ("c5", "LinkChanged")
+
+
+@pytest.mark.parametrize("who", ["c1", "c9"])
+async def test_a_link_that_an_intent_names_is_ours_too(world: World, who: str) -> None:
+    """The write of an intent may have been committed before the crash."""
+    stored = await world.deps.blocks.load("contact", FIRST_PAGE)
+    from dataclasses import replace
+
+    from linker.blocks import intend, row_hash
+
+    intended = row_hash("c9", await world.deps.salt())
+    entries = {**stored.block.entries, key_of(1): intend(stored.block.entries[key_of(1)], intended)}
+    saved = stored.block.saved_by("run0", "", entries)
+    await world.deps.blocks.save("contact", FIRST_PAGE, replace(stored, block=saved))
+    world.dataverse.link_by_hand(GONE, who)
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
+
+
+# ---- the guard ----
+
+
+@pytest.mark.parametrize(
+    ("departed", "rows", "share", "held"),
+    [
+        pytest.param(1, 10, 0.1, "", id="as much as allowed"),
+        pytest.param(2, 10, 0.1, "2 of 10", id="more than allowed"),
+        pytest.param(10, 10, 1.0, "no row", id="nothing left, whatever is allowed"),
+        pytest.param(9, 10, 1.0, "", id="everything but one is allowed"),
+        pytest.param(1, 1_000, 0.0, "1 of 1,000", id="nothing is allowed"),
+    ],
+)
+def test_guard(departed: int, rows: int, share: float, held: str) -> None:
+    found = guard(departed, rows, share)
+    assert held in found
+    assert bool(found) == bool(held)
+
+
+async def test_nothing_is_unlinked_when_too_much_of_the_table_departed(world: World) -> None:
+    outcome = await world.unlink("run1", departed=1, rows=5)
+    assert (outcome.counts, outcome.after) == (Counts(deferred=1), None)
+    assert "1 of 5" in outcome.held_back
+    assert (world.links()[GONE], await reason(world)) == ("c1", "HeldBack")
+    assert key_of(1) in (await world.block()).entries
+
+
+async def test_nothing_is_unlinked_when_the_marks_moved_since_settling(world: World) -> None:
+    before = (0.0, 0.0)
+    outcome = await world.unlink("run1", departed=1, marks=before)
+    assert (outcome.counts, await reason(world)) == (Counts(deferred=1), "MappingMoved")
+    assert world.links()[GONE] == "c1"
+
+
+async def test_marks_that_rest_let_the_pass_go_on(world: World) -> None:
+    from linker.dataverse.http import parse_time
+
+    marks = (parse_time(STAMP), parse_time(STAMP))
+    assert (await world.unlink("run1", departed=1, marks=marks)).counts == Counts(unlinked=1)
+
+
+@pytest.mark.parametrize(("rows", "counts"), [(20, Counts(unlinked=1)), (5, Counts(deferred=1))])
+async def test_a_dry_run_says_what_would_happen_and_touches_nothing(world: World, rows: int, counts: Counts) -> None:
+    before = dict(world.store.entities)
+    assert (await world.unlink("run1", departed=1, rows=rows, dry_run=True)).counts == counts
+    assert world.store.entities == before
+    assert not world.dataverse.written
+
+
+# ---- what interrupts it ----
+
+
+async def several_pages(pages: int) -> World:
+    """A world with one departed row on each page."""
+    world = World()
+    cuts = tuple(contact_id(10 * n) for n in range(1, pages))
+    await world.prepare("run0", cuts=cuts)
+    for number in range(10 * pages):
+        world.contact(number, f"c{number}")
+    for page in range(pages):
+        await world.link("run0", page=page)
+        world.dataverse.map(contact_id(10 * page), None)
+    departed = [(await world.link("run1", page=page)).departed for page in range(pages)]
+    assert departed == [1] * pages
+    return world
+
+
+async def test_a_long_pass_is_done_in_calls_of_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unlink, "PAGES_A_CALL", 2)
+    world = await several_pages(5)
+    counts, after, calls = Counts(), "", 0
+    while after is not None:
+        outcome = await world.unlink("run1", departed=5, after=after)
+        counts, after, calls = counts + outcome.counts, outcome.after, calls + 1
+    assert (counts, calls) == (Counts(unlinked=5), 3)
+    assert sum(customer is None for customer in world.links().values()) == 5
+
+
+async def test_a_throttle_keeps_the_counts_of_the_pages_that_are_done_and_the_pass_goes_on_there() -> None:
+    world = await several_pages(3)
+
+    def throttle(asked: object) -> None:
+        if getattr(asked, "kind", "") == "clear" and world.dataverse.written["clear"] == 2:
+            raise Refusal(429, "0x80072322", "Too many requests", retry_after="40")
+
+    world.dataverse.hooks.append(throttle)
+    first = await world.unlink("run1", departed=3)
+    assert (first.counts, first.later_s) == (Counts(unlinked=2), 40.0)
+    world.dataverse.hooks.clear()
+    assert first.after is not None
+    second = await world.unlink("run1", departed=3, after=first.after)
+    assert (second.counts, second.after) == (Counts(unlinked=1), None)
+
+
+async def test_a_pass_that_died_after_clearing_is_repeated_with_the_same_counts(world: World) -> None:
+    dies_after(world, "clear")
+    with pytest.raises(DiedError):
+        await world.unlink("run1", departed=1)
+    world.clock.pass_s(1_000)
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
+
+
+async def test_a_clear_without_an_answer_keeps_the_page_until_it_can_commit_no_more(world: World) -> None:
+    def silence(asked: object) -> None:
+        if getattr(asked, "kind", "") == "clear":
+            raise httpx.ReadTimeout("silence")
+
+    world.dataverse.hooks.append(silence)
+    outcome = await world.unlink("run1", departed=1)
+    assert (outcome.counts, outcome.after) == (Counts(), "")
+    assert outcome.later_s > 0
+    assert (await world.block()).header.until == pytest.approx(world.clock.now + WRITE_S)
+
+
+async def test_departed_rows_of_a_block_that_was_lost_are_deferred_since_nobody_knows_whose_links_they_hold(
+    world: World,
+) -> None:
+    del world.store.entities[world.block_entity()]
+    assert (await world.unlink("run1", departed=1)).counts == Counts(deferred=1)
+    assert world.links()[GONE] == "c1"
+    assert not (await world.block()).known
+
+
+async def test_rows_that_only_an_earlier_run_noted_are_left_to_a_run_that_sees_them_depart(world: World) -> None:
+    await world.prepare("run2")
+    assert (await world.unlink("run2", departed=1)).counts == Counts()
+    assert world.links()[GONE] == "c1"
