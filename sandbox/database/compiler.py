@@ -200,7 +200,7 @@ class Compiler:
     # -- Dataverse query functions
 
     def _crm_function(self, function: CrmFunction) -> str:
-        place, column = self.column(function.path)
+        place, column = self._column_by_logical_name(function.path) or self.column(function.path)
         known: dict[str, Callable[[Place, Column, tuple[str, ...]], str]] = {
             "In": self._in,
             "NotIn": lambda *given: f"(NOT {self._in(*given)})",
@@ -212,6 +212,11 @@ class Compiler:
         if function.name not in known:
             raise UnsupportedQueryError(f"the query function Microsoft.Dynamics.CRM.{function.name}")
         return known[function.name](place, column, function.values)
+
+    def _column_by_logical_name(self, path: Path) -> tuple[Place, Column] | None:
+        """Query functions name a lookup by its column (`ownerid`), comparisons by its property (`_ownerid_value`)."""
+        column = self.root.table.columns.get(path.names[0])
+        return (self.root, column) if column and len(path.names) == 1 else None
 
     def _in(self, place: Place, column: Column, values: tuple[str, ...]) -> str:
         if not values:

@@ -129,7 +129,9 @@ def _resolved(request: ApiRequest, references: Mapping[str, str]) -> ApiRequest:
     wanted = _REFERENCE.match(request.path)
     if wanted:
         url = referenced(references, wanted[1])
-        request = replace(request, path=relative(url)[0] + request.path[wanted.end() :])
+        path = relative(url)[0] + request.path[wanted.end() :]
+        # The row exists once the earlier member ran, so that a PATCH of it is never a create.
+        request = replace(request, path=path, headers={"if-match": "*", **request.headers})
     return replace(request, references=references)
 
 

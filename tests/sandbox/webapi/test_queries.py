@@ -1,0 +1,339 @@
+"""Reading many rows: dataverse.md 5, 6, 7 and 17.2."""
+
+from urllib.parse import unquote
+
+import pytest
+
+from sandbox.config import SandboxConfig
+from sandbox.database import Stamp, bulk_load
+from sandbox.environment import Environment
+from tests.sandbox.webapi.conftest import Client
+from tests.sandbox.webapi.steps import NONE, create, error, message, names, read
+
+
+@pytest.fixture
+async def people(api: Client) -> Client:
+    account = await create(api, "accounts", name="Contoso", numberofemployees=40, revenue=2.5)
+    await create(api, "contacts", lastname="Ash", jobtitle="Nurse", gendercode=1, donotemail=True)
+    await create(api, "contacts", lastname="Élm", jobtitle="nurse", birthdate="1980-05-06")
+    await create(api, "contacts", lastname="O'Brien", firstname="O'Brien", gendercode=2, creditlimit=10)
+    await create(api, "contacts", lastname="co-op", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
+    return api
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        pytest.param("lastname eq 'ASH'", ["Ash"], id="case does not count"),
+        pytest.param("lastname eq 'elm'", ["Élm"], id="accents do not count"),
+        pytest.param("lastname eq 'O''Brien'", ["O'Brien"], id="a quote is doubled"),
+        pytest.param("lastname eq 'coop'", [], id="a hyphen decides between equals"),
+        pytest.param("lastname eq 'co-op '", ["co-op"], id="trailing blanks do not count"),
+        pytest.param("jobtitle ne 'nurse'", [], id="ne brings no nulls"),
+        pytest.param("not (jobtitle eq 'nurse')", [], id="not brings no nulls"),
+        pytest.param("jobtitle eq null", ["O'Brien", "co-op"], id="eq null"),
+        pytest.param("jobtitle ne null", ["Ash", "Élm"], id="ne null"),
+        pytest.param("_parentcustomerid_value eq null", ["Ash", "O'Brien", "Élm"], id="empty lookup"),
+        pytest.param("parentcustomerid_account/name eq 'contoso'", ["co-op"], id="column of the parent"),
+        pytest.param("startswith(lastname,'a')", ["Ash"], id="startswith"),
+        pytest.param("startswith(lastname,'O''b')", ["O'Brien"], id="startswith with a quote"),
+        pytest.param("endswith(lastname,'LM')", ["Élm"], id="endswith"),
+        pytest.param("contains(lastname,'s')", ["Ash"], id="contains"),
+        pytest.param("not contains(lastname,'s')", ["O'Brien", "co-op", "Élm"], id="not contains"),
+        pytest.param("lastname eq 'A_h'", ["Ash"], id="one-character wildcard"),
+        pytest.param("lastname eq '%m'", ["Élm"], id="wildcard for any text"),
+        pytest.param("lastname eq '[a-c]%'", ["Ash", "co-op"], id="wildcard for a range"),
+        pytest.param("lastname eq '[^a-c]%'", ["O'Brien", "Élm"], id="wildcard for what is not in a range"),
+        pytest.param("lastname eq 'A[_]h'", [], id="a wildcard in brackets is a letter"),
+        pytest.param("lastname ge 'b' and lastname lt 'f'", ["co-op", "Élm"], id="range of strings"),
+        pytest.param("gendercode eq 1 or gendercode eq 2", ["Ash", "O'Brien"], id="or"),
+        pytest.param("gendercode gt 1", ["O'Brien"], id="greater number"),
+        pytest.param("creditlimit le 10.5", ["O'Brien"], id="money"),
+        pytest.param("donotemail eq true", ["Ash"], id="flag"),
+        pytest.param("birthdate lt 1981-01-01", ["Élm"], id="date"),
+        pytest.param("createdon ge 2026-03-01T12:00:00Z and lastname eq 'ash'", ["Ash"], id="time"),
+        pytest.param("createdon ge 2026-03-01T12:00:00.5Z", [], id="time with a fraction"),
+        pytest.param("firstname eq lastname", ["O'Brien"], id="column with column"),
+        pytest.param("(lastname eq 'ash')", ["Ash"], id="parentheses"),
+        pytest.param(
+            'Microsoft.Dynamics.CRM.In(PropertyName=\'lastname\',PropertyValues=["ash","o\'brien"])',
+            ["Ash", "O'Brien"],
+            id="In",
+        ),
+        pytest.param(
+            "Microsoft.Dynamics.CRM.NotIn(PropertyName='jobtitle',PropertyValues=['x'])", ["Ash", "Élm"], id="NotIn"
+        ),
+        pytest.param(
+            'Microsoft.Dynamics.CRM.Between(PropertyName=\'gendercode\',PropertyValues=["2","9"])',
+            ["O'Brien"],
+            id="Between",
+        ),
+        pytest.param(
+            "Microsoft.Dynamics.CRM.EqualUserId(PropertyName='createdby') and lastname eq 'ash'",
+            ["Ash"],
+            id="EqualUserId",
+        ),
+        pytest.param("lastname eq @p1&@p1='ash'", ["Ash"], id="parameter alias"),
+        pytest.param(
+            "Microsoft.Dynamics.CRM.In(PropertyName=@p1,PropertyValues=@p2)&@p1='lastname'&@p2=[\"ash\"]",
+            ["Ash"],
+            id="aliases in a function",
+        ),
+    ],
+)
+async def test_a_filter_finds(people: Client, condition: str, expected: list[str]) -> None:
+    assert await names(people, condition) == sorted(expected)
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        pytest.param("contact_customer_accounts/any(c:c/lastname eq 'co-op')", 1, id="any with a condition"),
+        pytest.param("contact_customer_accounts/any()", 1, id="any child"),
+        pytest.param("not contact_customer_accounts/any(c:c/lastname eq 'ash')", 1, id="not any"),
+        pytest.param("contact_customer_accounts/all(c:startswith(c/lastname,'co'))", 1, id="all"),
+        pytest.param("contact_customer_accounts/all(c:c/lastname eq 'ash')", 0, id="not all"),
+    ],
+)
+async def test_a_lambda_finds_parents_by_their_children(people: Client, condition: str, expected: int) -> None:
+    assert len((await read(people, f"accounts?$filter={condition}"))["value"]) == expected
+
+
+@pytest.mark.parametrize("literal", ["{}", "'{}'"], ids=["bare", "quoted"])
+async def test_a_lookup_is_compared_with_a_guid(people: Client, literal: str) -> None:
+    account = (await read(people, "accounts"))["value"][0]["accountid"]
+    assert await names(people, f"_parentcustomerid_value eq {literal.format(account.upper())}") == ["co-op"]
+
+
+@pytest.mark.parametrize("operator", ["gt", "ge", "lt", "le"])
+async def test_guid_ranges_are_refused(api: Client, operator: str) -> None:
+    answer = await api.get(f"contacts?$filter=contactid {operator} {NONE}")
+    assert answer.status_code == 400
+    assert "uniqueidentifier" in message(answer)
+
+
+async def test_guid_ranges_can_be_switched_on_and_order_as_sql_server_does(
+    api: Client, environment: Environment
+) -> None:
+    environment.configure(SandboxConfig(guid_ranges=True))
+    low, high = "ffffffff-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"
+    for row_id in (low, high):
+        await create(api, "contacts", contactid=row_id)
+    found = await read(api, f"contacts?$select=contactid&$filter=contactid gt {low}")
+    assert [row["contactid"] for row in found["value"]] == [high]
+
+
+@pytest.mark.parametrize(
+    ("url", "status", "code"),
+    [
+        pytest.param("contacts?$select=Name", 400, "0x80060888", id="unknown column in select"),
+        pytest.param("contacts?$filter=Name eq 'x'", 400, "0x80060888", id="unknown column in filter"),
+        pytest.param("contacts?$orderby=Name", 400, "0x80060888", id="unknown column in orderby"),
+        pytest.param("contacts?$expand=nothing", 400, "0x0", id="unknown navigation property"),
+        pytest.param("contacts?$filter=lastname eq 5", 400, "0x80060888", id="number against text"),
+        pytest.param("contacts?$filter=gendercode eq 'x'", 400, "0x80060888", id="text against number"),
+        pytest.param("contacts?$filter=lastname eq 'x", 400, "0x80060888", id="open quote"),
+        pytest.param("contacts?$filter=(lastname eq 'x'", 400, "0x80060888", id="open parenthesis"),
+        pytest.param("contacts?$filter=lastname eq @p1", 400, "0x80060888", id="alias without value"),
+        pytest.param("contacts?$filter=firstname eq parentcustomerid_account/name", 400, "0x80060888", id="two tables"),
+        pytest.param("contacts?$filter=lastname in ('a')", 501, "0x80040219", id="the in operator"),
+        pytest.param("contacts?$filter=year(createdon) eq 2026", 501, "0x80040219", id="date functions"),
+        pytest.param("contacts?$skip=5", 400, "0x80060888", id="skip"),
+        pytest.param("contacts?$search=x", 400, "0x80060888", id="search"),
+        pytest.param("contacts?$format=json", 400, "0x80060888", id="format"),
+        pytest.param("contacts?$Select=lastname", 400, "0x80060888", id="option names are case-sensitive"),
+        pytest.param("contacts?$top=x", 400, "0x0", id="top that is no number"),
+        pytest.param("contacts?$skiptoken=x", 400, "0x80040203", id="broken cookie"),
+        pytest.param("contacts?sql=SELECT name FROM contact", 501, "0x80040219", id="SQL"),
+        pytest.param("contacts?fetchXml=<fetch/>", 501, "0x80040219", id="FetchXML"),
+        pytest.param("contacts?$apply=groupby((lastname))", 501, "0x80040219", id="groupby"),
+        pytest.param("$metadata", 501, "0x80040219", id="CSDL"),
+        pytest.param(f"contacts({NONE})", 404, "0x80040217", id="missing row"),
+        pytest.param("contacts(x)", 400, "0x0", id="key that is no guid"),
+        pytest.param("contacts(lastname='x')", 400, "0x80060890", id="alternate key that is not defined"),
+    ],
+)
+async def test_a_query_is_refused(api: Client, url: str, status: int, code: str) -> None:
+    assert error(await api.get(url)) == (status, code)
+
+
+async def test_an_unknown_column_is_named_with_its_type(api: Client) -> None:
+    answer = await api.get("accounts?$select=Name")
+    assert message(answer) == "Could not find a property named 'Name' on type 'Microsoft.Dynamics.CRM.account'."
+
+
+async def test_change_tracking_is_said_to_be_missing(api: Client) -> None:
+    answer = await api.get("contacts", headers={"Prefer": "odata.track-changes"})
+    assert error(answer) == (501, "0x80040219")
+    assert "change tracking" in message(answer)
+
+
+async def test_more_than_500_conditions_are_refused(api: Client) -> None:
+    fits = " or ".join(["gendercode eq 1"] * 500)
+    assert (await api.get(f"contacts?$filter={fits}")).status_code == 200
+    answer = await api.get(f"contacts?$filter={fits} or gendercode eq 1")
+    assert error(answer) == (400, "0x8004430C")
+    assert message(answer) == "Number of conditions in query exceeded maximum limit."
+
+
+async def test_a_url_of_more_than_32768_characters_is_refused(api: Client) -> None:
+    assert (await api.get("contacts?$filter=lastname eq '" + "x" * 32_768 + "'")).status_code == 414
+
+
+async def test_encoded_option_names_and_plus_for_blank_are_read(people: Client) -> None:
+    found = await read(people, "contacts?%24select=lastname%2Cjobtitle&%24filter=lastname+eq+%27ash%27")
+    assert [row["jobtitle"] for row in found["value"]] == ["Nurse"]
+
+
+async def test_the_key_is_always_returned(people: Client) -> None:
+    rows = (await read(people, "contacts?$select=lastname"))["value"]
+    assert all(set(row) == {"@odata.etag", "lastname", "contactid"} for row in rows)
+
+
+async def test_the_context_names_what_was_selected(api: Client) -> None:
+    found = await read(api, "contacts?$select=lastname,_ownerid_value")
+    assert found["@odata.context"] == "http://dataverse/api/data/v9.2/$metadata#contacts(lastname,_ownerid_value)"
+
+
+async def test_expand_puts_the_parent_or_null_under_its_navigation_property(people: Client) -> None:
+    found = await read(
+        people, "contacts?$select=lastname&$expand=parentcustomerid_account($select=name)&$orderby=lastname"
+    )
+    parents = {row["lastname"]: row["parentcustomerid_account"] for row in found["value"]}
+    assert parents["co-op"]["name"] == "Contoso"
+    assert parents["Ash"] is None
+
+
+async def test_expand_nests_and_reads_collections_with_a_filter(people: Client) -> None:
+    url = "accounts?$select=name&$expand=contact_customer_accounts($select=lastname;$filter=lastname eq 'co-op')"
+    assert [c["lastname"] for c in (await read(people, url))["value"][0]["contact_customer_accounts"]] == ["co-op"]
+    url = "contacts?$select=lastname&$filter=lastname eq 'co-op'&$expand=parentcustomerid_account"
+    url += "($select=name;$expand=createdby($select=fullname))"
+    parent = (await read(people, url))["value"][0]["parentcustomerid_account"]
+    assert parent["createdby"]["fullname"] == "# Sandbox Administrator"
+
+
+# -- ordering
+
+
+async def test_without_orderby_rows_come_in_the_order_of_sql_servers_guids(api: Client) -> None:
+    ids = [
+        "00000000-0000-0000-0000-010000000000",
+        "00000000-0000-0000-0100-000000000000",
+        "00000000-0000-0100-0000-000000000000",
+        "00000000-0100-0000-0000-000000000000",
+        "00000001-0000-0000-0000-000000000000",
+        "01000000-0000-0000-0000-000000000000",
+    ]
+    for row_id in ids:
+        await create(api, "contacts", contactid=row_id)
+    found = [row["contactid"] for row in (await read(api, "contacts?$select=contactid"))["value"]]
+    assert found == [ids[5], ids[4], ids[3], ids[2], ids[1], ids[0]]
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        pytest.param("word", ["a b", "a.b", "a1", "aa", "ab", "a-b", "ac"], id="word order nearly ignores hyphens"),
+        pytest.param("ordinal", ["a b", "a-b", "a.b", "a1", "aa", "ab", "ac"], id="ordinal order counts them"),
+    ],
+)
+async def test_strings_are_ordered(api: Client, environment: Environment, order: str, expected: list[str]) -> None:
+    for name in ("ac", "a-b", "ab", "a b", "a1", "a.b", "aa"):
+        await create(api, "contacts", lastname=name)
+    environment.configure(SandboxConfig(string_order=order))  # type: ignore[arg-type]  # one of the two
+    found = await read(api, "contacts?$select=lastname&$orderby=lastname")
+    assert [row["lastname"] for row in found["value"]] == expected
+
+
+async def test_nulls_come_first_and_last_when_descending(people: Client) -> None:
+    up = [row["jobtitle"] for row in (await read(people, "contacts?$orderby=jobtitle"))["value"]]
+    down = [row["jobtitle"] for row in (await read(people, "contacts?$orderby=jobtitle desc"))["value"]]
+    assert up[:2] == down[-2:] == [None, None]
+
+
+async def test_a_lookup_is_ordered_by_its_label(api: Client) -> None:
+    first, second = await create(api, "contacts", lastname="Zebra"), await create(api, "contacts", lastname="Ant")
+    for contact in (first, second):
+        await create(api, "accounts", **{"primarycontactid@odata.bind": f"contacts({contact})"})
+    found = await read(api, "accounts?$select=_primarycontactid_value&$orderby=_primarycontactid_value")
+    assert [row["_primarycontactid_value"] for row in found["value"]] == [second, first]
+
+
+# -- paging and counting
+
+
+async def test_pages_follow_next_links_until_there_is_none(people: Client) -> None:
+    headers = {"Prefer": "odata.maxpagesize=3"}
+    answer = await people.get("contacts?$select=lastname&$orderby=jobtitle", headers=headers)
+    assert answer.headers["Preference-Applied"] == "odata.maxpagesize=3"
+    first = answer.json()
+    second = await read(people, first["@odata.nextLink"], **headers)
+    assert "@odata.nextLink" not in second
+    assert len({row["contactid"] for row in first["value"] + second["value"]}) == 4
+
+
+async def test_the_skiptoken_has_the_shape_of_a_dataverse_cookie(people: Client) -> None:
+    first = await read(people, "contacts?$select=lastname", Prefer="odata.maxpagesize=2")
+    token = unquote(first["@odata.nextLink"].partition("$skiptoken=")[2])
+    assert token.startswith('<cookie pagenumber="2" pagingcookie="%253Ccookie%2520page%253D%25221%2522%253E')
+    inner = unquote(unquote(token))
+    last = first["value"][-1]["contactid"].upper()
+    assert f'<contactid last="{{{last}}}" first="{{' in inner
+    assert inner.endswith('istracking="False" />')
+
+
+async def test_top_limits_rows_without_a_next_link(people: Client) -> None:
+    found = await read(people, "contacts?$top=2")
+    assert (len(found["value"]), "@odata.nextLink" in found) == (2, False)
+
+
+async def test_top_is_ignored_together_with_maxpagesize(people: Client) -> None:
+    found = await read(people, "contacts?$top=1", Prefer="odata.maxpagesize=3")
+    assert len(found["value"]) == 3
+
+
+async def test_a_page_is_never_larger_than_the_servers_maximum(people: Client, environment: Environment) -> None:
+    environment.configure(SandboxConfig(max_page=2))
+    answer = await people.get("contacts", headers={"Prefer": "odata.maxpagesize=50"})
+    assert answer.headers["Preference-Applied"] == "odata.maxpagesize=2"
+    assert len(answer.json()["value"]) == 2
+    assert "@odata.nextLink" in (await read(people, "contacts"))
+
+
+async def test_counts_come_on_request(people: Client) -> None:
+    assert (await read(people, "contacts?$count=true&$filter=jobtitle ne null"))["@odata.count"] == 2
+    answer = await people.get("contacts/$count")
+    assert (answer.text, answer.headers["Content-Type"].partition(";")[0]) == ("4", "text/plain")
+    assert (await people.get("contacts/$count?$filter=jobtitle ne null")).text == "2"
+
+
+async def test_counts_end_at_5000_and_say_so(api: Client, environment: Environment) -> None:
+    _load_contacts(environment, 5001)
+    wanted = "Microsoft.Dynamics.CRM.totalrecordcount,Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"
+    found = await read(api, "contacts?$count=true&$select=contactid", Prefer=f'odata.include-annotations="{wanted}"')
+    assert found["@odata.count"] == 5000
+    assert found["@Microsoft.Dynamics.CRM.totalrecordcount"] == 5000
+    assert found["@Microsoft.Dynamics.CRM.totalrecordcountlimitexceeded"] is True
+    assert (await api.get("contacts/$count")).text == "5000"
+
+
+async def test_the_total_is_minus_one_when_no_count_was_asked_for(api: Client) -> None:
+    found = await read(api, "contacts", Prefer='odata.include-annotations="*"')
+    assert found["@Microsoft.Dynamics.CRM.totalrecordcount"] == -1
+
+
+async def test_an_aggregate_counts_up_to_50000_rows(api: Client, environment: Environment) -> None:
+    _load_contacts(environment, 50_000)
+    url = "contacts?$apply=aggregate($count as n)"
+    assert (await read(api, url))["value"] == [{"n": 50_000}]
+    assert (await read(api, "contacts?$apply=filter(lastname eq 'x1')/aggregate($count as n)"))["value"] == [{"n": 1}]
+    await create(api, "contacts", lastname="one more")
+    answer = await api.get(url)
+    assert error(answer) == (400, "0x8004E023")
+    assert message(answer) == "The maximum record limit is exceeded. Reduce the number of records."
+
+
+def _load_contacts(environment: Environment, count: int) -> None:
+    stamp = Stamp(environment.clock(), bytes(16))
+    bulk_load(environment.database, "contact", ({"lastname": f"x{i}"} for i in range(count)), stamp)
