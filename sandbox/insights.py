@@ -12,6 +12,7 @@ from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
 from sandbox.identity import InvalidTokenError, TokenAuthority, plain_audience
 from sandbox.schema.model import ColumnType, Table
+from sandbox.unification import BusyError
 from sandbox.workflow import WORKFLOW, Workflow, nodes
 
 API_AUDIENCE: Final = "https://api.ci.ai.dynamics.com"
@@ -95,7 +96,10 @@ class InsightsApi:
     async def submit_job(self, request: Request) -> Response:
         """POST .../jobs: run the workflow."""
         del request
-        return JSONResponse(await self.submit())
+        try:
+            return JSONResponse(await self.submit())
+        except BusyError as error:
+            return _error(503, str(error))
 
     async def missing(self, request: Request) -> Response:
         """Say which call this sandbox does not have."""
@@ -176,7 +180,7 @@ def _error(status: int, message: str) -> Response:
         "errorCode": str(status),
         "resultSeverity": "error",
         "message": message,
-        "name": {401: "Unauthorized", 404: "NotFound", 501: "NotImplemented"}[status],
+        "name": {401: "Unauthorized", 404: "NotFound", 501: "NotImplemented", 503: "ServiceUnavailable"}[status],
         "params": {},
         "ciResults": [],
     }

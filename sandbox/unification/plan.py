@@ -47,38 +47,24 @@ def plan_unification(database: Database, request: UnificationRequest, stash: lis
     maker = _Maker(database, request.seed, database.next_version())
     sample = take_sample(database, request)
     assigned = _assign(sample)
-    gone = {row.row_id for row in (*sample.dropped, *sample.taken_out)}
-    split = list(maker.split(sample, assigned))
-    moved = [_move(row_id, customer_id) for row_id, customer_id in assigned.items() if row_id not in gone]
-    # Sorted by table, so that each table is written by one statement.
-    added = sorted(maker.added(sample, request.add), key=lambda change: (change.table == MAPPING, change.table))
-    back = list(maker.brought_back(stash, request.bring_back)) if request.bring_back else []
-    deleted = [maker.profile(profile) for profile in sample.deleted]
-    recreated = list(maker.recreated(sample.recreated))
-    changes = [
-        *back,
-        *split,
-        *added,
-        *(_remember(gone_profile, stays) for gone_profile, stays in sample.merged),
-        *moved,
-        *(RowChange("delete", MAPPING, {"msdynci_alternatekeyid": row_id}) for row_id in gone),
-        *(_remove(profile) for profile, _ in sample.merged),
-        *(_remove(profile) for profile in sample.deleted),
-        *recreated,
-    ]
-    counts = {
-        "moved": sum(row.row_id in assigned for row in sample.moved),
-        "merged": len(sample.merged),
-        "split": len(split),
-        "added": sum(change.table == MAPPING for change in added),
-        "dropped": len(sample.dropped),
-        "takenOut": len(sample.taken_out),
-        "profilesDeleted": len(deleted),
-        "profilesBroughtBack": len(back),
-        "recreated": len(recreated),
-        "customerIdsChanged": len(moved),
+    parts = {
+        "profilesBroughtBack": list(maker.brought_back(stash, request.bring_back)),
+        "split": list(maker.split(sample, assigned)),
+        "added": maker.added(sample, request.add),
+        "merged": [_remember(gone, stays) for gone, stays in sample.merged],
+        "customerIdsChanged": list(_moves(sample, assigned)),
+        "dropped": [_unmap(row) for row in sample.dropped],
+        "takenOut": [_unmap(row) for row in sample.taken_out],
+        "profilesDeleted": [_remove(profile) for profile in sample.deleted],
+        "recreated": list(maker.recreated(sample.recreated)),
     }
-    return Plan(with_measures(database, changes), counts, tuple(deleted))
+    counts = {name: len(changes) for name, changes in parts.items()}
+    counts["added"] = sum(change.table == MAPPING for change in parts["added"])
+    counts["moved"] = sum(row.row_id in assigned for row in sample.moved)
+    changes = [change for part in parts.values() for change in part]
+    changes += [_remove(gone) for gone, _ in sample.merged]
+    deleted = tuple(maker.profile(profile) for profile in sample.deleted)
+    return Plan(with_measures(database, changes), counts, deleted)
 
 
 def _assign(sample: Sample) -> dict[str, str]:
@@ -111,8 +97,11 @@ class _Maker:
                 assigned.setdefault(row.row_id, customer_id)
             yield self._new_profile(customer_id)
 
-    def added(self, sample: Sample, share: float) -> Iterator[RowChange]:
-        """Yield new source rows with their mapping; every other one has a new profile."""
+    def added(self, sample: Sample, share: float) -> list[RowChange]:
+        """Return new source rows with their mapping, table by table; every other one has a new profile."""
+        return sorted(self._added(sample, share), key=lambda change: (change.table == MAPPING, change.table))
+
+    def _added(self, sample: Sample, share: float) -> Iterator[RowChange]:
         tables = cycle(sorted(sample.data_sources))
         targets = cycle(sample.targets)
         for number in range(round(share * sample.rows)):
@@ -122,9 +111,9 @@ class _Maker:
                 yield self._new_profile(customer_id)
             yield from self._new_source_row(table, sample.data_sources[table], customer_id)
 
-    def brought_back(self, stash: list[Row], how: str) -> Iterator[RowChange]:
-        """Yield the profiles deleted earlier, under their old ids or new ones."""
-        for row in stash:
+    def brought_back(self, stash: list[Row], how: str | None) -> Iterator[RowChange]:
+        """Yield the profiles deleted earlier, under their old ids or new ones; none if that is not asked for."""
+        for row in stash if how else ():
             new_id = {"msdynci_customerprofileid": self._guid("profile")} if how == "new id" else {}
             yield RowChange("insert", PROFILES, {**row, **new_id})
 
@@ -173,8 +162,15 @@ class _Maker:
         return digest(self.seed, f"customer/{self.salt}", self._made)
 
 
-def _move(row_id: str, customer_id: str) -> RowChange:
-    return RowChange("update", MAPPING, {"msdynci_alternatekeyid": row_id, "msdynci_customerid": customer_id})
+def _moves(sample: Sample, assigned: dict[str, str]) -> Iterator[RowChange]:
+    gone = {row.row_id for row in (*sample.dropped, *sample.taken_out)}
+    for row_id, customer_id in assigned.items():
+        if row_id not in gone:
+            yield RowChange("update", MAPPING, {"msdynci_alternatekeyid": row_id, "msdynci_customerid": customer_id})
+
+
+def _unmap(row: MappingRow) -> RowChange:
+    return RowChange("delete", MAPPING, {"msdynci_alternatekeyid": row.row_id})
 
 
 def _remember(gone: Profile, stays: Profile) -> RowChange:

@@ -52,6 +52,15 @@ async def test_a_submitted_job_is_the_newest_and_readable_by_id(insights: httpx.
     assert [task["operationType"] for task in job["tasks"]] == ["map", "match", "merge", "profileStore"]
 
 
+async def test_a_job_cannot_be_submitted_while_another_one_writes(
+    sandbox: Sandbox, insights: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await admin.post("/unifications", json={"hydration_s": 0.05, "steps": 2})
+    assert (await insights.post("/workflows/main/jobs")).status_code == 503
+    assert sandbox.simulator.hydration is not None
+    await sandbox.simulator.hydration
+
+
 async def test_history_lists_tasks_and_status_lists_nodes(insights: httpx.AsyncClient) -> None:
     history = (await insights.get("/workflows/main/history?top=2")).json()
     assert [task["operationType"] for task in history] == ["profileStore", "merge"]
