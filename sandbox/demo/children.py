@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -86,10 +85,11 @@ def running(name: str, arguments: Sequence[str], environment: Mapping[str, str],
             text=True,
             start_new_session=True,  # Ctrl-C is for whoever started it, who then ends it in order
         )
-    try:
-        yield Child(name, process, _ready_line(name, process, log), log)
-    finally:
-        _stop(process)
+    with process:
+        try:
+            yield Child(name, process, _ready_line(name, process, log), log)
+        finally:
+            _stop(process)
 
 
 def _ready_line(name: str, process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
@@ -99,8 +99,6 @@ def _ready_line(name: str, process: subprocess.Popen[str], log: Path) -> dict[st
     if not line:
         code = process.wait()
         raise ChildError(f"The {name} did not start (exit code {code}).\n{last_words(log)}")
-    # what it prints later must not fill the pipe
-    threading.Thread(target=process.stdout.read, daemon=True).start()
     return dict(json.loads(line))
 
 

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Self
 from urllib.parse import urlencode
 
 import httpx
@@ -41,11 +41,21 @@ class TableCheck:
     outside: int = 0
 
 
-class App:
-    """The app's API on the local host."""
+class _Client:
+    """Keeps its connections until the end of a `with`."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=_TIMEOUT_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+
+class App(_Client):
+    """The app's API on the local host."""
 
     def publish(self, job: str) -> Json:
         """Tell the webhook that a unification has completed; returns the run that serves it."""
@@ -68,12 +78,12 @@ class App:
         return dict(answer.raise_for_status().json())
 
 
-class Sandbox:
+class Sandbox(_Client):
     """The sandbox, given what it printed when ready."""
 
     def __init__(self, ready: Mapping[str, Any]) -> None:
+        super().__init__(ready["dataverse"])
         self.ready = ready
-        self._http = httpx.Client(base_url=ready["dataverse"], timeout=_TIMEOUT_S)
 
     def admin(self, method: str, path: str, body: object = None) -> Any:
         """Call the admin API below /sandbox and return its JSON, None when it has none."""
@@ -117,7 +127,7 @@ class Sandbox:
     def links(self, table: str) -> Iterator[tuple[str, str | None]]:
         """Yield key and linked profile of every row of a table."""
         names = {"$select": "EntitySetName,PrimaryIdAttribute"}
-        entity = self._get(f"EntityDefinitions(LogicalName='{table}')?{urlencode(names)}")
+        entity = self.get(f"EntityDefinitions(LogicalName='{table}')?{urlencode(names)}")
         key = entity["PrimaryIdAttribute"]
         for row in self.rows(entity["EntitySetName"], {"$select": f"{key},{LOOKUP}"}):
             yield row[key], row[LOOKUP]
@@ -132,11 +142,12 @@ class Sandbox:
         """Yield all rows of a query, over all its pages."""
         url: str | None = f"{entity_set}?{urlencode(query)}"
         while url:
-            page = self._get(url)
+            page = self.get(url)
             yield from page["value"]
             url = page.get("@odata.nextLink")
 
-    def _get(self, path: str) -> Json:
+    def get(self, path: str) -> Json:
+        """Return what the Web API answers below its root, as the app's own user sees it."""
         url = httpx.URL(f"{self.ready['dataverse']}/api/data/v9.2/").join(path)
         answer = self._http.get(url, headers={"Authorization": f"Bearer {self._token()}"})
         return dict(answer.raise_for_status().json())

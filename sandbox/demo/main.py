@@ -53,10 +53,11 @@ def _play(options: DemoOptions, screen: Screen) -> bool:
         with screen.working("Starting the Functions host with the app"):
             hosting = stack.enter_context(host_process(serving.ready))
         stack.enter_context(_told(serving, hosting))
-        sandbox = Sandbox(serving.ready)
+        sandbox = stack.enter_context(Sandbox(serving.ready))
+        app = stack.enter_context(App(hosting.ready["url"]))
         sources = sandbox.sources()
         screen.opening(serving.ready, hosting.ready["url"], sources)
-        story = Story(App(hosting.ready["url"]), sandbox, sum(source.rows for source in sources))
+        story = Story(app, sandbox, sum(source.rows for source in sources))
         acts = _acts(story, screen, sources)
         with screen.working("Reading every link back"):
             ending = story.read_back(table["table"] for table in acts[0].run["tables"])

@@ -1,0 +1,53 @@
+"""What the system tests share: one Table Storage for all, and worlds of their own on it."""
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from sandbox.azurite import AzuriteError, azurite_tables, find_azurite
+
+from .world import SAMPLE, World, world
+
+type MakeWorld = Callable[..., World]
+
+
+@pytest.fixture(scope="session")
+def tables() -> Iterator[str]:
+    """Connection string of a Table Storage. Each sandbox has an address of its own, and state is kept by address."""
+    try:
+        find_azurite()
+    except AzuriteError as missing:
+        pytest.skip(str(missing))
+    with azurite_tables() as connection_string:
+        yield connection_string
+
+
+@pytest.fixture
+def make(tables: str, tmp_path: Path) -> Iterator[MakeWorld]:
+    """Give worlds with options of `serve` and app settings."""
+    with ExitStack() as stack:
+        yield lambda *options, **settings: stack.enter_context(world(tables, tmp_path, *options, **settings))
+
+
+@pytest.fixture
+def fresh(make: MakeWorld) -> World:
+    """The sample, before any run."""
+    return make("--load", str(SAMPLE))
+
+
+@pytest.fixture
+def linked(fresh: World) -> World:
+    """The sample after its first run, counting from zero."""
+    assert fresh.publish()["status"] == "Successful"
+    fresh.sandbox.reset_counters()
+    return fresh
+
+
+@pytest.fixture(scope="module")
+def shown(tables: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """The sample after its first run, shared by tests that only look."""
+    with world(tables, tmp_path_factory.mktemp("logs"), "--load", str(SAMPLE)) as made:
+        assert made.publish()["status"] == "Successful"
+        yield made
