@@ -1,0 +1,331 @@
+"""Definitions of tables, columns and relationships: dataverse.md 7, 8 and 17.5."""
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+
+from sandbox.config import SandboxConfig
+from sandbox.database import Database
+from sandbox.environment import Environment
+from tests.sandbox.webapi.conftest import Client, Clock
+from tests.sandbox.webapi.steps import LOOKUP, Json, create, create_lookup, error, message, read
+
+CONTACT = "EntityDefinitions(LogicalName='contact')"
+COLUMN = "new_customerprofile"
+
+
+async def test_a_table_is_described_by_the_documented_properties(api: Client) -> None:
+    wanted = (
+        "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,TableType,ObjectTypeCode,"
+        "OwnershipType,IsCustomizable,CanCreateAttributes,CanBeRelatedEntityInRelationship,"
+        "CanBePrimaryEntityInRelationship,ChangeTrackingEnabled,IsOptimisticConcurrencyEnabled,IsCustomEntity,"
+        "IsManaged,MetadataId"
+    )
+    table = await read(api, f"{CONTACT}?$select={wanted}")
+    assert set(table) == {"@odata.context", *wanted.split(",")}
+    assert (table["EntitySetName"], table["PrimaryIdAttribute"], table["TableType"]) == (
+        "contacts",
+        "contactid",
+        "Standard",
+    )
+    assert table["IsCustomizable"] == {
+        "Value": True,
+        "CanBeChanged": True,
+        "ManagedPropertyLogicalName": "iscustomizable",
+    }
+
+
+async def test_a_table_is_found_by_its_metadata_id_as_well(api: Client) -> None:
+    metadata_id = (await read(api, CONTACT))["MetadataId"]
+    assert (await read(api, f"EntityDefinitions({metadata_id})"))["LogicalName"] == "contact"
+
+
+async def test_the_metadata_id_is_always_returned(api: Client) -> None:
+    found = await read(api, "EntityDefinitions?$select=LogicalName&$filter=LogicalName eq 'lead'")
+    assert [set(table) for table in found["value"]] == [{"MetadataId", "LogicalName"}]
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        pytest.param("LogicalName eq 'account' or LogicalName eq 'lead'", ["account", "lead"], id="or"),
+        pytest.param("IsCustomizable/Value eq true and EntitySetName eq 'leads'", ["lead"], id="managed property"),
+        pytest.param("LogicalName eq 'Lead'", [], id="names are case-sensitive"),
+        pytest.param("IsPrivate eq false and ObjectTypeCode lt 3", ["account", "contact"], id="number"),
+    ],
+)
+async def test_tables_are_filtered(api: Client, condition: str, expected: list[str]) -> None:
+    found = await read(api, f"EntityDefinitions?$select=LogicalName&$filter={condition}")
+    assert sorted(table["LogicalName"] for table in found["value"]) == expected
+
+
+async def test_a_property_of_a_table_can_be_read_alone(api: Client) -> None:
+    answer = await api.get("EntityDefinitions(LogicalName='account')/ObjectTypeCode/$value")
+    assert (answer.text, answer.headers["Content-Type"].partition(";")[0]) == ("1", "text/plain")
+
+
+async def test_sub_collections_are_expanded(api: Client) -> None:
+    url = f"{CONTACT}?$select=LogicalName&$expand=Attributes($select=LogicalName;$filter=LogicalName eq 'lastname')"
+    attributes = (await read(api, url))["Attributes"]
+    assert [attribute["LogicalName"] for attribute in attributes] == ["lastname"]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "EntityDefinitions(LogicalName='nothing')",
+        f"{CONTACT}/Attributes(LogicalName='nothing')",
+        f"{CONTACT}/Nothing",
+        "RelationshipDefinitions(SchemaName='nothing')",
+    ],
+)
+async def test_a_definition_that_is_missing_is_404(api: Client, url: str) -> None:
+    assert (await api.get(url)).status_code == 404
+
+
+async def test_properties_of_a_derived_type_need_a_cast(api: Client) -> None:
+    assert (await api.get(f"{CONTACT}/Attributes?$select=Targets")).status_code == 400
+    cast = f"{CONTACT}/Attributes/Microsoft.Dynamics.CRM.LookupAttributeMetadata"
+    found = await read(api, f"{cast}?$select=LogicalName,SchemaName,Targets,IsValidForUpdate,IsSecured")
+    targets = {attribute["LogicalName"]: attribute["Targets"] for attribute in found["value"]}
+    assert targets["parentcustomerid"] == ["account", "contact"]
+
+
+async def test_columns_are_filtered_by_their_type(api: Client) -> None:
+    condition = "AttributeType eq Microsoft.Dynamics.CRM.AttributeTypeCode'Money'"
+    found = await read(api, f"{CONTACT}/Attributes?$select=LogicalName&$filter={condition}")
+    assert [attribute["LogicalName"] for attribute in found["value"]] == ["creditlimit"]
+
+
+async def test_options_come_with_their_labels_when_expanded(api: Client) -> None:
+    cast = f"{CONTACT}/Attributes/Microsoft.Dynamics.CRM.PicklistAttributeMetadata"
+    found = await read(api, f"{cast}?$select=LogicalName&$expand=OptionSet($select=Options)")
+    options = found["value"][0]["OptionSet"]["Options"]
+    assert [(o["Value"], o["Label"]["UserLocalizedLabel"]["Label"]) for o in options] == [(1, "Male"), (2, "Female")]
+
+
+# -- relationships
+
+
+async def test_a_relationship_makes_a_column_a_navigation_property_and_a_definition(api: Client) -> None:
+    answer = await create_lookup(api)
+    assert answer.status_code == 204
+    assert (await read(api, answer.headers["OData-EntityId"]))["ReferencingAttribute"] == COLUMN
+    names = "SchemaName,ReferencedEntity,ReferencedAttribute,ReferencingAttribute"
+    names += ",ReferencingEntityNavigationPropertyName,CascadeConfiguration"
+    url = f"{CONTACT}/ManyToOneRelationships?$select={names}&$filter=ReferencingAttribute eq '{COLUMN}'"
+    (relationship,) = (await read(api, url))["value"]
+    assert relationship["ReferencingEntityNavigationPropertyName"] == LOOKUP
+    assert relationship["ReferencedAttribute"] == "msdynci_customerprofileid"
+    assert relationship["CascadeConfiguration"]["Delete"] == "RemoveLink"
+    column = await read(api, f"{CONTACT}/Attributes(LogicalName='{COLUMN}')")
+    assert (column["AttributeType"], column["SchemaName"]) == ("Lookup", LOOKUP)
+    assert column["DisplayName"]["UserLocalizedLabel"]["Label"] == "Customer Profile"
+
+
+async def test_a_new_column_is_usable_without_publishing(api: Client) -> None:
+    await create(api, "contacts", lastname="Ash")
+    await create_lookup(api)
+    row = (await read(api, f"contacts?$select=_{COLUMN}_value"))["value"][0]
+    assert row[f"_{COLUMN}_value"] is None
+
+
+async def test_a_navigation_property_name_can_be_chosen(api: Client) -> None:
+    await create_lookup(api, ReferencingEntityNavigationPropertyName="new_Chosen")
+    assert (await api.get("contacts?$expand=new_Chosen")).status_code == 200
+
+
+async def test_a_relationship_is_found_by_filter_cast_and_name(api: Client) -> None:
+    await create_lookup(api)
+    name = "new_msdynci_customerprofile_contact"
+    found = await read(api, f"RelationshipDefinitions?%24filter=SchemaName+eq+%27{name}%27")
+    assert [r["SchemaName"] for r in found["value"]] == [name]
+    cast = "RelationshipDefinitions/Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata"
+    found = await read(api, f"{cast}?$filter=ReferencingEntity eq 'contact' and IsCustomRelationship eq true")
+    assert [r["SchemaName"] for r in found["value"]] == [name]
+    assert (await read(api, f"RelationshipDefinitions(SchemaName='{name}')"))["RelationshipType"] == (
+        "OneToManyRelationship"
+    )
+
+
+async def test_deleting_a_relationship_removes_its_column(api: Client) -> None:
+    url = (await create_lookup(api)).headers["OData-EntityId"]
+    assert (await api.delete(url)).status_code == 204
+    assert (await api.get(f"{CONTACT}/Attributes(LogicalName='{COLUMN}')")).status_code == 404
+    assert (await api.get(f"contacts?$select=_{COLUMN}_value")).status_code == 400
+
+
+def _lookup(name: str) -> Json:
+    return {"@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata", "SchemaName": name}
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        pytest.param({}, "0x8004432B", id="relationship name in use"),
+        pytest.param({"SchemaName": "new_other"}, "0x80047013", id="column schema name in use"),
+        pytest.param({"SchemaName": "new_other", "Lookup": _lookup(COLUMN)}, "0x80060304", id="logical name in use"),
+        pytest.param(
+            {
+                "SchemaName": "new_other",
+                "Lookup": _lookup("new_Other"),
+                "ReferencedEntityNavigationPropertyName": "msdynci_customerid",
+            },
+            "0x80048835",
+            id="navigation name clashes on the parent",
+        ),
+        pytest.param({"SchemaName": "new_" + "x" * 100}, "0x8004802A", id="name too long"),
+        pytest.param({"SchemaName": "new_other", "Lookup": _lookup("Other")}, "0x80044344", id="no prefix"),
+        pytest.param({"SchemaName": "new_other", "ReferencedEntity": "nothing"}, "0x80041102", id="unknown parent"),
+    ],
+)
+async def test_a_relationship_is_refused(api: Client, changes: Json, code: str) -> None:
+    await create_lookup(api)
+    assert error(await create_lookup(api, **changes)) == (400, code)
+
+
+async def test_an_existing_name_is_explained(api: Client) -> None:
+    await create_lookup(api)
+    assert message(await create_lookup(api)) == (
+        "A relationship with the specified name already exists. Please specify a unique name."
+    )
+
+
+@pytest.mark.parametrize(("cascade", "left", "status"), [("Cascade", "0", 204), ("Restrict", "1", 405)])
+async def test_deleting_a_parent_does_to_its_children_what_the_relationship_says(
+    api: Client, cascade: str, left: str, status: int
+) -> None:
+    await create_lookup(api, CascadeConfiguration={"Delete": cascade})
+    profile = await create(api, "msdynci_customerprofiles", msdynci_customerid="a1")
+    await create(api, "contacts", **{f"{LOOKUP}@odata.bind": f"msdynci_customerprofiles({profile})"})
+    assert (await api.delete(f"msdynci_customerprofiles({profile})")).status_code == status
+    assert (await api.get("contacts/$count")).text == left
+
+
+async def test_many_to_many_rows_are_paired_read_and_taken_apart(api: Client) -> None:
+    body = {
+        "@odata.type": "Microsoft.Dynamics.CRM.ManyToManyRelationshipMetadata",
+        "SchemaName": "new_contact_account",
+        "Entity1LogicalName": "contact",
+        "Entity2LogicalName": "account",
+        "IntersectEntityName": "new_contact_account",
+    }
+    assert (await api.post("RelationshipDefinitions", json=body)).status_code == 204
+    contact, account = await create(api, "contacts", lastname="Ash"), await create(api, "accounts", name="A")
+    url = f"contacts({contact})/new_contact_account"
+    await api.post(f"{url}/$ref", json={"@odata.id": f"accounts({account})"})
+    assert [row["accountid"] for row in (await read(api, url))["value"]] == [account]
+    assert len((await read(api, f"accounts({account})/new_contact_account"))["value"]) == 1
+    await api.delete(f"{url}({account})/$ref")
+    assert (await read(api, url))["value"] == []
+
+
+# -- tables and columns
+
+
+def _table(name: str = "new_Member") -> Json:
+    column = {
+        "@odata.type": "Microsoft.Dynamics.CRM.ComplexStringAttributeMetadata",
+        "SchemaName": "new_Name",
+        "IsPrimaryName": True,
+        "MaxLength": 20,
+    }
+    return {"Entities": [{"SchemaName": name, "OwnershipType": "UserOwned", "Attributes": [column]}]}
+
+
+async def test_a_new_table_holds_rows_and_supports_bulk_messages(api: Client) -> None:
+    assert (await api.post("CreateEntities", json=_table())).status_code == 200
+    table = await read(api, "EntityDefinitions(LogicalName='new_member')")
+    assert (table["EntitySetName"], table["PrimaryIdAttribute"]) == ("new_members", "new_memberid")
+    await create(api, "new_members", new_name="Ash")
+    found = await read(api, "sdkmessagefilters?$filter=primaryobjecttypecode eq 'new_member'&$select=name")
+    assert "UpdateMultiple" in {row["name"] for row in found["value"]}
+
+
+async def test_a_table_that_exists_cannot_be_created_again(api: Client) -> None:
+    await api.post("CreateEntities", json=_table())
+    assert error(await api.post("CreateEntities", json=_table())) == (400, "0x80044346")
+
+
+async def test_a_custom_table_can_be_deleted_and_a_system_table_cannot(api: Client) -> None:
+    await api.post("CreateEntities", json=_table())
+    assert (await api.delete("EntityDefinitions(LogicalName='new_member')")).status_code == 204
+    assert (await api.get("new_members")).status_code == 404
+    assert (await api.delete(CONTACT)).status_code == 400
+
+
+async def test_columns_are_added_changed_and_removed(api: Client) -> None:
+    kind = {"@odata.type": "Microsoft.Dynamics.CRM.StringAttributeMetadata", "SchemaName": "new_Tier", "MaxLength": 5}
+    url = (await api.post(f"{CONTACT}/Attributes", json=kind)).headers["OData-EntityId"]
+    assert error(await api.post("contacts", json={"new_tier": "silver"})) == (400, "0x80044331")
+    assert (await api.put(url, json=kind | {"MaxLength": 10})).status_code == 204
+    await create(api, "contacts", new_tier="silver")
+    assert (await api.delete(url)).status_code == 204
+    assert (await api.get("contacts?$select=new_tier")).status_code == 400
+
+
+async def test_a_lookup_cannot_be_made_as_a_column(api: Client) -> None:
+    kind = {"@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata", "SchemaName": "new_Parent"}
+    assert (await api.post(f"{CONTACT}/Attributes", json=kind)).status_code == 400
+
+
+async def test_an_alternate_key_names_rows_and_is_unique(api: Client) -> None:
+    key = {"SchemaName": "new_number", "KeyAttributes": ["accountnumber"]}
+    await api.post("EntityDefinitions(LogicalName='account')/Keys", json=key)
+    await create(api, "accounts", accountnumber="A_1", name="one")
+    assert (await read(api, "accounts(accountnumber='A_1')"))["name"] == "one"
+    assert (await api.get("accounts(accountnumber='AB1')")).status_code == 404
+    assert error(await api.post("accounts", json={"accountnumber": "a_1"})) == (412, "0x80060892")
+    assert (await api.patch("accounts(accountnumber='B2')", json={"name": "two"})).status_code == 204
+    assert (await read(api, "accounts(accountnumber='B2')"))["name"] == "two"
+
+
+@pytest.mark.parametrize("action", ["PublishAllXml", "PublishXml"])
+async def test_publishing_is_accepted(api: Client, action: str) -> None:
+    assert (await api.post(action, json={"ParameterXml": "<importexportxml/>"})).status_code == 204
+
+
+async def test_tables_tell_whether_they_can_be_related(api: Client) -> None:
+    answer = await api.post("CanBeReferenced", json={"EntityName": "account"})
+    assert answer.json()["CanBeReferenced"] is True
+    found = await read(api, "GetValidReferencingEntities(ReferencedEntityName='account')")
+    assert "contact" in found["EntityNames"]
+
+
+# -- lag and lock
+
+
+async def test_a_new_column_is_invisible_for_a_while_unless_strong_consistency_is_asked_for(
+    api: Client, environment: Environment, clock: Clock
+) -> None:
+    environment.configure(SandboxConfig(metadata_lag_s=30))
+    await create_lookup(api)
+    url = f"contacts?$select=_{COLUMN}_value"
+    clock.pass_seconds(29)
+    assert (await api.get(url)).status_code == 400
+    assert (await api.get(url, headers={"Consistency": "Strong"})).status_code == 200
+    clock.pass_seconds(2)
+    assert (await api.get(url)).status_code == 200
+
+
+async def test_only_one_customization_runs_at_a_time(api: Client, environment: Environment) -> None:
+    environment.customization_ms = 50
+    answers = await asyncio.gather(create_lookup(api), api.post("PublishAllXml", json={}))
+    refused = next(answer for answer in answers if answer.status_code != 204)
+    assert error(refused) == (429, "0x80071151")
+    assert message(refused).startswith("Cannot start another [EntityCustomization] because there is a previous")
+    assert "Retry-After" not in refused.headers
+
+
+async def test_what_was_made_at_run_time_survives_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
+    path = str(tmp_path_factory.mktemp("db") / "sandbox.db")
+    first = Database(path)
+    column = first.schema.tables["contact"].columns["lastname"]
+    first.add_columns(
+        first.schema.tables["contact"], [replace(column, logical_name="new_tier", schema_name="new_Tier")]
+    )
+    first.close()
+    second = Database(path)
+    assert second.schema.tables["contact"].columns["new_tier"].schema_name == "new_Tier"
+    second.close()
