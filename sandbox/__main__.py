@@ -4,13 +4,14 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import httpx
 import typer
 
 from sandbox.azurite import AzuriteError
 from sandbox.config import InvalidConfigError, SandboxConfig, changed
+from sandbox.database.values import ColumnValueError
 from sandbox.faults import InvalidFaultError
 from sandbox.generate import Sizes
 from sandbox.loading import FolderError
@@ -19,6 +20,16 @@ from sandbox.serve import serve as run_server
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="A local Dynamics 365 for the customer profile linker."
+)
+
+_TOLD: Final = (
+    AzuriteError,
+    ColumnValueError,
+    FolderError,
+    InvalidConfigError,
+    InvalidFaultError,
+    OSError,
+    httpx.HTTPError,
 )
 
 Load = Annotated[Path | None, typer.Option(help="Folder of CSV files and environment.json to load.", exists=True)]
@@ -125,7 +136,7 @@ def _told() -> Iterator[None]:
     """End with one sentence instead of a traceback when the start is refused for a reason that the user can change."""
     try:
         yield
-    except (AzuriteError, FolderError, InvalidConfigError, InvalidFaultError, OSError, httpx.HTTPError) as error:
+    except _TOLD as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(2) from error
 

@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
@@ -56,7 +57,7 @@ class InsightsApi:
     async def data_sources(self, request: Request) -> Response:
         """GET .../manage/datasources: list of DataSourceInfo."""
         del request
-        return JSONResponse(self.documents.listed("datasources"))
+        return JSONResponse(self._addressed(self.documents.listed("datasources")))
 
     async def entities(self, request: Request) -> Response:
         """GET .../manage/entities: entity metadata of all source tables."""
@@ -132,15 +133,13 @@ class InsightsApi:
         return frozenset({plain_audience(self.environment.base_url), API_AUDIENCE})
 
     def _instance(self) -> Document:
-        return _replaced(self.documents.get("instance"), self.environment.base_url)
+        return self._addressed(self.documents.get("instance"))
 
-
-def _replaced(document: Document, dataverse_url: str) -> Document:
-    organisation = document.get("cdsOrgInfo")
-    if not isinstance(organisation, dict) or not isinstance(organisation.get("url"), str):
-        return document
-    url = organisation["url"].replace("{dataverse_url}", dataverse_url)
-    return {**document, "cdsOrgInfo": {**organisation, "url": url}}
+    def _addressed[T](self, answer: T) -> T:
+        """Put the sandbox's address where a data file says `{dataverse_url}`."""
+        text = orjson.dumps(answer).replace(b"{dataverse_url}", self.environment.base_url.encode())
+        replaced: T = orjson.loads(text)
+        return replaced
 
 
 def _top(request: Request) -> int:

@@ -88,7 +88,7 @@ def _prepare(options: ServeOptions, url: str) -> Sandbox:
     sandbox = compose(Environment(database, options.config, url))
     if options.faults is not None:
         sandbox.faults.arm(read_faults(json.loads(options.faults.read_text(encoding="utf-8"))))
-    if sandbox.instance_id:
+    if sandbox.is_loaded:
         print(f"{options.database} already holds data: nothing is loaded.", file=sys.stderr)
     else:
         counts = sandbox.load(dataset)
@@ -113,7 +113,7 @@ async def _run(sandbox: Sandbox, listener: socket.socket, files: TlsFiles | None
         log_level="warning",
         access_log=False,
         timeout_keep_alive=120,  # as long as a front end of Azure keeps an idle connection
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=3,
         ssl_certfile=files.certificate if files else None,
         ssl_keyfile=files.key if files else None,
     )

@@ -48,6 +48,11 @@ class Sandbox:
         """The id of the Customer Insights instance, "" while nothing is loaded."""
         return str(self.documents.get("instance").get("instanceId", ""))
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether a data set was loaded, now or before a restart."""
+        return bool(self.documents.get("instance"))
+
     def load(self, dataset: Dataset) -> dict[str, int]:
         """Load a data set and publish one successful unification; returns rows by table."""
         counts = store(dataset, self.environment.database)

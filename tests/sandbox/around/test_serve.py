@@ -1,6 +1,7 @@
 """The command `serve`, as a process."""
 
 import json
+import shutil
 import signal
 import socket
 import ssl
@@ -109,6 +110,17 @@ def test_a_start_that_cannot_be_is_told_in_one_sentence(options: tuple[str, ...]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_value_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(SAMPLE, tmp_path / "data"))
+    profiles = folder / "msdynci_customerprofile.csv"
+    profiles.write_text(profiles.read_text().replace(".", ";"))
+    command = [*COMMAND, "serve", "--port", "0", "--no-azurite", "--load", str(folder)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "msdynci_lifetimevalue" in done.stderr
     assert "Traceback" not in done.stderr
 
 
