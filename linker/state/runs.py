@@ -1,0 +1,110 @@
+"""Runs, the task that mirrors them, and their row issues (table `linkererrors`)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
+
+from linker.errors import AlreadyThereError, ChangedError, StateError
+from linker.model import WIRE, RowIssue, Run, Target
+from linker.ports import Tables
+from linker.state.documents import Documents, cut, joined
+from linker.status import may_move
+from linker.table_rules import key_text as safe_key
+from linker.wire import dumps, loads
+
+ERRORS = "linkererrors"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """The status entity that mirrors the task: which run it shows."""
+
+    __pydantic_config__ = WIRE
+    run: str = ""
+
+
+class Runs:
+    """Runs, the task that mirrors them, and what a run settled about its tables."""
+
+    def __init__(self, documents: Documents, now: Callable[[], str]) -> None:
+        self._documents, self._now = documents, now
+
+    async def create(self, run: Run) -> None:
+        """Save a run that was just promised; one that is there stays as it is (a repeated or merged request)."""
+        stamp = self._now()
+        try:
+            await self._documents.insert(f"run-{run.id}", replace(run, requested_at=stamp, last_updated=stamp))
+        except AlreadyThereError:
+            return
+
+    async def load(self, run: str) -> Run | None:
+        """Return a run by its id."""
+        found = await self._documents.load(Run, f"run-{run}")
+        return found[0] if found else None
+
+    async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
+        """Apply a change to a run and return it. A change that is no legal move, such as news of an ended run, is dropped.
+
+        Raises StateError when there is no such run.
+        """
+        while True:
+            found = await self._documents.load(Run, f"run-{run}")
+            if found is None:
+                raise StateError(f"There is no run '{run}'.")
+            old, etag = found
+            new = replace(change(old), last_updated=self._now())
+            if not may_move(old.status, new.status) or old.ended_at is not None:
+                return old
+            try:
+                await self._documents.save(f"run-{run}", new, etag)
+            except ChangedError:
+                continue
+            return new
+
+    async def show(self, run: str) -> None:
+        """Make the task mirror this run."""
+        await self._documents.save("task", TaskState(run))
+
+    async def shown(self) -> Run | None:
+        """Return the run that the task mirrors."""
+        found = await self._documents.load(TaskState, "task")
+        return await self.load(found[0].run) if found else None
+
+    async def save_target(self, run: str, target: Target) -> None:
+        """Remember how a table is written in this run."""
+        await self._documents.save(f"target-{run}-{target.table}", target)
+
+    async def target(self, run: str, table: str) -> Target:
+        """Return how a table is written in this run. Raises StateError when it was never prepared."""
+        found = await self._documents.load(Target, f"target-{run}-{table}")
+        if found is None:
+            raise StateError(f"Run '{run}' has not prepared table '{table}'.")
+        return found[0]
+
+
+ISSUES_AT_ONCE = 16
+
+
+class Issues:
+    """Rejected and deferred rows of each run."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def save(self, run: str, issues: Sequence[RowIssue]) -> None:
+        """Save row issues; the same row again overwrites."""
+        gate = asyncio.Semaphore(ISSUES_AT_ONCE)
+
+        async def save_one(issue: RowIssue) -> None:
+            async with gate:
+                row = f"{issue.table}_{safe_key(issue.row)[:400]}"
+                await self._tables.replace(ERRORS, run, row, cut(dumps(issue)))
+
+        await asyncio.gather(*(save_one(issue) for issue in issues))
+
+    async def of_run(self, run: str) -> AsyncIterator[RowIssue]:
+        """Yield the row issues of a run."""
+        async for entity in self._tables.query(ERRORS, run):
+            yield loads(RowIssue, joined(entity))
