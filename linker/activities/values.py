@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket
 from linker.pace import Load
@@ -103,19 +103,6 @@ class SplitTask:
     table: str
     version: str
     pages: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Share:
-    """Pages `first` to `end` (exclusive) of one table in one version of its plan."""
-
-    __pydantic_config__ = WIRE
-    table: str
-    version: str
-    first: int
-    end: int
-    mode: Mode
-    epoch: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,28 +266,3 @@ class Ended:
     __pydantic_config__ = WIRE
     status: Status
     next: Ticket | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationTask:
-    """The pages of one generation, of `pages_total` of the run."""
-
-    __pydantic_config__ = WIRE
-    run: str
-    shares: tuple[Share, ...]
-    pages_total: int
-    pace: Pace
-    totals: dict[str, Totals] = field(default_factory=dict)
-    seconds: float = 0.0
-    dry_run: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class GenerationOutcome:
-    """Totals so far, the pace to go on with, and why to stop, if so."""
-
-    __pydantic_config__ = WIRE
-    totals: dict[str, Totals]
-    pace: Pace
-    seconds: float
-    stop: str = ""

@@ -8,9 +8,10 @@ from typing import Any
 
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
-from linker.activities.values import GenerationOutcome, GenerationTask, Go, PageOutcome, PageTask, Report
+from linker.activities.values import Go, PageOutcome, PageTask, Report
 from linker.model import Counts
 from linker.orchestration.steps import Steps, call
+from linker.orchestration.values import GenerationOutcome, GenerationTask
 from linker.pace import next_pace
 from linker.wire import from_json, to_json
 

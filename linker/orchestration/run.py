@@ -11,14 +11,11 @@ from durabletask.task import OrchestrationContext, TaskFailedError
 from linker.activities.values import (
     Ended,
     Ending,
-    GenerationOutcome,
-    GenerationTask,
     Go,
     Prepared,
     RunRef,
     Settled,
     SettleTask,
-    Share,
     Split,
     SplitTask,
     Strays,
@@ -41,6 +38,7 @@ from linker.orchestration.steps import (
     pause,
     stop_unless,
 )
+from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
 from linker.wire import from_json, to_json
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
