@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from linker.activities.advice import DEFERRED_ADVICE, INVALID_KEY_ADVICE, issue_of
 from linker.activities.attempt import Attempt
 from linker.activities.mapping import PageTooLargeError, read_mapping
 from linker.activities.values import PageOutcome, PageTask
@@ -25,6 +24,7 @@ from linker.errors import (
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, CustomerId, MappingRows, Mode, RowIssue, RowKey, Target
 from linker.pace import Load
 from linker.pages import Plan, key_text
+from linker.reasons import issue, refusal
 
 MOST_ISSUES = 1_000  # saved per page; counts stay exact
 
@@ -80,7 +80,7 @@ class _Outcomes:
     issues: dict[str, RowIssue] = field(default_factory=dict)  # rejected and deferred, by row
 
     def counts(self) -> Counts:
-        rejected = sum(1 for issue in self.issues.values() if issue.outcome == "rejected")
+        rejected = sum(1 for found in self.issues.values() if found.outcome == "rejected")
         return Counts(
             linked=len(self.linked),
             unchanged=len(self.unchanged),
@@ -173,7 +173,7 @@ class _PageWork:
             return set()
         live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(plan.compare))
         for key in plan.compare.keys() - live.keys():
-            self._issue(key, "rejected", "RowNotFound", f"Table '{self.task.table}' has no row with this id.")
+            self._issue(key, "RowNotFound")
         same = {key for key, customer in plan.compare.items() if key in live and live[key].customer == customer}
         stored = self.attempt.block.entries
         changed = plan.compare.keys() & live.keys() - same
@@ -192,8 +192,7 @@ class _PageWork:
         profiles = await self.dataverse.profiles(change.values()) if change else {}
         for key, customer in change.items():
             if customer not in profiles:
-                reason = f"The profile of customer {customer} is not in Dataverse."
-                self._issue(key, "deferred", "ProfileMissing", reason, DEFERRED_ADVICE)
+                self._issue(key, "ProfileMissing", f"The profile of customer {customer} is not in Dataverse.")
         return {key: profiles[customer] for key, customer in change.items() if customer in profiles}
 
     async def _write(self, links: dict[RowKey, str], entries: dict[RowKey, tuple[int, ...]], wanted: Entries) -> None:
@@ -203,10 +202,9 @@ class _PageWork:
         writer = Writer(self.dataverse, self.target, self.attempt, self.task.batch, self.sent)
         written = await writer.write(links) if links else Written()
         for key, error in written.refused.items():
-            issue = issue_of(self.task.table, key_text(key), error)
-            self.outcomes.issues[issue.row] = issue
+            self.outcomes.issues[key_text(key)] = refusal(self.task.table, key_text(key), error)
         for key in written.lost:
-            self._issue(key, "rejected", "NotStored", "Dataverse accepted the link twice and did not store it.")
+            self._issue(key, "NotStored")
         self.outcomes.linked |= written.linked
         entries |= {key: unconfirm(wanted[key]) if key in written.doubtful else wanted[key] for key in written.linked}
         full = self.task.mode is not Mode.INCREMENTAL
@@ -224,7 +222,7 @@ class _PageWork:
         await self._save_issues()
         if departed and not self.task.dry_run:
             await self.deps.departed.note(*self.key, self.task.run, departed)
-        lost = sum(1 for issue in self.outcomes.issues.values() if issue.code == "NotStored")
+        lost = sum(1 for found in self.outcomes.issues.values() if found.code == "NotStored")
         return PageOutcome(counts, len(departed), len(rows.conflicts), self.drift, lost)
 
     async def _save_issues(self) -> None:
@@ -234,17 +232,9 @@ class _PageWork:
 
     def _reject_invalid(self, rows: MappingRows) -> None:
         for number, text in enumerate(rows.invalid):
-            reason = "The mapping row has no guid as key, or no CustomerId."
             name = f"{text or '(empty)'} #{number}" if rows.invalid.count(text) > 1 else text or "(empty)"
-            issue = RowIssue(self.task.table, name, "rejected", "InvalidMappingRow", reason, INVALID_KEY_ADVICE)
-            self.outcomes.issues[f"{number}:{name}"] = issue
+            self.outcomes.issues[f"{number}:{name}"] = issue(self.task.table, name, "InvalidMappingRow")
 
-    def _issue(self, key: RowKey, outcome: str, code: str, reason: str, advice: str = "") -> None:
+    def _issue(self, key: RowKey, code: str, text: str = "") -> None:
         row = key_text(key)
-        self.outcomes.issues[row] = RowIssue(self.task.table, row, outcome, code, reason, advice or _ADVICE[code])  # type: ignore[arg-type]
-
-
-_ADVICE = {
-    "RowNotFound": "The row was deleted since unification read it; the next unification drops it.",
-    "NotStored": "Look for a plug-in on the table that resets the column, then run again.",
-}
+        self.outcomes.issues[row] = issue(self.task.table, row, code, text)

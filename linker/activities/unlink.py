@@ -12,18 +12,12 @@ from linker.blocks import names, row_hash
 from linker.dataverse import Dataverse, LiveLink
 from linker.deps import Deps
 from linker.errors import LinkerError, SupersededError, TransientError, UnknownOutcomeError
-from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Source, Target
+from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target
 from linker.odata import MappingColumns
 from linker.pages import key_text
+from linker.reasons import issue
 
 PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
-_ADVICE = {
-    "HeldBack": "Check why so many rows left unification. Allow it for one run, or let them come back.",
-    "MappingMoved": "Nothing: unification wrote while the run was under way; the next run looks again.",
-    "Mapped": "Nothing: the mapping names the row again; the next run decides.",
-    "BlockLost": "Look at the row: its link stays, and no later run clears it.",
-    "LinkChanged": "Nothing: somebody wrote the row at this moment; the next run looks again.",
-}
 
 
 async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
@@ -135,19 +129,18 @@ class _Unlinking:
         settled = set(absent) - open_rows
         entries = {row: hashes for row, hashes in attempt.block.entries.items() if row not in settled}
         await attempt.finish(entries, self.task.run, attempt.block.header.epoch)
-        deferred = await self._defer(sorted(back), "Mapped", "the mapping names the row again")
-        deferred += await self._defer(sorted(open_rows), "LinkChanged", "the row changed while its link was cleared")
+        deferred = await self._defer(sorted(back), "Mapped")
+        deferred += await self._defer(sorted(open_rows), "LinkChanged")
         return Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + deferred
 
-    async def _defer(self, rows: list[RowKey], code: str, reason: str) -> Counts:
-        issues = [
-            RowIssue(
-                self.task.table, key_text(row), "deferred", code, reason[0].upper() + reason[1:] + ".", _ADVICE[code]
-            )
-            for row in rows
-        ]
+    async def _defer(self, rows: list[RowKey], code: str, reason: str = "") -> Counts:
+        issues = [issue(self.task.table, key_text(row), code, _sentence(reason)) for row in rows]
         await self.deps.issues.save(self.task.run, issues)
         return Counts(deferred=len(rows))
+
+
+def _sentence(reason: str) -> str:
+    return f"{reason[0].upper()}{reason[1:]}." if reason else ""
 
 
 def _is_ours(link: LiveLink, hashes: tuple[int, ...], salt: bytes) -> bool:
