@@ -63,6 +63,11 @@ REASONS: dict[str, Reason] = {
         "Nothing: the next run looks again.",
     ),
     "Mapped": Reason("deferred", "The mapping names the row again.", "Nothing: the next run decides."),
+    "BlockLost": Reason(
+        "deferred",
+        "What was known of this page's links is lost, so nobody knows whose link this is.",
+        "Look at the row: its link stays, and no later run clears it.",
+    ),
     "LinkChanged": Reason(
         "deferred", "Somebody wrote the row while its link was cleared.", "Nothing: the next run looks again."
     ),

@@ -17,8 +17,6 @@ _TRANSIENT = frozenset(
 _STOPS = frozenset({"0x80048d19", "0x80040220"})
 # A 404 for a row, or for the profile it is bound to; any other 404 says that the address is wrong.
 _ROW_MISSING = frozenset({"0x80040217", "0x80060891"})
-# A row, or the profile to bind to, does not exist: 404 like an unknown table, but a matter of one row.
-_MISSING = frozenset({"0x80040217", "0x80060891"})
 _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 

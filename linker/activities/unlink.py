@@ -101,7 +101,7 @@ class _Unlinking:
         attempt = Attempt(self.deps, self.task.table, page)
         attempt.found(await self.deps.blocks.load(self.task.table, page))
         if not attempt.block.known:
-            return await self._defer(departed, "BlockLost", "nothing is known of the links on this page")
+            return await self._defer(departed, "BlockLost")
         here = [row for row in departed if row in attempt.block.entries]
         await attempt.take()
         try:

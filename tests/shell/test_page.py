@@ -300,12 +300,12 @@ async def test_a_rejected_row_is_tried_again_in_the_next_run(world: World) -> No
 
 
 @pytest.mark.parametrize("status", [400, 404])
-async def test_a_profile_that_vanishes_before_the_write_rejects_its_row_alone(world: World, status: int) -> None:
+async def test_a_profile_that_vanishes_before_the_write_defers_its_row_alone(world: World, status: int) -> None:
     world.people(8)
     world.dataverse.refuse[contact_id(5)] = Refusal(
         status, MISSING_TARGET, "A record with the specified key values ..."
     )
-    assert (await world.link()).counts == Counts(rows_read=8, linked=7, rejected=1)
+    assert (await world.link()).counts == Counts(rows_read=8, linked=7, deferred=1)
     assert (await world.issues())[contact_id(5)].code == "ProfileVanished"
 
 
