@@ -1,0 +1,75 @@
+"""`python -m bench`: measure, write JSON, docs/performance.md and docs/scale.md."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from bench import compare, documents, machine, scale, state
+from bench.environment import sandbox
+from bench.figures import Figures, Goal, goals
+from bench.profiles import FULL, PROFILES, SHORT, Sizes
+
+PASSES = 3  # steps of each size in `scale`
+app = typer.Typer(add_completion=False)
+
+
+@app.command()
+def main(
+    *,
+    full: Annotated[bool, typer.Option("--full", help="A million rows; takes an hour or so.")] = False,
+    json_file: Annotated[Path, typer.Option("--json", help="Where the figures go.")] = Path("bench/results.json"),
+    docs: Annotated[Path, typer.Option(help="Folder of performance.md and scale.md.")] = Path("docs"),
+) -> None:
+    """Measure the linker beside its peers and the raw ceiling."""
+    console = Console()
+    sizes = FULL if full else SHORT
+    with _progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 2) as step:
+        figures = measure(sizes, step, full=full)
+    json_file.write_text(json.dumps(asdict(figures) | {"goals": list(map(asdict, goals(figures)))}, indent=1) + "\n")
+    (docs / "performance.md").write_text(documents.performance(figures), encoding="utf-8")
+    (docs / "scale.md").write_text(documents.scale(), encoding="utf-8")
+    for goal in goals(figures):
+        console.print(_line(goal))
+
+
+def measure(sizes: Sizes, step: compare.Step, *, full: bool) -> Figures:
+    """Run all measurements, one after the other."""
+    started = time.perf_counter()
+    step("import of function_app")
+    imports = machine.import_time()
+    step("state: packed blocks and single entities")
+    with sandbox(1) as environment:
+        packed, single = state.measure(environment.ready["tables"], sizes.state_packed, sizes.state_single)
+    growth = tuple(scale.measure(rows, step) for rows in sizes.growth)
+    results = tuple(result for profile in PROFILES for result in compare.compare(profile, sizes, step))
+    seconds = time.perf_counter() - started
+    return Figures(machine.describe(), full, seconds, PROFILES, results, growth, packed, single, imports)
+
+
+@contextmanager
+def _progress(console: Console, total: int) -> Iterator[compare.Step]:
+    """Show a bar that moves with each step told."""
+    columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("starting", total=total, completed=-1)  # a step is told before it is done
+        yield lambda what: bar.update(task, description=what, advance=1)
+        bar.update(task, description="done", advance=1)
+
+
+def _line(goal: Goal) -> str:
+    mark = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]n/a[/]"}[goal.met]
+    return f"{mark:<16} {goal.what}: {goal.found} (asked: {goal.asked})"
+
+
+if __name__ == "__main__":
+    app()

@@ -1,0 +1,109 @@
+"""All figures of one run of the bench, and what the design asks of them (design section 7)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bench.compare import CEILING, LINKER, Result
+from bench.machine import ImportTime, Machine
+from bench.profiles import Profile
+from bench.scale import Growth
+from bench.state import Store
+
+SDK = "SDK as documented"
+MOST_EVENTS, MOST_MB, MOST_IMPORT_S = 2_000, 300, 1.5
+MOST_GROWTH = 1.1  # of the time, for each time the rows
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """What was measured. `growth` is ordered by rows."""
+
+    machine: Machine
+    full: bool
+    seconds: float
+    profiles: tuple[Profile, ...]
+    results: tuple[Result, ...]
+    growth: tuple[Growth, ...]
+    packed: Store
+    single: Store
+    imports: ImportTime
+
+    def of(self, profile: str, competitor: str) -> Result:
+        """Return one result."""
+        return next(r for r in self.results if (r.profile, r.competitor) == (profile, competitor))
+
+    def ratio(self, profile: str, competitor: str, base: str = CEILING) -> float:
+        """Return the rate of a competitor over that of another one."""
+        return self.of(profile, competitor).rows_s / self.of(profile, base).rows_s
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """One figure beside what was asked. `met` None: asked at another size than this run's."""
+
+    what: str
+    asked: str
+    found: str
+    met: bool | None
+
+
+def goals(figures: Figures) -> list[Goal]:
+    """Hold the figures against the design."""
+    return [*_linking(figures), *_rerunning(figures), *_growing(figures), _starting(figures)]
+
+
+def _linking(figures: Figures) -> list[Goal]:
+    found = []
+    for name in ("normal", "plug-in heavy"):
+        ratio = figures.ratio(name, LINKER)
+        found.append(Goal(f"First link, {name}, over the raw ceiling", ">= 0.90", f"{ratio:.2f}", ratio >= 0.9))
+    ratio = figures.ratio("normal", LINKER, SDK)
+    found.append(Goal("First link, normal, over Microsoft's SDK as documented", ">= 3", f"{ratio:.1f}", ratio >= 3))
+    lost = sum(r.lost for r in figures.results if r.competitor == LINKER)
+    return [*found, Goal("Rows lost by this engine over all profiles", "0", f"{lost:,}", lost == 0)]
+
+
+def _rerunning(figures: Figures) -> list[Goal]:
+    most = figures.growth[-1]
+    same, changed, rows = most.unchanged, most.changed, f"{most.rows:,} rows"
+    least = figures.growth[0].unchanged.requests - figures.growth[0].requests_allowed
+    allowed = most.requests_allowed + max(0.0, least)
+    # What the changed rows cost beside the comparison: their share of the first link.
+    writes_s = most.first.seconds * changed.written / max(1, most.first.written)
+    over = (changed.seconds - writes_s) / same.seconds
+    return [
+        Goal(f"Nothing changed, {rows}: writes", "0", f"{same.written:,}", same.written == 0),
+        Goal(
+            f"Nothing changed, {rows}: requests",
+            f"<= {allowed:,.0f} (rows / 5,000 x 1.1 + the constant of the smaller table)",
+            f"{same.requests:,}",
+            same.requests <= allowed,
+        ),
+        Goal(
+            f"Nothing changed, {rows}: seconds",
+            "<= 60 at 1,000,000",
+            f"{same.seconds:.1f}",
+            same.seconds <= 60 if most.rows >= 1_000_000 else None,
+        ),
+        Goal(f"1 % changed over nothing changed, {rows}", "<= 3 and its writes", f"{over:.1f}", over <= 3),
+    ]
+
+
+def _growing(figures: Figures) -> list[Goal]:
+    less, most = figures.growth[0], figures.growth[-1]
+    sizes = f"{most.rows:,} over {less.rows:,} rows"
+    memory, time = most.peak_mb / less.peak_mb, most.first.seconds / less.first.seconds
+    times = most.rows / less.rows * MOST_GROWTH
+    events = max(growth.most_events for growth in figures.growth)
+    return [
+        Goal("Peak memory of the host process, MB", f"<= {MOST_MB}", f"{most.peak_mb:.0f}", most.peak_mb <= MOST_MB),
+        Goal(f"Peak memory, {sizes}", "<= 1.2", f"{memory:.2f}", memory <= 1.2),
+        Goal(f"Time of the first link, {sizes}", f"<= {times:.1f}", f"{time:.1f}", time <= times),
+        Goal("History events of an orchestration", f"< {MOST_EVENTS:,}", f"{events:,}", events < MOST_EVENTS),
+    ]
+
+
+def _starting(figures: Figures) -> Goal:
+    seconds = figures.imports.seconds
+    return Goal("Importing function_app, s", f"<= {MOST_IMPORT_S}", f"{seconds:.2f}", seconds <= MOST_IMPORT_S)

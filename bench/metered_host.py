@@ -1,0 +1,73 @@
+"""The local Functions host with a task hub that notes what its gRPC protocol would carry: `python -m bench.metered_host`.
+
+The sidecar protocol sends each work item to the worker and each answer back; the in-memory hub hands over the same messages,
+so their sizes are those of the wire. On Azure Storage histories are loaded from tables instead, but are as long.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from durabletask.internal import orchestrator_service_pb2 as pb
+
+from sandbox.host import host as host_module
+from sandbox.host.backend import Backend
+from sandbox.host.main import run
+
+
+@dataclass(slots=True)
+class Meter:
+    """Figures of a task hub: events by orchestration instance, bytes to and from the worker, largest payload in bytes."""
+
+    events: dict[str, int] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    sent_bytes: int = 0
+    received_bytes: int = 0
+    most_bytes: int = 0
+
+    def save(self, path: Path) -> None:
+        """Write the figures as JSON."""
+        path.write_text(json.dumps(asdict(self)), encoding="utf-8")
+
+
+METER = Meter()
+
+
+class MeteredBackend(Backend):
+    """The task hub, metered."""
+
+    def work_items(self) -> Iterator[pb.WorkItem]:
+        """Yield work and note its size."""
+        for item in super().work_items():
+            METER.sent_bytes += item.ByteSize()
+            yield item
+
+    def CompleteOrchestratorTask(  # noqa: N802
+        self, request: pb.OrchestratorResponse, context: Any
+    ) -> pb.CompleteTaskResponse:
+        """Note the answer, and how long the history is with it."""
+        METER.received_bytes += request.ByteSize()
+        answer = super().CompleteOrchestratorTask(request, context)
+        instance = self._instances.get(request.instanceId)
+        if instance is not None:
+            METER.events[request.instanceId] = len(instance.history)
+            METER.names[request.instanceId] = instance.name
+        return answer
+
+    def CompleteActivityTask(self, request: pb.ActivityResponse, context: Any) -> pb.CompleteTaskResponse:  # noqa: N802
+        """Note the answer of an activity."""
+        METER.received_bytes += request.ByteSize()
+        METER.most_bytes = max(METER.most_bytes, len(request.result.value))
+        return super().CompleteActivityTask(request, context)
+
+
+if __name__ == "__main__":
+    atexit.register(METER.save, Path(os.environ["BENCH_METER"]))
+    host_module.Backend = MeteredBackend  # type: ignore[attr-defined]  # the host builds its task hub by this name
+    run(0, keys=False, app_dir=Path())
