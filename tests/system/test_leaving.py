@@ -31,6 +31,7 @@ def test_rows_whose_profile_is_missing_wait_and_are_linked_when_it_comes_back(li
     waiting = linked.publish()
     assert waiting["status"] == "Completed with warnings"
     assert waiting["counts"]["deferred"] > 0
+    assert linked.ended(waiting["followUp"])["counts"]["deferred"] == waiting["counts"]["deferred"]
     linked.unify(bring_back="new id")
     after = linked.publish()
     assert (after["status"], after["counts"]["linked"]) == ("Successful", waiting["counts"]["deferred"])

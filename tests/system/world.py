@@ -19,9 +19,6 @@ FEBRL = ROOT.parent / "shared" / "data" / "febrl3"
 TABLES = ("contact", "lead")
 PATIENCE_S = 120.0
 
-# Short, so that a dead host is noticed in seconds; an attempt outlasts the longest write, as it must.
-IMPATIENT = {"LINKER_LEASE_SECONDS": "5", "LINKER_ATTEMPT_SECONDS": "8", "LINKER_WRITE_TIMEOUT_SECONDS": "3"}
-
 
 @dataclass(slots=True)
 class World:
