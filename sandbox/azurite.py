@@ -13,7 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-_LOCAL: Final = Path(".tools/node_modules/.bin/azurite-table")
+_PROJECT: Final = Path(__file__).parents[1]
+_LOCAL: Final = ".tools/node_modules/.bin/azurite-table"
 # Azurite's well-known development account, published in Microsoft's documentation: not a secret.
 _ACCOUNT: Final = "devstoreaccount1"
 _KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
@@ -32,13 +33,13 @@ def connection_string(port: int) -> str:
     return f"DefaultEndpointsProtocol=http;AccountName={_ACCOUNT};AccountKey={_KEY};TableEndpoint={endpoint};"
 
 
-def find_azurite() -> Path:
+def find_azurite(project: Path = _PROJECT) -> Path:
     """Return the program: `AZURITE_TABLE`, the project's `.tools` folder, or PATH, in this order.
 
     Raises AzuriteError if there is none.
     """
     named = os.environ.get("AZURITE_TABLE")
-    for candidate in (named, str(_LOCAL.absolute()), "azurite-table"):
+    for candidate in (named, str(project / _LOCAL), "azurite-table"):
         found = shutil.which(candidate) if candidate else None
         if found:
             return Path(found)

@@ -1,3 +1,7 @@
+import socket
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -38,6 +42,29 @@ def test_a_folder_keeps_the_tables(tmp_path: Path) -> None:
 def test_a_missing_program_is_named_with_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setenv("AZURITE_TABLE", str(tmp_path / "absent"))
-    monkeypatch.chdir(tmp_path)
     with pytest.raises(AzuriteError, match="make setup"):
-        find_azurite()
+        find_azurite(tmp_path)
+
+
+def test_the_program_of_the_project_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("AZURITE_TABLE", raising=False)
+    program = tmp_path / ".tools" / "node_modules" / ".bin" / "azurite-table"
+    program.parent.mkdir(parents=True)
+    program.touch(mode=0o755)
+    assert find_azurite(tmp_path) == program
+
+
+@needs_azurite
+def test_azurite_ends_when_the_sandbox_is_killed() -> None:
+    script = (
+        "import os, signal; from sandbox.azurite import azurite_tables\n"
+        "with azurite_tables() as connection: print(connection, flush=True); os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    port = int(done.stdout.rpartition(":")[2].partition("/")[0])
+    for _ in range(100):
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)):
+                return
+        time.sleep(0.05)
+    pytest.fail("Azurite is still listening.")

@@ -103,6 +103,15 @@ async def test_add_creates_source_rows_with_mapping_and_profile(sandbox: Sandbox
     assert {mapping(sandbox)[identifier] for identifier in added} <= profiles(sandbox).keys()
 
 
+async def test_rows_are_added_to_a_mapping_with_the_other_column_name(load: Load) -> None:
+    sandbox = load(generate(Sizes(contacts=130, leads=50, members=20), name_column="msdynci_entityname"))
+    await unify(in_process(sandbox, "/sandbox"), add=0.1)
+    columns = ["msdynci_entityname", "msdynci_identifier"]
+    rows = list(scan(sandbox.environment.database, "msdynci_alternatekey", columns))
+    assert len(rows) == 220
+    assert all(str(identifier).split("|")[1] == table for table, identifier in rows)
+
+
 async def test_drop_takes_rows_out_of_the_mapping_and_leaves_the_source_rows(
     sandbox: Sandbox, admin: httpx.AsyncClient
 ) -> None:
