@@ -18,7 +18,7 @@ _FIRST_CONCURRENCY_WAIT_S: Final = 2.0
 _GROWTH: Final = 1.25
 """How much longer Retry-After gets when a request does not wait for the end of the one before."""
 _ON_THEIR_WAY_S: Final = 1.0
-"""Requests that come this soon after a refusal were sent before it could be read, so they ignore nothing."""
+"""Requests that come this soon (in real seconds) after a refusal were sent before it could be read: no offence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _exceeded(config: SandboxConfig, window: _Window, now_s: float) -> str | Non
 
 
 def _refuse(config: SandboxConfig, window: _Window, limit: str, now_s: float) -> Refusal:
-    if limit != window.asked_for or window.asked_at + _ON_THEIR_WAY_S < now_s:
+    if limit != window.asked_for or window.asked_at + _ON_THEIR_WAY_S * config.time_scale < now_s:
         again = limit == window.asked_for and now_s < window.asked_until
         window.ignored = window.ignored + 1 if again else 0
         wait_s = _base_wait_s(config, window, limit, now_s) * _GROWTH**window.ignored
