@@ -1,0 +1,53 @@
+"""The worker library that runs the app in Azure accepts it: names, bindings and annotations (azure.md 10.1)."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SCRIPT = Path(__file__).with_name("worker_script.py")
+
+type Bindings = dict[str, list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="module")
+def functions() -> Bindings:
+    done = subprocess.run([sys.executable, SCRIPT, ROOT], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
+
+
+def _of_kind(functions: Bindings, kind: str) -> dict[str, dict[str, Any]]:
+    return {name: b for name, bindings in functions.items() for b in bindings if b["type"] == kind}
+
+
+def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(functions: Bindings) -> None:
+    called = {
+        "begin_run", "renew", "settle", "survey", "prepare_table", "split_pages", "link_page", "unlink_table",
+        "find_strays", "report", "end_table", "end_run", "start_run",
+    }  # fmt: skip
+    activities = {b.get("activity") or name for name, b in _of_kind(functions, "activityTrigger").items()}
+    assert called <= activities
+    orchestrators = {b.get("orchestration") for b in _of_kind(functions, "orchestrationTrigger").values()}
+    assert {"customerid_backstamping_hydration", "link_generation"} <= orchestrators
+
+
+def test_every_route_asks_for_a_key_except_health(functions: Bindings) -> None:
+    levels = {b["route"]: b["authLevel"].upper() for b in _of_kind(functions, "httpTrigger").values()}
+    assert levels.pop("health") == "ANONYMOUS"
+    assert set(levels.values()) == {"FUNCTION"}
+
+
+def test_timers_take_their_schedule_from_settings(functions: Bindings) -> None:
+    schedules = {b["schedule"] for b in _of_kind(functions, "timerTrigger").values()}
+    assert schedules == {"%LINKER_POLL_SCHEDULE%", "%LINKER_WATCHDOG_SCHEDULE%"}
+
+
+def test_an_activity_that_starts_a_run_gets_a_durable_client_beside_its_input(functions: Bindings) -> None:
+    assert {b["type"] for b in functions["start_run"]} == {"activityTrigger", "durableClient"}
