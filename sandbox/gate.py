@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from sandbox.environment import Environment
 from sandbox.generate import digest
-from sandbox.identity import TENANT_ID, ApplicationUser, InvalidTokenError, TokenAuthority, plain_audience
+from sandbox.identity import TENANT_ID, ApplicationUser, InvalidTokenError, TokenAuthority, audiences_of
 from sandbox.protection import Refusal, ServiceProtection, Work
 from sandbox.webapi.errors import ApiError
 from sandbox.webapi.messages import error_answer
@@ -51,8 +51,7 @@ class Gate:
         headers = Headers(scope=scope)
         self.requests.update(("total", scope["method"]))
         try:
-            audiences = frozenset({plain_audience(self.environment.base_url)})
-            user = self.authority.verify(headers.get("authorization"), audiences)
+            user = self.authority.verify(headers.get("authorization"), audiences_of(self.environment.base_url))
         except InvalidTokenError as error:
             await self._unauthorized(error)(scope, receive, self._counted(send))
             return

@@ -77,6 +77,12 @@ def plain_audience(resource: str) -> str:
     return resource.removesuffix("/.default").rstrip("/").lower()
 
 
+def audiences_of(base_url: str) -> frozenset[str]:
+    """Return the audiences of the sandbox's address, which has two names on one machine."""
+    address = plain_audience(base_url)
+    return frozenset({address, address.replace("//127.0.0.1", "//localhost")})
+
+
 @dataclass(frozen=True, slots=True)
 class TokenAuthority:
     """Signs and verifies tokens. `now_s` is wall-clock seconds since 1970."""

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
-from sandbox.identity import InvalidTokenError, TokenAuthority, plain_audience
+from sandbox.identity import InvalidTokenError, TokenAuthority, audiences_of
 from sandbox.schema.model import ColumnType, Table
 from sandbox.unification import BusyError
 from sandbox.workflow import WORKFLOW, Workflow, nodes
@@ -130,7 +130,7 @@ class InsightsApi:
         return None if name == WORKFLOW else _error(404, f"Workflow {name} was not found.")
 
     def _audiences(self) -> frozenset[str]:
-        return frozenset({plain_audience(self.environment.base_url), API_AUDIENCE})
+        return audiences_of(self.environment.base_url) | {API_AUDIENCE}
 
     def _instance(self) -> Document:
         return self._addressed(self.documents.get("instance"))

@@ -82,12 +82,13 @@ class Workflow:
         self._move_task(job_id, operation, status)
 
     def end(self, job_id: str, status: Status = "successful") -> Document:
-        """End a job; tasks that did not run are skipped."""
+        """End a job and the task that runs; tasks that did not start are skipped."""
         job, now = self._find(job_id), _stamp(self._now())
         job["jobStatus"], job["endTimestamp"] = status, now
         for task in job["tasks"]:
             if task["endTimestamp"] is None:
-                task["taskStatus"], task["endTimestamp"] = "skipped", now
+                task["taskStatus"] = status if task["taskStatus"] == "running" else "skipped"
+                task["endTimestamp"] = now
         self._save(job)
         self._emit(_record(self._instance(), job, None, "Completed", now))
         return job

@@ -92,14 +92,21 @@ class Simulator:
         self.workflow.start_task(job_id, "profileStore")
         if request.announce_first:
             self._end(job_id)
+        try:
+            await self._write(request, plan)
+        except Exception:
+            self.workflow.end(job_id, "failed")
+            raise
+        if not request.announce_first:
+            self._end(job_id)
+
+    async def _write(self, request: UnificationRequest, plan: Plan) -> None:
         for changes in _steps(request, plan.changes):
             apply_changes(self.environment.database, changes)
             await asyncio.sleep(request.hydration_s / request.steps)
         self._save_stash([] if request.bring_back else self._stash(), plan.deleted)
         if self.documents.get("second_writer").get("enabled"):
             second_writer.fill_links(self.environment.database)
-        if not request.announce_first:
-            self._end(job_id)
 
     def _end(self, job_id: str) -> Document:
         self.workflow.end_task(job_id, "profileStore")

@@ -27,7 +27,7 @@ def batch_of(count: int) -> str:
     return part.format(f"{API_PATH}/WhoAmI") * count + "--b--\r\n\r\n"
 
 
-@pytest.mark.parametrize("resource", [URL, URL + "/"])
+@pytest.mark.parametrize("resource", [URL, URL + "/", "http://localhost:8050"])
 async def test_a_token_for_this_environment_is_let_in(sandbox: Sandbox, resource: str) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.app)) as client:
         answer = await client.get(f"{URL}{API_PATH}/WhoAmI", headers=bearer(sandbox, LINKER, resource))

@@ -268,3 +268,15 @@ async def test_the_second_writer_writes_only_what_differs(admin: httpx.AsyncClie
     first = (await admin.post("/second-writer/runs")).json()["linked"]
     assert first == {"contact": 130, "lead": 50, "new_member": 20}
     assert (await admin.post("/second-writer/runs")).json()["linked"] == dict.fromkeys(first, 0)
+
+
+async def test_a_hydration_that_breaks_off_ends_as_a_failed_job(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await unify(admin, recreate=1.0, hydration_s=0.05, steps=2)
+    database = sandbox.environment.database
+    database.drop_table(database.schema.tables["new_member"])
+    assert sandbox.simulator.hydration is not None
+    with pytest.raises(KeyError):
+        await sandbox.simulator.hydration
+    (job, _) = (await admin.get("/unifications")).json()
+    assert (job["jobStatus"], job["tasks"][-1]["taskStatus"]) == ("failed", "failed")
+    assert (await admin.post("/unifications", json={})).status_code == 200
