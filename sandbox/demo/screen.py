@@ -8,11 +8,14 @@ from typing import Any, Final
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.padding import Padding
+from rich.panel import Panel
 from rich.progress_bar import ProgressBar
 from rich.rule import Rule
 from rich.spinner import Spinner
+from rich.table import Table
 from rich.text import Text
 
+from linker.model import TASK_NAME
 from sandbox.demo.clients import Json, Source
 from sandbox.demo.picture import SVG_FORMAT
 from sandbox.demo.story import ACTS, Act, Ending, Heading, Watcher, rows_of
@@ -24,6 +27,7 @@ _STYLES: Final = {
     "Skipped": "bold yellow",
     "Failed (permanent)": "bold red",
 }
+_PANEL: Final[dict[str, Any]] = {"border_style": "cyan", "title_align": "left", "padding": (0, 1), "expand": True}
 _WIDEST: Final = 100
 _TOLD_SHARE: Final = 0.25  # of the pages between two lines where no bar can be shown
 
@@ -37,60 +41,43 @@ class Screen:
 
     def opening(self, ready: Mapping[str, Any], app_url: str, sources: Sequence[Source]) -> None:
         """Show what runs where, and what it holds."""
-        self.console.print()
-        self.console.print(Text("Customer Profile Linker", "bold"), Text("on a local Dynamics 365", "dim"))
-        parts = {
-            "Dataverse": f"{ready['dataverse']}/api/data/v9.2",
-            "Customer Insights": ready["insights"],
-            "Function app": f"{app_url}/api",
-        }
-        for name, url in parts.items():
-            self._print(Text.assemble((f"{name:<20}", "dim"), url))
-        self._print("")
-        self._print(sources_table(sources))
+        grid = Table.grid(padding=(0, 3, 0, 0))
+        grid.add_row(Text("Dataverse", "dim"), f"{ready['dataverse']}/api/data/v9.2")
+        grid.add_row(Text("Customer Insights", "dim"), ready["insights"])
+        grid.add_row(Text("Function app", "dim"), f"{app_url}/api")
+        panel = Panel(Group(grid, "", sources_table(sources)), title="Customer Profile Linker", **_PANEL)
+        self.console.print("", panel, sep="\n")
 
     def heading(self, number: int, heading: Heading) -> None:
         """Say what an act is about."""
-        self.console.print()
-        self.console.print(Rule(Text(f"{number} of {ACTS}  {heading.title}", "bold cyan"), align="left", style="cyan"))
+        self._rule(f"{number} of {ACTS}   {heading.title}")
         self._print(Text(heading.purpose, "italic"))
 
     def act(self, act: Act, notes: Sequence[str] = ()) -> None:
         """Show how a run ended, its counts, and what it proves."""
         run = act.run
-        speed = run["counts"]["rowsRead"] / act.seconds if act.seconds else 0.0
-        facts = f"{act.seconds:.1f} s, {speed:,.0f} rows/s, {act.requests:,} requests to Dataverse"
-        self._print("")
         status = (run["status"], _STYLES.get(run["status"], "bold"))
-        self._print(Text.assemble("CustomerId Backstamping Hydration  ", status, ("  " + facts, "dim")))
-        reasons = [text for text in (run["statusDetail"], *run["warnings"]) if text]
-        for text in dict.fromkeys(reasons):
+        self._print(Text.assemble("\n", (TASK_NAME, "bold"), "   ", status))
+        self._print(Text(f"{_mode(run)} · {_speed(act)}", "dim"))
+        for text in dict.fromkeys(filter(None, (run["statusDetail"], *run["warnings"]))):
             self._print(Text(text, "yellow"))
-        self._print("")
-        self._print(counts_table(run["tables"]))
-        for note in notes:
-            self._print(Text(f"Note: {note}", "dim"))
-        self._print("")
-        self._print(proofs_table(act.proofs))
+        self._print(Group("", counts_table(run["tables"]), *(Text(note, "dim") for note in notes)))
+        self._print(Group("", proofs_table(act.proofs)))
 
     def ending(self, ending: Ending) -> None:
         """Show what reading everything back found."""
-        self.console.print()
-        self.console.print(
-            Rule(Text("Every link, read back through the Web API", "bold cyan"), align="left", style="cyan")
-        )
-        self._print("")
-        self._print(checks_table(ending.checks))
+        self._rule("Every link, read back through the Web API and held against the truth")
+        self._print(Group("", checks_table(ending.checks)))
 
     def verdict(self, sentence: str, *, good: bool) -> None:
         """Say how it all came out."""
-        self.console.print()
-        self.console.print(Text.assemble(("✓ " if good else "✗ ", "bold green" if good else "bold red"), sentence))
+        mark, style = ("✓", "green") if good else ("✗", "red")
+        panel = Panel(Text.assemble((f"{mark} ", f"bold {style}"), sentence), **_PANEL | {"border_style": style})
+        self.console.print("", panel, sep="\n")
 
     def failure(self, message: str) -> None:
         """Say why the demo ended early."""
-        self.console.print()
-        self.console.print(Text(message, "red"), soft_wrap=True)
+        self.console.print("", Text(message, "red"), sep="\n", soft_wrap=True)
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
@@ -116,8 +103,11 @@ class Screen:
         """Save what was shown as a picture."""
         path.write_text(self.console.export_svg(title="make demo", code_format=SVG_FORMAT), encoding="utf-8")
 
+    def _rule(self, title: str) -> None:
+        self.console.print("", Rule(Text(title, "bold cyan"), align="left", style="cyan"), sep="\n")
+
     def _print(self, what: RenderableType) -> None:
-        self.console.print(Padding(what, (0, 0, 0, 2)))
+        self.console.print(Padding(what, (0, 0, 0, 2), expand=False))
 
 
 class _Lines:
@@ -132,6 +122,16 @@ class _Lines:
         if run["status"] != self._status or share >= self._share + _TOLD_SHARE:
             self._status, self._share = run["status"], share
             self._console.print(f"  {run['status']}  {_details(run)}".rstrip())
+
+
+def _mode(run: Json) -> str:
+    reasons = dict.fromkeys(table["modeReason"] for table in run["tables"] if table["modeReason"])
+    return f"{run['mode']} ({'; '.join(reasons)})" if reasons else str(run["mode"])
+
+
+def _speed(act: Act) -> str:
+    rows = act.run["counts"]["rowsRead"]
+    return f"{act.seconds:.1f} s · {rows / act.seconds:,.0f} rows/s · {act.requests:,} requests"
 
 
 def _live(spinner: Spinner, run: Json, counters: Json, rows: int) -> RenderableType:

@@ -23,16 +23,16 @@ class StalledError(RuntimeError):
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A claim about numbers of rows that two sides counted independently."""
+    """A claim about a number of rows: what was to be expected, and what another side counted."""
 
     claim: str
     expected: int
-    found: int
+    counted: int
 
     @property
     def holds(self) -> bool:
         """Whether both sides agree."""
-        return self.expected == self.found
+        return self.expected == self.counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ class Story:
         job = self.sandbox.last_job()
 
         def prove(run: Json, counters: Json) -> tuple[Proof, ...]:
-            return (Proof("rows written, each once", run["counts"]["linked"], _written(run, counters)),)
+            return (Proof("rows written: as many as were linked", run["counts"]["linked"], _written(run, counters)),)
 
         return self._act(FIRST, lambda: self.app.publish(job), prove, watch)
 
@@ -125,7 +125,7 @@ class Story:
         def prove(run: Json, counters: Json) -> tuple[Proof, ...]:
             changed = rows_of(counters, "rowsChanged", _tables(run))
             return (
-                Proof("rows linked by the app", moved, run["counts"]["linked"]),
+                Proof("rows linked, as the app says", moved, run["counts"]["linked"]),
                 Proof("rows written", moved, _written(run, counters)),
                 Proof("rows whose value changed", moved, changed),
             )

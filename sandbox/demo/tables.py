@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import astuple, fields
 from typing import Final
 
-from rich import box
+from rich.box import Box
 from rich.table import Table
 from rich.text import Text
 
@@ -20,6 +20,7 @@ COUNTS: Final = {
     "deferred": "Deferred",
 }
 _CHECKS: Final = ("Right", "Waiting", "Wrong", "Row missing", "Outside")
+_LINED: Final = Box("    \n    \n ── \n    \n ── \n    \n    \n    \n")  # a line below the head, and above the totals
 _BAD: Final = frozenset({"Wrong", "Rejected", "Row missing"})
 _GOOD: Final = frozenset({"Linked", "Right"})
 
@@ -56,12 +57,12 @@ def proofs_table(proofs: Sequence[Proof]) -> Table:
     table = _table("Proof by the sandbox's own counters", "Expected", "Counted", "", texts=1)
     for proof in proofs:
         mark = Text("✓", "bold green") if proof.holds else Text("✗", "bold red")
-        table.add_row(proof.claim, f"{proof.expected:,}", f"{proof.found:,}", mark)
+        table.add_row(proof.claim, f"{proof.expected:,}", f"{proof.counted:,}", mark)
     return table
 
 
 def _table(*names: str, texts: int) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
+    table = Table(box=_LINED, header_style="bold", pad_edge=False, show_edge=False)
     for number, name in enumerate(names):
         table.add_column(name, justify="left" if number < texts else "right", no_wrap=number > 0)
     return table
