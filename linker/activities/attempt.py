@@ -27,7 +27,7 @@ class Attempt:
         self._id = deps.new_id()
         self._stored = StoredBlock(HashBlock(), None)
         self.owns = False
-        self._quiet_from = 0.0  # epoch s: until then a write without an answer may still be committed
+        self._open_until = 0.0  # epoch s: until then a write without an answer may still be committed
 
     @property
     def block(self) -> HashBlock:
@@ -68,7 +68,7 @@ class Attempt:
     async def finish(self, entries: Entries, run: str, epoch: str) -> None:
         """Save what was confirmed and give the page back, later if a write may still be under way."""
         block = self.block.saved_by(run, epoch, entries)
-        await self._save(block.owned_by(self._id, self._quiet_from) if self._quiet_from else block)
+        await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
 
     async def release(self) -> None:
@@ -76,17 +76,17 @@ class Attempt:
         if not self.owns:
             return
         self.owns = False
-        owner = self._id if self._quiet_from else ""
+        owner = self._id if self._open_until else ""
         try:
             await self._deps.blocks.take(
-                *self._key, replace(self._stored, block=self.block.owned_by(owner, self._quiet_from))
+                *self._key, replace(self._stored, block=self.block.owned_by(owner, self._open_until))
             )
         except ChangedError:
             return  # a later attempt has it
 
     def unanswered(self) -> None:
         """Note that a write got no answer: Dataverse may commit it until its own time is over."""
-        self._quiet_from = self._deps.clock() + self._deps.settings.write_timeout_seconds
+        self._open_until = self._deps.clock() + self._deps.settings.write_timeout_seconds
 
     async def mark_late(self, sent: Mapping[RowKey, int]) -> None:
         """Name in the current block, unconfirmed, the row hashes that this attempt wrote although it lost the page."""

@@ -26,8 +26,6 @@ from linker.pace import Load
 from linker.pages import Plan, key_text
 from linker.reasons import issue, refusal
 
-MOST_ISSUES = 1_000  # saved per page; counts stay exact
-
 
 async def link_page(deps: Deps, task: PageTask) -> PageOutcome:
     """Link one page. What is expected to fail comes back as a value: later, or failed with the reason."""
@@ -59,7 +57,8 @@ async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome
             f"Page {task.page} of '{task.table}' is not part of the current plan. Nothing was written."
         )
     target = await deps.target(task.run, task.table)
-    work = _PageWork(deps, task, target, plan, dataverse, await deps.salt())
+    key = (task.table, plan.name(task.page))
+    work = _PageWork(deps, task, target, plan, dataverse, await deps.salt(), key, Attempt(deps, *key))
     try:
         return await work.run()
     except SupersededError:
@@ -89,26 +88,22 @@ class _Outcomes:
         )
 
 
+@dataclass(slots=True)
 class _PageWork:
     """The steps of one attempt at one page, in the order of design decision 14."""
 
-    def __init__(
-        self, deps: Deps, task: PageTask, target: Target, plan: Plan, dataverse: Dataverse, salt: bytes
-    ) -> None:
-        self.deps, self.task, self.target, self.plan, self.dataverse, self.salt = (
-            deps,
-            task,
-            target,
-            plan,
-            dataverse,
-            salt,
-        )
-        self.key = (task.table, plan.name(task.page))
-        self.attempt = Attempt(deps, *self.key)
-        self.outcomes = _Outcomes()
-        self.drift = 0
-        self.wanted: Entries = {}
-        self.sent: set[RowKey] = set()
+    deps: Deps
+    task: PageTask
+    target: Target
+    plan: Plan
+    dataverse: Dataverse
+    salt: bytes
+    key: tuple[str, str]  # table and name of the page
+    attempt: Attempt
+    outcomes: _Outcomes = field(default_factory=_Outcomes)
+    drift: int = 0
+    wanted: Entries = field(default_factory=dict)
+    sent: set[RowKey] = field(default_factory=set)
 
     async def run(self) -> PageOutcome:
         before = await self.deps.blocks.header(*self.key)
@@ -226,14 +221,12 @@ class _PageWork:
         return PageOutcome(counts, len(departed), len(rows.conflicts), self.drift, lost)
 
     async def _save_issues(self) -> None:
-        found = list(self.outcomes.issues.values())[:MOST_ISSUES]
-        if found:
-            await self.deps.issues.save(self.task.run, found)
+        await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()))
 
     def _reject_invalid(self, rows: MappingRows) -> None:
         for number, text in enumerate(rows.invalid):
-            name = f"{text or '(empty)'} #{number}" if rows.invalid.count(text) > 1 else text or "(empty)"
-            self.outcomes.issues[f"{number}:{name}"] = issue(self.task.table, name, "InvalidMappingRow")
+            found = issue(self.task.table, text or "(empty)", "InvalidMappingRow")
+            self.outcomes.issues[f"{number}:{text}"] = found  # counted each, shown once
 
     def _issue(self, key: RowKey, code: str, text: str = "") -> None:
         row = key_text(key)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from linker.dataverse import Dataverse, metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.deps import Deps
 from linker.eligibility import DataverseTable, EnvironmentFacts, SourceFacts
+from linker.errors import DataverseError
 from linker.insights import DataSource, Instance
 from linker.model import SKIPPED_MESSAGE, Finding, KeyRange, Run, Source, Status, TableRun, Target, Verdict
 from linker.odata import MappingColumns
@@ -38,7 +40,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     for table, of_table in _by_table(facts).items():
         await _save_target(deps, run, table, of_table, columns)
     tables += await _left_behind(deps, run, dataverse, columns, {t.table for t in tables}, wanted)
-    status, detail = _verdict(deps, tables, general)
+    status, detail = _verdict(deps, tables, general, wanted)
     warnings = _warnings(tables)
 
     def change(old: Run) -> Run:
@@ -110,8 +112,9 @@ async def _owner(
     if not guids:
         return None, 0
     for table in [*await _common_tables(dataverse), *await metadata.custom_tables(dataverse)]:
-        if table.entity_set and (found := await metadata.existing_keys(dataverse, table, guids)):
-            return table, found
+        with contextlib.suppress(DataverseError):  # not ours to read: then it is not a table that we could link either
+            if table.entity_set and (found := await metadata.existing_keys(dataverse, table, guids)):
+                return table, found
     return None, 0
 
 
@@ -179,14 +182,17 @@ def _table_status(deps: Deps, findings: Sequence[Finding]) -> tuple[Status, str]
     return Status.SKIPPED, " ".join(f"{f.requirement}: {f.evidence} {f.advice}".strip() for f in broken or unknown)
 
 
-def _verdict(deps: Deps, tables: Sequence[TableRun], general: Sequence[Finding]) -> tuple[Status | None, str]:
+def _verdict(
+    deps: Deps, tables: Sequence[TableRun], general: Sequence[Finding], wanted: Sequence[str]
+) -> tuple[Status | None, str]:
     """Return how the run ends here, if it does, and what its status says."""
     broken = eligibility.violated(general)
     if broken:
         reasons = " ".join(f"{f.requirement}: {f.evidence} {f.advice}" for f in broken)
         return Status.SKIPPED, f"{SKIPPED_MESSAGE}. {reasons}"
     if not tables:
-        return Status.SKIPPED, f"{SKIPPED_MESSAGE}. No Dataverse table takes part in unification; nothing was written."
+        asked = "None of the tables asked for" if wanted else "No Dataverse table"
+        return Status.SKIPPED, f"{SKIPPED_MESSAGE}. {asked} takes part in unification; nothing was written."
     skipped = [table for table in tables if table.status is Status.SKIPPED]
     if len(skipped) == len(tables) or (skipped and deps.settings.requirements == "all"):
         return Status.SKIPPED, f"{SKIPPED_MESSAGE}. " + " ".join(f"{t.table}: {t.detail}" for t in skipped)

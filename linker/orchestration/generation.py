@@ -8,7 +8,7 @@ from typing import Any
 
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
-from linker.activities.values import Go, PageOutcome, PageTask, Report
+from linker.activities.values import Go, PageOutcome, PageTask, Report, Trouble
 from linker.model import Counts
 from linker.orchestration.steps import Steps, call
 from linker.orchestration.values import GenerationOutcome, GenerationTask
@@ -58,8 +58,7 @@ class _Generation:
             finished = yield when_any([task for task, _ in self.flying])
             page = next(page for task, page in self.flying if task is finished)
             self.flying = [(task, other) for task, other in self.flying if task is not finished]
-            outcome = from_json(PageOutcome, finished.get_result())
-            yield from self._landed(page, outcome)
+            yield from self._landed(page, _outcome_of(finished.get_result()))
         return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop)
 
     def _launch(self) -> None:
@@ -105,6 +104,16 @@ class _Generation:
         if not go.held or go.cancel:
             self.stop = "canceled" if go.held else "superseded"
         return go
+
+
+def _outcome_of(answer: dict[str, Any]) -> PageOutcome:
+    """Return what became of a page, also when its activity could not begin its work."""
+    if "trouble" not in answer:
+        return from_json(PageOutcome, answer)
+    trouble = from_json(Trouble, answer)
+    if trouble.wait_s:
+        return PageOutcome(later_s=trouble.wait_s, later_reason=trouble.trouble)
+    return PageOutcome(failed=trouble.trouble)
 
 
 def _pages_of(task: GenerationTask) -> list[PageTask]:

@@ -85,6 +85,7 @@ class Runs:
 
 
 ISSUES_AT_ONCE = 16
+MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
 
 
 class Issues:
@@ -94,7 +95,7 @@ class Issues:
         self._tables = tables
 
     async def save(self, run: str, issues: Sequence[RowIssue]) -> None:
-        """Save row issues; the same row again overwrites."""
+        """Save the row issues of one page, MOST_ISSUES of them; the same row again overwrites."""
         gate = asyncio.Semaphore(ISSUES_AT_ONCE)
 
         async def save_one(issue: RowIssue) -> None:
@@ -102,7 +103,7 @@ class Issues:
                 row = f"{issue.table}_{safe_key(issue.row)[:400]}"
                 await self._tables.replace(ERRORS, run, row, cut(dumps(issue)))
 
-        await asyncio.gather(*(save_one(issue) for issue in issues))
+        await asyncio.gather(*(save_one(issue) for issue in issues[:MOST_ISSUES]))
 
     async def of_run(self, run: str) -> AsyncIterator[RowIssue]:
         """Yield the row issues of a run."""
