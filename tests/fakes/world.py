@@ -51,42 +51,46 @@ class Clock:
 
 
 class Store(MemoryTables):
-    """Table Storage in memory that tells a test of each write before it happens: (operation, table, row)."""
+    """Table Storage in memory that tells a test of each operation before it happens: (operation, partition, row)."""
 
     def __init__(self) -> None:
         super().__init__()
         self.hooks: list[Callable[[str, str, str], Any]] = []
+        self.after: list[Callable[[str, str, str], Any]] = []
         self.writes: list[tuple[str, str, str]] = []
         self.reads: list[tuple[str, str, bool]] = []  # table, row, whether a part of it was selected
 
     async def get(self, table: str, partition: str, row: str, *, select: Sequence[str] = ()) -> Any:
         self.reads.append((table, row, bool(select)))
-        await self._tell("header" if select else "get", table, row)
+        await self._tell("header" if select else "get", table, partition, row)
         return await super().get(table, partition, row, select=select)
 
     async def insert(self, table: str, partition: str, row: str, properties: Properties) -> str:
-        await self._tell("insert", table, row)
+        await self._tell("insert", table, partition, row)
         return await super().insert(table, partition, row, properties)
 
     async def replace(
         self, table: str, partition: str, row: str, properties: Properties, *, etag: str | None = None
     ) -> str:
-        await self._tell("replace", table, row)
-        return await super().replace(table, partition, row, properties, etag=etag)
+        await self._tell("replace", table, partition, row)
+        saved = await super().replace(table, partition, row, properties, etag=etag)
+        for hook in self.after:
+            await hook("replace", partition, row)
+        return saved
 
     async def merge(self, table: str, partition: str, row: str, properties: Properties, *, etag: str) -> str:
-        await self._tell("merge", table, row)
+        await self._tell("merge", table, partition, row)
         return await super().merge(table, partition, row, properties, etag=etag)
 
     async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
-        await self._tell("delete", table, row)
+        await self._tell("delete", table, partition, row)
         await super().delete(table, partition, row, etag=etag)
 
-    async def _tell(self, operation: str, table: str, row: str) -> None:
+    async def _tell(self, operation: str, table: str, partition: str, row: str) -> None:
         if operation not in ("get", "header"):
             self.writes.append((operation, table, row))
         for hook in self.hooks:
-            result = hook(operation, table, row)
+            result = hook(operation, partition, row)
             if result is not None:
                 await result
 

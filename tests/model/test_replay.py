@@ -1,0 +1,79 @@
+"""The real page and unlinking code keep the promise on the schedules that break the model, and break it without its rules."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from linker.activities import page, unlink
+from linker.activities.attempt import Attempt
+from linker.activities.writing import Writer
+from linker.blocks import UNCONFIRMED
+from linker.dataverse import Dataverse
+from tests.model import replay
+from tests.model.page_model import Model, State
+from tests.model.replay import Replay
+from tests.model.schedules import BREAKING, CHANGES, search
+
+WALKS, STEPS = 25, 45
+
+
+def schedule(rule: str) -> list[str]:
+    return BREAKING.get(rule) or search(rule)[0]
+
+
+@pytest.mark.parametrize("rule", [*CHANGES, *BREAKING])
+async def test_the_code_keeps_the_promise_on_the_schedule_that_breaks_the_model_without(rule: str) -> None:
+    assert await Replay().play(schedule(rule)) == ""
+
+
+async def nothing(*_: Any, **__: Any) -> int:
+    return 0
+
+
+async def no_rows(*_: Any, **__: Any) -> dict[bytes, str]:
+    return {}
+
+
+def with_any_etag(patch: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda self, target, row, body, etag: patch(self, target, row, body, "*")
+
+
+WITHOUT: dict[str, tuple[object, str, object]] = {
+    "intent": (page, "intend", lambda hashes, wanted: tuple(hashes) or (0,)),
+    "old-entry": (page, "intend", lambda hashes, wanted: (wanted | UNCONFIRMED,)),
+    "empties": (replay, "mark_vanished", nothing),
+    "absence": (Dataverse, "still_mapped", no_rows),
+    "etag": (Dataverse, "_patch", with_any_etag(Dataverse._patch)),
+    "ours": (unlink, "_is_ours", lambda *_: True),
+    "read-back": (Writer, "_not_stored", no_rows),
+    "fence": (Attempt, "before_send", nothing),
+    "late-bit": (Attempt, "mark_late", nothing),
+}
+
+
+@pytest.mark.parametrize("rule", WITHOUT)
+async def test_the_code_breaks_the_promise_when_it_loses_the_rule(rule: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The only patching of our own code in the tests: it proves that the replay would notice."""
+    monkeypatch.setattr(*WITHOUT[rule])
+    assert await Replay().play(schedule(rule)) != ""
+
+
+@pytest.mark.parametrize("seed", range(WALKS))
+async def test_the_code_keeps_the_promise_on_a_random_walk_through_the_model(seed: int) -> None:
+    walk = random_walk(seed)
+    assert await Replay().play(walk) == "", walk
+
+
+def random_walk(seed: int) -> list[str]:
+    """Mostly steps of two attempts, now and then a change of the world, a crash or an attempt that runs out of time."""
+    chance, model, state, walk = random.Random(seed), Model(frozen=True), State(), []
+    for _ in range(STEPS):
+        moves = list(model.moves(state))
+        steps = [move for move in moves if ": " in move[0] or move[0].endswith("starts")]
+        name, state = chance.choice(steps if steps and chance.random() < 0.8 else moves)
+        walk.append(name)
+    return walk
