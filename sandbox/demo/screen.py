@@ -38,6 +38,7 @@ class Screen:
     def __init__(self, *, keep: bool = False) -> None:
         self.console = Console(record=keep, highlight=False)
         self.console.width = min(self.console.width, _WIDEST)
+        self._passing = Console(width=self.console.width, highlight=False)  # what is shown for a while is not kept
 
     def opening(self, ready: Mapping[str, Any], app_url: str, sources: Sequence[Source]) -> None:
         """Show what runs where, and what it holds."""
@@ -83,20 +84,20 @@ class Screen:
     def working(self, text: str) -> Iterator[None]:
         """Say what goes on while it goes on."""
         if not self.console.is_terminal:
-            self.console.print(f"{text} ...")
+            self._passing.print(f"{text} ...")
             yield
             return
-        with Live(Spinner("dots", text=Text(text, "dim")), console=self.console, transient=True):
+        with Live(Spinner("dots", text=Text(text, "dim")), console=self._passing, transient=True):
             yield
 
     @contextmanager
     def following(self, rows: int) -> Iterator[Watcher]:
         """Give a function that shows how far a run is; `rows` take part in it."""
         if not self.console.is_terminal:
-            yield _Lines(self.console).show
+            yield _Lines(self._passing).show
             return
         spinner = Spinner("dots", style="cyan")
-        with Live(console=self.console, transient=True, refresh_per_second=10) as live:
+        with Live(console=self._passing, transient=True, refresh_per_second=10) as live:
             yield lambda run, counters: live.update(_live(spinner, run, counters, rows))
 
     def save_svg(self, path: Path) -> None:
@@ -121,7 +122,7 @@ class _Lines:
         share = _share(run)
         if run["status"] != self._status or share >= self._share + _TOLD_SHARE:
             self._status, self._share = run["status"], share
-            self._console.print(f"  {run['status']}  {_details(run)}".rstrip())
+            self._console.print(f"  {run['status']}{_details(run)}")
 
 
 def _mode(run: Json) -> str:
@@ -135,13 +136,16 @@ def _speed(act: Act) -> str:
 
 
 def _live(spinner: Spinner, run: Json, counters: Json, rows: int) -> RenderableType:
-    spinner.update(text=Text.assemble(run["status"], ("  " + (run["statusDetail"] or run["modeReason"]), "dim")))
+    spinner.update(text=Text.assemble(run["status"], ("  " + (run["statusDetail"] or _mode(run)), "dim")))
     written = {table["table"]: rows_of(counters, "rowsWritten", [table["table"]]) for table in run["tables"]}
     done = max(run["counts"]["rowsRead"], sum(written.values()))
-    bar = ProgressBar(total=rows, completed=done, width=60, pulse=not run["progress"])
-    told = "   ".join(f"{table} {number:,}" for table, number in written.items())
-    lines: list[RenderableType] = [spinner, bar, Text(f"{done:,} of {rows:,} rows   {_details(run)}", "dim")]
-    return Padding(Group(*lines, Text(f"written: {told}" if told else "", "dim")), (0, 0, 0, 2))
+    bar = ProgressBar(rows, done, pulse=not run["progress"], complete_style="cyan", finished_style="green")
+    grid = Table.grid(expand=True)
+    for line in (spinner, bar, Text(f"{done:,} of {rows:,} rows{_details(run)}", "dim")):
+        grid.add_row(line)
+    if written:
+        grid.add_row(Text(" · ".join(f"{table} {number:,} written" for table, number in written.items()), "dim"))
+    return Padding(grid, (1, 2, 0, 2))
 
 
 def _share(run: Json) -> float:
@@ -150,14 +154,15 @@ def _share(run: Json) -> float:
 
 
 def _details(run: Json) -> str:
+    """Return rate, time left, pages, width and a pause, each after a dot; nothing before the first page."""
     progress = run["progress"]
     if not progress:
         return ""
     told = [
-        f"{progress['rowsPerSecond']:,.0f} rows/s",
+        f"{progress['rowsPerSecond']:,.0f} rows/s" if progress["rowsPerSecond"] else "",
         f"{progress['etaSeconds']:,.0f} s left" if progress["etaSeconds"] is not None else "",
         f"{progress['pagesDone']:,} of {progress['pagesTotal']:,} pages",
         f"width {progress['width']}",
         f"paused by Dataverse until {progress['pausedUntil']}" if progress["pausedUntil"] else "",
     ]
-    return "   ".join(filter(None, told))
+    return "".join(f" · {text}" for text in told if text)
