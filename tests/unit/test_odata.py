@@ -1,0 +1,115 @@
+"""Text of requests: what is escaped, what is refused, how ranges and lists are written."""
+
+import json
+from urllib.parse import parse_qs, unquote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linker import odata
+from linker.errors import ConfigurationError
+from linker.model import KeyRange, Source
+from linker.odata import MappingColumns
+
+COLUMNS = MappingColumns("msdynci_tablename")
+CRM = Source("crm", "contact")
+
+
+@pytest.mark.parametrize("name", ["contact", "new_member", "_private", "A1", "x" * 128])
+def test_names_are_let_through_unchanged(name: str) -> None:
+    assert odata.name(name) == name
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1a", "a b", "a'", "a eq 1", "a/b", "a)", "ä", "x" * 129, "contact\n", "a-b", "a;drop", "a%27"]
+)
+def test_what_could_be_more_than_a_name_is_refused(text: str) -> None:
+    with pytest.raises(ConfigurationError, match="Nothing was written"):
+        odata.name(text)
+
+
+@given(st.text())
+def test_a_literal_ends_where_it_should(text: str) -> None:
+    literal = odata.literal(text)
+    assert literal[0] == literal[-1] == "'"
+    assert literal[1:-1].replace("''", "").count("'") == 0
+    assert literal[1:-1].replace("''", "'") == text
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=30))
+def test_an_option_cannot_reach_beyond_itself(text: str) -> None:
+    query = odata.query(filter=f"a eq {odata.literal(text)}", top=1)
+    assert query.count("&") == 1
+    assert "#" not in query
+    assert "+" not in query
+    assert unquote(parse_qs(query[1:], keep_blank_values=True, separator="&")["$filter"][0]).startswith("a eq '")
+
+
+def test_a_query_leaves_out_what_is_empty() -> None:
+    assert odata.query(select="a", filter="", top=1) == "?$select=a&$top=1"
+    assert odata.query(filter="") == ""
+
+
+def test_in_lists_its_values_as_json() -> None:
+    assert odata.is_in("contactid", ["a", 'b"c', "d'e"]) == (
+        """Microsoft.Dynamics.CRM.In(PropertyName='contactid',PropertyValues=["a","b\\"c","d'e"])"""
+    )
+
+
+def test_in_refuses_a_column_that_is_no_name() -> None:
+    with pytest.raises(ConfigurationError):
+        odata.is_in("a') or (1 eq 1", ["x"])
+
+
+@given(st.lists(st.text(), max_size=5))
+def test_the_values_of_in_come_back_from_its_json(values: list[str]) -> None:
+    assert json.loads(odata.is_in("c", values).partition("PropertyValues=")[2][:-1]) == values
+
+
+@given(st.lists(st.integers(), max_size=1_100), st.integers(1, 500))
+def test_chunks_keep_order_and_size(items: list[int], size: int) -> None:
+    parts = odata.chunks(items, size)
+    assert [item for part in parts for item in part] == items
+    assert all(1 <= len(part) <= size for part in parts)
+    assert all(len(part) == size for part in parts[:-1])
+
+
+@pytest.mark.parametrize(("text", "expected"), [("contact", False), ("new_member", True), ("50%", True), ("[x]", True)])
+def test_names_with_wildcards_may_match_more_than_themselves(text: str, expected: bool) -> None:
+    assert odata.may_be_pattern(text) is expected
+
+
+@pytest.mark.parametrize(
+    ("keys", "parts"),
+    [
+        pytest.param(KeyRange(), [], id="open"),
+        pytest.param(KeyRange("4"), ["msdynci_identifier ge 'crm|contact|4'"], id="from"),
+        pytest.param(KeyRange(None, "8"), ["msdynci_identifier lt 'crm|contact|8'"], id="to"),
+        pytest.param(
+            KeyRange("4", "8"),
+            ["msdynci_identifier ge 'crm|contact|4'", "msdynci_identifier lt 'crm|contact|8'"],
+            id="both",
+        ),
+    ],
+)
+def test_a_range_is_half_open_and_within_its_source(keys: KeyRange, parts: list[str]) -> None:
+    source = "msdynci_datasourcename eq 'crm' and msdynci_tablename eq 'contact'"
+    assert COLUMNS.in_range(CRM, keys) == " and ".join([source, *parts])
+
+
+def test_a_source_with_quotes_is_escaped_in_every_place() -> None:
+    text = COLUMNS.in_range(Source("o'brien", "it's"), KeyRange("4"))
+    assert text.count("''") == 4
+
+
+def test_sources_found_so_far_are_left_out() -> None:
+    assert COLUMNS.outside([]) == ""
+    assert COLUMNS.outside([CRM, Source("erp", "lead")]) == (
+        "not (msdynci_datasourcename eq 'crm' and msdynci_tablename eq 'contact')"
+        " and not (msdynci_datasourcename eq 'erp' and msdynci_tablename eq 'lead')"
+    )
+
+
+def test_the_older_name_of_the_table_column_is_used_where_the_tenant_has_it() -> None:
+    assert "msdynci_entityname eq 'contact'" in MappingColumns("msdynci_entityname").of_source(CRM)

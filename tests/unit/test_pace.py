@@ -1,0 +1,85 @@
+"""The pace: additive increase, multiplicative decrease, bounds, and the size of write requests."""
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linker.model import Pace
+from linker.pace import FEWEST, LARGEST, MOST, SMALLEST, TARGET_S, Load, next_batch, next_pace
+
+CALM = Load()
+THROTTLED = Load(throttled=True)
+
+
+@pytest.mark.parametrize(
+    ("pace", "load", "width"),
+    [
+        pytest.param(Pace(width=8), THROTTLED, 4, id="a throttle halves"),
+        pytest.param(Pace(width=1), THROTTLED, 1, id="never below one"),
+        pytest.param(Pace(width=4, calm=2), CALM, 4, id="not calm for long enough"),
+        pytest.param(Pace(width=4, calm=3), CALM, 5, id="as many calm pages as are in flight add one"),
+        pytest.param(Pace(width=16, calm=99), CALM, 16, id="never above the ceiling"),
+        pytest.param(Pace(width=16), Load(dop_hint=8), 8, id="the hint lowers the ceiling"),
+        pytest.param(Pace(width=16, calm=15), Load(dop_hint=32), 17, id="the hint raises the ceiling"),
+        pytest.param(Pace(width=4, calm=3), Load(dop_hint=1), 1, id="a hint of one"),
+    ],
+)
+def test_width(pace: Pace, load: Load, width: int) -> None:
+    assert next_pace(pace, load).width == width
+
+
+@pytest.mark.parametrize(
+    ("batch", "load", "expected"),
+    [
+        pytest.param(500, CALM, 500, id="nothing written, nothing learned"),
+        pytest.param(500, Load(slowest_s=TARGET_S, slowest_rows=500), 500, id="on target"),
+        pytest.param(500, Load(slowest_s=TARGET_S * 2, slowest_rows=500), 250, id="twice too slow halves"),
+        pytest.param(200, Load(slowest_s=TARGET_S / 2, slowest_rows=200), 400, id="twice too fast doubles"),
+        pytest.param(200, Load(slowest_s=0.01, slowest_rows=200), 400, id="at most doubles"),
+        pytest.param(800, Load(slowest_s=1, slowest_rows=800), LARGEST, id="never above the largest"),
+        pytest.param(100, Load(slowest_s=119, slowest_rows=100), SMALLEST, id="never below the smallest"),
+        pytest.param(
+            500, Load(timed_out=True, slowest_s=1, slowest_rows=500), 250, id="a timeout halves whatever else"
+        ),
+        pytest.param(60, Load(timed_out=True), SMALLEST, id="a timeout never goes below the smallest"),
+    ],
+)
+def test_batch(batch: int, load: Load, expected: int) -> None:
+    assert next_batch(batch, load) == expected
+
+
+def test_the_width_is_won_back_after_a_throttle() -> None:
+    pace = next_pace(Pace(width=16, calm=0), THROTTLED)
+    assert pace.width == 8
+    pages = 0
+    while pace.width < 16:
+        pace, pages = next_pace(pace, CALM), pages + 1
+    assert pages == sum(range(8, 16))  # one more after as many calm pages as are in flight
+
+
+loads = st.builds(
+    Load,
+    throttled=st.booleans(),
+    timed_out=st.booleans(),
+    dop_hint=st.integers(0, 500),
+    slowest_s=st.just(0.0) | st.floats(0.001, 200),
+    slowest_rows=st.integers(0, 1_000),
+)
+
+
+@given(st.lists(loads, max_size=30))
+def test_the_pace_stays_within_its_bounds(felt: list[Load]) -> None:
+    pace = Pace()
+    for load in felt:
+        pace = next_pace(pace, load)
+        assert FEWEST <= pace.width <= MOST
+        assert SMALLEST <= pace.batch <= LARGEST
+        assert FEWEST <= pace.ceiling <= MOST
+        assert load.throttled or pace.width <= pace.ceiling
+
+
+@given(st.integers(1, 64), loads)
+def test_a_throttle_never_makes_it_faster(width: int, load: Load) -> None:
+    assert next_pace(Pace(width=width, ceiling=64), replace(load, throttled=True)).width <= width

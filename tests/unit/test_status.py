@@ -1,0 +1,75 @@
+"""States of a run, walked move by move, and how a run ends whose tables ended so."""
+
+from itertools import product
+
+import pytest
+
+from linker.model import Status, TableRun
+from linker.status import ENDED, MOVES, may_move, overall
+
+LEGAL = {
+    "Not started": "Queued Skipped Failed Canceled",
+    "Queued": "Not-started Refreshing Skipped Failed Canceled",
+    "Refreshing": "Queued Retrying Not-started Successful Warnings Failed Skipped Canceled",
+    "Failed (retrying)": "Refreshing Successful Warnings Failed Skipped Canceled",
+}
+SHORT = {
+    "Not-started": Status.NOT_STARTED,
+    "Queued": Status.QUEUED,
+    "Refreshing": Status.REFRESHING,
+    "Retrying": Status.RETRYING,
+    "Successful": Status.SUCCESSFUL,
+    "Warnings": Status.WARNINGS,
+    "Failed": Status.FAILED,
+    "Skipped": Status.SKIPPED,
+    "Canceled": Status.CANCELED,
+}
+
+
+@pytest.mark.parametrize(
+    ("now", "then"), [pytest.param(*pair, id=" -> ".join(pair)) for pair in product(Status, Status)]
+)
+def test_moves(now: Status, then: Status) -> None:
+    legal = {SHORT[word] for word in LEGAL.get(now, "").split()}
+    assert may_move(now, then) is (then in legal or now is then)
+
+
+def test_the_table_of_moves_knows_every_status() -> None:
+    assert MOVES.keys() == set(Status)
+
+
+@pytest.mark.parametrize("status", sorted(ENDED))
+def test_an_ended_run_stays_ended(status: Status) -> None:
+    assert MOVES[status] == frozenset()
+
+
+@pytest.mark.parametrize("status", sorted(set(Status) - ENDED))
+def test_every_other_state_leads_to_an_end(status: Status) -> None:
+    assert MOVES[status] & ENDED
+
+
+def test_the_words_are_those_of_the_product() -> None:
+    assert {str(status) for status in Status} == {
+        "Not started", "Queued", "Refreshing", "Successful", "Completed with warnings", "Failed (retrying)",
+        "Failed (permanent)", "Skipped", "Canceled",
+    }  # fmt: skip
+
+
+S, W, F, K, C = Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKIPPED, Status.CANCELED
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        pytest.param([], S, id="nothing to do"),
+        pytest.param([S, S], S, id="all well"),
+        pytest.param([S, W], W, id="a table with warnings"),
+        pytest.param([S, K], W, id="a skipped table"),
+        pytest.param([K, K], K, id="every table skipped"),
+        pytest.param([S, F, W], F, id="a failed table"),
+        pytest.param([C, F], F, id="failed is worse than canceled"),
+        pytest.param([S, C], C, id="canceled on the way"),
+    ],
+)
+def test_overall(ends: list[Status], expected: Status) -> None:
+    assert overall(TableRun(f"t{n}", "crm", end) for n, end in enumerate(ends)) is expected
