@@ -2,16 +2,14 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
-from typing import Any, Final
+from typing import Any
 
 from sandbox.collation import SORT_KEYS, guid_key
 from sandbox.database import ddl
 from sandbox.database.core import Database, new_key
 from sandbox.database.rows import Change, Stamp, delete_rows, update_rows
 from sandbox.database.values import Stored, iso_time, lenient, shown
-from sandbox.schema.model import Column, Table
-
-_SYSTEM: Final = ("createdon", "modifiedon", "createdby", "modifiedby", "modifiedonbehalfby", "versionnumber")
+from sandbox.schema.model import SYSTEM_NAMES, Column, Table
 
 
 def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, object]], stamp: Stamp) -> int:
@@ -21,9 +19,9 @@ def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, o
     Raises KeyError for an unknown table, ColumnValueError for a value that does not fit.
     """
     table = database.schema.tables[table_name]
-    columns = [c for c in table.columns.values() if c.logical_name not in _SYSTEM and not c.joined]
+    columns = [c for c in table.columns.values() if c.logical_name not in SYSTEM_NAMES and not c.joined]
     keyed = [column for column in columns if ddl.is_keyed(column)]
-    names = [*(c.logical_name for c in columns), *map(ddl.key_name, keyed), *_SYSTEM]
+    names = [*(c.logical_name for c in columns), *map(ddl.key_name, keyed), *SYSTEM_NAMES]
     marks = ", ".join("?" * len(names))
     target = f"{ddl.quoted(table.logical_name)} ({', '.join(map(ddl.quoted, names))})"
     loaded = _rows_to_load(database, columns, rows, stamp)

@@ -242,6 +242,8 @@ SYSTEM_COLUMNS: Final = (
 )
 """Columns of every table; the sandbox fills them on each write."""
 
+SYSTEM_NAMES: Final = tuple(column.logical_name for column in SYSTEM_COLUMNS)
+
 
 def define_table(  # noqa: PLR0913  # one argument for each name that a table may choose
     logical_name: str,

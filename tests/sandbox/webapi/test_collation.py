@@ -59,14 +59,18 @@ def test_equal_in_both_orders(left: str, right: str) -> None:
     assert ordinal_key(left) == ordinal_key(right)
 
 
+def _sorted(texts: list[str]) -> list[str]:
+    return sorted(set(texts), key=lambda text: word_key(text) or b"")
+
+
 def test_word_order_puts_punctuation_before_digits_before_letters() -> None:
     ordered = ["a b", "a_b", "a|b", "a+b", "a1", "aa", "aé", "af", "a\u4e2d"]
-    assert sorted(ordered[::-1], key=lambda text: word_key(text) or b"") == ordered
+    assert _sorted(ordered) == ordered
 
 
 def test_hyphens_and_apostrophes_decide_only_between_equals() -> None:
     ordered = ["coop", "co-op", "coops", "co'ops", "corp"]
-    assert sorted(ordered[::-1], key=lambda text: word_key(text) or b"") == ordered
+    assert _sorted(ordered) == ordered
     assert ordinal_key("co-op") < ordinal_key("coop")  # type: ignore[operator]  # no nulls here
 
 

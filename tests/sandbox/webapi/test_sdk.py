@@ -42,7 +42,12 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataverseClient
         url = f"https://localhost:{listener.getsockname()[1]}"
         sandbox = compose(Environment(database, base_url=url))
         config = uvicorn.Config(
-            sandbox.app, ws="none", log_level="error", ssl_certfile=files.certificate, ssl_keyfile=files.key
+            sandbox.app,
+            ws="none",
+            log_level="critical",
+            timeout_graceful_shutdown=1,  # the SDK leaves its connections open
+            ssl_certfile=files.certificate,
+            ssl_keyfile=files.key,
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})

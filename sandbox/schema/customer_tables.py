@@ -1,0 +1,138 @@
+"""Customers, and what Customer Insights - Data writes, with the names of Microsoft's table reference."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sandbox.schema.columns import T, choice, lookup, text, texts
+from sandbox.schema.model import Column, Option, Table, define_table
+
+_STATE: Final = (
+    Column("statecode", T.STATE, "StateCode", options=(Option(0, "Active"), Option(1, "Inactive"))),
+    Column("statuscode", T.STATUS, "StatusCode", options=(Option(1, "Active"), Option(2, "Inactive"))),
+)
+_MARKS: Final = (("modifiedon",),)  # readers ask these tables for their newest change; elsewhere it only slows writes
+_ADDRESS: Final = texts(
+    "address1_line1", "address1_line2", "address1_city", "address1_postalcode", "address1_stateorprovince"
+)
+_PERSON: Final = (
+    Column("firstname", schema_name="FirstName", display_name="First Name", max_length=50),
+    Column("lastname", schema_name="LastName", display_name="Last Name", max_length=50),
+    Column(
+        "fullname",
+        schema_name="FullName",
+        display_name="Full Name",
+        max_length=160,
+        read_only=True,
+        joined=("firstname", "lastname"),
+    ),
+    Column("emailaddress1", schema_name="EMailAddress1", display_name="Email", max_length=100, indexed=True),
+    Column("telephone1", schema_name="Telephone1", display_name="Business Phone", max_length=50),
+    Column("ownerid", T.LOOKUP, "OwnerId", "Owner", targets=("systemuser",)),
+    *_ADDRESS,
+    *_STATE,
+)
+
+
+def customer_tables() -> Iterator[Table]:
+    """Yield account, contact and lead."""
+    yield define_table(
+        "account",
+        [
+            Column("name", schema_name="Name", display_name="Account Name", max_length=160, indexed=True),
+            Column("accountnumber", schema_name="AccountNumber", max_length=20, indexed=True),
+            Column("revenue", T.MONEY, "Revenue"),
+            Column("numberofemployees", T.INTEGER, "NumberOfEmployees"),
+            Column("description", T.MEMO, "Description", max_length=2000),
+            choice("industrycode", "Accounting", "Agriculture", "Building Supply"),
+            lookup("primarycontactid", "contact", schema_name="PrimaryContactId"),
+            lookup("parentaccountid", "account", schema_name="ParentAccountId"),
+            *texts("emailaddress1", "telephone1"),
+            lookup("ownerid", "systemuser", schema_name="OwnerId"),
+            *_STATE,
+        ],
+        entity_set="accounts",
+        schema_name="Account",
+        display_name="Account",
+        display_collection_name="Accounts",
+        object_type_code=1,
+    )
+    yield define_table(
+        "contact",
+        [
+            *_PERSON,
+            text("mobilephone", "MobilePhone", length=50),
+            Column("birthdate", T.DATE, "BirthDate"),
+            text("governmentid", "GovernmentId", length=50),
+            text("jobtitle", "JobTitle", length=100),
+            Column("description", T.MEMO, "Description", max_length=2000),
+            Column("gendercode", T.PICKLIST, "GenderCode", options=(Option(1, "Male"), Option(2, "Female"))),
+            Column("donotemail", T.BOOLEAN, "DoNotEMail"),
+            Column("creditlimit", T.MONEY, "CreditLimit"),
+            lookup("parentcustomerid", "account", "contact", schema_name="ParentCustomerId"),
+        ],
+        entity_set="contacts",
+        primary_name="fullname",
+        schema_name="Contact",
+        display_name="Contact",
+        display_collection_name="Contacts",
+        object_type_code=2,
+    )
+    yield define_table(
+        "lead",
+        [*_PERSON, text("subject", "Subject", length=300), text("companyname", "CompanyName", length=100)],
+        entity_set="leads",
+        primary_name="fullname",
+        schema_name="Lead",
+        display_name="Lead",
+        display_collection_name="Leads",
+        object_type_code=4,
+    )
+
+
+def insights_tables(name_column: str) -> Iterator[Table]:
+    """Yield what Customer Insights - Data writes (customer-insights.md 2).
+
+    `name_column` is where the mapping names the source table: tenants differ.
+    """
+    yield define_table(
+        "msdynci_customerprofile",
+        [
+            text("msdynci_customerid", indexed=True),
+            text("msdynci_fullname", indexed=True),
+            text("msdynci_loyaltytier"),
+            Column("msdynci_lifetimevalue", T.DOUBLE),
+            *texts("msdynci_previouscustomerid"),
+        ],
+        entity_set="msdynci_customerprofiles",
+        primary_name="msdynci_fullname",
+        display_name="Customer Profile",
+        display_collection_name="Customer Profiles",
+        object_type_code=10101,
+        custom=True,
+        indexes=_MARKS,
+    )
+    names = ("msdynci_datasourcename", name_column, "msdynci_identifier")
+    yield define_table(
+        "msdynci_alternatekey",
+        [
+            *(Column(name, keyed=True) for name in names),
+            text("msdynci_alternatevalue", indexed=True),
+            Column("msdynci_keyring", T.MEMO, max_length=1_048_576),
+            Column("msdynci_customerid", keyed=True),
+        ],
+        entity_set="msdynci_alternatekeys",
+        primary_name="msdynci_identifier",
+        display_name="Alternate Key",
+        object_type_code=10102,
+        custom=True,
+        indexes=(names, *_MARKS),
+    )
+    yield define_table(
+        "msdynci_customermeasure",
+        [text("msdynci_customerid", indexed=True), Column("msdynci_measures", T.MEMO, max_length=1_048_576)],
+        entity_set="msdynci_customermeasures",
+        primary_name="msdynci_customerid",
+        display_name="Customer Measure",
+        object_type_code=10103,
+        custom=True,
+    )

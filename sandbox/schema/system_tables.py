@@ -1,0 +1,183 @@
+"""Users, roles, solutions and automation, with the names of Microsoft's table reference."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from sandbox.schema.columns import T, choice, flags, lookup, text, texts, whole
+from sandbox.schema.model import Column, Option, Table, define_table
+
+_STEP_STATE: Final = (
+    Column("statecode", T.STATE, "StateCode", options=(Option(0, "Enabled"), Option(1, "Disabled"))),
+    Column("statuscode", T.STATUS, "StatusCode", options=(Option(1, "Enabled"), Option(2, "Disabled"))),
+)
+
+
+def security_tables() -> Iterator[Table]:
+    """Yield users, roles and privileges."""
+    yield define_table(
+        "systemuser",
+        [
+            text("fullname", "FullName", indexed=True),
+            text("domainname", "DomainName"),
+            text("internalemailaddress", "InternalEMailAddress"),
+            Column("applicationid", T.GUID, "ApplicationId"),
+            Column("azureactivedirectoryobjectid", T.GUID, "AzureActiveDirectoryObjectId", indexed=True),
+            *flags("isdisabled"),
+            *whole("accessmode"),
+            lookup("businessunitid", "businessunit", schema_name="BusinessUnitId"),
+        ],
+        entity_set="systemusers",
+        primary_name="fullname",
+        schema_name="SystemUser",
+        display_name="User",
+        object_type_code=8,
+    )
+    yield define_table(
+        "businessunit",
+        [text("name", "Name")],
+        entity_set="businessunits",
+        schema_name="BusinessUnit",
+        object_type_code=10,
+    )
+    yield define_table(
+        "role",
+        [
+            text("name", "Name"),
+            Column("roletemplateid", T.GUID, "RoleTemplateId"),
+            lookup("businessunitid", "businessunit"),
+        ],
+        entity_set="roles",
+        schema_name="Role",
+        display_name="Security Role",
+        object_type_code=1036,
+    )
+    yield define_table(
+        "privilege",
+        [text("name", "Name", indexed=True), *whole("accessright")],
+        entity_set="privileges",
+        schema_name="Privilege",
+        object_type_code=1023,
+    )
+
+
+def solution_tables() -> Iterator[Table]:
+    """Yield publishers, solutions and views."""
+    yield define_table(
+        "publisher",
+        [*texts("uniquename", "friendlyname", "customizationprefix"), *whole("customizationoptionvalueprefix")],
+        entity_set="publishers",
+        primary_name="friendlyname",
+        schema_name="Publisher",
+        object_type_code=7101,
+    )
+    yield define_table(
+        "solution",
+        [
+            *texts("uniquename", "friendlyname", "version"),
+            *flags("ismanaged", "isvisible"),
+            lookup("publisherid", "publisher", schema_name="PublisherId"),
+        ],
+        entity_set="solutions",
+        primary_name="friendlyname",
+        schema_name="Solution",
+        object_type_code=7100,
+    )
+    yield define_table(
+        "savedquery",
+        [*texts("name", "returnedtypecode"), *whole("querytype"), *flags("isdefault")],
+        entity_set="savedqueries",
+        schema_name="SavedQuery",
+        object_type_code=1039,
+    )
+
+
+def automation_tables() -> Iterator[Table]:
+    """Yield messages, plug-in steps, workflows, flows' triggers and system jobs (dataverse.md 9)."""
+    yield define_table(
+        "sdkmessage",
+        [text("name", "Name", indexed=True), text("categoryname")],
+        entity_set="sdkmessages",
+        schema_name="SdkMessage",
+        object_type_code=4606,
+    )
+    yield define_table(
+        "sdkmessagefilter",
+        [
+            text("primaryobjecttypecode", indexed=True),
+            text("name"),
+            lookup("sdkmessageid", "sdkmessage"),
+            *whole("availability"),
+            *flags("iscustomprocessingstepallowed", "isvisible"),
+        ],
+        entity_set="sdkmessagefilters",
+        schema_name="SdkMessageFilter",
+        object_type_code=4607,
+    )
+    yield define_table(
+        "plugintype",
+        texts("name", "typename", "assemblyname", "friendlyname"),
+        entity_set="plugintypes",
+        schema_name="PluginType",
+        object_type_code=4602,
+    )
+    yield define_table(
+        "sdkmessageprocessingstep",
+        [
+            text("name", length=256),
+            Column("filteringattributes", T.MEMO, max_length=100_000),
+            Column("configuration", T.MEMO, max_length=1_000_000),
+            Column("description", T.MEMO),
+            *whole("stage", "rank", "supporteddeployment", "customizationlevel", "invocationsource"),
+            choice("mode", "Synchronous", "Asynchronous"),
+            *flags("ismanaged", "canbebypassed", "asyncautodelete"),
+            Column("ishidden", T.MANAGED, "IsHidden"),
+            Column("iscustomizable", T.MANAGED, "IsCustomizable"),
+            lookup("sdkmessageid", "sdkmessage"),
+            lookup("sdkmessagefilterid", "sdkmessagefilter"),
+            lookup("plugintypeid", "plugintype"),
+            lookup("eventhandler", "plugintype"),
+            lookup("impersonatinguserid", "systemuser"),
+            *_STEP_STATE,
+        ],
+        entity_set="sdkmessageprocessingsteps",
+        schema_name="SdkMessageProcessingStep",
+        object_type_code=4608,
+    )
+    yield define_table(
+        "workflow",
+        [
+            *texts("name", "uniquename", "primaryentity"),
+            Column("triggeronupdateattributelist", T.MEMO, max_length=100_000),
+            Column("clientdata", T.MEMO, max_length=1_000_000),
+            *whole("category", "type", "mode", "scope"),
+            *flags("triggeroncreate", "triggerondelete", "ismanaged"),
+            Column("statecode", T.STATE, "StateCode"),
+            Column("statuscode", T.STATUS, "StatusCode"),
+            lookup("ownerid", "systemuser"),
+        ],
+        entity_set="workflows",
+        schema_name="Workflow",
+        display_name="Process",
+        object_type_code=4703,
+    )
+    yield define_table(
+        "callbackregistration",
+        [
+            *texts("name", "entityname", "url"),
+            Column("filteringattributes", T.MEMO, max_length=100_000),
+            Column("filterexpression", T.MEMO, max_length=100_000),
+            *whole("message", "scope", "runas", "softdeletestatus", "version"),
+            lookup("ownerid", "systemuser"),
+        ],
+        entity_set="callbackregistrations",
+        schema_name="CallbackRegistration",
+        object_type_code=301,
+    )
+    yield define_table(
+        "asyncoperation",
+        [text("name"), *whole("operationtype", "statecode", "statuscode"), text("messagename")],
+        entity_set="asyncoperations",
+        schema_name="AsyncOperation",
+        display_name="System Job",
+        object_type_code=4700,
+    )
