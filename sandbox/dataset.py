@@ -6,9 +6,10 @@ from typing import Final
 
 from sandbox.collation import guid_key
 from sandbox.config import MappingNameColumn
-from sandbox.database import Database, Stamp, bulk_load
+from sandbox.database import Database, Stamp, bulk_load, count_rows
 from sandbox.identity import ADMIN, VENDOR
 from sandbox.schema.model import Column, Table, define_table
+from sandbox.staging import load_empty
 
 MAPPING: Final = "msdynci_alternatekey"
 PROFILES: Final = "msdynci_customerprofile"
@@ -50,14 +51,22 @@ def store(dataset: Dataset, database: Database) -> dict[str, int]:
 
 
 def _store_table(data: TableData, database: Database) -> int:
+    table = _ensure_table(data, database)
+    writer = VENDOR if data.name.startswith("msdynci_") else ADMIN
+    stamp = Stamp(database.clock(), guid_key(writer.systemuser_id))
+    if count_rows(database, table):
+        return bulk_load(database, data.name, data.rows(), stamp)
+    return load_empty(database, table, data.rows(), stamp)
+
+
+def _ensure_table(data: TableData, database: Database) -> Table:
+    """Return the table of some data, with all its columns; it is created if it does not exist."""
     table = database.schema.tables.get(data.name)
     if table is None:
         database.create_table(_custom_table(data))
     else:
-        missing = [column for column in data.columns if column.logical_name not in table.columns]
-        database.add_columns(table, missing)
-    writer = VENDOR if data.name.startswith("msdynci_") else ADMIN
-    return bulk_load(database, data.name, data.rows(), Stamp(database.clock(), guid_key(writer.systemuser_id)))
+        database.add_columns(table, [column for column in data.columns if column.logical_name not in table.columns])
+    return database.schema.tables[data.name]
 
 
 def _custom_table(data: TableData) -> Table:
