@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 import httpx
@@ -16,7 +17,7 @@ import httpx
 from bench import ceiling
 from bench.environment import TABLE, Environment, app_host, sandbox
 from bench.profiles import Profile, Sizes, engine_rows
-from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch
+from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
 from linker.dataverse import Connection, Dataverse
 from linker.dataverse.metadata import create_lookup_column, find_tables
 from linker.model import LOOKUP_SCHEMA_NAME
@@ -68,7 +69,7 @@ def steps(profiles: int) -> int:
 
 def bad_rows(links: Mapping[str, str], share: float) -> set[str]:
     """Return the rows that Dataverse will refuse, the same for the same rows."""
-    return set(random.Random(SEED).sample(sorted(links), round(len(links) * share)))
+    return set(random.Random(SEED).sample(sorted(links), ceil(len(links) * share)))
 
 
 def faults_for(rows: set[str]) -> list[dict[str, object]]:
@@ -85,7 +86,7 @@ def _peer(profile: Profile, name: str, write: Writer, rows: int) -> Result:
     with sandbox(rows, azurite=False) as environment:
         work = _prepare(environment, profile)
         with _counting(environment, profile, work.links) as measured:
-            measured["told"] = write(work)
+            measured["told"] = told(lambda: write(work))
         return Result(profile.name, name, rows, **measured)
 
 

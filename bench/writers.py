@@ -55,7 +55,7 @@ def loop_of_patch(work: Work) -> str:
 def sdk_as_documented(work: Work) -> str:
     """Microsoft's SDK, `records.update` with a list of ids and one of changes."""
     with _sdk(work.environment) as client:
-        return _told(lambda: client.records.update(TABLE, list(work.links), [work.change(row) for row in work.links]))
+        return told(lambda: client.records.update(TABLE, list(work.links), [work.change(row) for row in work.links]))
 
 
 def sdk_in_chunks(work: Work) -> str:
@@ -63,7 +63,7 @@ def sdk_in_chunks(work: Work) -> str:
     with _sdk(work.environment) as client:
 
         def update(rows: Sequence[str]) -> str:
-            return _told(lambda: client.records.update(TABLE, list(rows), list(map(work.change, rows))))
+            return told(lambda: client.records.update(TABLE, list(rows), list(map(work.change, rows))))
 
         errors = [update(rows) for rows in batched(work.links, CHUNK, strict=False)]
     return "; ".join(dict.fromkeys(filter(None, errors)))
@@ -73,7 +73,7 @@ def threaded_batches(work: Work) -> str:
     """`dataverse-api`: upsert in `$batch` requests of its default 500 rows, in threads."""
     logging.disable(logging.ERROR)  # its only word about a failed chunk is a log line
     try:
-        with _session(work.environment) as session:
+        with _session(work.environment, _WindowsLines) as session:
             # What `entity(...).upsert(rows, mode="batch", threading=True)` does once it has read the table's metadata, of
             # which it wants a property that the sandbox does not have.
             commands = transform_to_batch_for_upsert(
@@ -115,17 +115,27 @@ def _sdk(environment: Environment) -> Iterator[DataverseClient]:
         yield client
 
 
+class _WindowsLines(requests.Session):
+    """Ends the lines of a batch in CRLF: `dataverse-api` sends LF, which the sandbox refuses, as Dataverse may (3.1)."""
+
+    def send(self, request: requests.PreparedRequest, **options: Any) -> requests.Response:
+        """Send a request with other line ends."""
+        if isinstance(request.body, str):
+            request.prepare_body(request.body.replace("\n", "\r\n").encode(), None)
+        return super().send(request, **options)
+
+
 @contextmanager
-def _session(environment: Environment) -> Iterator[requests.Session]:
-    with requests.Session() as session:
+def _session(environment: Environment, kind: type[requests.Session] = requests.Session) -> Iterator[requests.Session]:
+    with kind() as session:
         session.trust_env, session.verify = False, environment.ca
         session.headers["Authorization"] = f"Bearer {environment.token()}"
         yield session
 
 
-def _told(call: Callable[[], None]) -> str:
+def told(call: Callable[[], str | None]) -> str:
+    """Return what a call said about failures: its answer, or what it raised."""
     try:
-        call()
+        return call() or ""
     except Exception as error:  # whatever a peer raises is its report
         return f"{type(error).__name__}: {error}"[:120]
-    return ""
