@@ -134,7 +134,9 @@ async def get_row(deps: Deps, table: str, row: str) -> Reply:
     if key is None or found is None:
         return problem(404, "Not found", "There is no linked table of this name, or the id is no guid.")
     plan = found[0].plan
-    block = (await deps.blocks.load(table, plan.name(plan.page_of(key)))).block
+    pages = [plan.name(plan.page_of(key)), *await deps.strays.names(table)]
+    blocks = [(await deps.blocks.load(table, page)).block for page in pages]
+    block = next((block for block in blocks if key in block.entries), blocks[0])
     hashes = block.entries.get(key)
     body = {
         "table": table,

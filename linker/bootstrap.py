@@ -20,7 +20,7 @@ from linker.errors import ConfigurationError
 from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages
 from linker.table_rules import key_text
 from linker.tables import AzureTables
 
@@ -105,6 +105,7 @@ def build(settings: Settings) -> Deps:
         plans=Plans(documents),
         blocks=Blocks(tables, partition),
         departed=DepartedPages(tables, partition),
+        strays=StrayPages(tables, partition),
         issues=Issues(tables),
         clock=time.time,
         new_id=lambda: secrets.token_hex(8),

@@ -11,7 +11,7 @@ from linker.lock_store import RunLock
 from linker.model import Target
 from linker.pages import Plan
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, salt_of
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, salt_of
 
 
 @dataclass(slots=True)
@@ -36,6 +36,7 @@ class Deps:
     plans: Plans
     blocks: Blocks
     departed: DepartedPages
+    strays: StrayPages
     issues: Issues
     clock: Callable[[], float]
     new_id: Callable[[], str]

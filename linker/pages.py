@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from uuid import UUID
@@ -81,6 +81,11 @@ class Plan:
     def page_of(self, key: RowKey) -> int:
         """Return the page in which the canonical text of a key stands."""
         return bisect_right(self.cuts, key_text(key))
+
+
+def strays(plan: Plan, page: int, keys: Iterable[RowKey]) -> bool:
+    """Whether a page holds keys whose canonical text stands in another page."""
+    return any(plan.page_of(key) != page for key in keys)
 
 
 def cuts_from_counts(leaves: Sequence[tuple[str, int]], page_rows: int = PAGE_ROWS) -> tuple[str, ...]:

@@ -23,7 +23,7 @@ from linker.errors import (
 )
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, CustomerId, MappingRows, Mode, RowIssue, RowKey, Target
 from linker.pace import Load
-from linker.pages import Plan, key_text
+from linker.pages import Plan, key_text, strays
 from linker.reasons import issue, refusal
 
 
@@ -202,6 +202,8 @@ class _PageWork:
             self._issue(key, "NotStored")
         self.outcomes.linked |= written.linked
         entries |= {key: unconfirm(wanted[key]) if key in written.doubtful else wanted[key] for key in written.linked}
+        if strays(self.plan, self.task.page, wanted):
+            await self.deps.strays.note(*self.key)
         full = self.task.mode is not Mode.INCREMENTAL
         await self.attempt.finish(entries, self.task.run, self.task.epoch if full else self.attempt.block.header.epoch)
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from linker.activities.planning import new_plan
 from linker.activities.strays import KEYS_HELD, by_page
 from linker.activities.values import Prepared, TableTask
-from linker.blocks import unconfirm
+from linker.blocks import UNCONFIRMED, confirmed, unconfirm
 from linker.dataverse import Dataverse, metadata
 from linker.deps import Deps
 from linker.eligibility import DataverseTable
@@ -114,25 +114,27 @@ async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, plan: 
 
 
 async def _mark(deps: Deps, table: str, plan: Plan, keys: Sequence[RowKey]) -> int:
-    return sum([await _mark_page(deps, table, plan, page, here) for page, here in by_page(plan, keys).items()])
+    pages = {plan.name(page): here for page, here in by_page(plan, keys).items()}
+    pages |= {page: set(keys) for page in await deps.strays.names(table)}
+    return sum([await _mark_page(deps, table, page, here) for page, here in pages.items()])
 
 
-async def _mark_page(deps: Deps, table: str, plan: Plan, page: int, keys: set[RowKey]) -> int:
-    address = (table, plan.name(page))
+async def _mark_page(deps: Deps, table: str, page: str, keys: set[RowKey]) -> int:
     for _ in range(MARK_TRIES):
-        stored = await deps.blocks.load(*address)
-        named = keys & stored.block.entries.keys()
-        if not named:
+        stored = await deps.blocks.load(table, page)
+        entries = stored.block.entries
+        believed = {key for key in keys if confirmed(entries.get(key, (UNCONFIRMED,)))}
+        if not believed:
             return 0
         header = stored.block.header
-        entries = {k: unconfirm(h) if k in named else h for k, h in stored.block.entries.items()}
-        block = stored.block.saved_by(header.run, header.epoch, entries).owned_by(header.attempt, header.until)
+        marked = {key: unconfirm(hashes) if key in believed else hashes for key, hashes in entries.items()}
+        block = stored.block.saved_by(header.run, header.epoch, marked).owned_by(header.attempt, header.until)
         try:
-            await deps.blocks.save(*address, StoredBlock(block, stored.etag))
+            await deps.blocks.save(table, page, StoredBlock(block, stored.etag))
         except ChangedError:
             continue
-        return len(named)
-    raise TransientError(f"Page {page} of '{table}' changes all the time; its vanished links could not be marked.")
+        return len(believed)
+    raise TransientError(f"A page of '{table}' changes all the time; its vanished links could not be marked.")
 
 
 async def _show(deps: Deps, task: TableTask, mode: Mode, reason: str) -> None:

@@ -80,6 +80,22 @@ class Blocks:
         return f"{self._environment}-{table}-{zlib.crc32(page.encode()) % SHARDS:02}", page
 
 
+class StrayPages:
+    """Pages with keys whose canonical text stands in another page: keys in braces, or in capitals where order minds them."""
+
+    def __init__(self, tables: Tables, environment: str) -> None:
+        self._tables, self._environment = tables, environment
+
+    async def note(self, table: str, page: str) -> None:
+        """Remember a page; it is looked at for every key from now on."""
+        await self._tables.replace(HASHES, f"{self._environment}-{table}-strays", page, {"strays": True})
+
+    async def names(self, table: str) -> list[str]:
+        """Return the pages of a table that were noted."""
+        found = self._tables.query(HASHES, f"{self._environment}-{table}-strays", select=("RowKey",))
+        return [entity.row async for entity in found]
+
+
 class DepartedPages:
     """Which pages hold rows that left the mapping, for the unlinking pass that follows."""
 
