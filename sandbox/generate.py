@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache
 from typing import Final
 
 from sandbox.config import MappingNameColumn
@@ -126,16 +127,21 @@ class _People:
 
 def make_person(customer_id: str) -> Person:
     """Return the person of a CustomerId of 32 hex digits; all attributes follow from it."""
-    chance = hashlib.blake2b(customer_id.encode(), digest_size=16).digest()
+    chance = bytes.fromhex(customer_id)
     return Person(
         customer_id=customer_id,
         first_name=_FIRST_NAMES[chance[0] % len(_FIRST_NAMES)],
         last_name=_LAST_NAMES[chance[1] % len(_LAST_NAMES)],
         city=_CITIES[chance[2] % len(_CITIES)],
-        postal_code=f"{int.from_bytes(chance[3:5]) % 10_000:04d}",
-        birth_date=date.fromordinal(_FIRST_DAY + int.from_bytes(chance[5:7]) % 24_000).isoformat(),
+        postal_code=str(10_000 + int.from_bytes(chance[3:5])),
+        birth_date=_birth_date(int.from_bytes(chance[5:7]) % 24_000),
         lifetime_value=int.from_bytes(chance[7:10]) % 100_000 / 10,
     )
+
+
+@cache
+def _birth_date(days: int) -> str:
+    return date.fromordinal(_FIRST_DAY + days).isoformat()
 
 
 def profile_row(profile_id: str, person: Person) -> Row:
