@@ -27,6 +27,8 @@ async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
         held = await _held_back(deps, task, dataverse)
     except TransientError as error:
         return UnlinkOutcome(after=task.after, later_s=error.wait_s)
+    except LinkerError as error:
+        return UnlinkOutcome(after=task.after, failed=str(error)[:1000])
     return _counted_only(task, held) if task.dry_run else await _pages(deps, task, dataverse, held)
 
 
@@ -72,6 +74,8 @@ async def _pages(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held)
                 return UnlinkOutcome(counts, after, held.reason)
     except (TransientError, SupersededError, UnknownOutcomeError) as error:
         return UnlinkOutcome(counts, after, held.reason, later_s=getattr(error, "wait_s", 1.0))
+    except LinkerError as error:
+        return UnlinkOutcome(counts, after, held.reason, failed=str(error)[:1000])
     return UnlinkOutcome(counts, None, held.reason)
 
 

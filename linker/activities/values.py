@@ -204,6 +204,7 @@ class UnlinkOutcome:
     after: str | None = None
     held_back: str = ""
     later_s: float = 0.0
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

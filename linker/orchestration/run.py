@@ -186,6 +186,8 @@ def _unlink(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd) -> Steps
     while True:
         outcome = yield from call(ctx, "unlink_table", task, UnlinkOutcome, renewing=task.run)
         counts, held_back = counts + outcome.counts, outcome.held_back or held_back
+        if outcome.failed:
+            return replace(end, unlinking=counts, held_back=held_back, failed=outcome.failed)
         if outcome.after is None:
             return replace(end, unlinking=counts, held_back=held_back)
         tries = tries + 1 if outcome.after == task.after else 0

@@ -235,3 +235,14 @@ async def test_rows_that_only_an_earlier_run_noted_are_left_to_a_run_that_sees_t
     await world.prepare("run2")
     assert (await world.unlink("run2", departed=1)).counts == Counts()
     assert world.links()[GONE] == "c1"
+
+
+async def test_a_refusal_that_is_about_no_row_fails_the_pass_and_gives_the_page_back(world: World) -> None:
+    def refuse(asked: object) -> None:
+        if getattr(asked, "kind", "") == "clear":
+            raise Refusal(403, "0x80040220", "missing prvWriteContact privilege")
+
+    world.dataverse.hooks.append(refuse)
+    outcome = await world.unlink("run1", departed=1)
+    assert "prvWriteContact" in outcome.failed
+    assert (await world.block()).header.attempt == ""
