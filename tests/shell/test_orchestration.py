@@ -1,0 +1,382 @@
+"""The orchestrators with fake activities: every page once, the window, throttles, cancelling, failures, replay, history."""
+
+from __future__ import annotations
+
+import socket
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from durabletask.client import TaskHubGrpcClient
+from durabletask.testing import create_test_backend
+from durabletask.worker import TaskHubGrpcWorker
+
+from linker.activities.values import (
+    Ended,
+    Go,
+    PageOutcome,
+    Prepared,
+    RunRef,
+    Settled,
+    Split,
+    Strays,
+    Survey,
+    Trouble,
+    UnlinkOutcome,
+)
+from linker.model import Counts, Mode, RunRequest, Status, Ticket
+from linker.orchestration.generation import GENERATION, GENERATION_PAGES, link_generation
+from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
+from linker.pace import Load
+from linker.wire import MOST_BYTES, to_json
+from tests.fakes.durable import Activity, FakeContext
+
+TICKET = Ticket("run1", RunRequest())
+ROWS = Counts(rows_read=10, linked=10)
+
+
+class Activities:
+    """Activities that succeed, each of which a test may replace."""
+
+    def __init__(
+        self, *, pages: int = 3, tables: tuple[str, ...] = ("contact",), **others: Callable[[Any], object]
+    ) -> None:
+        self.others = others
+        self.standard: dict[str, Callable[[Any], object]] = {
+            "begin_run": lambda _: Go(),
+            "renew": lambda _: Go(),
+            "settle": lambda _: Settled(),
+            "survey": lambda _: Survey(tables),
+            "prepare_table": lambda task: Prepared(task["table"], "v1", pages, Mode(task["mode"])),
+            "link_page": lambda _: PageOutcome(ROWS),
+            "split_pages": lambda task: Split("v2", ((task["pages"][0], task["pages"][0] + 2),)),
+            "unlink_table": lambda task: UnlinkOutcome(Counts(unlinked=task["departed"])),
+            "find_strays": lambda _: Strays(),
+            "report": lambda _: Go(),
+            "end_table": lambda task: RunRef(task["run"]),
+            "end_run": lambda task: Ended(Status(task["status"] or Status.SUCCESSFUL)),
+            "start_run": lambda task: RunRef(task["run"]),
+        }
+
+    def table(self) -> dict[str, Activity]:
+        def jsonly(work: Callable[[Any], object]) -> Activity:
+            return lambda task: to_json(work(task))
+
+        return {name: jsonly(work) for name, work in {**self.standard, **self.others}.items()}
+
+
+def context(**values: Any) -> FakeContext:
+    return FakeContext(Activities(**values).table(), {GENERATION: link_generation})
+
+
+def run(ctx: FakeContext, ticket: Ticket = TICKET) -> dict[str, Any]:
+    return ctx.run(customerid_backstamping_hydration, to_json(ticket))
+
+
+def pages_linked(ctx: FakeContext) -> Counter[tuple[str, int]]:
+    return Counter((task["table"], task["page"]) for task in ctx.of("link_page"))
+
+
+def test_a_run_goes_its_way_in_order() -> None:
+    ctx = context(pages=1)
+    assert run(ctx)["status"] == "Successful"
+    assert [name for name in ctx.names() if name != "report"] == [
+        "begin_run", "settle", "survey", "prepare_table", "link_page", "end_table", "end_run",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "pages", [1, GENERATION_PAGES - 1, GENERATION_PAGES, GENERATION_PAGES + 1, 2 * GENERATION_PAGES + 7]
+)
+def test_generations_cover_every_page_of_every_table_once(pages: int) -> None:
+    ctx = context(pages=pages, tables=("contact", "lead"))
+    run(ctx)
+    assert pages_linked(ctx) == {(table, page): 1 for table in ("contact", "lead") for page in range(pages)}
+    assert len(ctx.child_ids) == len(set(ctx.child_ids)) == -(-2 * pages // GENERATION_PAGES)
+    ends = {end["table"]: end["totals"] for end in ctx.of("end_table")}
+    assert {table: end["counts"]["linked"] for table, end in ends.items()} == {
+        "contact": 10 * pages,
+        "lead": 10 * pages,
+    }
+
+
+def test_no_more_pages_are_in_flight_than_the_width_allows_and_it_is_used() -> None:
+    widths: list[int] = []
+    ctx = context(pages=300, report=lambda task: widths.append(task["pace"]["width"]) or Go())
+    run(ctx)
+    assert ctx.most_flying == max(widths)
+    assert max(widths) > 4
+
+
+def test_a_dop_hint_bounds_the_window() -> None:
+    ctx = context(pages=200, link_page=lambda _: PageOutcome(ROWS, load=Load(dop_hint=6)))
+    run(ctx)
+    assert ctx.most_flying == 6
+
+
+def test_the_batch_that_the_pace_found_goes_to_the_next_pages() -> None:
+    fast = PageOutcome(ROWS, load=Load(slowest_s=1.0, slowest_rows=500))
+    ctx = context(pages=10, link_page=lambda _: fast)
+    run(ctx)
+    batches = [task["batch"] for task in ctx.of("link_page")]
+    assert (batches[0], batches[-1]) == (500, 1_000)
+
+
+def throttles(*, at_page: int, wait_s: float) -> Callable[[Any], PageOutcome]:
+    told: list[int] = []
+
+    def link_page(task: Any) -> PageOutcome:
+        if task["page"] == at_page and not told:
+            told.append(at_page)
+            return PageOutcome(later_s=wait_s, later_reason="pause", load=Load(throttled=True))
+        return PageOutcome(ROWS)
+
+    return link_page
+
+
+def test_a_throttle_pauses_every_page_for_as_long_as_dataverse_asked() -> None:
+    ctx = context(pages=40, link_page=throttles(at_page=10, wait_s=90.0))
+    run(ctx)
+    starts = [at for at, name, _ in ctx.called if name == "link_page"]
+    gaps = [later - earlier for earlier, later in pairwise(starts)]
+    assert max(gaps) >= 90.0
+    assert pages_linked(ctx)[("contact", 10)] == 2
+    assert sum(pages_linked(ctx).values()) == 41
+    assert any(task["pausedS"] for task in ctx.of("report"))
+
+
+def test_a_pause_renews_the_lock_in_slices() -> None:
+    ctx = context(pages=1, link_page=throttles(at_page=0, wait_s=90.0), report=lambda _: Go(slice_s=20.0))
+    run(ctx)
+    assert [task for _, name, task in ctx.called if name == "timer"] == [20.0, 20.0, 20.0, 20.0, 10.0]
+
+
+def test_a_page_that_never_gets_its_turn_fails_its_table_in_the_end() -> None:
+    ctx = context(
+        pages=2,
+        link_page=lambda task: PageOutcome(later_s=1.0, later_reason="held") if task["page"] else PageOutcome(ROWS),
+    )
+    run(ctx)
+    assert "held" in ctx.of("end_table")[0]["totals"]["failed"]
+
+
+def test_a_failed_page_fails_its_table_and_no_other() -> None:
+    def link_page(task: Any) -> PageOutcome:
+        return PageOutcome(failed="no") if (task["table"], task["page"]) == ("contact", 1) else PageOutcome(ROWS)
+
+    ctx = context(tables=("contact", "lead"), link_page=link_page)
+    run(ctx)
+    ends = {end["table"]: end for end in ctx.of("end_table")}
+    assert ends["contact"]["totals"]["failed"] == "no"
+    assert ends["lead"]["totals"]["failed"] == ""
+    assert sum(pages_linked(ctx).values()) == 6
+
+
+@pytest.mark.parametrize(("trouble", "tries"), [(Trouble("gone for good"), 1), (Trouble("passing", 2.0), 30)])
+def test_a_page_whose_activity_could_not_begin_is_never_counted_as_done(trouble: Trouble, tries: int) -> None:
+    ctx = context(pages=1, link_page=lambda _: trouble)
+    run(ctx)
+    totals = ctx.of("end_table")[0]["totals"]
+    assert trouble.trouble in totals["failed"]
+    assert len(ctx.of("link_page")) == tries
+
+
+def test_a_table_that_could_not_be_prepared_leaves_the_others_alone() -> None:
+    def prepare(task: Any) -> Prepared:
+        return Prepared("contact", failed="no column") if task["table"] == "contact" else Prepared("lead", "v1", 2)
+
+    ctx = context(tables=("contact", "lead"), prepare_table=prepare)
+    run(ctx)
+    assert [end["failed"] for end in ctx.of("end_table")] == ["no column", ""]
+    assert {task["table"] for task in ctx.of("link_page")} == {"lead"}
+
+
+def test_a_table_that_is_busy_is_prepared_again() -> None:
+    answers = [Prepared("contact", failed="busy", retry_s=5.0), Prepared("contact", "v1", 1)]
+    ctx = context(prepare_table=lambda _: answers.pop(0))
+    run(ctx)
+    assert ctx.of("end_table")[0]["failed"] == ""
+
+
+def test_a_step_that_fails_for_good_fails_the_run_with_its_own_words() -> None:
+    ctx = context(survey=lambda _: Trouble("Dataverse has no mapping."))
+    assert run(ctx)["status"] == "Failed (permanent)"
+    assert ctx.of("end_run")[0]["detail"] == "Dataverse has no mapping."
+
+
+def test_an_activity_that_breaks_fails_the_run_and_hands_the_lock_on() -> None:
+    ctx = context(link_page=lambda _: 1 / 0)
+    assert run(ctx)["status"] == "Failed (permanent)"
+
+
+def test_a_step_that_fails_for_a_while_is_repeated() -> None:
+    answers: list[object] = [Trouble("busy", 2.0), Trouble("busy", 2.0), Survey(("contact",))]
+    ctx = context(survey=lambda _: answers.pop(0))
+    assert run(ctx)["status"] == "Successful"
+
+
+# ---- cancelling and losing the lock ----
+
+
+def stops_at(report: int, go: Go) -> Callable[[Any], Go]:
+    told = Counter[str]()
+
+    def answer(_: Any) -> Go:
+        told["report"] += 1
+        return go if told["report"] >= report else Go()
+
+    return answer
+
+
+def test_cancelling_lets_the_pages_in_flight_finish_and_starts_no_more() -> None:
+    ctx = context(pages=100, report=stops_at(5, Go(cancel=True)))
+    ended = run(ctx)
+    assert ended["status"] == "Canceled"
+    assert ctx.flying == 0
+    assert 4 <= sum(pages_linked(ctx).values()) < 100
+    end = ctx.of("end_table")[0]
+    assert end["canceled"]
+    assert end["totals"]["pages"] == sum(pages_linked(ctx).values())
+    assert not ctx.of("unlink_table")
+
+
+def test_cancelling_during_a_pause_does_not_wait_for_its_end() -> None:
+    ctx = context(
+        pages=1, link_page=throttles(at_page=0, wait_s=3_600.0), report=stops_at(4, Go(cancel=True, slice_s=10.0))
+    )
+    assert run(ctx)["status"] == "Canceled"
+    assert ctx.now_s < 120
+
+
+def test_a_run_that_lost_the_lock_ends_nothing_and_starts_nothing() -> None:
+    ctx = context(pages=50, report=stops_at(3, Go(held=False)))
+    assert run(ctx) == {"run": "run1", "status": "superseded"}
+    assert not ctx.of("end_run")
+
+
+def test_a_run_that_does_not_hold_the_lock_does_nothing() -> None:
+    ctx = context(begin_run=lambda _: Go(held=False))
+    run(ctx)
+    assert ctx.names() == ["begin_run"]
+
+
+def test_the_run_that_waited_is_started_at_the_end() -> None:
+    following = Ticket("run2", RunRequest(mode=Mode.FULL))
+    ctx = context(end_run=lambda _: Ended(Status.SUCCESSFUL, following))
+    run(ctx)
+    assert ctx.of("start_run") == [to_json(following)]
+
+
+# ---- around the pages ----
+
+
+def test_settling_waits_as_long_as_it_is_told_to() -> None:
+    answers = [Settled(wait_s=40.0), Settled(wait_s=40.0), Settled(marks=(1.0, 2.0))]
+    ctx = context(settle=lambda _: answers.pop(0))
+    run(ctx)
+    assert [round(task["waitedS"]) for task in ctx.of("settle")] == [0, 41, 82]
+    assert ctx.of("end_run")[0]["marks"] == [1.0, 2.0]
+
+
+def test_a_survey_that_ends_the_run_links_nothing() -> None:
+    ctx = context(survey=lambda _: Survey((), Status.SKIPPED))
+    assert run(ctx)["status"] == "Skipped"
+    assert not ctx.of("prepare_table")
+
+
+def test_departed_rows_are_unlinked_after_the_last_page_and_the_pass_goes_on_where_it_was() -> None:
+    answers = [
+        UnlinkOutcome(Counts(unlinked=2), "p1", later_s=3.0),
+        UnlinkOutcome(Counts(deferred=1), "p2"),
+        UnlinkOutcome(Counts(unlinked=3)),
+    ]
+    ctx = context(link_page=lambda _: PageOutcome(ROWS, departed=2), unlink_table=lambda _: answers.pop(0))
+    run(ctx)
+    assert [task["after"] for task in ctx.of("unlink_table")] == ["", "p1", "p2"]
+    assert [(task["departed"], task["rows"]) for task in ctx.of("unlink_table")] == [(6, 36)] * 3
+    assert ctx.of("end_table")[0]["unlinking"] == to_json(Counts(unlinked=5, deferred=1))
+
+
+def test_an_unlinking_pass_that_gets_nowhere_fails_its_table() -> None:
+    ctx = context(
+        link_page=lambda _: PageOutcome(ROWS, departed=2),
+        unlink_table=lambda _: UnlinkOutcome(Counts(), "", later_s=1.0),
+    )
+    run(ctx)
+    assert "unlinked" in ctx.of("end_table")[0]["failed"]
+
+
+def test_an_unlinking_pass_that_dataverse_refuses_fails_its_table_and_no_other() -> None:
+    def unlink(task: Any) -> object:
+        return UnlinkOutcome(failed="403 refused") if task["table"] == "contact" else UnlinkOutcome(Counts(unlinked=6))
+
+    ctx = context(tables=("contact", "lead"), link_page=lambda _: PageOutcome(ROWS, departed=2), unlink_table=unlink)
+    run(ctx)
+    ends = {end["table"]: end for end in ctx.of("end_table")}
+    assert "403" in ends["contact"]["failed"]
+    assert ends["lead"]["unlinking"]["unlinked"] == 6
+
+
+def test_large_pages_are_split_and_their_parts_are_linked() -> None:
+    def link_page(task: Any) -> PageOutcome:
+        return PageOutcome(split=True) if (task["version"], task["page"]) == ("v1", 1) else PageOutcome(ROWS)
+
+    ctx = context(pages=3, link_page=link_page)
+    run(ctx)
+    assert [(task["version"], task["page"]) for task in ctx.of("link_page")][3:] == [("v2", 1), ("v2", 2)]
+    assert ctx.of("end_table")[0]["totals"]["counts"]["linked"] == 40
+
+
+def test_a_dry_run_says_so_to_every_activity_that_could_write() -> None:
+    ctx = context(link_page=lambda _: PageOutcome(ROWS, departed=1))
+    run(ctx, replace(TICKET, request=RunRequest(dry_run=True)))
+    writers = ("prepare_table", "link_page", "unlink_table", "end_table", "end_run")
+    assert {task["dryRun"] for name in writers for task in ctx.of(name)} == {True}
+
+
+# ---- durable ----
+
+
+def test_the_same_answers_lead_to_the_same_calls() -> None:
+    ctxs = [
+        context(pages=30, tables=("contact", "lead"), link_page=throttles(at_page=7, wait_s=70.0)) for _ in range(2)
+    ]
+    for ctx in ctxs:
+        run(ctx)
+    assert ctxs[0].called == ctxs[1].called
+
+
+def test_inputs_and_outputs_of_a_large_run_stay_small() -> None:
+    tables = tuple(f"contoso_quite_a_long_table_name_{n}" for n in range(6))
+    ctx = context(pages=400, tables=tables, link_page=lambda _: PageOutcome(ROWS, departed=1))
+    run(ctx, Ticket("20261123T212534Z-0123abcd", RunRequest(jobs=("x" * 36,) * 10)))
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
+
+
+def test_the_history_of_a_generation_stays_below_2000_events() -> None:
+    """Measured on durabletask's own backend: a run of one full generation, its parent and its child (demand D17)."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    backend, address = create_test_backend(port=port), f"127.0.0.1:{port}"
+    activities = Activities(pages=GENERATION_PAGES).table()
+    try:
+        with TaskHubGrpcWorker(host_address=address) as worker:
+            for name, work in activities.items():
+                worker._registry.add_named_activity(name, lambda _, task, work=work: work(task))
+            worker._registry.add_named_orchestrator(ORCHESTRATOR, customerid_backstamping_hydration)
+            worker._registry.add_named_orchestrator(GENERATION, link_generation)
+            worker.start()
+            client = TaskHubGrpcClient(host_address=address)
+            client.schedule_new_orchestration(ORCHESTRATOR, input=to_json(TICKET), instance_id="run1")
+            state = client.wait_for_orchestration_completion("run1", timeout=60)
+            assert state is not None
+            assert state.runtime_status.name == "COMPLETED"
+            events = {name: len(found.history) for name, found in backend._instances.items()}
+    finally:
+        backend.stop()
+    assert events.keys() == {"run1", "run1-g0"}
+    assert events["run1-g0"] > GENERATION_PAGES
+    assert max(events.values()) < 2_000, events
