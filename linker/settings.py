@@ -102,6 +102,11 @@ def load() -> Settings:
             "Set exactly one of LINKER_STORAGE (a connection string) and LINKER_STORAGE__tableServiceUri "
             "(https://<account>.table.core.windows.net, used with the managed identity). Nothing was started."
         )
+    if settings.attempt_seconds < settings.write_timeout_seconds + 2:  # it sends only what ends within its time
+        raise ConfigurationError(
+            f"LINKER_ATTEMPT_SECONDS ({settings.attempt_seconds:g}) has to be at least 2 above LINKER_WRITE_TIMEOUT_SECONDS "
+            f"({settings.write_timeout_seconds:g}): else a write could outlive its attempt. Nothing was started."
+        )
     return settings
 
 

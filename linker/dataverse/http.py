@@ -159,7 +159,7 @@ def retry_after_s(value: str | None, now: float) -> float | None:
     """Return the seconds that a Retry-After header asks for, in either of its two forms; None when it is absent or odd."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         at = parsedate_to_datetime(value)
@@ -181,4 +181,4 @@ def _json(answer: httpx.Response) -> Any:
 
 
 def _integer(text: str | None) -> int:
-    return int(text) if text and text.isdigit() else 0
+    return int(text) if text and text.isdecimal() else 0
