@@ -1,0 +1,136 @@
+"""Settings: what is there must be right; what is missing is named with a fix."""
+
+import pytest
+
+from linker import settings
+from linker.errors import ConfigurationError
+
+GOOD = {"LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com", "LINKER_STORAGE": "UseDevelopmentStorage=true"}
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """An environment with the two settings that are needed."""
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("LINKER_"):
+            monkeypatch.delenv(name)
+    for name, value in GOOD.items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def test_two_settings_are_enough(environment: pytest.MonkeyPatch) -> None:
+    loaded = settings.load()
+    assert loaded.dataverse_url == "https://contoso.crm4.dynamics.com"
+    assert not loaded.has_insights
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LINKER_DATAVERSE_URL", "contoso.crm4.dynamics.com"),
+        ("LINKER_DATAVERSE_URL", "https://contoso crm"),
+        ("LINKER_INSIGHTS_URL", "ftp://x"),
+        ("LINKER_DECLARED", "R1,R7"),
+        ("LINKER_UNKNOWN_FACTS", "maybe"),
+        ("LINKER_REQUIREMENTS", "some"),
+        ("LINKER_FULL", "twice"),
+        ("LINKER_SETTLE_MINUTES", "-1"),
+        ("LINKER_SETTLE_MINUTES", "ten"),
+        ("LINKER_UNLINK_MAX_SHARE", "1.1"),
+        ("LINKER_POLL", "perhaps"),
+        ("LINKER_LEASE_SECONDS", "1"),
+        ("LINKER_WIDTH", "65"),
+    ],
+)
+def test_a_malformed_setting_stops_the_start_with_its_name_and_a_fix(
+    environment: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    environment.setenv(name, value)
+    for start in (settings.check, settings.load):
+        with pytest.raises(ConfigurationError, match=f"{name} is malformed.*Correct it"):
+            start()
+
+
+def test_an_unknown_setting_stops_the_start_with_the_name_that_was_meant(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LINKER_DATAVERSE_ULR", "https://x")
+    with pytest.raises(
+        ConfigurationError, match=r"no setting LINKER_DATAVERSE_ULR\. Did you mean LINKER_DATAVERSE_URL"
+    ):
+        settings.check()
+
+
+def test_a_setting_like_no_other_is_to_be_removed(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LINKER_ZZZZZZZZ", "1")
+    with pytest.raises(ConfigurationError, match="Remove it"):
+        settings.check()
+
+
+def test_settings_of_others_are_none_of_ours(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("FUNCTIONS_WORKER_RUNTIME", "python")
+    settings.check()
+
+
+def test_a_missing_setting_is_no_fault_until_something_needs_it(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("LINKER_DATAVERSE_URL")
+    settings.check()
+    with pytest.raises(ConfigurationError, match=r"LINKER_DATAVERSE_URL is missing.*settings\.md"):
+        settings.load()
+
+
+def test_an_empty_setting_counts_as_missing(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LINKER_DATAVERSE_URL", "")
+    with pytest.raises(ConfigurationError, match="LINKER_DATAVERSE_URL is missing"):
+        settings.load()
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_exactly_one_storage_is_set(environment: pytest.MonkeyPatch, both: bool) -> None:
+    if both:
+        environment.setenv("LINKER_STORAGE__tableServiceUri", "https://x.table.core.windows.net")
+    else:
+        environment.delenv("LINKER_STORAGE")
+    with pytest.raises(ConfigurationError, match="exactly one of LINKER_STORAGE"):
+        settings.load()
+
+
+def test_storage_by_managed_identity(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("LINKER_STORAGE")
+    environment.setenv("LINKER_STORAGE__tableServiceUri", "https://x.table.core.windows.net/")
+    assert settings.load().storage_table_service_uri == "https://x.table.core.windows.net"
+
+
+def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LINKER_STORAGE", "AccountKey=verysecret")
+    environment.setenv("LINKER_INSIGHTS_KEY", "alsosecret")
+    assert "secret" not in f"{settings.load()!r} {settings.load()}"
+
+
+def test_a_malformed_secret_is_not_shown_either(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LINKER_DATAVERSE_URL", "verysecret")
+    with pytest.raises(ConfigurationError) as raised:
+        settings.load()
+    assert "verysecret" not in str(raised.value)
+
+
+def test_lists_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("LINKER_DECLARED", " R1, R5 ,")
+    assert settings.load().declared == ("R1", "R5")
+
+
+def test_every_name_starts_with_the_prefix_once() -> None:
+    assert len(set(settings.names())) == len(settings.names())
+    assert all(name.startswith("LINKER_") for name in settings.names())
+    assert (
+        settings.default_of("LINKER_SETTLE_MINUTES") == "10.0" or settings.default_of("LINKER_SETTLE_MINUTES") == "10"
+    )
+
+
+def test_a_write_that_may_outlive_its_attempt_is_refused(environment: pytest.MonkeyPatch) -> None:
+    """An attempt may send as long as the longest write ends within its time; with less time it could never send safely."""
+    environment.setenv("LINKER_ATTEMPT_SECONDS", "100")
+    environment.setenv("LINKER_WRITE_TIMEOUT_SECONDS", "150")
+    with pytest.raises(ConfigurationError, match="LINKER_ATTEMPT_SECONDS"):
+        settings.load()
