@@ -57,7 +57,7 @@ def test_app_settings_of_a_running_sandbox_can_be_evaluated(tmp_path: Path) -> N
         name: f"{name} of 'it'" for name in ("insights", "instanceId", "tables", "identityEndpoint", "identityHeader")
     }
     file = tmp_path / "ready.json"
-    file.write_text(json.dumps(ready | {"dataverse": "http://127.0.0.1:8050"}), encoding="utf-8")
+    file.write_text(json.dumps(ready | {"dataverse": "http://127.0.0.1:8050"}) + "\n", encoding="utf-8")
     printed = f'eval "$({ROOT}/scripts/app-settings {file})" && env'
     done = subprocess.run(["/bin/bash", "-c", printed], env=os.environ, capture_output=True, text=True, check=True)
     assert "LINKER_STORAGE=tables of 'it'" in done.stdout.splitlines()
