@@ -172,8 +172,10 @@ def _why(error: Exception) -> str:
     """Say which members are wrong without repeating what was sent."""
     if not isinstance(error, ValidationError):
         return "The body is no JSON object."
+    faults = error.errors(include_input=False)
     members = {
-        ".".join(str(part) for part in fault["loc"])[:80]: fault["msg"] for fault in error.errors(include_input=False)
+        "" if fault["type"] == "extra_forbidden" else ".".join(str(part) for part in fault["loc"]): fault["msg"]
+        for fault in faults
     }
     return "; ".join(f"{name or 'body'}: {text}" for name, text in members.items())[:500]
 

@@ -44,10 +44,13 @@ def build(parts: Sequence[Part]) -> bytes:
 
 
 def parse(content_type: str, body: bytes, expected: int) -> list[PartAnswer]:
-    """Return the answers in a batch response. Raises TransientError when there are fewer than parts were sent."""
-    boundary = content_type.partition("boundary=")[2].strip().strip('"').encode()
+    """Return the answers in a batch response. Raises TransientError when it is damaged, or has fewer than parts were sent."""
+    boundary = content_type.partition("boundary=")[2].partition(";")[0].strip().strip('"').encode()
     sections = (b"\r\n" + body).split(b"\r\n--" + boundary)[1:-1] if boundary else []
-    answers = [_answer(section) for section in sections]
+    try:
+        answers = [_answer(section) for section in sections]
+    except (ValueError, IndexError) as error:
+        raise TransientError(f"An answer in a batch of {expected} could not be read.") from error
     if len(answers) < expected:
         raise TransientError(f"A batch of {expected} requests got {len(answers)} answers.")
     return answers
