@@ -1,0 +1,171 @@
+"""One request to Dataverse: tokens, addresses, and what each answer becomes."""
+
+from collections.abc import Callable
+
+import httpx
+import pytest
+
+from linker.dataverse import Connection, Dataverse, Meter
+from linker.errors import (
+    ConfigurationError,
+    DataverseError,
+    LinkerError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from tests.fakes.dataverse import API, URL
+from tests.fakes.world import StaticTokens, World
+
+
+def connection(answer: Callable[[httpx.Request], httpx.Response], tokens: StaticTokens | None = None) -> Connection:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return Connection(URL, client, tokens or StaticTokens(), extra_headers={"MSCRM.Bypass": "CustomSync"})
+
+
+def error(status: int, code: str = "", text: str = "", **headers: str) -> httpx.Response:
+    return httpx.Response(status, json={"error": {"code": code, "message": text}}, headers=headers)
+
+
+def raises(failure: Exception) -> Callable[[httpx.Request], httpx.Response]:
+    def answer(_: httpx.Request) -> httpx.Response:
+        raise failure
+
+    return answer
+
+
+async def refused(answer: httpx.Response, method: str = "GET") -> LinkerError:
+    with pytest.raises(LinkerError) as raised:
+        await connection(lambda _: answer).send(Meter(), method, "contacts")
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "wait_s"),
+    [
+        pytest.param(error(429, "0x80072322", **{"Retry-After": "37"}), ThrottledError, 37.0, id="throttled"),
+        pytest.param(error(429, "0x80072322"), ThrottledError, 30.0, id="throttled without a wait"),
+        pytest.param(error(429, "0x80071151"), TransientError, 15.0, id="another customisation runs"),
+        pytest.param(
+            httpx.Response(503, html="<h1>Service Unavailable</h1>"), TransientError, 5.0, id="gateway in HTML"
+        ),
+        pytest.param(httpx.Response(401), TransientError, 1.0, id="token refused, empty body"),
+    ],
+)
+async def test_what_passes_says_how_long_to_wait(answer: httpx.Response, kind: type, wait_s: float) -> None:
+    found = await refused(answer)
+    assert type(found) is kind
+    assert found.wait_s == wait_s  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        pytest.param(error(400, "0x80040265", "no"), (400, "0x80040265", "no"), id="platform error"),
+        pytest.param(httpx.Response(400, text="plain words"), (400, "", "plain words"), id="plain text"),
+        pytest.param(
+            httpx.Response(400, json={"Message": "other shape"}), (400, "", '{"Message":"other shape"}'), id="other"
+        ),
+        pytest.param(httpx.Response(400, json=["no object"]), (400, "", '["no object"]'), id="a list"),
+        pytest.param(error(413), (413, "", ""), id="too large"),
+    ],
+)
+async def test_what_does_not_pass_carries_status_code_and_text(
+    answer: httpx.Response, expected: tuple[int, str, str]
+) -> None:
+    found = await refused(answer)
+    assert isinstance(found, DataverseError)
+    assert (found.status, found.code, found.text) == expected
+
+
+@pytest.mark.parametrize("failure", [httpx.ConnectError("x"), httpx.ConnectTimeout("x"), httpx.PoolTimeout("x")])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+async def test_what_was_never_sent_is_transient(failure: Exception, method: str) -> None:
+    with pytest.raises(TransientError):
+        await connection(raises(failure)).send(Meter(), method, "contacts")
+
+
+SILENCE = [httpx.ReadTimeout("x"), httpx.ReadError("x"), httpx.RemoteProtocolError("x"), httpx.WriteError("x")]
+
+
+@pytest.mark.parametrize("failure", SILENCE)
+async def test_silence_after_a_write_is_an_unknown_outcome(failure: Exception) -> None:
+    with pytest.raises(UnknownOutcomeError):
+        await connection(raises(failure)).send(Meter(), "POST", "contacts")
+
+
+@pytest.mark.parametrize(("method", "reads"), [("GET", False), ("POST", True)])
+@pytest.mark.parametrize("failure", SILENCE)
+async def test_silence_after_a_read_is_transient(failure: Exception, method: str, reads: bool) -> None:
+    with pytest.raises(TransientError):
+        await connection(raises(failure)).send(Meter(), method, "$batch", reads=reads)
+
+
+async def test_a_refused_token_is_not_used_again() -> None:
+    seen: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request.headers["Authorization"])
+        return httpx.Response(200, json={}) if len(seen) > 1 else httpx.Response(401)
+
+    way = connection(answer)
+    with pytest.raises(TransientError):
+        await way.send(Meter(), "GET", "contacts")
+    await way.send(Meter(), "GET", "contacts")
+    assert seen == ["Bearer token0", "Bearer token1"]
+
+
+async def test_every_request_carries_the_documented_headers_and_the_bypass() -> None:
+    seen: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append(request)
+        return httpx.Response(200, json={}, headers={"x-ms-dop-hint": "12"})
+
+    meter = Meter()
+    await connection(answer).send(meter, "GET", "contacts")
+    headers = seen[0].headers
+    assert (headers["OData-Version"], headers["If-None-Match"], headers["MSCRM.Bypass"]) == (
+        "4.0",
+        "null",
+        "CustomSync",
+    )
+    assert (meter.requests, meter.dop_hint) == (1, 12)
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "https://evil.example/api/data/v9.2/contacts",
+        f"{URL}.evil.example{API}contacts",
+        f"http://contoso.crm4.dynamics.com{API}contacts",
+        f"{URL}/other/path",
+        "//evil.example/api",
+        f"https://user@evil.example/?{URL}{API}",
+    ],
+)
+async def test_links_that_lead_elsewhere_are_not_followed(link: str) -> None:
+    sent: list[httpx.Request] = []
+    with pytest.raises(ConfigurationError, match="not followed"):
+        await connection(lambda request: sent.append(request) or httpx.Response(200)).send(Meter(), "GET", link)  # type: ignore[func-returns-value]
+    assert not sent
+
+
+@pytest.mark.parametrize("path", ["contacts?$filter=a eq 'b//c'", f"{URL}{API}contacts?$skiptoken=x//y"])
+def test_links_of_the_environment_are_followed(path: str) -> None:
+    assert connection(raises(AssertionError())).address(path).startswith(f"{URL}{API}contacts?")
+
+
+async def test_a_next_link_to_another_host_stops_the_page() -> None:
+    world = World()
+    world.people(5)
+    world.dataverse.page_size, world.dataverse.next_link_host = 2, "https://evil.example"
+    assert "not followed" in (await world.link()).failed
+
+
+async def test_a_profile_that_two_rows_hold_is_always_the_same_one() -> None:
+    world = World()
+    world.dataverse.profile("c1", "ffffffff-0000-4000-9000-000000000000")
+    world.dataverse.profile("C1", "0000000a-0000-4000-9000-000000000000")
+    found = await Dataverse(world.deps.connection).profiles(["c1", "nobody"])
+    assert found == {"c1": "0000000a-0000-4000-9000-000000000000"}
