@@ -23,7 +23,17 @@ from sandbox.query.syntax import (
     UnknownPropertyError,
     UnsupportedQueryError,
 )
-from sandbox.schema.model import FLAG_TYPES, GUID_TYPES, TEXT_TYPES, TIME_TYPES, Column, ColumnType, Schema, Table
+from sandbox.schema.model import (
+    FLAG_TYPES,
+    GUID_TYPES,
+    TEXT_TYPES,
+    TIME_TYPES,
+    WHOLE_TYPES,
+    Column,
+    ColumnType,
+    Schema,
+    Table,
+)
 
 MAX_CONDITIONS: Final = 500
 _SQL: Final = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -292,6 +302,6 @@ def _literal(operator: str, column: Column, literal: Literal) -> tuple[str, Stor
         value = literal.value if column.type not in TIME_TYPES else str(literal.value)
         return operator, stored(column, value)
     except ColumnValueError:
-        if isinstance(literal.value, float):
-            return operator, literal.value  # a whole column compares with a fraction
+        if isinstance(literal.value, int | float) and column.type in WHOLE_TYPES:
+            return operator, float(literal.value)  # a whole column compares with any number
         raise _incompatible(column, literal) from None

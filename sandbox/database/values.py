@@ -49,8 +49,11 @@ def _text(column: Column, value: object) -> Stored:
 def _whole(column: Column, value: object) -> Stored:
     if isinstance(value, float) and value.is_integer():
         return int(value)  # pandas-based clients send whole numbers as floats (dataverse.md 17.3)
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Int32'.")
+    bits = 63 if column.type is ColumnType.BIGINT else 31
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**bits) <= value < 2**bits:
+        raise ColumnValueError(
+            column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Int{bits + 1}'."
+        )
     return value
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from sandbox.schema.customer_tables import customer_tables, insights_tables
 from sandbox.schema.model import SYSTEM_NAMES, Cascade, ManyToMany, OneToMany, Schema, Table, metadata_id
-from sandbox.schema.system_tables import automation_tables, security_tables, solution_tables
+from sandbox.schema.system_tables import plugin_tables, process_tables, security_tables, solution_tables
 
 # Lookups whose names differ from "navigation name = column name" or that have more than one target (dataverse.md 7).
 _NAVIGATION: Final = {
@@ -87,7 +87,8 @@ def builtin_schema(mapping_name_column: str = "msdynci_tablename") -> Schema:
         customer_tables(),
         insights_tables(mapping_name_column),
         solution_tables(),
-        automation_tables(),
+        plugin_tables(),
+        process_tables(),
     )
     schema = Schema()
     for table in tables:

@@ -91,8 +91,8 @@ def solution_tables() -> Iterator[Table]:
     )
 
 
-def automation_tables() -> Iterator[Table]:
-    """Yield messages, plug-in steps, workflows, flows' triggers and system jobs (dataverse.md 9)."""
+def plugin_tables() -> Iterator[Table]:
+    """Yield messages and plug-in steps (dataverse.md 9.1)."""
     yield define_table(
         "sdkmessage",
         [text("name", "Name", indexed=True), text("categoryname")],
@@ -143,6 +143,10 @@ def automation_tables() -> Iterator[Table]:
         schema_name="SdkMessageProcessingStep",
         object_type_code=4608,
     )
+
+
+def process_tables() -> Iterator[Table]:
+    """Yield workflows, the triggers of flows, and system jobs (dataverse.md 9.2, 9.3)."""
     yield define_table(
         "workflow",
         [

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any, Final
 from uuid import uuid4
 
-from sandbox.collation import guid_key, guid_text
+from sandbox.collation import guid_text
 from sandbox.database import delete_rows
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
@@ -12,6 +12,7 @@ from sandbox.webapi.errors import ApiError, not_supported
 from sandbox.webapi.messages import json_answer, no_content
 from sandbox.webapi.metadata.changing import plan_create_entities
 from sandbox.webapi.privileges import require
+from sandbox.webapi.references import guid_in
 from sandbox.webapi.writing import PlannedWrite, Written, planned
 
 
@@ -62,7 +63,7 @@ def _rows_of_query(call: Call, query: dict[str, Any]) -> tuple[Table, list[bytes
     condition = conditions[0]
     if condition.get("AttributeName") != table.primary_id or condition.get("Operator") != "In":
         raise not_supported("BulkDelete by other queries than an In on the primary key")
-    return table, [guid_key(str(value.get("Value"))) for value in condition.get("Values") or []]
+    return table, [guid_in(value.get("Value")) for value in condition.get("Values") or []]
 
 
 ACTIONS: Final[dict[str, Callable[[Call], PlannedWrite]]] = {

@@ -41,8 +41,8 @@ async def _read(request: Request) -> ApiRequest:
     body = await request.body()
     return ApiRequest(
         method=request.method,
-        path=ROOT.sub("", raw_path.decode("ascii").partition("?")[0]).strip("/"),
-        query=request.scope["query_string"].decode("ascii"),
+        path=ROOT.sub("", raw_path.decode("utf-8", "replace").partition("?")[0]).strip("/"),
+        query=request.scope["query_string"].decode("utf-8", "replace"),
         headers=dict(request.headers),
         body=gzip.decompress(body) if request.headers.get("content-encoding") == "gzip" else body,
         caller=str(request.scope["user"]),

@@ -51,9 +51,16 @@ async def retrieve_current_organization(call: Call, _segment: Segment) -> ApiRes
     return json_answer(_context(call, "RetrieveCurrentOrganization") | {"Detail": detail})
 
 
+def _names(array: str) -> list[str]:
+    try:
+        return [str(name) for name in orjson.loads(array)]
+    except (orjson.JSONDecodeError, TypeError):
+        raise ApiError(400, "0x0", f"'{array}' is no array of names.") from None
+
+
 async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiResponse:
     """Answer `RetrieveTotalRecordCount`: counts of whole tables that may be a day old (dataverse.md 5.3)."""
-    names = orjson.loads(argument(segment, "EntityNames", call.request.aliases))
+    names = _names(argument(segment, "EntityNames", call.request.aliases))
     unknown = [name for name in names if name not in call.schema.tables]
     if unknown:
         raise ApiError(

@@ -1,6 +1,5 @@
 """Navigation properties in a path: reading related rows, and `$ref` that links and unlinks them (dataverse.md 4)."""
 
-from sandbox.collation import guid_key
 from sandbox.database.security import associate, disassociate, partners
 from sandbox.schema.model import ManyToMany, OneToMany, Table
 from sandbox.webapi.call import Call
@@ -8,7 +7,7 @@ from sandbox.webapi.errors import ApiError, payload_error, row_missing, segment_
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
 from sandbox.webapi.payloads import Parent, Payload
 from sandbox.webapi.reading import Links, count_rows, get_row, list_rows, single_row
-from sandbox.webapi.references import existing_key, row_reference
+from sandbox.webapi.references import existing_key, guid_in, row_reference
 from sandbox.webapi.rows import entity_url, plan_values
 from sandbox.webapi.shapes import Shape, find_navigation
 from sandbox.webapi.urls import Segment
@@ -130,7 +129,7 @@ def plan_add_privileges(call: Call, role: Table, key: bytes) -> PlannedWrite:
     """Plan `roles(id)/Microsoft.Dynamics.CRM.AddPrivilegesRole` (dataverse.md 10)."""
     call.require("Write", role)
     wanted = call.request.json().get("Privileges", [])
-    pairs = [(key, guid_key(str(entry.get("PrivilegeId")))) for entry in wanted]
+    pairs = [(key, guid_in(entry.get("PrivilegeId"))) for entry in wanted]
     relationship = call.schema.relationships["roleprivileges_association"]
 
     def apply() -> Written:

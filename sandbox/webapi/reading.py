@@ -15,7 +15,7 @@ from sandbox.webapi.cookies import read_cookie, write_cookie
 from sandbox.webapi.errors import AGGREGATE_LIMIT, ApiError, not_supported, row_missing
 from sandbox.webapi.messages import ApiResponse, json_answer
 from sandbox.webapi.rendering import JsonRow, render
-from sandbox.webapi.shapes import Shape, read_shape
+from sandbox.webapi.shapes import Shape, read_shape, read_top
 
 _LIST_OPTIONS: Final = frozenset(
     {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "tag", "partitionId"}
@@ -133,7 +133,7 @@ async def count_read(call: Call, table: Table, rows: int) -> None:
 
 def _max_page_size(call: Call) -> int:
     wanted = call.request.preferences["odata.maxpagesize"]
-    if not wanted.isdigit() or int(wanted) == 0:
+    if not wanted.isdecimal() or int(wanted) == 0:
         raise ApiError(400, "0x0", f"The page size '{wanted}' is not valid.")
     return min(int(wanted), call.environment.config.max_page)
 
@@ -144,9 +144,7 @@ def _page_size(call: Call, options: Mapping[str, str]) -> tuple[int, bool]:
         return _max_page_size(call), True
     if "$top" not in options:
         return call.environment.config.max_page, True
-    if not options["$top"].isdigit():
-        raise ApiError(400, "0x0", f"Invalid value '{options['$top']}' for $top query option found.")
-    return min(int(options["$top"]), call.environment.config.max_page), False
+    return min(read_top(options["$top"]), call.environment.config.max_page), False
 
 
 def _condition(call: Call) -> Condition | None:

@@ -43,6 +43,14 @@ def referenced(references: Mapping[str, str], name: str) -> str:
     return references[name]
 
 
+def guid_in(value: object) -> bytes:
+    """Return the key of a guid in a request. Raises the 400 answer if it is none."""
+    try:
+        return guid_key(str(value))
+    except ValueError as error:
+        raise payload_error(f"Microsoft.OData.ODataException: {error}") from None
+
+
 def key_of(call: Call, table: Table, segment: Segment) -> bytes | None:
     """Return the key of a segment such as `contacts(...)`, None if its alternate key finds no row.
 

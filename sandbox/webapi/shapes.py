@@ -73,8 +73,15 @@ def _expand(call: Call, table: Table, text: str) -> Expand:
         shape=read_shape(call, target, options),
         condition=parse_filter(options["$filter"]) if "$filter" in options else None,
         orders=parse_orderby(options["$orderby"]) if "$orderby" in options else (),
-        top=int(options["$top"]) if "$top" in options else None,
+        top=read_top(options["$top"]) if "$top" in options else None,
     )
+
+
+def read_top(text: str) -> int:
+    """Return the number of `$top`. Raises the 400 answer if it is none."""
+    if not text.isdecimal():
+        raise ApiError(400, "0x0", f"Invalid value '{text}' for $top query option found.")
+    return int(text)
 
 
 def _options(text: str) -> Iterator[tuple[str, str]]:

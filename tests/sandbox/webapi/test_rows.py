@@ -147,8 +147,42 @@ async def test_the_value_of_a_lookup_cannot_be_written(api: Client) -> None:
     assert answer.status_code == 400
 
 
-async def test_a_value_of_the_wrong_type_is_a_payload_error(api: Client) -> None:
-    assert error(await api.post("contacts", json={"gendercode": "one"})) == (400, "0x80048d19")
+@pytest.mark.parametrize(
+    "values",
+    [
+        pytest.param({"gendercode": "one"}, id="text for a number"),
+        pytest.param({"gendercode": 3_000_000_000}, id="number of more than 32 bits"),
+        pytest.param({"gendercode": True}, id="flag for a number"),
+        pytest.param({"donotemail": 1}, id="number for a flag"),
+        pytest.param({"lastname": 1}, id="number for a text"),
+        pytest.param({"birthdate": "soon"}, id="text for a date"),
+        pytest.param({"creditlimit": "5"}, id="text for money"),
+        pytest.param({"contactid": "x"}, id="key that is no guid"),
+        pytest.param({"parentcustomerid_account@odata.bind": 5}, id="number for a reference"),
+        pytest.param({"parentcustomerid_account@odata.bind": "accounts"}, id="reference without a key"),
+    ],
+)
+async def test_a_value_of_the_wrong_type_is_a_payload_error(api: Client, values: dict[str, object]) -> None:
+    assert error(await api.post("contacts", json=values)) == (400, "0x80048d19")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"parentcustomerid_account": {"name": "x"}}, {"contact_customer_contacts": [{"lastname": "x"}]}],
+    ids=["parent", "children"],
+)
+async def test_rows_within_rows_are_said_to_be_missing(api: Client, values: dict[str, object]) -> None:
+    answer = await api.post("contacts", json=values)
+    assert error(answer) == (501, "0x80040219")
+    assert "deep insert" in message(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [("PUT", "contacts"), ("PUT", f"contacts({NONE})"), ("POST", f"contacts({NONE})"), ("DELETE", "contacts")],
+)
+async def test_a_verb_that_a_resource_does_not_have_is_405(api: Client, method: str, url: str) -> None:
+    assert (await api.request(method, url, json={})).status_code == 405
 
 
 async def test_a_body_that_is_no_json_is_a_payload_error(api: Client) -> None:
