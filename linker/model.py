@@ -159,6 +159,7 @@ class Pace:
     batch: int = 500
     ceiling: int = 16  # most pages in flight, from x-ms-dop-hint
     calm: int = 0  # pages finished since the last throttle or step
+    most: int = 64  # pages in flight that nobody may exceed (LINKER_WIDTH)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,9 +9,14 @@ from dataclasses import dataclass, replace
 
 from linker.model import WIRE, Pace
 
-FEWEST, MOST = 1, 64  # pages in flight
+FEWEST = 1  # pages in flight
 SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice is 100 to 1,000 (dataverse.md 2.4)
 TARGET_S = 10.0  # one write request should take about this long: far from the 2 minutes at which Dataverse gives up
+
+
+def first_pace(most: int) -> Pace:
+    """Return the pace to begin with; `most` is LINKER_WIDTH, 0 leaves the width to Dataverse's hint."""
+    return Pace(width=min(Pace().width, most), ceiling=most, most=most) if most else Pace()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,4 +53,4 @@ def next_batch(batch: int, load: Load) -> int:
 
 def _ceiling(pace: Pace, load: Load) -> int:
     """The hint is for the whole environment; going above it can make things slower, not only throttled (dataverse.md 1.5)."""
-    return max(FEWEST, min(MOST, load.dop_hint)) if load.dop_hint else pace.ceiling
+    return max(FEWEST, min(pace.most, load.dop_hint or pace.ceiling))

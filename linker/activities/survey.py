@@ -56,7 +56,8 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
 
     await deps.runs.advance(run, change)
     names = tuple(table.table for table in tables if table.status is Status.QUEUED)
-    return Survey(names, status, await _full_reason(deps), await metadata.profile_schema(dataverse))
+    width = deps.settings.width
+    return Survey(names, status, await _full_reason(deps), await metadata.profile_schema(dataverse), width)
 
 
 async def _full_reason(deps: Deps) -> str:

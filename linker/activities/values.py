@@ -57,6 +57,7 @@ class Survey:
     status: Status | None = None
     full_reason: str = ""
     schema: str = ""
+    width: int = 0  # LINKER_WIDTH
 
 
 @dataclass(frozen=True, slots=True)

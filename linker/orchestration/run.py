@@ -39,6 +39,7 @@ from linker.orchestration.steps import (
     stop_unless,
 )
 from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
+from linker.pace import first_pace
 from linker.wire import from_json, to_json
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
@@ -73,7 +74,7 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     for name in survey.tables:
         task = TableTask(ticket.run, name, ticket.request.mode, dry_run, survey.full_reason, survey.schema)
         tables += [(yield from _prepare(ctx, task))]
-    linked = yield from _link(ctx, ticket, tables)
+    linked = yield from _link(ctx, ticket, tables, first_pace(survey.width))
     for table in tables:
         yield from _finish_table(ctx, ticket, table, linked, settled)
     if linked.stop:
@@ -102,11 +103,11 @@ def _prepare(ctx: OrchestrationContext, task: TableTask) -> Steps[Prepared]:
     raise AssertionError("the last try returns")
 
 
-def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared]) -> Steps[GenerationOutcome]:
+def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pace: Pace) -> Steps[GenerationOutcome]:
     """Run the pages of all tables, then those of pages that had to be split, until none is left."""
     ready = [table for table in tables if not table.failed]
     shares = [Share(t.table, t.version, 0, t.pages, t.mode, t.epoch) for t in ready]
-    done = GenerationOutcome({table.table: Totals() for table in ready}, Pace(), 0.0)
+    done = GenerationOutcome({table.table: Totals() for table in ready}, pace, 0.0)
     started = 0
     while shares and not done.stop:
         total = sum(totals.pages for totals in done.totals.values()) + sum(s.end - s.first for s in shares)

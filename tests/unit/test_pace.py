@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.model import Pace
-from linker.pace import FEWEST, LARGEST, MOST, SMALLEST, TARGET_S, Load, next_batch, next_pace
+from linker.pace import FEWEST, LARGEST, SMALLEST, TARGET_S, Load, first_pace, next_batch, next_pace
 
 CALM = Load()
 THROTTLED = Load(throttled=True)
@@ -74,12 +74,20 @@ def test_the_pace_stays_within_its_bounds(felt: list[Load]) -> None:
     pace = Pace()
     for load in felt:
         pace = next_pace(pace, load)
-        assert FEWEST <= pace.width <= MOST
+        assert FEWEST <= pace.width <= pace.most
         assert SMALLEST <= pace.batch <= LARGEST
-        assert FEWEST <= pace.ceiling <= MOST
+        assert FEWEST <= pace.ceiling <= pace.most
         assert load.throttled or pace.width <= pace.ceiling
 
 
 @given(st.integers(1, 64), loads)
 def test_a_throttle_never_makes_it_faster(width: int, load: Load) -> None:
     assert next_pace(Pace(width=width, ceiling=64), replace(load, throttled=True)).width <= width
+
+
+def test_a_width_that_was_set_is_never_exceeded_whatever_dataverse_hints() -> None:
+    pace = first_pace(2)
+    for _ in range(20):
+        pace = next_pace(pace, Load(dop_hint=32))
+    assert pace.width == 2
+    assert first_pace(0) == Pace()
