@@ -11,6 +11,7 @@ from linker.dataverse import Dataverse
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.http import parse_time
 from linker.deps import Deps
+from linker.errors import LinkerError
 from linker.lock import Renewal
 from linker.model import Counts, Progress, Run, RunRequest, Status, Ticket
 from linker.status import overall
@@ -27,32 +28,24 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
     if not renewal.held:
         return Go(held=False)
     request = ticket.request
-    await deps.runs.create(
-        Run(
-            ticket.run,
-            request.mode,
-            Status.QUEUED,
-            trigger=request.trigger,
-            dry_run=request.dry_run,
-            jobs=request.jobs,
-            requested_tables=request.tables,
-        )
-    )
+    await deps.runs.create(promised(ticket))
     await deps.runs.show(ticket.run)
-
-    def change(run: Run) -> Run:
-        """A request that was merged after the run was promised may have made it more."""
-        return replace(
-            run,
-            mode=request.mode,
-            dry_run=request.dry_run,
-            jobs=request.jobs,
-            requested_tables=request.tables,
-            started_at=run.started_at or iso(deps.clock()),
-        )
-
-    await deps.runs.advance(ticket.run, change)
+    began = iso(deps.clock())
+    await deps.runs.advance(
+        ticket.run, lambda run: replace(asked_for(run, request), started_at=run.started_at or began)
+    )
     return _go(deps, renewal)
+
+
+def promised(ticket: Ticket) -> Run:
+    """Return a run as its requester sees it first."""
+    request = ticket.request
+    return asked_for(Run(ticket.run, request.mode, Status.QUEUED, trigger=request.trigger), request)
+
+
+def asked_for(run: Run, request: RunRequest) -> Run:
+    """Return a run with what it has to do: a request that merged with it may have made it more."""
+    return replace(run, mode=request.mode, dry_run=request.dry_run, jobs=request.jobs, requested_tables=request.tables)
 
 
 async def marks_of(dataverse: Dataverse) -> tuple[float, float] | None:
@@ -126,7 +119,7 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
             for t in old.tables
         )
         warning = [f"Table '{end.table}': {detail}"] if detail else []
-        return replace(old, tables=tables, warnings=(*old.warnings, *warning))
+        return replace(old, tables=tables, warnings=tuple(dict.fromkeys((*old.warnings, *warning))))
 
     await deps.runs.advance(end.run, change)
     return RunRef(end.run)
@@ -211,13 +204,20 @@ async def _follow_up(deps: Deps, ending: Ending) -> str | None:
     run = await deps.runs.load(ending.run)
     if run is None or ending.status is not None or ending.dry_run or run.trigger == FOLLOW_UP or run.ended_at:
         return run.follow_up if run else None
-    moved = ending.marks is not None and await marks_of(deps.dataverse()) != ending.marks
-    if not moved and not any(table.unsettled for table in run.tables):
+    if not any(table.unsettled for table in run.tables) and not await _moved(deps, ending):
         return None
     request = RunRequest(trigger=FOLLOW_UP)
     grant = await deps.lock.request(request)
-    await deps.runs.create(Run(grant.run, request.mode, Status.QUEUED, trigger=FOLLOW_UP))
+    await deps.runs.create(promised(Ticket(grant.run, request)))
     return grant.run
+
+
+async def _moved(deps: Deps, ending: Ending) -> bool:
+    """Whether mapping or profiles changed since settling. A run ends also when Dataverse does not tell."""
+    try:
+        return ending.marks is not None and await marks_of(deps.dataverse()) != ending.marks
+    except LinkerError:
+        return False
 
 
 FOLLOW_UP = "follow-up"
