@@ -1,0 +1,317 @@
+"""The life of a run around its pages, and what starts it: begin, settle, report, end; requests, the watchdog, the timer."""
+
+from dataclasses import replace
+
+import pytest
+
+from linker import triggers
+from linker.activities import life
+from linker.activities.values import Ending, Report, RunRef, SettleTask, TableEnd, Totals
+from linker.dataverse.http import parse_time
+from linker.insights import Job
+from linker.lock import LockState
+from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
+from linker.pages import Plan
+from linker.state import TablePlan
+from tests.fakes.dataverse import STAMP, Refusal
+from tests.fakes.world import World
+from tests.shell.test_api import Starter
+
+ALL = RunRequest()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def start() -> Starter:
+    return Starter()
+
+
+async def begun(world: World, start: Starter, request: RunRequest = ALL, *tables: TableRun) -> str:
+    """A run that holds the lock and is refreshing."""
+    run = (await triggers.request_run(world.deps, request, start)).id
+    await life.begin_run(world.deps, start.started[-1])
+    await world.deps.runs.advance(run, lambda old: replace(old, status=Status.REFRESHING, tables=tables))
+    return run
+
+
+async def loaded(world: World, run: str) -> Run:
+    found = await world.deps.runs.load(run)
+    assert found is not None
+    return found
+
+
+# ---- requests ----
+
+
+async def test_a_request_starts_one_run_and_later_ones_wait_for_the_same_next_run(world: World, start: Starter) -> None:
+    first = await triggers.request_run(world.deps, ALL, start)
+    waiting = {(await triggers.request_run(world.deps, RunRequest(mode=mode), start)).id for mode in Mode}
+    assert [ticket.run for ticket in start.started] == [first.id]
+    assert len(waiting) == 1
+    assert (await loaded(world, waiting.pop())).status is Status.QUEUED
+
+
+async def test_a_unification_that_was_served_leads_to_the_run_that_served_it(world: World, start: Starter) -> None:
+    job = RunRequest(jobs=("job",))
+    run = await begun(world, start, job)
+    await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL))
+    assert (await triggers.request_run(world.deps, job, start)).id == run
+    assert len(start.started) == 1
+
+
+async def test_the_next_run_does_everything_that_was_asked_for_meanwhile(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    for request in (RunRequest(tables=("contact",)), RunRequest(Mode.FULL, tables=("lead",), jobs=("j",))):
+        await triggers.request_run(world.deps, request, start)
+    following = (await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL))).next
+    assert following is not None
+    await life.begin_run(world.deps, following)
+    shown = await loaded(world, following.run)
+    assert (shown.mode, set(shown.requested_tables), shown.jobs) == (Mode.FULL, {"contact", "lead"}, ("j",))
+
+
+# ---- begin and settle ----
+
+
+async def test_a_run_that_begins_twice_is_begun_once(world: World, start: Starter) -> None:
+    await triggers.request_run(world.deps, ALL, start)
+    ticket = start.started[0]
+    assert (await life.begin_run(world.deps, ticket)).held
+    began = (await loaded(world, ticket.run)).started_at
+    world.clock.pass_s(50)
+    assert (await life.begin_run(world.deps, ticket)).held
+    assert (await loaded(world, ticket.run)).started_at == began
+
+
+async def test_a_run_that_does_not_hold_the_lock_does_not_begin(world: World, start: Starter) -> None:
+    await triggers.request_run(world.deps, ALL, start)
+    assert not (await life.begin_run(world.deps, Ticket("stranger", ALL))).held
+    assert await world.deps.runs.load("stranger") is None
+
+
+MINUTE = 60.0
+
+
+@pytest.mark.parametrize(
+    ("rested_s", "waited_s", "waits"),
+    [
+        pytest.param(0.0, 0.0, True, id="changed just now"),
+        pytest.param(9 * MINUTE, 0.0, True, id="not for long enough"),
+        pytest.param(10 * MINUTE, 0.0, False, id="long enough"),
+        pytest.param(0.0, 120 * MINUTE, False, id="waited long enough"),
+    ],
+)
+async def test_settling_waits_until_mapping_and_profiles_rest(
+    start: Starter, rested_s: float, waited_s: float, waits: bool
+) -> None:
+    world = World()
+    world.settings = world.settings.model_copy(update={"settle_minutes": 10.0})
+    world.deps = world.host()
+    run = await begun(world, start)
+    world.clock.now = parse_time(STAMP) + rested_s
+    settled = await life.settle(world.deps, SettleTask(run, waited_s))
+    assert (settled.wait_s > 0) is waits
+    assert settled.wait_s < world.settings.lease_seconds / 2
+    assert bool((await loaded(world, run)).status_detail) is waits
+
+
+async def test_settling_stops_when_the_run_is_canceled(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    await world.deps.lock.cancel(run)
+    assert (await life.settle(world.deps, SettleTask(run))).stop
+
+
+# ---- report ----
+
+
+async def test_a_report_shows_the_way_so_far_and_what_is_left(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    news = Report(run, Counts(rows_read=2_000, linked=2_000), 8, 2, Pace(width=5, batch=200), 40.0, paused_s=60.0)
+    assert (await life.report(world.deps, news)).held
+    shown = (await loaded(world, run)).progress
+    assert shown is not None
+    assert (shown.rows_per_second, shown.eta_seconds, shown.width, shown.batch) == (50.0, 120.0, 5, 200)
+    assert shown.paused_until == life.iso(world.clock.now + 60)
+
+
+async def test_a_report_of_a_run_that_lost_the_lock_changes_nothing(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL))
+    before = await loaded(world, run)
+    assert not (await life.report(world.deps, Report(run, Counts(rows_read=1)))).held
+    assert await loaded(world, run) == before
+
+
+# ---- end ----
+
+CONTACT = TableRun("contact", "crm", Status.REFRESHING)
+GOOD = Totals(Counts(rows_read=3, linked=3), pages=1)
+
+
+async def test_a_table_ends_with_its_counts_and_the_run_with_their_sum(world: World, start: Starter) -> None:
+    run = await begun(world, start, ALL, CONTACT, TableRun("lead", "crm", Status.REFRESHING))
+    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+    gone = replace(GOOD, departed=2)
+    await life.end_table(world.deps, TableEnd(run, "lead", gone, unlinking=Counts(unlinked=2)))
+    ended = await life.end_run(world.deps, Ending(run))
+    shown = await loaded(world, run)
+    assert ended.status is shown.status is Status.SUCCESSFUL
+    assert shown.counts == Counts(rows_read=8, linked=6, unlinked=2)
+    assert shown.ended_at == life.iso(world.clock.now)
+
+
+async def test_a_ledger_that_does_not_add_up_fails_the_table_and_the_run(world: World, start: Starter) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    await life.end_table(world.deps, TableEnd(run, "contact", replace(GOOD, departed=1)))
+    assert (await life.end_run(world.deps, Ending(run))).status is Status.FAILED
+    assert "4 rows were read, 3 are accounted for" in (await loaded(world, run)).status_detail
+
+
+async def test_ending_a_table_twice_says_its_warning_once(world: World, start: Starter) -> None:
+    """Activities are delivered at least once."""
+    run = await begun(world, start, ALL, CONTACT)
+    rejected = Totals(Counts(rows_read=1, rejected=1))
+    for _ in range(2):
+        await life.end_table(world.deps, TableEnd(run, "contact", rejected))
+    assert len((await loaded(world, run)).warnings) == 1
+
+
+@pytest.mark.parametrize(
+    ("end", "closed"),
+    [
+        pytest.param(TableEnd("", "contact", GOOD, epoch="e"), True, id="all of it"),
+        pytest.param(TableEnd("", "contact", replace(GOOD, failed="no"), epoch="e"), False, id="a page failed"),
+        pytest.param(TableEnd("", "contact", GOOD, canceled=True, epoch="e"), False, id="canceled"),
+        pytest.param(TableEnd("", "contact", GOOD, dry_run=True, epoch="e"), False, id="dry run"),
+        pytest.param(TableEnd("", "contact", GOOD, epoch="other"), False, id="another full run's epoch"),
+    ],
+)
+async def test_a_full_run_is_over_only_when_every_page_of_it_was(
+    world: World, start: Starter, end: TableEnd, closed: bool
+) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    await world.deps.plans.save("contact", TablePlan(Plan("v1"), epoch="e"), None)
+    await life.end_table(world.deps, replace(end, run=run))
+    found = await world.deps.plans.load("contact")
+    assert found is not None
+    assert (found[0].linked, found[0].epoch) == ((True, "") if closed else (False, "e"))
+
+
+async def test_ending_a_run_twice_gives_the_same_answer(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    await triggers.request_run(world.deps, ALL, start)
+    endings = [await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL)) for _ in range(2)]
+    assert endings[0] == endings[1]
+    assert endings[0].next is not None
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
+async def test_a_run_that_did_not_complete_serves_no_unification(world: World, start: Starter, status: Status) -> None:
+    run = await begun(world, start, RunRequest(jobs=("job",)))
+    await life.end_run(world.deps, Ending(run, status))
+    assert (await world.deps.lock.peek()).served == ()
+
+
+async def test_tables_that_were_not_reached_end_with_the_run(world: World, start: Starter) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    await life.end_run(world.deps, Ending(run, Status.CANCELED, "Canceled by request."))
+    assert [table.status for table in (await loaded(world, run)).tables] == [Status.CANCELED]
+
+
+async def test_rows_that_wait_for_profiles_ask_for_one_follow_up_and_no_more(world: World, start: Starter) -> None:
+    deferred = Totals(Counts(rows_read=1, deferred=1))
+    run = await begun(world, start, ALL, CONTACT)
+    await life.end_table(world.deps, TableEnd(run, "contact", deferred))
+    following = (await life.end_run(world.deps, Ending(run))).next
+    assert following is not None
+    assert (await loaded(world, run)).follow_up == following.run
+    await life.begin_run(world.deps, following)
+    await world.deps.runs.advance(following.run, lambda old: replace(old, status=Status.REFRESHING, tables=(CONTACT,)))
+    await life.end_table(world.deps, TableEnd(following.run, "contact", deferred))
+    assert (await life.end_run(world.deps, Ending(following.run))).next is None
+
+
+async def test_a_run_ends_also_when_dataverse_does_not_answer_any_more(world: World, start: Starter) -> None:
+    """Else its lock stays until the watchdog takes it, and all its work is done again."""
+    run = await begun(world, start, ALL, CONTACT)
+    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+
+    def refuse(_: object) -> None:
+        raise Refusal(503)
+
+    world.dataverse.hooks.append(refuse)
+    assert (await life.end_run(world.deps, Ending(run, marks=(1.0, 2.0)))).status is Status.SUCCESSFUL
+    assert (await world.deps.lock.peek()).holder is None
+
+
+# ---- watchdog and timer ----
+
+
+async def test_the_watchdog_leaves_a_run_alone_that_renews(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    world.clock.pass_s(world.settings.lease_seconds - 1)
+    await life.renew(world.deps, RunRef(run))
+    world.clock.pass_s(world.settings.lease_seconds - 1)
+    assert await triggers.watchdog(world.deps, start) == ""
+
+
+async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(world: World, start: Starter) -> None:
+    run = await begun(world, start, RunRequest(Mode.FULL, jobs=("job",)), CONTACT)
+    world.clock.pass_s(world.settings.lease_seconds + 1)
+    again = await triggers.watchdog(world.deps, start)
+    dead = await loaded(world, run)
+    assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, again, Status.FAILED)
+    assert "interrupted" in dead.status_detail
+    assert start.started[-1] == Ticket(again, RunRequest(Mode.FULL, jobs=("job",)), interruptions=1)
+
+
+async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    await world.deps.lock.cancel(run)
+    world.clock.pass_s(world.settings.lease_seconds + 1)
+    assert await triggers.watchdog(world.deps, start) == ""
+    assert (await loaded(world, run)).status is Status.CANCELED
+    assert await world.deps.lock.peek() == LockState()
+
+
+async def test_work_that_dies_again_and_again_without_progress_is_parked(world: World, start: Starter) -> None:
+    await begun(world, start)
+    restarts = 0
+    for _ in range(6):
+        world.clock.pass_s(world.settings.lease_seconds + 1)
+        restarts += bool(await triggers.watchdog(world.deps, start))
+    assert restarts == 2
+    assert (await world.deps.lock.peek()).parked is not None
+
+
+class FakeInsights:
+    """Customer Insights that knows of one unification."""
+
+    def __init__(self, job: Job | None) -> None:
+        self.job = job
+
+    async def last_unification(self) -> Job | None:
+        return self.job
+
+
+async def test_the_timer_asks_for_a_run_once_for_each_unification(world: World, start: Starter) -> None:
+    deps = replace(world.deps, insights=FakeInsights(Job("job", "", "")))  # type: ignore[arg-type]
+    run = await triggers.poll(deps, start)
+    assert await triggers.poll(deps, start) == run
+    await life.begin_run(deps, start.started[0])
+    await life.settle(deps, SettleTask(run))
+    await life.end_run(deps, Ending(run, Status.SUCCESSFUL))
+    assert await triggers.poll(deps, start) == ""
+    assert [ticket.run for ticket in start.started] == [run]
+
+
+@pytest.mark.parametrize("insights", [None, FakeInsights(None)], ids=["no settings", "no unification"])
+async def test_the_timer_asks_for_nothing_when_it_knows_of_nothing(
+    world: World, start: Starter, insights: FakeInsights | None
+) -> None:
+    assert await triggers.poll(replace(world.deps, insights=insights), start) == ""  # type: ignore[arg-type]
+    assert not start.started
