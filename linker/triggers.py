@@ -6,7 +6,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from linker.activities.life import ended
+from linker.activities.life import asked_for, ended, promised
 from linker.deps import Deps
 from linker.model import Run, RunRequest, Status, Ticket
 
@@ -19,19 +19,12 @@ type Start = Callable[[Ticket], Awaitable[None]]
 async def request_run(deps: Deps, wanted: RunRequest, start: Start) -> Run:
     """Return the run that does what is wanted: a new one, one that waits, one that runs, or one that did it already."""
     grant = await deps.lock.request(wanted)
-    await deps.runs.create(
-        Run(
-            grant.run,
-            wanted.mode,
-            Status.QUEUED,
-            trigger=wanted.trigger,
-            dry_run=wanted.dry_run,
-            jobs=wanted.jobs,
-            requested_tables=wanted.tables,
-        )
-    )
+    ticket = await _ticket(deps, grant.run, wanted)
+    await deps.runs.create(promised(ticket))
     if grant.starts:
-        await start(await _ticket(deps, grant.run, wanted))
+        await start(ticket)
+    elif not grant.served:
+        await deps.runs.advance(grant.run, lambda run: run if run.started_at else asked_for(run, ticket.request))
     run = await deps.runs.load(grant.run)
     if run is None:
         raise AssertionError("the run was created above")
@@ -69,6 +62,7 @@ async def poll(deps: Deps, start: Start) -> str:
 
 
 async def _ticket(deps: Deps, run: str, wanted: RunRequest) -> Ticket:
-    """Return the ticket of a run that just took the lock: it may do more than was asked for now."""
-    holder = (await deps.lock.peek()).holder
-    return holder if holder is not None and holder.run == run else Ticket(run, wanted)
+    """Return the ticket of a run that runs or waits: it may have to do more than was asked for now."""
+    state = await deps.lock.peek()
+    tickets = (state.holder, state.pending, state.pending_dry)
+    return next((ticket for ticket in tickets if ticket is not None and ticket.run == run), Ticket(run, wanted))
