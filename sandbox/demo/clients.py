@@ -18,11 +18,15 @@ _TIMEOUT_S: Final = 300.0  # a unification over a million rows takes its time
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A pair of data source and table as the mapping names them, with its rows in the mapping."""
+    """A pair of data source and table as the mapping names them, with its rows in the mapping.
+
+    `is_table` says whether Dataverse has a table of that name, so that its rows can be linked.
+    """
 
     data_source: str
     table: str
     rows: int
+    is_table: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +126,7 @@ class Sandbox(_Client):
         name = "msdynci_tablename" if "msdynci_tablename" in first else "msdynci_entityname"
         rows = self.rows(MAPPING_SET, {"$select": f"msdynci_datasourcename,{name}"})
         counted = Counter((row["msdynci_datasourcename"], row[name]) for row in rows)
-        return [Source(*pair, rows) for pair, rows in sorted(counted.items())]
+        return [Source(*pair, rows, self._is_table(pair[1])) for pair, rows in sorted(counted.items())]
 
     def links(self, table: str) -> Iterator[tuple[str, str | None]]:
         """Yield key and linked profile of every row of a table."""
@@ -151,6 +155,10 @@ class Sandbox(_Client):
         url = httpx.URL(f"{self.ready['dataverse']}/api/data/v9.2/").join(path)
         answer = self._http.get(url, headers={"Authorization": f"Bearer {self._token()}"})
         return dict(answer.raise_for_status().json())
+
+    def _is_table(self, name: str) -> bool:
+        query = urlencode({"$filter": f"LogicalName eq '{name}'", "$select": "LogicalName"})
+        return bool(self.get(f"EntityDefinitions?{query}")["value"])
 
     def _token(self) -> str:
         query = {"api-version": "2019-08-01", "resource": self.ready["dataverse"]}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import httpx
+from pydantic.alias_generators import to_camel
 
 from sandbox.demo.children import Child, ChildError, host_process, last_words, sandbox_process
 from sandbox.demo.clients import App, Json, Sandbox, Source
@@ -55,28 +56,30 @@ def _play(options: DemoOptions, screen: Screen) -> bool:
         stack.enter_context(_told(serving, hosting))
         sandbox = stack.enter_context(Sandbox(serving.ready))
         app = stack.enter_context(App(hosting.ready["url"]))
-        sources = sandbox.sources()
-        screen.opening(serving.ready, hosting.ready["url"], sources)
-        story = Story(app, sandbox, sum(source.rows for source in sources))
-        acts = _acts(story, screen, sources)
+        story = Story(app, sandbox, sandbox.sources())
+        screen.opening(serving.ready, hosting.ready["url"], story.sources)
+        acts = _acts(story, screen)
         with screen.working("Reading every link back"):
-            ending = story.read_back(table["table"] for table in acts[0].run["tables"])
+            ending = story.read_back(acts[0].run)
         screen.ending(ending)
-    good = ending.succeeded and all(act.succeeded for act in acts)
+    good = ending.succeeded and len(acts) == ACTS and all(act.succeeded for act in acts)
     screen.verdict(_sentence(good, ending, time.monotonic() - began), good=good)
     if options.json is not None:
-        document = {"succeeded": good, "sources": sources, "acts": acts, "readBack": ending.checks}
+        document = {"succeeded": good, "sources": story.sources, "acts": acts, "readBack": ending.checks}
         options.json.write_text(json.dumps(document, default=_plain, indent=1) + "\n", encoding="utf-8")
     return good
 
 
-def _acts(story: Story, screen: Screen, sources: Sequence[Source]) -> list[Act]:
+def _acts(story: Story, screen: Screen) -> list[Act]:
+    """Play the acts, up to the first that does not come out as it should."""
     acts: list[Act] = []
     for number, (heading, play) in enumerate(story.acts(), start=1):
         screen.heading(number, heading)
         with screen.following(story.rows) as watch:
             acts.append(play(watch))
-        screen.act(acts[-1], _notes(acts[-1].run, sources) if number == 1 else ())
+        screen.act(acts[-1], _notes(acts[-1].run, story.sources) if number == 1 else ())
+        if not acts[-1].succeeded:
+            break
     return acts
 
 
@@ -115,12 +118,13 @@ def _told(*children: Child) -> Iterator[None]:
             f"The {child.name} {'has ended' if ended else 'said'}:\n{last_words(child.log)}"
             for child in ended or children
         ]
-        raise ChildError("\n".join([f"{error}", *words])) from error
+        answer = error.response.text[:500] if isinstance(error, httpx.HTTPStatusError) else ""
+        raise ChildError("\n".join(filter(None, [f"{error}".partition("\n")[0], answer, *words]))) from error
 
 
 def _plain(value: object) -> object:
     if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: getattr(value, field.name) for field in fields(value)}
+        return {to_camel(field.name): getattr(value, field.name) for field in fields(value)}
     raise TypeError(f"{type(value).__name__} has no JSON form")
 
 

@@ -132,7 +132,7 @@ def _mode(run: Json) -> str:
 
 def _speed(act: Act) -> str:
     rows = act.run["counts"]["rowsRead"]
-    return f"{act.seconds:.1f} s · {rows / act.seconds:,.0f} rows/s · {act.requests:,} requests"
+    return f"{act.seconds:.1f} s · {rows / max(act.seconds, 0.01):,.0f} rows/s · {act.requests:,} requests"
 
 
 def _live(spinner: Spinner, run: Json, counters: Json, rows: int) -> RenderableType:

@@ -27,10 +27,11 @@ _GOOD: Final = frozenset({"Linked", "Right"})
 
 def sources_table(sources: Sequence[Source]) -> Table:
     """Return what takes part in unification."""
-    table = _table("Source table", "Data source", "Rows in unification", texts=2)
+    table = _table("Source table", "Data source", "Dataverse table", "Rows in unification", texts=3)
     for source in sources:
-        table.add_row(source.table, source.data_source, f"{source.rows:,}")
-    return _with_totals(table, ["Total", "", f"{sum(source.rows for source in sources):,}"])
+        known = "yes" if source.is_table else Text("no, never linked", "dim")
+        table.add_row(source.table, source.data_source, known, f"{source.rows:,}")
+    return _with_totals(table, ["Total", "", "", f"{sum(source.rows for source in sources):,}"])
 
 
 def counts_table(tables: Sequence[Json]) -> Table:

@@ -60,6 +60,7 @@ def test_a_run_that_does_not_link_ends_the_demo_with_another_exit_code(tmp_path:
     assert done.returncode == 1
     assert "Skipped" in done.stdout
     assert "Backstamping job skipped" in done.stdout
+    assert "2 of 3" not in done.stdout
 
 
 def test_a_start_that_fails_shows_the_last_words_and_where_the_log_is(tmp_path: Path) -> None:
