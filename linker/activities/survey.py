@@ -50,7 +50,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
             tables=tables,
             findings=general,
             notes=notes,
-            warnings=(*old.warnings, *warnings),
+            warnings=tuple(dict.fromkeys((*old.warnings, *warnings))),  # a survey may be repeated
             status_detail=detail,
         )
 
