@@ -35,11 +35,17 @@ def main(
     sizes = FULL if full else SHORT
     with _progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 2) as step:
         figures = measure(sizes, step, full=full)
-    json_file.write_text(json.dumps(asdict(figures) | {"goals": list(map(asdict, goals(figures)))}, indent=1) + "\n")
-    (docs / "performance.md").write_text(documents.performance(figures), encoding="utf-8")
-    (docs / "scale.md").write_text(documents.scale(), encoding="utf-8")
+    save(figures, json_file, docs)
     for goal in goals(figures):
         console.print(_line(goal))
+
+
+def save(figures: Figures, json_file: Path, docs: Path) -> None:
+    """Write the figures as JSON and as pages."""
+    found = asdict(figures) | {"goals": [asdict(goal) for goal in goals(figures)]}
+    json_file.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    (docs / "performance.md").write_text(documents.performance(figures), encoding="utf-8")
+    (docs / "scale.md").write_text(documents.scale(), encoding="utf-8")
 
 
 def measure(sizes: Sizes, step: compare.Step, *, full: bool) -> Figures:
@@ -62,8 +68,14 @@ def _progress(console: Console, total: int) -> Iterator[compare.Step]:
     columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task("starting", total=total, completed=-1)  # a step is told before it is done
-        yield lambda what: bar.update(task, description=what, advance=1)
-        bar.update(task, description="done", advance=1)
+
+        def step(what: str) -> None:
+            bar.update(task, description=what, advance=1)
+            if not console.is_terminal:  # a log shows no bar
+                console.print(what)
+
+        yield step
+        step("done")
 
 
 def _line(goal: Goal) -> str:

@@ -17,7 +17,7 @@ from bench.profiles import Profile
 from bench.writers import API, ENTITY_SET, KEY, Work
 from linker.model import Pace
 
-WIDTHS = (1, 2, 4, 8, 16)
+WIDTHS = (2, 4, 8, 16)
 BATCH = Pace().batch
 
 

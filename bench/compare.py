@@ -16,7 +16,7 @@ import httpx
 
 from bench import ceiling
 from bench.environment import TABLE, Environment, app_host, sandbox
-from bench.profiles import Profile, Sizes, engine_rows
+from bench.profiles import Profile, Sizes
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
 from linker.dataverse import Connection, Dataverse
 from linker.dataverse.metadata import create_lookup_column, find_tables
@@ -51,14 +51,14 @@ class Result:
 
 def compare(profile: Profile, sizes: Sizes, step: Step) -> list[Result]:
     """Measure all competitors in one profile."""
-    results = []
+    sizes, results = sizes.of(profile), []
     for name, write in PEERS.items():
         step(f"{profile.name}: {name}")
         results.append(_peer(profile, name, write, sizes.patch if write is loop_of_patch else sizes.bulk))
     step(f"{profile.name}: {CEILING}")
     results.append(_ceiling(profile, sizes))
     step(f"{profile.name}: {LINKER}")
-    results.append(_engine(profile, engine_rows(sizes, profile)))
+    results.append(_engine(profile, sizes.engine))
     return results
 
 

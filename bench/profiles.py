@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from types import MappingProxyType
+from dataclasses import dataclass, field, replace
 
 from sandbox.config import SandboxConfig, changed
 
 BAD_SHARE = 0.001
-NO_SWITCHES: Mapping[str, float | bool] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +17,7 @@ class Profile:
     name: str
     ms_per_row: float
     about: str
-    switches: Mapping[str, float | bool] = field(default=NO_SWITCHES)
+    switches: Mapping[str, float | bool] = field(default_factory=dict)
     bad_share: float = 0.0
 
     def config(self) -> dict[str, float | bool]:
@@ -61,7 +59,6 @@ class Sizes:
     """Rows of each measurement. Peers that write one row or one batch at a time keep their rate, so they get fewer."""
 
     engine: int
-    heavy: int  # engine where a row costs 10 ms
     ceiling: int
     search: int  # ceiling, for each width tried
     patch: int
@@ -70,11 +67,13 @@ class Sizes:
     state_single: int
     growth: tuple[int, int]  # the two sizes whose memory and time are compared
 
+    def of(self, profile: Profile) -> Sizes:
+        """Return the sizes for a profile: where a row costs much, half as many make the same figure."""
+        if profile.ms_per_row < COSTLY_MS:
+            return self
+        return replace(self, ceiling=self.ceiling // 2, search=self.search // 2, bulk=self.bulk // 2)
 
-SHORT = Sizes(20_000, 20_000, 10_000, 4_000, 500, 2_000, 50_000, 2_000, (20_000, 60_000))
-FULL = Sizes(100_000, 100_000, 20_000, 8_000, 2_000, 10_000, 1_000_000, 20_000, (100_000, 1_000_000))
 
-
-def engine_rows(sizes: Sizes, profile: Profile) -> int:
-    """Return how many rows the engine links in a profile."""
-    return sizes.heavy if profile.ms_per_row > 5 else sizes.engine
+COSTLY_MS = 5.0
+SHORT = Sizes(20_000, 10_000, 4_000, 500, 2_000, 50_000, 2_000, (20_000, 60_000))
+FULL = Sizes(100_000, 20_000, 8_000, 2_000, 10_000, 1_000_000, 20_000, (100_000, 1_000_000))
