@@ -6,7 +6,7 @@ import pytest
 from sandbox.demo.children import ChildError
 
 from .conftest import MakeWorld
-from .world import SAMPLE, World
+from .world import SAMPLE, World, until
 
 
 def test_an_environment_for_business_accounts_is_skipped_with_the_reason(fresh: World) -> None:
@@ -25,6 +25,20 @@ def test_the_same_unification_reported_twice_is_one_run(fresh: World) -> None:
     assert fresh.ended(first)["status"] == "Successful"
     assert meanwhile["id"] == first["id"] == fresh.app.publish(job)["id"]
     assert fresh.counted("rowsWritten") == 90
+
+
+def test_a_unification_that_nobody_reported_is_found_by_the_timer_once(make: MakeWorld) -> None:
+    world = make("--load", str(SAMPLE), LINKER_POLL="true")
+    tick(world, "poll_unification")
+    found = until(lambda: world.app.status()["run"], bool)
+    assert world.ended(found)["trigger"] == "timer"
+    assert (found["jobs"], world.counted("rowsWritten")) == ([world.sandbox.last_job()], 90)
+    assert world.app.publish(world.sandbox.last_job())["id"] == found["id"]
+
+
+def tick(world: World, timer: str) -> None:
+    answer = httpx.post(f"{world.host.ready['url']}/admin/functions/{timer}", json={})
+    assert answer.status_code == 202
 
 
 def test_requests_during_a_run_become_one_run_that_can_be_read_at_once(make: MakeWorld) -> None:
