@@ -148,6 +148,23 @@ def test_a_throttle_pauses_every_page_for_as_long_as_dataverse_asked() -> None:
     assert any(task["pausedS"] for task in ctx.of("report"))
 
 
+@pytest.mark.xfail(
+    strict=True, reason="each page in flight that felt the same throttle pauses again, one after the other"
+)
+def test_a_throttle_that_all_pages_in_flight_feel_is_one_pause() -> None:
+    felt: set[int] = set()
+
+    def link_page(task: Any) -> PageOutcome:
+        if task["page"] < 4 and task["page"] not in felt:
+            felt.add(task["page"])
+            return PageOutcome(later_s=30.0, later_reason="pause", load=Load(throttled=True))
+        return PageOutcome(ROWS)
+
+    ctx = context(pages=8, link_page=link_page)
+    run(ctx)
+    assert ctx.now_s < 60
+
+
 def test_a_pause_renews_the_lock_in_slices() -> None:
     ctx = context(pages=1, link_page=throttles(at_page=0, wait_s=90.0), report=lambda _: Go(slice_s=20.0))
     run(ctx)
