@@ -42,6 +42,8 @@ async def watchdog(deps: Deps, start: Start) -> str:
     def change(old: Run) -> Run:
         return replace(ended(old, status, detail, deps.clock()), follow_up=taken.successor or None)
 
+    if taken.successor:  # the dead run names it, so it must be there to read
+        await deps.runs.create(promised(await _ticket(deps, taken.successor, taken.ended.request)))
     if await deps.runs.load(taken.ended.run) is not None:
         await deps.runs.advance(taken.ended.run, change)
     _LOG.warning("Run %s was %s", taken.ended.run, detail)
