@@ -267,6 +267,7 @@ async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(wo
     assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, again, Status.FAILED)
     assert "interrupted" in dead.status_detail
     assert start.started[-1] == Ticket(again, RunRequest(Mode.FULL, jobs=("job",)), interruptions=1)
+    assert (await loaded(world, again)).status is Status.QUEUED
 
 
 async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: World, start: Starter) -> None:
