@@ -79,6 +79,8 @@ def _minor_marks(raw: bytes) -> bytes:
 
 
 def _folded(text: str) -> str:
+    if text.isascii():
+        return text.lower()
     decomposed = unicodedata.normalize("NFKD", text.casefold().translate(_WRITTEN_OUT))
     return "".join(character for character in decomposed if not unicodedata.combining(character))
 
@@ -99,8 +101,7 @@ def ordinal_key(text: str | None) -> bytes | None:
     """Return the sort key of an order by code points that still ignores case, accents and trailing blanks."""
     if text is None:
         return None
-    folded = text.lower() if text.isascii() else _folded(text)
-    return folded.rstrip(" ").encode("utf-8", "surrogatepass")
+    return _folded(text).rstrip(" ").encode("utf-8", "surrogatepass")
 
 
 SORT_KEYS: Final[dict[str, Callable[[str | None], bytes | None]]] = {"word": word_key, "ordinal": ordinal_key}

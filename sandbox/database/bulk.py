@@ -63,7 +63,7 @@ def _rows_to_load(
 
 def _key_reader(database: Database, column: Column) -> Callable[[Any], bytes | None]:
     sort_key = SORT_KEYS[database.string_order]
-    return sort_key if column.indexed else lru_cache(maxsize=1024)(sort_key)  # names of sources and tables repeat
+    return lru_cache(maxsize=1024)(sort_key) if column.repeats else sort_key
 
 
 def bulk_update(database: Database, table_name: str, rows: Iterable[Mapping[str, object]], stamp: Stamp) -> int:

@@ -4,9 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sandbox.collation import PREFIX_KEYS, SORT_KEYS, exact_text
+from sandbox.collation import SORT_KEYS, exact_text
 from sandbox.database import ddl
-from sandbox.database.values import ColumnValueError, Stored, lenient, stored
+from sandbox.database.literals import comparable, incompatible
+from sandbox.database.patterns import like, values_like
+from sandbox.database.values import ColumnValueError, Stored, lenient
 from sandbox.query.syntax import (
     Compare,
     Condition,
@@ -24,13 +26,9 @@ from sandbox.query.syntax import (
     UnsupportedQueryError,
 )
 from sandbox.schema.model import (
-    FLAG_TYPES,
     GUID_TYPES,
     TEXT_TYPES,
-    TIME_TYPES,
-    WHOLE_TYPES,
     Column,
-    ColumnType,
     Schema,
     Table,
 )
@@ -38,7 +36,6 @@ from sandbox.schema.model import (
 MAX_CONDITIONS: Final = 500
 _SQL: Final = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
 _MIRRORED: Final = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
-_AFTER_ALL: Final = b"\xff"  # above every weight of a sort key
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +161,7 @@ class Compiler:
         self._check_range(operator, column)
         if column.type in TEXT_TYPES:
             return self._compare_text(operator, place, column, right)
-        operator, value = _literal(operator, column, right)
+        operator, value = comparable(operator, column, right)
         return f"{place.sql(column)} {_SQL[operator]} {self._bind(value)}"
 
     def _compare_columns(self, operator: str, place: Place, column: Column, right: Path) -> str:
@@ -183,21 +180,21 @@ class Compiler:
 
     def _compare_text(self, operator: str, place: Place, column: Column, literal: Literal) -> str:
         if not isinstance(literal.value, str):
-            raise _incompatible(column, literal)
+            raise incompatible(column, literal)
         exact = exact_text(literal.value)
         if operator in {"eq", "ne"} and exact is None:
-            matched = self._like(place, column, literal.value)
+            matched = self._pattern_test(place, column, literal.value)
             return matched if operator == "eq" else f"(NOT {matched})"
         text = literal.value if operator in _MIRRORED or exact is None else exact
         key = SORT_KEYS[self.dialect.string_order](text)
         return f"{self.sort_expression(place, column)} {_SQL[operator]} {self._bind(key)}"
 
-    def _like(self, place: Place, column: Column, pattern: str) -> str:
-        """Match a pattern; what stands before its first wildcard bounds the index range that is searched."""
+    def _pattern_test(self, place: Place, column: Column, pattern: str) -> str:
         expression = self.sort_expression(place, column)
-        prefix = PREFIX_KEYS[self.dialect.string_order](pattern)
-        bounds = f"{expression} >= {self._bind(prefix)} AND {expression} < {self._bind(prefix + _AFTER_ALL)}"
-        return f"({bounds} AND text_like({self._bind(pattern)}, {place.sql(column)}))"
+        if not column.repeats:
+            return like(expression, place.sql(column), pattern, self.dialect.string_order, self._bind)
+        among = values_like(place.table, column, pattern, self.dialect.string_order, self._bind)
+        return f"{expression} IN ({among})"
 
     def _text_match(self, match: TextMatch) -> str:
         place, column = self.column(match.path)
@@ -205,7 +202,7 @@ class Compiler:
             raise QueryError(f"The function '{match.function}' needs a string, '{match.path}' is none.")
         before = "" if match.function == "startswith" else "%"
         after = "" if match.function == "endswith" else "%"
-        return self._like(place, column, f"{before}{match.text}{after}")
+        return self._pattern_test(place, column, f"{before}{match.text}{after}")
 
     # -- Dataverse query functions
 
@@ -282,26 +279,3 @@ def _null_test(operator: str, name: str) -> str:
     if operator not in {"eq", "ne"}:
         raise QueryError(f"The operator '{operator}' cannot be used with null.")
     return f"{name} IS {'' if operator == 'eq' else 'NOT '}NULL"
-
-
-def _incompatible(column: Column, literal: Literal) -> QueryError:
-    return QueryError(
-        f"A binary operator with incompatible types was detected: '{column.logical_name}' "
-        f"of type '{column.type}' and the literal '{literal.value}'."
-    )
-
-
-def _literal(operator: str, column: Column, literal: Literal) -> tuple[str, Stored]:
-    """Return operator and value that SQL compares, for a column that is no text."""
-    quoted = literal.kind is Kind.TEXT and column.type not in GUID_TYPES
-    if quoted or (literal.kind is Kind.FLAG) != (column.type in FLAG_TYPES):
-        raise _incompatible(column, literal)
-    if column.type is ColumnType.DATETIME and "." in str(literal.value):
-        operator = {"ge": "gt", "lt": "le"}.get(operator, operator)  # stored times have whole seconds
-    try:
-        value = literal.value if column.type not in TIME_TYPES else str(literal.value)
-        return operator, stored(column, value)
-    except ColumnValueError:
-        if isinstance(literal.value, int | float) and column.type in WHOLE_TYPES:
-            return operator, float(literal.value)  # a whole column compares with any number
-        raise _incompatible(column, literal) from None

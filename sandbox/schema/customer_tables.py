@@ -111,11 +111,12 @@ def insights_tables(name_column: str) -> Iterator[Table]:
         custom=True,
         indexes=_MARKS,
     )
-    names = ("msdynci_datasourcename", name_column, "msdynci_identifier")
     yield define_table(
         "msdynci_alternatekey",
         [
-            *(Column(name, keyed=True) for name in names),
+            Column("msdynci_datasourcename", keyed=True, repeats=True),
+            Column(name_column, indexed=True, repeats=True),
+            Column("msdynci_identifier", keyed=True),
             text("msdynci_alternatevalue", indexed=True),
             Column("msdynci_keyring", T.MEMO, max_length=1_048_576),
             Column("msdynci_customerid", keyed=True),
@@ -125,7 +126,7 @@ def insights_tables(name_column: str) -> Iterator[Table]:
         display_name="Alternate Key",
         object_type_code=10102,
         custom=True,
-        indexes=(names, *_MARKS),
+        indexes=(("msdynci_datasourcename", name_column, "msdynci_identifier"), *_MARKS),
     )
     yield define_table(
         "msdynci_customermeasure",

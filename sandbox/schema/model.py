@@ -67,6 +67,8 @@ class Column:
     indexed: bool = False
     keyed: bool = False
     """Whether the sort key of a text is stored, for indexes over several columns; `indexed` texts always have one."""
+    repeats: bool = False
+    """Whether an indexed text has few different values, such as names: a pattern is then looked up among them."""
     read_only: bool = False
     custom: bool = False
     joined: tuple[str, ...] = ()
