@@ -15,22 +15,22 @@ IMPORTS = 3  # the best of so many: the first one may have to read the disk
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Date, processor, cores, memory in GB of 2**30 bytes, Python."""
+    """Date, processor, cores, memory in GB of 2**30 bytes, Python, and how busy it was (load average over 15 minutes)."""
 
     date: str
     cpu: str
     cores: int
     memory_gb: float
     python: str
+    load: float
 
 
 def describe() -> Machine:
-    """Return this machine."""
+    """Return this machine; called after the measurements, whose load it then tells."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
-    return Machine(
-        f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", _cpu(), cores, round(memory, 1), platform.python_version()
-    )
+    date, python = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", platform.python_version()
+    return Machine(date, _cpu(), cores, round(memory, 1), python, round(os.getloadavg()[2], 1))
 
 
 def _cpu() -> str:

@@ -44,7 +44,7 @@ def figures(*results: Result, sizes: tuple[Growth, ...] | None = None) -> Figure
     ]
     given = {(r.profile, r.competitor): r for r in (*standard, *results)}
     return Figures(
-        Machine("2026-01-01 00:00 UTC", "CPU", 2, 8.0, "3.13.0"), full=False, seconds=60.0,
+        Machine("2026-01-01 00:00 UTC", "CPU", 2, 8.0, "3.13.0", 1.2), full=False, seconds=60.0,
         profiles=tuple(profile for profile in PROFILES if profile.name in names), results=tuple(given.values()),
         growth=sizes or (growth(100_000), growth(1_000_000)), packed=Store(100, 1.0, 1.0), single=Store(10, 1.0, 1.0),
         imports=ImportTime(0.9, {"linker": 180.0}),
@@ -199,6 +199,7 @@ def test_the_page_shows_every_competitor_and_every_missed_goal() -> None:
     assert "| raw ceiling |" in text
     assert "| First link, normal, over the raw ceiling | >= 0.90 | 0.50 | **no** |" in text
     assert "2026-01-01 00:00 UTC" in text
+    assert "load average 1.2" in text
 
 
 def test_tables_have_as_many_cells_in_every_line() -> None:
