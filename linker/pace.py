@@ -11,7 +11,7 @@ from linker.model import WIRE, Pace
 
 FEWEST = 1  # pages in flight
 SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice is 100 to 1,000 (dataverse.md 2.4)
-TARGET_S = 10.0  # one write request should take about this long: far from the 2 minutes at which Dataverse gives up
+TARGET_S = 5.0  # one write request should take about this long: far from the 2 minutes at which Dataverse gives up
 
 
 def first_pace(most: int) -> Pace:

@@ -7,7 +7,6 @@ from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from uuid import UUID
 
 from linker.model import WIRE, KeyRange, RowKey
 
@@ -16,6 +15,7 @@ PAGE_ROWS = 4_700
 SPLIT_ROWS = 10_000  # two requests; a page that outgrew them is split
 COUNT_CAP = 5_000  # most that a count answers (dataverse.md 5.3)
 DIGITS = "0123456789abcdef"
+KEY_DIGITS = 32  # of a guid
 _GUID = re.compile(r"\{?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _GROUPS = (8, 12, 16, 20)  # hex digits before each hyphen of a guid text
 
@@ -28,7 +28,8 @@ def row_key(text: str) -> RowKey | None:
 
 def key_text(key: RowKey) -> str:
     """Return a key as canonical guid text: lower case, hyphens, no braces."""
-    return str(UUID(bytes=key))
+    text = key.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def cut_text(digits: str) -> str:
@@ -91,12 +92,13 @@ def strays(plan: Plan, page: int, keys: Iterable[RowKey]) -> bool:
 def cuts_from_counts(leaves: Sequence[tuple[str, int]], page_rows: int = PAGE_ROWS) -> tuple[str, ...]:
     """Return the cuts that fill pages with up to `page_rows` rows.
 
-    `leaves` are (leading digits, rows) in ascending order that cover the key space; a leaf is never divided, so a page may
-    hold more where one leaf does.
+    `leaves` are (leading digits, rows) in ascending order that cover the key space. Where one alone does not fill a page, its
+    rows are taken to be spread evenly over its next digit, so that pages are filled well; a page that turns out larger
+    takes a second request, and is split if that does not do either.
     """
     cuts: list[str] = []
-    filled = 0
-    for digits, rows in leaves:
+    filled = 0.0
+    for digits, rows in _spread(leaves):
         if filled and filled + rows > page_rows:
             cuts.append(cut_text(digits))
             filled = 0
@@ -123,6 +125,14 @@ class Overlap(StrEnum):
     OUTSIDE = "outside"
     PARTLY = "partly"
     INSIDE = "inside"
+
+
+def _spread(leaves: Sequence[tuple[str, int]]) -> list[tuple[str, float]]:
+    return [
+        (digits + digit, rows / len(DIGITS)) if len(digits) < KEY_DIGITS else (digits, rows)
+        for digits, rows in leaves
+        for digit in (DIGITS if len(digits) < KEY_DIGITS else "0")
+    ]
 
 
 def prefix_range(digits: str) -> KeyRange:

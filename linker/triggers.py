@@ -49,6 +49,7 @@ async def watchdog(deps: Deps, start: Start) -> str:
     _LOG.warning("Run %s was %s", taken.ended.run, detail)
     if taken.next is None:
         return ""
+    await deps.runs.create(promised(taken.next))
     await start(taken.next)
     return taken.next.run
 

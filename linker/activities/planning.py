@@ -13,11 +13,13 @@ from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.model import KeyRange, RowKey, Target
 from linker.odata import MappingColumns
-from linker.pages import COUNT_CAP, DIGITS, Overlap, Plan, cut_text, cuts_from_counts, overlap, prefix_range
+from linker.pages import COUNT_CAP, DIGITS, KEY_DIGITS, Overlap, Plan, cut_text, cuts_from_counts, overlap, prefix_range
 from linker.state import StoredBlock, TablePlan
 
 COUNTS_AT_ONCE = 4
-MOST_DIGITS = 32  # of a guid: what is denser than that is one key
+_MEND = (
+    "No page of it was split, and those that are too large were left alone. Look for keys in braces or repeated rows."
+)
 
 
 class Counter:
@@ -41,7 +43,7 @@ class Counter:
             return []
         if place is Overlap.INSIDE:
             rows = await self.rows(prefix_range(digits))
-            if rows < COUNT_CAP or len(digits) == MOST_DIGITS:
+            if rows < COUNT_CAP or len(digits) == KEY_DIGITS:
                 return [(digits, rows)]
         parts = await asyncio.gather(*(self.leaves(within, digits + digit) for digit in DIGITS))
         return [leaf for part in parts for leaf in part]
@@ -83,9 +85,12 @@ async def split_pages(deps: Deps, task: SplitTask) -> Split:
     target = await deps.target(task.run, task.table)
     counter = Counter(deps.dataverse(), target)
     ranges = [stored.plan.range(page) for page in task.pages]
-    cuts = {page: _inner(await counter.leaves(keys), keys) for page, keys in zip(task.pages, ranges, strict=True)}
-    if not all(cuts.values()):
-        raise ConfigurationError(f"A page of '{task.table}' is too large and cannot be cut. Nothing of it was written.")
+    leaves = {page: await counter.leaves(keys) for page, keys in zip(task.pages, ranges, strict=True)}
+    if any(rows == COUNT_CAP for page in leaves.values() for _, rows in page):
+        return Split(
+            task.version, failed=f"More than {COUNT_CAP:,} mapping rows of '{task.table}' have one key. {_MEND}"
+        )
+    cuts = {page: _inner(leaves[page], keys) for page, keys in zip(task.pages, ranges, strict=True)}
     plan = stored.plan.split(deps.new_id()[:8], cuts)
     await _move_blocks(deps, task, stored, plan, ranges)
     await deps.plans.save(task.table, replace(stored, plan=plan), etag)
@@ -95,9 +100,8 @@ async def split_pages(deps: Deps, task: SplitTask) -> Split:
 
 
 def _inner(leaves: Sequence[tuple[str, int]], keys: KeyRange) -> tuple[str, ...]:
-    """Cuts strictly inside of a range; at least one, even when counts say that one page would do by now."""
-    cuts = [cut for cut in cuts_from_counts(leaves) if cut != keys.lower]
-    return tuple(cuts) or tuple(cut_text(digits) for digits, _ in leaves[len(leaves) // 2 :][:1] if len(leaves) > 1)
+    """Cuts strictly inside of a range; none when the rows have become so few that one page will do."""
+    return tuple(cut for cut in cuts_from_counts(leaves) if cut != keys.lower)
 
 
 async def _move_blocks(deps: Deps, task: SplitTask, stored: TablePlan, plan: Plan, ranges: Sequence[KeyRange]) -> None:

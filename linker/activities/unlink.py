@@ -8,12 +8,13 @@ from linker.activities.attempt import Attempt
 from linker.activities.life import marks_of
 from linker.activities.survey import find_sources
 from linker.activities.values import UnlinkOutcome, UnlinkTask
+from linker.activities.writing import PATCHES
 from linker.blocks import names, row_hash
 from linker.dataverse import Dataverse, LiveLink
 from linker.deps import Deps
-from linker.errors import LinkerError, SupersededError, TransientError, UnknownOutcomeError
+from linker.errors import DataverseError, LinkerError, SupersededError, TransientError, UnknownOutcomeError
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target
-from linker.odata import MappingColumns
+from linker.odata import MappingColumns, chunks
 from linker.pages import key_text
 from linker.reasons import issue
 
@@ -126,8 +127,10 @@ class _Unlinking:
         salt = await self.deps.salt()
         ours = {row: link.etag for row, link in live.items() if _is_ours(link, attempt.block.entries[row], salt)}
         kept = {row for row, link in live.items() if link.profile is not None and row not in ours}
-        await attempt.before_send()
-        refused = await self.dataverse.clear_links(self.target, ours) if ours else {}
+        refused: dict[RowKey, DataverseError] = {}
+        for rows in chunks(sorted(ours), PATCHES):
+            await attempt.before_send()
+            refused |= await self.dataverse.clear_links(self.target, {row: ours[row] for row in rows})
         still = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(ours)) if ours else {}
         open_rows = {row for row in ours if row in refused or (row in still and still[row].profile is not None)}
         settled = set(absent) - open_rows

@@ -108,11 +108,12 @@ class SplitTask:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The new version of a plan, and which of its pages are new."""
+    """The new version of a plan, and which of its pages are to be worked on; `failed` says why none is."""
 
     __pydantic_config__ = WIRE
     version: str
-    shares: tuple[tuple[int, int], ...]
+    shares: tuple[tuple[int, int], ...] = ()
+    failed: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from linker.verdict import Answer, judge, named_rows
 
 SHORT_WAIT_S = 5.0  # a longer pause is the orchestrator's: it costs nothing there
 SHORT_WAITS = 3
+PATCHES = 100  # single updates of one batch: one look at the time left covers them all
 ROUNDS = 2  # writes of one row in one attempt: what two accepted writes did not change is not a passing fault
 
 type Links = Mapping[RowKey, str]
@@ -62,7 +63,8 @@ class Writer:
         return written
 
     async def _send_all(self, links: Links, written: Written) -> None:
-        for rows in odata.chunks(sorted(links), self.batch):
+        size = self.batch if self.target.bulk else min(self.batch, PATCHES)
+        for rows in odata.chunks(sorted(links), size):
             written.refused |= await self._isolating({row: links[row] for row in rows}, written)
 
     async def _isolating(self, links: Links, written: Written) -> dict[RowKey, DataverseError]:
@@ -73,6 +75,7 @@ class Writer:
             return await self._patiently(links)
         except UnknownOutcomeError:
             self.attempt.unanswered()
+            self.dataverse.meter.timed_out = True  # perhaps too much at once: the next pages write less
             written.doubtful.update(links)
             return {}
         except DataverseError as error:

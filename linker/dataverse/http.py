@@ -5,6 +5,7 @@ Nothing is repeated here. Whoever asked owns the retry (design decision 4).
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -86,24 +87,39 @@ class Connection:
         Raises ThrottledError, TransientError, DataverseError; UnknownOutcomeError when a write got no answer.
         """
         writes = method != "GET" and not reads
-        request = self.client.build_request(
-            method,
-            self.address(path),
-            content=body,
-            headers={
-                **HEADERS,
-                **self.extra_headers,
-                **(headers or {}),
-                "Authorization": f"Bearer {await self.tokens.token()}",
-            },
-            timeout=self.write_timeout_s if writes else READ_TIMEOUT_S,
-        )
-        meter.requests += 1
-        answer = await self._exchange(request, writes=writes)
+        # One bound on a write from here to its answer, waits for token and pool included: who checked that a write still
+        # fits into an attempt's time checked all of it. httpx bounds each phase alone.
+        limit_s = self.write_timeout_s if writes else None
+        try:
+            async with asyncio.timeout(limit_s):
+                answer = await self._asked(meter, method, path, body, headers or {}, writes=writes)
+        except TimeoutError as error:
+            raise UnknownOutcomeError(f"{method} {path[:200]} got no answer within {limit_s:g} s.") from error
         meter.dop_hint = _integer(answer.headers.get("x-ms-dop-hint")) or meter.dop_hint
         if answer.is_success:
             return answer
         raise self._refused(answer, meter)
+
+    async def _asked(
+        self,
+        meter: Meter,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        *,
+        writes: bool,
+    ) -> httpx.Response:
+        authorization = f"Bearer {await self.tokens.token()}"
+        request = self.client.build_request(
+            method,
+            self.address(path),
+            content=body,
+            headers={**HEADERS, **self.extra_headers, **headers, "Authorization": authorization},
+            timeout=self.write_timeout_s if writes else READ_TIMEOUT_S,
+        )
+        meter.requests += 1
+        return await self._exchange(request, writes=writes)
 
     def address(self, path: str) -> str:
         """Return the absolute address of a path. Links are followed within the configured environment only."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
@@ -11,13 +11,14 @@ from durabletask.task import CompletableTask, OrchestrationContext, when_any
 from linker.activities.values import Go, PageOutcome, PageTask, Report, Trouble
 from linker.model import Counts
 from linker.orchestration.steps import Steps, call
-from linker.orchestration.values import GenerationOutcome, GenerationTask
+from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
 from linker.pace import next_pace
 from linker.wire import from_json, to_json
 
 GENERATION = "link_generation"
 GENERATION_PAGES = 200  # about 1,000 history events; a replay of more costs noticeably (demand D17: under 2,000)
 REPORTS = 40  # news of a run's progress, spread over its pages
+MOST_CALLS = 2 * GENERATION_PAGES  # of pages, tries again included; what is left goes to the next generation
 PATIENCE = 30  # tries of one page: another attempt at it ends when its time is over
 
 
@@ -28,6 +29,15 @@ def link_generation(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps
     return to_json(outcome)
 
 
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A page in flight."""
+
+    task: CompletableTask[Any]
+    page: PageTask
+    started: datetime
+
+
 class _Generation:
     """State of one generation. Pages wait in order; those in flight are kept in a list, so that replay finds the same order."""
 
@@ -36,9 +46,12 @@ class _Generation:
         self.pace = task.pace
         self.totals = dict(task.totals)
         self.waiting = _pages_of(task)
-        self.flying: list[tuple[CompletableTask[Any], PageTask]] = []
+        self.delayed: list[tuple[datetime, PageTask]] = []  # pages that are worth another try from a time on
+        self.flying: list[_Flight] = []
+        self.calls = 0
         self.tries: dict[tuple[str, int], int] = {}
         self.began = ctx.current_utc_datetime
+        self.slowed = self.began  # when the last throttle was answered; pages from before felt the same one
         self.stop = ""
         self.pages_total = task.pages_total
         self.told = self.pages_done
@@ -51,48 +64,72 @@ class _Generation:
     def seconds(self) -> float:
         return self.task.seconds + (self.ctx.current_utc_datetime - self.began).total_seconds()
 
+    @property
+    def may_start(self) -> bool:
+        return not self.stop and self.calls < MOST_CALLS
+
     def run(self) -> Steps[GenerationOutcome]:
         yield from self._tell()
-        while self.flying or (self.waiting and not self.stop):
+        while self.flying or (self.may_start and (self.waiting or self.delayed)):
             self._launch()
-            finished = yield when_any([task for task, _ in self.flying])
-            page = next(page for task, page in self.flying if task is finished)
-            self.flying = [(task, other) for task, other in self.flying if task is not finished]
-            yield from self._landed(page, _outcome_of(finished.get_result()))
-        return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop)
+            if not self.flying:
+                first = min(ready for ready, _ in self.delayed)
+                yield from self._rest((first - self.ctx.current_utc_datetime).total_seconds())
+                continue
+            finished = yield when_any([flight.task for flight in self.flying])
+            landed = next(flight for flight in self.flying if flight.task is finished)
+            self.flying = [flight for flight in self.flying if flight is not landed]
+            yield from self._landed(landed, _outcome_of(finished.get_result()))
+        left = () if self.stop else tuple(_share_of(page) for page in [*self.waiting, *(p for _, p in self.delayed)])
+        return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left)
 
     def _launch(self) -> None:
-        while self.waiting and not self.stop and len(self.flying) < self.pace.width:
+        now = self.ctx.current_utc_datetime
+        self.waiting += [page for ready, page in self.delayed if ready <= now]
+        self.delayed = [(ready, page) for ready, page in self.delayed if ready > now]
+        while self.waiting and self.may_start and len(self.flying) < self.pace.width:
             page = replace(self.waiting.pop(0), batch=self.pace.batch)
-            self.flying.append((self.ctx.call_activity("link_page", input=to_json(page)), page))
+            self.flying.append(_Flight(self.ctx.call_activity("link_page", input=to_json(page)), page, now))
+            self.calls += 1
 
-    def _landed(self, page: PageTask, outcome: PageOutcome) -> Steps[None]:
-        self.pace = next_pace(self.pace, outcome.load)
-        if outcome.later_s:
-            yield from self._again(page, outcome)
-            return
-        if outcome.split:
+    def _landed(self, flight: _Flight, outcome: PageOutcome) -> Steps[None]:
+        page, again = flight.page, outcome.load.throttled and flight.started < self.slowed
+        if not again:
+            self.pace = next_pace(self.pace, outcome.load)
+        if outcome.load.throttled:
+            self.slowed = self.ctx.current_utc_datetime
+        if outcome.later_s and outcome.load.throttled:
+            self.waiting.insert(0, page)
+            if not again:
+                yield from self._rest(outcome.later_s)
+                self.slowed = self.ctx.current_utc_datetime
+        elif outcome.later_s:
+            self._postpone(page, outcome)
+        elif outcome.split:
             self.totals[page.table] = self.totals[page.table].with_large(page.page)
-            return
-        self.totals[page.table] = self.totals[page.table].plus(outcome)
-        every = max(1, self.pages_total // REPORTS)
-        if self.pages_done >= self.told + every or self.pages_done == self.pages_total:
-            yield from self._tell()
+        else:
+            self.totals[page.table] = self.totals[page.table].plus(outcome)
+            every = max(1, self.pages_total // REPORTS)
+            if self.pages_done >= self.told + every or self.pages_done == self.pages_total:
+                yield from self._tell()
 
-    def _again(self, page: PageTask, outcome: PageOutcome) -> Steps[None]:
-        """Put a page back and wait: a throttle concerns all pages, so no new one starts meanwhile."""
+    def _postpone(self, page: PageTask, outcome: PageOutcome) -> None:
+        """Put a page back until its time: somebody else owns it, or a fault passes. The others go on."""
         address = (page.table, page.page)
-        self.tries[address] = self.tries.get(address, 0) + (not outcome.load.throttled)
+        self.tries[address] = self.tries.get(address, 0) + 1
         if self.tries[address] >= PATIENCE:
             gave_up = PageOutcome(failed=f"Page {page.page} of '{page.table}': {outcome.later_reason}")
             self.totals[page.table] = self.totals[page.table].plus(gave_up)
             return
-        self.waiting.insert(0, page)
-        left_s = outcome.later_s
-        while left_s > 0 and not self.stop:
+        ready = self.ctx.current_utc_datetime + timedelta(seconds=outcome.later_s)
+        self.delayed.append((ready, page))
+
+    def _rest(self, wait_s: float) -> Steps[None]:
+        """Start nothing for a while: a throttle concerns all pages, or every page left has to wait."""
+        until = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
+        while (left_s := (until - self.ctx.current_utc_datetime).total_seconds()) > 0 and not self.stop:
             go = yield from self._tell(paused_s=left_s)
             yield self.ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
-            left_s -= go.slice_s
 
     def _tell(self, paused_s: float = 0.0) -> Steps[Go]:
         self.told = self.pages_done
@@ -114,6 +151,10 @@ def _outcome_of(answer: dict[str, Any]) -> PageOutcome:
     if trouble.wait_s:
         return PageOutcome(later_s=trouble.wait_s, later_reason=trouble.trouble)
     return PageOutcome(failed=trouble.trouble)
+
+
+def _share_of(page: PageTask) -> Share:
+    return Share(page.table, page.version, page.page, page.page + 1, page.mode, page.epoch)
 
 
 def _pages_of(task: GenerationTask) -> list[PageTask]:

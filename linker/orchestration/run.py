@@ -108,9 +108,11 @@ def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pac
     ready = [table for table in tables if not table.failed]
     shares = [Share(t.table, t.version, 0, t.pages, t.mode, t.epoch) for t in ready]
     done = GenerationOutcome({table.table: Totals() for table in ready}, pace, 0.0)
+    current = {share.table: share for share in shares}
     started = 0
     while shares and not done.stop:
         total = sum(totals.pages for totals in done.totals.values()) + sum(s.end - s.first for s in shares)
+        left: list[Share] = []
         for generation in _generations(shares):
             task = GenerationTask(
                 ticket.run, generation, total, done.pace, done.totals, done.seconds, ticket.request.dry_run
@@ -118,9 +120,10 @@ def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pac
             child = f"{ticket.run}-g{started}"
             answer = yield ctx.call_sub_orchestrator(GENERATION, input=to_json(task), instance_id=child)
             started, done = started + 1, from_json(GenerationOutcome, answer)
+            left += done.left
             if done.stop:
                 break
-        shares, done = yield from _split(ctx, ticket, shares, done)
+        shares, done = (left, done) if left else (yield from _split(ctx, ticket, current, done))
     return done
 
 
@@ -141,18 +144,22 @@ def _generations(shares: list[Share]) -> list[tuple[Share, ...]]:
 
 
 def _split(
-    ctx: OrchestrationContext, ticket: Ticket, shares: list[Share], done: GenerationOutcome
+    ctx: OrchestrationContext, ticket: Ticket, current: dict[str, Share], done: GenerationOutcome
 ) -> Steps[tuple[list[Share], GenerationOutcome]]:
-    """Split the pages that were too large, now that none is in flight, and return the new ones as work to do."""
+    """Split the pages that were too large, now that none is in flight, and return the new ones as work to do.
+
+    `current` holds each table's plan version and is brought up to date.
+    """
     more: list[Share] = []
     for table, totals in done.totals.items():
         if not totals.large or done.stop:
             continue
-        origin = next(share for share in shares if share.table == table)
-        task = SplitTask(ticket.run, table, origin.version, totals.large)
+        task = SplitTask(ticket.run, table, current[table].version, totals.large)
         split = yield from call(ctx, "split_pages", task, Split, renewing=ticket.run)
-        more += [replace(origin, version=split.version, first=first, end=end) for first, end in split.shares]
-        done = replace(done, totals={**done.totals, table: replace(totals, large=())})
+        current[table] = replace(current[table], version=split.version)
+        more += [replace(current[table], first=first, end=end) for first, end in split.shares]
+        whole = replace(totals, large=(), failed=totals.failed or split.failed)
+        done = replace(done, totals={**done.totals, table: whole})
     return more, done
 
 

@@ -52,11 +52,11 @@ def call[T](ctx: OrchestrationContext, name: str, task: object, kind: type[T], *
 
 def pause(ctx: OrchestrationContext, run: str, wait_s: float) -> Steps[None]:
     """Wait in slices, before and after each of which the lock of `run` is renewed. Raises RunStopped when it is to end."""
-    while wait_s > 0:
+    until = ctx.current_utc_datetime + timedelta(seconds=wait_s)
+    while (left_s := (until - ctx.current_utc_datetime).total_seconds()) > 0:
         go = yield from renewed(ctx, run)
         stop_unless(go)
-        yield ctx.create_timer(timedelta(seconds=min(wait_s, go.slice_s)))
-        wait_s -= go.slice_s
+        yield ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
 
 
 def asked_to_cancel(ctx: OrchestrationContext, run: str) -> Steps[bool]:

@@ -44,3 +44,4 @@ class GenerationOutcome:
     pace: Pace
     seconds: float
     stop: str = ""
+    left: tuple[Share, ...] = ()  # pages that were tried too often for one history; the next generation has them

@@ -45,5 +45,7 @@ class Plans:
             raise ChangedError(str(error)) from error
 
     async def tables(self) -> list[str]:
-        """Return the tables that have a stored plan."""
-        return [row.removeprefix("plan-") for row in await self._documents.rows("plan-")]
+        """Return the tables that were linked, wholly or in part."""
+        names = [row.removeprefix("plan-") for row in await self._documents.rows("plan-")]
+        plans = {name: await self.load(name) for name in names}
+        return [name for name, found in plans.items() if found and (found[0].linked or found[0].epoch)]

@@ -3,7 +3,7 @@
 LOCAL_DEFAULTS: dict[str, str] = {
     "AZURE_FUNCTIONS_ENVIRONMENT": "Development",  # as Core Tools sets it
     "LINKER_LEASE_SECONDS": "15",
-    "LINKER_ATTEMPT_SECONDS": "20",
-    "LINKER_WRITE_TIMEOUT_SECONDS": "8",
+    "LINKER_ATTEMPT_SECONDS": "30",
+    "LINKER_WRITE_TIMEOUT_SECONDS": "20",
     "LINKER_WATCHDOG_SCHEDULE": "*/5 * * * * *",
 }

@@ -43,7 +43,7 @@ async def _link_all(world: World, run: str = "run1") -> Counts:
     return sum((outcome.counts for outcome in outcomes), Counts())
 
 
-async def test_a_table_whose_keys_all_start_alike_is_still_cut_into_pages_of_one_request(world: World) -> None:
+async def test_a_table_whose_keys_all_start_alike_is_still_cut_into_pages_of_two_requests_at_most(world: World) -> None:
     world.people(MANY)
     await world.prepare()
     plan = await new_plan(world.deps.dataverse(), await world.deps.target("run1", "contact"), "v2")
@@ -51,7 +51,7 @@ async def test_a_table_whose_keys_all_start_alike_is_still_cut_into_pages_of_one
     for number in range(1, MANY + 1):
         in_page[plan.page_of(key_of(number))] += 1
     assert sum(in_page) == MANY
-    assert max(in_page) <= PAGE_ROWS
+    assert max(in_page) <= SPLIT_ROWS
     assert plan.pages <= 2 * MANY / PAGE_ROWS + 1
 
 

@@ -261,9 +261,6 @@ async def test_rows_whose_link_is_empty_although_a_block_names_them_become_uncon
     assert world.is_right()
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a dry run unconfirms rows in stored blocks; design decision 12 says no block saved"
-)
 async def test_a_dry_run_marks_nothing(world: World) -> None:
     world.people(3)
     await world.link("run0")

@@ -23,7 +23,7 @@ def test_environment_comes_before_local_settings_and_those_before_local_defaults
     environment = {"A": "environment"}
     apply_settings(tmp_path, environment)
     assert (environment["A"], environment["B"], environment["LINKER_LEASE_SECONDS"]) == ("environment", "file", "7")
-    assert environment["LINKER_ATTEMPT_SECONDS"] == "20"
+    assert environment["LINKER_ATTEMPT_SECONDS"] == "30"
 
 
 @pytest.mark.parametrize(

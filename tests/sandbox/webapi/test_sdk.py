@@ -44,8 +44,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataverseClient
         config = uvicorn.Config(
             sandbox.app,
             ws="none",
+            loop="asyncio",
             log_level="critical",
-            timeout_graceful_shutdown=1,  # the SDK leaves its connections open
             ssl_certfile=files.certificate,
             ssl_keyfile=files.key,
         )
@@ -56,6 +56,8 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DataverseClient
             time.sleep(0.01)
         with DataverseClient(url, Credential(sandbox)) as made:
             yield made
+        while server.server_state.connections:  # a TLS connection needs a moment to close on both sides
+            time.sleep(0.01)
         server.should_exit = True
         thread.join()
     database.close()
