@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format sandbox clean
+.PHONY: help setup demo test check format bench sandbox clean
 
 AZURITE := 3.37.0
 PYTHON := .venv/bin/python
@@ -28,6 +28,9 @@ check: $(PACKAGES) ## format, lint, types, import contracts
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
+
+bench: setup ## measure beside peers and the raw ceiling; bench FULL=1 takes a million rows
+	@$(PYTHON) -m bench $(if $(FULL),--full)
 
 format: $(PACKAGES) ## format the code and sort its imports
 	@.venv/bin/ruff format .

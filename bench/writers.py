@@ -12,8 +12,8 @@ from typing import Any
 
 import requests
 from azure.core.credentials import AccessToken
-from dataverse_api import DataverseClient as ThreadedClient  # type: ignore[import-untyped]
-from dataverse_api.utils.batching import transform_to_batch_for_upsert  # type: ignore[import-untyped]
+from dataverse_api import DataverseClient as ThreadedClient
+from dataverse_api.utils.batching import transform_to_batch_for_upsert
 from PowerPlatform.Dataverse.client import DataverseClient
 
 from bench.environment import TABLE, Environment
