@@ -39,6 +39,7 @@ class Tokens:
         self._scope = f"{audience}/.default"
         self._client_id = client_id
         self._credential: AsyncTokenCredential | None = None
+        self._retired: list[AsyncTokenCredential] = []
         self._token, self._good_until = "", 0.0
 
     async def token(self) -> str:
@@ -61,7 +62,15 @@ class Tokens:
 
     def forget(self) -> None:
         """Ask for a new token next time, with a credential that remembers nothing."""
+        self._retired += [self._credential] if self._credential else []
         self._credential, self._good_until = None, 0.0
+
+    async def close(self) -> None:
+        """Close every credential that was used."""
+        self.forget()
+        for used in self._retired:
+            await used.close()
+        self._retired.clear()
 
 
 def credential(client_id: str | None) -> AsyncTokenCredential:
@@ -79,6 +88,12 @@ def deps() -> Deps:
     return build(settings_module.load())
 
 
+async def close() -> None:
+    """Close the connections of this process, for a host that stops."""
+    if deps.cache_info().currsize:
+        await deps().close()
+
+
 def build(settings: Settings) -> Deps:
     """Return everything for these settings; no connection is opened yet."""
     client = httpx.AsyncClient(
@@ -87,18 +102,20 @@ def build(settings: Settings) -> Deps:
         cookies=_no_cookies(),
     )
     tables = _tables(settings)
+    tokens = Tokens(settings.dataverse_url, settings.client_id)
+    insights_tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
     partition = environment_key(settings.dataverse_url)
     documents = Documents(tables, partition)
     connection = Connection(
         settings.dataverse_url,
         client,
-        Tokens(settings.dataverse_url, settings.client_id),
+        tokens,
         settings.write_timeout_seconds,
     )
     return Deps(
         settings=settings,
         connection=connection,
-        insights=_insights(settings, client),
+        insights=_insights(settings, client, insights_tokens),
         lock=RunLock(tables, partition, time.time, settings.lease_seconds, new_run_id),
         documents=documents,
         runs=Runs(documents, lambda: iso(time.time())),
@@ -109,6 +126,7 @@ def build(settings: Settings) -> Deps:
         issues=Issues(tables),
         clock=time.time,
         new_id=lambda: secrets.token_hex(8),
+        closing=(client.aclose, tables.close, tokens.close, insights_tokens.close),
     )
 
 
@@ -138,11 +156,10 @@ def _tables(settings: Settings) -> AzureTables:
     return AzureTables(endpoint=settings.storage_table_service_uri or "", credential=credential(settings.client_id))
 
 
-def _insights(settings: Settings, client: httpx.AsyncClient) -> Insights | None:
+def _insights(settings: Settings, client: httpx.AsyncClient, tokens: Tokens) -> Insights | None:
     if not settings.insights_url or not settings.insights_instance_id:
         return None
     key = settings.insights_key.get_secret_value() if settings.insights_key else None
-    tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
     instance, workflow = settings.insights_instance_id, settings.insights_workflow
     return Insights(settings.insights_url, instance, client, tokens, key=key, workflow=workflow)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from linker.dataverse import Connection, Dataverse, Meter
@@ -40,7 +40,13 @@ class Deps:
     issues: Issues
     clock: Callable[[], float]
     new_id: Callable[[], str]
+    closing: tuple[Callable[[], Awaitable[None]], ...] = ()
     cache: Cache = field(default_factory=Cache)
+
+    async def close(self) -> None:
+        """Close what is open; nothing can be used afterwards."""
+        for closing in self.closing:
+            await closing()
 
     def dataverse(self) -> Dataverse:
         """Return a client that meters what one activity asks."""

@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -20,9 +21,22 @@ PREFIX = "LINKER_"
 
 
 def _web_address(text: str) -> str:
-    if not text.startswith(("https://", "http://")) or " " in text:
+    parts = urlsplit(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname or " " in text:
         raise ValueError("it must be a web address such as https://contoso.crm4.dynamics.com")
     return text.rstrip("/")
+
+
+def _without_path(text: str) -> str:
+    if urlsplit(text).path.rstrip("/") or urlsplit(text).query:
+        raise ValueError("it must be the address alone, without a path, such as https://contoso.crm4.dynamics.com")
+    return text
+
+
+def _schedule(text: str) -> str:
+    if len(text.split()) != 6:
+        raise ValueError("it must be an NCRONTAB expression of six fields, seconds first, such as 0 */5 * * * *")
+    return text
 
 
 def _listed(value: object) -> object:
@@ -30,6 +44,9 @@ def _listed(value: object) -> object:
 
 
 type WebAddress = Annotated[str, AfterValidator(_web_address)]
+type Address = Annotated[WebAddress, AfterValidator(_without_path)]
+type Schedule = Annotated[str, AfterValidator(_schedule)]
+type Seconds = Annotated[float, Field(allow_inf_nan=False, le=86_400)]
 type Listed[T] = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -38,7 +55,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
-    dataverse_url: WebAddress
+    dataverse_url: Address
     storage: SecretStr | None = None
     storage_table_service_uri: WebAddress | None = Field(None, validation_alias="LINKER_STORAGE__tableServiceUri")
     client_id: str | None = None
@@ -51,15 +68,15 @@ class Settings(BaseSettings):
     requirements: Literal["per-table", "all"] = "per-table"
     solution: str | None = None
     full: Literal["compare", "rewrite"] = "compare"
-    settle_minutes: float = Field(10, ge=0)
-    settle_most_minutes: float = Field(120, ge=0)
+    settle_minutes: float = Field(10, ge=0, le=1_440)
+    settle_most_minutes: float = Field(120, ge=0, le=1_440)
     unlink_max_share: float = Field(0.1, ge=0, le=1)
     poll: bool = True
-    poll_schedule: str = "0 */5 * * * *"
-    watchdog_schedule: str = "0 * * * * *"
-    lease_seconds: float = Field(120, ge=5)
-    attempt_seconds: float = Field(300, ge=5)
-    write_timeout_seconds: float = Field(150, ge=1)
+    poll_schedule: Schedule = "0 */5 * * * *"
+    watchdog_schedule: Schedule = "0 * * * * *"
+    lease_seconds: Seconds = Field(120, ge=5)
+    attempt_seconds: Seconds = Field(300, ge=5)
+    write_timeout_seconds: Seconds = Field(150, ge=1)
     width: int = Field(0, ge=0, le=64)
 
     @property
@@ -102,12 +119,27 @@ def load() -> Settings:
             "Set exactly one of LINKER_STORAGE (a connection string) and LINKER_STORAGE__tableServiceUri "
             "(https://<account>.table.core.windows.net, used with the managed identity). Nothing was started."
         )
+    if settings.storage is not None and not _is_connection(settings.storage.get_secret_value()):
+        raise ConfigurationError(
+            "The setting LINKER_STORAGE is malformed: it must be a connection string such as "
+            "DefaultEndpointsProtocol=https;AccountName=...;AccountKey=...;EndpointSuffix=core.windows.net. "
+            "Nothing was started."
+        )
+    if bool(settings.insights_url) != bool(settings.insights_instance_id):
+        raise ConfigurationError(
+            "LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID belong together: set both, or neither. Nothing was started."
+        )
     if settings.attempt_seconds < settings.write_timeout_seconds + 2:  # it sends only what ends within its time
         raise ConfigurationError(
             f"LINKER_ATTEMPT_SECONDS ({settings.attempt_seconds:g}) has to be at least 2 above LINKER_WRITE_TIMEOUT_SECONDS "
             f"({settings.write_timeout_seconds:g}): else a write could outlive its attempt. Nothing was started."
         )
     return settings
+
+
+def _is_connection(text: str) -> bool:
+    names = {part.partition("=")[0].strip().lower() for part in text.split(";") if "=" in part}
+    return bool(names & {"accountname", "tableendpoint", "usedevelopmentstorage"})
 
 
 def _parse(*, required: bool) -> Settings | None:
@@ -135,6 +167,6 @@ def _fault(field: str, kind: str, text: str) -> str:
 
 
 def _unknown(name: str, known: tuple[str, ...]) -> str:
-    close = get_close_matches(name.upper(), known, n=1)
-    hint = f"Did you mean {close[0]}?" if close else "Remove it"
+    close = get_close_matches(name.upper(), known, n=1, cutoff=0.8)
+    hint = f"Did you mean {close[0]}?" if close else "Remove it."
     return f"There is no setting {name}. {hint} The list is in docs/settings.md. Nothing was started."

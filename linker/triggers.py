@@ -7,10 +7,15 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from linker.activities.life import asked_for, ended, promised
+from linker.dataverse.http import parse_time
 from linker.deps import Deps
 from linker.model import Run, RunRequest, Status, Ticket
 
 _LOG = logging.getLogger(__name__)
+
+# A run that failed or skipped a table did not serve its unification. The timer tries again, but not at every tick:
+# somebody has to mend something first, and may ask for a run at once.
+UNSERVED_RETRY_S = 3_600.0
 
 type Start = Callable[[Ticket], Awaitable[None]]
 """Starts the orchestration of a run; one that runs already is left alone."""
@@ -60,6 +65,10 @@ async def poll(deps: Deps, start: Start) -> str:
         return ""
     job = await deps.insights.last_unification()
     if job is None or any(served == job.id for served, _ in (await deps.lock.peek()).served):
+        return ""
+    last = await deps.runs.shown()
+    ended_at = last.ended_at if last is not None and job.id in last.jobs else None
+    if ended_at is not None and deps.clock() - parse_time(ended_at) < UNSERVED_RETRY_S:
         return ""
     return (await request_run(deps, RunRequest(jobs=(job.id,), trigger="timer"), start)).id
 

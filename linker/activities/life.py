@@ -100,7 +100,15 @@ async def report(deps: Deps, news: Report) -> Go:
         eta_seconds=None if left_s is None else round(left_s, 1),
         paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None,
     )
-    await deps.runs.advance(news.run, lambda run: replace(run, counts=news.counts, progress=progress))
+
+    def change(run: Run) -> Run:
+        tables = tuple(replace(t, counts=news.tables.get(t.table, t.counts)) for t in run.tables)
+        status = Status.RETRYING if news.trouble else Status.REFRESHING
+        return replace(
+            run, status=status, status_detail=news.trouble, counts=news.counts, tables=tables, progress=progress
+        )
+
+    await deps.runs.advance(news.run, change)
     return _go(deps, renewal)
 
 
@@ -186,7 +194,8 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
 
     follow_up = await _follow_up(deps, ending)
     run = await deps.runs.advance(ending.run, lambda old: replace(change(old), follow_up=follow_up))
-    completed = run.status in (Status.SUCCESSFUL, Status.WARNINGS, Status.SKIPPED) and not ending.dry_run
+    skipped = any(table.status is Status.SKIPPED for table in run.tables)
+    completed = run.status in (Status.SUCCESSFUL, Status.WARNINGS) and not skipped and not ending.dry_run
     return Ended(run.status, await deps.lock.finish(ending.run, completed=completed))
 
 

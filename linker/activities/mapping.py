@@ -44,7 +44,7 @@ def resolve(rows: Iterable[Mapping[str, Any]], columns: MappingColumns) -> Mappi
         read += 1
         key, customer = row_key(row[columns.key] or ""), row[columns.customer]
         if key is None or not customer:
-            invalid.append(str(row[columns.key]))
+            invalid.append(str(row[columns.key] or ""))
             continue
         customer = as_customer(customer)
         before = wanted.get(key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
-from linker.activities.attempt import Attempt
+from linker.activities.attempt import Attempt, PageHeldError
 from linker.activities.mapping import PageTooLargeError, read_mapping
 from linker.activities.values import PageOutcome, PageTask
 from linker.activities.writing import Writer, Written
@@ -35,6 +35,8 @@ async def link_page(deps: Deps, task: PageTask) -> PageOutcome:
         outcome = await _link(deps, task, dataverse)
     except PageTooLargeError:
         outcome = PageOutcome(split=True)
+    except PageHeldError as error:
+        outcome = PageOutcome(later_s=error.wait_s, later_reason=str(error), held=True)
     except (TransientError, SupersededError, UnknownOutcomeError) as error:
         outcome = PageOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
     except LinkerError as error:

@@ -21,6 +21,7 @@ from linker.odata import MappingColumns
 from linker.pages import row_key
 
 SAMPLE = 20  # keys of a source that are looked up as evidence
+SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled until a key is found
 MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
 
 
@@ -34,7 +35,9 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     environment, described = await _environment(deps, dataverse)
     general = eligibility.check_environment(environment, deps.settings.declared)
     sources = await find_sources(dataverse, columns)
-    facts = await asyncio.gather(*(_facts(dataverse, columns, source, described) for source in sources))
+    facts = _without_lookalikes(
+        await asyncio.gather(*(_facts(dataverse, columns, source, described) for source in sources))
+    )
     wanted = asked.requested_tables if asked else ()
     tables, notes = _judge(deps, facts, environment, general, wanted)
     for table, of_table in _by_table(facts).items():
@@ -93,15 +96,24 @@ async def _environment(deps: Deps, dataverse: Dataverse) -> tuple[EnvironmentFac
 async def _facts(
     dataverse: Dataverse, columns: MappingColumns, source: Source, described: tuple[DataSource, ...] | None
 ) -> SourceFacts:
-    sample = odata.query(select=columns.key, filter=columns.in_range(source, KeyRange()), top=SAMPLE)
-    texts = [row[columns.key] or "" for row in (await dataverse.get(MAPPING_SET + sample))["value"]]
-    guids = [text for text in texts if row_key(text)]
     named = await metadata.find_tables(dataverse, source.table) if _is_name(source.table) else []
-    table, found = await _owner(dataverse, named, guids)
+    for (
+        lower
+    ) in SAMPLED_FROM:  # rows may have been deleted since unification, so one sample that finds none proves nothing
+        texts = await _sample(dataverse, columns, source, lower)
+        guids = [text for text in texts if row_key(text)]
+        table, found = await _owner(dataverse, named, guids)
+        if found or not guids:
+            break
     origin = next((d for d in described or () if d.name.casefold() == source.data_source.casefold()), None)
     keys = {name.casefold(): key for name, key in (origin.keys if origin else {}).items()}
     kind, chosen = (origin.kind if origin else None), keys.get(source.table.casefold())
     return SourceFacts(source, table, kind, chosen, len(texts), len(guids), found)
+
+
+async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source, lower: str | None) -> list[str]:
+    options = odata.query(select=columns.key, filter=columns.in_range(source, KeyRange(lower)), top=SAMPLE)
+    return [row[columns.key] or "" for row in (await dataverse.get(MAPPING_SET + options))["value"]]
 
 
 async def _owner(
@@ -121,6 +133,20 @@ async def _owner(
 
 async def _common_tables(dataverse: Dataverse) -> list[DataverseTable]:
     return [table for name in ("contact", "lead", "account") for table in await metadata.find_tables(dataverse, name)]
+
+
+def _without_lookalikes(facts: Sequence[SourceFacts]) -> list[SourceFacts]:
+    """Return the facts with the table taken from sources that only hold its keys while another source bears its name.
+
+    A web shop keyed by contact ids is no renamed contact table; where nothing bears the name, it may be one.
+    """
+    named = {fact.table for fact in facts if fact.table is not None and fact.table.is_called(fact.source.table)}
+    return [
+        replace(fact, table=None)
+        if fact.table in named and fact.table is not None and not fact.table.is_called(fact.source.table)
+        else fact
+        for fact in facts
+    ]
 
 
 def _is_name(text: str) -> bool:
@@ -180,7 +206,8 @@ def _table_status(deps: Deps, findings: Sequence[Finding]) -> tuple[Status, str]
     unknown = eligibility.unknown(findings)
     if not broken and (not unknown or deps.settings.unknown_facts == "warn"):
         return Status.QUEUED, ""
-    return Status.SKIPPED, " ".join(f"{f.requirement}: {f.evidence} {f.advice}".strip() for f in broken or unknown)
+    reasons = dict.fromkeys(f"{f.requirement}: {f.evidence} {f.advice}".strip() for f in broken or unknown)
+    return Status.SKIPPED, " ".join(reasons)
 
 
 def _verdict(

@@ -34,7 +34,10 @@ async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
 
 
 def guard(departed: int, rows: int, most_share: float) -> str:
-    """Return why nothing of a table may be unlinked, empty when it may. `rows` counts mapped and departed rows."""
+    """Return why nothing of a table may be unlinked, empty when it may. `rows` counts mapped and departed rows.
+
+    An empty mapping clears nothing at any share: it is what a mapping looks like that is being written.
+    """
     if departed >= rows:
         return "no row of the table is left in the mapping"
     if departed > most_share * rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket
 from linker.pace import Load
@@ -144,6 +144,7 @@ class PageOutcome:
     split: bool = False  # the page is too large; nothing was done
     later_s: float = 0.0
     later_reason: str = ""
+    held: bool = False  # by another attempt, which is no failure
     failed: str = ""
     load: Load = Load()
     seconds: float = 0.0
@@ -221,6 +222,8 @@ class Report:
     pace: Pace = Pace()
     seconds: float = 0.0  # since the first page started
     paused_s: float = 0.0
+    trouble: str = ""  # why a page is being tried again
+    tables: dict[str, Counts] = field(default_factory=dict)  # so far, by table
 
 
 @dataclass(frozen=True, slots=True)

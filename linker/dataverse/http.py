@@ -98,7 +98,7 @@ class Connection:
         meter.dop_hint = _integer(answer.headers.get("x-ms-dop-hint")) or meter.dop_hint
         if answer.is_success:
             return answer
-        raise self._refused(answer, meter)
+        raise self._refused(answer, meter, writes=writes)
 
     async def _asked(
         self,
@@ -141,11 +141,15 @@ class Connection:
                 raise UnknownOutcomeError(f"{request.method} {request.url.path} got no answer: {error!r}") from error
             raise TransientError(f"{request.url.path} got no answer: {error!r}.") from error
 
-    def _refused(self, answer: httpx.Response, meter: Meter) -> Exception:
+    def _refused(self, answer: httpx.Response, meter: Meter, *, writes: bool) -> Exception:
         code, text = error_of(answer)
         if answer.status_code == 401:
             self.tokens.forget()
-            return TransientError(f"{self.url} refused the token (401). {text}", wait_s=1.0)
+            return TransientError(
+                f"{self.url} refused the token (401). {text} If this stays: is the app's identity an application user there, "
+                "and is LINKER_DATAVERSE_URL the address of that environment?",
+                wait_s=1.0,
+            )
         match judge(answer.status_code, code, text):
             case Answer.WAIT:
                 meter.throttled += 1
@@ -154,13 +158,16 @@ class Connection:
             case Answer.RETRY:
                 locked = LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0
                 return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}", wait_s=locked)
+            case _ if answer.status_code >= 500 and not writes:  # no row is to blame for a read that failed
+                return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}")
             case _:
                 return DataverseError(answer.status_code, code, text)
 
 
 def error_of(answer: httpx.Response) -> tuple[str, str]:
     """Return code and text of an error answer; both may be empty, and the body may be HTML (dataverse.md 13.1)."""
-    return error_in(_json(answer)) or ("", answer.text[:200])
+    page = answer.text.lstrip()[:200]
+    return error_in(_json(answer)) or ("", "a web page instead of an answer" if page.startswith("<") else page)
 
 
 def error_in(body: Any) -> tuple[str, str] | None:

@@ -105,6 +105,8 @@ class _Generation:
                 self.slowed = self.ctx.current_utc_datetime
         elif outcome.later_s:
             self._postpone(page, outcome)
+            if not outcome.held:
+                yield from self._tell(trouble=outcome.later_reason)
         elif outcome.split:
             self.totals[page.table] = self.totals[page.table].with_large(page.page)
         else:
@@ -131,11 +133,19 @@ class _Generation:
             go = yield from self._tell(paused_s=left_s)
             yield self.ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
 
-    def _tell(self, paused_s: float = 0.0) -> Steps[Go]:
+    def _tell(self, paused_s: float = 0.0, trouble: str = "") -> Steps[Go]:
         self.told = self.pages_done
         counts = sum((totals.counts for totals in self.totals.values()), Counts())
         news = Report(
-            self.task.run, counts, self.pages_total, self.pages_done, self.pace, self.seconds, paused_s=paused_s
+            self.task.run,
+            counts,
+            self.pages_total,
+            self.pages_done,
+            self.pace,
+            self.seconds,
+            paused_s,
+            trouble,
+            {table: totals.counts for table, totals in self.totals.items()},
         )
         go = yield from call(self.ctx, "report", news, Go, renewing="")
         if not go.held or go.cancel:

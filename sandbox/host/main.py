@@ -27,6 +27,7 @@ from sandbox.host.settings import apply_settings, resolve_placeholders
 
 _LOG = logging.getLogger(__name__)
 
+CLOSE_S = 1.0  # for the app's connections to close; the process ends anyway
 _NOISY = ("azure", "durabletask", "httpx", "httpcore", "uvicorn")
 
 
@@ -60,6 +61,7 @@ async def _run(port: int, keys: bool, app_dir: Path) -> None:
         host = Host(functions, config, url, _resolve, Keys(key))
         ready = {"url": url, "functions": [function.name for function in functions]} | ({"key": key} if key else {})
         await _serve(host, listener, json.dumps(ready))
+    await _close_app()
     _leave(host)
 
 
@@ -92,6 +94,14 @@ def _part_of_linker(name: str) -> ModuleType | None:
         if error.name in {"linker", f"linker.{name}"}:
             return None
         raise
+
+
+async def _close_app() -> None:
+    """Let the app close its connections, where it knows how to."""
+    close = getattr(_part_of_linker("bootstrap"), "close", None)
+    if close:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(close(), CLOSE_S)
 
 
 @contextlib.contextmanager

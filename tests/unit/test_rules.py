@@ -37,7 +37,7 @@ def rows(*pairs: tuple[str | None, str | None]) -> list[dict[str, str | None]]:
         ),
         pytest.param([("x", "a"), (K1, "a")], MappingRows({B1: "a"}, 2, 0, ("x",)), id="no guid"),
         pytest.param(
-            [(K1, None), (None, "a"), (K2, "")], MappingRows({}, 3, 0, (K1, "None", K2)), id="something missing"
+            [(K1, None), (None, "a"), (K2, "")], MappingRows({}, 3, 0, (K1, "", K2)), id="something missing"
         ),
     ],
 )

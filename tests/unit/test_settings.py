@@ -103,7 +103,7 @@ def test_storage_by_managed_identity(environment: pytest.MonkeyPatch) -> None:
 
 
 def test_secrets_are_not_shown(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("LINKER_STORAGE", "AccountKey=verysecret")
+    environment.setenv("LINKER_STORAGE", "AccountName=a;AccountKey=verysecret")
     environment.setenv("LINKER_INSIGHTS_KEY", "alsosecret")
     assert "secret" not in f"{settings.load()!r} {settings.load()}"
 
