@@ -152,17 +152,17 @@ def table_verdict(end: TableEnd, counts: Counts) -> tuple[Status, str]:
 
 def _needs_a_look(end: TableEnd, counts: Counts) -> tuple[Status, str]:
     told = [
-        (end.held_back, f"Nothing was unlinked: {end.held_back}."),
-        (counts.rejected, f"{counts.rejected:,} rows were rejected; see the run's row errors."),
+        (end.held_back, f"Links of departed rows were left alone: {end.held_back}."),
+        (counts.rejected, f"Rejected rows: {counts.rejected:,}; see the run's row errors."),
         (
             counts.deferred and not end.held_back,
-            f"{counts.deferred:,} rows are deferred to a later run; see the run's row errors.",
+            f"Rows deferred to a later run: {counts.deferred:,}; see the run's row errors.",
         ),
-        (end.totals.drift, f"{end.totals.drift:,} links had been changed by somebody else and were set right."),
-        (end.strays, f"{end.strays:,} rows hold a link that neither mapping nor this app knows; they were left alone."),
+        (end.totals.drift, f"Links that somebody else had changed and that were set right: {end.totals.drift:,}."),
+        (end.strays, f"Rows with a link that neither mapping nor this app knows, left alone: {end.strays:,}."),
         (
             end.totals.conflicts,
-            f"{end.totals.conflicts:,} rows are claimed for several customers; the lowest CustomerId won.",
+            f"Rows claimed for several customers, of which the lowest CustomerId won: {end.totals.conflicts:,}.",
         ),
     ]
     details = [text for true, text in told if true]

@@ -20,6 +20,7 @@ from linker.model import SKIPPED_MESSAGE, Finding, KeyRange, Run, Source, Status
 from linker.odata import MappingColumns
 from linker.pages import row_key
 
+DRY_RUN_NOTE = "Dry run: nothing was written. It does not look for links that vanished since they were confirmed."
 SAMPLE = 20  # keys of a source that are looked up as evidence
 SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled until a key is found
 MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
@@ -52,7 +53,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
             service_account=account.name,
             tables=tables,
             findings=general,
-            notes=notes,
+            notes=(*notes, DRY_RUN_NOTE) if old.dry_run else notes,
             warnings=tuple(dict.fromkeys((*old.warnings, *warnings))),  # a survey may be repeated
             status_detail=detail,
         )

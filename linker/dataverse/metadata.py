@@ -102,7 +102,7 @@ async def supports_update_multiple(dataverse: Dataverse, table: str) -> bool:
 async def lookup_column(dataverse: Dataverse, table: str) -> LookupColumn | None:
     """Return the lookup column of a table, None when it has none.
 
-    Raises ConfigurationError when a column of that name points somewhere else.
+    Raises ConfigurationError when a column of that name points somewhere else, or is no lookup.
     """
     expression = f"ReferencingAttribute eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
     select = "SchemaName,ReferencedEntity,ReferencingAttribute,ReferencingEntityNavigationPropertyName"
@@ -114,7 +114,23 @@ async def lookup_column(dataverse: Dataverse, table: str) -> LookupColumn | None
             f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' points to '{found[0]['ReferencedEntity']}', not to "
             f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove or rename that column; the next run creates its own."
         )
-    return LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"]) if ours else None
+    if not ours:
+        await _refuse_other_kind(dataverse, table)
+        return None
+    return LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"])
+
+
+async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:
+    """Raise ConfigurationError when the name of the lookup is taken by a column of another kind."""
+    path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
+    expression = f"LogicalName eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
+    rows = (await dataverse.get(path + odata.query(select="LogicalName,AttributeType", filter=expression)))["value"]
+    for row in rows:
+        if row["LogicalName"] == LOOKUP_SCHEMA_NAME:
+            raise ConfigurationError(
+                f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' is of type {row.get('AttributeType')}, not a lookup to "
+                f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove that column; the next run creates its own."
+            )
 
 
 async def create_lookup_column(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> LookupColumn:

@@ -107,6 +107,7 @@ class FakeDataverse:
         self.profiles: dict[str, str] = {}  # profile id -> CustomerId
         self.tables: dict[str, FakeTable] = {}  # by entity set
         self.mapping_column = "msdynci_tablename"
+        self.text_columns: list[str] = []  # of every table
         self.marks = {"msdynci_alternatekeys": STAMP, "msdynci_customerprofiles": STAMP}
         self.asked: Counter[str] = Counter()
         self.written: Counter[str] = Counter()
@@ -303,7 +304,8 @@ class FakeDataverse:
             return {"value": self._filtered(rows, asked)}
         logical = asked.path.split("'")[1]
         if asked.path.endswith("/Attributes"):
-            return {"value": [{"LogicalName": name} for name in (self.mapping_column, "msdynci_customerid")]}
+            names = (self.mapping_column, "msdynci_customerid", *self.text_columns)
+            return {"value": [{"LogicalName": name, "AttributeType": "String"} for name in names]}
         table = next(table for table in self.tables.values() if table.logical == logical)
         relationship = {
             "SchemaName": f"msdynci_{logical}_customerprofile",

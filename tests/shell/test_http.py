@@ -169,3 +169,14 @@ async def test_a_profile_that_two_rows_hold_is_always_the_same_one() -> None:
     world.dataverse.profile("C1", "0000000a-0000-4000-9000-000000000000")
     found = await Dataverse(world.deps.connection).profiles(["c1", "nobody"])
     assert found == {"c1": "0000000a-0000-4000-9000-000000000000"}
+
+
+@pytest.mark.parametrize("code", ["", "0x80040216"])
+async def test_a_read_that_the_server_failed_is_worth_another_try_whatever_its_code(code: str) -> None:
+    """No row is to blame for it, as one may be when a write fails so."""
+    body = {"error": {"code": code, "message": "An unexpected error occurred."}}
+    way = connection(lambda _: httpx.Response(500, json=body))
+    with pytest.raises(TransientError):
+        await way.send(Meter(), "GET", "contacts")
+    with pytest.raises(TransientError if not code else DataverseError):
+        await way.send(Meter(), "POST", "contacts/Microsoft.Dynamics.CRM.UpdateMultiple")

@@ -216,6 +216,25 @@ async def test_a_run_that_did_not_complete_serves_no_unification(world: World, s
     assert (await world.deps.lock.peek()).served == ()
 
 
+@pytest.mark.parametrize(
+    ("tables", "served"),
+    [
+        pytest.param([Status.SUCCESSFUL, Status.WARNINGS], True, id="every table was linked"),
+        pytest.param([Status.SUCCESSFUL, Status.SKIPPED], False, id="a table was skipped"),
+        pytest.param([Status.SKIPPED], False, id="all were skipped"),
+    ],
+)
+async def test_only_a_run_that_skipped_nothing_serves_its_unification(
+    world: World, start: Starter, tables: list[Status], served: bool
+) -> None:
+    """Once somebody has declared what was unknown, the same event has to link the table."""
+    run = await begun(world, start, RunRequest(jobs=("job",)))
+    ends = tuple(TableRun(f"t{number}", "crm", status) for number, status in enumerate(tables))
+    await world.deps.runs.advance(run, lambda old: replace(old, tables=ends))
+    await life.end_run(world.deps, Ending(run))
+    assert bool((await world.deps.lock.peek()).served) is served
+
+
 async def test_tables_that_were_not_reached_end_with_the_run(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL, CONTACT)
     await life.end_run(world.deps, Ending(run, Status.CANCELED, "Canceled by request."))
@@ -316,3 +335,13 @@ async def test_the_timer_asks_for_nothing_when_it_knows_of_nothing(
 ) -> None:
     assert await triggers.poll(replace(world.deps, insights=insights), start) == ""  # type: ignore[arg-type]
     assert not start.started
+
+
+async def test_the_timer_repeats_a_run_that_served_nothing_only_after_a_while(world: World, start: Starter) -> None:
+    deps = replace(world.deps, insights=FakeInsights(Job("job", "", "")))  # type: ignore[arg-type]
+    run = await triggers.poll(deps, start)
+    await life.begin_run(deps, start.started[0])
+    await life.end_run(deps, Ending(run, Status.SKIPPED))
+    assert await triggers.poll(deps, start) == ""
+    world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
+    assert await triggers.poll(deps, start) not in ("", run)

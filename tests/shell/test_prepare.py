@@ -63,6 +63,17 @@ async def test_the_first_run_creates_the_column_with_the_documented_names(world:
     assert (target.navigation, target.column_created) == (NAVIGATION, True)
 
 
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_column_of_that_name_that_is_no_lookup_is_told_before_anything_is_created(
+    world: World, dry_run: bool
+) -> None:
+    world.contacts.column = False
+    world.dataverse.text_columns.append("msdynci_lookupfield_customerprofile")
+    ready = await prepared(world, dry_run=dry_run)
+    assert "is of type String" in ready.failed
+    assert not world.dataverse.bodies
+
+
 async def test_preparing_again_after_a_crash_still_knows_that_the_column_is_new(world: World) -> None:
     world.contacts.column = False
     await prepared(world)

@@ -112,6 +112,28 @@ async def test_a_table_that_was_renamed_is_told_by_its_keys(world: World) -> Non
     assert "Dataverse table 'contact'" in run.status_detail
 
 
+async def test_a_source_that_only_shares_the_keys_of_a_named_table_is_a_note(world: World) -> None:
+    """A web shop keyed by contact ids is no renamed contact table."""
+    for number in (1, 2):
+        world.dataverse.map(contact_id(number), f"c{number}", table="shoppers", source="files")
+    answer, run = await surveyed(world, FakeInsights())
+    assert answer.tables == ("contact",)
+    assert [table.sources for table in run.tables] == [(Source("crm", "contact"),)]
+    assert any("shoppers" in note for note in run.notes)
+
+
+async def test_deleted_rows_at_the_start_of_the_keys_are_no_proof_of_another_environment(world: World) -> None:
+    for number in range(4, 25):
+        world.dataverse.map(contact_id(number), f"c{number}")  # deleted in Dataverse since
+    far = "c0000000-0000-4000-8000-000000000001"
+    world.contacts.rows[far] = SourceRow()
+    world.dataverse.map(far, "c1")
+    for number in (1, 2, 3):
+        del world.contacts.rows[contact_id(number)]
+    answer, _ = await surveyed(world, FakeInsights())
+    assert answer.tables == ("contact",)
+
+
 async def test_one_table_that_is_not_eligible_leaves_the_others_alone(world: World) -> None:
     lead = world.dataverse.table("lead")
     lead.rows[contact_id(50)] = SourceRow()

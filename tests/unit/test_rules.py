@@ -36,9 +36,7 @@ def rows(*pairs: tuple[str | None, str | None]) -> list[dict[str, str | None]]:
             [(K1, "c"), (K1, "a"), (K1, "b")], MappingRows({B1: "a"}, 3, 2, (), (B1,)), id="three claims, one conflict"
         ),
         pytest.param([("x", "a"), (K1, "a")], MappingRows({B1: "a"}, 2, 0, ("x",)), id="no guid"),
-        pytest.param(
-            [(K1, None), (None, "a"), (K2, "")], MappingRows({}, 3, 0, (K1, "", K2)), id="something missing"
-        ),
+        pytest.param([(K1, None), (None, "a"), (K2, "")], MappingRows({}, 3, 0, (K1, "", K2)), id="something missing"),
     ],
 )
 def test_resolve(found: list[tuple[str | None, str | None]], expected: MappingRows) -> None:
@@ -94,11 +92,11 @@ def ended(counts: Counts = GOOD, **values: object) -> tuple[Status, str]:
         pytest.param(ended(failed="no column"), Status.FAILED, "no column", id="failed"),
         pytest.param(ended(canceled=True), Status.CANCELED, "next run goes on", id="canceled"),
         pytest.param(ended(canceled=True, failed="no"), Status.FAILED, "no", id="failed before it was canceled"),
-        pytest.param(ended(Counts(10, 9, rejected=1)), Status.WARNINGS, "1 rows were rejected", id="rejected"),
-        pytest.param(ended(Counts(10, 9, deferred=1)), Status.WARNINGS, "1 rows are deferred", id="deferred"),
-        pytest.param(ended(conflicts=3), Status.WARNINGS, "3 rows are claimed", id="conflicts"),
+        pytest.param(ended(Counts(10, 9, rejected=1)), Status.WARNINGS, "Rejected rows: 1;", id="rejected"),
+        pytest.param(ended(Counts(10, 9, deferred=1)), Status.WARNINGS, "deferred to a later run: 1;", id="deferred"),
+        pytest.param(ended(conflicts=3), Status.WARNINGS, "claimed for several customers", id="conflicts"),
         pytest.param(
-            ended(Counts(10, 8, deferred=2), held_back="too many"), Status.WARNINGS, "Nothing was unlinked: too many.",
+            ended(Counts(10, 8, deferred=2), held_back="too many"), Status.WARNINGS, "left alone: too many.",
             id="held back",
         ),
     ],

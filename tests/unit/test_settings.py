@@ -134,3 +134,22 @@ def test_a_write_that_may_outlive_its_attempt_is_refused(environment: pytest.Mon
     environment.setenv("LINKER_WRITE_TIMEOUT_SECONDS", "150")
     with pytest.raises(ConfigurationError, match="LINKER_ATTEMPT_SECONDS"):
         settings.load()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        pytest.param("LINKER_STORAGE", "foo", "LINKER_STORAGE is malformed", id="no connection string"),
+        pytest.param("LINKER_DATAVERSE_URL", "https://", "LINKER_DATAVERSE_URL is malformed", id="no host"),
+        pytest.param("LINKER_DATAVERSE_URL", "https://x.crm.dynamics.com/api/data/v9.2", "without a path", id="path"),
+        pytest.param("LINKER_INSIGHTS_URL", "https://x.example", "belong together", id="half of a pair"),
+        pytest.param("LINKER_POLL_SCHEDULE", "foo", "LINKER_POLL_SCHEDULE is malformed", id="no schedule"),
+        pytest.param("LINKER_LEASE_SECONDS", "inf", "LINKER_LEASE_SECONDS is malformed", id="endless lease"),
+    ],
+)
+def test_what_could_only_fail_later_stops_the_start(
+    environment: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    environment.setenv(name, value)
+    with pytest.raises(ConfigurationError, match=told):
+        settings.load()
