@@ -15,7 +15,8 @@ from sandbox.schema.model import SYSTEM_NAMES, Column, Table
 def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, object]], stamp: Stamp) -> int:
     """Insert rows given by logical column names; texts are read as the column's type, "" is null.
 
-    A missing key is made up; a row whose key exists is replaced. Returns how many rows were loaded.
+    A missing key is made up; a row whose key exists is replaced. Returns how many rows were loaded. An empty table is
+    filled several times faster by `staging.load_empty`.
     Raises KeyError for an unknown table, ColumnValueError for a value that does not fit.
     """
     table = database.schema.tables[table_name]
@@ -26,23 +27,7 @@ def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, o
     target = f"{ddl.quoted(table.logical_name)} ({', '.join(map(ddl.quoted, names))})"
     loaded = _rows_to_load(database, columns, rows, stamp)
     with database.transaction():
-        if database.execute(f"SELECT 1 FROM {ddl.quoted(table.logical_name)} LIMIT 1"):  # noqa: S608
-            return database.execute_many(f"INSERT OR REPLACE INTO {target} VALUES ({marks})", loaded)  # noqa: S608
-        return _load_empty(database, table, target, names, loaded)
-
-
-def _load_empty(
-    database: Database, table: Table, target: str, names: Sequence[str], rows: Iterator[list[Stored]]
-) -> int:
-    """Load through a staging table, sorted by key, and build indexes afterwards: several times faster."""
-    database.execute(f"CREATE TEMP TABLE _stage ({', '.join(map(ddl.quoted, names))})")
-    count = database.execute_many(f"INSERT INTO _stage VALUES ({', '.join('?' * len(names))})", rows)  # noqa: S608
-    database.drop_indexes(table)
-    key = ddl.quoted(table.primary_id)
-    database.execute(f"INSERT OR REPLACE INTO {target} SELECT * FROM _stage ORDER BY {key}, rowid")  # noqa: S608
-    database.create_indexes(table)
-    database.execute("DROP TABLE _stage")
-    return count
+        return database.execute_many(f"INSERT OR REPLACE INTO {target} VALUES ({marks})", loaded)  # noqa: S608
 
 
 def _rows_to_load(

@@ -9,10 +9,10 @@ import pytest
 
 from sandbox.collation import guid_key
 from sandbox.database import Database, Stamp, bulk_load, ddl
+from sandbox.database.staging import load_empty
 from sandbox.database.values import ColumnValueError
 from sandbox.identity import ADMIN
 from sandbox.schema.model import Column, ColumnType, define_table
-from sandbox.staging import load_empty
 
 MOMENT = datetime(2026, 8, 1, 12, tzinfo=UTC)
 STAMP = Stamp(MOMENT, guid_key(ADMIN.systemuser_id))

@@ -10,7 +10,9 @@ from itertools import batched, chain
 from typing import Any, Final
 
 from sandbox.collation import SORT_KEYS
-from sandbox.database import Database, Stamp, ddl, new_key
+from sandbox.database import ddl
+from sandbox.database.core import Database, new_key
+from sandbox.database.rows import Stamp
 from sandbox.database.values import Stored, iso_time, lenient
 from sandbox.schema.model import SYSTEM_COLUMNS, TEXT_TYPES, Column, Table
 
