@@ -22,6 +22,7 @@ from linker.errors import (
     UnknownOutcomeError,
 )
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, CustomerId, MappingRows, Mode, RowIssue, RowKey, Target
+from linker.odata import MappingColumns
 from linker.pace import Load
 from linker.pages import Plan, key_text, strays
 from linker.reasons import issue, refusal
@@ -105,11 +106,14 @@ class _PageWork:
     outcomes: _Outcomes = field(default_factory=_Outcomes)
     drift: int = 0
     wanted: Entries = field(default_factory=dict)
+    owned: set[RowKey] = field(default_factory=set)  # rows spelled oddly here and canonically in their own page
     sent: set[RowKey] = field(default_factory=set)
 
     async def run(self) -> PageOutcome:
         before = await self.deps.blocks.header(*self.key)
-        rows = await read_mapping(self.dataverse, self.target, self.plan.range(self.task.page))
+        rows = await self._without_owned(
+            await read_mapping(self.dataverse, self.target, self.plan.range(self.task.page))
+        )
         wanted = self.wanted = wanted_entries(rows.wanted, self.salt)
         self._reject_invalid(rows)
         if self._is_settled(before.block, wanted):
@@ -127,7 +131,26 @@ class _PageWork:
             links_empty=self.target.column_created and self._looks_at_all(stored.block),
         )
         await self._carry_out(plan, wanted)
-        return await self._outcome(rows, plan.departed)
+        return await self._outcome(rows, [key for key in plan.departed if key not in self.owned])
+
+    async def _without_owned(self, rows: MappingRows) -> MappingRows:
+        """Leave rows to their own page where the mapping names them there too: two pages must not decide on one row.
+
+        A key in braces, or in capitals where order minds them, stands in another page than its canonical text.
+        """
+        strange = [key for key in rows.wanted if self.plan.page_of(key) != self.task.page]
+        if not strange:
+            return rows
+        columns = MappingColumns(self.target.name_column)
+        owners = await self.dataverse.canonical_rows(columns, self.target.sources, strange)
+        self.owned = set(owners)
+        differ = tuple(key for key, customer in owners.items() if rows.wanted[key] != customer)
+        return replace(
+            rows,
+            wanted={key: customer for key, customer in rows.wanted.items() if key not in owners},
+            duplicates=rows.duplicates + len(owners),
+            conflicts=(*rows.conflicts, *differ),
+        )
 
     def _is_settled(self, block: HashBlock, wanted: Entries) -> bool:
         header = block.header
@@ -161,7 +184,8 @@ class _PageWork:
         if self.task.dry_run:
             self.outcomes.linked |= links.keys()
             return
-        entries = {**self.attempt.block.entries, **{key: wanted[key] for key in same}}
+        known = {key: hashes for key, hashes in self.attempt.block.entries.items() if key not in self.owned}
+        entries = known | {key: wanted[key] for key in same}
         await self._write(links, entries, wanted)
 
     async def _compare(self, plan: PagePlan, wanted: Entries) -> set[RowKey]:

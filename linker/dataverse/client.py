@@ -77,6 +77,24 @@ class Dataverse:
         answer = await self.connection.send(self.meter, "GET", path)
         return int(answer.text.lstrip("\ufeff"))
 
+    async def canonical_rows(
+        self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
+    ) -> dict[RowKey, CustomerId]:
+        """Return the customer of each key that the sources name in its canonical spelling: lower case, no braces."""
+        tables = {source.table.casefold() for source in sources}
+        select = f"{columns.key},{columns.customer},{columns.table}"
+        queries = [
+            MAPPING_SET + odata.query(select=select, filter=odata.is_in(columns.key, map(key_text, chunk)))
+            for chunk in odata.chunks(keys)
+        ]
+        rows = [row for answer in await self._read_all(queries) for row in answer]
+        canonical = {key_text(key): key for key in keys}
+        return {
+            canonical[row[columns.key]]: as_customer(row[columns.customer] or "")
+            for row in rows
+            if row[columns.key] in canonical and row[columns.table].casefold() in tables
+        }
+
     async def still_mapped(
         self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
     ) -> set[RowKey]:

@@ -163,3 +163,19 @@ async def test_a_key_in_braces_is_linked_and_found_again_when_its_link_vanishes(
     block = (await world.deps.blocks.load("contact", plan.name(1))).block
     assert not confirmed(block.entries[key_of(1)])
     assert (await world.link("run2", page=1)).counts.linked == 1
+
+
+async def test_a_row_that_is_spelled_in_two_ways_is_decided_by_its_own_page_alone(world: World) -> None:
+    """Else every full run would write one link and then the other."""
+    key = world.contact(1, "c1")
+    world.dataverse.map("{" + key.upper() + "}", "c2")
+    world.dataverse.profile("c2")
+    await world.prepare(cuts=("8",))
+    for run in ("run1", "run2"):
+        for mode in (Mode.FULL, Mode.VERIFY):
+            epoch = f"{run}-{mode}"
+            odd = await world.link(run, page=1, mode=mode, epoch=epoch)
+            own = await world.link(run, page=0, mode=mode, epoch=epoch)
+            assert (odd.counts, odd.conflicts, odd.departed) == (Counts(), 1, 0)
+            assert own.counts.rows_read == 1
+            assert world.links() == {key: "c1"}
