@@ -44,6 +44,10 @@ class SandboxConfig:
     guid_ranges: bool = False
     max_page: PositiveInt = 5000
     metadata_lag_s: NonNegativeFloat = 0.0
+    customization_ms: NonNegativeFloat = 0.0
+    """How long a change of metadata takes, in which it locks out others (dataverse.md 8.4)."""
+    customizing: bool = False
+    """Whether somebody else, such as a solution import, is changing metadata all the time."""
     privileges_checked: bool = True
     mapping_name_column: MappingNameColumn = "msdynci_tablename"
 

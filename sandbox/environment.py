@@ -70,6 +70,9 @@ class Hooks(Protocol):
     async def before_write(self, operation: WriteOperation) -> bool:
         """Called after all checks and before the transaction. False: answer success but write nothing."""
 
+    async def spend(self, cost_ms: float) -> None:
+        """Called before the transaction, for each synchronous automation, with the simulated time that it takes."""
+
     async def after_commit(self, operation: WriteOperation) -> None:
         """Called after the transaction, before the answer."""
 
@@ -87,6 +90,9 @@ class NoHooks:
         """Let it write."""
         del operation
         return True
+
+    async def spend(self, cost_ms: float) -> None:
+        """Let it run in no time."""
 
     async def after_commit(self, operation: WriteOperation) -> None:
         """Let it answer."""
@@ -165,10 +171,8 @@ class Environment:
     counters: Counters = field(default_factory=Counters)
     hooks: Hooks = field(default_factory=NoHooks)
     snapshots: Snapshots = field(default_factory=Snapshots)
-    customization_ms: float = 0.0
-    """How long a change of metadata takes and locks out others (dataverse.md 8.4)."""
     customizing: bool = False
-    """Whether such a change is running; somebody else's, such as a solution import, may be played by setting it."""
+    """Whether a change of metadata is running, which locks out others (dataverse.md 8.4)."""
 
     @property
     def api_url(self) -> str:

@@ -36,6 +36,10 @@ class Pipeline:
             return False
         raise operation_error(fault)
 
+    async def spend(self, cost_ms: float) -> None:
+        """Note the time that a synchronous step takes; the gate sleeps it and counts it as execution time."""
+        current_exchange.get().work.extra_ms += cost_ms
+
     async def after_commit(self, operation: WriteOperation) -> None:
         """Note the rows that it costs."""
         current_exchange.get().work.rows_written += operation.rows

@@ -1,10 +1,9 @@
 """Which plug-in steps, workflows and flows a write fires, and what stops them (dataverse.md 9 and 10).
 
 A column counts as changed if it is in the payload, even with the same value. A step's `configuration` may hold JSON
-that says how it behaves here: `{"cost_ms": 5, "throws": "text", "rowIds": ["..."]}`.
+that says how it behaves here: `{"cost_ms": 5, "throws": "text", "rowIds": ["..."]}`. It costs so much each time it runs.
 """
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -83,14 +82,14 @@ def firings(call: Call, operation: WriteOperation) -> tuple[Firing, ...]:
 
 
 async def execute(environment: Environment, fired: Iterable[Firing]) -> None:
-    """Let synchronous automation take its time, or throw. Raises the 400 answer of a plug-in that throws."""
-    cost_ms = 0.0
+    """Let synchronous automation take its time, or throw. Raises the 400 answer of a plug-in that throws.
+
+    Time is spent up to the throw, the throwing step's own included (dataverse.md 1.1).
+    """
     for firing in fired:
+        await environment.hooks.spend(firing.cost_ms * firing.executions)
         if firing.throws is not None:
             raise ApiError(400, PLUGIN_ABORTED, firing.throws)
-        cost_ms += firing.cost_ms * firing.executions
-    if cost_ms:
-        await asyncio.sleep(cost_ms / 1000 / environment.config.time_scale)
 
 
 def _bypass(call: Call) -> Bypass:

@@ -39,9 +39,9 @@ class PlannedWrite:
     operation: WriteOperation | None = None
     firings: tuple[Firing, ...] = ()
     url: str = ""
+    """The URL of the row that it writes, for `$n` references within a change set."""
     customizes: bool = False
     """Whether it changes metadata, which takes the environment-wide lock (dataverse.md 8.4)."""
-    """The URL of the row that it writes, for `$n` references within a change set."""
 
 
 def planned(
@@ -72,11 +72,11 @@ async def run_writes(environment: Environment, writes: Sequence[PlannedWrite]) -
 @asynccontextmanager
 async def customization(environment: Environment) -> AsyncIterator[None]:
     """Hold the lock of metadata changes for as long as one takes. Raises the 429 answer while another holds it."""
-    if environment.customizing:
+    if environment.customizing or environment.config.customizing:
         raise ApiError(429, CUSTOMIZATION_LOCK, _LOCKED)
     environment.customizing = True
     try:
-        await asyncio.sleep(environment.customization_ms / 1000 / environment.config.time_scale)
+        await asyncio.sleep(environment.config.customization_ms / 1000 / environment.config.time_scale)
         yield
     finally:
         environment.customizing = False

@@ -51,6 +51,18 @@ async def create_lookup(api: Client, **changes: object) -> httpx.Response:
     return await api.post("RelationshipDefinitions", json=body | changes)
 
 
+async def add_step(api: Client, message: str = "Update", table: str | None = "contact", **values: object) -> str:
+    """Register a plug-in step and return its id."""
+    messages = (await read(api, f"sdkmessages?$filter=name eq '{message}'"))["value"]
+    binds = {"sdkmessageid@odata.bind": f"sdkmessages({messages[0]['sdkmessageid']})"}
+    if table:
+        condition = f"primaryobjecttypecode eq '{table}' and sdkmessageid/name eq '{message}'"
+        found = (await read(api, f"sdkmessagefilters?$filter={condition}"))["value"]
+        binds["sdkmessagefilterid@odata.bind"] = f"sdkmessagefilters({found[0]['sdkmessagefilterid']})"
+    step = {"name": "step", "stage": 20, "mode": 0, "customizationlevel": 1, "canbebypassed": True}
+    return await create(api, "sdkmessageprocessingsteps", **binds, **step | values)
+
+
 def error(answer: httpx.Response) -> tuple[int, str]:
     """Return status and code of a refusal."""
     return answer.status_code, answer.json()["error"]["code"]

@@ -6,24 +6,12 @@ import pytest
 
 from sandbox.environment import AutomationCounters, Environment
 from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.steps import create, error, read, update_multiple
+from tests.sandbox.webapi.steps import add_step, create, error, message, read, update_multiple
 
 SYNC = {"MSCRM.BypassBusinessLogicExecution": "CustomSync"}
 ASYNC = {"MSCRM.BypassBusinessLogicExecution": "CustomAsync"}
 PLUGINS = {"MSCRM.BypassCustomPluginExecution": "true"}
 SUPPRESS = {"MSCRM.SuppressCallbackRegistrationExpanderJob": "true"}
-
-
-async def add_step(api: Client, message: str = "Update", table: str | None = "contact", **values: object) -> str:
-    """Register a plug-in step and return its id."""
-    messages = (await read(api, f"sdkmessages?$filter=name eq '{message}'"))["value"]
-    binds = {"sdkmessageid@odata.bind": f"sdkmessages({messages[0]['sdkmessageid']})"}
-    if table:
-        condition = f"primaryobjecttypecode eq '{table}' and sdkmessageid/name eq '{message}'"
-        found = (await read(api, f"sdkmessagefilters?$filter={condition}"))["value"]
-        binds["sdkmessagefilterid@odata.bind"] = f"sdkmessagefilters({found[0]['sdkmessagefilterid']})"
-    step = {"name": "step", "stage": 20, "mode": 0, "customizationlevel": 1, "canbebypassed": True}
-    return await create(api, "sdkmessageprocessingsteps", **binds, **step | values)
 
 
 @pytest.fixture
@@ -152,9 +140,16 @@ async def test_a_bypass_needs_its_privilege(api: Client, rows: list[str], header
 async def test_a_throwing_step_undoes_the_write(api: Client, rows: list[str]) -> None:
     await add_step(api, configuration=json.dumps({"throws": "No.", "rowIds": [rows[1]]}))
     answer = await update_multiple(api, *({"contactid": row, "lastname": "Oak"} for row in rows))
-    assert error(answer) == (400, "0x80040265")
+    assert (error(answer), message(answer)) == ((400, "0x80040265"), "No.")
     assert (await read(api, f"contacts({rows[0]})"))["lastname"] == "Ash"
     assert (await update_multiple(api, {"contactid": rows[0], "lastname": "Oak"})).status_code == 204
+
+
+@pytest.mark.parametrize("headers", [SYNC, PLUGINS], ids=["business logic", "plug-ins"])
+async def test_a_bypassed_step_cannot_throw(api: Client, rows: list[str], headers: dict[str, str]) -> None:
+    await add_step(api, configuration=json.dumps({"throws": "No."}))
+    assert (await update_multiple(api, {"contactid": rows[0], "lastname": "Oak"}, **headers)).status_code == 204
+    assert (await read(api, f"contacts({rows[0]})"))["lastname"] == "Oak"
 
 
 async def test_a_steps_configuration_may_be_any_text(api: Client, environment: Environment, rows: list[str]) -> None:

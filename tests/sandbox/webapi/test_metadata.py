@@ -310,12 +310,22 @@ async def test_a_new_column_is_invisible_for_a_while_unless_strong_consistency_i
 
 
 async def test_only_one_customization_runs_at_a_time(api: Client, environment: Environment) -> None:
-    environment.customization_ms = 50
+    environment.configure(SandboxConfig(customization_ms=50))
     answers = await asyncio.gather(create_lookup(api), api.post("PublishAllXml", json={}))
     refused = next(answer for answer in answers if answer.status_code != 204)
     assert error(refused) == (429, "0x80071151")
     assert message(refused).startswith("Cannot start another [EntityCustomization] because there is a previous")
     assert "Retry-After" not in refused.headers
+
+
+async def test_somebody_elses_customization_locks_out_metadata_and_nothing_else(
+    api: Client, environment: Environment
+) -> None:
+    environment.configure(SandboxConfig(customizing=True))
+    assert error(await create_lookup(api)) == (429, "0x80071151")
+    await create(api, "contacts", lastname="Ash")
+    environment.configure(SandboxConfig())
+    assert (await create_lookup(api)).status_code == 204
 
 
 async def test_what_was_made_at_run_time_survives_a_restart(tmp_path_factory: pytest.TempPathFactory) -> None:
