@@ -131,6 +131,7 @@ class Compiler:
         for relationship in self.schema.lookups(place.table.logical_name):
             if relationship.lookup_navigation == navigation:
                 parent = self.schema.tables[relationship.referenced_entity]
+                check_join(navigation, place.table, parent)
                 target = Place(parent, self._new_alias())
                 lookup = place.table.columns[relationship.referencing_attribute]
                 join = (
@@ -256,6 +257,7 @@ class Compiler:
         for relationship in self.schema.children(place.table.logical_name):
             if relationship.collection_navigation == navigation:
                 child = self.schema.tables[relationship.referencing_entity]
+                check_join(navigation, place.table, child)
                 inner = Place(child, self._new_alias())
                 lookup = inner.sql(child.columns[relationship.referencing_attribute])
                 link = f"{lookup} = {place.sql(place.table.primary_key)}"
@@ -273,6 +275,13 @@ class Compiler:
         if len(self._joins) > joins_before:
             raise UnsupportedQueryError("navigation to a parent inside any or all")
         return f"EXISTS ({source} AND {test})" if condition.word == "any" else f"NOT EXISTS ({source} AND NOT {test})"
+
+
+def check_join(navigation: str, *tables: Table) -> None:
+    """Raise QueryError if one of the tables is elastic: their rows cannot be joined (dataverse.md 15)."""
+    for table in tables:
+        if table.elastic:
+            raise QueryError(f"'{navigation}' cannot be followed: '{table.logical_name}' is elastic and has no joins.")
 
 
 def _null_test(operator: str, name: str) -> str:

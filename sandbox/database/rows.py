@@ -104,6 +104,8 @@ def delete_rows(database: Database, table: Table, keys: Sequence[bytes]) -> int:
 def _cascade(database: Database, relationship: OneToMany, keys: Sequence[bytes]) -> None:
     child = database.schema.tables[relationship.referencing_entity]
     lookup = child.columns[relationship.referencing_attribute]
+    if relationship.cascade.delete == "NoCascade":
+        return  # an elastic parent is gone, and what pointed at it still does
     if lookup.read_only:
         return  # who created or modified a row stays known after that user is gone
     table, column = ddl.quoted(child.logical_name), ddl.quoted(lookup.logical_name)

@@ -151,6 +151,11 @@ class Table:
     metadata_id: str = ""
 
     @property
+    def elastic(self) -> bool:
+        """Whether its rows share no transaction and cannot be joined (dataverse.md 15)."""
+        return self.table_type == "Elastic"
+
+    @property
     def primary_key(self) -> Column:
         """The column that identifies a row."""
         return self.columns[self.primary_id]

@@ -23,14 +23,16 @@ def plan_publish(call: Call) -> PlannedWrite:
 
 
 def _plan_can_be(what: str) -> Callable[[Call], PlannedWrite]:
-    """Return the plan of CanBeReferenced or CanBeReferencing: every table here can be both."""
+    """Return the plan of CanBeReferenced or CanBeReferencing; elastic tables are no children (dataverse.md 8.6)."""
 
     def plan(call: Call) -> PlannedWrite:
         name = str(call.request.json().get("EntityName"))
-        if name not in call.schema.tables:
+        table = call.schema.tables.get(name)
+        if table is None:
             raise ApiError(400, "0x80041102", f"The entity with a name = '{name}' was not found in the MetadataCache.")
         context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.{what}Response"
-        return PlannedWrite(lambda: Written(json_answer({"@odata.context": context, what: True})))
+        can_be = what == "CanBeReferenced" or not table.elastic
+        return PlannedWrite(lambda: Written(json_answer({"@odata.context": context, what: can_be})))
 
     return plan
 

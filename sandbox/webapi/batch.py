@@ -1,21 +1,22 @@
-"""`$batch`: several operations in one request, with change sets that are all or nothing (dataverse.md 3)."""
+"""`$batch`: several operations in one request, with change sets that are all or nothing on standard tables (dataverse.md 3)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Final
 from uuid import uuid4
 
 from sandbox.environment import BatchPart, Environment
 from sandbox.query.syntax import QueryError
 from sandbox.webapi.call import open_call
-from sandbox.webapi.errors import ApiError, payload_error
+from sandbox.webapi.errors import ApiError, not_supported, payload_error
 from sandbox.webapi.messages import MAX_URL_IN_BATCH, ApiRequest, ApiResponse, error_answer
 from sandbox.webapi.references import referenced
 from sandbox.webapi.router import answer, as_api_error, plan
 from sandbox.webapi.urls import parse_path, relative
-from sandbox.webapi.writing import run_writes
+from sandbox.webapi.writing import PlannedWrite, run_writes
 
 MAX_OPERATIONS: Final = 1000
 _BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
@@ -85,7 +86,7 @@ async def _answer_operation(environment: Environment, operation: Operation, refe
 async def _answer_change_set(
     environment: Environment, change_set: ChangeSet, references: dict[str, str]
 ) -> tuple[bytes, bool]:
-    """Plan every member, then run all in one transaction; a failure answers one error for the set."""
+    """Plan every member, then run them; a failure answers one error for the set."""
     boundary = f"changesetresponse_{uuid4()}"
     try:
         answers = await _run_change_set(environment, change_set, references)
@@ -99,7 +100,7 @@ async def _answer_change_set(
 async def _run_change_set(
     environment: Environment, change_set: ChangeSet, references: dict[str, str]
 ) -> list[ApiResponse]:
-    writes, ends = [], []
+    plans = []
     for operation in change_set.operations:
         request = _resolved(operation.request, references)
         await environment.hooks.before_part(_announced(request))
@@ -108,10 +109,19 @@ async def _run_change_set(
         planned = plan(open_call(environment, request), parse_path(request.path))
         if operation.content_id and planned[-1].url:
             references[f"${operation.content_id}"] = planned[-1].url
-        writes += planned
-        ends.append(len(writes) - 1)
-    answers = await run_writes(environment, writes)
-    return [answers[end] for end in ends]
+        plans.append(planned)
+    return await _run_members(environment, plans)
+
+
+async def _run_members(environment: Environment, plans: Sequence[Sequence[PlannedWrite]]) -> list[ApiResponse]:
+    """Run the members in one transaction; on elastic tables each has its own, and what it wrote stays (3.3)."""
+    elastic = {write.elastic for planned in plans for write in planned}
+    if elastic == {True}:
+        return [(await run_writes(environment, planned))[-1] for planned in plans]
+    if True in elastic:
+        raise not_supported("change sets that write elastic and standard tables together")
+    answers = await run_writes(environment, [write for planned in plans for write in planned])
+    return [answers[end - 1] for end in accumulate(map(len, plans))]
 
 
 def _announced(request: ApiRequest) -> BatchPart:

@@ -1,14 +1,20 @@
-"""CreateMultiple, UpdateMultiple and UpsertMultiple on standard tables (dataverse.md 2)."""
+"""CreateMultiple, UpdateMultiple, UpsertMultiple and DeleteMultiple (dataverse.md 2).
 
-from collections.abc import Iterable, Mapping, Sequence
+On a standard table a request is all or nothing; on an elastic one each row is written or refused by itself.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from sandbox.collation import guid_text
-from sandbox.database import Change, new_key, update_rows
+from sandbox.database import Change, delete_rows, new_key, update_rows
+from sandbox.environment import WriteKind
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
+from sandbox.webapi.elastic import Row, write_alone
 from sandbox.webapi.errors import DUPLICATE_RECORD, OBJECT_DOES_NOT_EXIST, ApiError, no_resource, payload_error
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
+from sandbox.webapi.partitions import check_properties
 from sandbox.webapi.payloads import Payload, PayloadReader, check_parents, require_write
 from sandbox.webapi.references import alternate_values, key_of
 from sandbox.webapi.rows import check_alternate_keys, given_key, insert
@@ -37,70 +43,70 @@ def _targets(call: Call, table: Table, message: str) -> Targets:
 
 
 def plan_create_multiple(call: Call, table: Table) -> PlannedWrite:
-    """Plan CreateMultiple: all rows or none; answers their ids in order."""
+    """Plan CreateMultiple, which answers the ids in order."""
     targets = _targets(call, table, "CreateMultiple")
     reader = PayloadReader(call, table)
-    rows = {given_key(table, target) or new_key(): reader.read(target) for target in targets}
-    if len(rows) < len(targets):
-        raise ApiError(412, DUPLICATE_RECORD, "Cannot insert duplicate key.")
+    rows = [Row(i, given_key(table, target) or new_key(), reader.read(target)) for i, target in enumerate(targets)]
     context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateMultipleResponse"
-    answer = json_answer({"@odata.context": context, "Ids": [guid_text(key) for key in rows]})
+    answer = json_answer({"@odata.context": context, "Ids": [guid_text(row.key) for row in rows]})
     return _plan_creates(call, table, rows, answer)
 
 
-def _plan_creates(call: Call, table: Table, rows: Mapping[bytes, Payload], answer: ApiResponse) -> PlannedWrite:
-    require_write(call, "Create", table, rows.values())
+def _plan_creates(call: Call, table: Table, rows: Sequence[Row], answer: ApiResponse) -> PlannedWrite:
+    require_write(call, "Create", table, [row.payload for row in rows])
 
-    def apply() -> Written:
-        check_parents(call, (parent for payload in rows.values() for parent in payload.parents))
-        for key, payload in rows.items():
-            insert(call, table, Change(key, payload.values))
-        return Written(answer, len(rows))
+    def create(some: Sequence[Row]) -> int:
+        _check_parents(call, some)
+        for row in some:
+            insert(call, table, Change(row.key, row.payload.values))
+        return len(some)
 
-    ids = [guid_text(key) for key in rows]
-    return planned(call, "CreateMultiple", table, ids, _columns(rows.values()), apply)
+    return _planned(call, "CreateMultiple", table, rows, create, answer)
 
 
 def plan_update_multiple(call: Call, table: Table) -> PlannedWrite:
-    """Plan UpdateMultiple: all rows or none; of rows given twice the first counts, silently (dataverse.md 2.5)."""
+    """Plan UpdateMultiple; of rows given twice the first counts, silently (dataverse.md 2.5)."""
     reader = PayloadReader(call, table)
-    rows: dict[bytes, Payload] = {}
-    for target in _targets(call, table, "UpdateMultiple"):
-        key = given_key(table, target)
-        if key is None:
-            raise payload_error(
-                f"Microsoft.OData.ODataException: The primary key '{table.primary_id}' is required for each target; "
-                "alternate keys cannot be used with UpdateMultiple.",
-                table.entity_set,
-            )
+    rows: dict[bytes, Row] = {}
+    for index, target in enumerate(_targets(call, table, "UpdateMultiple")):
+        key = _required_key(table, target, "UpdateMultiple")
         payload = reader.read(target)
-        rows.setdefault(key, payload)
-    return _plan_updates(call, table, rows)
+        rows.setdefault(key, Row(index, key, payload))
+    return _plan_updates(call, table, list(rows.values()))
 
 
-def _plan_updates(call: Call, table: Table, rows: Mapping[bytes, Payload]) -> PlannedWrite:
-    require_write(call, "Write", table, rows.values())
-    ids = [guid_text(key) for key in rows]
+def _required_key(table: Table, target: Mapping[str, Any], message: str) -> bytes:
+    key = given_key(table, target)
+    if key is None:
+        raise payload_error(
+            f"Microsoft.OData.ODataException: The primary key '{table.primary_id}' is required for each target; "
+            f"alternate keys cannot be used with {message}.",
+            table.entity_set,
+        )
+    return key
 
-    def apply() -> Written:
-        check_parents(call, (parent for payload in rows.values() for parent in payload.parents))
-        changes = [Change(key, payload.values) for key, payload in rows.items()]
+
+def _plan_updates(call: Call, table: Table, rows: Sequence[Row]) -> PlannedWrite:
+    require_write(call, "Write", table, [row.payload for row in rows])
+
+    def update(some: Sequence[Row]) -> int:
+        _check_parents(call, some)
+        changes = [Change(row.key, row.payload.values) for row in some]
         if table.alternate_keys:
             for change in changes:
                 check_alternate_keys(call, table, change.key, change.values)
         updated = update_rows(call.environment.database, table, changes, call.stamp)
         if updated.missing:
-            raise _rows_missing(
-                table, [row_id for row_id, key in zip(ids, rows, strict=True) if key in updated.missing]
-            )
-        return Written(no_content(), updated.rows_changed)
+            raise _rows_missing(table, [row for row in some if row.key in updated.missing])
+        return updated.rows_changed
 
-    return planned(call, "UpdateMultiple", table, ids, _columns(rows.values()), apply)
+    return _planned(call, "UpdateMultiple", table, rows, update, no_content())
 
 
-def _rows_missing(table: Table, ids: Sequence[str]) -> ApiError:
-    """Return the answer to rows that do not exist (dataverse.md 2.6); the transaction is undone."""
-    return ApiError(404, OBJECT_DOES_NOT_EXIST, f"{table.display_name} With Ids = {', '.join(ids)} Do Not Exist")
+def _rows_missing(table: Table, rows: Sequence[Row]) -> ApiError:
+    """Return the answer to rows that do not exist (dataverse.md 2.6)."""
+    ids = ", ".join(guid_text(row.key) for row in rows)
+    return ApiError(404, OBJECT_DOES_NOT_EXIST, f"{table.display_name} With Ids = {ids} Do Not Exist")
 
 
 def plan_upsert_multiple(call: Call, table: Table) -> list[PlannedWrite]:
@@ -109,17 +115,59 @@ def plan_upsert_multiple(call: Call, table: Table) -> list[PlannedWrite]:
     It is a CreateMultiple of the rows that are new and an UpdateMultiple of the others, in one transaction.
     """
     reader = PayloadReader(call, table)
-    rows: dict[bytes, Payload] = {}
-    for target in _targets(call, table, "UpsertMultiple"):
+    rows: dict[bytes, Row] = {}
+    for index, target in enumerate(_targets(call, table, "UpsertMultiple")):
         key, payload = _upsert_row(call, table, target, reader.read(target))
         if key in rows:
             raise ApiError(412, DUPLICATE_RECORD, "Cannot insert duplicate key.")
-        rows[key] = payload
+        rows[key] = Row(index, key, payload)
     known = call.environment.database.rows_of(table, (), list(rows))
-    old = {key: payload for key, payload in rows.items() if key in known}
-    new = {key: payload for key, payload in rows.items() if key not in known}
+    old = [row for row in rows.values() if row.key in known]
+    new = [row for row in rows.values() if row.key not in known]
     updates = [_plan_updates(call, table, old)] if old else []
     return updates + ([_plan_creates(call, table, new, no_content())] if new else [])
+
+
+def plan_delete_multiple(call: Call, table: Table) -> PlannedWrite:
+    """Plan DeleteMultiple, which only elastic tables have (dataverse.md 2.1)."""
+    call.require("Delete", table)
+    rows: dict[bytes, Row] = {}
+    for index, target in enumerate(_targets(call, table, "DeleteMultiple")):
+        check_properties(table, target)
+        key = _required_key(table, target, "DeleteMultiple")
+        rows.setdefault(key, Row(index, key))
+
+    def delete(some: Sequence[Row]) -> int:
+        if delete_rows(call.environment.database, table, [row.key for row in some]) < len(some):
+            raise _rows_missing(table, some)
+        return len(some)
+
+    return _planned(call, "Delete", table, list(rows.values()), delete, no_content())
+
+
+def _planned(
+    call: Call,
+    kind: WriteKind,
+    table: Table,
+    rows: Sequence[Row],
+    write: Callable[[Sequence[Row]], int],
+    answer: ApiResponse,
+) -> PlannedWrite:
+    """Return the write of all rows or none, or of each row alone on an elastic table (dataverse.md 2.5, 2.8)."""
+
+    def together() -> Written:
+        return Written(answer, write(rows))
+
+    def alone() -> Written:
+        return Written(answer, *write_alone(rows, write))
+
+    columns = frozenset(name for row in rows for name in row.payload.values)
+    ids = [guid_text(row.key) for row in rows]
+    return planned(call, kind, table, ids, columns, alone if table.elastic else together)
+
+
+def _check_parents(call: Call, rows: Sequence[Row]) -> None:
+    check_parents(call, (parent for row in rows for parent in row.payload.parents))
 
 
 def _upsert_row(call: Call, table: Table, target: Mapping[str, Any], payload: Payload) -> tuple[bytes, Payload]:
@@ -131,7 +179,3 @@ def _upsert_row(call: Call, table: Table, target: Mapping[str, Any], payload: Pa
         raise payload_error(f"Microsoft.OData.ODataException: '{url}' is not a row of this table.", table.entity_set)
     values = {**alternate_values(table, segment), **payload.values}
     return key_of(call, table, segment) or new_key(), Payload(values, payload.parents)
-
-
-def _columns(payloads: Iterable[Payload]) -> frozenset[str]:
-    return frozenset(name for payload in payloads for name in payload.values)

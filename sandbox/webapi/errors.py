@@ -30,6 +30,8 @@ class ApiError(Exception):
     code: str
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, str] = field(default_factory=dict)
+    """More error details by name, for those who ask for annotations."""
 
     def __str__(self) -> str:
         return f"{self.status} {self.code} {self.message}"

@@ -75,12 +75,17 @@ async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiRespon
 
 
 def _valid_relatives(name: str, parameter: str) -> "Function":
-    """Return the function that lists the tables which can be the other end of a relationship; here all can."""
+    """Return the function that lists the other ends of a relationship; elastic tables are no children."""
 
     async def function(call: Call, segment: Segment) -> ApiResponse:
-        if argument(segment, parameter, call.request.aliases) not in call.schema.tables:
+        table = call.schema.tables.get(argument(segment, parameter, call.request.aliases))
+        if table is None:
             raise ApiError(400, "0x80041102", "The entity was not found in the MetadataCache.")
-        return json_answer(_context(call, name) | {"EntityNames": sorted(call.schema.tables)})
+        if parameter == "ReferencedEntityName":
+            found = [one.logical_name for one in call.schema.tables.values() if not one.elastic]
+        else:
+            found = [] if table.elastic else list(call.schema.tables)
+        return json_answer(_context(call, name) | {"EntityNames": sorted(found)})
 
     return function
 

@@ -91,8 +91,10 @@ def no_content(headers: Mapping[str, str] | None = None) -> ApiResponse:
 def error_answer(error: ApiError, request: ApiRequest | None = None) -> ApiResponse:
     """Return an error as JSON, with its details if annotations are asked for (dataverse.md 13.1)."""
     body: dict[str, object] = {"code": error.code, "message": error.message}
+    prefix = "@Microsoft.PowerApps.CDS."
+    if request and request.annotations in {"*", "Microsoft.PowerApps.CDS.ErrorDetails.*"}:
+        body |= {f"{prefix}ErrorDetails.{name}": value for name, value in error.details.items()}
     if request and request.annotations == "*":
-        prefix = "@Microsoft.PowerApps.CDS."
         body[f"{prefix}ErrorDetails.OperationStatus"] = "0"
         body[f"{prefix}ErrorDetails.SubErrorCode"] = "0"
         body[f"{prefix}HelpLink"] = f"{_HELP}{error.code}&client=platform"

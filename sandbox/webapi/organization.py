@@ -53,7 +53,10 @@ _ROLES: Final = {
     LINKER_ROLE: "Customer Profile Linker",
 }
 _LINKED_TABLES: Final = frozenset({"contact", "lead", "account", "msdynci_customerprofile"})
-MESSAGES: Final = ("Create", "Update", "Delete", "Retrieve", "RetrieveMultiple", "CreateMultiple", "UpdateMultiple")
+MESSAGES: Final = (
+    *("Create", "Update", "Delete", "Retrieve", "RetrieveMultiple"),
+    *("CreateMultiple", "UpdateMultiple", "DeleteMultiple"),
+)
 
 
 def seed(environment: Environment) -> None:

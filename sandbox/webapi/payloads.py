@@ -10,6 +10,7 @@ from sandbox.database.values import ColumnValueError, Stored, TooLongError, stor
 from sandbox.schema.model import Column, OneToMany, Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import STRING_TOO_LONG, ApiError, not_supported, payload_error
+from sandbox.webapi.partitions import check_properties
 from sandbox.webapi.references import record_not_found, row_reference
 
 _BIND: Final = "@odata.bind"
@@ -66,6 +67,7 @@ class PayloadReader:
             return self._bind(name.removesuffix(_BIND))
         if "@" in name:
             return _ignored
+        check_properties(self.table, [name])
         column = self.table.columns.get(name)
         if column is None or column.property_name != name:
             return self._navigation(name)

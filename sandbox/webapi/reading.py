@@ -12,6 +12,7 @@ from sandbox.query.syntax import Condition
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.cookies import read_cookie, write_cookie
+from sandbox.webapi.elastic import MAX_PAGE
 from sandbox.webapi.errors import AGGREGATE_LIMIT, ApiError, not_supported, row_missing
 from sandbox.webapi.messages import ApiResponse, json_answer
 from sandbox.webapi.rendering import JsonRow, render
@@ -41,7 +42,7 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
     check_options(call)
     options = call.request.options
     shape = read_shape(call, table, options)
-    page_rows, paged = _page_size(call, options)
+    page_rows, paged = _page_size(call, table)
     number, query = _query(call, shape, page_rows, links)
     page = select_page(call.environment.database, call.schema, query, call.dialect)
     document: JsonRow = {"@odata.context": f"{call.environment.api_url}/$metadata#{context or _context(shape)}"}
@@ -50,7 +51,7 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
     if page.next_after is not None and paged:
         document["@odata.nextLink"] = _next_link(call, query, page, number + 1)
     await count_read(call, table, len(page.rows))
-    return json_answer(document, headers=applied_preferences(call))
+    return json_answer(document, headers=applied_preferences(call, table))
 
 
 async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
@@ -61,7 +62,7 @@ async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
     if call.request.headers.get("if-none-match") == row["@odata.etag"]:
         return ApiResponse(304)
     context = {"@odata.context": f"{call.environment.api_url}/$metadata#{_context(shape)}/$entity"}
-    return json_answer(context | row, headers=applied_preferences(call) | {"ETag": str(row["@odata.etag"])})
+    return json_answer(context | row, headers=applied_preferences(call, table) | {"ETag": str(row["@odata.etag"])})
 
 
 def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
@@ -111,11 +112,11 @@ def check_options(call: Call) -> None:
             raise ApiError(400, "0x80060888", f"The query parameter {name} is not supported.")
 
 
-def applied_preferences(call: Call) -> dict[str, str]:
+def applied_preferences(call: Call, table: Table) -> dict[str, str]:
     """Return the `Preference-Applied` header for what was honoured of a read's `Prefer`."""
     applied = []
     if "odata.maxpagesize" in call.request.preferences:
-        applied.append(f"odata.maxpagesize={_max_page_size(call)}")
+        applied.append(f"odata.maxpagesize={min(_max_page_size(call), _largest_page(call, table))}")
     if call.request.annotations:
         applied.append(f'odata.include-annotations="{call.request.annotations}"')
     return {"Preference-Applied": ",".join(applied)} if applied else {}
@@ -135,16 +136,21 @@ def _max_page_size(call: Call) -> int:
     wanted = call.request.preferences["odata.maxpagesize"]
     if not wanted.isdecimal() or int(wanted) == 0:
         raise ApiError(400, "0x0", f"The page size '{wanted}' is not valid.")
-    return min(int(wanted), call.environment.config.max_page)
+    return int(wanted)
 
 
-def _page_size(call: Call, options: Mapping[str, str]) -> tuple[int, bool]:
+def _largest_page(call: Call, table: Table) -> int:
+    return min(MAX_PAGE, call.environment.config.max_page) if table.elastic else call.environment.config.max_page
+
+
+def _page_size(call: Call, table: Table) -> tuple[int, bool]:
     """Return how many rows to answer and whether more pages may follow; maxpagesize beats $top."""
+    largest, options = _largest_page(call, table), call.request.options
     if "odata.maxpagesize" in call.request.preferences:
-        return _max_page_size(call), True
+        return min(_max_page_size(call), largest), True
     if "$top" not in options:
-        return call.environment.config.max_page, True
-    return min(read_top(options["$top"]), call.environment.config.max_page), False
+        return largest, True
+    return min(read_top(options["$top"]), largest), False
 
 
 def _condition(call: Call) -> Condition | None:

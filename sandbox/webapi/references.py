@@ -16,6 +16,7 @@ from sandbox.webapi.errors import (
     payload_error,
     segment_not_found,
 )
+from sandbox.webapi.partitions import check_properties
 from sandbox.webapi.urls import Segment, parse_path, relative, unquoted
 
 
@@ -57,6 +58,7 @@ def key_of(call: Call, table: Table, segment: Segment) -> bytes | None:
     Raises the 400 answer if it is no key.
     """
     named = segment.named_arguments
+    check_properties(table, named)
     text = segment.single_key if not named else named.get(table.primary_id)
     if text is None:
         return _by_alternate_key(call, table, alternate_values(table, segment))

@@ -7,7 +7,12 @@ from sandbox.environment import Environment
 from sandbox.query.syntax import QueryError, TooManyConditionsError, UnsupportedQueryError
 from sandbox.schema.model import Table
 from sandbox.webapi.actions import ACTIONS
-from sandbox.webapi.bulk import plan_create_multiple, plan_update_multiple, plan_upsert_multiple
+from sandbox.webapi.bulk import (
+    plan_create_multiple,
+    plan_delete_multiple,
+    plan_update_multiple,
+    plan_upsert_multiple,
+)
 from sandbox.webapi.call import Call, open_call
 from sandbox.webapi.errors import (
     QUERY_ERROR,
@@ -23,6 +28,7 @@ from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer
 from sandbox.webapi.metadata.changing import plan_definition_change
 from sandbox.webapi.metadata.reading import read_definitions
 from sandbox.webapi.navigation import plan_add_privileges, plan_reference, read_property
+from sandbox.webapi.partitions import check_url
 from sandbox.webapi.reading import count_rows, get_row, list_rows
 from sandbox.webapi.references import existing_key
 from sandbox.webapi.rows import plan_column, plan_create, plan_delete, plan_update
@@ -80,8 +86,14 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     return await _read_rows(call, segments)
 
 
+def _table(call: Call, segment: Segment) -> Table:
+    table = call.table_of_set(segment.name)
+    check_url(table, call.request.path, call.request.query)
+    return table
+
+
 async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
-    table = call.table_of_set(segments[0].name)
+    table = _table(call, segments[0])
     names = [segment.name for segment in segments[1:]]
     if segments[0].arguments is None:
         if not names:
@@ -106,7 +118,7 @@ def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
         return [ACTIONS[name](call)]
     if name in _UNSUPPORTED:
         raise not_supported(_UNSUPPORTED[name])
-    table = call.table_of_set(segments[0].name)
+    table = _table(call, segments[0])
     if segments[0].arguments is None:
         return _plan_on_set(call, table, segments[1:])
     if len(segments) == 1:
@@ -126,6 +138,8 @@ def _plan_on_set(call: Call, table: Table, rest: Sequence[Segment]) -> list[Plan
             return [plan_update_multiple(call, table)]
         case "UpsertMultiple":
             return plan_upsert_multiple(call, table)
+        case "DeleteMultiple" if table.elastic:
+            return [plan_delete_multiple(call, table)]
         case "DeleteMultiple":
             raise ApiError(400, "0x80040219", "DeleteMultiple has not yet been implemented.")
     raise no_resource(f"{call.environment.api_url}/{call.request.path}")

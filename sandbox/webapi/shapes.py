@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from sandbox.database.compiler import check_join
 from sandbox.query.parser import parse_filter, parse_orderby
 from sandbox.query.syntax import Condition, Order, UnknownPropertyError
 from sandbox.schema.model import Column, ManyToMany, OneToMany, Table
@@ -62,6 +63,7 @@ def _expand(call: Call, table: Table, text: str) -> Expand:
     name, _, rest = text.partition("(")
     relationship, collection = find_navigation(call, table, name)
     target = call.schema.tables[_target(relationship, table, collection)]
+    check_join(name, table, target)
     options = dict(_options(rest.removesuffix(")")))
     unknown = options.keys() - _EXPAND_OPTIONS
     if unknown:

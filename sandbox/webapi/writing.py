@@ -11,6 +11,7 @@ from sandbox.environment import Environment, WriteKind, WriteOperation
 from sandbox.schema.model import Table
 from sandbox.webapi.automation import Firing, execute, firings
 from sandbox.webapi.call import Call
+from sandbox.webapi.elastic import Outcome, partial_failure, session_token
 from sandbox.webapi.errors import CUSTOMIZATION_LOCK, ApiError
 from sandbox.webapi.messages import ApiResponse
 
@@ -26,6 +27,8 @@ class Written:
 
     response: ApiResponse
     rows_changed: int = 0
+    outcomes: tuple[Outcome, ...] = ()
+    """What became of each row of a bulk request on an elastic table, where rows are refused alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,7 @@ class PlannedWrite:
     """The URL of the row that it writes, for `$n` references within a change set."""
     customizes: bool = False
     """Whether it changes metadata, which takes the environment-wide lock (dataverse.md 8.4)."""
+    elastic: bool = False
 
 
 def planned(
@@ -58,11 +62,25 @@ def planned(
         kind, table.logical_name, tuple(row_ids), columns, call.user_id, request.headers, request.path
     )
     url = f"{call.environment.api_url}/{table.entity_set}({row_ids[0]})" if row_ids else ""
-    return PlannedWrite(apply, operation, firings(call, operation), url)
+    tokened = table.elastic and kind != "Delete"
+    apply = _with_token(call.environment.database, apply) if tokened else apply
+    return PlannedWrite(apply, operation, firings(call, operation), url, elastic=table.elastic)
+
+
+def _with_token(database: Database, apply: Callable[[], Written]) -> Callable[[], Written]:
+    def applied() -> Written:
+        written = apply()
+        written.response.headers.update(session_token(database))
+        return written
+
+    return applied
 
 
 async def run_writes(environment: Environment, writes: Sequence[PlannedWrite]) -> list[ApiResponse]:
-    """Run writes in one transaction, all or nothing. Raises ApiError of the one that is refused."""
+    """Run writes in one transaction, all or nothing. Raises ApiError of the one that is refused.
+
+    Rows of a bulk request on an elastic table are kept although others of it are refused; that raises as well.
+    """
     if any(write.customizes for write in writes):
         async with customization(environment):
             return await _run(environment, writes)
@@ -92,6 +110,9 @@ async def _run(environment: Environment, writes: Sequence[PlannedWrite]) -> list
         _count(environment, writes, written)
     for operation in operations:
         await environment.hooks.after_commit(operation)
+    failure = partial_failure([outcome for result in written for outcome in result.outcomes], environment.database)
+    if failure:
+        raise failure
     return [result.response for result in written]
 
 
@@ -105,7 +126,7 @@ def _count(environment: Environment, writes: Sequence[PlannedWrite], written: Se
     for write, result in zip(writes, written, strict=True):
         if write.operation:
             counters = environment.counters.of(write.operation.table)
-            counters.rows_written += write.operation.rows
+            counters.rows_written += write.operation.rows - sum(1 for one in result.outcomes if one.error)
             counters.rows_changed += result.rows_changed
         for firing in write.firings:
             environment.counters.automation.count(firing.kind, firing.name, firing.executions)

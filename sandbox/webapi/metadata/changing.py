@@ -17,6 +17,7 @@ from sandbox.webapi.urls import Segment
 from sandbox.webapi.writing import PlannedWrite, Written
 
 _FIRST_CUSTOM_CODE: Final = 10_200
+_INVALID: Final = "0x80047014"
 _MANY: Final = "ManyToManyRelationshipMetadata"
 
 
@@ -206,7 +207,8 @@ def _plan_relationship(call: Call, segment: Segment) -> PlannedWrite:
 def _plan_many_to_many(call: Call, relationship: ManyToMany) -> PlannedWrite:
     _check_name(call, relationship.schema_name)
     for name in (relationship.entity1, relationship.entity2):
-        _existing(call, name)
+        if _existing(call, name).elastic:
+            raise ApiError(400, _INVALID, f"{name} is elastic: it has no many-to-many relationships.")
     url = f"RelationshipDefinitions({relationship.metadata_id})"
     return _change(call, "prvCreateRelationship", lambda database: database.add_relationship(relationship), url)
 
@@ -227,9 +229,18 @@ def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> T
             f"The navigation property {relationship.collection_navigation} conflicts with a column of "
             f"{parent.logical_name}.",
         )
-    if child.table_type == "Elastic" and relationship.cascade.delete != "NoCascade":
-        raise ApiError(400, "0x80047014", "Relationships of elastic tables cannot cascade.")
+    _check_elastic(parent, child, relationship.cascade.delete)
     return child
+
+
+def _check_elastic(parent: Table, child: Table, delete: str) -> None:
+    """Raise the 400 answer unless an elastic table is the parent alone and nothing cascades (dataverse.md 8.6)."""
+    if child.elastic:
+        raise ApiError(400, _INVALID, f"{child.logical_name} is elastic: it cannot be the child of a relationship.")
+    if parent.elastic and delete != "NoCascade":
+        raise ApiError(400, _INVALID, "Relationships of elastic tables cannot cascade; Delete must be NoCascade.")
+    if not parent.elastic and delete == "NoCascade":
+        raise ApiError(400, _INVALID, "The cascade 'NoCascade' is not valid for Delete.")
 
 
 def _existing(call: Call, name: str) -> Table:

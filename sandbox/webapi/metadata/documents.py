@@ -81,9 +81,9 @@ def table_document(table: Table) -> Document:
         "IsAuditEnabled": managed(False, "canmodifyauditsettings"),
         "IsCustomizable": managed(True, "iscustomizable"),
         "CanCreateAttributes": managed(True, "cancreateattributes"),
-        "CanBeRelatedEntityInRelationship": managed(True, "canberelatedentityinrelationship"),
+        "CanBeRelatedEntityInRelationship": managed(not table.elastic, "canberelatedentityinrelationship"),
         "CanBePrimaryEntityInRelationship": managed(True, "canbeprimaryentityinrelationship"),
-        "CanBeInManyToMany": managed(True, "canbeinmanytomany"),
+        "CanBeInManyToMany": managed(not table.elastic, "canbeinmanytomany"),
         "Privileges": [_privilege(table, verb) for verb in _PRIVILEGES],
     }
 

@@ -34,6 +34,9 @@ _CREATABLE: Final = {
     "DateTime": ColumnType.DATETIME,
     "Picklist": ColumnType.PICKLIST,
 }
+_STANDARD_MESSAGES: Final = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
+_MESSAGES: Final = {"Standard": _STANDARD_MESSAGES, "Elastic": (*_STANDARD_MESSAGES, "DeleteMultiple")}
+"""What sdkmessagefilters offer for a table, by its TableType (dataverse.md 2.3)."""
 _MAX_NAME: Final = 100
 
 
@@ -99,7 +102,7 @@ def _options(document: object) -> tuple[Option, ...]:
 
 def read_table(document: Json, object_type_code: int) -> Table:
     """Return a new table with its columns; its name column is marked IsPrimaryName. Raises the 400 answer."""
-    name = custom_name(document)
+    name, kind = custom_name(document), _table_type(document)
     attributes = document.get("Attributes") or []
     columns = [read_column(attribute) for attribute in attributes]
     primary = [c.logical_name for c, a in zip(columns, attributes, strict=True) if a.get("IsPrimaryName")]
@@ -125,7 +128,18 @@ def read_table(document: Json, object_type_code: int) -> Table:
         change_tracking=bool(document.get("ChangeTrackingEnabled", False)),
         object_type_code=object_type_code,
         custom=True,
+        table_type=kind,
+        messages=_MESSAGES[kind],
     )
+
+
+def _table_type(document: Json) -> str:
+    kind = str(document.get("TableType") or "Standard")
+    if kind == "Virtual":
+        raise not_supported("virtual tables")
+    if kind not in _MESSAGES:
+        raise payload_error(f"Microsoft.OData.ODataException: '{kind}' is no TableType.")
+    return kind
 
 
 def _plural(name: str) -> str:
@@ -180,7 +194,7 @@ def _relationship_name(document: Json) -> str:
 
 def _read_cascade(document: Json) -> Cascade:
     delete = str(document.get("Delete", "RemoveLink"))
-    if delete not in {"Cascade", "RemoveLink", "Restrict"}:
+    if delete not in {"Cascade", "RemoveLink", "Restrict", "NoCascade"}:
         raise ApiError(400, "0x80047014", f"The cascade '{delete}' is not valid for Delete.")
     return Cascade(
         delete=delete,
