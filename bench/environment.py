@@ -82,7 +82,7 @@ def sandbox(rows: int, *, azurite: bool = True) -> Iterator[Environment]:
     with TemporaryDirectory() as folder:
         options = ["--contacts", str(rows), "--leads", "0", "--members", "0", "--seed", "1", "--no-measures", "--https"]
         command = ["serve", "--port", "0", *options, "--tls-folder", folder, "--azurite" if azurite else "--no-azurite"]
-        with _running([sys.executable, "-m", "sandbox", *command], {}) as (ready, _):
+        with running([sys.executable, "-m", "sandbox", *command], {}) as (ready, _):
             trust = ssl.create_default_context(cafile=ready["ca"])
             with httpx.Client(base_url=ready["dataverse"], verify=trust, timeout=600, trust_env=False) as admin:
                 yield Environment(ready, rows, admin)
@@ -119,7 +119,7 @@ def app_host(environment: Environment) -> Iterator[AppHost]:
     with TemporaryDirectory() as folder:
         meter = Path(folder) / "meter.json"
         settings = linker_settings(environment) | {"BENCH_METER": str(meter)}
-        with _running([sys.executable, "-m", "bench.metered_host"], settings) as (ready, pid):
+        with running([sys.executable, "-m", "bench.metered_host"], settings) as (ready, pid):
             host = AppHost(ready["url"], pid)
             yield host
         host.hub.update(json.loads(meter.read_text(encoding="utf-8")))
@@ -147,7 +147,7 @@ def linker_settings(environment: Environment) -> dict[str, str]:
 
 
 @contextmanager
-def _running(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[tuple[dict[str, str], int]]:
+def running(command: Sequence[str], settings: Mapping[str, str]) -> Iterator[tuple[dict[str, str], int]]:
     """Start a process, wait for its ready line, and end it with the block."""
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env={**os.environ, **settings}, text=True
