@@ -9,10 +9,8 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from linker.model import Finding, Requirement, Source, Verdict
+from linker.model import Finding, Source, Verdict
 
-DOCS = "https://learn.microsoft.com/dynamics365/customer-insights/data/automatic-linking"
-ENVIRONMENT_WIDE: tuple[Requirement, ...] = ("R5", "R6")
 _CONNECTORS = {"attachcds": "Dataverse connector", "powerquery": "Power Query", "powerplatform": "Power Query"}
 
 
@@ -80,11 +78,6 @@ def violated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def unknown(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings that nobody could answer."""
     return tuple(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
-
-
-def is_target(facts: SourceFacts) -> bool:
-    """Whether the source is a Dataverse table at all. A loyalty file that takes part in unification is no violation."""
-    return facts.table is not None
 
 
 def same_host(one: str, other: str) -> bool:

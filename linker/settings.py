@@ -79,11 +79,6 @@ class Settings(BaseSettings):
     write_timeout_seconds: Seconds = Field(150, ge=1)
     width: int = Field(0, ge=0, le=64)
 
-    @property
-    def has_insights(self) -> bool:
-        """Whether the Customer Insights API can be asked."""
-        return bool(self.insights_url and self.insights_instance_id)
-
 
 def names() -> tuple[str, ...]:
     """Return the environment variables of all settings, in the order of their declaration."""

@@ -11,7 +11,6 @@ from linker.errors import TransientError
 
 BOUNDARY = "batch_linker"
 CONTENT_TYPE = f'multipart/mixed; boundary="{BOUNDARY}"'
-MOST_PARTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,6 @@ from linker.eligibility import (
     SourceFacts,
     check_environment,
     check_source,
-    is_target,
     same_host,
     unknown,
     violated,
@@ -129,11 +128,6 @@ def test_every_violation_says_what_to_do(
     del requirement, expected
     assert all(finding.evidence for finding in check_source(facts, environment))
     assert all(finding.advice for finding in violated(check_source(facts, environment)))
-
-
-def test_a_file_that_takes_part_is_no_target() -> None:
-    assert is_target(GOOD)
-    assert not is_target(replace(GOOD, table=None))
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,6 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 def test_two_settings_are_enough(environment: pytest.MonkeyPatch) -> None:
     loaded = settings.load()
     assert loaded.dataverse_url == "https://contoso.crm4.dynamics.com"
-    assert not loaded.has_insights
 
 
 @pytest.mark.parametrize(
