@@ -1,0 +1,17 @@
+"""Table of contents of the command line."""
+
+from __future__ import annotations
+
+import typer
+
+from linker.cli import preflight
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, help="Links Dataverse rows to their customer profiles.")
+
+
+@app.callback()
+def _commands() -> None:
+    """Settings are those of the app: environment variables, completed from local.settings.json in this folder."""
+
+
+app.command()(preflight.preflight)

@@ -1,0 +1,62 @@
+"""What all commands share: settings from where the app has them, and one sentence instead of a traceback."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import typer
+from pydantic import BaseModel, Field, ValidationError
+
+from linker import bootstrap
+from linker.deps import Deps
+from linker.errors import ConfigurationError, LinkerError
+
+LOCAL_SETTINGS = Path("local.settings.json")
+REFUSED = 2  # exit code when a command could not do its work
+
+
+class _LocalSettings(BaseModel):
+    values: dict[str, str] = Field({}, alias="Values")
+
+
+def with_deps[T](work: Callable[[Deps], Awaitable[T]]) -> T:
+    """Run `work` with everything that the app's settings give, and close it. Ends the program when the app is not set up."""
+
+    async def run() -> T:
+        deps = bootstrap.deps()
+        try:
+            return await work(deps)
+        finally:
+            await bootstrap.close()
+
+    with told():
+        use_local_settings(LOCAL_SETTINGS)
+        return asyncio.run(run())
+
+
+def use_local_settings(path: Path) -> None:
+    """Complete the environment from local.settings.json, if there is one. Raises ConfigurationError when it is malformed."""
+    if not path.exists():
+        return
+    try:
+        values = _LocalSettings.model_validate_json(path.read_text(encoding="utf-8-sig")).values
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        raise ConfigurationError(f"{path} cannot be read: {where} {fault['msg']}. Nothing was started.") from None
+    for name, value in values.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """End with one sentence when something is refused for a reason that a person can change."""
+    try:
+        yield
+    except LinkerError as error:
+        typer.echo(str(error), err=True)
+        raise typer.Exit(REFUSED) from error
