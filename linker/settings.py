@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from uuid import UUID
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -66,10 +67,14 @@ class Settings(BaseSettings):
     declared: Listed[Literal["R1", "R2", "R3", "R4", "R5", "R6"]] = ()
     unknown_facts: Literal["skip", "warn"] = "skip"
     requirements: Literal["per-table", "all"] = "per-table"
+    automations: Literal["warn", "block", "bypass"] = "warn"
+    first_link: Literal["hold", "auto"] = "hold"
+    impersonate: UUID | None = None
     solution: str | None = None
     full: Literal["compare", "rewrite"] = "compare"
     settle_minutes: float = Field(10, ge=0, le=1_440)
     settle_most_minutes: float = Field(120, ge=0, le=1_440)
+    arrival_minutes: float = Field(30, ge=0, le=1_440)
     unlink_max_share: float = Field(0.1, ge=0, le=1)
     poll: bool = True
     poll_schedule: Schedule = "0 */5 * * * *"
