@@ -154,12 +154,14 @@ def merged(first: RunRequest, second: RunRequest) -> RunRequest:
         mode=max(first.mode, second.mode, key=lambda mode: mode.strength),
         tables=_united(first.tables, second.tables) if first.tables and second.tables else (),
         jobs=_united(first.jobs, second.jobs),
+        job_start=max(first.job_start, second.job_start),
     )
 
 
 def covers(done: RunRequest, wanted: RunRequest) -> bool:
     """Whether a run of `done` does everything that `wanted` asks for."""
-    return merged(done, wanted) == done and done.dry_run == wanted.dry_run
+    same_start = replace(wanted, job_start=done.job_start)  # not every trigger tells it
+    return merged(done, same_start) == done and done.dry_run == wanted.dry_run
 
 
 def _served_by(state: LockState, wanted: RunRequest) -> str | None:

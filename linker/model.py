@@ -119,13 +119,17 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What somebody asked for. `jobs` are the unification jobs a completed run of it serves."""
+    """What somebody asked for. `jobs` are the unification jobs a completed run of it serves.
+
+    `job_start` is when the newest of them began (epoch s), 0 where nobody told.
+    """
 
     __pydantic_config__ = WIRE
     mode: Mode = Mode.INCREMENTAL
     dry_run: bool = False
     tables: tuple[str, ...] = ()  # logical names; empty = all
     jobs: tuple[str, ...] = ()
+    job_start: float = 0.0
     trigger: str = "api"
 
 

@@ -14,6 +14,9 @@ from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.lock import Renewal
 from linker.model import Counts, Progress, Run, RunRequest, Status, Ticket
+from linker.settings import Settings
+from linker.settling import Awaited, SettleRules, next_wait
+from linker.state import TaskState
 from linker.status import overall
 
 
@@ -29,12 +32,22 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
         return Go(held=False)
     request = ticket.request
     await deps.runs.create(promised(ticket))
-    await deps.runs.show(ticket.run)
+    await _show(deps, ticket.run)
     began = iso(deps.clock())
     await deps.runs.advance(
         ticket.run, lambda run: replace(asked_for(run, request), started_at=run.started_at or began)
     )
     return _go(deps, renewal)
+
+
+async def _show(deps: Deps, run: str) -> None:
+    """Let the task mirror this run, unless its time is over: a start that was held up must not bring it back."""
+
+    async def change(task: TaskState) -> TaskState:
+        renewal = await deps.lock.renew(run)
+        return replace(task, run=run) if renewal.held else task
+
+    await deps.runs.change_task(change)
 
 
 def promised(ticket: Ticket) -> Run:
@@ -70,16 +83,23 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
     if not renewal.held or renewal.cancel:
         return Settled(stop=True)
     marks = await marks_of(deps.dataverse())
-    rest_s = deps.settings.settle_minutes * 60
-    shown = await deps.runs.load(run)
-    rested_since = max(marks) if marks else parse_time(shown.requested_at) if shown else deps.clock()
-    missing_s = rested_since + rest_s - deps.clock()
-    if rest_s == 0 or missing_s <= 0 or task.waited_s >= deps.settings.settle_most_minutes * 60:
-        await deps.runs.advance(run, lambda old: replace(old, status=Status.REFRESHING, status_detail=""))
+    wait = next_wait(marks, await _awaited(deps, task), _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
+    status = Status.QUEUED if wait.seconds else Status.REFRESHING
+    await deps.runs.advance(run, lambda old: replace(old, status=status, status_detail=wait.detail))
+    if not wait.seconds:
         return Settled(marks=marks)
-    detail = f"Waiting until mapping and profiles have rested for {deps.settings.settle_minutes:g} minutes."
-    await deps.runs.advance(run, lambda old: replace(old, status_detail=detail))
-    return Settled(wait_s=min(missing_s, deps.settings.lease_seconds / 2.5), detail=detail)
+    return Settled(wait_s=min(wait.seconds, deps.settings.lease_seconds / 2.5), detail=wait.detail)
+
+
+async def _awaited(deps: Deps, task: SettleTask) -> Awaited:
+    shown = await deps.runs.load(task.run)
+    requested = parse_time(shown.requested_at) if shown else deps.clock()
+    return Awaited(requested, task.for_job, task.job_start, (await deps.runs.task()).marks)
+
+
+def _rules(settings: Settings) -> SettleRules:
+    minutes = (settings.settle_minutes, settings.arrival_minutes, settings.settle_most_minutes)
+    return SettleRules(*(minute * 60 for minute in minutes))
 
 
 async def report(deps: Deps, news: Report) -> Go:
@@ -102,7 +122,9 @@ async def report(deps: Deps, news: Report) -> Go:
     )
 
     def change(run: Run) -> Run:
-        tables = tuple(replace(t, counts=news.tables.get(t.table, t.counts)) for t in run.tables)
+        tables = tuple(
+            replace(t, counts=news.tables.get(t.table, t.counts)) if t.status in _OPEN else t for t in run.tables
+        )
         status = Status.RETRYING if news.trouble else Status.REFRESHING
         return replace(
             run, status=status, status_detail=news.trouble, counts=news.counts, tables=tables, progress=progress

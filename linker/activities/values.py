@@ -24,11 +24,13 @@ MOST_LARGE = 200  # pages of one table that are split in one run; their numbers 
 
 @dataclass(frozen=True, slots=True)
 class SettleTask:
-    """Look whether mapping and profiles rest, after having waited so long."""
+    """Look whether mapping and profiles rest, after having waited so long. See settling.Awaited."""
 
     __pydantic_config__ = WIRE
     run: str
     waited_s: float = 0.0
+    for_job: bool = False
+    job_start: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,7 +66,7 @@ def customerid_backstamping_hydration(ctx: OrchestrationContext, request: dict[s
 def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     dry_run = ticket.request.dry_run
     stop_unless((yield from call(ctx, "begin_run", ticket, Go, renewing=ticket.run)))
-    settled = yield from _settle(ctx, ticket.run)
+    settled = yield from _settle(ctx, ticket)
     survey = yield from call(ctx, "survey", RunRef(ticket.run), Survey, renewing=ticket.run)
     if survey.status is not None:
         return Ending(ticket.run, survey.status, dry_run=dry_run)
@@ -82,11 +82,13 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     return Ending(ticket.run, marks=settled.marks, dry_run=dry_run)
 
 
-def _settle(ctx: OrchestrationContext, run: str) -> Steps[Settled]:
+def _settle(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Settled]:
+    run, request = ticket.run, ticket.request
     began = ctx.current_utc_datetime
     while True:
         waited_s = (ctx.current_utc_datetime - began).total_seconds()
-        settled = yield from call(ctx, "settle", SettleTask(run, waited_s), Settled, renewing=run)
+        look = SettleTask(run, waited_s, bool(request.jobs), request.job_start)
+        settled = yield from call(ctx, "settle", look, Settled, renewing=run)
         if settled.stop:
             raise RunStopped(canceled=(yield from asked_to_cancel(ctx, run)))
         if not settled.wait_s:

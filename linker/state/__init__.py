@@ -3,7 +3,7 @@
 from linker.state.blocks import Blocks, DepartedPages, StoredBlock, StrayPages
 from linker.state.documents import Documents, salt_of
 from linker.state.plans import Plans, TablePlan
-from linker.state.runs import Issues, Runs
+from linker.state.runs import Issues, Runs, TaskState
 
 __all__ = [
     "Blocks",
@@ -15,5 +15,6 @@ __all__ = [
     "StoredBlock",
     "StrayPages",
     "TablePlan",
+    "TaskState",
     "salt_of",
 ]

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from linker.errors import AlreadyThereError, ChangedError, StateError
 from linker.model import WIRE, RowIssue, Run, Target
 from linker.ports import Tables
+from linker.settling import Marks
 from linker.state.documents import Documents, cut, joined
-from linker.status import may_move
+from linker.status import advanced
 from linker.table_rules import key_text as safe_key
 from linker.wire import dumps, loads
 
@@ -19,10 +20,17 @@ ERRORS = "linkererrors"
 
 @dataclass(frozen=True, slots=True)
 class TaskState:
-    """The status entity that mirrors the task: which run it shows."""
+    """The status entity that mirrors the task: the run it shows, and what is known from the runs before.
+
+    `ready` says that a preflight has passed once. `marks` are those of the last complete run, which ended at `completed`
+    (epoch s): what differs from them is unseen.
+    """
 
     __pydantic_config__ = WIRE
     run: str = ""
+    ready: bool = False
+    marks: Marks | None = None
+    completed: float = 0.0
 
 
 class Runs:
@@ -45,7 +53,7 @@ class Runs:
         return found[0] if found else None
 
     async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
-        """Apply a change to a run and return it. A change that is no legal move, such as news of an ended run, is dropped.
+        """Apply a change to a run and return it, as far as it may follow: see status.advanced.
 
         Raises StateError when there is no such run.
         """
@@ -54,23 +62,38 @@ class Runs:
             if found is None:
                 raise StateError(f"There is no run '{run}'.")
             old, etag = found
-            new = replace(change(old), last_updated=self._now())
-            if not may_move(old.status, new.status) or old.ended_at is not None:
+            new = advanced(old, change(old))
+            if new is old:
                 return old
+            new = replace(new, last_updated=self._now())
             try:
                 await self._documents.save(f"run-{run}", new, etag)
             except ChangedError:
                 continue
             return new
 
-    async def show(self, run: str) -> None:
-        """Make the task mirror this run."""
-        await self._documents.save("task", TaskState(run))
+    async def task(self) -> TaskState:
+        """Return what is known of the task."""
+        found = await self._documents.load(TaskState, "task")
+        return found[0] if found else TaskState()
+
+    async def change_task(self, change: Callable[[TaskState], Awaitable[TaskState]]) -> None:
+        """Apply a change to what is known of the task, again whenever somebody else was faster."""
+        while True:
+            found = await self._documents.load(TaskState, "task")
+            old, etag = found or (TaskState(), None)
+            new = await change(old)
+            if new == old:
+                return
+            try:
+                await (self._documents.save("task", new, etag) if etag else self._documents.insert("task", new))
+            except (AlreadyThereError, ChangedError):
+                continue
+            return
 
     async def shown(self) -> Run | None:
         """Return the run that the task mirrors."""
-        found = await self._documents.load(TaskState, "task")
-        return await self.load(found[0].run) if found else None
+        return await self.load((await self.task()).run)
 
     async def save_target(self, run: str, target: Target) -> None:
         """Remember how a table is written in this run."""

@@ -30,10 +30,16 @@ def start() -> Starter:
     return Starter()
 
 
-async def begun(world: World, start: Starter, request: RunRequest = ALL, *tables: TableRun) -> str:
-    """A run that holds the lock and is refreshing."""
+async def queued(world: World, start: Starter, request: RunRequest = ALL) -> str:
+    """A run that holds the lock and waits until mapping and profiles rest."""
     run = (await triggers.request_run(world.deps, request, start)).id
     await life.begin_run(world.deps, start.started[-1])
+    return run
+
+
+async def begun(world: World, start: Starter, request: RunRequest = ALL, *tables: TableRun) -> str:
+    """A run that holds the lock and is refreshing."""
+    run = await queued(world, start, request)
     await world.deps.runs.advance(run, lambda old: replace(old, status=Status.REFRESHING, tables=tables))
     return run
 
@@ -96,6 +102,14 @@ async def test_a_run_that_does_not_hold_the_lock_does_not_begin(world: World, st
 MINUTE = 60.0
 
 
+def waiting_world() -> World:
+    """A world whose mapping and profiles have to rest for ten minutes."""
+    world = World()
+    world.settings = world.settings.model_copy(update={"settle_minutes": 10.0})
+    world.deps = world.host()
+    return world
+
+
 @pytest.mark.parametrize(
     ("rested_s", "waited_s", "waits"),
     [
@@ -108,10 +122,8 @@ MINUTE = 60.0
 async def test_settling_waits_until_mapping_and_profiles_rest(
     start: Starter, rested_s: float, waited_s: float, waits: bool
 ) -> None:
-    world = World()
-    world.settings = world.settings.model_copy(update={"settle_minutes": 10.0})
-    world.deps = world.host()
-    run = await begun(world, start)
+    world = waiting_world()
+    run = await queued(world, start)
     world.clock.now = parse_time(STAMP) + rested_s
     settled = await life.settle(world.deps, SettleTask(run, waited_s))
     assert (settled.wait_s > 0) is waits
@@ -123,6 +135,37 @@ async def test_settling_stops_when_the_run_is_canceled(world: World, start: Star
     run = await begun(world, start)
     await world.deps.lock.cancel(run)
     assert (await life.settle(world.deps, SettleTask(run))).stop
+
+
+async def test_a_run_shows_as_queued_while_it_waits_for_its_unification(start: Starter) -> None:
+    world = waiting_world()
+    run = await queued(world, start, RunRequest(jobs=("job",)))
+    look = SettleTask(run, for_job=True, job_start=parse_time(STAMP) + 1)
+    assert (await life.settle(world.deps, look)).wait_s > 0
+    shown = await loaded(world, run)
+    assert shown.status is Status.QUEUED
+    assert "first changes of the unification" in shown.status_detail
+    assert (await life.settle(world.deps, replace(look, waited_s=30 * MINUTE))).wait_s == 0
+    assert (await loaded(world, run)).status is Status.REFRESHING
+
+
+async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: World, start: Starter) -> None:
+    first = await begun(world, start)
+    second = (await triggers.request_run(world.deps, ALL, start)).id
+    stale = start.started[0]
+    following = None
+
+    async def hold_up(operation: str, partition: str, row: str) -> None:
+        nonlocal following
+        if row == "task" and operation == "get" and following is None:
+            following = (await life.end_run(world.deps, Ending(first, Status.SUCCESSFUL))).next or stale
+            await life.begin_run(world.deps, following)
+
+    world.store.hooks.append(hold_up)
+    await life.begin_run(world.deps, stale)
+    shown = await world.deps.runs.shown()
+    assert shown is not None
+    assert shown.id == second
 
 
 # ---- report ----

@@ -4,13 +4,13 @@ from itertools import product
 
 import pytest
 
-from linker.model import Status, TableRun
-from linker.status import ENDED, MOVES, may_move, overall
+from linker.model import Mode, Progress, Run, Status, TableRun
+from linker.status import ENDED, MOVES, advanced, may_move, overall
 
 LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",
     "Queued": "Not-started Refreshing Skipped Failed Canceled",
-    "Refreshing": "Queued Retrying Not-started Successful Warnings Failed Skipped Canceled",
+    "Refreshing": "Retrying Not-started Successful Warnings Failed Skipped Canceled",
     "Failed (retrying)": "Refreshing Successful Warnings Failed Skipped Canceled",
 }
 SHORT = {
@@ -53,6 +53,45 @@ def test_the_words_are_those_of_the_product() -> None:
         "Not started", "Queued", "Refreshing", "Successful", "Completed with warnings", "Failed (retrying)",
         "Failed (permanent)", "Skipped", "Canceled",
     }  # fmt: skip
+
+
+def run(status: Status, *, done: int = 0, table: Status = Status.QUEUED, ended: bool = False) -> Run:
+    progress = Progress(pages_done=done)
+    ended_at = "2026-11-01T00:00:00Z" if ended else None
+    return Run("r", Mode.FULL, status, ended_at=ended_at, progress=progress, tables=(TableRun("t", "crm", table),))
+
+
+@pytest.mark.parametrize(("now", "then"), list(product(Status, Status)))
+def test_news_changes_a_run_only_by_a_legal_move(now: Status, then: Status) -> None:
+    assert advanced(run(now), run(then)).status is (then if may_move(now, then) else now)
+
+
+REFRESHING = run(Status.REFRESHING, done=3, table=Status.REFRESHING)
+
+
+@pytest.mark.parametrize(
+    ("old", "late"),
+    [
+        pytest.param(run(Status.FAILED, ended=True), run(Status.FAILED, done=1), id="of an ended run"),
+        pytest.param(run(Status.NOT_STARTED, ended=True), run(Status.QUEUED), id="of a run that could not start"),
+        pytest.param(REFRESHING, run(Status.REFRESHING, done=2, table=Status.REFRESHING), id="fewer pages"),
+        pytest.param(REFRESHING, run(Status.QUEUED, done=4), id="it waits"),
+        pytest.param(REFRESHING, run(Status.REFRESHING, done=3), id="a table waits"),
+    ],
+)
+def test_late_news_changes_nothing(old: Run, late: Run) -> None:
+    assert advanced(old, late) == old
+
+
+@pytest.mark.parametrize("status", sorted(ENDED))
+def test_a_table_that_ended_stays_ended(status: Status) -> None:
+    ended = run(Status.REFRESHING, table=status)
+    assert advanced(ended, run(Status.REFRESHING, done=1, table=Status.REFRESHING)).tables == ended.tables
+
+
+def test_news_in_time_changes_the_run() -> None:
+    new = run(Status.RETRYING, done=4, table=Status.WARNINGS)
+    assert advanced(REFRESHING, new) == new
 
 
 S, W, F, K, C = Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKIPPED, Status.CANCELED
