@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from linker.dataverse import Connection, Dataverse, Meter
@@ -41,6 +41,7 @@ class Deps:
     clock: Callable[[], float]
     new_id: Callable[[], str]
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
+    write_headers: Mapping[str, str] = field(default_factory=dict)  # of every write of rows: BYPASS, or none
     cache: Cache = field(default_factory=Cache)
 
     async def close(self) -> None:
@@ -50,7 +51,7 @@ class Deps:
 
     def dataverse(self) -> Dataverse:
         """Return a client that meters what one activity asks."""
-        return Dataverse(self.connection, Meter())
+        return Dataverse(self.connection, Meter(), self.write_headers)
 
     async def salt(self) -> bytes:
         """Return the salt of this environment's row hashes."""

@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from linker import odata
 from linker.dataverse import batch
@@ -19,6 +19,11 @@ from linker.verdict import Answer, judge
 
 MAPPING_SET = "msdynci_alternatekeys"
 PROFILE_SET = "msdynci_customerprofiles"
+# No custom step or workflow runs, and no flow is triggered (dataverse.md 10). Needs prvBypassCustomBusinessLogic.
+BYPASS: Final = {
+    "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
+    "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
+}
 SPELLINGS = ("{}", "{{{}}}")  # with and without braces; case does not matter to Dataverse
 
 
@@ -32,11 +37,17 @@ class LiveLink:
 
 
 class Dataverse:
-    """Reads and writes of one activity. Every method may raise what Connection.send raises."""
+    """Reads and writes of one activity. Every method may raise what Connection.send raises.
 
-    def __init__(self, connection: Connection, meter: Meter | None = None) -> None:
+    `write_headers` go with every write of rows and with no read: BYPASS, or nothing.
+    """
+
+    def __init__(
+        self, connection: Connection, meter: Meter | None = None, write_headers: Mapping[str, str] | None = None
+    ) -> None:
         self.connection = connection
         self.meter = meter or Meter()
+        self.write_headers = write_headers or {}
 
     async def get(self, path: str, *, prefer: str = "", strong: bool = False) -> Any:
         """Return the JSON at a path. `strong` waits for metadata that another server may not know yet (dataverse.md 8.2)."""
@@ -87,7 +98,7 @@ class Dataverse:
             MAPPING_SET + odata.query(select=select, filter=odata.is_in(columns.key, map(key_text, chunk)))
             for chunk in odata.chunks(keys)
         ]
-        rows = [row for answer in await self._read_all(queries) for row in answer]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
         canonical = {key_text(key): key for key in keys}
         return {
             canonical[row[columns.key]]: as_customer(row[columns.customer] or "")
@@ -105,7 +116,7 @@ class Dataverse:
             MAPPING_SET + odata.query(select=f"{columns.key},{columns.table}", filter=odata.is_in(columns.key, chunk))
             for chunk in odata.chunks(texts)
         ]
-        rows = [row for answer in await self._read_all(queries) for row in answer]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
         return {
             key
             for row in rows
@@ -132,7 +143,7 @@ class Dataverse:
             for chunk in odata.chunks(sorted(set(customers)))
         ]
         found: dict[CustomerId, str] = {}
-        for rows in await self._read_all(queries):
+        for rows in await self.read_all(queries):
             for row in rows:
                 customer, profile = as_customer(row["msdynci_customerid"]), str(row[f"{PROFILE_TABLE}id"]).lower()
                 found[customer] = min(profile, found.get(customer, profile))
@@ -148,7 +159,7 @@ class Dataverse:
             )
             for chunk in odata.chunks(keys)
         ]
-        rows = [row for answer in await self._read_all(queries) for row in answer]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
         return {bytes.fromhex(row[target.key].replace("-", "")): _live(row, target, column) for row in rows}
 
     async def keys_by_link(self, target: Target, column: str, *, empty: bool) -> AsyncIterator[list[RowKey]]:
@@ -171,34 +182,57 @@ class Dataverse:
             self.meter.wrote(len(links), time.monotonic() - started)
 
     async def _update_multiple(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
-        kind, key, bind = f"Microsoft.Dynamics.CRM.{target.table}", target.key, f"{target.navigation}@odata.bind"
-        rows = [
-            {"@odata.type": kind, key: key_text(row), bind: f"/{PROFILE_SET}({profile})"}
-            for row, profile in links.items()
-        ]
-        body = json.dumps({"Targets": rows}, separators=(",", ":")).encode()
-        path = f"{target.entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple"
-        await self.connection.send(self.meter, "POST", path, body=body, headers={"Content-Type": "application/json"})
+        key, bind = target.key, f"{target.navigation}@odata.bind"
+        rows = [{key: key_text(row), bind: f"/{PROFILE_SET}({profile})"} for row, profile in links.items()]
+        await self.update_multiple(target.table, target.entity_set, rows)
         return {}
 
     async def _patch_each(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
         bind = f"{target.navigation}@odata.bind"
         parts = {
-            row: self._patch(target, row, {bind: f"/{PROFILE_SET}({profile})"}, etag="*")
+            row: self.patch(target.entity_set, key_text(row), {bind: f"/{PROFILE_SET}({profile})"}, etag="*")
             for row, profile in links.items()
         }
-        return await self._write_parts(parts)
+        return await self.write_parts(parts)
 
     async def clear_links(self, target: Target, etags: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
         """Empty the link of each row that still has the given ETag; return the rows that were refused (412: it changed)."""
         bind = f"{target.navigation}@odata.bind"
-        return await self._write_parts(
-            {row: self._patch(target, row, {bind: None}, etag) for row, etag in etags.items()}
+        return await self.write_parts(
+            {row: self.patch(target.entity_set, key_text(row), {bind: None}, etag) for row, etag in etags.items()}
         )
+
+    # ---- shapes of writes, each with the write headers ----
+
+    async def update_multiple(self, table: str, entity_set: str, rows: Iterable[Mapping[str, object]]) -> None:
+        """Update rows that carry their key, all or none; never creates one (dataverse.md 2)."""
+        targets = [{"@odata.type": f"Microsoft.Dynamics.CRM.{table}", **row} for row in rows]
+        body = json.dumps({"Targets": targets}, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", **self.write_headers}
+        path = f"{entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple"
+        await self.connection.send(self.meter, "POST", path, body=body, headers=headers)
+
+    def patch(self, entity_set: str, key: str, body: Mapping[str, object], etag: str) -> batch.Part:
+        """Return the update of one row that exists and has this ETag ("*": any), as a part of a batch."""
+        headers = {"If-Match": etag, **self.connection.extra_headers, **self.write_headers}
+        return batch.Part("PATCH", f"{API}{entity_set}({key})", json.dumps(body), headers)
+
+    async def write_parts[K](self, parts: Mapping[K, batch.Part]) -> dict[K, DataverseError]:
+        """Send single writes in batches; return those that were refused."""
+        refused: dict[K, DataverseError] = {}
+        for keys in odata.chunks(list(parts), 100):
+            answers = await self._exchange([parts[key] for key in keys])
+            for key, answer in zip(keys, answers, strict=True):
+                if answer.status >= 300:
+                    error = self._refusal(answer)
+                    if not isinstance(error, DataverseError):
+                        raise error
+                    refused[key] = error
+        return refused
 
     # ---- batches ----
 
-    async def _read_all(self, paths: Sequence[str]) -> list[list[dict[str, Any]]]:
+    async def read_all(self, paths: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the rows of each query, asked in one batch and followed to their last page."""
         found: list[list[dict[str, Any]]] = []
         for group in odata.chunks([batch.Part("GET", API + path) for path in paths], 50):
@@ -211,27 +245,11 @@ class Dataverse:
                 found.append(rows)
         return found
 
-    async def _write_parts(self, parts: Mapping[RowKey, batch.Part]) -> dict[RowKey, DataverseError]:
-        refused: dict[RowKey, DataverseError] = {}
-        for rows in odata.chunks(list(parts), 100):
-            answers = await self._exchange([parts[row] for row in rows])
-            for row, answer in zip(rows, answers, strict=True):
-                if answer.status >= 300:
-                    error = self._refusal(answer)
-                    if not isinstance(error, DataverseError):
-                        raise error
-                    refused[row] = error
-        return refused
-
     async def _exchange(self, parts: Sequence[batch.Part], *, reads: bool = False) -> list[batch.PartAnswer]:
         headers = {"Content-Type": batch.CONTENT_TYPE, "Prefer": "odata.continue-on-error"}
         body = batch.build(parts)
         answer = await self.connection.send(self.meter, "POST", "$batch", body=body, headers=headers, reads=reads)
         return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
-
-    def _patch(self, target: Target, row: RowKey, body: Mapping[str, object], etag: str) -> batch.Part:
-        path = f"{API}{target.entity_set}({key_text(row)})"
-        return batch.Part("PATCH", path, json.dumps(body), {"If-Match": etag, **self.connection.extra_headers})
 
     def _refusal(self, answer: batch.PartAnswer) -> Exception:
         error = answer.body["error"] if answer.body else {"code": "", "message": ""}
