@@ -73,6 +73,10 @@ class App(_Client):
         """Return a run as it is now."""
         return self._json("GET", f"/api/runs/{run}")
 
+    def cancel(self, run: str) -> Json:
+        """Ask a run to stop; returns it."""
+        return self._json("POST", f"/api/runs/{run}/cancel")
+
     def status(self) -> Json:
         """Return the task as it is now."""
         return self._json("GET", "/api/status")
