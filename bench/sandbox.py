@@ -1,7 +1,8 @@
 """`python -m bench.sandbox`: how fast and how big the sandbox itself is, with no simulated cost.
 
-Loads a mapping of a million rows from a folder (`--load`), reads a quarter of it page by page as the linker does, and
-links rows by UpdateMultiple. One request is in flight, over plain HTTP; times end when the answer has been received.
+Loads a mapping of a million rows from a folder (`--load`), reads key ranges of one page each as the linker does and a
+wide range page by page as other clients do, and links rows by UpdateMultiple. One request is in flight, over plain HTTP;
+times end when the answer has been received.
 """
 
 from __future__ import annotations
@@ -30,11 +31,13 @@ ROWS = 1_000_000
 LINKED = 5_000  # contacts and profiles beside the mapping, so that there is something to link
 BATCH = 1_000
 WRITES = 40
-PAGES = (
+PAGE = 5_000
+RANGE = (
     "msdynci_alternatekeys?$select=msdynci_alternatevalue,msdynci_customerid&$filter=msdynci_datasourcename eq "
-    "'DynamicsSales' and msdynci_tablename eq 'contact' and msdynci_identifier ge 'DynamicsSales|contact|4' and "
-    "msdynci_identifier lt 'DynamicsSales|contact|8'"
+    "'DynamicsSales' and msdynci_tablename eq 'contact' and msdynci_identifier ge 'DynamicsSales|contact|{}' and "
+    "msdynci_identifier lt 'DynamicsSales|contact|{}'"
 )
+RANGES = 40
 LOOKUP = {
     "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
     "SchemaName": "new_msdynci_customerprofile_contact",
@@ -58,6 +61,7 @@ class Speed:
     """
 
     load_s: float
+    ranges_ms: tuple[float, ...]
     pages_ms: tuple[float, ...]
     writes_ms: tuple[float, ...]
     loaded_mb: float
@@ -69,7 +73,7 @@ def main(rows: Annotated[int, typer.Option(help="Mapping rows.")] = ROWS) -> Non
     with TemporaryDirectory() as folder:
         data = Path(folder)
         write_folder(generate(Sizes(rows, 0, 0)), data)
-        found = {"memory": measure(data), "a file": measure(data, "--db", str(data / "sandbox.db"))}
+        found = {"memory": measure(rows, data), "a file": measure(rows, data, "--db", str(data / "sandbox.db"))}
     typer.echo(_told(describe()))
     for kept, speed in found.items():
         typer.echo(line(kept, speed))
@@ -93,7 +97,7 @@ def _write_csv(table: TableData, path: Path) -> None:
             writer.writerow(row)
 
 
-def measure(folder: Path, *options: str) -> Speed:
+def measure(rows: int, folder: Path, *options: str) -> Speed:
     """Serve a folder and time it."""
     quiet = ["--port", "0", "--no-azurite", "--no-measures", "--set", "protection=false"]
     started = time.perf_counter()
@@ -104,9 +108,10 @@ def measure(folder: Path, *options: str) -> Speed:
         load_s = time.perf_counter() - started
         loaded_mb = memory_mb(pid, "VmRSS")
         with _client(ready) as client:
+            ranges_ms = tuple(_read_ranges(client, rows))
             pages_ms = tuple(_read_pages(client))
             writes_ms = tuple(_link(client))
-        return Speed(load_s, pages_ms, writes_ms, loaded_mb, memory_mb(pid, "VmHWM"))
+        return Speed(load_s, ranges_ms, pages_ms, writes_ms, loaded_mb, memory_mb(pid, "VmHWM"))
 
 
 def memory_mb(pid: int, name: str) -> float:
@@ -131,9 +136,18 @@ def _timed(client: httpx.Client, method: str, url: str, body: bytes | None = Non
     return (time.perf_counter() - started) * 1000, answer.raise_for_status()
 
 
+def _read_ranges(client: httpx.Client, rows: int) -> Iterator[float]:
+    """Yield how long a page takes that is a key range of its own; ranges are cut a little wide, so that all are full."""
+    step = int(1.1 * PAGE / rows * 16**8)
+    for first in range(16**7, 16**7 + RANGES * step, step):
+        took_ms, answer = _timed(client, "GET", RANGE.format(f"{first:08x}", f"{first + step:08x}"))
+        if len(answer.json()["value"]) == PAGE:
+            yield took_ms
+
+
 def _read_pages(client: httpx.Client) -> Iterator[float]:
-    """Yield how long each page of 5,000 rows takes; the last one has fewer and does not count."""
-    url = PAGES
+    """Yield how long each page of a wide range takes; the last one has fewer rows and does not count."""
+    url = RANGE.format("4", "8")
     while True:
         took_ms, answer = _timed(client, "GET", url)
         url = answer.json().get("@odata.nextLink", "")
@@ -171,7 +185,14 @@ def _target(contact: str, profile: str) -> dict[str, str]:
 def line(kept: str, speed: Speed) -> str:
     """Return the row of a table in Markdown."""
     first_ms, *pages_ms = speed.pages_ms
-    cells = [kept, f"{speed.load_s:.0f} s", f"{first_ms:.0f} ms", _spread(pages_ms), _spread(speed.writes_ms)]
+    cells = [
+        kept,
+        f"{speed.load_s:.0f} s",
+        _spread(speed.ranges_ms),
+        f"{first_ms:.0f} ms",
+        _spread(pages_ms),
+        _spread(speed.writes_ms),
+    ]
     return f"| {' | '.join([*cells, f'{speed.loaded_mb:,.0f} MB', f'{speed.peak_mb:,.0f} MB'])} |"
 
 

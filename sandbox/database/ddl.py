@@ -11,6 +11,7 @@ from sandbox.schema.model import (
     WHOLE_TYPES,
     Column,
     ColumnType,
+    Index,
     ManyToMany,
     Table,
 )
@@ -82,11 +83,12 @@ def create_intersect(relationship: ManyToMany) -> str:
 
 def indexes(table: Table, order: str) -> Iterator[tuple[str, str]]:
     """Yield (name, CREATE INDEX) of every index besides the key's; each ends in the key, for paging."""
-    single = [(column.logical_name,) for column in table.columns.values() if _is_indexed(column)]
-    for names in (*single, *table.indexes):
-        name = quoted(f"{table.logical_name}.{'.'.join(names)}")
-        parts = ", ".join(sort_expression(table.columns[part], order) for part in (*names, table.primary_id))
-        yield name, f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(table.logical_name)} ({parts})"
+    single = [Index((column.logical_name,)) for column in table.columns.values() if _is_indexed(column)]
+    for index in (*single, *table.indexes):
+        name = quoted(f"{table.logical_name}.{'.'.join(index.columns)}")
+        parts = [sort_expression(table.columns[part], order) for part in (*index.columns, table.primary_id)]
+        wanted = ", ".join([*parts, *map(quoted, index.included)])
+        yield name, f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(table.logical_name)} ({wanted})"
 
 
 def _is_indexed(column: Column) -> bool:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, date, datetime
 from typing import Final
 
-from sandbox.collation import guid_key, guid_text
+from sandbox.collation import guid_key, guid_text, guid_texts
 from sandbox.schema.model import FLAG_TYPES, FRACTION_TYPES, GUID_TYPES, TEXT_TYPES, WHOLE_TYPES, Column, ColumnType
 
 type Stored = str | int | float | bytes | None
@@ -157,8 +157,15 @@ _SHOWN: Final[dict[ColumnType, Callable[[Stored], object]]] = {
 
 def shown_column(column: Column, values: Sequence[Stored]) -> Iterable[object]:
     """Return the JSON values of one column of many rows; the inverse of `stored`."""
+    if column.type in GUID_TYPES:
+        return _shown_guids(values)
     show = _SHOWN.get(column.type)
     return values if show is None else map(show, values)
+
+
+def _shown_guids(values: Sequence[Stored]) -> Iterable[object]:
+    texts = iter(guid_texts([value for value in values if isinstance(value, bytes)]))
+    return (next(texts) if isinstance(value, bytes) else None for value in values)
 
 
 def shown(column: Column, value: Stored) -> object:

@@ -127,6 +127,14 @@ class ManyToMany:
 
 
 @dataclass(frozen=True, slots=True)
+class Index:
+    """An index over several columns. Readers who want nothing but `included` columns need not look at the rows."""
+
+    columns: tuple[str, ...]
+    included: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A table. `entity_set` is its name in URLs; `messages` are those that sdkmessagefilters offer for it."""
 
@@ -145,8 +153,8 @@ class Table:
     custom: bool = False
     change_tracking: bool = True
     alternate_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    indexes: tuple[tuple[str, ...], ...] = ()
-    """Column lists with an index of their own, besides those of lookups and `indexed` columns."""
+    indexes: tuple[Index, ...] = ()
+    """Besides those of lookups and `indexed` columns."""
     messages: tuple[str, ...] = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
     metadata_id: str = ""
 
@@ -261,7 +269,7 @@ def define_table(  # noqa: PLR0913  # one argument for each name that a table ma
     primary_name: str | None = None,
     schema_name: str | None = None,
     display_name: str = "",
-    indexes: tuple[tuple[str, ...], ...] = (),
+    indexes: tuple[Index, ...] = (),
     **details: object,
 ) -> Table:
     """Return a table with its own columns, the key and the system columns.

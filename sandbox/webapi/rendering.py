@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
-from sandbox.collation import guid_text
 from sandbox.database.security import partners
 from sandbox.database.select import Query, select_page
 from sandbox.database.values import Stored, shown_column
@@ -29,11 +28,11 @@ def render(call: Call, shape: Shape, rows: Sequence[tuple[Stored, ...]], annotat
         if annotations:
             series |= _annotated(call, shape, column, values, annotations)
         series[column.property_name] = shown_column(column, values)
-    series[shape.table.primary_id] = map(guid_text, keys)
+    series[shape.table.primary_id] = shown_column(shape.table.primary_key, keys)
     for expand in shape.expands:
         series[expand.name] = _expanded(call, shape, expand, keys)
     names = tuple(series)
-    objects = [dict(zip(names, values, strict=True)) for values in zip(*series.values(), strict=True)]
+    objects = [dict(zip(names, values, strict=False)) for values in zip(*series.values(), strict=True)]
     return _without_absent(objects) if annotations else objects
 
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from sandbox.database import Database
-from sandbox.schema.model import Column, ManyToMany, OneToMany, Schema, Table, metadata_id
+from sandbox.schema.model import Column, Index, ManyToMany, OneToMany, Schema, Table, metadata_id
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, no_resource, not_supported, wrong_method
 from sandbox.webapi.messages import json_answer, no_content
@@ -171,7 +171,9 @@ def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
         )
     if name in table.alternate_keys:
         raise ApiError(400, "0x80060884", f"An entity key with the name {name} already exists on {table.logical_name}.")
-    grown = replace(table, alternate_keys={**table.alternate_keys, name: columns}, indexes=(*table.indexes, columns))
+    grown = replace(
+        table, alternate_keys={**table.alternate_keys, name: columns}, indexes=(*table.indexes, Index(columns))
+    )
     url = f"EntityDefinitions({table.metadata_id})/Keys({metadata_id('key', table.logical_name, name)})"
     return _change(call, "prvCreateAttribute", lambda database: database.replace_table(grown), url)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.collation import exact_text, guid_key, guid_text, ordinal_key, text_like, word_key
+from sandbox.collation import exact_text, guid_key, guid_text, guid_texts, ordinal_key, text_like, word_key
 
 
 @given(st.uuids())
@@ -112,3 +112,8 @@ def test_like(pattern: str, text: str | None, expected: bool | None) -> None:
 )
 def test_a_pattern_whose_wildcards_are_bracketed_is_one_text(pattern: str, text: str | None) -> None:
     assert exact_text(pattern) == text
+
+
+@given(st.lists(st.binary(min_size=16, max_size=16)))
+def test_texts_of_many_guids_are_those_of_each(keys: list[bytes]) -> None:
+    assert guid_texts(keys) == [guid_text(key) for key in keys]
