@@ -60,6 +60,10 @@ class Settings(BaseSettings):
     storage: SecretStr | None = None
     storage_table_service_uri: WebAddress | None = Field(None, validation_alias="LINKER_STORAGE__tableServiceUri")
     client_id: str | None = None
+    events_namespace: str | None = Field(None, validation_alias="LINKER_EVENTS__fullyQualifiedNamespace")
+    # The platform reads these two: who connects to that namespace (azure.md 4.5).
+    events_credential: Literal["managedidentity"] | None = Field(None, validation_alias="LINKER_EVENTS__credential")
+    events_client_id: str | None = Field(None, validation_alias="LINKER_EVENTS__clientId")
     insights_url: WebAddress | None = None
     insights_instance_id: str | None = None
     insights_key: SecretStr | None = None
@@ -76,6 +80,14 @@ class Settings(BaseSettings):
     settle_most_minutes: float = Field(120, ge=0, le=1_440)
     arrival_minutes: float = Field(30, ge=0, le=1_440)
     unlink_max_share: float = Field(0.1, ge=0, le=1)
+    webhook: bool = True
+    start_by_api: bool = True
+    verify: bool = False
+    unlisted_tables: Listed[str] = ()
+    verify_schedule: Schedule = "0 0 2 * * *"
+    purge_schedule: Schedule = "0 30 3 * * *"
+    keep_days: float = Field(90, ge=1, le=3_650)
+    keep_history_days: float = Field(7, ge=1, le=365)
     poll: bool = True
     poll_schedule: Schedule = "0 */5 * * * *"
     watchdog_schedule: Schedule = "0 * * * * *"
@@ -88,6 +100,12 @@ class Settings(BaseSettings):
 def names() -> tuple[str, ...]:
     """Return the environment variables of all settings, in the order of their declaration."""
     return tuple(_env_name(field) for field in Settings.model_fields)
+
+
+def takes_events() -> bool:
+    """Whether the app is to be started by events: the namespace that they come from is known."""
+    settings = _parse(required=False)
+    return bool(settings and settings.events_namespace)
 
 
 def default_of(name: str) -> str | None:

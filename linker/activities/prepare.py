@@ -31,7 +31,7 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
         schema = task.schema if mode is Mode.FULL else stored.schema or task.schema
         if not task.dry_run and (stored.epoch, stored.schema) != (epoch, schema):
             await deps.plans.save(task.table, replace(stored, epoch=epoch, schema=schema), etag)
-        if mode is Mode.INCREMENTAL and not task.dry_run:
+        if mode is Mode.INCREMENTAL and not task.dry_run and task.table not in deps.settings.unlisted_tables:
             await mark_vanished(deps, dataverse, target, stored.plan)
         await _show(deps, task, mode, reason)
     except TransientError as error:
