@@ -13,6 +13,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.database import scan
 from sandbox.environment import Environment
 from sandbox.generate import digest
 from sandbox.identity import TENANT_ID, ApplicationUser, InvalidTokenError, TokenAuthority, audiences_of
@@ -21,6 +22,7 @@ from sandbox.webapi.errors import ApiError
 from sandbox.webapi.messages import error_answer
 
 _AFFINITY: Final = "ARRAffinity"
+_NO_MEMBER: Final = ApiError(403, "0x80072560", "The user is not member of the organization.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,11 @@ class Gate:
         except InvalidTokenError as error:
             await self._unauthorized(error)(scope, receive, self._counted(send))
             return
+        member = self._member(user)
+        if member is None:
+            await _response(_NO_MEMBER)(scope, receive, self._counted(send))
+            return
+        scope["user"] = member
         exchange = Exchange(user, self._server(headers))
         refusal = self.protection.admit(user.client_id, exchange.server)
         if refusal is None:
@@ -63,7 +70,6 @@ class Gate:
             await self._refuse(exchange, refusal, scope, receive, send)
 
     async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["user"] = exchange.user.systemuser_id
         current_exchange.set(exchange)
         spent_ms = 0.0
 
@@ -87,6 +93,12 @@ class Gate:
             await send(message)
 
         await throttled(refusal)(scope, receive, self._counted(send_with_headers))
+
+    def _member(self, user: ApplicationUser) -> str | None:
+        """Return the systemuser id behind an identity, None when it is no user here or a disabled one."""
+        where = {"applicationid": user.client_id, "isdisabled": False}
+        found = next(scan(self.environment.database, "systemuser", ["systemuserid"], where), None)
+        return str(found[0]) if found else None
 
     def _server(self, headers: Headers) -> int:
         """Return the virtual web server: the one that the affinity cookie names, else the next in turn."""
@@ -135,7 +147,11 @@ def refusal_error(refusal: Refusal) -> ApiError:
 
 def throttled(refusal: Refusal) -> Response:
     """Return the HTTP answer of a refusal."""
-    answer = error_answer(refusal_error(refusal))
+    return _response(refusal_error(refusal))
+
+
+def _response(error: ApiError) -> Response:
+    answer = error_answer(error)
     return Response(answer.body, answer.status, {**answer.headers, "OData-Version": "4.0"})
 
 

@@ -63,13 +63,22 @@ ADMIN: Final = ApplicationUser(
     domain_name="admin@contoso.onmicrosoft.com",
 )
 APPLICATION_USERS: Final = (LINKER, VENDOR, ADMIN)
+NEWCOMER: Final = ApplicationUser(
+    name="newcomer",
+    client_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f1004",
+    object_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f2004",
+    systemuser_id="",
+    full_name="# Newcomer",
+    domain_name="newcomer@contoso.onmicrosoft.com",
+)
+"""An identity that is no user of the environment until somebody creates a systemuser with its application id."""
 
 
-def find_user(client_id: str | None) -> ApplicationUser | None:
-    """Return the user of a client id; the linker when none is asked for, as a system-assigned identity is."""
+def find_identity(client_id: str | None) -> ApplicationUser | None:
+    """Return who has a client id; the linker when none is asked for, as a system-assigned identity is."""
     if client_id is None:
         return LINKER
-    return next((user for user in APPLICATION_USERS if client_id in (user.client_id, user.name)), None)
+    return next((user for user in (*APPLICATION_USERS, NEWCOMER) if client_id in (user.client_id, user.name)), None)
 
 
 def plain_audience(resource: str) -> str:
@@ -125,7 +134,7 @@ class TokenAuthority:
         claims = self._claims(token)
         if plain_audience(str(claims["aud"])) not in audiences:
             raise InvalidTokenError(f"audience {claims['aud']} is not this API")
-        user = find_user(str(claims["appid"]))
+        user = find_identity(str(claims["appid"]))
         if user is None:
             raise InvalidTokenError(f"no application user for {claims['appid']}")
         return user
@@ -183,7 +192,7 @@ class IdentityEndpoint:
             return _refusal(400, f"The api-version must be {_API_VERSION}.")
         if not resource:
             return _refusal(400, "The resource is missing.")
-        user = find_user(query.get("client_id"))
+        user = find_identity(query.get("client_id"))
         if user is None:
             return _refusal(400, "No User Assigned or Delegated Managed Identity found for specified ClientId.")
         return JSONResponse(self.authority.issue(user, resource, self.lifetime_s()))

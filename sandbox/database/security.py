@@ -1,6 +1,7 @@
 """Pairs of many-to-many relationships, and what they say about who may do what."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from sandbox.collation import guid_key
@@ -21,6 +22,83 @@ _TEMPLATES: Final = """
 SELECT r.roletemplateid FROM systemuserroles ur JOIN role r ON r.roleid = ur.roleid
 WHERE ur.systemuserid = ? AND r.roletemplateid IS NOT NULL
 """
+
+GLOBAL: Final = "Global"
+DEPTHS: Final = ("Basic", "Local", "Deep", GLOBAL)
+"""How far a privilege of a role reaches, by its number. Kept and told; what a user may do does not depend on it."""
+
+_CREATE_DEPTHS: Final = (
+    "CREATE TABLE IF NOT EXISTS _privilege_depths "
+    "(roleid BLOB NOT NULL, privilegeid BLOB NOT NULL, depth TEXT NOT NULL, PRIMARY KEY (roleid, privilegeid))"
+)
+_GRANTED: Final = """
+SELECT p.name, p.privilegeid, coalesce(d.depth, 'Global') FROM roleprivileges rp
+JOIN privilege p ON p.privilegeid = rp.privilegeid
+LEFT JOIN _privilege_depths d ON d.roleid = rp.roleid AND d.privilegeid = rp.privilegeid
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RoleGrant:
+    """A privilege as a role grants it."""
+
+    name: str
+    privilege: bytes
+    depth: str
+
+
+def prepare_depths(database: Database) -> None:
+    """Make room for the depths of privileges."""
+    database.execute(_CREATE_DEPTHS)
+
+
+def privileges_of_role(database: Database, role: bytes) -> list[RoleGrant]:
+    """Return what one role grants."""
+    return _grants(database.execute(f"{_GRANTED} WHERE rp.roleid = ?", (role,)))
+
+
+def privileges_of_user(database: Database, user: bytes) -> list[RoleGrant]:
+    """Return what all roles of a user grant; a privilege that two roles grant comes twice."""
+    roles = "WHERE rp.roleid IN (SELECT roleid FROM systemuserroles WHERE systemuserid = ?)"
+    return _grants(database.execute(f"{_GRANTED} {roles}", (user,)))
+
+
+def everything(database: Database) -> list[RoleGrant]:
+    """Return what a System Administrator has."""
+    return _grants(database.execute(f"SELECT name, privilegeid, '{GLOBAL}' FROM privilege"))  # noqa: S608
+
+
+def _grants(rows: Iterable[Sequence[object]]) -> list[RoleGrant]:
+    return [RoleGrant(str(name), key, str(depth)) for name, key, depth in rows if isinstance(key, bytes)]
+
+
+def grant_privileges(database: Database, role: bytes, wanted: Iterable[tuple[bytes, str]]) -> None:
+    """Give privileges with their depths to a role; one that it has gets the new depth."""
+    rows = [(role, privilege, depth) for privilege, depth in wanted]
+    with database.transaction():
+        database.execute_many("INSERT OR IGNORE INTO roleprivileges VALUES (?, ?)", [row[:2] for row in rows])
+        database.execute_many("INSERT OR REPLACE INTO _privilege_depths VALUES (?, ?, ?)", rows)
+    database.grants.clear()
+
+
+def revoke_privilege(database: Database, role: bytes, privilege: bytes) -> None:
+    """Take a privilege from a role."""
+    with database.transaction():
+        for table in ("roleprivileges", "_privilege_depths"):
+            database.execute(f"DELETE FROM {table} WHERE roleid = ? AND privilegeid = ?", (role, privilege))  # noqa: S608
+    database.grants.clear()
+
+
+def forget_pairs(database: Database, table: str, keys: Iterable[bytes]) -> None:
+    """Take rows that are deleted out of all many-to-many relationships of their table."""
+    rows = [(key,) for key in keys]
+    for relationship in database.schema.relationships.values():
+        if isinstance(relationship, ManyToMany) and table in (relationship.entity1, relationship.entity2):
+            first = table == relationship.entity1
+            column = ddl.quoted(relationship.entity1_attribute if first else relationship.entity2_attribute)
+            name = ddl.quoted(relationship.intersect_entity)
+            database.execute_many(f"DELETE FROM {name} WHERE {column} = ?", rows)  # noqa: S608
+    database.grants.clear()
 
 
 def grants_of(database: Database, user: bytes) -> Grants:

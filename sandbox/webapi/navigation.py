@@ -7,7 +7,7 @@ from sandbox.webapi.errors import ApiError, payload_error, row_missing, segment_
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
 from sandbox.webapi.payloads import Parent, Payload
 from sandbox.webapi.reading import Links, count_rows, get_row, list_rows, single_row
-from sandbox.webapi.references import existing_key, guid_in, row_reference
+from sandbox.webapi.references import existing_key, row_reference
 from sandbox.webapi.rows import entity_url, plan_values
 from sandbox.webapi.shapes import Shape, find_navigation
 from sandbox.webapi.urls import Segment
@@ -120,21 +120,6 @@ def _plan_pair(call: Call, table: Table, key: bytes, relationship: ManyToMany, n
 
     def apply() -> Written:
         change(call.environment.database, relationship, [pair])
-        return Written(no_content())
-
-    return PlannedWrite(apply)
-
-
-def plan_add_privileges(call: Call, role: Table, key: bytes) -> PlannedWrite:
-    """Plan `roles(id)/Microsoft.Dynamics.CRM.AddPrivilegesRole` (dataverse.md 10)."""
-    call.require("Write", role)
-    wanted = call.request.json().get("Privileges", [])
-    pairs = [(key, guid_in(entry.get("PrivilegeId"))) for entry in wanted]
-    relationship = call.schema.relationships["roleprivileges_association"]
-
-    def apply() -> Written:
-        if isinstance(relationship, ManyToMany):
-            associate(call.environment.database, relationship, pairs)
         return Written(no_content())
 
     return PlannedWrite(apply)

@@ -5,7 +5,7 @@ from typing import Final
 
 from sandbox.collation import guid_key, guid_text
 from sandbox.database import Database, Stamp, bulk_load, scan
-from sandbox.database.security import SYSTEM_ADMINISTRATOR, associate
+from sandbox.database.security import SYSTEM_ADMINISTRATOR, associate, prepare_depths
 from sandbox.environment import Environment
 from sandbox.identity import ADMIN, APPLICATION_USERS, LINKER, VENDOR, ApplicationUser
 from sandbox.schema.model import ManyToMany, Table, metadata_id
@@ -62,6 +62,7 @@ MESSAGES: Final = (
 def seed(environment: Environment) -> None:
     """Fill an empty database; one that was seeded before stays as it is. Tables to come are announced as well."""
     database = environment.database
+    prepare_depths(database)
     database.table_listeners.append(lambda table: announce_table(environment, table))
     if next(scan(database, "systemuser", ["systemuserid"]), None) is not None:
         return

@@ -27,15 +27,25 @@ from sandbox.webapi.functions import FUNCTIONS
 from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer
 from sandbox.webapi.metadata.changing import plan_definition_change
 from sandbox.webapi.metadata.reading import read_definitions
-from sandbox.webapi.navigation import plan_add_privileges, plan_reference, read_property
+from sandbox.webapi.navigation import plan_reference, read_property
 from sandbox.webapi.partitions import check_url
 from sandbox.webapi.reading import count_rows, get_row, list_rows
 from sandbox.webapi.references import existing_key
+from sandbox.webapi.roles import (
+    plan_add_privileges,
+    plan_remove_privilege,
+    retrieve_role_privileges,
+    retrieve_user_privileges,
+)
 from sandbox.webapi.rows import plan_column, plan_create, plan_delete, plan_update
 from sandbox.webapi.urls import Segment, parse_path
 from sandbox.webapi.writing import PlannedWrite, run_writes
 
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
+_ROLE_ACTIONS: Final = {
+    f"{_NAMESPACE}AddPrivilegesRole": plan_add_privileges,
+    f"{_NAMESPACE}RemovePrivilegeRole": plan_remove_privilege,
+}
 _DEFINITIONS: Final = frozenset({"EntityDefinitions", "RelationshipDefinitions"})
 _UNSUPPORTED: Final = {
     "$metadata": "$metadata (CSDL); use EntityDefinitions",
@@ -77,6 +87,8 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     if not segments:
         raise not_supported("the service document")
     first = segments[0]
+    if first.name == "RetrieveRolePrivilegesRole":
+        return await retrieve_role_privileges(call, first)
     if first.name in FUNCTIONS:
         return await FUNCTIONS[first.name](call, first)
     if first.name in _DEFINITIONS:
@@ -104,6 +116,8 @@ async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     key = existing_key(call, table, segments[0])
     if not names:
         return await get_row(call, table, key)
+    if names == [f"{_NAMESPACE}RetrieveUserPrivileges"] and table.logical_name == "systemuser":
+        return await retrieve_user_privileges(call, key)
     return await read_property(call, table, key, names[0], names[1] if len(names) > 1 else None)
 
 
@@ -159,8 +173,8 @@ def _plan_below_row(call: Call, table: Table, segments: Sequence[Segment]) -> Pl
     name = segments[1].name
     if len(segments) == 3 and segments[2].name == "$ref":
         return plan_reference(call, table, key, segments[1])
-    if name == f"{_NAMESPACE}AddPrivilegesRole" and table.logical_name == "role" and call.request.method == "POST":
-        return plan_add_privileges(call, table, key)
+    if table.logical_name == "role" and name in _ROLE_ACTIONS and call.request.method == "POST":
+        return _ROLE_ACTIONS[name](call, table, key)
     if len(segments) == 2 and call.request.method in {"PUT", "DELETE"}:
         return plan_column(call, table, key, name)
     raise no_resource(f"{call.environment.api_url}/{call.request.path}")

@@ -18,6 +18,7 @@ from sandbox.webapi.errors import (
 )
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
 from sandbox.webapi.payloads import Payload, PayloadReader, check_parents, require_write
+from sandbox.webapi.people import application_user
 from sandbox.webapi.reading import single_row
 from sandbox.webapi.references import alternate_values, key_of
 from sandbox.webapi.shapes import read_shape
@@ -104,7 +105,8 @@ def _plan_insert(call: Call, table: Table, key: bytes, payload: Payload) -> Plan
 
 def insert(call: Call, table: Table, change: Change) -> None:
     """Insert a row with the defaults of its table. Raises the 412 answer if the key exists."""
-    values = {**_defaults(table, call.caller.user), **change.values}
+    given = {**_defaults(table, call.caller.user), **application_user(table, change.values)}
+    values = {**given, **change.values}
     check_alternate_keys(call, table, change.key, values)
     try:
         insert_row(call.environment.database, table, Change(change.key, values), call.stamp)

@@ -8,7 +8,7 @@ import pytest
 
 from sandbox.config import changed
 from sandbox.gate import affinity
-from sandbox.identity import ADMIN, LINKER
+from sandbox.identity import ADMIN, LINKER, NEWCOMER
 from sandbox.server import API_PATH, Sandbox
 
 from .conftest import URL, bearer, in_process
@@ -41,6 +41,20 @@ async def test_others_get_401_with_an_empty_body(sandbox: Sandbox, resource: str
         answer = await client.get(f"{URL}{API_PATH}/WhoAmI", headers=headers)
     assert (answer.status_code, answer.content) == (401, b"")
     assert f"resource_id={URL}/" in answer.headers["WWW-Authenticate"]
+
+
+async def test_an_identity_is_let_in_once_it_is_a_user_of_the_environment(sandbox: Sandbox) -> None:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.app), base_url=f"{URL}{API_PATH}") as client:
+        asked = bearer(sandbox, NEWCOMER)
+        stranger = await client.get("/WhoAmI", headers=asked)
+        assert (stranger.status_code, stranger.json()["error"]["code"]) == (403, "0x80072560")
+        body = {"applicationid": NEWCOMER.client_id}
+        made = await client.post("/systemusers", json=body, headers=bearer(sandbox, ADMIN))
+        user = made.headers["OData-EntityId"][-37:-1]
+        assert (await client.get("/WhoAmI", headers=asked)).json()["UserId"] == user
+        body = {"isdisabled": True}
+        await client.patch(f"/systemusers({user})", json=body, headers=bearer(sandbox, ADMIN))
+        assert (await client.get("/WhoAmI", headers=asked)).status_code == 403
 
 
 async def test_answers_tell_what_is_left(api: httpx.AsyncClient) -> None:

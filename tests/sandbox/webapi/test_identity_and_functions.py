@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.config import SandboxConfig
 from sandbox.environment import Environment
-from sandbox.identity import ADMIN, LINKER, VENDOR
+from sandbox.identity import ADMIN, LINKER, NEWCOMER, VENDOR
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import BYPASS_LOGIC, PRIVILEGE_IDS
 from tests.sandbox.webapi.conftest import Client, Clock
@@ -136,3 +136,43 @@ async def test_nobody_can_act_for_an_unknown_user(api: Client) -> None:
 async def test_a_role_without_customization_cannot_delete_a_relationship(api: Client) -> None:
     url = (await create_lookup(api)).headers["OData-EntityId"]
     assert error(await api.delete(url, headers=AS_LINKER)) == (403, "0x80040220")
+
+
+RIGHTS = "Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
+
+
+async def depths(api: Client, url: str) -> dict[str, str]:
+    return {entry["PrivilegeName"]: entry["Depth"] for entry in (await read(api, url))["RolePrivileges"]}
+
+
+async def test_what_a_user_may_do_is_listed_with_its_depth(api: Client) -> None:
+    user = f"systemusers({LINKER.systemuser_id})/{RIGHTS}"
+    before = await depths(api, user)
+    assert (before["prvReadContact"], before.get("prvDeleteContact")) == ("Global", None)
+    (privilege,) = (await read(api, "privileges?$filter=name eq 'prvDeleteContact'"))["value"]
+    body = {"Privileges": [{"PrivilegeId": privilege["privilegeid"], "Depth": "1"}]}
+    await api.post(f"roles({LINKER_ROLE})/Microsoft.Dynamics.CRM.AddPrivilegesRole", json=body)
+    role = f"RetrieveRolePrivilegesRole(RoleId={LINKER_ROLE})"
+    assert (await depths(api, user))["prvDeleteContact"] == (await depths(api, role))["prvDeleteContact"] == "Local"
+    body = {"PrivilegeId": privilege["privilegeid"]}
+    answer = await api.post(f"roles({LINKER_ROLE})/Microsoft.Dynamics.CRM.RemovePrivilegeRole", json=body)
+    assert answer.status_code == 204
+    assert await depths(api, user) == before
+
+
+async def test_an_administrator_is_listed_with_every_privilege(api: Client) -> None:
+    found = await depths(api, f"systemusers({ADMIN.systemuser_id})/{RIGHTS}")
+    assert len(found) == len((await read(api, "privileges?$select=name"))["value"])
+
+
+async def test_a_deleted_role_grants_nothing_any_more(api: Client) -> None:
+    assert (await api.get("contacts", headers=AS_LINKER)).status_code == 200
+    assert (await api.delete(f"roles({LINKER_ROLE})")).status_code == 204
+    assert (await api.get("contacts", headers=AS_LINKER)).status_code == 403
+
+
+async def test_a_new_application_user_gets_the_names_of_its_application(api: Client) -> None:
+    user = await create(api, "systemusers", applicationid=NEWCOMER.client_id)
+    row = await read(api, f"systemusers({user})?$select=fullname,accessmode,azureactivedirectoryobjectid")
+    assert (row["fullname"], row["accessmode"]) == (NEWCOMER.full_name, 4)
+    assert row["azureactivedirectoryobjectid"] == NEWCOMER.object_id
