@@ -118,6 +118,23 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Touches:
+    """Profiles that got newly linked rows, and what their second update came to; counted apart from the ledger of rows.
+
+    After a real run `profiles` = `touched` + `vanished` + `refused`. A dry run knows the first alone.
+    """
+
+    __pydantic_config__ = WIRE
+    profiles: int = 0
+    touched: int = 0
+    vanished: int = 0
+    refused: int = 0
+
+    def __add__(self, other: Touches) -> Touches:
+        return Touches(*(getattr(self, name) + getattr(other, name) for name in Touches.__slots__))
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """What somebody asked for. `jobs` are the unification jobs a completed run of it serves.
 
@@ -217,6 +234,7 @@ class Run:
     jobs: tuple[str, ...] = ()
     requested_tables: tuple[str, ...] = ()  # empty = all
     counts: Counts = Counts()
+    touches: Touches | None = None
     progress: Progress | None = None
     tables: tuple[TableRun, ...] = ()
     warnings: tuple[str, ...] = ()
