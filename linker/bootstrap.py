@@ -20,7 +20,7 @@ from linker.errors import ConfigurationError
 from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, WaitingProfiles
 from linker.table_rules import key_text
 from linker.tables import AzureTables
 
@@ -123,6 +123,7 @@ def build(settings: Settings) -> Deps:
         blocks=Blocks(tables, partition),
         departed=DepartedPages(tables, partition),
         strays=StrayPages(tables, partition),
+        waiting=WaitingProfiles(tables, partition),
         issues=Issues(tables),
         clock=time.time,
         new_id=lambda: secrets.token_hex(8),

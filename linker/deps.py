@@ -11,7 +11,7 @@ from linker.lock_store import RunLock
 from linker.model import Target
 from linker.pages import Plan
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, salt_of
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, WaitingProfiles, salt_of
 
 
 @dataclass(slots=True)
@@ -37,6 +37,7 @@ class Deps:
     blocks: Blocks
     departed: DepartedPages
     strays: StrayPages
+    waiting: WaitingProfiles
     issues: Issues
     clock: Callable[[], float]
     new_id: Callable[[], str]

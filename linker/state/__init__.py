@@ -4,6 +4,7 @@ from linker.state.blocks import Blocks, DepartedPages, StoredBlock, StrayPages
 from linker.state.documents import Documents, salt_of
 from linker.state.plans import Plans, TablePlan
 from linker.state.runs import Issues, Runs, TaskState
+from linker.state.waiting import WaitingProfiles
 
 __all__ = [
     "Blocks",
@@ -16,5 +17,6 @@ __all__ = [
     "StrayPages",
     "TablePlan",
     "TaskState",
+    "WaitingProfiles",
     "salt_of",
 ]

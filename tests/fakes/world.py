@@ -22,7 +22,7 @@ from linker.model import Mode, RowIssue, Run, Source, Status, TableRun, Target
 from linker.pages import Plan
 from linker.ports import Properties
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, TablePlan
+from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, TablePlan, WaitingProfiles
 from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, SourceRow
 from tests.fakes.memory_tables import MemoryTables
 
@@ -150,6 +150,7 @@ class World:
             blocks=Blocks(self.store, "env"),
             departed=DepartedPages(self.store, "env"),
             strays=StrayPages(self.store, "env"),
+            waiting=WaitingProfiles(self.store, "env"),
             issues=Issues(self.store),
             clock=self.clock,
             new_id=new_id,
