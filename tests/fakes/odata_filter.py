@@ -78,6 +78,8 @@ def _comparison(column: str, operator: str, literal: str) -> Test:
     match operator:
         case "eq":
             return lambda row: _folded(row.get(column)) == value
+        case "ne":
+            return lambda row: _folded(row.get(column)) != value
         case "ge":
             return lambda row: (_folded(row.get(column)) or "") >= (value or "")
         case "lt":

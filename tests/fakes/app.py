@@ -1,0 +1,76 @@
+"""The whole app in one process: the activities of its function_app.py over a World, driven by the real orchestrators."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from functools import cache, partial
+from typing import Any
+
+import pytest
+
+from linker import bootstrap, triggers
+from linker.activities.values import RunRef
+from linker.model import Run, RunRequest, Ticket
+from linker.orchestration import GENERATION, customerid_backstamping_hydration, link_generation
+from linker.wire import from_json, to_json
+from sandbox.host.functions import ACTIVITY, HostedFunction, load_functions, of_kind
+from tests.fakes.durable import FakeContext
+from tests.fakes.world import World
+
+
+class FakeApp:
+    """Runs what is asked for to its end, and then the runs that follow. `called` counts the activities of the last request."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, loop: asyncio.Runner) -> None:
+        self.world = world
+        self.called: Counter[str] = Counter()
+        self._loop = loop
+        self._started: list[Ticket] = []
+        monkeypatch.setattr(bootstrap, "deps", lambda: self.world.deps)
+
+    def run(self, **request: Any) -> Run:
+        """Ask for a run and return it as it ended."""
+        self.called.clear()
+        asked = self._loop.run(triggers.request_run(self.world.deps, RunRequest(**request), self._start))
+        self._go_on()
+        return self.shown(asked.id)
+
+    def recover(self) -> Run:
+        """Let the watchdog find the run that died; return the one that goes on with its work as it ended."""
+        self.called.clear()
+        self.world.clock.pass_s(self.world.settings.lease_seconds)
+        follower = self._loop.run(triggers.watchdog(self.world.deps, self._start))
+        self._go_on()
+        return self.shown(follower)
+
+    def shown(self, run: str) -> Run:
+        """Return a run as the API would show it."""
+        found = self._loop.run(self.world.deps.runs.load(run))
+        assert found is not None
+        return found
+
+    async def _start(self, ticket: Ticket) -> None:
+        self._started.append(ticket)
+
+    def _go_on(self) -> None:
+        activities = {each.durable_name: partial(self._call, each) for each in _activities()}
+        activities["start_run"] = self._start_next  # without a durable client
+        while self._started:
+            ctx = FakeContext(activities, {GENERATION: link_generation})
+            ctx.run(customerid_backstamping_hydration, to_json(self._started.pop(0)))
+
+    def _call(self, activity: HostedFunction, task: dict[str, Any]) -> dict[str, Any]:
+        self.called[activity.durable_name] += 1
+        answer: dict[str, Any] = self._loop.run(activity.call(**{activity.trigger.name: task}))
+        return answer
+
+    def _start_next(self, task: dict[str, Any]) -> dict[str, Any]:
+        ticket = from_json(Ticket, task)
+        self._started.append(ticket)
+        return to_json(RunRef(ticket.run))
+
+
+@cache
+def _activities() -> list[HostedFunction]:
+    return of_kind(load_functions(), ACTIVITY)  # an app can be indexed once

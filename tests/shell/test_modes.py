@@ -1,0 +1,232 @@
+"""Modes, run after run: why a run is full, what it compares and writes, and what the next one is (design decision 12)."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import pytest
+
+from linker.insights import Job
+from linker.model import Counts, Mode, Run, Status
+from linker.pages import Plan
+from linker.state import TablePlan
+from tests.fakes.app import FakeApp
+from tests.fakes.dataverse import Request
+from tests.fakes.world import VERSION, DiedError, World, contact_id
+from tests.shell.test_survey import FakeInsights
+
+ROWS = 3
+
+
+class NoMerge(FakeInsights):
+    """Customer Insights that knows of no successful merge."""
+
+    async def last_unification(self) -> Job | None:
+        return None
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture
+def make(monkeypatch: pytest.MonkeyPatch, loop: asyncio.Runner) -> Callable[..., FakeApp]:
+    """Give apps with three contacts and settings of their own."""
+
+    def made(**settings: object) -> FakeApp:
+        world = World(**settings)
+        world.people(ROWS)
+        world.deps = replace(world.deps, insights=FakeInsights())  # type: ignore[arg-type]
+        return FakeApp(world, monkeypatch, loop)
+
+    return made
+
+
+@pytest.fixture
+def app(make: Callable[..., FakeApp]) -> FakeApp:
+    return make()
+
+
+@pytest.fixture
+def linked(app: FakeApp) -> FakeApp:
+    """The app after its first run, counting from zero."""
+    assert app.run().status is Status.SUCCESSFUL
+    forget(app.world)
+    return app
+
+
+def forget(world: World) -> None:
+    world.dataverse.written.clear()
+    world.dataverse.asked.clear()
+    world.store.writes.clear()
+
+
+def how(run: Run) -> tuple[Mode | None, str]:
+    (table,) = run.tables
+    return table.mode, table.mode_reason
+
+
+# ---- what makes a run full ----
+
+
+def nothing(_: FakeApp) -> None:
+    """The world stays as it is."""
+
+
+def another_schema(app: FakeApp) -> None:
+    app.world.dataverse.text_columns.append("new_segment")
+
+
+def no_merge(app: FakeApp) -> None:
+    app.world.deps = replace(app.world.deps, insights=NoMerge())  # type: ignore[arg-type]
+
+
+def merge_again(app: FakeApp) -> None:
+    app.world.deps = replace(app.world.deps, insights=FakeInsights())  # type: ignore[arg-type]
+
+
+def column_removed(app: FakeApp) -> None:
+    app.world.contacts.column = False
+    for key in app.world.contacts.rows:
+        app.world.dataverse.link_by_hand(key, None)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """What happened since the last run, what is asked for, and what becomes of it. `after` is undone for the next run."""
+
+    happened: Callable[[FakeApp], None]
+    asked: Mode
+    mode: Mode
+    reason: str
+    written: int = 0  # rows
+    compared: bool = True
+    after: Callable[[FakeApp], None] = nothing
+
+
+CASES = {
+    "nothing happened": Case(nothing, Mode.INCREMENTAL, Mode.INCREMENTAL, "only rows that changed", compared=False),
+    "full asked for": Case(nothing, Mode.FULL, Mode.FULL, "asked for"),
+    "verify asked for": Case(nothing, Mode.VERIFY, Mode.VERIFY, "asked for"),
+    "the profile table has another schema": Case(
+        another_schema, Mode.INCREMENTAL, Mode.FULL, "the schema of the profile table changed"
+    ),
+    "no successful merge": Case(
+        no_merge, Mode.INCREMENTAL, Mode.FULL, "Customer Insights knows of no successful merge", after=merge_again
+    ),
+    "the column was removed": Case(
+        column_removed, Mode.INCREMENTAL, Mode.FULL, "the lookup column was missing and is new", ROWS, compared=False
+    ),
+}
+
+
+@pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in CASES.items()])
+def test_a_run_is_as_full_as_it_has_to_be_says_why_and_the_next_one_is_incremental(linked: FakeApp, case: Case) -> None:
+    world = linked.world
+    case.happened(linked)
+    forget(world)
+    run = linked.run(mode=case.asked)
+    assert (run.status, how(run)) == (Status.SUCCESSFUL, (case.mode, case.reason))
+    assert run.counts == Counts(rows_read=ROWS, linked=case.written, unchanged=ROWS - case.written)
+    assert world.dataverse.written["bulk"] == case.written
+    looked = world.dataverse.asked["links"] > bool(case.written)  # what is written is read back
+    assert looked is case.compared
+    assert world.is_right()
+
+    case.after(linked)
+    forget(world)
+    following = linked.run()
+    assert how(following) == (Mode.INCREMENTAL, "only rows that changed")
+    assert following.counts == Counts(rows_read=ROWS, unchanged=ROWS)
+    assert (world.dataverse.asked["links"], world.dataverse.written.total()) == (0, 0)
+
+
+def test_the_first_run_of_a_table_is_full_and_adopts_links_that_are_right_already(app: FakeApp) -> None:
+    app.world.dataverse.link_by_hand(contact_id(1), "c1")
+    run = app.run()
+    assert how(run) == (Mode.FULL, "first run on this table")
+    assert run.counts == Counts(rows_read=ROWS, linked=ROWS - 1, unchanged=1)
+
+
+def test_a_full_run_writes_every_row_where_the_setting_says_so_and_once(make: Callable[..., FakeApp]) -> None:
+    app = make(full="rewrite")
+    app.run()
+    forget(app.world)
+    assert app.run(mode=Mode.FULL).counts == Counts(rows_read=ROWS, linked=ROWS)
+    assert app.world.dataverse.written["bulk"] == ROWS
+    forget(app.world)
+    assert app.run().counts == Counts(rows_read=ROWS, unchanged=ROWS)
+    assert app.world.dataverse.written.total() == 0
+
+
+@pytest.mark.parametrize("mode", [Mode.FULL, Mode.VERIFY])
+def test_what_somebody_else_changed_is_set_right_and_reported_as_drift(linked: FakeApp, mode: Mode) -> None:
+    linked.world.dataverse.link_by_hand(contact_id(1), "c2")
+    run = linked.run(mode=mode)
+    assert (run.status, run.counts.linked) == (Status.WARNINGS, 1)
+    assert "somebody else had changed" in run.tables[0].detail
+    assert linked.world.is_right()
+
+
+# ---- interrupted ----
+
+
+def three_pages(world: World) -> None:
+    """Leave a plan with one contact a page."""
+    plan = TablePlan(Plan(VERSION, (contact_id(2), contact_id(3))))
+    asyncio.run(world.deps.plans.save("contact", plan, None))
+
+
+def test_an_interrupted_full_run_goes_on_where_it_was_and_the_next_one_is_incremental(app: FakeApp) -> None:
+    world = app.world
+    three_pages(world)
+
+    def dies_at_the_third_write(asked: Request) -> None:
+        if asked.kind == "update" and world.dataverse.written["bulk"] == ROWS - 1:
+            raise DiedError
+
+    world.dataverse.hooks.append(dies_at_the_third_write)
+    with pytest.raises(DiedError):
+        app.run(mode=Mode.FULL)
+    world.dataverse.hooks.clear()
+    world.clock.pass_s(world.settings.attempt_seconds)  # of the attempt that died
+    forget(world)
+    run = app.recover()
+    assert (run.status, how(run)) == (Status.SUCCESSFUL, (Mode.FULL, "the first run was interrupted and goes on"))
+    assert run.counts == Counts(rows_read=ROWS, linked=1, unchanged=ROWS - 1)
+    assert world.dataverse.written == {"bulk": 1}
+    assert world.dataverse.asked["links"] == 2  # of the third page alone: compared, and read back
+    assert how(app.run()) == (Mode.INCREMENTAL, "only rows that changed")
+
+
+# ---- dry ----
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_dry_run_counts_what_it_would_do_and_writes_no_row_no_column_no_block_and_no_plan(
+    app: FakeApp, mode: Mode
+) -> None:
+    app.world.contacts.column = False
+    run = app.run(mode=mode, dry_run=True)
+    assert (run.status, run.counts) == (Status.SUCCESSFUL, Counts(rows_read=ROWS, linked=ROWS))
+    assert app.world.dataverse.written.total() == 0
+    assert not app.world.contacts.column
+    assert [write for write in app.world.store.writes if write[1] == "linkerhashes"] == []
+    assert how(app.run()) == (Mode.FULL, "first run on this table")
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_dry_run_after_changes_leaves_them_all_to_the_next_run(linked: FakeApp, mode: Mode) -> None:
+    world = linked.world
+    world.dataverse.map(contact_id(1), "c2")
+    before = {key: entity for key, entity in world.store.entities.items() if key[0] == "linkerhashes"}
+    dry = linked.run(mode=mode, dry_run=True)
+    assert dry.counts == Counts(rows_read=ROWS, linked=1, unchanged=ROWS - 1)
+    assert world.dataverse.written.total() == 0
+    assert {key: entity for key, entity in world.store.entities.items() if key[0] == "linkerhashes"} == before
+    real = linked.run()
+    assert (how(real)[0], real.counts) == (Mode.INCREMENTAL, dry.counts)
