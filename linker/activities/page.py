@@ -10,7 +10,7 @@ from linker.activities.mapping import PageTooLargeError, read_mapping
 from linker.activities.values import PageOutcome, PageTask
 from linker.activities.writing import Writer, Written
 from linker.blocks import UNCONFIRMED, Entries, HashBlock, digest, intend, unconfirm, wanted_entries
-from linker.dataverse import Dataverse
+from linker.dataverse import Dataverse, Meter
 from linker.deps import Deps
 from linker.diff import PagePlan, diff_page
 from linker.errors import (
@@ -42,15 +42,18 @@ async def link_page(deps: Deps, task: PageTask) -> PageOutcome:
         outcome = PageOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
     except LinkerError as error:
         outcome = PageOutcome(failed=str(error)[:1000])
-    meter = dataverse.meter
-    load = Load(
+    return replace(outcome, load=load_of(dataverse.meter), seconds=round(deps.clock() - started, 3))
+
+
+def load_of(meter: Meter) -> Load:
+    """Return what the pace learns from the requests of one activity."""
+    return Load(
         throttled=meter.throttled > 0,
         timed_out=meter.timed_out,
         dop_hint=meter.dop_hint,
         slowest_s=round(meter.slowest_write_s, 3),
         slowest_rows=meter.slowest_write_rows,
     )
-    return replace(outcome, load=load, seconds=round(deps.clock() - started, 3))
 
 
 async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome:
@@ -108,6 +111,7 @@ class _PageWork:
     wanted: Entries = field(default_factory=dict)
     owned: set[RowKey] = field(default_factory=set)  # rows spelled oddly here and canonically in their own page
     sent: set[RowKey] = field(default_factory=set)
+    profiles: set[str] = field(default_factory=set)  # that got newly linked rows
 
     async def run(self) -> PageOutcome:
         before = await self.deps.blocks.header(*self.key)
@@ -178,11 +182,13 @@ class _PageWork:
         same = set() if self._rewrites() else await self._compare(plan, wanted)
         change = {**plan.change, **{key: c for key, c in plan.compare.items() if key not in same}}
         links = await self._resolve({key: c for key, c in change.items() if key_text(key) not in self.outcomes.issues})
-        linked_before = self._linked_before(same, wanted)
+        linked_before = self._intended(same, wanted) if self.attempt.block.header.run == self.task.run else set()
         self.outcomes.linked |= linked_before
         self.outcomes.unchanged |= same - linked_before
         if self.task.dry_run:
             self.outcomes.linked |= links.keys()
+            self.profiles.update(links.values())
+            await self._note_profiles()
             return
         known = {key: hashes for key, hashes in self.attempt.block.entries.items() if key not in self.owned}
         entries = known | {key: wanted[key] for key in same}
@@ -196,17 +202,16 @@ class _PageWork:
         for key in plan.compare.keys() - live.keys():
             self._issue(key, "RowNotFound")
         same = {key for key, customer in plan.compare.items() if key in live and live[key].customer == customer}
+        self.profiles |= {profile for key in self._intended(same, wanted) if (profile := live[key].profile)}
         stored = self.attempt.block.entries
         changed = plan.compare.keys() & live.keys() - same
         self.drift = sum(1 for key in changed if stored.get(key) == wanted[key])
         return same
 
-    def _linked_before(self, same: set[RowKey], wanted: Entries) -> set[RowKey]:
-        """Return the rows that an earlier attempt of this run intended: it linked them, whoever reads them back."""
-        block = self.attempt.block
-        if block.header.run != self.task.run:
-            return set()
-        return {key for key in same if wanted[key][0] | UNCONFIRMED in block.entries.get(key, ())}
+    def _intended(self, same: set[RowKey], wanted: Entries) -> set[RowKey]:
+        """Return the rows that an earlier attempt intended: it linked them, whoever reads them back."""
+        entries = self.attempt.block.entries
+        return {key for key in same if wanted[key][0] | UNCONFIRMED in entries.get(key, ())}
 
     async def _resolve(self, change: dict[RowKey, CustomerId]) -> dict[RowKey, str]:
         """Return the profile id for each row to write; rows whose profile is not in Dataverse yet are deferred."""
@@ -228,6 +233,8 @@ class _PageWork:
             self._issue(key, "NotStored")
         self.outcomes.linked |= written.linked
         entries |= {key: unconfirm(wanted[key]) if key in written.doubtful else wanted[key] for key in written.linked}
+        self.profiles |= {links[key] for key in written.linked}
+        await self._note_profiles()
         if strays(self.plan, self.task.page, wanted):
             await self.deps.strays.note(*self.key)
         full = self.task.mode is not Mode.INCREMENTAL
@@ -247,6 +254,12 @@ class _PageWork:
             await self.deps.departed.note(*self.key, self.task.run, departed)
         lost = sum(1 for found in self.outcomes.issues.values() if found.code == "NotStored")
         return PageOutcome(counts, len(departed), len(rows.conflicts), self.drift, lost)
+
+    async def _note_profiles(self) -> None:
+        """Hand the profiles over to the touch phase, before the block forgets which rows are new."""
+        if self.profiles and self.deps.settings.touch_profiles:
+            note = self.deps.new_id()
+            await self.deps.waiting.note(self.task.run, note, self.profiles, dry_run=self.task.dry_run)
 
     async def _save_issues(self) -> None:
         await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()))

@@ -60,8 +60,8 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
 
     await deps.runs.advance(run, change)
     names = tuple(table.table for table in tables if table.status is Status.QUEUED)
-    width = deps.settings.width
-    return Survey(names, status, await _full_reason(deps), await metadata.profile_schema(dataverse), width)
+    schema, settings = await metadata.profile_schema(dataverse), deps.settings
+    return Survey(names, status, await _full_reason(deps), schema, settings.width, settings.touch_profiles)
 
 
 async def _full_reason(deps: Deps) -> str:

@@ -26,7 +26,9 @@ class Profile:
 
 async def read(dataverse: Dataverse, ids: Sequence[str]) -> dict[str, Profile]:
     """Return the profiles that exist, by id."""
-    queries = [PROFILE_SET + odata.query(select=_CUSTOMER, filter=odata.is_in(_KEY, some)) for some in odata.chunks(ids)]
+    queries = [
+        PROFILE_SET + odata.query(select=_CUSTOMER, filter=odata.is_in(_KEY, some)) for some in odata.chunks(ids)
+    ]
     rows = [row for answer in await dataverse.read_all(queries) for row in answer]
     return {str(row[_KEY]).lower(): Profile(row[_CUSTOMER], row["@odata.etag"]) for row in rows}
 

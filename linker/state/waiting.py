@@ -59,13 +59,13 @@ class WaitingProfiles:
         notes = [entity.row async for entity in self._notes("", dry_run, ("RowKey",))]
         await asyncio.gather(*(delete(note) for note in notes))
 
-    def _notes(self, run: str, dry_run: bool, select: Sequence[str]) -> AsyncIterator[Entity]:  # noqa: FBT001
+    def _notes(self, run: str, dry_run: bool, select: Sequence[str]) -> AsyncIterator[Entity]:
         """Real runs share their notes: an interrupted run leaves them to the next one."""
         first = f"{run}_" if dry_run and run else ""
         end = f"{first}~" if first else None
         return self._tables.query(HASHES, self._partition(dry_run), first=first, end=end, select=select)
 
-    def _partition(self, dry_run: bool) -> str:  # noqa: FBT001
+    def _partition(self, dry_run: bool) -> str:
         return f"{self._environment}-touches{'-dry' if dry_run else ''}"
 
 

@@ -39,7 +39,7 @@ async def no_rows(*_: Any, **__: Any) -> dict[bytes, str]:
 
 
 def with_any_etag(patch: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda self, target, row, body, etag: patch(self, target, row, body, "*")
+    return lambda self, entity_set, key, body, etag: patch(self, entity_set, key, body, "*")
 
 
 WITHOUT: dict[str, tuple[object, str, object]] = {
@@ -47,7 +47,7 @@ WITHOUT: dict[str, tuple[object, str, object]] = {
     "old-entry": (page, "intend", lambda hashes, wanted: (wanted | UNCONFIRMED,)),
     "empties": (replay, "mark_vanished", nothing),
     "absence": (Dataverse, "still_mapped", no_rows),
-    "etag": (Dataverse, "_patch", with_any_etag(Dataverse._patch)),
+    "etag": (Dataverse, "patch", with_any_etag(Dataverse.patch)),
     "ours": (unlink, "_is_ours", lambda *_: True),
     "read-back": (Writer, "_not_stored", no_rows),
     "fence": (Attempt, "before_send", nothing),
