@@ -52,7 +52,7 @@ class _Properties(BaseModel):
     submitted: str | None = Field(None, alias="submittedTimestamp")
 
     def began(self) -> float:
-        return _seconds(self.start) or _seconds(self.submitted)
+        return epoch_s(self.start) or epoch_s(self.submitted)
 
 
 _BODY: Final = TypeAdapter(Json[_Body])
@@ -97,8 +97,8 @@ def _unification(data: Any, instance: str | None) -> _Properties | None:
     return told if is_ours and told.event_type == "WorkflowEvent" else None
 
 
-def _seconds(stamp: str | None) -> float:
-    """Return a time in epoch seconds, 0 when it tells none. Without an offset it is UTC."""
+def epoch_s(stamp: str | None) -> float:
+    """Return a time of Customer Insights in epoch seconds, 0 when the text tells none. Without an offset it is UTC."""
     try:
         moment = datetime.fromisoformat(stamp or "")
     except ValueError:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from linker.activities.life import asked_for, ended, promised
+from linker.activities.life import asked_for, ended, marks_of, promised
 from linker.dataverse.http import parse_time
 from linker.deps import Deps
-from linker.model import Run, RunRequest, Status, Ticket
+from linker.errors import LinkerError, TransientError
+from linker.events import epoch_s, read_events
+from linker.insights import Job
+from linker.model import Mode, Run, RunRequest, Status, Ticket
+from linker.settling import Marks
 
 _LOG = logging.getLogger(__name__)
 
 # A run that failed or skipped a table did not serve its unification. The timer tries again, but not at every tick:
 # somebody has to mend something first, and may ask for a run at once.
 UNSERVED_RETRY_S = 3_600.0
+# A row that was deleted and re-created, or a profile that is gone, moves no mark.
+MOST_BETWEEN_RUNS_S = 86_400.0
+
+INTERRUPTED = "interrupted: the app stopped while the run was under way."
 
 type Start = Callable[[Ticket], Awaitable[None]]
 """Starts the orchestration of a run; one that runs already is left alone."""
@@ -36,13 +44,25 @@ async def request_run(deps: Deps, wanted: RunRequest, start: Start) -> Run:
     return run
 
 
+async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) -> str:
+    """Ask for a run when a batch of Event Hubs messages tells of unifications. Returns the run, if any."""
+    told = read_events(bodies, deps.settings.insights_instance_id)
+    if told.malformed:
+        _LOG.warning("%d of the records that arrived are malformed and were left out.", told.malformed)
+    _LOG.info("Unifications told by events: %d; other records: %d.", len(told.jobs), told.ignored)
+    if not told.jobs:
+        return ""
+    return (await request_run(deps, RunRequest(jobs=told.jobs, job_start=told.job_start, trigger="event"), start)).id
+
+
 async def watchdog(deps: Deps, start: Start) -> str:
     """End a run whose lease ran out and start its work again. Returns the run that was started, empty when none was."""
     taken = await deps.lock.take_over()
     if taken is None:
+        await _end_orphan(deps)
         return ""
     status = Status.CANCELED if taken.canceled else Status.FAILED
-    detail = "Canceled by request." if taken.canceled else "interrupted: the app stopped while the run was under way."
+    detail = "Canceled by request." if taken.canceled else INTERRUPTED
 
     def change(old: Run) -> Run:
         return replace(ended(old, status, detail, deps.clock()), follow_up=taken.successor or None)
@@ -60,17 +80,81 @@ async def watchdog(deps: Deps, start: Start) -> str:
 
 
 async def poll(deps: Deps, start: Start) -> str:
-    """Ask for a run when Customer Insights tells of a unification that no run has served. Returns the run, if any."""
-    if deps.insights is None or not deps.settings.poll:
+    """Ask for a run when something happened that no complete run has seen, and once a day. Returns the run, if any.
+
+    That is a unification that Customer Insights tells of, or marks other than those of the last complete run.
+    """
+    wanted = await _unseen(deps) if deps.settings.poll else None
+    if wanted is None or await _tried_lately(deps, wanted):
         return ""
-    job = await deps.insights.last_unification()
-    if job is None or any(served == job.id for served, _ in (await deps.lock.peek()).served):
+    return (await request_run(deps, wanted, start)).id
+
+
+async def verify(deps: Deps, start: Start) -> str:
+    """Ask for the daily verify run, if there is to be one. Returns the run, if any."""
+    tables = () if deps.settings.verify else deps.settings.unlisted_tables
+    if not deps.settings.verify and not tables:
         return ""
+    return (await request_run(deps, RunRequest(Mode.VERIFY, tables=tables, trigger="timer"), start)).id
+
+
+async def _end_orphan(deps: Deps) -> None:
+    """End a run that is shown as working and holds no lock: whoever took it over died before saying so."""
+    shown = await deps.runs.shown()
+    if shown is None or shown.ended_at is not None:
+        return
+    state = await deps.lock.peek()
+    if state.holder is not None and state.holder.run == shown.id:
+        return
+    waiting = [ticket for ticket in (state.holder, state.pending, state.pending_dry) if ticket is not None]
+    successor = next((ticket.run for ticket in waiting if ticket.request.dry_run == shown.dry_run), None)
+    now = deps.clock()
+    await deps.runs.advance(
+        shown.id, lambda old: replace(ended(old, Status.FAILED, INTERRUPTED, now), follow_up=successor)
+    )
+
+
+async def _unseen(deps: Deps) -> RunRequest | None:
+    """Return the request for what no complete run has seen, None when there is nothing."""
+    state, job = await deps.lock.peek(), await _last_unification(deps)
+    if job is not None and job.id not in dict(state.served):
+        return RunRequest(jobs=(job.id,), job_start=epoch_s(job.submitted_at), trigger="timer")
+    if state.holder is not None:  # it looks for itself whether anything moved meanwhile
+        return None
+    task = await deps.runs.task()
+    overdue = deps.clock() - task.completed >= MOST_BETWEEN_RUNS_S
+    return RunRequest(trigger="timer") if overdue or await _have_moved(deps, task.marks) else None
+
+
+async def _have_moved(deps: Deps, seen: Marks | None) -> bool:
+    """Whether mapping or profiles changed since; also when they are not to be read any more: a run shows what is missing."""
+    try:
+        return await marks_of(deps.dataverse()) not in (None, seen)
+    except TransientError:
+        raise
+    except LinkerError:
+        return True
+
+
+async def _last_unification(deps: Deps) -> Job | None:
+    """Return the newest unification, None when Customer Insights tells of none: the marks tell as well."""
+    try:
+        return await deps.insights.last_unification() if deps.insights else None
+    except LinkerError as error:
+        _LOG.warning("Customer Insights was not asked for unifications: %s", error)
+        return None
+
+
+async def _tried_lately(deps: Deps, wanted: RunRequest) -> bool:
+    """Whether a run for the same ended a while ago without being complete. One that could not start is tried at once."""
     last = await deps.runs.shown()
-    ended_at = last.ended_at if last is not None and job.id in last.jobs else None
-    if ended_at is not None and deps.clock() - parse_time(ended_at) < UNSERVED_RETRY_S:
-        return ""
-    return (await request_run(deps, RunRequest(jobs=(job.id,), trigger="timer"), start)).id
+    if last is None or last.ended_at is None or last.status is Status.NOT_STARTED:
+        return False
+    ended_s = parse_time(last.ended_at)
+    if last.dry_run or last.requested_tables or not set(wanted.jobs) <= set(last.jobs):
+        return False
+    is_complete = ended_s <= (await deps.runs.task()).completed
+    return not is_complete and deps.clock() - ended_s < UNSERVED_RETRY_S
 
 
 async def _ticket(deps: Deps, run: str, wanted: RunRequest) -> Ticket:

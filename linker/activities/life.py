@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -13,7 +14,7 @@ from linker.dataverse.http import parse_time
 from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.lock import Renewal
-from linker.model import Counts, Progress, Run, RunRequest, Status, Ticket
+from linker.model import Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
 from linker.settings import Settings
 from linker.settling import Awaited, SettleRules, next_wait
 from linker.state import TaskState
@@ -200,13 +201,14 @@ async def _close_epoch(deps: Deps, table: str, epoch: str) -> None:
 
 async def end_run(deps: Deps, ending: Ending) -> Ended:
     """Show how the run ended, hand the lock on, and name the run to start next. Repeating it gives the same answer."""
+    ready = (await deps.runs.task()).ready
 
     def change(old: Run) -> Run:
         tables = tuple(
             t if t.status not in _OPEN else replace(t, status=ending.status or Status.FAILED) for t in old.tables
         )
         counts = sum((t.counts for t in tables), Counts())
-        status = ending.status or overall(tables)
+        status = _end_status(ending, tables, ready=ready)
         details = (ending.detail, old.status_detail, *old.warnings) if status is not Status.SUCCESSFUL else ("",)
         detail = next((text for text in details if text), "")
         now = iso(deps.clock())
@@ -218,7 +220,28 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
     run = await deps.runs.advance(ending.run, lambda old: replace(change(old), follow_up=follow_up))
     skipped = any(table.status is Status.SKIPPED for table in run.tables)
     completed = run.status in (Status.SUCCESSFUL, Status.WARNINGS) and not skipped and not ending.dry_run
+    passed = run.status not in (Status.NOT_STARTED, Status.CANCELED)
+    await _remember(deps, ending, ready=passed, seen=completed and not run.requested_tables)
     return Ended(run.status, await deps.lock.finish(ending.run, completed=completed))
+
+
+def _end_status(ending: Ending, tables: Sequence[TableRun], *, ready: bool) -> Status:
+    """A run that fails before it knows its tables has not started, while none ever came further: something is missing."""
+    status = ending.status or overall(tables)
+    return Status.NOT_STARTED if status is Status.FAILED and not tables and not ready else status
+
+
+async def _remember(deps: Deps, ending: Ending, *, ready: bool, seen: bool) -> None:
+    """Keep with the task what the runs to come have to know of this one, while it still holds the lock."""
+    now = deps.clock()
+
+    async def change(task: TaskState) -> TaskState:
+        if not (await deps.lock.renew(ending.run)).held:
+            return task
+        task = replace(task, ready=task.ready or ready)
+        return replace(task, marks=ending.marks, completed=now) if seen else task
+
+    await deps.runs.change_task(change)
 
 
 def ended(run: Run, status: Status, detail: str, now: float) -> Run:

@@ -1,4 +1,4 @@
-"""The life of a run around its pages, and what starts it: begin, settle, report, end; requests, the watchdog, the timer."""
+"""The life of a run around its pages: requested, begun, settled, reported, ended."""
 
 from dataclasses import replace
 
@@ -6,10 +6,8 @@ import pytest
 
 from linker import triggers
 from linker.activities import life
-from linker.activities.values import Ending, Report, RunRef, SettleTask, TableEnd, Totals
+from linker.activities.values import Ending, Report, SettleTask, TableEnd, Totals
 from linker.dataverse.http import parse_time
-from linker.insights import Job
-from linker.lock import LockState
 from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
 from linker.pages import Plan
 from linker.state import TablePlan
@@ -153,12 +151,12 @@ async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: 
     first = await begun(world, start)
     second = (await triggers.request_run(world.deps, ALL, start)).id
     stale = start.started[0]
-    following = None
 
     async def hold_up(operation: str, partition: str, row: str) -> None:
-        nonlocal following
-        if row == "task" and operation == "get" and following is None:
-            following = (await life.end_run(world.deps, Ending(first, Status.SUCCESSFUL))).next or stale
+        if row == "task" and world.store.hooks:
+            world.store.hooks.clear()
+            following = (await life.end_run(world.deps, Ending(first, Status.SUCCESSFUL))).next
+            assert following is not None
             await life.begin_run(world.deps, following)
 
     world.store.hooks.append(hold_up)
@@ -308,83 +306,3 @@ async def test_a_run_ends_also_when_dataverse_does_not_answer_any_more(world: Wo
     world.dataverse.hooks.append(refuse)
     assert (await life.end_run(world.deps, Ending(run, marks=(1.0, 2.0)))).status is Status.SUCCESSFUL
     assert (await world.deps.lock.peek()).holder is None
-
-
-# ---- watchdog and timer ----
-
-
-async def test_the_watchdog_leaves_a_run_alone_that_renews(world: World, start: Starter) -> None:
-    run = await begun(world, start)
-    world.clock.pass_s(world.settings.lease_seconds - 1)
-    await life.renew(world.deps, RunRef(run))
-    world.clock.pass_s(world.settings.lease_seconds - 1)
-    assert await triggers.watchdog(world.deps, start) == ""
-
-
-async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(world: World, start: Starter) -> None:
-    run = await begun(world, start, RunRequest(Mode.FULL, jobs=("job",)), CONTACT)
-    world.clock.pass_s(world.settings.lease_seconds + 1)
-    again = await triggers.watchdog(world.deps, start)
-    dead = await loaded(world, run)
-    assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, again, Status.FAILED)
-    assert "interrupted" in dead.status_detail
-    assert start.started[-1] == Ticket(again, RunRequest(Mode.FULL, jobs=("job",)), interruptions=1)
-    assert (await loaded(world, again)).status is Status.QUEUED
-
-
-async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: World, start: Starter) -> None:
-    run = await begun(world, start)
-    await world.deps.lock.cancel(run)
-    world.clock.pass_s(world.settings.lease_seconds + 1)
-    assert await triggers.watchdog(world.deps, start) == ""
-    assert (await loaded(world, run)).status is Status.CANCELED
-    assert await world.deps.lock.peek() == LockState()
-
-
-async def test_work_that_dies_again_and_again_without_progress_is_parked(world: World, start: Starter) -> None:
-    await begun(world, start)
-    restarts = 0
-    for _ in range(6):
-        world.clock.pass_s(world.settings.lease_seconds + 1)
-        restarts += bool(await triggers.watchdog(world.deps, start))
-    assert restarts == 2
-    assert (await world.deps.lock.peek()).parked is not None
-
-
-class FakeInsights:
-    """Customer Insights that knows of one unification."""
-
-    def __init__(self, job: Job | None) -> None:
-        self.job = job
-
-    async def last_unification(self) -> Job | None:
-        return self.job
-
-
-async def test_the_timer_asks_for_a_run_once_for_each_unification(world: World, start: Starter) -> None:
-    deps = replace(world.deps, insights=FakeInsights(Job("job", "", "")))  # type: ignore[arg-type]
-    run = await triggers.poll(deps, start)
-    assert await triggers.poll(deps, start) == run
-    await life.begin_run(deps, start.started[0])
-    await life.settle(deps, SettleTask(run))
-    await life.end_run(deps, Ending(run, Status.SUCCESSFUL))
-    assert await triggers.poll(deps, start) == ""
-    assert [ticket.run for ticket in start.started] == [run]
-
-
-@pytest.mark.parametrize("insights", [None, FakeInsights(None)], ids=["no settings", "no unification"])
-async def test_the_timer_asks_for_nothing_when_it_knows_of_nothing(
-    world: World, start: Starter, insights: FakeInsights | None
-) -> None:
-    assert await triggers.poll(replace(world.deps, insights=insights), start) == ""  # type: ignore[arg-type]
-    assert not start.started
-
-
-async def test_the_timer_repeats_a_run_that_served_nothing_only_after_a_while(world: World, start: Starter) -> None:
-    deps = replace(world.deps, insights=FakeInsights(Job("job", "", "")))  # type: ignore[arg-type]
-    run = await triggers.poll(deps, start)
-    await life.begin_run(deps, start.started[0])
-    await life.end_run(deps, Ending(run, Status.SKIPPED))
-    assert await triggers.poll(deps, start) == ""
-    world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
-    assert await triggers.poll(deps, start) not in ("", run)

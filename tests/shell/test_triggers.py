@@ -1,0 +1,276 @@
+"""What starts a run: events, the timer, the daily verify run, the watchdog."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from linker import triggers
+from linker.activities import life
+from linker.activities.values import Ending, RunRef, Settled, SettleTask
+from linker.deps import Deps
+from linker.errors import ConfigurationError, TransientError
+from linker.events import epoch_s
+from linker.insights import Job
+from linker.lock import LockState
+from linker.model import Mode, RunRequest, Status, TableRun, Ticket
+from tests.fakes.dataverse import Refusal
+from tests.fakes.world import DiedError, World
+from tests.shell.test_api import Starter
+from tests.shell.test_life import CONTACT, begun, loaded
+from tests.unit.test_events import START, START_S, body, properties, record
+
+DAY = 86_400.0
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def start() -> Starter:
+    return Starter()
+
+
+# ---- events ----
+
+
+async def test_one_batch_of_events_asks_for_one_run_for_all_its_unifications(world: World, start: Starter) -> None:
+    batch = [body(record(), record("Map.TaskCompleted")), b"?", body(record(properties=properties("job2")))]
+    run = await triggers.unification_events(world.deps, batch, start)
+    assert start.started == [Ticket(run, RunRequest(jobs=("job", "job2"), job_start=START_S, trigger="event"))]
+
+
+async def test_events_that_concern_nobody_start_nothing(world: World, start: Starter) -> None:
+    assert await triggers.unification_events(world.deps, [b"?", body(record(result="Failure"))], start) == ""
+    assert not start.started
+
+
+async def test_the_event_that_follows_the_webhook_is_the_same_run(world: World, start: Starter) -> None:
+    run = (await triggers.request_run(world.deps, RunRequest(jobs=("job",), trigger="webhook"), start)).id
+    assert await triggers.unification_events(world.deps, [body(record())], start) == run
+    assert (await world.deps.lock.peek()).pending is None
+
+
+# ---- the timer ----
+
+
+class FakeInsights:
+    """Customer Insights that knows of one unification, or fails."""
+
+    def __init__(self, job: Job | None, error: Exception | None = None) -> None:
+        self.job, self.error = job, error
+
+    async def last_unification(self) -> Job | None:
+        if self.error:
+            raise self.error
+        return self.job
+
+
+def telling(world: World, job: Job | None, error: Exception | None = None) -> Deps:
+    return replace(world.deps, insights=FakeInsights(job, error))  # type: ignore[arg-type]
+
+
+async def ran(world: World, run: str, start: Starter, status: Status | None = None, *tables: TableRun) -> None:
+    """A run that ended, as its tables ended without `status`."""
+    await life.begin_run(world.deps, start.started[-1])
+    settled: Settled = await life.settle(world.deps, SettleTask(run))
+    await world.deps.runs.advance(run, lambda old: replace(old, tables=tables))
+    await life.end_run(world.deps, Ending(run, status, marks=settled.marks))
+
+
+GOOD = TableRun("contact", "crm", Status.SUCCESSFUL)
+SKIPPED = TableRun("lead", "crm", Status.SKIPPED)
+JOB = Job("job", START, "")
+
+
+async def test_the_timer_asks_for_a_run_once_for_each_unification(world: World, start: Starter) -> None:
+    deps = telling(world, JOB)
+    run = await triggers.poll(deps, start)
+    assert await triggers.poll(deps, start) == run
+    await ran(world, run, start, None, GOOD)
+    assert await triggers.poll(deps, start) == ""
+    assert start.started == [Ticket(run, RunRequest(jobs=("job",), job_start=epoch_s(START), trigger="timer"))]
+
+
+@pytest.mark.parametrize(
+    "error", [None, TransientError("no answer"), ConfigurationError("no role")], ids=["no settings", "busy", "refused"]
+)
+async def test_without_customer_insights_the_timer_asks_when_the_marks_differ_from_those_of_the_last_complete_run(
+    world: World, start: Starter, error: Exception | None
+) -> None:
+    deps = telling(world, None, error)
+    run = await triggers.poll(deps, start)
+    await ran(world, run, start, None, GOOD)
+    assert await triggers.poll(deps, start) == ""
+    world.dataverse.marks["msdynci_customerprofiles"] = "2026-11-24T00:00:00Z"
+    again = await triggers.poll(deps, start)
+    assert again not in ("", run)
+    assert await triggers.poll(deps, start) == ""  # that one looks for itself whether anything moved meanwhile
+
+
+async def test_once_a_day_the_timer_asks_for_a_run_anyway(world: World, start: Starter) -> None:
+    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    world.clock.pass_s(DAY - 1)
+    assert await triggers.poll(world.deps, start) == ""
+    world.clock.pass_s(1)
+    assert await triggers.poll(world.deps, start) != ""
+
+
+@pytest.mark.parametrize("tables", [(SKIPPED,), (GOOD, SKIPPED)], ids=["skipped", "a table skipped"])
+async def test_a_run_that_was_not_complete_is_tried_again_only_after_a_while(
+    world: World, start: Starter, tables: tuple[TableRun, ...]
+) -> None:
+    deps = telling(world, JOB)
+    run = await triggers.poll(deps, start)
+    await ran(world, run, start, None, *tables)
+    assert await triggers.poll(deps, start) == ""
+    world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
+    assert await triggers.poll(deps, start) not in ("", run)
+
+
+async def test_another_unification_does_not_wait_for_that_while(world: World, start: Starter) -> None:
+    run = await triggers.poll(telling(world, JOB), start)
+    await ran(world, run, start, Status.FAILED, GOOD)
+    assert await triggers.poll(telling(world, Job("job2", START, "")), start) not in ("", run)
+
+
+async def test_a_run_of_some_tables_or_a_dry_one_has_not_seen_the_marks(world: World, start: Starter) -> None:
+    for request in (RunRequest(tables=("contact",)), RunRequest(dry_run=True)):
+        run = (await triggers.request_run(world.deps, request, start)).id
+        await life.begin_run(world.deps, start.started[-1])
+        await life.end_run(world.deps, Ending(run, marks=(1.0, 2.0), dry_run=request.dry_run))
+    assert (await world.deps.runs.task()).marks is None
+
+
+async def test_switched_off_the_timer_starts_nothing(start: Starter) -> None:
+    world = World(poll=False)
+    assert await triggers.poll(telling(world, JOB), start) == ""
+
+
+# ---- not before it is ready ----
+
+
+async def test_a_run_that_finds_something_missing_has_not_started_and_the_next_tick_tries_again(
+    world: World, start: Starter
+) -> None:
+    first = await triggers.poll(world.deps, start)
+    await life.begin_run(world.deps, start.started[-1])
+    await life.end_run(world.deps, Ending(first, Status.FAILED, "The app's identity is no user of this environment."))
+    shown = await world.deps.runs.shown()
+    assert shown is not None
+    assert (shown.id, shown.status) == (first, Status.NOT_STARTED)
+    assert "no user" in shown.status_detail
+    second = await triggers.poll(world.deps, start)
+    assert second not in ("", first)
+    await ran(world, second, start, None, GOOD)
+    world.clock.pass_s(DAY)
+    third = await triggers.poll(world.deps, start)
+    await life.begin_run(world.deps, start.started[-1])
+    await life.end_run(world.deps, Ending(third, Status.FAILED, "The app's identity is no user of this environment."))
+    assert (await loaded(world, third)).status is Status.FAILED
+
+
+async def test_once_ready_a_lost_access_shows_in_a_run(world: World, start: Starter) -> None:
+    """The timer alone would only log it."""
+    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    world.dataverse.hooks.append(refusing(403))
+    assert await triggers.poll(world.deps, start) != ""
+
+
+async def test_a_dataverse_that_is_busy_is_asked_again_by_the_next_tick(world: World, start: Starter) -> None:
+    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    world.dataverse.hooks.append(refusing(503))
+    with pytest.raises(TransientError):
+        await triggers.poll(world.deps, start)
+
+
+def refusing(status: int) -> Callable[[object], None]:
+    def refuse(_: object) -> None:
+        raise Refusal(status)
+
+    return refuse
+
+
+# ---- the daily verify run ----
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        pytest.param({}, None, id="off"),
+        pytest.param({"verify": True}, RunRequest(Mode.VERIFY, trigger="timer"), id="on"),
+        pytest.param(
+            {"unlisted_tables": ("lead",)},
+            RunRequest(Mode.VERIFY, tables=("lead",), trigger="timer"),
+            id="on where empty links are not listed",
+        ),
+        pytest.param(
+            {"verify": True, "unlisted_tables": ("lead",)}, RunRequest(Mode.VERIFY, trigger="timer"), id="on for all"
+        ),
+    ],
+)
+async def test_the_daily_verify_run(start: Starter, settings: dict[str, object], wanted: RunRequest | None) -> None:
+    run = await triggers.verify(World(**settings).deps, start)
+    assert start.started == ([Ticket(run, wanted)] if wanted else [])
+
+
+# ---- the watchdog ----
+
+
+async def test_the_watchdog_leaves_a_run_alone_that_renews(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    world.clock.pass_s(world.settings.lease_seconds - 1)
+    await life.renew(world.deps, RunRef(run))
+    world.clock.pass_s(world.settings.lease_seconds - 1)
+    assert await triggers.watchdog(world.deps, start) == ""
+
+
+async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(world: World, start: Starter) -> None:
+    run = await begun(world, start, RunRequest(Mode.FULL, jobs=("job",)), CONTACT)
+    world.clock.pass_s(world.settings.lease_seconds + 1)
+    again = await triggers.watchdog(world.deps, start)
+    dead = await loaded(world, run)
+    assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, again, Status.FAILED)
+    assert "interrupted" in dead.status_detail
+    assert start.started[-1] == Ticket(again, RunRequest(Mode.FULL, jobs=("job",)), interruptions=1)
+    assert (await loaded(world, again)).status is Status.QUEUED
+
+
+async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    await world.deps.lock.cancel(run)
+    world.clock.pass_s(world.settings.lease_seconds + 1)
+    assert await triggers.watchdog(world.deps, start) == ""
+    assert (await loaded(world, run)).status is Status.CANCELED
+    assert await world.deps.lock.peek() == LockState()
+
+
+async def test_work_that_dies_again_and_again_without_progress_is_parked(world: World, start: Starter) -> None:
+    await begun(world, start)
+    restarts = 0
+    for _ in range(6):
+        world.clock.pass_s(world.settings.lease_seconds + 1)
+        restarts += bool(await triggers.watchdog(world.deps, start))
+    assert restarts == 2
+    assert (await world.deps.lock.peek()).parked is not None
+
+
+async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(world: World, start: Starter) -> None:
+    run = await begun(world, start, RunRequest(), CONTACT)
+    world.clock.pass_s(world.settings.lease_seconds + 1)
+
+    def dies(operation: str, partition: str, row: str) -> None:
+        if row == f"run-{run}":
+            raise DiedError(row)
+
+    world.store.hooks.append(dies)
+    with pytest.raises(DiedError):
+        await triggers.watchdog(world.deps, start)
+    world.store.hooks.clear()
+    successor = (await world.deps.lock.peek()).holder
+    assert successor is not None
+    await triggers.watchdog(world.deps, start)
+    dead = await loaded(world, run)
+    assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, successor.run, Status.FAILED)
