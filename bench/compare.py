@@ -19,7 +19,8 @@ from bench.environment import TABLE, Environment, app_host, sandbox
 from bench.profiles import Profile, Sizes
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
 from linker.dataverse import Connection, Dataverse
-from linker.dataverse.metadata import create_lookup_column, find_tables
+from linker.dataverse.column import create
+from linker.dataverse.metadata import find_tables
 from linker.model import LOOKUP_SCHEMA_NAME
 
 LINKER, CEILING = "this engine", "raw ceiling"
@@ -131,7 +132,7 @@ async def _lookup_column(environment: Environment) -> str:
     async with httpx.AsyncClient(verify=trust, trust_env=False) as client:
         dataverse = Dataverse(Connection(environment.url, client, _Token(environment.token())))
         table = (await find_tables(dataverse, TABLE))[0]
-        return (await create_lookup_column(dataverse, table, None)).navigation
+        return (await create(dataverse, table, None)).navigation
 
 
 @dataclass(frozen=True, slots=True)

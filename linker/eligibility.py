@@ -1,65 +1,34 @@
 """Requirements R1-R6 of automatic linking (customer-insights.md section 1), as pure checks: facts in, findings out.
 
-A fact that nobody can tell is None. Unknown is never taken for good: a person may declare it (LINKER_DECLARED).
+Unknown is never taken for good: a person may declare it (LINKER_DECLARED). docs/requirements.md explains each to people.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from linker.model import Finding, Source, Verdict
+from linker.facts import EnvironmentFacts, Recognised, SourceFacts
+from linker.model import Finding, Requirement, Verdict
 
-_CONNECTORS = {"attachcds": "Dataverse connector", "powerquery": "Power Query", "powerplatform": "Power Query"}
-
-
-@dataclass(frozen=True, slots=True)
-class EnvironmentFacts:
-    """What is known of the environment. `linked_url` and the flags come from the Customer Insights API, None without it."""
-
-    dataverse_url: str
-    linked_url: str | None = None
-    is_b2b: bool | None = None
-    managed_lake: bool | None = None
-    profiles_in_dataverse: bool | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class DataverseTable:
-    """The Dataverse table that a name of the mapping belongs to, or may belong to."""
-
-    logical_name: str
-    schema_name: str
-    entity_set: str
-    primary_id: str
-    table_type: str = "Standard"
-    can_create_columns: bool = True
-
-    def is_called(self, name: str) -> bool:
-        """Whether `name` is one of the table's own names, in any case."""
-        return name.casefold() in {n.casefold() for n in (self.logical_name, self.schema_name, self.entity_set)}
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFacts:
-    """What is known of one source that feeds a table."""
-
-    source: Source
-    table: DataverseTable | None = None  # found by name, or by its keys
-    connector: str | None = None  # kind of the data source
-    chosen_key: str | None = None  # primary key chosen in unification
-    sampled: int = 0  # keys of the mapping that were looked up
-    guids: int = 0  # of those, how many are guid texts
-    found: int = 0  # of those, how many exist in the linked environment
+PAGE = "docs/requirements.md"
+QUESTIONS: dict[Requirement, str] = {
+    "R1": "Does the table come from the Dataverse environment that Customer Insights - Data is linked to?",
+    "R2": "Was the table ingested with the Microsoft Dataverse connector or the Power Query Dataverse connector?",
+    "R3": "Does the table still have its own name?",
+    "R4": "Was the table unified by its own primary key?",
+    "R5": "Is the environment set up for individual customers (B2C)?",
+    "R6": "Does the output stay out of your own Azure Data Lake Storage?",
+}
+_CONNECTORS = {"attachcds": "the Dataverse connector", "powerquery": "Power Query", "powerplatform": "Power Query"}
+_FOREIGN_CONNECTORS = frozenset({"salesforce", "attachcdm", "attachsynapse"})
+_SET_INSIGHTS = "Set LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID, or"
 
 
 def check_environment(facts: EnvironmentFacts, declared: Collection[str] = ()) -> tuple[Finding, ...]:
     """Answer what concerns all tables: R5 and R6, and the part of R1 that the linked URL tells."""
-    findings = [_r5(facts), _r6(facts)]
-    if facts.linked_url is not None and not same_host(facts.linked_url, facts.dataverse_url):
-        findings.insert(0, _foreign_environment(facts))
-    return tuple(_declared(finding, declared) for finding in findings)
+    foreign = () if _linked_here(facts) else (_foreign_environment(facts),)
+    return tuple(_declared(finding, declared) for finding in (*foreign, _r5(facts), _r6(facts)))
 
 
 def check_source(
@@ -92,142 +61,178 @@ def _host(url: str) -> str:
     return host if parts.port in (None, default) else f"{host}:{parts.port}"
 
 
+def _linked_here(facts: EnvironmentFacts) -> bool:
+    return facts.linked_url is None or same_host(facts.linked_url, facts.dataverse_url)
+
+
+def _met(requirement: Requirement, evidence: str) -> Finding:
+    return _finding(requirement, Verdict.MET, evidence, "")
+
+
+def _violated(requirement: Requirement, evidence: str, advice: str) -> Finding:
+    return _finding(requirement, Verdict.VIOLATED, evidence, advice)
+
+
+def _unknown(requirement: Requirement, evidence: str, advice: str = "") -> Finding:
+    advice = f"{advice} declare it if you know it to be met: LINKER_DECLARED={requirement}.".lstrip()
+    return _finding(requirement, Verdict.UNKNOWN, evidence, advice[0].upper() + advice[1:])
+
+
+def _finding(requirement: Requirement, verdict: Verdict, evidence: str, advice: str) -> Finding:
+    docs = f"{PAGE}#{requirement.lower()}"
+    return Finding(requirement, verdict, evidence, advice, QUESTIONS[requirement], docs)
+
+
+def _declared(finding: Finding, declared: Collection[str]) -> Finding:
+    if finding.verdict is Verdict.UNKNOWN and finding.requirement in declared:
+        return _met(finding.requirement, f"Declared in LINKER_DECLARED. {finding.evidence}")
+    return finding
+
+
+# ---- R1: the linked environment ----
+
+
 def _foreign_environment(facts: EnvironmentFacts) -> Finding:
-    return Finding(
+    return _violated(
         "R1",
-        Verdict.VIOLATED,
-        f"Customer Insights is linked to {facts.linked_url}, this app writes to {facts.dataverse_url}.",
+        f"Customer Insights is linked to {facts.linked_url}, but this app writes to {facts.dataverse_url}.",
         "Set LINKER_DATAVERSE_URL to the environment that Customer Insights - Data is linked to.",
     )
 
 
 def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
-    url_agrees = environment.linked_url is None or same_host(environment.linked_url, environment.dataverse_url)
-    if not url_agrees:
+    if not _linked_here(environment):
         return _foreign_environment(environment)
     if facts.found:
-        return Finding("R1", Verdict.MET, f"{facts.found} of {facts.sampled} sampled keys exist in this environment.")
-    if facts.guids:
-        return Finding(
+        return _met("R1", f"{facts.found} of {facts.sampled} sampled keys exist in this environment.")
+    if facts.guids and facts.table is not None:
+        return _violated(
             "R1",
-            Verdict.VIOLATED,
-            f"None of {facts.guids} sampled keys exists in {environment.dataverse_url}.",
-            "Rows of other environments cannot be linked. Ingest the table from the linked environment.",
+            f"None of the {facts.guids} sampled keys of '{facts.source.table}' from data source "
+            f"'{facts.source.data_source}' exists in table '{facts.table.logical_name}' of {environment.dataverse_url}.",
+            "Rows of other environments cannot be linked: ingest the table from the linked environment. If its rows were "
+            "deleted since, refresh the data source and run unification.",
         )
-    return Finding(
-        "R1",
-        Verdict.UNKNOWN,
-        "No key of the mapping could be looked up.",
-        "Declare it if you know it: LINKER_DECLARED=R1.",
-    )
+    why = "its keys are no guids" if facts.sampled else "the mapping names none"
+    return _unknown("R1", f"No key of '{facts.source.table}' could be looked up: {why}.")
+
+
+# ---- R2: the connector ----
 
 
 def _r2(facts: SourceFacts) -> Finding:
-    kind = _CONNECTORS.get((facts.connector or "").lower())
-    if facts.connector is None:
-        return Finding(
-            "R2",
-            Verdict.UNKNOWN,
-            f"The connector of data source '{facts.source.data_source}' is not known without the Customer Insights settings.",
-            "Set LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID, or declare it: LINKER_DECLARED=R2.",
-        )
-    if kind is None:
-        return Finding(
-            "R2",
-            Verdict.VIOLATED,
-            f"Data source '{facts.source.data_source}' uses the connector '{facts.connector}'.",
-            "Ingest the table with the Microsoft Dataverse connector (recommended) or Power Query Dataverse.",
-        )
+    source, connector = facts.source.data_source, facts.connector
+    if connector is None:
+        return _unknown("R2", f"Nobody tells which connector data source '{source}' uses.", _SET_INSIGHTS)
+    kind = _CONNECTORS.get(connector.value.lower())
+    said = f"('{connector.value}', says {connector.origin})"
     if kind == "Power Query" and not facts.found:
-        return Finding(
+        return _power_query_from_elsewhere(facts, said)
+    if kind is not None:
+        return _met("R2", f"Data source '{source}' uses {kind} {said}.")
+    if connector.value.lower() in _FOREIGN_CONNECTORS:
+        return _violated(
             "R2",
-            Verdict.VIOLATED if facts.guids else Verdict.UNKNOWN,
-            "Power Query, but no sampled key exists in Dataverse, so its origin is not Dataverse.",
-            "Ingest the table from Dataverse, or declare it if you know it: LINKER_DECLARED=R2.",
+            f"Data source '{source}' uses another connector {said}.",
+            "Ingest the table with the Microsoft Dataverse connector (recommended) or the Power Query Dataverse connector.",
         )
-    return Finding("R2", Verdict.MET, f"Data source '{facts.source.data_source}' uses {kind} ({facts.connector}).")
+    return _unknown("R2", f"What kind of connector data source '{source}' uses is not documented {said}.")
+
+
+def _power_query_from_elsewhere(facts: SourceFacts, said: str) -> Finding:
+    evidence = (
+        f"Data source '{facts.source.data_source}' uses Power Query {said}, but no sampled key exists in Dataverse"
+    )
+    if not facts.guids:
+        return _unknown("R2", f"{evidence}, so nothing tells that it reads from Dataverse.")
+    return _violated("R2", f"{evidence}, so it reads from elsewhere.", "Ingest the table from Dataverse.")
+
+
+# ---- R3: the name ----
 
 
 def _r3(facts: SourceFacts) -> Finding:
-    table = facts.table
+    name, table = facts.source.table, facts.table
     if table is None:
-        return Finding("R3", Verdict.UNKNOWN, f"No Dataverse table is called '{facts.source.table}'.")
-    if table.is_called(facts.source.table):
-        return Finding("R3", Verdict.MET, f"'{facts.source.table}' is the name of table '{table.logical_name}'.")
-    return Finding(
+        return _unknown("R3", f"No Dataverse table is called '{name}'.")
+    if table.is_called(name):
+        return _met("R3", f"'{name}' is the name of table '{table.logical_name}'.")
+    likeness = (
+        f"its key column '{table.primary_id}' is the primary key of"
+        if facts.recognised is Recognised.KEY_COLUMN
+        else "its keys are those of"
+    )
+    return _violated(
         "R3",
-        Verdict.VIOLATED,
-        f"'{facts.source.table}' looks renamed: its keys are those of Dataverse table '{table.logical_name}'.",
-        f"Name the table '{table.logical_name}' again in Customer Insights, run unification, and the next run links it.",
+        f"'{name}' looks renamed: {likeness} Dataverse table '{table.logical_name}'.",
+        f"Name it '{table.logical_name}' again in Customer Insights and run unification. If it is no Dataverse table, say so: "
+        f'LINKER_SOURCES=[{{"dataSource": "{facts.source.data_source}", "table": "{name}", "target": false}}].',
     )
 
 
+# ---- R4: the primary key ----
+
+
 def _r4(facts: SourceFacts) -> Finding:
-    table = facts.table
+    table, chosen = facts.table, facts.chosen_key
     if table is None:
-        return Finding("R4", Verdict.UNKNOWN, "Without a Dataverse table there is no key to compare with.")
-    if facts.chosen_key is not None and facts.chosen_key.casefold() != table.primary_id.casefold():
-        return Finding(
+        return _unknown("R4", "Without a Dataverse table there is no primary key to compare with.")
+    advice = f"Choose {table.primary_id} as primary key in Data > Unify > Customer data, and run unification."
+    if chosen is not None and chosen.value.casefold() != table.primary_id.casefold():
+        return _violated(
             "R4",
-            Verdict.VIOLATED,
-            f"Table '{table.logical_name}' was unified by '{facts.chosen_key}', its primary key is '{table.primary_id}'.",
-            f"Choose {table.primary_id} as primary key in Data > Unify > Customer data and run unification.",
+            f"Table '{table.logical_name}' was unified by '{chosen.value}' (says {chosen.origin}), but its primary key is "
+            f"'{table.primary_id}'.",
+            advice,
         )
     if facts.sampled and not facts.guids:
-        return Finding(
+        return _violated(
             "R4",
-            Verdict.VIOLATED,
-            f"The mapping's keys of '{facts.source.table}' are no guids, so the table was not unified by '{table.primary_id}'.",
-            f"Choose {table.primary_id} as primary key in Data > Unify > Customer data and run unification.",
+            f"The keys of '{facts.source.table}' in the mapping are no guids, so it was not unified by '{table.primary_id}'.",
+            advice,
         )
-    if facts.chosen_key is None and not facts.found:
-        return Finding(
-            "R4", Verdict.UNKNOWN, "The key chosen in unification is not known.", "Declare it: LINKER_DECLARED=R4."
-        )
-    how = "was chosen in unification" if facts.chosen_key else "fits: sampled keys exist in the table"
-    return Finding("R4", Verdict.MET, f"Primary key '{table.primary_id}' {how}.")
+    if chosen is not None:
+        return _met("R4", f"It was unified by its primary key '{table.primary_id}' (says {chosen.origin}).")
+    if facts.found:
+        return _met("R4", f"Sampled keys are values of its primary key '{table.primary_id}'.")
+    return _unknown("R4", f"Nobody tells by which key '{facts.source.table}' was unified.", _SET_INSIGHTS)
+
+
+# ---- R5: individual customers ----
 
 
 def _r5(facts: EnvironmentFacts) -> Finding:
     if facts.is_b2b is None:
-        return Finding(
-            "R5",
-            Verdict.UNKNOWN,
-            "Whether the environment is for individual customers is not known without the Customer Insights settings.",
-            "Set LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID, or declare it: LINKER_DECLARED=R5.",
-        )
+        return _unknown("R5", "Nobody tells whether the environment is for individual customers.", _SET_INSIGHTS)
     if facts.is_b2b:
-        return Finding(
+        return _violated(
             "R5",
-            Verdict.VIOLATED,
             "The environment is set up for business accounts (B2B).",
-            "Automatic linking works for individual customers (B2C) only; there is nothing to change here.",
+            "Automatic linking supports individual customers (B2C) only; there is nothing to change here.",
         )
-    return Finding("R5", Verdict.MET, "The environment is set up for individual customers (B2C).")
+    return _met("R5", "The environment is set up for individual customers (B2C), says the Customer Insights API.")
+
+
+# ---- R6: where the output goes ----
 
 
 def _r6(facts: EnvironmentFacts) -> Finding:
     """One flag of the API is true for managed and own lakes alike, so alone it says nothing (customer-insights.md 3)."""
+    if facts.profiles and facts.mapping:
+        return _met("R6", "Profiles and mapping are in Dataverse.")
     if facts.managed_lake:
-        return Finding("R6", Verdict.MET, "The output goes to the managed data lake.")
-    if facts.profiles_in_dataverse:
-        return Finding("R6", Verdict.MET, "Profiles and mapping are in Dataverse.")
-    if facts.managed_lake is False:
-        return Finding(
-            "R6",
-            Verdict.VIOLATED,
-            "The output goes to the customer's own Azure Data Lake Storage, and Dataverse holds no profiles.",
-            "Set the output of Customer Insights - Data to Dataverse.",
-        )
-    return Finding(
-        "R6",
-        Verdict.UNKNOWN,
-        "Neither the instance nor Dataverse tells where the output goes.",
-        "Declare it if you know it: LINKER_DECLARED=R6.",
+        return _met("R6", "The output goes to the managed data lake, says the Customer Insights API.")
+    missing = " and ".join(
+        name for name, there in (("profiles", facts.profiles), ("mapping", facts.mapping)) if not there
     )
-
-
-def _declared(finding: Finding, declared: Collection[str]) -> Finding:
-    if finding.verdict is Verdict.UNKNOWN and finding.requirement in declared:
-        return Finding(finding.requirement, Verdict.MET, f"Declared in LINKER_DECLARED. {finding.evidence}")
-    return finding
+    if facts.managed_lake is False:
+        return _violated(
+            "R6",
+            f"The Customer Insights API knows of no output to Dataverse, and there are no {missing} in Dataverse.",
+            "Set the output of Customer Insights - Data to Dataverse instead of your own Azure Data Lake Storage.",
+        )
+    return _unknown(
+        "R6",
+        f"There are no {missing} in Dataverse, and nobody tells where the output goes.",
+        "Run unification once, or",
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -11,24 +11,15 @@ import httpx
 
 from linker.dataverse.http import TokenSource
 from linker.errors import ConfigurationError, TransientError
+from linker.facts import DataSource
 
 UNIFICATION = frozenset({"all", "merge", "match", "map"})
 NEWEST_JOBS = 20
 
 
 @dataclass(frozen=True, slots=True)
-class DataSource:
-    """One data source: the kind of its connector, and the primary key chosen for each of its tables."""
-
-    name: str
-    kind: str
-    tables: tuple[str, ...]
-    keys: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
 class Instance:
-    """The environment as Customer Insights describes it."""
+    """The environment as Customer Insights describes it; None where it does not tell."""
 
     linked_url: str | None
     is_b2b: bool | None
@@ -68,7 +59,7 @@ class Insights:
         return Instance(
             linked_url=(found.get("cdsOrgInfo") or {}).get("url"),
             is_b2b=_is_b2b(found),
-            managed_lake=True if found.get("cdsMdlInfo") else None,
+            managed_lake=_managed_lake(found),
         )
 
     async def data_sources(self) -> tuple[DataSource, ...]:
@@ -100,6 +91,15 @@ class Insights:
                 "LINKER_INSIGHTS_URL, LINKER_INSIGHTS_INSTANCE_ID, and that the app's identity has a role there."
             )
         raise TransientError(f"Customer Insights answered {answer.status_code}.")
+
+
+def _managed_lake(found: Mapping[str, Any]) -> bool | None:
+    """Return whether the output goes to the managed lake. The flag is true for a lake of one's own as well, so true alone
+    tells nothing (customer-insights.md section 3).
+    """
+    if found.get("cdsMdlInfo"):
+        return True
+    return False if found.get("isCdsMdlOrCdsByodl") is False else None
 
 
 def _is_b2b(found: Mapping[str, Any]) -> bool | None:

@@ -17,6 +17,8 @@ type RowKey = bytes
 """Primary key of a source row: the 16 bytes of the guid in text order."""
 type CustomerId = str
 """CustomerId as compared: trimmed and lower case, since Dataverse compares text regardless of case (dataverse.md 6.2)."""
+type ColumnState = Literal["", "exists", "created", "would be created"]
+"""The lookup column of a table in a run; "" until the table is prepared."""
 type Requirement = Literal["R1", "R2", "R3", "R4", "R5", "R6"]
 
 TASK_NAME = "CustomerId Backstamping Hydration"
@@ -162,25 +164,27 @@ class Ticket:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One requirement answered for the environment or for one table."""
+    """One requirement answered for the environment or for one table. `docs` is the place in the docs that explains it."""
 
     __pydantic_config__ = WIRE
     requirement: Requirement
     verdict: Verdict
     evidence: str
     advice: str = ""
+    question: str = ""
+    docs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How hard to push: pages in flight (each keeps one write in flight) and rows in one write request."""
+    """How hard to push: writes in flight, and rows in one of them."""
 
     __pydantic_config__ = WIRE
     width: int = 4
     batch: int = 500
-    ceiling: int = 16  # most pages in flight, from x-ms-dop-hint
+    ceiling: int = 16  # most writes in flight, from x-ms-dop-hint
     calm: int = 0  # pages finished since the last throttle or step
-    most: int = 64  # pages in flight that nobody may exceed (LINKER_WIDTH)
+    most: int = 64  # writes in flight that nobody may exceed (LINKER_WIDTH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +216,7 @@ class TableRun:
     findings: tuple[Finding, ...] = ()
     sources: tuple[Source, ...] = ()
     unsettled: bool = False  # rows wait for profiles that are not in Dataverse yet
+    column: ColumnState = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,6 +263,8 @@ class RowIssue:
     code: str
     reason: str
     advice: str
+    first_seen: str = ""  # when the row first had an issue without having been in order since
+    attempts: int = 0  # runs that tried since then
 
 
 @dataclass(frozen=True, slots=True)

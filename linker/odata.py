@@ -17,9 +17,14 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 def name(text: str) -> str:
     """Return a table or column name unchanged. Raises ConfigurationError when it could be anything else than a name."""
-    if not _NAME.fullmatch(text):
+    if not is_name(text):
         raise ConfigurationError(f"{text[:80]!r} is no valid Dataverse name. Nothing was written.")
     return text
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a table or column at all."""
+    return _NAME.fullmatch(text) is not None
 
 
 def literal(text: str) -> str:

@@ -13,10 +13,11 @@ from typing import Annotated, Literal
 from urllib.parse import urlsplit
 from uuid import UUID
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from linker.errors import ConfigurationError
+from linker.facts import DeclaredSource
 
 PREFIX = "LINKER_"
 
@@ -44,10 +45,25 @@ def _listed(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _declared_sources(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return TypeAdapter(tuple[DeclaredSource, ...]).validate_json(value)
+    except ValidationError as error:
+        fault = error.errors(include_input=False)[0]
+        where = ".".join(map(str, fault["loc"])) or "the text"
+        raise ValueError(
+            f"{where}: {fault['msg']}. It must be a JSON list such as "
+            '[{"dataSource": "DynamicsSales", "table": "contact", "kind": "attachCds", "key": "contactid"}]'
+        ) from None
+
+
 type WebAddress = Annotated[str, AfterValidator(_web_address)]
 type Address = Annotated[WebAddress, AfterValidator(_without_path)]
 type Schedule = Annotated[str, AfterValidator(_schedule)]
 type Seconds = Annotated[float, Field(allow_inf_nan=False, le=86_400)]
+type DeclaredSources = Annotated[tuple[DeclaredSource, ...], NoDecode, BeforeValidator(_declared_sources)]
 type Listed[T] = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_listed)]
 
 
@@ -69,6 +85,7 @@ class Settings(BaseSettings):
     insights_key: SecretStr | None = None
     insights_workflow: str = "main"
     declared: Listed[Literal["R1", "R2", "R3", "R4", "R5", "R6"]] = ()
+    sources: DeclaredSources = ()
     unknown_facts: Literal["skip", "warn"] = "skip"
     requirements: Literal["per-table", "all"] = "per-table"
     automations: Literal["warn", "block", "bypass"] = "warn"

@@ -9,11 +9,10 @@ from linker.activities.planning import new_plan
 from linker.activities.strays import KEYS_HELD, by_page
 from linker.activities.values import Prepared, TableTask
 from linker.blocks import UNCONFIRMED, confirmed, unconfirm
-from linker.dataverse import Dataverse, metadata
+from linker.dataverse import Dataverse, column, metadata
 from linker.deps import Deps
-from linker.eligibility import DataverseTable
 from linker.errors import ChangedError, ConfigurationError, DataverseError, TransientError
-from linker.model import LOOKUP_SCHEMA_NAME, Mode, RowKey, Run, Status, Target
+from linker.model import LOOKUP_SCHEMA_NAME, ColumnState, Mode, RowKey, Run, Status, Target
 from linker.pages import Plan
 from linker.state import StoredBlock, TablePlan
 
@@ -33,7 +32,7 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
             await deps.plans.save(task.table, replace(stored, epoch=epoch, schema=schema), etag)
         if mode is Mode.INCREMENTAL and not task.dry_run and task.table not in deps.settings.unlisted_tables:
             await mark_vanished(deps, dataverse, target, stored.plan)
-        await _show(deps, task, mode, reason)
+        await _show(deps, task, target, mode, reason)
     except TransientError as error:
         return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])
     except ChangedError:
@@ -67,29 +66,22 @@ def _reason(task: TableTask, stored: TablePlan) -> str:
 
 async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:
     known = await deps.runs.target(task.run, task.table)
-    column = await metadata.lookup_column(dataverse, task.table)
-    created = column is None
-    if column is None and not task.dry_run:
-        table = (await metadata.find_tables(dataverse, task.table))[0]
-        _refuse_table_type(table)
-        column = await metadata.create_lookup_column(dataverse, table, deps.settings.solution)
+    table = (await metadata.find_tables(dataverse, task.table))[0]
+    found = await column.find_or_plan(dataverse, table, deps.settings.solution)
+    created = found is None
+    if found is None and not task.dry_run:
+        found = await column.create(dataverse, table, deps.settings.solution)
     target = replace(
         known,
-        navigation=column.navigation if column else "",
+        navigation=found.navigation if found else "",
         column_created=created or known.column_created,
         bulk=await metadata.supports_update_multiple(dataverse, task.table),
     )
     await deps.runs.save_target(task.run, target)
     deps.cache.targets.pop((task.run, task.table), None)
+    if target.column_created and not task.dry_run:
+        await column.await_seen(dataverse, table)
     return target
-
-
-def _refuse_table_type(table: DataverseTable) -> None:
-    if table.table_type != "Standard":
-        raise ConfigurationError(
-            f"Table '{table.logical_name}' is {table.table_type.lower()}; a lookup to the profile is not possible there. "
-            "Nothing was written to it."
-        )
 
 
 async def _plan(deps: Deps, task: TableTask, dataverse: Dataverse, target: Target) -> tuple[TablePlan, str | None]:
@@ -137,10 +129,12 @@ async def _mark_page(deps: Deps, table: str, page: str, keys: set[RowKey]) -> in
     raise TransientError(f"A page of '{table}' changes all the time; its vanished links could not be marked.")
 
 
-async def _show(deps: Deps, task: TableTask, mode: Mode, reason: str) -> None:
+async def _show(deps: Deps, task: TableTask, target: Target, mode: Mode, reason: str) -> None:
     def change(old: Run) -> Run:
         tables = tuple(
-            replace(t, status=Status.REFRESHING, mode=mode, mode_reason=reason) if t.table == task.table else t
+            replace(t, status=Status.REFRESHING, mode=mode, mode_reason=reason, column=_column(task, target))
+            if t.table == task.table
+            else t
             for t in old.tables
         )
         strongest = max((t.mode for t in tables if t.mode), key=lambda m: m.strength, default=mode)
@@ -148,3 +142,9 @@ async def _show(deps: Deps, task: TableTask, mode: Mode, reason: str) -> None:
         return replace(old, tables=tables, mode=strongest, mode_reason="; ".join(reasons))
 
     await deps.runs.advance(task.run, change)
+
+
+def _column(task: TableTask, target: Target) -> ColumnState:
+    if not target.column_created:
+        return "exists"
+    return "would be created" if task.dry_run else "created"

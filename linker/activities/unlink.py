@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from linker.activities.attempt import Attempt
 from linker.activities.life import marks_of
-from linker.activities.survey import find_sources
 from linker.activities.values import UnlinkOutcome, UnlinkTask
 from linker.activities.writing import PATCHES
 from linker.blocks import names, row_hash
 from linker.dataverse import Dataverse, LiveLink
 from linker.deps import Deps
 from linker.errors import DataverseError, LinkerError, SupersededError, TransientError, UnknownOutcomeError
+from linker.evidence import find_sources
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target
 from linker.odata import MappingColumns, chunks
 from linker.pages import key_text
@@ -145,7 +145,7 @@ class _Unlinking:
 
     async def _defer(self, rows: list[RowKey], code: str, reason: str = "") -> Counts:
         issues = [issue(self.task.table, key_text(row), code, _sentence(reason)) for row in rows]
-        await self.deps.issues.save(self.task.run, issues)
+        await self.deps.issues.save(self.task.run, issues, dry_run=self.task.dry_run)
         return Counts(deferred=len(rows))
 
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from linker.activities.survey import find_sources, survey
+from linker.activities.survey import survey
 from linker.activities.values import RunRef, Survey
-from linker.insights import DataSource, Instance, Job
+from linker.evidence import find_sources
+from linker.facts import DataSource, DeclaredSource
+from linker.insights import Instance, Job
 from linker.model import Mode, Run, Source, Status
 from linker.odata import MappingColumns
 from linker.pages import Plan
@@ -72,6 +74,7 @@ async def test_sources_are_found_by_skipping_whatever_their_number(world: World)
 
 
 async def test_two_data_sources_of_one_table_are_one_table_run(world: World) -> None:
+    world.contact(9)
     world.dataverse.map(contact_id(9), "c1", source="second crm")
     answer, run = await surveyed(world, FakeInsights())
     assert answer.tables == ()  # the second data source is not known to Customer Insights, so R2 is not known
@@ -112,14 +115,42 @@ async def test_a_table_that_was_renamed_is_told_by_its_keys(world: World) -> Non
     assert "Dataverse table 'contact'" in run.status_detail
 
 
-async def test_a_source_that_only_shares_the_keys_of_a_named_table_is_a_note(world: World) -> None:
-    """A web shop keyed by contact ids is no renamed contact table."""
+async def test_a_source_that_shares_the_keys_of_a_named_table_looks_renamed_and_leaves_the_table_alone(
+    world: World,
+) -> None:
     for number in (1, 2):
         world.dataverse.map(contact_id(number), f"c{number}", table="shoppers", source="files")
     answer, run = await surveyed(world, FakeInsights())
     assert answer.tables == ("contact",)
-    assert [table.sources for table in run.tables] == [(Source("crm", "contact"),)]
+    assert (await world.deps.runs.target("run1", "contact")).sources == (Source("crm", "contact"),)
+    assert {table.table: table.status for table in run.tables} == {
+        "contact": Status.QUEUED,
+        "shoppers (files)": Status.SKIPPED,
+    }
+    assert any("looks renamed" in warning for warning in run.warnings)
+
+
+async def test_a_source_that_is_declared_to_be_no_table_is_a_note_whatever_its_keys(world: World) -> None:
+    """A web shop keyed by contact ids is no renamed contact table."""
+    for number in (1, 2):
+        world.dataverse.map(contact_id(number), f"c{number}", table="shoppers", source="files")
+    declared = (DeclaredSource("Files", "SHOPPERS", target=False),)
+    world.settings = world.settings.model_copy(update={"sources": declared})
+    world.deps = world.host()
+    answer, run = await surveyed(world, FakeInsights())
+    assert (answer.tables, run.warnings) == (("contact",), ())
     assert any("shoppers" in note for note in run.notes)
+
+
+async def test_contacts_of_another_environment_leave_ours_alone(world: World) -> None:
+    for number in range(100, 120):
+        world.dataverse.map(contact_id(number), f"c{number}", source="crm asia")
+    insights = FakeInsights()
+    insights.kinds["crm asia"] = "attachCds"
+    answer, run = await surveyed(world, insights)
+    assert answer.tables == ("contact",)
+    assert [table.table for table in run.tables] == ["contact", "contact (crm asia)"]
+    assert "R1: None of the 20 sampled keys" in run.tables[1].detail
 
 
 async def test_deleted_rows_at_the_start_of_the_keys_are_no_proof_of_another_environment(world: World) -> None:

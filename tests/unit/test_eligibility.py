@@ -4,24 +4,28 @@ from dataclasses import replace
 
 import pytest
 
-from linker.eligibility import (
-    DataverseTable,
-    EnvironmentFacts,
-    SourceFacts,
-    check_environment,
-    check_source,
-    same_host,
-    unknown,
-    violated,
-)
+from linker.eligibility import check_environment, check_source, same_host, unknown, violated
+from linker.facts import DataverseTable, EnvironmentFacts, Fact, Origin, SourceFacts
 from linker.model import Finding, Requirement, Source, Verdict
 
 URL = "https://contoso.crm4.dynamics.com"
+
+
+def says(value: str) -> Fact:
+    return Fact(value, Origin.INSIGHTS)
+
+
 CONTACT = DataverseTable("contact", "Contact", "contacts", "contactid")
-GOOD_ENVIRONMENT = EnvironmentFacts(URL, linked_url=URL, is_b2b=False, managed_lake=True, profiles_in_dataverse=True)
+GOOD_ENVIRONMENT = EnvironmentFacts(URL, linked_url=URL, is_b2b=False, managed_lake=True, profiles=True, mapping=True)
 NOTHING_KNOWN = EnvironmentFacts(URL)
 GOOD = SourceFacts(
-    Source("crm", "contact"), CONTACT, connector="attachCds", chosen_key="ContactId", sampled=20, guids=20, found=18
+    Source("crm", "contact"),
+    CONTACT,
+    connector=says("attachCds"),
+    chosen_key=says("ContactId"),
+    sampled=20,
+    guids=20,
+    found=18,
 )
 MET, VIOLATED, UNKNOWN = Verdict.MET, Verdict.VIOLATED, Verdict.UNKNOWN
 
@@ -35,10 +39,10 @@ ENVIRONMENTS = [
     pytest.param("R5", replace(GOOD_ENVIRONMENT, is_b2b=True), VIOLATED, id="R5 business accounts"),
     pytest.param("R5", NOTHING_KNOWN, UNKNOWN, id="R5 nobody tells"),
     pytest.param("R6", GOOD_ENVIRONMENT, MET, id="R6 managed lake"),
-    pytest.param("R6", EnvironmentFacts(URL, profiles_in_dataverse=True), MET, id="R6 profiles are there"),
+    pytest.param("R6", EnvironmentFacts(URL, profiles=True, mapping=True), MET, id="R6 profiles and mapping are there"),
     pytest.param("R6", EnvironmentFacts(URL, managed_lake=False), VIOLATED, id="R6 own lake and no profiles"),
     pytest.param(
-        "R6", EnvironmentFacts(URL, managed_lake=False, profiles_in_dataverse=True), MET, id="R6 evidence wins"
+        "R6", EnvironmentFacts(URL, managed_lake=False, profiles=True, mapping=True), MET, id="R6 evidence wins"
     ),
     pytest.param("R6", NOTHING_KNOWN, UNKNOWN, id="R6 nobody tells"),
 ]
@@ -58,23 +62,27 @@ SOURCES = [
     ),
     pytest.param("R1", GOOD, NOTHING_KNOWN, MET, id="R1 by evidence alone"),
     pytest.param("R2", GOOD, GOOD_ENVIRONMENT, MET, id="R2 Dataverse connector"),
-    pytest.param("R2", replace(GOOD, connector="powerQuery"), GOOD_ENVIRONMENT, MET, id="R2 Power Query with our keys"),
-    pytest.param("R2", replace(GOOD, connector="powerPlatform"), GOOD_ENVIRONMENT, MET, id="R2 Power Platform"),
+    pytest.param(
+        "R2", replace(GOOD, connector=says("powerQuery")), GOOD_ENVIRONMENT, MET, id="R2 Power Query with our keys"
+    ),
+    pytest.param("R2", replace(GOOD, connector=says("powerPlatform")), GOOD_ENVIRONMENT, MET, id="R2 Power Platform"),
     pytest.param(
         "R2",
-        replace(GOOD, connector="powerQuery", found=0),
+        replace(GOOD, connector=says("powerQuery"), found=0),
         GOOD_ENVIRONMENT,
         VIOLATED,
         id="R2 Power Query from elsewhere",
     ),
     pytest.param(
         "R2",
-        replace(GOOD, connector="powerQuery", found=0, guids=0),
+        replace(GOOD, connector=says("powerQuery"), found=0, guids=0),
         GOOD_ENVIRONMENT,
         UNKNOWN,
         id="R2 Power Query, nothing to look up",
     ),
-    pytest.param("R2", replace(GOOD, connector="salesforce"), GOOD_ENVIRONMENT, VIOLATED, id="R2 another connector"),
+    pytest.param(
+        "R2", replace(GOOD, connector=says("salesforce")), GOOD_ENVIRONMENT, VIOLATED, id="R2 another connector"
+    ),
     pytest.param("R2", replace(GOOD, connector=None), NOTHING_KNOWN, UNKNOWN, id="R2 nobody tells"),
     pytest.param("R3", GOOD, GOOD_ENVIRONMENT, MET, id="R3 its own name"),
     pytest.param(
@@ -83,7 +91,9 @@ SOURCES = [
     pytest.param("R3", replace(GOOD, source=Source("crm", "clients")), GOOD_ENVIRONMENT, VIOLATED, id="R3 renamed"),
     pytest.param("R3", replace(GOOD, table=None), GOOD_ENVIRONMENT, UNKNOWN, id="R3 no such table"),
     pytest.param("R4", GOOD, GOOD_ENVIRONMENT, MET, id="R4 the primary key, in any case"),
-    pytest.param("R4", replace(GOOD, chosen_key="emailaddress1"), GOOD_ENVIRONMENT, VIOLATED, id="R4 another key"),
+    pytest.param(
+        "R4", replace(GOOD, chosen_key=says("emailaddress1")), GOOD_ENVIRONMENT, VIOLATED, id="R4 another key"
+    ),
     pytest.param("R4", replace(GOOD, chosen_key=None), NOTHING_KNOWN, MET, id="R4 by evidence"),
     pytest.param(
         "R4", replace(GOOD, chosen_key=None, guids=0, found=0), NOTHING_KNOWN, VIOLATED, id="R4 keys are no guids"
@@ -116,7 +126,9 @@ def test_what_nobody_knows_may_be_declared(requirement: Requirement) -> None:
 
 
 def test_what_is_violated_cannot_be_declared_away() -> None:
-    facts = replace(GOOD, chosen_key="emailaddress1", connector="salesforce", source=Source("crm", "clients"), found=0)
+    facts = replace(
+        GOOD, chosen_key=says("emailaddress1"), connector=says("salesforce"), source=Source("crm", "clients"), found=0
+    )
     findings = check_source(facts, GOOD_ENVIRONMENT, ("R1", "R2", "R3", "R4"))
     assert {finding.verdict for finding in findings} == {VIOLATED}
 

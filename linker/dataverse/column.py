@@ -1,0 +1,164 @@
+"""The lookup column of a source table: found, planned, created once, and read back (dataverse.md 7 and 8)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from linker import odata
+from linker.dataverse.client import Dataverse
+from linker.errors import ConfigurationError, DataverseError, TransientError
+from linker.facts import DataverseTable
+from linker.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE
+
+_LABEL = "Microsoft.Dynamics.CRM.Label"
+# A column or relationship of that name exists: somebody else was faster (dataverse.md 8.4).
+_TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304"})
+LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (dataverse.md 8.2)
+
+
+@dataclass(frozen=True, slots=True)
+class LookupColumn:
+    """The lookup column of one table, as metadata has it."""
+
+    navigation: str  # for @odata.bind and $expand; case-sensitive, never built
+
+
+async def find_or_plan(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> LookupColumn | None:
+    """Return the lookup column of a table, None when it has none and can be given one. Writes nothing.
+
+    Raises ConfigurationError when a column of that name is something else, or the table cannot have one.
+    """
+    column = await find(dataverse, table.logical_name)
+    if column is None:
+        await _refuse_other_kind(dataverse, table.logical_name)
+        _refuse_table(table)
+        await _refuse_solution(dataverse, solution)
+    return column
+
+
+async def create(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> LookupColumn:
+    """Create the lookup column with the documented names and return it as metadata has it.
+
+    Deleting a profile empties the links to it (RemoveLink), nothing else cascades. Whoever comes second finds the column of
+    the first. Raises TransientError while another customisation runs, ConfigurationError when the column does not show.
+    """
+    headers = {"Content-Type": "application/json"} | ({"MSCRM.SolutionUniqueName": solution} if solution else {})
+    body = json.dumps(_relationship(table)).encode()
+    try:
+        await dataverse.connection.send(dataverse.meter, "POST", "RelationshipDefinitions", body=body, headers=headers)
+    except DataverseError as error:
+        if error.code.lower() not in _TAKEN:
+            raise
+    column = await find(dataverse, table.logical_name)
+    if column is None:
+        raise ConfigurationError(
+            f"The lookup column of table '{table.logical_name}' was created but does not show in its metadata. "
+            "No row was written. Check whether its relationship name is taken by another column; the next run looks again."
+        )
+    return column
+
+
+async def await_seen(dataverse: Dataverse, table: DataverseTable) -> None:
+    """Raise TransientError while the server that answers does not know a new column yet (dataverse.md 8.2)."""
+    select = f"_{LOOKUP_SCHEMA_NAME}_value"
+    try:
+        await dataverse.get(table.entity_set + odata.query(select=select, top=1))
+    except DataverseError as error:
+        if error.status != 400:
+            raise
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' is new, and not all servers of Dataverse know it yet.",
+            wait_s=LAG_WAIT_S,
+        ) from error
+
+
+async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:
+    """Return the lookup column of a table, None when it has none. Raises ConfigurationError when it points elsewhere."""
+    expression = f"ReferencingAttribute eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
+    select = "SchemaName,ReferencedEntity,ReferencingAttribute,ReferencingEntityNavigationPropertyName"
+    path = f"EntityDefinitions(LogicalName={odata.literal(odata.name(table))})/ManyToOneRelationships"
+    found = (await dataverse.get(path + odata.query(select=select, filter=expression), strong=True))["value"]
+    ours = [row for row in found if row["ReferencedEntity"] == PROFILE_TABLE]
+    if found and not ours:
+        raise ConfigurationError(
+            f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' points to '{found[0]['ReferencedEntity']}', not to "
+            f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove or rename that column; the next run creates its own."
+        )
+    return LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"]) if ours else None
+
+
+async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:
+    path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
+    expression = f"LogicalName eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
+    rows = (await dataverse.get(path + odata.query(select="LogicalName,AttributeType", filter=expression)))["value"]
+    for row in rows:
+        if row["LogicalName"] == LOOKUP_SCHEMA_NAME:
+            raise ConfigurationError(
+                f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' is of type {row.get('AttributeType')}, not a lookup to "
+                f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove that column; the next run creates its own."
+            )
+
+
+def _refuse_table(table: DataverseTable) -> None:
+    name = table.logical_name
+    if table.table_type != "Standard":
+        raise ConfigurationError(
+            f"Table '{name}' is {table.table_type.lower()}; a lookup to the profile is not possible there. Nothing was "
+            "written to it. There is nothing to change here: its rows cannot be linked."
+        )
+    for allowed, property_name in (
+        (table.can_create_columns, "CanCreateAttributes"),
+        (table.can_be_related, "CanBeRelatedEntityInRelationship"),
+    ):
+        if not allowed:
+            raise ConfigurationError(
+                f"Table '{name}' takes no new columns ({property_name} is false), so it has no place for links. "
+                "Nothing was written to it. Allow customisation of the table, or take it out of unification."
+            )
+
+
+async def _refuse_solution(dataverse: Dataverse, solution: str | None) -> None:
+    if solution is None:
+        return
+    path = "solutions" + odata.query(select="ismanaged", filter=f"uniquename eq {odata.literal(solution)}")
+    found = (await dataverse.get(path))["value"]
+    why = "does not exist" if not found else "is managed" if found[0]["ismanaged"] else ""
+    if why:
+        raise ConfigurationError(
+            f"The lookup column belongs into solution '{solution}' (LINKER_SOLUTION), which {why}. Nothing was written to the "
+            "table. Name an unmanaged solution by its unique name, or leave the setting empty."
+        )
+
+
+def _relationship(table: DataverseTable) -> dict[str, Any]:
+    return {
+        "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
+        "SchemaName": f"msdynci_{table.logical_name}_customerprofile"[:100],
+        "ReferencedEntity": PROFILE_TABLE,
+        "ReferencedAttribute": f"{PROFILE_TABLE}id",
+        "ReferencingEntity": table.logical_name,
+        "CascadeConfiguration": {
+            "Assign": "NoCascade", "Delete": "RemoveLink", "Merge": "NoCascade",
+            "Reparent": "NoCascade", "Share": "NoCascade", "Unshare": "NoCascade",
+        },
+        "Lookup": {
+            "@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata",
+            "SchemaName": LOOKUP_SCHEMA_NAME,
+            "AttributeType": "Lookup",
+            "AttributeTypeName": {"Value": "LookupType"},
+            "DisplayName": _label(LOOKUP_DISPLAY_NAME),
+            "Description": _label("The unified customer profile of this row, filled after each unification."),
+            "RequiredLevel": {
+                "Value": "None",
+                "CanBeChanged": True,
+                "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings",
+            },
+        },
+    }  # fmt: skip
+
+
+def _label(text: str) -> dict[str, Any]:
+    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": 1033}
+    return {"@odata.type": _LABEL, "LocalizedLabels": [localized]}

@@ -1,0 +1,173 @@
+"""Reads what is known of an environment and its sources: mapping, metadata, sampled keys, Customer Insights."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from linker import odata
+from linker.dataverse import Dataverse, metadata
+from linker.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.deps import Deps
+from linker.errors import ConfigurationError, DataverseError
+from linker.facts import DataSource, DataverseTable, EnvironmentFacts, Recognised, SourceFacts, Told, told, unseen
+from linker.insights import Instance
+from linker.judgement import Judgement, Rules, judge
+from linker.model import KeyRange, Source
+from linker.odata import MappingColumns
+from linker.pages import row_key
+
+SAMPLE = 20  # keys of a source that are looked up as evidence
+SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled until a key is found
+MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
+COMMON_TABLES = ("contact", "lead", "account")
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What Customer Insights says. `fault` says why it says nothing although its settings are given."""
+
+    instance: Instance = field(default_factory=lambda: Instance(None, None, None))
+    sources: tuple[DataSource, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All facts, and what follows from them. `columns` is None when Dataverse has no mapping."""
+
+    environment: EnvironmentFacts
+    judgement: Judgement
+    columns: MappingColumns | None
+    insight: Insight
+
+
+async def gather(deps: Deps, dataverse: Dataverse, wanted: tuple[str, ...] = ()) -> Evidence:
+    """Return everything that tells which tables may be linked, and the judgement. `wanted` are logical names, none for all.
+
+    Raises TransientError, DataverseError; ConfigurationError when the mapping's names are not what they seem.
+    """
+    columns = await metadata.mapping_columns(dataverse)
+    insight = await _insight(deps)
+    settings = deps.settings
+    rules = Rules(
+        declared=settings.declared,
+        sources=settings.sources,
+        warn_of_unknown=settings.unknown_facts == "warn",
+        all_or_none=settings.requirements == "all",
+        wanted=wanted,
+    )
+    sources = await find_sources(dataverse, columns) if columns else []
+    facts = await asyncio.gather(
+        *(_source(dataverse, columns, source, told(source, insight.sources, rules.sources)) for source in sources)
+        if columns
+        else ()
+    )
+    environment = EnvironmentFacts(
+        dataverse_url=settings.dataverse_url,
+        linked_url=insight.instance.linked_url,
+        is_b2b=insight.instance.is_b2b,
+        managed_lake=insight.instance.managed_lake,
+        profiles=await _has_rows(dataverse, PROFILE_SET, "msdynci_customerid"),
+        mapping=bool(sources) or None if columns else False,
+    )
+    left = await _left_behind(deps, dataverse, facts) if columns else []
+    return Evidence(environment, judge(environment, facts, left, rules), columns, insight)
+
+
+async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[Source]:
+    """Return the pairs of data source and table in the mapping, found by skipping from one to the next."""
+    found: list[Source] = []
+    while (source := await dataverse.next_source(columns, found)) is not None:
+        if len(found) == MOST_SOURCES:
+            raise ConfigurationError(
+                f"The mapping names more than {MOST_SOURCES} pairs of data source and table, such as {found[:3]}. Nothing was "
+                "written. Look whether msdynci_datasourcename and the table name hold names in every row."
+            )
+        found.append(source)
+    return sorted(found)
+
+
+def not_in_mapping(evidence: Evidence) -> tuple[Source, ...]:
+    """Return the sources that Customer Insights names and the mapping does not: they took no part in unification."""
+    named = [pair for table in evidence.judgement.tables for pair in table.run.sources]
+    described = [Source(source.name, table) for source in evidence.insight.sources for table in source.tables]
+    return unseen(described, named)
+
+
+async def _insight(deps: Deps) -> Insight:
+    """What refuses for good is told, and its facts stay unknown; a passing fault is the caller's to wait for."""
+    if deps.insights is None:
+        return Insight()
+    try:
+        instance, sources = await asyncio.gather(deps.insights.instance(), deps.insights.data_sources())
+    except ConfigurationError as error:
+        return Insight(fault=str(error))
+    return Insight(instance, sources)
+
+
+async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool | None:
+    """Return whether a table has rows: False when there is no such table, None when it is empty."""
+    try:
+        rows = (await dataverse.get(entity_set + odata.query(select=column, top=1)))["value"]
+    except DataverseError as error:
+        if error.status != 404:
+            raise
+        return False
+    return bool(rows) or None
+
+
+async def _source(dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told) -> SourceFacts:
+    """Return what is known of one source. Rows may have been deleted since unification, so one sample proves nothing."""
+    candidates = await _candidates(dataverse, source, said) if said.target else []
+    sampled, guids, found, owner = 0, 0, 0, None
+    for lower in SAMPLED_FROM:
+        texts = await _sample(dataverse, columns, source, lower)
+        keys = [text for text in texts if row_key(text)]
+        sampled, guids = sampled + len(texts), guids + len(keys)
+        owner, found = await _owner(dataverse, candidates, keys)
+        if owner is not None or not keys:
+            break
+    recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
+    return SourceFacts(source, table, recognised, said.origins, said.connector, said.chosen_key, sampled, guids, found)
+
+
+type _Candidate = tuple[Recognised, DataverseTable]
+
+
+async def _candidates(dataverse: Dataverse, source: Source, said: Told) -> list[_Candidate]:
+    """Return the tables that a source may be: the one of its name, else those of its key column, then all others."""
+    named = await metadata.find_tables(dataverse, source.table) if odata.is_name(source.table) else []
+    if named:
+        return [(Recognised.NAME, named[0])]
+    by_key = await metadata.tables_of_key(dataverse, said.chosen_key.value) if said.chosen_key else []
+    others = [table for name in COMMON_TABLES for table in await metadata.find_tables(dataverse, name)]
+    others += await metadata.custom_tables(dataverse)
+    return [(Recognised.KEY_COLUMN, table) for table in by_key] + [(Recognised.KEYS, table) for table in others]
+
+
+async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source, lower: str | None) -> list[str]:
+    options = odata.query(select=columns.key, filter=columns.in_range(source, KeyRange(lower)), top=SAMPLE)
+    return [row[columns.key] or "" for row in (await dataverse.get(MAPPING_SET + options))["value"]]
+
+
+async def _owner(
+    dataverse: Dataverse, candidates: Sequence[_Candidate], keys: Sequence[str]
+) -> tuple[_Candidate | None, int]:
+    """Return the first candidate that has rows of these keys, and how many."""
+    for candidate in candidates if keys else ():
+        recognised, table = candidate
+        # A table that is not ours to read is none that we could link; the one of the name has to be readable.
+        with contextlib.suppress(*() if recognised is Recognised.NAME else (DataverseError,)):
+            if table.entity_set and (found := await metadata.existing_keys(dataverse, table, keys)):
+                return candidate, found
+    return None, 0
+
+
+async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:
+    """Return the tables that were linked before and take part no more."""
+    there = {fact.table.logical_name for fact in facts if fact.table is not None}
+    gone = [name for name in await deps.plans.tables() if name not in there]
+    return [table for name in gone for table in await metadata.find_tables(dataverse, name)]

@@ -1,0 +1,208 @@
+"""Which tables a run may link, and why not the others: facts in, tables with their findings out (design decisions 5 and 24)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from linker.eligibility import PAGE, check_environment, check_source, unknown, violated
+from linker.facts import DataverseTable, DeclaredSource, EnvironmentFacts, SourceFacts, unseen
+from linker.model import SKIPPED_MESSAGE, Finding, Requirement, Source, Status, TableRun, Verdict
+
+LEFT = "The table takes part in unification no more."
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the settings and the request say. `wanted` are logical names of tables, empty for all."""
+
+    declared: tuple[Requirement, ...] = ()
+    sources: tuple[DeclaredSource, ...] = ()
+    warn_of_unknown: bool = False
+    all_or_none: bool = False
+    wanted: tuple[str, ...] = ()
+
+    def wants(self, table: str) -> bool:
+        """Whether a table was asked for."""
+        return not self.wanted or table in self.wanted
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedTable:
+    """One link target, or one source that looks like one. `sources` feed it; none: it takes part no more."""
+
+    run: TableRun
+    table: DataverseTable
+    sources: tuple[SourceFacts, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Which tables may be linked. `status` is set when the run ends here, and `detail` says why."""
+
+    findings: tuple[Finding, ...]
+    tables: tuple[JudgedTable, ...]
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    status: Status | None = None
+    detail: str = ""
+
+    @property
+    def linked(self) -> tuple[JudgedTable, ...]:
+        """The tables that a run would link."""
+        return tuple(table for table in self.tables if table.run.status is Status.QUEUED)
+
+
+def judge(
+    environment: EnvironmentFacts, sources: Sequence[SourceFacts], left: Iterable[DataverseTable], rules: Rules
+) -> Judgement:
+    """Answer R1-R6 and say what follows. `left` are tables that were linked before and take part no more: their links meet
+    the guard of unlinking instead of silence.
+    """
+    general = check_environment(environment, rules.declared)
+    judged = [
+        _table(name, table, facts, environment, general, rules)
+        for (table, name), facts in _targets(sources, environment).items()
+        if rules.wants(table.logical_name)
+    ]
+    judged += [
+        JudgedTable(TableRun(table.logical_name, "", Status.QUEUED, LEFT), table)
+        for table in left
+        if rules.wants(table.logical_name)
+    ]
+    tables = tuple(sorted(judged, key=lambda one: one.run.table))
+    status, detail = _verdict(general, tables, environment, rules)
+    return Judgement(general, tables, _warnings(tables, sources, rules), _notes(sources), status, detail)
+
+
+def _targets(
+    sources: Sequence[SourceFacts], environment: EnvironmentFacts
+) -> dict[tuple[DataverseTable, str], list[SourceFacts]]:
+    """Return the sources of each target, by its table and the name to show it by.
+
+    A source that only looks like a table, or whose rows are those of another environment, stands apart where another source
+    is that table: it is not linked, and does not keep the other from being linked.
+    """
+    own = {facts.table for facts in sources if facts.table is not None and not _apart(facts, environment)}
+    targets: dict[tuple[DataverseTable, str], list[SourceFacts]] = defaultdict(list)
+    for facts in sources:
+        if facts.table is not None:
+            apart = facts.table in own and _apart(facts, environment)
+            name = f"{facts.source.table} ({facts.source.data_source})" if apart else facts.table.logical_name
+            targets[facts.table, name].append(facts)
+    return dict(targets)
+
+
+def _apart(facts: SourceFacts, environment: EnvironmentFacts) -> bool:
+    return facts.renamed or any(
+        finding.requirement == "R1" and finding.verdict is Verdict.VIOLATED
+        for finding in check_source(facts, environment)
+    )
+
+
+def _table(
+    name: str,
+    table: DataverseTable,
+    sources: Sequence[SourceFacts],
+    environment: EnvironmentFacts,
+    general: tuple[Finding, ...],
+    rules: Rules,
+) -> JudgedTable:
+    answers = [check_source(facts, environment, rules.declared) for facts in sources]
+    findings = tuple(dict.fromkeys(finding for answer in answers for finding in answer))
+    detail = _reason((*general, *findings), rules)
+    status = Status.SKIPPED if detail else Status.QUEUED
+    data_sources = ", ".join(dict.fromkeys(facts.source.data_source for facts in sources))
+    pairs = tuple(facts.source for facts in sources)
+    run = TableRun(name, data_sources, status, detail, findings=findings, sources=pairs)
+    return JudgedTable(run, table, tuple(sources))
+
+
+def _reason(findings: Sequence[Finding], rules: Rules) -> str:
+    """Return why these findings keep a table from being linked, empty when they do not."""
+    broken, open_ = violated(findings), unknown(findings)
+    if broken:
+        return " ".join(dict.fromkeys(_told(finding) for finding in broken))
+    if not open_ or rules.warn_of_unknown:
+        return ""
+    told = dict.fromkeys(f"{finding.requirement} is not known: {finding.evidence}" for finding in open_)
+    return f"{' '.join(told)} {_how_to_declare(open_, rules)}"
+
+
+def _told(finding: Finding) -> str:
+    return f"{finding.requirement}: {finding.evidence} {finding.advice} (See {finding.docs}.)"
+
+
+def _how_to_declare(open_: Iterable[Finding], rules: Rules) -> str:
+    names = ",".join(sorted({*rules.declared, *(finding.requirement for finding in open_)}))
+    return f"What you know to be met you may declare: LINKER_DECLARED={names}. (See {PAGE}#unknown.)"
+
+
+def _verdict(
+    general: Sequence[Finding], tables: Sequence[JudgedTable], environment: EnvironmentFacts, rules: Rules
+) -> tuple[Status | None, str]:
+    broken = violated(general)
+    if broken:
+        return _skipped(" ".join(_told(finding) for finding in broken))
+    if environment.mapping is False:
+        return _skipped("Dataverse has no mapping to read (table msdynci_alternatekey). Run unification once.")
+    if not tables:
+        asked = f"No table that was asked for ({', '.join(rules.wanted)})" if rules.wanted else "No Dataverse table"
+        return _skipped(f"{asked} takes part in unification. (See {PAGE}#r1.)")
+    skipped = [table.run for table in tables if table.run.status is Status.SKIPPED]
+    if len(skipped) == len(tables):
+        return _skipped(_grouped(skipped))
+    if skipped and rules.all_or_none:
+        return _skipped(f"LINKER_REQUIREMENTS is 'all', and not all tables may be linked. {_grouped(skipped)}")
+    return None, ""
+
+
+def _skipped(reason: str) -> tuple[Status, str]:
+    return Status.SKIPPED, f"{SKIPPED_MESSAGE}. Nothing was written. {reason}"
+
+
+def _grouped(skipped: Iterable[TableRun]) -> str:
+    """Return the reasons of skipped tables; those that share one are named together."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for table in skipped:
+        names[table.detail].append(table.table)
+    return " ".join(f"{', '.join(tables)}: {detail}" for detail, tables in names.items())
+
+
+def _warnings(tables: Sequence[JudgedTable], sources: Sequence[SourceFacts], rules: Rules) -> tuple[str, ...]:
+    skipped = [f"Table '{t.run.table}' was skipped. {t.run.detail}" for t in tables if t.run.status is Status.SKIPPED]
+    doubtful = [
+        f"Table '{table.run.table}' is linked although {finding.requirement} is not known: {finding.evidence}"
+        for table in tables
+        if table.run.status is Status.QUEUED
+        for finding in unknown(table.run.findings)
+    ]
+    named = [facts.source for facts in sources]
+    misspelled = [
+        f"LINKER_SOURCES names table '{source.table}' of data source '{source.data_source}', of which the mapping has no row. "
+        "Correct its spelling, or take it out."
+        for source in unseen((declared.source for declared in rules.sources), named)
+    ]
+    return (*skipped, *doubtful, *misspelled, *_not_asked(tables, rules))
+
+
+def _not_asked(tables: Iterable[JudgedTable], rules: Rules) -> list[str]:
+    there = {table.table.logical_name for table in tables}
+    return [
+        f"Table '{name}' was asked for, but takes no part in unification."
+        for name in rules.wanted
+        if there and name not in there
+    ]
+
+
+def _notes(sources: Iterable[SourceFacts]) -> tuple[str, ...]:
+    return tuple(
+        f"'{_label(facts.source)} takes part in unification and is no Dataverse table, so it is no link target."
+        for facts in sources
+        if facts.table is None
+    )
+
+
+def _label(source: Source) -> str:
+    return f"{source.table}' of data source '{source.data_source}'"
