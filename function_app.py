@@ -13,10 +13,21 @@ from linker.activities import life, page, planning, prepare, strays, survey, unl
 from linker.activities import values as v
 from linker.errors import LinkerError
 from linker.model import Ticket
+from linker.roles import Role
 from linker.wire import to_json
 
 bootstrap.check_environment()
-app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
+API = api.Api(bootstrap.deps, bootstrap.is_authenticated())
+
+
+def _level(role: Role) -> func.AuthLevel:
+    """Keys count only where nobody signs in; what an admin may do asks for the master key then."""
+    if API.authenticated:
+        return func.AuthLevel.ANONYMOUS
+    return func.AuthLevel.ADMIN if role is Role.ADMIN else func.AuthLevel.FUNCTION
+
+
+app = df.DFApp(http_auth_level=_level(Role.OPERATOR))
 
 
 # ---- HTTP ----
@@ -25,41 +36,53 @@ app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 @app.route(route="runs", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_run(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _answer(lambda: api.post_run(bootstrap.deps(), req.get_body(), _starter(client), _base(req)))
+    return await _serve(api.post_run, req, _starter(client))
 
 
 @app.route(route="unification-events", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_unification_event(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _answer(
-        lambda: api.post_unification_event(bootstrap.deps(), req.get_body(), _starter(client), _base(req))
-    )
+    return await _serve(api.post_unification_event, req, _starter(client))
 
 
-@app.route(route="runs/{id}", methods=["GET"])
+@app.route(route="runs", methods=["GET"])
+async def get_runs(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.get_runs, req)
+
+
+@app.route(route="runs/{run}", methods=["GET"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
-    return await _answer(lambda: api.get_run(bootstrap.deps(), req.route_params["id"]))
+    return await _serve(api.get_run, req)
 
 
-@app.route(route="runs/{id}/cancel", methods=["POST"])
+@app.route(route="runs/{run}/cancel", methods=["POST"])
 async def post_cancel(req: func.HttpRequest) -> func.HttpResponse:
-    return await _answer(lambda: api.post_cancel(bootstrap.deps(), req.route_params["id"]))
+    return await _serve(api.post_cancel, req)
 
 
-@app.route(route="runs/{id}/errors", methods=["GET"])
+@app.route(route="runs/{run}/errors", methods=["GET"])
 async def get_errors(req: func.HttpRequest) -> func.HttpResponse:
-    return await _answer(lambda: api.get_errors(bootstrap.deps(), req.route_params["id"]))
+    return await _serve(api.get_errors, req)
 
 
-@app.route(route="rows/{table}/{id}", methods=["GET"])
+@app.route(route="rows/{table}/{row}", methods=["GET"])
 async def get_row(req: func.HttpRequest) -> func.HttpResponse:
-    return await _answer(lambda: api.get_row(bootstrap.deps(), req.route_params["table"], req.route_params["id"]))
+    return await _serve(api.get_row, req)
 
 
 @app.route(route="status", methods=["GET"])
 async def get_status(req: func.HttpRequest) -> func.HttpResponse:
-    del req
-    return await _answer(lambda: api.get_status(bootstrap.deps()))
+    return await _serve(api.get_status, req)
+
+
+@app.route(route="audit", methods=["GET"], auth_level=_level(Role.ADMIN))
+async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.get_audit, req)
+
+
+@app.route(route="openapi.json", methods=["GET"])
+async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.get_openapi, req)
 
 
 @app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
@@ -186,17 +209,14 @@ async def _started(start: triggers.Start, ticket: Ticket) -> v.RunRef:
     return v.RunRef(ticket.run)
 
 
-async def _answer(serve: Any) -> func.HttpResponse:
-    try:
-        reply = await serve()
-    except LinkerError as error:
-        logging.warning("A request was not served: %s", error)
-        reply = api.failure(error)
+async def _serve(
+    wanted: api.Operation, req: func.HttpRequest, start: triggers.Start | None = None
+) -> func.HttpResponse:
+    headers = {name.lower(): value for name, value in req.headers.items()}
+    request = api.Request(req.route_params, req.params, headers, req.get_body(), str(req.url).partition("/api/")[0])
+    reply = await API.serve(wanted, request, start)
     return func.HttpResponse(
-        json.dumps(reply.body, ensure_ascii=False),
-        status_code=reply.status,
-        headers=reply.headers,
-        mimetype=reply.media_type,
+        reply.text, status_code=reply.status, headers=dict(reply.headers), mimetype=reply.media_type
     )
 
 
@@ -206,7 +226,3 @@ async def _quietly(work: Any) -> None:
         await work()
     except LinkerError as error:
         logging.warning("A timer did nothing: %s", error)
-
-
-def _base(req: func.HttpRequest) -> str:
-    return str(req.url).partition("/api/")[0]

@@ -19,8 +19,9 @@ from linker.deps import Deps
 from linker.errors import ConfigurationError
 from linker.insights import Insights
 from linker.lock_store import RunLock
+from linker.roles import authentication_is_on
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, WaitingProfiles
+from linker.state import Audit, Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, WaitingProfiles
 from linker.table_rules import key_text
 from linker.tables import AzureTables
 
@@ -118,15 +119,16 @@ def build(settings: Settings) -> Deps:
         insights=_insights(settings, client, insights_tokens),
         lock=RunLock(tables, partition, time.time, settings.lease_seconds, new_run_id),
         documents=documents,
-        runs=Runs(documents, lambda: iso(time.time())),
+        runs=Runs(documents, _now),
         plans=Plans(documents),
         blocks=Blocks(tables, partition),
         departed=DepartedPages(tables, partition),
         strays=StrayPages(tables, partition),
         waiting=WaitingProfiles(tables, partition),
-        issues=Issues(tables),
+        issues=Issues(tables, documents, _now),
+        audit=Audit(tables, partition, time.time, new_id),
         clock=time.time,
-        new_id=lambda: secrets.token_hex(8),
+        new_id=new_id,
         closing=(client.aclose, tables.close, tokens.close, insights_tokens.close),
     )
 
@@ -136,9 +138,19 @@ def environment_key(url: str) -> str:
     return key_text(urlsplit(url).netloc.lower().replace(":", "-"))
 
 
+def new_id() -> str:
+    """Return an id that nobody else has."""
+    return secrets.token_hex(8)
+
+
 def new_run_id() -> str:
     """Return the id of a new run: its time in UTC, to read and to sort by, and chance."""
     return f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def is_authenticated() -> bool:
+    """Whether App Service Authentication stands before this app."""
+    return authentication_is_on(os.environ)
 
 
 def check_environment() -> None:
@@ -149,6 +161,10 @@ def check_environment() -> None:
 def check_start() -> None:
     """Raise ConfigurationError when the app cannot run with the settings as they are."""
     settings_module.load()
+
+
+def _now() -> str:
+    return iso(time.time())
 
 
 def _tables(settings: Settings) -> AzureTables:

@@ -11,7 +11,18 @@ from linker.lock_store import RunLock
 from linker.model import Target
 from linker.pages import Plan
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, WaitingProfiles, salt_of
+from linker.state import (
+    Audit,
+    Blocks,
+    DepartedPages,
+    Documents,
+    Issues,
+    Plans,
+    Runs,
+    StrayPages,
+    WaitingProfiles,
+    salt_of,
+)
 
 
 @dataclass(slots=True)
@@ -39,6 +50,7 @@ class Deps:
     strays: StrayPages
     waiting: WaitingProfiles
     issues: Issues
+    audit: Audit
     clock: Callable[[], float]
     new_id: Callable[[], str]
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()

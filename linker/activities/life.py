@@ -141,6 +141,7 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     status, detail = table_verdict(end, counts)
     if status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
         await _close_epoch(deps, end.table, end.epoch)
+        await deps.issues.looked_at(end.table, end.run)
 
     def change(old: Run) -> Run:
         tables = tuple(

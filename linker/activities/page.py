@@ -262,7 +262,7 @@ class _PageWork:
             await self.deps.waiting.note(self.task.run, note, self.profiles, dry_run=self.task.dry_run)
 
     async def _save_issues(self) -> None:
-        await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()))
+        await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()), dry_run=self.task.dry_run)
 
     def _reject_invalid(self, rows: MappingRows) -> None:
         for number, text in enumerate(rows.invalid):

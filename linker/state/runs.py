@@ -1,21 +1,15 @@
-"""Runs, the task that mirrors them, and their row issues (table `linkererrors`)."""
+"""Runs, and the task that mirrors them."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
 from linker.errors import AlreadyThereError, ChangedError, StateError
-from linker.model import WIRE, RowIssue, Run, Target
-from linker.ports import Tables
+from linker.model import WIRE, Run, Target
 from linker.settling import Marks
-from linker.state.documents import Documents, cut, joined
+from linker.state.documents import Documents
 from linker.status import advanced
-from linker.table_rules import key_text as safe_key
-from linker.wire import dumps, loads
-
-ERRORS = "linkererrors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +45,10 @@ class Runs:
         """Return a run by its id."""
         found = await self._documents.load(Run, f"run-{run}")
         return found[0] if found else None
+
+    async def ids(self) -> list[str]:
+        """Return the ids of all runs that are kept, newest first: an id begins with its time."""
+        return [row.removeprefix("run-") for row in reversed(await self._documents.rows("run-"))]
 
     async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
         """Apply a change to a run and return it, as far as it may follow: see status.advanced.
@@ -105,30 +103,3 @@ class Runs:
         if found is None:
             raise StateError(f"Run '{run}' has not prepared table '{table}'.")
         return found[0]
-
-
-ISSUES_AT_ONCE = 16
-MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
-
-
-class Issues:
-    """Rejected and deferred rows of each run."""
-
-    def __init__(self, tables: Tables) -> None:
-        self._tables = tables
-
-    async def save(self, run: str, issues: Sequence[RowIssue]) -> None:
-        """Save the row issues of one page, MOST_ISSUES of them; the same row again overwrites."""
-        gate = asyncio.Semaphore(ISSUES_AT_ONCE)
-
-        async def save_one(issue: RowIssue) -> None:
-            async with gate:
-                row = f"{issue.table}_{safe_key(issue.row)[:400]}"
-                await self._tables.replace(ERRORS, run, row, cut(dumps(issue)))
-
-        await asyncio.gather(*(save_one(issue) for issue in issues[:MOST_ISSUES]))
-
-    async def of_run(self, run: str) -> AsyncIterator[RowIssue]:
-        """Yield the row issues of a run."""
-        async for entity in self._tables.query(ERRORS, run):
-            yield loads(RowIssue, joined(entity))

@@ -22,7 +22,18 @@ from linker.model import Mode, RowIssue, Run, Source, Status, TableRun, Target
 from linker.pages import Plan
 from linker.ports import Properties
 from linker.settings import Settings
-from linker.state import Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, TablePlan, WaitingProfiles
+from linker.state import (
+    Audit,
+    Blocks,
+    DepartedPages,
+    Documents,
+    Issues,
+    Plans,
+    Runs,
+    StrayPages,
+    TablePlan,
+    WaitingProfiles,
+)
 from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, SourceRow
 from tests.fakes.memory_tables import MemoryTables
 
@@ -137,6 +148,9 @@ class World:
         def new_id() -> str:
             return f"id{next(self.ids)}"
 
+        def now() -> str:
+            return iso(self.clock())
+
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.dataverse))
         lock = RunLock(self.store, "env", self.clock, self.settings.lease_seconds, new_id)
         return Deps(
@@ -145,13 +159,14 @@ class World:
             insights=self.insights,
             lock=lock,
             documents=documents,
-            runs=Runs(documents, lambda: iso(self.clock())),
+            runs=Runs(documents, now),
             plans=Plans(documents),
             blocks=Blocks(self.store, "env"),
             departed=DepartedPages(self.store, "env"),
             strays=StrayPages(self.store, "env"),
             waiting=WaitingProfiles(self.store, "env"),
-            issues=Issues(self.store),
+            issues=Issues(self.store, documents, now),
+            audit=Audit(self.store, "env", self.clock, new_id),
             clock=self.clock,
             new_id=new_id,
         )
@@ -220,7 +235,7 @@ class World:
 
     async def issues(self, run: str = "run1") -> dict[str, RowIssue]:
         """Return the row issues of a run by row."""
-        return {issue.row: issue async for issue in self.deps.issues.of_run(run)}
+        return {issue.row: issue async for _, issue in self.deps.issues.of_run(run)}
 
 
 def dies_before(world: World, kind: str, times: int = 1) -> None:

@@ -1,10 +1,12 @@
 """The HTTP API without its transport: bodies, answers, and nothing of the input in them."""
 
 import json
+from typing import Any
 
 import pytest
 
 from linker import api
+from linker.api.serving import failure
 from linker.errors import ConfigurationError, TransientError
 from linker.model import Mode, RunRequest, Status, Ticket
 from tests.fakes.world import World
@@ -22,41 +24,56 @@ class Starter:
         self.started.append(ticket)
 
 
+class Client:
+    """Asks the operations as the routes do."""
+
+    def __init__(self, world: World, *, authenticated: bool = False) -> None:
+        self.start, self.api = Starter(), api.Api(lambda: world.deps, authenticated)
+        self.headers: dict[str, str] = {}
+
+    async def ask(self, wanted: api.Operation, *, body: object = None, **given: Any) -> api.Reply:
+        """Serve one request; `body` is JSON or bytes, `given` are parameters of the path and of the query."""
+        path = {name: str(given.pop(name)) for name in wanted.parameters}
+        query = {name: str(value) for name, value in given.items()}
+        sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
+        return await self.api.serve(wanted, api.Request(path, query, self.headers, sent, BASE), self.start)
+
+
 @pytest.fixture
 def world() -> World:
     return World()
 
 
 @pytest.fixture
-def start() -> Starter:
-    return Starter()
+def client(world: World) -> Client:
+    return Client(world)
 
 
-async def test_a_run_is_accepted_located_and_readable_at_once(world: World, start: Starter) -> None:
+async def test_a_run_is_accepted_located_and_readable_at_once(client: Client) -> None:
     body = b'{"mode":"full","dryRun":true,"tables":["Contact"]}'
-    reply = await api.post_run(world.deps, body, start, BASE)
+    reply = await client.ask(api.post_run, body=body)
     run = reply.body["id"]
     assert (reply.status, reply.headers["Location"]) == (202, f"{BASE}/api/runs/{run}")
-    assert start.started == [Ticket(run, RunRequest(Mode.FULL, dry_run=True, tables=("contact",)))]
-    found = await api.get_run(world.deps, run)
+    assert client.start.started == [Ticket(run, RunRequest(Mode.FULL, dry_run=True, tables=("contact",)))]
+    found = await client.ask(api.get_run, run=run)
     assert (found.status, found.body["status"], found.body["mode"]) == (200, "Queued", "full")
 
 
-async def test_a_request_that_was_merged_leads_to_the_run_that_does_it(world: World, start: Starter) -> None:
-    first = await api.post_run(world.deps, b"", start, BASE)
-    second = await api.post_run(world.deps, b"{}", start, BASE)
-    third = await api.post_run(world.deps, b'{"mode":"full"}', start, BASE)
-    assert len(start.started) == 1
+async def test_a_request_that_was_merged_leads_to_the_run_that_does_it(client: Client) -> None:
+    first = await client.ask(api.post_run, body=b"")
+    second = await client.ask(api.post_run, body=b"{}")
+    third = await client.ask(api.post_run, body=b'{"mode":"full"}')
+    assert len(client.start.started) == 1
     assert first.body["id"] != second.body["id"] == third.body["id"]
-    assert (await api.get_run(world.deps, second.body["id"])).body["status"] == "Queued"
+    assert (await client.ask(api.get_run, run=second.body["id"])).body["status"] == "Queued"
 
 
 @pytest.mark.parametrize("member", ["jobId", "workflowJobId", "unificationJobId"])
-async def test_the_same_unification_twice_is_one_run(world: World, start: Starter, member: str) -> None:
+async def test_the_same_unification_twice_is_one_run(client: Client, member: str) -> None:
     body = json.dumps({member: "job-1", "whatever": {"a flow": "sends"}}).encode()
-    replies = [await api.post_unification_event(world.deps, body, start, BASE) for _ in range(3)]
+    replies = [await client.ask(api.post_unification_event, body=body) for _ in range(3)]
     assert len({reply.body["id"] for reply in replies}) == 1
-    assert [ticket.request.jobs for ticket in start.started] == [("job-1",)]
+    assert [ticket.request.jobs for ticket in client.start.started] == [("job-1",)]
 
 
 @pytest.mark.parametrize(
@@ -77,17 +94,15 @@ async def test_the_same_unification_twice_is_one_run(world: World, start: Starte
         pytest.param(b"9" * 5_000, "", id="a long number"),
     ],
 )
-async def test_a_body_that_is_wrong_is_refused_with_what_is_wrong(
-    world: World, start: Starter, body: bytes, member: str
-) -> None:
-    reply = await api.post_run(world.deps, body, start, BASE)
+async def test_a_body_that_is_wrong_is_refused_with_what_is_wrong(client: Client, body: bytes, member: str) -> None:
+    reply = await client.ask(api.post_run, body=body)
     assert (reply.status, reply.media_type) == (400, "application/problem+json")
     assert member in reply.body["detail"]
-    assert not start.started
+    assert not client.start.started
 
 
-async def test_a_large_body_is_refused(world: World, start: Starter) -> None:
-    assert (await api.post_run(world.deps, b" " * 70_000, start, BASE)).status == 413
+async def test_a_large_body_is_refused(client: Client) -> None:
+    assert (await client.ask(api.post_run, body=b" " * 70_000)).status == 413
 
 
 @pytest.mark.parametrize(
@@ -101,32 +116,32 @@ async def test_a_large_body_is_refused(world: World, start: Starter) -> None:
     ],
     ids=str,
 )
-async def test_nothing_of_a_body_is_sent_back(world: World, start: Starter, body: dict[str, object]) -> None:
-    reply = await api.post_run(world.deps, json.dumps(body).encode(), start, BASE)
+async def test_nothing_of_a_body_is_sent_back(client: Client, body: dict[str, object]) -> None:
+    reply = await client.ask(api.post_run, body=body)
     assert reply.status == 400
     assert "script" not in json.dumps(reply.body)
 
 
 @pytest.mark.parametrize("job", ["", "x" * 201, "a\nb", 5, ["x"], "\ud800"], ids=repr)
-async def test_a_job_id_that_is_none_is_refused(world: World, start: Starter, job: object) -> None:
-    reply = await api.post_unification_event(world.deps, json.dumps({"jobId": job}).encode(), start, BASE)
+async def test_a_job_id_that_is_none_is_refused(client: Client, job: object) -> None:
+    reply = await client.ask(api.post_unification_event, body={"jobId": job})
     assert reply.status == 400
-    assert not start.started
+    assert not client.start.started
 
 
 @pytest.mark.parametrize("run", ["nothing", "", "../x", "a/b", "x" * 65, "ä", "a'b", "a b"])
-async def test_a_run_that_is_not_there_is_not_found_and_not_named(world: World, run: str) -> None:
+async def test_a_run_that_is_not_there_is_not_found_and_not_named(client: Client, run: str) -> None:
     for answer in (
-        await api.get_run(world.deps, run),
-        await api.post_cancel(world.deps, run),
-        await api.get_errors(world.deps, run),
+        await client.ask(api.get_run, run=run),
+        await client.ask(api.post_cancel, run=run),
+        await client.ask(api.get_errors, run=run),
     ):
         assert answer.status == 404
         assert not run or len(run) < 3 or run not in json.dumps(answer.body)
 
 
-async def test_the_status_before_the_first_run(world: World) -> None:
-    assert (await api.get_status(world.deps)).body == {
+async def test_the_status_before_the_first_run(client: Client) -> None:
+    assert (await client.ask(api.get_status)).body == {
         "task": "CustomerId Backstamping Hydration",
         "group": "Dataverse Hydration",
         "status": "Not started",
@@ -135,8 +150,8 @@ async def test_the_status_before_the_first_run(world: World) -> None:
     }
 
 
-async def test_a_json_of_a_run_has_the_documented_members(world: World, start: Starter) -> None:
-    reply = await api.post_run(world.deps, b"", start, BASE)
+async def test_a_json_of_a_run_has_the_documented_members(client: Client) -> None:
+    reply = await client.ask(api.post_run, body=b"")
     documented = (
         "id mode modeReason trigger status statusDetail startedAt endedAt lastUpdated serviceAccount counts tables"
     )
@@ -144,15 +159,15 @@ async def test_a_json_of_a_run_has_the_documented_members(world: World, start: S
     assert set(reply.body["counts"]) == {"rowsRead", "linked", "unchanged", "unlinked", "rejected", "deferred"}
 
 
-async def test_cancelling_a_run_that_waits_ends_it_and_one_that_runs_is_asked(world: World, start: Starter) -> None:
-    running = (await api.post_run(world.deps, b"", start, BASE)).body["id"]
-    waiting = (await api.post_run(world.deps, b"", start, BASE)).body["id"]
-    assert (await api.post_cancel(world.deps, waiting)).body["status"] == Status.CANCELED
-    assert (await api.post_cancel(world.deps, waiting)).status == 409
-    assert (await api.post_cancel(world.deps, running)).status == 202
-    assert (await world.deps.lock.peek()).cancel == running
+async def test_cancelling_a_run_that_waits_ends_it_and_one_that_runs_is_asked(client: Client) -> None:
+    running = (await client.ask(api.post_run, body=b"")).body["id"]
+    waiting = (await client.ask(api.post_run, body=b"")).body["id"]
+    assert (await client.ask(api.post_cancel, run=waiting)).body["status"] == Status.CANCELED
+    assert (await client.ask(api.post_cancel, run=waiting)).status == 409
+    assert (await client.ask(api.post_cancel, run=running)).status == 202
+    assert (await client.api.deps().lock.peek()).cancel == running
 
 
 async def test_a_missing_setting_and_a_passing_fault_are_told_apart() -> None:
-    assert api.failure(ConfigurationError("LINKER_X is missing")).body["title"] == "The app is not set up"
-    assert api.failure(TransientError("busy")).body["title"] == "Try again later"
+    assert failure(ConfigurationError("LINKER_X is missing")).title == "The app is not set up"
+    assert failure(TransientError("busy")).title == "Try again later"

@@ -18,6 +18,11 @@ type Bindings = dict[str, list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def functions() -> Bindings:
+    return indexed()
+
+
+def indexed() -> Bindings:
+    """Return the bindings of every function as the worker sees them in this environment."""
     done = subprocess.run([sys.executable, SCRIPT, ROOT], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -38,10 +43,16 @@ def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(function
     assert {"customerid_backstamping_hydration", "link_generation"} <= orchestrators
 
 
-def test_every_route_asks_for_a_key_except_health(functions: Bindings) -> None:
+def test_every_route_asks_for_a_key_except_health_and_the_audit_for_the_master_key(functions: Bindings) -> None:
     levels = {b["route"]: b["authLevel"].upper() for b in _of_kind(functions, "httpTrigger").values()}
-    assert levels.pop("health") == "ANONYMOUS"
+    assert (levels.pop("health"), levels.pop("audit")) == ("ANONYMOUS", "ADMIN")
     assert set(levels.values()) == {"FUNCTION"}
+
+
+def test_where_people_sign_in_no_route_asks_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
+    levels = {b["authLevel"].upper() for b in _of_kind(indexed(), "httpTrigger").values()}
+    assert levels == {"ANONYMOUS"}
 
 
 def test_timers_take_their_schedule_from_settings(functions: Bindings) -> None:

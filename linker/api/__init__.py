@@ -1,0 +1,50 @@
+"""The HTTP API without its transport: operations, and how they are served. function_app.py puts them on routes."""
+
+from linker.api.audit import get_audit
+from linker.api.errors import get_errors
+from linker.api.http import Reply, Request
+from linker.api.openapi import document
+from linker.api.operation import Call, Operation, operation
+from linker.api.rows import get_row
+from linker.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
+from linker.api.serving import Api
+
+__all__ = [
+    "OPERATIONS",
+    "Api",
+    "Operation",
+    "Reply",
+    "Request",
+    "get_audit",
+    "get_errors",
+    "get_openapi",
+    "get_row",
+    "get_run",
+    "get_runs",
+    "get_status",
+    "post_cancel",
+    "post_run",
+    "post_unification_event",
+]
+
+
+@operation("GET", "/openapi.json")
+async def get_openapi(call: Call) -> Reply:
+    """Show this document."""
+    del call
+    return Reply(200, document(OPERATIONS))
+
+
+# A new operation goes on its route in function_app.py, and here: the OpenAPI document lists these.
+OPERATIONS: tuple[Operation, ...] = (
+    post_run,
+    post_unification_event,
+    get_runs,
+    get_run,
+    post_cancel,
+    get_errors,
+    get_row,
+    get_status,
+    get_audit,
+    get_openapi,
+)

@@ -1,0 +1,96 @@
+"""What the API answers with, as typed values. Runs and their parts are in linker.model and linker.history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from linker.history import PastRun
+from linker.model import WIRE, RowIssue, Run, Status
+from linker.state import AuditEntry, RowRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The app answers."""
+
+    status: Literal["running"] = "running"
+
+
+@dataclass(frozen=True, slots=True)
+class TaskStatus:
+    """The task as the product's Status page shows it, and its latest run."""
+
+    __pydantic_config__ = WIRE
+    task: str
+    group: str
+    status: Status
+    last_updated: str | None
+    run: Run | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunPage:
+    """Runs, newest first."""
+
+    __pydantic_config__ = WIRE
+    value: tuple[PastRun, ...]
+    continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class IssuePage:
+    """Rejected and deferred rows of a run, by table and row."""
+
+    __pydantic_config__ = WIRE
+    value: tuple[RowIssue, ...]
+    continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuditPage:
+    """Actions, newest first."""
+
+    __pydantic_config__ = WIRE
+    value: tuple[AuditEntry, ...]
+    continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LookupNow:
+    """The link of a row, read now. `as_confirmed`: it is the one that was last confirmed; None when none was."""
+
+    __pydantic_config__ = WIRE
+    exists: bool
+    profile: str | None = None
+    customer: str | None = None
+    as_confirmed: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RowState:
+    """What is known of one row. `run` last saved the page that the row stands on, at `confirmed_at`.
+
+    `now` is None when Dataverse could not be asked; `now_detail` says why.
+    """
+
+    __pydantic_config__ = WIRE
+    table: str
+    row: str
+    known: bool
+    confirmed: bool
+    run: str | None
+    confirmed_at: str | None
+    now: LookupNow | None
+    now_detail: str
+    last_error: RowRecord | None

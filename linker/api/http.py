@@ -1,0 +1,68 @@
+"""Requests and answers as values, without the transport that carries them."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON, CSV, NDJSON, PROBLEM = "application/json", "text/csv", "application/x-ndjson", "application/problem+json"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One HTTP request. `path` holds the route's parameters; names of `headers` are lower case."""
+
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    base_url: str = ""  # before /api
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One HTTP answer. `body` is a JSON value, or the text of another media type."""
+
+    status: int
+    body: Any
+    headers: Mapping[str, str] = field(default_factory=dict)
+    media_type: str = JSON
+
+    @property
+    def text(self) -> str:
+        """The body as it is sent."""
+        return self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)
+
+
+class ProblemError(Exception):
+    """A request that is refused. `detail` says why and what to do, and repeats nothing of the request."""
+
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(f"{status} {title}: {detail}")
+        self.status, self.title, self.detail = status, title, detail
+
+    def reply(self) -> Reply:
+        """Return the answer (RFC 9457)."""
+        body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
+        return Reply(self.status, body, media_type=PROBLEM)
+
+
+def not_found(what: str) -> ProblemError:
+    """Return the refusal for something that does not exist."""
+    return ProblemError(404, "Not found", f"There is no {what}.")
+
+
+def to_continuation(key: str) -> str:
+    """Return the opaque text by which a caller asks for what comes after `key`."""
+    return base64.urlsafe_b64encode(key.encode()).decode().rstrip("=")
+
+
+def from_continuation(text: str) -> str:
+    """Return the key in a continuation. Raises ProblemError when it is none of ours."""
+    try:
+        return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
+    except ValueError:
+        raise ProblemError(400, "This is no continuation", "Take it from the page before, unchanged.") from None

@@ -1,0 +1,106 @@
+"""The OpenAPI 3.1 document, made of the operations and their types: nothing in it is written twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from pydantic import BaseModel, TypeAdapter
+from pydantic.json_schema import JsonSchemaMode
+
+from linker.api.answers import Problem
+from linker.api.http import JSON, PROBLEM
+from linker.api.operation import MOST_BODY_BYTES, PARAMETERS, Operation
+
+VERSION = "1.0"
+REFS = "#/components/schemas/{model}"
+REFUSALS = {
+    400: "The request does not fit; nothing was done.",
+    401: "Nobody is signed in, or the function key is missing.",
+    403: "The caller lacks the app role.",
+    404: "It does not exist.",
+    409: "It cannot be done any more.",
+    413: f"The body is larger than {MOST_BODY_BYTES:,} bytes.",
+    500: "A fault of the app; its log says more.",
+    503: "The app is not set up, or its storage or Dataverse does not answer.",
+}
+
+type Json = dict[str, Any]
+type Schemas = dict[tuple[str, JsonSchemaMode], Json]
+
+
+def document(operations: Iterable[Operation]) -> Json:
+    """Return the document for some operations."""
+    listed = tuple(operations)
+    schemas, components = _schemas(listed)
+    paths: Json = {}
+    for one in listed:
+        paths.setdefault(f"/api{one.path}", {})[one.method.lower()] = _operation(one, schemas)
+    keys = {
+        "functionKey": {"type": "apiKey", "in": "header", "name": "x-functions-key"},
+        "entra": {"type": "http", "scheme": "bearer", "description": "With App Service Authentication."},
+    }
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Customer Profile Linker", "version": VERSION},
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": keys},
+        "security": [{"functionKey": []}, {"entra": []}],
+    }
+
+
+def _schemas(operations: Iterable[Operation]) -> tuple[Schemas, Json]:
+    """Return the schema of each type that goes in or out, and what they refer to."""
+    inputs: list[tuple[str, JsonSchemaMode, TypeAdapter[Any]]] = []
+    for one in operations:
+        inputs += [(f"{one.name}.body", "validation", TypeAdapter(one.body))] if one.body else []
+        inputs += [(f"{one.name}.answer", "serialization", TypeAdapter(one.answer))] if one.answer else []
+    inputs.append(("problem", "serialization", TypeAdapter(Problem)))
+    schemas, definitions = TypeAdapter.json_schemas(inputs, ref_template=REFS)
+    return dict(schemas), definitions["$defs"]
+
+
+def _operation(one: Operation, schemas: Schemas) -> Json:
+    shown: Json = {
+        "operationId": one.name,
+        "summary": (one.handle.__doc__ or "").strip(),
+        "description": f"App role: {one.role}.",
+        "parameters": [_parameter(name) for name in one.parameters] + (_query(one.query) if one.query else []),
+        "responses": _responses(one, schemas),
+    }
+    if one.body:
+        shown["requestBody"] = {"content": {JSON: {"schema": schemas[f"{one.name}.body", "validation"]}}}
+    return shown
+
+
+def _parameter(name: str) -> Json:
+    return {"name": name, "in": "path", "required": True, "schema": PARAMETERS[name].json_schema()}
+
+
+def _query(kind: type[BaseModel]) -> list[Json]:
+    found = kind.model_json_schema()
+    properties: Json = found["properties"]
+    return [
+        {
+            "name": name,
+            "in": "query",
+            "required": name in found.get("required", ()),
+            "description": schema.pop("description", ""),
+            "schema": schema,
+        }
+        for name, schema in properties.items()
+    ]
+
+
+def _responses(one: Operation, schemas: Schemas) -> Json:
+    answer = schemas.get((f"{one.name}.answer", "serialization"), {"type": "object"})
+    content = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in one.media_types}
+    good = {str(one.status): {"description": "Done." if one.status == 200 else "Accepted.", "content": content}}
+    problem = {PROBLEM: {"schema": schemas["problem", "serialization"]}}
+    return good | {str(s): {"description": REFUSALS[s], "content": problem} for s in _refusals(one)}
+
+
+def _refusals(one: Operation) -> list[int]:
+    """Return every status that this operation may be refused with."""
+    own = {400, 413} if one.body else set[int]()
+    return sorted({401, 403, 500, 503, *one.refusals, *own, *({400} if one.query else ())})

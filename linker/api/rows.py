@@ -1,0 +1,73 @@
+"""One row: what is known of it, what went wrong with it, and its link as it is now."""
+
+from __future__ import annotations
+
+from linker.api.answers import LookupNow, RowState
+from linker.api.http import Reply, not_found
+from linker.api.operation import Call, operation
+from linker.blocks import HashBlock, confirmed, names, row_hash
+from linker.dataverse import metadata
+from linker.dataverse.client import LiveLink
+from linker.deps import Deps
+from linker.errors import ConfigurationError, LinkerError
+from linker.model import LOOKUP_SCHEMA_NAME, RowKey, Target
+from linker.pages import Plan, key_text, row_key
+from linker.wire import to_json
+
+
+@operation("GET", "/rows/{table}/{row}", answer=RowState, refusals=(404,))
+async def get_row(call: Call) -> Reply:
+    """Show one row: what was last confirmed and by which run, its last error, and its link read now."""
+    deps, table = call.deps, call.parameters["table"]
+    key, found = row_key(call.parameters["row"]), await deps.plans.load(table)
+    if key is None or found is None:
+        raise not_found("linked table of this name")
+    block = await _block(deps, table, found[0].plan, key)
+    hashes = block.entries.get(key)
+    run = await deps.runs.load(block.header.run)
+    now, detail = await _look(deps, table, key, hashes)
+    state = RowState(
+        table=table,
+        row=key_text(key),
+        known=hashes is not None,
+        confirmed=hashes is not None and confirmed(hashes),
+        run=block.header.run or None,
+        confirmed_at=run.ended_at or run.last_updated if run else None,
+        now=now,
+        now_detail=detail,
+        last_error=await deps.issues.last_of(table, key_text(key)),
+    )
+    return Reply(200, to_json(state))
+
+
+async def _block(deps: Deps, table: str, plan: Plan, key: RowKey) -> HashBlock:
+    """Return the block that names a row: of its own page, or of one with odd spellings; its own page's when none does."""
+    pages = [plan.name(plan.page_of(key)), *await deps.strays.names(table)]
+    blocks = [(await deps.blocks.load(table, page)).block for page in pages]
+    return next((block for block in blocks if key in block.entries), blocks[0])
+
+
+async def _look(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | None) -> tuple[LookupNow | None, str]:
+    try:
+        return await _now(deps, table, key, hashes), ""
+    except LinkerError as error:  # what is stored is worth an answer without it
+        return None, str(error)
+
+
+async def _now(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | None) -> LookupNow:
+    dataverse = deps.dataverse()
+    tables = [found for found in await metadata.find_tables(dataverse, table) if found.logical_name == table]
+    column = await metadata.lookup_column(dataverse, table) if tables else None
+    if column is None:
+        raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
+    target = Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation)
+    link = (await dataverse.links(target, LOOKUP_SCHEMA_NAME, [key])).get(key)
+    if link is None:
+        return LookupNow(exists=False)
+    return LookupNow(True, link.profile, link.customer, await _as_confirmed(deps, link, hashes))
+
+
+async def _as_confirmed(deps: Deps, link: LiveLink, hashes: tuple[int, ...] | None) -> bool | None:
+    if hashes is None or not confirmed(hashes):
+        return None
+    return link.customer is not None and names(hashes, row_hash(link.customer, await deps.salt()))

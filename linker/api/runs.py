@@ -1,0 +1,108 @@
+"""Runs: ask for one, look at them, stop one. And the webhook that tells of a unification."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Any
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.alias_generators import to_camel
+
+from linker.activities.life import ended
+from linker.api.answers import RunPage, TaskStatus
+from linker.api.http import ProblemError, Reply, not_found, to_continuation
+from linker.api.operation import Call, TableName, operation
+from linker.api.paging import PageQuery
+from linker.history import history
+from linker.lock import Cancellation
+from linker.model import TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status
+from linker.roles import Role
+from linker.triggers import request_run
+from linker.wire import to_json
+
+LOOK_BACK = 30  # runs behind a page among which the one to compare with is looked for
+type JobId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+class RunBody(BaseModel):
+    """What a run has to do."""
+
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+    mode: Mode = Mode.INCREMENTAL
+    dry_run: bool = False
+    tables: Annotated[list[TableName], Field(max_length=200, description="Logical names; empty means all.")] = []
+
+
+class UnificationBody(BaseModel):
+    """A unification that has completed. A Power Automate flow may send its whole trigger; other members are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    job_id: Annotated[
+        JobId | None, Field(validation_alias=AliasChoices("jobId", "workflowJobId", "unificationJobId"))
+    ] = None
+
+
+@operation("POST", "/runs", role=Role.OPERATOR, body=RunBody, answer=Run, status=202, audited=True)
+async def post_run(call: Call[RunBody]) -> Reply:
+    """Ask for a run. The answer is the run that will do it, readable at once."""
+    asked = call.body
+    tables = tuple(dict.fromkeys(asked.tables))
+    return await _requested(call, RunRequest(asked.mode, asked.dry_run, tables, trigger="api"))
+
+
+@operation("POST", "/unification-events", role=Role.OPERATOR, body=UnificationBody, answer=Run, status=202)
+async def post_unification_event(call: Call[UnificationBody]) -> Reply:
+    """Tell that a unification has completed. The same job again leads to the same run."""
+    job = call.body.job_id
+    return await _requested(call, RunRequest(jobs=(job,) if job else (), trigger="webhook"))
+
+
+@operation("GET", "/runs", query=PageQuery, answer=RunPage)
+async def get_runs(call: Call[None, PageQuery]) -> Reply:
+    """List the last runs, newest first, each compared with the one before it of the same kind."""
+    top, after = call.query.top, call.query.after
+    ids = [run for run in await call.deps.runs.ids() if not after or run < after]
+    loaded = await asyncio.gather(*(call.deps.runs.load(run) for run in ids[: top + LOOK_BACK]))
+    page = history([run for run in loaded if run is not None], top)
+    more = to_continuation(page[-1].id) if page and len(ids) > top else None
+    return Reply(200, to_json(RunPage(page, more)))
+
+
+@operation("GET", "/runs/{run}", answer=Run, refusals=(404,))
+async def get_run(call: Call) -> Reply:
+    """Show a run as it is now."""
+    return Reply(200, to_json(await found_run(call)))
+
+
+@operation("POST", "/runs/{run}/cancel", role=Role.OPERATOR, answer=Run, status=202, refusals=(404, 409), audited=True)
+async def post_cancel(call: Call) -> Reply:
+    """Stop a run after the pages in flight, or take a waiting one back."""
+    found, deps = await found_run(call), call.deps
+    what = await deps.lock.cancel(found.id)
+    if what is Cancellation.UNKNOWN:
+        raise ProblemError(409, "Nothing to cancel", f"The run is over: {found.status}.")
+    if what is Cancellation.PENDING:
+        detail = "Canceled by request before it began."
+        found = await deps.runs.advance(found.id, lambda old: ended(old, Status.CANCELED, detail, deps.clock()))
+    return Reply(202, to_json(found))
+
+
+@operation("GET", "/status", answer=TaskStatus)
+async def get_status(call: Call) -> Reply:
+    """Show the task as the product's Status page does, and its latest run."""
+    run = await call.deps.runs.shown()
+    status = run.status if run else Status.NOT_STARTED
+    return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, run.last_updated if run else None, run)))
+
+
+async def found_run(call: Call[Any, Any]) -> Run:
+    """Return the run in the path. Raises ProblemError 404."""
+    run = await call.deps.runs.load(call.parameters["run"])
+    if run is None:
+        raise not_found("run with this id")
+    return run
+
+
+async def _requested(call: Call[Any], request: RunRequest) -> Reply:
+    run = await request_run(call.deps, request, call.start)
+    return Reply(202, to_json(run), {"Location": f"{call.request.base_url}/api/runs/{run.id}"})

@@ -1,0 +1,98 @@
+"""Who calls the API, and what for (demand D30). Pure: headers in, a caller out."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+from pydantic import BaseModel, ValidationError
+
+PRINCIPAL = "x-ms-client-principal"  # names are lower case, as the request has them
+PRINCIPAL_NAME = "x-ms-client-principal-name"
+PRINCIPAL_ID = "x-ms-client-principal-id"
+MOST_NAME = 200  # characters of a name that are kept
+# App Service Authentication maps short claim names of Entra to long ones, or leaves them as they are.
+_ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
+_ENTRA = "aad"
+
+
+class Role(StrEnum):
+    """App roles of Entra, from the least to the most: each may do what those before it may."""
+
+    VIEWER = "viewer"
+    OPERATOR = "operator"
+    ADMIN = "admin"
+
+    @property
+    def rank(self) -> int:
+        """Place in that order."""
+        return list(Role).index(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `id` is Entra's object id, empty for the holder of a function key; no role means signed in, no more."""
+
+    name: str
+    id: str = ""
+    role: Role | None = None
+
+    def may(self, needed: Role) -> bool:
+        """Whether the caller has a role that includes the needed one."""
+        return self.role is not None and self.role.rank >= needed.rank
+
+
+# The host has checked the key before the app hears of the request, and does not say whose it is. What an admin may do asks
+# for the master key.
+KEY_HOLDER = Caller("holder of a function key", role=Role.ADMIN)
+
+
+def authentication_is_on(environment: Mapping[str, str]) -> bool:
+    """Whether App Service Authentication stands before the app and sets its headers: the platform says so in this variable,
+    by which the Functions host itself switches it on. Anybody may send such headers to an app without it.
+    """
+    return environment.get("WEBSITE_AUTH_ENABLED", "").strip().lower() in ("true", "1")
+
+
+def identify(headers: Mapping[str, str], *, authenticated: bool) -> Caller | None:
+    """Return who sent these headers, None for nobody. Without authentication they tell nothing, and the key counts."""
+    if not authenticated:
+        return KEY_HOLDER
+    principal = _principal(headers.get(PRINCIPAL, ""))
+    if principal is None:
+        return None
+    object_id = headers.get(PRINCIPAL_ID, "")
+    name = headers.get(PRINCIPAL_NAME, "") or object_id
+    return Caller(name[:MOST_NAME], object_id[:MOST_NAME], _strongest(principal))
+
+
+class _Claim(BaseModel):
+    typ: str
+    val: str
+
+
+class _Principal(BaseModel):
+    """The decoded header."""
+
+    auth_typ: str
+    claims: list[_Claim] = []
+
+
+def _principal(header: str) -> _Principal | None:
+    try:
+        return _Principal.model_validate_json(base64.b64decode(header, validate=True))
+    except (ValueError, ValidationError):
+        return None
+
+
+def _strongest(principal: _Principal) -> Role | None:
+    if principal.auth_typ != _ENTRA:  # another provider's claim of that name is none of our app roles
+        return None
+    return max(_roles(principal.claims), key=lambda role: role.rank, default=None)
+
+
+def _roles(claims: Iterable[_Claim]) -> list[Role]:
+    given = {claim.val.lower() for claim in claims if claim.typ in _ROLE_CLAIMS}
+    return [role for role in Role if role in given]

@@ -1,0 +1,52 @@
+"""Who did what by hand, and when: table `linkeraudit`."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from linker.model import WIRE
+from linker.ports import Tables
+from linker.state.documents import cut, joined
+from linker.wire import dumps, loads
+
+AUDIT = "linkeraudit"
+_END_OF_TIME_MS = 10**14 - 1  # keys ascend; what is left until then makes the newest come first
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """One action that somebody asked for. `status` is the HTTP status it was answered with, None when nobody knows."""
+
+    __pydantic_config__ = WIRE
+    id: str
+    at: str
+    who: str
+    who_id: str
+    action: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    status: int | None = None
+    run: str | None = None
+
+
+class Audit:
+    """Entries of one environment. An entry is there before the action begins, and is completed after it."""
+
+    def __init__(self, tables: Tables, environment: str, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
+        self._tables, self._environment, self._clock, self._new_id = tables, environment, clock, new_id
+
+    def next_id(self) -> str:
+        """Return the id of a new entry: newer ones come first."""
+        return f"{_END_OF_TIME_MS - int(self._clock() * 1000):014}-{self._new_id()}"
+
+    async def save(self, entry: AuditEntry) -> None:
+        """Save an entry, or what became of it."""
+        await self._tables.replace(AUDIT, self._environment, entry.id, cut(dumps(entry)))
+
+    async def entries(self, after: str = "") -> AsyncIterator[AuditEntry]:
+        """Yield the entries that come after an id, newest first."""
+        async for entity in self._tables.query(AUDIT, self._environment, first=after):
+            if entity.row != after:
+                yield loads(AuditEntry, joined(entity))

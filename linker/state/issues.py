@@ -1,0 +1,110 @@
+"""Rejected and deferred rows (table `linkererrors`): those of each run, and what is remembered of a row over the runs."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from linker.model import WIRE, RowIssue
+from linker.ports import Tables
+from linker.state.documents import Documents, cut, joined
+from linker.table_rules import key_text as safe_key
+from linker.wire import dumps, loads
+
+ERRORS = "linkererrors"
+ISSUES_AT_ONCE = 16
+MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
+MOST_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
+
+
+@dataclass(frozen=True, slots=True)
+class RowRecord:
+    """The last issue of a row, the run that met it and when."""
+
+    __pydantic_config__ = WIRE
+    issue: RowIssue
+    run: str
+    seen: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The last run that looked at every row of a table, and when it had: what it did not meet was over by then."""
+
+    __pydantic_config__ = WIRE
+    run: str = ""
+    at: str = ""
+
+    def follows(self, record: RowRecord) -> bool:
+        """Whether a row with this record has been in order since."""
+        return record.run != self.run and record.seen < self.at
+
+
+class Issues:
+    """Rejected and deferred rows. `now` gives the time as ISO 8601 in UTC."""
+
+    def __init__(self, tables: Tables, documents: Documents, now: Callable[[], str]) -> None:
+        self._tables, self._documents, self._now = tables, documents, now
+
+    async def save(self, run: str, issues: Sequence[RowIssue], *, dry_run: bool = False) -> None:
+        """Save the row issues of one page of one table, MOST_ISSUES of them; the same row again overwrites.
+
+        A row that had an issue in the last look at its table too keeps the time when it was first seen and counts one more
+        attempt. A dry run is no attempt.
+        """
+        if not issues:
+            return
+        kept = {row_name(issue.row): issue for issue in issues[:MOST_ISSUES]}
+        table = issues[0].table
+        looked, records = await self._looked(table), await self._records(table, kept)
+        gate = asyncio.Semaphore(ISSUES_AT_ONCE)
+
+        async def save_one(name: str, issue: RowIssue) -> None:
+            async with gate:
+                known = records.get(name)
+                issue = self._counted(issue, run, None if known and looked.follows(known) else known, dry_run=dry_run)
+                await self._tables.replace(ERRORS, run, f"{table}_{name}", cut(dumps(issue)))
+                if not dry_run:
+                    record = RowRecord(issue, run, self._now())
+                    await self._tables.replace(ERRORS, self._partition(table), name, cut(dumps(record)))
+
+        await asyncio.gather(*(save_one(name, issue) for name, issue in kept.items()))
+
+    async def looked_at(self, table: str, run: str) -> None:
+        """Remember that a run has looked at every row of a table: what it did not meet again is over."""
+        await self._documents.save(f"looked-{table}", _Looked(run, self._now()))
+
+    async def of_run(self, run: str, after: str = "") -> AsyncIterator[tuple[str, RowIssue]]:
+        """Yield the row issues of a run that come after a key, each with its own key, in their order."""
+        async for entity in self._tables.query(ERRORS, run, first=after):
+            if entity.row != after:
+                yield entity.row, loads(RowIssue, joined(entity))
+
+    async def last_of(self, table: str, row: str) -> RowRecord | None:
+        """Return the last issue of a row, None when it never had one or nobody remembers."""
+        entity = await self._tables.get(ERRORS, self._partition(table), row_name(row))
+        return loads(RowRecord, joined(entity)) if entity else None
+
+    def _counted(self, issue: RowIssue, run: str, known: RowRecord | None, *, dry_run: bool) -> RowIssue:
+        before = known.issue.attempts if known else 0
+        tried = before if dry_run or (known is not None and known.run == run) else before + 1
+        return replace(issue, first_seen=known.issue.first_seen if known else self._now(), attempts=tried)
+
+    async def _looked(self, table: str) -> _Looked:
+        found = await self._documents.load(_Looked, f"looked-{table}")
+        return found[0] if found else _Looked()
+
+    async def _records(self, table: str, names: Iterable[str]) -> Mapping[str, RowRecord]:
+        """Return what is remembered of rows: one query, since the rows of a page lie side by side."""
+        wanted = set(names)
+        found = self._tables.query(ERRORS, self._partition(table), first=min(wanted), end=max(wanted) + "~")
+        return {entity.row: loads(RowRecord, joined(entity)) async for entity in found if entity.row in wanted}
+
+    def _partition(self, table: str) -> str:
+        return f"{self._documents.partition}-{table}"
+
+
+def row_name(row: str) -> str:
+    """Return a row's key, a guid or what stood in its place, as part of a key in Table Storage."""
+    return safe_key(row)[:MOST_KEY]
