@@ -6,6 +6,7 @@ from linker.api.answers import LookupNow, RowState
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, operation
 from linker.blocks import HashBlock, confirmed, names, row_hash
+from linker.dataverse import column as columns
 from linker.dataverse import metadata
 from linker.dataverse.client import LiveLink
 from linker.deps import Deps
@@ -57,7 +58,7 @@ async def _look(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | N
 async def _now(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | None) -> LookupNow:
     dataverse = deps.dataverse()
     tables = [found for found in await metadata.find_tables(dataverse, table) if found.logical_name == table]
-    column = await metadata.lookup_column(dataverse, table) if tables else None
+    column = await columns.find(dataverse, table) if tables else None
     if column is None:
         raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
     target = Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation)
