@@ -27,9 +27,10 @@ from linker.state import (
 
 @dataclass(slots=True)
 class Cache:
-    """Values that never change once they were read: the salt, and what a run settled about a table."""
+    """Values that never change once they were read: the salt, who writes, and what a run settled about a table."""
 
     salt: bytes = b""
+    user: str = ""
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
 
@@ -71,6 +72,12 @@ class Deps:
         if not self.cache.salt:
             self.cache.salt = await salt_of(self.documents)
         return self.cache.salt
+
+    async def user(self) -> str:
+        """Return the id of the Dataverse user that the app writes as."""
+        if not self.cache.user:
+            self.cache.user = await self.dataverse().user()
+        return self.cache.user
 
     async def target(self, run: str, table: str) -> Target:
         """Return how a table is written in a run."""

@@ -129,7 +129,7 @@ async def _unseen(deps: Deps) -> RunRequest | None:
 async def _have_moved(deps: Deps, seen: Marks | None) -> bool:
     """Whether mapping or profiles changed since; also when they are not to be read any more: a run shows what is missing."""
     try:
-        return await marks_of(deps.dataverse()) not in (None, seen)
+        return await marks_of(deps, seen) not in (None, seen)
     except TransientError:
         raise
     except LinkerError:

@@ -8,7 +8,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 from linker.activities.values import Ended, Ending, Go, Report, RunRef, Settled, SettleTask, TableEnd
-from linker.dataverse import Dataverse
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.http import parse_time
 from linker.deps import Deps
@@ -16,7 +15,7 @@ from linker.errors import LinkerError
 from linker.lock import Renewal
 from linker.model import Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
 from linker.settings import Settings
-from linker.settling import Awaited, SettleRules, next_wait
+from linker.settling import Awaited, Marks, SettleRules, next_wait
 from linker.state import TaskState
 from linker.status import overall
 
@@ -62,10 +61,19 @@ def asked_for(run: Run, request: RunRequest) -> Run:
     return replace(run, mode=request.mode, dry_run=request.dry_run, jobs=request.jobs, requested_tables=request.tables)
 
 
-async def marks_of(dataverse: Dataverse) -> tuple[float, float] | None:
-    """Return the newest change of mapping and profiles in epoch seconds, None where the columns do not tell."""
-    mapping, profiles = await asyncio.gather(dataverse.newest_change(MAPPING_SET), dataverse.newest_change(PROFILE_SET))
-    return None if mapping is None or profiles is None else (mapping, profiles)
+async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
+    """Return the newest change of mapping and profiles in epoch seconds, None where the columns do not tell.
+
+    A profile that this app touched last is no change. It may have been the newest one before, so the mark of profiles
+    never falls below the one in `since`, the marks that these are compared with.
+    """
+    dataverse, we = deps.dataverse(), await deps.user()
+    mapping, profiles = await asyncio.gather(
+        dataverse.newest_change(MAPPING_SET), dataverse.newest_change(PROFILE_SET, besides=we)
+    )
+    if mapping is None or profiles is None:
+        return None
+    return mapping, max(profiles, since[1]) if since else profiles
 
 
 async def renew(deps: Deps, ref: RunRef) -> Go:
@@ -83,7 +91,7 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
     renewal = await deps.lock.renew(run)
     if not renewal.held or renewal.cancel:
         return Settled(stop=True)
-    marks = await marks_of(deps.dataverse())
+    marks = await marks_of(deps, (await deps.runs.task()).marks)
     wait = next_wait(marks, await _awaited(deps, task), _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
     status = Status.QUEUED if wait.seconds else Status.REFRESHING
     await deps.runs.advance(run, lambda old: replace(old, status=status, status_detail=wait.detail))
@@ -270,7 +278,7 @@ async def _follow_up(deps: Deps, ending: Ending) -> str | None:
 async def _moved(deps: Deps, ending: Ending) -> bool:
     """Whether mapping or profiles changed since settling. A run ends also when Dataverse does not tell."""
     try:
-        return ending.marks is not None and await marks_of(deps.dataverse()) != ending.marks
+        return ending.marks is not None and await marks_of(deps, ending.marks) != ending.marks
     except LinkerError:
         return False
 

@@ -23,14 +23,13 @@ PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing st
 
 async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
     """Settle the next departed pages of a table. The guard looks at the whole table before the first row is touched."""
-    dataverse = deps.dataverse()
     try:
-        held = await _held_back(deps, task, dataverse)
+        held = await _held_back(deps, task)
     except TransientError as error:
         return UnlinkOutcome(after=task.after, later_s=error.wait_s)
     except LinkerError as error:
         return UnlinkOutcome(after=task.after, failed=str(error)[:1000])
-    return _counted_only(task, held) if task.dry_run else await _pages(deps, task, dataverse, held)
+    return _counted_only(task, held) if task.dry_run else await _pages(deps, task, deps.dataverse(), held)
 
 
 def guard(departed: int, rows: int, most_share: float) -> str:
@@ -53,10 +52,10 @@ class Held:
     reason: str = ""
 
 
-async def _held_back(deps: Deps, task: UnlinkTask, dataverse: Dataverse) -> Held:
+async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
     if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share):
         return Held("HeldBack", reason)
-    if task.marks is not None and await marks_of(dataverse) != task.marks:
+    if task.marks is not None and await marks_of(deps, task.marks) != task.marks:
         return Held("MappingMoved", "mapping or profiles changed while the run was under way")
     return Held()
 

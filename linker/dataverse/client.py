@@ -123,15 +123,26 @@ class Dataverse:
             if row[columns.table].casefold() in tables and (key := row_key(row[columns.key])) is not None
         }
 
-    async def newest_change(self, entity_set: str) -> float | None:
-        """Return the newest modifiedon of a table in epoch seconds, None when it has no rows or no such column."""
+    async def user(self) -> str:
+        """Return the id of the Dataverse user behind the app's token (dataverse.md 11)."""
+        return str((await self.get("WhoAmI"))["UserId"])
+
+    async def newest_change(self, entity_set: str, *, besides: str = "") -> float | None:
+        """Return the newest modifiedon of a table in epoch seconds, None when it has no rows or no such column.
+
+        Rows that the user `besides` wrote last are left out; 0 when there are no others.
+        """
+        others = f"_modifiedby_value ne {besides} or _modifiedby_value eq null" if besides else ""
+        options = odata.query(select="modifiedon", filter=others, orderby="modifiedon desc", top=1)
         try:
-            found = await self.get(entity_set + odata.query(select="modifiedon", orderby="modifiedon desc", top=1))
+            rows = (await self.get(entity_set + options))["value"]
         except DataverseError as error:
             if error.status == 400:
                 return None
             raise
-        stamp = found["value"][0].get("modifiedon") if found["value"] else None
+        if besides and not rows:
+            return 0.0
+        stamp = rows[0].get("modifiedon") if rows else None
         return parse_time(stamp) if stamp else None
 
     # ---- profiles and links ----

@@ -23,6 +23,7 @@ URL = "https://contoso.crm4.dynamics.com"
 API = "/api/data/v9.2/"
 COLUMN = "msdynci_lookupfield_customerprofile"
 NAVIGATION = "msdynci_LookupField_CustomerProfile"
+PROFILE_SET = "msdynci_customerprofiles"
 STAMP = "2026-11-01T00:00:00Z"
 MISSING_ROW = "0x80040217"
 MISSING_TARGET = "0x80060891"
@@ -109,6 +110,9 @@ class FakeDataverse:
         self.mapping_column = "msdynci_tablename"
         self.text_columns: list[str] = []  # of every table
         self.marks = {"msdynci_alternatekeys": STAMP, "msdynci_customerprofiles": STAMP}
+        self.touches: Counter[str] = Counter()  # by profile id: how often the linker wrote it
+        self.touched_at = "2026-12-01T00:00:00Z"
+        self.profile_table = FakeTable("msdynci_customerprofile", PROFILE_SET, "msdynci_customerprofileid")
         self.asked: Counter[str] = Counter()
         self.written: Counter[str] = Counter()
         self.bodies: list[Request] = []  # every write request as it came
@@ -243,6 +247,10 @@ class FakeDataverse:
                 return 200, self._source_rows(self.tables[path], asked)
             case "POST", "RelationshipDefinitions":
                 return self._create_column(asked)
+            case "POST", path if path == f"{PROFILE_SET}/Microsoft.Dynamics.CRM.UpdateMultiple":
+                return self._touch(asked, {row.pop("msdynci_customerprofileid"): row for row in asked.body["Targets"]})
+            case "PATCH", path if found := re.fullmatch(rf"{PROFILE_SET}\(([0-9a-f-]{{36}})\)", path):
+                return self._touch(asked, {found[1]: asked.body})
             case "POST", path if path.endswith("/Microsoft.Dynamics.CRM.UpdateMultiple"):
                 return self._update_multiple(self.tables[path.partition("/")[0]], asked)
             case "PATCH", path if found := re.fullmatch(r"(\w+)\(([0-9a-f-]{36})\)", path):
@@ -269,13 +277,25 @@ class FakeDataverse:
     def _customer_data(self, entity_set: str, asked: Request) -> dict[str, Any]:
         if "$orderby" in asked.options:
             assert asked.options["$orderby"] == "modifiedon desc"
-            return {"value": [{"modifiedon": self.marks[entity_set]}]}
+            return self._newest_change(entity_set, asked)
         profiles = [
-            {"msdynci_customerid": customer, "msdynci_customerprofileid": profile}
+            {
+                "@odata.etag": f'W/"{self.touches[profile]}"',
+                "msdynci_customerid": customer,
+                "msdynci_customerprofileid": profile,
+            }
             for profile, customer in self.profiles.items()
         ]
         rows = self.mapping if entity_set == "msdynci_alternatekeys" else profiles
         return self._paged(self._filtered(rows, asked), asked)
+
+    def _newest_change(self, entity_set: str, asked: Request) -> dict[str, Any]:
+        """Others wrote at `marks`, the linker's own user, whom a filter may leave out, at `touched_at`."""
+        if entity_set == PROFILE_SET and self.profiles.keys() <= self.touches.keys():
+            return {"value": []} if "$filter" in asked.options else {"value": [{"modifiedon": self.touched_at}]}
+        if entity_set == PROFILE_SET and self.touches and "$filter" not in asked.options:
+            return {"value": [{"modifiedon": self.touched_at}]}
+        return {"value": [{"modifiedon": self.marks[entity_set]}]}
 
     def _source_rows(self, table: FakeTable, asked: Request) -> dict[str, Any]:
         if not table.column and COLUMN in str(asked.options):
@@ -293,12 +313,12 @@ class FakeDataverse:
 
     def _metadata(self, asked: Request) -> dict[str, Any]:
         if asked.path == "EntityDefinitions":
-            definitions = [table.definition() for table in self.tables.values()]
+            definitions = [table.definition() for table in (*self.tables.values(), self.profile_table)]
             return {"value": self._filtered(definitions, asked)}
         if asked.path == "sdkmessagefilters":
             rows = [
                 {"sdkmessageid/name": "UpdateMultiple", "primaryobjecttypecode": table.logical}
-                for table in self.tables.values()
+                for table in (*self.tables.values(), self.profile_table)
                 if table.bulk
             ]
             return {"value": self._filtered(rows, asked)}
@@ -340,6 +360,20 @@ class FakeDataverse:
             self._check(key, profile)
         for key, profile in links.items():
             self._store(table, key, profile, "bulk")
+        return 204, None
+
+    def _touch(self, asked: Request, rows: dict[str, dict[str, Any]]) -> tuple[int, Any]:
+        """Write profiles: all or none. What is written must be what they say already."""
+        self.bodies.append(asked)
+        if missing := [profile for profile in rows if profile not in self.profiles]:
+            raise Refusal(404, MISSING_ROW, f"Customer Profile With Ids = {', '.join(missing)} Do Not Exist")
+        for profile, values in rows.items():
+            assert asked.headers.get("if-match", "") in ("", f'W/"{self.touches[profile]}"')
+            assert values.keys() - {"@odata.type"} == {"msdynci_customerid"}
+            assert values["msdynci_customerid"] == self.profiles[profile]
+            if profile in self.refuse:
+                raise self.refuse[profile]
+        self.touches.update(rows.keys())
         return 204, None
 
     def _patch(self, table: FakeTable, key: str, asked: Request) -> tuple[int, Any]:
@@ -429,6 +463,8 @@ def _kind(asked: Request) -> str:  # noqa: PLR0911 - a table of names
         case "GET", "msdynci_alternatekeys":
             return "mapping"
         case "GET", "msdynci_customerprofiles":
+            if "customerprofileid" in filtered:
+                return "profiles to touch"
             return "profiles" if filtered else "any profile"
         case "GET", path if path.split("(")[0] in ("EntityDefinitions", "sdkmessagefilters", "WhoAmI", "systemusers"):
             return "metadata"
@@ -436,6 +472,8 @@ def _kind(asked: Request) -> str:  # noqa: PLR0911 - a table of names
             return "links" if expanded else "empties" if "eq null" in filtered else "keys"
         case "POST", "RelationshipDefinitions":
             return "create column"
+        case "POST" | "PATCH", path if path.startswith(PROFILE_SET):
+            return "touch"
         case "POST", _:
             return "update"
     return "clear" if None in (asked.body or {}).values() else "patch"
