@@ -5,7 +5,7 @@ Pure: what is registered comes in, judgement and words come out. Facts: datavers
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
@@ -13,11 +13,7 @@ from math import ceil
 from linker.model import LOOKUP_SCHEMA_NAME, WIRE
 
 BULK_MESSAGE = "UpdateMultiple"
-# Both kinds of custom logic and the triggers of flows. In a batch they belong to each part (dataverse.md 10, 3.1).
-BYPASS_HEADERS: Mapping[str, str] = {
-    "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
-    "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
-}
+MOST_NAMED = 5  # automations named in one sentence
 
 
 class Kind(StrEnum):
@@ -47,6 +43,11 @@ class Automation:
     every_table: bool = False
     bypassable: bool = True
 
+    @property
+    def key(self) -> str:
+        """What tells this automation from others; an approval names these."""
+        return f"{self.kind} {self.name} ({self.message})"
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -60,9 +61,8 @@ class Estimate:
 
     def __str__(self) -> str:
         return (
-            f"{self.rows:,} {_plural('row', self.rows)} x {self.automations} {_plural('automation', self.automations)} = "
-            f"{self.executions:,} {_plural('execution', self.executions)} while writing, "
-            f"{self.jobs:,} system {_plural('job', self.jobs)}"
+            f"{counted(self.rows, 'row')} x {counted(self.automations, 'automation')} = "
+            f"{counted(self.executions, 'execution')} while writing, {counted(self.jobs, 'system job')}"
         )
 
 
@@ -113,9 +113,17 @@ def describe(automation: Automation) -> str:
     return f"{automation.kind.capitalize()} '{automation.name}'{message}{where} ({runs}). {advice(automation)}"
 
 
+def describe_all(found: Sequence[Automation]) -> str:
+    """Return several automations with what to do about each; of many the first ones."""
+    more = len(found) - MOST_NAMED
+    lines = [describe(automation) for automation in found[:MOST_NAMED]]
+    return " ".join([*lines, f"And {more} more."] if more > 0 else lines)
+
+
 def _filter_name(automation: Automation) -> str:
     return "filtering attributes" if automation.kind is Kind.STEP else "trigger's 'Select columns'"
 
 
-def _plural(noun: str, number: int) -> str:
-    return noun if number == 1 else f"{noun}s"
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, such as '1 row' or '2,000 rows'."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -15,13 +15,25 @@ import httpx
 from linker import settings as settings_module
 from linker.activities.life import iso
 from linker.dataverse import Connection
+from linker.dataverse.client import BYPASS
 from linker.deps import Deps
 from linker.errors import ConfigurationError
 from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.roles import authentication_is_on
 from linker.settings import Settings
-from linker.state import Audit, Blocks, DepartedPages, Documents, Issues, Plans, Runs, StrayPages, WaitingProfiles
+from linker.state import (
+    Audit,
+    Blocks,
+    DepartedPages,
+    Documents,
+    FirstLinks,
+    Issues,
+    Plans,
+    Runs,
+    StrayPages,
+    WaitingProfiles,
+)
 from linker.table_rules import key_text
 from linker.tables import AzureTables
 
@@ -112,6 +124,7 @@ def build(settings: Settings) -> Deps:
         client,
         tokens,
         settings.write_timeout_seconds,
+        {"CallerObjectId": str(settings.impersonate)} if settings.impersonate else {},
     )
     return Deps(
         settings=settings,
@@ -121,6 +134,7 @@ def build(settings: Settings) -> Deps:
         documents=documents,
         runs=Runs(documents, _now),
         plans=Plans(documents),
+        first_links=FirstLinks(documents, _now),
         blocks=Blocks(tables, partition),
         departed=DepartedPages(tables, partition),
         strays=StrayPages(tables, partition),
@@ -129,6 +143,7 @@ def build(settings: Settings) -> Deps:
         audit=Audit(tables, partition, time.time, new_id),
         clock=time.time,
         new_id=new_id,
+        write_headers=BYPASS if settings.automations == "bypass" else {},
         closing=(client.aclose, tables.close, tokens.close, insights_tokens.close),
     )
 

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from linker.dataverse import Connection, Dataverse, Meter
+from linker.gate import Gate
 from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.model import Target
@@ -16,6 +17,7 @@ from linker.state import (
     Blocks,
     DepartedPages,
     Documents,
+    FirstLinks,
     Issues,
     Plans,
     Runs,
@@ -46,6 +48,7 @@ class Deps:
     documents: Documents
     runs: Runs
     plans: Plans
+    first_links: FirstLinks
     blocks: Blocks
     departed: DepartedPages
     strays: StrayPages
@@ -57,6 +60,7 @@ class Deps:
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
     write_headers: Mapping[str, str] = field(default_factory=dict)  # of every write of rows: BYPASS, or none
     cache: Cache = field(default_factory=Cache)
+    gate: Gate = field(default_factory=Gate)
 
     async def close(self) -> None:
         """Close what is open; nothing can be used afterwards."""

@@ -84,7 +84,11 @@ class Dataverse:
 
     async def count_mapping(self, columns: MappingColumns, source: Source, keys: KeyRange) -> int:
         """Return how many mapping rows of a source lie in a range; 5,000 means that many or more (dataverse.md 5.3)."""
-        path = f"{MAPPING_SET}/$count" + odata.query(filter=columns.in_range(source, keys))
+        return await self.count(MAPPING_SET, columns.in_range(source, keys))
+
+    async def count(self, entity_set: str, expression: str) -> int:
+        """Return how many rows a filter finds; 5,000 means that many or more (dataverse.md 5.3)."""
+        path = f"{entity_set}/$count" + odata.query(filter=expression)
         answer = await self.connection.send(self.meter, "GET", path)
         return int(answer.text.lstrip("\ufeff"))
 
@@ -246,7 +250,9 @@ class Dataverse:
     async def read_all(self, paths: Sequence[str]) -> list[list[dict[str, Any]]]:
         """Return the rows of each query, asked in one batch and followed to their last page."""
         found: list[list[dict[str, Any]]] = []
-        for group in odata.chunks([batch.Part("GET", API + path) for path in paths], 50):
+        for group in odata.chunks(
+            [batch.Part("GET", API + path, headers=self.connection.extra_headers) for path in paths], 50
+        ):
             for answer in await self._exchange(group, reads=True):
                 if answer.status != 200:
                     raise self._refusal(answer)

@@ -3,6 +3,7 @@
 from linker.state.audit import Audit, AuditEntry
 from linker.state.blocks import Blocks, DepartedPages, StoredBlock, StrayPages
 from linker.state.documents import Documents, salt_of
+from linker.state.first_links import FirstLink, FirstLinks
 from linker.state.issues import Issues, RowRecord
 from linker.state.plans import Plans, TablePlan
 from linker.state.runs import Runs, TaskState
@@ -14,6 +15,8 @@ __all__ = [
     "Blocks",
     "DepartedPages",
     "Documents",
+    "FirstLink",
+    "FirstLinks",
     "Issues",
     "Plans",
     "RowRecord",

@@ -1,0 +1,107 @@
+"""What Dataverse tells of users and what they may do (dataverse.md 11; privileges of a table: EntityDefinitions)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from linker import odata
+from linker.dataverse.client import Dataverse
+from linker.dataverse.metadata import ServiceAccount
+from linker.facts import DataverseTable
+from linker.model import LOOKUP_SCHEMA_NAME
+from linker.permission import SecondWriter
+from linker.privileges import Depth, Need, Privilege
+
+MOST_ROLES = 50  # roles whose holders are looked up
+VENDOR = "InsightsAppsPlatform"
+
+
+async def of_tables(dataverse: Dataverse, needs: Iterable[Need]) -> dict[tuple[str, str], Privilege]:
+    """Return the privileges of the tables that some needs name, by table and right."""
+    tables = sorted({need.table for need in needs if need.table})
+    if not tables:
+        return {}
+    wanted = " or ".join(f"LogicalName eq {odata.literal(table)}" for table in tables)
+    path = "EntityDefinitions" + odata.query(select="LogicalName,Privileges", filter=wanted)
+    return {
+        (row["LogicalName"], entry["PrivilegeType"]): Privilege(entry["PrivilegeId"].lower(), entry["Name"])
+        for row in (await dataverse.get(path))["value"]
+        for entry in row["Privileges"]
+    }
+
+
+async def of_no_table(dataverse: Dataverse, needs: Iterable[Need]) -> dict[tuple[str, str], Privilege]:
+    """Return the privileges that some needs name themselves. What the environment does not know is left out."""
+    names = {need.right.lower(): need.right for need in needs if not need.table}
+    if not names:
+        return {}
+    path = "privileges" + odata.query(select="name", filter=odata.is_in("name", names.values()))
+    return {
+        ("", names[row["name"].lower()]): Privilege(row["privilegeid"].lower(), row["name"])
+        for row in (await dataverse.get(path))["value"]
+    }
+
+
+async def held(dataverse: Dataverse, user: str) -> dict[str, Depth]:
+    """Return the privileges of a user by name in lower case, through all roles, at the deepest level of each."""
+    path = f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
+    depths: dict[str, Depth] = {}
+    for entry in (await dataverse.get(path))["RolePrivileges"]:
+        name, depth = entry["PrivilegeName"].lower(), _depth(entry["Depth"])
+        depths[name] = max(depth, depths.get(name, Depth.NONE), key=list(Depth).index)
+    return depths
+
+
+async def role_depths(dataverse: Dataverse, role: str) -> dict[str, Depth]:
+    """Return the privileges of one role by id. The function is bound to nothing."""
+    answer = await dataverse.get(f"RetrieveRolePrivilegesRole(RoleId={role})")
+    return {entry["PrivilegeId"].lower(): _depth(entry["Depth"]) for entry in answer["RolePrivileges"]}
+
+
+async def roles_that_miss(dataverse: Dataverse, has: Privilege, misses: Privilege) -> tuple[str, ...]:
+    """Return the names of roles held by people that have one privilege and not the other; at most MOST_ROLES are looked at.
+
+    Roles that come through teams are not looked at.
+    """
+    able = await _roles_with(dataverse, misses)
+    candidates = {role: name for role, name in (await _roles_with(dataverse, has)).items() if role not in able}
+    names = [name for role, name in list(candidates.items())[:MOST_ROLES] if await _held_by_people(dataverse, role)]
+    return tuple(sorted(set(names)))
+
+
+async def _roles_with(dataverse: Dataverse, privilege: Privilege) -> dict[str, str]:
+    path = f"privileges({privilege.id})/roleprivileges_association" + odata.query(select="name")
+    return {row["roleid"]: row["name"] async for page in dataverse.rows(path) for row in page}
+
+
+async def _held_by_people(dataverse: Dataverse, role: str) -> bool:
+    people = "accessmode eq 0 and isdisabled eq false"
+    path = f"roles({role})/systemuserroles_association" + odata.query(select="systemuserid", filter=people, top=1)
+    return bool((await dataverse.get(path))["value"])
+
+
+def _depth(value: Any) -> Depth:
+    """Return a depth, which comes as a name and in older versions as a number."""
+    if isinstance(value, int) or str(value).isdecimal():
+        return list(Depth)[1:][int(value)]
+    return Depth(value) if value in Depth else Depth.NONE
+
+
+async def vendor_account(dataverse: Dataverse) -> ServiceAccount | None:
+    """Return the account of the vendor's own task, if it is a user here (customer-insights.md section 1)."""
+    wanted = f"contains(fullname,'{VENDOR}') or startswith(domainname,'{VENDOR.lower()}')"
+    rows = (await dataverse.get("systemusers" + odata.query(select="fullname", filter=wanted, top=1)))["value"]
+    return ServiceAccount(rows[0]["systemuserid"], rows[0]["fullname"] or VENDOR) if rows else None
+
+
+async def written_by(
+    dataverse: Dataverse, table: DataverseTable, user: ServiceAccount, since: str
+) -> SecondWriter | None:
+    """Return what a user was the last to write of a table's linked rows since a time (ISO 8601), None for nothing."""
+    wanted = f"_modifiedby_value eq {user.id} and _{LOOKUP_SCHEMA_NAME}_value ne null and modifiedon ge {since}"
+    newest = odata.query(select="modifiedon", filter=wanted, orderby="modifiedon desc", top=1)
+    rows = (await dataverse.get(table.entity_set + newest))["value"]
+    if not rows:
+        return None
+    return SecondWriter(user.name, await dataverse.count(table.entity_set, wanted), rows[0]["modifiedon"])

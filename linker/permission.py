@@ -1,0 +1,167 @@
+"""Whether a run may write a table now, and what that sets in motion (decisions 13, 21, 22, 25). Pure: facts in, words out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from linker import automations as judgement
+from linker.automations import Automation, Estimate, counted
+from linker.model import LOOKUP_DISPLAY_NAME, PROFILE_TABLE, WIRE
+from linker.privileges import Missing, complaint
+
+type Policy = Literal["warn", "block", "bypass"]
+MOST_ROLES_NAMED = 10
+
+
+class Refusal(StrEnum):
+    """Why nothing is written to a table."""
+
+    NONE = ""
+    PRIVILEGE = "missing privilege"
+    BLOCKED = "blocked"
+    HELD = "held"
+
+
+@dataclass(frozen=True, slots=True)
+class SecondWriter:
+    """Rows of a table that carry the link and were last written by the vendor's account; 5,000 means that many or more."""
+
+    __pydantic_config__ = WIRE
+    account: str
+    rows: int
+    newest: str  # ISO 8601
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Somebody allowed the first link of a table although these automations (by key) would fire."""
+
+    __pydantic_config__ = WIRE
+    by: str
+    at: str  # ISO 8601
+    automations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TableLook:
+    """What was seen of a table. `registered` is None when it could not be read, and `unread` says why."""
+
+    table: str
+    rows: int = 0  # that a first link may write, at most
+    rows_a_request: int = 1
+    linked: bool = False  # a run went through the whole table before
+    registered: tuple[Automation, ...] | None = ()
+    unread: str = ""
+    missing: tuple[Missing, ...] = ()
+    approval: Approval | None = None
+    second_writer: SecondWriter | None = None
+    blind_roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """Whether a table may be written in this run. `automations` are those that its links fire; `detail` says why not."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    refusal: Refusal = Refusal.NONE
+    detail: str = ""
+    automations: tuple[Automation, ...] = ()
+    estimate: Estimate | None = None
+    missing: tuple[Missing, ...] = ()
+    warnings: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def permission(look: TableLook, *, policy: Policy, hold: bool, account: str) -> Permission:
+    """Return what a run may do with a table. `hold`: a first link that fires anything waits for an approval."""
+    fired = judgement.fired(look.registered or ())
+    running = judgement.not_bypassed(fired) if policy == "bypass" else fired
+    cost = judgement.estimate(running, look.rows, rows_a_request=look.rows_a_request)
+    refusal, detail = _refusal(look, running, cost, policy=policy, hold=hold, account=account)
+    warnings, notes = _told(look, running, account, refused=bool(refusal))
+    return Permission(look.table, refusal, detail, running, cost, look.missing, warnings, notes)
+
+
+def _refusal(
+    look: TableLook, running: Sequence[Automation], cost: Estimate, *, policy: Policy, hold: bool, account: str
+) -> tuple[Refusal, str]:
+    vital = [missing for missing in look.missing if missing.vital]
+    if vital:
+        return Refusal.PRIVILEGE, f"Nothing was written. {complaint(vital, account)}"
+    if not running and look.registered is not None:
+        return Refusal.NONE, ""
+    what = _what_fires(look, running, cost)
+    if policy == "block":
+        return Refusal.BLOCKED, f"Nothing was written: LINKER_AUTOMATIONS is 'block'. {what}"
+    if hold and not look.linked and not covers(look.approval, running, look.registered):
+        return Refusal.HELD, f"Held for approval; nothing was written. {what} {_how_to_approve(look.table)}"
+    return Refusal.NONE, ""
+
+
+def covers(
+    approval: Approval | None, running: Sequence[Automation], registered: tuple[Automation, ...] | None = ()
+) -> bool:
+    """Whether an approval allows these automations: none of them came since. Any allows what could not be read."""
+    if approval is None:
+        return False
+    return registered is None or {automation.key for automation in running} <= set(approval.automations)
+
+
+def _what_fires(look: TableLook, running: Sequence[Automation], cost: Estimate) -> str:
+    if look.registered is None:
+        return f"Which automations a link would fire could not be read: {look.unread}"
+    if look.linked:
+        return f"Each link fires {counted(len(running), 'automation')}. {judgement.describe_all(running)}"
+    return f"Its first link would cost at most {cost}. {judgement.describe_all(running)}"
+
+
+def _how_to_approve(table: str) -> str:
+    return (
+        f"Approve it with 'python -m linker approve {table}' or POST /api/tables/{table}/approve; "
+        "LINKER_AUTOMATIONS=bypass switches custom logic and flows off for these writes. (See docs/automations.md.)"
+    )
+
+
+def _told(
+    look: TableLook, running: Sequence[Automation], account: str, *, refused: bool
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return warnings and notes: what was approved asks nothing of anyone."""
+    table, warnings, notes = look.table, [], []
+    if running and not refused:
+        fires = f"Each link on '{table}' fires {counted(len(running), 'automation')}. {judgement.describe_all(running)}"
+        if look.approval is not None and covers(look.approval, running):
+            notes.append(f"{fires} Approved by {look.approval.by} on {look.approval.at}.")
+        else:
+            warnings.append(fires)
+    if look.registered is None and not refused:
+        warnings.append(f"Which automations a link on '{table}' fires could not be read: {look.unread}")
+    unseen = [missing for missing in look.missing if not missing.vital]
+    if unseen:
+        warnings.append(f"Something is left out. {complaint(unseen, account)}")
+    if look.second_writer is not None:
+        warnings.append(_second_writer(table, look.second_writer))
+    if look.blind_roles:
+        warnings.append(_blind_roles(table, look.blind_roles))
+    return tuple(warnings), tuple(notes)
+
+
+def _second_writer(table: str, writer: SecondWriter) -> str:
+    rows = "5,000 or more rows" if writer.rows == 5_000 else counted(writer.rows, "row")
+    return (
+        f"{writer.account} was the last to write {rows} of '{table}' that carry the link, most recently on {writer.newest}. "
+        "It probably fills this column too; this is evidence, no proof, since a row names its last writer and not the "
+        "column. Links that are right are left alone; still, keep one of the two."
+    )
+
+
+def _blind_roles(table: str, roles: Sequence[str]) -> str:
+    more = f" and {len(roles) - MOST_ROLES_NAMED} more" if len(roles) > MOST_ROLES_NAMED else ""
+    return (
+        f"People with these roles read '{table}' but no customer profiles, unless another role lets them, and see an empty "
+        f"{LOOKUP_DISPLAY_NAME}: {', '.join(roles[:MOST_ROLES_NAMED])}{more}. "
+        f"Give the roles read access to table '{PROFILE_TABLE}'."
+    )

@@ -1,0 +1,71 @@
+"""First links that were held, and who allowed them (design decision 21). One document a table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from linker.automations import Estimate
+from linker.errors import ChangedError
+from linker.model import WIRE
+from linker.permission import Approval
+from linker.state.documents import Documents
+
+
+@dataclass(frozen=True, slots=True)
+class FirstLink:
+    """The first link of a table as it was last held. `automations` are the keys of those that it would fire."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    held_since: str  # ISO 8601
+    automations: tuple[str, ...]
+    estimate: Estimate | None = None
+    approval: Approval | None = None
+
+
+class FirstLinks:
+    """Which first links wait, and which were allowed."""
+
+    def __init__(self, documents: Documents, now: Callable[[], str]) -> None:
+        self._documents, self._now = documents, now
+
+    async def load(self, table: str) -> FirstLink | None:
+        """Return the first link of a table, None when it was never held."""
+        found = await self._documents.load(FirstLink, _row(table))
+        return found[0] if found else None
+
+    async def hold(self, table: str, automations: tuple[str, ...], estimate: Estimate | None) -> None:
+        """Remember what an approval would allow. An approval for other automations stays on record."""
+
+        def held(old: FirstLink | None) -> FirstLink:
+            if old is None:
+                return FirstLink(table, self._now(), automations, estimate)
+            return replace(old, automations=automations, estimate=estimate)
+
+        await self._change(table, held)
+
+    async def approve(self, table: str, by: str) -> FirstLink | None:
+        """Allow what was held and return it, None when nothing was. Repeating it renews who and when."""
+        if await self.load(table) is None:
+            return None
+
+        def approved(old: FirstLink | None) -> FirstLink:
+            known = old or FirstLink(table, self._now(), ())
+            return replace(known, approval=Approval(by, self._now(), known.automations))
+
+        return await self._change(table, approved)
+
+    async def _change(self, table: str, change: Callable[[FirstLink | None], FirstLink]) -> FirstLink:
+        while True:
+            found = await self._documents.load(FirstLink, _row(table))
+            new = change(found[0] if found else None)
+            try:
+                await self._documents.save(_row(table), new, found[1] if found else None)
+            except ChangedError:
+                continue
+            return new
+
+
+def _row(table: str) -> str:
+    return f"first-link-{table}"
