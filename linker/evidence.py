@@ -39,6 +39,7 @@ class Evidence:
     """All facts, and what follows from them. `columns` is None when Dataverse has no mapping."""
 
     environment: EnvironmentFacts
+    sources: tuple[SourceFacts, ...]
     judgement: Judgement
     columns: MappingColumns | None
     insight: Insight
@@ -74,7 +75,7 @@ async def gather(deps: Deps, dataverse: Dataverse, wanted: tuple[str, ...] = ())
         mapping=bool(sources) or None if columns else False,
     )
     left = await _left_behind(deps, dataverse, facts) if columns else []
-    return Evidence(environment, judge(environment, facts, left, rules), columns, insight)
+    return Evidence(environment, tuple(facts), judge(environment, facts, left, rules), columns, insight)
 
 
 async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[Source]:
@@ -92,7 +93,7 @@ async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[So
 
 def not_in_mapping(evidence: Evidence) -> tuple[Source, ...]:
     """Return the sources that Customer Insights names and the mapping does not: they took no part in unification."""
-    named = [pair for table in evidence.judgement.tables for pair in table.run.sources]
+    named = [facts.source for facts in evidence.sources]
     described = [Source(source.name, table) for source in evidence.insight.sources for table in source.tables]
     return unseen(described, named)
 

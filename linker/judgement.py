@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from linker.eligibility import PAGE, check_environment, check_source, unknown, violated
 from linker.facts import DataverseTable, DeclaredSource, EnvironmentFacts, SourceFacts, unseen
-from linker.model import SKIPPED_MESSAGE, Finding, Requirement, Source, Status, TableRun, Verdict
+from linker.model import SKIPPED_MESSAGE, Finding, Requirement, Source, Status, TableRun, Target, Verdict
 
 LEFT = "The table takes part in unification no more."
 
@@ -35,6 +35,17 @@ class JudgedTable:
     run: TableRun
     table: DataverseTable
     sources: tuple[SourceFacts, ...] = ()
+
+    def target(self, name_column: str) -> Target:
+        """Return the table as it is written; its lookup is not looked at yet. `name_column` is that of the mapping."""
+        return Target(
+            table=self.table.logical_name,
+            entity_set=self.table.entity_set,
+            key=self.table.primary_id,
+            navigation="",
+            sources=tuple(facts.source for facts in self.sources),
+            name_column=name_column,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +84,8 @@ def judge(
     ]
     tables = tuple(sorted(judged, key=lambda one: one.run.table))
     status, detail = _verdict(general, tables, environment, rules)
-    return Judgement(general, tables, _warnings(tables, sources, rules), _notes(sources), status, detail)
+    warnings = _warnings(tables, sources, rules, goes_on=status is None)
+    return Judgement(general, tables, warnings, _notes(sources), status, detail)
 
 
 def _targets(
@@ -170,8 +182,12 @@ def _grouped(skipped: Iterable[TableRun]) -> str:
     return " ".join(f"{', '.join(tables)}: {detail}" for detail, tables in names.items())
 
 
-def _warnings(tables: Sequence[JudgedTable], sources: Sequence[SourceFacts], rules: Rules) -> tuple[str, ...]:
-    skipped = [f"Table '{t.run.table}' was skipped. {t.run.detail}" for t in tables if t.run.status is Status.SKIPPED]
+def _warnings(
+    tables: Sequence[JudgedTable], sources: Sequence[SourceFacts], rules: Rules, *, goes_on: bool
+) -> tuple[str, ...]:
+    """Return what somebody should look at. Why a run ends here is in its detail already."""
+    apart = [table.run for table in tables if table.run.status is Status.SKIPPED] if goes_on else []
+    skipped = [f"Table '{run.table}' was skipped. {run.detail}" for run in apart]
     doubtful = [
         f"Table '{table.run.table}' is linked although {finding.requirement} is not known: {finding.evidence}"
         for table in tables

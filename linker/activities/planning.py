@@ -57,6 +57,14 @@ async def new_plan(dataverse: Dataverse, target: Target, version: str) -> Plan:
     return Plan(version, cuts_from_counts(leaves))
 
 
+async def prove_key_ranges(dataverse: Dataverse, target: Target) -> None:
+    """Prove it on the first range that can be counted whole. Raises ConfigurationError as prove_ranges does."""
+    counter, digits = Counter(dataverse, target), ""
+    while (rows := await counter.rows(prefix_range(digits))) == COUNT_CAP and len(digits) < KEY_DIGITS:
+        digits += "8"
+    await prove_ranges(counter, target, [(digits, rows)])
+
+
 async def prove_ranges(counter: Counter, target: Target, leaves: Sequence[tuple[str, int]]) -> None:
     """Count one range and its halves. Raises ConfigurationError when they do not add up: pages would lose or repeat rows."""
     digits, rows = max((leaf for leaf in leaves if leaf[1] < COUNT_CAP), key=lambda leaf: leaf[1], default=("", 0))

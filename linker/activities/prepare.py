@@ -25,7 +25,8 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     try:
         target = await _target(deps, task, dataverse)
         stored, etag = await _plan(deps, task, dataverse, target)
-        mode, reason = mode_of(task.mode, stored, column_is_new=target.column_created, because=_reason(task, stored))
+        because = reason_for_full(stored, task.schema, task.full_reason)
+        mode, reason = mode_of(task.mode, stored, column_is_new=target.column_created, because=because)
         epoch = stored.epoch or (task.run if mode is not Mode.INCREMENTAL else "")
         schema = task.schema if mode is Mode.FULL else stored.schema or task.schema
         if not task.dry_run and (stored.epoch, stored.schema) != (epoch, schema):
@@ -58,10 +59,11 @@ def mode_of(asked: Mode, stored: TablePlan, *, column_is_new: bool = False, beca
     return asked, "only rows that changed" if asked is Mode.INCREMENTAL else "asked for"
 
 
-def _reason(task: TableTask, stored: TablePlan) -> str:
-    if stored.schema and task.schema and stored.schema != task.schema:
+def reason_for_full(stored: TablePlan, schema: str, because: str) -> str:
+    """Return why a table has to be looked at as a whole, empty when it has not. `because` holds for all tables."""
+    if stored.schema and schema and stored.schema != schema:
         return "the schema of the profile table changed"
-    return task.full_reason
+    return because
 
 
 async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:

@@ -9,9 +9,7 @@ from linker.activities.values import RunRef, Survey
 from linker.dataverse import metadata
 from linker.deps import Deps
 from linker.evidence import Evidence
-from linker.judgement import JudgedTable
-from linker.model import Run, Target
-from linker.odata import MappingColumns
+from linker.model import Run
 
 DRY_RUN_NOTE = "Dry run: nothing was written. It does not look for links that vanished since they were confirmed."
 
@@ -24,12 +22,12 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     seen = await evidence.gather(deps, dataverse, asked.requested_tables if asked else ())
     for table in seen.judgement.tables:
         if seen.columns is not None and table.run.table == table.table.logical_name:
-            await deps.runs.save_target(ref.run, _target(table, seen.columns))
+            await deps.runs.save_target(ref.run, table.target(seen.columns.table))
     await deps.runs.advance(ref.run, lambda run: _shown(run, seen, account.name))
     names = tuple(table.run.table for table in seen.judgement.linked)
     schema = await metadata.profile_schema(dataverse) if seen.columns is not None else ""
     status, settings = seen.judgement.status, deps.settings
-    return Survey(names, status, await _full_reason(deps, seen), schema, settings.width, settings.touch_profiles)
+    return Survey(names, status, await full_reason(deps, seen), schema, settings.width, settings.touch_profiles)
 
 
 def _shown(run: Run, seen: Evidence, account: str) -> Run:
@@ -46,19 +44,8 @@ def _shown(run: Run, seen: Evidence, account: str) -> Run:
     )
 
 
-async def _full_reason(deps: Deps, seen: Evidence) -> str:
+async def full_reason(deps: Deps, seen: Evidence) -> str:
     """Why the run has to be full, as far as Customer Insights tells; without it nothing is known and nothing follows."""
     if deps.insights is None or seen.insight.fault or await deps.insights.last_unification() is not None:
         return ""
     return "Customer Insights knows of no successful merge"
-
-
-def _target(table: JudgedTable, columns: MappingColumns) -> Target:
-    return Target(
-        table=table.table.logical_name,
-        entity_set=table.table.entity_set,
-        key=table.table.primary_id,
-        navigation="",
-        sources=tuple(facts.source for facts in table.sources),
-        name_column=columns.table,
-    )

@@ -5,6 +5,7 @@ from linker.api.errors import get_errors
 from linker.api.http import Reply, Request
 from linker.api.openapi import document
 from linker.api.operation import Call, Operation, operation
+from linker.api.preflight import get_preflight
 from linker.api.rows import get_row
 from linker.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
 from linker.api.serving import Api
@@ -18,6 +19,7 @@ __all__ = [
     "get_audit",
     "get_errors",
     "get_openapi",
+    "get_preflight",
     "get_row",
     "get_run",
     "get_runs",
@@ -45,6 +47,7 @@ OPERATIONS: tuple[Operation, ...] = (
     get_errors,
     get_row,
     get_status,
+    get_preflight,
     get_audit,
     get_openapi,
 )

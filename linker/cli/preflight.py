@@ -2,9 +2,101 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterable
+from typing import Annotated
+
 import typer
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from linker.automations import describe
+from linker.cli.shell import with_deps
+from linker.model import Finding, Verdict
+from linker.picture import Picture, Severity, TablePicture
+from linker.preflight import look
+from linker.wire import to_json
+
+EXIT_CODES = {Severity.READY: 0, Severity.WARNINGS: 1, Severity.BLOCKED: 2}
+_MARKS = {Verdict.MET: "[green]yes[/]", Verdict.VIOLATED: "[red]NO[/]", Verdict.UNKNOWN: "[yellow]unknown[/]"}
+_COLORS = {"ready": "green", "held": "yellow", "refused": "red", "skipped": "red"}
+_SEVERITIES = {Severity.READY: "green", Severity.WARNINGS: "yellow", Severity.BLOCKED: "red"}
 
 
-def preflight() -> None:
-    """Show what may be linked, and what would happen. Writes nothing."""
-    typer.echo("")
+def preflight(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+    """Show what may be linked, and what would happen. Writes nothing.
+
+    Exit code 0: ready, 1: ready with warnings, 2: nothing can be linked, or the look itself failed.
+    """
+    picture = with_deps(look)
+    if as_json:
+        typer.echo(json.dumps(to_json(picture), ensure_ascii=False, indent=1))
+    else:
+        Console().print(shown(picture))
+    raise typer.Exit(EXIT_CODES[picture.severity])
+
+
+def shown(picture: Picture) -> RenderableType:
+    """Return a picture for people to read."""
+    parts: list[RenderableType] = [
+        f"Dataverse          {escape(picture.dataverse_url)}",
+        f"Service account    {escape(picture.service_account)}",
+        f"Customer Insights  {picture.customer_insights}",
+        "",
+        *([_tables(picture.tables)] if picture.tables else []),
+        _findings(picture),
+        *[_automations(table) for table in picture.tables if table.automations],
+        *_listed("Missing privileges", map(str, picture.missing)),
+        *_listed("Look at this", picture.warnings),
+        *_listed("Notes", picture.notes),
+        *([f"Requests           {picture.entitlement}"] if picture.entitlement.requests else []),
+        f"Result             [{_SEVERITIES[picture.severity]}]{picture.severity}[/]; nothing was written",
+        *([escape(picture.detail)] if picture.detail else []),
+    ]
+    return Group(*parts)
+
+
+def _tables(tables: Iterable[TablePicture]) -> RenderableType:
+    shown = Table(
+        "Table", "Outcome", "Column", "Next run", "Rows, at most", "Automations", title="Tables", title_justify="left"
+    )
+    for table in tables:
+        shown.add_row(
+            escape(table.table),
+            f"[{_COLORS[table.outcome]}]{table.outcome}[/]",
+            table.column,
+            f"{table.mode}: {table.mode_reason}" if table.mode else "",
+            f"{table.rows:,}" if table.mode else "",
+            str(len(table.automations)) if table.mode else "",
+        )
+    return Group(shown, "")
+
+
+def _findings(picture: Picture) -> RenderableType:
+    shown = Table(
+        "For", "", "Question", "Answer", "Evidence, and what to do", title="Requirements", title_justify="left"
+    )
+    for finding in picture.findings:
+        _add(shown, "environment", finding)
+    for table in picture.tables:
+        for finding in table.findings:
+            _add(shown, table.table, finding)
+    return Group(shown, "")
+
+
+def _add(shown: Table, of: str, finding: Finding) -> None:
+    text = f"{finding.evidence} {finding.advice}".strip()
+    docs = "" if finding.verdict is Verdict.MET else f" ({finding.docs})"
+    answer = _MARKS[finding.verdict]
+    shown.add_row(escape(of), finding.requirement, finding.question, answer, escape(text + docs))
+
+
+def _automations(table: TablePicture) -> RenderableType:
+    cost = f"Automations that a link on {table.table} fires: {table.estimate}"
+    return Group(escape(cost), *(f"  - {escape(describe(automation))}" for automation in table.automations), "")
+
+
+def _listed(title: str, lines: Iterable[str]) -> list[RenderableType]:
+    found: list[RenderableType] = [f"  - {escape(line)}" for line in lines]
+    return [f"[bold]{title}[/]", *found, ""] if found else []

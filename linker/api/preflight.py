@@ -1,0 +1,15 @@
+"""What may be linked and what would happen, for programs and pages."""
+
+from __future__ import annotations
+
+from linker.api.http import Reply
+from linker.api.operation import Call, operation
+from linker.picture import Picture
+from linker.preflight import look
+from linker.wire import to_json
+
+
+@operation("GET", "/preflight", answer=Picture)
+async def get_preflight(call: Call) -> Reply:
+    """Show what may be linked and what would happen. Looks at Dataverse anew, which takes some seconds, and writes nothing."""
+    return Reply(200, to_json(await look(call.deps)))

@@ -1,0 +1,136 @@
+"""Looks at everything that a run would meet, and writes nothing: to Dataverse, to storage, to anybody."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from linker import evidence, privileges
+from linker.activities import permits
+from linker.activities.permits import Standing
+from linker.activities.planning import prove_key_ranges
+from linker.activities.prepare import mode_of, reason_for_full
+from linker.activities.survey import full_reason
+from linker.dataverse import Dataverse, column, metadata
+from linker.deps import Deps
+from linker.errors import ConfigurationError, DataverseError
+from linker.evidence import Evidence
+from linker.judgement import JudgedTable
+from linker.model import Mode, Status
+from linker.odata import MappingColumns
+from linker.pages import Plan
+from linker.permission import Permission, Refusal
+from linker.picture import Picture, Severity, TablePicture, entitlement, severity
+from linker.state import TablePlan
+
+
+async def look(deps: Deps) -> Picture:
+    """Return the whole picture. Raises TransientError; DataverseError when Dataverse refuses for no missing privilege."""
+    dataverse = deps.dataverse()
+    who = await permits.standing(deps, dataverse)
+    if who.obstacle:
+        return _unable(deps, who)
+    seen = await evidence.gather(deps, dataverse)
+    if seen.columns is None:
+        return _picture(deps, who, seen, (), ())
+    permitted = await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns)
+    because, schema = await full_reason(deps, seen), await metadata.profile_schema(dataverse)
+    tables = [
+        await _table(deps, dataverse, table, permitted[table.table.logical_name], seen.columns, (because, schema))
+        if table.run.status is Status.QUEUED
+        else _skipped(table)
+        for table in seen.judgement.tables
+    ]
+    return _picture(deps, who, seen, tuple(tables), tuple(permitted.values()))
+
+
+def _unable(deps: Deps, who: Standing) -> Picture:
+    return Picture(
+        deps.settings.dataverse_url,
+        Severity.BLOCKED,
+        detail=who.obstacle,
+        service_account=who.account.name,
+        missing=who.missing,
+    )
+
+
+def _picture(
+    deps: Deps,
+    who: Standing,
+    seen: Evidence,
+    tables: tuple[TablePicture, ...],
+    permitted: tuple[Permission, ...],
+) -> Picture:
+    judged = seen.judgement
+    warnings = (
+        *((seen.insight.fault,) if seen.insight.fault else ()),
+        privileges.complaint([missing for missing in who.missing if not missing.vital], who.account.name),
+        *judged.warnings,
+        *(f"Table '{t.table}': {t.detail}" for t in tables if t.outcome in ("held", "refused")),
+        *(warning for one in permitted for warning in one.warnings),
+    )
+    told = tuple(dict.fromkeys(warning for warning in warnings if warning))
+    return Picture(
+        deps.settings.dataverse_url,
+        severity(judged.detail, tables, told),
+        detail=judged.detail,
+        service_account=who.account.name,
+        customer_insights="not set up" if deps.insights is None else "refused" if seen.insight.fault else "asked",
+        findings=judged.findings,
+        tables=tables,
+        missing=who.missing,
+        entitlement=entitlement(tables, touches=deps.settings.touch_profiles),
+        warnings=told,
+        notes=(*judged.notes, *_unused(seen), *(note for one in permitted for note in one.notes)),
+    )
+
+
+def _unused(seen: Evidence) -> tuple[str, ...]:
+    unused = [f"'{source.table}' of '{source.data_source}'" for source in evidence.not_in_mapping(seen)]
+    return (f"Known to Customer Insights, but the mapping names no row: {', '.join(unused)}.",) if unused else ()
+
+
+def _skipped(judged: JudgedTable) -> TablePicture:
+    run = judged.run
+    return TablePicture(run.table, "skipped", run.detail, judged.sources, run.findings)
+
+
+async def _table(
+    deps: Deps,
+    dataverse: Dataverse,
+    judged: JudgedTable,
+    permitted: Permission,
+    columns: MappingColumns,
+    full: tuple[str, str],
+) -> TablePicture:
+    """Return one table that may be linked. `full` is the reason for a full run, and the profiles' schema."""
+    run, (because, schema) = judged.run, full
+    try:
+        found = await column.find_or_plan(dataverse, judged.table, deps.settings.solution)
+        plan = await deps.plans.load(judged.table.logical_name)
+        if plan is None:
+            await prove_key_ranges(dataverse, judged.target(columns.table))
+    except (ConfigurationError, DataverseError) as error:
+        return TablePicture(run.table, "refused", str(error), judged.sources, run.findings)
+    stored = plan[0] if plan else TablePlan(Plan(""))
+    reason = reason_for_full(stored, schema, because)
+    mode, why = mode_of(Mode.INCREMENTAL, stored, column_is_new=found is None, because=reason)
+    return TablePicture(
+        run.table,
+        _outcome(permitted),
+        permitted.detail or run.detail,
+        judged.sources,
+        run.findings,
+        column="exists" if found else "would be created",
+        mode=mode,
+        mode_reason=why,
+        rows=permitted.estimate.rows if permitted.estimate else 0,
+        automations=permitted.automations,
+        estimate=permitted.estimate,
+        missing=permitted.missing,
+    )
+
+
+def _outcome(permitted: Permission) -> Literal["held", "refused", "ready"]:
+    if permitted.refusal is Refusal.HELD:
+        return "held"
+    return "refused" if permitted.refusal else "ready"
