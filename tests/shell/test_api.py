@@ -1,42 +1,15 @@
 """The HTTP API without its transport: bodies, answers, and nothing of the input in them."""
 
 import json
-from typing import Any
 
 import pytest
 
 from linker import api
 from linker.api.serving import failure
 from linker.errors import ConfigurationError, TransientError
-from linker.model import Mode, RunRequest, Status, Ticket
+from linker.model import Mode, Run, RunRequest, Status, Ticket
+from tests.fakes.client import BASE, Client
 from tests.fakes.world import World
-
-BASE = "https://app"
-
-
-class Starter:
-    """Remembers the runs that were started."""
-
-    def __init__(self) -> None:
-        self.started: list[Ticket] = []
-
-    async def __call__(self, ticket: Ticket) -> None:
-        self.started.append(ticket)
-
-
-class Client:
-    """Asks the operations as the routes do."""
-
-    def __init__(self, world: World, *, authenticated: bool = False) -> None:
-        self.start, self.api = Starter(), api.Api(lambda: world.deps, authenticated)
-        self.headers: dict[str, str] = {}
-
-    async def ask(self, wanted: api.Operation, *, body: object = None, **given: Any) -> api.Reply:
-        """Serve one request; `body` is JSON or bytes, `given` are parameters of the path and of the query."""
-        path = {name: str(given.pop(name)) for name in wanted.parameters}
-        query = {name: str(value) for name, value in given.items()}
-        sent = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
-        return await self.api.serve(wanted, api.Request(path, query, self.headers, sent, BASE), self.start)
 
 
 @pytest.fixture
@@ -171,3 +144,76 @@ async def test_cancelling_a_run_that_waits_ends_it_and_one_that_runs_is_asked(cl
 async def test_a_missing_setting_and_a_passing_fault_are_told_apart() -> None:
     assert failure(ConfigurationError("LINKER_X is missing")).title == "The app is not set up"
     assert failure(TransientError("busy")).title == "Try again later"
+
+
+async def test_a_table_that_is_named_twice_is_asked_for_once(client: Client) -> None:
+    reply = await client.ask(api.post_run, body={"tables": ["contact", "lead", "Contact"]})
+    assert reply.body["requestedTables"] == ["contact", "lead"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"null", b'"x"', b'{"tables":5}', b'{"mode":[]}', b'{"more":1}'])
+async def test_a_refusal_speaks_of_the_request_and_not_of_our_classes(client: Client, body: bytes) -> None:
+    detail = (await client.ask(api.post_run, body=body)).body["detail"]
+    assert "Body" not in detail
+    assert detail.endswith("Nothing was started.")
+
+
+async def test_a_fault_of_the_app_is_an_answer_too(world: World, caplog: pytest.LogCaptureFixture) -> None:
+    client = Client(world)
+    world.store.hooks.append(lambda *asked: 1 / 0)
+    reply = await client.ask(api.get_status)
+    assert (reply.status, reply.media_type) == (500, "application/problem+json")
+    assert "get_status" in caplog.text
+
+
+# ---- the last runs ----
+
+
+async def past_runs(world: World, number: int) -> list[str]:
+    """Leave that many completed runs; return their ids, newest first."""
+    ids = [f"20261123T0000{n:02}Z-{n:08}" for n in range(number)]
+    for run in ids:
+        await world.deps.runs.create(Run(run, Mode.INCREMENTAL, Status.SUCCESSFUL))
+    return ids[::-1]
+
+
+async def test_the_last_runs_come_newest_first_and_page_by_page_without_gap_or_repetition(world: World) -> None:
+    ids, client = await past_runs(world, 5), Client(world)
+    shown, continuation = [], ""
+    while True:
+        page = (await client.ask(api.get_runs, top=2, continuation=continuation)).body
+        shown.append([run["id"] for run in page["value"]])
+        if page["continuation"] is None:
+            break
+        continuation = page["continuation"]
+    assert shown == [ids[:2], ids[2:4], ids[4:]]
+
+
+async def test_the_last_run_of_a_page_is_compared_with_one_behind_it(world: World) -> None:
+    newest, before = await past_runs(world, 2)
+    (shown,) = (await Client(world).ask(api.get_runs, top=1)).body["value"]
+    assert (shown["id"], shown["change"]["run"]) == (newest, before)
+
+
+@pytest.mark.parametrize(
+    ("query", "named"),
+    [
+        ({"top": 0}, "top"),
+        ({"top": 101}, "top"),
+        ({"top": "<script>"}, "top"),
+        ({"continuation": "<script>"}, "page before"),
+        ({"continuation": "x"}, "page before"),
+        ({"continuation": "_w"}, "page before"),
+        ({"continuation": "A" * 1_001}, "continuation"),
+    ],
+    ids=str,
+)
+async def test_a_query_that_does_not_fit_is_refused(client: Client, query: dict[str, object], named: str) -> None:
+    reply = await client.ask(api.get_runs, **query)
+    assert (reply.status, reply.media_type) == (400, "application/problem+json")
+    assert named in reply.body["detail"]
+    assert "script" not in json.dumps(reply.body)
+
+
+async def test_a_function_key_in_the_query_is_none_of_the_apis_business(client: Client) -> None:
+    assert (await client.ask(api.get_runs, code="secret")).status == 200

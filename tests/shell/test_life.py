@@ -13,7 +13,7 @@ from linker.pages import Plan
 from linker.state import TablePlan
 from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.world import World
-from tests.shell.test_api import Starter
+from tests.fakes.client import Starter
 
 ALL = RunRequest()
 

@@ -16,7 +16,7 @@ from linker.lock import LockState
 from linker.model import Mode, RunRequest, Status, TableRun, Ticket
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import DiedError, World
-from tests.shell.test_api import Starter
+from tests.fakes.client import Starter
 from tests.shell.test_life import CONTACT, begun, loaded
 from tests.unit.test_events import START, START_S, body, properties, record
 

@@ -1,0 +1,161 @@
+"""Who may ask for what, and what is written down of what people do by hand (demand D30)."""
+
+import json
+
+import pytest
+
+from linker import api
+from linker.activities.life import iso
+from linker.api.http import to_continuation
+from linker.errors import TransientError
+from linker.roles import Role
+from tests.fakes.client import Client
+from tests.fakes.world import START, World
+from tests.unit.test_roles import headers
+
+READS = [one for one in api.OPERATIONS if one.role is Role.VIEWER]
+ACTS = [one for one in api.OPERATIONS if one.role is Role.OPERATOR]
+ADMINISTERS = [one for one in api.OPERATIONS if one.role is Role.ADMIN]
+RUN = "20261123T000000Z-00000000"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+def signed_in(world: World, *roles: str) -> Client:
+    """Return somebody whom App Service Authentication lets through."""
+    return Client(world, authenticated=True, headers=headers(*(("roles", role) for role in roles)))
+
+
+async def ask(client: Client, wanted: api.Operation) -> api.Reply:
+    return await client.ask(wanted, **dict.fromkeys(wanted.parameters, RUN))
+
+
+async def audit(world: World) -> list[dict[str, object]]:
+    """Return what the audit says, newest first."""
+    return (await Client(world).ask(api.get_audit)).body["value"]  # type: ignore[no-any-return]
+
+
+# ---- roles ----
+
+
+def test_every_operation_that_changes_something_asks_for_more_than_a_look() -> None:
+    assert {one.method for one in READS} == {"GET"}
+    assert {one.name for one in api.OPERATIONS if one.method != "GET"} == {one.name for one in ACTS}
+
+
+@pytest.mark.parametrize(
+    ("role", "refused"),
+    [
+        pytest.param("viewer", [*ACTS, *ADMINISTERS], id="viewer"),
+        pytest.param("operator", ADMINISTERS, id="operator"),
+        pytest.param("admin", [], id="admin"),
+        pytest.param("owner", list(api.OPERATIONS), id="none of ours"),
+    ],
+)
+async def test_a_role_opens_what_is_for_it_and_nothing_else(
+    world: World, role: str, refused: list[api.Operation]
+) -> None:
+    statuses = {one.name: (await ask(signed_in(world, role), one)).status for one in api.OPERATIONS}
+    assert {name for name, status in statuses.items() if status == 403} == {one.name for one in refused}
+    assert 401 not in statuses.values()
+
+
+@pytest.mark.parametrize("one", api.OPERATIONS, ids=lambda one: one.name)
+async def test_nobody_gets_in_without_signing_in(world: World, one: api.Operation) -> None:
+    reply = await ask(Client(world, authenticated=True), one)
+    assert (reply.status, reply.media_type) == (401, "application/problem+json")
+    assert not world.store.writes
+
+
+async def test_a_forged_header_gives_no_more_and_no_less_than_the_key(world: World) -> None:
+    forger = Client(world, headers=headers(("roles", "viewer")))
+    assert (await forger.ask(api.post_run)).status == 202
+    assert [entry["who"] for entry in await audit(world)] == ["holder of a function key"]
+
+
+async def test_who_is_refused_starts_nothing(world: World) -> None:
+    viewer = signed_in(world, "viewer")
+    assert (await viewer.ask(api.post_run)).status == 403
+    assert not viewer.start.started
+    assert not world.store.writes
+
+
+# ---- audit ----
+
+
+async def test_what_somebody_does_is_written_down_with_who_when_what_and_the_run(world: World) -> None:
+    operator = signed_in(world, "operator")
+    run = (await operator.ask(api.post_run, body={"mode": "full", "tables": ["lead"]})).body["id"]
+    world.clock.pass_s(1)
+    await operator.ask(api.post_cancel, run=run)
+    canceled, started = await audit(world)
+    assert started.pop("id") > canceled.pop("id")  # type: ignore[operator]  # ids are texts
+    assert started == {
+        "at": iso(START),
+        "who": "ada@contoso.com",
+        "whoId": "7c0f",
+        "action": "post_run",
+        "parameters": {},
+        "asked": {"mode": "full", "dryRun": False, "tables": ["lead"]},
+        "status": 202,
+        "run": run,
+    }
+    assert (canceled["action"], canceled["parameters"], canceled["status"]) == ("post_cancel", {"run": run}, 202)
+
+
+async def test_what_was_refused_is_written_down_with_its_status(world: World) -> None:
+    await Client(world).ask(api.post_cancel, run=RUN)
+    assert [(entry["action"], entry["status"]) for entry in await audit(world)] == [("post_cancel", 404)]
+
+
+async def test_nothing_begins_that_cannot_be_written_down(world: World) -> None:
+    def breaks(operation: str, partition: str, row: str) -> None:
+        if operation == "replace" and partition == "env":
+            raise TransientError("busy")
+
+    world.store.hooks.append(breaks)
+    client = Client(world)
+    assert (await client.ask(api.post_run)).status == 503
+    assert not client.start.started
+
+
+async def test_an_action_whose_end_cannot_be_written_down_is_still_answered(world: World) -> None:
+    client, writes = Client(world), []
+
+    def breaks(operation: str, partition: str, row: str) -> None:
+        if operation == "replace" and row.endswith("-id0"):
+            writes.append(row)
+            if len(writes) == 2:
+                raise TransientError("busy")
+
+    world.store.hooks.append(breaks)
+    reply = await client.ask(api.post_run)
+    assert (reply.status, len(client.start.started)) == (202, 1)
+    assert [entry["status"] for entry in await audit(world)] == [None]
+
+
+async def test_looking_and_events_are_no_manual_actions(world: World) -> None:
+    client = Client(world)
+    await client.ask(api.get_runs)
+    await client.ask(api.post_unification_event, body={"jobId": "job"})
+    assert await audit(world) == []
+
+
+async def test_the_audit_comes_page_by_page(world: World) -> None:
+    client = Client(world)
+    for _ in range(3):
+        world.clock.pass_s(1)
+        await client.ask(api.post_cancel, run=RUN)
+    first = (await client.ask(api.get_audit, top=2)).body
+    rest = (await client.ask(api.get_audit, top=2, continuation=first["continuation"])).body
+    ids = [entry["id"] for entry in first["value"] + rest["value"]]
+    assert (ids, len(ids), rest["continuation"]) == (sorted(ids), 3, None)
+
+
+async def test_a_continuation_from_elsewhere_shows_nothing_of_elsewhere(world: World) -> None:
+    await Client(world).ask(api.post_cancel, run=RUN)
+    page = await Client(world).ask(api.get_audit, continuation=to_continuation("~"))
+    assert json.loads(page.text) == {"value": [], "continuation": None}
