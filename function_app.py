@@ -2,16 +2,19 @@
 
 import json
 import logging
-from typing import Any
+from datetime import datetime
+from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
 
 import azure.durable_functions as df
 import azure.functions as func
 import grpc
+from durabletask.client import OrchestrationStatus
 
-from linker import api, bootstrap, boundary, orchestration, triggers
+from linker import api, bootstrap, boundary, orchestration, purge, settings, triggers
 from linker.activities import life, page, planning, prepare, strays, survey, unlink
 from linker.activities import values as v
 from linker.errors import LinkerError
+from linker.events import HUB
 from linker.model import Ticket
 from linker.roles import Role
 from linker.wire import to_json
@@ -75,6 +78,11 @@ async def get_status(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_status, req)
 
 
+@app.route(route="preflight", methods=["GET"])
+async def get_preflight(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.get_preflight, req)
+
+
 @app.route(route="audit", methods=["GET"], auth_level=_level(Role.ADMIN))
 async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_audit, req)
@@ -91,7 +99,18 @@ async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     return func.HttpResponse(json.dumps({"status": "running"}), mimetype="application/json")
 
 
-# ---- timers ----
+# ---- events and timers ----
+
+# Without a namespace there is nothing to connect to, and a function that cannot connect keeps the host restarting.
+if settings.takes_events():
+
+    @app.event_hub_message_trigger(
+        arg_name="events", event_hub_name=HUB, connection="LINKER_EVENTS", cardinality=func.Cardinality.MANY
+    )
+    @app.durable_client_input(client_name="client")
+    async def on_events(events: List[func.EventHubEvent], client: df.DurableFunctionsClient) -> None:  # noqa: UP006
+        bodies = [event.get_body() for event in events]
+        await _quietly(lambda: triggers.unification_events(bootstrap.deps(), bodies, _starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_POLL_SCHEDULE%")
@@ -99,6 +118,20 @@ async def get_health(req: func.HttpRequest) -> func.HttpResponse:
 async def poll_unification(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
     await _quietly(lambda: triggers.poll(bootstrap.deps(), _starter(client)))
+
+
+@app.timer_trigger(arg_name="tick", schedule="%LINKER_VERIFY_SCHEDULE%")
+@app.durable_client_input(client_name="client")
+async def verify_links(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
+    del tick
+    await _quietly(lambda: triggers.verify(bootstrap.deps(), _starter(client)))
+
+
+@app.timer_trigger(arg_name="tick", schedule="%LINKER_PURGE_SCHEDULE%")
+@app.durable_client_input(client_name="client")
+async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
+    del tick
+    await _quietly(lambda: purge.purge(bootstrap.deps(), _forgetter(client)))
 
 
 # At every start, too: a run that died with its host is found by the next one. It reads one entity, so that is cheap.
@@ -190,6 +223,8 @@ async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # t
 
 # ---- transport ----
 
+ENDED = [OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED]
+
 
 def _starter(client: df.DurableFunctionsClient) -> triggers.Start:
     async def start(ticket: Ticket) -> None:
@@ -202,6 +237,14 @@ def _starter(client: df.DurableFunctionsClient) -> triggers.Start:
                 raise
 
     return start
+
+
+def _forgetter(client: df.DurableFunctionsClient) -> purge.Forget:
+    async def forget(before: datetime) -> int:
+        done = await client.purge_orchestrations_by(purge.BEGINNING, before, ENDED, timeout=purge.LONGEST)
+        return int(done.deleted_instance_count)
+
+    return forget
 
 
 async def _started(start: triggers.Start, ticket: Ticket) -> v.RunRef:
@@ -221,8 +264,8 @@ async def _serve(
 
 
 async def _quietly(work: Any) -> None:
-    """A tick that cannot do its work says so and leaves it to the next one."""
+    """A tick or an event that cannot do its work says so and leaves it to the next tick."""
     try:
         await work()
     except LinkerError as error:
-        logging.warning("A timer did nothing: %s", error)
+        logging.warning("Nothing was started, the next tick tries again: %s", error)

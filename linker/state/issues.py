@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from linker.model import WIRE, RowIssue
-from linker.ports import Tables
+from linker.ports import Entity, Tables
 from linker.state.documents import Documents, cut, joined
 from linker.table_rules import key_text as safe_key
 from linker.wire import dumps, loads
@@ -15,6 +15,7 @@ from linker.wire import dumps, loads
 ERRORS = "linkererrors"
 ISSUES_AT_ONCE = 16
 MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
+_KEY = ("RowKey",)
 MOST_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
 
 
@@ -85,6 +86,28 @@ class Issues:
         """Return the last issue of a row, None when it never had one or nobody remembers."""
         entity = await self._tables.get(ERRORS, self._partition(table), row_name(row))
         return loads(RowRecord, joined(entity)) if entity else None
+
+    async def delete_of_run(self, run: str, most: int) -> int:
+        """Remove row issues of a run, at most so many; return how many there were to remove."""
+        return await self._delete(run, (entity async for entity in self._tables.query(ERRORS, run, select=_KEY)), most)
+
+    async def delete_seen_before(self, table: str, stamp: str, most: int) -> int:
+        """Remove what is remembered of rows that had no issue since a time (ISO 8601); return how many there were."""
+        partition = self._partition(table)
+        found = self._tables.query(ERRORS, partition)
+        old = (entity async for entity in found if loads(RowRecord, joined(entity)).seen < stamp)
+        return await self._delete(partition, old, most)
+
+    async def _delete(self, partition: str, entities: AsyncIterator[Entity], most: int) -> int:
+        rows: list[str] = []
+        async for entity in entities:
+            if len(rows) == most:
+                break
+            rows.append(entity.row)
+        for at in range(0, len(rows), ISSUES_AT_ONCE):
+            some = rows[at : at + ISSUES_AT_ONCE]
+            await asyncio.gather(*(self._tables.delete(ERRORS, partition, row) for row in some))
+        return len(rows)
 
     def _counted(self, issue: RowIssue, run: str, known: RowRecord | None, *, dry_run: bool) -> RowIssue:
         before = known.issue.attempts if known else 0

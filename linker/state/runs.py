@@ -93,6 +93,12 @@ class Runs:
         """Return the run that the task mirrors."""
         return await self.load((await self.task()).run)
 
+    async def delete(self, run: str) -> None:
+        """Remove a run, and first what it settled about its tables: what is left of it can be found by its id."""
+        for row in await self._documents.rows(f"target-{run}-"):
+            await self._documents.delete(row)
+        await self._documents.delete(f"run-{run}")
+
     async def save_target(self, run: str, target: Target) -> None:
         """Remember how a table is written in this run."""
         await self._documents.save(f"target-{run}-{target.table}", target)

@@ -57,7 +57,21 @@ def test_where_people_sign_in_no_route_asks_for_a_key(monkeypatch: pytest.Monkey
 
 def test_timers_take_their_schedule_from_settings(functions: Bindings) -> None:
     schedules = {b["schedule"] for b in _of_kind(functions, "timerTrigger").values()}
-    assert schedules == {"%LINKER_POLL_SCHEDULE%", "%LINKER_WATCHDOG_SCHEDULE%"}
+    assert schedules == {f"%LINKER_{name}_SCHEDULE%" for name in ("POLL", "WATCHDOG", "VERIFY", "PURGE")}
+
+
+def test_without_a_namespace_no_function_waits_for_events(functions: Bindings) -> None:
+    assert _of_kind(functions, "eventHubTrigger") == {}
+
+
+def test_with_a_namespace_events_come_in_batches_from_the_hub_of_customer_insights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LINKER_DATAVERSE_URL", "https://contoso.crm4.dynamics.com")
+    monkeypatch.setenv("LINKER_EVENTS__fullyQualifiedNamespace", "contoso.servicebus.windows.net")
+    (binding,) = _of_kind(indexed(), "eventHubTrigger").values()
+    assert binding["eventHubName"] == "insight-logs-operational"
+    assert (binding["connection"], binding["cardinality"]) == ("LINKER_EVENTS", "MANY")
 
 
 def test_an_activity_that_starts_a_run_gets_a_durable_client_beside_its_input(functions: Bindings) -> None:
