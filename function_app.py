@@ -11,7 +11,7 @@ import grpc
 from durabletask.client import OrchestrationStatus
 
 from linker import api, bootstrap, boundary, orchestration, purge, settings, triggers
-from linker.activities import life, page, planning, prepare, strays, survey, unlink
+from linker.activities import life, page, planning, prepare, strays, survey, touch, unlink
 from linker.activities import values as v
 from linker.errors import LinkerError
 from linker.events import HUB
@@ -148,6 +148,9 @@ app.orchestration_trigger(context_name="context", orchestration=orchestration.OR
     orchestration.customerid_backstamping_hydration
 )
 app.orchestration_trigger(context_name="context", orchestration=orchestration.GENERATION)(orchestration.link_generation)
+app.orchestration_trigger(context_name="context", orchestration=orchestration.TOUCHING)(
+    orchestration.touch_waiting_profiles
+)
 
 
 # ---- activities ----
@@ -196,6 +199,21 @@ async def unlink_table(task: dict) -> dict:  # type: ignore[type-arg]
 @app.activity_trigger(input_name="task")
 async def find_strays(task: dict) -> dict:  # type: ignore[type-arg]
     return await boundary.run_activity(strays.find_strays, v.TableTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def plan_touch(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(touch.plan_touch, v.TouchRef, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def touch_profiles(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(touch.touch_profiles, v.TouchTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def report_touch(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(touch.report_touch, v.TouchReport, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")

@@ -250,14 +250,14 @@ class TouchTask:
 class TouchOutcome:
     """What became of these profiles; `after` goes on in the part, None when it is done.
 
-    `later_s` says when to try again and `trouble` why, `left_out` why never. `refusal` is Dataverse's word about one profile.
+    `later_s` says when to try again and `later_reason` why, `left_out` why never. `refusal` is Dataverse's word about one.
     """
 
     __pydantic_config__ = WIRE
     touches: Touches = Touches()
     after: str | None = None
     later_s: float = 0.0
-    trouble: str = ""
+    later_reason: str = ""
     left_out: str = ""
     refusal: str = ""
     load: Load = Load()

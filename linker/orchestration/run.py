@@ -38,6 +38,7 @@ from linker.orchestration.steps import (
     pause,
     stop_unless,
 )
+from linker.orchestration.touching import touch
 from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
 from linker.pace import first_pace
 from linker.wire import from_json, to_json
@@ -79,6 +80,8 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
         yield from _finish_table(ctx, ticket, table, linked, settled)
     if linked.stop:
         raise RunStopped(canceled=linked.stop == "canceled")
+    if survey.touch:
+        yield from touch(ctx, ticket.run, linked.pace, dry_run=dry_run)
     return Ending(ticket.run, marks=settled.marks, dry_run=dry_run)
 
 

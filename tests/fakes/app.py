@@ -12,7 +12,13 @@ import pytest
 from linker import bootstrap, triggers
 from linker.activities.values import RunRef
 from linker.model import Run, RunRequest, Ticket
-from linker.orchestration import GENERATION, customerid_backstamping_hydration, link_generation
+from linker.orchestration import (
+    GENERATION,
+    TOUCHING,
+    customerid_backstamping_hydration,
+    link_generation,
+    touch_waiting_profiles,
+)
 from linker.wire import from_json, to_json
 from sandbox.host.functions import ACTIVITY, HostedFunction, load_functions, of_kind
 from tests.fakes.durable import FakeContext
@@ -57,7 +63,7 @@ class FakeApp:
         activities = {each.durable_name: partial(self._call, each) for each in _activities()}
         activities["start_run"] = self._start_next  # without a durable client
         while self._started:
-            ctx = FakeContext(activities, {GENERATION: link_generation})
+            ctx = FakeContext(activities, {GENERATION: link_generation, TOUCHING: touch_waiting_profiles})
             ctx.run(customerid_backstamping_hydration, to_json(self._started.pop(0)))
 
     def _call(self, activity: HostedFunction, task: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,14 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.task import OrchestrationContext
 
 from linker.activities.values import RunRef
-from linker.orchestration import GENERATION, ORCHESTRATOR, customerid_backstamping_hydration, link_generation
+from linker.orchestration import (
+    GENERATION,
+    ORCHESTRATOR,
+    TOUCHING,
+    customerid_backstamping_hydration,
+    link_generation,
+    touch_waiting_profiles,
+)
 from linker.wire import MOST_BYTES, to_json
 from tests.replay.histories import FOLDER, Asked, History, holds, load, payload_bytes, replayed
 from tests.replay.record import SCENARIOS
@@ -23,7 +30,11 @@ from tests.replay.record import SCENARIOS
 # The codec tells once a process that it gives plain dicts when it is not told a type, which is what `wire` wants.
 pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads")
 
-ORCHESTRATORS = {ORCHESTRATOR: customerid_backstamping_hydration, GENERATION: link_generation}
+ORCHESTRATORS = {
+    ORCHESTRATOR: customerid_backstamping_hydration,
+    GENERATION: link_generation,
+    TOUCHING: touch_waiting_profiles,
+}
 FILES = sorted(FOLDER.glob("*/*.jsonl"))
 files = pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in FILES])
 

@@ -215,7 +215,7 @@ def test_a_dry_run_counts_what_it_would_do_and_writes_no_row_no_column_no_block_
     assert (run.status, run.counts) == (Status.SUCCESSFUL, Counts(rows_read=ROWS, linked=ROWS))
     assert app.world.dataverse.written.total() == 0
     assert not app.world.contacts.column
-    assert [write for write in app.world.store.writes if write[1] == "linkerhashes"] == []
+    assert [key for key in app.world.store.entities if key[0] == "linkerhashes"] == []
     assert how(app.run()) == (Mode.FULL, "first run on this table")
 
 

@@ -40,7 +40,7 @@ def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(function
     activities = {b.get("activity") or name for name, b in _of_kind(functions, "activityTrigger").items()}
     assert called <= activities
     orchestrators = {b.get("orchestration") for b in _of_kind(functions, "orchestrationTrigger").values()}
-    assert {"customerid_backstamping_hydration", "link_generation"} <= orchestrators
+    assert {"customerid_backstamping_hydration", "link_generation", "touch_waiting_profiles"} <= orchestrators
 
 
 def test_every_route_asks_for_a_key_except_health_and_the_audit_for_the_master_key(functions: Bindings) -> None:

@@ -1,0 +1,102 @@
+"""The last phase: each profile that got a newly linked row is written once more, unchanged (design decision 20).
+
+It is apart from the links: nothing here makes a run fail, and what was not touched is said in the run's notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from linker.activities.life import iso, renew
+from linker.activities.page import load_of
+from linker.activities.values import Go, RunRef, TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
+from linker.dataverse import Dataverse, metadata, profiles
+from linker.deps import Deps
+from linker.errors import LinkerError, TransientError, UnknownOutcomeError
+from linker.model import PROFILE_TABLE, Progress, Run, Touches
+from linker.odata import chunks
+from linker.state.waiting import SLICES
+
+PROFILES_A_PART = 5_000
+PROFILES_A_CALL = 10_000  # an activity stays short, so that cancelling and renewing stay quick
+
+
+async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
+    """Look how many profiles wait, and whether they can be written at all."""
+    waiting = await deps.waiting.rows(ref.run, dry_run=ref.dry_run)
+    if not waiting:
+        return TouchPlan()
+    dataverse = deps.dataverse()
+    try:
+        (table,) = await metadata.find_tables(dataverse, PROFILE_TABLE)
+        if table.table_type != "Standard":
+            return TouchPlan(left_out=f"the profile table is {table.table_type.lower()}, so it is only read")
+        bulk = await metadata.supports_update_multiple(dataverse, PROFILE_TABLE)
+    except TransientError:
+        raise
+    except LinkerError as error:
+        return TouchPlan(left_out=str(error)[:500])
+    return TouchPlan(parts_for(waiting), bulk)
+
+
+def parts_for(waiting: int) -> int:
+    """Return the fewest parts that keep a part within PROFILES_A_PART profiles: a power of two, as SLICES is."""
+    parts = 1
+    while parts < SLICES and waiting > parts * PROFILES_A_PART:
+        parts *= 2
+    return parts
+
+
+async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
+    """Touch the next profiles of a part. What keeps it from its work comes back with what is done. Safe to repeat."""
+    dataverse = deps.dataverse()
+    outcome = TouchOutcome(after=task.after)
+    try:
+        part = await deps.waiting.part(task.run, task.part, task.parts, dry_run=task.dry_run)
+        waiting = [profile for profile in part if profile > task.after]
+        if task.dry_run:
+            return TouchOutcome(Touches(profiles=len(waiting)))
+        for some in chunks(waiting[:PROFILES_A_CALL], task.batch):
+            outcome = await _touch(dataverse, some, task, outcome)
+        if len(waiting) <= PROFILES_A_CALL:
+            outcome = replace(outcome, after=None)
+    except (TransientError, UnknownOutcomeError) as error:
+        outcome = replace(outcome, later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
+    except LinkerError as error:
+        outcome = replace(outcome, after=None, left_out=str(error)[:500])
+    return replace(outcome, load=load_of(dataverse.meter))
+
+
+async def _touch(dataverse: Dataverse, ids: Sequence[str], task: TouchTask, before: TouchOutcome) -> TouchOutcome:
+    found = await profiles.read(dataverse, ids)
+    refused = await profiles.touch(dataverse, found, bulk=task.bulk)
+    gone = sum(1 for error in refused.values() if error.status == 404)
+    touches = Touches(len(ids), len(found) - len(refused), len(ids) - len(found) + gone, len(refused) - gone)
+    refusal = next((str(error)[:300] for error in refused.values() if error.status != 404), before.refusal)
+    return replace(before, touches=before.touches + touches, after=ids[-1], refusal=refusal)
+
+
+async def report_touch(deps: Deps, news: TouchReport) -> Go:
+    """Show how far the touch is, keep the lock, and say whether to go on. When it is over, forget what waited."""
+    if news.over and not news.again:
+        await deps.waiting.clear(dry_run=news.dry_run)
+    paused_until = iso(deps.clock() + news.paused_s) if news.paused_s else None
+
+    def change(run: Run) -> Run:
+        progress = replace(run.progress or Progress(), paused_until=paused_until)
+        detail = "" if news.over else f"Touching customer profiles: {news.touches.profiles:,} so far."
+        notes = tuple(dict.fromkeys((*run.notes, *_notes(news))))
+        return replace(run, touches=news.touches, progress=progress, status_detail=detail, notes=notes)
+
+    await deps.runs.advance(news.run, change)
+    return await renew(deps, RunRef(news.run))
+
+
+def _notes(news: TouchReport) -> list[str]:
+    if not news.over:
+        return []
+    next_time = "The next run touches them." if news.again else "Links are not concerned."
+    left_out = f"Customer profiles were not touched: {news.left_out.rstrip('.')}. {next_time}"
+    refused = f"Customer profiles that could not be touched: {news.touches.refused:,}. {news.refusal}"
+    return [text for true, text in ((news.left_out, left_out), (news.touches.refused, refused)) if true]
