@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from linker.model import WIRE, Pace
 
-FEWEST = 1  # pages in flight
+FEWEST = 1  # writes in flight
 SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice is 100 to 1,000 (dataverse.md 2.4)
 TARGET_S = 5.0  # one write request should take about this long: far from the 2 minutes at which Dataverse gives up
 

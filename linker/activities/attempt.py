@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ class Attempt:
         self._id = deps.new_id()
         self._stored = StoredBlock(HashBlock(), None)
         self.owns = False
+        self._renewing = asyncio.Lock()  # lanes of one page ask at the same time
         self._open_until = 0.0  # epoch s: until then a write without an answer may still be committed
 
     @property
@@ -51,13 +53,14 @@ class Attempt:
     async def before_send(self) -> None:
         """Make sure that a write which starts now ends within this attempt's time. Raises SupersededError if it cannot."""
         longest = self._deps.settings.write_timeout_seconds + MARGIN_S
-        if self._deps.clock() + longest < self.block.header.until:
-            return
-        try:
-            await self._own()
-        except ChangedError as error:
-            self.owns = False
-            raise SupersededError("A later attempt took this page.") from error
+        async with self._renewing:
+            if self._deps.clock() + longest < self.block.header.until:
+                return
+            try:
+                await self._own()
+            except ChangedError as error:
+                self.owns = False
+                raise SupersededError("A later attempt took this page.") from error
 
     async def intend(self, entries: Entries, run: str) -> None:
         """Save entries and keep the page: intents come before the first write."""
@@ -71,10 +74,10 @@ class Attempt:
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
 
-    async def release(self) -> None:
-        """Give the page back as it stands, after a step that failed in an orderly way."""
+    async def release(self) -> bool:
+        """Give the page back as it stands, after a step that failed in an orderly way. False: a later attempt has it."""
         if not self.owns:
-            return
+            return True
         self.owns = False
         owner = self._id if self._open_until else ""
         try:
@@ -82,7 +85,8 @@ class Attempt:
                 *self._key, replace(self._stored, block=self.block.owned_by(owner, self._open_until))
             )
         except ChangedError:
-            return  # a later attempt has it
+            return False
+        return True
 
     def unanswered(self) -> None:
         """Note that a write got no answer: Dataverse may commit it until its own time is over."""

@@ -67,12 +67,10 @@ async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome
     work = _PageWork(deps, task, target, plan, dataverse, await deps.salt(), key, Attempt(deps, *key))
     try:
         return await work.run()
-    except SupersededError:
-        if work.sent:
+    except LinkerError as error:
+        lost = isinstance(error, SupersededError) or not await work.attempt.release()
+        if lost and work.sent:
             await work.attempt.mark_late({row: work.wanted[row][0] for row in work.sent})
-        raise
-    except LinkerError:
-        await work.attempt.release()
         raise
 
 
@@ -225,7 +223,10 @@ class _PageWork:
         if links:
             entries |= {key: intend(entries.get(key, ()), wanted[key][0]) for key in links}
             await self.attempt.intend(entries, self.task.run)
-        writer = Writer(self.dataverse, self.target, self.attempt, self.task.batch, self.sent)
+        task = self.task
+        writer = Writer(
+            self.dataverse, self.target, self.attempt, self.deps.gate, task.batch, task.width, task.lanes, self.sent
+        )
         written = await writer.write(links) if links else Written()
         for key, error in written.refused.items():
             self.outcomes.issues[key_text(key)] = refusal(self.task.table, key_text(key), error)

@@ -130,7 +130,9 @@ class PageTask:
     page: int
     mode: Mode
     epoch: str
-    batch: int
+    batch: int = 0  # rows in a write
+    width: int = 1  # writes at once of all pages together
+    lanes: int = 1  # writes at once of this page
     dry_run: bool = False
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field
 
 from linker import odata
 from linker.activities.attempt import Attempt
 from linker.dataverse import Dataverse
 from linker.errors import DataverseError, TransientError, UnknownOutcomeError
+from linker.gate import Gate
 from linker.model import LOOKUP_SCHEMA_NAME, RowKey, Target
 from linker.verdict import Answer, judge, named_rows
 
@@ -39,7 +40,10 @@ class Writer:
     dataverse: Dataverse
     target: Target
     attempt: Attempt
+    gate: Gate
     batch: int
+    width: int
+    lanes: int
     sent: set[RowKey] = field(default_factory=set)
 
     async def write(self, links: Links) -> Written:
@@ -63,9 +67,25 @@ class Writer:
         return written
 
     async def _send_all(self, links: Links, written: Written) -> None:
+        """Send the batches over the page's lanes. When one fails, those under way end, and no other begins."""
+        batches = self._batches(links)
+        lanes = [self._lane(batches, written) for _ in range(self.lanes)]
+        ended = await asyncio.gather(*lanes, return_exceptions=True)
+        if errors := [error for error in ended if error is not None]:
+            raise errors[0]
+
+    def _batches(self, links: Links) -> Generator[Links]:
         size = self.batch if self.target.bulk else min(self.batch, PATCHES)
         for rows in odata.chunks(sorted(links), size):
-            written.refused |= await self._isolating({row: links[row] for row in rows}, written)
+            yield {row: links[row] for row in rows}
+
+    async def _lane(self, batches: Generator[Links], written: Written) -> None:
+        try:
+            for links in batches:  # shared: each batch is taken once
+                refused = await self._isolating(links, written)
+                written.refused.update(refused)
+        finally:
+            batches.close()
 
     async def _isolating(self, links: Links, written: Written) -> dict[RowKey, DataverseError]:
         """Write rows of which some may be bad; the good ones land. One bad row among n costs about 2 log2(n) more requests."""
@@ -93,15 +113,19 @@ class Writer:
 
     async def _patiently(self, links: Links) -> dict[RowKey, DataverseError]:
         for left in reversed(range(SHORT_WAITS)):
-            await self.attempt.before_send()
-            self.sent.update(links)  # in place: the page marks these rows when it finds itself late
             try:
-                return await self.dataverse.write_links(self.target, links)
+                return await self._write(links)
             except TransientError as error:
                 if not left or error.wait_s > SHORT_WAIT_S:
                     raise
                 await asyncio.sleep(error.wait_s)
         raise AssertionError("the last round returns or raises")
+
+    async def _write(self, links: Links) -> dict[RowKey, DataverseError]:
+        async with self.gate.lane(self.width):
+            await self.attempt.before_send()
+            self.sent.update(links)  # in place: the page marks these rows when it finds itself late
+            return await self.dataverse.write_links(self.target, links)
 
     async def _not_stored(self, links: Links) -> dict[RowKey, str]:
         live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(links))

@@ -19,11 +19,12 @@ GENERATION = "link_generation"
 GENERATION_PAGES = 200  # about 1,000 history events; a replay of more costs noticeably (demand D17: under 2,000)
 REPORTS = 40  # news of a run's progress, spread over its pages
 MOST_CALLS = 2 * GENERATION_PAGES  # of pages, tries again included; what is left goes to the next generation
+SPARE = 2  # pages in flight beyond the width: they read while the others write
 PATIENCE = 30  # tries of one page: another attempt at it ends when its time is over
 
 
 def link_generation(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
-    """A bounded share of a run's pages with a sliding window of `width` in flight. Input: a GenerationTask."""
+    """A bounded share of a run's pages with a sliding window of them in flight. Input: a GenerationTask."""
     generation = _Generation(ctx, from_json(GenerationTask, request))
     outcome = yield from generation.run()
     return to_json(outcome)
@@ -87,8 +88,10 @@ class _Generation:
         now = self.ctx.current_utc_datetime
         self.waiting += [page for ready, page in self.delayed if ready <= now]
         self.delayed = [(ready, page) for ready, page in self.delayed if ready > now]
-        while self.waiting and self.may_start and len(self.flying) < self.pace.width:
-            page = replace(self.waiting.pop(0), batch=self.pace.batch)
+        most = self.pace.width + SPARE
+        while self.waiting and self.may_start and len(self.flying) < most:
+            lanes = 1 if len(self.waiting) > most else self.pace.width  # the last pages share what others leave idle
+            page = replace(self.waiting.pop(0), batch=self.pace.batch, width=self.pace.width, lanes=lanes)
             self.flying.append(_Flight(self.ctx.call_activity("link_page", input=to_json(page)), page, now))
             self.calls += 1
 
@@ -169,7 +172,7 @@ def _share_of(page: PageTask) -> Share:
 
 def _pages_of(task: GenerationTask) -> list[PageTask]:
     return [
-        PageTask(task.run, share.table, share.version, page, share.mode, share.epoch, 0, task.dry_run)
+        PageTask(task.run, share.table, share.version, page, share.mode, share.epoch, dry_run=task.dry_run)
         for share in task.shares
         for page in range(share.first, share.end)
     ]

@@ -265,22 +265,25 @@ def dies_after(world: World, kind: str, times: int = 1) -> None:
 
 
 class Gate:
-    """Holds what comes to it until a test opens it."""
+    """Holds what comes to it until a test opens it. It is reached when as many came as were awaited."""
 
-    def __init__(self) -> None:
+    def __init__(self, awaited: int = 1) -> None:
         self.reached, self.open = asyncio.Event(), asyncio.Event()
+        self._awaited = awaited
 
     async def __call__(self) -> None:
-        self.reached.set()
+        self._awaited -= 1
+        if not self._awaited:
+            self.reached.set()
         await self.open.wait()
 
 
-def stalls_before(world: World, kind: str) -> Gate:
-    """Hold the first request of this kind; whoever sends it stalls."""
-    gate, held = Gate(), []
+def stalls_before(world: World, kind: str, times: int = 1) -> Gate:
+    """Hold the first requests of this kind; whoever sends them stalls."""
+    gate, held = Gate(times), list[Any]()
 
     def hook(asked: Any) -> Any:
-        if asked.kind == kind and not held:
+        if asked.kind == kind and len(held) < times:
             held.append(asked)
             return gate()
         return None

@@ -28,7 +28,7 @@ from linker.activities.values import (
     UnlinkOutcome,
 )
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
-from linker.orchestration.generation import GENERATION, GENERATION_PAGES, link_generation
+from linker.orchestration.generation import GENERATION, GENERATION_PAGES, SPARE, link_generation
 from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.pace import Load
 from linker.wire import MOST_BYTES, to_json
@@ -103,18 +103,26 @@ def test_generations_cover_every_page_of_every_table_once(pages: int) -> None:
     }
 
 
-def test_no_more_pages_are_in_flight_than_the_width_allows_and_it_is_used() -> None:
-    widths: list[int] = []
-    ctx = context(pages=300, report=lambda task: widths.append(task["pace"]["width"]) or Go())
+def test_two_pages_more_are_in_flight_than_the_width_allows_writes() -> None:
+    ctx = context(pages=300)
     run(ctx)
-    assert ctx.most_flying == max(widths)
+    widths = [task["width"] for task in ctx.of("link_page")]
+    assert ctx.most_flying == max(widths) + SPARE
     assert max(widths) > 4
 
 
-def test_a_dop_hint_bounds_the_window() -> None:
+def test_a_dop_hint_bounds_the_width() -> None:
     ctx = context(pages=200, link_page=lambda _: PageOutcome(ROWS, load=Load(dop_hint=6)))
     run(ctx)
-    assert ctx.most_flying == 6
+    assert max(task["width"] for task in ctx.of("link_page")) == 6
+    assert ctx.most_flying <= 6 + SPARE
+
+
+def test_only_the_last_pages_of_a_generation_use_several_lanes() -> None:
+    ctx = context(pages=60, link_page=lambda _: PageOutcome(ROWS, load=Load(dop_hint=4)))
+    run(ctx)
+    lanes = [task["lanes"] for task in ctx.of("link_page")]
+    assert lanes == [1] * (60 - 4 - SPARE) + [4] * (4 + SPARE)
 
 
 def test_the_batch_that_the_pace_found_goes_to_the_next_pages() -> None:
