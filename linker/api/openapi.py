@@ -17,7 +17,7 @@ REFS = "#/components/schemas/{model}"
 REFUSALS = {
     400: "The request does not fit; nothing was done.",
     401: "Nobody is signed in, or the function key is missing.",
-    403: "The caller lacks the app role.",
+    403: "The caller lacks the app role, or the app's settings switch this off.",
     404: "It does not exist.",
     409: "It cannot be done any more.",
     413: f"The body is larger than {MOST_BODY_BYTES:,} bytes.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Annotated, Any
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 from pydantic.alias_generators import to_camel
 
 from linker.activities.life import ended
@@ -40,11 +40,16 @@ class UnificationBody(BaseModel):
     job_id: Annotated[
         JobId | None, Field(validation_alias=AliasChoices("jobId", "workflowJobId", "unificationJobId"))
     ] = None
+    started_at: Annotated[
+        AwareDatetime | None,
+        Field(validation_alias="startedAt", description="When it began: what is older than this it has not changed."),
+    ] = None
 
 
 @operation("POST", "/runs", role=Role.OPERATOR, body=RunBody, answer=Run, status=202, audited=True)
 async def post_run(call: Call[RunBody]) -> Reply:
     """Ask for a run. The answer is the run that will do it, readable at once."""
+    _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
     asked = call.body
     tables = tuple(dict.fromkeys(asked.tables))
     return await _requested(call, RunRequest(asked.mode, asked.dry_run, tables, trigger="api"))
@@ -53,8 +58,10 @@ async def post_run(call: Call[RunBody]) -> Reply:
 @operation("POST", "/unification-events", role=Role.OPERATOR, body=UnificationBody, answer=Run, status=202)
 async def post_unification_event(call: Call[UnificationBody]) -> Reply:
     """Tell that a unification has completed. The same job again leads to the same run."""
-    job = call.body.job_id
-    return await _requested(call, RunRequest(jobs=(job,) if job else (), trigger="webhook"))
+    _must_be_on("LINKER_WEBHOOK", is_on=call.deps.settings.webhook)
+    job, began = call.body.job_id, call.body.started_at
+    job_start = began.timestamp() if began else 0.0
+    return await _requested(call, RunRequest(jobs=(job,) if job else (), job_start=job_start, trigger="webhook"))
 
 
 @operation("GET", "/runs", query=PageQuery, answer=RunPage)
@@ -101,6 +108,11 @@ async def found_run(call: Call[Any, Any]) -> Run:
     if run is None:
         raise not_found("run with this id")
     return run
+
+
+def _must_be_on(setting: str, *, is_on: bool) -> None:
+    if not is_on:
+        raise ProblemError(403, "Switched off", f"{setting} is false: this starts no runs. Nothing was started.")
 
 
 async def _requested(call: Call[Any], request: RunRequest) -> Reply:

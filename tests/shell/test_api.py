@@ -1,6 +1,7 @@
 """The HTTP API without its transport: bodies, answers, and nothing of the input in them."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
@@ -47,6 +48,27 @@ async def test_the_same_unification_twice_is_one_run(client: Client, member: str
     replies = [await client.ask(api.post_unification_event, body=body) for _ in range(3)]
     assert len({reply.body["id"] for reply in replies}) == 1
     assert [ticket.request.jobs for ticket in client.start.started] == [("job-1",)]
+
+
+async def test_the_webhook_may_say_when_the_unification_began(client: Client) -> None:
+    body = {"jobId": "job-1", "startedAt": "2026-11-23T21:00:00+01:00"}
+    await client.ask(api.post_unification_event, body=body)
+    began = datetime(2026, 11, 23, 20, tzinfo=UTC).timestamp()
+    assert client.start.started[0].request == RunRequest(jobs=("job-1",), job_start=began, trigger="webhook")
+    for wrong in ("yesterday", "2026-11-23T21:00:00", 1e400):
+        reply = await client.ask(api.post_unification_event, body={"startedAt": wrong})
+        assert (reply.status, "startedAt" in reply.body["detail"]) == (400, True)
+
+
+@pytest.mark.parametrize(
+    ("setting", "operation"), [("webhook", api.post_unification_event), ("start_by_api", api.post_run)]
+)
+async def test_what_is_switched_off_starts_nothing(setting: str, operation: api.Operation) -> None:
+    client = Client(World(**{setting: False}))
+    reply = await client.ask(operation, body=b"{}")
+    assert (reply.status, reply.body["title"]) == (403, "Switched off")
+    assert f"LINKER_{setting.upper()}" in reply.body["detail"]
+    assert not client.start.started
 
 
 @pytest.mark.parametrize(
