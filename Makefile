@@ -6,6 +6,8 @@
 AZURITE := 3.37.0
 PYTHON := .venv/bin/python
 PACKAGES := .venv/.packages-installed
+INFRA_TOOLS := .tools/infra/.installed
+KUSTO := 12.4.1
 TOOLS := .tools/.azurite-$(AZURITE)-installed
 
 help: ## list the targets
@@ -42,6 +44,18 @@ format: $(PACKAGES) ## format the code and sort its imports
 sandbox: setup ## serve a local Dataverse on port 8050 until Ctrl-C
 	@$(PYTHON) -m sandbox serve --port 8050 $(if $(LOAD),--load "$(LOAD)")
 
+package: $(PACKAGES) ## build the deployment package dist/linker.zip; package BACKEND=DurableTaskScheduler for that backend
+	@$(PYTHON) scripts/package.py $(if $(BACKEND),--backend "$(BACKEND)")
+
+lock: $(PACKAGES) ## write requirements.lock anew: what the package is built from
+	@$(PYTHON) scripts/package.py --lock
+
+infra: $(PACKAGES) $(INFRA_TOOLS) ## check the templates, the package and the queries with every tool there is
+	@$(PYTHON) -m pytest -q tests/infra
+
+snapshots: ## write anew what dev and prod would deploy, to be reviewed as a difference
+	@scripts/snapshots overwrite
+
 clean: ## remove what make has made
 	rm -rf .venv .tools .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -61,4 +75,11 @@ $(TOOLS):
 	@echo "Installing Azurite $(AZURITE) into .tools (about half a minute)"
 	@npm install --prefix .tools --no-save --no-audit --no-fund --no-update-notifier --loglevel=error azurite@$(AZURITE) >/dev/null \
 	  || { echo "npm could not install Azurite: see its message above. Run 'make setup' again once that is mended." >&2; exit 1; }
+	@touch $@
+
+$(INFRA_TOOLS): requirements-infra.txt
+	@echo "Installing checkov, azure-functions-doctor and the Kusto parser into .tools (about a minute)"
+	@$$(scripts/find-python) -m venv .tools/infra
+	@.tools/infra/bin/pip install --quiet --disable-pip-version-check --no-input --requirement requirements-infra.txt
+	@npm install --prefix .tools/kusto --no-save --no-audit --no-fund --no-update-notifier --loglevel=error @kusto/language-service-next@$(KUSTO) >/dev/null
 	@touch $@

@@ -1,0 +1,321 @@
+// Everything that the customer profile linker needs in one resource group, without a key anywhere. docs/deploy.md walks through it.
+targetScope = 'resourceGroup'
+
+// ---- what it is ----
+
+@description('Start of every resource name: lower case letters and digits.')
+@minLength(3)
+@maxLength(11)
+param namePrefix string = 'linker'
+
+@description('Azure region; Flex Consumption with Python 3.13 must be offered there.')
+@metadata({ azd: { type: 'location' } })
+param location string = resourceGroup().location
+
+@description('Tags of every resource.')
+param tags object = {}
+
+@description('The Dataverse environment to write to, such as https://contoso.crm4.dynamics.com.')
+param dataverseUrl string
+
+@description('More settings of the linker by name (docs/settings.md), such as { LINKER_WIDTH: \'8\' }. A name that does not exist fails.')
+param linkerSettings { *: string } = {}
+
+// ---- Customer Insights ----
+
+@description('Base URL of the Customer Insights API; empty works from Dataverse alone.')
+param insightsUrl string = ''
+
+@description('Instance id in Customer Insights - Data; needed with its URL.')
+param insightsInstanceId string = ''
+
+@description('Create a Key Vault for the subscription key of the Customer Insights API, and refer to its secret insights-key.')
+param insightsKeyInVault bool = false
+
+@description('Event Hubs for the diagnostics of Customer Insights: none, the namespace alone (Customer Insights creates the hubs when Diagnostics is saved), or listening to the hub.')
+@allowed(['Off', 'Namespace', 'Listening'])
+param events string = 'Off'
+
+@description('Let the Event Hubs namespace take shared keys: only where diagnostics do not arrive without.')
+param eventsSharedKeys bool = false
+
+// ---- how it runs ----
+
+@description('Memory of one instance in MB.')
+@allowed([512, 2048, 4096])
+param instanceMemoryMb int = 2048
+
+@description('Most instances at once. The width of a run bounds the load on Dataverse, not this.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstances int = 40
+
+@description('Instances that wait for orchestrators and activities; 0 pays nothing and starts cold.')
+@minValue(0)
+@maxValue(10)
+param alwaysReadyInstances int = 1
+
+@description('Requests that one instance serves at the same time.')
+@minValue(1)
+@maxValue(1000)
+param httpConcurrency int = 16
+
+@description('How instances are replaced when a package is deployed. Recreate ends what is in flight; it starts again by itself.')
+@allowed(['Recreate', 'RollingUpdate'])
+param updateStrategy string = 'Recreate'
+
+@description('Spread the app over availability zones; needs two instances that are always ready.')
+param zoneRedundant bool = false
+
+@description('Backend of Durable Functions. The package must carry the matching host.json: make package BACKEND=...')
+@allowed(['AzureStorage', 'DurableTaskScheduler'])
+param durableBackend string = 'AzureStorage'
+
+@description('Price model of the Durable Task Scheduler.')
+@allowed(['Consumption', 'Dedicated'])
+param schedulerSku string = 'Consumption'
+
+// ---- who gets in ----
+
+@description('Client id of the app registration for App Service Authentication; empty leaves function keys as the only way in.')
+param authClientId string = ''
+
+@description('Reach storage through private endpoints only, with a network for the app.')
+param privateNetwork bool = false
+
+@description('Address space of that network; at least a /24.')
+param networkPrefix string = '10.40.0.0/24'
+
+// ---- storage and monitoring ----
+
+@description('Replication of the storage account.')
+@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
+param storageSku string = 'Standard_ZRS'
+
+@description('Days for which deleted blobs and containers can be brought back.')
+@minValue(1)
+@maxValue(365)
+param softDeleteDays int = 7
+
+@description('Log reads of storage as well; costly, because Durable Functions polls its queues without rest.')
+param logStorageReads bool = false
+
+@description('Days that logs are kept.')
+@minValue(30)
+@maxValue(730)
+param logRetentionDays int = 30
+
+@description('Most GB of logs a day.')
+@minValue(1)
+@maxValue(100)
+param logDailyCapGb int = 1
+
+@description('Addresses that alerts are mailed to; empty makes rules that only show in the portal.')
+param alertEmails string[] = []
+
+@description('Rows that may be rejected in a table before an alert is raised.')
+@minValue(0)
+param alertRejectedRows int = 0
+
+@description('Per cent by which a table\'s row count may differ from its last run before an alert is raised.')
+@minValue(1)
+@maxValue(100)
+param alertRowsPercent int = 20
+
+@description('Hours after which a run counts as too long.')
+@minValue(1)
+@maxValue(48)
+param alertRunHours int = 6
+
+// ---- names ----
+
+var suffix = uniqueString(resourceGroup().id, namePrefix)
+var appName = 'func-${namePrefix}-${suffix}'
+var identityName = 'id-${namePrefix}-${suffix}'
+var insightsName = 'appi-${namePrefix}-${suffix}'
+var storageName = take('st${namePrefix}${suffix}', 24)
+var eventHubsName = 'evhns-${namePrefix}-${suffix}'
+var schedulerName = 'dts-${namePrefix}-${suffix}'
+var vaultName = take('kv-${namePrefix}-${suffix}', 24)
+var packageContainer = 'app-package-${take(appName, 32)}-${take(suffix, 7)}'
+var stateTables = ['linkerhashes', 'linkerstatus', 'linkererrors']
+var allTags = union(tags, { app: 'customer-profile-linker' })
+var taskHubName = 'linker' // as in host.json
+var operationalHub = 'insight-logs-operational' // the name that Customer Insights gives it (customer-insights.md 4)
+var consumerGroup = 'linker'
+var schedulerOn = durableBackend == 'DurableTaskScheduler'
+var eventsOn = events != 'Off'
+var authenticationOn = !empty(authClientId)
+
+// ---- resources ----
+
+module identity 'modules/identity.bicep' = {
+  params: { name: identityName, location: location, tags: allTags }
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  params: {
+    workspaceName: 'log-${namePrefix}-${suffix}'
+    insightsName: insightsName
+    location: location
+    tags: allTags
+    retentionDays: logRetentionDays
+    dailyCapGb: logDailyCapGb
+  }
+}
+
+module storage 'modules/storage.bicep' = {
+  params: {
+    name: storageName
+    location: location
+    tags: allTags
+    sku: storageSku
+    packageContainer: packageContainer
+    tables: stateTables
+    privateNetwork: privateNetwork
+    softDeleteDays: softDeleteDays
+    workspaceId: monitoring.outputs.workspaceId
+    logReads: logStorageReads
+  }
+}
+
+module network 'modules/network.bicep' = if (privateNetwork) {
+  params: {
+    name: 'vnet-${namePrefix}-${suffix}'
+    location: location
+    tags: allTags
+    addressPrefix: networkPrefix
+    storageId: storage.outputs.id
+  }
+}
+
+module eventHubs 'modules/events.bicep' = if (eventsOn) {
+  params: {
+    name: eventHubsName
+    location: location
+    tags: allTags
+    hubName: operationalHub
+    consumerGroup: consumerGroup
+    hubExists: events == 'Listening'
+    sharedKeys: eventsSharedKeys
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+module scheduler 'modules/scheduler.bicep' = if (schedulerOn) {
+  params: {
+    name: schedulerName
+    location: location
+    tags: allTags
+    sku: schedulerSku
+    taskHubName: taskHubName
+    retentionDays: 14
+  }
+}
+
+module vault 'modules/vault.bicep' = if (insightsKeyInVault) {
+  params: {
+    name: vaultName
+    location: location
+    tags: allTags
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+// Named by what is known before anything is deployed, so that what-if and the snapshots show every assignment.
+module roles 'modules/roles.bicep' = {
+  params: {
+    identityName: identityName
+    principalId: identity.outputs.principalId
+    storageName: storageName
+    insightsName: insightsName
+    eventHubsName: eventsOn ? eventHubsName : ''
+    scheduler: schedulerOn ? { name: schedulerName, taskHub: taskHubName } : { name: '', taskHub: '' }
+    vaultName: insightsKeyInVault ? vaultName : ''
+  }
+  dependsOn: [storage, monitoring, eventHubs, scheduler, vault]
+}
+
+module app 'modules/app.bicep' = {
+  params: {
+    planName: 'plan-${namePrefix}-${suffix}'
+    appName: appName
+    location: location
+    tags: allTags
+    identityId: identity.outputs.id
+    packageUrl: '${storage.outputs.endpoints.blob}${packageContainer}'
+    instanceMemoryMb: instanceMemoryMb
+    maximumInstances: maximumInstances
+    alwaysReadyInstances: zoneRedundant ? max(alwaysReadyInstances, 2) : alwaysReadyInstances
+    httpConcurrency: httpConcurrency
+    zoneRedundant: zoneRedundant
+    updateStrategy: updateStrategy
+    subnetId: privateNetwork ? network!.outputs.appSubnetId : null
+    workspaceId: monitoring.outputs.workspaceId
+  }
+  dependsOn: [roles] // the host reads its storage as soon as it starts
+}
+
+module settings 'modules/settings.bicep' = {
+  params: {
+    appName: appName
+    clientId: identity.outputs.clientId
+    endpoints: storage.outputs.endpoints
+    connectionString: monitoring.outputs.connectionString
+    dataverseUrl: dataverseUrl
+    insightsUrl: insightsUrl
+    insightsInstanceId: insightsInstanceId
+    vaultName: insightsKeyInVault ? vaultName : ''
+    eventHubsName: events == 'Listening' ? eventHubsName : ''
+    schedulerOn: schedulerOn
+    schedulerEndpoint: schedulerOn ? scheduler!.outputs.endpoint : ''
+    authenticationOn: authenticationOn
+    linkerSettings: linkerSettings
+  }
+  dependsOn: [app]
+}
+
+module authentication 'modules/authentication.bicep' = if (authenticationOn) {
+  params: {
+    appName: appName
+    clientId: authClientId
+    tenantId: tenant().tenantId
+    assertionSetting: 'OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID'
+  }
+  dependsOn: [app]
+}
+
+module workbook 'monitoring/workbook.bicep' = {
+  params: { location: location, tags: allTags, workspaceId: monitoring.outputs.workspaceId }
+}
+
+module alerts 'monitoring/alerts.bicep' = {
+  params: {
+    namePrefix: namePrefix
+    location: location
+    tags: allTags
+    workspaceId: monitoring.outputs.workspaceId
+    emails: alertEmails
+    rejectedRows: alertRejectedRows
+    rowsPercent: alertRowsPercent
+    runHours: alertRunHours
+  }
+}
+
+@description('Name of the app: what a package is deployed to.')
+output appName string = appName
+
+@description('Where the app answers.')
+output appUrl string = 'https://${app.outputs.hostName}'
+
+@description('Client id of the app\'s identity: the application user in Dataverse.')
+output identityClientId string = identity.outputs.clientId
+
+@description('Object id of the app\'s identity.')
+output identityPrincipalId string = identity.outputs.principalId
+
+@description('Key Vault that the subscription key belongs into, as secret insights-key; empty when there is none.')
+output vaultName string = insightsKeyInVault ? vaultName : ''
+
+@description('Event Hubs namespace to name in Customer Insights under Settings > System > Diagnostics; empty when there is none.')
+output eventHubsNamespace string = eventsOn ? eventHubsName : ''

@@ -1,0 +1,104 @@
+// The function app on Flex Consumption. Shape: azure.md 6.1.
+
+@description('Name of the plan; one plan holds one app on Flex Consumption.')
+param planName string
+
+@description('Name of the app.')
+param appName string
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Resource id of the app\'s identity.')
+param identityId string
+
+@description('Container that the deployment package is read from.')
+param packageUrl string
+
+@description('Memory of one instance in MB.')
+param instanceMemoryMb int
+
+@description('Most instances at once.')
+param maximumInstances int
+
+@description('Instances that wait for orchestrators and activities; 0 pays nothing and starts cold.')
+param alwaysReadyInstances int
+
+@description('Requests that one instance serves at the same time.')
+param httpConcurrency int
+
+@description('Spread the instances over availability zones.')
+param zoneRedundant bool
+
+@description('How instances are replaced when a package is deployed.')
+param updateStrategy string
+
+@description('Subnet for outgoing traffic, if any.')
+param subnetId string?
+
+@description('Resource id of the workspace for diagnostics.')
+param workspaceId string
+
+resource plan 'Microsoft.Web/serverfarms@2025-03-01' = {
+  name: planName
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: { reserved: true, zoneRedundant: zoneRedundant }
+}
+
+resource app 'Microsoft.Web/sites@2025-03-01' = {
+  name: appName
+  location: location
+  tags: union(tags, { 'azd-service-name': 'linker' })
+  kind: 'functionapp,linux'
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    keyVaultReferenceIdentity: identityId
+    virtualNetworkSubnetId: subnetId
+    functionAppConfig: {
+      runtime: { name: 'python', version: '3.13' }
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: packageUrl
+          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+        }
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMb
+        maximumInstanceCount: maximumInstances
+        alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'durable', instanceCount: alwaysReadyInstances }] : []
+        triggers: { http: { perInstanceConcurrency: httpConcurrency } }
+      }
+      #disable-next-line BCP037 // documented, missing in the compiler's types (azure.md 6.6)
+      siteUpdateStrategy: { type: updateStrategy }
+    }
+    siteConfig: {
+      minTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+      remoteDebuggingEnabled: false
+    }
+  }
+}
+
+#disable-next-line use-recent-api-versions // the newest that is deployed everywhere; the rule proposes one from 2016
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+  scope: app
+  name: 'linker'
+  properties: {
+    workspaceId: workspaceId
+    logs: [{ category: 'FunctionAppLogs', enabled: true }]
+    metrics: [{ category: 'AllMetrics', enabled: true }]
+  }
+}
+
+@description('Where the app answers.')
+output hostName string = app.properties.defaultHostName

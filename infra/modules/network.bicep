@@ -1,0 +1,108 @@
+// A network for the app, and private endpoints for blob, queue and table (Durable Functions needs all three).
+
+@description('Start of the resource names.')
+param name string
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Address space of the network; at least a /24.')
+param addressPrefix string
+
+@description('Storage account that the private endpoints lead to.')
+param storageId string
+
+var services = ['blob', 'queue', 'table']
+
+resource appGroup 'Microsoft.Network/networkSecurityGroups@2025-01-01' = {
+  name: '${name}-app'
+  location: location
+  tags: tags
+}
+
+resource endpointGroup 'Microsoft.Network/networkSecurityGroups@2025-01-01' = {
+  name: '${name}-endpoints'
+  location: location
+  tags: tags
+}
+
+resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    addressSpace: { addressPrefixes: [addressPrefix] }
+    subnets: [
+      {
+        name: 'app'
+        properties: {
+          addressPrefix: cidrSubnet(addressPrefix, 25, 0) // about 40 addresses an app are advised (azure.md 2.4)
+          networkSecurityGroup: { id: appGroup.id }
+          delegations: [{ name: 'flex', properties: { serviceName: 'Microsoft.App/environments' } }]
+        }
+      }
+      {
+        name: 'endpoints'
+        properties: {
+          addressPrefix: cidrSubnet(addressPrefix, 27, 4)
+          networkSecurityGroup: { id: endpointGroup.id }
+          privateEndpointNetworkPolicies: 'Enabled'
+        }
+      }
+    ]
+  }
+
+  resource app 'subnets' existing = {
+    name: 'app'
+  }
+
+  resource endpoints 'subnets' existing = {
+    name: 'endpoints'
+  }
+}
+
+resource zones 'Microsoft.Network/privateDnsZones@2024-06-01' = [
+  for service in services: {
+    name: 'privatelink.${service}.${environment().suffixes.storage}'
+    location: 'global'
+    tags: tags
+  }
+]
+
+resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01' = [
+  for (service, index) in services: {
+    parent: zones[index]
+    name: name
+    location: 'global'
+    tags: tags
+    properties: { registrationEnabled: false, virtualNetwork: { id: network.id } }
+  }
+]
+
+resource privateEndpoints 'Microsoft.Network/privateEndpoints@2025-01-01' = [
+  for service in services: {
+    name: '${name}-${service}'
+    location: location
+    tags: tags
+    properties: {
+      subnet: { id: network::endpoints.id }
+      privateLinkServiceConnections: [
+        { name: service, properties: { privateLinkServiceId: storageId, groupIds: [service] } }
+      ]
+    }
+  }
+]
+
+resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-01-01' = [
+  for (service, index) in services: {
+    parent: privateEndpoints[index]
+    name: 'default'
+    properties: { privateDnsZoneConfigs: [{ name: service, properties: { privateDnsZoneId: zones[index].id } }] }
+  }
+]
+
+@description('Subnet for the app\'s outgoing traffic.')
+output appSubnetId string = network::app.id

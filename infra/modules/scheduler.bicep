@@ -1,0 +1,44 @@
+// Durable Task Scheduler, for those who outgrow Azure Storage as the backend of Durable Functions (azure.md 3).
+
+@description('Name of the scheduler.')
+param name string
+
+@description('Azure region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Price by action (Consumption) or by capacity unit (Dedicated).')
+@allowed(['Consumption', 'Dedicated'])
+param sku string
+
+@description('Name of the task hub.')
+param taskHubName string
+
+@description('Days that finished orchestrations are kept.')
+param retentionDays int
+
+resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
+  name: name
+  location: location
+  tags: tags
+  properties: {
+    ipAllowlist: ['0.0.0.0/0'] // Flex Consumption has no fixed addresses; only identities with a role get in
+    sku: sku == 'Dedicated' ? { name: 'Dedicated', capacity: 1 } : { name: 'Consumption' }
+  }
+}
+
+resource taskHub 'Microsoft.DurableTask/schedulers/taskHubs@2025-11-01' = {
+  parent: scheduler
+  name: taskHubName
+}
+
+resource retention 'Microsoft.DurableTask/schedulers/retentionPolicies@2026-02-01' = {
+  parent: scheduler
+  name: 'default'
+  properties: { retentionPolicies: [{ retentionPeriodInDays: retentionDays }] }
+}
+
+@description('Where workers connect to.')
+output endpoint string = scheduler.properties.endpoint

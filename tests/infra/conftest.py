@@ -1,0 +1,89 @@
+"""Deployments that the tests look at, and the tools that may be missing."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.templates import INFRA, ROOT, Deployment, bicep, evaluated, stored
+
+TOOLS = ROOT / ".tools" / "infra" / "bin"
+# The options that neither dev nor prod takes.
+OTHER_OPTIONS = {
+    "namePrefix": "linkertest",
+    "dataverseUrl": "https://test.crm4.dynamics.com",
+    "durableBackend": "DurableTaskScheduler",
+    "zoneRedundant": True,
+    "events": "Namespace",
+    "storageSku": "Standard_GZRS",
+    "linkerSettings": {"LINKER_WIDTH": "8", "LINKER_POLL_SCHEDULE": "0 */15 * * * *"},
+}
+
+
+@pytest.fixture(scope="session")
+def compiler() -> None:
+    """Skip where there is no Bicep compiler; the templates are parsed by another test then."""
+    if bicep("--version").returncode == 127:
+        pytest.skip("no Bicep compiler: neither on PATH nor in ../shared/bin")
+
+
+@pytest.fixture(scope="session")
+def compiled(compiler: None) -> dict[str, Any]:
+    """The compiled main template. The compiler warns without failing, so its silence is asked for."""
+    done = bicep("build", INFRA / "main.bicep", "--stdout")
+    assert done.stderr == ""
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+@pytest.fixture(scope="session")
+def dev() -> Deployment:
+    return stored("dev")
+
+
+@pytest.fixture(scope="session")
+def prod() -> Deployment:
+    return stored("prod")
+
+
+@pytest.fixture(scope="session")
+def other(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return evaluated(tmp_path_factory.mktemp("other"), OTHER_OPTIONS)
+
+
+@pytest.fixture(params=["dev", "prod", "other"])
+def deployment(request: pytest.FixtureRequest) -> Deployment:
+    """Each deployment in turn."""
+    return request.getfixturevalue(request.param)  # type: ignore[no-any-return]
+
+
+def tool(name: str) -> Path:
+    """Return a program of requirements-infra.txt, or skip."""
+    if not (TOOLS / name).exists():
+        pytest.skip(f"{name} is not installed: `make infra` does that")
+    return TOOLS / name
+
+
+@pytest.fixture(scope="session")
+def checkov() -> Path:
+    return tool("checkov")
+
+
+@pytest.fixture(scope="session")
+def doctor() -> Path:
+    return tool("azure-functions-doctor")
+
+
+@pytest.fixture(scope="session")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The deployment package, as `make package` builds it."""
+    import subprocess
+
+    target = tmp_path_factory.mktemp("package") / "linker.zip"
+    script = ROOT / "scripts" / "package.py"
+    done = subprocess.run([sys.executable, script, target], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    return target

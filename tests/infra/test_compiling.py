@@ -1,0 +1,62 @@
+"""The templates compile without a warning, and deploy what their golden files say."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.conftest import tool
+from tests.infra.templates import INFRA, ROOT, bicep, evaluated, templates
+
+FILES = sorted(INFRA.rglob("*.bicep"))
+
+
+def test_the_compiler_has_nothing_to_say(compiled: dict[str, Any]) -> None:
+    modules = {name for name, _ in templates(compiled)}
+    assert len(modules) == len(FILES), "every file is a module of main.bicep"
+
+
+def test_without_a_compiler_checkovs_parser_reads_the_templates() -> None:
+    if bicep("--version").returncode != 127:
+        pytest.skip("the compiler is there and says more")
+    parse = (
+        "import sys; from pycep import BicepParser; [BicepParser().parse(text=open(f).read()) for f in sys.argv[1:]]"
+    )
+    subprocess.run([tool("checkov").with_name("python"), "-c", parse, *FILES], check=True)
+
+
+@pytest.mark.usefixtures("compiler")
+def test_azd_gets_its_parameters() -> None:
+    done = bicep("build-params", INFRA / "main.bicepparam", "--stdout")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("compiler")
+def test_dev_and_prod_deploy_what_their_snapshots_say() -> None:
+    done = subprocess.run([ROOT / "scripts" / "snapshots", "validate"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"{done.stdout}\nIf this is meant, run `make snapshots` and review the difference."
+
+
+@pytest.mark.usefixtures("compiler")
+def test_a_setting_that_does_not_exist_deploys_nothing(tmp_path: Path) -> None:
+    wrong = {"dataverseUrl": "https://test.crm4.dynamics.com", "linkerSettings": {"LINKER_WITDH": "8"}}
+    with pytest.raises(AssertionError, match=r"There is no setting LINKER_WITDH.*Nothing was deployed"):
+        evaluated(tmp_path, wrong)
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_a_rule_that_is_switched_off_has_its_reason_beside_it(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if "#disable-next-line" in line and " // " not in line] == []
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_every_parameter_and_output_is_described(file: Path) -> None:
+    lines = file.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith(("param ", "output ")):
+            start = max(i for i in range(number) if not lines[i]) if "" in lines[:number] else 0
+            assert any(text.startswith("@description(") for text in lines[start:number]), line

@@ -1,0 +1,204 @@
+"""What would be deployed: no key anywhere, roles at the smallest scope, nothing that Flex Consumption forbids."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from linker import settings
+from tests.infra.templates import ROOT, Deployment
+
+# azure.md 6.2
+FORBIDDEN_ON_FLEX = {
+    "FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_WORKER_RUNTIME_VERSION", "FUNCTIONS_WORKER_PROCESS_COUNT",
+    "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_CONTENTSHARE", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
+    "WEBSITE_SKIP_CONTENTSHARE_VALIDATION", "WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_VNET_ROUTE_ALL", "FUNCTIONS_EXTENSION_VERSION",
+    "WEBSITE_TIME_ZONE", "TZ", "WEBSITE_LOAD_CERTIFICATES", "AzureWebJobsStorage",
+}  # fmt: skip
+# azure.md 5 and the documented ids of Event Hubs Data Receiver and Key Vault Secrets User
+ROLES = {
+    "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Microsoft.Storage/storageAccounts/",
+    "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Microsoft.Storage/storageAccounts/",
+    "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Microsoft.Storage/storageAccounts/",
+    "3913510d-42f4-4e42-8a64-420c390055eb": "Microsoft.Insights/components/",
+    "a638d3c7-ab3a-418d-83e6-5f17a39d4fde": "Microsoft.EventHub/namespaces/",
+    "4633458b-17de-408a-b874-0445c86b69e6": "Microsoft.KeyVault/vaults/",
+    "0ad04412-c4d5-4796-b79c-f76d14c8d402": "Microsoft.DurableTask/schedulers/",
+}
+ALWAYS = set(list(ROLES)[:4])
+
+
+def scopes(deployment: Deployment) -> dict[str, str]:
+    """Return the scope of each role that is given, by the role's id."""
+    found = deployment.of("Microsoft.Authorization/roleAssignments")
+    assert {one["properties"]["principalType"] for one in found} == {"ServicePrincipal"}
+    return {
+        one["properties"]["roleDefinitionId"][-36:]: one["id"].partition("/providers/Microsoft.Authorization")[0]
+        for one in found
+    }
+
+
+def test_each_role_is_given_on_the_one_resource_that_needs_it(deployment: Deployment) -> None:
+    for role, scope in scopes(deployment).items():
+        assert f"/providers/{ROLES[role]}" in scope
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        pytest.param("dev", set(), id="dev: storage and telemetry"),
+        pytest.param(
+            "prod", {"a638d3c7-ab3a-418d-83e6-5f17a39d4fde", "4633458b-17de-408a-b874-0445c86b69e6"}, id="prod"
+        ),
+        pytest.param(
+            "other", {"a638d3c7-ab3a-418d-83e6-5f17a39d4fde", "0ad04412-c4d5-4796-b79c-f76d14c8d402"}, id="other"
+        ),
+    ],
+)
+def test_no_role_is_given_that_is_not_needed(name: str, more: set[str], request: pytest.FixtureRequest) -> None:
+    assert scopes(request.getfixturevalue(name)).keys() == ALWAYS | more
+
+
+def test_the_scheduler_role_reaches_its_task_hub_only(other: Deployment) -> None:
+    assert scopes(other)["0ad04412-c4d5-4796-b79c-f76d14c8d402"].endswith("/taskHubs/linker")
+
+
+def test_storage_knows_no_key_and_no_public_blob(deployment: Deployment) -> None:
+    account = deployment.one("Microsoft.Storage/storageAccounts")
+    assert (account["allowSharedKeyAccess"], account["allowBlobPublicAccess"]) == (False, False)
+    assert (account["minimumTlsVersion"], account["supportsHttpsTrafficOnly"]) == ("TLS1_2", True)
+    blobs = deployment.one("Microsoft.Storage/storageAccounts/blobServices")
+    assert blobs["deleteRetentionPolicy"]["enabled"]
+    assert blobs["containerDeleteRetentionPolicy"]["enabled"]
+
+
+def test_telemetry_takes_identities_only_and_is_bounded(deployment: Deployment) -> None:
+    assert deployment.one("Microsoft.Insights/components")["DisableLocalAuth"] is True
+    workspace = deployment.one("Microsoft.OperationalInsights/workspaces")
+    assert workspace["workspaceCapping"]["dailyQuotaGb"] > 0
+    assert deployment.settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"].count("Authorization=AAD") == 1
+
+
+def test_there_is_no_key_anywhere(deployment: Deployment) -> None:
+    text = json.dumps(deployment.resources)
+    assert not re.search(r"AccountKey=|SharedAccessKey|listKeys|listAccountKeys|InstrumentationKey|\bsig=", text)
+    for namespace in deployment.of("Microsoft.EventHub/namespaces"):
+        assert namespace["properties"]["disableLocalAuth"] is True
+
+
+def test_nothing_is_allowed_by_a_wildcard(deployment: Deployment) -> None:
+    dimensions = '"operator": "Include", "values": ["*"]'  # of an alert: one message for each value
+    assert '"*"' not in json.dumps(deployment.resources).replace(dimensions, "")
+
+
+def test_the_app_is_python_on_flex_consumption_with_an_identity_of_its_own(deployment: Deployment) -> None:
+    (app,) = deployment.of("Microsoft.Web/sites")
+    config = app["properties"]["functionAppConfig"]
+    assert config["runtime"] == {"name": "python", "version": "3.13"}
+    assert config["deployment"]["storage"]["authentication"]["type"] == "UserAssignedIdentity"
+    assert app["identity"]["type"] == "UserAssigned"
+    assert app["properties"]["httpsOnly"] is True
+    assert app["tags"]["azd-service-name"] in (ROOT / "azure.yaml").read_text(encoding="utf-8")
+
+
+def test_no_setting_is_there_that_flex_forbids(deployment: Deployment) -> None:
+    assert FORBIDDEN_ON_FLEX.isdisjoint(deployment.settings)
+
+
+def test_platform_storage_is_reached_by_the_identity(deployment: Deployment) -> None:
+    platform = {name.partition("__")[2] for name in deployment.settings if name.startswith("AzureWebJobsStorage__")}
+    assert platform == {"blobServiceUri", "queueServiceUri", "tableServiceUri", "credential", "clientId"}
+
+
+def test_every_schedule_that_a_timer_names_is_set(deployment: Deployment) -> None:
+    code = (ROOT / "function_app.py").read_text(encoding="utf-8")
+    assert set(re.findall(r"%(LINKER_\w+)%", code)) <= {name for name, value in deployment.settings.items() if value}
+
+
+def test_every_setting_of_the_linker_that_is_deployed_exists(deployment: Deployment) -> None:
+    deployed = {name for name in deployment.settings if name.startswith(settings.PREFIX)}
+    assert deployed <= set(settings.names())
+
+
+def test_every_setting_of_the_linker_can_be_deployed(compiled: dict[str, Any]) -> None:
+    """The sample lists them all (tests/docs), and the template takes whatever the sample lists."""
+    text = json.dumps(compiled)
+    assert [name for name in settings.names() if name not in text] == []
+
+
+def test_given_settings_win_over_computed_ones(other: Deployment) -> None:
+    assert (other.settings["LINKER_WIDTH"], other.settings["LINKER_POLL_SCHEDULE"]) == ("8", "0 */15 * * * *")
+
+
+@pytest.mark.parametrize(
+    ("kind", "count"),
+    [
+        ("Microsoft.Storage/storageAccounts", 3),  # blob, queue, table
+        ("Microsoft.Web/sites", 1),
+        ("Microsoft.EventHub/namespaces", 1),
+        ("Microsoft.KeyVault/vaults", 1),
+    ],
+)
+def test_diagnostics_go_to_the_workspace(prod: Deployment, kind: str, count: int) -> None:
+    found = [
+        one["id"] for one in prod.of("Microsoft.Insights/diagnosticSettings") if f"/providers/{kind}/" in one["id"]
+    ]
+    assert len(found) == count
+
+
+def test_events_are_off_until_customer_insights_has_made_the_hub(
+    dev: Deployment, prod: Deployment, other: Deployment
+) -> None:
+    setting = "LINKER_EVENTS__fullyQualifiedNamespace"
+    assert (setting in dev.settings, setting in other.settings, setting in prod.settings) == (False, False, True)
+    assert other.of("Microsoft.EventHub/namespaces")
+    assert not other.of("Microsoft.EventHub/namespaces/eventhubs/consumergroups")
+    assert prod.named("Microsoft.EventHub/namespaces/eventhubs/consumergroups", "/insight-logs-operational/linker")
+
+
+def test_a_private_network_closes_storage_and_leads_to_all_three_services(prod: Deployment, dev: Deployment) -> None:
+    assert prod.one("Microsoft.Storage/storageAccounts")["publicNetworkAccess"] == "Disabled"
+    assert dev.one("Microsoft.Storage/storageAccounts")["publicNetworkAccess"] == "Enabled"
+    endpoints = prod.of("Microsoft.Network/privateEndpoints")
+    groups = {one["properties"]["privateLinkServiceConnections"][0]["properties"]["groupIds"][0] for one in endpoints}
+    assert groups == {"blob", "queue", "table"}
+    assert prod.one("Microsoft.Web/sites")["virtualNetworkSubnetId"].endswith(".outputs.appSubnetId.value]")
+    assert not dev.of("Microsoft.Network/virtualNetworks")
+
+
+def test_authentication_needs_no_client_secret(prod: Deployment, dev: Deployment) -> None:
+    sign_in = prod.named("Microsoft.Web/sites/config", "/authsettingsV2")["properties"]
+    registration = sign_in["identityProviders"]["azureActiveDirectory"]["registration"]
+    assert registration["clientSecretSettingName"] == "OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID"
+    assert registration["clientSecretSettingName"] in prod.settings
+    assert sign_in["globalValidation"]["requireAuthentication"] is True
+    assert len(dev.of("Microsoft.Web/sites/config")) == 1
+
+
+def test_the_subscription_key_is_a_reference_to_key_vault(prod: Deployment) -> None:
+    assert re.fullmatch(
+        r"@Microsoft\.KeyVault\(VaultName=\S+;SecretName=insights-key\)", prod.settings["LINKER_INSIGHTS_KEY"]
+    )
+
+
+def test_the_scheduler_comes_with_its_connection(other: Deployment, dev: Deployment) -> None:
+    connection = "DURABLE_TASK_SCHEDULER_CONNECTION_STRING"
+    overlay = json.loads((ROOT / "infra" / "host.DurableTaskScheduler.json").read_text(encoding="utf-8"))
+    host = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))["extensions"]["durableTask"]
+    assert overlay["extensions"]["durableTask"]["storageProvider"]["connectionStringName"] == connection
+    assert "Authentication=ManagedIdentity" in other.settings[connection]
+    assert other.named("Microsoft.DurableTask/schedulers/taskHubs", f"/{host['hubName']}")
+    assert connection not in dev.settings
+    assert not dev.of("Microsoft.DurableTask/schedulers")
+
+
+@pytest.mark.parametrize(("name", "ready"), [("dev", []), ("prod", [1]), ("other", [2])])
+def test_instances_that_are_always_ready_are_of_the_durable_group(
+    name: str, ready: list[int], request: pytest.FixtureRequest
+) -> None:
+    config = request.getfixturevalue(name).one("Microsoft.Web/sites")["functionAppConfig"]
+    groups = config["scaleAndConcurrency"]["alwaysReady"]
+    assert groups == [{"name": "durable", "instanceCount": count} for count in ready]
