@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Coroutine
 from functools import cache, partial
 from typing import Any
 
@@ -50,6 +51,10 @@ class FakeApp:
         self._go_on()
         return self.shown(follower)
 
+    def do[T](self, work: Coroutine[Any, Any, T]) -> T:
+        """Do something with what the app uses."""
+        return self._loop.run(work)
+
     def shown(self, run: str) -> Run:
         """Return a run as the API would show it."""
         found = self._loop.run(self.world.deps.runs.load(run))
@@ -64,6 +69,7 @@ class FakeApp:
         activities["start_run"] = self._start_next  # without a durable client
         while self._started:
             ctx = FakeContext(activities, {GENERATION: link_generation, TOUCHING: touch_waiting_profiles})
+            self.context = ctx
             ctx.run(customerid_backstamping_hydration, to_json(self._started.pop(0)))
 
     def _call(self, activity: HostedFunction, task: dict[str, Any]) -> dict[str, Any]:

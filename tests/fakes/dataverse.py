@@ -111,6 +111,7 @@ class FakeDataverse:
         self.text_columns: list[str] = []  # of every table
         self.marks = {"msdynci_alternatekeys": STAMP, "msdynci_customerprofiles": STAMP}
         self.touches: Counter[str] = Counter()  # by profile id: how often the linker wrote it
+        self.touch_requests: list[Request] = []
         self.touched_at = "2026-12-01T00:00:00Z"
         self.profile_table = FakeTable("msdynci_customerprofile", PROFILE_SET, "msdynci_customerprofileid")
         self.asked: Counter[str] = Counter()
@@ -364,7 +365,7 @@ class FakeDataverse:
 
     def _touch(self, asked: Request, rows: dict[str, dict[str, Any]]) -> tuple[int, Any]:
         """Write profiles: all or none. What is written must be what they say already."""
-        self.bodies.append(asked)
+        self.touch_requests.append(asked)
         if missing := [profile for profile in rows if profile not in self.profiles]:
             raise Refusal(404, MISSING_ROW, f"Customer Profile With Ids = {', '.join(missing)} Do Not Exist")
         for profile, values in rows.items():

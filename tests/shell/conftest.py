@@ -1,13 +1,18 @@
 """What the shell tests share: Azurite on a free port, once per session."""
 
-from collections.abc import AsyncIterator, Iterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
 
 import pytest
 
 from linker.ports import Tables
 from linker.tables import AzureTables
 from sandbox.azurite import AzuriteError, azurite_tables, find_azurite
+from tests.fakes.app import FakeApp
 from tests.fakes.memory_tables import MemoryTables
+from tests.fakes.world import World
+from tests.shell.test_survey import FakeInsights
 
 
 @pytest.fixture(scope="session")
@@ -30,3 +35,17 @@ async def tables(request: pytest.FixtureRequest) -> AsyncIterator[Tables]:
     azure = AzureTables(connection_string=request.getfixturevalue("azurite"))
     yield azure
     await azure.close()
+
+
+@pytest.fixture
+def make_app(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., FakeApp]]:
+    """Give apps over three contacts, with settings of their own, to tests that are not asynchronous themselves."""
+    with asyncio.Runner() as loop:
+
+        def made(**settings: object) -> FakeApp:
+            world = World(**settings)
+            world.people(3)
+            world.deps = replace(world.deps, insights=FakeInsights())  # type: ignore[arg-type]
+            return FakeApp(world, monkeypatch, loop)
+
+        yield made

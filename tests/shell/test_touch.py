@@ -1,0 +1,287 @@
+"""The profile touch: each profile that got a newly linked row is written once more, apart from all else (decision 20)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from linker import triggers
+from linker.activities import touch
+from linker.activities.touch import PROFILES_A_PART, parts_for, touch_profiles
+from linker.activities.values import TouchOutcome, TouchTask
+from linker.model import Mode, Status, Touches
+from linker.pages import Plan
+from linker.ports import Tables
+from linker.state import TablePlan, WaitingProfiles
+from linker.state.waiting import SLICES
+from tests.fakes.app import FakeApp
+from tests.fakes.dataverse import Refusal
+from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_after, dies_before
+
+
+@pytest.fixture
+def app(make_app: Callable[..., FakeApp]) -> FakeApp:
+    """Three contacts of three customers, and two more of the first one, before any run."""
+    app = make_app()
+    for number in (4, 5):
+        app.world.contact(number, "c1")
+    return app
+
+
+@pytest.fixture
+def linked(app: FakeApp) -> FakeApp:
+    """The same after its first run."""
+    assert app.run().status is Status.SUCCESSFUL
+    app.world.dataverse.touches.clear()
+    app.world.dataverse.touch_requests.clear()
+    return app
+
+
+def customers(app: FakeApp) -> dict[str, int]:
+    """Return how often each customer's profile was touched."""
+    dataverse = app.world.dataverse
+    return {dataverse.profiles[profile]: times for profile, times in dataverse.touches.items()}
+
+
+def waiting(app: FakeApp) -> list[tuple[str, str, str]]:
+    return [key for key in app.world.store.entities if "-touches" in key[1]]
+
+
+# ---- what is touched ----
+
+
+def test_a_first_run_touches_each_profile_once_however_many_rows_it_got(app: FakeApp) -> None:
+    run = app.run()
+    assert (run.counts.linked, run.touches) == (5, Touches(profiles=3, touched=3))
+    assert customers(app) == {"c1": 1, "c2": 1, "c3": 1}
+    assert waiting(app) == []
+
+
+def test_a_profile_of_rows_on_several_pages_is_touched_once(app: FakeApp) -> None:
+    plan = TablePlan(Plan("v1", ("00000002", "00000004")))
+    app.do(app.world.deps.plans.save("contact", plan, None))
+    app.run()
+    assert app.called["link_page"] == 3
+    assert customers(app) == {"c1": 1, "c2": 1, "c3": 1}
+
+
+def test_only_profiles_that_got_a_row_are_touched_not_those_that_lost_one(linked: FakeApp) -> None:
+    linked.world.dataverse.map(contact_id(3), "c2")
+    run = linked.run()
+    assert (run.touches, customers(linked)) == (Touches(profiles=1, touched=1), {"c2": 1})
+
+
+def test_rows_that_leave_unification_touch_nothing(make_app: Callable[..., FakeApp]) -> None:
+    app = make_app(unlink_max_share=0.5)
+    app.run()
+    app.world.dataverse.touches.clear()
+    app.world.dataverse.map(contact_id(1), None)
+    run = app.run()
+    assert (run.counts.unlinked, run.touches, customers(app)) == (1, Touches(), {})
+
+
+def test_adopted_links_touch_nothing(linked: FakeApp) -> None:
+    assert linked.run(mode=Mode.FULL).touches == Touches()
+    assert customers(linked) == {}
+
+
+def test_nothing_but_its_own_customer_id_is_written_to_a_profile(app: FakeApp) -> None:
+    app.run()
+    (sent,) = app.world.dataverse.touch_requests
+    names = {name for row in sent.body["Targets"] for name in row}
+    assert names == {"@odata.type", "msdynci_customerid"}  # and the key, which the fake took out
+
+
+def test_a_switch_turns_it_off(make_app: Callable[..., FakeApp]) -> None:
+    app = make_app(touch_profiles=False)
+    run = app.run()
+    assert (run.counts.linked, run.touches, customers(app), waiting(app)) == (3, None, {}, [])
+    assert not app.called["plan_touch"]
+
+
+# ---- apart from everything else ----
+
+
+def test_a_run_after_the_touch_finds_nothing_to_do_and_none_follows_by_itself(linked: FakeApp) -> None:
+    """The touch makes every profile newer than it was when the run began."""
+    shown = linked.do(linked.world.deps.runs.shown())
+    assert shown is not None
+    assert shown.follow_up is None
+    run = linked.run()
+    assert (run.mode, run.counts.unchanged, run.counts.linked, run.follow_up) == (Mode.INCREMENTAL, 5, 0, None)
+    assert (run.touches, customers(linked)) == (Touches(), {})
+
+
+def test_the_timer_sees_no_new_unification_in_a_touch(app: FakeApp) -> None:
+    assert app.run(jobs=("job",)).status is Status.SUCCESSFUL
+    started: list[str] = []
+
+    async def start(ticket: object) -> None:
+        started.append(str(ticket))
+
+    app.do(triggers.poll(app.world.deps, start))
+    assert started == []
+    app.world.dataverse.touches.clear()  # somebody else wrote the profiles again, later than ever
+    app.world.dataverse.marks["msdynci_customerprofiles"] = "2026-11-02T00:00:00Z"
+    app.do(triggers.poll(app.world.deps, start))
+    assert len(started) == 1
+
+
+def test_a_dry_run_says_how_many_would_be_touched_and_touches_none(app: FakeApp) -> None:
+    run = app.run(dry_run=True)
+    assert (run.status, run.touches) == (Status.SUCCESSFUL, Touches(profiles=3))
+    assert (customers(app), waiting(app)) == ({}, [])
+
+
+def test_a_dry_run_leaves_alone_what_waits_for_a_real_one(app: FakeApp) -> None:
+    dies_before(app.world, "touch")
+    with pytest.raises(DiedError):
+        app.run()
+    left = waiting(app)
+    assert left
+    app.do(app.world.deps.waiting.clear(dry_run=True))
+    assert waiting(app) == left
+
+
+@pytest.mark.parametrize("kind", ["Virtual", "Elastic"])
+def test_a_profile_table_that_is_only_read_is_said_and_not_failed(app: FakeApp, kind: str) -> None:
+    app.world.dataverse.profile_table.table_type = kind
+    run = app.run()
+    assert (run.status, run.touches, run.warnings) == (Status.SUCCESSFUL, Touches(), ())
+    assert any(f"the profile table is {kind.lower()}" in note for note in run.notes)
+    assert waiting(app) == []
+
+
+def test_an_app_that_may_not_write_profiles_says_so_and_its_run_is_successful(app: FakeApp) -> None:
+    refusal = Refusal(403, "0x80040220", "Principal user is missing prvWritemsdynci_customerprofile privilege")
+    app.world.dataverse.refuse = dict.fromkeys(app.world.dataverse.profiles, refusal)
+    allowed = app.world.dataverse._check
+    app.world.dataverse._check = lambda key, profile: None  # type: ignore[method-assign]  # links may be written
+    run = app.run()
+    app.world.dataverse._check = allowed  # type: ignore[method-assign]
+    assert (run.status, run.counts.linked) == (Status.SUCCESSFUL, 5)
+    assert any("prvWritemsdynci_customerprofile" in note for note in run.notes)
+    assert waiting(app) == []
+
+
+# ---- what goes wrong on the way ----
+
+
+@pytest.mark.parametrize("bulk", [True, False])
+def test_a_profile_that_vanishes_meanwhile_is_no_error(app: FakeApp, bulk: bool) -> None:
+    dataverse = app.world.dataverse
+    dataverse.profile_table.bulk = bulk
+
+    def vanish(asked: object) -> None:
+        if asked.kind == "touch":  # type: ignore[attr-defined]
+            dataverse.delete_profile("c2")
+
+    dataverse.hooks.append(vanish)
+    run = app.run()
+    assert (run.status, run.touches) == (Status.SUCCESSFUL, Touches(profiles=3, touched=2, vanished=1))
+    assert len(dataverse.profiles) == 2
+
+
+def test_a_profile_that_is_refused_does_not_hold_back_the_others(app: FakeApp) -> None:
+    dataverse = app.world.dataverse
+    (second,) = (profile for profile, customer in dataverse.profiles.items() if customer == "c2")
+    dataverse.refuse[second] = Refusal(400, "0x80040265", "The plug-in says no.")
+    run = app.run()
+    assert (run.status, run.touches) == (Status.SUCCESSFUL, Touches(profiles=3, touched=2, refused=1))
+    assert customers(app) == {"c1": 1, "c3": 1}
+    assert any("could not be touched: 1" in note and "says no" in note for note in run.notes)
+
+
+def test_a_single_write_carries_the_version_that_was_read(app: FakeApp) -> None:
+    app.world.dataverse.profile_table.bulk = False
+    app.run()
+    assert [asked.headers["if-match"] for asked in app.world.dataverse.touch_requests] == ['W/"0"'] * 3
+
+
+def test_a_throttle_is_waited_out_and_the_touch_goes_on(app: FakeApp) -> None:
+    told: list[object] = []
+
+    def throttle(asked: object) -> None:
+        if asked.kind == "touch" and not told:  # type: ignore[attr-defined]
+            told.append(asked)
+            raise Refusal(429, "0x80072322", "Number of requests exceeded the limit.", retry_after="37")
+
+    app.world.dataverse.hooks.append(throttle)
+    run = app.run()
+    assert (run.status, run.touches) == (Status.SUCCESSFUL, Touches(profiles=3, touched=3))
+    assert sum(seconds for _, name, seconds in app.context.called if name == "timer") == 37.0
+
+
+def test_what_never_succeeds_is_left_to_the_next_run(app: FakeApp) -> None:
+    def out(asked: object) -> None:
+        if asked.kind == "touch":  # type: ignore[attr-defined]
+            raise Refusal(503, "", "Service Unavailable")
+
+    app.world.dataverse.hooks.append(out)
+    run = app.run()
+    assert (run.status, run.counts.linked) == (Status.SUCCESSFUL, 5)
+    assert any("The next run touches them" in note for note in run.notes)
+    app.world.dataverse.hooks.remove(out)
+    assert app.run().touches == Touches(profiles=3, touched=3)
+    assert waiting(app) == []
+
+
+@pytest.mark.parametrize("dies", [dies_before, dies_after])
+@pytest.mark.parametrize("kind", ["update", "touch"])
+def test_a_run_that_dies_leaves_its_profiles_to_the_next_one(
+    app: FakeApp, dies: Callable[[World, str], None], kind: str
+) -> None:
+    dies(app.world, kind)
+    with pytest.raises(DiedError):
+        app.run()
+    app.world.clock.pass_s(ATTEMPT_S + 1)
+    app.recover()
+    assert app.world.is_right()
+    assert customers(app).keys() == {"c1", "c2", "c3"}
+    assert waiting(app) == []
+
+
+# ---- large numbers ----
+
+
+@pytest.mark.parametrize(
+    ("profiles", "parts"),
+    [
+        pytest.param(1, 1, id="few are one part"),
+        pytest.param(PROFILES_A_PART, 1, id="a full part"),
+        pytest.param(PROFILES_A_PART + 1, 2, id="one more"),
+        pytest.param(5 * PROFILES_A_PART, 8, id="powers of two"),
+        pytest.param(10_000_000, SLICES, id="never more than there are slices"),
+    ],
+)
+def test_parts(profiles: int, parts: int) -> None:
+    assert parts_for(profiles) == parts
+    assert SLICES % parts == 0
+
+
+@pytest.mark.parametrize("parts", [1, 2, SLICES])
+async def test_the_parts_hold_every_profile_once(tables: Tables, parts: int) -> None:
+    waiting, ids = WaitingProfiles(tables, "env"), [contact_id(number) for number in range(1, 301)]
+    await waiting.note(f"run{parts}", "a", ids[:200], dry_run=True)
+    await waiting.note(f"run{parts}", "b", ids[100:], dry_run=True)
+    assert await waiting.rows(f"run{parts}", dry_run=True) == 400
+    found = [await waiting.part(f"run{parts}", part, parts, dry_run=True) for part in range(parts)]
+    assert sorted(profile for part in found for profile in part) == ids
+    assert all(part == sorted(part) for part in found)
+    await waiting.clear(dry_run=True)
+    assert await waiting.rows(f"run{parts}", dry_run=True) == 0
+
+
+async def test_a_long_part_is_done_in_calls_of_a_bounded_number_of_profiles(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(touch, "PROFILES_A_CALL", 4)
+    world = World()
+    ids = sorted(world.dataverse.profile(f"c{number}") for number in range(10))
+    await world.deps.waiting.note("run1", "a", ids, dry_run=False)
+    calls: list[TouchOutcome] = [TouchOutcome(after="")]
+    while (after := calls[-1].after) is not None:
+        calls.append(await touch_profiles(world.deps, TouchTask("run1", 0, 1, 2, after=after)))
+    assert [call.touches.touched for call in calls[1:]] == [4, 4, 2]
+    assert [call.after for call in calls[1:]] == [ids[3], ids[7], None]
+    assert set(world.dataverse.touches.values()) == {1}
+    assert max(len(asked.body["Targets"]) for asked in world.dataverse.touch_requests) == 2
