@@ -216,6 +216,7 @@ class TableRun:
     findings: tuple[Finding, ...] = ()
     sources: tuple[Source, ...] = ()
     unsettled: bool = False  # rows wait for profiles that are not in Dataverse yet
+    refusal: str = ""  # why nothing is written to it: missing privilege, blocked, held (linker.permission)
     column: ColumnState = ""
 
 

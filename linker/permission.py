@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
 from linker import automations as judgement
 from linker.automations import Automation, Estimate, counted
-from linker.model import LOOKUP_DISPLAY_NAME, PROFILE_TABLE, WIRE
+from linker.model import LOOKUP_DISPLAY_NAME, PROFILE_TABLE, WIRE, Status, TableRun
 from linker.privileges import Missing, complaint
 
 type Policy = Literal["warn", "block", "bypass"]
@@ -75,6 +75,11 @@ class Permission:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def all_warnings(self) -> tuple[str, ...]:
+        """The warnings with the refusal before them."""
+        return (f"Table '{self.table}': {self.detail}", *self.warnings) if self.refusal else self.warnings
+
 
 def permission(look: TableLook, *, policy: Policy, hold: bool, account: str) -> Permission:
     """Return what a run may do with a table. `hold`: a first link that fires anything waits for an approval."""
@@ -82,16 +87,33 @@ def permission(look: TableLook, *, policy: Policy, hold: bool, account: str) -> 
     running = judgement.not_bypassed(fired) if policy == "bypass" else fired
     cost = judgement.estimate(running, look.rows, rows_a_request=look.rows_a_request)
     refusal, detail = _refusal(look, running, cost, policy=policy, hold=hold, account=account)
-    warnings, notes = _told(look, running, account, refused=bool(refusal))
+    warnings, notes = _told(look, running, refused=bool(refusal))
     return Permission(look.table, refusal, detail, running, cost, look.missing, warnings, notes)
+
+
+def applied(run: TableRun, found: Permission | None, *, dry_run: bool) -> TableRun:
+    """Return a table that was about to be linked with what became of that. A dry run writes nothing and counts on."""
+    if found is None or not found.refusal or run.status is not Status.QUEUED:
+        return run
+    if dry_run:
+        return replace(run, refusal=found.refusal)
+    status = Status.FAILED if found.refusal is Refusal.PRIVILEGE else Status.SKIPPED
+    return replace(run, status=status, detail=found.detail, refusal=found.refusal)
+
+
+def obstacle(found: Iterable[Permission]) -> str:
+    """Return why no table can be written although some might be, empty when one can or waits for a decision."""
+    tables = list(found)
+    if not tables or any(one.refusal is not Refusal.PRIVILEGE for one in tables):
+        return ""
+    return " ".join(dict.fromkeys(one.detail for one in tables))
 
 
 def _refusal(
     look: TableLook, running: Sequence[Automation], cost: Estimate, *, policy: Policy, hold: bool, account: str
 ) -> tuple[Refusal, str]:
-    vital = [missing for missing in look.missing if missing.vital]
-    if vital:
-        return Refusal.PRIVILEGE, f"Nothing was written. {complaint(vital, account)}"
+    if look.missing:
+        return Refusal.PRIVILEGE, f"Nothing was written. {complaint(look.missing, account)}"
     if not running and look.registered is not None:
         return Refusal.NONE, ""
     what = _what_fires(look, running, cost)
@@ -126,9 +148,7 @@ def _how_to_approve(table: str) -> str:
     )
 
 
-def _told(
-    look: TableLook, running: Sequence[Automation], account: str, *, refused: bool
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _told(look: TableLook, running: Sequence[Automation], *, refused: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return warnings and notes: what was approved asks nothing of anyone."""
     table, warnings, notes = look.table, [], []
     if running and not refused:
@@ -139,9 +159,6 @@ def _told(
             warnings.append(fires)
     if look.registered is None and not refused:
         warnings.append(f"Which automations a link on '{table}' fires could not be read: {look.unread}")
-    unseen = [missing for missing in look.missing if not missing.vital]
-    if unseen:
-        warnings.append(f"Something is left out. {complaint(unseen, account)}")
     if look.second_writer is not None:
         warnings.append(_second_writer(table, look.second_writer))
     if look.blind_roles:

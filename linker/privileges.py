@@ -94,7 +94,7 @@ type Catalogue = Mapping[tuple[str, str], Privilege]
 
 def always(*, scanned: Sequence[str], touches: bool = False) -> tuple[Need, ...]:
     """Return what every run needs. `scanned` are the tables of registered automations."""
-    profile = [Need(PROFILE_TABLE, Right.WRITE, "touch profiles whose links changed")] if touches else []
+    profile = [Need(PROFILE_TABLE, Right.WRITE, "touch profiles whose links changed", vital=False)] if touches else []
     return (
         *(Need("", name, "read table definitions") for name in READ_METADATA),
         Need(MAPPING_TABLE, Right.READ, "read the mapping"),

@@ -41,6 +41,12 @@ class Standing:
         vital = [missing for missing in self.missing if missing.vital]
         return f"Nothing was written. {privileges.complaint(vital, self.account.name)}" if vital else ""
 
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What stays undone or unseen in every run."""
+        rest = [missing for missing in self.missing if not missing.vital]
+        return (f"Something is left out. {privileges.complaint(rest, self.account.name)}",) if rest else ()
+
 
 async def standing(deps: Deps, dataverse: Dataverse) -> Standing:
     """Return who writes and what it lacks. A refusal that names a privilege is an answer as well."""

@@ -2,43 +2,72 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
-from linker import evidence
+from linker import evidence, permission
+from linker.activities import permits
+from linker.activities.permits import Standing
 from linker.activities.values import RunRef, Survey
-from linker.dataverse import metadata
+from linker.dataverse import Dataverse, metadata
 from linker.deps import Deps
+from linker.errors import ConfigurationError
 from linker.evidence import Evidence
-from linker.model import Run
+from linker.model import Run, Status
+from linker.permission import Permission
 
 DRY_RUN_NOTE = "Dry run: nothing was written. It does not look for links that vanished since they were confirmed."
 
 
 async def survey(deps: Deps, ref: RunRef) -> Survey:
-    """Find the sources, answer R1-R6, and save both with the run. Writes nothing to Dataverse."""
+    """Find the sources, answer R1-R6, say which tables may be written, and save all with the run. Writes nothing to Dataverse.
+
+    Raises ConfigurationError when the service account lacks a privilege that every table needs.
+    """
     dataverse = deps.dataverse()
     asked = await deps.runs.load(ref.run)
-    account = await metadata.service_account(dataverse)
+    who = await permits.standing(deps, dataverse)
+    if who.obstacle:
+        raise ConfigurationError(who.obstacle)
     seen = await evidence.gather(deps, dataverse, asked.requested_tables if asked else ())
+    permitted = await _permitted(deps, dataverse, who, seen)
+    if asked is None or not asked.dry_run:
+        await permits.remember_held(deps, permitted)
+        if obstacle := permission.obstacle(permitted.values()):
+            raise ConfigurationError(obstacle)
     for table in seen.judgement.tables:
         if seen.columns is not None and table.run.table == table.table.logical_name:
             await deps.runs.save_target(ref.run, table.target(seen.columns.table))
-    await deps.runs.advance(ref.run, lambda run: _shown(run, seen, account.name))
-    names = tuple(table.run.table for table in seen.judgement.linked)
+    shown = await deps.runs.advance(ref.run, lambda run: _shown(run, seen, who, permitted))
+    names = tuple(table.table for table in shown.tables if table.status is Status.QUEUED)
     schema = await metadata.profile_schema(dataverse) if seen.columns is not None else ""
     status, settings = seen.judgement.status, deps.settings
     return Survey(names, status, await full_reason(deps, seen), schema, settings.width, settings.touch_profiles)
 
 
-def _shown(run: Run, seen: Evidence, account: str) -> Run:
+async def _permitted(deps: Deps, dataverse: Dataverse, who: Standing, seen: Evidence) -> dict[str, Permission]:
+    """Look at the tables that the run would link, unless it ends here."""
+    if seen.columns is None or seen.judgement.status is not None:
+        return {}
+    return await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns)
+
+
+def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Permission]) -> Run:
     found = seen.judgement
-    warnings = (*((seen.insight.fault,) if seen.insight.fault else ()), *found.warnings)
+    tables = [permission.applied(t.run, permitted.get(t.run.table), dry_run=run.dry_run) for t in found.tables]
+    warnings = (
+        *((seen.insight.fault,) if seen.insight.fault else ()),
+        *found.warnings,
+        *who.warnings,
+        *(warning for one in permitted.values() for warning in one.all_warnings),
+    )
+    notes = (*found.notes, *(note for one in permitted.values() for note in one.notes))
     return replace(
         run,
-        service_account=account,
-        tables=tuple(table.run for table in found.tables),
+        service_account=who.account.name,
+        tables=tuple(tables),
         findings=found.findings,
-        notes=(*found.notes, DRY_RUN_NOTE) if run.dry_run else found.notes,
+        notes=(*notes, DRY_RUN_NOTE) if run.dry_run else notes,
         warnings=tuple(dict.fromkeys((*run.warnings, *warnings))),  # a survey may be repeated
         status_detail=found.detail,
     )

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 
+from linker.privileges import CREATE_COLUMN, READ_METADATA
 from tests.fakes.odata_filter import matcher
 
 URL = "https://contoso.crm4.dynamics.com"
@@ -77,6 +78,7 @@ class FakeTable:
             "TableType": self.table_type,
             "CanCreateAttributes": {"Value": self.creatable},
             "IsPrivate": False,
+            "Privileges": [],
             "IsCustomEntity": self.custom,
         }
 
@@ -124,6 +126,8 @@ class FakeDataverse:
         self.after: list[Hook] = []  # called when it was served and the answer is not sent yet
         self.page_size = 5_000
         self.dop_hint: int | None = None
+        self.privileges = [*READ_METADATA, *CREATE_COLUMN]  # that belong to no table; tables ask for none here
+        self.navigation = NAVIGATION  # as metadata names it
         self.next_link_host = URL
         self._ids = count(1)
 
@@ -233,11 +237,9 @@ class FakeDataverse:
         return httpx.Response(200, content=text.encode(), headers={"Content-Type": "multipart/mixed; boundary=answer"})
 
     def _route(self, asked: Request) -> tuple[int, Any]:  # noqa: PLR0911 - a table of what is understood
+        if (about := self._about(asked.path)) is not None:
+            return 200, about
         match asked.method, asked.path:
-            case "GET", "WhoAmI":
-                return 200, {"UserId": "11111111-1111-1111-1111-111111111111"}
-            case "GET", path if path.startswith("systemusers("):
-                return 200, {"fullname": "# linker", "domainname": "linker@contoso"}
             case "GET", "msdynci_alternatekeys/$count":
                 return 200, str(min(5_000, len(self._filtered(self.mapping, asked))))
             case "GET", ("msdynci_alternatekeys" | "msdynci_customerprofiles") as entity_set:
@@ -257,6 +259,22 @@ class FakeDataverse:
             case "PATCH", path if found := re.fullmatch(r"(\w+)\(([0-9a-f-]{36})\)", path):
                 return self._patch(self.tables[found[1]], found[2], asked)
         raise Refusal(501, "", f"The fake does not know {asked.method} {asked.path}.")
+
+    # ---- who asks, what he may do, what is registered ----
+
+    def _about(self, path: str) -> dict[str, Any] | None:
+        match path:
+            case "WhoAmI":
+                return {"UserId": "11111111-1111-1111-1111-111111111111"}
+            case "systemusers" | "sdkmessageprocessingsteps" | "workflows" | "callbackregistrations":
+                return {"value": []}
+            case _ if path.endswith("RetrieveUserPrivileges()"):
+                return {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in self.privileges]}
+            case _ if path.startswith("systemusers("):
+                return {"fullname": "# linker", "domainname": "linker@contoso"}
+            case _ if path.startswith("RetrieveTotalRecordCount("):
+                return {"EntityRecordCountCollection": {"Values": [len(self.mapping)]}}
+        return None
 
     # ---- reads ----
 
@@ -306,7 +324,7 @@ class FakeDataverse:
                 "@odata.etag": f'W/"{row.version}"',
                 table.key: key,
                 f"_{COLUMN}_value": row.link,
-                NAVIGATION: {"msdynci_customerid": self.profiles[row.link]} if row.link in self.profiles else None,
+                self.navigation: {"msdynci_customerid": self.profiles[row.link]} if row.link in self.profiles else None,
             }
             for key, row in sorted(table.rows.items())
         ]
@@ -332,7 +350,7 @@ class FakeDataverse:
             "SchemaName": f"msdynci_{logical}_customerprofile",
             "ReferencedEntity": table.points_to,
             "ReferencingAttribute": COLUMN,
-            "ReferencingEntityNavigationPropertyName": NAVIGATION,
+            "ReferencingEntityNavigationPropertyName": self.navigation,
         }
         return {"value": [relationship] if table.column else []}
 
@@ -352,8 +370,8 @@ class FakeDataverse:
         links: dict[str, str] = {}
         for item in asked.body["Targets"]:
             assert item["@odata.type"] == f"Microsoft.Dynamics.CRM.{table.logical}"
-            assert item.keys() == {"@odata.type", table.key, f"{NAVIGATION}@odata.bind"}
-            links.setdefault(item[table.key], _bound(item[f"{NAVIGATION}@odata.bind"]) or "")
+            assert item.keys() == {"@odata.type", table.key, f"{self.navigation}@odata.bind"}
+            links.setdefault(item[table.key], _bound(item[f"{self.navigation}@odata.bind"]) or "")
         missing = [key for key in links if key not in table.rows]
         if missing:
             raise Refusal(404, MISSING_ROW, f"Contact With Ids = {', '.join(missing)} Do Not Exist")
@@ -385,8 +403,8 @@ class FakeDataverse:
             raise Refusal(404, MISSING_ROW, f"Entity 'Contact' With Id = {key} Does Not Exist")
         if etag not in ("*", f'W/"{row.version}"'):
             raise Refusal(412, CHANGED_ROW, "The version of the existing record doesn't match.")
-        assert asked.body.keys() == {f"{NAVIGATION}@odata.bind"}
-        profile = _bound(asked.body[f"{NAVIGATION}@odata.bind"])
+        assert asked.body.keys() == {f"{self.navigation}@odata.bind"}
+        profile = _bound(asked.body[f"{self.navigation}@odata.bind"])
         self._check(key, profile)
         self._store(table, key, profile, "patch" if profile else "clear")
         return 204, None
