@@ -20,7 +20,7 @@ from linker.api.runs import found_run
 from linker.model import RowIssue
 from linker.wire import to_json
 
-type Format = Literal["json", "csv", "ndjson"]
+Format = Literal["json", "csv", "ndjson"]
 MEDIA_TYPES: dict[Format, str] = {"json": JSON, "csv": CSV, "ndjson": NDJSON}
 # A spreadsheet takes such a text for a formula. Row keys and Dataverse's words are not ours.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
@@ -30,7 +30,7 @@ class ErrorQuery(PageQuery):
     """Which row errors, and how."""
 
     top: Annotated[int, Field(ge=1, le=5_000, description="Most entries of one page.")] = 1_000
-    format: Annotated[Format | None, Field(description="Instead of an Accept header.")] = None
+    format: Annotated[Format | Literal[""], Field(description="Instead of an Accept header.")] = ""
 
 
 @operation(

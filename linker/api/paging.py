@@ -15,7 +15,12 @@ class PageQuery(BaseModel):
 
     top: Annotated[int, Field(ge=1, le=100, description="Most entries of one page.")] = 20
     continuation: Annotated[
-        str, Field(max_length=1_000, description="From the page before; without it, the first page.")
+        str,
+        Field(
+            max_length=1_000,
+            description="From the page before; without it, the first page.",
+            json_schema_extra={"format": "continuation"},
+        ),
     ] = ""
 
     @property

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from linker import api
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("worker_script.py")
 
@@ -41,6 +43,14 @@ def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(function
     assert called <= activities
     orchestrators = {b.get("orchestration") for b in _of_kind(functions, "orchestrationTrigger").values()}
     assert {"customerid_backstamping_hydration", "link_generation", "touch_waiting_profiles"} <= orchestrators
+
+
+def test_every_operation_of_the_api_is_on_its_route_and_no_route_is_left_out_of_its_document(
+    functions: Bindings,
+) -> None:
+    routes = {name: (b["methods"][0], f"/{b['route']}") for name, b in _of_kind(functions, "httpTrigger").items()}
+    assert routes.pop("get_health") == ("GET", "/health")
+    assert routes == {one.name: (one.method, one.path) for one in api.OPERATIONS}
 
 
 def test_every_route_asks_for_a_key_except_health_and_the_audit_for_the_master_key(functions: Bindings) -> None:

@@ -1,0 +1,77 @@
+"""The OpenAPI document is true: whatever it allows is served as it says, and whatever it forbids is refused as it says."""
+
+from __future__ import annotations
+
+import asyncio
+from string import printable
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, settings
+from hypothesis.strategies import text
+from schemathesis.specs.openapi.checks import ignored_auth, negative_data_rejection
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from linker import api
+from linker.api.http import to_continuation
+from linker.model import Mode, Run, Status
+from linker.reasons import issue
+from tests.fakes.client import BASE, Starter
+from tests.fakes.world import World, contact_id
+
+KNOWN = {"run": "run1", "table": "contact", "row": contact_id(1)}
+
+
+def served(world: World) -> Starlette:
+    """Return the operations on their routes, over a world with a run, a linked row and a row error."""
+    service, start = api.Api(lambda: world.deps), Starter()
+
+    def route(path: str, methods: dict[str, api.Operation]) -> Route:
+        async def answer(request: Request) -> Response:
+            body = await request.body()
+            asked = api.Request(request.path_params, request.query_params, dict(request.headers), body, BASE)
+            reply = await service.serve(methods[request.method], asked, start)
+            return Response(reply.text, reply.status, dict(reply.headers), reply.media_type)
+
+        found = Route(path, answer, methods=list(methods))
+        found.methods = set(methods)  # no HEAD beside GET
+        return found
+
+    paths: dict[str, dict[str, api.Operation]] = {}
+    for one in api.OPERATIONS:
+        paths.setdefault(f"/api{one.path}", {})[one.method] = one
+    return Starlette(routes=[route(path, methods) for path, methods in paths.items()])
+
+
+async def populated() -> World:
+    world = World()
+    world.contact(1, "c1")
+    await world.link()
+    await world.deps.issues.save("run1", [issue("contact", contact_id(2), "Refused")])
+    await world.deps.runs.create(Run("20261123T000000Z-00000000", Mode.FULL, Status.SUCCESSFUL))
+    return world
+
+
+schemathesis.openapi.format("continuation", text(printable).map(to_continuation))
+# Keys and tokens are checked before the app hears of a request; test_serving.py has what the app itself asks for.
+KEYS = [ignored_auth]
+schema = schemathesis.openapi.from_asgi("/api/openapi.json", served(asyncio.run(populated())))
+
+
+FEW = settings(max_examples=8, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@schema.parametrize()
+@FEW
+def test_what_the_document_says_holds_for_any_request(case: Any) -> None:
+    case.call_and_validate(excluded_checks=KEYS)
+
+
+@schema.include(path_regex="{").parametrize()
+@FEW
+def test_what_the_document_says_holds_for_what_exists(case: Any) -> None:
+    case.path_parameters = {name: KNOWN[name] for name in case.path_parameters}
+    case.call_and_validate(excluded_checks=[*KEYS, negative_data_rejection])  # of a path that is replaced here
