@@ -123,16 +123,19 @@ async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool 
 async def _source(dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told) -> SourceFacts:
     """Return what is known of one source. Rows may have been deleted since unification, so one sample proves nothing."""
     candidates = await _candidates(dataverse, source, said) if said.target else []
-    sampled, guids, found, owner = 0, 0, 0, None
+    texts: set[str] = set()
+    owner, found = None, 0
     for lower in SAMPLED_FROM:
-        texts = await _sample(dataverse, columns, source, lower)
-        keys = [text for text in texts if row_key(text)]
-        sampled, guids = sampled + len(texts), guids + len(keys)
+        sample = await _sample(dataverse, columns, source, lower)
+        keys = [text for text in sample if row_key(text)]
+        texts.update(sample)
         owner, found = await _owner(dataverse, candidates, keys)
         if owner is not None or not keys:
             break
     recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
-    return SourceFacts(source, table, recognised, said.origins, said.connector, said.chosen_key, sampled, guids, found)
+    guids = sum(row_key(text) is not None for text in texts)
+    told_of = (said.origins, said.connector, said.chosen_key)
+    return SourceFacts(source, table, recognised, *told_of, sampled=len(texts), guids=guids, found=found)
 
 
 type _Candidate = tuple[Recognised, DataverseTable]

@@ -14,7 +14,7 @@ from linker.dataverse.automations import READ_TABLES, automations
 from linker.dataverse.client import MAPPING_SET
 from linker.dataverse.metadata import ServiceAccount
 from linker.deps import Deps
-from linker.errors import DataverseError
+from linker.errors import ConfigurationError, DataverseError
 from linker.facts import DataverseTable
 from linker.judgement import JudgedTable
 from linker.model import PROFILE_TABLE, Pace
@@ -106,7 +106,7 @@ async def _permission(
     vendor: ServiceAccount | None,
 ) -> Permission:
     table, plan = judged.table, await deps.plans.load(judged.table.logical_name)
-    there = await column.find(dataverse, table.logical_name) is not None
+    there = await _has_column(dataverse, table)
     bulk = await metadata.supports_update_multiple(dataverse, table.logical_name)
     registered, unread = await _registered(dataverse, table)
     held = await deps.first_links.load(table.logical_name)
@@ -125,6 +125,14 @@ async def _permission(
     settings = deps.settings
     hold = settings.first_link == "hold"
     return permission(look, policy=settings.automations, hold=hold, account=who.account.name)
+
+
+async def _has_column(dataverse: Dataverse, table: DataverseTable) -> bool:
+    """Return whether the lookup's name is taken. By what is looked at, and refused, when the table is prepared."""
+    try:
+        return await column.find(dataverse, table.logical_name) is not None
+    except ConfigurationError:
+        return True
 
 
 async def _registered(dataverse: Dataverse, table: DataverseTable) -> tuple[tuple[Automation, ...] | None, str]:

@@ -152,6 +152,8 @@ class Table:
     ownership: str = "UserOwned"
     custom: bool = False
     change_tracking: bool = True
+    takes_columns: bool = True
+    """Whether it can be given new columns (CanCreateAttributes)."""
     alternate_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: tuple[Index, ...] = ()
     """Besides those of lookups and `indexed` columns."""

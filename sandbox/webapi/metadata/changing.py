@@ -115,6 +115,10 @@ def _plan_column(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
 
 
 def _check_new_column(table: Table, column: Column) -> None:
+    if not table.takes_columns:  # which code Dataverse gives is not documented
+        raise ApiError(
+            400, _INVALID, f"No attributes can be created on {table.logical_name}: CanCreateAttributes is false."
+        )
     existing = table.columns.get(column.logical_name)
     if existing is None:
         return

@@ -80,7 +80,7 @@ def table_document(table: Table) -> Document:
         "IsOptimisticConcurrencyEnabled": True,
         "IsAuditEnabled": managed(False, "canmodifyauditsettings"),
         "IsCustomizable": managed(True, "iscustomizable"),
-        "CanCreateAttributes": managed(True, "cancreateattributes"),
+        "CanCreateAttributes": managed(table.takes_columns, "cancreateattributes"),
         "CanBeRelatedEntityInRelationship": managed(not table.elastic, "canberelatedentityinrelationship"),
         "CanBePrimaryEntityInRelationship": managed(True, "canbeprimaryentityinrelationship"),
         "CanBeInManyToMany": managed(not table.elastic, "canbeinmanytomany"),

@@ -339,3 +339,11 @@ async def test_what_was_made_at_run_time_survives_a_restart(tmp_path_factory: py
     second = Database(path)
     assert second.schema.tables["contact"].columns["new_tier"].schema_name == "new_Tier"
     second.close()
+
+
+async def test_a_table_that_takes_no_columns_says_so_and_refuses_them(api: Client, environment: Environment) -> None:
+    database = environment.database
+    database.replace_table(replace(database.schema.tables["contact"], takes_columns=False))
+    told = await read(api, f"{CONTACT}?$select=CanCreateAttributes")
+    assert told["CanCreateAttributes"]["Value"] is False
+    assert (await create_lookup(api)).status_code == 400
