@@ -83,6 +83,12 @@ async def get_preflight(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_preflight, req)
 
 
+@app.route(route="tables/{table}/approve", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def post_approve(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    return await _serve(api.post_approve, req, _starter(client))
+
+
 @app.route(route="audit", methods=["GET"], auth_level=_level(Role.ADMIN))
 async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_audit, req)
@@ -163,7 +169,7 @@ async def begin_run(task: dict) -> dict:  # type: ignore[type-arg]  # the worker
 
 @app.activity_trigger(input_name="task")
 async def renew(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(life.renew, v.RunRef, bootstrap.deps(), task)
+    return await boundary.run_activity(life.renew, v.Beat, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")

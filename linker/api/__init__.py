@@ -9,6 +9,7 @@ from linker.api.preflight import get_preflight
 from linker.api.rows import get_row
 from linker.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
 from linker.api.serving import Api
+from linker.api.tables import post_approve
 
 __all__ = [
     "OPERATIONS",
@@ -24,6 +25,7 @@ __all__ = [
     "get_run",
     "get_runs",
     "get_status",
+    "post_approve",
     "post_cancel",
     "post_run",
     "post_unification_event",
@@ -48,6 +50,7 @@ OPERATIONS: tuple[Operation, ...] = (
     get_row,
     get_status,
     get_preflight,
+    post_approve,
     get_audit,
     get_openapi,
 )

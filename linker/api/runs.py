@@ -52,7 +52,7 @@ async def post_run(call: Call[RunBody]) -> Reply:
     _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
     asked = call.body
     tables = tuple(dict.fromkeys(asked.tables))
-    return await _requested(call, RunRequest(asked.mode, asked.dry_run, tables, trigger="api"))
+    return await requested(call, RunRequest(asked.mode, asked.dry_run, tables, trigger="api"))
 
 
 @operation("POST", "/unification-events", role=Role.OPERATOR, body=UnificationBody, answer=Run, status=202)
@@ -61,7 +61,7 @@ async def post_unification_event(call: Call[UnificationBody]) -> Reply:
     _must_be_on("LINKER_WEBHOOK", is_on=call.deps.settings.webhook)
     job, began = call.body.job_id, call.body.started_at
     job_start = began.timestamp() if began else 0.0
-    return await _requested(call, RunRequest(jobs=(job,) if job else (), job_start=job_start, trigger="webhook"))
+    return await requested(call, RunRequest(jobs=(job,) if job else (), job_start=job_start, trigger="webhook"))
 
 
 @operation("GET", "/runs", query=PageQuery, answer=RunPage)
@@ -115,6 +115,7 @@ def _must_be_on(setting: str, *, is_on: bool) -> None:
         raise ProblemError(403, "Switched off", f"{setting} is false: this starts no runs. Nothing was started.")
 
 
-async def _requested(call: Call[Any], request: RunRequest) -> Reply:
+async def requested(call: Call[Any], request: RunRequest) -> Reply:
+    """Ask for a run; the answer is the run that will do it."""
     run = await request_run(call.deps, request, call.start)
     return Reply(202, to_json(run), {"Location": f"{call.request.base_url}/api/runs/{run.id}"})

@@ -1,0 +1,17 @@
+"""What an operator decides about a source table."""
+
+from __future__ import annotations
+
+from linker.api.http import Reply, not_found
+from linker.api.operation import Call, operation
+from linker.api.runs import requested
+from linker.model import Run, RunRequest
+from linker.roles import Role
+
+
+@operation("POST", "/tables/{table}/approve", role=Role.OPERATOR, answer=Run, status=202, refusals=(404,), audited=True)
+async def post_approve(call: Call) -> Reply:
+    """Allow the first link of a table that was held because it fires automations. The answer is the run that will do it."""
+    if await call.deps.first_links.approve(call.parameters["table"], call.caller.name) is None:
+        raise not_found("table of this name whose first link waits for an approval; see GET /api/preflight")
+    return await requested(call, RunRequest(trigger="approval"))
