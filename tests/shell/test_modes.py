@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
@@ -11,9 +11,11 @@ import pytest
 from linker.insights import Job
 from linker.model import Counts, Mode, Run, Status
 from linker.pages import Plan
+from linker.ports import Entity
 from linker.state import TablePlan
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Request
+from tests.fakes.memory_tables import Key
 from tests.fakes.world import VERSION, DiedError, World, contact_id
 from tests.shell.test_survey import FakeInsights
 
@@ -28,27 +30,8 @@ class NoMerge(FakeInsights):
 
 
 @pytest.fixture
-def loop() -> Iterator[asyncio.Runner]:
-    with asyncio.Runner() as runner:
-        yield runner
-
-
-@pytest.fixture
-def make(monkeypatch: pytest.MonkeyPatch, loop: asyncio.Runner) -> Callable[..., FakeApp]:
-    """Give apps with three contacts and settings of their own."""
-
-    def made(**settings: object) -> FakeApp:
-        world = World(**settings)
-        world.people(ROWS)
-        world.deps = replace(world.deps, insights=FakeInsights())  # type: ignore[arg-type]
-        return FakeApp(world, monkeypatch, loop)
-
-    return made
-
-
-@pytest.fixture
-def app(make: Callable[..., FakeApp]) -> FakeApp:
-    return make()
+def app(make_app: Callable[..., FakeApp]) -> FakeApp:
+    return make_app()
 
 
 @pytest.fixture
@@ -63,6 +46,12 @@ def forget(world: World) -> None:
     world.dataverse.written.clear()
     world.dataverse.asked.clear()
     world.store.writes.clear()
+
+
+def remembered(world: World) -> dict[Key, Entity]:
+    """Return the blocks and plans, which a run leaves to the next one."""
+    found = world.store.entities.items()
+    return {key: entity for key, entity in found if "-contact-" in key[1] or key[2].startswith("plan-")}
 
 
 def how(run: Run) -> tuple[Mode | None, str]:
@@ -152,8 +141,8 @@ def test_the_first_run_of_a_table_is_full_and_adopts_links_that_are_right_alread
     assert run.counts == Counts(rows_read=ROWS, linked=ROWS - 1, unchanged=1)
 
 
-def test_a_full_run_writes_every_row_where_the_setting_says_so_and_once(make: Callable[..., FakeApp]) -> None:
-    app = make(full="rewrite")
+def test_a_full_run_writes_every_row_where_the_setting_says_so_and_once(make_app: Callable[..., FakeApp]) -> None:
+    app = make_app(full="rewrite")
     app.run()
     forget(app.world)
     assert app.run(mode=Mode.FULL).counts == Counts(rows_read=ROWS, linked=ROWS)
@@ -207,15 +196,13 @@ def test_an_interrupted_full_run_goes_on_where_it_was_and_the_next_one_is_increm
 
 
 @pytest.mark.parametrize("mode", list(Mode))
-def test_a_dry_run_counts_what_it_would_do_and_writes_no_row_no_column_no_block_and_no_plan(
-    app: FakeApp, mode: Mode
-) -> None:
+def test_a_dry_run_counts_what_it_would_do_and_writes_no_row_no_column_and_no_block(app: FakeApp, mode: Mode) -> None:
     app.world.contacts.column = False
     run = app.run(mode=mode, dry_run=True)
     assert (run.status, run.counts) == (Status.SUCCESSFUL, Counts(rows_read=ROWS, linked=ROWS))
     assert app.world.dataverse.written.total() == 0
     assert not app.world.contacts.column
-    assert [key for key in app.world.store.entities if key[0] == "linkerhashes"] == []
+    assert [key for key in remembered(app.world) if key[0] == "linkerhashes"] == []
     assert how(app.run()) == (Mode.FULL, "first run on this table")
 
 
@@ -223,10 +210,10 @@ def test_a_dry_run_counts_what_it_would_do_and_writes_no_row_no_column_no_block_
 def test_a_dry_run_after_changes_leaves_them_all_to_the_next_run(linked: FakeApp, mode: Mode) -> None:
     world = linked.world
     world.dataverse.map(contact_id(1), "c2")
-    before = {key: entity for key, entity in world.store.entities.items() if key[0] == "linkerhashes"}
+    before = remembered(world)
     dry = linked.run(mode=mode, dry_run=True)
     assert dry.counts == Counts(rows_read=ROWS, linked=1, unchanged=ROWS - 1)
     assert world.dataverse.written.total() == 0
-    assert {key: entity for key, entity in world.store.entities.items() if key[0] == "linkerhashes"} == before
+    assert remembered(world) == before
     real = linked.run()
     assert (how(real)[0], real.counts) == (Mode.INCREMENTAL, dry.counts)

@@ -1,0 +1,73 @@
+"""Promises that hold over several parts: what is sent, what is counted, what runs at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import linker
+from linker.activities.writing import Writer, Written
+from linker.model import Status
+from tests.fakes.app import FakeApp
+from tests.fakes.world import World, contact_id, stalls_before
+
+LINKER = Path(linker.__file__).parent
+
+
+@pytest.mark.parametrize(
+    "name", ["msdynci_LookupField_CustomerProfile", "msdynci_lookupfield_customerprofile", "new_X"]
+)
+def test_links_are_bound_by_the_name_that_metadata_gives(make_app: Callable[..., FakeApp], name: str) -> None:
+    app = make_app()
+    app.world.dataverse.navigation = name
+    assert app.run().status is Status.SUCCESSFUL
+    bound = [row for sent in app.world.dataverse.bodies for row in sent.body["Targets"] if f"{name}@odata.bind" in row]
+    assert len(bound) == app.world.dataverse.written["bulk"] == 3
+    assert app.world.is_right()
+
+
+async def test_a_page_that_loses_count_of_a_row_fails_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A fault of our own, put in on purpose: rows that were written and then forgotten."""
+
+    async def forgets(*_: object) -> Written:
+        return Written()
+
+    monkeypatch.setattr(Writer, "write", forgets)
+    world = World()
+    world.people(2)
+    outcome = await world.link()
+    assert "read 2 rows and accounts for 0" in outcome.failed
+    assert outcome.counts.outcomes == 0
+
+
+async def test_pages_of_one_process_do_not_wait_for_each_other() -> None:
+    world = World()
+    world.people(2)
+    await world.prepare(cuts=(contact_id(2),))
+    gate = stalls_before(world, "update")
+    stalled = asyncio.create_task(world.link(page=0, width=2))
+    await gate.reached.wait()
+    assert (await world.link(page=1, width=2)).counts.linked == 1
+    assert not stalled.done()
+    gate.open.set()
+    assert (await stalled).counts.linked == 1
+
+
+def test_nothing_is_sent_to_storage_in_transactions_so_their_limits_cannot_be_met() -> None:
+    """100 operations or 4 MiB at once: the local emulator takes more, the service does not (azure.md 8.1)."""
+    sources = {path.name: path.read_text(encoding="utf-8") for path in LINKER.rglob("*.py")}
+    assert [name for name, text in sources.items() if "submit_transaction" in text] == []
+
+
+def test_packages_on_which_replay_depends_are_pinned_exactly() -> None:
+    lines = (LINKER.parent / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    exact = {line.partition("==")[0] for line in lines if "==" in line}
+    assert exact >= {"azure-functions-durable", "durabletask"}
+
+
+def test_orchestrators_know_nothing_of_the_platform_that_decorates_them() -> None:
+    sources = {path.name: path.read_text(encoding="utf-8") for path in LINKER.rglob("*.py")}
+    assert [name for name, text in sources.items() if "azure.durable_functions" in text] == []
