@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
+from linker import telemetry
 from linker.activities.values import Trouble
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
@@ -23,8 +24,11 @@ async def run_activity[T](
     """Run one activity and return its answer, or the Trouble that kept it from its work. The run's lock is kept meanwhile."""
     task = from_json(kind, data)
     try:
-        async with _keeping_lock(deps, str(getattr(task, "run", ""))):
-            return to_json(await work(deps, task))
+        with telemetry.activity(work.__name__, task):
+            async with _keeping_lock(deps, str(getattr(task, "run", ""))):
+                answer = await work(deps, task)
+            telemetry.answered(answer, task)
+            return to_json(answer)
     except TransientError as error:
         _LOG.warning("%s: %s", work.__name__, error)
         return to_json(Trouble(str(error)[:1000], max(error.wait_s, 1.0)))

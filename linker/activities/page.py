@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
+from linker import telemetry
 from linker.activities.attempt import Attempt, PageHeldError
 from linker.activities.mapping import PageTooLargeError, read_mapping
 from linker.activities.values import PageOutcome, PageTask
@@ -118,7 +119,9 @@ class _PageWork:
         )
         wanted = self.wanted = wanted_entries(rows.wanted, self.salt)
         self._reject_invalid(rows)
-        if self._is_settled(before.block, wanted):
+        settled = self._is_settled(before.block, wanted)
+        telemetry.block("skipped" if settled else "read")
+        if settled:
             self.outcomes.unchanged |= rows.wanted.keys()
             return await self._outcome(rows, ())
         stored = await self.deps.blocks.load(*self.key)

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import httpx
 
+from linker import telemetry
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.verdict import CUSTOMIZATION_LOCK, Answer, judge
 
@@ -91,8 +92,10 @@ class Connection:
         # fits into an attempt's time checked all of it. httpx bounds each phase alone.
         limit_s = self.write_timeout_s if writes else None
         try:
-            async with asyncio.timeout(limit_s):
-                answer = await self._asked(meter, method, path, body, headers or {}, writes=writes)
+            with telemetry.request(method, path) as sent:
+                async with asyncio.timeout(limit_s):
+                    answer = await self._asked(meter, method, path, body, headers or {}, writes=writes)
+                sent.status = str(answer.status_code)
         except TimeoutError as error:
             raise UnknownOutcomeError(f"{method} {path[:200]} got no answer within {limit_s:g} s.") from error
         meter.dop_hint = _integer(answer.headers.get("x-ms-dop-hint")) or meter.dop_hint
@@ -153,8 +156,9 @@ class Connection:
         match judge(answer.status_code, code, text):
             case Answer.WAIT:
                 meter.throttled += 1
-                wait_s = retry_after_s(answer.headers.get("Retry-After"), time.time())
-                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s or THROTTLED_WAIT_S)
+                wait_s = retry_after_s(answer.headers.get("Retry-After"), time.time()) or THROTTLED_WAIT_S
+                telemetry.throttled(wait_s)
+                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s)
             case Answer.RETRY:
                 locked = LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0
                 return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}", wait_s=locked)

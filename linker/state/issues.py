@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from linker import telemetry
 from linker.model import WIRE, RowIssue
 from linker.ports import Entity, Tables
 from linker.state.documents import Documents, cut, joined
@@ -56,6 +57,8 @@ class Issues:
         """
         if not issues:
             return
+        if not dry_run:
+            telemetry.issues(issues)
         kept = {row_name(issue.row): issue for issue in issues[:MOST_ISSUES]}
         table = issues[0].table
         looked, records = await self._looked(table), await self._records(table, kept)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
+from linker import telemetry
 from linker.errors import AlreadyThereError, ChangedError, StateError
 from linker.model import WIRE, Run, Target
 from linker.settling import Marks
@@ -68,6 +69,7 @@ class Runs:
                 await self._documents.save(f"run-{run}", new, etag)
             except ChangedError:
                 continue
+            telemetry.run_changed(old, new)
             return new
 
     async def task(self) -> TaskState:
