@@ -2,6 +2,7 @@
 
 import json
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
 
@@ -10,16 +11,19 @@ import azure.functions as func
 import grpc
 from durabletask.client import OrchestrationStatus
 
-from linker import api, bootstrap, boundary, orchestration, purge, settings, triggers
+from linker import api, bootstrap, boundary, orchestration, purge, settings, telemetry, triggers
 from linker.activities import life, page, planning, prepare, strays, survey, touch, unlink
 from linker.activities import values as v
+from linker.deps import Deps
 from linker.errors import LinkerError
-from linker.events import HUB
+from linker.events import GROUP, HUB
 from linker.model import Ticket
 from linker.roles import Role
 from linker.wire import to_json
 
 bootstrap.check_environment()
+telemetry.install()
+_LOG = logging.getLogger("linker.app")
 API = api.Api(bootstrap.deps, bootstrap.is_authenticated())
 
 
@@ -111,7 +115,11 @@ async def get_health(req: func.HttpRequest) -> func.HttpResponse:
 if settings.takes_events():
 
     @app.event_hub_message_trigger(
-        arg_name="events", event_hub_name=HUB, connection="LINKER_EVENTS", cardinality=func.Cardinality.MANY
+        arg_name="events",
+        event_hub_name=HUB,
+        consumer_group=GROUP,
+        connection="LINKER_EVENTS",
+        cardinality=func.Cardinality.MANY,
     )
     @app.durable_client_input(client_name="client")
     async def on_events(events: List[func.EventHubEvent], client: df.DurableFunctionsClient) -> None:  # noqa: UP006
@@ -240,9 +248,7 @@ async def end_run(task: dict) -> dict:  # type: ignore[type-arg]
 @app.activity_trigger(input_name="task")
 @app.durable_client_input(client_name="client")
 async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(
-        lambda _, ticket: _started(_starter(client), ticket), Ticket, bootstrap.deps(), task
-    )
+    return await boundary.run_activity(_starting(client), Ticket, bootstrap.deps(), task)
 
 
 # ---- transport ----
@@ -271,9 +277,12 @@ def _forgetter(client: df.DurableFunctionsClient) -> purge.Forget:
     return forget
 
 
-async def _started(start: triggers.Start, ticket: Ticket) -> v.RunRef:
-    await start(ticket)
-    return v.RunRef(ticket.run)
+def _starting(client: df.DurableFunctionsClient) -> Callable[[Deps, Ticket], Awaitable[v.RunRef]]:
+    async def start_run(_: Deps, ticket: Ticket) -> v.RunRef:
+        await _starter(client)(ticket)
+        return v.RunRef(ticket.run)
+
+    return start_run
 
 
 async def _serve(
@@ -292,4 +301,4 @@ async def _quietly(work: Any) -> None:
     try:
         await work()
     except LinkerError as error:
-        logging.warning("Nothing was started, the next tick tries again: %s", error)
+        _LOG.warning("Nothing was started, the next tick tries again: %s", error)

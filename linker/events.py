@@ -13,6 +13,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, Field, Json, StringConstraints, TypeAdapter, ValidationError
 
 HUB: Final = "insight-logs-operational"
+GROUP: Final = "linker"  # the consumer group that infra/main.bicep makes: others may read the hub too
 MOST_JOBS: Final = 20  # a run links what the mapping says now, so it serves older unifications too; values stay small
 # Both end a unification for us: profiles are written after the merge, and the same job twice is one run.
 _OPERATIONS: Final = frozenset({"merge", "profilestore"})
