@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from linker import evidence, privileges
+from linker import evidence, permission
 from linker.activities import permits
 from linker.activities.permits import Standing
 from linker.activities.planning import prove_key_ranges
@@ -63,16 +63,16 @@ def _picture(
     judged = seen.judgement
     warnings = (
         *((seen.insight.fault,) if seen.insight.fault else ()),
-        privileges.complaint([missing for missing in who.missing if not missing.vital], who.account.name),
         *judged.warnings,
-        *(f"Table '{t.table}': {t.detail}" for t in tables if t.outcome in ("held", "refused")),
-        *(warning for one in permitted for warning in one.warnings),
+        *who.warnings,
+        *(f"Table '{t.table}': {t.detail}" for t in tables if t.outcome == "refused"),
+        *(warning for one in permitted for warning in one.all_warnings),
     )
-    told = tuple(dict.fromkeys(warning for warning in warnings if warning))
+    told, detail = tuple(dict.fromkeys(warnings)), judged.detail or permission.obstacle(permitted)
     return Picture(
         deps.settings.dataverse_url,
-        severity(judged.detail, tables, told),
-        detail=judged.detail,
+        severity(detail, tables, told),
+        detail=detail,
         service_account=who.account.name,
         customer_insights="not set up" if deps.insights is None else "refused" if seen.insight.fault else "asked",
         findings=judged.findings,
