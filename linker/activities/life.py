@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from linker.activities.values import Ended, Ending, Go, Report, RunRef, Settled, SettleTask, TableEnd
+from linker.activities.values import Beat, Ended, Ending, Go, Report, RunRef, Settled, SettleTask, TableEnd
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.http import parse_time
 from linker.deps import Deps
@@ -76,9 +76,19 @@ async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
     return mapping, max(profiles, since[1]) if since else profiles
 
 
-async def renew(deps: Deps, ref: RunRef) -> Go:
-    """Keep the lock, and say whether to go on."""
-    return _go(deps, await deps.lock.renew(ref.run))
+async def renew(deps: Deps, beat: Beat) -> Go:
+    """Keep the lock, say whether to go on, and show what is being tried again."""
+    renewal = await deps.lock.renew(beat.run)
+    trouble = beat.trouble
+    if renewal.held and trouble is not None:
+        await deps.runs.advance(beat.run, lambda run: _in_trouble(run, trouble))
+    return _go(deps, renewal)
+
+
+def _in_trouble(run: Run, trouble: str) -> Run:
+    """Return a run that tries something again, or is over it with ""; one that waits to begin goes on waiting."""
+    status = Status.RETRYING if trouble else Status.REFRESHING
+    return replace(run, status=run.status if run.status is Status.QUEUED else status, status_detail=trouble)
 
 
 def _go(deps: Deps, renewal: Renewal) -> Go:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from linker.activities.life import iso, renew
 from linker.activities.page import load_of
-from linker.activities.values import Go, RunRef, TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
+from linker.activities.values import Beat, Go, TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.dataverse import Dataverse, metadata, profiles
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError, UnknownOutcomeError
@@ -90,7 +90,7 @@ async def report_touch(deps: Deps, news: TouchReport) -> Go:
         return replace(run, touches=news.touches, progress=progress, status_detail=detail, notes=notes)
 
     await deps.runs.advance(news.run, change)
-    return await renew(deps, RunRef(news.run))
+    return await renew(deps, Beat(news.run))
 
 
 def _notes(news: TouchReport) -> list[str]:

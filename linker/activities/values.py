@@ -42,6 +42,15 @@ class RunRef:
 
 
 @dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life of a run. `trouble` says what is tried again, "" that it is over, None nothing."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """An activity that could not do its work: worth another try after `wait_s`, or, with 0, not at all."""
 

@@ -10,7 +10,7 @@ from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
 from linker.activities.values import Go, PageOutcome, PageTask, Report, Trouble
 from linker.model import Counts
-from linker.orchestration.steps import Steps, call
+from linker.orchestration.steps import BROKEN_OFF_S, Steps, call
 from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
 from linker.pace import next_pace
 from linker.wire import from_json, to_json
@@ -20,6 +20,7 @@ GENERATION_PAGES = 200  # about 1,000 history events; a replay of more costs not
 REPORTS = 40  # news of a run's progress, spread over its pages
 MOST_CALLS = 2 * GENERATION_PAGES  # of pages, tries again included; what is left goes to the next generation
 SPARE = 2  # pages in flight beyond the width: they read while the others write
+LONGEST_WAIT_S = 120.0  # between two tries of one page
 PATIENCE = 30  # tries of one page: another attempt at it ends when its time is over
 
 
@@ -51,6 +52,7 @@ class _Generation:
         self.flying: list[_Flight] = []
         self.calls = 0
         self.tries: dict[tuple[str, int], int] = {}
+        self.troubles: dict[tuple[str, int], str] = {}  # why a page has to be tried again
         self.began = ctx.current_utc_datetime
         self.slowed = self.began  # when the last throttle was answered; pages from before felt the same one
         self.stop = ""
@@ -75,12 +77,12 @@ class _Generation:
             self._launch()
             if not self.flying:
                 first = min(ready for ready, _ in self.delayed)
-                yield from self._rest((first - self.ctx.current_utc_datetime).total_seconds())
+                yield from self._rest((first - self.ctx.current_utc_datetime).total_seconds(), throttled=False)
                 continue
             finished = yield when_any([flight.task for flight in self.flying])
             landed = next(flight for flight in self.flying if flight.task is finished)
             self.flying = [flight for flight in self.flying if flight is not landed]
-            yield from self._landed(landed, _outcome_of(finished.get_result()))
+            yield from self._landed(landed, _outcome_of(finished))
         left = () if self.stop else tuple(_share_of(page) for page in [*self.waiting, *(p for _, p in self.delayed)])
         return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left)
 
@@ -97,6 +99,7 @@ class _Generation:
 
     def _landed(self, flight: _Flight, outcome: PageOutcome) -> Steps[None]:
         page, again = flight.page, outcome.load.throttled and flight.started < self.slowed
+        self.troubles.pop((page.table, page.page), None)
         if not again:
             self.pace = next_pace(self.pace, outcome.load)
         if outcome.load.throttled:
@@ -104,12 +107,12 @@ class _Generation:
         if outcome.later_s and outcome.load.throttled:
             self.waiting.insert(0, page)
             if not again:
-                yield from self._rest(outcome.later_s)
+                yield from self._rest(outcome.later_s, throttled=True)
                 self.slowed = self.ctx.current_utc_datetime
         elif outcome.later_s:
             self._postpone(page, outcome)
             if not outcome.held:
-                yield from self._tell(trouble=outcome.later_reason)
+                yield from self._tell()
         elif outcome.split:
             self.totals[page.table] = self.totals[page.table].with_large(page.page)
         else:
@@ -121,22 +124,25 @@ class _Generation:
     def _postpone(self, page: PageTask, outcome: PageOutcome) -> None:
         """Put a page back until its time: somebody else owns it, or a fault passes. The others go on."""
         address = (page.table, page.page)
-        self.tries[address] = self.tries.get(address, 0) + 1
-        if self.tries[address] >= PATIENCE:
+        tries = self.tries[address] = self.tries.get(address, 0) + 1
+        if tries >= PATIENCE:
             gave_up = PageOutcome(failed=f"Page {page.page} of '{page.table}': {outcome.later_reason}")
             self.totals[page.table] = self.totals[page.table].plus(gave_up)
             return
-        ready = self.ctx.current_utc_datetime + timedelta(seconds=outcome.later_s)
+        wait_s = outcome.later_s if outcome.held else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)
+        if not outcome.held:
+            self.troubles[address] = outcome.later_reason
+        ready = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
         self.delayed.append((ready, page))
 
-    def _rest(self, wait_s: float) -> Steps[None]:
+    def _rest(self, wait_s: float, *, throttled: bool) -> Steps[None]:
         """Start nothing for a while: a throttle concerns all pages, or every page left has to wait."""
         until = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
         while (left_s := (until - self.ctx.current_utc_datetime).total_seconds()) > 0 and not self.stop:
-            go = yield from self._tell(paused_s=left_s)
+            go = yield from self._tell(paused_s=left_s if throttled else 0.0)
             yield self.ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
 
-    def _tell(self, paused_s: float = 0.0, trouble: str = "") -> Steps[Go]:
+    def _tell(self, paused_s: float = 0.0) -> Steps[Go]:
         self.told = self.pages_done
         counts = sum((totals.counts for totals in self.totals.values()), Counts())
         news = Report(
@@ -147,7 +153,7 @@ class _Generation:
             self.pace,
             self.seconds,
             paused_s,
-            trouble,
+            next(iter(self.troubles.values()), ""),
             {table: totals.counts for table, totals in self.totals.items()},
         )
         go = yield from call(self.ctx, "report", news, Go, renewing="")
@@ -156,8 +162,11 @@ class _Generation:
         return go
 
 
-def _outcome_of(answer: dict[str, Any]) -> PageOutcome:
-    """Return what became of a page, also when its activity could not begin its work."""
+def _outcome_of(finished: CompletableTask[Any]) -> PageOutcome:
+    """Return what became of a page, also when its activity could not begin its work, or broke off with its host."""
+    if finished.is_failed:
+        return PageOutcome(later_s=BROKEN_OFF_S, later_reason=f"It broke off: {finished.get_exception()}"[:300])
+    answer = finished.get_result()
     if "trouble" not in answer:
         return from_json(PageOutcome, answer)
     trouble = from_json(Trouble, answer)

@@ -26,7 +26,7 @@ from linker.activities.values import (
     UnlinkOutcome,
     UnlinkTask,
 )
-from linker.model import Counts, Mode, Pace, Status, Ticket
+from linker.model import Mode, Pace, Status, Ticket
 from linker.orchestration.generation import GENERATION, GENERATION_PAGES
 from linker.orchestration.steps import (
     MOST_TRIES,
@@ -100,11 +100,15 @@ def _settle(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Settled]:
 
 
 def _prepare(ctx: OrchestrationContext, task: TableTask) -> Steps[Prepared]:
+    """Make one table ready. One that cannot be is no reason to stop the others."""
     for tries in range(MOST_TRIES):
-        prepared = yield from call(ctx, "prepare_table", task, Prepared, renewing=task.run)
+        try:
+            prepared = yield from call(ctx, "prepare_table", task, Prepared, renewing=task.run)
+        except RunFailedError as error:
+            return Prepared(task.table, failed=f"{error}"[:1000])
         if not prepared.retry_s or tries + 1 == MOST_TRIES:
             return prepared
-        yield from pause(ctx, task.run, prepared.retry_s)
+        yield from pause(ctx, task.run, prepared.retry_s * 2**tries, trouble=prepared.failed)
     raise AssertionError("the last try returns")
 
 
@@ -160,7 +164,10 @@ def _split(
         if not totals.large or done.stop:
             continue
         task = SplitTask(ticket.run, table, current[table].version, totals.large)
-        split = yield from call(ctx, "split_pages", task, Split, renewing=ticket.run)
+        try:
+            split = yield from call(ctx, "split_pages", task, Split, renewing=ticket.run)
+        except RunFailedError as error:
+            split = Split(task.version, failed=f"{error}"[:1000])
         current[table] = replace(current[table], version=split.version)
         more += [replace(current[table], first=first, end=end) for first, end in split.shares]
         whole = replace(totals, large=(), failed=totals.failed or split.failed)
@@ -187,26 +194,39 @@ def _finish_table(
             ticket.request.dry_run,
         )
         end = yield from _unlink(ctx, task, end)
-    if table.mode is Mode.VERIFY and not (linked.stop or end.failed):
-        task_of_table = TableTask(ticket.run, table.table, table.mode)
-        strays = yield from call(ctx, "find_strays", task_of_table, Strays, renewing=ticket.run)
-        end = replace(end, strays=strays.rows)
+    if table.mode is Mode.VERIFY and not (end.canceled or end.failed):
+        end = yield from _find_strays(ctx, TableTask(ticket.run, table.table, table.mode), end)
     yield from call(ctx, "end_table", end, RunRef, renewing=ticket.run)
+    if end.canceled and not linked.stop:
+        raise RunStopped(canceled=True)
+
+
+def _find_strays(ctx: OrchestrationContext, task: TableTask, end: TableEnd) -> Steps[TableEnd]:
+    try:
+        strays = yield from call(ctx, "find_strays", task, Strays, renewing=task.run)
+    except RunFailedError as error:
+        return replace(end, failed=f"{error}"[:1000])
+    return replace(end, strays=strays.rows)
 
 
 def _unlink(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd) -> Steps[TableEnd]:
-    counts, tries, held_back = Counts(), 0, ""
-    while True:
-        outcome = yield from call(ctx, "unlink_table", task, UnlinkOutcome, renewing=task.run)
-        counts, held_back = counts + outcome.counts, outcome.held_back or held_back
-        if outcome.failed:
-            return replace(end, unlinking=counts, held_back=held_back, failed=outcome.failed)
-        if outcome.after is None:
-            return replace(end, unlinking=counts, held_back=held_back)
-        tries = tries + 1 if outcome.after == task.after else 0
-        if tries == PATIENCE:
-            return replace(
-                end, unlinking=counts, failed="Departed rows could not be unlinked; Dataverse or storage kept failing."
-            )
-        task = replace(task, after=outcome.after)
-        yield from pause(ctx, task.run, outcome.later_s)
+    """Unlink the departed rows of a table, page after page. What was done counts, however the pass ends."""
+    tries = 0
+    try:
+        while True:
+            outcome = yield from call(ctx, "unlink_table", task, UnlinkOutcome, renewing=task.run)
+            counts, held_back = end.unlinking + outcome.counts, outcome.held_back or end.held_back
+            end = replace(end, unlinking=counts, held_back=held_back, failed=outcome.failed)
+            if outcome.failed or outcome.after is None:
+                return end
+            tries = tries + 1 if outcome.after == task.after else 0
+            if tries == PATIENCE:
+                return replace(end, failed="Departed rows could not be unlinked; Dataverse or storage kept failing.")
+            task = replace(task, after=outcome.after)
+            yield from pause(ctx, task.run, outcome.later_s)
+    except RunFailedError as error:
+        return replace(end, failed=f"{error}"[:1000])
+    except RunStopped as stopped:
+        if not stopped.canceled:
+            raise
+        return replace(end, canceled=True)

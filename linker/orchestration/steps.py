@@ -9,12 +9,13 @@ from collections.abc import Generator
 from datetime import timedelta
 from typing import Any
 
-from durabletask.task import OrchestrationContext
+from durabletask.task import OrchestrationContext, TaskFailedError
 
-from linker.activities.values import Go, RunRef, Trouble
+from linker.activities.values import Beat, Go, Trouble
 from linker.wire import from_json, to_json
 
 MOST_TRIES = 4  # of a step that failed for a passing reason
+BROKEN_OFF_S = 5.0
 
 type Steps[T] = Generator[Any, Any, T]
 
@@ -37,24 +38,37 @@ def call[T](ctx: OrchestrationContext, name: str, task: object, kind: type[T], *
     Raises RunFailedError with the activity's own words.
     """
     for tries in range(MOST_TRIES):
-        answer = yield ctx.call_activity(name, input=to_json(task))
-        if not isinstance(answer, dict) or "trouble" not in answer:
+        answer = yield from _answer(ctx, name, task)
+        if not isinstance(answer, Trouble):
+            if tries and renewing:
+                yield from renewed(ctx, renewing, trouble="")
             return from_json(kind, answer)
-        trouble = from_json(Trouble, answer)
-        if not trouble.wait_s or tries + 1 == MOST_TRIES:
+        if not answer.wait_s or tries + 1 == MOST_TRIES:
             break
         if renewing:
-            yield from pause(ctx, renewing, trouble.wait_s * 2**tries)
+            yield from pause(ctx, renewing, answer.wait_s * 2**tries, trouble=answer.trouble)
         else:
-            yield ctx.create_timer(timedelta(seconds=trouble.wait_s))
-    raise RunFailedError(trouble.trouble)
+            yield ctx.create_timer(timedelta(seconds=answer.wait_s))
+    raise RunFailedError(answer.trouble)
 
 
-def pause(ctx: OrchestrationContext, run: str, wait_s: float) -> Steps[None]:
-    """Wait in slices, before and after each of which the lock of `run` is renewed. Raises RunStopped when it is to end."""
+def _answer(ctx: OrchestrationContext, name: str, task: object) -> Steps[Any]:
+    """Return what an activity answered. One that broke off is worth another try: its host may have died."""
+    try:
+        answer = yield ctx.call_activity(name, input=to_json(task))
+    except TaskFailedError as error:
+        return Trouble(f"{name} broke off: {error}"[:1000], BROKEN_OFF_S)
+    return from_json(Trouble, answer) if isinstance(answer, dict) and "trouble" in answer else answer
+
+
+def pause(ctx: OrchestrationContext, run: str, wait_s: float, *, trouble: str | None = None) -> Steps[None]:
+    """Wait in slices, before each of which the lock of `run` is renewed. Raises RunStopped when it is to end.
+
+    `trouble` is shown meanwhile: what is tried again afterwards.
+    """
     until = ctx.current_utc_datetime + timedelta(seconds=wait_s)
     while (left_s := (until - ctx.current_utc_datetime).total_seconds()) > 0:
-        go = yield from renewed(ctx, run)
+        go = yield from renewed(ctx, run, trouble=trouble)
         stop_unless(go)
         yield ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
 
@@ -65,9 +79,9 @@ def asked_to_cancel(ctx: OrchestrationContext, run: str) -> Steps[bool]:
     return go.held and go.cancel
 
 
-def renewed(ctx: OrchestrationContext, run: str) -> Steps[Go]:
-    """Keep the lock of a run."""
-    return (yield from call(ctx, "renew", RunRef(run), Go, renewing=""))
+def renewed(ctx: OrchestrationContext, run: str, *, trouble: str | None = None) -> Steps[Go]:
+    """Keep the lock of a run; `trouble` see Beat."""
+    return (yield from call(ctx, "renew", Beat(run, trouble), Go, renewing=""))
 
 
 def stop_unless(go: Go) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from linker import triggers
 from linker.activities import life
-from linker.activities.values import Ending, Report, SettleTask, TableEnd, Totals
+from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
 from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
 from linker.pages import Plan
@@ -164,6 +164,27 @@ async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: 
     shown = await world.deps.runs.shown()
     assert shown is not None
     assert shown.id == second
+
+
+# ---- signs of life ----
+
+
+async def test_what_is_tried_again_is_shown_until_it_is_over(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    shown = []
+    for trouble in ("busy", None, ""):
+        assert (await life.renew(world.deps, Beat(run, trouble))).held
+        shown.append(await loaded(world, run))
+    assert [(one.status, one.status_detail) for one in shown] == [(Status.RETRYING, "busy")] * 2 + [
+        (Status.REFRESHING, "")
+    ]
+
+
+async def test_trouble_before_the_beginning_leaves_the_run_queued(world: World, start: Starter) -> None:
+    run = await queued(world, start)
+    await life.renew(world.deps, Beat(run, "busy"))
+    shown = await loaded(world, run)
+    assert (shown.status, shown.status_detail) == (Status.QUEUED, "busy")
 
 
 # ---- report ----

@@ -28,8 +28,9 @@ from linker.activities.values import (
     UnlinkOutcome,
 )
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
-from linker.orchestration.generation import GENERATION, GENERATION_PAGES, SPARE, link_generation
+from linker.orchestration.generation import GENERATION, GENERATION_PAGES, LONGEST_WAIT_S, SPARE, link_generation
 from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
+from linker.orchestration.steps import MOST_TRIES
 from linker.pace import Load
 from linker.wire import MOST_BYTES, to_json
 from tests.fakes.durable import Activity, FakeContext
@@ -212,6 +213,20 @@ def test_a_page_whose_activity_could_not_begin_is_never_counted_as_done(trouble:
     assert len(ctx.of("link_page")) == tries
 
 
+def test_a_page_that_fails_for_a_while_is_tried_ever_later_and_shown_until_it_is_done() -> None:
+    fails = [PageOutcome(later_s=5.0, later_reason="busy")] * 7
+    ctx = context(pages=2, link_page=lambda task: fails.pop() if task["page"] and fails else PageOutcome(ROWS))
+    assert run(ctx)["status"] == "Successful"
+    tries = [at for at, name, task in ctx.called if name == "link_page" and task["page"]]
+    waits = [round(later - earlier - 1) for earlier, later in pairwise(tries)]
+    assert waits == sorted(waits)
+    assert (waits[0], waits[-1]) == (pytest.approx(5, abs=3), pytest.approx(LONGEST_WAIT_S, abs=3))
+    told = [(report["pagesDone"], report["trouble"], report["pausedS"]) for report in ctx.of("report")]
+    assert (1, "busy", 0.0) in told
+    assert told[-1] == (2, "", 0.0)
+    assert all(trouble == "busy" for done, trouble, _ in told[3:-1] if done == 1)
+
+
 def test_a_table_that_could_not_be_prepared_leaves_the_others_alone() -> None:
     def prepare(task: Any) -> Prepared:
         return Prepared("contact", failed="no column") if task["table"] == "contact" else Prepared("lead", "v1", 2)
@@ -235,15 +250,61 @@ def test_a_step_that_fails_for_good_fails_the_run_with_its_own_words() -> None:
     assert ctx.of("end_run")[0]["detail"] == "Dataverse has no mapping."
 
 
-def test_an_activity_that_breaks_fails_the_run_and_hands_the_lock_on() -> None:
-    ctx = context(link_page=lambda _: 1 / 0)
+@pytest.mark.parametrize("step", ["settle", "survey"])
+def test_a_step_that_breaks_off_every_time_fails_the_run_and_hands_the_lock_on(step: str) -> None:
+    ctx = context(**{step: lambda _: 1 / 0})
     assert run(ctx)["status"] == "Failed (permanent)"
+    assert len(ctx.of(step)) == MOST_TRIES
+    assert f"{step} broke off" in ctx.of("end_run")[0]["detail"]
 
 
-def test_a_step_that_fails_for_a_while_is_repeated() -> None:
+@pytest.mark.parametrize("step", ["prepare_table", "link_page", "split_pages", "unlink_table", "find_strays"])
+@pytest.mark.parametrize("fails", [lambda _: 1 / 0, lambda _: Trouble("no")], ids=["breaks off", "for good"])
+def test_a_step_of_one_table_that_fails_leaves_the_others_alone(step: str, fails: Callable[[Any], object]) -> None:
+    def of_contact(task: Any) -> object:
+        return fails(task) if task["table"] == "contact" else standard[step](task)
+
+    standard = Activities(tables=("contact", "lead")).standard
+    standard["link_page"] = departing_or_large(step)
+    ctx = context(tables=("contact", "lead"), **(standard | {step: of_contact}))
+    run(ctx, Ticket("run1", RunRequest(Mode.VERIFY)))
+    ends = {end["table"]: end["failed"] or end["totals"]["failed"] for end in ctx.of("end_table")}
+    assert ends["contact"]
+    assert ends["lead"] == ""
+
+
+def departing_or_large(step: str) -> Callable[[Any], object]:
+    """Pages that need the step: the first one of a plan is split, or a row departed from each."""
+
+    def link_page(task: Any) -> PageOutcome:
+        if step == "split_pages":
+            return PageOutcome(split=True) if task["version"] == "v1" and task["page"] == 0 else PageOutcome(ROWS)
+        return PageOutcome(ROWS, departed=1)
+
+    return link_page
+
+
+def test_a_step_that_fails_for_a_while_is_repeated_ever_later_and_both_is_shown() -> None:
     answers: list[object] = [Trouble("busy", 2.0), Trouble("busy", 2.0), Survey(("contact",))]
     ctx = context(survey=lambda _: answers.pop(0))
     assert run(ctx)["status"] == "Successful"
+    assert [beat["trouble"] for beat in ctx.of("renew")] == ["busy", "busy", "busy", ""]
+    asked = [at for at, name, _ in ctx.called if name == "survey"]
+    waits = [later - earlier for earlier, later in pairwise(asked)]
+    assert waits == sorted(waits)
+    assert waits[0] < waits[1]
+
+
+def test_an_unlinking_pass_that_is_canceled_keeps_what_it_did() -> None:
+    outcomes = [UnlinkOutcome(Counts(unlinked=2), after="p1", later_s=1.0)]
+    ctx = context(
+        link_page=lambda _: PageOutcome(ROWS, departed=1),
+        unlink_table=lambda _: outcomes.pop(0),
+        renew=lambda _: Go(cancel=True),
+    )
+    assert run(ctx)["status"] == "Canceled"
+    (end,) = ctx.of("end_table")
+    assert (end["canceled"], end["unlinking"]["unlinked"]) == (True, 2)
 
 
 # ---- cancelling and losing the lock ----

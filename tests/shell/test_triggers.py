@@ -7,16 +7,16 @@ import pytest
 
 from linker import triggers
 from linker.activities import life
-from linker.activities.values import Ending, RunRef, Settled, SettleTask
+from linker.activities.values import Beat, Ending, Settled, SettleTask
 from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.events import epoch_s
 from linker.insights import Job
 from linker.lock import LockState
 from linker.model import Mode, RunRequest, Status, TableRun, Ticket
+from tests.fakes.client import Starter
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import DiedError, World
-from tests.fakes.client import Starter
 from tests.shell.test_life import CONTACT, begun, loaded
 from tests.unit.test_events import START, START_S, body, properties, record
 
@@ -101,6 +101,7 @@ async def test_without_customer_insights_the_timer_asks_when_the_marks_differ_fr
     world: World, start: Starter, error: Exception | None
 ) -> None:
     deps = telling(world, None, error)
+    world.dataverse.profile("c1")
     run = await triggers.poll(deps, start)
     await ran(world, run, start, None, GOOD)
     assert await triggers.poll(deps, start) == ""
@@ -222,7 +223,7 @@ async def test_the_daily_verify_run(start: Starter, settings: dict[str, object],
 async def test_the_watchdog_leaves_a_run_alone_that_renews(world: World, start: Starter) -> None:
     run = await begun(world, start)
     world.clock.pass_s(world.settings.lease_seconds - 1)
-    await life.renew(world.deps, RunRef(run))
+    await life.renew(world.deps, Beat(run))
     world.clock.pass_s(world.settings.lease_seconds - 1)
     assert await triggers.watchdog(world.deps, start) == ""
 
