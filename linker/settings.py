@@ -115,6 +115,30 @@ class Settings(BaseSettings):
     width: int = Field(0, ge=0, le=64)
 
 
+class AppAccess(BaseSettings):
+    """How the command line reaches the deployed app: LINKER_APP_<NAME>. The app itself reads none of it."""
+
+    model_config = SettingsConfigDict(env_prefix=f"{PREFIX}APP_", frozen=True, extra="ignore", env_ignore_empty=True)
+
+    url: Address
+    key: SecretStr | None = None
+    audience: str | None = None
+
+
+def access_names() -> tuple[str, ...]:
+    """Return the environment variables that the command line alone reads."""
+    return tuple(f"{PREFIX}APP_{field.upper()}" for field in AppAccess.model_fields)
+
+
+def load_access() -> AppAccess:
+    """Return how to reach the app. Raises ConfigurationError with the setting's name and a fix."""
+    try:
+        return AppAccess()  # type: ignore[call-arg]  # the environment gives the arguments
+    except ValidationError as error:
+        faults = error.errors(include_input=False)
+        raise ConfigurationError(" ".join(_fault(f"APP_{f['loc'][0]}", f["type"], f["msg"]) for f in faults)) from None
+
+
 def names() -> tuple[str, ...]:
     """Return the environment variables of all settings, in the order of their declaration."""
     return tuple(_env_name(field) for field in Settings.model_fields)
@@ -137,19 +161,25 @@ def default_of(name: str) -> str | None:
 def check(environment: Mapping[str, str] | None = None) -> None:
     """Raise ConfigurationError when a LINKER_ variable is unknown or malformed; a missing one is no error here."""
     given = os.environ if environment is None else environment
-    known = {name.upper(): name for name in names()}
+    known = {name.upper(): name for name in (*names(), *access_names())}
     for name in given:
         if name.upper().startswith(PREFIX) and name.upper() not in known:
             raise ConfigurationError(_unknown(name, tuple(known.values())))
     _parse(required=False)
 
 
-def load() -> Settings:
-    """Return the settings of this process. Raises ConfigurationError with the setting's name and a fix."""
+def read() -> Settings:
+    """Return the settings without asking for the storage that only runs need. Raises ConfigurationError as `load` does."""
     check()
     settings = _parse(required=True)
     if settings is None:
         raise AssertionError("a missing setting raises")
+    return settings
+
+
+def load() -> Settings:
+    """Return the settings of this process. Raises ConfigurationError with the setting's name and a fix."""
+    settings = read()
     if (settings.storage is None) == (settings.storage_table_service_uri is None):
         raise ConfigurationError(
             "Set exactly one of LINKER_STORAGE (a connection string) and LINKER_STORAGE__tableServiceUri "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from linker.cli import preflight
+from linker.cli import approve, preflight, run, setup
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Links Dataverse rows to their customer profiles.")
 
@@ -15,3 +15,6 @@ def _commands() -> None:
 
 
 app.command()(preflight.preflight)
+app.command()(run.run)
+app.command()(approve.approve)
+app.command("setup")(setup.set_up)

@@ -31,7 +31,13 @@ def test_every_setting_is_described_with_its_default(name: str) -> None:
 
 
 def test_no_setting_is_described_that_does_not_exist() -> None:
-    assert set(re.findall(r"\bLINKER_[A-Za-z_]+", "".join(text(doc) for doc in DOCS))) <= set(settings.names())
+    known = {*settings.names(), *settings.access_names()}
+    assert set(re.findall(r"\bLINKER_[A-Za-z_]+", "".join(text(doc) for doc in DOCS))) <= known
+
+
+@pytest.mark.parametrize("name", settings.access_names())
+def test_every_setting_of_the_command_line_is_described(name: str) -> None:
+    assert f"| `{name}` |" in SETTINGS
 
 
 def test_the_sample_lists_every_setting_and_none_else() -> None:

@@ -1,0 +1,142 @@
+"""`python -m linker run`: what it asks the app, what it shows, and how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import httpx
+import pytest
+from rich.console import Console
+
+from linker.cli.app_client import AppClient, RefusedError
+from linker.cli.run import EXIT_CODES, MOST_FAILURES, describe, result, watched
+from linker.errors import ConfigurationError, LinkerError, TransientError
+from linker.model import Counts, Mode, Progress, Run, Status, TableRun
+from linker.settings import load_access
+from linker.status import ENDED
+from linker.wire import to_json
+
+RUN = Run("r1", Mode.FULL, Status.REFRESHING, progress=Progress(pages_total=4, pages_done=1, rows_per_second=2_000))
+OVER = replace(RUN, status=Status.SUCCESSFUL, ended_at="2026-11-23T21:00:00Z", progress=None)
+
+
+@pytest.fixture(autouse=True)
+def _app(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKER_APP_URL", "https://app")
+    monkeypatch.setenv("LINKER_APP_KEY", "secret")
+
+
+def app(answer: Callable[[httpx.Request], httpx.Response]) -> AppClient:
+    return AppClient(load_access(), httpx.MockTransport(answer))
+
+
+def problem(status: int, detail: str) -> httpx.Response:
+    body = {"type": "about:blank", "title": "No", "status": status, "detail": detail}
+    return httpx.Response(status, content=json.dumps(body), headers={"Content-Type": "application/problem+json"})
+
+
+def printed(shown: Any) -> str:
+    console = Console(file=io.StringIO(), width=120)
+    console.print(shown)
+    return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
+
+
+def test_it_asks_with_the_key_and_says_what_it_was_told() -> None:
+    asked: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request)
+        return httpx.Response(202, json=to_json(RUN))
+
+    assert app(answer).request_run({"mode": "full", "dryRun": False, "tables": []}) == RUN
+    assert (asked[0].method, str(asked[0].url)) == ("POST", "https://app/api/runs")
+    assert asked[0].headers["x-functions-key"] == "secret"
+    assert json.loads(asked[0].content)["mode"] == "full"
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "text"),
+    [
+        pytest.param(problem(400, "tables: no"), RefusedError, "tables: no", id="refused in the app's words"),
+        pytest.param(problem(403, "the role 'operator'"), RefusedError, "operator", id="no role"),
+        pytest.param(problem(503, "LINKER_X is missing"), TransientError, "LINKER_X", id="not set up"),
+        pytest.param(httpx.Response(401), ConfigurationError, "LINKER_APP_KEY", id="no key"),
+        pytest.param(httpx.Response(302), RefusedError, "302", id="sent to a sign-in page"),
+        pytest.param(httpx.Response(200, text="<html>"), RefusedError, "LINKER_APP_URL", id="another site"),
+    ],
+)
+def test_a_refusal_is_told_in_one_sentence(answer: httpx.Response, kind: type[LinkerError], text: str) -> None:
+    with pytest.raises(kind, match=text):
+        app(lambda request: answer).request_run({})
+
+
+def test_a_request_without_an_answer_may_have_started_a_run_and_says_so() -> None:
+    def silent(request: httpx.Request) -> httpx.Response:
+        raise httpx.ReadTimeout("")
+
+    with pytest.raises(TransientError, match=r"ReadTimeout.*last runs"):
+        app(silent).request_run({})
+
+
+def watch(*answers: httpx.Response | Run) -> tuple[Run, int]:
+    """Return the end of a run and how often it was looked at."""
+    looks = iter(answers)
+    count = [0]
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        count[0] += 1
+        found = next(looks)
+        return httpx.Response(200, json=to_json(found)) if isinstance(found, Run) else found
+
+    ended = watched(app(answer), RUN, Console(file=io.StringIO()), lambda seconds: None)
+    return ended, count[0]
+
+
+def test_it_waits_for_the_end_of_the_run() -> None:
+    assert watch(RUN, RUN, OVER) == (OVER, 3)
+
+
+def test_an_app_that_starts_again_meanwhile_ends_no_wait() -> None:
+    assert watch(*[httpx.Response(503)] * (MOST_FAILURES - 1), RUN, httpx.Response(502), OVER)[0] == OVER
+
+
+def test_an_app_that_stays_away_ends_the_wait_without_a_verdict() -> None:
+    with pytest.raises(TransientError):
+        watch(*[httpx.Response(503)] * MOST_FAILURES)
+
+
+def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None:
+    assert EXIT_CODES.keys() >= ENDED
+    assert [status for status, code in EXIT_CODES.items() if code == 0] == [Status.SUCCESSFUL]
+
+
+@pytest.mark.parametrize(
+    ("shown", "text"),
+    [
+        (RUN, "Refreshing, 2,000 rows/s"),
+        (replace(RUN, progress=None, status=Status.QUEUED, status_detail="Waiting."), "Queued. Waiting"),
+        (
+            replace(RUN, progress=Progress(paused_until="2026-11-23T21:05:00Z")),
+            "Refreshing, paused by Dataverse until 2026-11-23T21:05:00Z",
+        ),
+        (replace(RUN, progress=None, status_detail="[red]"), r"Refreshing. \[red]"),
+    ],
+    ids=["rate", "waiting", "paused", "no markup from outside"],
+)
+def test_a_line_says_what_the_run_does(shown: Run, text: str) -> None:
+    assert describe(shown) == text
+
+
+def test_the_end_is_shown_by_table_with_its_reason() -> None:
+    contact = TableRun("contact", "crm", Status.WARNINGS, counts=Counts(rows_read=1_235, linked=1_234, rejected=1))
+    text = printed(result(replace(OVER, status=Status.WARNINGS, tables=(contact,), status_detail="Rejected rows: 1.")))
+    for word in ("contact", "1,234", "Completed with warnings", "Rejected rows: 1."):
+        assert word in text
+
+
+def test_a_dry_run_says_that_nothing_was_written() -> None:
+    assert "nothing was written" in printed(result(replace(OVER, dry_run=True)))
