@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from bench import compare, documents, machine, scale, state
 from bench.environment import sandbox
 from bench.figures import Figures, Goal, goals
-from bench.profiles import FULL, PROFILES, SHORT, Sizes
+from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Sizes
 
 PASSES = 3  # steps of each size in `scale`
 app = typer.Typer(add_completion=False)
@@ -33,7 +33,7 @@ def main(
     """Measure the linker beside its peers and the raw ceiling."""
     console = Console()
     sizes = FULL if full else SHORT
-    with _progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 2) as step:
+    with _progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 3) as step:
         figures = measure(sizes, step, full=full)
     save(figures, json_file, docs)
     for goal in goals(figures):
@@ -58,8 +58,10 @@ def measure(sizes: Sizes, step: compare.Step, *, full: bool) -> Figures:
         packed, single = state.measure(environment.ready["tables"], sizes.state_packed, sizes.state_single)
     growth = tuple(scale.measure(rows, step) for rows in sizes.growth)
     results = tuple(result for profile in PROFILES for result in compare.compare(profile, sizes, step))
+    step(f"{NORMAL.name}: {compare.LINKER} with the profile touch")
+    touched = compare.engine(NORMAL, sizes.engine, touch=True)
     seconds = time.perf_counter() - started
-    return Figures(machine.describe(), full, seconds, PROFILES, results, growth, packed, single, imports)
+    return Figures(machine.describe(), full, seconds, PROFILES, results, touched, growth, packed, single, imports)
 
 
 @contextmanager

@@ -59,7 +59,7 @@ def compare(profile: Profile, sizes: Sizes, step: Step) -> list[Result]:
     step(f"{profile.name}: {CEILING}")
     results.append(_ceiling(profile, sizes))
     step(f"{profile.name}: {LINKER}")
-    results.append(_engine(profile, sizes.engine))
+    results.append(engine(profile, sizes.engine))
     return results
 
 
@@ -112,8 +112,9 @@ def _rested[T](environment: Environment, measure: Callable[[], T]) -> T:
     return measure()
 
 
-def _engine(profile: Profile, rows: int) -> Result:
-    with sandbox(rows) as environment, app_host(environment) as host:
+def engine(profile: Profile, rows: int, *, touch: bool = False) -> Result:
+    """Measure this engine; with `touch` its last phase writes the profiles too."""
+    with sandbox(rows) as environment, app_host(environment, touch=touch) as host:
         links = environment.truth()
         with _counting(environment, profile, links) as measured:
             run = host.run()

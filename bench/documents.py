@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench import simulation
 from bench.compare import LINKER
 from bench.figures import Figures, Goal, goals
+from bench.profiles import NORMAL
 from bench.scale import Growth, Pass
 from bench.simulation import Simulated
 from linker.model import Pace
@@ -28,6 +29,8 @@ def performance(figures: Figures) -> str:
         "Ratio is rows/s over the raw ceiling of the same profile. Lost are good rows without their link afterwards. How to "
         "read the profiles and the ceiling: [bench/README.md](../bench/README.md).\n",
         *(_profile(figures, profile.name, profile.about) for profile in figures.profiles),
+        "## Profile touch\n",
+        _touch(figures),
         "## Next runs, memory and history\n",
         _growth(figures.growth),
         "## State\n",
@@ -88,6 +91,16 @@ def _profile(figures: Figures, name: str, about: str) -> str:
         for r in results
     ]  # fmt: skip
     return f"### {name.capitalize()}\n\n{about[0].upper()}{about[1:]}.{allowed}\n\n{table(head, rows)}"
+
+
+def _touch(figures: Figures) -> str:
+    plain, touched = figures.of(NORMAL.name, LINKER), figures.touched
+    rows = [
+        (name, r.rows, r.seconds, r.seconds / plain.seconds, r.requests)
+        for name, r in (("links only", plain), ("links, then each of their profiles once", touched))
+    ]
+    about = f"A first link under {NORMAL.name} without and with its last phase (`LINKER_TOUCH_PROFILES`)."
+    return f"{about}\n\n{table(('', 'Rows', 'Seconds', 'Ratio', 'Requests'), rows)}"
 
 
 def _growth(growth: Sequence[Growth]) -> str:

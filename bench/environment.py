@@ -114,11 +114,12 @@ class AppHost:
 
 
 @contextmanager
-def app_host(environment: Environment) -> Iterator[AppHost]:
-    """Run the linker against a sandbox."""
+def app_host(environment: Environment, *, touch: bool = False) -> Iterator[AppHost]:
+    """Run the linker against a sandbox. Without the profile touch it does what its competitors do."""
     with TemporaryDirectory() as folder:
         meter = Path(folder) / "meter.json"
-        settings = linker_settings(environment) | {"BENCH_METER": str(meter)}
+        switches = {"BENCH_METER": str(meter), "LINKER_TOUCH_PROFILES": str(touch).lower()}
+        settings = linker_settings(environment) | switches
         with running([sys.executable, "-m", "bench.metered_host"], settings) as (ready, pid):
             host = AppHost(ready["url"], pid)
             yield host

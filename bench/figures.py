@@ -17,13 +17,14 @@ MOST_GROWTH = 1.1  # of the time, for each time the rows
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What was measured. `growth` is ordered by rows."""
+    """What was measured. `growth` is ordered by rows; `touched` is this engine under `NORMAL` with its profile touch."""
 
     machine: Machine
     full: bool
     seconds: float
     profiles: tuple[Profile, ...]
     results: tuple[Result, ...]
+    touched: Result
     growth: tuple[Growth, ...]
     packed: Store
     single: Store

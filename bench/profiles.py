@@ -44,9 +44,10 @@ class Profile:
 _HALF = {"limit_window_s": 20.0, "limit_execution_ms": 40_000.0}
 _CROWDED = {"protection": False, "latency_growth": 0.5}
 
+NORMAL = Profile("normal", 2.0, "2 ms a row, documented limits")
 PROFILES = (
     Profile("fast", 0.0, "no cost per row, documented limits"),
-    Profile("normal", 2.0, "2 ms a row, documented limits"),
+    NORMAL,
     Profile("plug-in heavy", 10.0, "10 ms a row, documented limits"),
     Profile("throttled", 2.0, "2 ms a row, half of the documented execution time: the hinted width earns 429s", _HALF),
     Profile("crowded", 2.0, "2 ms a row, each request in flight above the hint slows all by half; no 429", _CROWDED),

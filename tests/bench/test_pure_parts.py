@@ -13,13 +13,11 @@ from bench.compare import CEILING, LINKER, Result
 from bench.environment import Environment
 from bench.figures import SDK, Figures, goals
 from bench.machine import ImportTime, Machine
-from bench.profiles import FULL, PROFILES, SHORT, Profile, Sizes
+from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
 from bench.scale import Growth, Pass
 from bench.state import Store
 from bench.writers import Work
 from linker.pages import PAGE_ROWS
-
-NORMAL = next(profile for profile in PROFILES if profile.name == "normal")
 
 
 def result(profile: str, competitor: str, rows_s: float, lost: int = 0) -> Result:
@@ -46,6 +44,7 @@ def figures(*results: Result, sizes: tuple[Growth, ...] | None = None) -> Figure
     return Figures(
         Machine("2026-01-01 00:00 UTC", "CPU", 2, 8.0, "3.13.0", 1.2), full=False, seconds=60.0,
         profiles=tuple(profile for profile in PROFILES if profile.name in names), results=tuple(given.values()),
+        touched=result("normal", LINKER, 1_000),
         growth=sizes or (growth(100_000), growth(1_000_000)), packed=Store(100, 1.0, 1.0), single=Store(10, 1.0, 1.0),
         imports=ImportTime(0.9, {"linker": 180.0}),
     )  # fmt: skip
