@@ -121,6 +121,19 @@ async def test_another_customisation_is_waited_for(world: World) -> None:
     assert (await prepared(world)).retry_s == 15.0
 
 
+async def test_a_column_that_somebody_created_in_the_same_moment_is_used(world: World) -> None:
+    """The vendor's own task may be faster: the answer is that the name is taken (dataverse.md 8.4)."""
+    world.contacts.column = False
+
+    def is_faster(asked: object) -> None:
+        world.contacts.column = world.contacts.column or getattr(asked, "kind", "") == "create column"
+
+    world.dataverse.hooks.append(is_faster)
+    ready = await prepared(world)
+    assert (ready.failed, world.dataverse.written["column"]) == ("", 0)
+    assert (await world.deps.runs.target("run1", "contact")).navigation == NAVIGATION
+
+
 # ---- pages ----
 
 

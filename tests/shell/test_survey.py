@@ -6,6 +6,7 @@ import pytest
 
 from linker.activities.survey import survey
 from linker.activities.values import RunRef, Survey
+from linker.errors import ConfigurationError
 from linker.evidence import find_sources
 from linker.facts import DataSource, DeclaredSource
 from linker.insights import Instance, Job
@@ -71,6 +72,13 @@ async def test_sources_are_found_by_skipping_whatever_their_number(world: World)
     found = await find_sources(world.deps.dataverse(), MappingColumns("msdynci_tablename"))
     assert len(found) == 32
     assert world.dataverse.asked["source"] == 33
+
+
+async def test_names_that_never_end_stop_the_run_before_anything_is_written(world: World) -> None:
+    for number in range(201):
+        world.dataverse.add_mapping(f"{number}", "c1", table="loyalty", source=f"source {number}")
+    with pytest.raises(ConfigurationError, match="more than 200 pairs"):
+        await find_sources(world.deps.dataverse(), MappingColumns("msdynci_tablename"))
 
 
 async def test_two_data_sources_of_one_table_are_one_table_run(world: World) -> None:

@@ -4,6 +4,7 @@ import pytest
 
 from linker import settings
 from linker.errors import ConfigurationError
+from linker.facts import DeclaredSource
 
 GOOD = {"LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com", "LINKER_STORAGE": "UseDevelopmentStorage=true"}
 
@@ -152,3 +153,33 @@ def test_what_could_only_fail_later_stops_the_start(
     environment.setenv(name, value)
     with pytest.raises(ConfigurationError, match=told):
         settings.load()
+
+
+def test_sources_are_declared_as_json(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv(
+        "LINKER_SOURCES", '[{"dataSource": "crm", "table": "contact", "kind": "attachCds", "key": "contactid"}]'
+    )
+    assert settings.load().sources == (DeclaredSource("crm", "contact", "attachCds", "contactid"),)
+
+
+@pytest.mark.parametrize(
+    ("value", "where"),
+    [
+        pytest.param("contact", "the text: Invalid JSON", id="no JSON"),
+        pytest.param('[{"dataSource": "crm"}]', "0.table: Field required", id="a member is missing"),
+        pytest.param(
+            '[{"dataSource": "crm", "table": "t", "kind": "atachCds"}]',
+            "0.kind: Input should be",
+            id="a kind misspelled",
+        ),
+        pytest.param('[{"dataSource": "crm", "table": "t", "keys": "x"}]', "0.keys:", id="an unknown member"),
+    ],
+)
+def test_sources_that_do_not_fit_say_where_and_show_an_example(
+    environment: pytest.MonkeyPatch, value: str, where: str
+) -> None:
+    environment.setenv("LINKER_SOURCES", value)
+    with pytest.raises(ConfigurationError) as told:
+        settings.load()
+    assert f"LINKER_SOURCES is malformed: {where}" in str(told.value)
+    assert '"kind": "attachCds"' in str(told.value)
