@@ -7,7 +7,7 @@ import pytest
 from sandbox.demo.clients import TableCheck
 
 from .conftest import MakeWorld
-from .world import FEBRL, SAMPLE, TABLES, World, links_in
+from .world import FEBRL, PROFILES, SAMPLE, TABLES, World, links_in
 
 SIZES = {
     SAMPLE: {"contact": 60, "lead": 30, "loyCustomer": 12},
@@ -29,12 +29,17 @@ def test_every_row_is_linked_once_then_never_again_until_it_moves(make: MakeWorl
     assert first["counts"] == counts(rowsRead=rows, linked=rows)
     assert {table: world.links(table) for table in TABLES} == {table: links_in(folder, table) for table in TABLES}
     assert (world.counted("rowsWritten"), world.counted("rowsChanged")) == (rows, rows)
+    profiles = len({profile for table in TABLES for profile in world.links(table).values()})
+    assert first["touches"] == touches(profiles=profiles, touched=profiles)
+    assert (world.counted("rowsWritten", PROFILES), world.counted("rowsChanged", PROFILES)) == (profiles, 0)
+    assert first["followUp"] is None
 
     world.sandbox.reset_counters()
     second = world.ended(world.app.request(mode="incremental"))
     assert (second["status"], second["mode"]) == ("Successful", "incremental")
     assert second["counts"] == counts(rowsRead=rows, unchanged=rows)
     assert (world.counted("rowsWritten"), world.counted("rowsChanged")) == (0, 0)
+    assert (world.counted("rowsWritten", PROFILES), second["touches"]) == (0, touches())
 
     before = {table: (world.truth(table), world.versions(table)) for table in TABLES}
     done = world.unify(move=0.01, seed=3)
@@ -97,16 +102,21 @@ def test_a_dry_run_in_any_mode_counts_what_it_would_do_and_writes_nothing_anywhe
     for mode in ("incremental", "verify", "full"):
         dry = fresh.ended(fresh.app.request(mode=mode, dryRun=True))
         assert (dry["status"], dry["dryRun"], dry["counts"]) == ("Successful", True, counts(rowsRead=90, linked=90))
-    assert fresh.counted("rowsWritten") == 0
+    assert (fresh.counted("rowsWritten"), fresh.counted("rowsWritten", PROFILES)) == (0, 0)
     path = f"EntityDefinitions(LogicalName='contact')/Attributes?$filter=LogicalName eq '{LOOKUP}'"
     assert fresh.sandbox.get(path)["value"] == []
-    assert fresh.publish()["counts"]["linked"] == 90
+    first = fresh.publish()
+    assert (first["counts"]["linked"], first["touches"]["profiles"]) == (90, dry["touches"]["profiles"])
 
 
 def test_a_full_run_adopts_links_that_are_right_without_writing_them(linked: World) -> None:
     run = linked.ended(linked.app.request(mode="full"))
     assert (run["status"], run["counts"]) == ("Successful", counts(rowsRead=90, unchanged=90))
     assert linked.counted("rowsWritten") == 0
+
+
+def touches(**given: int) -> dict[str, int]:
+    return dict.fromkeys(("profiles", "touched", "vanished", "refused"), 0) | given
 
 
 def counts(**given: int) -> dict[str, int]:
