@@ -465,7 +465,7 @@ def _batch_parts(request: httpx.Request) -> list[Request]:
 
 
 def _kind(asked: Request) -> str:  # noqa: PLR0911 - a table of names
-    filtered, expanded = asked.options.get("$filter", ""), "$expand" in asked.options
+    filtered, expanded = asked.options.get("$filter", ""), "msdynci_customerid" in asked.options.get("$expand", "")
     match asked.method, asked.path:
         case "GET", "msdynci_alternatekeys/$count":
             return "count"

@@ -10,8 +10,9 @@ import pytest
 
 import linker
 from linker.activities.writing import Writer, Written
-from linker.model import Status
+from linker.model import Counts, Status
 from tests.fakes.app import FakeApp
+from tests.fakes.dataverse import Request
 from tests.fakes.world import World, contact_id, stalls_before
 
 LINKER = Path(linker.__file__).parent
@@ -41,6 +42,25 @@ async def test_a_page_that_loses_count_of_a_row_fails_and_says_so(monkeypatch: p
     outcome = await world.link()
     assert "read 2 rows and accounts for 0" in outcome.failed
     assert outcome.counts.outcomes == 0
+
+
+async def test_rows_that_paging_gives_twice_because_others_came_in_are_counted_once() -> None:
+    world = World()
+    world.people(4)
+    late = world.contact(9)
+    world.dataverse.profile("c9")
+    world.dataverse.page_size = 2
+
+    def comes_in(asked: Request) -> None:
+        if asked.kind == "mapping" and "$skiptoken" in asked.options and len(world.dataverse.mapping) == 4:
+            world.dataverse.map(late, "c9")
+            world.dataverse.mapping.insert(0, world.dataverse.mapping.pop())  # the server's order shifts by one
+
+    world.dataverse.hooks.append(comes_in)
+    outcome = await world.link()
+    assert outcome.counts == Counts(rows_read=4, linked=4)
+    assert world.dataverse.written["bulk"] == 4
+    assert (await world.link("run2")).counts == Counts(rows_read=5, linked=1, unchanged=4)
 
 
 async def test_pages_of_one_process_do_not_wait_for_each_other() -> None:

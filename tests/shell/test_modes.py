@@ -161,6 +161,17 @@ def test_what_somebody_else_changed_is_set_right_and_reported_as_drift(linked: F
     assert linked.world.is_right()
 
 
+@pytest.mark.parametrize(("mode", "told"), [(Mode.FULL, False), (Mode.VERIFY, True)])
+def test_a_link_that_neither_mapping_nor_block_names_is_reported_by_verify_and_never_cleared(
+    linked: FakeApp, mode: Mode, told: bool
+) -> None:
+    outsider = linked.world.contact(9)
+    linked.world.dataverse.link_by_hand(outsider, "c1")
+    run = linked.run(mode=mode)
+    assert ("neither mapping nor this app knows, left alone: 1" in run.tables[0].detail) is told
+    assert linked.world.links()[outsider] == "c1"
+
+
 # ---- interrupted ----
 
 
