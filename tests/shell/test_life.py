@@ -11,9 +11,9 @@ from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
 from linker.pages import Plan
 from linker.state import TablePlan
+from tests.fakes.client import Starter
 from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.world import World
-from tests.fakes.client import Starter
 
 ALL = RunRequest()
 

@@ -29,16 +29,11 @@ def test_the_same_unification_reported_twice_is_one_run(fresh: World) -> None:
 
 def test_a_unification_that_nobody_reported_is_found_by_the_timer_once(make: MakeWorld) -> None:
     world = make("--load", str(SAMPLE), LINKER_POLL="true")
-    tick(world, "poll_unification")
+    world.tick("poll_unification")
     found = until(lambda: world.app.status()["run"], bool)
     assert world.ended(found)["trigger"] == "timer"
     assert (found["jobs"], world.counted("rowsWritten")) == ([world.sandbox.last_job()], 90)
     assert world.app.publish(world.sandbox.last_job())["id"] == found["id"]
-
-
-def tick(world: World, timer: str) -> None:
-    answer = httpx.post(f"{world.host.ready['url']}/admin/functions/{timer}", json={})
-    assert answer.status_code == 202
 
 
 def test_requests_during_a_run_become_one_run_that_can_be_read_at_once(make: MakeWorld) -> None:

@@ -9,6 +9,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from sandbox.demo.children import Child, host_process, sandbox_process
 from sandbox.demo.clients import App, Json, Sandbox
 from sandbox.demo.story import rows_of
@@ -36,6 +38,11 @@ class World:
         """Start the app; the one before has to be dead."""
         self.host = self.stack.enter_context(host_process(self.sandbox.ready, self.settings | settings, self.logs))
         self.app = self.stack.enter_context(App(self.host.ready["url"]))
+
+    def tick(self, timer: str) -> None:
+        """Let a timer of the app tick now; it works on after this returns."""
+        answer = httpx.post(f"{self.host.ready['url']}/admin/functions/{timer}", json={})
+        assert answer.status_code == 202
 
     def kill_host(self) -> None:
         """End the app without giving it a chance to do anything about it."""
