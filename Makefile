@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench histories sandbox clean
+.PHONY: help setup demo test check format bench mutations histories sandbox clean
 
 AZURITE := 3.37.0
 PYTHON := .venv/bin/python
@@ -33,6 +33,9 @@ check: $(PACKAGES) ## format, lint, types, import contracts
 
 bench: setup ## measure beside peers and the raw ceiling; bench FULL=1 takes a million rows
 	@$(PYTHON) -m bench $(if $(FULL),--full)
+
+mutations: setup ## take each decision of docs/proofs.md back in a copy and see that its tests notice; some minutes
+	@$(PYTHON) -m tests.mutations $(ONLY)
 
 histories: setup ## record anew what the replay tests replay, after the orchestrators changed on purpose
 	@$(PYTHON) -m tests.replay.record

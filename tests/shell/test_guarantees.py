@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import linker
 from linker.activities.writing import Writer, Written
+from linker.dataverse.client import BYPASS
 from linker.model import Counts, Status
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Request
@@ -28,6 +30,24 @@ def test_links_are_bound_by_the_name_that_metadata_gives(make_app: Callable[...,
     bound = [row for sent in app.world.dataverse.bodies for row in sent.body["Targets"] if f"{name}@odata.bind" in row]
     assert len(bound) == app.world.dataverse.written["bulk"] == 3
     assert app.world.is_right()
+
+
+@pytest.mark.parametrize("bulk", [pytest.param(True, id="UpdateMultiple"), pytest.param(False, id="PATCH in a batch")])
+def test_bypass_is_on_every_write_and_on_no_read(make_app: Callable[..., FakeApp], bulk: bool) -> None:
+    app = make_app(unlink_max_share=0.5)
+    world = app.world
+    world.contacts.bulk = bulk
+    world.deps = replace(world.deps, write_headers=BYPASS)
+    served: list[Request] = []
+    world.dataverse.hooks.append(served.append)
+    app.run()
+    world.dataverse.map(contact_id(1), None)
+    assert app.run().counts.unlinked == 1
+    writes = world.dataverse.bodies
+    assert {asked.kind for asked in writes} >= {"update" if bulk else "patch", "clear"}
+    wanted = {name.lower(): value for name, value in BYPASS.items()}
+    assert [asked.kind for asked in writes if not wanted.items() <= asked.headers.items()] == []
+    assert [asked.kind for asked in served if asked.method == "GET" and wanted.keys() & asked.headers.keys()] == []
 
 
 async def test_a_page_that_loses_count_of_a_row_fails_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

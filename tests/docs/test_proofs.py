@@ -1,0 +1,30 @@
+"""docs/proofs.md names tests that exist, for every demand and decision, and the mutations are about what it names."""
+
+import pytest
+
+from tests.mutations.proofs import exists, proofs, read
+from tests.mutations.table import MUTATIONS
+
+DEMANDS = [f"D{number}" for number in range(1, 24)]  # of updates, paging, hashing and orchestration
+DECISIONS = [f"{number}" for number in range(1, 27)]
+PROOFS = proofs()
+
+
+def test_every_demand_and_every_decision_has_its_row() -> None:
+    assert list(PROOFS) == [*DEMANDS, *DECISIONS]
+
+
+@pytest.mark.parametrize("name", PROOFS)
+def test_every_test_of_a_row_exists_and_there_is_one(name: str) -> None:
+    assert PROOFS[name]
+    assert [test for test in PROOFS[name] if not exists(test)] == []
+
+
+def test_a_test_that_is_not_there_is_found() -> None:
+    (found, gone) = read("| 9 | Something | `docs/test_proofs.py::test_of_nothing`, `docs/nowhere.py::test_a` |")["9"]
+    assert not exists(found)
+    assert not exists(gone)
+
+
+def test_every_row_is_taken_back_somewhere() -> None:
+    assert PROOFS.keys() - {mutation.proof for mutation in MUTATIONS} == set()

@@ -1,0 +1,181 @@
+"""What taking a demand or decision of docs/proofs.md back looks like: one small change of the code each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """`old` stands once in `file` and becomes `new`; some test of `proof` must fail then."""
+
+    proof: str
+    file: str
+    old: str
+    new: str
+
+
+_PAGE = "linker/activities/page.py"
+_WRITING = "linker/activities/writing.py"
+_ATTEMPT = "linker/activities/attempt.py"
+_LIFE = "linker/activities/life.py"
+_PREPARE = "linker/activities/prepare.py"
+_UNLINK = "linker/activities/unlink.py"
+_PLANNING = "linker/activities/planning.py"
+_CLIENT = "linker/dataverse/client.py"
+_PERMISSION = "linker/permission.py"
+_PACE = "linker/pace.py"
+_LOCK = "linker/lock.py"
+_GENERATION = "linker/orchestration/generation.py"
+_RUN = "linker/orchestration/run.py"
+
+MUTATIONS = (
+    # ---- demands ----
+    Mutation("D1", _WRITING, "missing = await self._not_stored(missing)", "missing = {}"),
+    Mutation("D1", _LIFE, "if end.totals.lost:", "if False:"),
+    Mutation("D2", _CLIENT, '"CustomSync,CustomAsync"', '"CustomSync"'),
+    Mutation(
+        "D3",
+        _CLIENT,
+        'headers = {"If-Match": etag, **self.connection.extra_headers, **self.write_headers}',
+        'headers = {"If-Match": etag, **self.connection.extra_headers}',
+    ),
+    Mutation(
+        "D3",
+        _CLIENT,
+        'headers = {"Content-Type": "application/json", **self.write_headers}',
+        'headers = {"Content-Type": "application/json"}',
+    ),
+    Mutation("D4", _PACE, "fitting = int(load.slowest_rows * TARGET_S / load.slowest_s)", "fitting = LARGEST"),
+    Mutation(
+        "D5", _LIFE, "paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None", "paused_until=None"
+    ),
+    Mutation("D6", _LIFE, "rows_per_second=round(rate, 1)", "rows_per_second=0.0"),
+    Mutation("D7", "linker/verdict.py", '(code == SQL_ERROR and "1205" in text)', "False"),
+    Mutation("D7", _PACE, "return max(SMALLEST, batch // 2)", "return batch"),
+    Mutation("D8", _WRITING, "refused = dict.fromkeys(bad, error)", "return dict.fromkeys(links, error)"),
+    Mutation("D8", _WRITING, "half = len(rows) // 2", "half = 1"),
+    Mutation(
+        "D9",
+        "linker/dataverse/column.py",
+        'LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"])',
+        "LookupColumn(LOOKUP_SCHEMA_NAME)",
+    ),
+    Mutation("D10", "linker/activities/mapping.py", "duplicates += 1", "duplicates += 0"),
+    Mutation("D11", "linker/diff.py", "elif stored == hashes[key]:", "elif False:"),
+    Mutation(
+        "D12",
+        _CLIENT,
+        'rows = [{key: key_text(row), bind: f"/{PROFILE_SET}({profile})"}',
+        'rows = [{key: key_text(row), "description": "", bind: f"/{PROFILE_SET}({profile})"}',
+    ),
+    Mutation("D13", _PAGE, "if counts.rows_read != counts.outcomes:", "if False:"),
+    Mutation("D13", _WRITING, "            written.doubtful.update(links)\n", ""),
+    Mutation("D14", _UNLINK, "if departed > most_share * rows:", "if False:"),
+    Mutation("D14", _UNLINK, "if departed >= rows:", "if False:"),
+    Mutation(
+        "D15", _PAGE, "for key in written.linked}\n        self.profiles", "for key in links}\n        self.profiles"
+    ),
+    Mutation("D16", _LIFE, 'replace(found[0], epoch="", linked=True)', "replace(found[0], linked=True)"),
+    Mutation("D17", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
+    Mutation("D18", "linker/gate.py", "self._under_way < width", "self._under_way < 1"),
+    Mutation("D19", "linker/activities/values.py", "MOST_LARGE = 200", "MOST_LARGE = 2_000"),
+    Mutation("D20", "linker/purge.py", "deleted == most.runs", "False"),
+    Mutation("D20", "linker/purge.py", "< now - _kept_s(deps, found)", "< 0"),
+    Mutation(
+        "D21",
+        _LOCK,
+        "if state.holder is not None:\n        return state, Grant(ticket.run)",
+        "if False:\n        return state, Grant(ticket.run)",
+    ),
+    Mutation(
+        "D22", "linker/table_rules.py", "MOST_VALUE_BYTES: Final = 64 * 1024", "MOST_VALUE_BYTES: Final = 1024 * 1024"
+    ),
+    Mutation(
+        "D22",
+        "linker/table_rules.py",
+        "MOST_ENTITY_BYTES: Final = 1024 * 1024",
+        "MOST_ENTITY_BYTES: Final = 2 * 1024 * 1024",
+    ),
+    Mutation("D22", "linker/table_rules.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
+    Mutation("D22", "linker/verdict.py", "if code == SQL_TIMEOUT or status == 413:", "if code == SQL_TIMEOUT:"),
+    Mutation("D23", _LOCK, "if dead is None or now < state.expires:", "if True:"),
+    # ---- engine ----
+    Mutation("1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
+    Mutation("2", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
+    Mutation("2", _GENERATION, "return not self.stop and ", "return "),
+    Mutation("3", _LOCK, "mode=max(first.mode", "mode=min(first.mode"),
+    Mutation("3", _LOCK, "if interruptions >= MOST_INTERRUPTIONS:", "if False:"),
+    Mutation("3", _LOCK, "    if completed:\n", "    if True:\n"),
+    Mutation("4", _PACE, "pace.width // 2", "pace.width"),
+    Mutation("4", _PACE, "width=pace.width + 1", "width=pace.width"),
+    Mutation("4", _PACE, "load.dop_hint or pace.ceiling", "pace.ceiling"),
+    # ---- reading ----
+    Mutation("5", _CLIENT, "filter=columns.outside(found)", 'filter=""'),
+    Mutation(
+        "5",
+        "linker/evidence.py",
+        "gone = [name for name in await deps.plans.tables() if name not in there]",
+        "gone: list[str] = []",
+    ),
+    Mutation("6", _PLANNING, "if rows == again != sum(halves):", "if False:"),
+    Mutation("6", "linker/activities/mapping.py", "if len(rows) > SPLIT_ROWS:", "if False:"),
+    Mutation("7", _PLANNING, "    await _move_blocks(deps, task, stored, plan, ranges)\n", ""),
+    Mutation("7", _PAGE, "    if plan is None:\n", "    if False:\n"),
+    Mutation("8", _PAGE, "return fresh and header.digest == digest(wanted)", "return False"),
+    Mutation("8", "linker/blocks.py", " or _digest_of(packed) != header.digest", ""),
+    # ---- knowing what changed ----
+    Mutation("9", _PAGE, "            await self.attempt.intend(entries, self.task.run)\n", ""),
+    Mutation("9", "linker/blocks.py", "sorted({*hashes, wanted | UNCONFIRMED})", "sorted({wanted | UNCONFIRMED})"),
+    Mutation("10", _ATTEMPT, "if header.attempt and header.until > now:", "if False:"),
+    Mutation("10", _ATTEMPT, "if self._deps.clock() + longest < self.block.header.until:", "if True:"),
+    Mutation(
+        "10", _ATTEMPT, "unconfirm(entries.get(key, ())), written) for key", "entries.get(key, ()), written) for key"
+    ),
+    Mutation(
+        "11", _PREPARE, "            await mark_vanished(deps, dataverse, target, stored.plan)\n", "            pass\n"
+    ),
+    Mutation("12", _PREPARE, "    if not stored.linked:\n", "    if False:\n"),
+    Mutation("12", _PREPARE, "    if column_is_new:\n", "    if False:\n"),
+    Mutation("12", _PREPARE, "    if stored.epoch:\n", "    if False:\n"),
+    Mutation("12", _PREPARE, "    if because:\n", "    if False:\n"),
+    Mutation("12", _PREPARE, "if stored.schema and schema and stored.schema != schema:", "if False:"),
+    Mutation("12", _PAGE, 'self.deps.settings.full == "rewrite"', "False"),
+    Mutation("12", _PAGE, "block.header.epoch != self.task.epoch", "True"),
+    Mutation(
+        "12",
+        _PAGE,
+        "        if not self.task.dry_run:\n            await self.attempt.take()",
+        "        if True:\n            await self.attempt.take()",
+    ),
+    Mutation("13", _PAGE, "set() if self._rewrites() else await self._compare(plan, wanted)", "set()"),
+    # ---- writing ----
+    Mutation(
+        "14",
+        _PAGE,
+        "        written = await writer.write(links) if links else Written()\n",
+        "        await self.attempt.intend(entries | {key: wanted[key] for key in links}, self.task.run)\n"
+        "        written = await writer.write(links) if links else Written()\n",
+    ),
+    Mutation("15", _CLIENT, 'etag="*")', 'etag="")'),
+    Mutation("16", _WRITING, "if answer is Answer.STOP:", "if True:"),
+    Mutation("17", _WRITING, "row not in live or live[row].profile != profile", "False"),
+    Mutation("18", _UNLINK, "if task.marks is not None and ", "if False and "),
+    Mutation("18", _UNLINK, "absent = [row for row in departed if row not in back]", "absent = departed"),
+    Mutation("18", _CLIENT, "{bind: None}, etag)", '{bind: None}, "*")'),
+    Mutation("18", _UNLINK, "link.customer is not None and names(", "link.customer is not None or names("),
+    Mutation("19", _PAGE, "            if customer not in profiles:\n", "            if False:\n"),
+    Mutation("19", _LIFE, " or run.trigger == FOLLOW_UP", ""),
+    Mutation("20", _PAGE, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
+    Mutation("21", _PERMISSION, "if hold and not look.linked and ", "if False and "),
+    Mutation("21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
+    Mutation("22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),
+    Mutation("22", "linker/activities/permits.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
+    Mutation("23", _LIFE, "if counts.rows_read != counts.outcomes:", "if False:"),
+    Mutation("23", _PAGE, "rows_read=rows.read - rows.duplicates", "rows_read=self.outcomes.counts().outcomes"),
+    # ---- around ----
+    Mutation("24", "linker/triggers.py", "if overdue or await _have_moved(deps, task.marks)", "if overdue"),
+    Mutation("24", "linker/triggers.py", "if overdue or await", "if await"),
+    Mutation("25", "linker/activities/permits.py", 'f"{account.name}, through {real.name}"', "account.name"),
+    Mutation("26", "linker/settings.py", "insights_key: SecretStr | None", "insights_key: str | None"),
+)
