@@ -19,6 +19,7 @@ ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "data" / "febrl-sample"
 FEBRL = ROOT.parent / "shared" / "data" / "febrl3"
 TABLES = ("contact", "lead")
+NAVIGATION = "msdynci_lookupfield_customerprofile"
 PROFILES = "msdynci_customerprofile"  # touched, not linked
 PATIENCE_S = 120.0
 
@@ -76,6 +77,18 @@ class World:
     def truth(self, table: str) -> dict[str, str | None]:
         """Return the links that mapping and profiles ask for now, as the sandbox says."""
         return {row: profile for row, (profile,) in self.sandbox.truth(table).items()}
+
+    def edit_link(self, table: str, row: str, profile: str | None) -> None:
+        """Set or clear a link as a person would, through the Web API."""
+        ready = self.sandbox.ready
+        asked = {"api-version": "2019-08-01", "resource": ready["dataverse"], "client_id": "admin"}
+        secret = {"X-IDENTITY-HEADER": ready["identityHeader"]}
+        token = httpx.get(ready["identityEndpoint"], params=asked, headers=secret).json()["access_token"]
+        httpx.patch(
+            f"{ready['dataverse']}/api/data/v9.2/{table}s({row})",
+            json={f"{NAVIGATION}@odata.bind": f"/msdynci_customerprofiles({profile})" if profile else None},
+            headers={"Authorization": f"Bearer {token}", "If-Match": "*"},
+        ).raise_for_status()
 
     def versions(self, table: str) -> dict[str, str]:
         """Return the version of every row: whatever is written gets a new one."""
