@@ -1,6 +1,7 @@
 """How hard to push Dataverse: a pure controller, applied by the orchestrator after each finished page (design decision 4).
 
-Additive increase, multiplicative decrease: a throttle halves the width, calm pages win it back one by one.
+Additive increase, multiplicative decrease: a throttle halves the width, calm pages win it back one by one. A step that made
+everything slower is taken back.
 """
 
 from __future__ import annotations
@@ -11,6 +12,9 @@ from linker.model import WIRE, Pace
 
 FEWEST = 1  # writes in flight
 SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice is 100 to 1,000 (dataverse.md 2.4)
+LOSS = 0.9  # of the rows a second before a step: less than that is no noise
+BACK, REST = 2, 3  # lanes a step back takes, since pages feel the step before late; rounds of pages before the next try
+SMOOTHING = 0.3
 TARGET_S = 5.0  # one write request should take about this long: far from the 2 minutes at which Dataverse gives up
 
 
@@ -35,10 +39,33 @@ def next_pace(pace: Pace, load: Load) -> Pace:
     """Return the pace for the pages that start after this one."""
     pace = replace(pace, ceiling=_ceiling(pace, load), batch=next_batch(pace.batch, load))
     if load.throttled:
-        return replace(pace, width=max(FEWEST, pace.width // 2), calm=0)
-    if pace.calm + 1 >= pace.width and pace.width < pace.ceiling:
-        return replace(pace, width=pace.width + 1, calm=0)
-    return replace(pace, width=min(pace.width, pace.ceiling), calm=pace.calm + 1)
+        return _step(pace, max(FEWEST, pace.width // 2))
+    if pace.width > pace.ceiling:
+        return _step(pace, pace.ceiling)
+    pace = replace(pace, calm=pace.calm + 1, row_s=_smoothed(pace.row_s, load))
+    if pace.calm == pace.width and _is_crowded(pace):
+        return _step(pace, max(FEWEST, pace.width - BACK), rest=REST * pace.width)
+    if pace.calm >= pace.width and pace.width < pace.ceiling:
+        return replace(_step(pace, pace.width + 1), narrower_row_s=pace.row_s)
+    return pace
+
+
+def _step(pace: Pace, width: int, rest: int = 0) -> Pace:
+    return replace(pace, width=width, calm=-rest, row_s=0.0, narrower_row_s=0.0)
+
+
+def _smoothed(row_s: float, load: Load) -> float:
+    if not load.slowest_rows:
+        return row_s
+    felt = load.slowest_s / load.slowest_rows
+    return round(row_s + SMOOTHING * (felt - row_s), 6) if row_s else felt
+
+
+def _is_crowded(pace: Pace) -> bool:
+    """Whether one lane more brought less: Dataverse slows down without a throttle (dataverse.md 1.5)."""
+    if not (pace.row_s and pace.narrower_row_s):
+        return False
+    return pace.width / pace.row_s < LOSS * (pace.width - 1) / pace.narrower_row_s
 
 
 def next_batch(batch: int, load: Load) -> int:

@@ -1,5 +1,7 @@
 """The pace: additive increase, multiplicative decrease, bounds, and the size of write requests."""
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -57,6 +59,42 @@ def test_the_width_is_won_back_after_a_throttle() -> None:
     while pace.width < 16:
         pace, pages = next_pace(pace, CALM), pages + 1
     assert pages == sum(range(8, 16))  # one more after as many calm pages as are in flight
+
+
+def worn(rows_s: Callable[[int], float], pages: int, noise: float = 0.0) -> list[int]:
+    """Return the widths that pages find at a Dataverse which writes so many rows a second at a width."""
+    chance = random.Random(1)
+    pace, widths = Pace(), []
+    for _ in range(pages):
+        row_s = pace.width / rows_s(pace.width) * chance.uniform(1 - noise, 1 + noise)
+        pace = next_pace(pace, Load(slowest_s=500 * row_s, slowest_rows=500))
+        widths.append(pace.width)
+    return widths
+
+
+def test_a_dataverse_that_scales_gets_all_lanes_in_the_fewest_pages() -> None:
+    assert worn(lambda width: 500 * width, pages=sum(range(4, 16)))[-1] == 16
+
+
+def test_noise_costs_few_lanes() -> None:
+    widths = worn(lambda width: 500 * width, pages=600, noise=0.3)
+    assert sum(widths[200:]) / 400 > 0.8 * 16
+
+
+def test_a_dataverse_that_slows_down_when_crowded_is_not_crowded_for_long() -> None:
+    widths = worn(lambda width: 500 * width / (1 + 0.5 * max(0, width - 4)), pages=400)
+    assert max(widths) == 5
+    assert sum(width > 4 for width in widths) / len(widths) < 0.3
+
+
+def test_rows_that_suddenly_cost_more_are_no_crowd() -> None:
+    pace = Pace(width=15, calm=14, row_s=0.002, narrower_row_s=0.002)
+    pace = next_pace(pace, Load(slowest_s=1.0, slowest_rows=500))
+    widths = []
+    for _ in range(40):
+        pace = next_pace(pace, Load(slowest_s=5.0, slowest_rows=500))  # the next table: 10 ms a row
+        widths.append(pace.width)
+    assert min(widths) >= 14
 
 
 loads = st.builds(
