@@ -77,9 +77,17 @@ class App(_Client):
         """Ask a run to stop; returns it."""
         return self._json("POST", f"/api/runs/{run}/cancel")
 
+    def cancel(self, run: str) -> Json:
+        """Ask a run to stop; returns it."""
+        return self._json("POST", f"/api/runs/{run}/cancel")
+
     def status(self) -> Json:
         """Return the task as it is now."""
         return self._json("GET", "/api/status")
+
+    def preflight(self) -> Json:
+        """Return what may be linked and what would happen."""
+        return self._json("GET", "/api/preflight")
 
     def _json(self, method: str, path: str, body: object = None) -> Json:
         answer = self._http.request(method, path, json=body)

@@ -1,0 +1,57 @@
+"""A run that is stopped stops within one page, leaves a state that is right, and the next run goes on from there."""
+
+import httpx
+import pytest
+
+from .conftest import MakeWorld
+from .world import SAMPLE, TABLES, World, until
+
+SIZES = {"contact": 15_000, "lead": 100, "new_member": 100}  # four pages and one and one
+IN_FLIGHT = 3  # pages at a width of one: one writes while the others read
+LOADED = [text for name, rows in SIZES.items() for text in (f"--{name.removeprefix('new_')}s", str(rows))]
+
+
+@pytest.fixture
+def world(make: MakeWorld) -> World:
+    """Six pages; those of the contacts take about a second each, one after the other."""
+    return make(*LOADED, "--set", "ms_per_row=0.3", LINKER_WIDTH="1")
+
+
+def test_a_run_stops_with_the_pages_in_flight_and_the_next_one_writes_exactly_the_rest(world: World) -> None:
+    run = world.app.publish(world.sandbox.last_job())
+    until(lambda: world.app.run(run["id"])["progress"] or {}, lambda progress: progress.get("pagesDone") == 1)
+    assert world.app.cancel(run["id"])["status"] == "Refreshing"
+    canceled = world.ended(run)
+
+    assert canceled["status"] == "Canceled"
+    assert "next run" in canceled["statusDetail"]
+    assert {table["status"] for table in canceled["tables"]} == {"Canceled"}
+    written = {table: world.counted("rowsWritten", table) for table in SIZES}
+    assert written["contact"] > 0
+    assert (written["lead"], written["new_member"]) == (0, 0), f"after {1 + IN_FLIGHT} pages it begins no other"
+    assert {table["table"]: table["counts"]["linked"] for table in canceled["tables"]} == written
+    assert canceled["counts"]["linked"] == sum(written.values())
+    truth, links = world.truth("contact"), world.links("contact")
+    linked = {row: link for row, link in links.items() if link}
+    assert (len(linked), linked.items() <= truth.items()) == (written["contact"], True)
+
+    assert world.publish()["status"] == "Successful"
+    assert {table: world.links(table) for table in SIZES} == {table: world.truth(table) for table in SIZES}
+    assert {table: world.counted("rowsWritten", table) for table in SIZES} == SIZES, "no row is written twice"
+
+
+def test_a_run_that_is_over_cannot_be_stopped_any_more(fresh: World) -> None:
+    run = fresh.ended(fresh.app.request(dryRun=True))
+    with pytest.raises(httpx.HTTPStatusError, match="409"):
+        fresh.app.cancel(run["id"])
+    assert fresh.app.run(run["id"])["status"] == "Successful"
+
+
+def test_who_waits_behind_a_stopped_run_is_served_by_the_next_one(make: MakeWorld) -> None:
+    world = make("--load", str(SAMPLE), "--set", "ms_per_row=20")
+    running = world.app.publish(world.sandbox.last_job())
+    waiting = world.app.request(mode="incremental")
+    world.app.cancel(running["id"])
+    assert world.ended(running)["status"] == "Canceled"
+    assert world.ended(waiting)["status"] == "Successful"
+    assert {table: world.links(table) for table in TABLES} == {table: world.truth(table) for table in TABLES}
