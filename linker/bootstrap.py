@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import secrets
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,10 +16,10 @@ import httpx
 
 from linker import settings as settings_module
 from linker.activities.life import iso
-from linker.dataverse import Connection
+from linker.dataverse import Connection, Dataverse
 from linker.dataverse.client import BYPASS
 from linker.deps import Deps
-from linker.errors import ConfigurationError
+from linker.errors import ConfigurationError, TransientError
 from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.roles import authentication_is_on
@@ -56,10 +58,12 @@ class Tokens:
         self._token, self._good_until = "", 0.0
 
     async def token(self) -> str:
-        """Return a token that is valid for some minutes more. Raises ConfigurationError when there is none to get."""
+        """Return a token that is valid for some minutes more. Raises ConfigurationError when there is none to get,
+        TransientError when nobody answers.
+        """
         if time.time() < self._good_until:
             return self._token
-        from azure.core.exceptions import ClientAuthenticationError
+        from azure.core.exceptions import AzureError, ClientAuthenticationError
 
         try:
             self._credential = self._credential or credential(self._client_id)
@@ -69,6 +73,8 @@ class Tokens:
                 f"No token for {self._scope}: {error.message.splitlines()[0]} Nothing was written. "
                 "In Azure, assign the managed identity to the app; locally, sign in with 'az login'."
             ) from error
+        except AzureError as error:
+            raise TransientError(f"No token for {self._scope}: its issuer could not be reached. {error.message}") from error
         self._token = found.token
         self._good_until = max(found.expires_on - TOKEN_MARGIN_S, time.time() + TOKEN_LEAST_S)
         return self._token
@@ -109,11 +115,7 @@ async def close() -> None:
 
 def build(settings: Settings) -> Deps:
     """Return everything for these settings; no connection is opened yet."""
-    client = httpx.AsyncClient(
-        follow_redirects=False,
-        limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
-        cookies=_no_cookies(),
-    )
+    client = _client()
     tables = _tables(settings)
     tokens = Tokens(settings.dataverse_url, settings.client_id)
     insights_tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
@@ -146,6 +148,17 @@ def build(settings: Settings) -> Deps:
         write_headers=BYPASS if settings.automations == "bypass" else {},
         closing=(client.aclose, tables.close, tokens.close, insights_tokens.close),
     )
+
+
+@asynccontextmanager
+async def signed_in(settings: Settings) -> AsyncIterator[Dataverse]:
+    """Give a client for Dataverse as whoever works on this machine (az login, or identity AZURE_CLIENT_ID), not as the app."""
+    tokens = Tokens(settings.dataverse_url, os.environ.get("AZURE_CLIENT_ID"))
+    try:
+        async with _client() as client:
+            yield Dataverse(Connection(settings.dataverse_url, client, tokens, settings.write_timeout_seconds))
+    finally:
+        await tokens.close()
 
 
 def environment_key(url: str) -> str:
@@ -194,6 +207,14 @@ def _insights(settings: Settings, client: httpx.AsyncClient, tokens: Tokens) -> 
     key = settings.insights_key.get_secret_value() if settings.insights_key else None
     instance, workflow = settings.insights_instance_id, settings.insights_workflow
     return Insights(settings.insights_url, instance, client, tokens, key=key, workflow=workflow)
+
+
+def _client() -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        follow_redirects=False,
+        limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
+        cookies=_no_cookies(),
+    )
 
 
 def _no_cookies() -> Any:
