@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from linker import evidence, permission
 from linker.activities import permits
-from linker.activities.permits import Standing
+from linker.activities.permits import PrivilegeError, Standing
 from linker.activities.planning import prove_key_ranges
 from linker.activities.prepare import mode_of, reason_for_full
 from linker.activities.survey import full_reason
@@ -29,6 +30,14 @@ async def look(deps: Deps) -> Picture:
     who = await permits.standing(deps, dataverse)
     if who.obstacle:
         return _unable(deps, who)
+    try:
+        with permits.naming(who.account.name):
+            return await _look(deps, dataverse, who)
+    except PrivilegeError as error:
+        return _unable(deps, replace(who, missing=(*who.missing, error.missing)))
+
+
+async def _look(deps: Deps, dataverse: Dataverse, who: Standing) -> Picture:
     seen = await evidence.gather(deps, dataverse)
     if seen.columns is None:
         return _picture(deps, who, seen, (), ())

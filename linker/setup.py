@@ -110,6 +110,16 @@ async def apply(dataverse: Dataverse, setup: Setup) -> Setup:
     return replace(setup, disabled=False, lacking=(), held=held, assigned=True)
 
 
+def ways_back(setup: Setup) -> tuple[str, ...]:
+    """Return what `undo` does."""
+    left = (
+        (setup.assigned, "take the role from the user"),
+        (bool(setup.role), f"delete the role '{setup.role_name}'"),
+        (bool(setup.user) and not setup.disabled, f"disable the application user of client id {setup.client_id}"),
+    )
+    return tuple(text for wanted, text in left if wanted)
+
+
 async def undo(dataverse: Dataverse, setup: Setup) -> Setup:
     """Take the role from the user, delete the role and disable the user, as far as they are there."""
     if setup.assigned:
@@ -117,7 +127,7 @@ async def undo(dataverse: Dataverse, setup: Setup) -> Setup:
         await _send(dataverse, "DELETE", path)
     if setup.role:
         await _send(dataverse, "DELETE", f"roles({setup.role})")
-    if setup.user:
+    if setup.user and not setup.disabled:
         await _switch(dataverse, setup.user, disabled=True)
     lacking = _sorted({*setup.lacking, *setup.held})
     return replace(setup, disabled=bool(setup.user), role="", assigned=False, lacking=lacking, held=())

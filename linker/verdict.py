@@ -8,6 +8,7 @@ from enum import StrEnum
 SQL_TIMEOUT = "0x80044151"
 SQL_ERROR = "0x80044150"  # with 1205 in its text: deadlock
 CUSTOMIZATION_LOCK = "0x80071151"
+NO_MEMBER = "0x80072560"  # the token is good, but its owner is no user of the environment
 _THROTTLES = frozenset({"0x80072321", "0x80072322", "0x80072326", "0x80072327", "0x8005f103"})
 _TRANSIENT = frozenset(
     {CUSTOMIZATION_LOCK, "0x80040255", "0x8004a001", "0x80048544", "0x80048551", "0x80048553", "0x80048559", "0x80048561",

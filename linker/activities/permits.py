@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
@@ -48,15 +49,33 @@ class Standing:
         return (f"Something is left out. {privileges.complaint(rest, self.account.name)}",) if rest else ()
 
 
+class PrivilegeError(ConfigurationError):
+    """Dataverse refused a request for the lack of a privilege that it names."""
+
+    def __init__(self, missing: Missing, account: str) -> None:
+        super().__init__(f"Nothing was written. {privileges.complaint([missing], account)}")
+        self.missing = missing
+
+
+@contextmanager
+def naming(account: str) -> Iterator[None]:
+    """Raise PrivilegeError instead of the DataverseError that names a missing privilege."""
+    try:
+        yield
+    except DataverseError as error:
+        if (missing := privileges.refused(error.text)) is None:
+            raise
+        raise PrivilegeError(missing, account) from error
+
+
 async def standing(deps: Deps, dataverse: Dataverse) -> Standing:
     """Return who writes and what it lacks. A refusal that names a privilege is an answer as well."""
+    unknown = ServiceAccount("", "of this app")
     try:
-        return await _standing(deps, dataverse)
-    except DataverseError as error:
-        named = privileges.refused(error.text)
-        if named is None:
-            raise
-        return Standing(ServiceAccount("", "of this app"), {}, (named,))
+        with naming(unknown.name):
+            return await _standing(deps, dataverse)
+    except PrivilegeError as error:
+        return Standing(unknown, {}, (error.missing,))
 
 
 async def _standing(deps: Deps, dataverse: Dataverse) -> Standing:

@@ -29,8 +29,9 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     who = await permits.standing(deps, dataverse)
     if who.obstacle:
         raise ConfigurationError(who.obstacle)
-    seen = await evidence.gather(deps, dataverse, asked.requested_tables if asked else ())
-    permitted = await _permitted(deps, dataverse, who, seen)
+    with permits.naming(who.account.name):
+        seen = await evidence.gather(deps, dataverse, asked.requested_tables if asked else ())
+        permitted = await _permitted(deps, dataverse, who, seen)
     if asked is None or not asked.dry_run:
         await permits.remember_held(deps, permitted)
         if obstacle := permission.obstacle(permitted.values()):

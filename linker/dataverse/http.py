@@ -17,7 +17,7 @@ import httpx
 
 from linker import telemetry
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
-from linker.verdict import CUSTOMIZATION_LOCK, Answer, judge
+from linker.verdict import CUSTOMIZATION_LOCK, NO_MEMBER, Answer, judge
 
 API = "/api/data/v9.2/"
 PAGE_SIZE = "odata.maxpagesize=5000"
@@ -152,6 +152,11 @@ class Connection:
                 f"{self.url} refused the token (401). {text} If this stays: is the app's identity an application user there, "
                 "and is LINKER_DATAVERSE_URL the address of that environment?",
                 wait_s=1.0,
+            )
+        if code.lower() == NO_MEMBER:
+            return ConfigurationError(
+                f"The app's identity is no user of {self.url}, or a disabled one. Nothing was written. "
+                "Run 'python -m linker setup' as an administrator of that environment; docs/identity.md says how."
             )
         match judge(answer.status_code, code, text):
             case Answer.WAIT:

@@ -1,0 +1,95 @@
+"""Setting up an environment for an identity that is no user there yet: then a run passes, and no privilege is too many."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.demo.children import app_settings
+from sandbox.identity import ADMIN, NEWCOMER
+
+from .conftest import MakeWorld
+from .world import ROOT, SAMPLE, World
+
+ROLE = "Least privilege"
+
+
+def linker(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a command of the linker as an administrator of the environment."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AZURE_CLIENT_ID": ADMIN.client_id}
+    environment |= app_settings(world.sandbox.ready)
+    command = [sys.executable, "-m", "linker", *arguments]
+    return subprocess.run(command, cwd=world.logs, env=environment, capture_output=True, text=True, check=False)
+
+
+@contextmanager
+def admin(world: World) -> Iterator[httpx.Client]:
+    """Give a client of the Web API as an administrator."""
+    ready = world.sandbox.ready
+    query = {"api-version": "2019-08-01", "resource": ready["dataverse"], "client_id": ADMIN.client_id}
+    answer = httpx.get(ready["identityEndpoint"], params=query, headers={"X-IDENTITY-HEADER": ready["identityHeader"]})
+    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
+    with httpx.Client(base_url=f"{ready['dataverse']}/api/data/v9.2/", headers=headers) as client:
+        yield client
+
+
+def told(picture: dict[str, Any]) -> str:
+    """Return everything that a preflight says about privileges."""
+    missing = [*picture["missing"], *(missing for table in picture["tables"] for missing in table["missing"])]
+    return " ".join([picture["detail"], *picture["warnings"], *(one["privilege"] for one in missing)])
+
+
+@pytest.fixture
+def stranger(make: MakeWorld) -> World:
+    """The sample, and an app whose identity is no user of its environment."""
+    return make("--load", str(SAMPLE), LINKER_CLIENT_ID=NEWCOMER.client_id)
+
+
+def test_before_the_set_up_nothing_starts_and_the_status_says_what_to_do(stranger: World) -> None:
+    run = stranger.publish()
+    assert run["status"] == "Not started"
+    assert "is no user of" in run["statusDetail"]
+    assert "python -m linker setup" in run["statusDetail"]
+
+
+def test_with_the_role_of_the_set_up_a_run_passes_and_each_privilege_that_is_taken_away_is_named(
+    stranger: World,
+) -> None:
+    asked = ("setup", "--client-id", NEWCOMER.client_id, "--role", ROLE)
+    shown = linker(stranger, *asked)
+    assert (shown.returncode, "nothing was written" in shown.stdout) == (0, True), shown.stderr
+    assert "Tables     contact, lead" in shown.stdout
+    done = linker(stranger, *asked, "--apply")
+    assert (done.returncode, "Done:" in done.stdout) == (0, True), done.stderr
+    assert "Nothing to do" in linker(stranger, *asked, "--apply").stdout
+
+    with admin(stranger) as api:
+        (role,) = api.get("roles", params={"$filter": f"name eq '{ROLE}'"}).json()["value"]
+        url = f"roles({role['roleid']})/Microsoft.Dynamics.CRM."
+        held = api.get(f"RetrieveRolePrivilegesRole(RoleId={role['roleid']})").json()["RolePrivileges"]
+        assert told(stranger.app.preflight()) == ""
+        silent = []
+        for privilege in held:
+            api.post(f"{url}RemovePrivilegeRole", json={"PrivilegeId": privilege["PrivilegeId"]}).raise_for_status()
+            if privilege["PrivilegeName"] not in told(stranger.app.preflight()):
+                silent.append(privilege["PrivilegeName"])
+            again = {"Privileges": [{"PrivilegeId": privilege["PrivilegeId"], "Depth": "3"}]}
+            api.post(f"{url}AddPrivilegesRole", json=again).raise_for_status()
+        assert (len(held) > 20, silent) == (True, [])
+
+    run = stranger.publish()
+    assert (run["status"], run["serviceAccount"], run["warnings"]) == ("Successful", NEWCOMER.full_name, [])
+    assert run["counts"]["linked"] == 90
+    assert stranger.sandbox.check("contact").wrong == 0
+
+    assert linker(stranger, *asked, "--undo", "--apply").returncode == 0
+    after = stranger.ended(stranger.app.request(mode="incremental"))
+    assert after["status"] == "Failed (permanent)"
+    assert "is no user of" in after["statusDetail"]
