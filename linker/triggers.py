@@ -37,7 +37,9 @@ async def request_run(deps: Deps, wanted: RunRequest, start: Start) -> Run:
     if grant.starts:
         await start(ticket)
     elif not grant.served:
-        await deps.runs.advance(grant.run, lambda run: run if run.started_at else asked_for(run, ticket.request))
+        await deps.runs.advance(
+            grant.run, lambda run: asked_for(run, ticket.request) if run.status is Status.QUEUED else run
+        )
     run = await deps.runs.load(grant.run)
     if run is None:
         raise AssertionError("the run was created above")

@@ -33,10 +33,7 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
     request = ticket.request
     await deps.runs.create(promised(ticket))
     await _show(deps, ticket.run)
-    began = iso(deps.clock())
-    await deps.runs.advance(
-        ticket.run, lambda run: replace(asked_for(run, request), started_at=run.started_at or began)
-    )
+    await deps.runs.advance(ticket.run, lambda run: asked_for(run, request))
     return _go(deps, renewal)
 
 
@@ -103,11 +100,16 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
         return Settled(stop=True)
     marks = await marks_of(deps, (await deps.runs.task()).marks)
     wait = next_wait(marks, await _awaited(deps, task), _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
-    status = Status.QUEUED if wait.seconds else Status.REFRESHING
-    await deps.runs.advance(run, lambda old: replace(old, status=status, status_detail=wait.detail))
     if not wait.seconds:
+        began = iso(deps.clock())
+        await deps.runs.advance(run, lambda old: _begun(old, began))
         return Settled(marks=marks)
+    await deps.runs.advance(run, lambda old: replace(old, status=Status.QUEUED, status_detail=wait.detail))
     return Settled(wait_s=min(wait.seconds, deps.settings.lease_seconds / 2.5), detail=wait.detail)
+
+
+def _begun(run: Run, now: str) -> Run:
+    return replace(run, status=Status.REFRESHING, status_detail="", started_at=run.started_at or now)
 
 
 async def _awaited(deps: Deps, task: SettleTask) -> Awaited:

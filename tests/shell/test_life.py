@@ -147,6 +147,18 @@ async def test_a_run_shows_as_queued_while_it_waits_for_its_unification(start: S
     assert (await loaded(world, run)).status is Status.REFRESHING
 
 
+async def test_a_run_has_started_when_it_works_and_not_while_it_waits(start: Starter) -> None:
+    world = waiting_world()
+    run = await queued(world, start)
+    world.clock.now = parse_time(STAMP) + 9 * MINUTE
+    await life.settle(world.deps, SettleTask(run))
+    assert (await loaded(world, run)).started_at is None
+    for _ in range(2):  # an activity may be repeated
+        world.clock.pass_s(2 * MINUTE)
+        await life.settle(world.deps, SettleTask(run))
+    assert (await loaded(world, run)).started_at == life.iso(parse_time(STAMP) + 11 * MINUTE)
+
+
 async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: World, start: Starter) -> None:
     first = await begun(world, start)
     second = (await triggers.request_run(world.deps, ALL, start)).id
