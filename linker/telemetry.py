@@ -222,7 +222,7 @@ def install() -> None:
     logging.setLogRecordFactory(record)
 
 
-_ANSWER = re.compile(r"(Dataverse answered \d+ \S*?):? .*", re.DOTALL)
+_ANSWER = re.compile(r"(Dataverse answered \d+(?: 0x[0-9a-f]+)?).*", re.DOTALL | re.IGNORECASE)
 _QUERY = re.compile(r"\?\S+")
 _MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
 _KEY = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b", re.IGNORECASE)

@@ -1,0 +1,68 @@
+"""Workbook and alert rules: Microsoft's own parser understands every query, and every rule is deployed.
+
+That the app emits what they read is tested where it runs: tests/system/test_telemetry.py.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.infra.queries import MONITORING, Query, queries
+from tests.infra.templates import ROOT, Deployment
+
+PARSER = ROOT / ".tools" / "kusto" / "node_modules" / "@kusto" / "language-service-next"
+CHECK = Path(__file__).parent / "kql" / "check.cjs"
+
+
+def complaints(*found: Query) -> dict[str, list[str]]:
+    """Return what the parser has against each query, by its name."""
+    if not PARSER.exists():
+        pytest.skip("the Kusto parser is not installed: `make infra` does that")
+    given = json.dumps([{"name": query.name, "query": query.text} for query in found])
+    done = subprocess.run(["node", CHECK, PARSER], input=given, capture_output=True, text=True, check=True)
+    return json.loads(done.stdout)  # type: ignore[no-any-return]
+
+
+def test_every_query_is_understood() -> None:
+    assert complaints(*queries()) == {query.name: [] for query in queries()}
+
+
+def test_the_parser_knows_the_columns_of_the_tables() -> None:
+    wrong = Query("wrong", 'AppTraces\n| where Mesage == "Linking run ended"')
+    assert "Mesage" in complaints(wrong)["wrong"][0]
+
+
+def test_every_rule_of_the_folder_is_deployed(prod: Deployment) -> None:
+    rules = prod.of("Microsoft.Insights/scheduledQueryRules")
+    files = {file.stem for file in (MONITORING / "queries").glob("*.kql")}
+    assert {rule["name"].removeprefix("linkerprod-") for rule in rules} == files
+    for rule in rules:
+        (criterion,) = rule["properties"]["criteria"]["allOf"]
+        assert not {"REJECTED_ROWS", "ROWS_PERCENT", "RUN_HOURS"} & set(criterion["query"].replace("*", " ").split())
+
+
+def test_an_alert_tells_once_when_it_fires_and_once_when_it_is_over(deployment: Deployment) -> None:
+    for rule in deployment.of("Microsoft.Insights/scheduledQueryRules"):
+        assert rule["properties"]["autoMitigate"] is True
+
+
+def test_what_an_alert_is_split_by_is_a_column_of_its_query(prod: Deployment) -> None:
+    for rule in prod.of("Microsoft.Insights/scheduledQueryRules"):
+        (criterion,) = rule["properties"]["criteria"]["allOf"]
+        columns = criterion["query"].splitlines()[-1]
+        assert [one["name"] for one in criterion["dimensions"] if one["name"] not in columns] == []
+
+
+def test_mail_goes_where_somebody_asked_for_it(prod: Deployment, dev: Deployment) -> None:
+    (group,) = prod.of("Microsoft.Insights/actionGroups")
+    assert [one["emailAddress"] for one in group["properties"]["emailReceivers"]] == ["crm-operations@contoso.com"]
+    assert not dev.of("Microsoft.Insights/actionGroups")
+
+
+def test_the_workbook_is_deployed_as_it_stands_in_its_file(dev: Deployment) -> None:
+    workbook = dev.one("Microsoft.Insights/workbooks")
+    assert json.loads(workbook["serializedData"]) == json.loads((MONITORING / "workbook.json").read_text())

@@ -1,0 +1,39 @@
+"""The GitHub workflows: actions are pinned by hash, permissions are the least, no secret is kept."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.infra.templates import ROOT
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.fixture(params=WORKFLOWS, ids=lambda file: file.stem)
+def text(request: pytest.FixtureRequest) -> str:
+    file: Path = request.param
+    return file.read_text(encoding="utf-8")
+
+
+def test_every_action_is_pinned_by_its_hash_and_tells_its_version(text: str) -> None:
+    used = re.findall(r"uses: (.*)", text)
+    assert used
+    assert [one for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []
+
+
+def test_nobody_may_write_but_to_sign_in(text: str) -> None:
+    assert re.search(r"^permissions:( \{\}$|\n  contents: read$)", text, re.MULTILINE)
+    assert set(re.findall(r"([\w-]+): write", text)) <= {"id-token"}
+
+
+def test_there_is_no_secret(text: str) -> None:
+    assert "secrets." not in text
+
+
+def test_nothing_from_outside_is_pasted_into_a_command(text: str) -> None:
+    commands = re.findall(r"run: (?:\|\n((?: {10}.*\n)+)|(.*))", text)
+    assert commands
+    assert [command for pair in commands for command in pair if "${{" in command] == []
