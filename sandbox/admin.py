@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 import orjson
@@ -73,7 +73,9 @@ class Admin:
         del request
         counters = self.environment.counters
         tables = {name: _camel(asdict(counted)) for name, counted in counters.tables.items()}
-        automation = _camel(asdict(counters.automation))
+        fired = counters.automation
+        totals = replace(fired, by_name=Counter())  # asdict takes no Counter that counts anything
+        automation = _camel(asdict(totals)) | {"byName": dict(fired.by_name)}
         return JSONResponse({"requests": dict(self.requests), "tables": tables, "automation": automation})
 
     async def reset_counters(self, request: Request) -> Response:

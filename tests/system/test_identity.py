@@ -2,42 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 
-from sandbox.demo.children import app_settings
-from sandbox.identity import ADMIN, NEWCOMER
+from sandbox.identity import NEWCOMER
 
+from .administrator import administrator, linker
 from .conftest import MakeWorld
-from .world import ROOT, SAMPLE, World
+from .world import SAMPLE, World
 
 ROLE = "Least privilege"
-
-
-def linker(world: World, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command of the linker as an administrator of the environment."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AZURE_CLIENT_ID": ADMIN.client_id}
-    environment |= app_settings(world.sandbox.ready)
-    command = [sys.executable, "-m", "linker", *arguments]
-    return subprocess.run(command, cwd=world.logs, env=environment, capture_output=True, text=True, check=False)
-
-
-@contextmanager
-def admin(world: World) -> Iterator[httpx.Client]:
-    """Give a client of the Web API as an administrator."""
-    ready = world.sandbox.ready
-    query = {"api-version": "2019-08-01", "resource": ready["dataverse"], "client_id": ADMIN.client_id}
-    answer = httpx.get(ready["identityEndpoint"], params=query, headers={"X-IDENTITY-HEADER": ready["identityHeader"]})
-    headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-    with httpx.Client(base_url=f"{ready['dataverse']}/api/data/v9.2/", headers=headers) as client:
-        yield client
 
 
 def told(picture: dict[str, Any]) -> str:
@@ -70,7 +45,7 @@ def test_with_the_role_of_the_set_up_a_run_passes_and_each_privilege_that_is_tak
     assert (done.returncode, "Done:" in done.stdout) == (0, True), done.stderr
     assert "Nothing to do" in linker(stranger, *asked, "--apply").stdout
 
-    with admin(stranger) as api:
+    with administrator(stranger) as api:
         (role,) = api.get("roles", params={"$filter": f"name eq '{ROLE}'"}).json()["value"]
         url = f"roles({role['roleid']})/Microsoft.Dynamics.CRM."
         held = api.get(f"RetrieveRolePrivilegesRole(RoleId={role['roleid']})").json()["RolePrivileges"]

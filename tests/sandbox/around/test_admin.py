@@ -44,6 +44,12 @@ async def test_rows_are_counted_by_table_and_a_repeated_value_is_no_change(
     }
 
 
+async def test_automations_are_counted_by_name(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    sandbox.environment.counters.automation.count("flow", "Greet", 3)
+    automation = (await counters(admin))["automation"]
+    assert automation == {"stepExecutions": 0, "asyncJobs": 3, "flowRuns": 3, "byName": {"Greet": 3}}
+
+
 async def test_counters_start_again_from_zero(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     await api.get("/contacts?$top=1")
     assert (await admin.post("/counters/reset")).status_code == 204
