@@ -72,6 +72,11 @@ async def get_errors(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_errors, req)
 
 
+@app.route(route="runs/{run}/samples", methods=["GET"])
+async def get_samples(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.get_samples, req)
+
+
 @app.route(route="rows/{table}/{row}", methods=["GET"])
 async def get_row(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_row, req)

@@ -74,7 +74,9 @@ class Tokens:
                 "In Azure, assign the managed identity to the app; locally, sign in with 'az login'."
             ) from error
         except AzureError as error:
-            raise TransientError(f"No token for {self._scope}: its issuer could not be reached. {error.message}") from error
+            raise TransientError(
+                f"No token for {self._scope}: its issuer could not be reached. {error.message}"
+            ) from error
         self._token = found.token
         self._good_until = max(found.expires_on - TOKEN_MARGIN_S, time.time() + TOKEN_LEAST_S)
         return self._token

@@ -21,6 +21,7 @@ from linker.state import (
     Issues,
     Plans,
     Runs,
+    Samples,
     StrayPages,
     WaitingProfiles,
     salt_of,
@@ -54,6 +55,7 @@ class Deps:
     strays: StrayPages
     waiting: WaitingProfiles
     issues: Issues
+    samples: Samples
     audit: Audit
     clock: Callable[[], float]
     new_id: Callable[[], str]

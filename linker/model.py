@@ -256,6 +256,18 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """What a dry run would do to one row. Without a customer: clear its link, which no source asks for any more."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    row: str
+    change: Literal["link", "unlink"]
+    customer: CustomerId = ""
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class RowIssue:
     """Why one row was rejected or deferred, and what to do about it."""
 

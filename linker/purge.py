@@ -46,6 +46,7 @@ async def _purge_runs(deps: Deps, now: float, most: Bounds) -> int:
         left -= await deps.issues.delete_of_run(run, left)
         if left <= 0 or deleted == most.runs:
             break
+        await deps.samples.delete_of_run(run)
         await deps.runs.delete(run)
         deleted += 1
     return deleted

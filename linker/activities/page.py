@@ -22,7 +22,17 @@ from linker.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from linker.model import LOOKUP_SCHEMA_NAME, Counts, CustomerId, MappingRows, Mode, RowIssue, RowKey, Target
+from linker.model import (
+    LOOKUP_SCHEMA_NAME,
+    Counts,
+    CustomerId,
+    MappingRows,
+    Mode,
+    PlannedChange,
+    RowIssue,
+    RowKey,
+    Target,
+)
 from linker.odata import MappingColumns
 from linker.pace import Load
 from linker.pages import Plan, key_text, strays
@@ -110,6 +120,7 @@ class _PageWork:
     wanted: Entries = field(default_factory=dict)
     owned: set[RowKey] = field(default_factory=set)  # rows spelled oddly here and canonically in their own page
     sent: set[RowKey] = field(default_factory=set)
+    planned: dict[RowKey, str] = field(default_factory=dict)  # what a dry run would write
     profiles: set[str] = field(default_factory=set)  # that got newly linked rows
 
     async def run(self) -> PageOutcome:
@@ -188,6 +199,7 @@ class _PageWork:
         self.outcomes.unchanged |= same - linked_before
         if self.task.dry_run:
             self.outcomes.linked |= links.keys()
+            self.planned = links
             self.profiles.update(links.values())
             await self._note_profiles()
             return
@@ -254,7 +266,9 @@ class _PageWork:
                 f"{counts.outcomes:,}. What it wrote is saved; run again, and report this."
             )
         await self._save_issues()
-        if departed and not self.task.dry_run:
+        if self.task.dry_run:
+            await self._save_samples(rows, departed)
+        elif departed:
             await self.deps.departed.note(*self.key, self.task.run, departed)
         lost = sum(1 for found in self.outcomes.issues.values() if found.code == "NotStored")
         return PageOutcome(counts, len(departed), len(rows.conflicts), self.drift, lost)
@@ -264,6 +278,12 @@ class _PageWork:
         if self.profiles and self.deps.settings.touch_profiles:
             note = self.deps.new_id()
             await self.deps.waiting.note(self.task.run, note, self.profiles, dry_run=self.task.dry_run)
+
+    async def _save_samples(self, rows: MappingRows, departed: Iterable[RowKey]) -> None:
+        table, planned = self.task.table, self.planned.items()
+        links = (PlannedChange(table, key_text(k), "link", rows.wanted[k], profile) for k, profile in planned)
+        unlinks = (PlannedChange(table, key_text(k), "unlink") for k in departed)
+        await self.deps.samples.save(self.task.run, self.key, links, unlinks)
 
     async def _save_issues(self) -> None:
         await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()), dry_run=self.task.dry_run)

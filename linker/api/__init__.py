@@ -8,6 +8,7 @@ from linker.api.operation import Call, Operation, operation
 from linker.api.preflight import get_preflight
 from linker.api.rows import get_row
 from linker.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
+from linker.api.samples import get_samples
 from linker.api.serving import Api
 from linker.api.tables import post_approve
 
@@ -24,6 +25,7 @@ __all__ = [
     "get_row",
     "get_run",
     "get_runs",
+    "get_samples",
     "get_status",
     "post_approve",
     "post_cancel",
@@ -47,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
     get_run,
     post_cancel,
     get_errors,
+    get_samples,
     get_row,
     get_status,
     get_preflight,

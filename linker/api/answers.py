@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from linker.history import PastRun
-from linker.model import WIRE, RowIssue, Run, Status
+from linker.model import WIRE, PlannedChange, RowIssue, Run, Status
 from linker.state import AuditEntry, RowRecord
 
 
@@ -55,6 +55,14 @@ class IssuePage:
     __pydantic_config__ = WIRE
     value: tuple[RowIssue, ...]
     continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SampleList:
+    """What a dry run would change, by example."""
+
+    __pydantic_config__ = WIRE
+    value: tuple[PlannedChange, ...]
 
 
 @dataclass(frozen=True, slots=True)

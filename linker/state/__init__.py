@@ -7,6 +7,7 @@ from linker.state.first_links import FirstLink, FirstLinks
 from linker.state.issues import Issues, RowRecord
 from linker.state.plans import Plans, TablePlan
 from linker.state.runs import Runs, TaskState
+from linker.state.samples import Samples
 from linker.state.waiting import WaitingProfiles
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Plans",
     "RowRecord",
     "Runs",
+    "Samples",
     "StoredBlock",
     "StrayPages",
     "TablePlan",

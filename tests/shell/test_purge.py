@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from linker import purge
-from linker.model import Mode, RowIssue, Run, RunRequest, Status, Target
+from linker.model import Mode, PlannedChange, RowIssue, Run, RunRequest, Status, Target
 from linker.pages import Plan
 from linker.purge import Bounds
 from linker.state import TablePlan
@@ -39,17 +39,18 @@ async def ran(world: World, run: str, status: Status = Status.SUCCESSFUL, *, row
     await world.deps.runs.save_target(run, Target("contact", "contacts", "contactid", ""))
     issues = [RowIssue("contact", f"row{n}", "rejected", "Refused", "no", "") for n in range(rows)]
     await world.deps.issues.save(run, issues)
+    await world.deps.samples.save(run, ("contact", "v1_00"), [PlannedChange("contact", "row9", "unlink")])
 
 
 async def left_of(world: World, most: Bounds = PLENTY) -> set[str]:
     """The runs of which anything is left after a purge."""
     await purge.purge(world.deps, History(), most)
     keys = [key for key in world.store.entities if key[0] in ("linkerstatus", "linkererrors")]
-    names = {part for _, partition, row in keys for part in (partition, *row.split("-"))}
+    names = {part for _, partition, row in keys for part in (*partition.split("-"), *row.split("-"))}
     return {name for name in names if name.startswith("run") and name != "run"}
 
 
-async def test_a_run_is_deleted_at_its_age_with_its_row_errors_and_targets(world: World) -> None:
+async def test_a_run_is_deleted_at_its_age_with_its_row_errors_samples_and_targets(world: World) -> None:
     await ran(world, "run1")
     world.clock.pass_s(KEEP * DAY)
     await ran(world, "run2")

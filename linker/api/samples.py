@@ -1,0 +1,34 @@
+"""What a dry run would change, by example."""
+
+from __future__ import annotations
+
+from itertools import chain
+
+from linker.api.answers import SampleList
+from linker.api.http import Reply
+from linker.api.operation import Call, operation
+from linker.api.runs import found_run
+from linker.deps import Deps
+from linker.model import PlannedChange, TableRun
+from linker.wire import to_json
+
+MOST_SAMPLES = 20  # of one table
+
+
+@operation("GET", "/runs/{run}/samples", answer=SampleList, refusals=(404,))
+async def get_samples(call: Call) -> Reply:
+    """List rows that a dry run would change, some of each table; a real run has none."""
+    run = await found_run(call)
+    found = [await _of_table(call.deps, run.id, table) for table in run.tables]
+    return Reply(200, to_json(SampleList(tuple(chain.from_iterable(found)))))
+
+
+async def _of_table(deps: Deps, run: str, table: TableRun) -> list[PlannedChange]:
+    found: list[PlannedChange] = []
+    async for change in deps.samples.of_run(run, table.table):
+        if change.change == "unlink" and not table.counts.unlinked:
+            continue  # pages do not know that the whole table is held back
+        found.append(change)
+        if len(found) == MOST_SAMPLES:
+            break
+    return found
