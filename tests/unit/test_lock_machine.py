@@ -1,4 +1,4 @@
-"""Any order of requests, renewals, ends, deaths and cancellations of runs keeps the promises of the run lock."""
+"""Any order of requests, renewals, pauses, ends, deaths, takeovers and cancellations keeps the promises of the run lock."""
 
 from dataclasses import dataclass, field, replace
 
@@ -110,7 +110,7 @@ class LockMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.running)
     @rule()
     def die(self) -> None:
-        self.now = self.state.expires
+        self.now = max(self.now, self.state.expires)
         dead, self.world.running = self.world.running, ""
         self.state, taken = self.take_over()
         assert taken.ended.run == dead
@@ -121,15 +121,26 @@ class LockMachine(RuleBasedStateMachine):
         else:
             assert taken.canceled or taken.ended.request.dry_run or self.state.parked == taken.ended
         self.check_next(taken.next)
-        self.check_ghost(dead)
+        assert self.finish_once(dead, completed=True) is None
 
-    def check_ghost(self, run: str) -> None:
-        """A run that was taken over wakes up and finds that it has nothing to say any more."""
+    @precondition(lambda self: len(self.world.started) > bool(self.world.running))
+    @rule(data=st.data(), completed=st.booleans())
+    def wake_up(self, data: st.DataObject, completed: bool) -> None:
+        """A host that was stopped goes on with a run that ended, or was taken over, long ago: it has nothing to say."""
+        run = data.draw(st.sampled_from([run for run in self.world.started if run != self.world.running]))
         before = self.state
-        assert self.finish_once(run, completed=True) is None
+        following = self.finish_once(run, completed=completed)
+        assert following == (before.holder if before.previous == run else None)
         self.state, renewal = lock.renew(self.state, run, now=self.now, lease_s=LEASE_S)
         assert not renewal.held
         assert lock.progressed(self.state, run) == before
+        assert lock.cancel(self.state, run) == (before, Cancellation.UNKNOWN)
+
+    @precondition(lambda self: self.world.running)
+    @rule(passed_s=st.sampled_from([LEASE_S - 1, LEASE_S, 3 * LEASE_S]))
+    def pause(self, passed_s: float) -> None:
+        """The host of the running run is stopped for so long; nobody need take over."""
+        self.now += passed_s
 
     @rule()
     def look_too_early(self) -> None:
