@@ -77,10 +77,6 @@ class App(_Client):
         """Ask a run to stop; returns it."""
         return self._json("POST", f"/api/runs/{run}/cancel")
 
-    def cancel(self, run: str) -> Json:
-        """Ask a run to stop; returns it."""
-        return self._json("POST", f"/api/runs/{run}/cancel")
-
     def status(self) -> Json:
         """Return the task as it is now."""
         return self._json("GET", "/api/status")
