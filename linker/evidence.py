@@ -105,7 +105,7 @@ async def _insight(deps: Deps) -> Insight:
     try:
         instance, sources = await asyncio.gather(deps.insights.instance(), deps.insights.data_sources())
     except ConfigurationError as error:
-        return Insight(fault=str(error))
+        return Insight(fault=f"{error} Until then its facts count as unknown.")
     return Insight(instance, sources)
 
 

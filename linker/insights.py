@@ -87,7 +87,7 @@ class Insights:
             return answer.json()
         if answer.status_code in (401, 403, 404):
             raise ConfigurationError(
-                f"Customer Insights refused {self._base}{path} ({answer.status_code}). Nothing was written. Check "
+                f"Customer Insights refused {self._base}{path} ({answer.status_code}). Check "
                 "LINKER_INSIGHTS_URL, LINKER_INSIGHTS_INSTANCE_ID, and that the app's identity has a role there."
             )
         raise TransientError(f"Customer Insights answered {answer.status_code}.")

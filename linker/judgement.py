@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from linker.eligibility import PAGE, check_environment, check_source, unknown, violated
 from linker.facts import DataverseTable, DeclaredSource, EnvironmentFacts, SourceFacts, unseen
-from linker.model import SKIPPED_MESSAGE, Finding, Requirement, Source, Status, TableRun, Target, Verdict
+from linker.model import MAPPING_TABLE, SKIPPED_MESSAGE, Finding, Requirement, Source, Status, TableRun, Target, Verdict
 
 LEFT = "The table takes part in unification no more."
 
@@ -158,10 +158,14 @@ def _verdict(
     if broken:
         return _skipped(" ".join(_told(finding) for finding in broken))
     if environment.mapping is False:
-        return _skipped("Dataverse has no mapping to read (table msdynci_alternatekey). Run unification once.")
+        return _skipped(
+            f"Dataverse has no mapping to read (table {MAPPING_TABLE}). Run unification once. (See {PAGE}#r6.)"
+        )
     if not tables:
         asked = f"No table that was asked for ({', '.join(rules.wanted)})" if rules.wanted else "No Dataverse table"
-        return _skipped(f"{asked} takes part in unification. (See {PAGE}#r1.)")
+        return _skipped(
+            f"{asked} takes part in unification. Add the table in Data > Unify, and run unification. (See {PAGE}#r1.)"
+        )
     skipped = [table.run for table in tables if table.run.status is Status.SKIPPED]
     if len(skipped) == len(tables):
         return _skipped(_grouped(skipped))

@@ -74,7 +74,7 @@ def _picture(
         *((seen.insight.fault,) if seen.insight.fault else ()),
         *judged.warnings,
         *who.warnings,
-        *(f"Table '{t.table}': {t.detail}" for t in tables if t.outcome == "refused"),
+        *(table.detail for table in tables if table.outcome == "refused" and not table.column),
         *(warning for one in permitted for warning in one.all_warnings),
     )
     told, detail = tuple(dict.fromkeys(warnings)), judged.detail or permission.obstacle(permitted)

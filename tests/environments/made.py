@@ -20,8 +20,8 @@ from sandbox.dataset import MAPPING, PROFILES, Dataset, TableData
 from sandbox.documents import Documents
 from sandbox.environment import Environment
 from sandbox.generate import guid, mapping_row
-from sandbox.identity import LINKER, ApplicationUser, kept_key, pem_of
-from sandbox.server import INSIGHTS_PATH, Sandbox, compose
+from sandbox.identity import ADMIN, LINKER, ApplicationUser, kept_key, pem_of
+from sandbox.server import API_PATH, INSIGHTS_PATH, Sandbox, compose
 from tests.fakes.dataverse import URL
 from tests.fakes.world import World
 
@@ -98,6 +98,13 @@ def running(made: Made) -> Iterator[tuple[Deps, Sandbox, World]]:
         yield _linker(made, sandbox, world), sandbox, world
     finally:
         database.close()
+
+
+def administrator(sandbox: Sandbox) -> httpx.AsyncClient:
+    """Return a client for the Web API as somebody who may do everything."""
+    token = sandbox.identity.authority.issue(ADMIN, URL, 600)["access_token"]
+    transport, headers = httpx.ASGITransport(sandbox.app), {"Authorization": f"Bearer {token}"}
+    return httpx.AsyncClient(transport=transport, base_url=f"{URL}{API_PATH}/", headers=headers)
 
 
 def _linker(made: Made, sandbox: Sandbox, world: World) -> Deps:
