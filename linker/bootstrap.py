@@ -33,6 +33,7 @@ from linker.state import (
     Issues,
     Plans,
     Runs,
+    Samples,
     StrayPages,
     WaitingProfiles,
 )
@@ -144,6 +145,7 @@ def build(settings: Settings) -> Deps:
         strays=StrayPages(tables, partition),
         waiting=WaitingProfiles(tables, partition),
         issues=Issues(tables, documents, _now),
+        samples=Samples(tables),
         audit=Audit(tables, partition, time.time, new_id),
         clock=time.time,
         new_id=new_id,
