@@ -60,18 +60,12 @@ class Issues:
         if not dry_run:
             telemetry.issues(issues)
         kept = {row_name(issue.row): issue for issue in issues[:MOST_ISSUES]}
-        table = issues[0].table
-        looked, records = await self._looked(table), await self._records(table, kept)
-        gate = asyncio.Semaphore(ISSUES_AT_ONCE)
+        table, gate = issues[0].table, asyncio.Semaphore(ISSUES_AT_ONCE)
+        known = await self._not_over(table, kept)
 
         async def save_one(name: str, issue: RowIssue) -> None:
             async with gate:
-                known = records.get(name)
-                issue = self._counted(issue, run, None if known and looked.follows(known) else known, dry_run=dry_run)
-                await self._tables.replace(ERRORS, run, f"{table}_{name}", cut(dumps(issue)))
-                if not dry_run:
-                    record = RowRecord(issue, run, self._now())
-                    await self._tables.replace(ERRORS, self._partition(table), name, cut(dumps(record)))
+                await self._save_one(run, name, self._counted(issue, run, known.get(name), dry_run=dry_run), dry_run)
 
         await asyncio.gather(*(save_one(name, issue) for name, issue in kept.items()))
 
@@ -117,15 +111,19 @@ class Issues:
         tried = before if dry_run or (known is not None and known.run == run) else before + 1
         return replace(issue, first_seen=known.issue.first_seen if known else self._now(), attempts=tried)
 
-    async def _looked(self, table: str) -> _Looked:
-        found = await self._documents.load(_Looked, f"looked-{table}")
-        return found[0] if found else _Looked()
+    async def _save_one(self, run: str, name: str, issue: RowIssue, dry_run: bool) -> None:
+        await self._tables.replace(ERRORS, run, f"{issue.table}_{name}", cut(dumps(issue)))
+        if not dry_run:
+            record = RowRecord(issue, run, self._now())
+            await self._tables.replace(ERRORS, self._partition(issue.table), name, cut(dumps(record)))
 
-    async def _records(self, table: str, names: Iterable[str]) -> Mapping[str, RowRecord]:
-        """Return what is remembered of rows: one query, since the rows of a page lie side by side."""
-        wanted = set(names)
-        found = self._tables.query(ERRORS, self._partition(table), first=min(wanted), end=max(wanted) + "~")
-        return {entity.row: loads(RowRecord, joined(entity)) async for entity in found if entity.row in wanted}
+    async def _not_over(self, table: str, names: Iterable[str]) -> Mapping[str, RowRecord]:
+        """Return what is remembered of rows that were not in order since: one query, the rows of a page lie side by side."""
+        found = await self._documents.load(_Looked, f"looked-{table}")
+        looked, wanted = found[0] if found else _Looked(), set(names)
+        entities = self._tables.query(ERRORS, self._partition(table), first=min(wanted), end=max(wanted) + "~")
+        records = {entity.row: loads(RowRecord, joined(entity)) async for entity in entities if entity.row in wanted}
+        return {name: record for name, record in records.items() if not looked.follows(record)}
 
     def _partition(self, table: str) -> str:
         return f"{self._documents.partition}-{table}"
