@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from linker.history import PastRun
 from linker.model import WIRE, PlannedChange, RowIssue, Run, Status
@@ -18,13 +17,6 @@ class Problem:
     title: str
     status: int
     detail: str
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """The app answers."""
-
-    status: Literal["running"] = "running"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,11 +7,12 @@ import pytest
 from linker import api
 from linker.activities.life import iso
 from linker.api.http import to_continuation
-from linker.errors import TransientError
+from linker.deps import Deps
+from linker.errors import ConfigurationError, TransientError
 from linker.roles import Role
 from tests.fakes.client import Client
+from tests.fakes.principal import headers
 from tests.fakes.world import START, World
-from tests.unit.test_roles import headers
 
 READS = [one for one in api.OPERATIONS if one.role is Role.VIEWER]
 ACTS = [one for one in api.OPERATIONS if one.role is Role.OPERATOR]
@@ -81,6 +82,17 @@ async def test_who_is_refused_starts_nothing(world: World) -> None:
     assert (await viewer.ask(api.post_run)).status == 403
     assert not viewer.start.started
     assert not world.store.writes
+
+
+@pytest.mark.parametrize("one", api.OPERATIONS, ids=lambda one: one.name)
+async def test_an_app_that_is_not_set_up_says_what_is_missing(world: World, one: api.Operation) -> None:
+    def missing() -> Deps:
+        raise ConfigurationError("The setting LINKER_STORAGE is missing.")
+
+    client = Client(world)
+    client.api = api.Api(missing)
+    reply = await ask(client, one)
+    assert (reply.status, reply.body["detail"]) == (503, "The setting LINKER_STORAGE is missing.")
 
 
 # ---- audit ----

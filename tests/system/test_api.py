@@ -12,7 +12,7 @@ import pytest
 
 from linker import api
 from linker.api.openapi import document
-from tests.unit.test_roles import headers
+from tests.fakes.principal import headers
 
 from .conftest import MakeWorld
 from .world import ROOT, SAMPLE, World
