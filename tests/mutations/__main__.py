@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,10 +44,13 @@ def tried(folder: Path, mutation: Mutation) -> str:
     text = path.read_text(encoding="utf-8")
     if (found := text.count(mutation.old)) != 1:
         return f"{where} stands {found} times in the file, not once. Bring the mutation up to date."
+    began = time.monotonic()
     path.write_text(text.replace(mutation.old, mutation.new), encoding="utf-8")
     code = run_tests(folder, tests_of(mutation), "--exitfirst")
     path.write_text(text, encoding="utf-8")
-    print(f"{'noticed' if code == FAILED else 'NOT NOTICED'}  {where}", flush=True)
+    print(
+        f"{'noticed' if code == FAILED else 'NOT NOTICED'} after {time.monotonic() - began:.0f} s  {where}", flush=True
+    )
     return "" if code == FAILED else f"{where} was not noticed (exit code {code} of pytest)."
 
 
