@@ -124,11 +124,12 @@ def to_create_column() -> tuple[Need, ...]:
     return tuple(Need("", name, "create the lookup column") for name in CREATE_COLUMN)
 
 
-def of_settings(*, bypass: bool, impersonate: bool) -> tuple[Need, ...]:
+def of_settings(*, bypass: bool, impersonate: bool, solution: bool) -> tuple[Need, ...]:
     """Return what the chosen settings need."""
     return (
         *((Need("", BYPASS, "bypass custom logic (LINKER_AUTOMATIONS=bypass)"),) if bypass else ()),
         *((Need("", ACT_FOR_OTHERS, "act for another user (LINKER_IMPERSONATE)"),) if impersonate else ()),
+        *((Need("solution", Right.READ, "find the solution of the column (LINKER_SOLUTION)"),) if solution else ()),
     )
 
 

@@ -95,7 +95,11 @@ def general_needs(settings: Settings) -> tuple[Need, ...]:
     """Return what every run needs with these settings, whatever the tables."""
     return (
         *privileges.always(scanned=READ_TABLES, touches=settings.touch_profiles),
-        *privileges.of_settings(bypass=settings.automations == "bypass", impersonate=bool(settings.impersonate)),
+        *privileges.of_settings(
+            bypass=settings.automations == "bypass",
+            impersonate=settings.impersonate is not None,
+            solution=settings.solution is not None,
+        ),
     )
 
 

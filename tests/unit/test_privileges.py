@@ -1,0 +1,96 @@
+"""Which privileges are needed, which are missing, and how that is said (design decision 25)."""
+
+import pytest
+
+from linker import privileges
+from linker.privileges import (
+    ACT_FOR_OTHERS,
+    BYPASS,
+    Depth,
+    Missing,
+    Need,
+    Privilege,
+    Right,
+    complaint,
+    missing,
+    refused,
+    shared,
+)
+
+WRITE = Need("contact", Right.WRITE, "write its lookup")
+CATALOGUE = {("contact", "Write"): Privilege("1", "prvWriteContact")}
+
+
+@pytest.mark.parametrize(
+    ("held", "level"),
+    [
+        pytest.param({}, "none", id="not held"),
+        pytest.param({"prvwritecontact": Depth.BASIC}, "user", id="own rows"),
+        pytest.param({"prvwritecontact": Depth.LOCAL}, "business unit", id="of the business unit"),
+        pytest.param({"prvwritecontact": Depth.DEEP}, "parent: child business units", id="and those below"),
+        pytest.param({"prvwritecontact": Depth.GLOBAL}, None, id="of the organization"),
+    ],
+)
+def test_only_the_organization_level_is_enough(held: dict[str, Depth], level: str | None) -> None:
+    expected = (Missing("prvWriteContact", "contact", level, "write its lookup"),) if level else ()
+    assert missing([WRITE], CATALOGUE, held) == expected
+
+
+def test_a_right_that_the_table_does_not_define_is_needed_by_nobody() -> None:
+    assert missing([Need("contact", "Dream", "dream")], CATALOGUE, {}) == ()
+
+
+def test_a_privilege_of_no_table_is_asked_for_by_its_name() -> None:
+    need = Need("", BYPASS, "bypass")
+    assert [found.privilege for found in missing([need], {}, {})] == [BYPASS]
+    assert missing([need], {}, {BYPASS.lower(): Depth.GLOBAL}) == ()
+
+
+@pytest.mark.parametrize(
+    ("settings", "privilege"),
+    [
+        pytest.param({"bypass": True}, BYPASS, id="bypass"),
+        pytest.param({"impersonate": True}, ACT_FOR_OTHERS, id="impersonation"),
+        pytest.param({"solution": True}, "Read", id="solution"),
+    ],
+)
+def test_a_setting_asks_for_its_privilege(settings: dict[str, bool], privilege: str) -> None:
+    off = {"bypass": False, "impersonate": False, "solution": False}
+    assert privileges.of_settings(**off) == ()
+    assert [need.right for need in privileges.of_settings(**off | settings)] == [privilege]
+
+
+def test_the_complaint_names_privilege_table_level_purpose_and_what_to_do() -> None:
+    lacking = missing([WRITE], CATALOGUE, {})
+    assert complaint(lacking, "# linker") == (
+        "The service account # linker lacks prvWriteContact on table 'contact' at level organization (held: none), needed to "
+        "write its lookup. Run 'python -m linker setup' or add it to its role; docs/identity.md lists what is needed."
+    )
+    assert complaint((), "# linker") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "privilege"),
+    [
+        pytest.param(
+            "Principal user (Id=1, type=8, ...) is missing prvReadContact privilege (Id=2) on OTC=2 for entity 'contact'.",
+            "prvReadContact",
+            id="a privilege",
+        ),
+        pytest.param("Principal with id 1 does not have WriteAccess right(s) for record with id 2", None, id="a row"),
+        pytest.param("", None, id="nothing"),
+    ],
+)
+def test_a_refusal_that_names_a_privilege_is_understood(text: str, privilege: str | None) -> None:
+    found = refused(text)
+    assert (found and found.privilege) == privilege
+
+
+def test_acting_for_a_user_leaves_what_both_have_at_the_lower_level() -> None:
+    user = {"prvread": Depth.GLOBAL, "prvwrite": Depth.LOCAL, "prvmine": Depth.GLOBAL}
+    app = {"prvread": Depth.BASIC, "prvwrite": Depth.GLOBAL, ACT_FOR_OTHERS.lower(): Depth.GLOBAL}
+    assert shared(user, app) == {
+        "prvread": Depth.BASIC,
+        "prvwrite": Depth.LOCAL,
+        ACT_FOR_OTHERS.lower(): Depth.GLOBAL,
+    }
