@@ -18,7 +18,7 @@ from bench.environment import running
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import App, Sandbox
 from tests.replay.histories import FOLDER
-from tests.system.world import SAMPLE, World, until
+from tests.system.world import PROFILES, SAMPLE, World, until
 
 LOADED = ("--load", str(SAMPLE))
 # Short, so that a pause takes several slices of the lease; an attempt outlasts the longest write, as it must.
@@ -45,6 +45,13 @@ def plain(world: World) -> None:
 def throttled(world: World) -> None:
     """Dataverse asks for a pause that is longer than a slice of the lease."""
     fault = {"kind": "requests_limit", "operation": "UpdateMultiple", "retry_after_s": 6}
+    world.sandbox.admin("POST", "faults", fault)
+    _ends(world.publish(), "Successful")
+
+
+def touched(world: World) -> None:
+    """Dataverse asks for a pause while profiles are touched."""
+    fault = {"kind": "requests_limit", "table": PROFILES, "operation": "UpdateMultiple", "retry_after_s": 6}
     world.sandbox.admin("POST", "faults", fault)
     _ends(world.publish(), "Successful")
 
@@ -77,6 +84,7 @@ def split(world: World) -> None:
 SCENARIOS = {
     "plain": Scenario(plain),
     "throttled": Scenario(throttled),
+    "touched": Scenario(touched),
     "canceled": Scenario(canceled),
     "followed-up": Scenario(followed_up),
     "split": Scenario(split, ("--contacts", "3000", "--leads", "0")),

@@ -70,6 +70,7 @@ def test_inputs_and_outputs_stay_below_4_kilobytes_and_histories_below_2000_even
     [
         pytest.param("plain", "activity", "unlink_table", id="unlinking"),
         pytest.param("throttled", "timer", "", id="a pause"),
+        pytest.param("touched", "child", TOUCHING, id="a touch of profiles"),
         pytest.param("split", "activity", "split_pages", id="a split"),
         pytest.param("followed-up", "activity", "start_run", id="a follow-up"),
     ],

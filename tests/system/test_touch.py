@@ -34,4 +34,5 @@ def test_a_host_that_dies_in_the_touch_leaves_it_to_the_next_run(make: MakeWorld
     after = world.ended(killed["followUp"])
     assert (after["status"], after["counts"]["unchanged"], after["counts"]["linked"]) == ("Successful", 90, 0)
     assert after["touches"]["touched"] == profiles(world)
-    assert world.counted("rowsWritten", PROFILES) in (profiles(world), 2 * profiles(world))  # the first write comes late
+    once = profiles(world)
+    assert world.counted("rowsWritten", PROFILES) in (once, 2 * once)  # the write of the dead host may come late
