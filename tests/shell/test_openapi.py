@@ -61,7 +61,7 @@ KEYS = [ignored_auth]
 schema = schemathesis.openapi.from_asgi("/api/openapi.json", served(asyncio.run(populated())))
 
 
-FEW = settings(max_examples=8, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=4, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @schema.parametrize()
