@@ -220,6 +220,11 @@ def install() -> None:
         return made
 
     logging.setLogRecordFactory(record)
+    log = logging.getLogger(LOGGER)
+    if not log.isEnabledFor(
+        logging.INFO
+    ):  # alerts read messages of that level, and the root logger's default is above it
+        log.setLevel(logging.INFO)
 
 
 _ANSWER = re.compile(r"(Dataverse answered \d+(?: 0x[0-9a-f]+)?).*", re.DOTALL | re.IGNORECASE)

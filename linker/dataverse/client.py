@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from linker import odata
+from linker import odata, telemetry
 from linker.dataverse import batch
-from linker.dataverse.http import API, PAGE_SIZE, Connection, Meter, parse_time
+from linker.dataverse.http import API, PAGE_SIZE, THROTTLED_WAIT_S, Connection, Meter, parse_time
 from linker.errors import DataverseError, ThrottledError, TransientError
 from linker.model import PROFILE_TABLE, CustomerId, KeyRange, RowKey, Source, Target
 from linker.odata import MappingColumns
@@ -274,7 +274,8 @@ class Dataverse:
         match judge(answer.status, code, text):
             case Answer.WAIT:
                 self.meter.throttled += 1
-                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=30.0)
+                telemetry.throttled(THROTTLED_WAIT_S)
+                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=THROTTLED_WAIT_S)
             case Answer.RETRY:
                 return TransientError(f"Dataverse answered {answer.status} {code}: {text}")
             case _:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -80,8 +81,6 @@ def doctor() -> Path:
 @pytest.fixture(scope="session")
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The deployment package, as `make package` builds it."""
-    import subprocess
-
     target = tmp_path_factory.mktemp("package") / "linker.zip"
     script = ROOT / "scripts" / "package.py"
     done = subprocess.run([sys.executable, script, target], capture_output=True, text=True, check=False)

@@ -12,6 +12,10 @@ from tests.infra.conftest import tool
 from tests.infra.templates import INFRA, ROOT, bicep, evaluated, templates
 
 FILES = sorted(INFRA.rglob("*.bicep"))
+PARSE = Path(__file__).with_name("parse.py")
+BEYOND_CHECKOV = {
+    "main.bicep", "app.bicep", "network.bicep", "roles.bicep", "settings.bicep", "storage.bicep", "alerts.bicep",
+}  # fmt: skip
 
 
 def test_the_compiler_has_nothing_to_say(compiled: dict[str, Any]) -> None:
@@ -19,13 +23,11 @@ def test_the_compiler_has_nothing_to_say(compiled: dict[str, Any]) -> None:
     assert len(modules) == len(FILES), "every file is a module of main.bicep"
 
 
-def test_without_a_compiler_checkovs_parser_reads_the_templates() -> None:
-    if bicep("--version").returncode != 127:
-        pytest.skip("the compiler is there and says more")
-    parse = (
-        "import sys; from pycep import BicepParser; [BicepParser().parse(text=open(f).read()) for f in sys.argv[1:]]"
-    )
-    subprocess.run([tool("checkov").with_name("python"), "-c", parse, *FILES], check=True)
+def test_checkovs_parser_reads_the_templates_where_there_is_no_compiler() -> None:
+    """It is years behind the language: of files with typed values it can say nothing, which are named here."""
+    python = tool("checkov").with_name("python")
+    done = subprocess.run([python, PARSE, *FILES], capture_output=True, text=True, check=True)
+    assert set(done.stdout.split()) == BEYOND_CHECKOV
 
 
 @pytest.mark.usefixtures("compiler")

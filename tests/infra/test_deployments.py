@@ -9,6 +9,11 @@ from typing import Any
 import pytest
 
 from linker import settings
+from linker.events import GROUP, HUB
+from linker.roles import Role
+from linker.state.blocks import HASHES
+from linker.state.documents import STATUS
+from linker.state.issues import ERRORS
 from tests.infra.templates import ROOT, Deployment
 
 # azure.md 6.2
@@ -157,6 +162,21 @@ def test_events_are_off_until_customer_insights_has_made_the_hub(
     assert other.of("Microsoft.EventHub/namespaces")
     assert not other.of("Microsoft.EventHub/namespaces/eventhubs/consumergroups")
     assert prod.named("Microsoft.EventHub/namespaces/eventhubs/consumergroups", "/insight-logs-operational/linker")
+
+
+def test_names_are_those_of_the_code(prod: Deployment) -> None:
+    tables = {
+        one["name"].rpartition("/")[2] for one in prod.of("Microsoft.Storage/storageAccounts/tableServices/tables")
+    }
+    assert tables == {HASHES, STATUS, ERRORS}
+    (group,) = prod.of("Microsoft.EventHub/namespaces/eventhubs/consumergroups")
+    assert group["name"].endswith(f"/{HUB}/{GROUP}")
+
+
+def test_the_app_registration_gets_every_role_that_the_api_knows() -> None:
+    roles = json.loads((ROOT / "infra" / "app-roles.json").read_text(encoding="utf-8"))
+    assert [role["value"] for role in roles] == list(Role)
+    assert len({role["id"] for role in roles}) == len(Role)
 
 
 def test_a_private_network_closes_storage_and_leads_to_all_three_services(prod: Deployment, dev: Deployment) -> None:

@@ -31,6 +31,7 @@ SETTINGS = {
     "OTEL_TRACES_SAMPLER": "always_on",
     "OTEL_METRIC_EXPORT_INTERVAL": "500",
     "OTEL_BSP_SCHEDULE_DELAY": "200",
+    "LOCAL_HOST_LOG_LEVEL": "WARNING",  # the default of Python, and of Azure's worker
 }
 FAULTS = [
     {"kind": "requests_limit", "operation": "UpdateMultiple", "table": "contact", "retry_after_s": 1},

@@ -53,16 +53,17 @@ def test_a_request_is_named_by_what_it_addresses(path: str, target: str) -> None
 @pytest.fixture
 def installed() -> Iterator[None]:
     """The app's log records, for one test."""
-    before = logging.getLogRecordFactory()
+    before, level = logging.getLogRecordFactory(), logging.getLogger(telemetry.LOGGER).level
     telemetry.install()
     yield
     logging.setLogRecordFactory(before)
+    logging.getLogger(telemetry.LOGGER).setLevel(level)
 
 
 @pytest.mark.usefixtures("installed")
 def test_keys_are_written_out_at_level_debug_only(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("linker.test")
-    with caplog.at_level(logging.DEBUG):
+    with caplog.at_level(logging.DEBUG, logger=telemetry.LOGGER):
         log.debug("row %s", GUID)
         log.info("row %s", GUID)
     assert [GUID in message for message in caplog.messages] == [True, False]
