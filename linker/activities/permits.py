@@ -131,7 +131,7 @@ async def _permission(
     table, plan = judged.table, await deps.plans.load(judged.table.logical_name)
     there = await _has_column(dataverse, table)
     bulk = await metadata.supports_update_multiple(dataverse, table.logical_name)
-    registered, unread = await _registered(dataverse, table)
+    registered, unread = await registered_on(dataverse, table.logical_name)
     held = await deps.first_links.load(table.logical_name)
     look = TableLook(
         table.logical_name,
@@ -158,9 +158,10 @@ async def _has_column(dataverse: Dataverse, table: DataverseTable) -> bool:
         return True
 
 
-async def _registered(dataverse: Dataverse, table: DataverseTable) -> tuple[tuple[Automation, ...] | None, str]:
+async def registered_on(dataverse: Dataverse, table: str) -> tuple[tuple[Automation, ...] | None, str]:
+    """Return what is registered on updates of a table, or None and why it could not be read."""
     try:
-        return await automations(dataverse, table.logical_name), ""
+        return await automations(dataverse, table), ""
     except DataverseError as error:
         return None, str(error)
 

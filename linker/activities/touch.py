@@ -8,8 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from linker import automations
 from linker.activities.life import iso, renew
 from linker.activities.page import load_of
+from linker.activities.permits import registered_on
 from linker.activities.values import Beat, Go, TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.dataverse import Dataverse, metadata, profiles
 from linker.deps import Deps
@@ -32,12 +34,30 @@ async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
         (table,) = await metadata.find_tables(dataverse, PROFILE_TABLE)
         if table.table_type != "Standard":
             return TouchPlan(left_out=f"the profile table is {table.table_type.lower()}, so it is only read")
+        fires = await _fires(deps, dataverse)
+        if fires and deps.settings.automations == "block":
+            return TouchPlan(left_out=f"{fires} (LINKER_AUTOMATIONS=block)")
         bulk = await metadata.supports_update_multiple(dataverse, PROFILE_TABLE)
     except TransientError:
         raise
     except LinkerError as error:
         return TouchPlan(left_out=str(error)[:500])
+    if fires:
+        note = f"Customer profiles are touched although that sets something in motion: {fires}."
+        await deps.runs.advance(ref.run, lambda run: replace(run, notes=tuple(dict.fromkeys((*run.notes, note)))))
     return TouchPlan(parts_for(waiting), bulk)
+
+
+async def _fires(deps: Deps, dataverse: Dataverse) -> str:
+    """Return what a touch fires for each profile in spite of the policy, empty when nothing."""
+    registered, unread = await registered_on(dataverse, PROFILE_TABLE)
+    if registered is None:
+        return f"which automations a touch fires could not be read: {unread}"
+    found = automations.fired(registered, profiles.CUSTOMER)
+    if deps.settings.automations == "bypass":
+        found = automations.not_bypassed(found)
+    named = ", ".join(f"{each.kind} '{each.name}'" for each in found[: automations.MOST_NAMED])
+    return f"{automations.counted(len(found), 'automation')} on updates of profiles, such as {named}" if found else ""
 
 
 def parts_for(waiting: int) -> int:

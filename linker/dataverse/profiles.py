@@ -13,7 +13,7 @@ from linker.model import PROFILE_TABLE
 from linker.verdict import Answer, judge
 
 _KEY = f"{PROFILE_TABLE}id"
-_CUSTOMER = "msdynci_customerid"
+CUSTOMER = "msdynci_customerid"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,9 @@ class Profile:
 
 async def read(dataverse: Dataverse, ids: Sequence[str]) -> dict[str, Profile]:
     """Return the profiles that exist, by id."""
-    queries = [
-        PROFILE_SET + odata.query(select=_CUSTOMER, filter=odata.is_in(_KEY, some)) for some in odata.chunks(ids)
-    ]
+    queries = [PROFILE_SET + odata.query(select=CUSTOMER, filter=odata.is_in(_KEY, some)) for some in odata.chunks(ids)]
     rows = [row for answer in await dataverse.read_all(queries) for row in answer]
-    return {str(row[_KEY]).lower(): Profile(row[_CUSTOMER], row["@odata.etag"]) for row in rows}
+    return {str(row[_KEY]).lower(): Profile(row[CUSTOMER], row["@odata.etag"]) for row in rows}
 
 
 async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: bool) -> dict[str, DataverseError]:
@@ -45,7 +43,7 @@ async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: 
             return {}
         return await dataverse.write_parts(
             {
-                profile: dataverse.patch(PROFILE_SET, profile, {_CUSTOMER: known.customer}, known.etag)
+                profile: dataverse.patch(PROFILE_SET, profile, {CUSTOMER: known.customer}, known.etag)
                 for profile, known in profiles.items()
             }
         )
@@ -54,7 +52,7 @@ async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: 
 
 
 async def _touched_at_once(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> bool:
-    rows = [{_KEY: profile, _CUSTOMER: known.customer} for profile, known in profiles.items()]
+    rows = [{_KEY: profile, CUSTOMER: known.customer} for profile, known in profiles.items()]
     try:
         await dataverse.update_multiple(PROFILE_TABLE, PROFILE_SET, rows)
     except DataverseError as error:

@@ -113,6 +113,7 @@ class FakeDataverse:
         self.text_columns: list[str] = []  # of every table
         self.marks = {"msdynci_alternatekeys": STAMP, "msdynci_customerprofiles": STAMP}
         self.touches: Counter[str] = Counter()  # by profile id: how often the linker wrote it
+        self.flows: list[dict[str, Any]] = []  # on every table
         self.touch_requests: list[Request] = []
         self.touched_at = "2026-12-01T00:00:00Z"
         self.profile_table = FakeTable("msdynci_customerprofile", PROFILE_SET, "msdynci_customerprofileid")
@@ -266,7 +267,9 @@ class FakeDataverse:
         match path:
             case "WhoAmI":
                 return {"UserId": "11111111-1111-1111-1111-111111111111"}
-            case "systemusers" | "sdkmessageprocessingsteps" | "workflows" | "callbackregistrations":
+            case "callbackregistrations":
+                return {"value": self.flows}
+            case "systemusers" | "sdkmessageprocessingsteps" | "workflows":
                 return {"value": []}
             case _ if path.endswith("RetrieveUserPrivileges()"):
                 return {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in self.privileges]}

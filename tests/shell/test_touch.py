@@ -8,15 +8,15 @@ import pytest
 
 from linker import triggers
 from linker.activities import touch
-from linker.activities.touch import PROFILES_A_PART, parts_for, touch_profiles
-from linker.activities.values import TouchOutcome, TouchTask
+from linker.activities.touch import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
+from linker.activities.values import TouchOutcome, TouchRef, TouchTask
 from linker.model import Mode, Status, Touches
 from linker.pages import Plan
 from linker.ports import Tables
 from linker.state import TablePlan, WaitingProfiles
 from linker.state.waiting import SLICES
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import Refusal
+from tests.fakes.dataverse import Refusal, Request
 from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_after, dies_before
 
 
@@ -152,15 +152,51 @@ def test_a_profile_table_that_is_only_read_is_said_and_not_failed(app: FakeApp, 
 
 
 def test_an_app_that_may_not_write_profiles_says_so_and_its_run_is_successful(app: FakeApp) -> None:
-    refusal = Refusal(403, "0x80040220", "Principal user is missing prvWritemsdynci_customerprofile privilege")
-    app.world.dataverse.refuse = dict.fromkeys(app.world.dataverse.profiles, refusal)
-    allowed = app.world.dataverse._check
-    app.world.dataverse._check = lambda key, profile: None  # type: ignore[method-assign]  # links may be written
+    def forbid(asked: Request) -> None:
+        if asked.kind == "touch":
+            raise Refusal(403, "0x80040220", "Principal user is missing prvWritemsdynci_customerprofile privilege")
+
+    app.world.dataverse.hooks.append(forbid)
     run = app.run()
-    app.world.dataverse._check = allowed  # type: ignore[method-assign]
     assert (run.status, run.counts.linked) == (Status.SUCCESSFUL, 5)
     assert any("prvWritemsdynci_customerprofile" in note for note in run.notes)
     assert waiting(app) == []
+
+
+FLOW = {"name": "Score the profile", "filteringattributes": None}
+
+
+def unreadable(asked: Request) -> None:
+    if asked.path == "callbackregistrations":
+        raise Refusal(403, "0x80040220", "no access")
+
+
+@pytest.mark.parametrize(
+    ("flows", "policy", "touched", "told"),
+    [
+        pytest.param([], "block", True, "", id="nothing is registered"),
+        pytest.param([FLOW], "warn", True, "cloud flow 'Score the profile'", id="warn names it"),
+        pytest.param([FLOW], "block", False, "(LINKER_AUTOMATIONS=block)", id="block leaves the touch out"),
+        pytest.param([FLOW], "bypass", True, "", id="bypass keeps it from running"),
+        pytest.param([FLOW | {"filteringattributes": "jobtitle"}], "block", True, "", id="another column"),
+        pytest.param(None, "block", False, "no access", id="block leaves it out where nobody can tell"),
+        pytest.param(None, "warn", True, "no access", id="warn says that nobody can tell"),
+    ],
+)
+async def test_the_policy_on_automations_holds_for_the_touch(
+    flows: list[dict[str, object]] | None, policy: str, touched: bool, told: str
+) -> None:
+    world = World(automations=policy)
+    await world.prepare()
+    await world.deps.waiting.note("run1", "a", [world.dataverse.profile("c1")], dry_run=False)
+    world.dataverse.flows = flows or []
+    world.dataverse.hooks += [] if flows is not None else [unreadable]
+    plan = await plan_touch(world.deps, TouchRef("run1"))
+    run = await world.deps.runs.load("run1")
+    assert run is not None
+    assert (bool(plan.parts), bool(plan.left_out)) == (touched, not touched)
+    assert told in plan.left_out + " ".join(run.notes)
+    assert bool(plan.left_out or run.notes) == bool(told)
 
 
 # ---- what goes wrong on the way ----
@@ -171,8 +207,8 @@ def test_a_profile_that_vanishes_meanwhile_is_no_error(app: FakeApp, bulk: bool)
     dataverse = app.world.dataverse
     dataverse.profile_table.bulk = bulk
 
-    def vanish(asked: object) -> None:
-        if asked.kind == "touch":  # type: ignore[attr-defined]
+    def vanish(asked: Request) -> None:
+        if asked.kind == "touch":
             dataverse.delete_profile("c2")
 
     dataverse.hooks.append(vanish)
@@ -200,8 +236,8 @@ def test_a_single_write_carries_the_version_that_was_read(app: FakeApp) -> None:
 def test_a_throttle_is_waited_out_and_the_touch_goes_on(app: FakeApp) -> None:
     told: list[object] = []
 
-    def throttle(asked: object) -> None:
-        if asked.kind == "touch" and not told:  # type: ignore[attr-defined]
+    def throttle(asked: Request) -> None:
+        if asked.kind == "touch" and not told:
             told.append(asked)
             raise Refusal(429, "0x80072322", "Number of requests exceeded the limit.", retry_after="37")
 
@@ -212,8 +248,8 @@ def test_a_throttle_is_waited_out_and_the_touch_goes_on(app: FakeApp) -> None:
 
 
 def test_what_never_succeeds_is_left_to_the_next_run(app: FakeApp) -> None:
-    def out(asked: object) -> None:
-        if asked.kind == "touch":  # type: ignore[attr-defined]
+    def out(asked: Request) -> None:
+        if asked.kind == "touch":
             raise Refusal(503, "", "Service Unavailable")
 
     app.world.dataverse.hooks.append(out)
