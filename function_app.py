@@ -12,7 +12,7 @@ import grpc
 from durabletask.client import OrchestrationStatus
 
 from linker import api, bootstrap, boundary, orchestration, purge, settings, telemetry, triggers
-from linker.activities import life, page, planning, prepare, strays, survey, touch, unlink
+from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
 from linker.activities import values as v
 from linker.deps import Deps
 from linker.errors import LinkerError
@@ -185,9 +185,9 @@ async def renew(task: dict) -> dict:  # type: ignore[type-arg]
     return await boundary.run_activity(life.renew, v.Beat, bootstrap.deps(), task)
 
 
-@app.activity_trigger(input_name="task")
-async def settle(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(life.settle, v.SettleTask, bootstrap.deps(), task)
+@app.activity_trigger(input_name="task", activity="settle")
+async def settle_tables(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(settle.settle, v.SettleTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task", activity="survey")

@@ -6,7 +6,8 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
-from linker.activities.life import asked_for, ended, marks_of, promised
+from linker.activities.life import asked_for, ended, promised
+from linker.activities.marks import marks_of
 from linker.dataverse.http import parse_time
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError

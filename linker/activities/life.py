@@ -1,21 +1,17 @@
-"""The life of a run around its pages: begin, settle, report, and every way to end."""
+"""The life of a run around its pages: begin, sign of life, report, and every way to end."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from linker.activities.values import Beat, Ended, Ending, Go, Report, RunRef, Settled, SettleTask, TableEnd
-from linker.dataverse.client import MAPPING_SET, PROFILE_SET
-from linker.dataverse.http import parse_time
+from linker.activities.marks import marks_of
+from linker.activities.values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
 from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.lock import Renewal
 from linker.model import Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
-from linker.settings import Settings
-from linker.settling import Awaited, Marks, SettleRules, next_wait
 from linker.state import TaskState
 from linker.status import overall
 
@@ -58,21 +54,6 @@ def asked_for(run: Run, request: RunRequest) -> Run:
     return replace(run, mode=request.mode, dry_run=request.dry_run, jobs=request.jobs, requested_tables=request.tables)
 
 
-async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
-    """Return the newest change of mapping and profiles in epoch seconds, None where the columns do not tell.
-
-    A profile that this app touched last is no change. It may have been the newest one before, so the mark of profiles
-    never falls below the one in `since`, the marks that these are compared with.
-    """
-    dataverse, we = deps.dataverse(), await deps.user()
-    mapping, profiles = await asyncio.gather(
-        dataverse.newest_change(MAPPING_SET), dataverse.newest_change(PROFILE_SET, besides=we)
-    )
-    if mapping is None or profiles is None:
-        return None
-    return mapping, max(profiles, since[1]) if since else profiles
-
-
 async def renew(deps: Deps, beat: Beat) -> Go:
     """Keep the lock, say whether to go on, and show what is being tried again."""
     renewal = await deps.lock.renew(beat.run)
@@ -88,39 +69,13 @@ def _in_trouble(run: Run, trouble: str) -> Run:
     return replace(run, status=run.status if run.status is Status.QUEUED else status, status_detail=trouble)
 
 
+def slice_s(deps: Deps) -> float:
+    """Return the longest wait without a sign of life: less than half a lease, so that one that fails costs nothing."""
+    return deps.settings.lease_seconds / 2.5
+
+
 def _go(deps: Deps, renewal: Renewal) -> Go:
-    return Go(renewal.held, renewal.cancel, deps.settings.lease_seconds / 2.5)
-
-
-async def settle(deps: Deps, task: SettleTask) -> Settled:
-    """Say whether mapping and profiles rest, or how long to wait before the next look (less than half a lease)."""
-    run = task.run
-    renewal = await deps.lock.renew(run)
-    if not renewal.held or renewal.cancel:
-        return Settled(stop=True)
-    marks = await marks_of(deps, (await deps.runs.task()).marks)
-    wait = next_wait(marks, await _awaited(deps, task), _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
-    if not wait.seconds:
-        began = iso(deps.clock())
-        await deps.runs.advance(run, lambda old: _begun(old, began))
-        return Settled(marks=marks)
-    await deps.runs.advance(run, lambda old: replace(old, status=Status.QUEUED, status_detail=wait.detail))
-    return Settled(wait_s=min(wait.seconds, deps.settings.lease_seconds / 2.5), detail=wait.detail)
-
-
-def _begun(run: Run, now: str) -> Run:
-    return replace(run, status=Status.REFRESHING, status_detail="", started_at=run.started_at or now)
-
-
-async def _awaited(deps: Deps, task: SettleTask) -> Awaited:
-    shown = await deps.runs.load(task.run)
-    requested = parse_time(shown.requested_at) if shown else deps.clock()
-    return Awaited(requested, task.for_job, task.job_start, (await deps.runs.task()).marks)
-
-
-def _rules(settings: Settings) -> SettleRules:
-    minutes = (settings.settle_minutes, settings.arrival_minutes, settings.settle_most_minutes)
-    return SettleRules(*(minute * 60 for minute in minutes))
+    return Go(renewal.held, renewal.cancel, slice_s(deps))
 
 
 async def report(deps: Deps, news: Report) -> Go:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from linker.activities.attempt import Attempt
-from linker.activities.life import marks_of
+from linker.activities.marks import marks_of
 from linker.activities.values import UnlinkOutcome, UnlinkTask
 from linker.activities.writing import PATCHES
 from linker.blocks import names, row_hash

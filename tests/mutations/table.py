@@ -167,7 +167,7 @@ MUTATIONS = (
     Mutation("19", _PAGE, "            if customer not in profiles:\n", "            if False:\n"),
     Mutation("19", _LIFE, " or run.trigger == FOLLOW_UP", ""),
     Mutation("20", _PAGE, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
-    Mutation("20", _LIFE, "besides=we)", ")"),
+    Mutation("20", "linker/activities/marks.py", "besides=we)", ")"),
     Mutation("21", _PERMISSION, "if hold and not look.linked and ", "if False and "),
     Mutation("21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
     Mutation("22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),

@@ -6,6 +6,7 @@ import pytest
 
 from linker import triggers
 from linker.activities import life
+from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
 from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
@@ -123,7 +124,7 @@ async def test_settling_waits_until_mapping_and_profiles_rest(
     world = waiting_world()
     run = await queued(world, start)
     world.clock.now = parse_time(STAMP) + rested_s
-    settled = await life.settle(world.deps, SettleTask(run, waited_s))
+    settled = await settle(world.deps, SettleTask(run, waited_s))
     assert (settled.wait_s > 0) is waits
     assert settled.wait_s < world.settings.lease_seconds / 2
     assert bool((await loaded(world, run)).status_detail) is waits
@@ -132,18 +133,18 @@ async def test_settling_waits_until_mapping_and_profiles_rest(
 async def test_settling_stops_when_the_run_is_canceled(world: World, start: Starter) -> None:
     run = await begun(world, start)
     await world.deps.lock.cancel(run)
-    assert (await life.settle(world.deps, SettleTask(run))).stop
+    assert (await settle(world.deps, SettleTask(run))).stop
 
 
 async def test_a_run_shows_as_queued_while_it_waits_for_its_unification(start: Starter) -> None:
     world = waiting_world()
     run = await queued(world, start, RunRequest(jobs=("job",)))
     look = SettleTask(run, for_job=True, job_start=parse_time(STAMP) + 1)
-    assert (await life.settle(world.deps, look)).wait_s > 0
+    assert (await settle(world.deps, look)).wait_s > 0
     shown = await loaded(world, run)
     assert shown.status is Status.QUEUED
     assert "first changes of the unification" in shown.status_detail
-    assert (await life.settle(world.deps, replace(look, waited_s=30 * MINUTE))).wait_s == 0
+    assert (await settle(world.deps, replace(look, waited_s=30 * MINUTE))).wait_s == 0
     assert (await loaded(world, run)).status is Status.REFRESHING
 
 
@@ -151,11 +152,11 @@ async def test_a_run_has_started_when_it_works_and_not_while_it_waits(start: Sta
     world = waiting_world()
     run = await queued(world, start)
     world.clock.now = parse_time(STAMP) + 9 * MINUTE
-    await life.settle(world.deps, SettleTask(run))
+    await settle(world.deps, SettleTask(run))
     assert (await loaded(world, run)).started_at is None
     for _ in range(2):  # an activity may be repeated
         world.clock.pass_s(2 * MINUTE)
-        await life.settle(world.deps, SettleTask(run))
+        await settle(world.deps, SettleTask(run))
     assert (await loaded(world, run)).started_at == life.iso(parse_time(STAMP) + 11 * MINUTE)
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from linker import triggers
 from linker.activities import life
+from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Settled, SettleTask
 from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
@@ -75,7 +76,7 @@ def telling(world: World, job: Job | None, error: Exception | None = None) -> De
 async def ran(world: World, run: str, start: Starter, status: Status | None = None, *tables: TableRun) -> None:
     """A run that ended, as its tables ended without `status`."""
     await life.begin_run(world.deps, start.started[-1])
-    settled: Settled = await life.settle(world.deps, SettleTask(run))
+    settled: Settled = await settle(world.deps, SettleTask(run))
     await world.deps.runs.advance(run, lambda old: replace(old, tables=tables))
     await life.end_run(world.deps, Ending(run, status, marks=settled.marks))
 

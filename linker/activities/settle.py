@@ -1,0 +1,45 @@
+"""Waiting until mapping and profiles may be read."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from linker.activities.life import iso, slice_s
+from linker.activities.marks import marks_of
+from linker.activities.values import Settled, SettleTask
+from linker.dataverse.http import parse_time
+from linker.deps import Deps
+from linker.model import Run, Status
+from linker.settings import Settings
+from linker.settling import Awaited, SettleRules, next_wait
+
+
+async def settle(deps: Deps, task: SettleTask) -> Settled:
+    """Say whether mapping and profiles rest, or how long to wait before the next look (less than half a lease)."""
+    run = task.run
+    renewal = await deps.lock.renew(run)
+    if not renewal.held or renewal.cancel:
+        return Settled(stop=True)
+    marks = await marks_of(deps, (await deps.runs.task()).marks)
+    wait = next_wait(marks, await _awaited(deps, task), _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
+    if not wait.seconds:
+        began = iso(deps.clock())
+        await deps.runs.advance(run, lambda old: _begun(old, began))
+        return Settled(marks=marks)
+    await deps.runs.advance(run, lambda old: replace(old, status=Status.QUEUED, status_detail=wait.detail))
+    return Settled(wait_s=min(wait.seconds, slice_s(deps)), detail=wait.detail)
+
+
+def _begun(run: Run, now: str) -> Run:
+    return replace(run, status=Status.REFRESHING, status_detail="", started_at=run.started_at or now)
+
+
+async def _awaited(deps: Deps, task: SettleTask) -> Awaited:
+    shown = await deps.runs.load(task.run)
+    requested = parse_time(shown.requested_at) if shown else deps.clock()
+    return Awaited(requested, task.for_job, task.job_start, (await deps.runs.task()).marks)
+
+
+def _rules(settings: Settings) -> SettleRules:
+    minutes = (settings.settle_minutes, settings.arrival_minutes, settings.settle_most_minutes)
+    return SettleRules(*(minute * 60 for minute in minutes))
