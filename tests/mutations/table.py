@@ -46,6 +46,7 @@ MUTATIONS = (
         'headers = {"Content-Type": "application/json", **self.write_headers}',
         'headers = {"Content-Type": "application/json"}',
     ),
+    Mutation("D4", _PACE, "return pace.width / pace.row_s < LOSS", "return False and LOSS"),
     Mutation("D4", _PACE, "fitting = int(load.slowest_rows * TARGET_S / load.slowest_s)", "fitting = LARGEST"),
     Mutation(
         "D5", _LIFE, "paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None", "paused_until=None"
@@ -108,7 +109,7 @@ MUTATIONS = (
     Mutation("3", _LOCK, "if interruptions >= MOST_INTERRUPTIONS:", "if False:"),
     Mutation("3", _LOCK, "    if completed:\n", "    if True:\n"),
     Mutation("4", _PACE, "pace.width // 2", "pace.width"),
-    Mutation("4", _PACE, "width=pace.width + 1", "width=pace.width"),
+    Mutation("4", _PACE, "_step(pace, pace.width + 1)", "_step(pace, pace.width)"),
     Mutation("4", _PACE, "load.dop_hint or pace.ceiling", "pace.ceiling"),
     # ---- reading ----
     Mutation("5", _CLIENT, "filter=columns.outside(found)", 'filter=""'),
