@@ -19,6 +19,21 @@ _FRESH_SHARE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
+class TakeOver:
+    """A dead run, and how its work goes on.
+
+    `successor` is the run that does the work again, "" when it was canceled, parked, or a dry run that is given up.
+    `next` is the run to start now: the successor, or another one that goes first.
+    """
+
+    __pydantic_config__ = WIRE
+    ended: Ticket
+    canceled: bool
+    successor: str
+    next: Ticket | None
+
+
+@dataclass(frozen=True, slots=True)
 class LockState:
     """Who runs and who waits. Somebody waits only while somebody runs."""
 
@@ -30,6 +45,7 @@ class LockState:
     parked: Ticket | None = None  # real work that was interrupted too often; the next real request takes it along
     cancel: str = ""  # run that was asked to stop
     previous: str = ""  # run that handed the lock to a holder which has not renewed yet
+    taken: TakeOver | None = None  # the last one, for a watchdog that dies before it has told of it
     served: tuple[tuple[str, str], ...] = ()  # (unification job, run that served it), newest last
 
 
@@ -56,20 +72,6 @@ class Cancellation(StrEnum):
     RUNNING = "running"  # it stops at its next renewal
     PENDING = "pending"  # it waited and never starts
     UNKNOWN = "unknown"  # it neither runs nor waits
-
-
-@dataclass(frozen=True, slots=True)
-class TakeOver:
-    """A dead run, and how its work goes on.
-
-    `successor` is the run that does the work again, "" when it was canceled, parked, or a dry run that is given up.
-    `next` is the run to start now: the successor, or another one that goes first.
-    """
-
-    ended: Ticket
-    canceled: bool
-    successor: str
-    next: Ticket | None
 
 
 def request(
@@ -137,7 +139,8 @@ def take_over(state: LockState, *, run_id: str, now: float, lease_s: float) -> t
     canceled = state.cancel == dead.run
     state, successor = (state, "") if canceled else _restarted(state, dead, run_id)
     state, following = _handed_on(state, now, lease_s)
-    return state, TakeOver(dead, canceled, successor, following)
+    taken = TakeOver(dead, canceled, successor, following)
+    return replace(state, taken=taken), taken
 
 
 def progressed(state: LockState, run: str) -> LockState:

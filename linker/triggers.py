@@ -61,21 +61,8 @@ async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) 
 async def watchdog(deps: Deps, start: Start) -> str:
     """End a run whose lease ran out and start its work again. Returns the run that was started, empty when none was."""
     taken = await deps.lock.take_over()
-    if taken is None:
-        await _end_orphan(deps)
-        return ""
-    status = Status.CANCELED if taken.canceled else Status.FAILED
-    detail = "Canceled by request." if taken.canceled else INTERRUPTED
-
-    def change(old: Run) -> Run:
-        return replace(ended(old, status, detail, deps.clock()), follow_up=taken.successor or None)
-
-    if taken.successor:  # the dead run names it, so it must be there to read
-        await deps.runs.create(promised(await _ticket(deps, taken.successor, taken.ended.request)))
-    if await deps.runs.load(taken.ended.run) is not None:
-        await deps.runs.advance(taken.ended.run, change)
-    _LOG.warning("Run %s was %s", taken.ended.run, detail)
-    if taken.next is None:
+    await _end_interrupted(deps)
+    if taken is None or taken.next is None:
         return ""
     await deps.runs.create(promised(taken.next))
     await start(taken.next)
@@ -101,20 +88,21 @@ async def verify(deps: Deps, start: Start) -> str:
     return (await request_run(deps, RunRequest(Mode.VERIFY, tables=tables, trigger="timer"), start)).id
 
 
-async def _end_orphan(deps: Deps) -> None:
-    """End a run that is shown as working and holds no lock: whoever took it over died before saying so."""
-    shown = await deps.runs.shown()
-    if shown is None or shown.ended_at is not None:
+async def _end_interrupted(deps: Deps) -> None:
+    """End the run that was taken over last, unless somebody did: who took it over may have died before saying so."""
+    taken = (await deps.lock.peek()).taken
+    dead = await deps.runs.load(taken.ended.run) if taken else None
+    if taken is None or dead is None or dead.ended_at is not None:
         return
-    state = await deps.lock.peek()
-    if state.holder is not None and state.holder.run == shown.id:
-        return
-    waiting = [ticket for ticket in (state.holder, state.pending, state.pending_dry) if ticket is not None]
-    successor = next((ticket.run for ticket in waiting if ticket.request.dry_run == shown.dry_run), None)
+    status = Status.CANCELED if taken.canceled else Status.FAILED
+    detail = "Canceled by request." if taken.canceled else INTERRUPTED
     now = deps.clock()
+    if taken.successor:  # the dead run names it, so it must be there to read
+        await deps.runs.create(promised(await _ticket(deps, taken.successor, taken.ended.request)))
     await deps.runs.advance(
-        shown.id, lambda old: replace(ended(old, Status.FAILED, INTERRUPTED, now), follow_up=successor)
+        dead.id, lambda old: replace(ended(old, status, detail, now), follow_up=taken.successor or None)
     )
+    _LOG.warning("Run %s: %s", dead.id, detail)
 
 
 async def _unseen(deps: Deps) -> RunRequest | None:

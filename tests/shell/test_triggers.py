@@ -13,7 +13,6 @@ from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.events import epoch_s
 from linker.insights import Job
-from linker.lock import LockState
 from linker.model import Mode, RunRequest, Status, TableRun, Ticket
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import Refusal
@@ -246,7 +245,7 @@ async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: Wor
     world.clock.pass_s(world.settings.lease_seconds + 1)
     assert await triggers.watchdog(world.deps, start) == ""
     assert (await loaded(world, run)).status is Status.CANCELED
-    assert await world.deps.lock.peek() == LockState()
+    assert (await world.deps.lock.peek()).holder is None
 
 
 async def test_work_that_dies_again_and_again_without_progress_is_parked(world: World, start: Starter) -> None:
@@ -259,8 +258,13 @@ async def test_work_that_dies_again_and_again_without_progress_is_parked(world: 
     assert (await world.deps.lock.peek()).parked is not None
 
 
-async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(world: World, start: Starter) -> None:
+@pytest.mark.parametrize("canceled", [False, True])
+async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(
+    world: World, start: Starter, canceled: bool
+) -> None:
     run = await begun(world, start, RunRequest(), CONTACT)
+    if canceled:
+        await world.deps.lock.cancel(run)
     world.clock.pass_s(world.settings.lease_seconds + 1)
 
     def dies(operation: str, partition: str, row: str) -> None:
@@ -271,8 +275,10 @@ async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(w
     with pytest.raises(DiedError):
         await triggers.watchdog(world.deps, start)
     world.store.hooks.clear()
-    successor = (await world.deps.lock.peek()).holder
-    assert successor is not None
+    holder = (await world.deps.lock.peek()).holder
+    assert (holder is None) is canceled
     await triggers.watchdog(world.deps, start)
     dead = await loaded(world, run)
-    assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, successor.run, Status.FAILED)
+    end = Status.CANCELED if canceled else Status.FAILED
+    assert (dead.status, dead.follow_up, dead.tables[0].status) == (end, holder.run if holder else None, end)
+    assert holder is None or (await loaded(world, holder.run)).status is Status.QUEUED

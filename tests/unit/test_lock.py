@@ -260,7 +260,7 @@ def test_the_work_of_a_dead_run_starts_again() -> None:
     again = Ticket("again", JOB, interruptions=1)
     assert taken is not None
     assert (taken.ended, taken.canceled, taken.successor, taken.next) == (dead, False, "again", again)
-    assert state == LockState(holder=again, expires=2 * LEASE_S)
+    assert state == LockState(holder=again, expires=2 * LEASE_S, taken=taken)
 
 
 def test_the_work_of_a_dead_run_joins_a_waiting_run_under_its_promised_id() -> None:
@@ -308,7 +308,7 @@ def test_after_three_interruptions_the_work_joins_a_waiting_run_which_starts_afr
 def test_after_three_interruptions_a_dry_run_is_given_up() -> None:
     state, taken = taken_over(running(Ticket("r", DRY, interruptions=2)))
     assert taken is not None
-    assert (taken.successor, taken.next, state) == ("", None, FREE)
+    assert (taken.successor, taken.next, state) == ("", None, replace(FREE, taken=taken))
 
 
 def test_a_saved_page_makes_interruptions_count_anew() -> None:
