@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from linker import odata
 from linker.dataverse import Dataverse, metadata
@@ -18,6 +18,7 @@ from linker.judgement import Judgement, Rules, judge
 from linker.model import KeyRange, Source
 from linker.odata import MappingColumns
 from linker.pages import row_key
+from linker.settings import Settings
 
 SAMPLE = 20  # keys of a source that are looked up as evidence
 SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled until a key is found
@@ -29,7 +30,7 @@ COMMON_TABLES = ("contact", "lead", "account")
 class Insight:
     """What Customer Insights says. `fault` says why it says nothing although its settings are given."""
 
-    instance: Instance = field(default_factory=lambda: Instance(None, None, None))
+    instance: Instance = Instance()
     sources: tuple[DataSource, ...] = ()
     fault: str = ""
 
@@ -50,32 +51,41 @@ async def gather(deps: Deps, dataverse: Dataverse, wanted: tuple[str, ...] = ())
 
     Raises TransientError, DataverseError; ConfigurationError when the mapping's names are not what they seem.
     """
-    columns = await metadata.mapping_columns(dataverse)
-    insight = await _insight(deps)
-    settings = deps.settings
-    rules = Rules(
+    columns, insight = await metadata.mapping_columns(dataverse), await _insight(deps)
+    rules = _rules(deps.settings, wanted)
+    sources = await _sources(dataverse, columns, insight, rules) if columns else ()
+    environment = await _environment(deps, dataverse, insight, mapping=bool(sources) or None if columns else False)
+    left = await _left_behind(deps, dataverse, sources) if columns else []
+    return Evidence(environment, sources, judge(environment, sources, left, rules), columns, insight)
+
+
+def _rules(settings: Settings, wanted: tuple[str, ...]) -> Rules:
+    return Rules(
         declared=settings.declared,
         sources=settings.sources,
         warn_of_unknown=settings.unknown_facts == "warn",
         all_or_none=settings.requirements == "all",
         wanted=wanted,
     )
-    sources = await find_sources(dataverse, columns) if columns else []
-    facts = await asyncio.gather(
-        *(_source(dataverse, columns, source, told(source, insight.sources, rules.sources)) for source in sources)
-        if columns
-        else ()
-    )
-    environment = EnvironmentFacts(
-        dataverse_url=settings.dataverse_url,
+
+
+async def _sources(
+    dataverse: Dataverse, columns: MappingColumns, insight: Insight, rules: Rules
+) -> tuple[SourceFacts, ...]:
+    found = await find_sources(dataverse, columns)
+    asked = (_source(dataverse, columns, source, told(source, insight.sources, rules.sources)) for source in found)
+    return tuple(await asyncio.gather(*asked))
+
+
+async def _environment(deps: Deps, dataverse: Dataverse, insight: Insight, *, mapping: bool | None) -> EnvironmentFacts:
+    return EnvironmentFacts(
+        dataverse_url=deps.settings.dataverse_url,
         linked_url=insight.instance.linked_url,
         is_b2b=insight.instance.is_b2b,
         managed_lake=insight.instance.managed_lake,
         profiles=await _has_rows(dataverse, PROFILE_SET, "msdynci_customerid"),
-        mapping=bool(sources) or None if columns else False,
+        mapping=mapping,
     )
-    left = await _left_behind(deps, dataverse, facts) if columns else []
-    return Evidence(environment, tuple(facts), judge(environment, facts, left, rules), columns, insight)
 
 
 async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[Source]:

@@ -21,9 +21,9 @@ NEWEST_JOBS = 20
 class Instance:
     """The environment as Customer Insights describes it; None where it does not tell."""
 
-    linked_url: str | None
-    is_b2b: bool | None
-    managed_lake: bool | None
+    linked_url: str | None = None
+    is_b2b: bool | None = None
+    managed_lake: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

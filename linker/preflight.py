@@ -112,24 +112,16 @@ async def _table(
     full: tuple[str, str],
 ) -> TablePicture:
     """Return one table that may be linked. `full` is the reason for a full run, and the profiles' schema."""
-    run, (because, schema) = judged.run, full
+    seen = _skipped(judged)
     try:
-        found = await column.find_or_plan(dataverse, judged.table, deps.settings.solution)
-        plan = await deps.plans.load(judged.table.logical_name)
-        if plan is None:
-            await prove_key_ranges(dataverse, judged.target(columns.table))
+        state, (mode, why) = await _preparation(deps, dataverse, judged, columns, full)
     except (ConfigurationError, DataverseError) as error:
-        return TablePicture(run.table, "refused", str(error), judged.sources, run.findings)
-    stored = plan[0] if plan else TablePlan(Plan(""))
-    reason = reason_for_full(stored, schema, because)
-    mode, why = mode_of(Mode.INCREMENTAL, stored, column_is_new=found is None, because=reason)
-    return TablePicture(
-        run.table,
-        _outcome(permitted),
-        permitted.detail or run.detail,
-        judged.sources,
-        run.findings,
-        column="exists" if found else "would be created",
+        return replace(seen, outcome="refused", detail=str(error))
+    return replace(
+        seen,
+        outcome=_outcome(permitted),
+        detail=permitted.detail or seen.detail,
+        column=state,
         mode=mode,
         mode_reason=why,
         rows=permitted.estimate.rows if permitted.estimate else 0,
@@ -137,6 +129,21 @@ async def _table(
         estimate=permitted.estimate,
         missing=permitted.missing,
     )
+
+
+async def _preparation(
+    deps: Deps, dataverse: Dataverse, judged: JudgedTable, columns: MappingColumns, full: tuple[str, str]
+) -> tuple[Literal["exists", "would be created"], tuple[Mode, str]]:
+    """Return what preparing a table would come to: its column, its mode and why."""
+    because, schema = full
+    found = await column.find_or_plan(dataverse, judged.table, deps.settings.solution)
+    plan = await deps.plans.load(judged.table.logical_name)
+    if plan is None:
+        await prove_key_ranges(dataverse, judged.target(columns.table))
+    stored = plan[0] if plan else TablePlan(Plan(""))
+    reason = reason_for_full(stored, schema, because)
+    mode = mode_of(Mode.INCREMENTAL, stored, column_is_new=found is None, because=reason)
+    return "exists" if found else "would be created", mode
 
 
 def _outcome(permitted: Permission) -> Literal["held", "refused", "ready"]:
