@@ -1,0 +1,55 @@
+"""The host is killed at ten seeded moments of a run: each time the next host finishes the work and nothing is wrong."""
+
+import random
+
+from .conftest import MakeWorld
+from .world import World, until
+
+SIZES = {"contact": 120, "lead": 80, "new_member": 40}
+LOADED = [text for name, rows in SIZES.items() for text in (f"--{name.removeprefix('new_')}s", str(rows))]
+IMPATIENT = {
+    "LINKER_LEASE_SECONDS": "5",
+    "LINKER_ATTEMPT_SECONDS": "5",
+    "LINKER_WRITE_TIMEOUT_SECONDS": "2",
+    "LINKER_WATCHDOG_SCHEDULE": "* * * * * *",
+    "LINKER_TOUCH_PROFILES": "false",  # every write counted here is a link
+}
+MOMENTS = 10
+
+
+def requests(world: World) -> int:
+    """Requests to Dataverse since the counters were reset."""
+    return sum(world.sandbox.counters()["requests"].values())
+
+
+def test_ten_hosts_that_are_killed_in_the_middle_leave_nothing_undone_and_nothing_wrong(make: MakeWorld) -> None:
+    world = make(*LOADED, **IMPATIENT)
+    assert world.publish()["status"] == "Successful"
+    whole = whole_run(world)
+    chance = random.Random(20261123)
+    for moment in sorted(chance.randrange(1, whole) for _ in range(MOMENTS)):
+        done = world.unify(move=0.3, seed=moment)
+        run = world.app.publish(done["jobId"])["id"]
+        until(lambda at=moment: requests(world) >= at, bool, 0.005)
+        world.kill_host()
+        world.start_host()
+        assert served(world, run) == "Successful", moment
+        assert served(world, world.app.publish(done["jobId"])["id"]) == "Successful"
+        assert {table: world.links(table) for table in SIZES} == {table: world.truth(table) for table in SIZES}, moment
+        assert world.counted("rowsChanged", *SIZES) == done["moved"], moment
+
+
+def whole_run(world: World) -> int:
+    """Requests of a run that moves three rows of ten and that nobody kills."""
+    done = world.unify(move=0.3, seed=0)
+    assert world.publish(done["jobId"])["status"] == "Successful"
+    return requests(world)
+
+
+def served(world: World, run: str) -> str:
+    """How the run ended, or the one that did its work again."""
+    ended = world.ended(run)
+    while ended["status"] == "Failed (permanent)":
+        assert "interrupted" in ended["statusDetail"]
+        ended = world.ended(ended["followUp"])
+    return str(ended["status"])
