@@ -271,8 +271,12 @@ async def test_acting_for_a_user_shows_both_and_asks_for_what_both_may(world: Sa
     who = await permits.standing(world.deps, world.dataverse)
     assert who.account.name == "#InsightsAppsPlatform, through # Customer Profile Linker"
     assert who.obstacle == ""
-    revoke(world, "prvReadmsdynci_alternatekey", VENDOR_ROLE)
-    assert "prvReadmsdynci_alternatekey" in (await permits.standing(world.deps, world.dataverse)).obstacle
+    for name, role in (
+        ("prvReadmsdynci_alternatekey", VENDOR_ROLE),
+        ("prvAppendTomsdynci_customerprofile", LINKER_ROLE),
+    ):
+        revoke(world, name, role)
+        assert name in (await permits.standing(world.deps, world.dataverse)).obstacle
 
 
 async def test_acting_for_a_user_needs_its_privilege(world: Sandboxed) -> None:

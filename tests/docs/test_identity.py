@@ -1,0 +1,58 @@
+"""docs/identity.md lists exactly the privileges that are asked for, and docs/automations.md what is read and sent."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from linker.dataverse.automations import READ_TABLES
+from linker.dataverse.client import BYPASS
+from linker.permission import Refusal
+from linker.privileges import Need
+from linker.settings import Settings
+from linker.setup import needs
+
+DOCS = Path(__file__).parents[2] / "docs"
+IDENTITY, AUTOMATIONS = (DOCS / "identity.md").read_text(), (DOCS / "automations.md").read_text()
+EVERYTHING = {
+    "dataverse_url": "https://contoso.crm4.dynamics.com",
+    "automations": "bypass",
+    "impersonate": "00000000-0000-0000-0000-000000000001",
+    "solution": "linker",
+}
+NEEDS = needs(Settings.model_validate(EVERYTHING), ["contact"])
+
+
+def documented() -> dict[tuple[str, str], str]:
+    """Return what stands in the table: (table, right) and what for; a privilege of no table is its own right."""
+    rows = re.findall(r"^\| (\(none\)|each source table|`[^|]+`) \| ([^|]+) \| ([^|]+) \|", IDENTITY, re.MULTILINE)
+    found = {}
+    for tables, rights, purpose in rows:
+        names = re.findall(r"`(\w+)`", tables) or ["contact" if tables.startswith("each") else ""]
+        listed = re.findall(r"`(prv\w+)`", rights) or re.findall(r"\w+", rights)
+        found |= {(table, right): purpose for table in names for right in listed}
+    return found
+
+
+@pytest.mark.parametrize("need", NEEDS, ids=lambda need: f"{need.table or 'none'} {need.right}")
+def test_every_privilege_is_listed(need: Need) -> None:
+    assert (need.table, need.right) in documented()
+
+
+def test_no_privilege_is_listed_that_nobody_asks_for() -> None:
+    assert set(documented()) == {(need.table, need.right) for need in NEEDS}
+
+
+@pytest.mark.parametrize("header", BYPASS.items(), ids=lambda item: item[0])
+def test_every_bypass_header_is_listed(header: tuple[str, str]) -> None:
+    assert f"`{header[0]}: {header[1]}`" in AUTOMATIONS
+
+
+@pytest.mark.parametrize("refusal", [refusal for refusal in Refusal if refusal is not Refusal.PRIVILEGE and refusal])
+def test_every_refusal_is_explained(refusal: Refusal) -> None:
+    assert f"`{refusal}`" in AUTOMATIONS
+
+
+@pytest.mark.parametrize("table", READ_TABLES)
+def test_every_table_that_is_looked_at_is_among_the_privileges(table: str) -> None:
+    assert (table, "Read") in documented()
