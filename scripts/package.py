@@ -101,7 +101,7 @@ def merged(base: Any, patch: Any) -> Any:
 def write_zip(folder: Path, target: Path) -> int:
     """Zip a folder in one order and with one time, and return the size in bytes."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in packed_files(folder):
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
             entry.external_attr = 0o644 << 16

@@ -25,6 +25,8 @@ def test_the_compiler_has_nothing_to_say(compiled: dict[str, Any]) -> None:
 
 def test_checkovs_parser_reads_the_templates_where_there_is_no_compiler() -> None:
     """It is years behind the language: of files with typed values it can say nothing, which are named here."""
+    if bicep("--version").returncode != 127:
+        pytest.skip("the compiler is there and says more")
     python = tool("checkov").with_name("python")
     done = subprocess.run([python, PARSE, *FILES], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == BEYOND_CHECKOV
