@@ -10,8 +10,9 @@ import pytest
 from sandbox.config import MappingNameColumn, SandboxConfig
 from sandbox.database import Database, Stamp, bulk_load
 from sandbox.environment import Environment
-from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.steps import create_lookup, names, read
+from sandbox.identity import LINKER
+from tests.sandbox.webapi.conftest import Client, Clock
+from tests.sandbox.webapi.steps import create, create_lookup, names, read
 
 SOURCES = [("Dyn_Sales", "contact"), ("Dyn_Sales", "new_member"), ("Other", "new_member")]
 
@@ -88,6 +89,21 @@ async def test_a_range_does_not_read_the_whole_table(environment: Environment, a
 async def test_the_newest_change_is_found(api: Client, filled: Environment) -> None:
     found = await read(api, "msdynci_alternatekeys?$select=modifiedon&$orderby=modifiedon desc&$top=1")
     assert found["value"][0]["modifiedon"] == "2026-03-01T12:00:00Z"
+
+
+async def test_the_newest_change_by_others_is_found(api: Client, environment: Environment, clock: Clock) -> None:
+    by_others = f"_modifiedby_value ne {LINKER.systemuser_id} or _modifiedby_value eq null"
+    newest = "msdynci_customerprofiles?$select=modifiedon&$orderby=modifiedon desc&$top=1"
+    rows = [await create(api, "msdynci_customerprofiles", msdynci_customerid=customer) for customer in ("a1", "b2")]
+    before = [row["modifiedon"] for row in (await read(api, newest))["value"]]
+    for row in rows:
+        clock.pass_seconds(60)
+        assert [found["modifiedon"] for found in (await read(api, f"{newest}&$filter={by_others}"))["value"]] == before
+        await api.patch(
+            f"msdynci_customerprofiles({row})", json={"msdynci_customerid": "c3"}, headers={"x-user": "linker"}
+        )
+    assert (await read(api, f"{newest}&$filter={by_others}"))["value"] == []
+    assert [row["modifiedon"] for row in (await read(api, newest))["value"]] != before
 
 
 async def test_rows_without_a_link_are_listed(api: Client, environment: Environment) -> None:
