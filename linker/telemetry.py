@@ -157,12 +157,13 @@ def run_changed(old: Run, new: Run) -> None:
     for table in new.tables:
         if table.status in ENDED and before.get(table.table) not in ENDED:
             _tell(TABLE_ENDED, new, _facts(new) | _of_table(new, table))
+            _draw("linking table", new, table=table.table, status=table.status.value)
     if new.ended_at and not old.ended_at:
         _tell(
             RUN_ENDED, new, _facts(new) | {"seconds": f"{_seconds(new):.0f}", "status": new.status} | _rows(new.counts)
         )
         _RUN_TIME.record(_seconds(new), {"mode": new.mode, "status": new.status})
-        _span_over(new)
+        _draw("linking run", new, mode=new.mode.value, status=new.status.value)
 
 
 def _facts(run: Run) -> dict[str, str | int]:
@@ -193,13 +194,12 @@ def _seconds(run: Run) -> float:
     return (datetime.fromisoformat(run.ended_at) - datetime.fromisoformat(run.started_at)).total_seconds()
 
 
-def _span_over(run: Run) -> None:
-    """A span from begin to end of a run; no process lives that long, so it is drawn afterwards."""
-    if not run.started_at or not run.ended_at:
-        return
-    start, end = (int(datetime.fromisoformat(at).timestamp() * 1e9) for at in (run.started_at, run.ended_at))
-    facts = {"linker.run": run.id, "linker.mode": run.mode.value, "linker.status": run.status.value}
-    _TRACER.start_span("linking run", start_time=start, attributes=facts).end(end)
+def _draw(name: str, run: Run, **facts: str) -> None:
+    """A span from the begin of a run until now: no process lives as long as a run, so it is drawn when it is over."""
+    if run.started_at:
+        start = int(datetime.fromisoformat(run.started_at).timestamp() * 1e9)
+        known = {"linker.run": run.id} | {f"linker.{key}": one for key, one in facts.items()}
+        _TRACER.start_span(name, start_time=start, attributes=known).end()
 
 
 # ---- logs ----

@@ -89,7 +89,7 @@ def test_every_log_line_of_an_activity_names_its_run(observed: Observed) -> None
 def test_there_are_spans_of_run_table_page_and_request(observed: Observed) -> None:
     spans = {one["name"]: one["properties"] for one in observed.taken.of("RemoteDependencyData")}
     assert spans["linking run"]["linker.run"] == observed.runs[1]["id"]
-    assert {"linker.run", "linker.table"} <= spans["prepare_table"].keys()
+    assert spans["linking table"]["linker.table"] in TABLES
     assert {"linker.run", "linker.table", "linker.page"} <= spans["link_page"].keys()
     assert spans["POST contacts"]["linker.target"] == "contacts"
 
