@@ -42,11 +42,7 @@ class Automation:
     columns: tuple[str, ...] = ()
     every_table: bool = False
     bypassable: bool = True
-
-    @property
-    def key(self) -> str:
-        """What tells this automation from others; an approval names these."""
-        return f"{self.kind} {self.name} ({self.message})"
+    id: str = ""  # of its row; an approval names these
 
 
 @dataclass(frozen=True, slots=True)

@@ -37,7 +37,7 @@ class SecondWriter:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Somebody allowed the first link of a table although these automations (by key) would fire."""
+    """Somebody allowed the first link of a table although these automations (by id) would fire."""
 
     __pydantic_config__ = WIRE
     by: str
@@ -130,7 +130,7 @@ def covers(
     """Whether an approval allows these automations: none of them came since. Any allows what could not be read."""
     if approval is None:
         return False
-    return registered is None or {automation.key for automation in running} <= set(approval.automations)
+    return registered is None or {automation.id for automation in running} <= set(approval.automations)
 
 
 def _what_fires(look: TableLook, running: Sequence[Automation], cost: Estimate) -> str:

@@ -15,7 +15,7 @@ from linker.dataverse.automations import READ_TABLES, automations
 from linker.dataverse.client import MAPPING_SET
 from linker.dataverse.metadata import ServiceAccount
 from linker.deps import Deps
-from linker.errors import ConfigurationError, DataverseError
+from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.facts import DataverseTable
 from linker.judgement import JudgedTable
 from linker.model import PROFILE_TABLE, Pace
@@ -116,8 +116,8 @@ async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
     """Save what an approval would allow."""
     for one in found.values():
         if one.refusal is Refusal.HELD:
-            keys = tuple(automation.key for automation in one.automations)
-            await deps.first_links.hold(one.table, keys, one.estimate)
+            ids = tuple(automation.id for automation in one.automations)
+            await deps.first_links.hold(one.table, ids, one.estimate)
 
 
 async def _permission(
@@ -196,8 +196,13 @@ async def _blind_roles(dataverse: Dataverse, table: DataverseTable) -> tuple[str
 
 
 async def _unless_refused[T](ask: Awaitable[T]) -> T | None:
-    """Return an answer that is worth having, None when Dataverse refuses it; a missing privilege is told elsewhere."""
+    """Return an answer that is worth having, None when Dataverse refuses it or takes too long: no run fails for want of it.
+
+    A missing privilege is told elsewhere.
+    """
     try:
         return await ask
-    except DataverseError:
+    except ThrottledError:
+        raise
+    except (DataverseError, TransientError):
         return None

@@ -53,6 +53,7 @@ def _step(row: Mapping[str, Any]) -> Automation:
         columns=_listed(row["filteringattributes"]),
         every_table=scope.get("primaryobjecttypecode", "none") == "none",
         bypassable=row.get("canbebypassed") is not False,
+        id=row["sdkmessageprocessingstepid"],
     )
 
 
@@ -73,6 +74,7 @@ def _workflow(row: Mapping[str, Any]) -> Automation:
         asynchronous=not rule and row["mode"] == 0,
         columns=() if rule else _listed(row["triggeronupdateattributelist"]),
         bypassable=not row.get("ismanaged"),
+        id=row["workflowid"],
     )
 
 
@@ -82,10 +84,17 @@ async def _flows(dataverse: Dataverse, table: str) -> list[Automation]:
         f"(softdeletestatus eq 0 or softdeletestatus eq null) and entityname eq {odata.literal(table)} and ({messages})"
     )
     path = "callbackregistrations" + odata.query(select="name,filteringattributes", filter=wanted)
-    return [
-        Automation(row["name"] or "", Kind.FLOW, asynchronous=True, columns=_listed(row["filteringattributes"]))
-        for row in await _rows(dataverse, path)
-    ]
+    return [_flow(row) for row in await _rows(dataverse, path)]
+
+
+def _flow(row: Mapping[str, Any]) -> Automation:
+    return Automation(
+        name=row["name"] or "",
+        kind=Kind.FLOW,
+        asynchronous=True,
+        columns=_listed(row["filteringattributes"]),
+        id=row["callbackregistrationid"],
+    )
 
 
 async def _rows(dataverse: Dataverse, path: str) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from linker.state.documents import Documents
 
 @dataclass(frozen=True, slots=True)
 class FirstLink:
-    """The first link of a table as it was last held. `automations` are the keys of those that it would fire."""
+    """The first link of a table as it was last held. `automations` are the ids of those that it would fire."""
 
     __pydantic_config__ = WIRE
     table: str

@@ -9,7 +9,7 @@ from linker.state import FirstLink
 from tests.fakes.client import Client
 from tests.fakes.world import World
 
-STEP = Automation("Sync", Kind.STEP)
+STEP = Automation("Sync", Kind.STEP, id="1")
 
 
 @pytest.fixture
@@ -17,8 +17,8 @@ def world() -> World:
     return World()
 
 
-async def held(world: World, *keys: str) -> None:
-    await world.deps.first_links.hold("contact", keys or (STEP.key,), estimate([STEP], 3, rows_a_request=500))
+async def held(world: World, *ids: str) -> None:
+    await world.deps.first_links.hold("contact", ids or (STEP.id,), estimate([STEP], 3, rows_a_request=500))
 
 
 async def test_an_approval_says_who_and_when_and_asks_for_a_run(world: World) -> None:
@@ -32,7 +32,7 @@ async def test_an_approval_says_who_and_when_and_asks_for_a_run(world: World) ->
     assert link is not None
     assert link.approval is not None
     assert (link.approval.by, link.approval.at) == (KEY_HOLDER.name, "2026-11-18T11:06:40Z")
-    assert link.approval.automations == (STEP.key,)
+    assert link.approval.automations == (STEP.id,)
 
 
 async def test_it_is_written_down_as_a_manual_action(world: World) -> None:
@@ -61,12 +61,12 @@ async def test_holding_again_keeps_when_it_began_and_who_approved_what(world: Wo
     await world.deps.first_links.approve("contact", "Ada")
     before = await world.deps.first_links.load("contact")
     world.clock.pass_s(60)
-    await held(world, STEP.key, "cloud flow Greet (Update)")
+    await held(world, STEP.id, "2")
     after = await world.deps.first_links.load("contact")
     assert isinstance(before, FirstLink)
     assert isinstance(after, FirstLink)
     assert (after.held_since, after.approval) == (before.held_since, before.approval)
-    assert after.automations == (STEP.key, "cloud flow Greet (Update)")
+    assert after.automations == (STEP.id, "2")
 
 
 async def test_two_that_change_it_at_once_lose_nothing(world: World) -> None:

@@ -95,5 +95,9 @@ async def test_each_is_read_with_what_matters_about_it(world: Sandboxed) -> None
     await add_workflow(world, "managed", triggeronupdateattributelist=COLUMN, ismanaged=True)
     step, workflow = await found(world)
     columns = ("lastname", "jobtitle")
-    assert step == Automation("global", Kind.STEP, "UpdateMultiple", True, columns, every_table=True)
-    assert workflow == Automation("managed", Kind.WORKFLOW, asynchronous=True, columns=(COLUMN,), bypassable=False)
+    assert step == Automation("global", Kind.STEP, "UpdateMultiple", True, columns, every_table=True, id=step.id)
+    assert workflow == Automation(
+        "managed", Kind.WORKFLOW, asynchronous=True, columns=(COLUMN,), bypassable=False, id=workflow.id
+    )
+    assert step.id
+    assert workflow.id

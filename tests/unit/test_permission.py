@@ -19,10 +19,10 @@ from linker.permission import (
 )
 from linker.privileges import Missing
 
-STEP = Automation("Sync", Kind.STEP)
-MICROSOFTS = Automation("Core", Kind.STEP, bypassable=False)
+STEP = Automation("Sync", Kind.STEP, id="1")
+MICROSOFTS = Automation("Core", Kind.STEP, bypassable=False, id="2")
 LACKS = Missing("prvWriteContact", "contact", "none", "write its lookup")
-APPROVED = Approval("Ada", "2026-11-24T00:00:00Z", (STEP.key,))
+APPROVED = Approval("Ada", "2026-11-24T00:00:00Z", (STEP.id,))
 NONE, HELD, BLOCKED, PRIVILEGE = Refusal.NONE, Refusal.HELD, Refusal.BLOCKED, Refusal.PRIVILEGE
 
 QUIET = TableLook("contact", rows=10, rows_a_request=500)
