@@ -20,7 +20,7 @@ from linker.model import PROFILE_TABLE, Progress, Run, Touches
 from linker.odata import chunks
 from linker.state.waiting import SLICES
 
-PROFILES_A_PART = 5_000
+PROFILES_A_PART = 1_000  # one or two writes: few profiles are touched at full width too
 PROFILES_A_CALL = 10_000  # an activity stays short, so that cancelling and renewing stay quick
 
 
