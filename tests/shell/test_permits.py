@@ -20,7 +20,9 @@ from linker.permission import Permission, Refusal
 from linker.state import TablePlan
 from sandbox.collation import guid_key
 from sandbox.database.security import grant_privileges, revoke_privilege
+from sandbox.environment import NoHooks, ReadOperation
 from sandbox.identity import LINKER, VENDOR
+from sandbox.webapi.errors import ApiError
 from sandbox.webapi.organization import LINKER_ROLE, VENDOR_ROLE
 from sandbox.webapi.privileges import ACT_ON_BEHALF, BYPASS_LOGIC, privilege_id
 from tests.fakes.sandboxed import Sandboxed, client, sandboxed
@@ -233,6 +235,21 @@ async def test_a_second_writer_is_named_with_its_evidence(world: Sandboxed) -> N
     (warning,) = (await allowed(world)).warnings
     assert "#InsightsAppsPlatform was the last to write 2 rows of 'contact'" in warning
     assert "evidence, no proof" in warning
+
+
+class SlowTable(NoHooks):
+    """Every look at the rows of contacts ends in a timeout of the database."""
+
+    async def after_read(self, operation: ReadOperation) -> None:
+        if operation.table == "contact":
+            raise ApiError(503, "0x80044151", "SQL timeout expired.")
+
+
+async def test_no_run_fails_for_want_of_evidence_of_a_second_writer(world: Sandboxed) -> None:
+    await create_column(world)
+    await linked_by(world, VENDOR, 1)
+    world.environment.hooks = SlowTable()
+    assert (await allowed(world)).warnings == ()
 
 
 async def test_rows_that_the_app_wrote_itself_name_no_second_writer(world: Sandboxed) -> None:
