@@ -29,23 +29,28 @@ async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
     waiting = await deps.waiting.rows(ref.run, dry_run=ref.dry_run)
     if not waiting:
         return TouchPlan()
-    dataverse = deps.dataverse()
     try:
-        (table,) = await metadata.find_tables(dataverse, PROFILE_TABLE)
-        if table.table_type != "Standard":
-            return TouchPlan(left_out=f"the profile table is {table.table_type.lower()}, so it is only read")
-        fires = await _fires(deps, dataverse)
-        if fires and deps.settings.automations == "block":
-            return TouchPlan(left_out=f"{fires} (LINKER_AUTOMATIONS=block)")
-        bulk = await metadata.supports_update_multiple(dataverse, PROFILE_TABLE)
+        plan, fires = await _planned(deps, waiting)
     except TransientError:
         raise
     except LinkerError as error:
         return TouchPlan(left_out=str(error)[:500])
-    if fires:
+    if fires and plan.parts:
         note = f"Customer profiles are touched although that sets something in motion: {fires}."
         await deps.runs.advance(ref.run, lambda run: replace(run, notes=tuple(dict.fromkeys((*run.notes, note)))))
-    return TouchPlan(parts_for(waiting), bulk)
+    return plan
+
+
+async def _planned(deps: Deps, waiting: int) -> tuple[TouchPlan, str]:
+    """Return the plan and what a touch fires, in words."""
+    dataverse = deps.dataverse()
+    (table,) = await metadata.find_tables(dataverse, PROFILE_TABLE)
+    if table.table_type != "Standard":
+        return TouchPlan(left_out=f"the profile table is {table.table_type.lower()}, so it is only read"), ""
+    fires = await _fires(deps, dataverse)
+    if fires and deps.settings.automations == "block":
+        return TouchPlan(left_out=f"{fires} (LINKER_AUTOMATIONS=block)"), fires
+    return TouchPlan(parts_for(waiting), await metadata.supports_update_multiple(dataverse, PROFILE_TABLE)), fires
 
 
 async def _fires(deps: Deps, dataverse: Dataverse) -> str:
@@ -117,6 +122,7 @@ def _notes(news: TouchReport) -> list[str]:
     if not news.over:
         return []
     next_time = "The next run touches them." if news.again else "Links are not concerned."
-    left_out = f"Customer profiles were not touched: {news.left_out.rstrip('.')}. {next_time}"
+    which = "The other customer" if news.touches.touched else "Customer"
+    left_out = f"{which} profiles were not touched: {news.left_out.rstrip('.')}. {next_time}"
     refused = f"Customer profiles that could not be touched: {news.touches.refused:,}. {news.refusal}"
     return [text for true, text in ((news.left_out, left_out), (news.touches.refused, refused)) if true]

@@ -163,7 +163,26 @@ def test_an_app_that_may_not_write_profiles_says_so_and_its_run_is_successful(ap
     assert waiting(app) == []
 
 
-FLOW = {"name": "Score the profile", "filteringattributes": None}
+def test_a_touch_that_ends_in_the_middle_says_that_only_the_others_were_not_touched(
+    app: FakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app.world.dataverse.profile_table.bulk = False
+    seen: list[Request] = []
+
+    def forbid(asked: Request) -> None:
+        seen.append(asked) if asked.kind == "touch" else None
+        if len(seen) == 2:
+            raise Refusal(404, "", "Resource not found for the segment.")
+
+    monkeypatch.setattr(touch, "PROFILES_A_CALL", 1)
+    app.world.dataverse.hooks.append(forbid)
+    run = app.run()
+    assert run.touches is not None
+    assert (run.status, run.touches.touched) == (Status.SUCCESSFUL, 1)
+    assert any(note.startswith("The other customer profiles were not touched: ") for note in run.notes)
+
+
+FLOW = {"callbackregistrationid": contact_id(1), "name": "Score the profile", "filteringattributes": None}
 
 
 def unreadable(asked: Request) -> None:
