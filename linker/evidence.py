@@ -21,7 +21,7 @@ from linker.pages import row_key
 from linker.settings import Settings
 
 SAMPLE = 20  # keys of a source that are looked up as evidence
-SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled until a key is found
+SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled
 MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
 COMMON_TABLES = ("contact", "lead", "account")
 
@@ -131,21 +131,15 @@ async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool 
 
 
 async def _source(dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told) -> SourceFacts:
-    """Return what is known of one source. Rows may have been deleted since unification, so one sample proves nothing."""
+    """Return what is known of one source. Its keys are sampled in several places: rows may have been deleted since."""
     candidates = await _candidates(dataverse, source, said) if said.target else []
-    texts: set[str] = set()
-    owner, found = None, 0
-    for lower in SAMPLED_FROM:
-        sample = await _sample(dataverse, columns, source, lower)
-        keys = [text for text in sample if row_key(text)]
-        texts.update(sample)
-        owner, found = await _owner(dataverse, candidates, keys)
-        if owner is not None or not keys:
-            break
+    samples = await asyncio.gather(*(_sample(dataverse, columns, source, lower) for lower in SAMPLED_FROM))
+    texts = dict.fromkeys(text for sample in samples for text in sample)
+    guids = [text for text in texts if row_key(text)]
+    owner, found = await _owner(dataverse, candidates, guids)
     recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
-    guids = sum(row_key(text) is not None for text in texts)
     told_of = (said.origins, said.connector, said.chosen_key)
-    return SourceFacts(source, table, recognised, *told_of, sampled=len(texts), guids=guids, found=found)
+    return SourceFacts(source, table, recognised, *told_of, sampled=len(texts), guids=len(guids), found=found)
 
 
 type _Candidate = tuple[Recognised, DataverseTable]
