@@ -71,10 +71,6 @@ param zoneRedundant bool = false
 @allowed(['AzureStorage', 'DurableTaskScheduler'])
 param durableBackend string = 'AzureStorage'
 
-@description('Price model of the Durable Task Scheduler.')
-@allowed(['Consumption', 'Dedicated'])
-param schedulerSku string = 'Consumption'
-
 // ---- who gets in ----
 
 @description('Client id of the app registration for App Service Authentication; empty leaves function keys as the only way in.')
@@ -91,14 +87,6 @@ param networkPrefix string = '10.40.0.0/24'
 @description('Replication of the storage account.')
 @allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
 param storageSku string = 'Standard_ZRS'
-
-@description('Days for which deleted blobs and containers can be brought back.')
-@minValue(1)
-@maxValue(365)
-param softDeleteDays int = 7
-
-@description('Log reads of storage as well; costly, because Durable Functions polls its queues without rest.')
-param logStorageReads bool = false
 
 @description('Days that logs are kept.')
 @minValue(30)
@@ -138,11 +126,8 @@ var eventHubsName = 'evhns-${namePrefix}-${suffix}'
 var schedulerName = 'dts-${namePrefix}-${suffix}'
 var vaultName = take('kv-${namePrefix}-${suffix}', 24)
 var packageContainer = 'app-package-${take(appName, 32)}-${take(suffix, 7)}'
-var stateTables = ['linkerhashes', 'linkerstatus', 'linkererrors']
 var allTags = union(tags, { app: 'customer-profile-linker' })
 var taskHubName = 'linker' // as in host.json
-var operationalHub = 'insight-logs-operational' // the name that Customer Insights gives it (customer-insights.md 4)
-var consumerGroup = 'linker'
 var schedulerOn = durableBackend == 'DurableTaskScheduler'
 var eventsOn = events != 'Off'
 var authenticationOn = !empty(authClientId)
@@ -171,11 +156,8 @@ module storage 'modules/storage.bicep' = {
     tags: allTags
     sku: storageSku
     packageContainer: packageContainer
-    tables: stateTables
     privateNetwork: privateNetwork
-    softDeleteDays: softDeleteDays
     workspaceId: monitoring.outputs.workspaceId
-    logReads: logStorageReads
   }
 }
 
@@ -194,8 +176,6 @@ module eventHubs 'modules/events.bicep' = if (eventsOn) {
     name: eventHubsName
     location: location
     tags: allTags
-    hubName: operationalHub
-    consumerGroup: consumerGroup
     hubExists: events == 'Listening'
     sharedKeys: eventsSharedKeys
     workspaceId: monitoring.outputs.workspaceId
@@ -207,9 +187,7 @@ module scheduler 'modules/scheduler.bicep' = if (schedulerOn) {
     name: schedulerName
     location: location
     tags: allTags
-    sku: schedulerSku
     taskHubName: taskHubName
-    retentionDays: 14
   }
 }
 

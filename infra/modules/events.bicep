@@ -9,12 +9,6 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Hub that workflow events arrive in; Customer Insights creates it when Diagnostics is saved there.')
-param hubName string
-
-@description('Consumer group of the app.')
-param consumerGroup string
-
 @description('Customer Insights has created the hub, so that the consumer group can be made in it.')
 param hubExists bool
 
@@ -23,6 +17,9 @@ param sharedKeys bool
 
 @description('Resource id of the workspace for diagnostics.')
 param workspaceId string
+
+var hubName = 'insight-logs-operational' // the name that Customer Insights gives it
+var consumerGroup = 'linker'
 
 resource namespace 'Microsoft.EventHub/namespaces@2026-01-01' = {
   name: name

@@ -9,15 +9,8 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Price by action (Consumption) or by capacity unit (Dedicated).')
-@allowed(['Consumption', 'Dedicated'])
-param sku string
-
 @description('Name of the task hub.')
 param taskHubName string
-
-@description('Days that finished orchestrations are kept.')
-param retentionDays int
 
 resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
   name: name
@@ -25,7 +18,7 @@ resource scheduler 'Microsoft.DurableTask/schedulers@2025-11-01' = {
   tags: tags
   properties: {
     ipAllowlist: ['0.0.0.0/0'] // Flex Consumption has no fixed addresses; only identities with a role get in
-    sku: sku == 'Dedicated' ? { name: 'Dedicated', capacity: 1 } : { name: 'Consumption' }
+    sku: { name: 'Consumption' } // pays by action; a dedicated unit is for hundreds of actions a second, all day
   }
 }
 
@@ -37,7 +30,7 @@ resource taskHub 'Microsoft.DurableTask/schedulers/taskHubs@2025-11-01' = {
 resource retention 'Microsoft.DurableTask/schedulers/retentionPolicies@2026-02-01' = {
   parent: scheduler
   name: 'default'
-  properties: { retentionPolicies: [{ retentionPeriodInDays: retentionDays }] }
+  properties: { retentionPolicies: [{ retentionPeriodInDays: 14 }] }
 }
 
 @description('Where workers connect to.')

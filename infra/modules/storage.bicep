@@ -17,20 +17,14 @@ param sku string
 @description('Container that the deployment package is kept in; one for each app.')
 param packageContainer string
 
-@description('Tables of the linker.')
-param tables string[]
-
 @description('Only private endpoints reach the account.')
 param privateNetwork bool
-
-@description('Days for which deleted blobs and containers can be brought back.')
-param softDeleteDays int
 
 @description('Resource id of the workspace for diagnostics.')
 param workspaceId string
 
-@description('Log reads as well. Durable Functions polls its queues without rest, so this is most of the volume.')
-param logReads bool
+var softDeleteDays = 7
+var tables = ['linkerhashes', 'linkerstatus', 'linkererrors']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name
@@ -86,12 +80,8 @@ resource stateTables 'Microsoft.Storage/storageAccounts/tableServices/tables@202
   }
 ]
 
-var logs = [
-  for category in ['StorageRead', 'StorageWrite', 'StorageDelete']: {
-    category: category
-    enabled: category != 'StorageRead' || logReads
-  }
-]
+// Reads are left out: Durable Functions polls its queues without rest, and that would be most of what is logged.
+var logs = [for category in ['StorageWrite', 'StorageDelete']: { category: category, enabled: true }]
 
 #disable-next-line use-recent-api-versions // the newest that is deployed everywhere; the rule proposes one from 2016
 resource blobDiagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
