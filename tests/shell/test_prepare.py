@@ -292,3 +292,17 @@ async def test_a_dry_run_marks_nothing(world: World) -> None:
     world.store.writes.clear()
     await prepared(world, "dry", dry_run=True)
     assert not [write for write in world.store.writes if write[1] == "linkerhashes"]
+
+
+async def test_a_table_that_is_not_listed_leaves_its_empty_links_to_the_daily_verify_run() -> None:
+    world = World(unlisted_tables=("contact",))
+    world.people(3)
+    await world.link("run0")
+    world.dataverse.link_by_hand(contact_id(1), None)
+    before = world.dataverse.asked["empties"]
+    await prepared(world, "run1")
+    assert world.dataverse.asked["empties"] == before
+    assert (await world.link("run1")).counts.unchanged == 3
+    ready = await prepared(world, "run2", mode=Mode.VERIFY)
+    assert (await world.link("run2", mode=Mode.VERIFY, epoch=ready.epoch)).counts.linked == 1
+    assert world.is_right()
