@@ -59,6 +59,12 @@ def test_a_first_run_touches_each_profile_once_however_many_rows_it_got(app: Fak
     assert waiting(app) == []
 
 
+def test_it_is_the_last_phase_after_every_table_has_ended(app: FakeApp) -> None:
+    app.run()
+    names = app.context.names()
+    assert names[-6:] == ["end_table", "plan_touch", "touch_profiles", "report_touch", "report_touch", "end_run"]
+
+
 def test_a_profile_of_rows_on_several_pages_is_touched_once(app: FakeApp) -> None:
     plan = TablePlan(Plan("v1", ("00000002", "00000004")))
     app.do(app.world.deps.plans.save("contact", plan, None))

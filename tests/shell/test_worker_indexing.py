@@ -37,7 +37,7 @@ def _of_kind(functions: Bindings, kind: str) -> dict[str, dict[str, Any]]:
 def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(functions: Bindings) -> None:
     called = {
         "begin_run", "renew", "settle", "survey", "prepare_table", "split_pages", "link_page", "unlink_table",
-        "find_strays", "report", "end_table", "end_run", "start_run",
+        "find_strays", "plan_touch", "touch_profiles", "report_touch", "report", "end_table", "end_run", "start_run",
     }  # fmt: skip
     activities = {b.get("activity") or name for name, b in _of_kind(functions, "activityTrigger").items()}
     assert called <= activities
