@@ -118,7 +118,8 @@ def _refusal(
         return Refusal.NONE, ""
     what = _what_fires(look, running, cost)
     if policy == "block":
-        return Refusal.BLOCKED, f"Nothing was written: LINKER_AUTOMATIONS is 'block'. {what}"
+        how = "Mend that, or set LINKER_AUTOMATIONS to 'warn' or 'bypass'. (See docs/automations.md.)"
+        return Refusal.BLOCKED, f"Nothing was written: LINKER_AUTOMATIONS is 'block'. {what} {how}"
     if hold and not look.linked and not covers(look.approval, running, look.registered):
         return Refusal.HELD, f"Held for approval; nothing was written. {what} {_how_to_approve(look.table)}"
     return Refusal.NONE, ""

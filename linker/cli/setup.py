@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated
 from uuid import UUID
 
@@ -14,6 +16,17 @@ from linker.dataverse import Dataverse, metadata
 from linker.errors import ConfigurationError
 from linker.settings import Settings
 from linker.setup import ROLE, Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What somebody asked for. Without `tables` those of the mapping; without `apply` nothing is written."""
+
+    client_id: str
+    tables: tuple[str, ...] = ()
+    role: str = ROLE
+    apply: bool = False
+    undo: bool = False
 
 
 def set_up(
@@ -35,62 +48,63 @@ def set_up(
     Run it as an administrator of the environment (az login). It looks at every step first and repeats none.
     Exit code 0: done or shown, 2: it could not be done.
     """
-    names = [name.strip() for name in tables.split(",") if name.strip()]
+    names = tuple(name.strip().lower() for name in tables.split(",") if name.strip())
     with told():
         use_local_settings(LOCAL_SETTINGS)
         given = settings.read()
-        app = str(client_id or given.client_id or "")
-        if not app:
-            raise ConfigurationError(
-                "Whose user? Give --client-id or LINKER_CLIENT_ID: the application id of the app's managed identity (Entra > "
-                "Enterprise applications). Nothing was written."
-            )
-        for line in asyncio.run(_lines(given, app, names, role, apply=apply, undo=undo)):
+        order = Order(whose(client_id, given), names, role, apply, undo)
+        for line in asyncio.run(_carried_out(given, order)):
             typer.echo(line)
 
 
-async def _lines(given: Settings, app: str, names: list[str], role: str, *, apply: bool, undo: bool) -> list[str]:
+def whose(client_id: UUID | None, given: Settings) -> str:
+    """Return whose user it is about. Raises ConfigurationError when nobody said."""
+    found = str(client_id or given.client_id or "")
+    if not found:
+        raise ConfigurationError(
+            "Whose user? Give --client-id or LINKER_CLIENT_ID: the application id of the app's managed identity (Entra > "
+            "Enterprise applications). Nothing was written."
+        )
+    return found
+
+
+async def _carried_out(given: Settings, order: Order) -> list[str]:
     async with bootstrap.signed_in(given) as dataverse:
-        tables = [name.lower() for name in names] or await mapped_tables(dataverse)
-        found = await setup.look(dataverse, app, role, setup.needs(given, tables))
-        head = [
-            f"Dataverse  {given.dataverse_url}",
-            f"Tables     {', '.join(tables) or 'none: no unification yet, name them with --tables'}",
-        ]
-        if undo:
-            return [*head, *await _undone(dataverse, found, apply=apply)]
-        return [*head, *_unknown(found), *await _done(dataverse, found, apply=apply)]
+        return await carry_out(dataverse, given, order)
 
 
-async def mapped_tables(dataverse: Dataverse) -> list[str]:
+async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
+    """Do what was asked for, or only look, and return what to tell."""
+    tables = order.tables or await mapped_tables(dataverse)
+    found = await setup.look(dataverse, order.client_id, order.role, setup.needs(given, tables))
+    head = [
+        f"Dataverse  {given.dataverse_url}",
+        f"Tables     {', '.join(tables) or 'none: no unification yet, name them with --tables'}",
+        *_unknown(found),
+    ]
+    steps = setup.ways_back(found) if order.undo else found.steps
+    if order.apply and steps:
+        await (setup.undo if order.undo else setup.apply)(dataverse, found)
+    return [*head, *_listed(steps, order)]
+
+
+async def mapped_tables(dataverse: Dataverse) -> tuple[str, ...]:
     """Return the Dataverse tables that the mapping names."""
     columns = await metadata.mapping_columns(dataverse)
     sources = await evidence.find_sources(dataverse, columns) if columns else []
     found = [await metadata.find_tables(dataverse, source.table) for source in sources]
-    return sorted({table.logical_name for tables in found for table in tables})
+    return tuple(sorted({table.logical_name for tables in found for table in tables}))
 
 
-async def _done(dataverse: Dataverse, found: Setup, *, apply: bool) -> list[str]:
-    if not found.steps:
+def _listed(steps: Sequence[str], order: Order) -> list[str]:
+    if not steps and order.undo:
+        return ["Nothing to undo."]
+    if not steps:
         return [
             "Nothing to do: user, role and assignment are there, and the role holds every privilege that is needed."
         ]
-    if apply:
-        await setup.apply(dataverse, found)
-    return [*_numbered(found.steps, apply=apply)]
-
-
-async def _undone(dataverse: Dataverse, found: Setup, *, apply: bool) -> list[str]:
-    if not setup.ways_back(found):
-        return ["Nothing to undo."]
-    if apply:
-        await setup.undo(dataverse, found)
-    return [*_numbered(setup.ways_back(found), apply=apply)]
-
-
-def _numbered(steps: tuple[str, ...], *, apply: bool) -> list[str]:
-    done = "Done:" if apply else "Would do (nothing was written; --apply does it):"
-    return [done, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
+    title = "Done:" if order.apply else "Would do (nothing was written; --apply does it):"
+    return [title, *(f"  {number}. {step}" for number, step in enumerate(steps, 1))]
 
 
 def _unknown(found: Setup) -> list[str]:

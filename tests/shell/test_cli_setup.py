@@ -1,0 +1,78 @@
+"""`python -m linker setup` and `approve`: what they say, and that looking writes nothing."""
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import httpx
+import pytest
+
+from linker.cli.app_client import AppClient, RefusedError
+from linker.cli.setup import Order, carry_out, whose
+from linker.dataverse import Dataverse
+from linker.errors import ConfigurationError
+from linker.model import Mode, Run, Status
+from linker.settings import AppAccess
+from linker.wire import to_json
+from sandbox.identity import ADMIN, NEWCOMER
+from tests.fakes.sandboxed import Sandboxed, sandboxed
+from tests.sandbox.webapi.steps import create, read
+
+USERS = f"systemusers?$select=fullname&$filter=applicationid eq {NEWCOMER.client_id}"
+
+
+@pytest.fixture
+def world() -> Iterator[Sandboxed]:
+    with sandboxed() as made:
+        yield made
+
+
+@pytest.fixture
+def admin(world: Sandboxed) -> Dataverse:
+    return world.dataverse_as(ADMIN)
+
+
+async def told(world: Sandboxed, admin: Dataverse, **order: object) -> str:
+    asked = Order(NEWCOMER.client_id, **{"tables": ("contact",), "role": "Least"} | order)  # type: ignore[arg-type]
+    return "\n".join(await carry_out(admin, world.deps.settings, asked))
+
+
+async def test_it_only_says_what_it_would_do(world: Sandboxed, admin: Dataverse) -> None:
+    text = await told(world, admin)
+    assert "Would do (nothing was written; --apply does it):\n  1. create the application user" in text
+    assert (await read(world.admin, USERS))["value"] == []
+
+
+async def test_it_does_it_once_and_undoes_it_once(world: Sandboxed, admin: Dataverse) -> None:
+    assert "Done:\n  1. create the application user" in await told(world, admin, apply=True)
+    assert "Nothing to do:" in await told(world, admin, apply=True)
+    assert "Would do" in await told(world, admin, undo=True)
+    assert "Done:\n  1. take the role from the user" in await told(world, admin, undo=True, apply=True)
+    assert "Nothing to undo." in await told(world, admin, undo=True, apply=True)
+
+
+async def test_without_tables_those_of_the_mapping_count(world: Sandboxed, admin: Dataverse) -> None:
+    assert "Tables     none: no unification yet" in await told(world, admin, tables=())
+    for name in ("Lead", "loyalty"):
+        names = {"msdynci_datasourcename": "crm", "msdynci_tablename": name}
+        await create(world.admin, "msdynci_alternatekeys", **names, msdynci_alternatevalue="1")
+    assert "Tables     lead\n" in await told(world, admin, tables=())
+
+
+def test_without_an_identity_it_asks_whose_user_it_is(world: Sandboxed) -> None:
+    with pytest.raises(ConfigurationError, match=r"Whose user.*Nothing was written"):
+        whose(None, world.deps.settings)
+    assert whose(None, world.using(client_id="a").deps.settings) == "a"
+    assert whose(UUID(int=1), world.using(client_id="a").deps.settings) == str(UUID(int=1))
+
+
+def test_an_approval_is_asked_of_the_app() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if str(request.url) == "https://app/api/tables/contact/approve":
+            return httpx.Response(202, json=to_json(Run("r1", Mode.INCREMENTAL, Status.QUEUED)))
+        return httpx.Response(404)
+
+    access = AppAccess.model_validate({"url": "https://app"})
+    with AppClient(access, httpx.MockTransport(answer)) as app:
+        assert app.approve("contact").id == "r1"
+        with pytest.raises(RefusedError):
+            app.approve("contact/../../runs")
