@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from typing import Any
 
@@ -126,6 +127,19 @@ def test_every_schedule_that_a_timer_names_is_set(deployment: Deployment) -> Non
 def test_every_setting_of_the_linker_that_is_deployed_exists(deployment: Deployment) -> None:
     deployed = {name for name in deployment.settings if name.startswith(settings.PREFIX)}
     assert deployed <= set(settings.names())
+
+
+def test_the_app_starts_with_the_settings_that_are_deployed(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in os.environ if name.startswith(settings.PREFIX)]:
+        monkeypatch.delenv(name)
+    for name, value in deployment.settings.items():
+        known_later = value.startswith("[reference(")
+        monkeypatch.setenv(name, "https://account.table.core.windows.net" if known_later else value)
+    loaded = settings.load()
+    assert loaded.dataverse_url == deployment.settings["LINKER_DATAVERSE_URL"]
+    assert loaded.storage is None
 
 
 def test_every_setting_of_the_linker_can_be_deployed(compiled: dict[str, Any]) -> None:
