@@ -2,24 +2,18 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable
-from datetime import datetime
 from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
 
 import azure.durable_functions as df
 import azure.functions as func
-import grpc
-from durabletask.client import OrchestrationStatus
 
-from linker import api, bootstrap, boundary, orchestration, purge, settings, telemetry, triggers
+from linker import api, bootstrap, boundary, orchestration, purge, settings, task_hub, telemetry, triggers
 from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
 from linker.activities import values as v
-from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.events import GROUP, HUB
 from linker.model import Ticket
 from linker.roles import Role
-from linker.wire import to_json
 
 bootstrap.check_environment()
 telemetry.install()
@@ -43,13 +37,13 @@ app = df.DFApp(http_auth_level=_level(Role.OPERATOR))
 @app.route(route="runs", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_run(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _serve(api.post_run, req, _starter(client))
+    return await _serve(api.post_run, req, task_hub.starter(client))
 
 
 @app.route(route="unification-events", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_unification_event(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _serve(api.post_unification_event, req, _starter(client))
+    return await _serve(api.post_unification_event, req, task_hub.starter(client))
 
 
 @app.route(route="runs", methods=["GET"])
@@ -95,7 +89,7 @@ async def get_preflight(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="tables/{table}/approve", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_approve(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _serve(api.post_approve, req, _starter(client))
+    return await _serve(api.post_approve, req, task_hub.starter(client))
 
 
 @app.route(route="audit", methods=["GET"], auth_level=_level(Role.ADMIN))
@@ -129,28 +123,28 @@ if settings.takes_events():
     @app.durable_client_input(client_name="client")
     async def on_events(events: List[func.EventHubEvent], client: df.DurableFunctionsClient) -> None:  # noqa: UP006
         bodies = [event.get_body() for event in events]
-        await _quietly(lambda: triggers.unification_events(bootstrap.deps(), bodies, _starter(client)))
+        await _quietly(lambda: triggers.unification_events(bootstrap.deps(), bodies, task_hub.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_POLL_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def poll_unification(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: triggers.poll(bootstrap.deps(), _starter(client)))
+    await _quietly(lambda: triggers.poll(bootstrap.deps(), task_hub.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_VERIFY_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def verify_links(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: triggers.verify(bootstrap.deps(), _starter(client)))
+    await _quietly(lambda: triggers.verify(bootstrap.deps(), task_hub.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_PURGE_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: purge.purge(bootstrap.deps(), _forgetter(client)))
+    await _quietly(lambda: purge.purge(bootstrap.deps(), task_hub.forgetter(client)))
 
 
 # At every start, too: a run that died with its host is found by the next one. It reads one entity, so that is cheap.
@@ -158,7 +152,7 @@ async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) 
 @app.durable_client_input(client_name="client")
 async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: triggers.watchdog(bootstrap.deps(), _starter(client)))
+    await _quietly(lambda: triggers.watchdog(bootstrap.deps(), task_hub.starter(client)))
 
 
 # ---- orchestrators ----
@@ -253,41 +247,10 @@ async def end_run(task: dict) -> dict:  # type: ignore[type-arg]
 @app.activity_trigger(input_name="task")
 @app.durable_client_input(client_name="client")
 async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(_starting(client), Ticket, bootstrap.deps(), task)
+    return await boundary.run_activity(task_hub.start_run(client), Ticket, bootstrap.deps(), task)
 
 
 # ---- transport ----
-
-ENDED = [OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED]
-
-
-def _starter(client: df.DurableFunctionsClient) -> triggers.Start:
-    async def start(ticket: Ticket) -> None:
-        try:
-            await client.schedule_new_orchestration(
-                orchestration.ORCHESTRATOR, input=to_json(ticket), instance_id=ticket.run
-            )
-        except grpc.aio.AioRpcError as error:
-            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
-                raise
-
-    return start
-
-
-def _forgetter(client: df.DurableFunctionsClient) -> purge.Forget:
-    async def forget(before: datetime) -> int:
-        done = await client.purge_orchestrations_by(purge.BEGINNING, before, ENDED, timeout=purge.LONGEST)
-        return int(done.deleted_instance_count)
-
-    return forget
-
-
-def _starting(client: df.DurableFunctionsClient) -> Callable[[Deps, Ticket], Awaitable[v.RunRef]]:
-    async def start_run(_: Deps, ticket: Ticket) -> v.RunRef:
-        await _starter(client)(ticket)
-        return v.RunRef(ticket.run)
-
-    return start_run
 
 
 async def _serve(
