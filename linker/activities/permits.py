@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 
 from linker import privileges
 from linker.activities.life import iso
@@ -24,7 +23,7 @@ from linker.permission import Permission, Refusal, SecondWriter, TableLook, perm
 from linker.privileges import Depth, Missing, Need, Right
 from linker.settings import Settings
 
-LATELY = timedelta(days=30)  # how far back a second writer is looked for
+LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
 COUNT_CAP = 5_000  # dataverse.md 5.3
 
 
@@ -103,13 +102,27 @@ def general_needs(settings: Settings) -> tuple[Need, ...]:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What looking at several tables shares."""
+
+    deps: Deps
+    dataverse: Dataverse
+    who: Standing
+    columns: MappingColumns
+    catalogue: privileges.Catalogue
+    vendor: ServiceAccount | None
+
+
 async def permissions(
     deps: Deps, dataverse: Dataverse, who: Standing, tables: Sequence[JudgedTable], columns: MappingColumns
 ) -> dict[str, Permission]:
-    """Return for each table whether it may be written now, and remember those that are held."""
+    """Return for each table whether it may be written now. Writes nothing."""
+    wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
+    catalogue = await identity.of_tables(dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")])
     vendor = await _unless_refused(identity.vendor_account(dataverse))
-    found = [await _permission(deps, dataverse, who, table, columns, vendor) for table in tables]
-    return {one.table: one for one in found}
+    look = _Look(deps, dataverse, who, columns, catalogue, vendor)
+    return {judged.table.logical_name: await _permission(look, judged) for judged in tables}
 
 
 async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
@@ -120,34 +133,25 @@ async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
             await deps.first_links.hold(one.table, ids, one.estimate)
 
 
-async def _permission(
-    deps: Deps,
-    dataverse: Dataverse,
-    who: Standing,
-    judged: JudgedTable,
-    columns: MappingColumns,
-    vendor: ServiceAccount | None,
-) -> Permission:
-    table, plan = judged.table, await deps.plans.load(judged.table.logical_name)
-    there = await _has_column(dataverse, table)
-    bulk = await metadata.supports_update_multiple(dataverse, table.logical_name)
-    registered, unread = await registered_on(dataverse, table.logical_name)
-    held = await deps.first_links.load(table.logical_name)
-    look = TableLook(
-        table.logical_name,
-        rows=await _rows(dataverse, judged, columns),
-        rows_a_request=Pace().batch if bulk else 1,
+async def _permission(look: _Look, judged: JudgedTable) -> Permission:
+    deps, settings, name = look.deps, look.deps.settings, judged.table.logical_name
+    plan, held = await deps.plans.load(name), await deps.first_links.load(name)
+    there = await _has_column(look.dataverse, judged.table)
+    registered, unread = await registered_on(look.dataverse, name)
+    seen = TableLook(
+        name,
+        rows=await _rows(look, judged),
+        rows_a_request=Pace().batch if await metadata.supports_update_multiple(look.dataverse, name) else 1,
         linked=plan is not None and plan[0].linked,
         registered=registered,
         unread=unread,
-        missing=await _missing(dataverse, who, table, creates=not there),
+        missing=_missing(look, name, creates=not there),
         approval=held.approval if held else None,
-        second_writer=await _second_writer(deps, dataverse, table, vendor) if there else None,
-        blind_roles=await _unless_refused(_blind_roles(dataverse, table)) or (),
+        second_writer=await _second_writer(look, judged.table) if there else None,
+        blind_roles=await _unless_refused(_blind_roles(look, name)) or (),
     )
-    settings = deps.settings
-    hold = settings.first_link == "hold"
-    return permission(look, policy=settings.automations, hold=hold, account=who.account.name)
+    hold, account = settings.first_link == "hold", look.who.account.name
+    return permission(seen, policy=settings.automations, hold=hold, account=account)
 
 
 async def _has_column(dataverse: Dataverse, table: DataverseTable) -> bool:
@@ -166,33 +170,31 @@ async def registered_on(dataverse: Dataverse, table: str) -> tuple[tuple[Automat
         return None, str(error)
 
 
-async def _rows(dataverse: Dataverse, judged: JudgedTable, columns: MappingColumns) -> int:
+async def _rows(look: _Look, judged: JudgedTable) -> int:
     """Return how many rows a first link writes at most: those mapped; beyond what can be counted, those of the table."""
-    counts = [await dataverse.count(MAPPING_SET, columns.of_source(facts.source)) for facts in judged.sources]
+    sources = [look.columns.of_source(facts.source) for facts in judged.sources]
+    counts = [await look.dataverse.count(MAPPING_SET, source) for source in sources]
     if max(counts, default=0) < COUNT_CAP:
         return sum(counts)
-    return max(COUNT_CAP, await metadata.total_rows(dataverse, judged.table.logical_name))
+    return max(COUNT_CAP, await metadata.total_rows(look.dataverse, judged.table.logical_name))
 
 
-async def _missing(dataverse: Dataverse, who: Standing, table: DataverseTable, *, creates: bool) -> tuple[Missing, ...]:
-    needs = (*privileges.of_table(table.logical_name), *(privileges.to_create_column() if creates else ()))
-    return privileges.missing(needs, await identity.of_tables(dataverse, needs), who.held)
+def _missing(look: _Look, table: str, *, creates: bool) -> tuple[Missing, ...]:
+    needs = (*privileges.of_table(table), *(privileges.to_create_column() if creates else ()))
+    return privileges.missing(needs, look.catalogue, look.who.held)
 
 
-async def _second_writer(
-    deps: Deps, dataverse: Dataverse, table: DataverseTable, vendor: ServiceAccount | None
-) -> SecondWriter | None:
-    if vendor is None:
+async def _second_writer(look: _Look, table: DataverseTable) -> SecondWriter | None:
+    if look.vendor is None:
         return None
-    since = datetime.fromtimestamp(deps.clock(), UTC) - LATELY
-    return await _unless_refused(identity.written_by(dataverse, table, vendor, iso(since.timestamp())))
+    since = look.deps.clock() - LATELY_S
+    return await _unless_refused(identity.written_by(look.dataverse, table, look.vendor, iso(since)))
 
 
-async def _blind_roles(dataverse: Dataverse, table: DataverseTable) -> tuple[str, ...]:
-    wanted = [Need(name, Right.READ, "") for name in (table.logical_name, PROFILE_TABLE)]
-    found = await identity.of_tables(dataverse, wanted)
-    reads, profiles = found.get((wanted[0].table, Right.READ)), found.get((PROFILE_TABLE, Right.READ))
-    return await identity.roles_that_miss(dataverse, reads, profiles) if reads and profiles else ()
+async def _blind_roles(look: _Look, table: str) -> tuple[str, ...]:
+    reads = look.catalogue.get((table, Right.READ))
+    profiles = look.catalogue.get((PROFILE_TABLE, Right.READ))
+    return await identity.roles_that_miss(look.dataverse, reads, profiles) if reads and profiles else ()
 
 
 async def _unless_refused[T](ask: Awaitable[T]) -> T | None:
