@@ -10,6 +10,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import azure_functions_runtime
 import pytest
 
 from scripts import package as packaging
@@ -32,18 +33,26 @@ def names(package: Path) -> Iterator[list[str]]:
         yield archive.namelist()
 
 
-def indexed(folder: Path, packages: Path | None) -> set[str]:
-    """Return the functions that the worker finds in a folder; its packages come before those of this environment."""
-    environment = {**os.environ, "PYTHONPATH": str(packages or "")}
+def indexed(folder: Path, *options: str, **environment: str) -> set[str]:
+    """Return the functions that the worker finds in a folder. `options` are Python's own."""
     done = subprocess.run(
-        [sys.executable, WORKER, folder], capture_output=True, text=True, cwd=folder, env=environment, check=False
+        [sys.executable, *options, WORKER, folder],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env={**os.environ, **environment},
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
     return set(json.loads(done.stdout.splitlines()[-1]))
 
 
-def test_the_worker_finds_every_function_in_the_unpacked_package(unpacked: Path) -> None:
-    assert indexed(unpacked, unpacked / packaging.SITE_PACKAGES) == indexed(ROOT, None)
+def test_the_worker_finds_every_function_in_the_unpacked_package(unpacked: Path, tmp_path: Path) -> None:
+    """Of this environment it sees the worker library alone, so that a package that is missing is missed."""
+    (library,) = azure_functions_runtime.__path__
+    (tmp_path / "azure_functions_runtime").symlink_to(library)
+    path = os.pathsep.join(map(str, (tmp_path, unpacked / packaging.SITE_PACKAGES)))
+    assert indexed(unpacked, "-S", PYTHONPATH=path) == indexed(ROOT)
 
 
 def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> None:
