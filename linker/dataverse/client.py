@@ -132,7 +132,7 @@ class Dataverse:
         return str((await self.get("WhoAmI"))["UserId"])
 
     async def newest_change(self, entity_set: str, *, besides: str = "") -> float | None:
-        """Return the newest modifiedon of a table in epoch seconds, None when it has no rows or no such column.
+        """Return the newest modifiedon of a table in epoch seconds, None when there is no such table, row or column.
 
         Rows that the user `besides` wrote last are left out; 0 when there are no others.
         """
@@ -141,7 +141,7 @@ class Dataverse:
         try:
             rows = (await self.get(entity_set + options))["value"]
         except DataverseError as error:
-            if error.status == 400:
+            if error.status in (400, 404):
                 return None
             raise
         if besides and not rows:

@@ -5,6 +5,7 @@ from io import StringIO
 from rich.console import Console
 
 from linker.cli.preflight import EXIT_CODES, shown
+from linker.dataverse.client import MAPPING_SET
 from linker.judgement import LEFT
 from linker.pages import Plan
 from linker.picture import Entitlement, Picture, Severity
@@ -15,6 +16,7 @@ from sandbox.database.security import revoke_privilege
 from sandbox.server import Sandbox
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id
+from tests.environments.cases import without
 from tests.environments.made import CRM_CONTACTS, Made, administrator, running
 from tests.sandbox.webapi.steps import add_step
 
@@ -76,6 +78,11 @@ async def test_what_customer_insights_knows_and_the_mapping_does_not_is_a_note()
         sandbox.documents.replace_list("datasources", sources)
         notes = (await look(deps)).notes
         assert "Known to Customer Insights, but the mapping names no row: 'account' of 'crm'." in notes
+
+
+async def test_without_a_mapping_a_run_does_not_fail_while_it_waits_for_it_to_rest() -> None:
+    with running(Made(fed=(), after=without("msdynci_alternatekey"))) as (deps, _, __):
+        assert await deps.dataverse().newest_change(MAPPING_SET) is None
 
 
 async def test_every_row_and_every_touched_profile_counts_as_a_request() -> None:
