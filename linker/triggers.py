@@ -13,6 +13,7 @@ from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.events import epoch_s, read_events
 from linker.insights import Job
+from linker.lock import LockState
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.settling import Marks
 
@@ -24,6 +25,7 @@ UNSERVED_RETRY_S = 3_600.0
 # A row that was deleted and re-created, or a profile that is gone, moves no mark.
 MOST_BETWEEN_RUNS_S = 86_400.0
 
+WAITING = "Waiting until the run before it has ended."
 INTERRUPTED = "interrupted: the app stopped while the run was under way."
 
 type Start = Callable[[Ticket], Awaitable[None]]
@@ -33,18 +35,22 @@ type Start = Callable[[Ticket], Awaitable[None]]
 async def request_run(deps: Deps, wanted: RunRequest, start: Start) -> Run:
     """Return the run that does what is wanted: a new one, one that waits, one that runs, or one that did it already."""
     grant = await deps.lock.request(wanted)
-    ticket = await _ticket(deps, grant.run, wanted)
+    state = await deps.lock.peek()
+    ticket = _ticket(state, grant.run, wanted)
     await deps.runs.create(promised(ticket))
     if grant.starts:
         await start(ticket)
-    elif not grant.served:
-        await deps.runs.advance(
-            grant.run, lambda run: asked_for(run, ticket.request) if run.status is Status.QUEUED else run
-        )
+    elif ticket in (state.pending, state.pending_dry):
+        await deps.runs.advance(grant.run, lambda run: _waiting(run, ticket.request))
     run = await deps.runs.load(grant.run)
     if run is None:
         raise AssertionError("the run was created above")
     return run
+
+
+def _waiting(run: Run, request: RunRequest) -> Run:
+    """Return a run that waits behind another one, with all that it has to do by now; one that began stays as it is."""
+    return replace(asked_for(run, request), status_detail=WAITING) if run.status is Status.QUEUED else run
 
 
 async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) -> str:
@@ -98,7 +104,8 @@ async def _end_interrupted(deps: Deps) -> None:
     detail = "Canceled by request." if taken.canceled else INTERRUPTED
     now = deps.clock()
     if taken.successor:  # the dead run names it, so it must be there to read
-        await deps.runs.create(promised(await _ticket(deps, taken.successor, taken.ended.request)))
+        ticket = _ticket(await deps.lock.peek(), taken.successor, taken.ended.request)
+        await deps.runs.create(promised(ticket))
     await deps.runs.advance(
         dead.id, lambda old: replace(ended(old, status, detail, now), follow_up=taken.successor or None)
     )
@@ -148,8 +155,7 @@ async def _tried_lately(deps: Deps, wanted: RunRequest) -> bool:
     return not is_complete and deps.clock() - ended_s < UNSERVED_RETRY_S
 
 
-async def _ticket(deps: Deps, run: str, wanted: RunRequest) -> Ticket:
+def _ticket(state: LockState, run: str, wanted: RunRequest) -> Ticket:
     """Return the ticket of a run that runs or waits: it may have to do more than was asked for now."""
-    state = await deps.lock.peek()
     tickets = (state.holder, state.pending, state.pending_dry)
     return next((ticket for ticket in tickets if ticket is not None and ticket.run == run), Ticket(run, wanted))

@@ -29,7 +29,7 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
     request = ticket.request
     await deps.runs.create(promised(ticket))
     await _show(deps, ticket.run)
-    await deps.runs.advance(ticket.run, lambda run: asked_for(run, request))
+    await deps.runs.advance(ticket.run, lambda run: replace(asked_for(run, request), status_detail=""))
     return _go(deps, renewal)
 
 

@@ -57,7 +57,8 @@ async def test_a_request_starts_one_run_and_later_ones_wait_for_the_same_next_ru
     waiting = {(await triggers.request_run(world.deps, RunRequest(mode=mode), start)).id for mode in Mode}
     assert [ticket.run for ticket in start.started] == [first.id]
     assert len(waiting) == 1
-    assert (await loaded(world, waiting.pop())).status is Status.QUEUED
+    shown = await loaded(world, waiting.pop())
+    assert (shown.status, shown.status_detail) == (Status.QUEUED, triggers.WAITING)
 
 
 async def test_a_unification_that_was_served_leads_to_the_run_that_served_it(world: World, start: Starter) -> None:
@@ -77,6 +78,7 @@ async def test_the_next_run_does_everything_that_was_asked_for_meanwhile(world: 
     await life.begin_run(world.deps, following)
     shown = await loaded(world, following.run)
     assert (shown.mode, set(shown.requested_tables), shown.jobs) == (Mode.FULL, {"contact", "lead"}, ("j",))
+    assert shown.status_detail == ""
 
 
 # ---- begin and settle ----
