@@ -42,23 +42,28 @@ async def mapping_columns(dataverse: Dataverse) -> MappingColumns | None:
 
     The name of the source table is in one of two columns (customer-insights.md section 2).
     """
-    path = f"EntityDefinitions(LogicalName='{MAPPING_TABLE}')/Attributes" + odata.query(select="LogicalName")
-    try:
-        present = {row["LogicalName"] for row in (await dataverse.get(path))["value"]}
-    except DataverseError as error:
-        if error.status != 404:
-            raise
-        present = set()
+    present = {row["LogicalName"] for row in await _columns(dataverse, MAPPING_TABLE)}
     name = next((name for name in ("msdynci_tablename", "msdynci_entityname") if name in present), None)
     return MappingColumns(name) if name else None
 
 
 async def profile_schema(dataverse: Dataverse) -> str:
     """Return a fingerprint of the profile table's columns: another one means that its schema changed."""
-    path = f"EntityDefinitions(LogicalName='{PROFILE_TABLE}')/Attributes"
-    rows = (await dataverse.get(path + odata.query(select="LogicalName,AttributeType")))["value"]
+    rows = await _columns(dataverse, PROFILE_TABLE)
     columns = sorted(f"{row['LogicalName']}:{row.get('AttributeType')}" for row in rows)
     return blake2b("\n".join(columns).encode(), digest_size=8).hexdigest()
+
+
+async def _columns(dataverse: Dataverse, table: str) -> list[dict[str, Any]]:
+    """Return name and type of each column of a table, none when there is no such table."""
+    path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
+    try:
+        answer = await dataverse.get(path + odata.query(select="LogicalName,AttributeType"))
+    except DataverseError as error:
+        if error.status != 404:
+            raise
+        return []
+    return list(answer["value"])
 
 
 async def find_tables(dataverse: Dataverse, name: str) -> list[DataverseTable]:

@@ -436,6 +436,13 @@ CASES = [
         "Dataverse has no mapping to read (table msdynci_alternatekey). Run unification once.",
     ),
     case(
+        "R6: Dataverse has no profiles",
+        GOOD.but(instance=UNTOLD, after=without("msdynci_customerprofile")),
+        BLOCKED,
+        BOTH_SKIPPED,
+        "R6 is not known: There are no profiles in Dataverse",
+    ),
+    case(
         "R5 and R6: both are told",
         GOOD.but(instance=OUTSIDE | {"isB2B": True}, profiles=False),
         BLOCKED,
