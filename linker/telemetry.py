@@ -115,23 +115,24 @@ def _count_rows(task: PageTask | UnlinkTask, counts: Counts) -> None:
 
 
 class Request:
-    """One request; `status` is set when an answer comes."""
+    """One request; `status` is set when an answer comes, 0 is none."""
 
-    status = "none"
+    status = 0
 
 
 @contextlib.contextmanager
 def request(method: str, path: str) -> Iterator[Request]:
     """A span around one request to Dataverse, with the entity set, function or action that it addresses, and no more."""
     target, sent, began = target_of(path), Request(), perf_counter()
+    facts: dict[str, AttributeValue] = {"linker.target": target, "linker.run": _RUN.get()}
     try:
-        with _span(
-            f"{method} {target}", trace.SpanKind.CLIENT, {"linker.target": target, "linker.run": _RUN.get()}
-        ) as span:
+        with _span(f"{method} {target}", trace.SpanKind.CLIENT, facts) as span:
             yield sent
-            span.set_attribute("http.response.status_code", sent.status)
+            span.set_attribute("linker.answer", sent.status)
+            if sent.status >= 400:
+                span.set_status(trace.StatusCode.ERROR, str(sent.status))
     finally:
-        _REQUESTS.add(1, {"method": method, "status": sent.status})
+        _REQUESTS.add(1, {"method": method, "status": str(sent.status or "none")})
         _REQUEST_TIME.record(perf_counter() - began, {"method": method})
 
 

@@ -95,7 +95,7 @@ class Connection:
             with telemetry.request(method, path) as sent:
                 async with asyncio.timeout(limit_s):
                     answer = await self._asked(meter, method, path, body, headers or {}, writes=writes)
-                sent.status = str(answer.status_code)
+                sent.status = answer.status_code
         except TimeoutError as error:
             raise UnknownOutcomeError(f"{method} {path[:200]} got no answer within {limit_s:g} s.") from error
         meter.dop_hint = _integer(answer.headers.get("x-ms-dop-hint")) or meter.dop_hint

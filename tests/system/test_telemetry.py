@@ -94,6 +94,11 @@ def test_there_are_spans_of_run_table_page_and_request(observed: Observed) -> No
     assert spans["POST contacts"]["linker.target"] == "contacts"
 
 
+def test_a_request_that_was_refused_is_a_failed_dependency(observed: Observed) -> None:
+    requests = [one for one in observed.taken.of("RemoteDependencyData") if "linker.target" in one["properties"]]
+    assert {(one["properties"]["linker.answer"], one["success"]) for one in requests} >= {("200", True), ("429", False)}
+
+
 def test_rows_are_counted_by_outcome_and_issues_by_code(observed: Observed) -> None:
     metrics = observed.taken.metrics()
     assert {"linked", "unchanged", "rejected"} <= {one["outcome"] for one in metrics["linker.rows"]}
