@@ -60,7 +60,7 @@ snapshots: ## write anew what dev and prod would deploy, to be reviewed as a dif
 	@scripts/snapshots overwrite
 
 clean: ## remove what make has made
-	rm -rf .venv .tools .sandbox .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .tools .sandbox dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(PACKAGES): requirements.txt requirements-dev.txt
@@ -81,6 +81,7 @@ $(TOOLS):
 	@touch $@
 
 $(INFRA_TOOLS): requirements-infra.txt
+	@scripts/check-node
 	@echo "Installing checkov, azure-functions-doctor and the Kusto parser into .tools (about a minute)"
 	@$$(scripts/find-python) -m venv .tools/infra
 	@.tools/infra/bin/pip install --quiet --disable-pip-version-check --no-input --requirement requirements-infra.txt
