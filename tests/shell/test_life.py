@@ -241,6 +241,20 @@ async def test_a_table_ends_with_its_counts_and_the_run_with_their_sum(world: Wo
     assert shown.ended_at == life.iso(world.clock.now)
 
 
+async def test_a_report_that_comes_late_leaves_a_table_that_ended_alone(world: World, start: Starter) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    news = Report(run, GOOD.counts, 1, 1, tables={"contact": GOOD.counts})
+    await life.report(world.deps, news)
+    await life.end_table(world.deps, TableEnd(run, "contact", replace(GOOD, departed=1), unlinking=Counts(unlinked=1)))
+    ended = (await loaded(world, run)).tables
+    await life.report(world.deps, news)
+    await life.report(world.deps, replace(news, pages_done=0))
+    shown = await loaded(world, run)
+    assert shown.tables == ended
+    assert shown.progress is not None
+    assert shown.progress.pages_done == 1
+
+
 async def test_a_ledger_that_does_not_add_up_fails_the_table_and_the_run(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL, CONTACT)
     await life.end_table(world.deps, TableEnd(run, "contact", replace(GOOD, departed=1)))
