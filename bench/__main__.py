@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False)
 @app.command()
 def main(
     *,
-    full: Annotated[bool, typer.Option("--full", help="A million rows; takes an hour or so.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="A million rows; takes half an hour or so.")] = False,
     json_file: Annotated[Path, typer.Option("--json", help="Where the figures go.")] = Path("bench/results.json"),
     docs: Annotated[Path, typer.Option(help="Folder of performance.md and scale.md.")] = Path("docs"),
 ) -> None:

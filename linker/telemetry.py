@@ -46,7 +46,7 @@ _REQUEST_TIME = _METER.create_histogram("linker.dataverse.request.duration", "s"
 _THROTTLED = _METER.create_counter(
     "linker.dataverse.throttled", "s", "pauses that Dataverse asked for, each answer for itself"
 )
-_WIDTH = _METER.create_gauge("linker.width", "{page}", "pages in flight")
+_WIDTH = _METER.create_gauge("linker.width", "{request}", "writes in flight")
 _BATCH = _METER.create_gauge("linker.batch", "{row}", "rows in a write request")
 _RATE = _METER.create_gauge("linker.rows_per_second", "{row}/s", "rows read in a second since the first page")
 _RUN_TIME = _METER.create_histogram("linker.run.duration", "s", "runs from begin to end by mode and status")
