@@ -130,9 +130,7 @@ MUTATIONS = (
     Mutation("9", "linker/blocks.py", "sorted({*hashes, wanted | UNCONFIRMED})", "sorted({wanted | UNCONFIRMED})"),
     Mutation("10", _ATTEMPT, "if header.attempt and header.until > now:", "if False:"),
     Mutation("10", _ATTEMPT, "if self._deps.clock() + longest < self.block.header.until:", "if True:"),
-    Mutation(
-        "10", _ATTEMPT, "unconfirm(entries.get(key, ())), written) for key", "entries.get(key, ()), written) for key"
-    ),
+    Mutation("10", _PAGE, "if lost and work.sent:", "if False:"),
     Mutation(
         "11", _PREPARE, "            await mark_vanished(deps, dataverse, target, stored.plan)\n", "            pass\n"
     ),
