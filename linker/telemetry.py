@@ -22,6 +22,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.util.types import AttributeValue
 
 from linker.activities.values import PageOutcome, PageTask, Report, UnlinkOutcome, UnlinkTask
+from linker.history import seconds_of
 from linker.model import Counts, RowIssue, Run, TableRun
 from linker.status import ENDED
 
@@ -161,9 +162,9 @@ def run_changed(old: Run, new: Run) -> None:
             _draw("linking table", new, table=table.table, status=table.status.value)
     if new.ended_at and not old.ended_at:
         _tell(
-            RUN_ENDED, new, _facts(new) | {"seconds": f"{_seconds(new):.0f}", "status": new.status} | _rows(new.counts)
+            RUN_ENDED, new, _facts(new) | {"seconds": f"{seconds_of(new) or 0.0:.0f}", "status": new.status} | _rows(new.counts)
         )
-        _RUN_TIME.record(_seconds(new), {"mode": new.mode, "status": new.status})
+        _RUN_TIME.record(seconds_of(new) or 0.0, {"mode": new.mode, "status": new.status})
         _draw("linking run", new, mode=new.mode.value, status=new.status.value)
 
 
@@ -187,12 +188,6 @@ def _tell(message: str, run: Run, facts: dict[str, str | int]) -> None:
         _LOG.info(message, extra={name: str(one) if isinstance(one, str) else one for name, one in facts.items()})
     finally:
         _RUN.reset(token)
-
-
-def _seconds(run: Run) -> float:
-    if not run.started_at or not run.ended_at:
-        return 0.0
-    return (datetime.fromisoformat(run.ended_at) - datetime.fromisoformat(run.started_at)).total_seconds()
 
 
 def _draw(name: str, run: Run, **facts: str) -> None:
