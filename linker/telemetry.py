@@ -162,7 +162,9 @@ def run_changed(old: Run, new: Run) -> None:
             _draw("linking table", new, table=table.table, status=table.status.value)
     if new.ended_at and not old.ended_at:
         _tell(
-            RUN_ENDED, new, _facts(new) | {"seconds": f"{seconds_of(new) or 0.0:.0f}", "status": new.status} | _rows(new.counts)
+            RUN_ENDED,
+            new,
+            _facts(new) | {"seconds": f"{seconds_of(new) or 0.0:.0f}", "status": new.status} | _rows(new.counts),
         )
         _RUN_TIME.record(seconds_of(new) or 0.0, {"mode": new.mode, "status": new.status})
         _draw("linking run", new, mode=new.mode.value, status=new.status.value)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+from bisect import bisect_left
+
 import pytest
 
 from linker.activities.page import link_page
@@ -11,7 +14,7 @@ from linker.activities.values import PageTask, SplitTask
 from linker.blocks import confirmed
 from linker.errors import ConfigurationError
 from linker.model import Counts, KeyRange, Mode
-from linker.pages import PAGE_ROWS, SPLIT_ROWS
+from linker.pages import COUNT_CAP, PAGE_ROWS, SPLIT_ROWS, Plan, cuts_from_counts, key_text
 from tests.fakes.world import FIRST_PAGE, DiedError, World, contact_id, key_of
 
 MANY = SPLIT_ROWS + 100
@@ -53,6 +56,38 @@ async def test_a_table_whose_keys_all_start_alike_is_still_cut_into_pages_of_two
     assert sum(in_page) == MANY
     assert max(in_page) <= SPLIT_ROWS
     assert plan.pages <= 2 * MANY / PAGE_ROWS + 1
+
+
+class _Sorted(Counter):
+    """Counts as an environment with these sorted keys would."""
+
+    def __init__(self, keys: list[str]) -> None:
+        self._keys = keys
+
+    def held(self, keys: KeyRange) -> int:
+        """Return the rows in a range, however many."""
+        end = len(self._keys) if keys.upper is None else bisect_left(self._keys, keys.upper)
+        return end - bisect_left(self._keys, keys.lower or "")
+
+    async def rows(self, keys: KeyRange) -> int:
+        return min(COUNT_CAP, self.held(keys))
+
+
+@pytest.mark.parametrize("seed", [1, 20_261])
+async def test_a_million_rows_of_which_nine_tenths_share_eight_digits_make_pages_of_one_request(seed: int) -> None:
+    chance = random.Random(seed)
+    crowd = f"{chance.getrandbits(32):08x}"
+    texts = (key_text(chance.randbytes(16)) for _ in range(1_000_000))
+    keys = sorted(crowd + text[8:] if number % 10 else text for number, text in enumerate(texts))
+    counter = _Sorted(keys)
+    plan = Plan("v1", cuts_from_counts(await counter.leaves(KeyRange())))
+    in_page = [counter.held(plan.range(page)) for page in range(plan.pages)]
+    assert sum(in_page) == len(keys)
+    assert max(in_page) < COUNT_CAP
+    crowded = sum(
+        keys.lower is not None and keys.lower.startswith(crowd) for keys in map(plan.range, range(plan.pages))
+    )
+    assert 900_000 // PAGE_ROWS <= crowded <= 1.2 * 900_000 / PAGE_ROWS
 
 
 class _NoRanges(Counter):
