@@ -9,6 +9,7 @@ import azure.functions as func
 
 from linker import api, bootstrap, boundary, orchestration, purge, settings, task_hub, telemetry, triggers
 from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
+from linker.activities import touch_values as t
 from linker.activities import values as v
 from linker.errors import LinkerError
 from linker.events import GROUP, HUB
@@ -216,17 +217,17 @@ async def find_strays(task: dict) -> dict:  # type: ignore[type-arg]
 
 @app.activity_trigger(input_name="task")
 async def plan_touch(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(touch.plan_touch, v.TouchRef, bootstrap.deps(), task)
+    return await boundary.run_activity(touch.plan_touch, t.TouchRef, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
 async def touch_profiles(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(touch.touch_profiles, v.TouchTask, bootstrap.deps(), task)
+    return await boundary.run_activity(touch.touch_profiles, t.TouchTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
 async def report_touch(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(touch.report_touch, v.TouchReport, bootstrap.deps(), task)
+    return await boundary.run_activity(touch.report_touch, t.TouchReport, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")

@@ -12,7 +12,8 @@ from linker import automations
 from linker.activities.life import iso, renew
 from linker.activities.page import load_of
 from linker.activities.permits import registered_on
-from linker.activities.values import Beat, Go, TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
+from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
+from linker.activities.values import Beat, Go
 from linker.dataverse import Dataverse, metadata, profiles
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError, UnknownOutcomeError

@@ -8,7 +8,8 @@ from typing import Any
 
 from durabletask.task import OrchestrationContext, TaskFailedError, when_all
 
-from linker.activities.values import Go, TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask, Trouble
+from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
+from linker.activities.values import Go, Trouble
 from linker.model import WIRE, Pace, Touches
 from linker.orchestration.steps import RunFailedError, RunStopped, Steps, call, pause, stop_unless
 from linker.pace import next_pace

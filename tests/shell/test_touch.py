@@ -9,7 +9,7 @@ import pytest
 from linker import triggers
 from linker.activities import touch
 from linker.activities.touch import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
-from linker.activities.values import TouchOutcome, TouchRef, TouchTask
+from linker.activities.touch_values import TouchOutcome, TouchRef, TouchTask
 from linker.model import Mode, Status, Touches
 from linker.pages import Plan
 from linker.ports import Tables

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from linker.activities.values import Go, TouchOutcome, TouchPlan, Trouble
+from linker.activities.touch_values import TouchOutcome, TouchPlan
+from linker.activities.values import Go, Trouble
 from linker.model import Pace, Touches
 from linker.orchestration.steps import RunStopped
 from linker.orchestration.touching import MOST_CALLS, PATIENCE, TOUCHING, Touching, touch, touch_waiting_profiles
