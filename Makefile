@@ -1,18 +1,20 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench mutations histories sandbox clean
+.PHONY: help setup demo test check format bench mutations histories sandbox screenshots clean
 
+AXE_CORE := 4.14.1
 AZURITE := 3.37.0
 PYTHON := .venv/bin/python
 PACKAGES := .venv/.packages-installed
 INFRA_TOOLS := .tools/infra/.installed
 KUSTO := 12.4.1
 TOOLS := .tools/.azurite-$(AZURITE)-installed
+AXE := .tools/axe-core/.$(AXE_CORE)-installed
 
 help: ## list the targets
 	@echo "make <target>:"
-	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 12
+	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 setup: $(PACKAGES) $(TOOLS) ## install Python packages into .venv and Azurite into .tools
 	@:
@@ -20,7 +22,8 @@ setup: $(PACKAGES) $(TOOLS) ## install Python packages into .venv and Azurite in
 demo: setup ## run the whole thing on generated data, or on a folder: make demo LOAD=../data
 	@$(PYTHON) -m sandbox demo $(if $(LOAD),--load "$(LOAD)")
 
-test: setup check ## all checks, then all tests
+test: setup check $(AXE) ## all checks, then all tests
+	@scripts/find-chromium --install | sed 's/^/The browser tests run in /'
 	@echo "Running the tests"
 	@$(PYTHON) -m pytest -q
 
@@ -39,6 +42,9 @@ mutations: setup ## take each decision of docs/proofs.md back in a copy and see 
 
 histories: setup ## record anew what the replay tests replay, after the orchestrators changed on purpose
 	@$(PYTHON) -m tests.replay.record
+
+screenshots: setup ## take the pictures of the status page in docs/screenshots anew; needs Chromium
+	@$(PYTHON) -m tests.browser.screenshots
 
 format: $(PACKAGES) ## format the code and sort its imports
 	@.venv/bin/ruff format .
@@ -78,6 +84,13 @@ $(TOOLS):
 	@echo "Installing Azurite $(AZURITE) into .tools (about half a minute)"
 	@npm install --prefix .tools --no-save --no-audit --no-fund --no-update-notifier --loglevel=error azurite@$(AZURITE) >/dev/null \
 	  || { echo "npm could not install Azurite: see its message above. Run 'make setup' again once that is mended." >&2; exit 1; }
+	@touch $@
+
+$(AXE):
+	@scripts/check-node
+	@echo "Installing axe-core $(AXE_CORE) into .tools (some seconds)"
+	@npm install --prefix .tools/axe-core --no-save --no-audit --no-fund --no-update-notifier --loglevel=error axe-core@$(AXE_CORE) >/dev/null \
+	  || { echo "npm could not install axe-core: see its message above. Run make again once that is mended." >&2; exit 1; }
 	@touch $@
 
 $(INFRA_TOOLS): requirements-infra.txt
