@@ -9,6 +9,7 @@ PYTHON := .venv/bin/python
 PACKAGES := .venv/.packages-installed
 INFRA_TOOLS := .tools/infra/.installed
 KUSTO := 12.4.1
+WORKERS := 4
 TOOLS := .tools/.azurite-$(AZURITE)-installed
 AXE := .tools/axe-core/.$(AXE_CORE)-installed
 
@@ -24,8 +25,8 @@ demo: setup ## run the whole thing on generated data, or on a folder: make demo 
 
 test: setup check $(AXE) ## all checks, then all tests
 	@scripts/find-chromium --install | sed 's/^/The browser tests run in /'
-	@echo "Running the tests"
-	@$(PYTHON) -m pytest -q
+	@echo "Running the tests, a file at a time on each of $(WORKERS) processors at most"
+	@$(PYTHON) -m pytest -q -n auto --maxprocesses $(WORKERS) --dist loadfile
 
 check: $(PACKAGES) ## format, lint, types, import contracts
 	@echo "Checking format, lint, types and import contracts"
