@@ -45,12 +45,12 @@ def function_routes(functions: Iterable[HostedFunction], prefix: str, invoker: I
 
 
 def local_paths(template: str, prefix: str) -> list[str]:
-    """Translate a route template of Functions into paths of Starlette; an optional last part makes two.
+    """Translate a route template of Functions into paths of Starlette; a last part that may be absent makes two.
 
     Raises StartRefusedError for a constraint that is not known here.
     """
     path = "/" + "/".join(part for part in (prefix, template.strip("/")) if part)
-    shorter = re.sub(r"/\{\w+(:\w+)?\?\}$", "", path)
+    shorter = re.sub(r"/\{(\*\w+|\w+(:\w+)?\?)\}$", "", path)
     return [_PARAMETER.sub(_parameter, each) or "/" for each in dict.fromkeys((path, shorter))]
 
 

@@ -19,7 +19,7 @@ from sandbox.host.invoker import Invoker
         pytest.param("runs/{id}", ["/api/runs/{id:str}"], id="parameter"),
         pytest.param("runs/{id:guid}/rows", ["/api/runs/{id:uuid}/rows"], id="constraint"),
         pytest.param("runs/{id?}", ["/api/runs/{id:str}", "/api/runs"], id="optional"),
-        pytest.param("files/{*rest}", ["/api/files/{rest:path}"], id="catch-all"),
+        pytest.param("files/{*rest}", ["/api/files/{rest:path}", "/api/files"], id="catch-all"),
     ],
 )
 def test_route_templates(template: str, expected: list[str]) -> None:
