@@ -159,6 +159,8 @@ class Table:
     """Besides those of lookups and `indexed` columns."""
     messages: tuple[str, ...] = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
     metadata_id: str = ""
+    privileges_of: str = ""
+    """How privileges name the table, where it is not by its schema name (`prvReadQuery` for a view)."""
 
     @property
     def elastic(self) -> bool:
@@ -169,6 +171,10 @@ class Table:
     def primary_key(self) -> Column:
         """The column that identifies a row."""
         return self.columns[self.primary_id]
+
+    def privilege(self, verb: str) -> str:
+        """Return the name of a privilege on this table, such as prvReadContact."""
+        return f"prv{verb}{self.privileges_of or self.schema_name}"
 
     def column_of(self, property_name: str) -> Column | None:
         """Return the column behind a JSON property (`name`, `_parentid_value`), None if there is none."""

@@ -84,10 +84,19 @@ def solution_tables() -> Iterator[Table]:
     )
     yield define_table(
         "savedquery",
-        [*texts("name", "returnedtypecode"), *whole("querytype"), *flags("isdefault")],
+        [
+            *texts("name", "returnedtypecode"),
+            Column("description", T.MEMO),
+            Column("fetchxml", T.MEMO, max_length=1_073_741_823),
+            Column("layoutxml", T.MEMO, max_length=1_073_741_823),
+            *whole("querytype"),
+            *flags("isdefault"),
+        ],
         entity_set="savedqueries",
         schema_name="SavedQuery",
+        display_name="View",
         object_type_code=1039,
+        privileges_of="Query",
     )
 
 

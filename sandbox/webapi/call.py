@@ -48,7 +48,7 @@ class Call:
     def require(self, verb: str, *tables: Table) -> None:
         """Check a privilege such as Read on tables. Raises the 403 answer."""
         for table in tables:
-            require(self.environment, self.caller, f"prv{verb}{table.schema_name}", table)
+            require(self.environment, self.caller, table.privilege(verb), table)
 
 
 def open_call(environment: Environment, request: ApiRequest) -> Call:

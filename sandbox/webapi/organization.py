@@ -81,12 +81,12 @@ def seed(environment: Environment) -> None:
 def announce_table(environment: Environment, table: Table, *, linked: bool = True) -> None:
     """Add what a new table brings: privileges and sdkmessagefilters. The linker may write rows of a linked one."""
     database, stamp = environment.database, Stamp(environment.clock(), guid_key(ADMIN.systemuser_id))
-    names = [f"prv{verb}{table.schema_name}" for verb in _VERBS]
+    names = [table.privilege(verb) for verb in _VERBS]
     _load(database, "privilege", "privilegeid", names, stamp)
     bulk_load(database, "sdkmessagefilter", _filters(table), stamp)
     _grant(database, VENDOR_ROLE, names)
     verbs = ("Read", "Write", "Append", "AppendTo") if linked else ("Read",)
-    _grant(database, LINKER_ROLE, [f"prv{verb}{table.schema_name}" for verb in verbs])
+    _grant(database, LINKER_ROLE, [table.privilege(verb) for verb in verbs])
 
 
 def _filters(table: Table) -> Iterator[dict[str, object]]:

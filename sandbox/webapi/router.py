@@ -23,6 +23,7 @@ from sandbox.webapi.errors import (
     segment_not_found,
     wrong_method,
 )
+from sandbox.webapi.fetching import asks_for_fetch, fetch_rows
 from sandbox.webapi.functions import FUNCTIONS
 from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer
 from sandbox.webapi.metadata.changing import plan_definition_change
@@ -109,7 +110,7 @@ async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     names = [segment.name for segment in segments[1:]]
     if segments[0].arguments is None:
         if not names:
-            return await list_rows(call, table)
+            return await (fetch_rows if asks_for_fetch(call) else list_rows)(call, table)
         if names == ["$count"]:
             return await count_rows(call, table)
         raise segment_not_found(names[0])

@@ -89,7 +89,7 @@ def table_document(table: Table) -> Document:
 
 
 def _privilege(table: Table, verb: str) -> Document:
-    name = f"prv{verb}{table.schema_name}"
+    name = table.privilege(verb)
     return {
         "CanBeBasic": True,
         "CanBeDeep": True,

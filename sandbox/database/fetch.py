@@ -1,0 +1,114 @@
+"""Runs a FetchXML query: one SELECT over a table and those that are joined to it."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from sandbox.database import ddl
+from sandbox.database.compiler import Compiler, Dialect, Place, check_join
+from sandbox.database.core import Database
+from sandbox.database.values import Stored
+from sandbox.query.fetchxml import Fetch, Link
+from sandbox.query.syntax import QueryError, UnsupportedQueryError
+from sandbox.schema.model import Column, ColumnType, Schema, Table
+
+type Row = tuple[Stored, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one table gives to each row; `alias` is empty for the table of the query itself."""
+
+    alias: str
+    table: Table
+    columns: tuple[Column, ...]
+
+    @property
+    def width(self) -> int:
+        """How many values: version, key and columns."""
+        return len(self.columns) + 2
+
+
+@dataclass(frozen=True, slots=True)
+class _Joined:
+    part: Part
+    place: Place
+    join: str
+
+
+def parts_of(schema: Schema, fetch: Fetch) -> list[Part]:
+    """Return the tables of a query, the query's own first. Raises QueryError for an unknown table or column."""
+    return [joined.part for joined in _joined(schema, fetch)]
+
+
+def select_fetch(database: Database, schema: Schema, fetch: Fetch, dialect: Dialect, limit: int) -> list[list[Row]]:
+    """Return the rows of each part, at most `limit` of each; rows of the same place belong together.
+
+    A part that an outer join found nothing for has nothing but nulls.
+    """
+    joined = list(_joined(schema, fetch))
+    compiler = Compiler(schema, joined[0].place, dialect)
+    wanted = [name for one in joined for name in _selected(one)]
+    sql = (
+        f"SELECT {', '.join(wanted)} FROM {ddl.quoted(fetch.table)} AS {compiler.root.alias}"  # noqa: S608
+        f"{''.join(one.join for one in joined)} ORDER BY {', '.join(_terms(compiler, fetch))} LIMIT {limit}"
+    )
+    return _split(database.execute(sql), [one.part for one in joined])
+
+
+def _joined(schema: Schema, fetch: Fetch) -> Iterator[_Joined]:
+    root = Place(_table(schema, fetch.table), "t0")
+    yield _Joined(Part("", root.table, _columns(root.table, fetch.attributes)), root, "")
+    places = {id(link): root for link in fetch.links}
+    for number, link in enumerate(fetch.all_links(), 1):
+        outer = places[id(link)]
+        place = Place(_table(schema, link.table), f"t{number}")
+        check_join(link.alias, outer.table, place.table)
+        places |= {id(inner): place for inner in link.links}
+        yield _Joined(
+            Part(link.alias, place.table, _columns(place.table, link.attributes)), place, _join(link, outer, place)
+        )
+
+
+def _join(link: Link, outer: Place, place: Place) -> str:
+    near, far = _column(outer.table, link.target), _column(place.table, link.source)
+    kind = "LEFT JOIN" if link.outer else "JOIN"
+    return f" {kind} {ddl.quoted(link.table)} AS {place.alias} ON {place.sql(far)} = {outer.sql(near)}"
+
+
+def _table(schema: Schema, name: str) -> Table:
+    if name not in schema.tables:
+        raise QueryError(f"The entity with a name = '{name}' was not found in the MetadataCache.")
+    return schema.tables[name]
+
+
+def _columns(table: Table, names: Sequence[str]) -> tuple[Column, ...]:
+    return tuple(_column(table, name) for name in dict.fromkeys(names) if name != table.primary_id)
+
+
+def _column(table: Table, name: str) -> Column:
+    if name not in table.columns:
+        raise QueryError(f"'{table.logical_name}' entity doesn't contain attribute with Name = '{name}'.")
+    return table.columns[name]
+
+
+def _selected(joined: _Joined) -> list[str]:
+    table = joined.part.table
+    return [joined.place.sql(c) for c in (table.columns["versionnumber"], table.primary_key, *joined.part.columns)]
+
+
+def _terms(compiler: Compiler, fetch: Fetch) -> Iterator[str]:
+    place = compiler.root
+    for order in fetch.orders:
+        column = _column(place.table, order.attribute)
+        if column.type is ColumnType.LOOKUP:
+            raise UnsupportedQueryError("FetchXML ordered by a lookup")
+        yield f"{compiler.sort_expression(place, column)}{' DESC' if order.descending else ''}"
+    yield place.sql(place.table.primary_key)
+
+
+def _split(rows: Sequence[Row], parts: Sequence[Part]) -> list[list[Row]]:
+    found, start = [], 0
+    for part in parts:
+        found.append([row[start : start + part.width] for row in rows])
+        start += part.width
+    return found

@@ -1,0 +1,84 @@
+"""GET of rows by FetchXML, given in the URL or stored as a view: nulls are left out, joined columns have an alias."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from sandbox.database.fetch import Part, Row, parts_of, select_fetch
+from sandbox.query.fetchxml import parse_fetch
+from sandbox.schema.model import Table
+from sandbox.webapi.call import Call
+from sandbox.webapi.errors import ApiError, row_missing
+from sandbox.webapi.messages import ApiResponse, json_answer
+from sandbox.webapi.reading import applied_preferences, count_read
+from sandbox.webapi.references import guid_in
+from sandbox.webapi.rendering import JsonRow, render
+from sandbox.webapi.shapes import Shape
+
+_MOST_ROWS: Final = 5000
+_MORE: Final = "Microsoft.Dynamics.CRM.morerecords"
+_OPTIONS: Final = ("fetchXml", "savedQuery")
+
+
+def asks_for_fetch(call: Call) -> bool:
+    """Return whether the rows are asked for by FetchXML."""
+    return any(option in call.request.options for option in _OPTIONS)
+
+
+async def fetch_rows(call: Call, table: Table) -> ApiResponse:
+    """Answer `GET set?fetchXml=...` or `GET set?savedQuery=id`. Raises the 400, 403 or 404 answer."""
+    unknown = [name for name in call.request.options if name.startswith("$")]
+    if unknown:
+        raise ApiError(400, "0x80060888", f"The query parameter {unknown[0]} is not supported with FetchXML.")
+    fetch = parse_fetch(_text(call, table))
+    if fetch.table != table.logical_name:
+        raise ApiError(400, "0x80041102", f"The query is about '{fetch.table}', not about '{table.logical_name}'.")
+    parts = parts_of(call.schema, fetch)
+    call.require("Read", *(part.table for part in parts))
+    limit = min(fetch.top or _MOST_ROWS, _MOST_ROWS)
+    found = select_fetch(call.environment.database, call.schema, fetch, call.dialect, limit + 1)
+    rows = [_merged(pieces) for pieces in zip(*_shown(call, parts, [part[:limit] for part in found]), strict=True)]
+    await count_read(call, table, len(rows))
+    more = fetch.top is None and len(found[0]) > limit
+    return json_answer(_document(call, parts[0], rows, more=more), headers=applied_preferences(call, table))
+
+
+def _document(call: Call, part: Part, rows: list[JsonRow], *, more: bool) -> JsonRow:
+    names = ",".join(column.property_name for column in part.columns)
+    document: JsonRow = {
+        "@odata.context": f"{call.environment.api_url}/$metadata#{part.table.entity_set}({names},{part.table.primary_id})"
+    }
+    if call.request.annotations == "*" or _MORE in call.request.annotations:
+        document[f"@{_MORE}"] = more
+    return document | {"value": rows}
+
+
+def _text(call: Call, table: Table) -> str:
+    if "fetchXml" in call.request.options:
+        return call.request.options["fetchXml"]
+    view = call.schema.tables["savedquery"]
+    call.require("Read", view)
+    wanted = call.request.options["savedQuery"]
+    found = call.environment.database.rows_of(view, ("returnedtypecode", "fetchxml"), [guid_in(wanted)])
+    if not found:
+        raise row_missing(view.display_name, wanted)
+    ((of, text),) = found.values()
+    if of != table.logical_name:
+        raise ApiError(400, "0x80060888", f"The view is one of '{of}', not of '{table.logical_name}'.")
+    return str(text)
+
+
+def _shown(call: Call, parts: Sequence[Part], rows: Sequence[Sequence[Row]]) -> Iterator[list[JsonRow]]:
+    for part, own in zip(parts, rows, strict=True):
+        shown = render(call, Shape(part.table, part.columns), own, call.request.annotations)
+        yield [_renamed(part, row) for row in shown] if part.alias else shown
+
+
+def _renamed(part: Part, row: JsonRow) -> JsonRow:
+    """Return the columns of a joined table under their alias; lookups keep the column's name."""
+    names = {column.property_name: f"{part.alias}.{column.logical_name}" for column in part.columns}
+    pairs = ((name.partition("@"), value) for name, value in row.items())
+    return {f"{names[name]}{at}{rest}": value for (name, at, rest), value in pairs if name in names}
+
+
+def _merged(pieces: Sequence[JsonRow]) -> JsonRow:
+    return {name: value for piece in pieces for name, value in piece.items() if value is not None}

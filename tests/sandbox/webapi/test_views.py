@@ -1,0 +1,148 @@
+"""Views: FetchXML in the URL or stored as a savedquery, with columns of joined tables."""
+
+from urllib.parse import quote
+
+import pytest
+
+from sandbox.environment import Environment
+from sandbox.identity import LINKER
+from sandbox.schema.model import Column, ColumnType, define_table
+from sandbox.webapi.organization import LINKER_ROLE
+from sandbox.webapi.privileges import privilege_id
+from tests.sandbox.webapi.conftest import Client
+from tests.sandbox.webapi.steps import NONE, create, create_lookup, error, read
+
+COLUMNS = "<attribute name='lastname'/><attribute name='jobtitle'/>"
+PROFILE = """<link-entity name='msdynci_customerprofile' from='msdynci_customerprofileid' to='new_customerprofile'
+ link-type='{kind}' alias='profile' visible='false'><attribute name='msdynci_loyaltytier'/>{inner}</link-entity>"""
+CALLS = """<link-entity name='msdynci_call' from='msdynci_profile' to='msdynci_customerprofileid' link-type='outer'
+ alias='calls'><attribute name='msdynci_count'/><attribute name='msdynci_profile'/></link-entity>"""
+
+
+def fetch(inner: str, attributes: str = "") -> str:
+    return f"<fetch version='1.0' mapping='logical'{attributes}><entity name='contact'>{inner}</entity></fetch>"
+
+
+def url(text: str) -> str:
+    return f"contacts?fetchXml={quote(text)}"
+
+
+async def rows(api: Client, text: str, **headers: str) -> list[dict[str, object]]:
+    value: list[dict[str, object]] = (await read(api, url(text), **headers))["value"]
+    return value
+
+
+@pytest.fixture
+async def linked(api: Client, environment: Environment) -> str:
+    """Ada with a profile and two calls, Bob without; returns the profile."""
+    await create_lookup(api)
+    lookup = Column("msdynci_profile", ColumnType.LOOKUP, targets=("msdynci_customerprofile",))
+    columns = [lookup, Column("msdynci_count", ColumnType.INTEGER)]
+    environment.database.create_table(define_table("msdynci_call", columns, entity_set="msdynci_calls", custom=True))
+    profile = await create(api, "msdynci_customerprofiles", msdynci_loyaltytier="gold")
+    bind = f"/msdynci_customerprofiles({profile})"
+    await create(api, "contacts", **{"lastname": "Ada", "new_CustomerProfile@odata.bind": bind})
+    await create(api, "contacts", lastname="Bob", jobtitle="clerk")
+    for count in (1200, 2):
+        await create(api, "msdynci_calls", **{"msdynci_count": count, "msdynci_profile@odata.bind": bind})
+    return profile
+
+
+async def test_rows_have_the_wanted_columns_the_key_and_no_nulls(api: Client, linked: str) -> None:
+    ada, bob = await rows(api, fetch(COLUMNS + "<order attribute='lastname'/>"))
+    assert ada.keys() == {"@odata.etag", "lastname", "contactid"}
+    assert (bob["lastname"], bob["jobtitle"]) == ("Bob", "clerk")
+
+
+async def test_a_lookup_of_the_table_itself_is_a_property_as_elsewhere(api: Client, linked: str) -> None:
+    ada, _ = await rows(api, fetch("<attribute name='new_customerprofile'/><order attribute='lastname'/>"))
+    assert ada["_new_customerprofile_value"] == linked
+
+
+async def test_an_outer_join_keeps_rows_without_a_partner_an_inner_one_does_not(api: Client, linked: str) -> None:
+    names = {
+        kind: [
+            (row["lastname"], row.get("profile.msdynci_loyaltytier"))
+            for row in await rows(
+                api, fetch(COLUMNS + PROFILE.format(kind=kind, inner="") + "<order attribute='lastname'/>")
+            )
+        ]
+        for kind in ("outer", "inner")
+    }
+    assert names == {"outer": [("Ada", "gold"), ("Bob", None)], "inner": [("Ada", "gold")]}
+
+
+async def test_a_row_comes_once_for_each_row_that_a_one_to_many_join_finds(api: Client, linked: str) -> None:
+    text = fetch(
+        COLUMNS + PROFILE.format(kind="outer", inner=CALLS) + "<order attribute='lastname' descending='true'/>"
+    )
+    found = await rows(api, text, Prefer='odata.include-annotations="*"')
+    assert [row["lastname"] for row in found] == ["Bob", "Ada", "Ada"]
+    assert sorted(str(row["calls.msdynci_count"]) for row in found[1:]) == ["1200", "2"]
+    assert {row["calls.msdynci_profile"] for row in found[1:]} == {linked}
+    shown = {row["calls.msdynci_count@OData.Community.Display.V1.FormattedValue"] for row in found[1:]}
+    assert shown == {"1,200", "2"}
+
+
+async def test_a_view_is_opened_by_its_id_on_its_own_table(api: Client, linked: str) -> None:
+    text = fetch(COLUMNS + PROFILE.format(kind="outer", inner="") + "<order attribute='lastname'/>")
+    view = await create(
+        api, "savedqueries", name="Tiers", returnedtypecode="contact", querytype=0, fetchxml=text, layoutxml="<grid/>"
+    )
+    opened = (await read(api, f"contacts?savedQuery={view}"))["value"]
+    assert opened == await rows(api, text)
+    assert error(await api.get(f"leads?savedQuery={view}")) == (400, "0x80060888")
+    assert error(await api.get(f"contacts?savedQuery={NONE}")) == (404, "0x80040217")
+
+
+async def test_top_limits_the_rows_and_morerecords_tells_of_others(api: Client, linked: str) -> None:
+    assert len(await rows(api, fetch(COLUMNS, " top='1'"))) == 1
+    more = "Microsoft.Dynamics.CRM.morerecords"
+    answer = await read(api, url(fetch(COLUMNS)), Prefer=f'odata.include-annotations="{more}"')
+    assert answer[f"@{more}"] is False
+
+
+async def test_views_have_privileges_of_their_own_name(api: Client, environment: Environment) -> None:
+    definition = await read(api, "EntityDefinitions(LogicalName='savedquery')")
+    named = {privilege["Name"] for privilege in definition["Privileges"]}
+    assert {"prvCreateQuery", "prvReadQuery", "prvWriteQuery", "prvDeleteQuery"} <= named
+    refused = await api.post("savedqueries", json={"name": "x"}, headers={"x-user": LINKER.name})
+    assert "prvCreateQuery" in refused.json()["error"]["message"]
+
+
+async def test_every_joined_table_has_to_be_readable(api: Client, linked: str) -> None:
+    body = {"PrivilegeId": privilege_id("prvReadmsdynci_customerprofile")}
+    taken = await api.post(f"roles({LINKER_ROLE})/Microsoft.Dynamics.CRM.RemovePrivilegeRole", json=body)
+    assert taken.status_code == 204
+    text = fetch(COLUMNS + PROFILE.format(kind="outer", inner=""))
+    refused = await api.get(url(text), headers={"x-user": LINKER.name})
+    assert error(refused) == (403, "0x80040220")
+
+
+@pytest.mark.parametrize(
+    ("text", "status", "words"),
+    [
+        pytest.param("<fetch", 400, "Invalid XML", id="no XML"),
+        pytest.param("<fetch/>", 400, "one entity", id="no entity"),
+        pytest.param("<fetch><entity name='lead'/></fetch>", 400, "not about 'contact'", id="another table"),
+        pytest.param("<fetch><entity name='nothing'/></fetch>", 400, "not about 'contact'", id="no table"),
+        pytest.param(fetch("<attribute name='nothing'/>"), 400, "Name = 'nothing'", id="no column"),
+        pytest.param(fetch("<attribute/>"), 400, "'name' of the element 'attribute'", id="no name"),
+        pytest.param(fetch(CALLS), 400, "'msdynci_call' was not found", id="no joined table"),
+        pytest.param(fetch(PROFILE.format(kind="outer", inner="") * 16), 400, "maximum limit", id="16 joins"),
+        pytest.param(fetch("<all-attributes/>"), 501, "all-attributes", id="all columns"),
+        pytest.param(fetch("<filter/>"), 501, "filter", id="a filter"),
+        pytest.param(fetch(PROFILE.format(kind="any", inner="")), 501, "link-type 'any'", id="another join"),
+        pytest.param(fetch(COLUMNS, " page='2' count='10'"), 501, "'count' on", id="pages"),
+        pytest.param(fetch(COLUMNS, " distinct='true'"), 501, "distinct", id="distinct"),
+        pytest.param(fetch("<order attribute='ownerid'/>"), 501, "ordered by a lookup", id="order by a lookup"),
+    ],
+)
+async def test_what_cannot_be_answered_is_refused(api: Client, text: str, status: int, words: str) -> None:
+    answer = await api.get(url(text))
+    assert answer.status_code == status
+    assert words in answer.json()["error"]["message"]
+
+
+async def test_other_query_options_do_not_go_with_fetchxml(api: Client) -> None:
+    assert error(await api.get(f"{url(fetch(COLUMNS))}&$top=1")) == (400, "0x80060888")
