@@ -157,6 +157,7 @@ def merged(first: RunRequest, second: RunRequest) -> RunRequest:
         mode=max(first.mode, second.mode, key=lambda mode: mode.strength),
         tables=_united(first.tables, second.tables) if first.tables and second.tables else (),
         jobs=_united(first.jobs, second.jobs),
+        unlink_allowed=_united(first.unlink_allowed, second.unlink_allowed),
         job_start=max(first.job_start, second.job_start),
     )
 
@@ -169,7 +170,8 @@ def covers(done: RunRequest, wanted: RunRequest) -> bool:
 
 def _served_by(state: LockState, wanted: RunRequest) -> str | None:
     served = dict(state.served)
-    if wanted.dry_run or wanted.mode is not Mode.INCREMENTAL or not wanted.jobs or not set(wanted.jobs) <= set(served):
+    asks_for_more = wanted.dry_run or wanted.mode is not Mode.INCREMENTAL or wanted.unlink_allowed
+    if asks_for_more or not wanted.jobs or not set(wanted.jobs) <= set(served):
         return None
     return served[wanted.jobs[-1]]
 
@@ -189,7 +191,11 @@ def _queued(state: LockState, wanted: RunRequest, run_id: str) -> tuple[LockStat
 
 
 def _restarted(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, str]:
-    """Let the work of a dead run wait again; return the id it waits under, "" when it was interrupted too often."""
+    """Let the work of a dead run wait again; return the id it waits under, "" when it was interrupted too often.
+
+    What was allowed for the dead run ends with it (docs/decisions/0061).
+    """
+    dead = replace(dead, request=replace(dead.request, unlink_allowed=()))
     dry = dead.request.dry_run
     waiting = _waiting(state, dry=dry)
     interruptions = dead.interruptions + 1
@@ -230,5 +236,5 @@ def _with_waiting(state: LockState, ticket: Ticket | None, *, dry: bool) -> Lock
     return replace(state, pending_dry=ticket) if dry else replace(state, pending=ticket)
 
 
-def _united(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
+def _united[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys((*first, *second)))

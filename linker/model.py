@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
@@ -137,6 +136,19 @@ class Touches:
 
 
 @dataclass(frozen=True, slots=True)
+class UnlinkAllowance:
+    """Somebody lets one run clear departed rows of a table that the guard would hold back, so many at most.
+
+    `empty_mapping`: also when the mapping names no row of the table any more.
+    """
+
+    __pydantic_config__ = WIRE
+    table: str
+    most_rows: int
+    empty_mapping: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """What somebody asked for. `jobs` are the unification jobs a completed run of it serves.
 
@@ -150,6 +162,7 @@ class RunRequest:
     jobs: tuple[str, ...] = ()
     job_start: float = 0.0
     trigger: str = "api"
+    unlink_allowed: tuple[UnlinkAllowance, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,7 @@ class TableRun:
     unsettled: bool = False  # rows wait for profiles that are not in Dataverse yet
     refusal: str = ""  # why nothing is written to it: missing privilege, blocked, held (linker.permission)
     column: ColumnState = ""
+    held_back: int = 0  # departed rows that the guard left linked; somebody may allow a run to clear them
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +255,7 @@ class Run:
     service_account: str = ""
     jobs: tuple[str, ...] = ()
     requested_tables: tuple[str, ...] = ()  # empty = all
+    unlink_allowed: tuple[UnlinkAllowance, ...] = ()
     counts: Counts = Counts()
     touches: Touches | None = None
     progress: Progress | None = None
@@ -280,14 +295,3 @@ class RowIssue:
     advice: str
     first_seen: str = ""  # when the row first had an issue without having been in order since
     attempts: int = 0  # runs that tried since then
-
-
-@dataclass(frozen=True, slots=True)
-class MappingRows:
-    """Mapping rows of one range: the newest wish per row, what was seen twice, and what is no key at all."""
-
-    wanted: Mapping[RowKey, CustomerId]
-    read: int
-    duplicates: int = 0
-    invalid: tuple[str, ...] = ()
-    conflicts: tuple[RowKey, ...] = field(default=())  # claimed for different customers

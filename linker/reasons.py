@@ -55,7 +55,7 @@ REASONS: dict[str, Reason] = {
     "HeldBack": Reason(
         "deferred",
         "Too many rows of the table left unification at once.",
-        "Check why. Let the rows come back, or raise LINKER_UNLINK_MAX_SHARE for one run. An empty mapping never clears links.",
+        "Check why. Let the rows come back, or allow one run to clear the links (See docs/operations.md).",
     ),
     "MappingMoved": Reason(
         "deferred",

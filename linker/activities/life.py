@@ -51,7 +51,14 @@ def promised(ticket: Ticket) -> Run:
 
 def asked_for(run: Run, request: RunRequest) -> Run:
     """Return a run with what it has to do: a request that merged with it may have made it more."""
-    return replace(run, mode=request.mode, dry_run=request.dry_run, jobs=request.jobs, requested_tables=request.tables)
+    return replace(
+        run,
+        mode=request.mode,
+        dry_run=request.dry_run,
+        jobs=request.jobs,
+        requested_tables=request.tables,
+        unlink_allowed=request.unlink_allowed,
+    )
 
 
 async def renew(deps: Deps, beat: Beat) -> Go:
@@ -119,8 +126,9 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
         await deps.issues.looked_at(end.table, end.run)
 
     def change(old: Run) -> Run:
+        unsettled, held_back = bool(end.totals.counts.deferred), end.totals.departed if end.guarded else 0
         tables = tuple(
-            replace(t, status=status, detail=detail, counts=counts, unsettled=bool(end.totals.counts.deferred))
+            replace(t, status=status, detail=detail, counts=counts, unsettled=unsettled, held_back=held_back)
             if t.table == end.table
             else t
             for t in old.tables
@@ -151,7 +159,7 @@ def table_verdict(end: TableEnd, counts: Counts) -> tuple[Status, str]:
 
 def _needs_a_look(end: TableEnd, counts: Counts) -> tuple[Status, str]:
     told = [
-        (end.held_back, f"Links of departed rows were left alone: {end.held_back}."),
+        (end.held_back, f"Links of departed rows were left alone: {end.held_back}.{_how_to_allow(end)}"),
         (counts.rejected, f"Rejected rows: {counts.rejected:,}; see the run's row errors."),
         (
             counts.deferred and not end.held_back,
@@ -166,6 +174,15 @@ def _needs_a_look(end: TableEnd, counts: Counts) -> tuple[Status, str]:
     ]
     details = [text for true, text in told if true]
     return (Status.WARNINGS if details else Status.SUCCESSFUL), " ".join(details)
+
+
+def _how_to_allow(end: TableEnd) -> str:
+    """Say what to do about links that the guard held back; the rows are named so that no more are cleared."""
+    if not end.guarded:
+        return ""
+    nothing_left = "" if end.totals.counts.rows_read else " --empty-mapping"
+    option = f"--allow-unlinking {end.table}={end.totals.departed}{nothing_left}"
+    return f" If they were right to leave, run with '{option}' (See docs/operations.md)."
 
 
 async def _close_epoch(deps: Deps, table: str, epoch: str) -> None:

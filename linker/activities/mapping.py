@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from linker.dataverse import Dataverse
 from linker.dataverse.client import as_customer
 from linker.errors import LinkerError
-from linker.model import CustomerId, KeyRange, MappingRows, RowKey, Target
+from linker.model import CustomerId, KeyRange, RowKey, Target
 from linker.odata import MappingColumns
 from linker.pages import SPLIT_ROWS, row_key
+
+
+@dataclass(frozen=True, slots=True)
+class MappingRows:
+    """Mapping rows of one range: the newest wish per row, what was seen twice, and what is no key at all."""
+
+    wanted: Mapping[RowKey, CustomerId]
+    read: int
+    duplicates: int = 0
+    invalid: tuple[str, ...] = ()
+    conflicts: tuple[RowKey, ...] = ()  # claimed for different customers
 
 
 class PageTooLargeError(LinkerError):

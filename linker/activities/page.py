@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from linker import telemetry
 from linker.activities.attempt import Attempt, PageHeldError
-from linker.activities.mapping import PageTooLargeError, read_mapping
+from linker.activities.mapping import MappingRows, PageTooLargeError, read_mapping
 from linker.activities.values import PageOutcome, PageTask
 from linker.activities.writing import Writer, Written
 from linker.blocks import UNCONFIRMED, Entries, HashBlock, digest, intend, unconfirm, wanted_entries
@@ -26,7 +26,6 @@ from linker.model import (
     LOOKUP_SCHEMA_NAME,
     Counts,
     CustomerId,
-    MappingRows,
     Mode,
     PlannedChange,
     RowIssue,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linker.activities.attempt import Attempt
@@ -13,11 +14,12 @@ from linker.dataverse import Dataverse, LiveLink
 from linker.deps import Deps
 from linker.errors import DataverseError, LinkerError, SupersededError, TransientError, UnknownOutcomeError
 from linker.evidence import find_sources
-from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target
+from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target, UnlinkAllowance
 from linker.odata import MappingColumns, chunks
 from linker.pages import key_text
 from linker.reasons import issue
 
+GUARDED = "HeldBack"  # code of rows that the guard held back
 PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
 
 
@@ -32,15 +34,20 @@ async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
     return _counted_only(task, held) if task.dry_run else await _pages(deps, task, deps.dataverse(), held)
 
 
-def guard(departed: int, rows: int, most_share: float) -> str:
+def guard(departed: int, rows: int, most_share: float, allowed: Sequence[UnlinkAllowance] = ()) -> str:
     """Return why nothing of a table may be unlinked, empty when it may. `rows` counts mapped and departed rows.
 
-    An empty mapping clears nothing at any share: it is what a mapping looks like that is being written.
+    An empty mapping clears nothing at any share: it is what a mapping looks like that is being written. What is `allowed`
+    for the table in this run goes before all that, as far as it goes.
     """
+    if any(departed <= one.most_rows and (departed < rows or one.empty_mapping) for one in allowed):
+        return ""
+    beyond = ", and beyond what is allowed for this run" if allowed else ""
     if departed >= rows:
-        return "no row of the table is left in the mapping"
+        return f"no row of the table is left in the mapping{beyond}"
     if departed > most_share * rows:
-        return f"{departed:,} of {rows:,} rows left the mapping, more than {most_share:.0%} (LINKER_UNLINK_MAX_SHARE)"
+        share = f"more than {most_share:.0%} (LINKER_UNLINK_MAX_SHARE)"
+        return f"{departed:,} of {rows:,} rows left the mapping, {share}{beyond}"
     return ""
 
 
@@ -51,10 +58,14 @@ class Held:
     code: str = ""
     reason: str = ""
 
+    def outcome(self, counts: Counts, after: str | None, *, later_s: float = 0.0, failed: str = "") -> UnlinkOutcome:
+        """Return what a call came to."""
+        return UnlinkOutcome(counts, after, self.reason, self.code == GUARDED, later_s, failed)
+
 
 async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
-    if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share):
-        return Held("HeldBack", reason)
+    if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share, task.allowed):
+        return Held(GUARDED, reason)
     if task.marks is not None and await marks_of(deps, task.marks) != task.marks:
         return Held("MappingMoved", "mapping or profiles changed while the run was under way")
     return Held()
@@ -62,7 +73,7 @@ async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
 
 def _counted_only(task: UnlinkTask, held: Held) -> UnlinkOutcome:
     counts = Counts(deferred=task.departed) if held.code else Counts(unlinked=task.departed)
-    return UnlinkOutcome(counts, None, held.reason)
+    return held.outcome(counts, None)
 
 
 async def _pages(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held) -> UnlinkOutcome:
@@ -74,12 +85,12 @@ async def _pages(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held)
             counts += await work.page(page, departed)
             after, done = page, done + 1
             if done == PAGES_A_CALL:
-                return UnlinkOutcome(counts, after, held.reason)
+                return held.outcome(counts, after)
     except (TransientError, SupersededError, UnknownOutcomeError) as error:
-        return UnlinkOutcome(counts, after, held.reason, later_s=getattr(error, "wait_s", 1.0))
+        return held.outcome(counts, after, later_s=getattr(error, "wait_s", 1.0))
     except LinkerError as error:
-        return UnlinkOutcome(counts, after, held.reason, failed=str(error)[:1000])
-    return UnlinkOutcome(counts, None, held.reason)
+        return held.outcome(counts, after, failed=str(error)[:1000])
+    return held.outcome(counts, None)
 
 
 @dataclass(frozen=True, slots=True)

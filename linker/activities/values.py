@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket
+from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket, UnlinkAllowance
 from linker.pace import Load
 
 
@@ -210,6 +210,7 @@ class UnlinkTask:
     marks: tuple[float, float] | None
     dry_run: bool = False
     after: str = ""
+    allowed: tuple[UnlinkAllowance, ...] = ()  # for this table
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +221,7 @@ class UnlinkOutcome:
     counts: Counts = Counts()
     after: str | None = None
     held_back: str = ""
+    guarded: bool = False  # it was the guard that held them back
     later_s: float = 0.0
     failed: str = ""
 
@@ -260,6 +262,7 @@ class TableEnd:
     totals: Totals
     unlinking: Counts = Counts()
     held_back: str = ""
+    guarded: bool = False
     strays: int = 0
     failed: str = ""
     canceled: bool = False

@@ -117,4 +117,4 @@ def _fault(kind: str, text: str) -> str:
         "model_type": "It has to be a JSON object",
         "extra_forbidden": "It has a member that is not known here",
     }
-    return own.get(kind, text)
+    return own.get(kind, text.removeprefix("Value error, "))

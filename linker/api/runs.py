@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.alias_generators import to_camel
 
 from linker.activities.life import ended
@@ -15,7 +15,7 @@ from linker.api.operation import Call, TableName, operation
 from linker.api.paging import PageQuery
 from linker.history import history
 from linker.lock import Cancellation
-from linker.model import TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status
+from linker.model import TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.roles import Role
 from linker.triggers import request_run
 from linker.wire import to_json
@@ -24,13 +24,37 @@ LOOK_BACK = 30  # runs behind a page among which the one to compare with is look
 type JobId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
-class RunBody(BaseModel):
+class _StrictBody(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+
+class AllowanceBody(_StrictBody):
+    """Links of departed rows that this one run may clear although the guard would hold them back."""
+
+    table: TableName
+    most_rows: Annotated[int, Field(ge=1, description="If more rows have left by then, none is cleared.")]
+    empty_mapping: Annotated[bool, Field(description="Also if the mapping names no row of the table any more.")] = False
+
+
+class RunBody(_StrictBody):
     """What a run has to do."""
 
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
     mode: Mode = Mode.INCREMENTAL
     dry_run: bool = False
     tables: Annotated[list[TableName], Field(max_length=200, description="Logical names; empty means all.")] = []
+    allow_unlinking: Annotated[list[AllowanceBody], Field(max_length=20)] = []
+
+    @model_validator(mode="after")
+    def _allows_what_it_runs(self) -> Self:
+        if self.tables and any(allowed.table not in self.tables for allowed in self.allow_unlinking):
+            raise ValueError("allowUnlinking names a table that tables leaves out")
+        return self
+
+    def request(self, trigger: str) -> RunRequest:
+        """Return it as the lock takes it."""
+        allowed = tuple(UnlinkAllowance(one.table, one.most_rows, one.empty_mapping) for one in self.allow_unlinking)
+        tables = tuple(dict.fromkeys(self.tables))
+        return RunRequest(self.mode, self.dry_run, tables, trigger=trigger, unlink_allowed=allowed)
 
 
 class UnificationBody(BaseModel):
@@ -50,9 +74,7 @@ class UnificationBody(BaseModel):
 async def post_run(call: Call[RunBody]) -> Reply:
     """Ask for a run. The answer is the run that will do it, readable at once."""
     _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
-    asked = call.body
-    tables = tuple(dict.fromkeys(asked.tables))
-    return await requested(call, RunRequest(asked.mode, asked.dry_run, tables, trigger="api"))
+    return await requested(call, call.body.request("api"))
 
 
 @operation("POST", "/unification-events", role=Role.OPERATOR, body=UnificationBody, answer=Run, status=202)

@@ -37,6 +37,13 @@ def run(
     mode: Annotated[Mode, typer.Option(help="How much to look at.")] = Mode.INCREMENTAL,
     tables: Annotated[str, typer.Option(help="Logical names, separated by commas; without it, all.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Count what would be done, and write nothing.")] = False,
+    allow_unlinking: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TABLE=ROWS", help="Clear the held-back links of a table, of so many rows at most."),
+    ] = None,
+    empty_mapping: Annotated[
+        bool, typer.Option("--empty-mapping", help="Also when the mapping names no row of such a table any more.")
+    ] = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the run, and show how far it is.")] = False,
 ) -> None:
     """Ask the app for a run. LINKER_APP_URL says where it is.
@@ -44,7 +51,12 @@ def run(
     Exit code 0: asked for, or with --wait successful, 1: failed or canceled, 2: the app could not be asked, 3: done with
     warnings, or skipped.
     """
-    asked = {"mode": mode, "dryRun": dry_run, "tables": [name.strip() for name in tables.split(",") if name.strip()]}
+    asked = {
+        "mode": mode,
+        "dryRun": dry_run,
+        "tables": [name.strip() for name in tables.split(",") if name.strip()],
+        "allowUnlinking": [allowance(text, empty_mapping=empty_mapping) for text in allow_unlinking or ()],
+    }
     console = Console()
     with told():
         use_local_settings(LOCAL_SETTINGS)
@@ -56,6 +68,17 @@ def run(
             found = watched(app, found, console, time.sleep)
     console.print(result(found))
     raise typer.Exit(EXIT_CODES[found.status])
+
+
+def allowance(text: str, *, empty_mapping: bool) -> dict[str, object]:
+    """Return what is allowed as the API takes it. Raises typer.BadParameter."""
+    table, _, rows = text.partition("=")
+    if not table or not rows.isdecimal():
+        raise typer.BadParameter(
+            f"'{text}' names no table with a number of rows, such as contact=250. Nothing was started.",
+            param_hint="--allow-unlinking",
+        )
+    return {"table": table, "mostRows": int(rows), "emptyMapping": empty_mapping}
 
 
 def watched(app: AppClient, shown: Run, console: Console, sleep: Callable[[float], None]) -> Run:

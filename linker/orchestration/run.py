@@ -192,6 +192,7 @@ def _finish_table(
             totals.counts.rows_read + totals.departed,
             settled.marks,
             ticket.request.dry_run,
+            allowed=tuple(one for one in ticket.request.unlink_allowed if one.table == table.table),
         )
         end = yield from _unlink(ctx, task, end)
     if table.mode is Mode.VERIFY and not (end.canceled or end.failed):
@@ -216,7 +217,8 @@ def _unlink(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd) -> Steps
         while True:
             outcome = yield from call(ctx, "unlink_table", task, UnlinkOutcome, renewing=task.run)
             counts, held_back = end.unlinking + outcome.counts, outcome.held_back or end.held_back
-            end = replace(end, unlinking=counts, held_back=held_back, failed=outcome.failed)
+            guarded = outcome.guarded or end.guarded
+            end = replace(end, unlinking=counts, held_back=held_back, guarded=guarded, failed=outcome.failed)
             if outcome.failed or outcome.after is None:
                 return end
             tries = tries + 1 if outcome.after == task.after else 0

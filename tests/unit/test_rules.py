@@ -3,11 +3,11 @@
 import pytest
 
 from linker.activities.life import table_verdict
-from linker.activities.mapping import resolve
+from linker.activities.mapping import MappingRows, resolve
 from linker.activities.prepare import mode_of
 from linker.activities.values import TableEnd, Totals
 from linker.dataverse.http import retry_after_s
-from linker.model import Counts, MappingRows, Mode, Status
+from linker.model import Counts, Mode, Status
 from linker.odata import MappingColumns
 from linker.pages import Plan
 from linker.state import TablePlan

@@ -16,7 +16,6 @@ from linker.orchestration import values as orchestration_values
 from linker.state import TablePlan
 from linker.wire import MOST_BYTES, dumps, from_json, loads, to_json
 
-NEVER_SENT = {"MappingRows", "TokenSource"}  # rows stay inside of one activity
 LONG_TEXT = {
     "detail": 1_000,
     "failed": 1_000,
@@ -35,7 +34,7 @@ def classes_of(*modules: ModuleType) -> list[type]:
         for kind in vars(module).values()
         if dataclasses.is_dataclass(kind) and isinstance(kind, type) and kind.__module__ == module.__name__
     ]
-    return [kind for kind in found if hasattr(kind, "__pydantic_config__") and kind.__name__ not in NEVER_SENT]
+    return [kind for kind in found if hasattr(kind, "__pydantic_config__")]
 
 
 CLASSES = [*classes_of(model, values, orchestration_values, lock, pace, pages), TablePlan]
