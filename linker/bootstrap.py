@@ -39,6 +39,7 @@ from linker.state import (
 )
 from linker.table_rules import key_text
 from linker.tables import AzureTables
+from linker.transport import CODINGS, bounded, only_to
 
 if TYPE_CHECKING:
     from azure.core.credentials_async import AsyncTokenCredential
@@ -118,7 +119,7 @@ async def close() -> None:
 
 def build(settings: Settings) -> Deps:
     """Return everything for these settings; no connection is opened yet."""
-    client = _client()
+    client = _client(settings)
     tables = _tables(settings)
     tokens = Tokens(settings.dataverse_url, settings.client_id)
     insights_tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
@@ -159,7 +160,7 @@ async def signed_in(settings: Settings) -> AsyncIterator[Dataverse]:
     """Give a client for Dataverse as whoever works on this machine (az login, or identity AZURE_CLIENT_ID), not as the app."""
     tokens = Tokens(settings.dataverse_url, os.environ.get("AZURE_CLIENT_ID"))
     try:
-        async with _client() as client:
+        async with _client(settings) as client:
             yield Dataverse(Connection(settings.dataverse_url, client, tokens, settings.write_timeout_seconds))
     finally:
         await tokens.close()
@@ -213,9 +214,12 @@ def _insights(settings: Settings, client: httpx.AsyncClient, tokens: Tokens) -> 
     return Insights(settings.insights_url, instance, client, tokens, key=key, workflow=workflow)
 
 
-def _client() -> httpx.AsyncClient:
+def _client(settings: Settings) -> httpx.AsyncClient:
+    addresses = [address for address in (settings.dataverse_url, settings.insights_url) if address]
     return httpx.AsyncClient(
         follow_redirects=False,
+        headers={"Accept-Encoding": CODINGS},
+        event_hooks={"request": [only_to(addresses)], "response": [bounded]},
         limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
         cookies=_no_cookies(),
     )

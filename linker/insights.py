@@ -12,6 +12,7 @@ import httpx
 from linker.dataverse.http import TokenSource
 from linker.errors import ConfigurationError, TransientError
 from linker.facts import DataSource
+from linker.transport import json_of
 
 UNIFICATION = frozenset({"all", "merge", "match", "map"})
 NEWEST_JOBS = 20
@@ -48,7 +49,7 @@ class Insights:
         key: str | None = None,
         workflow: str = "main",
     ) -> None:
-        self._base = f"{url}/instances/{instance}"
+        self._base = f"{url}/instances/{quote(instance, safe='')}"
         self._workflow = quote(workflow, safe="")
         self._client, self._tokens = client, tokens
         self._headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
@@ -81,10 +82,10 @@ class Insights:
         }
         try:
             answer = await self._client.get(self._base + path, headers=headers)
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             raise TransientError(f"Customer Insights at {self._base} could not be reached: {error!r}.") from error
         if answer.is_success:
-            return answer.json()
+            return json_of(answer)
         if answer.status_code in (401, 403, 404):
             raise ConfigurationError(
                 f"Customer Insights refused {self._base}{path} ({answer.status_code}). Check "

@@ -20,12 +20,17 @@ from linker.errors import ConfigurationError
 from linker.facts import DeclaredSource
 
 PREFIX = "LINKER_"
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def _web_address(text: str) -> str:
     parts = urlsplit(text)
-    if parts.scheme not in ("https", "http") or not parts.hostname or " " in text:
+    if parts.scheme not in ("https", "http") or not parts.hostname or " " in text or not text.isprintable():
         raise ValueError("it must be a web address such as https://contoso.crm4.dynamics.com")
+    if parts.username is not None or parts.fragment:
+        raise ValueError("it must be the address alone, without a name, a password or a fragment")
+    if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
+        raise ValueError("it must begin with https: tokens are sent there")
     return text.rstrip("/")
 
 

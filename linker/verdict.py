@@ -42,7 +42,7 @@ def judge(status: int, code: str, text: str) -> Answer:
         return Answer.RETRY
     if status == 500 and not code:
         return Answer.RETRY
-    if status == 401 or code in _STOPS:
+    if status < 400 or status == 401 or code in _STOPS:  # a redirect is about no row, and is not followed
         return Answer.STOP
     if status == 404 and code not in _ROW_MISSING and not named_rows(text):
         return Answer.STOP

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from linker.errors import TransientError
+from linker.errors import ConfigurationError, TransientError
 
 BOUNDARY = "batch_linker"
 CONTENT_TYPE = f'multipart/mixed; boundary="{BOUNDARY}"'
@@ -36,10 +36,17 @@ def build(parts: Sequence[Part]) -> bytes:
     lines: list[str] = []
     for part in parts:
         lines += [f"--{BOUNDARY}", "Content-Type: application/http", "Content-Transfer-Encoding: binary", ""]
-        lines += [f"{part.method} {part.path} HTTP/1.1", "Accept: application/json"]
-        lines += [f"{name}: {value}" for name, value in part.headers.items()]
-        lines += ["Content-Type: application/json; type=entry", "", part.body] if part.body else ["", ""]
+        lines += [_one_line(f"{part.method} {part.path} HTTP/1.1"), "Accept: application/json"]
+        lines += [_one_line(f"{name}: {value}") for name, value in part.headers.items()]
+        lines += ["Content-Type: application/json; type=entry", "", _one_line(part.body)] if part.body else ["", ""]
     return "\r\n".join([*lines, f"--{BOUNDARY}--", "", ""]).encode()
+
+
+def _one_line(text: str) -> str:
+    """Return a text that cannot begin another line, and with it another header or request."""
+    if "\r" in text or "\n" in text:
+        raise ConfigurationError(f"A line of a batch would be two: {text[:40]!r}. The batch was not sent.")
+    return text
 
 
 def parse(content_type: str, body: bytes, expected: int) -> list[PartAnswer]:
@@ -48,7 +55,7 @@ def parse(content_type: str, body: bytes, expected: int) -> list[PartAnswer]:
     sections = (b"\r\n" + body).split(b"\r\n--" + boundary)[1:-1] if boundary else []
     try:
         answers = [_answer(section) for section in sections]
-    except (ValueError, IndexError) as error:
+    except (ValueError, IndexError, RecursionError) as error:
         raise TransientError(f"An answer in a batch of {expected} could not be read.") from error
     if len(answers) < expected:
         raise TransientError(f"A batch of {expected} requests got {len(answers)} answers.")

@@ -15,6 +15,7 @@ from linker.errors import DataverseError, ThrottledError, TransientError
 from linker.model import PROFILE_TABLE, CustomerId, KeyRange, RowKey, Source, Target
 from linker.odata import MappingColumns
 from linker.pages import key_text, row_key
+from linker.transport import json_of
 from linker.verdict import Answer, judge
 
 MAPPING_SET = "msdynci_alternatekeys"
@@ -53,12 +54,16 @@ class Dataverse:
         """Return the JSON at a path. `strong` waits for metadata that another server may not know yet (dataverse.md 8.2)."""
         headers = {"Prefer": prefer} if prefer else {}
         headers |= {"Consistency": "Strong"} if strong else {}
-        return (await self.connection.send(self.meter, "GET", path, headers=headers)).json()
+        return json_of(await self.connection.send(self.meter, "GET", path, headers=headers))
 
     async def rows(self, path: str) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield the rows of a query, one response of up to 5,000 at a time."""
         link: str | None = path
+        seen = set[str]()
         while link:
+            if link in seen:
+                raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
+            seen.add(link)
             answer = await self.get(link, prefer=PAGE_SIZE)
             yield answer["value"]
             link = answer.get("@odata.nextLink")

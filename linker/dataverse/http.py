@@ -30,6 +30,7 @@ HEADERS = {
 }
 READ_TIMEOUT_S = 60.0
 THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
+MOST_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
 LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (dataverse.md 8.4)
 
 
@@ -128,7 +129,7 @@ class Connection:
         """Return the absolute address of a path. Links are followed within the configured environment only."""
         if "//" not in path.split("?", 1)[0]:
             return self.url + API + path
-        if not path.startswith(self.url + API):
+        if not path.startswith(self.url + API) or not path.isprintable():
             raise ConfigurationError(
                 f"Dataverse sent a link outside {self.url}; it was not followed. Nothing was written."
             )
@@ -139,7 +140,7 @@ class Connection:
             return await self.client.send(request)
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise TransientError(f"{self.url} could not be reached: {error!r}.") from error
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:
             if writes:
                 raise UnknownOutcomeError(f"{request.method} {request.url.path} got no answer: {error!r}") from error
             raise TransientError(f"{request.url.path} got no answer: {error!r}.") from error
@@ -192,12 +193,12 @@ def retry_after_s(value: str | None, now: float) -> float | None:
     if value is None:
         return None
     if value.strip().isdecimal():
-        return float(value)
+        return min(float(value), MOST_WAIT_S)
     try:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
-    return max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now)
+    return min(max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now), MOST_WAIT_S)
 
 
 def parse_time(text: str) -> float:
@@ -208,9 +209,9 @@ def parse_time(text: str) -> float:
 def _json(answer: httpx.Response) -> Any:
     try:
         return answer.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
 
 
 def _integer(text: str | None) -> int:
-    return int(text) if text and text.isdecimal() else 0
+    return int(text) if text and len(text) < 10 and text.isdecimal() else 0
