@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench mutations histories sandbox screenshots clean
+.PHONY: help setup demo test check format bench soak mutations histories sandbox screenshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -37,6 +37,9 @@ check: $(PACKAGES) ## format, lint, types, import contracts
 
 bench: setup ## measure beside peers and the raw ceiling; bench FULL=1 takes a million rows
 	@$(PYTHON) -m bench $(if $(FULL),--full)
+
+soak: setup ## follow 200 unifications of 50,000 rows and see what grows; most of an hour
+	@$(PYTHON) -m bench.soak
 
 mutations: setup ## take each decision of docs/proofs.md back in a copy and see that its tests notice; some minutes
 	@$(PYTHON) -m tests.mutations $(ONLY)

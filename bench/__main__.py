@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from bench import compare, documents, machine, scale, state
 from bench.environment import sandbox
-from bench.figures import Figures, Goal, goals
+from bench.figures import Figures, goals
 from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Sizes
+from bench.progress import Step, progress
 
 PASSES = 3  # steps of each size in `scale`
 app = typer.Typer(add_completion=False)
@@ -33,11 +31,11 @@ def main(
     """Measure the linker beside its peers and the raw ceiling."""
     console = Console()
     sizes = FULL if full else SHORT
-    with _progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 3) as step:
+    with progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 3) as step:
         figures = measure(sizes, step, full=full)
     save(figures, json_file, docs)
     for goal in goals(figures):
-        console.print(_line(goal))
+        console.print(goal.line())
 
 
 def save(figures: Figures, json_file: Path, docs: Path) -> None:
@@ -48,7 +46,7 @@ def save(figures: Figures, json_file: Path, docs: Path) -> None:
     (docs / "scale.md").write_text(documents.scale(), encoding="utf-8")
 
 
-def measure(sizes: Sizes, step: compare.Step, *, full: bool) -> Figures:
+def measure(sizes: Sizes, step: Step, *, full: bool) -> Figures:
     """Run all measurements, one after the other."""
     started = time.perf_counter()
     step("import of function_app")
@@ -62,27 +60,6 @@ def measure(sizes: Sizes, step: compare.Step, *, full: bool) -> Figures:
     touched = compare.engine(NORMAL, sizes.engine, touch=True)
     seconds = time.perf_counter() - started
     return Figures(machine.describe(), full, seconds, PROFILES, results, touched, growth, packed, single, imports)
-
-
-@contextmanager
-def _progress(console: Console, total: int) -> Iterator[compare.Step]:
-    """Show a bar that moves with each step told."""
-    columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task("starting", total=total, completed=-1)  # a step is told before it is done
-
-        def step(what: str) -> None:
-            bar.update(task, description=what, advance=1)
-            if not console.is_terminal:  # a log shows no bar
-                console.print(what)
-
-        yield step
-        step("done")
-
-
-def _line(goal: Goal) -> str:
-    mark = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]n/a[/]"}[goal.met]
-    return f"{mark:<16} {goal.what}: {goal.found} (asked: {goal.asked})"
 
 
 if __name__ == "__main__":

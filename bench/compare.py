@@ -17,6 +17,7 @@ import httpx
 from bench import ceiling
 from bench.environment import TABLE, Environment, app_host, sandbox
 from bench.profiles import Profile, Sizes
+from bench.progress import Step
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
 from linker.dataverse import Connection, Dataverse
 from linker.dataverse.column import create
@@ -25,9 +26,6 @@ from linker.model import LOOKUP_SCHEMA_NAME
 
 LINKER, CEILING = "this engine", "raw ceiling"
 SEED = 1
-
-type Step = Callable[[str], None]
-"""Told what is about to be measured."""
 
 
 @dataclass(frozen=True, slots=True)

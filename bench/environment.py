@@ -66,14 +66,19 @@ class Environment:
         found: dict[str, Any] = self.admin.get("/sandbox/counters").raise_for_status().json()
         return found
 
-    def unify(self, changes: Mapping[str, object]) -> None:
-        """Run a unification."""
-        self.admin.post("/sandbox/unifications", json=dict(changes)).raise_for_status()
+    def unify(self, changes: Mapping[str, object]) -> str:
+        """Run a unification and return its job id."""
+        answer = self.admin.post("/sandbox/unifications", json=dict(changes)).raise_for_status()
+        return str(answer.json()["jobId"])
 
     def truth(self) -> dict[str, str]:
         """Return the profile id that each row should be linked to."""
+        return {row: profile for row, profile in self.mapped().items() if profile}
+
+    def mapped(self) -> dict[str, str | None]:
+        """Return the profile id of each row that the mapping names, None while the profile is missing."""
         text = self.admin.get("/sandbox/truth", params={"table": TABLE}).raise_for_status().text
-        return {link["id"]: link["profileId"] for link in map(json.loads, text.splitlines()) if link["profileId"]}
+        return {link["id"]: link["profileId"] for link in map(json.loads, text.splitlines())}
 
 
 @contextmanager
@@ -97,20 +102,37 @@ class AppHost:
     hub: dict[str, Any] = field(default_factory=dict)
 
     def peak_mb(self) -> float:
-        """Return the most memory the process has held so far (VmHWM), in MB of 2**20 bytes."""
+        """Return the most memory the process has held so far, in MB of 2**20 bytes."""
+        return self._memory_mb("VmHWM:")
+
+    def memory_mb(self) -> float:
+        """Return the memory that the process holds now, in MB of 2**20 bytes."""
+        return self._memory_mb("VmRSS:")
+
+    def _memory_mb(self, what: str) -> float:
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
-        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        line = next(line for line in status.splitlines() if line.startswith(what))
         return int(line.split()[1]) / 1024
 
-    def run(self, request: Mapping[str, object] | None = None) -> dict[str, Any]:
+    def client(self) -> httpx.Client:
+        """Return a client of the host."""
+        return httpx.Client(base_url=self.url, timeout=60, trust_env=False)
+
+    def run(self, request: Mapping[str, object] | None = None, *, path: str = "/api/runs") -> dict[str, Any]:
         """Ask for a run and return it when it has ended, with its wall time as `wallSeconds`."""
-        with httpx.Client(base_url=self.url, timeout=60, trust_env=False) as client:
+        with self.client() as client:
             started = time.perf_counter()
-            run = client.post("/api/runs", json=dict(request or {})).raise_for_status().json()
-            while not run["endedAt"]:
-                time.sleep(POLL_S)
-                run = client.get(f"/api/runs/{run['id']}").raise_for_status().json()
-            return {**run, "wallSeconds": time.perf_counter() - started}
+            run = client.post(path, json=dict(request or {})).raise_for_status().json()
+            return {**ended(client, run["id"]), "wallSeconds": time.perf_counter() - started}
+
+
+def ended(client: httpx.Client, run: str) -> dict[str, Any]:
+    """Return a run when it has ended."""
+    while True:
+        found: dict[str, Any] = client.get(f"/api/runs/{run}").raise_for_status().json()
+        if found["endedAt"]:
+            return found
+        time.sleep(POLL_S)
 
 
 @contextmanager

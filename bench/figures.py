@@ -48,6 +48,11 @@ class Goal:
     found: str
     met: bool | None
 
+    def line(self) -> str:
+        """Return it as one line for a terminal."""
+        mark = {True: "[green]met[/]", False: "[red]missed[/]", None: "[yellow]n/a[/]"}[self.met]
+        return f"{mark:<16} {self.what}: {self.found} (asked: {self.asked})"
+
 
 def goals(figures: Figures) -> list[Goal]:
     """Hold the figures against the design."""
