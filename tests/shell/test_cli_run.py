@@ -10,10 +10,11 @@ from typing import Any
 
 import httpx
 import pytest
+import typer
 from rich.console import Console
 
 from linker.cli.app_client import AppClient, RefusedError
-from linker.cli.run import EXIT_CODES, MOST_FAILURES, describe, result, watched
+from linker.cli.run import EXIT_CODES, MOST_FAILURES, allowance, describe, result, watched
 from linker.errors import ConfigurationError, LinkerError, TransientError
 from linker.model import Counts, Mode, Progress, Run, Status, TableRun
 from linker.settings import load_access
@@ -56,6 +57,17 @@ def test_it_asks_with_the_key_and_says_what_it_was_told() -> None:
     assert (asked[0].method, str(asked[0].url)) == ("POST", "https://app/api/runs")
     assert asked[0].headers["x-functions-key"] == "secret"
     assert json.loads(asked[0].content)["mode"] == "full"
+
+
+def test_what_is_allowed_to_be_unlinked_is_a_table_with_its_number_of_rows() -> None:
+    expected = {"table": "contact", "mostRows": 250, "emptyMapping": True}
+    assert allowance("contact=250", empty_mapping=True) == expected
+
+
+@pytest.mark.parametrize("text", ["contact", "contact=", "contact=all", "=5", "contact=-1", ""], ids=repr)
+def test_an_allowance_without_table_or_number_is_refused_before_the_app_is_asked(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="Nothing was started"):
+        allowance(text, empty_mapping=False)
 
 
 @pytest.mark.parametrize(

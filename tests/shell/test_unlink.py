@@ -7,7 +7,7 @@ import pytest
 
 from linker.activities import unlink
 from linker.activities.unlink import guard
-from linker.model import Counts
+from linker.model import Counts, UnlinkAllowance
 from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.world import FIRST_PAGE, WRITE_S, DiedError, World, contact_id, dies_after, key_of, stalls_before
 
@@ -132,6 +132,54 @@ async def test_nothing_is_unlinked_when_too_much_of_the_table_departed(world: Wo
     assert "1 of 5" in outcome.held_back
     assert (world.links()[GONE], await reason(world)) == ("c1", "HeldBack")
     assert key_of(1) in (await world.block()).entries
+
+
+@pytest.mark.parametrize(
+    ("departed", "rows", "allowed", "held"),
+    [
+        pytest.param(5, 10, [UnlinkAllowance("contact", 5)], "", id="as many as allowed"),
+        pytest.param(6, 10, [UnlinkAllowance("contact", 5)], "beyond what is allowed", id="more than allowed"),
+        pytest.param(
+            6,
+            10,
+            [UnlinkAllowance("contact", 5), UnlinkAllowance("contact", 4)],
+            "6 of 10",
+            id="allowances are not added up",
+        ),
+        pytest.param(6, 10, [UnlinkAllowance("contact", 5), UnlinkAllowance("contact", 6)], "", id="one is enough"),
+        pytest.param(1, 10, [UnlinkAllowance("contact", 0)], "", id="the share needs no allowance"),
+        pytest.param(10, 10, [UnlinkAllowance("contact", 10)], "no row", id="an empty mapping needs a second word"),
+        pytest.param(10, 10, [UnlinkAllowance("contact", 10, empty_mapping=True)], "", id="and passes with it"),
+        pytest.param(
+            11, 11, [UnlinkAllowance("contact", 10, empty_mapping=True)], "beyond", id="an empty mapping of more rows"
+        ),
+    ],
+)
+def test_the_guard_with_an_allowance(departed: int, rows: int, allowed: list[UnlinkAllowance], held: str) -> None:
+    found = guard(departed, rows, 0.1, allowed)
+    assert held in found
+    assert bool(found) == bool(held)
+
+
+async def test_an_allowed_table_loses_the_links_that_the_guard_would_hold_back(world: World) -> None:
+    outcome = await world.unlink("run1", departed=1, rows=5, allowed=(UnlinkAllowance("contact", 1),))
+    assert (outcome.counts, outcome.held_back, outcome.guarded) == (Counts(unlinked=1), "", False)
+    assert [row for row, customer in world.links().items() if customer is None] == [GONE]
+
+
+async def test_what_is_allowed_is_cleared_only_while_it_is_ours_absent_and_rests(world: World) -> None:
+    allowed = (UnlinkAllowance("contact", 1),)
+    moved = await world.unlink("run1", departed=1, rows=5, allowed=allowed, marks=(0.0, 0.0))
+    assert (moved.counts, moved.guarded, await reason(world)) == (Counts(deferred=1), False, "MappingMoved")
+    world.dataverse.link_by_hand(GONE, "c5")
+    assert (await world.unlink("run1", departed=1, rows=5, allowed=allowed)).counts == Counts(unchanged=1)
+    assert world.links()[GONE] == "c5"
+
+
+async def test_a_row_that_is_mapped_again_keeps_its_link_although_clearing_is_allowed(world: World) -> None:
+    world.dataverse.map(GONE, "c1")
+    outcome = await world.unlink("run1", departed=1, rows=5, allowed=(UnlinkAllowance("contact", 1),))
+    assert (outcome.counts, world.links()[GONE]) == (Counts(deferred=1), "c1")
 
 
 async def test_nothing_is_unlinked_when_the_marks_moved_since_settling(world: World) -> None:

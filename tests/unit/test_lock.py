@@ -19,13 +19,15 @@ from linker.lock import (
     request,
     take_over,
 )
-from linker.model import Mode, RunRequest, Ticket
+from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
 
 LEASE_S = 100.0
 FREE = LockState()
 ANY = RunRequest()
 JOB = RunRequest(jobs=("job",))
 DRY = RunRequest(dry_run=True)
+SOME, MORE = UnlinkAllowance("contact", 5), UnlinkAllowance("contact", 9)
+ALLOWED = RunRequest(unlink_allowed=(SOME,))
 
 
 def running(ticket: Ticket, **values: object) -> LockState:
@@ -70,6 +72,13 @@ def taken_over(state: LockState, *, now: float = LEASE_S):
         pytest.param(
             RunRequest(trigger="event"), RunRequest(trigger="timer"), RunRequest(trigger="event"), id="trigger"
         ),
+        pytest.param(ANY, ALLOWED, ALLOWED, id="an allowance"),
+        pytest.param(
+            ALLOWED,
+            RunRequest(unlink_allowed=(MORE, SOME)),
+            RunRequest(unlink_allowed=(SOME, MORE)),
+            id="allowances for one table are not added up",
+        ),
     ],
 )
 def test_merging(first: RunRequest, second: RunRequest, both: RunRequest) -> None:
@@ -87,6 +96,8 @@ def test_merging(first: RunRequest, second: RunRequest, both: RunRequest) -> Non
         pytest.param(ANY, JOB, id="without the job"),
         pytest.param(DRY, ANY, id="dry"),
         pytest.param(ANY, DRY, id="real instead of dry"),
+        pytest.param(ANY, ALLOWED, id="without the allowance"),
+        pytest.param(ALLOWED, RunRequest(unlink_allowed=(MORE,)), id="for fewer rows than allowed"),
     ],
 )
 def test_what_does_not_cover(done: RunRequest, wanted: RunRequest) -> None:
@@ -143,7 +154,9 @@ def test_a_served_job_makes_no_run(state: LockState) -> None:
     assert after == state
 
 
-@pytest.mark.parametrize("more", [{"mode": Mode.FULL}, {"dry_run": True}, {"jobs": ("job", "other")}])
+@pytest.mark.parametrize(
+    "more", [{"mode": Mode.FULL}, {"dry_run": True}, {"jobs": ("job", "other")}, {"unlink_allowed": (SOME,)}]
+)
 def test_a_request_that_wants_more_than_a_served_job_makes_a_run(more: dict[str, object]) -> None:
     _, grants = asked(LockState(served=(("job", "done"),)), replace(JOB, **more))  # type: ignore[arg-type]
     assert grants == [Grant("new1", starts=True)]
@@ -261,6 +274,34 @@ def test_the_work_of_a_dead_run_starts_again() -> None:
     assert taken is not None
     assert (taken.ended, taken.canceled, taken.successor, taken.next) == (dead, False, "again", again)
     assert state == LockState(holder=again, expires=2 * LEASE_S, taken=taken)
+
+
+@pytest.mark.parametrize(
+    ("state", "work"),
+    [
+        pytest.param(running(Ticket("r", ALLOWED)), ANY, id="alone"),
+        pytest.param(running(Ticket("r", ALLOWED), pending=Ticket("p", JOB)), JOB, id="with a run that waits"),
+        pytest.param(
+            running(Ticket("r", ALLOWED), pending=Ticket("p", RunRequest(unlink_allowed=(MORE,)))),
+            RunRequest(unlink_allowed=(MORE,)),
+            id="beside another allowance",
+        ),
+    ],
+)
+def test_what_was_allowed_for_a_run_ends_with_it(state: LockState, work: RunRequest) -> None:
+    after, taken = taken_over(state)
+    assert taken.ended.request == ALLOWED
+    assert after.holder.request == work
+
+
+def test_a_parked_run_has_no_allowance_left() -> None:
+    state, _ = taken_over(running(Ticket("r", ALLOWED, interruptions=2)))
+    assert state.parked.request == ANY
+
+
+def test_a_follower_of_an_allowed_run_has_no_allowance() -> None:
+    state, _ = asked(running(Ticket("r", ALLOWED)), ANY)
+    assert finished(state, "r")[1].request == ANY
 
 
 def test_the_work_of_a_dead_run_joins_a_waiting_run_under_its_promised_id() -> None:

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from linker import lock
 from linker.lock import Cancellation, LockState
-from linker.model import Mode, RunRequest, Ticket
+from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
 
 LEASE_S = 100.0
 REQUESTS = st.builds(
@@ -17,6 +17,7 @@ REQUESTS = st.builds(
     dry_run=st.sampled_from([False, False, True]),
     tables=st.sampled_from([(), (), (), ("contact",), ("lead",)]),
     jobs=st.sampled_from([(), ("j1",), ("j2",), ("j1", "j2")]),
+    unlink_allowed=st.sampled_from([(), (), (), (UnlinkAllowance("contact", 5),), (UnlinkAllowance("contact", 9),)]),
 )
 
 
@@ -44,7 +45,13 @@ def does(run: RunRequest, wanted: RunRequest) -> bool:
     ranks = {Mode.INCREMENTAL: 0, Mode.VERIFY: 1, Mode.FULL: 2}
     everywhere = not run.tables or bool(wanted.tables and set(wanted.tables) <= set(run.tables))
     enough = ranks[run.mode] >= ranks[wanted.mode] and set(run.jobs) >= set(wanted.jobs)
-    return run.dry_run == wanted.dry_run and everywhere and enough
+    allowed = set(wanted.unlink_allowed) <= set(run.unlink_allowed)
+    return run.dry_run == wanted.dry_run and everywhere and enough and allowed
+
+
+def unallowed(request: RunRequest) -> RunRequest:
+    """What is left of the work of a run that died."""
+    return replace(request, unlink_allowed=())
 
 
 class LockMachine(RuleBasedStateMachine):
@@ -117,9 +124,9 @@ class LockMachine(RuleBasedStateMachine):
         assert taken.canceled == (dead in self.world.stopping)
         if taken.successor:
             assert not taken.canceled
-            self.world.promises.append((taken.successor, taken.ended.request))
-        else:
-            assert taken.canceled or taken.ended.request.dry_run or self.state.parked == taken.ended
+            self.world.promises.append((taken.successor, unallowed(taken.ended.request)))
+        elif not (taken.canceled or taken.ended.request.dry_run):
+            assert self.state.parked == replace(taken.ended, request=unallowed(taken.ended.request))
         self.check_next(taken.next)
         assert self.finish_once(dead, completed=True) is None
 
@@ -185,6 +192,15 @@ class LockMachine(RuleBasedStateMachine):
         waiting = {ticket.run: ticket.request for ticket in (self.state.pending, self.state.pending_dry) if ticket}
         known = self.world.started | waiting
         assert all(does(known[run], wanted) for run, wanted in self.world.promises if run not in self.world.dropped)
+
+    @invariant()
+    def a_run_is_allowed_what_those_asked_for_who_were_promised_it_and_no_more(self) -> None:
+        waiting = {ticket.run: ticket.request for ticket in (self.state.pending, self.state.pending_dry) if ticket}
+        for run, request in (self.world.started | waiting).items():
+            asked = {
+                one for promised, wanted in self.world.promises if promised == run for one in wanted.unlink_allowed
+            }
+            assert set(request.unlink_allowed) <= asked
 
     @invariant()
     def only_completed_real_runs_serve_jobs(self) -> None:

@@ -77,7 +77,7 @@ GOOD = Counts(rows_read=10, linked=6, unchanged=4)
 
 
 def ended(counts: Counts = GOOD, **values: object) -> tuple[Status, str]:
-    totals = {name: values.pop(name) for name in ("conflicts", "lost", "drift") if name in values}
+    totals = {name: values.pop(name) for name in ("conflicts", "lost", "drift", "departed") if name in values}
     end = TableEnd("run", "contact", Totals(counts, **totals), **values)  # type: ignore[arg-type]
     return table_verdict(end, counts)
 
@@ -98,6 +98,14 @@ def ended(counts: Counts = GOOD, **values: object) -> tuple[Status, str]:
         pytest.param(
             ended(Counts(10, 8, deferred=2), held_back="too many"), Status.WARNINGS, "left alone: too many.",
             id="held back",
+        ),
+        pytest.param(
+            ended(Counts(8, 8), held_back="too many", guarded=True, departed=2), Status.WARNINGS,
+            "run with '--allow-unlinking contact=2' (", id="held back by the guard",
+        ),
+        pytest.param(
+            ended(Counts(), held_back="none left", guarded=True, departed=2), Status.WARNINGS,
+            "'--allow-unlinking contact=2 --empty-mapping'", id="held back for an empty mapping",
         ),
     ],
 )  # fmt: skip
