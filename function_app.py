@@ -7,7 +7,7 @@ from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azur
 import azure.durable_functions as df
 import azure.functions as func
 
-from linker import api, bootstrap, boundary, orchestration, purge, settings, task_hub, telemetry, triggers
+from linker import api, bootstrap, boundary, orchestration, portal, purge, settings, task_hub, telemetry, triggers
 from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
 from linker.activities import touch_values as t
 from linker.activities import values as v
@@ -20,6 +20,7 @@ bootstrap.check_environment()
 telemetry.install()
 _LOG = logging.getLogger("linker.app")
 API = api.Api(bootstrap.deps, bootstrap.is_authenticated())
+PORTAL = portal.Portal(bootstrap.deps, portal.PAGES, API.authenticated)
 
 
 def _level(role: Role) -> func.AuthLevel:
@@ -77,6 +78,11 @@ async def get_row(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_row, req)
 
 
+@app.route(route="rows/{table}/{row}/insights", methods=["GET"])
+async def get_insights(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.get_insights, req)
+
+
 @app.route(route="status", methods=["GET"])
 async def get_status(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_status, req)
@@ -107,6 +113,24 @@ async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     del req
     return func.HttpResponse(json.dumps({"status": "running"}), mimetype="application/json")
+
+
+# A browser sends no key along with a link. So the page's own routes ask for none, and the app admits only sessions; the host
+# checks the key where one begins.
+@app.route(route="portal/{*rest}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_portal(req: func.HttpRequest) -> func.HttpResponse:
+    return _response(await PORTAL.serve("GET", _request(req)))
+
+
+@app.route(route="portal/{*rest}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.durable_client_input(client_name="client")
+async def post_portal(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    return _response(await PORTAL.serve("POST", _request(req), task_hub.starter(client)))
+
+
+@app.route(route="portal-session", methods=["POST"])
+async def post_portal_session(req: func.HttpRequest) -> func.HttpResponse:
+    return _response(await PORTAL.open_session(_request(req)))
 
 
 # ---- events and timers ----
@@ -257,9 +281,15 @@ async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # t
 async def _serve(
     wanted: api.Operation, req: func.HttpRequest, start: triggers.Start | None = None
 ) -> func.HttpResponse:
+    return _response(await API.serve(wanted, _request(req), start))
+
+
+def _request(req: func.HttpRequest) -> api.Request:
     headers = {name.lower(): value for name, value in req.headers.items()}
-    request = api.Request(req.route_params, req.params, headers, req.get_body(), str(req.url).partition("/api/")[0])
-    reply = await API.serve(wanted, request, start)
+    return api.Request(req.route_params, req.params, headers, req.get_body(), str(req.url).partition("/api/")[0])
+
+
+def _response(reply: api.Reply) -> func.HttpResponse:
     return func.HttpResponse(
         reply.text, status_code=reply.status, headers=dict(reply.headers), mimetype=reply.media_type
     )

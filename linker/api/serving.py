@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
+
+from pydantic import BaseModel
 
 from linker.api.audit import completed, entry_of
 from linker.api.http import ProblemError, Reply, Request
@@ -28,20 +30,28 @@ class Api:
 
     async def serve(self, wanted: Operation, request: Request, start: Start | None = None) -> Reply:
         """Return the answer to a request; whatever goes wrong is one too. Operations that ask for a run need `start`."""
-        try:
-            caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)
-            return await _served(wanted, _call(wanted, self.deps(), start or _starts_nothing, request, caller))
-        except ProblemError as problem:
-            return problem.reply()
-        except LinkerError as error:
-            return failure(error).reply()
-        except Exception:
-            _LOG.exception("%s failed", wanted.name)
-            detail = "This is a fault of the app; its log says more. A run may have been started: see GET /api/runs."
-            return ProblemError(500, "The app failed", detail).reply()
+        return await answered(self._serve(wanted, request, start or starts_nothing), wanted.name, ProblemError.reply)
+
+    async def _serve(self, wanted: Operation, request: Request, start: Start) -> Reply:
+        caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)
+        return await served(wanted, call_of(wanted, self.deps(), start, request, caller))
 
 
-async def _starts_nothing(ticket: Ticket) -> None:
+async def answered(work: Awaitable[Reply], what: str, refused: Callable[[ProblemError], Reply]) -> Reply:
+    """Return what some work answers, or the refusal that it ends with; `what` names it in the log."""
+    try:
+        return await work
+    except ProblemError as problem:
+        return refused(problem)
+    except LinkerError as error:
+        return refused(failure(error))
+    except Exception:
+        _LOG.exception("%s failed", what)
+        detail = "This is a fault of the app; its log says more. A run may have been started: see GET /api/runs."
+        return refused(ProblemError(500, "The app failed", detail))
+
+
+async def starts_nothing(ticket: Ticket) -> None:
     raise AssertionError(f"Run {ticket.run} is started by an operation that was given no way to start it.")
 
 
@@ -62,19 +72,27 @@ def failure(error: LinkerError) -> ProblemError:
     return ProblemError(503, "Try again later", str(error))
 
 
-def _call(wanted: Operation, deps: Deps, start: Start, request: Request, caller: Caller) -> Call[Any, Any]:
+def call_of(
+    wanted: Operation,
+    deps: Deps,
+    start: Start,
+    request: Request,
+    caller: Caller,
+    parsed: Callable[[type[BaseModel], bytes], BaseModel] = parsed_body,
+) -> Call[Any, Any]:
+    """Return an admitted request with its typed input. `parsed` reads its body. Raises ProblemError 400, 404 or 413."""
     return Call(
         deps,
         start,
         request,
         caller,
         parsed_parameters(wanted, request),
-        parsed_body(wanted.body, request.body) if wanted.body else None,
+        parsed(wanted.body, request.body) if wanted.body else None,
         parsed_query(wanted.query, request.query) if wanted.query else None,
     )
 
 
-async def _served(wanted: Operation, call: Call[Any, Any]) -> Reply:
+async def served(wanted: Operation, call: Call[Any, Any]) -> Reply:
     """Serve a request; what somebody does by hand is written down before it begins, and what became of it afterwards."""
     if not wanted.audited:
         return await wanted.handle(call)

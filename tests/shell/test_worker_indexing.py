@@ -50,12 +50,20 @@ def test_every_operation_of_the_api_is_on_its_route_and_no_route_is_left_out_of_
 ) -> None:
     routes = {name: (b["methods"][0], f"/{b['route']}") for name, b in _of_kind(functions, "httpTrigger").items()}
     assert routes.pop("get_health") == ("GET", "/health")
+    assert {routes.pop(name) for name in ("get_portal", "post_portal", "post_portal_session")} == {
+        ("GET", "/portal/{*rest}"),
+        ("POST", "/portal/{*rest}"),
+        ("POST", "/portal-session"),
+    }
     assert routes == {one.name: (one.method, one.path) for one in api.OPERATIONS}
 
 
-def test_every_route_asks_for_a_key_except_health_and_the_audit_for_the_master_key(functions: Bindings) -> None:
+def test_every_route_asks_for_a_key_except_health_and_the_pages_and_the_audit_for_the_master_key(
+    functions: Bindings,
+) -> None:
     levels = {b["route"]: b["authLevel"].upper() for b in _of_kind(functions, "httpTrigger").values()}
-    assert (levels.pop("health"), levels.pop("audit")) == ("ANONYMOUS", "ADMIN")
+    assert (levels.pop("health"), levels.pop("portal/{*rest}")) == ("ANONYMOUS", "ANONYMOUS")
+    assert levels.pop("audit") == "ADMIN"
     assert set(levels.values()) == {"FUNCTION"}
 
 

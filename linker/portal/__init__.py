@@ -1,0 +1,13 @@
+"""The status page: an administrator's view of the task, its runs and rows, and what an operator may do about them.
+
+A page is an operation in PAGES: a handler that returns `render(call, "its_template.html", ...)`. See docs/portal.md.
+"""
+
+from linker.api.operation import Operation
+from linker.portal.serving import Portal
+from linker.portal.status import show_status
+
+__all__ = ["PAGES", "Portal"]
+
+# A new page stands here; its template is in templates/.
+PAGES: tuple[Operation, ...] = (show_status,)

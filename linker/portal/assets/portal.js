@@ -1,0 +1,82 @@
+// Live refresh, the viewer's time zone, and the sign-in with a key. Everything else works without this file.
+"use strict";
+
+const TIME = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const served = new Map(); // region id -> the HTML that the server sent for it last
+
+function localize(root) {
+  for (const time of root.querySelectorAll("time[datetime]")) {
+    const date = new Date(time.dateTime);
+    if (!Number.isNaN(date.getTime())) time.textContent = date.toLocaleString(undefined, TIME);
+  }
+}
+
+const regions = (root) => root.querySelectorAll("[data-region]");
+const isLive = (root) => root.body.hasAttribute("data-live");
+
+function replace(region, html) {
+  const focused = region.contains(document.activeElement) ? document.activeElement.id : "";
+  const open = new Set([...region.querySelectorAll("details[open]")].map((details) => details.id));
+  region.innerHTML = html;
+  for (const details of region.querySelectorAll("details")) details.open = details.open || open.has(details.id);
+  localize(region);
+  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+}
+
+async function refresh() {
+  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
+  if (answer.redirected) return location.reload(); // the session is over
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  for (const fresh of regions(page)) {
+    const region = document.getElementById(fresh.id);
+    if (!region || served.get(fresh.id) === fresh.innerHTML) continue;
+    served.set(fresh.id, fresh.innerHTML);
+    replace(region, fresh.innerHTML);
+  }
+  if (!isLive(page)) document.body.removeAttribute("data-live");
+}
+
+async function keepFresh() {
+  while (isLive(document)) {
+    await new Promise((wake) => setTimeout(wake, 1000 * Number(document.body.dataset.live)));
+    if (!document.hidden) await refresh().catch(() => {}); // the next time may find the server again
+  }
+}
+
+async function openSession(form, key) {
+  const answer = await fetch(form.action, {
+    method: "POST",
+    body: new URLSearchParams(new FormData(form)),
+    headers: key ? { "x-functions-key": key } : {},
+    redirect: "manual",
+  });
+  if (answer.type !== "opaqueredirect") return false;
+  location.replace(form.elements.page.value || "/api/portal");
+  return true;
+}
+
+async function signIn(form) {
+  const field = document.getElementById("key"), fault = document.getElementById("sign-in-fault");
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    fault.textContent = "";
+    if (await openSession(form, field.value).catch(() => false)) return;
+    fault.textContent = "The host did not accept this key. Nothing was done.";
+    field.select();
+  });
+  if (!(await openSession(form, "").catch(() => false))) {
+    document.getElementById("key-field").hidden = false;
+    field.focus();
+  }
+}
+
+localize(document);
+for (const region of regions(document)) served.set(region.id, region.dataset.served ?? "");
+if (location.hash === "#progress") document.getElementById("progress")?.focus();
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.querySelector("#progress .close")?.click();
+});
+const form = document.getElementById("sign-in");
+if (form) signIn(form);
+else keepFresh();

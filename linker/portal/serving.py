@@ -1,0 +1,141 @@
+"""How a request of a browser becomes a page: which one, who asks, whether a form is our own, and every refusal as a page.
+
+Pages are operations as those of the API are (linker.api.operation), with roles, typed input and audit; their answers are HTML,
+their bodies are forms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from linker.api.http import ProblemError, Reply, Request, not_found
+from linker.api.operation import Operation
+from linker.api.serving import admitted, answered, call_of, served, starts_nothing
+from linker.deps import Deps
+from linker.portal import session
+from linker.portal.assets import asset
+from linker.portal.forms import TOKEN, fields, parsed_form
+from linker.portal.render import ROOT, html, link, redirect, refusal, who_asks
+from linker.roles import Caller, identify
+from linker.triggers import Start
+
+SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
+_OWN = re.compile(rf"{ROOT}([/?][\x21-\x7e]*)?")
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """The status page of one app. `authenticated`: App Service Authentication stands before it (linker.roles)."""
+
+    deps: Callable[[], Deps]
+    pages: tuple[Operation, ...]
+    authenticated: bool = False
+
+    async def serve(self, method: str, request: Request, start: Start | None = None) -> Reply:
+        """Return the page at the path parameter `rest`, or what stands in its place: the sign-in, or why there is none."""
+        path = "/" + request.path.get("rest", "").strip("/")
+        return await answered(self._serve(method, path, request, start or starts_nothing), f"Page {path}", refusal)
+
+    async def open_session(self, request: Request) -> Reply:
+        """Begin the session of somebody whose function key the host has checked, and lead to the page that he wanted."""
+        return await answered(self._open_session(request), "Signing in", refusal)
+
+    async def _serve(self, method: str, path: str, request: Request, start: Start) -> Reply:
+        match method, path:
+            case "GET", _ if path.startswith(ASSETS):
+                return asset(path.removeprefix(ASSETS))
+            case "GET", "/sign-in":
+                return html("sign_in.html", wanted=_wanted(request))
+            case "POST", "/sign-out":
+                return _signed_out(request)
+        wanted, parameters = self._page(method, path)
+        asked = replace(request, path=parameters)
+        caller = await self._caller(request)
+        if caller is None and not self.authenticated:
+            return redirect(SIGN_IN, page=_address(wanted, asked, path))
+        call = call_of(wanted, self.deps(), start, asked, admitted(caller, wanted.role), parsed_form)
+        if method != "GET":
+            await _check_own_form(call.deps, who_asks(call), request)
+        return await served(wanted, call)
+
+    def _page(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
+        for page in self.pages:
+            parameters = _matched(page.path, f"/portal{path}".rstrip("/"))
+            if page.method == method and parameters is not None:
+                return page, parameters
+        raise not_found("page of this name")
+
+    async def _caller(self, request: Request) -> Caller | None:
+        if self.authenticated:
+            return identify(request.headers, authenticated=True)
+        deps, value = self.deps(), session.session_of(request.headers)
+        if not value or not session.is_valid(await deps.salt(), value, deps.clock()):
+            return None
+        return session.SESSION_HOLDER
+
+    async def _open_session(self, request: Request) -> Reply:
+        if self.authenticated:
+            raise ProblemError(403, "Keys do not count here", "This app is opened by signing in with Entra.")
+        if not session.is_same_origin(request.headers):
+            raise _foreign()
+        deps = self.deps()
+        value = session.issued(await deps.salt(), deps.new_id(), deps.clock())
+        wanted = fields(request.body).get("page", [""])[-1]
+        return _with_session(redirect_within(wanted), value, request)
+
+
+def redirect_within(address: str) -> Reply:
+    """Return the answer that leads to an address of the portal; any other leads to its first page."""
+    there = redirect()
+    return replace(there, headers={**there.headers, "Location": address}) if _OWN.fullmatch(address) else there
+
+
+def _signed_out(request: Request) -> Reply:
+    if not session.is_same_origin(request.headers):
+        raise _foreign()
+    return _with_session(redirect(SIGN_IN), "", request)
+
+
+def _with_session(reply: Reply, value: str, request: Request) -> Reply:
+    """Only on this machine a session may go over plain http."""
+    address = urlsplit(request.base_url)
+    secure = address.scheme != "http" or address.hostname not in _LOCAL
+    return replace(reply, headers={**reply.headers, "Set-Cookie": session.cookie(value, path=ROOT, secure=secure)})
+
+
+async def _check_own_form(deps: Deps, who: str, request: Request) -> None:
+    token = fields(request.body).get(TOKEN, [""])[-1]
+    if not session.is_same_origin(request.headers) or not session.is_own_form(await deps.salt(), who, token):
+        raise _foreign()
+
+
+def _foreign() -> ProblemError:
+    detail = "It does not come from a page of this app that you have open. Nothing was done; open the page again."
+    return ProblemError(403, "This form was refused", detail)
+
+
+def _wanted(request: Request) -> str:
+    return request.query.get("page", "")
+
+
+def _address(wanted: Operation, asked: Request, path: str) -> str:
+    """Return where to go on after the sign-in. What the page does not know, such as a key, stays behind."""
+    if wanted.method != "GET":
+        return link()
+    known = wanted.query.model_fields if wanted.query else ()
+    return link(path.rstrip("/"), **{name: value for name, value in asked.query.items() if name in known})
+
+
+def _matched(template: str, path: str) -> dict[str, str] | None:
+    """Return the parameters of a path that fits a template, None when it does not."""
+    wanted, given = template.split("/"), path.split("/")
+    if len(wanted) != len(given):
+        return None
+    pairs = list(zip(wanted, given, strict=True))
+    if any(here != there and not here.startswith("{") for here, there in pairs):
+        return None
+    return {here[1:-1]: there for here, there in pairs if here.startswith("{")}

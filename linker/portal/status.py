@@ -1,0 +1,44 @@
+"""The Status page: the task and its tables as in Settings > System > Status, and the progress details of a run beside them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, Field
+
+from linker.api.http import Reply, not_found
+from linker.api.operation import Call, RunId, operation
+from linker.model import Run
+from linker.portal.progress_view import progress_of
+from linker.portal.render import render
+from linker.portal.status_view import status_of
+
+
+class StatusQuery(BaseModel):
+    """Which progress details are open: those of a run, or of one table in it."""
+
+    run: RunId | None = None
+    table: Annotated[str, Field(max_length=200)] = ""
+
+
+@operation("GET", "/portal", query=StatusQuery)
+async def show_status(call: Call[None, StatusQuery]) -> Reply:
+    """Show the task, its tables, and the progress details that are asked for."""
+    shown = await call.deps.runs.shown()
+    opened = await _opened(call, shown)
+    return await render(
+        call,
+        "status.html",
+        view=status_of(shown),
+        progress=progress_of(opened, call.query.table) if opened else None,
+    )
+
+
+async def _opened(call: Call[None, StatusQuery], shown: Run | None) -> Run | None:
+    wanted = call.query.run
+    if wanted is None or (shown is not None and shown.id == wanted):
+        return shown if wanted else None
+    found = await call.deps.runs.load(wanted)
+    if found is None:
+        raise not_found("run with this id; runs are kept for LINKER_KEEP_DAYS")
+    return found
