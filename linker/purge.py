@@ -29,15 +29,23 @@ class Bounds:
 
     runs: int = 500
     issues: int = 20_000
+    audit: int = 5_000
 
 
 async def purge(deps: Deps, forget: Forget, most: Bounds = Bounds()) -> None:
-    """Delete durable history, runs with their row errors, and what is remembered of rows, each at its age."""
+    """Delete durable history, runs with their row errors, what is remembered of rows, and the audit, each at its age."""
     now, settings = deps.clock(), deps.settings
     instances = await forget(datetime.fromtimestamp(now - settings.keep_history_days * DAY_S, UTC))
     runs = await _purge_runs(deps, now, most)
     rows = await _purge_rows(deps, iso(now - settings.keep_days * DAY_S), most)
-    _LOG.info("Deleted: %d orchestrations, %d runs, what was remembered of %d rows.", instances, runs, rows)
+    entries = await deps.audit.delete_before(now - settings.keep_audit_days * DAY_S, most.audit)
+    _LOG.info(
+        "Deleted: %d orchestrations, %d runs, what was remembered of %d rows, %d entries of the audit.",
+        instances,
+        runs,
+        rows,
+        entries,
+    )
 
 
 async def _purge_runs(deps: Deps, now: float, most: Bounds) -> int:

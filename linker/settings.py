@@ -111,6 +111,7 @@ class Settings(BaseSettings):
     purge_schedule: Schedule = "0 30 3 * * *"
     keep_days: float = Field(90, ge=1, le=3_650)
     keep_history_days: float = Field(7, ge=1, le=365)
+    keep_audit_days: float = Field(365, ge=1, le=3_650)
     poll: bool = True
     poll_schedule: Schedule = "0 */5 * * * *"
     watchdog_schedule: Schedule = "0 * * * * *"

@@ -39,7 +39,7 @@ class Audit:
 
     def next_id(self) -> str:
         """Return the id of a new entry: newer ones come first."""
-        return f"{_END_OF_TIME_MS - int(self._clock() * 1000):014}-{self._new_id()}"
+        return f"{_left_ms(self._clock())}-{self._new_id()}"
 
     async def save(self, entry: AuditEntry) -> None:
         """Save an entry, or what became of it."""
@@ -50,3 +50,18 @@ class Audit:
         async for entity in self._tables.query(AUDIT, self._environment, first=after):
             if entity.row != after:
                 yield loads(AuditEntry, joined(entity))
+
+    async def delete_before(self, end: float, most: int) -> int:
+        """Remove entries made before a time (epoch s, exclusive), so many at most; return how many there were."""
+        deleted = 0
+        after = _left_ms(end) + "~"  # behind all ids of that millisecond
+        async for entity in self._tables.query(AUDIT, self._environment, first=after, select=("RowKey",)):
+            if deleted == most:
+                break
+            await self._tables.delete(AUDIT, self._environment, entity.row)
+            deleted += 1
+        return deleted
+
+
+def _left_ms(now: float) -> str:
+    return f"{_END_OF_TIME_MS - int(now * 1000):014}"

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 import pytest
 
 from linker import purge
+from linker.activities.life import iso
 from linker.model import Mode, PlannedChange, RowIssue, Run, RunRequest, Status, Target
 from linker.pages import Plan
 from linker.purge import Bounds
-from linker.state import TablePlan
+from linker.state import AuditEntry, TablePlan
 from tests.fakes.world import START, World
 
 DAY = purge.DAY_S
@@ -105,6 +106,37 @@ async def test_what_is_remembered_of_a_row_goes_when_it_had_no_error_for_so_long
     await purge.purge(world.deps, History())
     assert await world.deps.issues.last_of("contact", "row0") is not None
     assert await world.deps.issues.last_of("contact", "row1") is None
+
+
+async def acted(world: World, who: str) -> None:
+    """Somebody did something by hand, now."""
+    await world.deps.audit.save(AuditEntry(world.deps.audit.next_id(), iso(world.clock.now), who, "", "post_run"))
+
+
+async def who_acted(world: World) -> list[str]:
+    return [entry.who async for entry in world.deps.audit.entries()]
+
+
+async def test_the_audit_goes_by_an_age_of_its_own_after_the_runs(world: World) -> None:
+    await acted(world, "ada")
+    world.clock.pass_s(365 * DAY)
+    await acted(world, "bob")
+    await purge.purge(world.deps, History())
+    assert await who_acted(world) == ["bob", "ada"]
+    world.clock.pass_s(0.001)
+    await purge.purge(world.deps, History())
+    assert await who_acted(world) == ["bob"]
+
+
+async def test_only_so_many_entries_of_the_audit_are_deleted_at_once(world: World) -> None:
+    for who in ("ada", "bob", "eve"):
+        await acted(world, who)
+        world.clock.pass_s(1)
+    world.clock.pass_s(366 * DAY)
+    await purge.purge(world.deps, History(), Bounds(audit=2))
+    assert len(await who_acted(world)) == 1
+    await purge.purge(world.deps, History())
+    assert await who_acted(world) == []
 
 
 async def test_durable_history_goes_by_an_age_of_its_own(world: World) -> None:
