@@ -1,4 +1,4 @@
-"""What the shell tests share: Azurite on a free port, once per session."""
+"""What the shell tests share: the stores that state can stand on, and worlds."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -8,22 +8,10 @@ import pytest
 
 from linker.ports import Tables
 from linker.tables import AzureTables
-from sandbox.azurite import AzuriteError, azurite_tables, find_azurite
 from tests.fakes.app import FakeApp
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import World
 from tests.shell.test_survey import FakeInsights
-
-
-@pytest.fixture(scope="session")
-def azurite() -> Iterator[str]:
-    """Connection string of an empty Table Storage."""
-    try:
-        find_azurite()
-    except AzuriteError as missing:
-        pytest.skip(str(missing))
-    with azurite_tables() as connection_string:
-        yield connection_string
 
 
 @pytest.fixture(params=["memory", "azurite"])

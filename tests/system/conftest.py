@@ -6,22 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from sandbox.azurite import AzuriteError, azurite_tables, find_azurite
-
 from .world import SAMPLE, World, world
 
 type MakeWorld = Callable[..., World]
 
 
 @pytest.fixture(scope="session")
-def tables() -> Iterator[str]:
+def tables(azurite: str) -> str:
     """Connection string of a Table Storage. Each sandbox has an address of its own, and state is kept by address."""
-    try:
-        find_azurite()
-    except AzuriteError as missing:
-        pytest.skip(str(missing))
-    with azurite_tables() as connection_string:
-        yield connection_string
+    return azurite
 
 
 @pytest.fixture
