@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from linker import odata
+from linker.dataverse import metadata
 from linker.dataverse.client import Dataverse
 from linker.errors import ConfigurationError, DataverseError, TransientError
 from linker.facts import DataverseTable
-from linker.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE
+from linker.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Target
 
 _LABEL = "Microsoft.Dynamics.CRM.Label"
 # A column or relationship of that name exists: somebody else was faster (dataverse.md 8.4).
-_TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304"})
+TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304"})
 LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (dataverse.md 8.2)
 
 
@@ -45,11 +46,11 @@ async def create(dataverse: Dataverse, table: DataverseTable, solution: str | No
     the first. Raises TransientError while another customisation runs, ConfigurationError when the column does not show.
     """
     headers = {"Content-Type": "application/json"} | ({"MSCRM.SolutionUniqueName": solution} if solution else {})
-    body = json.dumps(_relationship(table)).encode()
+    body = json.dumps(definition(table)).encode()
     try:
         await dataverse.connection.send(dataverse.meter, "POST", "RelationshipDefinitions", body=body, headers=headers)
     except DataverseError as error:
-        if error.code.lower() not in _TAKEN:
+        if error.code.lower() not in TAKEN:
             raise
     column = await find(dataverse, table.logical_name)
     if column is None:
@@ -87,6 +88,15 @@ async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:
             f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove or rename that column; the next run creates its own."
         )
     return LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"]) if ours else None
+
+
+async def linked_table(dataverse: Dataverse, table: str) -> Target:
+    """Return a table that has the lookup column now, by its logical name. Raises ConfigurationError when there is none."""
+    tables = [found for found in await metadata.find_tables(dataverse, table) if found.logical_name == table]
+    column = await find(dataverse, table) if tables else None
+    if column is None:
+        raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
+    return Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation)
 
 
 async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:
@@ -132,7 +142,8 @@ async def _refuse_solution(dataverse: Dataverse, solution: str | None) -> None:
         )
 
 
-def _relationship(table: DataverseTable) -> dict[str, Any]:
+def definition(table: DataverseTable) -> dict[str, Any]:
+    """Return the relationship that makes the lookup column, as it is sent (dataverse.md 8.1)."""
     return {
         "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
         "SchemaName": f"msdynci_{table.logical_name}_customerprofile"[:100],

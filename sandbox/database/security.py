@@ -53,7 +53,9 @@ def prepare_depths(database: Database) -> None:
 
 
 def privileges_of_role(database: Database, role: bytes) -> list[RoleGrant]:
-    """Return what one role grants."""
+    """Return what one role grants; that of System Administrator grants everything."""
+    if (SYSTEM_ADMINISTRATOR,) in database.execute("SELECT roletemplateid FROM role WHERE roleid = ?", (role,)):
+        return everything(database)
     return _grants(database.execute(f"{_GRANTED} WHERE rp.roleid = ?", (role,)))
 
 

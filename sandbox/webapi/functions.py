@@ -36,6 +36,7 @@ async def retrieve_current_organization(call: Call, _segment: Segment) -> ApiRes
         "OrganizationId": ORGANIZATION_ID,
         "FriendlyName": "Sandbox",
         "OrganizationVersion": VERSION,
+        "OrganizationType": "CustomerTest",  # what the reference of OrganizationType calls a sandbox instance
         "EnvironmentId": ORGANIZATION_ID,
         "Geo": "EMEA",
         "UniqueName": "sandbox",

@@ -5,7 +5,7 @@ import pytest
 from sandbox.config import SandboxConfig
 from sandbox.environment import Environment
 from sandbox.identity import ADMIN, LINKER, NEWCOMER, VENDOR
-from sandbox.webapi.organization import LINKER_ROLE
+from sandbox.webapi.organization import ADMINISTRATOR_ROLE, LINKER_ROLE
 from sandbox.webapi.privileges import BYPASS_LOGIC, PRIVILEGE_IDS
 from tests.sandbox.webapi.conftest import Client, Clock
 from tests.sandbox.webapi.steps import LOOKUP, NONE, create, create_lookup, error, message, read
@@ -30,7 +30,8 @@ async def test_the_user_is_a_row_with_its_application_id(api: Client) -> None:
 
 async def test_the_organization_and_its_version_are_told(api: Client) -> None:
     url = "RetrieveCurrentOrganization(AccessType=@p1)?@p1=Microsoft.Dynamics.CRM.EndpointAccessType'Default'"
-    assert (await read(api, url))["Detail"]["State"] == "Enabled"
+    detail = (await read(api, url))["Detail"]
+    assert (detail["State"], detail["OrganizationType"]) == ("Enabled", "CustomerTest")
     assert (await read(api, "RetrieveVersion()"))["Version"].startswith("9.2.")
 
 
@@ -160,9 +161,13 @@ async def test_what_a_user_may_do_is_listed_with_its_depth(api: Client) -> None:
     assert await depths(api, user) == before
 
 
-async def test_an_administrator_is_listed_with_every_privilege(api: Client) -> None:
-    found = await depths(api, f"systemusers({ADMIN.systemuser_id})/{RIGHTS}")
-    assert len(found) == len((await read(api, "privileges?$select=name"))["value"])
+@pytest.mark.parametrize(
+    "url",
+    [f"systemusers({ADMIN.systemuser_id})/{RIGHTS}", f"RetrieveRolePrivilegesRole(RoleId={ADMINISTRATOR_ROLE})"],
+    ids=["the user", "the role"],
+)
+async def test_an_administrator_is_listed_with_every_privilege(api: Client, url: str) -> None:
+    assert len(await depths(api, url)) == len((await read(api, "privileges?$select=name"))["value"])
 
 
 async def test_a_deleted_role_grants_nothing_any_more(api: Client) -> None:
