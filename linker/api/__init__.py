@@ -3,6 +3,7 @@
 from linker.api.audit import get_audit
 from linker.api.errors import get_errors
 from linker.api.http import Reply, Request
+from linker.api.insights import get_insights
 from linker.api.openapi import document
 from linker.api.operation import Call, Operation, operation
 from linker.api.preflight import get_preflight
@@ -20,6 +21,7 @@ __all__ = [
     "Request",
     "get_audit",
     "get_errors",
+    "get_insights",
     "get_openapi",
     "get_preflight",
     "get_row",
@@ -51,6 +53,7 @@ OPERATIONS: tuple[Operation, ...] = (
     get_errors,
     get_samples,
     get_row,
+    get_insights,
     get_status,
     get_preflight,
     post_approve,

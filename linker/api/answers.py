@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from linker.history import PastRun
 from linker.model import WIRE, PlannedChange, RowIssue, Run, Status
@@ -77,11 +78,20 @@ class LookupNow:
     as_confirmed: bool | None = None
 
 
+class Comparison(StrEnum):
+    """The link of a row now, beside the one that was last confirmed."""
+
+    EQUAL = "equal"
+    DIFFERS = "differs"
+    GONE = "gone"  # Dataverse has no such row any more
+    UNKNOWN = "unknown"  # none was confirmed, or Dataverse could not be asked
+
+
 @dataclass(frozen=True, slots=True)
 class RowState:
     """What is known of one row. `run` last saved the page that the row stands on, at `confirmed_at`.
 
-    `now` is None when Dataverse could not be asked; `now_detail` says why.
+    `now` is None when Dataverse could not be asked; `now_detail` says why. `comparison` holds it against what was confirmed.
     """
 
     __pydantic_config__ = WIRE
@@ -93,4 +103,5 @@ class RowState:
     confirmed_at: str | None
     now: LookupNow | None
     now_detail: str
+    comparison: Comparison
     last_error: RowRecord | None

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from linker.api.answers import LookupNow, RowState
+from linker.api.answers import Comparison, LookupNow, RowState
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, operation
 from linker.blocks import HashBlock, confirmed, names, row_hash
-from linker.dataverse import column as columns
-from linker.dataverse import metadata
 from linker.dataverse.client import LiveLink
+from linker.dataverse.column import linked_table
 from linker.deps import Deps
-from linker.errors import ConfigurationError, LinkerError
-from linker.model import LOOKUP_SCHEMA_NAME, RowKey, Target
+from linker.errors import LinkerError
+from linker.model import LOOKUP_SCHEMA_NAME, RowKey
 from linker.pages import Plan, key_text, row_key
 from linker.wire import to_json
 
@@ -20,10 +19,8 @@ from linker.wire import to_json
 async def get_row(call: Call) -> Reply:
     """Show one row: what was last confirmed and by which run, its last error, and its link read now."""
     deps, table = call.deps, call.parameters["table"]
-    key, found = row_key(call.parameters["row"]), await deps.plans.load(table)
-    if key is None or found is None:
-        raise not_found("linked table of this name")
-    block = await _block(deps, table, found[0].plan, key)
+    key, plan = await linked_row(call)
+    block = await _block(deps, table, plan, key)
     hashes = block.entries.get(key)
     run = await deps.runs.load(block.header.run)
     now, detail = await _look(deps, table, key, hashes)
@@ -36,9 +33,18 @@ async def get_row(call: Call) -> Reply:
         confirmed_at=run.ended_at or run.last_updated if run else None,
         now=now,
         now_detail=detail,
+        comparison=compared(now),
         last_error=await deps.issues.last_of(table, key_text(key)),
     )
     return Reply(200, to_json(state))
+
+
+async def linked_row(call: Call) -> tuple[RowKey, Plan]:
+    """Return the key of the row in the path, and the plan of its table. Raises ProblemError 404 when it is no linked table."""
+    key, found = row_key(call.parameters["row"]), await call.deps.plans.load(call.parameters["table"])
+    if key is None or found is None:
+        raise not_found("linked table of this name")
+    return key, found[0].plan
 
 
 async def _block(deps: Deps, table: str, plan: Plan, key: RowKey) -> HashBlock:
@@ -57,15 +63,20 @@ async def _look(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | N
 
 async def _now(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | None) -> LookupNow:
     dataverse = deps.dataverse()
-    tables = [found for found in await metadata.find_tables(dataverse, table) if found.logical_name == table]
-    column = await columns.find(dataverse, table) if tables else None
-    if column is None:
-        raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
-    target = Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation)
+    target = await linked_table(dataverse, table)
     link = (await dataverse.links(target, LOOKUP_SCHEMA_NAME, [key])).get(key)
     if link is None:
         return LookupNow(exists=False)
     return LookupNow(True, link.profile, link.customer, await _as_confirmed(deps, link, hashes))
+
+
+def compared(now: LookupNow | None) -> Comparison:
+    """Return how a link that was read now stands to the one that was last confirmed."""
+    if now is None or (now.exists and now.as_confirmed is None):
+        return Comparison.UNKNOWN
+    if not now.exists:
+        return Comparison.GONE
+    return Comparison.EQUAL if now.as_confirmed else Comparison.DIFFERS
 
 
 async def _as_confirmed(deps: Deps, link: LiveLink, hashes: tuple[int, ...] | None) -> bool | None:

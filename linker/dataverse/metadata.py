@@ -42,23 +42,23 @@ async def mapping_columns(dataverse: Dataverse) -> MappingColumns | None:
 
     The name of the source table is in one of two columns (customer-insights.md section 2).
     """
-    present = {row["LogicalName"] for row in await _columns(dataverse, MAPPING_TABLE)}
+    present = {row["LogicalName"] for row in await attributes(dataverse, MAPPING_TABLE, "LogicalName")}
     name = next((name for name in ("msdynci_tablename", "msdynci_entityname") if name in present), None)
     return MappingColumns(name) if name else None
 
 
 async def profile_schema(dataverse: Dataverse) -> str:
     """Return a fingerprint of the profile table's columns: another one means that its schema changed."""
-    rows = await _columns(dataverse, PROFILE_TABLE)
+    rows = await attributes(dataverse, PROFILE_TABLE, "LogicalName,AttributeType")
     columns = sorted(f"{row['LogicalName']}:{row.get('AttributeType')}" for row in rows)
     return blake2b("\n".join(columns).encode(), digest_size=8).hexdigest()
 
 
-async def _columns(dataverse: Dataverse, table: str) -> list[dict[str, Any]]:
-    """Return name and type of each column of a table, none when there is no such table."""
+async def attributes(dataverse: Dataverse, table: str, select: str) -> list[dict[str, Any]]:
+    """Return some facts on each column of a table, nothing when there is no such table."""
     path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
     try:
-        answer = await dataverse.get(path + odata.query(select="LogicalName,AttributeType"))
+        answer = await dataverse.get(path + odata.query(select=select))
     except DataverseError as error:
         if error.status != 404:
             raise

@@ -63,8 +63,8 @@ def _text(call: Call, table: Table) -> str:
         raise row_missing(view.display_name, wanted)
     ((of, text),) = found.values()
     if of != table.logical_name:
-        raise ApiError(400, "0x80060888", f"The view is one of '{of}', not of '{table.logical_name}'.")
-    return str(text)
+        raise ApiError(400, "0x80060888", f"The view is not one of '{table.logical_name}'.")
+    return text if isinstance(text, str) else ""
 
 
 def _shown(call: Call, parts: Sequence[Part], rows: Sequence[Sequence[Row]]) -> Iterator[list[JsonRow]]:

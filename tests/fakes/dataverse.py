@@ -249,6 +249,8 @@ class FakeDataverse:
                 return 200, self._metadata(asked)
             case "GET", path if path in self.tables:
                 return 200, self._source_rows(self.tables[path], asked)
+            case "GET", path if found := re.fullmatch(r"(\w+)\(([0-9a-f-]{36})\)", path):
+                return 200, self._source_row(self.tables[found[1]], found[2])
             case "POST", "RelationshipDefinitions":
                 return self._create_column(asked)
             case "POST", path if path == f"{PROFILE_SET}/Microsoft.Dynamics.CRM.UpdateMultiple":
@@ -269,7 +271,7 @@ class FakeDataverse:
                 return {"UserId": "11111111-1111-1111-1111-111111111111"}
             case "callbackregistrations":
                 return {"value": self.flows}
-            case "systemusers" | "sdkmessageprocessingsteps" | "workflows":
+            case "systemusers" | "sdkmessageprocessingsteps" | "workflows" | "msdynci_customermeasures":
                 return {"value": []}
             case _ if path.endswith("RetrieveUserPrivileges()"):
                 return {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in self.privileges]}
@@ -322,18 +324,23 @@ class FakeDataverse:
     def _source_rows(self, table: FakeTable, asked: Request) -> dict[str, Any]:
         if not table.column and COLUMN in str(asked.options):
             raise Refusal(400, "0x0", f"Could not find a property named '_{COLUMN}_value'.")
-        rows = [
-            {
-                "@odata.etag": f'W/"{row.version}"',
-                table.key: key,
-                f"_{COLUMN}_value": row.link,
-                self.navigation: {"msdynci_customerid": self.profiles[row.link]} if row.link in self.profiles else None,
-            }
-            for key, row in sorted(table.rows.items())
-        ]
+        rows = [self._source_row(table, key) for key in sorted(table.rows)]
         return self._paged(self._filtered(rows, asked), asked)
 
+    def _source_row(self, table: FakeTable, key: str) -> dict[str, Any]:
+        row = table.rows.get(key)
+        if row is None:
+            raise Refusal(404, MISSING_ROW, f"Entity 'Contact' With Id = {key} Does Not Exist")
+        return {
+            "@odata.etag": f'W/"{row.version}"',
+            table.key: key,
+            f"_{COLUMN}_value": row.link,
+            self.navigation: {"msdynci_customerid": self.profiles[row.link]} if row.link in self.profiles else None,
+        }
+
     def _metadata(self, asked: Request) -> dict[str, Any]:
+        if asked.path.endswith("/OneToManyRelationships") or "$expand" in asked.options:
+            return {"value": []}  # no tables about customers besides mapping and profiles
         if asked.path == "EntityDefinitions":
             definitions = [table.definition() for table in (*self.tables.values(), self.profile_table)]
             return {"value": self._filtered(definitions, asked)}
@@ -347,7 +354,7 @@ class FakeDataverse:
         logical = asked.path.split("'")[1]
         if asked.path.endswith("/Attributes"):
             names = (self.mapping_column, "msdynci_customerid", *self.text_columns)
-            return {"value": [{"LogicalName": name, "AttributeType": "String"} for name in names]}
+            return {"value": [_attribute(name) for name in names]}
         table = next(table for table in self.tables.values() if table.logical == logical)
         relationship = {
             "SchemaName": f"msdynci_{logical}_customerprofile",
@@ -435,6 +442,11 @@ async def _run(hook: Hook, asked: Request) -> None:
 def _set(row: SourceRow, link: str | None) -> None:
     row.link = link
     row.version += 1
+
+
+def _attribute(name: str) -> dict[str, Any]:
+    facts = {"AttributeOf": None, "DisplayName": None, "IsPrimaryId": False, "IsValidForRead": True}
+    return {"LogicalName": name, "AttributeType": "String", **facts}
 
 
 def _bound(value: str | None) -> str | None:
