@@ -1,8 +1,7 @@
 """Table of contents of the function app: what starts it, what it offers, what its runs are made of. Bodies are in linker/."""
 
 import json
-import logging
-from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
+from typing import List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -11,14 +10,12 @@ from linker import api, bootstrap, boundary, orchestration, portal, purge, setti
 from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
 from linker.activities import touch_values as t
 from linker.activities import values as v
-from linker.errors import LinkerError
 from linker.events import GROUP, HUB
 from linker.model import Ticket
 from linker.roles import Role
 
 bootstrap.check_environment()
 telemetry.install()
-_LOG = logging.getLogger("linker.app")
 API = api.Api(bootstrap.deps, bootstrap.is_authenticated())
 PORTAL = portal.Portal(bootstrap.deps, portal.PAGES, API.authenticated)
 
@@ -148,28 +145,30 @@ if settings.takes_events():
     @app.durable_client_input(client_name="client")
     async def on_events(events: List[func.EventHubEvent], client: df.DurableFunctionsClient) -> None:  # noqa: UP006
         bodies = [event.get_body() for event in events]
-        await _quietly(lambda: triggers.unification_events(bootstrap.deps(), bodies, task_hub.starter(client)))
+        await boundary.run_tick(
+            "on_events", lambda: triggers.unification_events(bootstrap.deps(), bodies, task_hub.starter(client))
+        )
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_POLL_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def poll_unification(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: triggers.poll(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("poll_unification", lambda: triggers.poll(bootstrap.deps(), task_hub.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_VERIFY_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def verify_links(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: triggers.verify(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("verify_links", lambda: triggers.verify(bootstrap.deps(), task_hub.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_PURGE_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: purge.purge(bootstrap.deps(), task_hub.forgetter(client)))
+    await boundary.run_tick("purge_old", lambda: purge.purge(bootstrap.deps(), task_hub.forgetter(client)))
 
 
 # At every start, too: a run that died with its host is found by the next one. It reads one entity, so that is cheap.
@@ -177,7 +176,7 @@ async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) 
 @app.durable_client_input(client_name="client")
 async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await _quietly(lambda: triggers.watchdog(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("watch_runs", lambda: triggers.watchdog(bootstrap.deps(), task_hub.starter(client)))
 
 
 # ---- orchestrators ----
@@ -293,11 +292,3 @@ def _response(reply: api.Reply) -> func.HttpResponse:
     return func.HttpResponse(
         reply.text, status_code=reply.status, headers=dict(reply.headers), mimetype=reply.media_type
     )
-
-
-async def _quietly(work: Any) -> None:
-    """A tick or an event that cannot do its work says so and leaves it to the next tick."""
-    try:
-        await work()
-    except LinkerError as error:
-        _LOG.warning("Nothing was started, the next tick tries again: %s", error)

@@ -11,7 +11,8 @@ from typing import Any
 from linker import telemetry
 from linker.activities.values import Trouble
 from linker.deps import Deps
-from linker.errors import LinkerError, TransientError
+from linker.errors import FaultError, LinkerError, TransientError
+from linker.redaction import without_secrets
 from linker.wire import from_json, to_json
 
 _LOG = logging.getLogger(__name__)
@@ -31,10 +32,33 @@ async def run_activity[T](
             return to_json(answer)
     except TransientError as error:
         _LOG.warning("%s: %s", work.__name__, error)
-        return to_json(Trouble(str(error)[:1000], max(error.wait_s, 1.0)))
+        return to_json(Trouble(_told(error), max(error.wait_s, 1.0)))
     except LinkerError as error:
         _LOG.error("%s: %s", work.__name__, error)
-        return to_json(Trouble(str(error)[:1000]))
+        return to_json(Trouble(_told(error)))
+    except Exception as error:
+        raise _fault(work.__name__, error) from None
+
+
+async def run_tick(name: str, work: Callable[[], Awaitable[object]]) -> None:
+    """Do what a tick or an event asks for; one that cannot do its work says so and leaves it to the next tick."""
+    try:
+        await work()
+    except LinkerError as error:
+        _LOG.warning("%s started nothing, the next tick tries again: %s", name, error)
+    except Exception as error:
+        raise _fault(name, error) from None
+
+
+def _told(error: LinkerError) -> str:
+    """Return the words that the durable history keeps and the status shows."""
+    return without_secrets(str(error))[:1000]
+
+
+def _fault(name: str, error: Exception) -> FaultError:
+    """Log an unforeseen error and return what the platform may keep of it, in histories and telemetry of its own."""
+    _LOG.error("%s broke off", name, exc_info=error)
+    return FaultError(f"{name} broke off: {type(error).__name__}. This is a fault of the app; its log says where.")
 
 
 @contextlib.asynccontextmanager

@@ -7,6 +7,7 @@ LinkerError
 ├── DataverseError            Dataverse refused a request for good; carries status, code and text
 ├── UnknownOutcomeError       no answer came: the write may or may not have been committed
 ├── SupersededError           another attempt owns this page now; nothing more may be sent
+├── FaultError                a fault of ours, told without the words of what caused it
 ├── LedgerError               rows read and outcomes do not add up; the run must not call itself successful
 └── StateError
     ├── LimitError            Table Storage cannot hold this key or value; nothing was sent
@@ -51,6 +52,10 @@ class UnknownOutcomeError(LinkerError):
 
 class SupersededError(LinkerError):
     """A later attempt took the page."""
+
+
+class FaultError(LinkerError):
+    """Something unforeseen; what the platform keeps of it must not hold what it was about."""
 
 
 class LedgerError(LinkerError):

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from datetime import datetime
 from functools import singledispatch
-from hashlib import sha256
 from time import perf_counter
 from typing import Any, Literal
 
@@ -24,6 +23,7 @@ from opentelemetry.util.types import AttributeValue
 from linker.activities.values import PageOutcome, PageTask, Report, UnlinkOutcome, UnlinkTask
 from linker.history import seconds_of
 from linker.model import Counts, RowIssue, Run, TableRun
+from linker.redaction import cleaned, without_words
 from linker.status import ENDED
 
 LOGGER = "linker"  # what is below it is exported (PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME)
@@ -204,7 +204,9 @@ def _draw(name: str, run: Run, **facts: str) -> None:
 
 
 def install() -> None:
-    """From now on whatever the app logs names its run, and carries no personal data above level DEBUG."""
+    """From now on whatever the app logs names its run and, above level DEBUG, carries no secret, no personal data and no
+    line end but those between the frames of an error.
+    """
     make = logging.getLogRecordFactory()
     if getattr(make, "__module__", "") == __name__:
         return
@@ -215,6 +217,7 @@ def install() -> None:
             made.run = _RUN.get()
             if made.levelno > logging.DEBUG:
                 made.msg, made.args = cleaned(made.getMessage()), ()
+                made.exc_info = _without_words(made.exc_info)
         return made
 
     logging.setLogRecordFactory(record)
@@ -225,16 +228,12 @@ def install() -> None:
         log.setLevel(logging.INFO)
 
 
-_ANSWER = re.compile(r"(Dataverse answered \d+(?: 0x[0-9a-f]+)?).*", re.DOTALL | re.IGNORECASE)
-_QUERY = re.compile(r"\?\S+")
-_MAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.-]+")
-_KEY = re.compile(r"\b[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\b", re.IGNORECASE)
-
-
-def cleaned(text: str) -> str:
-    """Return a message without Dataverse's own words, queries and mail addresses; keys of rows and customers are hashed."""
-    text = _MAIL.sub("<mail>", _QUERY.sub("?...", _ANSWER.sub(r"\1", text)))
-    return _KEY.sub(lambda key: f"#{sha256(key[0].lower().encode()).hexdigest()[:12]}", text)
+def _without_words(exc_info: Any) -> Any:
+    """Return what a record holds of an error: type, error, frames."""
+    if not exc_info or exc_info[1] is None:
+        return None
+    error = without_words(exc_info[1])
+    return type(error), error, error.__traceback__
 
 
 @contextlib.contextmanager

@@ -46,7 +46,7 @@ FIRST_PAGE = Plan(VERSION).name(0)
 CRM = Source("crm", "contact")
 
 
-class DiedError(Exception):
+class DiedError(BaseException):
     """The process ends here: nothing of ours catches it, so nothing is cleaned up."""
 
 

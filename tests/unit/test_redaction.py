@@ -1,0 +1,133 @@
+"""What leaves for a log, for Application Insights or into a durable history names no person and holds no secret."""
+
+import logging
+import re
+import traceback
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linker import telemetry
+from linker.errors import DataverseError
+from linker.redaction import cleaned, one_line, without_secrets, without_words
+
+GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
+JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln-bmF0_dXJl"
+# What a reader of a log takes for the end of a line, or does not see at all.
+UNSEEN = "\r\n\x00\x1b\x7f\x85\u2028\u2029\u202e\u200b"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("Page 3 of 'contact' failed.", "Page 3 of 'contact' failed.", id="our own words stay"),
+        pytest.param(
+            "Dataverse answered 400 0x80040265: Ada Lovelace is blocked",
+            "Dataverse answered 400 0x80040265",
+            id="answer",
+        ),
+        pytest.param("Dataverse answered 502 : <html>", "Dataverse answered 502", id="answer without a code"),
+        pytest.param("Dataverse asked for a pause: Ada", "Dataverse asked for a pause", id="pause"),
+        pytest.param("GET contacts?$filter=x got none", "GET contacts?... got none", id="query"),
+    ],
+)
+def test_a_message_loses_what_is_not_ours(text: str, expected: str) -> None:
+    assert cleaned(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        pytest.param("ask ada.lovelace@contoso.com", "ask <mail>", id="mail address"),
+        pytest.param(f"token {JWT} refused", "token <token> refused", id="token"),
+        pytest.param("Authorization: Bearer abc.def", "Authorization: Bearer <token>", id="any bearer"),
+        pytest.param(
+            "AccountName=a;AccountKey=c2VjcmV0==;x=1", "AccountName=a;AccountKey=<secret>;x=1", id="account key"
+        ),
+        pytest.param("https://x/y?sv=1&sig=abc%3D&e=2", "https://x/y?sv=1&sig=<secret>&e=2", id="signature"),
+        pytest.param("/api/runs?top=1&code=abc==", "/api/runs?top=1&code=<token>", id="function key in an address"),
+        pytest.param("{'x-functions-key': 'abc'}", "{'x-functions-key': '<secret>'}", id="function key in a header"),
+        pytest.param(
+            '"Ocp-Apim-Subscription-Key": "abc"', '"Ocp-Apim-Subscription-Key": "<secret>"', id="subscription"
+        ),
+        pytest.param("exit code: 3", "exit code: 3", id="no key"),
+    ],
+)
+def test_secrets_and_addresses_go_whatever_is_around_them(text: str, expected: str) -> None:
+    assert without_secrets(text) == expected
+
+
+@pytest.mark.parametrize("key", [GUID, GUID.upper(), GUID.replace("-", "")])
+def test_a_key_is_hashed_so_that_its_lines_can_still_be_found(key: str) -> None:
+    hashed = cleaned(f"row {key} was left")
+    assert re.fullmatch(r"row #[0-9a-f]{12} was left", hashed)
+    assert cleaned(f"row {key} was left") == hashed
+
+
+@given(st.text(st.sampled_from(f"ab{UNSEEN}")))
+def test_a_text_stays_on_one_line_and_is_seen_as_it_is(text: str) -> None:
+    assert len(one_line(text).splitlines()) <= 1
+    assert one_line(text).isprintable()
+    assert one_line(text).encode().decode("unicode_escape") == text
+
+
+def refused(words: str) -> None:
+    raise DataverseError(400, "0x80040265", words)
+
+
+def failed(words: str) -> Exception:
+    """Return an error in an error, as they are raised, with foreign words in each."""
+    try:
+        try:
+            refused(words)
+        except DataverseError:
+            {}[words]
+    except KeyError as error:
+        return error
+    raise AssertionError
+
+
+def test_an_error_keeps_names_frames_and_causes_and_loses_its_words() -> None:
+    text = "".join(traceback.format_exception(without_words(failed(f"Ada {GUID} {JWT}\nERROR forged"))))
+    assert [
+        line for line in text.splitlines() if not line.startswith((" ", "Traceback", "The above", "During")) and line
+    ] == [
+        "linker.errors.DataverseError: Dataverse answered 400 0x80040265",
+        "KeyError",
+    ]
+    assert text.count("in failed") == 2
+
+
+def test_causes_without_end_are_cut() -> None:
+    error = ValueError("x")
+    error.__context__ = KeyError("y")
+    error.__context__.__context__ = error
+    assert "ValueError" in "".join(traceback.format_exception(without_words(error)))
+
+
+@pytest.fixture
+def installed() -> Iterator[None]:
+    """The app's log records, for one test."""
+    before, level = logging.getLogRecordFactory(), logging.getLogger(telemetry.LOGGER).level
+    telemetry.install()
+    yield
+    logging.setLogRecordFactory(before)
+    logging.getLogger(telemetry.LOGGER).setLevel(level)
+
+
+@pytest.mark.usefixtures("installed")
+def test_no_foreign_text_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("linker.test").warning("%s", "job\n2026-11-24 ERROR linker: all rows lost")
+    assert len(caplog.records[0].getMessage().splitlines()) == 1
+
+
+@pytest.mark.usefixtures("installed")
+def test_the_error_of_a_record_has_lost_its_words_whoever_formats_it(caplog: pytest.LogCaptureFixture) -> None:
+    error = failed("Ada Lovelace")
+    logging.getLogger("linker.test").error("It failed", exc_info=error)
+    assert "KeyError" in caplog.text
+    assert "in failed" in caplog.text
+    assert "Ada" not in caplog.text
+    assert "Ada" not in repr(caplog.records[0].exc_info)
