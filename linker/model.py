@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -233,6 +234,7 @@ class TableRun:
     unsettled: bool = False  # rows wait for profiles that are not in Dataverse yet
     refusal: str = ""  # why nothing is written to it: missing privilege, blocked, held (linker.permission)
     column: ColumnState = ""
+    automations: tuple[str, ...] = ()  # that its links fire, each with what to do about it
     held_back: int = 0  # departed rows that the guard left linked; somebody may allow a run to clear them
 
 
@@ -252,6 +254,7 @@ class Run:
     started_at: str | None = None
     ended_at: str | None = None
     last_updated: str = ""
+    steps: Mapping[str, str] = field(default_factory=dict)  # when each began (linker.steps)
     service_account: str = ""
     jobs: tuple[str, ...] = ()
     requested_tables: tuple[str, ...] = ()  # empty = all
@@ -264,10 +267,6 @@ class Run:
     notes: tuple[str, ...] = ()  # ask nothing of anyone
     findings: tuple[Finding, ...] = ()
     follow_up: str | None = None
-
-    def changed(self, **values: object) -> Run:
-        """Return a copy with `values` replaced."""
-        return replace(self, **values)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from linker.privileges import Missing, complaint
 
 type Policy = Literal["warn", "block", "bypass"]
 MOST_ROLES_NAMED = 10
+MOST_LISTED = 20  # automations kept with a table of a run
 
 
 class Refusal(StrEnum):
@@ -93,7 +94,10 @@ def permission(look: TableLook, *, policy: Policy, hold: bool, account: str) -> 
 
 def applied(run: TableRun, found: Permission | None, *, dry_run: bool) -> TableRun:
     """Return a table that was about to be linked with what became of that. A dry run writes nothing and counts on."""
-    if found is None or not found.refusal or run.status is not Status.QUEUED:
+    if found is None or run.status is not Status.QUEUED:
+        return run
+    run = replace(run, automations=tuple(map(judgement.describe, found.automations[:MOST_LISTED])))
+    if not found.refusal:
         return run
     if dry_run:
         return replace(run, refusal=found.refusal)

@@ -16,6 +16,7 @@ from linker.insights import Job
 from linker.lock import LockState
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.settling import Marks
+from linker.steps import WAITING
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,16 +26,18 @@ UNSERVED_RETRY_S = 3_600.0
 # A row that was deleted and re-created, or a profile that is gone, moves no mark.
 MOST_BETWEEN_RUNS_S = 86_400.0
 
-WAITING = "Waiting until the run before it has ended."
 INTERRUPTED = "interrupted: the app stopped while the run was under way."
 
 type Start = Callable[[Ticket], Awaitable[None]]
 """Starts the orchestration of a run; one that runs already is left alone."""
 
 
-async def request_run(deps: Deps, wanted: RunRequest, start: Start) -> Run:
-    """Return the run that does what is wanted: a new one, one that waits, one that runs, or one that did it already."""
-    grant = await deps.lock.request(wanted)
+async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "") -> Run:
+    """Return the run that does what is wanted: a new one, one that waits, one that runs, or one that did it already.
+
+    The same `key` again is the same request, sent twice.
+    """
+    grant = await deps.lock.request(wanted, key)
     state = await deps.lock.peek()
     ticket = _ticket(state, grant.run, wanted)
     await deps.runs.create(promised(ticket))

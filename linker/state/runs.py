@@ -11,6 +11,7 @@ from linker.model import WIRE, Run, Target
 from linker.settling import Marks
 from linker.state.documents import Documents
 from linker.status import advanced
+from linker.steps import steps_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +65,8 @@ class Runs:
             new = advanced(old, change(old))
             if new is old:
                 return old
-            new = replace(new, last_updated=self._now())
+            now = self._now()
+            new = replace(new, last_updated=now, steps=steps_of(new, now))
             try:
                 await self._documents.save(f"run-{run}", new, etag)
             except ChangedError:

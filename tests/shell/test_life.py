@@ -12,6 +12,7 @@ from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
 from linker.pages import Plan
 from linker.state import TablePlan
+from linker.steps import WAITING
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.world import World
@@ -58,7 +59,7 @@ async def test_a_request_starts_one_run_and_later_ones_wait_for_the_same_next_ru
     assert [ticket.run for ticket in start.started] == [first.id]
     assert len(waiting) == 1
     shown = await loaded(world, waiting.pop())
-    assert (shown.status, shown.status_detail) == (Status.QUEUED, triggers.WAITING)
+    assert (shown.status, shown.status_detail) == (Status.QUEUED, WAITING)
 
 
 async def test_a_unification_that_was_served_leads_to_the_run_that_served_it(world: World, start: Starter) -> None:

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from linker.automations import Automation, Kind
+from linker.automations import Automation, Kind, describe
 from linker.model import Status, TableRun
 from linker.permission import (
     Approval,
@@ -111,6 +111,12 @@ def test_a_table_that_is_skipped_already_stays_so() -> None:
     skipped = replace(RUN, status=Status.SKIPPED, detail="R1")
     assert applied(skipped, Permission("contact", HELD, "why"), dry_run=False) == skipped
     assert applied(RUN, None, dry_run=False) == RUN
+
+
+def test_a_table_keeps_what_its_links_fire_whether_or_not_it_may_be_written() -> None:
+    for refusal in (Refusal.NONE, HELD):
+        (told,) = applied(RUN, Permission("contact", refusal, automations=(STEP,)), dry_run=False).automations
+        assert told == describe(STEP)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Mapping
 from enum import Enum
 from types import ModuleType
 from typing import Any
@@ -58,7 +59,7 @@ def large(kind: Any, name: str = "") -> Any:  # noqa: PLR0911 - a table of types
         return tuple(large(arguments[0], name) for _ in range(3))
     if origin is tuple:
         return tuple(large(argument, name) for argument in arguments)
-    if origin is dict:
+    if origin in (dict, Mapping):
         return {TABLE: large(arguments[1], name)}
     if origin is not None and type(None) not in arguments:  # Literal
         return arguments[0]
