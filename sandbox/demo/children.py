@@ -42,13 +42,14 @@ def sandbox_process(options: Sequence[str] = (), logs: Path = LOGS) -> Iterator[
 
 @contextmanager
 def host_process(
-    sandbox: Mapping[str, Any], settings: Mapping[str, str] | None = None, logs: Path = LOGS
+    sandbox: Mapping[str, Any], settings: Mapping[str, str] | None = None, logs: Path = LOGS, *, keys: bool = False
 ) -> Iterator[Child]:
     """Run `sandbox host` against a sandbox, given what that printed when ready. Raises ChildError when it cannot start."""
     foreign = (PREFIX, "IDENTITY_", "MSI_")  # settings and identity of another environment
     own = {name: value for name, value in os.environ.items() if not name.upper().startswith(foreign)}
     environment = {**own, **app_settings(sandbox), **(settings or {})}
-    with running("host", ["host", "--port", "0", "--app", str(PROJECT)], environment, logs) as child:
+    options = ["--port", "0", "--app", str(PROJECT), *(["--keys"] if keys else [])]
+    with running("host", ["host", *options], environment, logs) as child:
         yield child
 
 

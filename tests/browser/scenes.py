@@ -1,0 +1,295 @@
+"""Runs in every state that the page has to show, as the app would have stored them. Times are minutes before now."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from linker import reasons
+from linker.automations import Automation, Kind, estimate
+from linker.eligibility import QUESTIONS
+from linker.model import (
+    SKIPPED_MESSAGE,
+    Counts,
+    Finding,
+    Mode,
+    PlannedChange,
+    Progress,
+    Requirement,
+    RowIssue,
+    Run,
+    Source,
+    Status,
+    TableRun,
+    Touches,
+    Verdict,
+)
+
+NOW: Final = datetime.now(UTC).replace(microsecond=0)
+HOSTILE: Final = '<script>document.title="taken over"</script><img src=x onerror="document.title=1">'
+SALES: Final = "DynamicsSales"
+
+
+def at(minutes_ago: float) -> str:
+    """Return a time as ISO 8601 in UTC."""
+    return (NOW - timedelta(minutes=minutes_ago)).isoformat().replace("+00:00", "Z")
+
+
+def row_id(number: int) -> str:
+    """Return the key of a row."""
+    return f"{number:08x}-4d2a-ee11-a81c-000d3a2b{number % 0x10000:04x}"
+
+
+def table(name: str, status: Status, counts: Counts | None = None, **values: object) -> TableRun:
+    """Return one source table in a run."""
+    source = Source("loyCustomer" if name == "new_member" else SALES, name)
+    known: dict[str, object] = {"mode": Mode.INCREMENTAL, "column": "exists"} | values
+    return TableRun(name, source.data_source, status, counts=counts or Counts(), sources=(source,), **known)  # type: ignore[arg-type]
+
+
+def run(begun: float, status: Status, *tables: TableRun, took: float | None = None, **values: object) -> Run:
+    """Return a run that was asked for so many minutes ago, began a minute later, and took so many minutes if it has ended."""
+    ended = at(begun - 1 - took) if took is not None else None
+    known: dict[str, object] = {
+        "mode": Mode.INCREMENTAL,
+        "trigger": "event",
+        "jobs": ("c2f4a6d0",),
+        "service_account": "# customer-profile-linker",
+        "requested_at": at(begun),
+        "started_at": at(begun - 1),
+        "ended_at": ended,
+        "last_updated": ended or at(0),
+        "counts": sum((each.counts for each in tables), Counts()),
+    }
+    stamp = (NOW - timedelta(minutes=begun)).strftime("%Y%m%dT%H%M%SZ")
+    return Run(f"{stamp}-5ce0{int(begun) % 0x10000:04x}", status=status, tables=tables, **known | values)  # type: ignore[arg-type]
+
+
+def met(requirement: Requirement, evidence: str) -> Finding:
+    """Return a requirement that is met."""
+    return Finding(requirement, Verdict.MET, evidence, question=QUESTIONS[requirement])
+
+
+def violated(requirement: Requirement, evidence: str, advice: str) -> Finding:
+    """Return a requirement that is violated."""
+    docs = f"docs/requirements.md#{requirement.lower()}"
+    return Finding(requirement, Verdict.VIOLATED, evidence, advice, QUESTIONS[requirement], docs)
+
+
+ENVIRONMENT: Final = (
+    met("R5", "The environment is set up for individual customers (B2C), says the Customer Insights API."),
+    met("R6", "Profiles and mapping are in Dataverse."),
+)
+ELIGIBLE: Final = (
+    met("R1", "20 of 20 sampled keys exist in this environment."),
+    met("R4", "Sampled keys are values of its primary key."),
+)
+RENAMED: Final = violated(
+    "R3",
+    "'Loyalty members' looks renamed: its keys are those of Dataverse table 'new_member'.",
+    "Name it 'new_member' again in Customer Insights and run unification.",
+)
+
+
+# ---- runs that have ended ----
+
+
+def successful(begun: float = 95, took: float = 2.4, linked: int = 1_204) -> Run:
+    """A run of two tables after which nothing is left to do."""
+    return run(
+        begun,
+        Status.SUCCESSFUL,
+        table("contact", Status.SUCCESSFUL, Counts(312_480, linked, 312_480 - linked), findings=ELIGIBLE),
+        table("lead", Status.SUCCESSFUL, Counts(48_120, 318, 47_802), findings=ELIGIBLE),
+        took=took,
+        findings=ENVIRONMENT,
+        touches=Touches(1_390, 1_390),
+    )
+
+
+def first_full(begun: float, took: float = 41.0) -> Run:
+    """The first run, which linked everything."""
+    reason = "no run has linked this table before"
+    return run(
+        begun,
+        Status.SUCCESSFUL,
+        table(
+            "contact", Status.SUCCESSFUL, Counts(311_902, 311_902), mode=Mode.FULL, mode_reason=reason, column="created"
+        ),
+        table("lead", Status.SUCCESSFUL, Counts(47_960, 47_960), mode=Mode.FULL, mode_reason=reason, column="created"),
+        took=took,
+        mode=Mode.FULL,
+        mode_reason=f"contact: {reason}; lead: {reason}",
+        findings=ENVIRONMENT,
+    )
+
+
+def with_warnings(begun: float = 40) -> Run:
+    """A run with rejected and deferred rows, and a table that is skipped."""
+    return run(
+        begun,
+        Status.WARNINGS,
+        table("contact", Status.WARNINGS, Counts(312_480, 996, 311_471, 0, 9, 4), findings=ELIGIBLE),
+        table("lead", Status.WARNINGS, Counts(48_120, 77, 48_040, 0, 3), findings=ELIGIBLE),
+        table(
+            "new_member", Status.SKIPPED, findings=(RENAMED,), detail=f"R3: {RENAMED.evidence}", mode=None, column=""
+        ),
+        took=3.2,
+        findings=ENVIRONMENT,
+        status_detail="12 rows were rejected and 4 deferred; table 'new_member' was skipped.",
+        warnings=(
+            "Table 'contact' fires 1 automation when a link is written: plug-in step 'Contoso.Scoring: Update'.",
+        ),
+        follow_up=f"{(NOW - timedelta(minutes=begun - 5)).strftime('%Y%m%dT%H%M%SZ')}-5ce0f011",
+    )
+
+
+def failed() -> Run:
+    """A run that a person has to do something about."""
+    detail = (
+        "The app's user lacks privilege prvWriteLead on table 'lead'. Nothing was written to this table. "
+        "Give the role 'Customer Profile Linker' write access to it, then run again."
+    )
+    return run(
+        30,
+        Status.FAILED,
+        table("contact", Status.SUCCESSFUL, Counts(312_480, 12, 312_468), findings=ELIGIBLE),
+        table("lead", Status.FAILED, detail=detail, refusal="missing privilege", findings=ELIGIBLE),
+        took=1.1,
+        findings=ENVIRONMENT,
+        status_detail=detail,
+    )
+
+
+def skipped() -> Run:
+    """A run in an environment for business accounts."""
+    advice = "Automatic linking supports individual customers (B2C) only; there is nothing to change here."
+    finding = violated("R5", "The environment is set up for business accounts (B2B).", advice)
+    detail = f"{SKIPPED_MESSAGE}. R5: {finding.evidence} {advice}"
+    return run(20, Status.SKIPPED, took=0.2, findings=(finding, ENVIRONMENT[1]), status_detail=detail)
+
+
+def canceled() -> Run:
+    """A run that somebody stopped half-way."""
+    detail = "Canceled by request. What was linked stays; the next run goes on from there."
+    table_run = table("contact", Status.CANCELED, Counts(160_000, 5_010, 154_990), detail=detail)
+    return run(25, Status.CANCELED, table_run, took=1.5, status_detail=detail, trigger="api")
+
+
+def held() -> Run:
+    """A run whose table 'lead' waits until somebody allows its first link."""
+    detail = f"The first link of this table is held: {ESTIMATE}. Approve it, or take the column out of what would fire."
+    return run(
+        15,
+        Status.WARNINGS,
+        table("contact", Status.SUCCESSFUL, Counts(312_480, 3, 312_477), findings=ELIGIBLE),
+        table("lead", Status.SKIPPED, detail=detail, refusal="held", findings=ELIGIBLE, column="would be created"),
+        took=1.0,
+        findings=ENVIRONMENT,
+        status_detail="Table 'lead' was skipped: its first link is held.",
+        warnings=(f"Table 'lead': {detail}",),
+    )
+
+
+def not_started() -> Run:
+    """The first run, which found that something is missing."""
+    missing = violated(
+        "R6",
+        "The Customer Insights API knows of no output to Dataverse, and there are no profiles and mapping in Dataverse.",
+        "Set the output of Customer Insights - Data to Dataverse instead of your own Azure Data Lake Storage.",
+    )
+    detail = f"{missing.evidence} {missing.advice}"
+    return run(5, Status.NOT_STARTED, took=0.1, findings=(ENVIRONMENT[0], missing), status_detail=detail)
+
+
+def dry(begun: float = 10) -> Run:
+    """A dry run with examples."""
+    return run(
+        begun,
+        Status.SUCCESSFUL,
+        table("contact", Status.SUCCESSFUL, Counts(312_480, 840, 311_610, 30)),
+        table("lead", Status.SUCCESSFUL, Counts(48_120, 64, 48_056)),
+        took=1.9,
+        dry_run=True,
+        trigger="api",
+        jobs=(),
+        notes=("This is a dry run: nothing was written.",),
+    )
+
+
+# ---- runs that have not ----
+
+
+def queued() -> Run:
+    """A run that waits until Dataverse rests."""
+    detail = "Waiting until mapping and profiles have rested for 10 minutes."
+    return run(3, Status.QUEUED, started_at=None, status_detail=detail)
+
+
+def refreshing(done: int = 31, **progress: object) -> Run:
+    """A run under way, so many of its 77 pages done; `progress` are more members of it."""
+    read = done * 4_700
+    shown: dict[str, object] = {"width": 6, "batch": 480, "rows_per_second": 1_890.0, "eta_seconds": (77 - done) * 2.5}
+    return run(
+        4,
+        Status.REFRESHING,
+        table("contact", Status.REFRESHING, Counts(read, read // 9, read - read // 9), findings=ELIGIBLE),
+        table("lead", Status.QUEUED, findings=ELIGIBLE),
+        findings=ENVIRONMENT,
+        progress=Progress(77, done, **shown | progress),  # type: ignore[arg-type]
+    )
+
+
+def paused() -> Run:
+    """A run that Dataverse asked to wait."""
+    return refreshing(40, paused_until=at(-4), width=3)
+
+
+def retrying() -> Run:
+    """A run that Dataverse does not answer."""
+    trouble = "Dataverse does not answer (503). It is asked again in 30 seconds; nothing is lost."
+    return replace(refreshing(), status=Status.RETRYING, status_detail=trouble)
+
+
+# ---- what belongs to runs ----
+
+
+def rows_in_trouble() -> list[RowIssue]:
+    """The rows of `with_warnings`."""
+    plugin = "Contoso.Scoring: 'Credit limit' must not be empty."
+    return [
+        *(reasons.issue("contact", row_id(number), "PluginRefused", plugin) for number in range(7)),
+        *(reasons.issue("contact", row_id(number), "AccessDenied") for number in range(20, 22)),
+        *(reasons.issue("contact", row_id(number), "ProfileMissing") for number in range(30, 34)),
+        *(reasons.issue("lead", row_id(number), "RowNotFound") for number in range(40, 43)),
+    ]
+
+
+def planned() -> tuple[list[PlannedChange], list[PlannedChange]]:
+    """Examples of `dry`: links, and links to clear."""
+    links = [PlannedChange("contact", row_id(n), "link", f"cid-{n:04}", row_id(n + 500)) for n in range(3)]
+    return links, [PlannedChange("contact", row_id(n), "unlink") for n in range(60, 62)]
+
+
+AUTOMATIONS: Final = (
+    Automation("Contoso.Scoring: Update of lead", Kind.STEP, id=row_id(900)),
+    Automation("Notify owner of a changed lead", Kind.FLOW, asynchronous=True, id=row_id(901)),
+)
+ESTIMATE: Final = estimate(AUTOMATIONS, 48_120, rows_a_request=500)
+
+
+def month() -> list[Run]:
+    """Runs of a month, oldest first: two a day, a few of them not as usual."""
+    days = [first_full(29 * 1440)]
+    for day in range(28, 0, -1):
+        begun = day * 1440 + 180
+        days.append(successful(begun, took=2 + day % 5 * 0.6, linked=900 + day * 37 % 800))
+        days.append(replace(failed(), **_moved(begun - 600)) if day == 12 else successful(begun - 600, took=2.2))
+    return days
+
+
+def _moved(begun: float) -> dict[str, str]:
+    """Return id and times of a run that was asked for so many minutes ago."""
+    other = successful(begun, took=1.1)
+    return {name: getattr(other, name) for name in ("id", "requested_at", "started_at", "ended_at", "last_updated")}

@@ -1,0 +1,181 @@
+"""Who looks at the page, and how: with a key, without JavaScript, by keyboard, from elsewhere. And what nobody may do."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+from playwright.async_api import Page, expect
+
+from linker.portal.render import POLICY
+from linker.portal.session import COOKIE
+from sandbox.demo.children import Child, host_process
+from tests.system.world import World
+
+from . import scenes
+from .conftest import MakeVisit
+from .stage import Stage
+from .visit import Visit
+
+
+@pytest.fixture(scope="module")
+def keyed(linked: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
+    """The same app where the host asks for keys, as in Azure."""
+    with host_process(linked.sandbox.ready, None, tmp_path_factory.mktemp("keyed"), keys=True) as host:
+        yield host
+
+
+# ---- signing in ----
+
+
+async def test_a_key_opens_a_session_and_is_in_no_address(stage: Stage, keyed: Child, visitor: MakeVisit) -> None:
+    run, key = scenes.successful(), keyed.ready["key"]
+    await stage.play(run)
+    visit = await visitor(keyed.ready["url"], signed_in=False)
+    page = await visit.open(f"?run={run.id}")
+    await page.get_by_label("Function key").fill("not the key")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("alert")).to_contain_text("did not accept this key")
+
+    await page.get_by_label("Function key").fill(key)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page).to_have_url(f"{visit.portal}?run={run.id}")
+    await expect(page.get_by_role("heading", name="Progress details")).to_be_visible()
+
+    sent = [await request.all_headers() for request in visit.asked]
+    assert [headers["referer"] for headers in sent if headers.get("referer")] == []
+    assert [request.url for request in visit.asked if key in request.url] == []
+    assert sum(key in headers.values() for headers in sent) == 1
+    (cookie,) = await page.context.cookies()
+    assert (cookie["name"], cookie["httpOnly"], cookie["sameSite"]) == (COOKIE, True, "Strict")
+    assert key not in cookie["value"]
+    assert all("401" in complaint for complaint in visit.complaints), "the browser tells of the keys that were refused"
+    visit.complaints.clear()
+
+
+async def test_who_signs_out_is_asked_to_sign_in_again(stage: Stage, keyed: Child, visitor: MakeVisit) -> None:
+    visit = await visitor(keyed.ready["url"], signed_in=False)
+    headers = {"x-functions-key": keyed.ready["key"]}
+    await visit.page.context.request.post(f"{visit.app}/api/portal-session", headers=headers, fail_on_status_code=True)
+    page = await visit.open()
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    assert await page.context.cookies() == []
+    await visit.open()
+    await expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    visit.complaints.clear()  # of the tries without a key
+
+
+async def test_where_the_host_asks_for_no_key_nobody_else_does(stage: Stage, visitor: MakeVisit) -> None:
+    run = scenes.successful()
+    await stage.play(run)
+    visit = await visitor(signed_in=False)
+    page = await visit.open(f"?run={run.id}")
+    await expect(page).to_have_url(f"{visit.portal}?run={run.id}")
+    await expect(page.get_by_role("heading", name="Progress details")).to_be_visible()
+
+
+async def test_without_javascript_there_are_status_and_details(stage: Stage, visitor: MakeVisit) -> None:
+    await stage.play(scenes.failed())
+    visit = await visitor(signed_in=False, java_script_enabled=False)
+    page = await visit.open()
+    await page.get_by_role("button", name="Sign in").click()
+    await page.get_by_role("row", name="lead").get_by_role("link", name="Failed (permanent)").click()
+    await expect(page.get_by_role("complementary")).to_contain_text("lacks privilege prvWriteLead")
+    await page.get_by_role("link", name="Close progress details").click()
+    await expect(page.get_by_role("complementary")).to_be_hidden()
+
+
+# ---- where and how ----
+
+
+@pytest.mark.parametrize(("zone", "hours"), [("Asia/Tokyo", 9), ("America/New_York", -5), ("Asia/Kolkata", 5.5)])
+async def test_times_are_those_of_the_viewer_and_utc_on_hover(
+    stage: Stage, visitor: MakeVisit, zone: str, hours: float
+) -> None:
+    run = replace(scenes.successful(), ended_at="2026-01-15T12:34:56Z", last_updated="2026-01-15T12:34:56Z")
+    await stage.play(run)
+    page = await (await visitor(timezone_id=zone, locale="en-GB")).open()
+    shown = page.get_by_role("row", name="contact").locator("time")
+    minutes = int((12 + hours) * 60 + 34)
+    await expect(shown).to_contain_text(f"15 Jan 2026, {minutes // 60:02}:{minutes % 60:02}:56")
+    await expect(shown).to_have_attribute("title", "2026-01-15 12:34:56 UTC")
+
+
+async def test_a_keyboard_is_enough_to_open_and_close_the_details(stage: Stage, visit: Visit) -> None:
+    await stage.play(scenes.with_warnings())
+    page = await visit.open()
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_focused()
+    await expect(page.get_by_role("link", name="Skip to content")).to_be_in_viewport()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("main")).to_be_focused()
+
+    line = page.get_by_role("row", name="contact").get_by_role("link", name="Completed with warnings")
+    await _tab_to(page, line)
+    await page.keyboard.press("Enter")
+    pane = page.get_by_role("complementary", name="Progress details")
+    await expect(pane).to_be_focused()
+    await page.keyboard.press("Escape")
+    await expect(pane).to_be_hidden()
+    await expect(line).to_be_focused()
+
+
+async def test_whatever_has_the_focus_shows_it(stage: Stage, visit: Visit) -> None:
+    await stage.play(scenes.with_warnings())
+    page = await visit.open(f"?run={scenes.with_warnings().id}")
+    looks = "[...document.querySelectorAll('a, button, input, select, summary')].filter(one => one.checkVisibility())"
+    for place in range(await page.evaluate(f"{looks}.length")):
+        await page.keyboard.press("Tab")
+        style = await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert style != "none", f"element {place}"
+
+
+# ---- what nobody may do ----
+
+
+async def test_text_from_elsewhere_stays_text(stage: Stage, visit: Visit) -> None:
+    finding = scenes.violated("R3", scenes.HOSTILE, scenes.HOSTILE)
+    table = replace(scenes.failed().tables[1], table=scenes.HOSTILE, detail=scenes.HOSTILE, findings=(finding,))
+    hostile = (scenes.HOSTILE,)
+    run = replace(
+        scenes.failed(),
+        tables=(table,),
+        status_detail=scenes.HOSTILE,
+        mode_reason=scenes.HOSTILE,
+        warnings=hostile,
+        notes=hostile,
+        service_account=scenes.HOSTILE,
+        findings=(finding,),
+    )
+    await stage.play(run)
+    page = await visit.open()
+    await page.get_by_role("row", name="<script>").get_by_role("link").last.click()
+    await expect(page.get_by_role("complementary")).to_contain_text(scenes.HOSTILE)
+    assert await page.locator("img, main script").count() == 0
+    await expect(page).to_have_title(re.compile("^Status"))
+
+
+async def test_the_policy_is_strict_and_the_browser_keeps_it(stage: Stage, visit: Visit) -> None:
+    answer = await visit.page.goto(visit.portal)
+    assert answer is not None
+    assert answer.headers["content-security-policy"] == POLICY
+    assert "unsafe" not in POLICY
+    await visit.page.evaluate("""
+        const script = document.createElement("script");
+        script.textContent = "document.title = 'taken over'";
+        document.body.append(script);
+    """)
+    assert await visit.page.title() != "taken over"
+    (complaint,) = visit.complaints
+    assert "Content Security Policy" in complaint
+    visit.complaints.clear()
+
+
+async def _tab_to(page: Page, wanted) -> None:
+    """Press Tab until the element has the focus, or everything had it."""
+    for _ in range(40):
+        await page.keyboard.press("Tab")
+        if await wanted.evaluate("one => one === document.activeElement"):
+            return
+    raise AssertionError("Tab does not lead there")

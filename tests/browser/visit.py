@@ -1,0 +1,86 @@
+"""One visitor in front of the page: where he goes, what the browser complains of, what it was sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from playwright.async_api import ConsoleMessage, Error, Page, Request
+
+# Shifts of what stands on the page (https://web.dev/cls), as the browser tells them.
+_WATCH_SHIFTS = """
+window.shifts = [];
+new PerformanceObserver(list => window.shifts.push(...list.getEntries().map(shift => shift.value)))
+  .observe({type: "layout-shift"});
+"""
+
+
+# The HTML, and all that it asked for.
+_SENT = """
+[...performance.getEntriesByType("navigation"), ...performance.getEntriesByType("resource")]
+  .reduce((bytes, answer) => bytes + answer.decodedBodySize, 0)
+"""
+
+
+@dataclass  # without slots: Playwright hangs attributes of its own on whoever listens
+class Visit:
+    """Somebody in front of a browser. `complaints` are those of its console, `asked` all requests that it has sent."""
+
+    page: Page
+    app: str
+    complaints: list[str] = field(default_factory=list)
+    asked: list[Request] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.page.on("console", self._heard)
+        self.page.on("pageerror", self._failed)
+        self.page.on("request", self._asked)
+
+    @property
+    def portal(self) -> str:
+        """Address of the portal."""
+        return f"{self.app}/api/portal"
+
+    async def sign_in(self) -> None:
+        """Open a session as the page does; the host asks for no key."""
+        await self.page.context.request.post(f"{self.app}/api/portal-session", fail_on_status_code=True)
+
+    async def open(self, path: str = "") -> Page:
+        """Go to a page of the portal."""
+        answer = await self.page.goto(f"{self.portal}{path}")
+        assert answer is not None
+        assert answer.ok, answer.status
+        return self.page
+
+    async def watch_shifts(self) -> None:
+        """Watch from now on whether what stands on the page moves."""
+        await self.page.evaluate(_WATCH_SHIFTS)
+
+    async def shifts(self) -> list[float]:
+        """Return how far things moved, each time."""
+        return list(await self.page.evaluate("window.shifts"))
+
+    async def bytes_sent(self) -> int:
+        """Return the size of the page with all that belongs to it, before any compression."""
+        return int(await self.page.evaluate(_SENT))
+
+    async def violations(self, axe: str) -> list[str]:
+        """Return what axe-core finds. It comes through the debugger, so the policy of the page does not hinder it."""
+        await self.page.evaluate(axe)
+        found: dict[str, Any] = await self.page.evaluate("axe.run()")
+        return [f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]]
+
+    async def overflow(self) -> int:
+        """Return by how many pixels the page is wider than the screen."""
+        root = "document.documentElement"
+        return int(await self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))
+
+    def _heard(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.complaints.append(message.text)
+
+    def _failed(self, error: Error) -> None:
+        self.complaints.append(str(error))
+
+    def _asked(self, request: Request) -> None:
+        self.asked.append(request)
