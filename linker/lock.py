@@ -13,6 +13,7 @@ from typing import Final
 from linker.model import WIRE, Mode, RunRequest, Ticket
 
 MOST_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
+MOST_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
 MOST_INTERRUPTIONS: Final = 3  # without a newly saved page between them
 # Pages renew all the time; a lease younger than this share of its length is left alone, which saves the writes.
 _FRESH_SHARE: Final = 0.1
@@ -47,6 +48,7 @@ class LockState:
     previous: str = ""  # run that handed the lock to a holder which has not renewed yet
     taken: TakeOver | None = None  # the last one, for a watchdog that dies before it has told of it
     served: tuple[tuple[str, str], ...] = ()  # (unification job, run that served it), newest last
+    asked: tuple[tuple[str, str], ...] = ()  # (key of a request, run that it led to), newest last
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,12 +77,22 @@ class Cancellation(StrEnum):
 
 
 def request(
-    state: LockState, wanted: RunRequest, *, run_id: str, now: float, lease_s: float
+    state: LockState, wanted: RunRequest, *, run_id: str, now: float, lease_s: float, key: str = ""
 ) -> tuple[LockState, Grant]:
     """Find the run that does what is wanted: one that did, one that runs, one that waits, or a new one named `run_id`.
 
     A free lock is taken; a lock that is held, also by a dead run, lets the request wait, merged with others of its kind.
+    The same `key` again is the same request, sent twice: it leads where it led, for the last MOST_ASKED of them.
     """
+    if key and (run := dict(state.asked).get(key)):
+        return state, Grant(run)
+    state, grant = _granted(state, wanted, run_id=run_id, now=now, lease_s=lease_s)
+    return (replace(state, asked=(*state.asked, (key, grant.run))[-MOST_ASKED:]) if key else state), grant
+
+
+def _granted(
+    state: LockState, wanted: RunRequest, *, run_id: str, now: float, lease_s: float
+) -> tuple[LockState, Grant]:
     if run := _served_by(state, wanted):
         return state, Grant(run, served=True)
     if state.holder is not None and _is_serving(state, state.holder, wanted, now):

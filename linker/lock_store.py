@@ -50,11 +50,11 @@ class RunLock:
     new_id: Callable[[], str]
     pause: Callable[[int], Awaitable[None]] = pause
 
-    async def request(self, wanted: RunRequest) -> Grant:
+    async def request(self, wanted: RunRequest, key: str = "") -> Grant:
         """See lock.request. The new run, if there is one, is named by `new_id`."""
         run_id = self.new_id()
         return await self._change(
-            lambda state: lock.request(state, wanted, run_id=run_id, now=self.clock(), lease_s=self.lease_s)
+            lambda state: lock.request(state, wanted, run_id=run_id, now=self.clock(), lease_s=self.lease_s, key=key)
         )
 
     async def renew(self, run: str) -> Renewal:

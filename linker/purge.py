@@ -78,7 +78,9 @@ async def _needed(deps: Deps) -> set[str]:
     """Return the run that the task shows, and those that the lock leads requesters to."""
     state = await deps.lock.peek()
     tickets = (state.holder, state.pending, state.pending_dry, state.parked)
-    led_to = {run for _, run in state.served} | {ticket.run for ticket in tickets if ticket is not None}
+    led_to = {run for _, run in (*state.served, *state.asked)} | {
+        ticket.run for ticket in tickets if ticket is not None
+    }
     return led_to | {(await deps.runs.task()).run}
 
 

@@ -9,7 +9,9 @@ from linker import api
 from linker.api.serving import failure
 from linker.errors import ConfigurationError, TransientError
 from linker.model import Mode, Run, RunRequest, Status, Ticket
+from linker.roles import PRINCIPAL_ID
 from tests.fakes.client import BASE, Client
+from tests.fakes.principal import headers
 from tests.fakes.world import World
 
 
@@ -40,6 +42,22 @@ async def test_a_request_that_was_merged_leads_to_the_run_that_does_it(client: C
     assert len(client.start.started) == 1
     assert first.body["id"] != second.body["id"] == third.body["id"]
     assert (await client.ask(api.get_run, run=second.body["id"])).body["status"] == "Queued"
+
+
+async def test_a_request_with_a_key_that_is_sent_again_leads_to_the_same_run(client: Client) -> None:
+    client.headers["idempotency-key"] = "k1"
+    first, again = [await client.ask(api.post_run) for _ in range(2)]
+    client.headers["idempotency-key"] = "k2"
+    other = await client.ask(api.post_run)
+    assert first.body["id"] == again.body["id"] != other.body["id"]
+    assert len(client.start.started) == 1
+
+
+async def test_the_same_key_of_two_callers_makes_two_requests(world: World) -> None:
+    operator = headers(("roles", "operator")) | {"idempotency-key": "k"}
+    callers = [operator | {PRINCIPAL_ID: who} for who in ("ada", "bob")]
+    replies = [await Client(world, authenticated=True, headers=sent).ask(api.post_run) for sent in callers]
+    assert replies[0].body["id"] != replies[1].body["id"]
 
 
 @pytest.mark.parametrize("member", ["jobId", "workflowJobId", "unificationJobId"])

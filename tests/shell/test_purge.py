@@ -68,18 +68,21 @@ async def test_a_run_that_could_not_start_is_kept_a_day(world: World) -> None:
 
 
 async def test_what_the_lock_or_the_task_leads_to_is_kept_at_any_age(world: World) -> None:
-    for run in ("run1", "run2", "run3", "run4"):
+    for run in ("run1", "run2", "run3", "run4", "run5"):
         await ran(world, run)
-    world.deps = replace(world.deps, lock=replace(world.deps.lock, new_id=iter(["run1", "m1", "m2"]).__next__))
+    ids = iter(["run1", "m1", "m2", "run5", "m3", "m4"])
+    world.deps = replace(world.deps, lock=replace(world.deps.lock, new_id=ids.__next__))
     await world.deps.lock.request(RunRequest(jobs=("job",)))
     await world.deps.lock.finish("run1", completed=True)
+    await world.deps.lock.request(RunRequest(), "key")
+    await world.deps.lock.finish("run5", completed=True)
 
     async def shown(task: object) -> object:
         return replace(task, run="run3")  # type: ignore[type-var]
 
     await world.deps.runs.change_task(shown)  # type: ignore[arg-type]
     world.clock.pass_s(KEEP * DAY + 1)
-    assert await left_of(world) == {"run1", "run3"}
+    assert await left_of(world) == {"run1", "run3", "run5"}
 
 
 async def test_a_run_with_very_many_row_errors_is_deleted_over_several_days(world: World) -> None:

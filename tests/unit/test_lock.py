@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.lock import (
+    MOST_ASKED,
     MOST_SERVED,
     Cancellation,
     Grant,
@@ -114,6 +115,36 @@ def test_requests_to_a_held_lock_wait_as_one_run() -> None:
     state, grants = asked(running(Ticket("r", ANY)), RunRequest(mode=Mode.FULL, tables=("a",)), ANY, JOB)
     assert grants == [Grant("new1")] * 3
     assert state.pending == Ticket("new1", RunRequest(mode=Mode.FULL, jobs=("job",)))
+
+
+def keyed(state: LockState, key: str, run_id: str, wanted: RunRequest = ANY) -> tuple[LockState, Grant]:
+    return request(state, wanted, run_id=run_id, now=1.0, lease_s=LEASE_S, key=key)
+
+
+def test_the_same_request_sent_twice_leads_to_the_same_run() -> None:
+    state, first = keyed(FREE, "key", "new1", ALLOWED)
+    assert first == Grant("new1", starts=True)
+    assert keyed(state, "key", "new2", ALLOWED) == (state, Grant("new1"))
+    over, _ = finished(state, "new1")
+    assert keyed(over, "key", "new2", ALLOWED) == (over, Grant("new1"))
+
+
+def test_a_repeated_request_that_was_merged_leads_to_the_run_it_waits_for() -> None:
+    state, first = keyed(running(Ticket("r", ANY), pending=Ticket("p", ANY)), "key", "new1")
+    over, _ = finished(state, "r")
+    assert (first, keyed(over, "key", "new2")) == (Grant("p"), (over, Grant("p")))
+
+
+def test_requests_with_other_keys_or_none_are_other_requests() -> None:
+    state, _ = keyed(FREE, "key", "new1")
+    assert keyed(state, "other", "new2")[1] == keyed(state, "", "new2")[1] == Grant("new2")
+
+
+def test_the_newest_keys_are_remembered() -> None:
+    state = FREE
+    for number in range(MOST_ASKED + 1):
+        state, _ = keyed(state, f"key{number}", "new")
+    assert [key for key, _ in state.asked] == [f"key{number}" for number in range(1, MOST_ASKED + 1)]
 
 
 def test_dry_and_real_requests_wait_apart() -> None:
