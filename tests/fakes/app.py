@@ -6,12 +6,13 @@ import asyncio
 from collections import Counter
 from collections.abc import Coroutine
 from functools import cache, partial
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from linker import bootstrap, triggers
 from linker.activities.values import RunRef
+from linker.deps import Deps
 from linker.model import Run, RunRequest, Ticket
 from linker.orchestration import (
     GENERATION,
@@ -23,13 +24,31 @@ from linker.orchestration import (
 from linker.wire import from_json, to_json
 from sandbox.host.functions import ACTIVITY, HostedFunction, load_functions, of_kind
 from tests.fakes.durable import FakeContext
-from tests.fakes.world import World
+
+
+class Passing(Protocol):
+    """A clock that passes when it is told to."""
+
+    def pass_s(self, seconds: float) -> None:
+        """Let seconds pass."""
+
+
+class Hosted(Protocol):
+    """What an app runs on: a World is one."""
+
+    @property
+    def deps(self) -> Deps:
+        """What activities use."""
+
+    @property
+    def clock(self) -> Passing:
+        """The time that they see."""
 
 
 class FakeApp:
     """Runs what is asked for to its end, and then the runs that follow. `called` counts the activities of the last request."""
 
-    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, loop: asyncio.Runner) -> None:
+    def __init__(self, world: Hosted, monkeypatch: pytest.MonkeyPatch, loop: asyncio.Runner) -> None:
         self.world = world
         self.called: Counter[str] = Counter()
         self._loop = loop
@@ -46,7 +65,7 @@ class FakeApp:
     def recover(self) -> Run:
         """Let the watchdog find the run that died; return the one that goes on with its work as it ended."""
         self.called.clear()
-        self.world.clock.pass_s(self.world.settings.lease_seconds)
+        self.world.clock.pass_s(self.world.deps.settings.lease_seconds)
         follower = self._loop.run(triggers.watchdog(self.world.deps, self._start))
         self._go_on()
         return self.shown(follower)

@@ -1,0 +1,228 @@
+"""One environment in one process: the sandbox behind real sockets, Table Storage behind the fault proxy, the whole app."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+import uvicorn
+from durabletask.task import TaskFailedError
+
+from linker import bootstrap, triggers
+from linker.deps import Deps
+from linker.model import Run, RunRequest
+from linker.orchestration.steps import RunFailedError
+from linker.pages import Plan
+from linker.settings import Settings
+from linker.state import TablePlan
+from sandbox.azurite import connection_string
+from sandbox.config import SandboxConfig
+from sandbox.database import Database, bulk_delete, scan
+from sandbox.environment import Environment
+from sandbox.generate import Sizes, generate
+from sandbox.host.functions import HostedFunction
+from sandbox.protocol import ResettableProtocol
+from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.unification import read_request
+from tests.fakes.app import FakeApp
+from tests.fakes.durable import FakeContext
+
+from .clock import HurriedLoop, LoopClock
+from .proxy import FaultProxy, proxied
+from .watch import Watch
+
+SIZES = Sizes(contacts=120, leads=0, members=60)
+TABLES = ("contact", "new_member")
+CUTS = ("5", "a")  # three pages a table, where as few rows would make one
+GONE = 2  # rows of the first page that the mapping names and Dataverse has not: they are rejected in every run
+SETTINGS: dict[str, Any] = {
+    "settle_minutes": 0,
+    "first_link": "auto",
+    "lease_seconds": 60,
+    "attempt_seconds": 60,
+    "write_timeout_seconds": 30,
+}
+MOST_RECOVERIES = 5  # of one request; three interruptions set its work aside
+
+type Around = Callable[[str], AbstractContextManager[None]]
+"""What surrounds an activity, by its name."""
+
+
+@dataclass(slots=True)
+class World:
+    """What an app needs to be run."""
+
+    deps: Deps
+    clock: LoopClock
+
+
+class TimedApp(FakeApp):
+    """The app on the time of its loop; whatever dies is found by the watchdog."""
+
+    def __init__(self, world: World, monkeypatch: pytest.MonkeyPatch, loop: asyncio.Runner) -> None:
+        super().__init__(world, monkeypatch, loop)
+        self.around: Around = lambda _: contextlib.nullcontext()
+        self._clock, self._began = world.clock, 0.0
+        self._timed: FakeContext | None = None
+
+    def serve(self, **request: Any) -> list[Run]:
+        """Ask for a run and return it as it ended, followed by those that did the rest of its work."""
+        asked = self.do(triggers.request_run(self.world.deps, RunRequest(**request), self._start))
+        self._go_on_or_die()
+        for _ in range(MOST_RECOVERIES):
+            if self.do(self.world.deps.lock.peek()).holder is None:
+                break
+            self._clock.pass_s(self.world.deps.settings.lease_seconds)
+            self.do(triggers.watchdog(self.world.deps, self._start))
+            self._go_on_or_die()
+        return self._chain(asked.id)
+
+    def _go_on_or_die(self) -> None:
+        with contextlib.suppress(RunFailedError, TaskFailedError):  # the orchestration has failed, its lock stays
+            self._go_on()
+        self._started.clear()
+
+    def _chain(self, run: str) -> list[Run]:
+        runs = [self.shown(run)]
+        while runs[-1].follow_up:
+            runs.append(self.shown(runs[-1].follow_up))
+        return runs
+
+    def _call(self, activity: HostedFunction, task: dict[str, Any]) -> dict[str, Any]:
+        if self.context is not self._timed:
+            self._timed, self._began = self.context, self._clock()
+        self._clock.reach(self._began + self.context.now_s)
+        with self.around(activity.durable_name):
+            return super()._call(activity, task)
+
+
+@dataclass(slots=True)
+class Scene:
+    """The parts of one environment. `known` are the keys of all source rows that were ever there, by table."""
+
+    sandbox: Sandbox
+    storage: FaultProxy
+    app: TimedApp
+    watch: Watch
+    deps: Deps
+    known: dict[str, set[str]] = field(default_factory=dict)
+
+    @property
+    def database(self) -> Database:
+        """The rows of the sandbox."""
+        return self.sandbox.environment.database
+
+    def unify(self, **request: object) -> str:
+        """Run a unification; returns its job."""
+        return str(self.app.do(self.sandbox.simulator.run(read_request(request)))["jobId"])
+
+
+def port_of(connection: str) -> int:
+    """Return the port in the connection string of a Table Storage on this machine."""
+    return urlsplit(connection.partition("TableEndpoint=")[2]).port or 0
+
+
+@contextmanager
+def scene(azurite_port: int) -> Iterator[Scene]:
+    """Give an environment that was unified once and never linked, on a Table Storage that others use too."""
+    with (
+        asyncio.Runner(loop_factory=HurriedLoop) as runner,
+        pytest.MonkeyPatch.context() as monkeypatch,
+        _running(runner, proxied(azurite_port)) as (storage, storage_port),
+        _sandbox() as (sandbox, listener),
+        _running(runner, _served(sandbox, listener)),
+    ):
+        monkeypatch.setenv("IDENTITY_ENDPOINT", sandbox.environment.base_url + IDENTITY_PATH)
+        monkeypatch.setenv("IDENTITY_HEADER", sandbox.identity.header)
+        world = _world(sandbox, storage_port, runner)
+        with _running(runner, _closing(world.deps)):
+            app = TimedApp(world, monkeypatch, runner)
+            made = Scene(sandbox, storage, app, Watch.over(sandbox), world.deps)
+            runner.run(_cut(world.deps))
+            yield made
+
+
+@contextmanager
+def _running[T](runner: asyncio.Runner, parts: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
+    """Keep an asynchronous part for the length of a block that is not asynchronous."""
+    given = runner.run(_enter(parts))
+    try:
+        yield given
+    finally:
+        runner.run(_leave(parts))
+
+
+async def _enter[T](parts: contextlib.AbstractAsyncContextManager[T]) -> T:
+    return await parts.__aenter__()
+
+
+async def _leave(parts: contextlib.AbstractAsyncContextManager[Any]) -> None:
+    await parts.__aexit__(None, None, None)
+
+
+@contextmanager
+def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
+    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.closing(Database()) as database:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms for an ACK
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        made = compose(Environment(database, SandboxConfig(protection=False), url))
+        made.load(generate(SIZES))
+        lowest = [str(key) for (key,) in scan(database, "contact", ["contactid"])][:GONE]
+        bulk_delete(database, "contact", lowest)
+        yield made, listener
+
+
+@asynccontextmanager
+async def _served(sandbox: Sandbox, listener: socket.socket) -> AsyncIterator[None]:
+    config = uvicorn.Config(
+        sandbox.app,
+        http=ResettableProtocol,
+        ws="none",
+        lifespan="off",
+        log_level="critical",
+        access_log=False,
+        timeout_keep_alive=1_000_000,  # time jumps here
+    )
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    await server.startup(sockets=[listener])
+    try:
+        yield
+    finally:
+        await server.shutdown(sockets=[listener])
+
+
+@asynccontextmanager
+async def _closing(deps: Deps) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await deps.close()
+
+
+def _world(sandbox: Sandbox, storage_port: int, runner: asyncio.Runner) -> World:
+    url = sandbox.environment.base_url
+    settings = Settings(
+        dataverse_url=url,
+        storage=connection_string(storage_port),  # type: ignore[arg-type]  # parsed like a setting
+        insights_url=url + INSIGHTS_PATH,
+        insights_instance_id=sandbox.instance_id,
+        **SETTINGS,
+    )
+    loop = runner.get_loop()
+    assert isinstance(loop, HurriedLoop)
+    clock, deps = LoopClock(loop), bootstrap.build(settings)
+    return World(replace(deps, clock=clock, lock=replace(deps.lock, clock=clock)), clock)
+
+
+async def _cut(deps: Deps) -> None:
+    for table in TABLES:
+        await deps.plans.save(table, TablePlan(Plan("v1", CUTS)), None)

@@ -1,0 +1,116 @@
+"""The steps of a run, by the requests that each makes, and the faults that may strike there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from .proxy import Kind
+
+type Writes = Literal["", "single", "bulk"]
+type Phase = Literal["first", "later"]
+
+PHASES: Final[tuple[Phase, ...]] = ("first", "later")
+NO_DATAVERSE: Final = "the step asks only Table Storage"
+NO_STORAGE: Final = "the step asks only Dataverse"
+NOT_YET: Final = "nothing is linked yet that could depart"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of a run: the activities that do it, and which of their requests belong to it.
+
+    `dataverse` are matchers of a fault of the sandbox, `storage` those of a StorageFault; None: it asks no such thing.
+    `writes` says what it writes to Dataverse. A fault strikes one of the first `spread` requests of an activity, at random.
+    """
+
+    name: str
+    activities: tuple[str, ...]
+    dataverse: dict[str, Any] | None = None
+    storage: dict[str, Any] | None = None
+    writes: Writes = ""
+    spread: int = 1
+    phases: tuple[Phase, ...] = PHASES
+
+
+BLOCKS: Final = "/linkerhashes("
+STEPS: Final = (
+    Step("settle", ("settle",), {"path": "orderby=modifiedon"}, {}, spread=2),
+    Step("requirements", ("survey",), {}, {}, spread=40),
+    Step("column", ("prepare_table",), {"path": "/(Entity|Relationship)Definitions"}, {}, spread=2),
+    Step("mapping read", ("link_page",), {"path": "/msdynci_alternatekeys"}),
+    Step("block read", ("link_page",), None, {"method": "GET", "path": BLOCKS}),
+    Step("intent", ("link_page",), None, {"method": "PUT", "path": BLOCKS}),
+    Step("resolve", ("link_page",), {"operation": "$batch", "body": "/msdynci_customerprofiles?"}),
+    Step("write", ("link_page",), {"operation": "UpdateMultiple"}, writes="bulk"),
+    Step("isolate", ("link_page",), {"operation": "UpdateMultiple", "table": "contact", "skip": 1}, writes="bulk"),
+    Step("read-back", ("link_page",), {"operation": "$batch", "body": "$expand=msdynci_lookupfield"}),
+    Step("block write", ("link_page",), None, {"method": "PUT", "path": BLOCKS, "skip": 1}),
+    Step("unlink", ("unlink_table",), {}, {}, "single", spread=8, phases=("later",)),
+    Step("touch", ("plan_touch", "touch_profiles"), {}, {}, "bulk", spread=2),
+    Step("finish", ("end_table", "end_run"), {"path": "orderby=modifiedon"}, {}, spread=2),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Strike:
+    """A fault that the matrix tries: of the sandbox, with its own parameters, or of Table Storage.
+
+    `strikes` says which requests it can concern: any, those that write, those that write many rows. `once`: it is about
+    one moment, so it never lasts for a whole run.
+    """
+
+    name: str
+    strikes: Literal["any", "writes", "bulk writes", "storage", "conditional"] = "any"
+    parameters: dict[str, Any] = field(default_factory=dict)
+    once: bool = False
+
+    def why_not(self, step: Step, phase: Phase) -> str:
+        """Return why this fault has nothing to strike at a step, empty when it has."""
+        if phase not in step.phases:
+            return NOT_YET
+        if self.of_storage:
+            return self._why_not_storage(step)
+        if step.dataverse is None:
+            return NO_DATAVERSE
+        if self.strikes == "writes" and not step.writes:
+            return "it strikes writes of rows, and the step only reads"
+        if self.strikes == "bulk writes" and step.writes != "bulk":
+            return "it strikes writes of many rows at once, and the step sends none"
+        return ""
+
+    def _why_not_storage(self, step: Step) -> str:
+        if step.storage is None:
+            return NO_STORAGE
+        if self.strikes == "conditional" and step.storage.get("method") == "GET":
+            return "it answers writes under an ETag, and the step only reads"
+        return ""
+
+    @property
+    def of_storage(self) -> bool:
+        """Whether the proxy before Table Storage plays it, rather than the sandbox."""
+        return self.strikes in ("storage", "conditional")
+
+
+CHANGED: Final = {"move": 0.1, "drop": 0.03, "seed": 77}
+STRIKES: Final = (
+    Strike("requests_limit", parameters={"retry_after_s": 20}),
+    Strike("execution_limit", parameters={"retry_after_s": 3}),
+    Strike("concurrency_limit", parameters={"retry_after_s": 1}),
+    Strike("customization_lock"),
+    Strike("unavailable"),
+    Strike("server_error"),
+    Strike("unauthorized"),
+    Strike("late_commit", parameters={"delay_s": 12}),
+    Strike("reset_before_commit"),
+    Strike("reset_after_commit"),
+    Strike("dropped_write", "writes"),
+    Strike("sql_timeout", "writes"),
+    Strike("deadlock", "writes"),
+    Strike("rows_deleted", "bulk writes", {"row_share": 0.05}, once=True),
+    Strike("mapping_changed", parameters={"unification": CHANGED}, once=True),
+)
+STORAGE_KINDS: Final[tuple[Kind, ...]] = ("unavailable", "silence", "reset", "lost answer", "changed", "slow")
+STORAGE_STRIKES: Final = tuple(
+    Strike(f"storage {kind}", "conditional" if kind == "changed" else "storage") for kind in STORAGE_KINDS
+)
