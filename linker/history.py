@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
-from linker.model import WIRE, Counts, Mode, Run, Status
+from linker.model import WIRE, Counts, Mode, Run, Status, TableRun
 
+MOST_DETAIL = 300  # characters of a run's own words in a summary
 COMPARABLE = frozenset({Status.SUCCESSFUL, Status.WARNINGS})
 
 
@@ -42,6 +44,14 @@ class PastRun:
     counts: Counts
     change: Change | None
     follow_up: str | None
+
+
+def summary(run: Run) -> Run:
+    """Return a run with what lists of runs show, and without the rest: some hundred bytes, and as many for each table."""
+    tables = tuple(TableRun(t.table, t.data_source, t.status, mode=t.mode, counts=t.counts) for t in run.tables)
+    detail, reason = run.status_detail[:MOST_DETAIL], run.mode_reason[:MOST_DETAIL]
+    rest: dict[str, Any] = {"jobs": (), "warnings": (), "notes": (), "findings": (), "progress": None, "steps": {}}
+    return replace(run, tables=tables, status_detail=detail, mode_reason=reason, **rest)
 
 
 def history(runs: Sequence[Run], most: int) -> tuple[PastRun, ...]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import secrets
+from collections.abc import AsyncIterator
 
 from linker.errors import AlreadyThereError, StateError
-from linker.ports import Entity, Tables
+from linker.ports import Entity, Properties, Tables
 from linker.wire import dumps, loads
 
 STATUS = "linkerstatus"
@@ -24,17 +25,27 @@ class Documents:
         entity = await self._tables.get(STATUS, self.partition, row)
         return (loads(kind, joined(entity)), entity.etag) if entity else None
 
-    async def save(self, row: str, value: object, etag: str | None = None) -> str:
-        """Save a value: over what was read with `etag`, or over anything. Raises ChangedError."""
-        return await self._tables.replace(STATUS, self.partition, row, cut(dumps(value)), etag=etag)
+    async def save(self, row: str, value: object, etag: str | None = None, beside: Properties | None = None) -> str:
+        """Save a value: over what was read with `etag`, or over anything. `beside` see `beside()`. Raises ChangedError."""
+        return await self._tables.replace(
+            STATUS, self.partition, row, {**cut(dumps(value)), **(beside or {})}, etag=etag
+        )
 
-    async def insert(self, row: str, value: object) -> str:
+    async def insert(self, row: str, value: object, beside: Properties | None = None) -> str:
         """Save a value that must not be there yet. Raises AlreadyThereError."""
-        return await self._tables.insert(STATUS, self.partition, row, cut(dumps(value)))
+        return await self._tables.insert(STATUS, self.partition, row, {**cut(dumps(value)), **(beside or {})})
 
     async def delete(self, row: str) -> None:
         """Remove a value."""
         await self._tables.delete(STATUS, self.partition, row)
+
+    async def beside(self, name: str, first: str, end: str) -> AsyncIterator[tuple[str, str | None]]:
+        """Yield the row keys from `first` to before `end`, ascending, each with the text that was saved beside its value
+        under this name: lists need not read whole values.
+        """
+        async for entity in self._tables.query(STATUS, self.partition, first=first, end=end, select=("RowKey", name)):
+            text = entity.properties.get(name)
+            yield entity.row, None if text is None else str(text)
 
     async def rows(self, prefix: str) -> list[str]:
         """Return the row keys that start with `prefix`, ascending."""

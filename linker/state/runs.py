@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from linker import telemetry
 from linker.errors import AlreadyThereError, ChangedError, StateError
+from linker.history import summary
 from linker.model import WIRE, Run, Target
+from linker.ports import Properties
 from linker.settling import Marks
-from linker.state.documents import Documents
+from linker.state.documents import TEXT_CHUNK, Documents
 from linker.status import advanced
 from linker.steps import steps_of
+from linker.wire import dumps, loads
+
+SUMMARY = "summary"
+LOOK_BACK_DAYS = (0.25, 1, 7, 30, None)  # None: all that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +46,8 @@ class Runs:
         """Save a run that was just promised; one that is there stays as it is (a repeated or merged request)."""
         stamp = self._now()
         try:
-            await self._documents.insert(f"run-{run.id}", replace(run, requested_at=stamp, last_updated=stamp))
+            new = replace(run, requested_at=stamp, last_updated=stamp)
+            await self._documents.insert(f"run-{run.id}", new, _beside(new))
         except AlreadyThereError:
             return
 
@@ -51,6 +59,26 @@ class Runs:
     async def ids(self) -> list[str]:
         """Return the ids of all runs that are kept, newest first: an id begins with its time."""
         return [row.removeprefix("run-") for row in reversed(await self._documents.rows("run-"))]
+
+    async def since(self, days: float | None) -> list[Run]:
+        """Return summaries (linker.history) of the runs of the last so many days, newest first; None returns those of all.
+
+        One request for 1,000 runs. A run without a summary, which an earlier version saved, is read on its own.
+        """
+        first = "" if days is None else _id_time(self._now(), days)
+        found = [each async for each in self._documents.beside(SUMMARY, f"run-{first}", "run-~")]
+        runs = [
+            loads(Run, text) if text else await self.load(row.removeprefix("run-")) for row, text in reversed(found)
+        ]
+        return [run for run in runs if run is not None]
+
+    async def newest(self, most: int) -> list[Run]:
+        """Return summaries of the newest runs, newest first, at most so many: as few days are read as hold them."""
+        for days in LOOK_BACK_DAYS:
+            found = await self.since(days)
+            if len(found) >= most:
+                break
+        return found[:most]
 
     async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
         """Apply a change to a run and return it, as far as it may follow: see status.advanced.
@@ -68,7 +96,7 @@ class Runs:
             now = self._now()
             new = replace(new, last_updated=now, steps=steps_of(new, now))
             try:
-                await self._documents.save(f"run-{run}", new, etag)
+                await self._documents.save(f"run-{run}", new, etag, _beside(new))
             except ChangedError:
                 continue
             telemetry.run_changed(old, new)
@@ -113,3 +141,14 @@ class Runs:
         if found is None:
             raise StateError(f"Run '{run}' has not prepared table '{table}'.")
         return found[0]
+
+
+def _beside(run: Run) -> Properties:
+    """Return the summary of a run as a property; one of more tables than fit is read whole instead."""
+    text = dumps(summary(run))
+    return {SUMMARY: text} if len(text) <= TEXT_CHUNK else {}
+
+
+def _id_time(now: str, days: float) -> str:
+    """Return how the id of a run begins that was asked for so many days before `now` (ISO 8601): ids begin with their time."""
+    return f"{datetime.fromisoformat(now) - timedelta(days=days):%Y%m%dT%H%M%SZ}"
