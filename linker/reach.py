@@ -33,6 +33,11 @@ class Column:
     type: str
 
     @property
+    def is_made(self) -> bool:
+        """Whether somebody made it: then it has a publisher's prefix, and those of the platform have none."""
+        return "_" in self.name
+
+    @property
     def is_readable(self) -> bool:
         """Whether a query may name it: files, images and lists of choices are read in other ways."""
         return self.type in _PLAIN | _LOOKUPS
@@ -113,11 +118,11 @@ class Reach:
 
 
 def columns_in(rows: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:
-    """Return the columns that somebody made, by name: theirs have a publisher's prefix. The key is left out."""
+    """Return the columns of attribute metadata by name, without the key and without those that only accompany another one."""
     found = (
         Column(row["LogicalName"], label_in(row["DisplayName"]) or row["LogicalName"], row["AttributeType"])
         for row in rows
-        if "_" in row["LogicalName"] and row["IsValidForRead"] and row["AttributeOf"] is None and not row["IsPrimaryId"]
+        if row["IsValidForRead"] and row["AttributeOf"] is None and not row["IsPrimaryId"]
     )
     return tuple(sorted(found, key=lambda column: column.name))
 

@@ -5,16 +5,14 @@ Whoever runs it needs to be an administrator there. Every step looks first, so r
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import httpx
-
 from linker import odata, privileges
 from linker.activities.permits import general_needs
 from linker.dataverse import Dataverse, identity
+from linker.dataverse.sending import send_json
 from linker.privileges import Depth, Need, Privilege
 from linker.settings import Settings
 
@@ -102,10 +100,10 @@ async def apply(dataverse: Dataverse, setup: Setup) -> Setup:
     if setup.lacking:
         added = [{"PrivilegeId": privilege.id, "Depth": _GLOBAL} for privilege in setup.lacking]
         path = f"roles({setup.role})/Microsoft.Dynamics.CRM.AddPrivilegesRole"
-        await _send(dataverse, "POST", path, {"Privileges": added})
+        await send_json(dataverse, "POST", path, {"Privileges": added})
     if not setup.assigned:
         role = {"@odata.id": dataverse.connection.address(f"roles({setup.role})")}
-        await _send(dataverse, "POST", f"systemusers({setup.user})/systemuserroles_association/$ref", role)
+        await send_json(dataverse, "POST", f"systemusers({setup.user})/systemuserroles_association/$ref", role)
     held = _sorted({*setup.held, *setup.lacking})
     return replace(setup, disabled=False, lacking=(), held=held, assigned=True)
 
@@ -124,9 +122,9 @@ async def undo(dataverse: Dataverse, setup: Setup) -> Setup:
     """Take the role from the user, delete the role and disable the user, as far as they are there."""
     if setup.assigned:
         path = f"systemusers({setup.user})/systemuserroles_association({setup.role})/$ref"
-        await _send(dataverse, "DELETE", path)
+        await send_json(dataverse, "DELETE", path)
     if setup.role:
-        await _send(dataverse, "DELETE", f"roles({setup.role})")
+        await send_json(dataverse, "DELETE", f"roles({setup.role})")
     if setup.user and not setup.disabled:
         await _switch(dataverse, setup.user, disabled=True)
     lacking = _sorted({*setup.lacking, *setup.held})
@@ -144,18 +142,12 @@ async def _is_assigned(dataverse: Dataverse, user: str, role: str) -> bool:
 
 
 async def _create(dataverse: Dataverse, entity_set: str, body: dict[str, str]) -> str:
-    answer = await _send(dataverse, "POST", entity_set, body)
+    answer = await send_json(dataverse, "POST", entity_set, body)
     return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
 
 
 async def _switch(dataverse: Dataverse, user: str, *, disabled: bool) -> None:
-    await _send(dataverse, "PATCH", f"systemusers({user})", {"isdisabled": disabled})
-
-
-async def _send(dataverse: Dataverse, method: str, path: str, body: object = None) -> httpx.Response:
-    headers = {"Content-Type": "application/json"} | ({"If-Match": "*"} if method == "PATCH" else {})
-    sent = json.dumps(body).encode() if body is not None else None
-    return await dataverse.connection.send(dataverse.meter, method, path, body=sent, headers=headers)
+    await send_json(dataverse, "PATCH", f"systemusers({user})", {"isdisabled": disabled})
 
 
 def _sorted(found: set[Privilege]) -> tuple[Privilege, ...]:

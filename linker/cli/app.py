@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from linker.cli import approve, preflight, run, setup
+from linker.cli import approve, preflight, run, setup, view
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, help="Links Dataverse rows to their customer profiles.")
 
@@ -18,3 +18,4 @@ app.command()(preflight.preflight)
 app.command()(run.run)
 app.command()(approve.approve)
 app.command("setup")(setup.set_up)
+app.command()(view.view)

@@ -54,14 +54,14 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
     return sum(parts, Reach(str(row[_LINK]).lower(), customer, unreachable=denied))
 
 
-async def profile_columns(dataverse: Dataverse) -> tuple[Column, ...]:
-    """Return the columns that somebody made on the profile: attributes, and measures that are columns."""
-    return await columns_of(dataverse, PROFILE_TABLE)
-
-
 async def columns_of(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
-    """Return the columns that somebody made on a table, none when there is no such table."""
+    """Return the columns of a table, none when there is no such table."""
     return columns_in(await metadata.attributes(dataverse, table, _COLUMN_FACTS))
+
+
+async def made_columns(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
+    """Return the columns that somebody made on a table; of the profile: attributes, and measures that are columns."""
+    return tuple(column for column in await columns_of(dataverse, table) if column.is_made)
 
 
 async def related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
@@ -103,7 +103,7 @@ async def _attributes(dataverse: Dataverse, profile: dict[str, Any]) -> Reach:
     if not profile:
         return Reach()
     try:
-        columns = await profile_columns(dataverse)
+        columns = await made_columns(dataverse, PROFILE_TABLE)
     except LinkerError as error:
         return Reach(unreachable=(_because(PROFILE_TABLE, error),))
     readable = [column for column in columns if column.is_readable]
@@ -124,7 +124,7 @@ async def _of_table(dataverse: Dataverse, table: RelatedTable, profile: str, cus
     if not table.lookup and customer is None:
         return Reach(unreachable=(_no_customer(table.name),))
     try:
-        columns = await columns_of(dataverse, table.name)
+        columns = await made_columns(dataverse, table.name)
         shown = [column for column in columns if column.is_readable and column.name not in (table.lookup, CUSTOMER)]
         rows = await _rows_of(dataverse, table, shown, profile, customer)
     except LinkerError as error:

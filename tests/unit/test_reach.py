@@ -23,7 +23,7 @@ def pointing(table: str, column: str) -> dict[str, str]:
     return {"ReferencingEntity": table, "ReferencingAttribute": column}
 
 
-def test_columns_are_those_that_somebody_made_by_name() -> None:
+def test_columns_come_by_name_without_the_key_and_those_that_accompany_another() -> None:
     rows = [
         attribute("msdynci_b", DisplayName={"UserLocalizedLabel": {"Label": "Tier"}}),
         attribute("new_a"),
@@ -32,7 +32,10 @@ def test_columns_are_those_that_somebody_made_by_name() -> None:
         attribute("msdynci_secret", IsValidForRead=False),
         attribute("msdynci_profileid", IsPrimaryId=True),
     ]
-    assert columns_in(rows) == (Column("msdynci_b", "Tier", "String"), Column("new_a", "new_a", "String"))
+    made = (Column("msdynci_b", "Tier", "String"), Column("new_a", "new_a", "String"))
+    found = columns_in(rows)
+    assert found == (Column("createdon", "createdon", "String"), *made)
+    assert tuple(column for column in found if column.is_made) == made
 
 
 def test_related_tables_point_at_the_profile_or_carry_a_customer_id() -> None:
