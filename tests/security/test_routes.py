@@ -1,0 +1,250 @@
+"""Every route and every role on a running host: who gets in, and who does not. A route that is not known here fails."""
+
+from __future__ import annotations
+
+import http.client
+import json
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from linker import api, portal
+from linker.api import Operation
+from linker.roles import Role
+from sandbox.demo.children import Child
+from tests.fakes.principal import headers
+from tests.fakes.world import contact_id
+
+# Routes that are no operation of the API, by their level where keys count. What `portal` leads to is in portal.PAGES.
+OTHERS = {
+    ("GET", "health"): "ANONYMOUS",
+    ("GET", "portal/{*rest}"): "ANONYMOUS",
+    ("POST", "portal/{*rest}"): "ANONYMOUS",
+    ("POST", "portal-session"): "FUNCTION",
+}
+PLACES = {"run": "20261123T000000Z-00000000", "table": "contact", "row": contact_id(1), "name": "task"}
+PAGES = [one for one in portal.PAGES if one.method == "GET"]
+FORMS = [one for one in portal.PAGES if one.method == "POST"]
+KEY = "a-key-of-the-tests"
+EVERYBODY = ("viewer", "operator", "admin", "owner", "")
+FORGED = headers(("roles", "admin"))
+
+
+def named(operation: Operation) -> str:
+    return f"{operation.method} {operation.path}"
+
+
+def address(operation: Operation) -> str:
+    """Return the address of an operation, its parameters filled in."""
+    return f"/api{operation.path}".format_map(PLACES)
+
+
+def signed_in(role: str) -> dict[str, str]:
+    """Return the headers of somebody with this role, none for nobody."""
+    return headers(("roles", role)) if role else {}
+
+
+@pytest.fixture(scope="module")
+def keyed_client(keyed: Child) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=keyed.ready["url"], timeout=30) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(authenticated: Child) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=authenticated.ready["url"], timeout=30) as made:
+        yield made
+
+
+def registered(client: httpx.Client, **asked: str) -> dict[tuple[str, str], str]:
+    """Return the level of each route that the host knows, as it would tell the platform."""
+    functions = client.get("/admin/functions", headers=asked).raise_for_status().json()
+    triggers = [one for f in functions for one in f["config"]["bindings"] if one["type"] == "httpTrigger"]
+    return {
+        (str(method).upper(), one["route"]): str(one["authLevel"]).upper()
+        for one in triggers
+        for method in one["methods"]
+    }
+
+
+# ---- levels ----
+
+
+def test_every_route_asks_for_a_key_that_fits_its_role_where_nobody_signs_in(keyed: Child, keyed_client: Any) -> None:
+    levels = {Role.VIEWER: "FUNCTION", Role.OPERATOR: "FUNCTION", Role.ADMIN: "ADMIN"}
+    expected = {(one.method, one.path[1:]): levels[one.role] for one in api.OPERATIONS}
+    assert registered(keyed_client, **{"x-functions-key": keyed.ready["key"]}) == expected | OTHERS
+
+
+def test_no_route_asks_for_a_key_where_people_sign_in(client: httpx.Client) -> None:
+    """A key would let somebody in whom nobody knows."""
+    routes = [(one.method, one.path[1:]) for one in api.OPERATIONS]
+    assert registered(client) == dict.fromkeys([*routes, *OTHERS], "ANONYMOUS")
+
+
+# ---- roles ----
+
+
+@pytest.mark.parametrize("one", [*api.OPERATIONS, *PAGES, *FORMS], ids=named)
+def test_a_role_opens_what_is_for_it_and_nothing_else(client: httpx.Client, one: Operation) -> None:
+    """App Service has checked who asks; a form that is no form of ours is refused whoever sends it."""
+    for role in EVERYBODY:
+        answer = client.request(one.method, address(one), headers=signed_in(role))
+        may = role in list(Role) and Role(role).rank >= one.role.rank
+        if not role:
+            assert answer.status_code == 401
+        elif not may:
+            assert (answer.status_code, "Not allowed" in answer.text) == (403, True)
+        elif one in FORMS:
+            assert (answer.status_code, "Nothing was done" in answer.text) in {(400, True), (403, True)}
+            assert "Not allowed" not in answer.text
+        else:
+            assert answer.status_code not in (401, 403), role
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        pytest.param({"x-functions-key": "any"}, id="a key"),
+        pytest.param(
+            {"x-ms-client-principal-name": "ada@contoso.com", "x-ms-client-principal-id": "7c0f"}, id="a name"
+        ),
+        pytest.param({"x-ms-client-principal": "e30="}, id="an empty principal"),
+        pytest.param({"x-ms-client-principal": "[" * 5_000}, id="no principal"),
+        pytest.param({"authorization": "Bearer a.b.c"}, id="a token that nobody checked"),
+        pytest.param({"cookie": "linker_session=9999999999.x.y; AppServiceAuthSession=x"}, id="cookies"),
+    ],
+)
+def test_what_the_platform_did_not_check_opens_nothing(client: httpx.Client, sent: dict[str, str]) -> None:
+    for path in ("/api/status", "/api/audit", "/api/portal"):
+        assert client.get(path, headers=sent).status_code == 401
+
+
+def test_a_role_of_another_identity_provider_is_none_of_ours(client: httpx.Client) -> None:
+    foreign = headers(("roles", "admin"), provider="google")
+    assert client.get("/api/status", headers=foreign).status_code == 403
+
+
+# ---- keys ----
+
+KEYLESS = [
+    pytest.param({}, id="no key"),
+    pytest.param({"x-functions-key": "wrong"}, id="wrong key"),
+    pytest.param({"x-functions-key": ""}, id="empty key"),
+    pytest.param(FORGED, id="forged headers of an admin"),
+    pytest.param({"cookie": "linker_session=9999999999.x.y"}, id="forged session"),
+]
+
+
+@pytest.mark.parametrize("sent", KEYLESS)
+def test_without_the_key_nothing_is_served_and_no_session_begins(
+    keyed_client: httpx.Client, sent: dict[str, str]
+) -> None:
+    for one in api.OPERATIONS:
+        assert keyed_client.request(one.method, address(one), headers=sent).status_code == 401, one.name
+    begun = keyed_client.post("/api/portal-session", headers=sent)
+    assert (begun.status_code, "set-cookie" in begun.headers) == (401, False)
+
+
+@pytest.mark.parametrize("sent", [*KEYLESS, pytest.param({"x-functions-key": KEY}, id="the key itself")])
+def test_pages_lead_to_the_sign_in_without_a_session(keyed_client: httpx.Client, sent: dict[str, str]) -> None:
+    for one in [*PAGES, *FORMS]:
+        answer = keyed_client.request(one.method, address(one), headers=sent)
+        assert (answer.status_code, answer.headers.get("location", "").partition("?")[0]) == (
+            303,
+            "/api/portal/sign-in",
+        ), one.name
+
+
+def test_with_the_key_forged_headers_give_no_more_and_no_less(keyed: Child, keyed_client: httpx.Client) -> None:
+    key = {"x-functions-key": keyed.ready["key"]}
+    assert keyed_client.post("/api/runs", json={"dryRun": True}, headers=key | signed_in("viewer")).status_code == 202
+    (newest, *_) = keyed_client.get("/api/audit", headers=key | FORGED).json()["value"]
+    assert (newest["who"], newest["whoId"]) == ("holder of a function key", "")
+
+
+def test_a_session_opens_the_pages_and_none_of_the_api(keyed: Child, keyed_client: httpx.Client) -> None:
+    begun = keyed_client.post("/api/portal-session", headers={"x-functions-key": keyed.ready["key"]})
+    cookie = begun.headers["set-cookie"].partition(";")[0]
+    assert keyed_client.get("/api/portal", headers={"cookie": cookie}).status_code == 200
+    for one in api.OPERATIONS:
+        assert keyed_client.request(one.method, address(one), headers={"cookie": cookie}).status_code == 401
+    keyed_client.cookies.clear()
+
+
+# ---- paths, lines and sizes ----
+
+TRICKS = [
+    "/api/runs/..%2Faudit",
+    "/api/runs/%2e%2e/audit",
+    "/api/health/../audit",
+    "/api/health/%2e%2e/audit",
+    "/api//audit",
+    "/api/audit/",
+    "/api/AUDIT",
+    "/api/audit%00",
+    "/api/audit;x=y",
+    "/api/portal/../audit",
+    "/api/portal/..%2faudit",
+    "/api/portal/%2e%2e/%2e%2e/admin/functions",
+    "/api/portal/assets/..%2f..%2fsession.py",
+    "/api/portal/assets/%252e%252e/session.py",
+    "/api/portal/%0d%0aSet-Cookie:%20a=b",
+    "/api/portal/%f0%9f%92%a5%ff%c0%ae",
+    "/api/runs/%ef%bc%8e%ef%bc%8e%ef%bc%8faudit",
+    f"/api/runs/{'a' * 20_000}",
+    f"/api/portal/{'a/' * 5_000}",
+    "/admin/functions",
+    "/runtime/webhooks/durabletask/instances/x",
+]
+
+
+def exchange(child: Child, path: str, **sent: str) -> tuple[int, str, list[tuple[str, str]]]:
+    """Send a path exactly as it stands; return status, body and headers of the answer."""
+    way = http.client.HTTPConnection(urlsplit(child.ready["url"]).netloc, timeout=30)
+    way.request("GET", path, headers=sent)
+    answer = way.getresponse()
+    found = answer.status, answer.read().decode(errors="replace"), answer.getheaders()
+    way.close()
+    return found
+
+
+@pytest.mark.parametrize("path", TRICKS, ids=lambda path: path[:60])
+def test_no_spelling_of_a_path_gets_past_the_key_or_the_role(keyed: Child, authenticated: Child, path: str) -> None:
+    status, _, sent = exchange(keyed, path)
+    assert status in (303, 307, 400, 401, 404, 405, 414, 431)  # 307: the same path without the slash at its end
+    assert not [name for name, _ in sent if name.lower() == "set-cookie"]
+    for status, body, _ in (exchange(authenticated, path, **signed_in("viewer")), exchange(keyed, path, **FORGED)):
+        assert "whoId" not in body
+        assert "def " not in body
+        assert status < 500 or path.startswith("/runtime/")
+
+
+def newest(client: httpx.Client) -> str:
+    """Return the id of the newest run."""
+    runs = client.get("/api/runs", headers=signed_in("viewer")).raise_for_status().json()["value"]
+    return runs[0]["id"] if runs else ""
+
+
+def test_a_body_beyond_measure_is_refused_and_nothing_begins(client: httpx.Client) -> None:
+    operator = signed_in("operator")
+    before = newest(client)
+    for path in ("/api/unification-events", "/api/runs"):
+        answer = client.post(path, content=b'{"jobId":"' + b"x" * 5_000_000 + b'"}', headers=operator)
+        assert (answer.status_code, answer.headers["content-type"]) == (413, "application/problem+json")
+    assert newest(client) == before
+
+
+def test_a_webhook_that_is_replayed_leads_to_the_run_that_served_it(client: httpx.Client) -> None:
+    body = json.dumps({"jobId": "replayed"})
+    answers = [client.post("/api/unification-events", content=body, headers=signed_in("operator")) for _ in range(10)]
+    assert len({answer.json()["id"] for answer in answers}) == 1
+
+
+@pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\x00b"], ids=repr)
+def test_a_job_with_line_ends_is_refused_before_it_gets_anywhere(client: httpx.Client, value: str) -> None:
+    answer = client.post("/api/unification-events", json={"jobId": value}, headers=signed_in("operator"))
+    assert answer.status_code == 400
