@@ -1,0 +1,127 @@
+"""A sandbox in this process, as the proof's client sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx
+import pytest
+
+from linker.dataverse import Connection, Dataverse
+from sandbox.config import SandboxConfig, changed
+from sandbox.database import Database
+from sandbox.environment import Environment
+from sandbox.identity import ADMIN, NEWCOMER, ApplicationUser
+from sandbox.server import Sandbox, compose
+from tests.live.proof import Order, Report, prove
+from tests.live.twist import Twist, Twisted
+
+URL = "http://127.0.0.1:8050"
+FEW = 600  # rows for checks that need no full page
+
+
+@dataclass(frozen=True, slots=True)
+class Tokens:
+    """One token, for ever."""
+
+    text: str
+
+    async def token(self) -> str:
+        return self.text
+
+    def forget(self) -> None:
+        """It is the only one."""
+
+
+@dataclass(slots=True)
+class Tenant:
+    """A sandbox with one unified row, and what a proof said there."""
+
+    sandbox: Sandbox
+    said: list[str] = field(default_factory=list)
+    waits: list[float] = field(default_factory=list)
+
+    def dataverse(self, twist: Twist | None = None, user: ApplicationUser = ADMIN) -> Dataverse:
+        """Return the linker's client as a user."""
+        inner = httpx.ASGITransport(self.sandbox.app)
+        client = httpx.AsyncClient(transport=Twisted(inner, twist) if twist else inner)
+        token = self.sandbox.identity.authority.issue(user, URL, 3600)["access_token"]
+        return Dataverse(Connection(URL, client, Tokens(token)))
+
+    async def prove(
+        self,
+        *only: str,
+        twist: Twist | None = None,
+        rows: int = FEW,
+        say: Callable[[str], None] | None = None,
+        pause: Callable[[float], Awaitable[None]] | None = None,
+        **order: Any,
+    ) -> Report:
+        """Ask some checks, with a twist."""
+        dataverse = self.dataverse(twist)
+        stranger = Tokens(self.sandbox.identity.authority.issue(NEWCOMER, URL, 3600)["access_token"])
+        return await prove(
+            dataverse,
+            Order(rows=rows, only=only, **order),
+            say or self.said.append,
+            stranger=Dataverse(replace(dataverse.connection, tokens=stranger)),
+            pause=pause or self._wait,
+        )
+
+    async def _wait(self, seconds: float) -> None:
+        self.waits.append(seconds)
+
+    def configure(self, **switches: Any) -> None:
+        """Set switches of the sandbox; all others are as at its start."""
+        self.sandbox.environment.configure(changed(SandboxConfig(), switches))
+
+    async def ours(self) -> list[str]:
+        """Return the unique or logical names of everything that proofs left here."""
+        dataverse, found = self.dataverse(), []
+        for entity_set in ("publishers", "solutions"):
+            rows = (await dataverse.get(f"{entity_set}?$select=uniquename"))["value"]
+            found += [row["uniquename"] for row in rows if row["uniquename"].startswith("linkerlive")]
+        return [*found, *self.tables()]
+
+    def tables(self) -> list[str]:
+        """Return the tables that proofs made here."""
+        return [name for name in self.sandbox.environment.database.schema.tables if name.startswith("lnk")]
+
+
+@pytest.fixture(scope="session")
+def shared() -> Iterator[Tenant]:
+    database = Database()
+    yield Tenant(compose(Environment(database, SandboxConfig(), URL)))
+    database.close()
+
+
+@pytest.fixture
+async def tenant(shared: Tenant) -> Tenant:
+    """The sandbox of all tests: each proof leaves it as it was, which is a part of what they show."""
+    shared.said.clear()
+    shared.waits.clear()
+    shared.configure()
+    if not (await shared.dataverse().get("msdynci_customerprofiles?$top=1"))["value"]:
+        await _unified(shared.dataverse().connection.client, shared)
+    return shared
+
+
+async def _unified(client: httpx.AsyncClient, tenant: Tenant) -> None:
+    key = "11111111-1111-4111-8111-111111111111"
+    rows = {
+        "msdynci_customerprofiles": {"msdynci_customerid": "a" * 32},
+        "msdynci_alternatekeys": {
+            "msdynci_datasourcename": "Sales",
+            "msdynci_tablename": "contact",
+            "msdynci_alternatevalue": key,
+            "msdynci_identifier": f"Sales|contact|{key}",
+        },
+    }
+    authorization = f"Bearer {await tenant.dataverse().connection.tokens.token()}"
+    for entity_set, row in rows.items():
+        answer = await client.post(
+            f"{URL}/api/data/v9.2/{entity_set}", json=row, headers={"Authorization": authorization}
+        )
+        assert answer.status_code == 204

@@ -1,0 +1,216 @@
+"""Makes our own publisher, solution, tables and rows, and removes them again, whatever state they are in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from linker import odata
+from linker.dataverse import Dataverse, column
+from linker.errors import DataverseError, TransientError
+from linker.facts import DataverseTable
+from tests.live import own as names
+from tests.live.own import Own
+from tests.live.site import BULK, SPELLED, SPELLINGS, Pause, Site, bulk_key, patiently, send
+
+LANGUAGE = 1033
+OPTION_PREFIX = 71_340  # a publisher must have one; nothing here uses it
+SPELLED_KEYS = 12
+_TEXT = "Microsoft.Dynamics.CRM.ComplexStringAttributeMetadata"
+
+
+async def make(dataverse: Dataverse, own: Own, bulk: int, pause: Pause) -> Site:
+    """Make everything that the checks need and return it. What fails on the way leaves the rest to be removed."""
+    publisher = await _created(dataverse, "publishers", _publisher(own))
+    await _created(dataverse, "solutions", _solution(own, publisher))
+    profiles = await patiently(partial(_table, dataverse, own, own.profile, ()), pause)
+    rows = await patiently(partial(_table, dataverse, own, own.row, _mapped_columns(own)), pause)
+    navigation = await patiently(partial(_lookup, dataverse, own, rows), pause)
+    site = Site(dataverse, own, rows, profiles, navigation, bulk, pause)
+    await patiently(partial(_seen, site), pause)
+    await site.create(rows, (site.mapped(BULK, bulk_key(number), bulk_key(number)) for number in range(bulk)))
+    await site.create(rows, _spelled(site))
+    return site
+
+
+async def remove(dataverse: Dataverse, own: Own, pause: Pause, say: Callable[[str], None]) -> None:
+    """Remove whatever there is of a proof: the tables with their rows first, the publisher, by which it is found, last."""
+    for table in (own.row, own.profile):
+        if await patiently(partial(_dropped, dataverse, table), pause):
+            say(f"Removed table '{table}'.")
+    for entity_set, key in (("solutions", "solutionid"), ("publishers", "publisherid")):
+        for row in await _named(dataverse, entity_set, f"uniquename eq {odata.literal(own.publisher)}"):
+            await patiently(partial(_deleted, dataverse, f"{entity_set}({row[key]})"), pause)
+            say(f"Removed '{own.publisher}' from {entity_set}.")
+
+
+async def leftovers(dataverse: Dataverse, user: str) -> tuple[list[Own], list[Own]]:
+    """Return what earlier proofs left: those of this user, and those of others, which may be at work."""
+    found = await _named(dataverse, "publishers", f"startswith(uniquename,{odata.literal(names.MARK)})")
+    known = [(names.of_publisher(row["uniquename"]), str(row["_createdby_value"]).lower() == user) for row in found]
+    mine = [own for own, is_mine in known if own and is_mine]
+    return mine, [own for own, is_mine in known if own and not is_mine]
+
+
+# ---- making ----
+
+
+def _publisher(own: Own) -> dict[str, object]:
+    return {
+        "uniquename": own.publisher,
+        "friendlyname": f"Linker live proof {own.tag}",
+        "customizationprefix": own.prefix,
+        "customizationoptionvalueprefix": OPTION_PREFIX,
+    }
+
+
+def _solution(own: Own, publisher: str) -> dict[str, object]:
+    return {
+        "uniquename": own.publisher,
+        "friendlyname": f"Linker live proof {own.tag}",
+        "version": "1.0.0.0",
+        "publisherid@odata.bind": f"/publishers({publisher})",
+    }
+
+
+def _mapped_columns(own: Own) -> tuple[str, ...]:
+    columns = own.columns
+    return columns.data_source, columns.table, columns.key, columns.customer, columns.identifier
+
+
+async def _created(dataverse: Dataverse, entity_set: str, body: dict[str, object]) -> str:
+    answer = await send(dataverse, "POST", entity_set, body)
+    return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
+
+
+async def _table(dataverse: Dataverse, own: Own, name: str, columns: tuple[str, ...]) -> DataverseTable:
+    """Return a table, made if it is not there. The request is the one of Microsoft's SDK (dataverse.md 17.5)."""
+    found = await find(dataverse, name)
+    if found is None:
+        path = f"CreateEntities?SolutionUniqueName={own.publisher}"
+        await send(dataverse, "POST", path, {"Entities": [_definition(own, name, columns)]})
+        found = await find(dataverse, name)
+    if found is None:
+        raise TransientError(f"Table '{name}' was made and does not show yet.")
+    return found
+
+
+def _definition(own: Own, name: str, columns: tuple[str, ...]) -> dict[str, Any]:
+    label = f"Live proof {name}"
+    return {
+        "@odata.type": "Microsoft.Dynamics.CRM.ComplexEntityMetadata",
+        "SchemaName": name,
+        "DisplayName": _label(label),
+        "DisplayCollectionName": _label(label),
+        "Description": _label("Made by a live proof of the customer profile linker; it may be deleted."),
+        "OwnershipType": "UserOwned",
+        "HasActivities": False,
+        "HasNotes": False,
+        "IsActivity": False,
+        "Attributes": [_text(f"{own.prefix}_name", primary=True), *map(_text, columns)],
+    }
+
+
+def _text(name: str, *, primary: bool = False) -> dict[str, Any]:
+    return {
+        "@odata.type": _TEXT,
+        "SchemaName": name,
+        "DisplayName": _label(name),
+        "RequiredLevel": {"Value": "None"},
+        "MaxLength": 400,
+        "FormatName": {"Value": "Text"},
+        "IsPrimaryName": primary,
+    }
+
+
+def _label(text: str) -> dict[str, Any]:
+    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": LANGUAGE}
+    return {"@odata.type": "Microsoft.Dynamics.CRM.Label", "LocalizedLabels": [localized]}
+
+
+async def find(dataverse: Dataverse, name: str) -> DataverseTable | None:
+    """Return a table of ours, None when it is not there; asked so that no server answers from memory."""
+    select = "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute"
+    query = odata.query(select=select, filter=f"LogicalName eq {odata.literal(name)}")
+    rows = (await dataverse.get("EntityDefinitions" + query, strong=True))["value"]
+    return next((_described(row) for row in rows), None)
+
+
+def _described(row: dict[str, Any]) -> DataverseTable:
+    return DataverseTable(row["LogicalName"], row["SchemaName"], row["EntitySetName"], row["PrimaryIdAttribute"])
+
+
+def lookup(own: Own, rows: DataverseTable, *, name: str = "") -> dict[str, Any]:
+    """Return the linker's own definition of its lookup, but to our own profiles; with another `name` for the column."""
+    body = column.definition(rows)
+    body |= {"ReferencedEntity": own.profile, "ReferencedAttribute": f"{own.profile}id"}
+    if name:
+        body |= {"SchemaName": f"{own.prefix}_row_{name}", "Lookup": {**body["Lookup"], "SchemaName": name}}
+    return body
+
+
+async def _lookup(dataverse: Dataverse, own: Own, rows: DataverseTable) -> str:
+    """Return the navigation property of the lookup that the checks write, made if it is not there."""
+    attribute = f"{own.prefix}_link"
+    found = await navigation(dataverse, rows, attribute)
+    if found is None:
+        body = lookup(own, rows, name=attribute)
+        await send(dataverse, "POST", "RelationshipDefinitions", body, {"MSCRM.SolutionUniqueName": own.publisher})
+        found = await navigation(dataverse, rows, attribute)
+    if found is None:
+        raise TransientError(f"Column '{attribute}' was made and does not show yet.")
+    return found
+
+
+async def navigation(dataverse: Dataverse, rows: DataverseTable, attribute: str) -> str | None:
+    """Return the navigation property of a lookup column, None when there is no such column."""
+    path = f"EntityDefinitions(LogicalName={odata.literal(rows.logical_name)})/ManyToOneRelationships"
+    wanted = f"ReferencingAttribute eq {odata.literal(attribute)}"
+    query = odata.query(select="ReferencingEntityNavigationPropertyName", filter=wanted)
+    found = (await dataverse.get(path + query, strong=True))["value"]
+    return str(found[0]["ReferencingEntityNavigationPropertyName"]) if found else None
+
+
+async def _seen(site: Site) -> None:
+    """Raise TransientError while a server that answers does not know the new tables and columns (dataverse.md 8.2)."""
+    try:
+        await site.dataverse.get(site.rows.entity_set + odata.query(select=site.link, top=1))
+        await site.dataverse.get(site.profiles.entity_set + odata.query(select=site.profiles.primary_id, top=1))
+    except DataverseError as error:
+        if error.status not in (400, 404):
+            raise
+        raise TransientError("Our tables are new, and not all servers know them.", wait_s=column.LAG_WAIT_S) from error
+
+
+def _spelled(site: Site) -> list[dict[str, str]]:
+    """Return mapping rows for the same keys in each spelling: lower case, upper case, in braces."""
+    return [
+        site.mapped(SPELLED, bulk_key(-1 - (number * len(SPELLINGS) + way)), spell(bulk_key(number)))
+        for number in range(SPELLED_KEYS)
+        for way, spell in enumerate(SPELLINGS)
+    ]
+
+
+# ---- removing ----
+
+
+async def _dropped(dataverse: Dataverse, name: str) -> bool:
+    """Delete a table that is there, with its rows and relationships."""
+    if await find(dataverse, name) is None:
+        return False
+    await send(dataverse, "DELETE", f"EntityDefinitions(LogicalName={odata.literal(name)})")
+    return True
+
+
+async def _deleted(dataverse: Dataverse, path: str) -> None:
+    try:
+        await send(dataverse, "DELETE", path)
+    except DataverseError as error:
+        if error.status != 404:
+            raise
+
+
+async def _named(dataverse: Dataverse, entity_set: str, expression: str) -> list[dict[str, Any]]:
+    query = odata.query(select="uniquename,_createdby_value", filter=expression)
+    return list((await dataverse.get(entity_set + query))["value"])

@@ -1,0 +1,69 @@
+"""What a proof makes in an environment: everything carries its tag, so that it is found again and removed."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from linker.odata import MappingColumns
+
+MARK = "linkerlive"  # how the unique names of our publishers and solutions begin
+_TAG = re.compile(MARK + r"([0-9a-f]{5})")
+
+
+class OwnColumns(MappingColumns):
+    """The columns of a mapping, in a table of our own."""
+
+    def __init__(self, prefix: str) -> None:
+        super().__init__(f"{prefix}_tablename")
+        self.data_source = f"{prefix}_datasourcename"
+        self.key = f"{prefix}_alternatevalue"
+        self.customer = f"{prefix}_customerid"
+        self.identifier = f"{prefix}_identifier"
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """Names of everything that one proof makes. `tag` is five hexadecimal digits: a prefix has at most eight characters."""
+
+    tag: str
+
+    @property
+    def publisher(self) -> str:
+        """Unique name of the publisher, and of its solution."""
+        return MARK + self.tag
+
+    @property
+    def prefix(self) -> str:
+        """The publisher's customization prefix, with which names of tables and columns begin."""
+        return f"lnk{self.tag}"
+
+    @property
+    def row(self) -> str:
+        """The table whose rows are linked; it carries the columns of a mapping as well."""
+        return f"{self.prefix}_row"
+
+    @property
+    def profile(self) -> str:
+        """The table that is linked to."""
+        return f"{self.prefix}_profile"
+
+    @property
+    def columns(self) -> OwnColumns:
+        """The columns of the mapping."""
+        return OwnColumns(self.prefix)
+
+    @property
+    def things(self) -> tuple[str, ...]:
+        """Everything, in words, for whoever has to know before it is made."""
+        return (
+            f"publisher and solution '{self.publisher}' (prefix '{self.prefix}')",
+            f"table '{self.row}' with a lookup to table '{self.profile}'",
+            "for some seconds each, lookup columns with the linker's own name on that table",
+        )
+
+
+def of_publisher(unique_name: str) -> Own | None:
+    """Return what a publisher stands for, None when it is none of ours."""
+    found = _TAG.fullmatch(unique_name)
+    return Own(found[1]) if found else None

@@ -1,0 +1,121 @@
+"""How rows are read: keys in lists, pages, counts (design decisions 5, 6, 11 and 17)."""
+
+from __future__ import annotations
+
+from linker import odata
+from linker.dataverse import metadata
+from linker.model import KeyRange
+from tests.live.check import Unanswered, check
+from tests.live.site import BULK, Site, bulk_key
+
+MOST = 5_000  # rows of a page, and the most that a count tells (dataverse.md 5.1, 5.3)
+
+
+def _need_more_than(rows: int, site: Site) -> None:
+    if site.bulk <= rows:
+        raise Unanswered(f"There are only {site.bulk:,} rows: give --rows {rows + 1} or more.")
+
+
+async def _found(site: Site, column: str, values: list[str]) -> str:
+    path = site.rows.entity_set + odata.query(select=column, filter=odata.is_in(column, values))
+    (rows,) = await site.dataverse.read_all([path])
+    return f"{len(rows)} of {len(values)} rows"
+
+
+@check(
+    "dataverse.md 6.4",
+    claim="500 keys fit into one In, asked within a batch.",
+    expected="500 of 500 rows",
+    advice="Lower linker.odata.IN_VALUES to what this environment takes, and report it.",
+)
+async def in_of_500_keys(site: Site) -> str:
+    _need_more_than(499, site)
+    return await _found(site, site.rows.primary_id, [bulk_key(number) for number in range(odata.IN_VALUES)])
+
+
+@check(
+    "dataverse.md 6.4",
+    claim="500 texts fit into one In on a string column.",
+    expected="500 of 500 rows",
+    advice="Lower linker.odata.IN_VALUES to what this environment takes, and report it.",
+)
+async def in_of_500_texts(site: Site) -> str:
+    _need_more_than(499, site)
+    customers = [bulk_key(number).replace("-", "") for number in range(odata.IN_VALUES)]
+    return await _found(site, site.own.columns.customer, customers)
+
+
+@check(
+    "dataverse.md 6.2",
+    claim="In finds texts in any case.",
+    expected="3 of 3 rows",
+    advice="In regards case here: a departed row may be unlinked although the mapping still has its key in capital "
+    "letters. Set LINKER_UNLINK_MAX_SHARE=0 and report it.",
+)
+async def in_of_texts_in_capitals(site: Site) -> str:
+    return await _found(
+        site, site.own.columns.customer, [bulk_key(number).replace("-", "").upper() for number in range(3)]
+    )
+
+
+@check(
+    "dataverse.md 5.1",
+    claim="A page of 5,000 rows is served at once, and the link to the next one stays in the environment.",
+    expected="5,000 rows, then the rest by a link within this environment",
+    advice="If pages are smaller, a run asks more often and is right all the same. If the link leads to another address, set "
+    "LINKER_DATAVERSE_URL to that address: the linker follows no link elsewhere.",
+)
+async def pages_of_5000(site: Site) -> str:
+    _need_more_than(MOST, site)
+    path = site.rows.entity_set + odata.query(select=site.rows.primary_id, filter=site.own.columns.of_source(BULK))
+    first, *rest = [page async for page in site.dataverse.rows(path)]
+    if len(first) == MOST and sum(map(len, rest)) == site.bulk - MOST:
+        return "5,000 rows, then the rest by a link within this environment"
+    return f"pages of {[len(page) for page in (first, *rest)]}"
+
+
+@check(
+    "dataverse.md 5.3",
+    claim="A count ends at 5,000.",
+    expected="5,000",
+    advice="If it counts further, plans get better, not worse. If it refuses, nothing can be planned: report it.",
+    harmless=True,
+)
+async def count_ends_at_5000(site: Site) -> str:
+    _need_more_than(MOST, site)
+    return f"{await site.dataverse.count(site.rows.entity_set, site.own.columns.of_source(BULK)):,}"
+
+
+@check(
+    "dataverse.md 5.3",
+    claim="A count within a range is exact.",
+    expected="exact",
+    advice="Sizes of tables are estimated from such counts; with wrong ones pages get too large and split. Report it.",
+)
+async def count_of_a_range(site: Site) -> str:
+    keys = KeyRange("4", "8a")
+    counted = await site.dataverse.count(site.rows.entity_set, site.own.columns.in_range(BULK, keys))
+    right = sum("4" <= bulk_key(number) < "8a" for number in range(site.bulk))
+    return "exact" if counted == right else f"{counted} instead of {right}"
+
+
+@check(
+    "dataverse.md 5.3",
+    claim="RetrieveTotalRecordCount answers with one number for a table.",
+    expected="a number",
+    advice="Preflight cannot tell how many rows a table has. Report what it says.",
+)
+async def total_rows(site: Site) -> str:
+    await metadata.total_rows(site.dataverse, site.own.row)  # of a new table it may be a day old, so 0 is right
+    return "a number"
+
+
+CHECKS = (
+    in_of_500_keys,
+    in_of_500_texts,
+    in_of_texts_in_capitals,
+    pages_of_5000,
+    count_ends_at_5000,
+    count_of_a_range,
+    total_rows,
+)

@@ -1,0 +1,119 @@
+"""A proof leaves nothing behind, whatever happens to it, and touches nobody else's."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from linker.errors import ConfigurationError, DataverseError
+from sandbox.identity import ADMIN, VENDOR, ApplicationUser
+from tests.live import ground
+from tests.live.check import Verdict
+from tests.live.conftest import Tenant
+from tests.live.own import Own
+from tests.live.proof import clean
+from tests.live.twist import Twist
+
+CHECK = "total-rows"
+
+
+async def leave(tenant: Tenant, tag: str, user: ApplicationUser = ADMIN) -> Own:
+    """Make what a proof makes and leave it, as one does whose process was killed."""
+    own = Own(tag)
+    await ground.make(tenant.dataverse(user=user), own, 1, asyncio.sleep)
+    return own
+
+
+async def test_what_will_be_made_is_told_before_anything_is(tenant: Tenant) -> None:
+    there_when_told: dict[str, list[str]] = {}
+
+    def say(line: str) -> None:
+        there_when_told[line] = tenant.tables()
+
+    await tenant.prove(CHECK, say=say)
+    told = [line for line in there_when_told if "linkerlive" in line and line.startswith("  ")]
+    assert len(told) == 1
+    assert there_when_told[told[0]] == []
+    assert any(there_when_told.values())
+
+
+@pytest.mark.parametrize(
+    "twist",
+    [
+        pytest.param(Twist("^POST .*solutions", status=403), id="a solution is refused"),
+        pytest.param(Twist("^POST .*CreateEntities(.|\n)*_row", status=403), id="the second table is refused"),
+        pytest.param(Twist("^POST .*CreateMultiple", status=403), id="rows are refused"),
+    ],
+)
+async def test_nothing_is_left_when_making_it_fails(tenant: Tenant, twist: Twist) -> None:
+    with pytest.raises(DataverseError):
+        await tenant.prove(CHECK, twist=twist)
+    assert await tenant.ours() == []
+
+
+async def test_nothing_is_left_when_it_is_canceled(tenant: Tenant) -> None:
+    def say(line: str) -> None:
+        if line.strip().startswith(Verdict.SAME):
+            running.cancel()
+
+    running = asyncio.create_task(tenant.prove(say=say))
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert await tenant.ours() == []
+
+
+async def test_what_an_earlier_proof_left_is_removed_first(tenant: Tenant) -> None:
+    own = await leave(tenant, "00001")
+    assert own.publisher in await tenant.ours()
+    await tenant.prove(CHECK)
+    assert await tenant.ours() == []
+    assert f"An earlier proof left '{own.publisher}'." in tenant.said
+
+
+@pytest.mark.parametrize("kept", ["publisher", "publisher and solution", "publisher, solution and table"])
+async def test_leftovers_are_removed_in_whatever_state_they_are(tenant: Tenant, kept: str) -> None:
+    own, dataverse = Own("00002"), tenant.dataverse()
+    refused = {"publisher": "solutions", "publisher and solution": "CreateEntities"}.get(kept, "RelationshipDef")
+    with pytest.raises(DataverseError):
+        await ground.make(tenant.dataverse(Twist(f"^POST .*{refused}", status=403)), own, 1, asyncio.sleep)
+    await clean(dataverse, tenant.said.append)
+    assert await tenant.ours() == []
+
+
+async def test_somebody_elses_proof_is_left_alone(tenant: Tenant) -> None:
+    own = await leave(tenant, "00003", VENDOR)
+    before = await tenant.ours()
+    await tenant.prove(CHECK)
+    assert await tenant.ours() == before
+    assert f"Somebody else's proof '{own.publisher}' is there; it is left alone." in tenant.said
+    await ground.remove(tenant.dataverse(), own, asyncio.sleep, tenant.said.append)
+    assert await tenant.ours() == []
+
+
+async def test_a_passing_fault_is_waited_for(tenant: Tenant) -> None:
+    locked = Twist("^POST .*CreateEntities", status=429, code="0x80071151", times=2)
+    report = await tenant.prove(CHECK, twist=locked)
+    assert [finding.verdict for finding in report.findings] == [Verdict.SAME]
+    assert tenant.waits == [15.0, 15.0]
+
+
+async def test_a_column_that_is_not_known_everywhere_yet_is_waited_for(tenant: Tenant) -> None:
+    report = await tenant.prove(CHECK, twist=Twist(r"^GET .*_rows\?", status=400, times=2))
+    assert [finding.verdict for finding in report.findings] == [Verdict.SAME]
+    assert tenant.waits == [10.0, 10.0]
+
+
+@pytest.mark.parametrize(
+    "twist",
+    [
+        pytest.param(Twist("Organization", told=("CustomerTest", "Customer")), id="production"),
+        pytest.param(Twist("Organization", told=('"OrganizationType":"CustomerTest",', "")), id="of unknown type"),
+    ],
+)
+async def test_what_may_be_production_is_refused_unless_somebody_is_certain(tenant: Tenant, twist: Twist) -> None:
+    with pytest.raises(ConfigurationError, match="Nothing was written"):
+        await tenant.prove(CHECK, twist=twist)
+    assert tenant.said == []
+    report = await tenant.prove(CHECK, twist=twist, certain=True)
+    assert report.is_good
