@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak mutations histories sandbox screenshots clean
+.PHONY: help setup demo test check format bench soak mutations histories live sandbox screenshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -49,6 +49,9 @@ histories: setup ## record anew what the replay tests replay, after the orchestr
 
 screenshots: setup ## take the pictures of the status page in docs/screenshots anew; needs Chromium
 	@$(PYTHON) -m tests.browser.screenshots
+
+live: $(PACKAGES) ## ask a Dataverse of your own (LINKER_DATAVERSE_URL) what the linker takes for granted: docs/live.md
+	@$(PYTHON) -m tests.live $(ARGS)
 
 format: $(PACKAGES) ## format the code and sort its imports
 	@.venv/bin/ruff format .
