@@ -6,8 +6,9 @@ A page is an operation in PAGES: a handler that returns `render(call, "its_templ
 from linker.api.operation import Operation
 from linker.portal.serving import Portal
 from linker.portal.status import show_status
+from linker.portal.timeline import show_history, show_timeline
 
 __all__ = ["PAGES", "Portal"]
 
 # A new page stands here; its template is in templates/.
-PAGES: tuple[Operation, ...] = (show_status,)
+PAGES: tuple[Operation, ...] = (show_status, show_history, show_timeline)

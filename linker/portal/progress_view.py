@@ -2,22 +2,133 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
 
-from linker.model import Run, TableRun
+from linker.model import Counts, Finding, Run, TableRun, Verdict
 from linker.portal.status_view import is_live
+from linker.steps import STEPS, Step
+
+TITLES: Final[dict[Step, str]] = {
+    "settle": "Settle",
+    "check": "Check requirements",
+    "prepare": "Prepare tables",
+    "link": "Link rows",
+    "finish": "Finish tables",
+    "touch": "Touch profiles",
+}
+OUTCOMES: Final = ("linked", "unchanged", "unlinked", "rejected", "deferred")
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """A step that a run reached. `seconds` so far, or until the next one began."""
+
+    title: str
+    began: str
+    seconds: float
+    is_current: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One outcome in a bar, in per cent of the largest table: where it begins and how wide it is."""
+
+    outcome: str
+    rows: int
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class TableBar:
+    """One table with its rows by outcome."""
+
+    table: TableRun
+    segments: tuple[Segment, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
-    """A run with the table that was chosen, None for all of them."""
+    """A run, with one of its tables or all of them. `seconds` it worked so far; requirements that are not met come first."""
 
     run: Run
     table: TableRun | None
     is_live: bool
+    seconds: float | None
+    rows_per_second: float | None
+    steps: tuple[StepLine, ...]
+    bars: tuple[TableBar, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def automations(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What the links of each shown table fire."""
+        return tuple((bar.table.table, bar.table.automations) for bar in self.bars if bar.table.automations)
 
 
-def progress_of(run: Run, table: str) -> ProgressView:
-    """Return the details of a run, or of one table in it; a table that it does not know counts as none."""
+def progress_of(run: Run, table: str, now: str) -> ProgressView:
+    """Return the details of a run, or of one table in it, at `now` (ISO 8601); a table that it does not know counts as none."""
     chosen = next((one for one in run.tables if one.table == table), None)
-    return ProgressView(run, chosen, is_live(run))
+    shown = (chosen,) if chosen else run.tables
+    end = run.ended_at or now
+    return ProgressView(
+        run,
+        chosen,
+        is_live(run),
+        _seconds(run.started_at, end) if run.started_at else None,
+        _rate(run, end),
+        tuple(_steps(run, end)),
+        bars_of(shown),
+        by_verdict((*run.findings, *(finding for one in shown for finding in one.findings))),
+    )
+
+
+def bars_of(tables: Sequence[TableRun]) -> tuple[TableBar, ...]:
+    """Return the tables with bars as long as their rows, the largest table's over the whole width."""
+    most = max((table.counts.outcomes for table in tables), default=0)
+    return tuple(TableBar(table, _segments(table.counts, most)) for table in tables)
+
+
+def by_verdict(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings with those first that somebody has to do something about, each once."""
+    order = (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.MET)
+    return tuple(
+        sorted(dict.fromkeys(findings), key=lambda finding: (order.index(finding.verdict), finding.requirement))
+    )
+
+
+def _segments(counts: Counts, most: int) -> tuple[Segment, ...]:
+    found, start = [], 0.0
+    for outcome in OUTCOMES:
+        rows = getattr(counts, outcome)
+        if rows:
+            width = rows / most * 100
+            found.append(Segment(outcome, rows, round(start, 2), round(width, 2)))
+            start += width
+    return tuple(found)
+
+
+def _steps(run: Run, end: str) -> Iterable[StepLine]:
+    reached = [step for step in STEPS if step in run.steps]
+    ends = [*(run.steps[step] for step in reached[1:]), end]
+    for step, until in zip(reached, ends, strict=True):
+        is_current = run.ended_at is None and step == reached[-1]
+        yield StepLine(TITLES[step], run.steps[step], _seconds(run.steps[step], until), is_current)
+
+
+def _rate(run: Run, end: str) -> float | None:
+    """Return rows a second: as reported, or over the step that linked."""
+    if run.progress is not None:
+        return run.progress.rows_per_second
+    if "link" not in run.steps:
+        return None
+    until = next((run.steps[step] for step in ("finish", "touch") if step in run.steps), end)
+    seconds = _seconds(run.steps["link"], until)
+    return run.counts.rows_read / seconds if seconds else None
+
+
+def _seconds(start: str, end: str) -> float:
+    return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)

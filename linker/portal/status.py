@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from linker.activities.life import iso
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, RunId, operation
 from linker.model import Run
@@ -13,25 +14,26 @@ from linker.portal.progress_view import progress_of
 from linker.portal.render import render
 from linker.portal.status_view import status_of
 
+RECENT = 20  # runs among which a table's newest one is looked for
+MOST_NAME = 200
+
 
 class StatusQuery(BaseModel):
     """Which progress details are open: those of a run, or of one table in it."""
 
     run: RunId | None = None
-    table: Annotated[str, Field(max_length=200)] = ""
+    table: Annotated[str, Field(max_length=MOST_NAME)] = ""
 
 
 @operation("GET", "/portal", query=StatusQuery)
 async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
-    shown = await call.deps.runs.shown()
+    runs, now = call.deps.runs, iso(call.deps.clock())
+    shown = await runs.shown()
+    view = status_of(shown, await runs.newest(RECENT))
     opened = await _opened(call, shown)
-    return await render(
-        call,
-        "status.html",
-        view=status_of(shown),
-        progress=progress_of(opened, call.query.table) if opened else None,
-    )
+    progress = progress_of(opened, call.query.table, now) if opened else None
+    return await render(call, "status.html", view=view, progress=progress)
 
 
 async def _opened(call: Call[None, StatusQuery], shown: Run | None) -> Run | None:

@@ -1,0 +1,88 @@
+"""Lists of runs: the last ones of the task or of a table, and the timeline with its chart. Pure: summaries in, lines out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from linker.history import PastRun, history
+from linker.model import Run, Status
+from linker.portal.words import look
+
+LEAST = 4  # runs that a column has room for: one alone is no tower
+COLUMNS = 60  # of the chart, whatever its range
+LABELS = 6
+HEIGHT = 40.0
+
+
+@dataclass(frozen=True, slots=True)
+class ChartPart:
+    """Runs that were asked for in one span of time and look alike: a rectangle, from the top left, in parts of 100 x HEIGHT."""
+
+    look: str
+    runs: int
+    x: float
+    y: float
+    height: float
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Runs by outcome over time. `labels` are (place in per cent, date in UTC)."""
+
+    parts: tuple[ChartPart, ...]
+    labels: tuple[tuple[float, str], ...]
+    width: float
+    most: int
+    totals: tuple[tuple[Status, int], ...]
+
+
+def lines_of(runs: Sequence[Run], most: int, table: str = "") -> tuple[PastRun, ...]:
+    """Return the first `most` of some runs, newest first, as lines; those of one table with its own status and counts."""
+    return history([_of_table(run, table) for run in runs] if table else runs, most)
+
+
+def took_part(runs: Sequence[Run], table: str) -> list[Run]:
+    """Return the runs that a table took part in."""
+    return [run for run in runs if any(one.table == table for one in run.tables)]
+
+
+def chart_of(runs: Sequence[Run], days: int, now: str) -> Chart:
+    """Return the chart of the last so many days before `now` (ISO 8601)."""
+    end = datetime.fromisoformat(now)
+    start = end - timedelta(days=days)
+    columns: dict[int, Counter[Status]] = {}
+    for run in runs:
+        share = (datetime.fromisoformat(run.requested_at) - start) / (end - start)
+        columns.setdefault(min(max(int(share * COLUMNS), 0), COLUMNS - 1), Counter())[run.status] += 1
+    most = max((sum(column.values()) for column in columns.values()), default=0)
+    parts = [part for place, column in sorted(columns.items()) for part in _column(place, column, max(most, LEAST))]
+    totals = Counter(run.status for run in runs)
+    ordered = tuple((status, totals[status]) for status in Status if totals[status])
+    return Chart(tuple(parts), _labels(start, end), 100 / COLUMNS, most, ordered)
+
+
+def _of_table(run: Run, table: str) -> Run:
+    one = next(each for each in run.tables if each.table == table)
+    return replace(run, status=one.status, mode=one.mode or run.mode, counts=one.counts)
+
+
+def _column(place: int, column: Counter[Status], most: int) -> list[ChartPart]:
+    parts, y = [], HEIGHT
+    for status in Status:
+        if runs := column[status]:
+            height = runs / most * HEIGHT
+            y -= height
+            parts.append(ChartPart(look(status), runs, round(place * 100 / COLUMNS, 2), round(y, 2), round(height, 2)))
+    return parts
+
+
+def _labels(start: datetime, end: datetime) -> tuple[tuple[float, str], ...]:
+    """Return midnights in UTC with their places, at most LABELS of them."""
+    first = datetime(start.year, start.month, start.day, tzinfo=start.tzinfo) + timedelta(days=1)
+    days = (end - first).days + 1
+    every = -(-days // LABELS)
+    midnights = [first + timedelta(days=day) for day in range(0, days, every)]
+    return tuple((round((each - start) / (end - start) * 100, 2), f"{each:%d %b}") for each in midnights)

@@ -1,0 +1,54 @@
+"""Runs over time: the timeline with its chart, and the last runs of the task or of one table."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from linker.activities.life import iso
+from linker.api.http import Reply
+from linker.api.operation import Call, RunId, operation
+from linker.api.runs import LOOK_BACK
+from linker.model import TASK_NAME
+from linker.portal.history_view import chart_of, lines_of, took_part
+from linker.portal.render import link, render
+from linker.portal.status import MOST_NAME
+
+LINES = 50  # of one page
+SEVERAL = 10  # runs behind a name
+type Days = Annotated[Literal[3, 7, 30], BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
+
+
+class TimelineQuery(BaseModel):
+    """Which days, and from which run on."""
+
+    days: Days = 7
+    before: RunId | None = None
+
+
+class HistoryQuery(BaseModel):
+    """Whose runs: those of the task, or of one table."""
+
+    table: Annotated[str, Field(max_length=MOST_NAME)] = ""
+
+
+@operation("GET", "/portal/timeline", query=TimelineQuery)
+async def show_timeline(call: Call[None, TimelineQuery]) -> Reply:
+    """Show the runs of some days with what changed from one to the next, page by page."""
+    days, before = call.query.days, call.query.before
+    runs = await call.deps.runs.since(days)
+    left = [run for run in runs if before is None or run.id < before]
+    lines = lines_of(left, LINES)
+    more = link("/timeline", days=str(days), before=lines[-1].id) if len(left) > LINES else ""
+    chart = chart_of(runs, days, iso(call.deps.clock()))
+    return await render(call, "timeline.html", days=days, lines=lines, chart=chart, more=more)
+
+
+@operation("GET", "/portal/history", query=HistoryQuery)
+async def show_history(call: Call[None, HistoryQuery]) -> Reply:
+    """Show the last several runs of the task, or of one table."""
+    table = call.query.table
+    runs = await call.deps.runs.newest(SEVERAL + LOOK_BACK)
+    lines = lines_of(took_part(runs, table) if table else runs, SEVERAL, table)
+    return await render(call, "history.html", name=table or TASK_NAME, table=table, lines=lines)
