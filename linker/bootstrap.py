@@ -22,6 +22,7 @@ from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.insights import Insights
 from linker.lock_store import RunLock
+from linker.ports import Tables
 from linker.roles import authentication_is_on
 from linker.settings import Settings
 from linker.state import (
@@ -117,10 +118,10 @@ async def close() -> None:
         await deps().close()
 
 
-def build(settings: Settings) -> Deps:
-    """Return everything for these settings; no connection is opened yet."""
+def build(settings: Settings, tables: Tables | None = None) -> Deps:
+    """Return everything for these settings; no connection is opened yet. `tables` stand in for those of the settings."""
     client = _client(settings)
-    tables = _tables(settings)
+    tables = tables or _tables(settings)
     tokens = Tokens(settings.dataverse_url, settings.client_id)
     insights_tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
     partition = environment_key(settings.dataverse_url)

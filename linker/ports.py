@@ -50,3 +50,7 @@ class Tables(Protocol):
     ) -> AsyncIterator[Entity]:
         """Entities of one partition with first <= row key < end, in row key order."""
         ...
+
+    async def close(self) -> None:
+        """End the connections. The next call opens new ones."""
+        ...

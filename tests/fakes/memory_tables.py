@@ -62,6 +62,9 @@ class MemoryTables:
             if key[:2] == (table, partition) and first <= key[2] and (end is None or key[2] < end):
                 yield _selected(entity, select)
 
+    async def close(self) -> None:
+        """There is no connection to end."""
+
     async def _network(self) -> None:
         self.calls += 1
         await asyncio.sleep(0)

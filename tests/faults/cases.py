@@ -15,7 +15,7 @@ from .steps import PHASES, STEPS, STORAGE_STRIKES, STRIKES, Phase, Step, Strike
 type Change = Literal["nothing", "goes back", "deletes and brings back", "moves on"]
 
 CHANGES: tuple[Change, ...] = ("nothing", "goes back", "deletes and brings back", "moves on")
-LASTING: tuple[int | None, ...] = (1, 3, None)  # how often a fault strikes in its run; None: each time
+SOMETIMES = (1, 3)  # how often a fault strikes, where it does not strike as often as it may
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class Case:
     @property
     def times(self) -> int | None:
         """How often the fault strikes."""
-        return 1 if self.strike.once else self._chance("times").choice(LASTING)
+        return 1 if self.strike.most == 1 else self._chance("times").choice((*SOMETIMES, self.strike.most))
 
     @property
     def change(self) -> Change:
@@ -45,8 +45,6 @@ class Case:
     def fault(self, times: int | None) -> Fault:
         """Return it as the sandbox scripts it."""
         document = {"kind": self.strike.name, **self.strike.parameters, **(self.step.dataverse or {})}
-        if self.strike.strikes == "writes":
-            document = {name: value for name, value in document.items() if name != "body"}
         (fault,) = read_faults({**document, "skip": self._skip(document), "times": times})
         return fault
 

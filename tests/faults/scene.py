@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +33,7 @@ from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
 from sandbox.unification import read_request
 from tests.fakes.app import FakeApp
 from tests.fakes.durable import FakeContext
+from tests.fakes.memory_tables import MemoryTables
 
 from .clock import HurriedLoop, LoopClock
 from .proxy import FaultProxy, proxied
@@ -105,14 +106,13 @@ class TimedApp(FakeApp):
 
 @dataclass(slots=True)
 class Scene:
-    """The parts of one environment. `known` are the keys of all source rows that were ever there, by table."""
+    """The parts of one environment."""
 
     sandbox: Sandbox
     storage: FaultProxy
     app: TimedApp
     watch: Watch
     deps: Deps
-    known: dict[str, set[str]] = field(default_factory=dict)
 
     @property
     def database(self) -> Database:
@@ -130,8 +130,12 @@ def port_of(connection: str) -> int:
 
 
 @contextmanager
-def scene(azurite_port: int) -> Iterator[Scene]:
-    """Give an environment that was unified once and never linked, on a Table Storage that others use too."""
+def scene(azurite_port: int = 0) -> Iterator[Scene]:
+    """Give an environment that was unified once and never linked.
+
+    Its state is in the Table Storage at `azurite_port`, which others may use too, or in memory without one: both pass the
+    same contract tests, and half of the time of a run goes into the former.
+    """
     with (
         asyncio.Runner(loop_factory=HurriedLoop) as runner,
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -141,12 +145,11 @@ def scene(azurite_port: int) -> Iterator[Scene]:
     ):
         monkeypatch.setenv("IDENTITY_ENDPOINT", sandbox.environment.base_url + IDENTITY_PATH)
         monkeypatch.setenv("IDENTITY_HEADER", sandbox.identity.header)
-        world = _world(sandbox, storage_port, runner)
+        settings = _settings(sandbox, storage_port)
+        world = _world(bootstrap.build(settings, None if azurite_port else MemoryTables()), runner)
         with _running(runner, _closing(world.deps)):
-            app = TimedApp(world, monkeypatch, runner)
-            made = Scene(sandbox, storage, app, Watch.over(sandbox), world.deps)
             runner.run(_cut(world.deps))
-            yield made
+            yield Scene(sandbox, storage, TimedApp(world, monkeypatch, runner), Watch.over(sandbox), world.deps)
 
 
 @contextmanager
@@ -208,18 +211,21 @@ async def _closing(deps: Deps) -> AsyncIterator[None]:
         await deps.close()
 
 
-def _world(sandbox: Sandbox, storage_port: int, runner: asyncio.Runner) -> World:
+def _settings(sandbox: Sandbox, storage_port: int) -> Settings:
     url = sandbox.environment.base_url
-    settings = Settings(
+    return Settings(
         dataverse_url=url,
         storage=connection_string(storage_port),  # type: ignore[arg-type]  # parsed like a setting
         insights_url=url + INSIGHTS_PATH,
         insights_instance_id=sandbox.instance_id,
         **SETTINGS,
     )
+
+
+def _world(deps: Deps, runner: asyncio.Runner) -> World:
     loop = runner.get_loop()
     assert isinstance(loop, HurriedLoop)
-    clock, deps = LoopClock(loop), bootstrap.build(settings)
+    clock = LoopClock(loop)
     return World(replace(deps, clock=clock, lock=replace(deps.lock, clock=clock)), clock)
 
 

@@ -56,14 +56,15 @@ STEPS: Final = (
 class Strike:
     """A fault that the matrix tries: of the sandbox, with its own parameters, or of Table Storage.
 
-    `strikes` says which requests it can concern: any, those that write, those that write many rows. `once`: it is about
-    one moment, so it never lasts for a whole run.
+    `strikes` says which requests it can concern: any, those that write, those that write many rows. `most` is how often it
+    may strike at the most, None for a whole run: what is about one moment strikes once, and a limit of service protection
+    some times, because a run waits for as long as Dataverse asks.
     """
 
     name: str
     strikes: Literal["any", "writes", "bulk writes", "storage", "conditional"] = "any"
     parameters: dict[str, Any] = field(default_factory=dict)
-    once: bool = False
+    most: int | None = None
 
     def why_not(self, step: Step, phase: Phase) -> str:
         """Return why this fault has nothing to strike at a step, empty when it has."""
@@ -94,9 +95,9 @@ class Strike:
 
 CHANGED: Final = {"move": 0.1, "drop": 0.03, "seed": 77}
 STRIKES: Final = (
-    Strike("requests_limit", parameters={"retry_after_s": 20}),
-    Strike("execution_limit", parameters={"retry_after_s": 3}),
-    Strike("concurrency_limit", parameters={"retry_after_s": 1}),
+    Strike("requests_limit", parameters={"retry_after_s": 20}, most=10),
+    Strike("execution_limit", parameters={"retry_after_s": 3}, most=10),
+    Strike("concurrency_limit", parameters={"retry_after_s": 1}, most=10),
     Strike("customization_lock"),
     Strike("unavailable"),
     Strike("server_error"),
@@ -107,8 +108,8 @@ STRIKES: Final = (
     Strike("dropped_write", "writes"),
     Strike("sql_timeout", "writes"),
     Strike("deadlock", "writes"),
-    Strike("rows_deleted", "bulk writes", {"row_share": 0.05}, once=True),
-    Strike("mapping_changed", parameters={"unification": CHANGED}, once=True),
+    Strike("rows_deleted", "bulk writes", {"row_share": 0.05}, most=1),
+    Strike("mapping_changed", parameters={"unification": CHANGED}, most=1),
 )
 STORAGE_KINDS: Final[tuple[Kind, ...]] = ("unavailable", "silence", "reset", "lost answer", "changed", "slow")
 STORAGE_STRIKES: Final = tuple(

@@ -118,9 +118,9 @@ class Trial:
 
 
 def try_case(case: Case, azurite_port: int) -> Verdict:
-    """Try a case on an environment of its own. What breaks is a verdict too: the others go on."""
+    """Try a case on an environment of its own; only faults of storage need the storage. What breaks is a verdict too."""
     began, further = time.monotonic(), 0
-    with scene(azurite_port) as made:
+    with scene(azurite_port if case.strike.of_storage else 0) as made:
         trial = Trial(case, made)
         try:
             further = trial.play()
