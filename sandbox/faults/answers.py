@@ -1,5 +1,6 @@
 """The answers of faults that answer by themselves, as Dataverse or what stands before it would send them."""
 
+import sqlite3
 from collections.abc import Callable
 from typing import Final
 
@@ -28,8 +29,10 @@ def answer_of(fault: Fault, config: SandboxConfig) -> Response | None:
     return make(fault, config) if make else None
 
 
-def operation_error(fault: Fault) -> ApiError:
-    """Return the error of a fault that strikes an operation (dataverse.md 2.6)."""
+def operation_error(fault: Fault) -> ApiError | sqlite3.OperationalError:
+    """Return the error of a fault that strikes an operation (dataverse.md 2.6), or of the sandbox's own full disk."""
+    if fault.kind == "disk_full":
+        return sqlite3.OperationalError("database or disk is full")
     if fault.kind == "deadlock":
         message = "Generic SQL error. CRM ErrorCode: -2147204784 Sql ErrorCode: -2146232060 Sql Number: 1205"
         return ApiError(fault.status or 400, "0x80044150", message)

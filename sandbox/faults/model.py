@@ -25,11 +25,12 @@ Kind = Literal[
     "dropped_write",
     "sql_timeout",
     "deadlock",
+    "disk_full",
     "rows_deleted",
     "mapping_changed",
 ]
 
-_OPERATION_KINDS: Final = frozenset({"sql_timeout", "deadlock", "dropped_write"})
+_OPERATION_KINDS: Final = frozenset({"sql_timeout", "deadlock", "disk_full", "dropped_write"})
 _BULK_KINDS: Final = frozenset({"dropped_write", "rows_deleted"})
 
 

@@ -108,6 +108,7 @@ STRIKES: Final = (
     Strike("dropped_write", "writes"),
     Strike("sql_timeout", "writes"),
     Strike("deadlock", "writes"),
+    Strike("disk_full", "writes"),
     Strike("rows_deleted", "bulk writes", {"row_share": 0.05}, most=1),
     Strike("mapping_changed", parameters={"unification": CHANGED}, most=1),
 )

@@ -31,9 +31,11 @@ def bearer(sandbox: Sandbox, user: ApplicationUser = LINKER, resource: str = URL
     return {"Authorization": "Bearer " + sandbox.identity.authority.issue(user, resource, 600)["access_token"]}
 
 
-def in_process(sandbox: Sandbox, path: str = "", user: ApplicationUser = LINKER) -> httpx.AsyncClient:
-    """Return a client that calls the application directly, below a path."""
-    transport = httpx.ASGITransport(sandbox.app)
+def in_process(
+    sandbox: Sandbox, path: str = "", user: ApplicationUser = LINKER, *, raises: bool = True
+) -> httpx.AsyncClient:
+    """Return a client that calls the application directly, below a path. What breaks there `raises`, or is a 500."""
+    transport = httpx.ASGITransport(sandbox.app, raise_app_exceptions=raises)
     return httpx.AsyncClient(transport=transport, base_url=URL + path, headers=bearer(sandbox, user))
 
 

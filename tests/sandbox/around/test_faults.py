@@ -239,6 +239,24 @@ def test_how_often(sandbox: Sandbox, rule: dict[str, Any], pattern: str) -> None
     assert "".join("x" if faults.strike_request(TARGET) else "." for _ in range(10)) == pattern
 
 
+@pytest.mark.parametrize("scripted", [True, False], ids=["scripted", "SQLite's own"])
+async def test_a_full_disk_answers_a_bare_500_and_stores_nothing(
+    sandbox: Sandbox, admin: httpx.AsyncClient, scripted: bool
+) -> None:
+    api = in_process(sandbox, API_PATH, ADMIN, raises=False)
+    if scripted:
+        await arm(admin, kind="disk_full", operation="CreateMultiple")
+    else:
+        database = sandbox.environment.database
+        ((pages,),) = database.execute("PRAGMA page_count")
+        database.execute(f"PRAGMA max_page_count = {pages}")
+    before = len(contacts(sandbox, 10_000))
+    new = [{"@odata.type": "Microsoft.Dynamics.CRM.contact", "description": "x" * 2_000}] * 500
+    answer = await api.post("/contacts/Microsoft.Dynamics.CRM.CreateMultiple", json={"Targets": new})
+    assert (answer.status_code, answer.text) == (500, "Internal Server Error")
+    assert len(contacts(sandbox, 10_000)) == before
+
+
 @pytest.mark.parametrize(
     ("fault", "named"),
     [

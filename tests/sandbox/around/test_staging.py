@@ -12,7 +12,8 @@ from sandbox.database import Database, Stamp, bulk_load, ddl
 from sandbox.database.staging import load_empty
 from sandbox.database.values import ColumnValueError
 from sandbox.identity import ADMIN
-from sandbox.schema.model import Column, ColumnType, define_table
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Column, ColumnType
 
 MOMENT = datetime(2026, 8, 1, 12, tzinfo=UTC)
 STAMP = Stamp(MOMENT, guid_key(ADMIN.systemuser_id))
