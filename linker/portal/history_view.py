@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from linker.history import PastRun, history
+from linker.history import PastRun, history, seconds_of
 from linker.model import Run, Status
 from linker.portal.words import look
 
-LEAST = 4  # runs that a column has room for: one alone is no tower
+LEAST = 2.0  # height of the shortest run, which may be the one that failed
 COLUMNS = 60  # of the chart, whatever its range
 LABELS = 6
 HEIGHT = 40.0
@@ -19,10 +19,9 @@ HEIGHT = 40.0
 
 @dataclass(frozen=True, slots=True)
 class ChartPart:
-    """Runs that were asked for in one span of time and look alike: a rectangle, from the top left, in parts of 100 x HEIGHT."""
+    """Runs that were asked for in one span of time and look alike: a rectangle in 100 x HEIGHT, as high as they took time."""
 
     look: str
-    runs: int
     x: float
     y: float
     height: float
@@ -30,12 +29,11 @@ class ChartPart:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Runs by outcome over time. `labels` are (place in per cent, date in UTC)."""
+    """Runs by outcome over time, and how many there were of each. `labels` are (place in per cent, date in UTC)."""
 
     parts: tuple[ChartPart, ...]
     labels: tuple[tuple[float, str], ...]
     width: float
-    most: int
     totals: tuple[tuple[Status, int], ...]
 
 
@@ -53,15 +51,15 @@ def chart_of(runs: Sequence[Run], days: int, now: str) -> Chart:
     """Return the chart of the last so many days before `now` (ISO 8601)."""
     end = datetime.fromisoformat(now)
     start = end - timedelta(days=days)
-    columns: dict[int, Counter[Status]] = {}
+    columns: dict[int, dict[Status, float]] = {}
     for run in runs:
-        share = (datetime.fromisoformat(run.requested_at) - start) / (end - start)
-        columns.setdefault(min(max(int(share * COLUMNS), 0), COLUMNS - 1), Counter())[run.status] += 1
-    most = max((sum(column.values()) for column in columns.values()), default=0)
-    parts = [part for place, column in sorted(columns.items()) for part in _column(place, column, max(most, LEAST))]
+        column = columns.setdefault(_place(run, start, end), {})
+        column[run.status] = column.get(run.status, 0.0) + (seconds_of(run) or 0.0)
+    most = max((sum(column.values()) for column in columns.values()), default=0.0) or 1.0
+    parts = [part for place, column in sorted(columns.items()) for part in _column(place, column, most)]
     totals = Counter(run.status for run in runs)
     ordered = tuple((status, totals[status]) for status in Status if totals[status])
-    return Chart(tuple(parts), _labels(start, end), 100 / COLUMNS, most, ordered)
+    return Chart(tuple(parts), _labels(start, end), 100 / COLUMNS, ordered)
 
 
 def _of_table(run: Run, table: str) -> Run:
@@ -69,13 +67,17 @@ def _of_table(run: Run, table: str) -> Run:
     return replace(run, status=one.status, mode=one.mode or run.mode, counts=one.counts)
 
 
-def _column(place: int, column: Counter[Status], most: int) -> list[ChartPart]:
+def _place(run: Run, start: datetime, end: datetime) -> int:
+    share = (datetime.fromisoformat(run.requested_at) - start) / (end - start)
+    return min(max(int(share * COLUMNS), 0), COLUMNS - 1)
+
+
+def _column(place: int, column: Mapping[Status, float], most: float) -> list[ChartPart]:
     parts, y = [], HEIGHT
-    for status in Status:
-        if runs := column[status]:
-            height = runs / most * HEIGHT
-            y -= height
-            parts.append(ChartPart(look(status), runs, round(place * 100 / COLUMNS, 2), round(y, 2), round(height, 2)))
+    for status, seconds in column.items():
+        height = max(seconds / most * HEIGHT, LEAST)
+        y -= height
+        parts.append(ChartPart(look(status), round(place * 100 / COLUMNS, 2), round(y, 2), round(height, 2)))
     return parts
 
 

@@ -1,26 +1,35 @@
 // Live refresh, the viewer's time zone, and the sign-in with a key. Everything else works without this file.
 "use strict";
 
-const TIME = { year: "numeric", month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const DAY = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
 const served = new Map(); // region id -> the HTML that the server sent for it last
 
 function localize(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const date = new Date(time.dateTime);
-    if (!Number.isNaN(date.getTime())) time.textContent = date.toLocaleString(undefined, TIME);
+    if (Number.isNaN(date.getTime())) continue;
+    const year = date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
+    time.textContent = date.toLocaleString(undefined, { ...DAY, ...year });
   }
 }
 
 const regions = (root) => root.querySelectorAll("[data-region]");
 const isLive = (root) => root.body.hasAttribute("data-live");
 
+/** Return how to find an element again in the HTML that replaces it. */
+function pathOf(element) {
+  if (element.id) return `#${CSS.escape(element.id)}`;
+  const around = element.closest("[id]");
+  return `#${CSS.escape(around.id)} ${element.localName}`;
+}
+
 function replace(region, html) {
-  const focused = region.contains(document.activeElement) ? document.activeElement.id : "";
-  const open = new Set([...region.querySelectorAll("details[open]")].map((details) => details.id));
+  const focused = region.contains(document.activeElement) ? pathOf(document.activeElement) : "";
+  const open = new Map([...region.querySelectorAll("details")].map((details) => [details.id, details.open]));
   region.innerHTML = html;
-  for (const details of region.querySelectorAll("details")) details.open = details.open || open.has(details.id);
+  for (const details of region.querySelectorAll("details")) details.open = open.get(details.id) ?? details.open;
   localize(region);
-  if (focused) document.getElementById(focused)?.focus({ preventScroll: true });
+  if (focused) document.querySelector(focused)?.focus({ preventScroll: true });
 }
 
 async function refresh() {
@@ -65,17 +74,14 @@ async function signIn(form) {
     fault.textContent = "The host did not accept this key. Nothing was done.";
     field.select();
   });
-  if (!(await openSession(form, "").catch(() => false))) {
-    document.getElementById("key-field").hidden = false;
-    field.focus();
-  }
+  if (!(await openSession(form, "").catch(() => false))) field.focus(); // a local host asks for no key
 }
 
+for (const region of regions(document)) served.set(region.id, region.innerHTML);
 localize(document);
-for (const region of regions(document)) served.set(region.id, region.dataset.served ?? "");
-if (location.hash === "#progress") document.getElementById("progress")?.focus();
+document.getElementById(location.hash.slice(1))?.focus();
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") document.querySelector("#progress .close")?.click();
+  if (event.key === "Escape") document.querySelector(".pane .close")?.click();
 });
 const form = document.getElementById("sign-in");
 if (form) signIn(form);
