@@ -8,6 +8,7 @@ from typing import Literal
 from linker.errors import DataverseError
 from linker.model import RowIssue
 
+GUARDED = "HeldBack"  # code of departed rows that the guard holds back
 MOST_TEXT = 1_000  # characters of a reason that Dataverse gave
 
 
@@ -52,7 +53,7 @@ REASONS: dict[str, Reason] = {
     "ProfileVanished": Reason(
         "deferred", "The profile was deleted while the row was written.", "Nothing: the next run links the row."
     ),
-    "HeldBack": Reason(
+    GUARDED: Reason(
         "deferred",
         "Too many rows of the table left unification at once.",
         "Check why. Let the rows come back, or allow one run to clear the links (See docs/operations.md).",

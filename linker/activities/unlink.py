@@ -17,9 +17,8 @@ from linker.evidence import find_sources
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target, UnlinkAllowance
 from linker.odata import MappingColumns, chunks
 from linker.pages import key_text
-from linker.reasons import issue
+from linker.reasons import GUARDED, issue
 
-GUARDED = "HeldBack"  # code of rows that the guard held back
 PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
 
 

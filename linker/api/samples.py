@@ -9,7 +9,7 @@ from linker.api.http import Reply
 from linker.api.operation import Call, operation
 from linker.api.runs import found_run
 from linker.deps import Deps
-from linker.model import PlannedChange, TableRun
+from linker.model import PlannedChange, Run, TableRun
 from linker.wire import to_json
 
 MOST_SAMPLES = 20  # of one table
@@ -18,9 +18,12 @@ MOST_SAMPLES = 20  # of one table
 @operation("GET", "/runs/{run}/samples", answer=SampleList, refusals=(404,))
 async def get_samples(call: Call) -> Reply:
     """List rows that a dry run would change, some of each table; a real run has none."""
-    run = await found_run(call)
-    found = [await _of_table(call.deps, run.id, table) for table in run.tables]
-    return Reply(200, to_json(SampleList(tuple(chain.from_iterable(found)))))
+    return Reply(200, to_json(SampleList(await samples_of(call.deps, await found_run(call)))))
+
+
+async def samples_of(deps: Deps, run: Run) -> tuple[PlannedChange, ...]:
+    """Return rows that a dry run would change, some of each table."""
+    return tuple(chain.from_iterable([await _of_table(deps, run.id, table) for table in run.tables]))
 
 
 async def _of_table(deps: Deps, run: str, table: TableRun) -> list[PlannedChange]:

@@ -1,0 +1,27 @@
+"""The Actions page: what an operator may ask for, and what waits for his decision."""
+
+from __future__ import annotations
+
+from linker.api.http import Reply
+from linker.api.operation import Call, operation
+from linker.model import Mode
+from linker.portal.actions_view import held_back, held_first_links, work_of
+from linker.portal.asking import newest_tables
+from linker.portal.render import render
+
+
+@operation("GET", "/portal/actions")
+async def show_actions(call: Call) -> Reply:
+    """Show what runs, what waits for a decision, and the form that asks for a run."""
+    deps = call.deps
+    newest = await newest_tables(deps)
+    return await render(
+        call,
+        "actions.html",
+        work=work_of(await deps.lock.peek()),
+        held_back=held_back(newest),
+        first_links=held_first_links(newest),
+        tables=sorted({*newest, *await deps.plans.tables()}),
+        modes=tuple(Mode),
+        may_start=deps.settings.start_by_api,
+    )
