@@ -7,6 +7,7 @@ from linker.api.operation import Call, operation
 from linker.api.rows import linked_row
 from linker.dataverse.column import linked_table
 from linker.dataverse.reach import reach
+from linker.deps import Deps
 from linker.reach import Reach
 from linker.wire import to_json
 
@@ -14,9 +15,14 @@ from linker.wire import to_json
 @operation("GET", "/rows/{table}/{row}/insights", answer=Reach, refusals=(404,))
 async def get_insights(call: Call) -> Reply:
     """Show what a row reaches through its link, read now: columns of its profile, measures, and rows of related tables."""
-    key, _ = await linked_row(call)
-    dataverse = call.deps.dataverse()
-    found = await reach(dataverse, await linked_table(dataverse, call.parameters["table"]), key)
+    return Reply(200, to_json(await row_reach(call.deps, **call.parameters)))
+
+
+async def row_reach(deps: Deps, table: str, row: str) -> Reach:
+    """Return what a row reaches now. Raises ProblemError 404 when there is no such row, or the table is no linked one."""
+    key, _ = await linked_row(deps, table, row)
+    dataverse = deps.dataverse()
+    found = await reach(dataverse, await linked_table(dataverse, table), key)
     if found is None:
         raise not_found("row with this id in the table")
-    return Reply(200, to_json(found))
+    return found

@@ -18,13 +18,17 @@ from linker.wire import to_json
 @operation("GET", "/rows/{table}/{row}", answer=RowState, refusals=(404,))
 async def get_row(call: Call) -> Reply:
     """Show one row: what was last confirmed and by which run, its last error, and its link read now."""
-    deps, table = call.deps, call.parameters["table"]
-    key, plan = await linked_row(call)
+    return Reply(200, to_json(await row_state(call.deps, **call.parameters)))
+
+
+async def row_state(deps: Deps, table: str, row: str) -> RowState:
+    """Return what is known of a row, and its link read now. Raises ProblemError 404 when the table is no linked one."""
+    key, plan = await linked_row(deps, table, row)
     block = await _block(deps, table, plan, key)
     hashes = block.entries.get(key)
     run = await deps.runs.load(block.header.run)
     now, detail = await _look(deps, table, key, hashes)
-    state = RowState(
+    return RowState(
         table=table,
         row=key_text(key),
         known=hashes is not None,
@@ -36,12 +40,11 @@ async def get_row(call: Call) -> Reply:
         comparison=compared(now),
         last_error=await deps.issues.last_of(table, key_text(key)),
     )
-    return Reply(200, to_json(state))
 
 
-async def linked_row(call: Call) -> tuple[RowKey, Plan]:
-    """Return the key of the row in the path, and the plan of its table. Raises ProblemError 404 when it is no linked table."""
-    key, found = row_key(call.parameters["row"]), await call.deps.plans.load(call.parameters["table"])
+async def linked_row(deps: Deps, table: str, row: str) -> tuple[RowKey, Plan]:
+    """Return the key of a row and the plan of its table. Raises ProblemError 404 when the table is no linked one."""
+    key, found = row_key(row), await deps.plans.load(table)
     if key is None or found is None:
         raise not_found("linked table of this name")
     return key, found[0].plan

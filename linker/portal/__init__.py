@@ -4,6 +4,7 @@ A page is an operation in PAGES: a handler that returns `render(call, "its_templ
 """
 
 from linker.api.operation import Operation
+from linker.portal.rows import download_rows, show_rows
 from linker.portal.serving import Portal
 from linker.portal.status import show_status
 from linker.portal.timeline import show_history, show_timeline
@@ -11,4 +12,4 @@ from linker.portal.timeline import show_history, show_timeline
 __all__ = ["PAGES", "Portal"]
 
 # A new page stands here; its template is in templates/.
-PAGES: tuple[Operation, ...] = (show_status, show_history, show_timeline)
+PAGES: tuple[Operation, ...] = (show_status, show_history, show_timeline, show_rows, download_rows)
