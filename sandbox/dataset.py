@@ -9,7 +9,8 @@ from sandbox.config import MappingNameColumn
 from sandbox.database import Database, Stamp, bulk_load, count_rows
 from sandbox.database.staging import load_empty
 from sandbox.identity import ADMIN, VENDOR
-from sandbox.schema.model import Column, Table, define_table
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Column, Table
 
 MAPPING: Final = "msdynci_alternatekey"
 PROFILES: Final = "msdynci_customerprofile"

@@ -9,7 +9,8 @@ from sandbox.database import ddl
 from sandbox.database.core import Database, new_key
 from sandbox.database.rows import Change, Stamp, delete_rows, update_rows
 from sandbox.database.values import Stored, iso_time, lenient, shown
-from sandbox.schema.model import SYSTEM_NAMES, Column, Table
+from sandbox.schema.definition import SYSTEM_NAMES
+from sandbox.schema.model import Column, Table
 
 
 def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, object]], stamp: Stamp) -> int:

@@ -14,7 +14,8 @@ from sandbox.database import ddl
 from sandbox.database.core import Database, new_key
 from sandbox.database.rows import Stamp
 from sandbox.database.values import Stored, iso_time, lenient
-from sandbox.schema.model import SYSTEM_COLUMNS, TEXT_TYPES, Column, Table
+from sandbox.schema.definition import SYSTEM_COLUMNS
+from sandbox.schema.model import TEXT_TYPES, Column, Table
 
 _CHUNK: Final = 2000  # rows read at once: enough to make the work per column small, few enough to stay in the cache
 _SYSTEM: Final = frozenset(column.logical_name for column in SYSTEM_COLUMNS)

@@ -1,17 +1,7 @@
 """Tables, columns and relationships of the simulated Dataverse, as immutable values."""
 
-from sandbox.schema.model import (
-    Cascade,
-    Column,
-    ColumnType,
-    ManyToMany,
-    OneToMany,
-    Option,
-    Schema,
-    Table,
-    define_table,
-    metadata_id,
-)
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Schema, Table, metadata_id
 
 __all__ = [
     "Cascade",

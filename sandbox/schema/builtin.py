@@ -5,7 +5,8 @@ from itertools import chain
 from typing import Final
 
 from sandbox.schema.customer_tables import customer_tables, insights_tables
-from sandbox.schema.model import SYSTEM_NAMES, Cascade, ManyToMany, OneToMany, Schema, Table, metadata_id
+from sandbox.schema.definition import SYSTEM_NAMES
+from sandbox.schema.model import Cascade, ManyToMany, OneToMany, Schema, Table, metadata_id
 from sandbox.schema.system_tables import plugin_tables, process_tables, security_tables, solution_tables
 
 # Lookups whose names differ from "navigation name = column name" or that have more than one target (dataverse.md 7).

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from sandbox.schema.columns import T, choice, lookup, text, texts
-from sandbox.schema.model import Column, Index, Option, Table, define_table
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Column, Index, Option, Table
 
 _STATE: Final = (
     Column("statecode", T.STATE, "StateCode", options=(Option(0, "Active"), Option(1, "Inactive"))),
@@ -38,7 +39,13 @@ _PERSON: Final = (
 
 def customer_tables() -> Iterator[Table]:
     """Yield account, contact and lead."""
-    yield define_table(
+    yield _account()
+    yield _contact()
+    yield _lead()
+
+
+def _account() -> Table:
+    return define_table(
         "account",
         [
             Column("name", schema_name="Name", display_name="Account Name", max_length=160, indexed=True),
@@ -59,7 +66,10 @@ def customer_tables() -> Iterator[Table]:
         display_collection_name="Accounts",
         object_type_code=1,
     )
-    yield define_table(
+
+
+def _contact() -> Table:
+    return define_table(
         "contact",
         [
             *_PERSON,
@@ -80,7 +90,10 @@ def customer_tables() -> Iterator[Table]:
         display_collection_name="Contacts",
         object_type_code=2,
     )
-    yield define_table(
+
+
+def _lead() -> Table:
+    return define_table(
         "lead",
         [*_PERSON, text("subject", "Subject", length=300), text("companyname", "CompanyName", length=100)],
         entity_set="leads",
@@ -97,7 +110,13 @@ def insights_tables(name_column: str) -> Iterator[Table]:
 
     `name_column` is where the mapping names the source table: tenants differ.
     """
-    yield define_table(
+    yield _customerprofile()
+    yield _alternatekey(name_column)
+    yield _customermeasure()
+
+
+def _customerprofile() -> Table:
+    return define_table(
         "msdynci_customerprofile",
         [
             text("msdynci_customerid", indexed=True),
@@ -114,7 +133,10 @@ def insights_tables(name_column: str) -> Iterator[Table]:
         custom=True,
         indexes=_PROFILE_MARKS,
     )
-    yield define_table(
+
+
+def _alternatekey(name_column: str) -> Table:
+    return define_table(
         "msdynci_alternatekey",
         [
             Column("msdynci_datasourcename", keyed=True, repeats=True),
@@ -131,7 +153,10 @@ def insights_tables(name_column: str) -> Iterator[Table]:
         custom=True,
         indexes=(Index(("msdynci_datasourcename", name_column, "msdynci_identifier"), _MAPPED), *_MARKS),
     )
-    yield define_table(
+
+
+def _customermeasure() -> Table:
+    return define_table(
         "msdynci_customermeasure",
         [text("msdynci_customerid", indexed=True), Column("msdynci_measures", T.MEMO, max_length=1_048_576)],
         entity_set="msdynci_customermeasures",

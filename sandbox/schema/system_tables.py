@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Final
 
 from sandbox.schema.columns import T, choice, flags, lookup, text, texts, whole
-from sandbox.schema.model import Column, Option, Table, define_table
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Column, Option, Table
 
 _STEP_STATE: Final = (
     Column("statecode", T.STATE, "StateCode", options=(Option(0, "Enabled"), Option(1, "Disabled"))),
@@ -14,7 +15,14 @@ _STEP_STATE: Final = (
 
 def security_tables() -> Iterator[Table]:
     """Yield users, roles and privileges."""
-    yield define_table(
+    yield _systemuser()
+    yield _businessunit()
+    yield _role()
+    yield _privilege()
+
+
+def _systemuser() -> Table:
+    return define_table(
         "systemuser",
         [
             text("fullname", "FullName", indexed=True),
@@ -32,14 +40,20 @@ def security_tables() -> Iterator[Table]:
         display_name="User",
         object_type_code=8,
     )
-    yield define_table(
+
+
+def _businessunit() -> Table:
+    return define_table(
         "businessunit",
         [text("name", "Name")],
         entity_set="businessunits",
         schema_name="BusinessUnit",
         object_type_code=10,
     )
-    yield define_table(
+
+
+def _role() -> Table:
+    return define_table(
         "role",
         [
             text("name", "Name"),
@@ -51,7 +65,10 @@ def security_tables() -> Iterator[Table]:
         display_name="Security Role",
         object_type_code=1036,
     )
-    yield define_table(
+
+
+def _privilege() -> Table:
+    return define_table(
         "privilege",
         [text("name", "Name", indexed=True), *whole("accessright")],
         entity_set="privileges",
@@ -102,14 +119,24 @@ def solution_tables() -> Iterator[Table]:
 
 def plugin_tables() -> Iterator[Table]:
     """Yield messages and plug-in steps (dataverse.md 9.1)."""
-    yield define_table(
+    yield _sdkmessage()
+    yield _sdkmessagefilter()
+    yield _plugintype()
+    yield _sdkmessageprocessingstep()
+
+
+def _sdkmessage() -> Table:
+    return define_table(
         "sdkmessage",
         [text("name", "Name", indexed=True), text("categoryname")],
         entity_set="sdkmessages",
         schema_name="SdkMessage",
         object_type_code=4606,
     )
-    yield define_table(
+
+
+def _sdkmessagefilter() -> Table:
+    return define_table(
         "sdkmessagefilter",
         [
             text("primaryobjecttypecode", indexed=True),
@@ -122,14 +149,20 @@ def plugin_tables() -> Iterator[Table]:
         schema_name="SdkMessageFilter",
         object_type_code=4607,
     )
-    yield define_table(
+
+
+def _plugintype() -> Table:
+    return define_table(
         "plugintype",
         texts("name", "typename", "assemblyname", "friendlyname"),
         entity_set="plugintypes",
         schema_name="PluginType",
         object_type_code=4602,
     )
-    yield define_table(
+
+
+def _sdkmessageprocessingstep() -> Table:
+    return define_table(
         "sdkmessageprocessingstep",
         [
             text("name", length=256),

@@ -8,7 +8,8 @@ from sandbox import unification_sql as sql
 from sandbox.database import Database, scan
 from sandbox.dataset import MAPPING, PROFILES, Row
 from sandbox.generate import digest, guid, make_person, mapping_row, profile_row
-from sandbox.schema.model import SYSTEM_COLUMNS, ColumnType
+from sandbox.schema.definition import SYSTEM_COLUMNS
+from sandbox.schema.model import ColumnType
 from sandbox.unification.changes import RowChange
 from sandbox.unification.measured import with_measures
 from sandbox.unification.request import UnificationRequest

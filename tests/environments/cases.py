@@ -14,7 +14,8 @@ from sandbox.database import Stamp, bulk_load
 from sandbox.environment import Environment
 from sandbox.schema.builtin import lookup_relationships
 from sandbox.schema.columns import lookup
-from sandbox.schema.model import Column, define_table, metadata_id
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Column, metadata_id
 from tests.environments.made import (
     CONTACTS,
     CRM_CONTACTS,

@@ -9,7 +9,8 @@ from linker.dataverse import reach as reading
 from linker.pages import Plan, row_key
 from linker.reach import Reach, Value
 from linker.state import TablePlan
-from sandbox.schema.model import Column, ColumnType, define_table
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Column, ColumnType
 from tests.fakes.client import Client
 from tests.fakes.measured import TABLE, Measured, measured
 

@@ -5,17 +5,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from sandbox.schema.model import (
-    Cascade,
-    Column,
-    ColumnType,
-    ManyToMany,
-    OneToMany,
-    Option,
-    Table,
-    define_table,
-    metadata_id,
-)
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Table, metadata_id
 from sandbox.webapi.errors import ApiError, not_supported, payload_error
 
 type Json = Mapping[str, Any]

@@ -6,7 +6,8 @@ import pytest
 
 from sandbox.environment import Environment
 from sandbox.identity import LINKER
-from sandbox.schema.model import Column, ColumnType, define_table
+from sandbox.schema.definition import define_table
+from sandbox.schema.model import Column, ColumnType
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id
 from tests.sandbox.webapi.conftest import Client
