@@ -4,6 +4,10 @@ A page is an operation in PAGES: a handler that returns `render(call, "its_templ
 """
 
 from linker.api.operation import Operation
+from linker.portal.actions import show_actions
+from linker.portal.asking import ask_for_run, review_run
+from linker.portal.deciding import DECISIONS
+from linker.portal.preflight import show_preflight
 from linker.portal.rows import download_rows, show_rows
 from linker.portal.serving import Portal
 from linker.portal.status import show_status
@@ -12,4 +16,15 @@ from linker.portal.timeline import show_history, show_timeline
 __all__ = ["PAGES", "Portal"]
 
 # A new page stands here; its template is in templates/.
-PAGES: tuple[Operation, ...] = (show_status, show_history, show_timeline, show_rows, download_rows)
+PAGES: tuple[Operation, ...] = (
+    show_status,
+    show_history,
+    show_timeline,
+    show_preflight,
+    show_rows,
+    download_rows,
+    show_actions,
+    review_run,
+    ask_for_run,
+    *DECISIONS,
+)

@@ -21,7 +21,13 @@ if TYPE_CHECKING:  # it costs 0.1 s to import: cold start
 
 ROOT: Final = "/api/portal"
 HTML: Final = "text/html"
-SECTIONS: Final = (("Status", ""), ("Timeline", "/timeline"), ("Rows", "/rows"))  # a new one stands here: its name and its path
+SECTIONS: Final = (  # a new one stands here: its name and its path
+    ("Status", ""),
+    ("Timeline", "/timeline"),
+    ("Preflight", "/preflight"),
+    ("Rows", "/rows"),
+    ("Actions", "/actions"),
+)
 # Nothing comes from elsewhere, nothing stands in the page itself, and nobody may frame it.
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "

@@ -1,0 +1,361 @@
+"""Pages by which an operator acts: what they say will happen, what they ask for, who may, and what sending twice does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from linker import api
+from linker.api import Reply
+from linker.model import Mode, Run, RunRequest, Status, UnlinkAllowance
+from tests.fakes.app import FakeApp
+from tests.fakes.browser import Browser, text_of
+from tests.fakes.client import Client
+from tests.fakes.principal import headers
+from tests.fakes.world import World, contact_id
+
+PEOPLE, LEFT = 20, 4
+FLOW = {"callbackregistrationid": "f1", "name": "Sync to ERP", "filteringattributes": None}
+ACTIONS = "/api/portal/actions"
+
+
+class Operator:
+    """An operator before the pages of an app, from tests that are not asynchronous themselves."""
+
+    def __init__(self, app: FakeApp, role: str = "operator") -> None:
+        self.app = app
+        self.browser = Browser(app.world, authenticated=True, headers=headers(("roles", role)))
+        self.token = app.do(self._token())
+
+    def get(self, address: str = ACTIONS) -> Reply:
+        return self.app.do(self.browser.get(address))
+
+    def read(self, address: str = ACTIONS) -> str:
+        return text_of(self.get(address).text)
+
+    def post(self, address: str, **fields: object) -> Reply:
+        return self.app.do(self.browser.post(address, token=self.token, **fields))
+
+    def review(self, **fields: object) -> str:
+        reply = self.post(f"{ACTIONS}/review", **fields)
+        assert reply.status == 200, text_of(reply.text)
+        return text_of(reply.text)
+
+    @property
+    def started(self) -> list[RunRequest]:
+        return [ticket.request for ticket in self.browser.start.started]
+
+    def audited(self) -> list[dict[str, Any]]:
+        reply = self.app.do(Client(self.app.world).ask(api.get_audit))
+        return list(reply.body["value"])
+
+    async def _token(self) -> str:
+        from linker.portal.session import form_token
+
+        return form_token(await self.app.world.deps.salt(), "7c0f")
+
+
+def run_of(reply: Reply) -> str:
+    """The run whose progress details an action led to."""
+    assert reply.status == 303, text_of(reply.text)
+    return parse_qs(urlsplit(reply.headers["Location"]).query)["run"][0]
+
+
+@pytest.fixture
+def app(make_app: Callable[..., FakeApp]) -> FakeApp:
+    """An app with twenty people linked."""
+    app = make_app()
+    app.world.people(PEOPLE)
+    app.run()
+    return app
+
+
+@pytest.fixture
+def held(app: FakeApp) -> FakeApp:
+    """The app after a fifth of the people left the mapping."""
+    for number in range(1, LEFT + 1):
+        app.world.dataverse.map(contact_id(number), None)
+    app.run()
+    return app
+
+
+@pytest.fixture
+def operator(app: FakeApp) -> Operator:
+    return Operator(app)
+
+
+# ---- asking for a run ----
+
+
+def test_the_review_says_what_will_happen_by_the_last_run_and_asks_for_nothing_yet(operator: Operator) -> None:
+    told = operator.review(mode="incremental")
+    assert f"contact {PEOPLE} {PEOPLE} nothing" in told
+    assert f"at most {PEOPLE} rows linked and {PEOPLE} profiles touched = {2 * PEOPLE} requests" in told
+    assert not operator.started
+    assert not operator.audited()
+
+
+def test_a_full_run_warns_that_it_compares_every_row(operator: Operator) -> None:
+    assert f"compared with its live link: {PEOPLE} rows" in operator.review(mode="full")
+    assert "compared with its live link" not in operator.review(mode="incremental")
+
+
+def test_a_dry_run_says_that_nothing_is_written(operator: Operator) -> None:
+    told = operator.review(mode="full", dry_run="true")
+    assert "Nothing is written to Dataverse." in told
+    assert "requests" not in told
+
+
+def test_the_review_says_behind_which_run_this_one_waits(operator: Operator) -> None:
+    first = run_of(operator.post(f"{ACTIONS}/run", mode="full"))
+    told = operator.review(mode="incremental")
+    assert f"Run {first} is under way. This one begins when it has ended." in told
+
+
+def test_dataverse_is_looked_at_when_asked_for(operator: Operator) -> None:
+    assert "By Dataverse now" not in operator.review(mode="incremental")
+    told = operator.review(mode="incremental", look="true")
+    assert "By Dataverse now" in told
+    assert f"contact linked {PEOPLE} none" in told
+
+
+def test_a_review_is_worth_showing_when_dataverse_does_not_answer(operator: Operator) -> None:
+    def refuses(asked: object) -> None:
+        from tests.fakes.dataverse import Refusal
+
+        raise Refusal(503, "", "down for maintenance")
+
+    operator.app.world.dataverse.hooks.append(refuses)
+    told = operator.review(mode="incremental", look="true")
+    assert "Dataverse could not be looked at." in told
+    assert "Start the run" in told
+
+
+def test_what_was_confirmed_is_asked_for_once_audited_and_led_to(operator: Operator) -> None:
+    run = run_of(operator.post(f"{ACTIONS}/run", mode="full", tables=["contact"], dry_run="true", key="k1"))
+    assert operator.started == [RunRequest(Mode.FULL, dry_run=True, tables=("contact",))]
+    (entry,) = operator.audited()
+    assert (entry["who"], entry["action"], entry["status"], entry["run"]) == ("ada@contoso.com", "post_run", 202, run)
+    assert entry["asked"] == {"mode": "full", "dryRun": True, "tables": ["contact"], "allowUnlinking": []}
+
+
+def test_the_same_form_sent_twice_is_one_run(operator: Operator) -> None:
+    runs = {run_of(operator.post(f"{ACTIONS}/run", mode="incremental", key="k1")) for _ in range(2)}
+    assert (len(runs), len(operator.started)) == (1, 1)
+    assert operator.app.do(operator.app.world.deps.lock.peek()).pending is None
+    assert run_of(operator.post(f"{ACTIONS}/run", mode="incremental", key="k2")) not in runs
+
+
+def test_each_review_gives_its_form_a_key_of_its_own(operator: Operator) -> None:
+    pages = [operator.post(f"{ACTIONS}/review", mode="full").text for _ in range(2)]
+    keys = {page.partition('name="key" value="')[2].partition('"')[0] for page in pages}
+    assert len(keys) == 2
+    assert "" not in keys
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        pytest.param({"mode": "sideways"}, id="another mode"),
+        pytest.param({"tables": ["a b"]}, id="no table name"),
+        pytest.param({"allow_unlinking": ["contact"]}, id="an allowance without a number"),
+        pytest.param({"allow_unlinking": ["contact=0"]}, id="for no row"),
+        pytest.param({"tables": ["lead"], "allow_unlinking": ["contact=4"]}, id="for a table that does not run"),
+        pytest.param({"key": "k" * 101}, id="a long key"),
+    ],
+)
+@pytest.mark.parametrize("page", ["review", "run"])
+def test_a_form_that_does_not_fit_starts_nothing(operator: Operator, page: str, fields: dict[str, object]) -> None:
+    reply = operator.post(f"{ACTIONS}/{page}", **fields)
+    assert (reply.status, "Nothing was done" in reply.text) == (400, True)
+    assert not operator.started
+
+
+def test_runs_by_hand_that_are_switched_off_are_told_as_such(make_app: Callable[..., FakeApp]) -> None:
+    operator = Operator(make_app(start_by_api=False))
+    assert "Runs by hand are switched off" in operator.read()
+    reply = operator.post(f"{ACTIONS}/run", mode="incremental")
+    assert (reply.status, reply.media_type, "LINKER_START_BY_API" in reply.text) == (403, "text/html", True)
+    assert not operator.started
+
+
+# ---- links that were held back ----
+
+
+def test_links_that_were_held_back_wait_on_the_page_with_their_number_and_share(held: FakeApp) -> None:
+    assert f"contact : {LEFT} of {PEOPLE} rows left the mapping (20 %); their links were kept." in Operator(held).read()
+
+
+def test_what_is_held_back_is_shown_with_rows_before_anybody_lets_it_go(held: FakeApp) -> None:
+    told = Operator(held).read("/api/portal/tables/contact/unlink")
+    assert f"{LEFT} of {PEOPLE} rows (20.0 %)" in told or f"{LEFT} of {PEOPLE} rows (20 %)" in told
+    assert all(contact_id(number) in told for number in range(1, LEFT + 1))
+    assert contact_id(LEFT + 1) not in told
+
+
+def test_letting_links_go_allows_as_many_rows_as_were_shown_in_one_run(held: FakeApp) -> None:
+    operator = Operator(held)
+    page = operator.get("/api/portal/tables/contact/unlink").text
+    assert f'name="allow_unlinking" value="contact={LEFT}"' in page
+    told = operator.review(tables=["contact"], allow_unlinking=[f"contact={LEFT}"])
+    assert f"at most {LEFT} departed rows of contact are cleared, in this run only" in told
+    run = operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[f"contact={LEFT}"], key="k1")
+    again = operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[f"contact={LEFT}"], key="k1")
+    assert run_of(run) == run_of(again)
+    allowed = (UnlinkAllowance("contact", LEFT),)
+    assert operator.started == [RunRequest(tables=("contact",), unlink_allowed=allowed)]
+
+
+def test_an_empty_mapping_asks_for_a_tick_of_its_own(app: FakeApp) -> None:
+    for number in range(PEOPLE + 1):
+        app.world.dataverse.map(contact_id(number), None)
+    app.world.dataverse.map(contact_id(900), "c1", table="loyalty")  # the mapping as a whole is there
+    app.run()
+    operator = Operator(app)
+    page = operator.get("/api/portal/tables/contact/unlink").text
+    assert f'type="checkbox" name="allow_unlinking" value="contact={PEOPLE},empty" required' in page
+    told = operator.review(tables=["contact"], allow_unlinking=[f"contact={PEOPLE},empty"])
+    assert "although the mapping names no row of the table any more" in told
+    operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[f"contact={PEOPLE},empty"])
+    assert operator.started[0].unlink_allowed == (UnlinkAllowance("contact", PEOPLE, empty_mapping=True),)
+
+
+def test_a_table_that_nothing_is_held_back_of_has_no_such_page(app: FakeApp) -> None:
+    assert Operator(app).get("/api/portal/tables/contact/unlink").status == 404
+
+
+# ---- stopping a run ----
+
+
+def test_stopping_a_running_run_says_what_is_done_and_stops_it(operator: Operator) -> None:
+    run = run_of(operator.post(f"{ACTIONS}/run", mode="full"))
+    assert run in operator.read()
+    told = operator.read(f"/api/portal/runs/{run}/cancel")
+    assert "what was written stays" in told
+    assert run_of(operator.post(f"/api/portal/runs/{run}/cancel")) == run
+    assert operator.app.do(operator.app.world.deps.lock.peek()).cancel == run
+    assert {entry["action"] for entry in operator.audited()} == {"post_run", "post_cancel"}
+
+
+def test_a_waiting_run_is_taken_back_and_sending_that_again_does_no_harm(operator: Operator) -> None:
+    operator.post(f"{ACTIONS}/run", mode="full")
+    waiting = run_of(operator.post(f"{ACTIONS}/run", mode="verify"))
+    assert "The run never begins" in operator.read(f"/api/portal/runs/{waiting}/cancel")
+    for _ in range(2):
+        assert run_of(operator.post(f"/api/portal/runs/{waiting}/cancel")) == waiting
+    assert operator.app.shown(waiting).status is Status.CANCELED
+
+
+def test_a_run_that_is_over_offers_nothing_to_stop(operator: Operator) -> None:
+    over = operator.app.run()
+    page = operator.get(f"/api/portal/runs/{over.id}/cancel").text
+    assert "There is nothing to cancel." in text_of(page)
+    assert "Cancel the run" not in page
+
+
+# ---- a first link that is held ----
+
+
+@pytest.fixture
+def automated(make_app: Callable[..., FakeApp]) -> FakeApp:
+    """An app whose first run held a table, because a cloud flow would run."""
+    app = make_app(first_link="hold")
+    app.world.dataverse.flows = [FLOW]
+    app.run()
+    return app
+
+
+def test_a_held_first_link_is_shown_with_what_it_sets_in_motion_and_allowed(automated: FakeApp) -> None:
+    operator = Operator(automated)
+    assert "its first link is held, because automations would fire" in operator.read()
+    told = operator.read("/api/portal/tables/contact/approve")
+    assert "At most 3 rows x 1 automation = 0 executions while writing, 3 system jobs" in told
+    assert "Cloud flow 'Sync to ERP'" in told
+    assert "Asked for by api" in told
+    run = run_of(operator.post("/api/portal/tables/contact/approve", key="k1"))
+    assert operator.started == [RunRequest(trigger="approval")]
+    assert run_of(operator.post("/api/portal/tables/contact/approve", key="k1")) == run
+    assert len(operator.started) == 1
+    assert "Allowed by ada@contoso.com" in operator.read("/api/portal/tables/contact/approve")
+    assert {entry["action"] for entry in operator.audited()} == {"post_approve"}
+
+
+def test_a_table_that_was_never_held_has_no_such_page(operator: Operator) -> None:
+    assert operator.get("/api/portal/tables/contact/approve").status == 404
+    assert operator.post("/api/portal/tables/contact/approve").status == 404
+
+
+# ---- the result of a dry run ----
+
+
+def test_a_dry_run_shows_counts_and_rows_and_can_be_run_for_real(held: FakeApp) -> None:
+    held.world.dataverse.map(contact_id(PEOPLE), "c1")
+    run = held.run(dry_run=True, mode=Mode.VERIFY, unlink_allowed=(UnlinkAllowance("contact", LEFT),))
+    operator = Operator(held)
+    page = operator.get(f"/api/portal/runs/{run.id}/changes").text
+    told = text_of(page)
+    assert f"contact {PEOPLE} 1 {LEFT} {PEOPLE - LEFT - 1} 0 0 0" in told
+    assert f"{contact_id(PEOPLE)} contact link c1" in told
+    assert f"{contact_id(1)} contact clear the link" in told
+    assert all(
+        field in page for field in ('name="mode" value="verify"', f'name="allow_unlinking" value="contact={LEFT}"')
+    )
+    assert 'name="dry_run"' not in page
+
+
+def test_a_real_run_has_no_such_page(app: FakeApp) -> None:
+    real = app.run()
+    assert Operator(app).get(f"/api/portal/runs/{real.id}/changes").status == 404
+
+
+# ---- who may ----
+
+PAGES = ["", "/tables/contact/unlink", "/runs/{run}/changes"]
+FORMS = ["/actions/review", "/actions/run", "/runs/{run}/cancel", "/tables/contact/approve"]
+
+
+@pytest.fixture
+def dry(held: FakeApp) -> Iterator[Run]:
+    return held.run(dry_run=True)
+
+
+def test_a_viewer_sees_what_waits_and_no_way_to_act(held: FakeApp, dry: Run) -> None:
+    viewer = Operator(held, "viewer")
+    for address in (ACTIONS, f"/api/portal/runs/{dry.id}/changes"):
+        page = viewer.get(address)
+        assert page.status == 200
+        main = page.text.partition("<main")[2]
+        assert "<form" not in main
+        assert "<button" not in main
+    assert "left the mapping" in viewer.read()
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_viewer_who_sends_a_form_is_refused_and_nothing_happens(held: FakeApp, dry: Run, form: str) -> None:
+    viewer = Operator(held, "viewer")
+    assert viewer.post("/api/portal" + form.format(run=dry.id), mode="full").status == 403
+    assert not viewer.started
+    assert not viewer.audited()
+
+
+@pytest.mark.parametrize("page", ["/runs/{run}/cancel", "/tables/contact/approve", "/tables/contact/unlink"])
+def test_a_viewer_is_not_asked_to_decide(held: FakeApp, dry: Run, page: str) -> None:
+    assert Operator(held, "viewer").get("/api/portal" + page.format(run=dry.id)).status == 403
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_form_from_elsewhere_does_nothing(held: FakeApp, dry: Run, form: str) -> None:
+    operator = Operator(held)
+    operator.token = "0" * 64
+    assert operator.post("/api/portal" + form.format(run=dry.id), mode="full").status == 403
+    assert not operator.started
+
+
+async def test_an_app_without_any_run_has_an_empty_page() -> None:
+    browser = Browser(World(), authenticated=True, headers=headers(("roles", "operator")))
+    told = await browser.text(ACTIONS)
+    assert "Nothing runs and nothing waits." in told
+    assert "Waiting for a decision" not in told
