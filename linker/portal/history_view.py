@@ -14,6 +14,7 @@ from linker.portal.words import look
 LEAST = 2.0  # height of the shortest run, which may be the one that failed
 COLUMNS = 60  # of the chart, whatever its range
 LABELS = 6
+LAST_LABEL = 92  # per cent: one behind it would not be on the paper as a whole
 HEIGHT = 40.0
 
 
@@ -87,4 +88,5 @@ def _labels(start: datetime, end: datetime) -> tuple[tuple[float, str], ...]:
     days = (end - first).days + 1
     every = -(-days // LABELS)
     midnights = [first + timedelta(days=day) for day in range(0, days, every)]
-    return tuple((round((each - start) / (end - start) * 100, 2), f"{each:%d %b}") for each in midnights)
+    places = [(round((each - start) / (end - start) * 100, 2), f"{each:%d %b}") for each in midnights]
+    return tuple((place, date) for place, date in places if place <= LAST_LABEL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from linker.automations import describe
 from linker.model import Status
 
 NONE: Final = "\N{EN DASH}"
@@ -61,5 +62,6 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percentage": percentage,
     "moment": moment,
     "look": look,
+    "described": describe,
 }
 """By their names in templates."""
