@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -49,14 +50,29 @@ def find_azurite(project: Path = _PROJECT) -> Path:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Azurite:
+    """Azurite while it runs, on a port of 127.0.0.1."""
+
+    process: subprocess.Popen[bytes]
+    port: int
+
+
 @contextmanager
 def azurite_tables(folder: Path | None = None) -> Iterator[str]:
-    """Run Azurite on a free port and yield its connection string; it has ended when the block is left.
+    """Run Azurite on a free port and yield its connection string; see `azurite`."""
+    with azurite(folder) as running:
+        yield connection_string(running.port)
+
+
+@contextmanager
+def azurite(folder: Path | None = None, port: int = 0) -> Iterator[Azurite]:
+    """Run Azurite on a port, 0 for a free one; it has ended when the block is left.
 
     `folder` keeps the tables between runs; without it they live in memory.
     Raises AzuriteError if the program is missing or not ready within 30 s.
     """
-    port = _free_port()
+    port = port or _free_port()
     process = subprocess.Popen(
         _command(find_azurite(), port, folder),
         stdin=subprocess.DEVNULL,
@@ -67,7 +83,7 @@ def azurite_tables(folder: Path | None = None) -> Iterator[str]:
     )
     try:
         _wait_until_ready(process, port)
-        yield connection_string(port)
+        yield Azurite(process, port)
     finally:
         _stop(process)
 

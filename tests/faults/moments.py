@@ -1,16 +1,185 @@
-"""Processes that die or stop at seeded moments of a run."""
+"""Processes that die or stop at seeded moments of a run, as child processes over real sockets (as tests/system has them)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import random
+import signal
+import socket
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from sandbox.demo.children import Child, sandbox_process
+from sandbox.demo.clients import Json, Sandbox
+from tests.system.world import World, until
+
+from .trial import Verdict
+
+SIZES: Final = {"contact": 120, "lead": 80, "new_member": 40}
+LOADED: Final = [text for name, rows in SIZES.items() for text in (f"--{name.removeprefix('new_')}s", str(rows))]
+IMPATIENT: Final = {
+    "LINKER_LEASE_SECONDS": "5",
+    "LINKER_ATTEMPT_SECONDS": "5",
+    "LINKER_WRITE_TIMEOUT_SECONDS": "2",
+    "LINKER_WATCHDOG_SCHEDULE": "* * * * * *",
+    "LINKER_TOUCH_PROFILES": "false",  # every write counted here is a link
+}
+CHANGED: Final = {"move": 0.2, "drop": 0.02}
+MEANWHILE: Final[tuple[list[dict[str, object]], ...]] = (
+    [],
+    [{"restore": "before"}],
+    [{"move": 0.1}],
+    [{"delete_profiles": 0.1}, {"bring_back": "same id"}],
+)
+
+
+@dataclass(slots=True)
+class Stage:
+    """A world whose sandbox keeps its rows in a file, so that it can die and come back at the same address."""
+
+    world: World
+    start_sandbox: Callable[[], Child]
+    sandbox: Child
+    asleep: Child | None = None
+    whole: int = 0
+    harm: list[str] = field(default_factory=list)
+
+    # ---- what may happen to a process, and what is done about it ----
+
+    def kill_host(self) -> None:
+        self.world.kill_host()
+
+    def new_host(self) -> None:
+        self.world.start_host()
+
+    def stop_host(self) -> None:
+        self.asleep = self.world.host
+        self.asleep.process.send_signal(signal.SIGSTOP)
+
+    def kill_sandbox(self) -> None:
+        self.sandbox.process.kill()
+        self.sandbox.process.wait()
+
+    def new_sandbox(self) -> None:
+        self.sandbox = self.start_sandbox()
+
+    # ---- one moment ----
+
+    def play(self, fault: ProcessFault, seed: int) -> Verdict:
+        """Strike a run at a seeded moment, let unification go on, and see that all is set right."""
+        began, chance = time.monotonic(), random.Random(f"{fault.name} / {seed}")
+        self.harm.clear()
+        done = self.world.unify(**CHANGED, snapshot="before", seed=seed)
+        moment = chance.randrange(1, self.whole)
+        run = str(self.world.app.publish(done["jobId"])["id"])
+        until(lambda: self._requests() >= moment or bool(self.world.app.run(run)["endedAt"]), bool, 0.005)
+        fault.strikes(self)
+        if fault.mends_first:
+            fault.mends(self)
+        for change in chance.choice(MEANWHILE):
+            self.world.unify(seed=seed, **change)
+        if not fault.mends_first:
+            fault.mends(self)
+        self._last(run)
+        self._judge(self._last(str(self.world.app.request(mode="incremental")["id"])))
+        self._wake(run)
+        return Verdict(1, 1, tuple(self.harm), round(time.monotonic() - began, 2))
+
+    def count_whole(self) -> None:
+        """Link everything, then count the requests of a run that nothing strikes; moments lie within nine tenths of it."""
+        self.world.publish()
+        done = self.world.unify(**CHANGED, seed=0)
+        self.world.publish(done["jobId"])
+        self.whole = self._requests() * 9 // 10
+
+    def _requests(self) -> int:
+        return sum(self.world.sandbox.counters()["requests"].values())
+
+    def _last(self, run: str) -> Json:
+        """Return the run in which a run and all that followed it have ended."""
+        ended = self.world.ended(run)
+        while ended["followUp"]:
+            ended = self.world.ended(str(ended["followUp"]))
+        return ended
+
+    def _judge(self, run: Json) -> None:
+        """Hold every link against the truth; one more run finds nothing to do, so the blocks say what the links are."""
+        if run["status"] != "Successful":
+            self.harm.append(f"the second run is {run['status']}: {run['statusDetail']}")
+        self._look("after the second run")
+        self.world.sandbox.reset_counters()
+        idle = self._last(str(self.world.app.request(mode="incremental")["id"]))
+        if idle["counts"]["unchanged"] != idle["counts"]["rowsRead"] or self.world.counted("rowsWritten"):
+            self.harm.append(f"one more run found something to do: {idle['counts']}")
+
+    def _look(self, when: str) -> None:
+        for table, rows in SIZES.items():
+            links, truth = self.world.links(table), self.world.truth(table)
+            wrong = [row for row, link in links.items() if link != truth.get(row)]
+            if wrong or len(links) != rows:
+                self.harm.append(f"{when}: {len(wrong)} rows of {table} are wrong, {len(links)} of {rows} are there")
+
+    def _wake(self, run: str) -> None:
+        """Let a host that was stopped go on: its lease is over, and all that it had begun comes to nothing."""
+        if self.asleep is None:
+            return
+        self.asleep.process.send_signal(signal.SIGCONT)
+        until(lambda: self.world.instance(run, self.asleep), lambda shown: bool(shown["runtimeStatus"] == "Completed"))
+        self._look("after the sleeper woke")
+        self.asleep.process.kill()
+        self.asleep = None
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessFault:
-    """What happens to a process; `what` is how the page calls it."""
+    """What happens to a process and what is done about it; `what` is how the page calls it.
+
+    `mends_first`: unification can only go on once it is mended.
+    """
 
     name: str
     what: str
+    strikes: Callable[[Stage], None]
+    mends: Callable[[Stage], None]
+    mends_first: bool = False
 
 
-PROCESS_FAULTS: tuple[ProcessFault, ...] = ()
+PROCESS_FAULTS: Final = (
+    ProcessFault("host killed", "The host is killed (SIGKILL), and a new one starts", Stage.kill_host, Stage.new_host),
+    ProcessFault(
+        "host stopped",
+        "The host is stopped (SIGSTOP), another one takes over, then the first goes on (SIGCONT)",
+        Stage.stop_host,
+        Stage.new_host,
+    ),
+    ProcessFault(
+        "sandbox killed",
+        "Dataverse is killed (SIGKILL of the sandbox, rows in a file) and starts again",
+        Stage.kill_sandbox,
+        Stage.new_sandbox,
+        mends_first=True,
+    ),
+)
+
+
+@contextmanager
+def stage(tables: str, folder: Path) -> Iterator[Stage]:
+    """Give a linked world on the Table Storage `tables`; its files are kept in `folder`."""
+    options = ["--no-azurite", "--no-measures", "--port", str(_free_port()), "--db", str(folder / "rows.db"), *LOADED]
+    with ExitStack() as stack:
+        child = stack.enter_context(sandbox_process(options, folder))
+        sandbox = stack.enter_context(Sandbox({**child.ready, "tables": tables}))
+        world = World(sandbox, folder, IMPATIENT, stack)
+        world.start_host()
+        made = Stage(world, lambda: stack.enter_context(sandbox_process(options, folder)), child)
+        made.count_whole()
+        yield made
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from linker.model import Run
+from sandbox.database import bulk_delete
 
 from .cases import Case
 from .scene import Scene, scene
-from .truth import lies, undone
+from .truth import lies, truths, undone
 
 CHANGED_BEFORE = {"move": 0.1, "merge": 0.05, "drop": 0.03, "recreate": 0.03}
 MOVED_ON = {"move": 0.1, "split": 0.05, "drop": 0.02}
@@ -60,8 +61,14 @@ class Trial:
         if self.case.phase == "later":
             self.scene.app.serve()
             self.scene.unify(snapshot="before", seed=self.case.seed, **CHANGED_BEFORE)
+            self._delete_one_of_the_changed()
         else:
             self.scene.unify(snapshot="before")
+
+    def _delete_one_of_the_changed(self) -> None:
+        """Those that are gone from the beginning are known by now: only a row that was there makes a write fail."""
+        changed = next(truth.wrong for truth in truths(self.scene.database) if truth.table == "contact")
+        bulk_delete(self.scene.database, "contact", [min(changed)])
 
     def _changes(self) -> list[dict[str, object]]:
         """Return the unification before each of the further runs, {} for none. There may be two."""

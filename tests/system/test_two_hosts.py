@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
-from typing import Any
 
 import httpx
 import pytest
@@ -129,11 +128,5 @@ def fall_asleep(world: World) -> str:
 def wake_up(world: World, run: str) -> None:
     """Let the host go on, and wait until it has given up its run."""
     world.host.process.send_signal(signal.SIGCONT)
-    until(lambda: instance(world, run), lambda answer: answer["runtimeStatus"] == "Completed")
-    assert instance(world, run)["output"]["status"] == "superseded"
-
-
-def instance(world: World, run: str) -> dict[str, Any]:
-    """The durable orchestration of a run on the first host."""
-    answer = httpx.get(f"{world.host.ready['url']}/runtime/webhooks/durabletask/instances/{run}", timeout=60)
-    return dict(answer.json())
+    until(lambda: world.instance(run), lambda answer: answer["runtimeStatus"] == "Completed")
+    assert world.instance(run)["output"]["status"] == "superseded"

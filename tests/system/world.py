@@ -14,6 +14,7 @@ import httpx
 from sandbox.demo.children import Child, host_process, sandbox_process
 from sandbox.demo.clients import App, Json, Sandbox
 from sandbox.demo.story import rows_of
+from tests.security.leaks import secrets_of, texts_in
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "data" / "febrl-sample"
@@ -54,6 +55,11 @@ class World:
         """Return a run once it has ended."""
         run_id = run if isinstance(run, str) else run["id"]
         return until(lambda: self.app.run(run_id), lambda shown: bool(shown["endedAt"]))
+
+    def instance(self, run: str, host: Child | None = None) -> Json:
+        """Return the durable orchestration of a run, on the host of this world or another one."""
+        url = (host or self.host).ready["url"]
+        return dict(httpx.get(f"{url}/runtime/webhooks/durabletask/instances/{run}", timeout=60).json())
 
     def publish(self, job: str | None = None) -> Json:
         """Publish a unification, the newest one by default, and return the run that served it."""
@@ -98,13 +104,14 @@ class World:
 
 @contextmanager
 def world(tables: str, logs: Path, *options: str, **settings: str) -> Iterator[World]:
-    """Start a sandbox on the Table Storage `tables`, and a host."""
+    """Start a sandbox on the Table Storage `tables`, and a host. Whatever they logged by their end holds no secret."""
     with ExitStack() as stack:
         child = stack.enter_context(sandbox_process(["--no-azurite", "--no-measures", *options], logs))
         sandbox = stack.enter_context(Sandbox({**child.ready, "tables": tables}))
         made = World(sandbox, logs, settings, stack)
         made.start_host()
         yield made
+    assert secrets_of(sandbox.ready).found_in(texts_in(logs)) == []
 
 
 def until[T](ask: Callable[[], T], good: Callable[[T], bool], pause_s: float = 0.05) -> T:
