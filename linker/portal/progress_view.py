@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
 from typing import Final
 
 from linker.model import Counts, Finding, Run, TableRun, Verdict
@@ -113,10 +114,10 @@ def _segments(counts: Counts, most: int) -> tuple[Segment, ...]:
 
 def _steps(run: Run, end: str) -> Iterable[StepLine]:
     reached = [step for step in STEPS if step in run.steps]
-    ends = [*(run.steps[step] for step in reached[1:]), end]
-    for step, until in zip(reached, ends, strict=True):
+    spans = pairwise([*(run.steps[step] for step in reached), end])
+    for step, (began, until) in zip(reached, spans, strict=True):
         is_current = run.ended_at is None and step == reached[-1]
-        yield StepLine(TITLES[step], run.steps[step], _seconds(run.steps[step], until), is_current)
+        yield StepLine(TITLES[step], began, _seconds(began, until), is_current)
 
 
 def _rate(run: Run, end: str) -> float | None:

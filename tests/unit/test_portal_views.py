@@ -1,0 +1,199 @@
+"""What the status page shows, told from stored runs alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
+from linker.portal.history_view import COLUMNS, HEIGHT, LEAST, chart_of, lines_of, took_part
+from linker.portal.progress_view import bars_of, by_verdict, progress_of
+from linker.portal.status_view import status_of
+from linker.portal.words import LOOKS, NONE, duration, moment, number, percentage
+
+NOW = "2026-11-24T03:00:00Z"
+CONTACT = TableRun("contact", "crm", Status.SUCCESSFUL, mode=Mode.INCREMENTAL)
+LEAD = TableRun("lead", "crm", Status.SKIPPED)
+
+
+def run_of(name: str, status: Status = Status.SUCCESSFUL, *tables: TableRun, minute: int = 0, **values: object) -> Run:
+    """Return a run of November 24 that was over after two minutes, or goes on."""
+    over = "2026-11-24T02:{:02}:00Z".format
+    goes_on = status in (Status.QUEUED, Status.REFRESHING)
+    made = Run(
+        name,
+        Mode.INCREMENTAL,
+        status,
+        requested_at=over(minute),
+        started_at=None if status is Status.QUEUED else over(minute),
+        ended_at=None if goes_on else over(minute + 2),
+        last_updated=over(minute + 1),
+        tables=tables,
+    )
+    return replace(made, **values)  # type: ignore[arg-type]
+
+
+# ---- Status ----
+
+
+def test_before_the_first_run_the_task_has_not_started() -> None:
+    view = status_of(None, [])
+    assert [(line.name, line.status, line.run) for line in view.lines] == [
+        ("CustomerId Backstamping Hydration", Status.NOT_STARTED, None)
+    ]
+    assert (view.group, view.last, view.current, view.seconds) == ("Dataverse Hydration", None, None, None)
+
+
+def test_a_table_stands_there_with_the_newest_run_that_it_took_part_in() -> None:
+    shown = run_of("c", Status.SUCCESSFUL, CONTACT, minute=40)
+    view = status_of(shown, [shown, run_of("b", Status.FAILED, LEAD, minute=20), run_of("a", Status.SUCCESSFUL, LEAD)])
+    assert [(line.name, line.run, line.last_updated) for line in view.lines[1:]] == [
+        ("contact", "c", "2026-11-24T02:42:00Z"),
+        ("lead", "b", "2026-11-24T02:22:00Z"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("status", "current", "last"),
+    [
+        pytest.param(Status.REFRESHING, "new", "old", id="goes on"),
+        pytest.param(Status.QUEUED, "new", "old", id="waits"),
+        pytest.param(Status.WARNINGS, None, "new", id="is over"),
+    ],
+)
+def test_the_last_run_is_one_that_is_over(status: Status, current: str | None, last: str) -> None:
+    shown = run_of("new", status, minute=40)
+    view = status_of(shown, [shown, run_of("old")])
+    assert (view.current.id if view.current else None, view.last.id if view.last else None) == (current, last)
+    assert view.seconds == 120
+
+
+def test_a_run_that_waits_behind_another_is_not_what_is_shown() -> None:
+    shown = run_of("running", Status.REFRESHING, CONTACT)
+    view = status_of(shown, [run_of("next", Status.QUEUED, minute=9), shown])
+    assert view.lines[0].run == "running"
+    assert view.last is None
+
+
+def test_progress_details_are_closed_to_the_line_that_opened_them() -> None:
+    view = status_of(run_of("a", Status.SUCCESSFUL, CONTACT, LEAD), [])
+    assert [view.place_of(table) for table in ("", "contact", "lead", "gone")] == [1, 2, 3, 1]
+
+
+# ---- Progress details ----
+
+STEPS = {"settle": "2026-11-24T02:00:00Z", "check": "2026-11-24T02:10:00Z", "link": "2026-11-24T02:10:30Z"}
+
+
+def test_a_step_ends_where_the_next_begins_and_the_last_one_goes_on() -> None:
+    view = progress_of(run_of("a", Status.REFRESHING, steps=STEPS), "", NOW)
+    assert [(step.title, step.seconds, step.is_current) for step in view.steps] == [
+        ("Settle", 600, False),
+        ("Check requirements", 30, False),
+        ("Link rows", 2_970, True),
+    ]
+
+
+def test_the_last_step_of_a_run_that_is_over_ends_with_it() -> None:
+    run = run_of("a", steps=STEPS, ended_at="2026-11-24T02:11:00Z")
+    assert [(step.seconds, step.is_current) for step in progress_of(run, "", NOW).steps][-1] == (30, False)
+
+
+@pytest.mark.parametrize(
+    ("values", "rate"),
+    [
+        pytest.param({"progress": Progress(9, 1, rows_per_second=12.5)}, 12.5, id="as reported"),
+        pytest.param({"steps": STEPS | {"finish": "2026-11-24T02:10:40Z"}}, 30.0, id="over the step that linked"),
+        pytest.param({"steps": STEPS, "ended_at": "2026-11-24T02:10:45Z"}, 20.0, id="to its end"),
+        pytest.param({"steps": {}}, None, id="nobody knows"),
+    ],
+)
+def test_rows_a_second(values: dict[str, object], rate: float | None) -> None:
+    run = run_of("a", Status.REFRESHING, counts=Counts(rows_read=300, linked=300), **values)
+    assert progress_of(run, "", NOW).rows_per_second == rate
+
+
+def test_details_of_a_table_leave_the_others_out() -> None:
+    run = run_of("a", Status.SUCCESSFUL, replace(CONTACT, automations=("Step",)), replace(LEAD, automations=("Flow",)))
+    assert progress_of(run, "lead", NOW).automations == (("lead", ("Flow",)),)
+    assert len(progress_of(run, "", NOW).bars) == len(progress_of(run, "gone", NOW).bars) == 2
+
+
+def test_bars_are_as_long_as_their_rows() -> None:
+    big = replace(CONTACT, counts=Counts(100, linked=25, unchanged=75))
+    small = replace(LEAD, counts=Counts(50, rejected=50))
+    shown = [[(part.outcome, part.start, part.width) for part in bar.segments] for bar in bars_of([big, small, LEAD])]
+    assert shown == [[("linked", 0, 25), ("unchanged", 25, 75)], [("rejected", 0, 50)], []]
+
+
+def test_requirements_that_ask_for_something_come_first_and_once() -> None:
+    met, unknown, violated = (
+        Finding("R1", Verdict.MET, ""),
+        Finding("R5", Verdict.UNKNOWN, ""),
+        Finding("R6", Verdict.VIOLATED, ""),
+    )
+    assert by_verdict([met, unknown, violated, met]) == (violated, unknown, met)
+
+
+# ---- lists ----
+
+
+def test_the_lines_of_a_table_show_its_own_status_and_counts() -> None:
+    table = replace(LEAD, status=Status.FAILED, counts=Counts(3, rejected=3))
+    run = run_of("a", Status.FAILED, CONTACT, table, counts=Counts(10, linked=7, rejected=3))
+    (line,) = lines_of(took_part([run, run_of("b", Status.SUCCESSFUL, CONTACT)], "lead"), 9, "lead")
+    assert (line.id, line.status, line.counts, line.mode) == ("a", Status.FAILED, table.counts, Mode.INCREMENTAL)
+
+
+def test_the_chart_stacks_runs_by_outcome_where_they_belong_in_time() -> None:
+    long = run_of("a", ended_at="2026-11-24T02:20:00Z")
+    failed = run_of("b", Status.FAILED, started_at=None)
+    old = run_of("c", requested_at="2026-11-17T03:00:00Z")
+    chart = chart_of([long, failed, old], 7, NOW)
+    assert [(part.look, part.x, part.height) for part in chart.parts] == [
+        ("good", 0.0, round(120 / 1_200 * HEIGHT, 2)),
+        ("good", round((COLUMNS - 1) * 100 / COLUMNS, 2), HEIGHT),
+        ("bad", round((COLUMNS - 1) * 100 / COLUMNS, 2), LEAST),
+    ]
+    assert chart.totals == ((Status.SUCCESSFUL, 2), (Status.FAILED, 1))
+
+
+@pytest.mark.parametrize(
+    ("days", "dates"),
+    [
+        (3, ["22 Nov", "23 Nov"]),
+        (7, ["18 Nov", "20 Nov", "22 Nov"]),
+        (30, ["26 Oct", "31 Oct", "05 Nov", "10 Nov", "15 Nov", "20 Nov"]),
+    ],
+)
+def test_dates_under_the_chart_are_few_and_fit(days: int, dates: list[str]) -> None:
+    assert [date for _, date in chart_of([], days, NOW).labels] == dates
+
+
+# ---- words ----
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(None, NONE), (0.2, "0 s"), (59.6, "1 min"), (192, "3 min 12 s"), (7_260, "2 h 1 min"), (90_061, "1 d 1 h")],
+)
+def test_durations(seconds: float | None, text: str) -> None:
+    assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, NONE), (0, "0"), (1_234_567, "1,234,567"), (9.94, "9.9"), (99.6, "100")]
+)
+def test_numbers(value: float | None, text: str) -> None:
+    assert number(value) == text
+
+
+def test_changes_and_times() -> None:
+    assert (percentage(-8.0), percentage(12.34)) == ("-8.0 %", "+12.3 %")
+    assert moment("2026-11-23T21:27:54Z") == "2026-11-23 21:27:54 UTC"
+
+
+def test_every_status_has_a_look_of_its_own() -> None:
+    assert set(LOOKS) == set(Status)
+    assert len(set(LOOKS.values())) == len(Status)
