@@ -1,0 +1,318 @@
+"""Status, progress details, last runs, timeline and preflight: each state as a person reads it, and what a page costs."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+
+import pytest
+
+from linker.activities.life import iso
+from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
+from linker.portal import assets
+from linker.state import TaskState
+from tests.fakes.browser import Browser
+from tests.fakes.principal import headers
+from tests.fakes.world import START, World
+
+SCRIPT = "<script>alert(1)</script>"
+CONTACT = TableRun("contact", "crm", Status.REFRESHING, mode=Mode.FULL, mode_reason="first run on this table")
+FINDING = Finding(
+    "R4", Verdict.VIOLATED, "Chosen: emailaddress1.", "Choose ContactId.", "Is it the real key?", "docs#r4"
+)
+DETAILS = "/api/portal?run={}"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+async def browser(world: World) -> Browser:
+    made = Browser(world)
+    await made.sign_in()
+    return made
+
+
+def run_id(hours_ago: float, number: int = 0) -> str:
+    return f"{datetime.fromtimestamp(START - hours_ago * 3_600, UTC):%Y%m%dT%H%M%SZ}-{number:08x}"
+
+
+async def stored(world: World, run: Run, *, shown: bool = True) -> Run:
+    """Store a run as it is, and let the task mirror it."""
+    await world.deps.runs.create(run)
+    saved = await world.deps.runs.advance(run.id, lambda old: replace(run, requested_at=old.requested_at))
+
+    async def show(task: TaskState) -> TaskState:
+        return replace(task, run=run.id) if shown else task
+
+    await world.deps.runs.change_task(show)
+    return saved
+
+
+def run_of(status: Status, *tables: TableRun, **values: object) -> Run:
+    ended = None if status in (Status.QUEUED, Status.REFRESHING, Status.RETRYING) else iso(START)
+    made = Run(run_id(1), Mode.FULL, status, started_at=iso(START - 90), ended_at=ended, tables=tables)
+    return replace(made, **values)  # type: ignore[arg-type]
+
+
+# ---- states ----
+
+
+async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browser) -> None:
+    text = await browser.text()
+    assert "CustomerId Backstamping Hydration Not started" in text
+    assert "The next one begins after a unification" in text
+    assert 'href="/api/portal/preflight"' in (await browser.get()).text
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        pytest.param(
+            run_of(Status.NOT_STARTED, status_detail="Nothing was written. The service account lacks prvReadEntity."),
+            ["Not started", "lacks prvReadEntity"],
+            id="something is missing",
+        ),
+        pytest.param(
+            run_of(Status.QUEUED, status_detail="Waiting until mapping and profiles rest."),
+            ["Now Queued", "Waiting until mapping and profiles rest."],
+            id="settling",
+        ),
+        pytest.param(
+            run_of(Status.REFRESHING, CONTACT, progress=Progress(250, 102)),
+            ["Now Refreshing 102 of 250 pages", "contact Refreshing"],
+            id="linking",
+        ),
+        pytest.param(
+            run_of(Status.RETRYING, CONTACT, status_detail="Storage answered 503."),
+            ["Now Failed (retrying)", "Storage answered 503."],
+            id="tried again",
+        ),
+        pytest.param(
+            run_of(Status.SUCCESSFUL, replace(CONTACT, status=Status.SUCCESSFUL)),
+            ["Successful Duration 1 min 30 s full", "contact Successful"],
+            id="successful",
+        ),
+        pytest.param(
+            run_of(Status.WARNINGS, replace(CONTACT, status=Status.WARNINGS), status_detail="Rejected rows: 12"),
+            ["Completed with warnings", "Rejected rows: 12"],
+            id="warnings",
+        ),
+        pytest.param(
+            run_of(Status.FAILED, replace(CONTACT, status=Status.FAILED), status_detail="403 from Dataverse"),
+            ["Failed (permanent)", "403 from Dataverse"],
+            id="failed",
+        ),
+        pytest.param(
+            run_of(Status.SKIPPED, status_detail="Backstamping job skipped: R5 is violated."),
+            ["Skipped", "Backstamping job skipped: R5 is violated."],
+            id="skipped",
+        ),
+        pytest.param(
+            run_of(Status.CANCELED, status_detail="Canceled by request; the next run goes on from here."),
+            ["Canceled", "the next run goes on from here"],
+            id="canceled",
+        ),
+        pytest.param(
+            run_of(Status.SUCCESSFUL, replace(CONTACT, status=Status.SUCCESSFUL), dry_run=True),
+            ["full, dry run"],
+            id="dry run",
+        ),
+        pytest.param(
+            run_of(
+                Status.SKIPPED, replace(CONTACT, status=Status.SKIPPED, refusal="held", detail="Held for approval.")
+            ),
+            ["contact Skipped"],
+            id="held",
+        ),
+    ],
+)
+async def test_the_status_page_tells_each_state(browser: Browser, world: World, run: Run, told: list[str]) -> None:
+    await stored(world, run)
+    page, details = await browser.text(), await browser.text(DETAILS.format(run.id))
+    assert [text for text in told if text not in page] == []
+    assert [text for text in (run.status_detail, *(table.detail for table in run.tables)) if text not in details] == []
+
+
+async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser, world: World) -> None:
+    table = replace(CONTACT, counts=Counts(5, linked=3, rejected=2), findings=(FINDING,), automations=("Step 'Score'",))
+    progress = Progress(250, 102, 12, 800, 1_834.0, 312.0, "2026-11-18T12:00:00Z")
+    run = run_of(
+        Status.REFRESHING,
+        table,
+        progress=progress,
+        trigger="webhook",
+        mode_reason="the schema changed",
+        service_account="# Linker",
+        warnings=("Look at this",),
+        notes=("Nothing to do",),
+        follow_up="r2",
+        steps={"settle": iso(START - 90), "check": iso(START - 30)},
+    )
+    await stored(world, run)
+    text = await browser.text(DETAILS.format(run.id))
+    for told in (
+        "Progress details Close progress details All tables Refreshing",
+        "Mode full Reason the schema changed",
+        "by webhook Worked 1 min 30 s Rows/s 1,834 Paused by Dataverse until 2026-11-18 12:00:00 UTC",
+        "Time left 5 min 12 s Pages 102 of 250 Width 12 writes in flight Batch 800 rows in a write",
+        "Followed by r2 Written as # Linker",
+        "contact Refreshing 5 rows, 3 linked , 2 rejected",
+        "Warnings Look at this",
+        "Notes (1) Nothing to do",
+        "Requirements (1 not met) R4 violated Is it the real key? Chosen: emailaddress1. Choose ContactId. docs#r4",
+        "Automations that links on contact fire (1) Step 'Score'",
+    ):
+        assert told in text
+    assert "Reason first run on this table" in await browser.text(DETAILS.format(run.id) + "&table=contact")
+
+
+async def test_details_of_a_run_that_is_gone_are_not_found(browser: Browser) -> None:
+    reply = await browser.get(DETAILS.format("gone"))
+    assert (reply.status, "There is no run with this id" in reply.text) == (404, True)
+
+
+@pytest.mark.parametrize(
+    ("run", "refreshes"),
+    [(run_of(Status.REFRESHING, CONTACT), True), (run_of(Status.QUEUED), True), (run_of(Status.SUCCESSFUL), False)],
+    ids=["goes on", "waits", "is over"],
+)
+async def test_a_page_refreshes_only_while_something_goes_on(
+    browser: Browser, world: World, run: Run, refreshes: bool
+) -> None:
+    await stored(world, run)
+    assert ('data-live="3"' in (await browser.get()).text) is refreshes
+
+
+async def test_a_name_leads_to_the_last_runs_of_its_table(browser: Browser, world: World) -> None:
+    await stored(world, replace(run_of(Status.SUCCESSFUL, CONTACT), id=run_id(9, 1)), shown=False)
+    await stored(world, replace(run_of(Status.FAILED, CONTACT, TableRun("lead", "crm", Status.FAILED)), id=run_id(8)))
+    assert "/api/portal/history?table=lead" in (await browser.get()).text
+    assert "lead Last runs" in await browser.text("/api/portal/history?table=lead")
+    assert [
+        len(re.findall("<tr>", (await browser.get(f"/api/portal/history{of}")).text)) for of in ("?table=lead", "")
+    ] == [
+        2,
+        3,
+    ]
+    assert "No recent run looked at this table." in await browser.text("/api/portal/history?table=gone")
+
+
+async def test_the_timeline_shows_some_days_page_by_page(browser: Browser, world: World) -> None:
+    for number in range(60):
+        await stored(world, replace(run_of(Status.SUCCESSFUL, CONTACT), id=run_id(number)), shown=False)
+    first = await browser.get("/api/portal/timeline?days=3")
+    (more,) = re.findall(r'href="([^"]+before[^"]+)" rel="next"', first.text)
+    rest = await browser.get(more.replace("&amp;", "&"))
+    lines = [set(re.findall(r"run=([^&\"#]+)", page.text)) for page in (first, rest)]
+    assert [len(page) for page in lines] == [50, 10]
+    assert lines[0] | lines[1] == {run_id(number) for number in range(60)}
+    assert 'rel="next"' not in rest.text
+
+
+@pytest.mark.parametrize(("days", "status"), [("3", 200), ("7", 200), ("30", 200), ("", 400), ("5", 400), ("x", 400)])
+async def test_the_timeline_knows_three_ranges(browser: Browser, days: str, status: int) -> None:
+    reply = await browser.portal.serve("GET", browser._request(f"/api/portal/timeline?days={days or 'none'}"))
+    assert (reply.status, "No runs in these days" in reply.text) == (status, status == 200)
+
+
+async def test_the_preflight_shows_what_a_run_would_meet() -> None:
+    world = World(declared=("R2", "R5"))
+    world.people(3)
+    browser = Browser(world)
+    await browser.sign_in()
+    text = await browser.text("/api/portal/preflight")
+    assert "nothing was written" in text
+    assert "contact Ready" in text
+    assert "Next run full: first run on this table" in text
+    assert not [write for write in world.store.writes if write[2] != "salt"]
+
+
+# ---- escaping ----
+
+
+class Elements(HTMLParser):
+    """What a browser would make of a page: its elements, and their attributes."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.attributes: list[str] = []
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [name for name, _ in attrs]
+
+
+async def test_what_comes_from_outside_is_shown_and_never_run(browser: Browser, world: World) -> None:
+    finding = Finding("R1", Verdict.VIOLATED, SCRIPT, SCRIPT, SCRIPT, SCRIPT)
+    table = TableRun(
+        SCRIPT, SCRIPT, Status.SKIPPED, SCRIPT, Mode.FULL, SCRIPT, findings=(finding,), automations=(SCRIPT,)
+    )
+    run = run_of(
+        Status.WARNINGS,
+        table,
+        trigger=SCRIPT,
+        mode_reason=f'" onmouseover="{SCRIPT}',
+        status_detail=SCRIPT,
+        service_account=SCRIPT,
+        warnings=(SCRIPT,),
+        notes=(SCRIPT,),
+        follow_up='"><script>',
+    )
+    await stored(world, run)
+    who = headers(("roles", "viewer")) | {"x-ms-client-principal-name": SCRIPT}
+    viewer = Browser(world, authenticated=True, headers=who)
+    for address in ("", f"?run={run.id}", f"?run={run.id}&table=%3Cscript%3E", "/history", "/timeline"):
+        html = (await viewer.get(f"/api/portal{address}")).text
+        assert "&lt;script&gt;" in html
+        elements = Elements(html)
+        assert [tag for tag in elements.tags if tag == "script"] == ["script"]
+        assert [name for name in elements.attributes if name.startswith("on")] == []
+
+
+async def test_a_notice_is_named_and_never_quoted(browser: Browser) -> None:
+    assert "alert(1)" not in (await browser.get("/api/portal?notice=%3Cscript%3Ealert(1)%3C/script%3E")).text
+
+
+async def test_no_page_has_script_or_style_inside(browser: Browser, world: World) -> None:
+    run = await stored(world, run_of(Status.REFRESHING, CONTACT, progress=Progress(9, 1)))
+    for address in ("", f"?run={run.id}", "/timeline", "/history", "/sign-in"):
+        html = (await browser.get(f"/api/portal{address}")).text
+        assert " style=" not in html
+        assert "<style" not in html
+        assert re.findall(r"<script[^>]*></script>", html) == re.findall(r"<script.*?</script>", html, re.DOTALL)
+
+
+# ---- what a page costs ----
+
+
+@pytest.mark.parametrize(
+    ("address", "requests"),
+    [
+        pytest.param("/api/portal", 7, id="status"),
+        pytest.param("/api/portal?run={run}", 7, id="details"),
+        pytest.param("/api/portal/history", 5, id="last runs"),
+        pytest.param("/api/portal/history?table=contact", 5, id="last runs of a table"),
+        pytest.param("/api/portal/timeline?days=30", 1, id="timeline"),
+    ],
+)
+async def test_with_a_thousand_runs_stored_a_page_takes_few_requests_and_is_small(
+    browser: Browser, world: World, address: str, requests: int
+) -> None:
+    for number in range(1_000):
+        run = replace(run_of(Status.SUCCESSFUL, replace(CONTACT, status=Status.SUCCESSFUL)), id=run_id(number / 2))
+        await world.deps.runs.create(run)
+    shown = await stored(world, run_of(Status.REFRESHING, CONTACT))
+    await browser.get()
+    world.store.calls = 0
+    reply = await browser.get(address.format(run=shown.id))
+    assert reply.status == 200
+    assert world.store.calls <= requests
+    sent = len(reply.text.encode()) + sum((assets.FOLDER / name).stat().st_size for name in assets.MEDIA_TYPES)
+    assert sent < 100_000
