@@ -9,6 +9,8 @@ PYTHON := .venv/bin/python
 PACKAGES := .venv/.packages-installed
 INFRA_TOOLS := .tools/infra/.installed
 KUSTO := 12.4.1
+CYCLONEDX := 7.5.0
+SBOM := .tools/sbom/.installed-$(CYCLONEDX)
 WORKERS := 4
 TOOLS := .tools/.azurite-$(AZURITE)-installed
 AXE := .tools/axe-core/.$(AXE_CORE)-installed
@@ -34,6 +36,7 @@ check: $(PACKAGES) ## format, lint, types, import contracts
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
+	@.venv/bin/bandit --quiet --recursive --configfile pyproject.toml linker function_app.py scripts
 
 bench: setup ## measure beside peers and the raw ceiling; bench FULL=1 takes a million rows
 	@$(PYTHON) -m bench $(if $(FULL),--full)
@@ -65,6 +68,14 @@ package: $(PACKAGES) ## build the deployment package dist/linker.zip; package BA
 
 lock: $(PACKAGES) ## write requirements.lock anew: what the package is built from
 	@$(PYTHON) scripts/package.py --lock
+
+licences: $(PACKAGES) ## write docs/licences.md anew: the licences of what the package is built from
+	@$(PYTHON) scripts/licences.py > docs/licences.md
+
+sbom: $(SBOM) ## write dist/sbom.json: what the package is built from, as CycloneDX with hashes
+	@mkdir -p dist
+	@.tools/sbom/bin/cyclonedx-py requirements requirements.lock --output-reproducible --output-file dist/sbom.json
+	@echo "dist/sbom.json"
 
 infra: $(PACKAGES) $(INFRA_TOOLS) ## check the templates, the package and the queries with every tool there is
 	@$(PYTHON) -m pytest -q tests/infra
@@ -98,6 +109,12 @@ $(AXE):
 	@echo "Installing axe-core $(AXE_CORE) into .tools (some seconds)"
 	@npm install --prefix .tools/axe-core --no-save --no-audit --no-fund --no-update-notifier --loglevel=error axe-core@$(AXE_CORE) >/dev/null \
 	  || { echo "npm could not install axe-core: see its message above. Run make again once that is mended." >&2; exit 1; }
+	@touch $@
+
+$(SBOM):
+	@echo "Installing cyclonedx-bom $(CYCLONEDX) into .tools (some seconds)"
+	@$$(scripts/find-python) -m venv .tools/sbom
+	@.tools/sbom/bin/pip install --quiet --disable-pip-version-check --no-input cyclonedx-bom==$(CYCLONEDX)
 	@touch $@
 
 $(INFRA_TOOLS): requirements-infra.txt

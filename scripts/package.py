@@ -72,7 +72,7 @@ def wheels() -> Path:
 
 def pip(*options: str) -> None:
     """Install wheels for the platform. Raises CalledProcessError when one is missing."""
-    subprocess.run([sys.executable, "-m", "pip", "install", *QUIETLY, *PLATFORM, *options], check=True)  # noqa: S603
+    subprocess.run([sys.executable, "-m", "pip", "install", *QUIETLY, *PLATFORM, *options], check=True)  # noqa: S603 - our own words
 
 
 def app_files() -> list[Path]:
