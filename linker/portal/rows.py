@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal, cast
 
@@ -23,7 +22,8 @@ from linker.portal.rows_view import RunLine, groups_of, judgement_of, lines_of
 from linker.reach import Reach
 
 LAST_RUNS = 5
-LOOKED_AT = 5_000  # row errors that one page counts: five requests to the storage
+LOOKED_AT = 1_000  # row errors that one page counts: two requests to the storage
+DOWNLOADED = 5_000  # of them in one file
 SHOWN = 50  # of them in one list
 type Text = Annotated[str, Field(max_length=200)]
 type Place = Annotated[str, Field(max_length=1_000)]
@@ -91,27 +91,29 @@ async def show_rows(call: Call[None, RowsQuery]) -> Reply:
         groups=groups_of(issue for _, issue in looked.issues),
         listed=_listed(looked, asked),
         looked=looked,
-        looked_at=LOOKED_AT,
+        downloaded=DOWNLOADED,
     )
 
 
 @operation("GET", "/portal/rows/{run}/download", query=DownloadQuery)
 async def download_rows(call: Call[None, DownloadQuery]) -> Reply:
-    """Download the row errors that the page counts, as CSV or NDJSON."""
+    """Download row errors from where the page begins, as CSV or NDJSON."""
     kind, anything = call.query.format, cast("Call[Any, Any]", call)
-    wanted = ErrorQuery(top=LOOKED_AT, continuation=call.query.start, format=kind)
+    wanted = ErrorQuery(top=DOWNLOADED, continuation=call.query.start, format=kind)
     reply = await get_errors.handle(replace(anything, query=wanted))
     name = f"row-errors-{call.parameters['run']}.{kind}"
     return replace(reply, headers={**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'})
 
 
 async def _last_runs(deps: Deps, wanted: str | None) -> list[Run]:
-    ids = (await deps.runs.ids())[:LAST_RUNS]
-    more = [wanted] if wanted and wanted not in ids else []
-    found = await asyncio.gather(*(deps.runs.load(run) for run in (*ids, *more)))
-    if more and found[-1] is None:
+    """Return the last runs, and behind them the wanted one if it is an older one. Raises ProblemError 404 without it."""
+    found = await deps.runs.newest(LAST_RUNS)
+    if wanted is None or wanted in {run.id for run in found}:
+        return found
+    older = await deps.runs.load(wanted)
+    if older is None:
         raise not_found("run with this id; runs are kept for LINKER_KEEP_DAYS")
-    return [run for run in found if run is not None]
+    return [*found, older]
 
 
 async def _found(deps: Deps, asked: RowsQuery) -> RowFound:

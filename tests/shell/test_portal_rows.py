@@ -23,6 +23,7 @@ from tests.fakes.dataverse import Refusal
 from tests.fakes.measured import TABLE, Measured, measured
 from tests.fakes.world import World, contact_id
 
+MOST_REQUESTS = 4  # runs of the last days or of all, and row errors
 ROWS = "/api/portal/rows"
 RUN = "run1"  # in which a world links
 LAST = "20261124T000000Z-00000001"
@@ -193,6 +194,20 @@ async def test_a_row_that_reaches_nothing_says_why(insights: tuple[Measured, Bro
 # ---- row errors ----
 
 
+async def test_a_thousand_runs_and_as_many_row_errors_cost_a_bounded_number_of_requests(
+    world: World, browser: Browser
+) -> None:
+    day = "20261118"
+    for number in range(1_000):
+        await world.deps.runs.create(Run(f"{day}T000000Z-{number:08}", Mode.FULL, Status.SUCCESSFUL))
+    await rejected(world, f"{day}T000000Z-99999999", Counts(rejected=1_001), *["Refused"] * 1_000)
+    await world.deps.issues.save(f"{day}T000000Z-99999999", [issue("lead", contact_id(1), "Refused")])
+    before = world.store.calls
+    reply = await browser.get(ROWS)
+    assert "These are 1,000 of the row errors" in reply.text
+    assert world.store.calls - before <= MOST_REQUESTS
+
+
 async def rejected(world: World, run: str, counts: Counts, *codes: str, table: str = "contact", **facts: Any) -> None:
     """Let a run end with row errors, one for each code."""
     tables = (TableRun(table, "crm", Status.WARNINGS, mode=Mode.FULL, counts=counts),)
@@ -248,10 +263,10 @@ async def test_a_page_counts_so_many_row_errors_and_leads_to_the_others(
 
 
 @pytest.mark.parametrize("kind", ["csv", "ndjson"])
-async def test_row_errors_are_downloaded_as_the_page_counts_them(
+async def test_row_errors_are_downloaded_from_where_the_page_begins(
     world: World, browser: Browser, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "LOOKED_AT", 2)
+    monkeypatch.setattr(page, "DOWNLOADED", 2)
     await rejected(world, LAST, Counts(rejected=3), *["Refused"] * 3)
     shown = await browser.get(ROWS)
     links = [unescape(link) for link in re.findall(r'href="([^"]+)" download', shown.text)]
