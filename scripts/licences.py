@@ -22,8 +22,8 @@ SPDX = {
 ALLOWED = frozenset({"Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "ISC", "MIT", "MIT-0", "MPL-2.0", "PSF-2.0"})
 HEAD = """# Licences of the packages in the deployment package
 
-Written by `make licences` from the metadata of the packages in `requirements.lock`. A test holds it against them, and against the
-licences that `scripts/licences.py` allows. *BSD* stands where a package does not tell which variant.
+Written by `make licences` from the metadata of the packages in `requirements.lock`. A test holds it against them, and against
+the licences that `scripts/licences.py` allows. *BSD* stands where a package does not tell which variant.
 
 | Package | Version | Licence |
 |---|---|---|"""
