@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak mutations histories live sandbox screenshots clean
+.PHONY: help setup demo test check format bench soak stateful mutations histories live sandbox screenshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -43,6 +43,9 @@ bench: setup ## measure beside peers and the raw ceiling; bench FULL=1 takes a m
 
 soak: setup ## follow 200 unifications of 50,000 rows and see what grows; most of an hour
 	@$(PYTHON) -m bench.soak
+
+stateful: setup ## look for a schedule of changes, runs and crashes that leaves a wrong link; most of an hour
+	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -q tests/stateful
 
 mutations: setup ## take each decision of docs/proofs.md back in a copy and see that its tests notice; some minutes
 	@$(PYTHON) -m tests.mutations $(ONLY)

@@ -64,11 +64,17 @@ class FakeApp:
 
     def recover(self) -> Run:
         """Let the watchdog find the run that died; return the one that goes on with its work as it ended."""
+        self.world.clock.pass_s(self.world.settings.lease_seconds)
+        follower = self.watch()
+        assert follower is not None
+        return follower
+
+    def watch(self) -> Run | None:
+        """Let the watchdog look; return the run that goes on with a dead one's work as it ended, None when there is none."""
         self.called.clear()
-        self.world.clock.pass_s(self.world.deps.settings.lease_seconds)
         follower = self._loop.run(triggers.watchdog(self.world.deps, self._start))
         self._go_on()
-        return self.shown(follower)
+        return self.shown(follower) if follower else None
 
     def do[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Do something with what the app uses."""
