@@ -83,8 +83,8 @@ class Stage:
             self.world.unify(seed=seed, **change)
         if not fault.mends_first:
             fault.mends(self)
-        self._last(run)
-        self._judge(self._last(str(self.world.app.request(mode="incremental")["id"])))
+        self.last(run)
+        self.judge(self.last(str(self.world.app.request(mode="incremental")["id"])))
         self._wake(run)
         return Verdict(1, 1, tuple(self.harm), round(time.monotonic() - began, 2))
 
@@ -98,20 +98,20 @@ class Stage:
     def _requests(self) -> int:
         return sum(self.world.sandbox.counters()["requests"].values())
 
-    def _last(self, run: str) -> Json:
+    def last(self, run: str) -> Json:
         """Return the run in which a run and all that followed it have ended."""
         ended = self.world.ended(run)
         while ended["followUp"]:
             ended = self.world.ended(str(ended["followUp"]))
         return ended
 
-    def _judge(self, run: Json) -> None:
+    def judge(self, run: Json) -> None:
         """Hold every link against the truth; one more run finds nothing to do, so the blocks say what the links are."""
         if run["status"] != "Successful":
             self.harm.append(f"the second run is {run['status']}: {run['statusDetail']}")
         self._look("after the second run")
         self.world.sandbox.reset_counters()
-        idle = self._last(str(self.world.app.request(mode="incremental")["id"]))
+        idle = self.last(str(self.world.app.request(mode="incremental")["id"]))
         if idle["counts"]["unchanged"] != idle["counts"]["rowsRead"] or self.world.counted("rowsWritten"):
             self.harm.append(f"one more run found something to do: {idle['counts']}")
 

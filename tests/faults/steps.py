@@ -57,8 +57,8 @@ class Strike:
     """A fault that the matrix tries: of the sandbox, with its own parameters, or of Table Storage.
 
     `strikes` says which requests it can concern: any, those that write, those that write many rows. `most` is how often it
-    may strike at the most, None for a whole run: what is about one moment strikes once, and a limit of service protection
-    some times, because a run waits for as long as Dataverse asks.
+    may strike at the most, None for a whole run: what is about one moment strikes once, a limit of service protection some
+    times, because a run waits for as long as Dataverse asks, and storage as often as it takes for a run to give up.
     """
 
     name: str
@@ -114,5 +114,5 @@ STRIKES: Final = (
 )
 STORAGE_KINDS: Final[tuple[Kind, ...]] = ("unavailable", "silence", "reset", "lost answer", "changed", "slow")
 STORAGE_STRIKES: Final = tuple(
-    Strike(f"storage {kind}", "conditional" if kind == "changed" else "storage") for kind in STORAGE_KINDS
+    Strike(f"storage {kind}", "conditional" if kind == "changed" else "storage", most=40) for kind in STORAGE_KINDS
 )

@@ -1,0 +1,68 @@
+"""Table Storage on this machine dies. Azurite keeps what was stored in the last five seconds in memory alone."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sandbox.azurite import Azurite, azurite, connection_string
+from sandbox.demo.clients import Json
+
+from .moments import Stage, stage
+
+IDLE_S: Final = 6.5
+MOVED: Final = {"move": 0.3}
+
+
+@dataclass(slots=True)
+class Stored:
+    """A linked world whose Table Storage can die and come back at the same address."""
+
+    stage: Stage
+    stack: ExitStack
+    folder: Path
+    storage: Azurite
+
+    def die_idle(self) -> None:
+        """Kill the storage when everything is in its files, and start it again."""
+        time.sleep(IDLE_S)
+        self._kill()
+        self._start()
+
+    def lose_what_follows(self) -> Path:
+        """Return a copy of the files as they are now, with everything in them."""
+        time.sleep(IDLE_S)
+        return Path(shutil.copytree(self.folder, self.folder.with_name("kept")))
+
+    def die_and_lose(self, kept: Path) -> None:
+        """Kill the storage before anything since was in its files, and start it again."""
+        self._kill()
+        shutil.copytree(kept, self.folder, dirs_exist_ok=True)
+        self._start()
+
+    def unify(self, **request: object) -> Json:
+        """Run a unification and the linking run that serves it; returns the last of the runs that follow."""
+        done = self.stage.world.unify(**request)
+        return self.stage.last(str(self.stage.world.app.publish(done["jobId"])["id"]))
+
+    def _kill(self) -> None:
+        self.storage.process.kill()
+        self.storage.process.wait()
+
+    def _start(self) -> None:
+        self.storage = self.stack.enter_context(azurite(self.folder, self.storage.port))
+
+
+@contextmanager
+def stored(folder: Path) -> Iterator[Stored]:
+    """Give a linked world on a Table Storage of its own."""
+    place = folder / "azurite"
+    with ExitStack() as stack:
+        storage = stack.enter_context(azurite(place))
+        played = stack.enter_context(stage(connection_string(storage.port), folder))
+        yield Stored(played, stack, place, storage)
