@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
 
-from linker.blocks import Entries, HashBlock, intend, unconfirm
+from linker.blocks import Entries, HashBlock, intend
 from linker.deps import Deps
 from linker.errors import ChangedError, SupersededError, TransientError
 from linker.model import RowKey
@@ -99,7 +99,7 @@ class Attempt:
             if not stored.block.known:
                 return  # all its rows are unconfirmed anyway
             entries = dict(stored.block.entries)
-            entries |= {key: intend(unconfirm(entries.get(key, ())), written) for key, written in sent.items()}
+            entries |= {key: intend(entries.get(key, ()), written) for key, written in sent.items()}
             header = stored.block.header
             marked = stored.block.saved_by(header.run, header.epoch, entries).owned_by(header.attempt, header.until)
             try:

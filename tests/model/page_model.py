@@ -173,13 +173,8 @@ class Model:
             case "late":
                 if not self.on("late-bit"):
                     return go("idle")
-                now = s.block if s.block is not None else frozenset()
-                return go(
-                    "idle",
-                    self.saved(
-                        s, me, (unconfirmed(now) or frozenset()) | {(w.wanted, False)} if s.block is not None else None
-                    ),
-                )
+                marked = None if s.block is None else s.block | {(w.wanted, False)}
+                return go("idle", self.saved(s, me, marked))
             case "unlink":  # the guard has agreed
                 if w.block is None:
                     return go("done", said="deferred")
