@@ -359,3 +359,20 @@ async def test_an_app_without_any_run_has_an_empty_page() -> None:
     told = await browser.text(ACTIONS)
     assert "Nothing runs and nothing waits." in told
     assert "Waiting for a decision" not in told
+
+
+# ---- ways from the progress details ----
+
+
+def details(person: Operator, run: str) -> str:
+    return person.get(f"/api/portal?run={run}").text
+
+
+def test_the_details_of_a_run_lead_an_operator_to_what_he_may_do_about_it(held: FakeApp, dry: Run) -> None:
+    operator, viewer = Operator(held), Operator(held, "viewer")
+    real = held.run(unlink_allowed=(UnlinkAllowance("contact", 1),)).id
+    live = run_of(operator.post(f"{ACTIONS}/run", mode="full"))
+    ways = {real: "/tables/contact/unlink", dry.id: f"/runs/{dry.id}/changes", live: f"/runs/{live}/cancel"}
+    assert [run for run, way in ways.items() if way in details(operator, run)] == [real, dry.id, live]
+    assert [run for run, way in ways.items() if way in details(viewer, run)] == [dry.id]
+    assert "to clear the links of at most 1 departed rows of contact" in text_of(details(viewer, real))
