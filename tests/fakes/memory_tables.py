@@ -18,6 +18,7 @@ class MemoryTables:
     def __init__(self) -> None:
         self.entities: dict[Key, Entity] = {}
         self.calls = 0
+        self.listed = 0  # entities that queries gave
         self._versions = count(1)
 
     async def get(self, table: str, partition: str, row: str, *, select: Sequence[str] = ()) -> Entity | None:
@@ -60,6 +61,7 @@ class MemoryTables:
         await self._network()
         for key, entity in sorted(self.entities.items()):
             if key[:2] == (table, partition) and first <= key[2] and (end is None or key[2] < end):
+                self.listed += 1
                 yield _selected(entity, select)
 
     async def close(self) -> None:

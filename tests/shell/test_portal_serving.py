@@ -11,7 +11,7 @@ from linker.api.operation import Call, operation
 from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.portal.render import redirect, render
-from linker.portal.session import LIFETIME_S
+from linker.portal.session import LIFETIME_S, form_token, is_valid, session_of
 from linker.roles import Role
 from tests.fakes.browser import Browser
 from tests.fakes.principal import headers
@@ -143,6 +143,11 @@ async def test_another_site_can_begin_and_end_no_session(browser: Browser) -> No
     assert (await browser.post("/api/portal/sign-out")).status == 403
 
 
+def test_a_signature_for_one_purpose_is_none_for_another() -> None:
+    secret, claim = b"secret", "1795028800.nonce"
+    assert not is_valid(secret, f"{claim}.{form_token(secret, claim)}", now=0)
+
+
 # ---- App Service Authentication ----
 
 
@@ -185,8 +190,6 @@ async def test_a_form_of_our_own_is_taken(browser: Browser, world: World) -> Non
 
 
 async def token_of(browser: Browser, world: World) -> str:
-    from linker.portal.session import form_token, session_of
-
     return form_token(await world.deps.salt(), session_of(browser.headers) or "7c0f")
 
 
