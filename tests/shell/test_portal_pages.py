@@ -295,10 +295,10 @@ async def test_no_page_has_script_or_style_inside(browser: Browser, world: World
 @pytest.mark.parametrize(
     ("address", "requests", "runs"),
     [
-        pytest.param("/api/portal", 7, 60, id="status"),
-        pytest.param("/api/portal?run={run}", 7, 60, id="details"),
-        pytest.param("/api/portal/history", 5, 60, id="last runs"),
-        pytest.param("/api/portal/history?table=contact", 5, 60, id="last runs of a table"),
+        pytest.param("/api/portal", 7, 100, id="status"),
+        pytest.param("/api/portal?run={run}", 7, 100, id="details"),
+        pytest.param("/api/portal/history", 5, 100, id="last runs"),
+        pytest.param("/api/portal/history?table=contact", 5, 100, id="last runs of a table"),
         pytest.param("/api/portal/timeline?days=30", 1, 1_001, id="timeline"),
     ],
 )
