@@ -1,0 +1,134 @@
+"""Names, keys and texts of others in requests: whatever they say, they stay one literal, and only names of metadata address."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from urllib.parse import parse_qsl
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linker import odata
+from linker.activities.survey import survey
+from linker.activities.values import RunRef
+from linker.api.errors import as_csv
+from linker.model import KeyRange, Mode, Run, RunRequest, Source, Status
+from linker.odata import MappingColumns
+from linker.reasons import issue
+from linker.table_rules import check_entity, key_text
+from sandbox.query.parser import parse_filter
+from sandbox.query.syntax import Compare, Condition, CrmFunction, Junction, Kind, Literal, Not, Path
+from tests.fakes.dataverse import API, URL, Request
+from tests.fakes.world import World
+
+COLUMNS = MappingColumns("msdynci_tablename")
+# Texts that mean something to a filter, a path, an address, SQL, JSON or a line of HTTP, and any other.
+TEXTS = st.text(st.sampled_from("'\"\\()[]{},:;/?&#%+=@|*_ \r\n\0aé\u2028💥"), max_size=12) | st.text(max_size=12)
+EVIL = [
+    "contact') or ('1' eq '1",
+    "contact)/systemusers",
+    "../systemusers",
+    "contact?$select=*",
+    "contact#",
+    "contact&$top=0",
+    "contact%27",
+    "contact\r\nX: y",
+    "contact/$count",
+    "x' or startswith(msdynci_identifier,'",
+]
+
+
+def heard(expression: str) -> Condition:
+    """Return what a server understands that gets a query with this filter."""
+    url = httpx.URL(URL + API + "contacts" + odata.query(filter=expression, top=1))
+    assert url.path == f"{API}contacts"
+    options = parse_qsl(url.query.decode(), keep_blank_values=True, strict_parsing=True)
+    assert [name for name, _ in options] == ["$filter", "$top"]
+    return parse_filter(options[0][1])
+
+
+def compared(condition: Condition) -> Iterator[tuple[str, str, object]]:
+    """Yield each comparison of a filter: operator, column, literal."""
+    match condition:
+        case Junction("and", parts):
+            for part in parts:
+                yield from compared(part)
+        case Compare(operator, Path((column,)), Literal(value, Kind.TEXT)):
+            yield operator, column, value
+        case _:
+            raise AssertionError(f"the filter became {condition}")
+
+
+# ---- literals ----
+
+
+@given(TEXTS, TEXTS, TEXTS, TEXTS)
+def test_any_name_and_any_key_stays_one_literal(source: str, table: str, lower: str, upper: str) -> None:
+    condition = heard(COLUMNS.in_range(Source(source, table), KeyRange(lower, upper)))
+    assert list(compared(condition)) == [
+        ("eq", "msdynci_datasourcename", source),
+        ("eq", "msdynci_tablename", table),
+        ("ge", "msdynci_identifier", f"{source}|{table}|{lower}"),
+        ("lt", "msdynci_identifier", f"{source}|{table}|{upper}"),
+    ]
+
+
+@given(TEXTS, TEXTS)
+def test_a_source_that_is_left_out_leaves_out_nothing_else(source: str, table: str) -> None:
+    match heard(COLUMNS.outside([Source(source, table)])):
+        case Not(condition):
+            assert [value for _, _, value in compared(condition)] == [source, table]
+        case other:
+            raise AssertionError(f"the filter became {other}")
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4))
+def test_any_list_of_values_stays_a_list_of_values(values: list[str]) -> None:
+    assert heard(odata.is_in("msdynci_customerid", values)) == CrmFunction(
+        "In", Path(("msdynci_customerid",)), tuple(values)
+    )
+
+
+# ---- addresses ----
+
+
+async def test_no_name_in_the_mapping_gets_into_an_address() -> None:
+    world, asked = World(), list[Request]()
+    world.people(2)
+    for number, name in enumerate(EVIL):
+        world.dataverse.add_mapping(f"key-{number}", "c1", table=name, source=name)
+    world.dataverse.hooks.append(asked.append)
+    await world.deps.runs.create(Run("run1", Mode.INCREMENTAL, Status.REFRESHING))
+    await survey(world.deps, RunRef("run1"))
+    assert len(asked) > len(EVIL)
+    address = re.compile(r"\w+(\(LogicalName='\w+'\)|\([0-9a-f-]{36}\)|\(\))?(/[\w.$]+(\(\))?)?")
+    assert [one.path for one in asked if not address.fullmatch(one.path)] == []
+
+
+@pytest.mark.parametrize("name", EVIL)
+async def test_a_table_that_somebody_asks_for_is_looked_up_and_no_address(name: str) -> None:
+    world, asked = World(), list[str]()
+    world.people(1)
+    world.dataverse.hooks.append(lambda request: asked.append(request.path))
+    await world.deps.lock.request(RunRequest(tables=(name,)))
+    await world.deps.runs.create(Run("run1", Mode.INCREMENTAL, Status.REFRESHING, requested_tables=(name,)))
+    await survey(world.deps, RunRef("run1"))
+    assert [path for path in asked if name in path] == []
+
+
+# ---- storage, and what people open ----
+
+
+@given(TEXTS)
+def test_any_text_makes_a_key_that_storage_takes_and_no_other_text_makes_the_same(text: str) -> None:
+    check_entity("p", key_text(text), {})
+    assert key_text(text) != key_text(text + "~")
+
+
+@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"])
+def test_no_cell_of_a_download_is_a_formula(text: str) -> None:
+    _, row = as_csv([issue("contact", text, "Refused", text)]).splitlines()[:2]
+    assert f",{text}" not in row
