@@ -60,6 +60,7 @@ class ProgressView:
     is_live: bool
     seconds: float | None
     rows_per_second: float | None
+    paused_until: str | None
     steps: tuple[StepLine, ...]
     bars: tuple[TableBar, ...]
     findings: tuple[Finding, ...]
@@ -81,6 +82,7 @@ def progress_of(run: Run, table: str, now: str) -> ProgressView:
         is_live(run),
         _seconds(run.started_at, end) if run.started_at else None,
         _rate(run, end),
+        _paused_until(run, now),
         tuple(_steps(run, end)),
         bars_of(shown),
         by_verdict((*run.findings, *(finding for one in shown for finding in one.findings))),
@@ -118,6 +120,12 @@ def _steps(run: Run, end: str) -> Iterable[StepLine]:
     for step, (began, until) in zip(reached, spans, strict=True):
         is_current = run.ended_at is None and step == reached[-1]
         yield StepLine(TITLES[step], began, _seconds(began, until), is_current)
+
+
+def _paused_until(run: Run, now: str) -> str | None:
+    """Return until when Dataverse lets the run wait, None when that is over: the next report may be a while."""
+    until = run.progress.paused_until if run.progress else None
+    return until if until and until > now else None
 
 
 def _rate(run: Run, end: str) -> float | None:

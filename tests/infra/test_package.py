@@ -61,9 +61,16 @@ def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> N
     assert not [name for name in names if name.startswith(("linker/cli/", "linker/__main__"))]
 
 
+def test_the_status_page_comes_along_with_its_templates_style_and_script(names: list[str]) -> None:
+    parts = {f"linker/portal/{kind}" for kind in ("templates", "assets")}
+    here = {file.relative_to(ROOT).as_posix() for part in parts for file in (ROOT / part).iterdir()}
+    assert {name for name in names if name.rpartition("/")[0] in parts} == here
+    assert {"linker/portal/templates/status.html", "linker/portal/assets/portal.css"} <= here
+
+
 def test_no_package_for_development_comes_along(names: list[str]) -> None:
     packages = {name.split("/")[3] for name in names if name.startswith(".python_packages/")}
-    assert {"azure", "durabletask", "httpx", "opentelemetry"} <= packages
+    assert {"azure", "durabletask", "httpx", "jinja2", "opentelemetry"} <= packages
     assert not {"typer", "rich", "pytest", "hypothesis", "starlette", "azure_functions_runtime"} & packages
 
 

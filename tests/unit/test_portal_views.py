@@ -114,6 +114,14 @@ def test_rows_a_second(values: dict[str, object], rate: float | None) -> None:
     assert progress_of(run, "", NOW).rows_per_second == rate
 
 
+@pytest.mark.parametrize(
+    ("until", "shown"), [(None, False), ("2026-11-24T02:59:59Z", False), ("2026-11-24T03:00:01Z", True)]
+)
+def test_a_pause_that_is_over_is_none(until: str | None, shown: bool) -> None:
+    view = progress_of(run_of("a", Status.REFRESHING, progress=Progress(9, 1, paused_until=until)), "", NOW)
+    assert view.paused_until == (until if shown else None)
+
+
 def test_details_of_a_table_leave_the_others_out() -> None:
     run = run_of("a", Status.SUCCESSFUL, replace(CONTACT, automations=("Step",)), replace(LEAD, automations=("Flow",)))
     assert progress_of(run, "lead", NOW).automations == (("lead", ("Flow",)),)

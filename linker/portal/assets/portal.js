@@ -33,9 +33,9 @@ function replace(region, html) {
 }
 
 async function refresh() {
-  const answer = await fetch(location.href, { headers: { accept: "text/html" } });
-  if (answer.redirected) return location.reload(); // the session is over
-  if (!answer.ok) return;
+  const answer = await fetch(location.href, { headers: { accept: "text/html" }, redirect: "manual" });
+  if (answer.type === "opaqueredirect") return location.reload(); // the session is over: sign in, and come back
+  if (!answer.ok) throw new Error(answer.statusText);
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   for (const fresh of regions(page)) {
     const region = document.getElementById(fresh.id);
@@ -47,9 +47,11 @@ async function refresh() {
 }
 
 async function keepFresh() {
+  const stale = document.getElementById("stale");
   while (isLive(document)) {
     await new Promise((wake) => setTimeout(wake, 1000 * Number(document.body.dataset.live)));
-    if (!document.hidden) await refresh().catch(() => {}); // the next time may find the server again
+    if (document.hidden) continue;
+    stale.hidden = await refresh().then(() => true, () => false); // the next time may find the server again
   }
 }
 
