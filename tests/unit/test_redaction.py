@@ -4,6 +4,7 @@ import logging
 import re
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -131,3 +132,18 @@ def test_the_error_of_a_record_has_lost_its_words_whoever_formats_it(caplog: pyt
     assert "in failed" in caplog.text
     assert "Ada" not in caplog.text
     assert "Ada" not in repr(caplog.records[0].exc_info)
+
+
+ROOT = Path(__file__).parents[2]
+SOURCES = [path for path in (ROOT / "linker").rglob("*.py") if "cli" not in path.parts] + [ROOT / "function_app.py"]
+
+
+def test_whatever_the_app_says_goes_through_a_logger_that_is_cleaned() -> None:
+    lines = [line for path in SOURCES for line in path.read_text(encoding="utf-8").splitlines()]
+    loggers = {name for line in lines for name in re.findall(r"getLogger\((.*?)\)", line)}
+    assert loggers <= {"__name__", "LOGGER"}  # below "linker", or it
+    assert [
+        line
+        for line in lines
+        if re.search(r"\b(print|sys\.std(out|err)|traceback\.print_\w+|logging\.(info|error))\(", line)
+    ] == []
