@@ -13,7 +13,7 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.NOT_STARTED: frozenset({Status.QUEUED, Status.SKIPPED, Status.FAILED, Status.CANCELED}),
     Status.QUEUED: frozenset({Status.NOT_STARTED, Status.REFRESHING, Status.SKIPPED, Status.FAILED, Status.CANCELED}),
     Status.REFRESHING: frozenset({Status.RETRYING, Status.NOT_STARTED, *ENDED}),
-    Status.RETRYING: frozenset({Status.REFRESHING, *ENDED}),
+    Status.RETRYING: frozenset({Status.REFRESHING, Status.NOT_STARTED, *ENDED}),
     **{ended: frozenset() for ended in ENDED},
 }
 

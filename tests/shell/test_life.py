@@ -357,3 +357,17 @@ async def test_a_run_ends_also_when_dataverse_does_not_answer_any_more(world: Wo
     world.dataverse.hooks.append(refuse)
     assert (await life.end_run(world.deps, Ending(run, marks=(1.0, 2.0)))).status is Status.SUCCESSFUL
     assert (await world.deps.lock.peek()).holder is None
+
+
+@pytest.mark.parametrize(
+    "trouble", ["", "Table Storage answered nothing."], ids=["at once", "after it was tried again"]
+)
+async def test_a_run_that_fails_before_it_knows_its_tables_has_ended_and_not_started(
+    world: World, start: Starter, trouble: str
+) -> None:
+    run = await begun(world, start)
+    await life.renew(world.deps, Beat(run, trouble))
+    await life.end_run(world.deps, Ending(run, Status.FAILED, "No table could be looked at."))
+    shown = await loaded(world, run)
+    assert (shown.status, shown.status_detail) == (Status.NOT_STARTED, "No table could be looked at.")
+    assert shown.ended_at is not None

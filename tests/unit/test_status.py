@@ -11,7 +11,7 @@ LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",
     "Queued": "Not-started Refreshing Skipped Failed Canceled",
     "Refreshing": "Retrying Not-started Successful Warnings Failed Skipped Canceled",
-    "Failed (retrying)": "Refreshing Successful Warnings Failed Skipped Canceled",
+    "Failed (retrying)": "Refreshing Not-started Successful Warnings Failed Skipped Canceled",
 }
 SHORT = {
     "Not-started": Status.NOT_STARTED,
