@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated
@@ -16,18 +15,15 @@ import typer
 from rich.console import Console
 
 from bench import machine
-from bench.progress import progress
+from bench.progress import Step, progress
 from sandbox.azurite import azurite_tables
 
-from .cases import Case, cases
+from .groups import Group, groups
 from .report import PAGE, written
-from .results import Results, load, save
-from .scene import port_of
-from .trial import Verdict, try_case
+from .results import FILE, Results, load, save
+from .trial import Verdict
 
 app = typer.Typer(add_completion=False)
-
-type Attempt = Callable[[], Verdict]
 
 
 @app.command()
@@ -41,32 +37,33 @@ def main(
 ) -> None:
     """Try faults at every step of a run and see that at most two further runs set everything right."""
     logging.disable(logging.CRITICAL)  # what goes wrong here is meant to
-    console, results = Console(), load()
-    with azurite_tables() as connection, suppress(KeyboardInterrupt):
-        attempts = _chosen(port_of(connection), only or [], seeds, results if rest else None)
-        with progress(console, len(attempts)) as step:
-            for name, attempt in attempts.items():
-                step(name)
-                results = _kept(results, name, attempt())
-                _show(console, name, results.cases[name])
+    console, known = Console(), load()
+    settled = {name for name, verdict in known.cases.items() if not verdict.harm} if rest else set()
+    chosen = [_chosen(group, only or [], settled) for group in groups(seeds)]
+    total = sum(len(group.cases) for group in chosen)
+    with suppress(KeyboardInterrupt), azurite_tables() as tables, progress(console, total) as step:
+        for group in chosen:
+            _try(group, tables, step, console)
+    results = load()
     PAGE.write_text(written(PAGE.read_text(encoding="utf-8"), results), encoding="utf-8")
     sys.exit(any(one.harm for one in results.cases.values()))
 
 
-def _chosen(port: int, only: Iterable[str], seeds: int, known: Results | None) -> dict[str, Attempt]:
-    def one(case: Case) -> Attempt:
-        return lambda: try_case(case, port)
-
-    found = {case.name: one(case) for case in cases(range(1, seeds + 1))}
-    settled = {name for name, verdict in known.cases.items() if not verdict.harm} if known else set()
-    wanted = [name for name in found if all(text in name for text in only) and name not in settled]
-    return {name: found[name] for name in wanted}
+def _chosen(group: Group, only: list[str], settled: set[str]) -> Group:
+    wanted = [name for name in group.cases if all(text in name for text in only) and name not in settled]
+    return replace(group, cases=tuple(wanted))
 
 
-def _kept(results: Results, name: str, verdict: Verdict) -> Results:
-    known = replace(results, machine=_described(), cases={**results.cases, name: verdict})
-    save(known)
-    return known
+def _try(group: Group, tables: str, step: Step, console: Console) -> None:
+    """Try the cases of a group and keep each verdict; nothing is opened for none."""
+    if not group.cases:
+        return
+    with group.open(tables) as attempt:
+        for name in group.cases:
+            step(name)
+            verdict = attempt(name)
+            save(Results(_described(), {**load().cases, name: verdict}))
+            _show(console, name, verdict)
 
 
 def _described() -> str:
@@ -76,7 +73,7 @@ def _described() -> str:
 
 def _show(console: Console, name: str, verdict: Verdict) -> None:
     if verdict.harm:
-        console.print(f"[red]did not hold[/] {name}: {'; '.join(verdict.harm)}")
+        console.print(f"[red]did not hold[/] {name}: {'; '.join(verdict.harm)} (kept in {FILE.name})")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +14,7 @@ from sandbox.azurite import Azurite, azurite, connection_string
 from sandbox.demo.clients import Json
 
 from .moments import Stage, stage
+from .trial import Verdict
 
 IDLE_S: Final = 6.5
 MOVED: Final = {"move": 0.3}
@@ -66,3 +67,54 @@ def stored(folder: Path) -> Iterator[Stored]:
         storage = stack.enter_context(azurite(place))
         played = stack.enter_context(stage(connection_string(storage.port), folder))
         yield Stored(played, stack, place, storage)
+
+
+# ---- what may happen ----
+
+
+def die_idle(world: Stored, seed: int) -> Verdict:
+    """Kill the storage six idle seconds after a run: nothing is lost, and the next run is as any other."""
+    began, played = time.monotonic(), world.stage
+    world.die_idle()
+    run = world.unify(**MOVED, seed=seed)
+    if run["mode"] != "incremental":
+        played.harm.append(f"the next run is {run['mode']}: its state was lost")
+    played.judge(run)
+    return played.verdict(began, further=1)
+
+
+def lose_a_run(world: Stored, seed: int) -> Verdict:
+    """Kill the storage right after a run, of which it loses all, and let unification go back: a verify run sees it.
+
+    The blocks say what was before that run, and so does the mapping now: an incremental run has no reason to look.
+    """
+    began, played = time.monotonic(), world.stage
+    kept = world.lose_what_follows()
+    world.unify(**MOVED, seed=seed, snapshot="before")
+    world.die_and_lose(kept)
+    world.unify(restore="before")
+    if not played.wrong():
+        played.harm.append("nothing was lost, so nothing is shown")
+    played.last(str(played.world.app.request(mode="verify")["id"]))
+    played.judge(played.last(str(played.world.app.request(mode="incremental")["id"])))
+    return played.verdict(began, further=2)
+
+
+@dataclass(frozen=True, slots=True)
+class Death:
+    """One way for the storage to die; `what` is how the page calls it."""
+
+    name: str
+    what: str
+    play: Callable[[Stored, int], Verdict]
+
+
+TRIES: Final = 3
+DEATHS: Final = (
+    Death("storage killed idle", "Table Storage is killed (SIGKILL of Azurite) after six idle seconds", die_idle),
+    Death(
+        "storage loses a run",
+        "Table Storage is killed at once and loses a whole run, and unification goes back: a verify run sets it right",
+        lose_a_run,
+    ),
+)

@@ -86,7 +86,7 @@ class Stage:
         self.last(run)
         self.judge(self.last(str(self.world.app.request(mode="incremental")["id"])))
         self._wake(run)
-        return Verdict(1, 1, tuple(self.harm), round(time.monotonic() - began, 2))
+        return self.verdict(began, further=2)
 
     def count_whole(self) -> None:
         """Link everything, then count the requests of a run that nothing strikes; moments lie within nine tenths of it."""
@@ -116,11 +116,21 @@ class Stage:
             self.harm.append(f"one more run found something to do: {idle['counts']}")
 
     def _look(self, when: str) -> None:
-        for table, rows in SIZES.items():
-            links, truth = self.world.links(table), self.world.truth(table)
-            wrong = [row for row, link in links.items() if link != truth.get(row)]
-            if wrong or len(links) != rows:
-                self.harm.append(f"{when}: {len(wrong)} rows of {table} are wrong, {len(links)} of {rows} are there")
+        if wrong := self.wrong():
+            self.harm.append(f"{when}: {wrong}")
+
+    def wrong(self) -> list[str]:
+        """Return what is wrong with the links, table by table."""
+        found = {table: (self.world.links(table), self.world.truth(table)) for table in SIZES}
+        return [
+            f"{len(wrong)} rows of {table} are wrong, {len(links)} of {SIZES[table]} are there"
+            for table, (links, truth) in found.items()
+            if (wrong := [row for row, link in links.items() if link != truth.get(row)]) or len(links) != SIZES[table]
+        ]
+
+    def verdict(self, began: float, *, further: int) -> Verdict:
+        """Return how it went since `began` (monotonic s)."""
+        return Verdict(1, further, tuple(self.harm), round(time.monotonic() - began, 2))
 
     def _wake(self, run: str) -> None:
         """Let a host that was stopped go on: its lease is over, and all that it had begun comes to nothing."""
@@ -137,7 +147,7 @@ class Stage:
 class ProcessFault:
     """What happens to a process and what is done about it; `what` is how the page calls it.
 
-    `mends_first`: unification can only go on once it is mended.
+    `mends_first`: unification can only go on once it is mended. `moments` of it are tried.
     """
 
     name: str
@@ -145,6 +155,7 @@ class ProcessFault:
     strikes: Callable[[Stage], None]
     mends: Callable[[Stage], None]
     mends_first: bool = False
+    moments: int = 25
 
 
 PROCESS_FAULTS: Final = (
@@ -161,6 +172,7 @@ PROCESS_FAULTS: Final = (
         Stage.kill_sandbox,
         Stage.new_sandbox,
         mends_first=True,
+        moments=10,
     ),
 )
 

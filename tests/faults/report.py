@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from .cases import cases
-from .moments import PROCESS_FAULTS
+from .groups import groups
 from .results import Results
 from .steps import PHASES, STEPS, STORAGE_STRIKES, STRIKES, Step, Strike
 from .trial import Verdict
@@ -73,10 +73,10 @@ def _legend() -> str:
 
 def _processes(found: Mapping[str, Verdict]) -> str:
     lines = ["| What happens | Tried | Held |", "| --- | ---: | ---: |"]
-    for fault in PROCESS_FAULTS:
-        verdicts = [one for name, one in found.items() if name.startswith(f"{fault.name} / ")]
+    for group in groups()[1:]:
+        verdicts = [found[name] for name in group.cases if name in found]
         counts = (len(verdicts), sum(not one.harm for one in verdicts)) if verdicts else (NOT_RUN, "")
-        lines.append(f"| {fault.what} | {counts[0]} | {counts[1]} |")
+        lines.append(f"| {group.what} | {counts[0]} | {counts[1]} |")
     return "\n".join(lines) + "\n"
 
 
