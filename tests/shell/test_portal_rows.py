@@ -228,6 +228,7 @@ async def test_row_errors_are_grouped_by_reason_with_advice_and_lead_to_their_ro
     text = await browser.text(ROWS)
     assert f"Refused contact 2 {REASONS['Refused'].text} The rows are rejected. {REASONS['Refused'].advice}" in text
     assert f"ProfileMissing contact 1 {REASONS['ProfileMissing'].text} The rows are deferred." in text
+    assert text.index("Refused contact") < text.index("ProfileMissing contact")  # the most frequent first
     listed = await browser.get(f"{ROWS}?run={LAST}&table=contact&code=Refused")
     found = re.findall(r"table=contact&amp;row=([0-9a-f-]{36})", listed.text)
     assert found == [contact_id(1), contact_id(3)]

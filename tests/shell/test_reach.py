@@ -48,6 +48,11 @@ async def test_columns_of_the_platform_are_left_out(world: Measured) -> None:
 
 
 async def test_a_related_measure_table_is_found_by_metadata_and_read_over_its_lookup(world: Measured) -> None:
+    held = (await world.sandboxed.admin.get("msdynci_supportissues")).json()["value"]
+    path = next(row["msdynci_supportissueid"] for row in held if row["msdynci_customerid"] == world.customer)
+    (
+        await world.sandboxed.admin.patch(f"msdynci_supportissues({path})", json={"msdynci_customerid": "x"})
+    ).raise_for_status()
     (issues,) = (await reached(world)).related
     (row,) = issues.rows
     measures = world.measures

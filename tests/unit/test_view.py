@@ -107,7 +107,9 @@ def test_the_layout_names_the_table_and_sorts_by_its_own_columns_alone() -> None
 def test_a_view_is_known_by_its_table_and_name() -> None:
     first, again = designed("msdynci_loyaltytier"), designed("msdynci_days")
     assert (first.id, first.name) == (again.id, "Leads with customer profile")
-    assert designed("msdynci_days", name="Others").id != first.id
+    contact = ListTable("contact", "contacts", "contactid", "fullname", "Contacts", 2)
+    elsewhere = design(Columns(contact, (), texts("msdynci_x"), {}), ["msdynci_x"], first.name)
+    assert len({first.id, designed("msdynci_days", name="Others").id, elsewhere.id}) == 3
 
 
 def test_what_metadata_says_stays_inside_its_attribute() -> None:
