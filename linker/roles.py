@@ -1,4 +1,4 @@
-"""Who calls the API, and what for (demand D30). Pure: headers in, a caller out."""
+"""Who calls, from where, and what for (demand D30). Pure: headers in, a caller out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import base64
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ValidationError
 
@@ -66,6 +67,15 @@ def identify(headers: Mapping[str, str], *, authenticated: bool) -> Caller | Non
     object_id = headers.get(PRINCIPAL_ID, "")
     name = headers.get(PRINCIPAL_NAME, "") or object_id
     return Caller(name[:MOST_NAME], object_id[:MOST_NAME], _strongest(principal))
+
+
+def is_same_origin(headers: Mapping[str, str]) -> bool:
+    """Whether the browser says that a request comes from this site; who is no browser says nothing, and may ask."""
+    site = headers.get("sec-fetch-site")
+    if site is not None:
+        return site in ("same-origin", "none")
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
 class _Claim(BaseModel):

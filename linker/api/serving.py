@@ -15,7 +15,7 @@ from linker.api.operation import Call, Operation, parsed_body, parsed_parameters
 from linker.deps import Deps
 from linker.errors import ConfigurationError, LinkerError
 from linker.model import Ticket
-from linker.roles import Caller, Role, identify
+from linker.roles import Caller, Role, identify, is_same_origin
 from linker.triggers import Start
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +34,8 @@ class Api:
 
     async def _serve(self, wanted: Operation, request: Request, start: Start) -> Reply:
         caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)
+        if wanted.method != "GET" and not is_same_origin(request.headers):
+            raise ProblemError(403, "Refused", "A page of another site sent this in your name. Nothing was done.")
         return await served(wanted, call_of(wanted, self.deps(), start, request, caller))
 
 

@@ -35,7 +35,8 @@ POLICY: Final = (
 )
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": POLICY,
-    "Referrer-Policy": "no-referrer",
+    # Other sites learn nothing. With "no-referrer" forms say "Origin: null", and App Service Authentication refuses them.
+    "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
 }

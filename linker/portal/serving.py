@@ -19,7 +19,7 @@ from linker.portal import session
 from linker.portal.assets import asset
 from linker.portal.forms import TOKEN, fields, parsed_form
 from linker.portal.render import ROOT, html, link, redirect, refusal, who_asks
-from linker.roles import Caller, identify
+from linker.roles import Caller, identify, is_same_origin
 from linker.triggers import Start
 
 SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
@@ -80,7 +80,7 @@ class Portal:
     async def _open_session(self, request: Request) -> Reply:
         if self.authenticated:
             raise ProblemError(403, "Keys do not count here", "This app is opened by signing in with Entra.")
-        if not session.is_same_origin(request.headers):
+        if not is_same_origin(request.headers):
             raise _foreign()
         deps = self.deps()
         value = session.issued(await deps.salt(), deps.new_id(), deps.clock())
@@ -95,7 +95,7 @@ def redirect_within(address: str) -> Reply:
 
 
 def _signed_out(request: Request) -> Reply:
-    if not session.is_same_origin(request.headers):
+    if not is_same_origin(request.headers):
         raise _foreign()
     return _with_session(redirect(SIGN_IN), "", request)
 
@@ -109,7 +109,7 @@ def _with_session(reply: Reply, value: str, request: Request) -> Reply:
 
 async def _check_own_form(deps: Deps, who: str, request: Request) -> None:
     token = fields(request.body).get(TOKEN, [""])[-1]
-    if not session.is_same_origin(request.headers) or not session.is_own_form(await deps.salt(), who, token):
+    if not is_same_origin(request.headers) or not session.is_own_form(await deps.salt(), who, token):
         raise _foreign()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import hmac
 from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import urlsplit
 
 from linker.roles import KEY_HOLDER, Caller, Role
 
@@ -41,15 +40,6 @@ def form_token(secret: bytes, who: str) -> str:
 def is_own_form(secret: bytes, who: str, token: str) -> bool:
     """Whether a form with this token was given to this person."""
     return hmac.compare_digest(token.encode(), form_token(secret, who).encode())
-
-
-def is_same_origin(headers: Mapping[str, str]) -> bool:
-    """Whether the browser says that a request comes from this site; one that says nothing is no reason to refuse."""
-    site = headers.get("sec-fetch-site")
-    if site is not None:
-        return site in ("same-origin", "none")
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
 
 
 def session_of(headers: Mapping[str, str]) -> str:

@@ -260,7 +260,7 @@ async def test_every_page_forbids_whatever_it_does_not_need(browser: Browser) ->
         assert {
             name: reply.headers[name] for name in ("Referrer-Policy", "X-Content-Type-Options", "Cache-Control")
         } == {
-            "Referrer-Policy": "no-referrer",
+            "Referrer-Policy": "same-origin",
             "X-Content-Type-Options": "nosniff",
             "Cache-Control": "no-store",
         }

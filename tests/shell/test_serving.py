@@ -77,6 +77,26 @@ async def test_a_forged_header_gives_no_more_and_no_less_than_the_key(world: Wor
     assert [entry["who"] for entry in await audit(world)] == ["holder of a function key"]
 
 
+@pytest.mark.parametrize(
+    ("says", "status"),
+    [
+        pytest.param({}, 202, id="no browser"),
+        pytest.param({"sec-fetch-site": "same-origin"}, 202, id="same origin"),
+        pytest.param({"sec-fetch-site": "cross-site"}, 403, id="another site"),
+        pytest.param({"sec-fetch-site": "same-site"}, 403, id="another app of the same site"),
+        pytest.param({"origin": "https://evil.example", "host": "app"}, 403, id="another origin"),
+    ],
+)
+async def test_a_page_of_another_site_can_ask_for_nothing_in_ones_name(
+    world: World, says: dict[str, str], status: int
+) -> None:
+    client = signed_in(world, "operator")
+    client.headers |= says
+    assert (await client.ask(api.post_run)).status == status
+    assert bool(client.start.started) is (status == 202)
+    assert (await client.ask(api.get_runs)).status == 200
+
+
 async def test_who_is_refused_starts_nothing(world: World) -> None:
     viewer = signed_in(world, "viewer")
     assert (await viewer.ask(api.post_run)).status == 403
@@ -111,7 +131,7 @@ async def test_what_somebody_does_is_written_down_with_who_when_what_and_the_run
         "whoId": "7c0f",
         "action": "post_run",
         "parameters": {},
-        "asked": {"mode": "full", "dryRun": False, "tables": ["lead"]},
+        "asked": {"mode": "full", "dryRun": False, "tables": ["lead"], "allowUnlinking": []},
         "status": 202,
         "run": run,
     }
