@@ -48,12 +48,7 @@ class PastRun:
 
 def summary(run: Run) -> Run:
     """Return a run with what lists of runs show, and without the rest: some hundred bytes, and as many for each table."""
-    tables = tuple(
-        TableRun(
-            t.table, t.data_source, t.status, mode=t.mode, counts=t.counts, refusal=t.refusal, held_back=t.held_back
-        )
-        for t in run.tables
-    )
+    tables = tuple(TableRun(t.table, t.data_source, t.status, mode=t.mode, counts=t.counts) for t in run.tables)
     detail, reason = run.status_detail[:MOST_DETAIL], run.mode_reason[:MOST_DETAIL]
     rest: dict[str, Any] = {"jobs": (), "warnings": (), "notes": (), "findings": (), "progress": None, "steps": {}}
     return replace(run, tables=tables, status_detail=detail, mode_reason=reason, **rest)
