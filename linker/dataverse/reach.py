@@ -34,6 +34,9 @@ MOST_ROWS = 5  # of each
 _FORMATTED = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
 _COLUMN_FACTS = "LogicalName,AttributeType,AttributeOf,DisplayName,IsPrimaryId,IsValidForRead"
 _LINK = f"_{LOOKUP_SCHEMA_NAME}_value"
+_HIDDEN = Unreachable(
+    PROFILE_TABLE, "Dataverse shows no profile behind the link: it is gone, or the app may not see it."
+)
 
 
 async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | None:
@@ -46,12 +49,15 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
         return None
     if row[_LINK] is None:
         return Reach()
-    profile = row.get(target.navigation) or {}
-    customer = profile.get(CUSTOMER)
+    profile = row.get(target.navigation)
+    customer = profile[CUSTOMER] if profile else None
     parts = await asyncio.gather(
-        _attributes(dataverse, profile), _related(dataverse, row[_LINK], customer), _measures(dataverse, customer)
+        *([_attributes(dataverse, profile)] if profile else []),
+        _related(dataverse, row[_LINK], customer),
+        _measures(dataverse, customer),
     )
-    return sum(parts, Reach(str(row[_LINK]).lower(), customer, unreachable=denied))
+    hidden = () if profile or denied else (_HIDDEN,)
+    return sum(parts, Reach(str(row[_LINK]).lower(), customer, unreachable=(*denied, *hidden)))
 
 
 async def columns_of(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
@@ -94,14 +100,10 @@ async def _row(dataverse: Dataverse, target: Target, key: RowKey) -> tuple[Any, 
     except DataverseError as error:
         if error.status == 404:
             return None, ()
-        if error.status != 403:
-            raise
         return await dataverse.get(path + odata.query(select=_LINK)), (_because(PROFILE_TABLE, error),)
 
 
 async def _attributes(dataverse: Dataverse, profile: dict[str, Any]) -> Reach:
-    if not profile:
-        return Reach()
     try:
         columns = await made_columns(dataverse, PROFILE_TABLE)
     except LinkerError as error:

@@ -121,6 +121,14 @@ async def test_a_profile_that_may_not_be_read_leaves_the_link_and_says_why(world
     assert [rows.table for rows in found.related] == ["msdynci_supportissue"]  # its lookup needs no CustomerId
 
 
+async def test_a_profile_that_dataverse_does_not_show_is_said_to_be_hidden(world: Measured) -> None:
+    world.sandboxed.environment.database.execute("DELETE FROM msdynci_customerprofile")
+    found = await reached(world)
+    assert (found.profile, found.customer) == (world.profile["msdynci_customerprofileid"], None)
+    reasons = {reason.what: reason.why for reason in found.unreachable}
+    assert reasons["msdynci_customerprofile"].startswith("Dataverse shows no profile behind the link")
+
+
 async def test_a_column_that_is_read_in_another_way_is_named(world: Measured) -> None:
     kind = ColumnType.MANAGED
     table = world.sandboxed.environment.database.schema.tables["msdynci_customerprofile"]
