@@ -13,5 +13,6 @@ from linker.preflight import look
 async def show_preflight(call: Call) -> Reply:
     """Show what may be linked and what would happen."""
     picture = await look(call.deps)
-    tables = [(table, by_verdict(table.findings)) for table in picture.tables]
-    return await render(call, "preflight.html", picture=picture, findings=by_verdict(picture.findings), tables=tables)
+    tables = [(table, by_verdict([("", table.findings)])) for table in picture.tables]
+    findings = by_verdict([("", picture.findings)])
+    return await render(call, "preflight.html", picture=picture, findings=findings, tables=tables)

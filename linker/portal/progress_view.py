@@ -52,6 +52,14 @@ class TableBar:
 
 
 @dataclass(frozen=True, slots=True)
+class Asked:
+    """One requirement, of a table or of the environment ("")."""
+
+    table: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
 class ProgressView:
     """A run, with one of its tables or all of them. `seconds` it worked so far; requirements that are not met come first."""
 
@@ -63,7 +71,12 @@ class ProgressView:
     paused_until: str | None
     steps: tuple[StepLine, ...]
     bars: tuple[TableBar, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[Asked, ...]
+
+    @property
+    def unmet(self) -> int:
+        """How many requirements are not met, or not known to be."""
+        return sum(asked.finding.verdict is not Verdict.MET for asked in self.findings)
 
     @property
     def automations(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -85,7 +98,7 @@ def progress_of(run: Run, table: str, now: str) -> ProgressView:
         _paused_until(run, now),
         tuple(_steps(run, end)),
         bars_of(shown),
-        by_verdict((*run.findings, *(finding for one in shown for finding in one.findings))),
+        by_verdict([("", run.findings), *((one.table, one.findings) for one in shown)]),
     )
 
 
@@ -95,12 +108,11 @@ def bars_of(tables: Sequence[TableRun]) -> tuple[TableBar, ...]:
     return tuple(TableBar(table, _segments(table.counts, most)) for table in tables)
 
 
-def by_verdict(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings with those first that somebody has to do something about, each once."""
+def by_verdict(of: Iterable[tuple[str, Iterable[Finding]]]) -> tuple[Asked, ...]:
+    """Return the requirements of some tables ("" for the environment) with those first that ask for something to be done."""
     order = (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.MET)
-    return tuple(
-        sorted(dict.fromkeys(findings), key=lambda finding: (order.index(finding.verdict), finding.requirement))
-    )
+    asked = [Asked(table, finding) for table, findings in of for finding in findings]
+    return tuple(sorted(asked, key=lambda one: (order.index(one.finding.verdict), one.finding.requirement)))
 
 
 def _segments(counts: Counts, most: int) -> tuple[Segment, ...]:

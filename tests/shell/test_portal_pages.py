@@ -164,7 +164,7 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
         "contact Refreshing 5 rows, 3 linked , 2 rejected",
         "Warnings Look at this",
         "Notes (1) Nothing to do",
-        "Requirements (1 not met) R4 violated Is it the real key? Chosen: emailaddress1. Choose ContactId. docs#r4",
+        "Requirements (1 not met) R4 violated for contact Is it the real key? Chosen: emailaddress1. Choose ContactId. docs#r4",
         "Automations that links on contact fire (1) Step 'Score'",
     ):
         assert told in text

@@ -135,13 +135,21 @@ def test_bars_are_as_long_as_their_rows() -> None:
     assert shown == [[("linked", 0, 25), ("unchanged", 25, 75)], [("rejected", 0, 50)], []]
 
 
-def test_requirements_that_ask_for_something_come_first_and_once() -> None:
+def test_requirements_that_ask_for_something_come_first() -> None:
     met, unknown, violated = (
         Finding("R1", Verdict.MET, ""),
         Finding("R5", Verdict.UNKNOWN, ""),
         Finding("R6", Verdict.VIOLATED, ""),
     )
-    assert by_verdict([met, unknown, violated, met]) == (violated, unknown, met)
+    assert [asked.finding for asked in by_verdict([("", [met, unknown, violated])])] == [violated, unknown, met]
+
+
+def test_requirements_name_their_table_and_those_not_met_are_counted() -> None:
+    met, violated = Finding("R1", Verdict.MET, ""), Finding("R4", Verdict.VIOLATED, "")
+    run = run_of("a", Status.SKIPPED, replace(LEAD, findings=(met, violated)), findings=(met,))
+    view = progress_of(run, "", NOW)
+    assert [(asked.table, asked.finding) for asked in view.findings] == [("lead", violated), ("", met), ("lead", met)]
+    assert view.unmet == 1
 
 
 # ---- lists ----
