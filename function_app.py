@@ -5,6 +5,7 @@ from typing import List  # noqa: UP035 - the worker refuses list[...] (azure.md 
 
 import azure.durable_functions as df
 import azure.functions as func
+from azure.functions.decorators.function_app import SettingsApi
 
 from linker import api, bootstrap, boundary, orchestration, portal, purge, settings, task_hub, telemetry, triggers
 from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
@@ -27,7 +28,11 @@ def _level(role: Role) -> func.AuthLevel:
     return func.AuthLevel.ADMIN if role is Role.ADMIN else func.AuthLevel.FUNCTION
 
 
-app = df.DFApp(http_auth_level=_level(Role.OPERATOR))
+class FunctionApp(df.DFApp, SettingsApi):
+    """A durable app whose functions may have a retry policy, which DFApp leaves out."""
+
+
+app = FunctionApp(http_auth_level=_level(Role.OPERATOR))
 
 
 # ---- HTTP ----
@@ -134,7 +139,8 @@ async def post_portal_session(req: func.HttpRequest) -> func.HttpResponse:
 
 # Without a namespace there is nothing to connect to, and a function that cannot connect keeps the host restarting.
 if settings.takes_events():
-
+    # A batch that meets an unreachable storage is given again, for ten minutes; its partition waits meanwhile. Afterwards the
+    # timer finds what it told of.
     @app.event_hub_message_trigger(
         arg_name="events",
         event_hub_name=HUB,
@@ -142,11 +148,14 @@ if settings.takes_events():
         connection="LINKER_EVENTS",
         cardinality=func.Cardinality.MANY,
     )
+    @app.retry(strategy="fixed_delay", max_retry_count="20", delay_interval="00:00:30")
     @app.durable_client_input(client_name="client")
     async def on_events(events: List[func.EventHubEvent], client: df.DurableFunctionsClient) -> None:  # noqa: UP006
         bodies = [event.get_body() for event in events]
         await boundary.run_tick(
-            "on_events", lambda: triggers.unification_events(bootstrap.deps(), bodies, task_hub.starter(client))
+            "on_events",
+            lambda: triggers.unification_events(bootstrap.deps(), bodies, task_hub.starter(client)),
+            comes_again=False,
         )
 
 

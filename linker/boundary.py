@@ -40,11 +40,16 @@ async def run_activity[T](
         raise _fault(work.__name__, error) from None
 
 
-async def run_tick(name: str, work: Callable[[], Awaitable[object]]) -> None:
-    """Do what a tick or an event asks for; one that cannot do its work says so and leaves it to the next tick."""
+async def run_tick(name: str, work: Callable[[], Awaitable[object]], *, comes_again: bool = True) -> None:
+    """Do what a tick or an event asks for; one that cannot do its work says so and leaves it to the next tick.
+
+    What does not come again by itself raises FaultError for a passing fault: the platform's retry policy repeats it then.
+    """
     try:
         await work()
     except LinkerError as error:
+        if isinstance(error, TransientError) and not comes_again:
+            raise FaultError(f"{name} started nothing and is to be tried again: {_told(error)}") from None
         _LOG.warning("%s started nothing, the next tick tries again: %s", name, error)
     except Exception as error:
         raise _fault(name, error) from None

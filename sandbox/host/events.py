@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from datetime import UTC, datetime
@@ -32,15 +33,23 @@ def events_of(body: bytes) -> list[func.EventHubEvent]:
 async def deliver(function: HostedFunction, events: list[func.EventHubEvent], invoker: Invoker) -> None:
     """Call `function` once with all events, or once for each where its cardinality is not "many".
 
-    A failure is logged and not repeated: Event Hubs triggers move on as well.
+    A failure is logged and repeated as the function's retry policy says; then it moves on, as Event Hubs triggers do.
     """
     many = getattr(function.trigger, "cardinality", None) == Cardinality.MANY
     values: list[Any] = [events] if many else list(events)
     for value in values:
+        await _call(function, value, invoker)
+
+
+async def _call(function: HostedFunction, value: object, invoker: Invoker) -> None:
+    for left in reversed(range(function.retries.most + 1)):
         try:
             await invoker.call(function, value)
+            return
         except Exception:
-            _LOG.exception("Event function '%s' failed.", function.name)
+            _LOG.exception("Event function '%s' failed; it is called again %d times at most.", function.name, left)
+        if left:
+            await asyncio.sleep(function.retries.wait_s)
 
 
 def _body_of(part: object) -> bytes:

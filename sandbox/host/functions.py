@@ -6,6 +6,7 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ _RETURN = "$return"
 
 
 @dataclass(frozen=True, slots=True)
+class Retries:
+    """How often a failed call is repeated, and how long after the failure; by default not at all."""
+
+    most: int = 0
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class HostedFunction:
     """One registered function. `clients` are the parameters that receive a durable client."""
 
@@ -35,6 +44,7 @@ class HostedFunction:
     trigger: Trigger
     clients: tuple[str, ...]
     bindings: tuple[str, ...]  # each as the JSON of a function.json binding
+    retries: Retries
 
     @property
     def kind(self) -> str:
@@ -90,7 +100,19 @@ def _hosted(function: Function) -> HostedFunction:
     call = function.get_user_function()
     _check_parameters(name, call, bindings)
     clients = tuple(binding.name for binding in bindings if binding.type == _CLIENT)
-    return HostedFunction(name, call, trigger, clients, tuple(function.get_raw_bindings()))
+    return HostedFunction(name, call, trigger, clients, tuple(function.get_raw_bindings()), _retries(name, function))
+
+
+def _retries(name: str, function: Function) -> Retries:
+    """Return the retry policy of a function, with the times as the worker reads them (H:M:S)."""
+    policy = function.get_settings_dict("retry_policy")
+    if not policy:
+        return Retries()
+    most = int(policy["max_retry_count"])
+    if policy["strategy"] != "fixed_delay" or most < 0:
+        raise StartRefusedError(f"Function '{name}': the local host repeats with a fixed delay and an end only.")
+    hours, minutes, seconds = map(int, policy["delay_interval"].split(":"))
+    return Retries(most, timedelta(hours=hours, minutes=minutes, seconds=seconds).total_seconds())
 
 
 def _check_bindings(name: str, trigger: Trigger, bindings: Iterable[Binding]) -> None:

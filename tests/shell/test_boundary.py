@@ -50,6 +50,19 @@ async def test_a_tick_that_cannot_do_its_work_says_so_and_ends_well(caplog: pyte
     assert caplog.messages == ["poll started nothing, the next tick tries again: Storage is busy."]
 
 
+async def test_what_does_not_come_again_fails_for_a_passing_fault_so_that_the_platform_repeats_it() -> None:
+    busy = failing(TransientError(f"Storage is busy, {WORDS}."))
+    with pytest.raises(
+        FaultError, match="on_events started nothing and is to be tried again: Storage is busy"
+    ) as raised:
+        await boundary.run_tick("on_events", busy, comes_again=False)  # type: ignore[arg-type]
+    assert "contoso.com" not in str(raised.value)
+
+
+async def test_what_does_not_come_again_is_not_repeated_for_what_a_person_must_mend() -> None:
+    await boundary.run_tick("on_events", failing(ConfigurationError("No such host.")), comes_again=False)  # type: ignore[arg-type]
+
+
 async def test_an_unforeseen_error_of_a_tick_is_logged_and_fails_the_function_without_its_words(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

@@ -20,11 +20,11 @@ type Bindings = dict[str, list[dict[str, Any]]]
 
 @pytest.fixture(scope="module")
 def functions() -> Bindings:
-    return indexed()
+    return indexed()["bindings"]
 
 
-def indexed() -> Bindings:
-    """Return the bindings of every function as the worker sees them in this environment."""
+def indexed() -> dict[str, Any]:
+    """Return bindings and retries of every function as the worker sees them in this environment."""
     done = subprocess.run([sys.executable, SCRIPT, ROOT], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
@@ -69,7 +69,7 @@ def test_every_route_asks_for_a_key_except_health_and_the_pages_and_the_audit_fo
 
 def test_where_people_sign_in_no_route_asks_for_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WEBSITE_AUTH_ENABLED", "True")
-    levels = {b["authLevel"].upper() for b in _of_kind(indexed(), "httpTrigger").values()}
+    levels = {b["authLevel"].upper() for b in _of_kind(indexed()["bindings"], "httpTrigger").values()}
     assert levels == {"ANONYMOUS"}
 
 
@@ -87,9 +87,11 @@ def test_with_a_namespace_events_come_in_batches_from_the_hub_of_customer_insigh
 ) -> None:
     monkeypatch.setenv("LINKER_DATAVERSE_URL", "https://contoso.crm4.dynamics.com")
     monkeypatch.setenv("LINKER_EVENTS__fullyQualifiedNamespace", "contoso.servicebus.windows.net")
-    (binding,) = _of_kind(indexed(), "eventHubTrigger").values()
+    found = indexed()
+    ((name, binding),) = _of_kind(found["bindings"], "eventHubTrigger").items()
     assert binding["eventHubName"] == "insight-logs-operational"
     assert (binding["connection"], binding["cardinality"]) == ("LINKER_EVENTS", "MANY")
+    assert found["retries"] == {name: [20, 30.0]}
 
 
 def test_an_activity_that_starts_a_run_gets_a_durable_client_beside_its_input(functions: Bindings) -> None:

@@ -1,4 +1,4 @@
-"""Indexes a function app with the worker library that runs it in Azure, and prints names and bindings as JSON.
+"""Indexes a function app with the worker library that runs it in Azure, and prints bindings and retries by name as JSON.
 
 Run in a process of its own: the library keeps the app in module state. Its protobuf module is handed in by the host, so
 that a few plain classes stand in for it here (azure.md 10.1).
@@ -62,7 +62,12 @@ async def index(folder: str) -> dict[str, Any]:
         properties=request.properties,
     )
     found = await runtime.functions_metadata_request(metadata)
-    return {one.name: [json.loads(text) for text in one.raw_bindings] for one in found.function_metadata_results}
+    functions = found.function_metadata_results
+    policies = {one.name: one.retry_options for one in functions if one.retry_options}
+    return {
+        "bindings": {one.name: [json.loads(text) for text in one.raw_bindings] for one in functions},
+        "retries": {name: [p.max_retry_count, p.delay_interval.total_seconds()] for name, p in policies.items()},
+    }
 
 
 if __name__ == "__main__":

@@ -2,19 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Any
 
 import azure.durable_functions as df
+import azure.functions as func
 import pytest
 from azure.functions.decorators.core import Cardinality
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.task import OrchestrationContext, when_all
 
 from sandbox.host.config import HostConfig
+from sandbox.host.errors import StartRefusedError
 from sandbox.host.events import deliver, events_of
-from sandbox.host.functions import HostedFunction, host_functions, of_kind
+from sandbox.host.functions import HostedFunction, Retries, host_functions, of_kind
 from sandbox.host.host import Host
 from sandbox.host.http import Keys
 from sandbox.host.invoker import Invoker
@@ -88,6 +90,43 @@ async def test_events_are_handed_over_by_cardinality(cardinality: Cardinality, e
     heard: list[Any] = []
     await deliver(listener(cardinality, heard), events_of(b'[{"a": 1}, "text"]'), Invoker("{}"))
     assert heard == expected
+
+
+async def test_failed_events_are_repeated_as_their_retry_policy_says() -> None:
+    app, heard = func.FunctionApp(), []
+
+    @app.event_hub_message_trigger(arg_name="given", event_hub_name="hub", connection="HUB")
+    @app.retry(strategy="fixed_delay", max_retry_count="3", delay_interval="00:00:00")
+    def on_events(given: Any) -> None:
+        heard.append(given.get_body())
+        if len(heard) < 3:
+            raise RuntimeError("not yet")
+
+    (function,) = host_functions(app)
+    await deliver(function, events_of(b"{}"), Invoker("{}"))
+    assert heard == [b"{}"] * 3
+    heard.clear()
+    await deliver(replace(function, retries=Retries(1)), events_of(b"{}"), Invoker("{}"))
+    assert heard == [b"{}"] * 2
+
+
+@pytest.mark.parametrize(
+    "policy",
+    [
+        pytest.param({"strategy": "exponential_backoff", "max_retry_count": "3"}, id="growing waits"),
+        pytest.param({"strategy": "fixed_delay", "max_retry_count": "-1", "delay_interval": "00:00:01"}, id="no end"),
+    ],
+)
+def test_a_retry_policy_that_is_not_run_here_is_refused(policy: dict[str, str]) -> None:
+    app = func.FunctionApp()
+
+    @app.event_hub_message_trigger(arg_name="given", event_hub_name="hub", connection="HUB")
+    @app.retry(**policy)
+    def on_events(given: Any) -> None:
+        """Never called."""
+
+    with pytest.raises(StartRefusedError, match="on_events"):
+        host_functions(app)
 
 
 def test_a_document_that_is_no_list_is_one_event_as_it_stands() -> None:
