@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker import odata
+from linker import api, odata, portal
 from linker.activities.survey import survey
 from linker.activities.values import RunRef
+from linker.api import Operation
 from linker.api.errors import as_csv
 from linker.model import KeyRange, Mode, Run, RunRequest, Source, Status
 from linker.odata import MappingColumns
@@ -132,3 +133,16 @@ def test_any_text_makes_a_key_that_storage_takes_and_no_other_text_makes_the_sam
 def test_no_cell_of_a_download_is_a_formula(text: str) -> None:
     _, row = as_csv([issue("contact", text, "Refused", text)]).splitlines()[:2]
     assert f",{text}" not in row
+
+
+@pytest.mark.parametrize("one", [*api.OPERATIONS, *portal.PAGES], ids=lambda one: f"{one.method} {one.path}")
+async def test_no_answer_carries_a_line_end_in_a_header(one: Operation) -> None:
+    world, evil = World(), "x\r\nSet-Cookie: a=b"
+    await world.deps.runs.create(Run("run1", Mode.INCREMENTAL, Status.SUCCESSFUL))
+    names = one.query.model_fields if one.query else {}
+    for run in ("run1", evil):
+        for query in ({}, dict.fromkeys(names, evil)):
+            path = {name: run if name == "run" else evil for name in one.parameters}
+            sent = {"accept": evil, "idempotency-key": evil, "host": evil}
+            reply = await api.Api(lambda: world.deps).serve(one, api.Request(path, query, sent, b"{}", "https://app"))
+            assert [value for value in reply.headers.values() if not value.isprintable()] == []
