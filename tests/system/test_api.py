@@ -15,7 +15,7 @@ from linker.api.openapi import document
 from tests.fakes.principal import headers
 
 from .conftest import MakeWorld
-from .world import ROOT, SAMPLE, World
+from .world import ROOT, SAMPLE, TABLES, World
 
 
 @pytest.fixture
@@ -103,3 +103,17 @@ def test_what_the_app_refuses_is_one_sentence_and_exit_code_2(shown: World) -> N
     assert (done.returncode, done.stdout) == (2, "")
     assert "tables" in done.stderr
     assert "Nothing was started." in done.stderr
+
+
+def test_the_command_line_lets_held_back_links_go_for_as_many_rows_as_it_names(linked: World) -> None:
+    linked.unify(drop=0.3)
+    held = {table["table"]: table["heldBack"] for table in linked.publish()["tables"]}
+    allowed = [part for table, rows in held.items() for part in ("--allow-unlinking", f"{table}={rows}")]
+    one_less = ["--allow-unlinking", f"contact={held['contact'] - 1}"]
+    assert command(linked, "--wait", *one_less).returncode == 3
+    done = command(linked, "--wait", *allowed)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {table: linked.links(table) for table in TABLES} == {
+        table: dict.fromkeys(linked.links(table)) | linked.truth(table) for table in TABLES
+    }
+    assert command(linked, "--allow-unlinking", "contact").returncode == 2
