@@ -1,6 +1,7 @@
 """Every trigger over the whole app: events, the timer with and without Customer Insights, the daily timers."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -59,6 +60,16 @@ def test_events_that_are_none_stop_neither_the_others_nor_the_app(make: MakeWorl
     log = Path(world.host.log).read_text(encoding="utf-8")
     assert "of the records that arrived are malformed" in log
     assert "Traceback" not in log
+
+
+def test_events_that_meet_an_unreachable_storage_fail_so_that_they_are_given_again(
+    make: MakeWorld, tables: str
+) -> None:
+    world = make(*LOADED, **EVENTS, LINKER_STORAGE=re.sub(r":\d+/", ":9/", tables))
+    assert httpx.post(hub_of(world), json=world.sandbox.admin("GET", "events")).status_code == 202
+    log = until(lambda: Path(world.host.log).read_text(encoding="utf-8"), lambda log: "failed; it is called" in log)
+    assert "'on_events' failed; it is called again 20 times at most" in log
+    assert "on_events started nothing and is to be tried again" in log
 
 
 def test_without_customer_insights_the_timer_finds_what_changed(make: MakeWorld) -> None:
