@@ -89,6 +89,14 @@ class View:
         return tuple(dict.fromkeys(shown.alias for shown in self.shown if shown.alias not in ("", PROFILE)))
 
 
+def same_xml(one: str, other: str) -> bool:
+    """Whether two texts say the same, however they are spelled: Dataverse need not give XML back letter by letter."""
+    try:
+        return ET.canonicalize(one, strip_text=True) == ET.canonicalize(other, strip_text=True)
+    except ET.ParseError:
+        return False
+
+
 def default_name(table: ListTable) -> str:
     """Return the name of a view whose maker gave it none."""
     return f"{table.label} with customer profile"

@@ -60,7 +60,7 @@ async def _carried_out(given: Settings, order: Order) -> list[str]:
 
 async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
     """Make the view, or only design it, and return what to tell. Raises LinkerError, with what was written by then."""
-    with _allowed("Nothing was written."):
+    with _allowed():
         designed = design(await views.columns(dataverse, order.table), order.columns, order.name)
         stored = await views.look(dataverse, designed)
     head = [*_described(designed), *_notes(designed)]
@@ -69,7 +69,7 @@ async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list
     address = f"Open it: {given.dataverse_url}/api/data/v9.2/{designed.table.entity_set}?savedQuery={designed.id}"
     if stored is not None and stored.shows(designed):
         return [*head, "Nothing to do: the view shows this already.", address]
-    with _allowed("Nothing was written."):
+    with _allowed():
         await views.save(dataverse, designed, stored, given.solution)
     await _published(dataverse, order.table)
     return [*head, f"{'Updated' if stored else 'Created'} and published.", address]
@@ -85,8 +85,8 @@ async def _published(dataverse: Dataverse, table: str) -> None:
 
 
 @contextmanager
-def _allowed(written: str) -> Iterator[None]:
-    """Say which privilege is missing, and what was written."""
+def _allowed() -> Iterator[None]:
+    """Say which privilege is missing, where nothing is written without it."""
     try:
         yield
     except DataverseError as error:
@@ -94,7 +94,7 @@ def _allowed(written: str) -> Iterator[None]:
         if missing is None:
             raise
         raise ConfigurationError(
-            f"Your user lacks {missing.privilege}. {written} The role System Customizer has what a view needs; "
+            f"Your user lacks {missing.privilege}. Nothing was written. The role System Customizer has what a view needs; "
             "docs/insights.md lists it."
         ) from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import Any
 
 from linker import odata
 from linker.dataverse import column
@@ -13,7 +14,7 @@ from linker.dataverse.sending import send_json
 from linker.errors import ConfigurationError, DataverseError
 from linker.model import PROFILE_TABLE
 from linker.reach import label_in
-from linker.view import Columns, ListTable, View
+from linker.view import Columns, ListTable, View, same_xml
 
 _SET = "savedqueries"
 _PUBLIC = 0  # querytype of a view that everybody sees in the list
@@ -32,7 +33,8 @@ class Stored:
 
     def shows(self, view: View) -> bool:
         """Whether there is nothing to write."""
-        return (self.name, self.fetchxml, self.layoutxml) == (view.name, view.fetchxml, view.layoutxml)
+        same = same_xml(self.fetchxml, view.fetchxml) and same_xml(self.layoutxml, view.layoutxml)
+        return same and self.name == view.name
 
 
 async def columns(dataverse: Dataverse, table: str) -> Columns:
@@ -57,7 +59,11 @@ async def look(dataverse: Dataverse, view: View) -> Stored | None:
             "another name with --name."
         )
     found = next((row for row in rows if row["savedqueryid"] == view.id), None)
-    return Stored(found["@odata.etag"], found["name"], found["fetchxml"], found["layoutxml"]) if found else None
+    return _stored(found) if found else None
+
+
+def _stored(row: dict[str, Any]) -> Stored:
+    return Stored(row["@odata.etag"], row["name"], row["fetchxml"] or "", row["layoutxml"] or "")
 
 
 async def save(dataverse: Dataverse, view: View, stored: Stored | None, solution: str | None) -> None:

@@ -55,7 +55,7 @@ class RowFound:
     table: str
     row: str
     state: RowState | None = None
-    problem: str = ""
+    problem: Literal["", "name", "table"] = ""
     reach: Reach | None = None
     reach_problem: str = ""
 

@@ -6,7 +6,7 @@ import pytest
 
 from linker.errors import ConfigurationError
 from linker.reach import Column, RelatedTable
-from linker.view import MOST_JOINED, Columns, ListTable, View, design
+from linker.view import MOST_JOINED, Columns, ListTable, View, design, same_xml
 
 LEAD = ListTable("lead", "leads", "leadid", "fullname", "Leads", 4)
 
@@ -116,6 +116,18 @@ def test_what_metadata_says_stays_inside_its_attribute() -> None:
     odd = ListTable("lead", "leads", "leadid", 'a"/><x', "Leads", 4)
     view = design(Columns(odd, (), texts("msdynci_x"), {}), ["msdynci_x"])
     assert xml(view.fetchxml).findall(".//x") == []
+
+
+@pytest.mark.parametrize(
+    ("other", "same"),
+    [
+        pytest.param("<a  y='2' x='1'><b></b>\n</a>", True, id="spelled otherwise"),
+        pytest.param('<a x="1" y="3"><b/></a>', False, id="another value"),
+        pytest.param("", False, id="nothing"),
+    ],
+)
+def test_xml_is_compared_by_what_it_says(other: str, same: bool) -> None:
+    assert same_xml('<a x="1" y="2"><b/></a>', other) is same
 
 
 def test_more_tables_than_a_query_may_join_are_refused() -> None:
