@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak stateful mutations histories live sandbox screenshots clean
+.PHONY: help setup demo test check format bench soak stateful mutations faults histories live sandbox screenshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -49,6 +49,9 @@ stateful: setup ## look for a schedule of changes, runs and crashes that leaves 
 
 mutations: setup ## take each decision of docs/proofs.md back in a copy and see that its tests notice; some minutes
 	@$(PYTHON) -m tests.mutations $(ONLY)
+
+faults: setup ## faults at every step of a run, in docs/reliability.md; faults ONLY="late_commit / write", REST=1, SEEDS=3
+	@$(PYTHON) -m tests.faults $(if $(REST),--rest) $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(ONLY),"$(ONLY)")
 
 histories: setup ## record anew what the replay tests replay, after the orchestrators changed on purpose
 	@$(PYTHON) -m tests.replay.record

@@ -28,9 +28,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def main(
-    only: Annotated[
-        list[str] | None, typer.Argument(help="Texts that the name of a case contains, each of them.")
-    ] = None,
+    only: Annotated[str, typer.Argument(help="Parts of the names of cases, such as 'late_commit / write'.")] = "",
     *,
     seeds: Annotated[int, typer.Option(help="Tries of each case, each with another chance.")] = 1,
     rest: Annotated[bool, typer.Option("--rest", help="Only what was not tried yet, or did not hold.")] = False,
@@ -39,7 +37,7 @@ def main(
     logging.disable(logging.CRITICAL)  # what goes wrong here is meant to
     console, known = Console(), load()
     settled = {name for name, verdict in known.cases.items() if not verdict.harm} if rest else set()
-    chosen = [_chosen(group, only or [], settled) for group in groups(seeds)]
+    chosen = [_chosen(group, _parts(only), settled) for group in groups(seeds)]
     total = sum(len(group.cases) for group in chosen)
     with suppress(KeyboardInterrupt), azurite_tables() as tables, progress(console, total) as step:
         for group in chosen:
@@ -49,9 +47,13 @@ def main(
     sys.exit(any(one.harm for one in results.cases.values()))
 
 
-def _chosen(group: Group, only: list[str], settled: set[str]) -> Group:
-    wanted = [name for name in group.cases if all(text in name for text in only) and name not in settled]
+def _chosen(group: Group, parts: set[str], settled: set[str]) -> Group:
+    wanted = [name for name in group.cases if parts <= _parts(name) and name not in settled]
     return replace(group, cases=tuple(wanted))
+
+
+def _parts(name: str) -> set[str]:
+    return set(filter(None, name.split(" / ")))
 
 
 def _try(group: Group, tables: str, step: Step, console: Console) -> None:
