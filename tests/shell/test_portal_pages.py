@@ -300,6 +300,8 @@ async def test_no_page_has_script_or_style_inside(browser: Browser, world: World
         pytest.param("/api/portal/history", 5, 100, id="last runs"),
         pytest.param("/api/portal/history?table=contact", 5, 100, id="last runs of a table"),
         pytest.param("/api/portal/timeline?days=30", 1, 1_001, id="timeline"),
+        pytest.param("/api/portal/actions", 8, 100, id="actions"),
+        pytest.param("/api/portal/runs/{run}/cancel", 3, 1, id="stopping a run"),
     ],
 )
 async def test_with_a_thousand_runs_stored_a_page_takes_few_requests_and_is_small(
