@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 
 from linker.automations import describe
-from linker.cli.shell import with_deps
+from linker.cli.shell import plain, with_deps
 from linker.model import Finding, Verdict
 from linker.picture import Picture, Severity, TablePicture
 from linker.preflight import look
@@ -40,8 +39,8 @@ def preflight(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 def shown(picture: Picture) -> RenderableType:
     """Return a picture for people to read."""
     parts: list[RenderableType] = [
-        f"Dataverse          {escape(picture.dataverse_url)}",
-        f"Service account    {escape(picture.service_account)}",
+        f"Dataverse          {plain(picture.dataverse_url)}",
+        f"Service account    {plain(picture.service_account)}",
         f"Customer Insights  {picture.customer_insights}",
         "",
         *([_tables(picture.tables)] if picture.tables else []),
@@ -52,7 +51,7 @@ def shown(picture: Picture) -> RenderableType:
         *_listed("Notes", picture.notes),
         *([f"Requests           {picture.entitlement}"] if picture.entitlement.requests else []),
         f"Result             [{_SEVERITIES[picture.severity]}]{picture.severity}[/]; nothing was written",
-        *([escape(picture.detail)] if picture.detail else []),
+        *([plain(picture.detail)] if picture.detail else []),
     ]
     return Group(*parts)
 
@@ -63,7 +62,7 @@ def _tables(tables: Iterable[TablePicture]) -> RenderableType:
     )
     for table in tables:
         shown.add_row(
-            escape(table.table),
+            plain(table.table),
             f"[{_COLORS[table.outcome]}]{table.outcome}[/]",
             table.column,
             f"{table.mode}: {table.mode_reason}" if table.mode else "",
@@ -89,14 +88,14 @@ def _add(shown: Table, of: str, finding: Finding) -> None:
     text = f"{finding.evidence} {finding.advice}".strip()
     docs = "" if finding.verdict is Verdict.MET else f" ({finding.docs})"
     answer = _MARKS[finding.verdict]
-    shown.add_row(escape(of), finding.requirement, finding.question, answer, escape(text + docs))
+    shown.add_row(plain(of), finding.requirement, finding.question, answer, plain(text + docs))
 
 
 def _automations(table: TablePicture) -> RenderableType:
     cost = f"Automations that a link on {table.table} fires: {table.estimate}"
-    return Group(escape(cost), *(f"  - {escape(describe(automation))}" for automation in table.automations), "")
+    return Group(plain(cost), *(f"  - {plain(describe(automation))}" for automation in table.automations), "")
 
 
 def _listed(title: str, lines: Iterable[str]) -> list[RenderableType]:
-    found: list[RenderableType] = [f"  - {escape(line)}" for line in lines]
+    found: list[RenderableType] = [f"  - {plain(line)}" for line in lines]
     return [f"[bold]{title}[/]", *found, ""] if found else []

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from linker.cli.app_client import AppClient
-from linker.cli.shell import LOCAL_SETTINGS, told, use_local_settings
+from linker.cli.shell import LOCAL_SETTINGS, plain, told, use_local_settings
 from linker.errors import TransientError
 from linker.model import Mode, Run, Status
 from linker.model import Progress as Pages
@@ -86,7 +85,7 @@ def watched(app: AppClient, shown: Run, console: Console, sleep: Callable[[float
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     failures = 0
     with Progress(*columns, console=console) as bar:
-        line = bar.add_task(escape(shown.status), total=None)
+        line = bar.add_task(plain(shown.status), total=None)
         while not shown.ended_at:
             sleep(LOOK_S)
             try:
@@ -104,10 +103,10 @@ def describe(shown: Run) -> str:
     """Return one line on a run that is not over."""
     done, detail = shown.progress, f"{shown.status}. {shown.status_detail}".strip(". ")
     if done is None:
-        return escape(detail)
+        return plain(detail)
     if done.paused_until:
-        return f"{escape(detail)}, paused by Dataverse until {done.paused_until}"
-    return f"{escape(detail)}, {done.rows_per_second:,.0f} rows/s"
+        return f"{plain(detail)}, paused by Dataverse until {done.paused_until}"
+    return f"{plain(detail)}, {done.rows_per_second:,.0f} rows/s"
 
 
 def result(ended: Run) -> Table:
@@ -115,7 +114,7 @@ def result(ended: Run) -> Table:
     names = ("linked", "unchanged", "unlinked", "rejected", "deferred")
     table = Table(
         title=f"{ended.status}{'; nothing was written, as asked' if ended.dry_run else ''}",
-        caption=escape(ended.status_detail),
+        caption=plain(ended.status_detail),
     )
     for name in ("table", "status", *names):
         table.add_column(name, justify="right" if name in names else "left")

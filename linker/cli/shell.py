@@ -10,10 +10,12 @@ from pathlib import Path
 
 import typer
 from pydantic import BaseModel, Field, ValidationError
+from rich.markup import escape
 
 from linker import bootstrap
 from linker.deps import Deps
 from linker.errors import ConfigurationError, LinkerError
+from linker.redaction import one_line
 
 LOCAL_SETTINGS = Path("local.settings.json")
 REFUSED = 2  # exit code when a command could not do its work
@@ -52,11 +54,16 @@ def use_local_settings(path: Path) -> None:
         os.environ.setdefault(name, value)
 
 
+def plain(text: str) -> str:
+    """Return a text of somebody else as a terminal may show it: nothing in it is markup, and nothing moves the cursor."""
+    return escape(one_line(text))
+
+
 @contextmanager
 def told() -> Iterator[None]:
     """End with one sentence when something is refused for a reason that a person can change."""
     try:
         yield
     except LinkerError as error:
-        typer.echo(str(error), err=True)
+        typer.echo(one_line(str(error)), err=True)
         raise typer.Exit(REFUSED) from error

@@ -150,5 +150,10 @@ def test_the_end_is_shown_by_table_with_its_reason() -> None:
         assert word in text
 
 
+def test_words_of_others_are_shown_as_they_are_and_move_no_cursor() -> None:
+    shown = printed(result(replace(OVER, status_detail="[red]no\x1b[2J\rmarkup")))
+    assert "[red]no\\x1b[2J\\rmarkup" in shown
+
+
 def test_a_dry_run_says_that_nothing_was_written() -> None:
     assert "nothing was written" in printed(result(replace(OVER, dry_run=True)))
