@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -20,6 +21,7 @@ from tests.live.twist import Twist, Twisted
 
 URL = "http://127.0.0.1:8050"
 FEW = 600  # rows for checks that need no full page
+A_MOMENT_S = 0.1  # the longest wait here
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,7 @@ class Tenant:
 
     async def _wait(self, seconds: float) -> None:
         self.waits.append(seconds)
+        await asyncio.sleep(min(seconds, A_MOMENT_S))
 
     def configure(self, **switches: Any) -> None:
         """Set switches of the sandbox; all others are as at its start."""
