@@ -111,7 +111,7 @@ async def test_a_deep_answer_inside_of_a_batch_is_a_passing_fault() -> None:
 
 
 async def test_rows_that_never_end_are_noticed() -> None:
-    body = {"value": [1], "@odata.nextLink": f"{URL}{API}contacts?$skiptoken=again"}
+    body = {"value": [{}], "@odata.nextLink": f"{URL}{API}contacts?$skiptoken=again"}
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=body)))
     with pytest.raises(TransientError, match="twice"):
         _ = [rows async for rows in Dataverse(Connection(URL, client, StaticTokens())).rows("contacts")]
