@@ -43,6 +43,11 @@ def dumps(value: object) -> str:
     return json.dumps(to_json(value), separators=(",", ":"), ensure_ascii=False)
 
 
+def brief(value: object) -> str:
+    """Return a frozen value as compact JSON text without the members that have their default; `loads` puts them back."""
+    return _adapter(_hashable(type(value))).dump_json(value, by_alias=True, exclude_defaults=True).decode()
+
+
 def loads[T](kind: type[T], text: str) -> T:
     """Return the value of `kind` in a JSON text. Raises StateError when it is damaged."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated
 
 from pydantic import BaseModel, Field
@@ -29,8 +30,8 @@ class StatusQuery(BaseModel):
 async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
     runs, now = call.deps.runs, iso(call.deps.clock())
-    shown = await runs.shown()
-    view = status_of(shown, await runs.newest(RECENT))
+    shown, recent = await asyncio.gather(runs.shown(), runs.newest(RECENT))
+    view = status_of(shown, recent)
     opened = await _opened(call, shown)
     progress = progress_of(opened, call.query.table, now) if opened else None
     return await render(call, "status.html", view=view, progress=progress)

@@ -15,7 +15,7 @@ from linker.settling import Marks
 from linker.state.documents import TEXT_CHUNK, Documents
 from linker.status import advanced
 from linker.steps import steps_of
-from linker.wire import dumps, loads
+from linker.wire import brief, loads
 
 SUMMARY = "summary"
 LOOK_BACK_DAYS = (0.25, 1, 7, 30, None)  # None: all that are kept
@@ -145,7 +145,7 @@ class Runs:
 
 def _beside(run: Run) -> Properties:
     """Return the summary of a run as a property; one of more tables than fit is read whole instead."""
-    text = dumps(summary(run))
+    text = brief(summary(run))
     return {SUMMARY: text} if len(text) <= TEXT_CHUNK else {}
 
 

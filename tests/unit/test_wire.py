@@ -15,7 +15,7 @@ from linker.errors import StateError
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.orchestration import values as orchestration_values
 from linker.state import TablePlan
-from linker.wire import MOST_BYTES, dumps, from_json, loads, to_json
+from linker.wire import MOST_BYTES, brief, dumps, from_json, loads, to_json
 
 LONG_TEXT = {
     "detail": 1_000,
@@ -79,6 +79,7 @@ def test_every_value_comes_back_as_it_went(kind: type) -> None:
     value = large(kind)
     assert from_json(kind, to_json(value)) == value
     assert loads(kind, dumps(value)) == value
+    assert loads(kind, brief(value)) == value
     assert json.loads(dumps(value)) == to_json(value)
 
 
