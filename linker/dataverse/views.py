@@ -106,7 +106,7 @@ async def _list_table(dataverse: Dataverse, table: str) -> ListTable:
         name=row["LogicalName"],
         entity_set=row["EntitySetName"],
         key=row["PrimaryIdAttribute"],
-        primary_name=row["PrimaryNameAttribute"],
+        primary_name=row["PrimaryNameAttribute"] or row["PrimaryIdAttribute"],  # not every table has names
         label=label_in(row["DisplayCollectionName"]) or row["LogicalName"],
         type_code=row["ObjectTypeCode"],
     )

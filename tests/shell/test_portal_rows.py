@@ -170,6 +170,16 @@ async def test_insights_are_read_when_they_are_asked_for(insights: tuple[Measure
     assert f"table={TABLE}&row={made.row}&insights=true#insights" in unescape(reply.text)
 
 
+async def test_what_a_profile_holds_is_inert(insights: tuple[Measured, Browser]) -> None:
+    made, browser = insights
+    path = f"msdynci_customerprofiles({made.profile['msdynci_customerprofileid']})"
+    hostile = {"msdynci_fullname": "<script>alert(1)</script>"}
+    (await made.sandboxed.admin.patch(path, json=hostile)).raise_for_status()
+    reply = await browser.get(f"{ROWS}?table={TABLE}&row={made.row}&insights=true")
+    assert "<script>alert" not in reply.text
+    assert "&lt;script&gt;alert(1)" in reply.text
+
+
 async def test_what_may_not_be_read_is_said(insights: tuple[Measured, Browser]) -> None:
     made, browser = insights
     await made.deny("prvReadmsdynci_supportissue")

@@ -85,6 +85,12 @@ async def test_a_table_that_carries_the_customer_id_alone_is_read_by_it_and_show
     assert {dict(plain(row)).get("msdynci_number") for row in visits.rows} <= set(range(count))
 
 
+async def test_a_look_costs_five_requests_and_two_for_each_related_table(world: Measured) -> None:
+    dataverse = world.sandboxed.dataverse
+    await reading.reach(dataverse, world.target, world.key)
+    assert dataverse.meter.requests == 5 + 2
+
+
 async def test_a_row_without_a_link_reaches_nothing(world: Measured) -> None:
     assert await reached(world, world.other) == Reach()
 
