@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from typing import Annotated, Any, Self
 
 from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
@@ -21,7 +22,6 @@ from linker.triggers import request_run
 from linker.wire import to_json
 
 KEY = "idempotency-key"  # header; names are lower case
-MOST_KEY = 100  # characters of it that count
 LOOK_BACK = 30  # runs behind a page among which the one to compare with is looked for
 type JobId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
@@ -141,6 +141,11 @@ def _must_be_on(setting: str, *, is_on: bool) -> None:
 
 async def requested(call: Call[Any], request: RunRequest) -> Reply:
     """Ask for a run; the answer is the run that will do it. A caller's key makes a repetition the same request."""
-    key = call.request.headers.get(KEY, "")[:MOST_KEY]
-    run = await request_run(call.deps, request, call.start, f"{call.caller.id} {key}" if key else "")
+    run = await request_run(call.deps, request, call.start, _key(call))
     return Reply(202, to_json(run), {"Location": f"{call.request.base_url}/api/runs/{run.id}"})
+
+
+def _key(call: Call[Any]) -> str:
+    """Return what the lock remembers of the caller's key, empty without one: short, whoever calls and whatever he sends."""
+    key = call.request.headers.get(KEY, "")
+    return hashlib.sha256(f"{call.caller.id} {key}".encode()).hexdigest()[:32] if key else ""

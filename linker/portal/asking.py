@@ -11,7 +11,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from linker.api.http import Reply
 from linker.api.operation import Call, operation
-from linker.api.runs import KEY, MOST_KEY, AllowanceBody, RunBody, post_run
+from linker.api.runs import KEY, AllowanceBody, RunBody, post_run
 from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.picture import Picture
@@ -28,7 +28,7 @@ _ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(,empty)?")
 class KeyForm(BaseModel):
     """A form that asks for something. Its `key` is its own, so that sending it twice is asking once."""
 
-    key: Annotated[str, Field(max_length=MOST_KEY)] = ""
+    key: Annotated[str, Field(max_length=100)] = ""
 
 
 def _allowance(value: object) -> object:
