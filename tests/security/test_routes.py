@@ -18,6 +18,45 @@ from sandbox.demo.children import Child
 from tests.fakes.principal import headers
 from tests.fakes.world import contact_id
 
+# Who may ask for what: a new operation or page needs its line here.
+LISTED = {
+    Role.VIEWER: """
+        GET /runs
+        GET /runs/{run}
+        GET /runs/{run}/errors
+        GET /runs/{run}/samples
+        GET /rows/{table}/{row}
+        GET /rows/{table}/{row}/insights
+        GET /status
+        GET /preflight
+        GET /openapi.json
+        GET /portal
+        GET /portal/history
+        GET /portal/timeline
+        GET /portal/preflight
+        GET /portal/rows
+        GET /portal/rows/{run}/download
+        GET /portal/actions
+        GET /portal/runs/{run}/changes
+    """,
+    Role.OPERATOR: """
+        POST /runs
+        POST /unification-events
+        POST /runs/{run}/cancel
+        POST /tables/{table}/approve
+        POST /portal/actions/review
+        POST /portal/actions/run
+        GET /portal/runs/{run}/cancel
+        POST /portal/runs/{run}/cancel
+        GET /portal/tables/{table}/approve
+        POST /portal/tables/{table}/approve
+        GET /portal/tables/{table}/unlink
+    """,
+    Role.ADMIN: """
+        GET /audit
+    """,
+}
+ROLES = {line.strip(): role for role, lines in LISTED.items() for line in lines.strip().splitlines()}
 # Routes that are no operation of the API, by their level where keys count. What `portal` leads to is in portal.PAGES.
 OTHERS = {
     ("GET", "health"): "ANONYMOUS",
@@ -73,9 +112,13 @@ def registered(client: httpx.Client, **asked: str) -> dict[tuple[str, str], str]
 # ---- levels ----
 
 
+def test_everything_that_can_be_asked_for_is_listed_with_its_role() -> None:
+    assert {named(one): one.role for one in [*api.OPERATIONS, *portal.PAGES]} == ROLES
+
+
 def test_every_route_asks_for_a_key_that_fits_its_role_where_nobody_signs_in(keyed: Child, keyed_client: Any) -> None:
     levels = {Role.VIEWER: "FUNCTION", Role.OPERATOR: "FUNCTION", Role.ADMIN: "ADMIN"}
-    expected = {(one.method, one.path[1:]): levels[one.role] for one in api.OPERATIONS}
+    expected = {(one.method, one.path[1:]): levels[ROLES[named(one)]] for one in api.OPERATIONS}
     assert registered(keyed_client, **{"x-functions-key": keyed.ready["key"]}) == expected | OTHERS
 
 
@@ -93,7 +136,7 @@ def test_a_role_opens_what_is_for_it_and_nothing_else(client: httpx.Client, one:
     """App Service has checked who asks; a form that is no form of ours is refused whoever sends it."""
     for role in EVERYBODY:
         answer = client.request(one.method, address(one), headers=signed_in(role))
-        may = role in list(Role) and Role(role).rank >= one.role.rank
+        may = role in list(Role) and Role(role).rank >= ROLES[named(one)].rank
         if not role:
             assert answer.status_code == 401
         elif not may:
