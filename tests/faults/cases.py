@@ -35,7 +35,8 @@ class Case:
     @property
     def times(self) -> int | None:
         """How often the fault strikes."""
-        return 1 if self.strike.most == 1 else self._chance("times").choice((*SOMETIMES, self.strike.most))
+        most = min((most for most in (self.strike.most, self.step.most) if most is not None), default=None)
+        return 1 if most == 1 else self._chance("times").choice((*SOMETIMES, most))
 
     @property
     def change(self) -> Change:

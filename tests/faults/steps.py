@@ -21,7 +21,8 @@ class Step:
     """One step of a run: the activities that do it, and which of their requests belong to it.
 
     `dataverse` are matchers of a fault of the sandbox, `storage` those of a StorageFault; None: it asks no such thing.
-    `writes` says what it writes to Dataverse. A fault strikes one of the first `spread` requests of an activity, at random.
+    `writes` says what it writes to Dataverse. A fault strikes one of the first `spread` requests of an activity, at random,
+    and in all `most` times at the most, None for a whole run: pages are tried again so often that it would take minutes.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Step:
     writes: Writes = ""
     spread: int = 1
     phases: tuple[Phase, ...] = PHASES
+
+    @property
+    def most(self) -> int | None:
+        """See above."""
+        return 12 if "link_page" in self.activities else None
 
 
 BLOCKS: Final = "/linkerhashes("
