@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.system.world import ROOT, SAMPLE, World, world
 
@@ -15,16 +15,28 @@ from .visit import Visit
 AXE = ROOT / ".tools" / "axe-core" / "node_modules" / "axe-core" / "axe.min.js"
 SCREEN = {"width": 1280, "height": 900}
 
+PATIENCE_MS = 20_000  # a page that is right shows it long before
+
+expect.set_options(timeout=PATIENCE_MS)
+
 type MakeVisit = Callable[..., Awaitable[Visit]]
+
+
+def find_chromium() -> str:
+    """Return the program of the browser. Raises LookupError, which says what to do."""
+    found = subprocess.run([ROOT / "scripts" / "find-chromium"], capture_output=True, text=True, check=False)
+    if found.returncode:
+        raise LookupError(found.stderr.strip())
+    return found.stdout.strip()
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    """The program of the browser. Without one the tests are skipped, and say what to do."""
-    found = subprocess.run([ROOT / "scripts" / "find-chromium"], capture_output=True, text=True, check=False)
-    if found.returncode:
-        pytest.skip(found.stderr.strip())
-    return found.stdout.strip()
+    """The program of the browser. Without one the tests are skipped."""
+    try:
+        return find_chromium()
+    except LookupError as missing:
+        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
@@ -47,8 +59,7 @@ def linked(chromium: str, azurite: str, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture
 async def stage(linked: World) -> AsyncIterator[Stage]:
     """The state of that app, without any run."""
-    ready = linked.sandbox.ready
-    made = stage_of(ready["tables"], ready["dataverse"])
+    made = stage_of(linked)
     await made.clear()
     yield made
     await made.tables.close()
@@ -61,6 +72,7 @@ async def visitor(linked: World, browser: Browser) -> AsyncIterator[MakeVisit]:
 
     async def enter(app: str = linked.host.ready["url"], *, signed_in: bool = True, **options: Any) -> Visit:
         context = await browser.new_context(**{"viewport": SCREEN} | options)
+        context.set_default_timeout(PATIENCE_MS)
         made.append(Visit(await context.new_page(), app))
         if signed_in:
             await made[-1].sign_in()

@@ -1,82 +1,28 @@
-"""Runs in every state that the page has to show, as the app would have stored them. Times are minutes before now."""
+"""Runs in every state that the page has to show, as the app would have stored them."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Final
 
 from linker import reasons
-from linker.automations import Automation, Kind, estimate
-from linker.eligibility import QUESTIONS
+from linker.automations import Automation, Kind, describe, estimate
 from linker.model import (
     SKIPPED_MESSAGE,
     Counts,
-    Finding,
     Mode,
     PlannedChange,
     Progress,
-    Requirement,
     RowIssue,
     Run,
-    Source,
     Status,
-    TableRun,
     Touches,
-    Verdict,
 )
 
-NOW: Final = datetime.now(UTC).replace(microsecond=0)
+from .building import NOW, at, met, row_id, run, table, violated
+
 HOSTILE: Final = '<script>document.title="taken over"</script><img src=x onerror="document.title=1">'
-SALES: Final = "DynamicsSales"
-
-
-def at(minutes_ago: float) -> str:
-    """Return a time as ISO 8601 in UTC."""
-    return (NOW - timedelta(minutes=minutes_ago)).isoformat().replace("+00:00", "Z")
-
-
-def row_id(number: int) -> str:
-    """Return the key of a row."""
-    return f"{number:08x}-4d2a-ee11-a81c-000d3a2b{number % 0x10000:04x}"
-
-
-def table(name: str, status: Status, counts: Counts | None = None, **values: object) -> TableRun:
-    """Return one source table in a run."""
-    source = Source("loyCustomer" if name == "new_member" else SALES, name)
-    known: dict[str, object] = {"mode": Mode.INCREMENTAL, "column": "exists"} | values
-    return TableRun(name, source.data_source, status, counts=counts or Counts(), sources=(source,), **known)  # type: ignore[arg-type]
-
-
-def run(begun: float, status: Status, *tables: TableRun, took: float | None = None, **values: object) -> Run:
-    """Return a run that was asked for so many minutes ago, began a minute later, and took so many minutes if it has ended."""
-    ended = at(begun - 1 - took) if took is not None else None
-    known: dict[str, object] = {
-        "mode": Mode.INCREMENTAL,
-        "trigger": "event",
-        "jobs": ("c2f4a6d0",),
-        "service_account": "# customer-profile-linker",
-        "requested_at": at(begun),
-        "started_at": at(begun - 1),
-        "ended_at": ended,
-        "last_updated": ended or at(0),
-        "counts": sum((each.counts for each in tables), Counts()),
-    }
-    stamp = (NOW - timedelta(minutes=begun)).strftime("%Y%m%dT%H%M%SZ")
-    return Run(f"{stamp}-5ce0{int(begun) % 0x10000:04x}", status=status, tables=tables, **known | values)  # type: ignore[arg-type]
-
-
-def met(requirement: Requirement, evidence: str) -> Finding:
-    """Return a requirement that is met."""
-    return Finding(requirement, Verdict.MET, evidence, question=QUESTIONS[requirement])
-
-
-def violated(requirement: Requirement, evidence: str, advice: str) -> Finding:
-    """Return a requirement that is violated."""
-    docs = f"docs/requirements.md#{requirement.lower()}"
-    return Finding(requirement, Verdict.VIOLATED, evidence, advice, QUESTIONS[requirement], docs)
-
-
 ENVIRONMENT: Final = (
     met("R5", "The environment is set up for individual customers (B2C), says the Customer Insights API."),
     met("R6", "Profiles and mapping are in Dataverse."),
@@ -90,6 +36,12 @@ RENAMED: Final = violated(
     "'Loyalty members' looks renamed: its keys are those of Dataverse table 'new_member'.",
     "Name it 'new_member' again in Customer Insights and run unification.",
 )
+AUTOMATIONS: Final = (
+    Automation("Contoso.Scoring: Update", Kind.STEP, id=row_id(900)),
+    Automation("Notify owner of a change", Kind.FLOW, asynchronous=True, id=row_id(901)),
+)
+ESTIMATE: Final = estimate(AUTOMATIONS, 48_120, rows_a_request=500)
+FIRED: Final = tuple(describe(automation) for automation in AUTOMATIONS)
 
 
 # ---- runs that have ended ----
@@ -130,7 +82,7 @@ def with_warnings(begun: float = 40) -> Run:
     return run(
         begun,
         Status.WARNINGS,
-        table("contact", Status.WARNINGS, Counts(312_480, 996, 311_471, 0, 9, 4), findings=ELIGIBLE),
+        table("contact", Status.WARNINGS, Counts(312_480, 996, 311_471, 0, 9, 4), findings=ELIGIBLE, automations=FIRED),
         table("lead", Status.WARNINGS, Counts(48_120, 77, 48_040, 0, 3), findings=ELIGIBLE),
         table(
             "new_member", Status.SKIPPED, findings=(RENAMED,), detail=f"R3: {RENAMED.evidence}", mode=None, column=""
@@ -138,9 +90,7 @@ def with_warnings(begun: float = 40) -> Run:
         took=3.2,
         findings=ENVIRONMENT,
         status_detail="12 rows were rejected and 4 deferred; table 'new_member' was skipped.",
-        warnings=(
-            "Table 'contact' fires 1 automation when a link is written: plug-in step 'Contoso.Scoring: Update'.",
-        ),
+        warnings=(f"Writing links of table 'contact' fires 2 automations. {FIRED[0]}",),
         follow_up=f"{(NOW - timedelta(minutes=begun - 5)).strftime('%Y%m%dT%H%M%SZ')}-5ce0f011",
     )
 
@@ -181,7 +131,7 @@ def held() -> Run:
     """A run whose table 'lead' waits until somebody allows its first link."""
     detail = f"The first link of this table is held: {ESTIMATE}. Approve it, or take the column out of what would fire."
     return run(
-        15,
+        22,
         Status.WARNINGS,
         table("contact", Status.SUCCESSFUL, Counts(312_480, 3, 312_477), findings=ELIGIBLE),
         table("lead", Status.SKIPPED, detail=detail, refusal="held", findings=ELIGIBLE, column="would be created"),
@@ -189,6 +139,24 @@ def held() -> Run:
         findings=ENVIRONMENT,
         status_detail="Table 'lead' was skipped: its first link is held.",
         warnings=(f"Table 'lead': {detail}",),
+    )
+
+
+def held_back() -> Run:
+    """A run that left links alone because too many rows of a table were gone at once."""
+    departed = 41_007
+    detail = (
+        f"Links of departed rows were left alone: {departed:,} of 312,480 rows would be cleared, more than a share of 0.1. "
+        f"If they were right to leave, run with '--allow-unlinking contact={departed}' (See docs/operations.md)."
+    )
+    counts = Counts(312_480, 2, 271_471, 0, 0, departed)
+    return run(
+        18,
+        Status.WARNINGS,
+        table("contact", Status.WARNINGS, counts, held_back=departed, detail=detail, findings=ELIGIBLE),
+        took=1.4,
+        findings=ENVIRONMENT,
+        status_detail=f"contact: {detail}",
     )
 
 
@@ -235,7 +203,7 @@ def refreshing(done: int = 31, **progress: object) -> Run:
         4,
         Status.REFRESHING,
         table("contact", Status.REFRESHING, Counts(read, read // 9, read - read // 9), findings=ELIGIBLE),
-        table("lead", Status.QUEUED, findings=ELIGIBLE),
+        table("lead", Status.REFRESHING, Counts(9_400, 61, 9_339), findings=ELIGIBLE),
         findings=ENVIRONMENT,
         progress=Progress(77, done, **shown | progress),  # type: ignore[arg-type]
     )
@@ -272,11 +240,10 @@ def planned() -> tuple[list[PlannedChange], list[PlannedChange]]:
     return links, [PlannedChange("contact", row_id(n), "unlink") for n in range(60, 62)]
 
 
-AUTOMATIONS: Final = (
-    Automation("Contoso.Scoring: Update of lead", Kind.STEP, id=row_id(900)),
-    Automation("Notify owner of a changed lead", Kind.FLOW, asynchronous=True, id=row_id(901)),
-)
-ESTIMATE: Final = estimate(AUTOMATIONS, 48_120, rows_a_request=500)
+def ended(begun: Run) -> Run:
+    """Return a run that was under way as it ended."""
+    tables = tuple(replace(each, status=Status.SUCCESSFUL) for each in begun.tables)
+    return replace(begun, status=Status.SUCCESSFUL, tables=tables, progress=None, ended_at=begun.last_updated)
 
 
 def month() -> list[Run]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
 
+from linker.activities.life import iso
 from linker.automations import Estimate
 from linker.bootstrap import environment_key
-from linker.model import PlannedChange, RowIssue, Run, Status
+from linker.lock_store import RunLock
+from linker.model import Counts, PlannedChange, RowIssue, Run, RunRequest, Status, TableRun
 from linker.state import Documents, FirstLinks, Issues, Runs, Samples, TaskState
 from linker.state.audit import AUDIT
 from linker.state.documents import STATUS
 from linker.state.issues import ERRORS
-from linker.status import ENDED
 from linker.tables import AzureTables
+from tests.system.world import World
 
+_LEASE_S = 3600.0  # no watchdog ends a run that nobody works on
 KEPT = ("salt", "plan-")  # the app remembers them, and they belong to no run
 
 
@@ -42,18 +48,29 @@ class Stage:
             await self._empty(ERRORS, f"{run}-sample")
 
     async def play(self, *runs: Run) -> None:
-        """Let runs happen, oldest first: each is promised, begins and ends as far as it says. The task shows the last one."""
+        """Let runs happen, oldest first: each is promised, and goes its way as far as it says. The task shows the last one."""
         for run in runs:
             for moment in _moments(run):
-                self.now = moment.last_updated
-                await self.runs.create(moment)
-                await self.runs.advance(run.id, lambda _, shown=moment: shown)
+                await self.go_on(moment)
         await self.runs.change_task(lambda task: _showing(task, runs[-1].id))
 
+    async def remember(self, *runs: Run) -> None:
+        """Let runs have happened, without the way that each of them went."""
+        for run in runs:
+            self.now = run.requested_at
+            await self.runs.create(run)
+
     async def go_on(self, run: Run) -> None:
-        """Let a run that was played come to another moment."""
+        """Let a run come to another moment."""
         self.now = run.last_updated
-        await self.runs.advance(run.id, lambda _: run)
+        await self.runs.create(run)
+        await self.runs.advance(run.id, lambda old: replace(run, requested_at=old.requested_at, steps=old.steps))
+
+    async def take(self, *runs: Run) -> None:
+        """Let the first run hold the run lock, and the others wait behind it."""
+        for run in runs:
+            lock = RunLock(self.tables, self.partition, time.time, _LEASE_S, lambda known=run.id: known)
+            await lock.request(RunRequest(run.mode, run.dry_run, run.requested_tables, trigger=run.trigger))
 
     async def issues(self, run: Run, issues: Iterable[RowIssue]) -> None:
         """Give a run rejected and deferred rows."""
@@ -79,23 +96,44 @@ class Stage:
                 await self.tables.delete(table, partition, entity.row)
 
 
-def stage_of(tables: str, dataverse_url: str) -> Stage:
-    """Return the state that an app on this Table Storage and this environment keeps."""
-    return Stage(AzureTables(connection_string=tables), environment_key(dataverse_url))
+def stage_of(world: World) -> Stage:
+    """Return the state that the app of a world keeps."""
+    ready = world.sandbox.ready
+    return Stage(AzureTables(connection_string=ready["tables"]), environment_key(ready["dataverse"]))
 
 
 def _moments(run: Run) -> list[Run]:
-    """Return a run as it was promised, as it began, and as it is."""
-    promised = replace(
-        run, status=Status.QUEUED, status_detail="", started_at=None, ended_at=None, tables=(), progress=None
-    )
-    moments = [replace(promised, last_updated=run.requested_at)]
-    if run.started_at and run.status in (*ENDED, Status.RETRYING):
-        begun = replace(
-            run, status=Status.REFRESHING, status_detail="", ended_at=None, tables=(), warnings=(), notes=()
-        )
-        moments.append(replace(begun, last_updated=run.started_at))
-    return [*moments, run]
+    """Return a run as the app would have saved it on its way, and as it is."""
+    nothing = {"status_detail": "", "tables": (), "progress": None, "touches": None, "warnings": (), "notes": ()}
+    promised = _at(run.requested_at, run, status=Status.QUEUED, started_at=None, ended_at=None, **nothing)
+    if run.started_at is None:
+        return [promised, run]
+    begun = _at(run.started_at, promised, status=Status.REFRESHING, started_at=run.started_at)
+    if not any(table.mode for table in run.tables):
+        return [promised, begun, run]
+    planned = _at(_later(run.started_at, 3), begun, tables=_tables(run, Status.QUEUED))
+    linking = _at(_later(run.started_at, 9), begun, tables=_tables(run, Status.REFRESHING))
+    return [promised, begun, planned, linking, *_last_steps(linking, run), run]
+
+
+def _last_steps(linking: Run, run: Run) -> list[Run]:
+    if run.ended_at is None:
+        return []
+    finishing = _at(_later(run.ended_at, -8), linking, tables=run.tables)
+    return [finishing, *([_at(_later(run.ended_at, -5), finishing, touches=run.touches)] if run.touches else [])]
+
+
+def _tables(run: Run, status: Status) -> tuple[TableRun, ...]:
+    """Return the tables of a run when those that it links had this status."""
+    return tuple(replace(table, status=status, counts=Counts()) if table.mode else table for table in run.tables)
+
+
+def _at(stamp: str, run: Run, **values: Any) -> Run:
+    return replace(run, last_updated=stamp, **values)
+
+
+def _later(stamp: str, seconds: float) -> str:
+    return iso(datetime.fromisoformat(stamp).timestamp() + seconds)
 
 
 async def _showing(task: TaskState, run: str) -> TaskState:

@@ -7,6 +7,8 @@ from typing import Any
 
 from playwright.async_api import ConsoleMessage, Error, Page, Request
 
+MOST_BYTES = 100_000
+PHONE = {"width": 390, "height": 844}
 # Shifts of what stands on the page (https://web.dev/cls), as the browser tells them.
 _WATCH_SHIFTS = """
 window.shifts = [];
@@ -64,13 +66,21 @@ class Visit:
         """Return the size of the page with all that belongs to it, before any compression."""
         return int(await self.page.evaluate(_SENT))
 
-    async def violations(self, axe: str) -> list[str]:
-        """Return what axe-core finds. It comes through the debugger, so the policy of the page does not hinder it."""
-        await self.page.evaluate(axe)
-        found: dict[str, Any] = await self.page.evaluate("axe.run()")
+    async def is_well_made(self, axe: str) -> None:
+        """Hold the page against the rules: its size, who can read it in both schemes, and how it fits on a phone."""
+        assert await self.bytes_sent() < MOST_BYTES
+        await self.page.evaluate(axe)  # it comes through the debugger, so the policy of the page does not hinder it
+        assert await self._violations({}) == []
+        await self.page.emulate_media(color_scheme="dark")
+        assert await self._violations({"runOnly": ["color-contrast"]}) == [], "dark"
+        await self.page.set_viewport_size(PHONE)
+        assert await self._overflow() <= 0, "phone"
+
+    async def _violations(self, options: dict[str, Any]) -> list[str]:
+        found: dict[str, Any] = await self.page.evaluate("options => axe.run(options)", options)
         return [f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]]
 
-    async def overflow(self) -> int:
+    async def _overflow(self) -> int:
         """Return by how many pixels the page is wider than the screen."""
         root = "document.documentElement"
         return int(await self.page.evaluate(f"{root}.scrollWidth - {root}.clientWidth"))

@@ -1,0 +1,81 @@
+"""A page that shows a run keeps up with it, by itself and without moving under the reader's eyes."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.async_api import expect
+
+from tests.system.world import World, world
+
+from . import scenes
+from .conftest import MakeVisit
+from .stage import Stage
+from .visit import Visit
+
+SIZES = ("--contacts", "15000", "--leads", "100", "--members", "100")  # four pages and one and one
+
+
+async def test_progress_comes_by_itself_and_moves_nothing(stage: Stage, visit: Visit) -> None:
+    await stage.play(scenes.refreshing(31))
+    page = await visit.open(f"?run={scenes.refreshing().id}")
+    pane = page.get_by_role("complementary")
+    await expect(pane).to_contain_text("31 of 77")
+    link = page.get_by_role("row", name="contact").get_by_role("link", name="Refreshing")
+    await link.focus()
+    await page.evaluate("window.opened = 'once'")
+    await visit.watch_shifts()
+
+    await stage.go_on(scenes.refreshing(32))
+    await expect(pane).to_contain_text("32 of 77")
+    await stage.go_on(scenes.refreshing(70, rows_per_second=2_104.0))
+    await expect(pane).to_contain_text("2,104")
+    assert await visit.shifts() == []
+    await expect(link).to_be_focused()
+    assert await page.evaluate("window.opened") == "once", "the page was loaded anew"
+
+
+async def test_what_the_reader_has_opened_stays_open(stage: Stage, visit: Visit) -> None:
+    await stage.play(scenes.refreshing(31))
+    page = await visit.open(f"?run={scenes.refreshing().id}")
+    details = page.get_by_role("complementary").locator("details").first
+    await details.locator("summary").click()
+    opened = await details.evaluate("one => one.open")
+    await stage.go_on(scenes.refreshing(33))
+    await expect(page.get_by_role("complementary")).to_contain_text("33 of 77")
+    assert await details.evaluate("one => one.open") == opened
+
+
+async def test_a_page_that_shows_the_end_asks_no_more(stage: Stage, visit: Visit) -> None:
+    begun = scenes.refreshing(76)
+    await stage.play(begun)
+    page = await visit.open()
+    await stage.go_on(scenes.ended(begun))
+    await expect(page.get_by_role("row", name="CustomerId Backstamping Hydration")).to_contain_text("Successful")
+    await expect(page.locator("[data-live]")).to_have_count(0)
+
+
+async def test_changes_are_told_to_who_cannot_see_them(stage: Stage, visit: Visit) -> None:
+    await stage.play(scenes.refreshing())
+    page = await visit.open(f"?run={scenes.refreshing().id}")
+    assert await page.locator("main [aria-live=polite], main [role=status]").count() > 0
+
+
+@pytest.fixture
+def slow(azurite: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A first run of six pages that takes some seconds."""
+    logs = tmp_path_factory.mktemp("slow")
+    with world(azurite, logs, *SIZES, "--set", "ms_per_row=0.5", LINKER_WIDTH="1") as made:
+        yield made
+
+
+async def test_a_real_run_is_followed_to_its_end_without_a_reload(slow: World, visitor: MakeVisit) -> None:
+    visit = await visitor(slow.host.ready["url"])
+    run = slow.app.publish(slow.sandbox.last_job())
+    page = await visit.open(f"?run={run['id']}")
+    await page.evaluate("window.opened = 'once'")
+    pane = page.get_by_role("complementary")
+    await expect(pane).to_contain_text("of 6")
+    await expect(page.locator("[data-live]")).to_have_count(0, timeout=60_000)
+    await expect(page.get_by_role("row", name="contact")).to_contain_text("Successful")
+    await expect(pane).to_contain_text("15,000")
+    assert await page.evaluate("window.opened") == "once"
