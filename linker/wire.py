@@ -33,9 +33,7 @@ def from_json[T](kind: type[T], data: object) -> T:
     try:
         return _adapter(_hashable(kind)).validate_python(data, strict=False)  # type: ignore[no-any-return]
     except ValidationError as error:
-        raise StateError(
-            f"This is no {kind.__name__}: {error.errors(include_url=False, include_input=False)}"
-        ) from error
+        raise _misshapen(kind, error) from error
 
 
 def dumps(value: object) -> str:
@@ -51,6 +49,10 @@ def brief(value: object) -> str:
 def loads[T](kind: type[T], text: str) -> T:
     """Return the value of `kind` in a JSON text. Raises StateError when it is damaged."""
     try:
-        return from_json(kind, json.loads(text))
-    except json.JSONDecodeError as error:
-        raise StateError(f"This is no JSON of a {kind.__name__}: {error}") from error
+        return _adapter(_hashable(kind)).validate_json(text)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise _misshapen(kind, error) from error
+
+
+def _misshapen(kind: type, error: ValidationError) -> StateError:
+    return StateError(f"This is no {kind.__name__}: {error.errors(include_url=False, include_input=False)}")

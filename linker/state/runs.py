@@ -18,7 +18,7 @@ from linker.steps import steps_of
 from linker.wire import brief, loads
 
 SUMMARY = "summary"
-LOOK_BACK_DAYS = (0.25, 1, 7, 30, None)  # None: all that are kept
+LOOK_BACK_DAYS = (0.25, 1, 3, 10, 30, None)  # None: all that are kept
 
 
 @dataclass(frozen=True, slots=True)

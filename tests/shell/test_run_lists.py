@@ -68,8 +68,8 @@ async def test_a_run_of_more_tables_than_a_summary_holds_is_listed_as_well() -> 
     ("hours", "most", "requests"),
     [
         pytest.param([1, 2, 3], 3, 1, id="all of them were lately"),
-        pytest.param([1, 20, 100], 3, 3, id="within a week"),
-        pytest.param([1, 20, 9_000], 3, 5, id="as far back as runs are kept"),
+        pytest.param([1, 20, 100], 3, 4, id="within ten days"),
+        pytest.param([1, 20, 9_000], 3, 6, id="as far back as runs are kept"),
         pytest.param([n / 4 for n in range(1_000)], 20, 1, id="of a thousand"),
     ],
 )
