@@ -12,7 +12,8 @@ from itertools import chain
 import httpx
 
 from linker.dataverse import Dataverse
-from linker.errors import ConfigurationError, LinkerError, TransientError, UnknownOutcomeError
+from linker.errors import ConfigurationError, LinkerError, ThrottledError, UnknownOutcomeError
+from linker.verdict import CUSTOMIZATION_LOCK
 from tests.live import columns, ground, insights, reading, strings, surroundings, writing
 from tests.live.check import Check, Finding, Unanswered, Verdict
 from tests.live.own import Own
@@ -133,10 +134,11 @@ async def _answered(check: Check, site: Site, say: Callable[[str], None]) -> Fin
     try:
         observed = await patiently(partial(check.ask, site), site.pause)
         verdict = Verdict.SAME if observed == check.expected else Verdict.DIFFERENT
-    except (Unanswered, TransientError, UnknownOutcomeError) as error:
+    except (Unanswered, ThrottledError, UnknownOutcomeError) as error:
         observed, verdict = str(error), Verdict.UNANSWERED
-    except LinkerError as error:
-        observed, verdict = str(error)[:300], Verdict.DIFFERENT
+    except LinkerError as error:  # a passing fault that did not pass is a difference too, unless others caused it
+        busy = CUSTOMIZATION_LOCK in str(error)
+        observed, verdict = str(error)[:300], Verdict.UNANSWERED if busy else Verdict.DIFFERENT
     except (LookupError, TypeError, ValueError, AttributeError) as error:  # what the linker reads is not there
         observed, verdict = f"an answer of another shape: {error!r}"[:300], Verdict.DIFFERENT
     say(f"{verdict:>14}  {check.name}")

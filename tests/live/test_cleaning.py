@@ -98,6 +98,22 @@ async def test_a_passing_fault_is_waited_for(tenant: Tenant) -> None:
     assert tenant.waits == [15.0, 15.0]
 
 
+@pytest.mark.parametrize(
+    ("code", "status", "verdict"),
+    [
+        pytest.param("0x80071151", 429, Verdict.UNANSWERED, id="somebody customises all the time"),
+        pytest.param("0x80072322", 429, Verdict.UNANSWERED, id="throttled all the time"),
+        pytest.param("", 503, Verdict.DIFFERENT, id="unavailable all the time"),
+    ],
+)
+async def test_a_fault_that_does_not_pass_is_a_difference_unless_others_cause_it(
+    tenant: Tenant, code: str, status: int, verdict: Verdict
+) -> None:
+    faulty = Twist("RetrieveTotalRecordCount", status=status, code=code)
+    (finding,) = (await tenant.prove(CHECK, twist=faulty)).findings
+    assert finding.verdict is verdict
+
+
 async def test_a_column_that_is_not_known_everywhere_yet_is_waited_for(tenant: Tenant) -> None:
     report = await tenant.prove(CHECK, twist=Twist(r"^GET .*_rows\?", status=400, times=2))
     assert [finding.verdict for finding in report.findings] == [Verdict.SAME]

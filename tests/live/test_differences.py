@@ -30,7 +30,7 @@ TWISTS = {
     "pages-of-5000": (Twist(switches={"max_page": 2000}), "pages of [2000, 2000, 1001]"),
     "count-ends-at-5000": (Twist(r"\$count", told=("5000", "5001")), "5,001"),
     "count-of-a-range": (Twist(r"\$count", told=(r"(\d+)", r"1\1")), "instead of"),
-    "total-rows": (Twist("RetrieveTotalRecordCount", told=('"Values"', '"Numbers"')), "an answer of another shape"),
+    "total-rows": (Twist("RetrieveTotalRecordCount", told=('"Values"', '"Numbers"')), "another shape"),
     "update-multiple-with-binds": (Twist(WRITE, (r'bind":"[^"]*"', 'bind":null')), "0 of 500 linked"),
     "reading-a-link-back": (Twist(BATCH, told=(r'_link_value":"', '_link_value":"{')), "{"),
     "a-row-twice-in-one-request": (
