@@ -119,7 +119,9 @@ def _foreign() -> ProblemError:
 
 
 def _wanted(request: Request) -> str:
-    return request.query.get("page", "")
+    """Return where the sign-in leads, empty for any address but one of the portal: the script follows it as it stands."""
+    address = request.query.get("page", "")
+    return address if _OWN.fullmatch(address) else ""
 
 
 def _address(wanted: Operation, asked: Request, path: str) -> str:

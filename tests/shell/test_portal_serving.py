@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlencode
+
 import pytest
 from pydantic import BaseModel
 
@@ -84,6 +86,17 @@ async def test_a_key_in_an_address_goes_nowhere(browser: Browser) -> None:
 )
 async def test_a_sign_in_leads_nowhere_else(browser: Browser, elsewhere: str) -> None:
     assert (await browser.sign_in(elsewhere)).headers["Location"] == "/api/portal"
+
+
+@pytest.mark.parametrize(
+    "elsewhere", ["https://evil.example", "//evil.example", "javascript:alert(1)", "/api/runs", "/\\evil.example"]
+)
+async def test_the_sign_in_page_holds_no_address_but_our_own(browser: Browser, elsewhere: str) -> None:
+    """Its script goes there without asking the server again."""
+    page = await browser.get(f"/api/portal/sign-in?{urlencode({'page': elsewhere})}")
+    assert 'name="page" value=""' in page.text
+    assert "evil" not in page.text
+    assert "alert(" not in page.text
 
 
 async def test_a_session_opens_the_pages_for_an_operator(browser: Browser) -> None:
