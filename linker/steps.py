@@ -32,7 +32,7 @@ def _reached(run: Run) -> Step | None:
         return None
     if run.started_at is None:
         return "settle"
-    if not run.tables:
+    if all(table.status is Status.SKIPPED for table in run.tables):
         return "check"
     if run.touches is not None:
         return "touch"

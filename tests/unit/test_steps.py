@@ -21,6 +21,7 @@ BEGUN = Run("r", Mode.FULL, Status.REFRESHING, started_at=T)
         pytest.param(Run("r", Mode.FULL, Status.QUEUED, status_detail=WAITING), None, id="behind another run"),
         pytest.param(Run("r", Mode.FULL, Status.QUEUED), "settle", id="not settled"),
         pytest.param(BEGUN, "check", id="no tables yet"),
+        pytest.param(replace(BEGUN, tables=(SKIPPED,)), "check", id="nothing may be linked"),
         pytest.param(replace(BEGUN, tables=(QUEUED, SKIPPED)), "prepare", id="tables wait"),
         pytest.param(replace(BEGUN, tables=(WORKING, QUEUED)), "prepare", id="one table is ready"),
         pytest.param(replace(BEGUN, tables=(WORKING, SKIPPED)), "link", id="all tables are ready"),
