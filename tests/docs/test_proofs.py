@@ -5,7 +5,7 @@ import pytest
 from tests.mutations.proofs import exists, proofs, read
 from tests.mutations.table import MUTATIONS
 
-DEMANDS = [f"D{number}" for number in range(1, 24)]  # of updates, paging, hashing and orchestration
+DEMANDS = [f"D{number}" for number in range(1, 31)]
 DECISIONS = [f"{number}" for number in range(1, 27)]
 PROOFS = proofs()
 

@@ -101,6 +101,17 @@ MUTATIONS = (
     Mutation("D22", "linker/table_rules.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
     Mutation("D22", "linker/verdict.py", "if code == SQL_TIMEOUT or status == 413:", "if code == SQL_TIMEOUT:"),
     Mutation("D23", _LOCK, "if dead is None or now < state.expires:", "if True:"),
+    Mutation("D24", "linker/state/samples.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
+    Mutation(
+        "D25", "linker/state/issues.py", "first_seen=known.issue.first_seen if known else self._now()", 'first_seen=""'
+    ),
+    Mutation("D26", "docs/errors.md", "| `HeldBack` |", "| `Other` |"),
+    Mutation("D27", "infra/prod.snapshot.json", '"linkerprod-permanent-failure"', '"linkerprod-other"'),
+    Mutation("D28", _LIFE, "eta_seconds=None if left_s is None else", "eta_seconds=None if True else"),
+    Mutation("D28", "linker/history.py", "_per_cent(seconds_of(run), seconds_of(other))", "None"),
+    Mutation("D29", "linker/triggers.py", "RunRequest(jobs=told.jobs, job_start", "RunRequest(jobs=(), job_start"),
+    Mutation("D30", "linker/roles.py", "self.role.rank >= needed.rank", "True"),
+    Mutation("D30", "linker/api/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
     # ---- engine ----
     Mutation("1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
     Mutation("2", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
