@@ -82,4 +82,22 @@ async def when_they_changed(site: Site) -> str:
     return f"not {', '.join(silent)}" if silent else "both"
 
 
-CHECKS = (the_mapping_names_tables, types_of_its_tables, the_identifier, when_they_changed)
+@check(
+    "dataverse.md 2.3",
+    claim="sdkmessagefilters say that profiles have UpdateMultiple.",
+    expected="supported",
+    advice="Nothing: profiles are touched by single updates in batches then.",
+    harmless=True,
+)
+async def update_multiple_of_profiles(site: Site) -> str:
+    await _mapping(site)
+    return "supported" if await metadata.supports_update_multiple(site.dataverse, PROFILE_TABLE) else "not told"
+
+
+CHECKS = (
+    the_mapping_names_tables,
+    types_of_its_tables,
+    the_identifier,
+    when_they_changed,
+    update_multiple_of_profiles,
+)
