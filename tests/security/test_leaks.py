@@ -21,6 +21,8 @@ import httpx
 import pytest
 from azure.data.tables import TableServiceClient
 
+from linker.blocks import row_hash
+from linker.bootstrap import environment_key
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import Sandbox
 from tests.replay.record import IMPATIENT
@@ -51,6 +53,7 @@ class Left:
     people: Hidden
     keys: Hidden
     runs: tuple[dict[str, Any], ...]
+    environment: str  # partition of its state
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +78,9 @@ def left(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lef
         told = texts_in(folder) | histories | {"stdout": output, "telemetry": json.dumps(taken.items)}
         own = {"function key": frozenset({KEY}), "subscription key": frozenset({SUBSCRIPTION})}
         hidden = Hidden({**secrets_of(sandbox.ready).words, **own})
-        yield Left(told, stored(azurite), hidden, people(), keys(sandbox), runs)
+        yield Left(
+            told, stored(azurite), hidden, people(), keys(sandbox), runs, environment_key(sandbox.ready["dataverse"])
+        )
 
 
 def worked(sandbox: Sandbox, settings: dict[str, str], folder: Path) -> tuple[tuple[dict[str, Any], ...], str]:
@@ -198,6 +203,23 @@ def test_row_keys_stay_in_the_stored_state(left: Left) -> None:
     """Blocks and row errors have to name rows; logs, telemetry and histories do not."""
     assert left.keys.found_in({name: text for name, text in left.told.items() if name != "sandbox.log"}) == []
     assert left.keys.found_in(left.stored) != []
+
+
+def test_hashes_tell_a_customer_to_nobody_without_the_salt(left: Left) -> None:
+    """Nobody who has the hashes and even every CustomerId finds one in them; the salt is in another table."""
+    entities = [json.loads(line) for line in left.stored["linkerstatus"].splitlines()]
+    (found,) = [one for one in entities if (one["PartitionKey"], one["RowKey"]) == (left.environment, "salt")]
+    salt = bytes.fromhex(json.loads(found["j00"]))
+    customers = {row["msdynci_customerid"] for row in read(SAMPLE, "customerprofile")}
+    hashes = left.stored["linkerhashes"]
+    assert [one for one in customers if hashed(one, salt) in hashes]
+    assert [one for one in customers if hashed(one, b"") in hashes or hashed(one, bytes(16)) in hashes] == []
+    assert salt.hex() not in hashes
+
+
+def hashed(customer: str, salt: bytes) -> str:
+    """Return a row hash as it is stored, without the bit that says whether it is confirmed."""
+    return row_hash(customer, salt).to_bytes(8).hex()[:-1]
 
 
 def test_no_foreign_word_forged_a_line_of_the_log(left: Left) -> None:
