@@ -55,10 +55,14 @@ def same_host(one: str, other: str) -> bool:
 
 
 def _host(url: str) -> str:
-    parts = urlsplit(url if "//" in url else f"//{url}")
+    try:
+        parts = urlsplit(url if "//" in url else f"//{url}")
+        port = parts.port
+    except ValueError:
+        return url  # no address, so it is nobody's
     host = (parts.hostname or "").lower().replace(".api.crm", ".crm", 1)
     default = {"http": 80, "https": 443}.get(parts.scheme)
-    return host if parts.port in (None, default) else f"{host}:{parts.port}"
+    return host if port in (None, default) else f"{host}:{port}"
 
 
 def _linked_here(facts: EnvironmentFacts) -> bool:

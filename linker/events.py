@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, Json, StringConstraints, TypeAdapter, Val
 
 HUB: Final = "insight-logs-operational"
 GROUP: Final = "linker"  # the consumer group that infra/main.bicep makes: others may read the hub too
+JOB_ID: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
 MOST_JOBS: Final = 20  # a run links what the mapping says now, so it serves older unifications too; values stay small
 # Both end a unification for us: profiles are written after the merge, and the same job twice is one run.
 _OPERATIONS: Final = frozenset({"merge", "profilestore"})
@@ -47,7 +48,7 @@ class _Record(BaseModel):
 
 class _Properties(BaseModel):
     event_type: str = Field(alias="eventType")
-    job: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,200}$")] = Field(alias="workflowJobId")
+    job: Annotated[str, StringConstraints(pattern=JOB_ID)] = Field(alias="workflowJobId")
     instance: str = Field("", alias="instanceId")
     start: str | None = Field(None, alias="startTimestamp")
     submitted: str | None = Field(None, alias="submittedTimestamp")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from linker import odata
 from linker.dataverse import Dataverse, metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.dataverse.shapes import Fields
 from linker.deps import Deps
 from linker.errors import ConfigurationError, DataverseError
 from linker.facts import DataSource, DataverseTable, EnvironmentFacts, Recognised, SourceFacts, Told, told, unseen
@@ -122,7 +123,7 @@ async def _insight(deps: Deps) -> Insight:
 async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool | None:
     """Return whether a table has rows: False when there is no such table, None when it is empty."""
     try:
-        rows = (await dataverse.get(entity_set + odata.query(select=column, top=1)))["value"]
+        rows = await dataverse.first(entity_set + odata.query(select=column, top=1), Fields)
     except DataverseError as error:
         if error.status != 404:
             raise
@@ -158,7 +159,7 @@ async def _candidates(dataverse: Dataverse, source: Source, said: Told) -> list[
 
 async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source, lower: str | None) -> list[str]:
     options = odata.query(select=columns.key, filter=columns.in_range(source, KeyRange(lower)), top=SAMPLE)
-    return [row[columns.key] or "" for row in (await dataverse.get(MAPPING_SET + options))["value"]]
+    return [str(row.get(columns.key) or "") for row in await dataverse.first(MAPPING_SET + options, Fields)]
 
 
 async def _owner(

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
 from urllib.parse import quote
 
 import httpx
+from pydantic import StringConstraints
 
 from linker.dataverse.http import TokenSource
+from linker.dataverse.shapes import read
 from linker.errors import ConfigurationError, TransientError
+from linker.events import JOB_ID
 from linker.facts import DataSource
 from linker.transport import json_of
 
@@ -36,6 +38,47 @@ class Job:
     ended_at: str
 
 
+class _Organization(TypedDict, total=False):
+    url: str | None
+
+
+class _Instance(TypedDict, total=False):
+    cdsOrgInfo: _Organization | None
+    cdsMdlInfo: object
+    isCdsMdlOrCdsByodl: bool | None
+    isB2B: bool | None
+    isB2C: bool | None
+
+
+class _Entity(TypedDict):
+    entityName: str
+    primaryKey: NotRequired[str | None]
+
+
+class _Metadata(TypedDict, total=False):
+    name: str | None
+    kind: str | None
+    entityNames: list[str] | None
+    entityInformation: list[_Entity] | None
+
+
+class _DataSource(TypedDict):
+    dataSourceMetadata: _Metadata
+
+
+class _Task(TypedDict, total=False):
+    operationType: str | None
+    taskStatus: str | None
+
+
+class _Job(_Task):
+    jobId: Annotated[str, StringConstraints(pattern=JOB_ID)]
+    jobStatus: NotRequired[str | None]
+    submittedTimestamp: NotRequired[str | None]
+    endTimestamp: NotRequired[str | None]
+    tasks: NotRequired[list[_Task] | None]
+
+
 class Insights:
     """Calls of one process to one instance."""
 
@@ -56,7 +99,7 @@ class Insights:
 
     async def instance(self) -> Instance:
         """Return what the instance says about itself."""
-        found = await self._get("")
+        found = await self._get("", _Instance)
         return Instance(
             linked_url=(found.get("cdsOrgInfo") or {}).get("url"),
             is_b2b=_is_b2b(found),
@@ -65,16 +108,17 @@ class Insights:
 
     async def data_sources(self) -> tuple[DataSource, ...]:
         """Return the data sources of the instance."""
-        return tuple(_data_source(item["dataSourceMetadata"]) for item in await self._get("/manage/datasources"))
+        found = await self._get("/manage/datasources", list[_DataSource])
+        return tuple(_data_source(item["dataSourceMetadata"]) for item in found)
 
     async def last_unification(self) -> Job | None:
         """Return the newest unification that ended successfully, None when there is none among the newest jobs."""
-        jobs = await self._get(f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true")
+        jobs = await self._get(f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true", list[_Job])
         ended = [job for job in jobs if _is_unification(job)]
-        newest = max(ended, key=lambda job: str(job.get("endTimestamp") or ""), default=None)
+        newest = max(ended, key=lambda job: job.get("endTimestamp") or "", default=None)
         return newest and Job(newest["jobId"], newest.get("submittedTimestamp") or "", newest.get("endTimestamp") or "")
 
-    async def _get(self, path: str) -> Any:
+    async def _get[T](self, path: str, kind: type[T]) -> T:
         headers = {
             **self._headers,
             "Authorization": f"Bearer {await self._tokens.token()}",
@@ -85,7 +129,7 @@ class Insights:
         except httpx.RequestError as error:
             raise TransientError(f"Customer Insights at {self._base} could not be reached: {error!r}.") from error
         if answer.is_success:
-            return json_of(answer)
+            return read(kind, json_of(answer), "Customer Insights")
         if answer.status_code in (401, 403, 404):
             raise ConfigurationError(
                 f"Customer Insights refused {self._base}{path} ({answer.status_code}). Check "
@@ -94,7 +138,7 @@ class Insights:
         raise TransientError(f"Customer Insights answered {answer.status_code}.")
 
 
-def _managed_lake(found: Mapping[str, Any]) -> bool | None:
+def _managed_lake(found: _Instance) -> bool | None:
     """Return whether the output goes to the managed lake. The flag is true for a lake of one's own as well, so true alone
     tells nothing (customer-insights.md section 3).
     """
@@ -103,26 +147,25 @@ def _managed_lake(found: Mapping[str, Any]) -> bool | None:
     return False if found.get("isCdsMdlOrCdsByodl") is False else None
 
 
-def _is_b2b(found: Mapping[str, Any]) -> bool | None:
-    if isinstance(found.get("isB2B"), bool):
-        return bool(found["isB2B"])
-    return not found["isB2C"] if isinstance(found.get("isB2C"), bool) else None
+def _is_b2b(found: _Instance) -> bool | None:
+    b2b, b2c = found.get("isB2B"), found.get("isB2C")
+    return b2b if b2b is not None or b2c is None else not b2c
 
 
-def _data_source(metadata: Mapping[str, Any]) -> DataSource:
+def _data_source(metadata: _Metadata) -> DataSource:
     information = metadata.get("entityInformation") or []
     return DataSource(
         name=metadata.get("name") or "",
         kind=metadata.get("kind") or "",
         tables=tuple(metadata.get("entityNames") or ()),
-        keys={item["entityName"]: item["primaryKey"] for item in information if item.get("primaryKey")},
+        keys={item["entityName"]: key for item in information if (key := item.get("primaryKey"))},
     )
 
 
-def _is_unification(job: Mapping[str, Any]) -> bool:
+def _is_unification(job: _Job) -> bool:
     """A unification is over when its merge was successful; a job without tasks is judged by its own operation."""
-    tasks = [task for task in job.get("tasks") or [] if str(task.get("operationType")).lower() == "merge"]
+    tasks = [task for task in job.get("tasks") or [] if (task.get("operationType") or "").lower() == "merge"]
     if tasks:
-        return all(str(task.get("taskStatus")).lower() == "successful" for task in tasks)
-    operation = str(job.get("operationType")).lower()
-    return operation in UNIFICATION and str(job.get("jobStatus")).lower() == "successful"
+        return all((task.get("taskStatus") or "").lower() == "successful" for task in tasks)
+    operation = (job.get("operationType") or "").lower()
+    return operation in UNIFICATION and (job.get("jobStatus") or "").lower() == "successful"

@@ -85,5 +85,6 @@ class MappingColumns:
         return " and ".join(parts)
 
     def outside(self, found: Iterable[Source]) -> str:
-        """Return the filter for rows of no source found so far; empty when none was found."""
-        return " and ".join(f"not ({self.of_source(source)})" for source in found)
+        """Return the filter for rows of no source found so far. What names no data source or table belongs to none."""
+        named = [f"{column} ne null" for column in (self.data_source, self.table)]
+        return " and ".join([*named, *(f"not ({self.of_source(source)})" for source in found)])

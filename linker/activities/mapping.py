@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from linker.dataverse import Dataverse
-from linker.dataverse.client import as_customer
+from linker.dataverse.shapes import customer_in
 from linker.errors import LinkerError
 from linker.model import CustomerId, KeyRange, RowKey, Target
 from linker.odata import MappingColumns
 from linker.pages import SPLIT_ROWS, row_key
+
+MOST_SHOWN = 200  # characters of what stands in the place of a key; a guid in braces has 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,10 @@ def resolve(rows: Iterable[Mapping[str, Any]], columns: MappingColumns) -> Mappi
     read = duplicates = 0
     for row in rows:
         read += 1
-        key, customer = row_key(row[columns.key] or ""), row[columns.customer]
-        if key is None or not customer:
-            invalid.append(str(row[columns.key] or ""))
+        key, customer = row_key(_text(row.get(columns.key))), customer_in(row.get(columns.customer))
+        if key is None or customer is None:
+            invalid.append(_text(row.get(columns.key)))
             continue
-        customer = as_customer(customer)
         before = wanted.get(key)
         if before is not None:
             duplicates += 1
@@ -67,3 +68,8 @@ def resolve(rows: Iterable[Mapping[str, Any]], columns: MappingColumns) -> Mappi
         if before is None or customer < before:
             wanted[key] = customer
     return MappingRows(wanted, read, duplicates, tuple(invalid), tuple(conflicts))
+
+
+def _text(value: object) -> str:
+    """Return what stands in the place of a key as it can be shown and stored: of bounded length, in whole characters."""
+    return str("" if value is None else value)[:MOST_SHOWN].encode(errors="replace").decode()

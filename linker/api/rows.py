@@ -6,8 +6,8 @@ from linker.api.answers import Comparison, LookupNow, RowState
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, operation
 from linker.blocks import HashBlock, confirmed, names, row_hash
-from linker.dataverse.client import LiveLink
 from linker.dataverse.column import linked_table
+from linker.dataverse.shapes import LiveLink
 from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.model import LOOKUP_SCHEMA_NAME, RowKey

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import chain
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from linker import odata
 from linker.automations import BULK_MESSAGE, Automation, Kind
 from linker.dataverse.client import Dataverse
+from linker.dataverse.shapes import read
 
 READ_TABLES = ("sdkmessage", "sdkmessagefilter", "sdkmessageprocessingstep", "workflow", "callbackregistration")
 """Tables that have to be readable for this."""
@@ -24,6 +24,41 @@ _STEP_COLUMNS = "name,filteringattributes,stage,mode,supporteddeployment,canbeby
 _STEP_PARENTS = "sdkmessageid($select=name),sdkmessagefilterid($select=primaryobjecttypecode)"
 
 
+class _Message(TypedDict):
+    name: str
+
+
+class _Scope(TypedDict, total=False):
+    primaryobjecttypecode: str
+
+
+class _Step(TypedDict):
+    sdkmessageprocessingstepid: str
+    sdkmessageid: _Message
+    name: str | None
+    stage: int
+    mode: int
+    filteringattributes: str | None
+    sdkmessagefilterid: NotRequired[_Scope | None]
+    supporteddeployment: NotRequired[int | None]
+    canbebypassed: NotRequired[bool | None]
+
+
+class _Workflow(TypedDict):
+    workflowid: str
+    name: str | None
+    category: int
+    mode: int | None
+    triggeronupdateattributelist: str | None
+    ismanaged: NotRequired[bool | None]
+
+
+class _Flow(TypedDict):
+    callbackregistrationid: str
+    name: str | None
+    filteringattributes: str | None
+
+
 async def automations(dataverse: Dataverse, table: str) -> tuple[Automation, ...]:
     """Return what is registered and active, whatever its filtering attributes. Raises DataverseError when not readable."""
     found = [*await _steps(dataverse, table), *await _workflows(dataverse, table), *await _flows(dataverse, table)]
@@ -34,7 +69,7 @@ async def _steps(dataverse: Dataverse, table: str) -> list[Automation]:
     """Steps of the table, of those for which the filter says 'none', and of those without any filter row: all tables."""
     code = "sdkmessagefilterid/primaryobjecttypecode"
     scopes = (f"({code} eq {odata.literal(table)} or {code} eq 'none')", "_sdkmessagefilterid_value eq null")
-    rows = chain.from_iterable([await _rows(dataverse, _steps_in(scope)) for scope in scopes])
+    rows = chain.from_iterable([await _rows(dataverse, _steps_in(scope), _Step) for scope in scopes])
     return [_step(row) for row in rows if row["stage"] in _STAGES and row.get("supporteddeployment") != _OFFLINE_ONLY]
 
 
@@ -43,7 +78,7 @@ def _steps_in(scope: str) -> str:
     return "sdkmessageprocessingsteps" + query
 
 
-def _step(row: Mapping[str, Any]) -> Automation:
+def _step(row: _Step) -> Automation:
     scope = row.get("sdkmessagefilterid") or {}
     return Automation(
         name=row["name"] or "",
@@ -62,10 +97,11 @@ async def _workflows(dataverse: Dataverse, table: str) -> list[Automation]:
         f"type eq 1 and statecode eq 1 and primaryentity eq {odata.literal(table)} and (category eq 0 or category eq 2)"
     )
     select = "name,category,mode,triggeronupdateattributelist,ismanaged"
-    return [_workflow(row) for row in await _rows(dataverse, "workflows" + odata.query(select=select, filter=wanted))]
+    path = "workflows" + odata.query(select=select, filter=wanted)
+    return [_workflow(row) for row in await _rows(dataverse, path, _Workflow)]
 
 
-def _workflow(row: Mapping[str, Any]) -> Automation:
+def _workflow(row: _Workflow) -> Automation:
     """A managed one may be Microsoft's own, which no header bypasses; nothing says whose it is (dataverse.md 10)."""
     rule = row["category"] == _RULE
     return Automation(
@@ -84,10 +120,10 @@ async def _flows(dataverse: Dataverse, table: str) -> list[Automation]:
         f"(softdeletestatus eq 0 or softdeletestatus eq null) and entityname eq {odata.literal(table)} and ({messages})"
     )
     path = "callbackregistrations" + odata.query(select="name,filteringattributes", filter=wanted)
-    return [_flow(row) for row in await _rows(dataverse, path)]
+    return [_flow(row) for row in await _rows(dataverse, path, _Flow)]
 
 
-def _flow(row: Mapping[str, Any]) -> Automation:
+def _flow(row: _Flow) -> Automation:
     return Automation(
         name=row["name"] or "",
         kind=Kind.FLOW,
@@ -97,8 +133,8 @@ def _flow(row: Mapping[str, Any]) -> Automation:
     )
 
 
-async def _rows(dataverse: Dataverse, path: str) -> list[dict[str, Any]]:
-    return [row async for page in dataverse.rows(path) for row in page]
+async def _rows[T](dataverse: Dataverse, path: str, kind: type[T]) -> list[T]:
+    return [read(kind, row) async for page in dataverse.rows(path) for row in page]
 
 
 def _listed(text: str | None) -> tuple[str, ...]:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 from linker import odata, telemetry
-from linker.dataverse import batch
-from linker.dataverse.http import API, PAGE_SIZE, THROTTLED_WAIT_S, Connection, Meter, parse_time
+from linker.dataverse import batch, shapes
+from linker.dataverse.http import API, PAGE_SIZE, THROTTLED_WAIT_S, Connection, Meter, error_in
+from linker.dataverse.shapes import Fields, LiveLink, Page
 from linker.errors import DataverseError, ThrottledError, TransientError
 from linker.model import PROFILE_TABLE, CustomerId, KeyRange, RowKey, Source, Target
 from linker.odata import MappingColumns
@@ -19,22 +19,13 @@ from linker.transport import json_of
 from linker.verdict import Answer, judge
 
 MAPPING_SET = "msdynci_alternatekeys"
-PROFILE_SET = "msdynci_customerprofiles"
+PROFILE_SET, PROFILE_KEY = "msdynci_customerprofiles", f"{PROFILE_TABLE}id"
 # No custom step or workflow runs, and no flow is triggered (dataverse.md 10). Needs prvBypassCustomBusinessLogic.
 BYPASS: Final = {
     "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
     "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
 }
 SPELLINGS = ("{}", "{{{}}}")  # with and without braces; case does not matter to Dataverse
-
-
-@dataclass(frozen=True, slots=True)
-class LiveLink:
-    """The link on a source row as it is now. `customer` is the CustomerId of the linked profile."""
-
-    profile: str | None
-    customer: CustomerId | None
-    etag: str
 
 
 class Dataverse:
@@ -56,6 +47,14 @@ class Dataverse:
         headers |= {"Consistency": "Strong"} if strong else {}
         return json_of(await self.connection.send(self.meter, "GET", path, headers=headers))
 
+    async def first[T](self, path: str, kind: type[T], *, strong: bool = False) -> list[T]:
+        """Return the rows of one response, each as the TypedDict `kind` describes it."""
+        return shapes.rows_in(kind, await self.get(path, strong=strong))
+
+    async def one[T](self, path: str, kind: type[T]) -> T:
+        """Return the object at a path as the TypedDict `kind` describes it."""
+        return shapes.read(kind, await self.get(path))
+
     async def rows(self, path: str) -> AsyncIterator[list[dict[str, Any]]]:
         """Yield the rows of a query, one response of up to 5,000 at a time."""
         link: str | None = path
@@ -64,17 +63,20 @@ class Dataverse:
             if link in seen:
                 raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
             seen.add(link)
-            answer = await self.get(link, prefer=PAGE_SIZE)
-            yield answer["value"]
-            link = answer.get("@odata.nextLink")
+            page = shapes.read(Page, await self.get(link, prefer=PAGE_SIZE))
+            yield page["value"]
+            link = page.get("@odata.nextLink")
 
     # ---- the mapping ----
 
     async def next_source(self, columns: MappingColumns, found: Iterable[Source]) -> Source | None:
-        """Return one source that is not among those found so far, None when there is none left."""
+        """Return one source that is not among those found so far, None when there is none left.
+
+        Raises ConfigurationError when a name is none that could be asked for.
+        """
         options = odata.query(select=f"{columns.data_source},{columns.table}", filter=columns.outside(found), top=1)
-        rows = (await self.get(MAPPING_SET + options))["value"]
-        return Source(rows[0][columns.data_source], rows[0][columns.table]) if rows else None
+        rows = await self.first(MAPPING_SET + options, Fields)
+        return shapes.source_in(rows[0].get(columns.data_source), rows[0].get(columns.table)) if rows else None
 
     async def mapping(
         self, columns: MappingColumns, source: Source, keys: KeyRange
@@ -95,7 +97,7 @@ class Dataverse:
         """Return how many rows a filter finds; 5,000 means that many or more (dataverse.md 5.3)."""
         path = f"{entity_set}/$count" + odata.query(filter=expression)
         answer = await self.connection.send(self.meter, "GET", path)
-        return int(answer.text.lstrip("\ufeff"))
+        return shapes.read(int, answer.text.lstrip("\ufeff"))
 
     async def canonical_rows(
         self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
@@ -110,9 +112,9 @@ class Dataverse:
         rows = [row for answer in await self.read_all(queries) for row in answer]
         canonical = {key_text(key): key for key in keys}
         return {
-            canonical[row[columns.key]]: as_customer(row[columns.customer] or "")
+            canonical[key]: shapes.customer_in(row.get(columns.customer)) or ""
             for row in rows
-            if row[columns.key] in canonical and row[columns.table].casefold() in tables
+            if (key := str(row.get(columns.key))) in canonical and str(row.get(columns.table)).casefold() in tables
         }
 
     async def still_mapped(
@@ -129,12 +131,13 @@ class Dataverse:
         return {
             key
             for row in rows
-            if row[columns.table].casefold() in tables and (key := row_key(row[columns.key])) is not None
+            if str(row.get(columns.table)).casefold() in tables
+            and (key := row_key(str(row.get(columns.key)))) is not None
         }
 
     async def user(self) -> str:
         """Return the id of the Dataverse user behind the app's token (dataverse.md 11)."""
-        return str((await self.get("WhoAmI"))["UserId"])
+        return shapes.guid_in(await self.one("WhoAmI", Fields), "UserId")
 
     async def newest_change(self, entity_set: str, *, besides: str = "") -> float | None:
         """Return the newest modifiedon of a table in epoch seconds, None when there is no such table, row or column.
@@ -144,15 +147,15 @@ class Dataverse:
         others = f"_modifiedby_value ne {besides} or _modifiedby_value eq null" if besides else ""
         options = odata.query(select="modifiedon", filter=others, orderby="modifiedon desc", top=1)
         try:
-            rows = (await self.get(entity_set + options))["value"]
+            rows = await self.first(entity_set + options, shapes.Stamped)
         except DataverseError as error:
             if error.status in (400, 404):
                 return None
             raise
         if besides and not rows:
             return 0.0
-        stamp = rows[0].get("modifiedon") if rows else None
-        return parse_time(stamp) if stamp else None
+        stamp = rows[0]["modifiedon"] if rows else None
+        return shapes.time_in(stamp) if stamp else None
 
     # ---- profiles and links ----
 
@@ -165,8 +168,9 @@ class Dataverse:
         found: dict[CustomerId, str] = {}
         for rows in await self.read_all(queries):
             for row in rows:
-                customer, profile = as_customer(row["msdynci_customerid"]), str(row[f"{PROFILE_TABLE}id"]).lower()
-                found[customer] = min(profile, found.get(customer, profile))
+                customer, profile = shapes.customer_in(row.get("msdynci_customerid")), shapes.guid_in(row, PROFILE_KEY)
+                if customer is not None:
+                    found[customer] = min(profile, found.get(customer, profile))
         return found
 
     async def links(self, target: Target, column: str, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
@@ -180,14 +184,14 @@ class Dataverse:
             for chunk in odata.chunks(keys)
         ]
         rows = [row for answer in await self.read_all(queries) for row in answer]
-        return {bytes.fromhex(row[target.key].replace("-", "")): _live(row, target, column) for row in rows}
+        return {shapes.key_in(row, target.key): shapes.link_in(row, target, column) for row in rows}
 
     async def keys_by_link(self, target: Target, column: str, *, empty: bool) -> AsyncIterator[list[RowKey]]:
         """Yield the keys of rows whose link is empty, or is not, up to 5,000 at a time."""
         comparison = "eq" if empty else "ne"
         path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value {comparison} null")
         async for rows in self.rows(path):
-            yield [bytes.fromhex(row[target.key].replace("-", "")) for row in rows]
+            yield [shapes.key_in(row, target.key) for row in rows]
 
     async def write_links(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
         """Set the link of each row to a profile id; return the rows that were refused one by one.
@@ -261,9 +265,10 @@ class Dataverse:
             for answer in await self._exchange(group, reads=True):
                 if answer.status != 200:
                     raise self._refusal(answer)
-                rows = list(answer.body["value"])
-                if link := answer.body.get("@odata.nextLink"):
-                    rows += [row async for page in self.rows(link) for row in page]
+                page = shapes.read(Page, answer.body)
+                rows = page["value"]
+                if link := page.get("@odata.nextLink"):
+                    rows += [row async for more in self.rows(link) for row in more]
                 found.append(rows)
         return found
 
@@ -274,8 +279,7 @@ class Dataverse:
         return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
 
     def _refusal(self, answer: batch.PartAnswer) -> Exception:
-        error = answer.body["error"] if answer.body else {"code": "", "message": ""}
-        code, text = str(error.get("code") or ""), str(error.get("message") or "")
+        code, text = error_in(answer.body) or ("", "")
         match judge(answer.status, code, text):
             case Answer.WAIT:
                 self.meter.throttled += 1
@@ -287,18 +291,6 @@ class Dataverse:
                 return DataverseError(answer.status, code, text)
 
 
-def as_customer(text: str) -> CustomerId:
-    """Return a CustomerId as it is compared."""
-    return text.strip().lower()
-
-
 def _is_of(row: Mapping[str, Any], columns: MappingColumns, source: Source) -> bool:
-    pairs = ((row[columns.data_source], source.data_source), (row[columns.table], source.table))
+    pairs = ((row.get(columns.data_source), source.data_source), (row.get(columns.table), source.table))
     return all(str(found).casefold() == wanted.casefold() for found, wanted in pairs)
-
-
-def _live(row: Mapping[str, Any], target: Target, column: str) -> LiveLink:
-    profile = row.get(f"_{column}_value")
-    expanded = row.get(target.navigation) or {}
-    customer = expanded.get("msdynci_customerid")
-    return LiveLink(profile and str(profile).lower(), customer and as_customer(customer), row["@odata.etag"])

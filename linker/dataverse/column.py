@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 from linker import odata
 from linker.dataverse import metadata
@@ -17,6 +17,15 @@ _LABEL = "Microsoft.Dynamics.CRM.Label"
 # A column or relationship of that name exists: somebody else was faster (dataverse.md 8.4).
 TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304"})
 LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (dataverse.md 8.2)
+
+
+class _Relationship(TypedDict):
+    ReferencedEntity: str
+    ReferencingEntityNavigationPropertyName: str
+
+
+class _Solution(TypedDict):
+    ismanaged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +89,7 @@ async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:
     expression = f"ReferencingAttribute eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
     select = "SchemaName,ReferencedEntity,ReferencingAttribute,ReferencingEntityNavigationPropertyName"
     path = f"EntityDefinitions(LogicalName={odata.literal(odata.name(table))})/ManyToOneRelationships"
-    found = (await dataverse.get(path + odata.query(select=select, filter=expression), strong=True))["value"]
+    found = await dataverse.first(path + odata.query(select=select, filter=expression), _Relationship, strong=True)
     ours = [row for row in found if row["ReferencedEntity"] == PROFILE_TABLE]
     if found and not ours:
         raise ConfigurationError(
@@ -102,7 +111,8 @@ async def linked_table(dataverse: Dataverse, table: str) -> Target:
 async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:
     path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
     expression = f"LogicalName eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
-    rows = (await dataverse.get(path + odata.query(select="LogicalName,AttributeType", filter=expression)))["value"]
+    select = odata.query(select="LogicalName,AttributeType", filter=expression)
+    rows = await dataverse.first(path + select, metadata.Attribute)
     for row in rows:
         if row["LogicalName"] == LOOKUP_SCHEMA_NAME:
             raise ConfigurationError(
@@ -133,7 +143,7 @@ async def _refuse_solution(dataverse: Dataverse, solution: str | None) -> None:
     if solution is None:
         return
     path = "solutions" + odata.query(select="ismanaged", filter=f"uniquename eq {odata.literal(solution)}")
-    found = (await dataverse.get(path))["value"]
+    found = await dataverse.first(path, _Solution)
     why = "does not exist" if not found else "is managed" if found[0]["ismanaged"] else ""
     if why:
         raise ConfigurationError(

@@ -115,13 +115,16 @@ class Connection:
         writes: bool,
     ) -> httpx.Response:
         authorization = f"Bearer {await self.tokens.token()}"
-        request = self.client.build_request(
-            method,
-            self.address(path),
-            content=body,
-            headers={**HEADERS, **self.extra_headers, **headers, "Authorization": authorization},
-            timeout=self.write_timeout_s if writes else READ_TIMEOUT_S,
-        )
+        try:
+            request = self.client.build_request(
+                method,
+                self.address(path),
+                content=body,
+                headers={**HEADERS, **self.extra_headers, **headers, "Authorization": authorization},
+                timeout=self.write_timeout_s if writes else READ_TIMEOUT_S,
+            )
+        except httpx.InvalidURL as error:  # a name of some table or column is longer than any address
+            raise ConfigurationError(f"{path[:200]} makes no address ({error}). Nothing was sent.") from error
         meter.requests += 1
         return await self._exchange(request, writes=writes)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TypedDict
 
 from linker import odata
 from linker.dataverse.client import Dataverse
 from linker.dataverse.metadata import ServiceAccount
+from linker.dataverse.shapes import Fields, read
 from linker.facts import DataverseTable
 from linker.model import LOOKUP_SCHEMA_NAME
 from linker.permission import SecondWriter
@@ -15,6 +16,56 @@ from linker.privileges import Depth, Need, Privilege
 
 MOST_ROLES = 50  # roles whose holders are looked up
 VENDOR = "InsightsAppsPlatform"
+
+
+class _Entry(TypedDict):
+    PrivilegeId: str
+    PrivilegeType: str
+    Name: str
+
+
+class _Guarded(TypedDict):
+    LogicalName: str
+    Privileges: list[_Entry]
+
+
+class _Privilege(TypedDict):
+    privilegeid: str
+    name: str
+
+
+class _Depth(TypedDict):
+    Depth: str | int
+
+
+class _HeldEntry(_Depth):
+    PrivilegeName: str
+
+
+class _Held(TypedDict):
+    RolePrivileges: list[_HeldEntry]
+
+
+class _OfRoleEntry(_Depth):
+    PrivilegeId: str
+
+
+class _OfRole(TypedDict):
+    RolePrivileges: list[_OfRoleEntry]
+
+
+class _Role(TypedDict):
+    roleid: str
+    name: str
+
+
+class _Person(TypedDict):
+    systemuserid: str
+    fullname: str | None
+
+
+class _Changed(TypedDict):
+    modifiedon: str
 
 
 async def of_tables(dataverse: Dataverse, needs: Iterable[Need]) -> dict[tuple[str, str], Privilege]:
@@ -26,7 +77,7 @@ async def of_tables(dataverse: Dataverse, needs: Iterable[Need]) -> dict[tuple[s
     path = "EntityDefinitions" + odata.query(select="LogicalName,Privileges", filter=wanted)
     return {
         (row["LogicalName"], entry["PrivilegeType"]): Privilege(entry["PrivilegeId"].lower(), entry["Name"])
-        for row in (await dataverse.get(path))["value"]
+        for row in await dataverse.first(path, _Guarded)
         for entry in row["Privileges"]
     }
 
@@ -39,7 +90,8 @@ async def of_no_table(dataverse: Dataverse, needs: Iterable[Need]) -> dict[tuple
     path = "privileges" + odata.query(select="name", filter=odata.is_in("name", names.values()))
     return {
         ("", names[row["name"].lower()]): Privilege(row["privilegeid"].lower(), row["name"])
-        for row in (await dataverse.get(path))["value"]
+        for row in await dataverse.first(path, _Privilege)
+        if row["name"].lower() in names
     }
 
 
@@ -47,7 +99,7 @@ async def held(dataverse: Dataverse, user: str) -> dict[str, Depth]:
     """Return the privileges of a user by name in lower case, through all roles, at the deepest level of each."""
     path = f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
     depths: dict[str, Depth] = {}
-    for entry in (await dataverse.get(path))["RolePrivileges"]:
+    for entry in (await dataverse.one(path, _Held))["RolePrivileges"]:
         name, depth = entry["PrivilegeName"].lower(), _depth(entry["Depth"])
         depths[name] = max(depth, depths.get(name, Depth.NONE), key=list(Depth).index)
     return depths
@@ -55,7 +107,7 @@ async def held(dataverse: Dataverse, user: str) -> dict[str, Depth]:
 
 async def role_depths(dataverse: Dataverse, role: str) -> dict[str, Depth]:
     """Return the privileges of one role by id. The function is bound to nothing."""
-    answer = await dataverse.get(f"RetrieveRolePrivilegesRole(RoleId={role})")
+    answer = await dataverse.one(f"RetrieveRolePrivilegesRole(RoleId={role})", _OfRole)
     return {entry["PrivilegeId"].lower(): _depth(entry["Depth"]) for entry in answer["RolePrivileges"]}
 
 
@@ -72,26 +124,26 @@ async def roles_that_miss(dataverse: Dataverse, has: Privilege, misses: Privileg
 
 async def _roles_with(dataverse: Dataverse, privilege: Privilege) -> dict[str, str]:
     path = f"privileges({privilege.id})/roleprivileges_association" + odata.query(select="name")
-    return {row["roleid"]: row["name"] async for page in dataverse.rows(path) for row in page}
+    return {row["roleid"]: row["name"] async for page in dataverse.rows(path) for row in read(list[_Role], page)}
 
 
 async def _held_by_people(dataverse: Dataverse, role: str) -> bool:
     people = "accessmode eq 0 and isdisabled eq false"
     path = f"roles({role})/systemuserroles_association" + odata.query(select="systemuserid", filter=people, top=1)
-    return bool((await dataverse.get(path))["value"])
+    return bool(await dataverse.first(path, Fields))
 
 
-def _depth(value: Any) -> Depth:
+def _depth(value: str | int) -> Depth:
     """Return a depth, which comes as a name and in older versions as a number."""
-    if isinstance(value, int) or str(value).isdecimal():
+    if str(value) in ("0", "1", "2", "3"):
         return list(Depth)[1:][int(value)]
-    return Depth(value) if value in Depth else Depth.NONE
+    return next((depth for depth in Depth if depth == value), Depth.NONE)
 
 
 async def vendor_account(dataverse: Dataverse) -> ServiceAccount | None:
     """Return the account of the vendor's own task, if it is a user here (customer-insights.md section 1)."""
     wanted = f"contains(fullname,'{VENDOR}') or startswith(domainname,'{VENDOR.lower()}')"
-    rows = (await dataverse.get("systemusers" + odata.query(select="fullname", filter=wanted, top=1)))["value"]
+    rows = await dataverse.first("systemusers" + odata.query(select="fullname", filter=wanted, top=1), _Person)
     return ServiceAccount(rows[0]["systemuserid"], rows[0]["fullname"] or VENDOR) if rows else None
 
 
@@ -101,7 +153,7 @@ async def written_by(
     """Return what a user was the last to write of a table's linked rows since a time (ISO 8601), None for nothing."""
     wanted = f"_modifiedby_value eq {user.id} and _{LOOKUP_SCHEMA_NAME}_value ne null and modifiedon ge {since}"
     newest = odata.query(select="modifiedon", filter=wanted, orderby="modifiedon desc", top=1)
-    rows = (await dataverse.get(table.entity_set + newest))["value"]
+    rows = await dataverse.first(table.entity_set + newest, _Changed)
     if not rows:
         return None
     return SecondWriter(user.name, await dataverse.count(table.entity_set, wanted), rows[0]["modifiedon"])

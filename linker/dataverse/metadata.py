@@ -6,11 +6,14 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any
+from typing import Annotated, NotRequired, TypedDict
 from urllib.parse import quote
+
+from pydantic import Field
 
 from linker import odata
 from linker.dataverse.client import Dataverse
+from linker.dataverse.shapes import Fields
 from linker.errors import DataverseError
 from linker.facts import DataverseTable
 from linker.model import MAPPING_TABLE, PROFILE_TABLE
@@ -20,6 +23,40 @@ _TABLE_FACTS = (
     "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,TableType"
     ",CanCreateAttributes,CanBeRelatedEntityInRelationship"
 )
+
+
+class Attribute(TypedDict):
+    """A column of a table (dataverse.md 7)."""
+
+    LogicalName: str
+    AttributeType: NotRequired[str | None]
+
+
+class _Flag(TypedDict):
+    Value: bool
+
+
+class _Definition(TypedDict):
+    LogicalName: str
+    SchemaName: str
+    EntitySetName: str | None
+    PrimaryIdAttribute: str | None
+    TableType: NotRequired[str | None]
+    CanCreateAttributes: NotRequired[_Flag | None]
+    CanBeRelatedEntityInRelationship: NotRequired[_Flag | None]
+
+
+class _Person(TypedDict, total=False):
+    fullname: str | None
+    domainname: str | None
+
+
+class _Values(TypedDict):
+    Values: Annotated[list[int], Field(min_length=1)]
+
+
+class _Counts(TypedDict):
+    EntityRecordCountCollection: _Values
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +69,8 @@ class ServiceAccount:
 
 async def service_account(dataverse: Dataverse) -> ServiceAccount:
     """Return who writes: WhoAmI and the systemuser behind it (dataverse.md 11)."""
-    user = (await dataverse.get("WhoAmI"))["UserId"]
-    found = await dataverse.get(f"systemusers({user})" + odata.query(select="fullname,domainname"))
+    user = await dataverse.user()
+    found = await dataverse.one(f"systemusers({user})" + odata.query(select="fullname,domainname"), _Person)
     return ServiceAccount(user, found.get("fullname") or found.get("domainname") or user)
 
 
@@ -54,16 +91,15 @@ async def profile_schema(dataverse: Dataverse) -> str:
     return blake2b("\n".join(columns).encode(), digest_size=8).hexdigest()
 
 
-async def attributes(dataverse: Dataverse, table: str, select: str) -> list[dict[str, Any]]:
+async def attributes(dataverse: Dataverse, table: str, select: str) -> list[Attribute]:
     """Return some facts on each column of a table, nothing when there is no such table."""
     path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
     try:
-        answer = await dataverse.get(path + odata.query(select=select))
+        return await dataverse.first(path + odata.query(select=select), Attribute)
     except DataverseError as error:
         if error.status != 404:
             raise
         return []
-    return list(answer["value"])
 
 
 async def find_tables(dataverse: Dataverse, name: str) -> list[DataverseTable]:
@@ -71,46 +107,49 @@ async def find_tables(dataverse: Dataverse, name: str) -> list[DataverseTable]:
     columns = ("LogicalName", "SchemaName", "EntitySetName")
     texts = dict.fromkeys((name, name.lower()))
     matches = " or ".join(f"{column} eq {odata.literal(text)}" for column in columns for text in texts)
-    answer = await dataverse.get("EntityDefinitions" + odata.query(select=_TABLE_FACTS, filter=matches))
-    return [_table(row) for row in answer["value"]]
+    return await _tables(dataverse, matches)
 
 
 async def tables_of_key(dataverse: Dataverse, column: str) -> list[DataverseTable]:
     """Return the tables whose primary key column is `column`, in any case; activities share one."""
     matches = f"PrimaryIdAttribute eq {odata.literal(column.lower())}"
-    answer = await dataverse.get("EntityDefinitions" + odata.query(select=_TABLE_FACTS, filter=matches))
-    return [_table(row) for row in answer["value"]]
+    return await _tables(dataverse, matches)
 
 
 async def custom_tables(dataverse: Dataverse) -> list[DataverseTable]:
     """Return every table that may own the keys of a source whose name fits nothing."""
     filters = "IsPrivate eq false and IsCustomEntity eq true"
-    answer = await dataverse.get("EntityDefinitions" + odata.query(select=_TABLE_FACTS, filter=filters))
-    return [_table(row) for row in answer["value"]]
+    return await _tables(dataverse, filters)
 
 
 async def existing_keys(dataverse: Dataverse, table: DataverseTable, keys: Iterable[str]) -> int:
     """Return how many of some guid texts are keys of rows in a table."""
     expression = odata.is_in(table.primary_id, keys)
-    answer = await dataverse.get(table.entity_set + odata.query(select=table.primary_id, filter=expression))
-    return len(answer["value"])
+    return len(
+        await dataverse.first(table.entity_set + odata.query(select=table.primary_id, filter=expression), Fields)
+    )
 
 
 async def total_rows(dataverse: Dataverse, table: str) -> int:
     """Return how many rows a table has, as of some moment of the last day (dataverse.md 5.3)."""
     names = quote(json.dumps([table]), safe="")
-    found = await dataverse.get(f"RetrieveTotalRecordCount(EntityNames=@p1)?@p1={names}")
-    return int(found["EntityRecordCountCollection"]["Values"][0])
+    found = await dataverse.one(f"RetrieveTotalRecordCount(EntityNames=@p1)?@p1={names}", _Counts)
+    return found["EntityRecordCountCollection"]["Values"][0]
 
 
 async def supports_update_multiple(dataverse: Dataverse, table: str) -> bool:
     """Return whether UpdateMultiple works on a table: it has a message filter of its own then (dataverse.md 2.3)."""
     expression = f"sdkmessageid/name eq 'UpdateMultiple' and primaryobjecttypecode eq {odata.literal(table)}"
     path = "sdkmessagefilters" + odata.query(select="sdkmessagefilterid", filter=expression)
-    return bool((await dataverse.get(path, strong=True))["value"])
+    return bool(await dataverse.first(path, Fields, strong=True))
 
 
-def _table(row: dict[str, Any]) -> DataverseTable:
+async def _tables(dataverse: Dataverse, expression: str) -> list[DataverseTable]:
+    path = "EntityDefinitions" + odata.query(select=_TABLE_FACTS, filter=expression)
+    return [_table(row) for row in await dataverse.first(path, _Definition)]
+
+
+def _table(row: _Definition) -> DataverseTable:
     return DataverseTable(
         logical_name=row["LogicalName"],
         schema_name=row["SchemaName"],
@@ -122,6 +161,6 @@ def _table(row: dict[str, Any]) -> DataverseTable:
     )
 
 
-def _allowed(managed: object) -> bool:
+def _allowed(managed: _Flag | None) -> bool:
     """Whether a managed property allows it; one that was not told does not forbid (dataverse.md 8.3)."""
-    return bool(managed["Value"]) if isinstance(managed, dict) else True
+    return managed is None or managed["Value"]

@@ -5,15 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypedDict
 
 from linker import odata
-from linker.dataverse.client import PROFILE_SET, Dataverse
+from linker.dataverse import shapes
+from linker.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
 from linker.errors import DataverseError
 from linker.model import PROFILE_TABLE
 from linker.verdict import Answer, judge
 
-_KEY = f"{PROFILE_TABLE}id"
 CUSTOMER = "msdynci_customerid"
+
+
+_Row = TypedDict("_Row", {"msdynci_customerid": str, "@odata.etag": str})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,15 @@ class Profile:
 
 async def read(dataverse: Dataverse, ids: Sequence[str]) -> dict[str, Profile]:
     """Return the profiles that exist, by id."""
-    queries = [PROFILE_SET + odata.query(select=CUSTOMER, filter=odata.is_in(_KEY, some)) for some in odata.chunks(ids)]
+    queries = [
+        PROFILE_SET + odata.query(select=CUSTOMER, filter=odata.is_in(PROFILE_KEY, some)) for some in odata.chunks(ids)
+    ]
     rows = [row for answer in await dataverse.read_all(queries) for row in answer]
-    return {str(row[_KEY]).lower(): Profile(row[CUSTOMER], row["@odata.etag"]) for row in rows}
+    return {shapes.guid_in(row, PROFILE_KEY): _profile(shapes.read(_Row, row)) for row in rows}
+
+
+def _profile(row: _Row) -> Profile:
+    return Profile(row["msdynci_customerid"], row["@odata.etag"])
 
 
 async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: bool) -> dict[str, DataverseError]:
@@ -52,7 +62,7 @@ async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: 
 
 
 async def _touched_at_once(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> bool:
-    rows = [{_KEY: profile, CUSTOMER: known.customer} for profile, known in profiles.items()]
+    rows = [{PROFILE_KEY: profile, CUSTOMER: known.customer} for profile, known in profiles.items()]
     try:
         await dataverse.update_multiple(PROFILE_TABLE, PROFILE_SET, rows)
     except DataverseError as error:

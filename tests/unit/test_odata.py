@@ -103,10 +103,11 @@ def test_a_source_with_quotes_is_escaped_in_every_place() -> None:
     assert text.count("''") == 4
 
 
-def test_sources_found_so_far_are_left_out() -> None:
-    assert COLUMNS.outside([]) == ""
+def test_sources_found_so_far_and_rows_that_name_none_are_left_out() -> None:
+    named = "msdynci_datasourcename ne null and msdynci_tablename ne null"
+    assert COLUMNS.outside([]) == named
     assert COLUMNS.outside([CRM, Source("erp", "lead")]) == (
-        "not (msdynci_datasourcename eq 'crm' and msdynci_tablename eq 'contact')"
+        f"{named} and not (msdynci_datasourcename eq 'crm' and msdynci_tablename eq 'contact')"
         " and not (msdynci_datasourcename eq 'erp' and msdynci_tablename eq 'lead')"
     )
 
