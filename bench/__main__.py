@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import compare, documents, machine, scale, state
+from bench import compare, documents, machine, portal, scale, state
 from bench.environment import sandbox
 from bench.figures import Figures, goals
 from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Sizes
@@ -31,7 +31,7 @@ def main(
     """Measure the linker beside its peers and the raw ceiling."""
     console = Console()
     sizes = FULL if full else SHORT
-    with progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 3) as step:
+    with progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 4) as step:
         figures = measure(sizes, step, full=full)
     save(figures, json_file, docs)
     for goal in goals(figures):
@@ -54,12 +54,16 @@ def measure(sizes: Sizes, step: Step, *, full: bool) -> Figures:
     step("state: packed blocks and single entities")
     with sandbox(1) as environment:
         packed, single = state.measure(environment.ready["tables"], sizes.state_packed, sizes.state_single)
+    step("the status page with many runs stored")
+    pages = portal.measure()
     growth = tuple(scale.measure(rows, step) for rows in sizes.growth)
     results = tuple(result for profile in PROFILES for result in compare.compare(profile, sizes, step))
     step(f"{NORMAL.name}: {compare.LINKER} with the profile touch")
     touched = compare.engine(NORMAL, sizes.engine, touch=True)
     seconds = time.perf_counter() - started
-    return Figures(machine.describe(), full, seconds, PROFILES, results, touched, growth, packed, single, imports)
+    return Figures(
+        machine.describe(), full, seconds, PROFILES, results, touched, growth, packed, single, imports, pages
+    )
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from bench import simulation
 from bench.compare import LINKER
 from bench.figures import Figures, Goal, goals
+from bench.portal import FEW, MANY, PageTime
 from bench.profiles import NORMAL
 from bench.scale import Growth, Pass
 from bench.simulation import Simulated
@@ -37,6 +38,8 @@ def performance(figures: Figures) -> str:
         _state(figures),
         "## Start\n",
         _start(figures),
+        "## Status page\n",
+        _portal(figures.portal),
     ]
     return "\n".join(parts)
 
@@ -136,6 +139,13 @@ def _state(figures: Figures) -> str:
         ("Ratio", "", packed.written_rows_s / single.written_rows_s, packed.read_rows_s / single.read_rows_s),
     ]
     return table(head, rows)
+
+
+def _portal(pages: Sequence[PageTime]) -> str:
+    about = "Milliseconds from request to answer on one connection, median; what is stored should not matter."
+    head = ("Page", f"{FEW} runs stored", f"{MANY:,} runs stored", "Ratio", "HTML, bytes")
+    rows = [(page.name, page.few_ms, page.many_ms, page.many_ms / page.few_ms, page.html_bytes) for page in pages]
+    return f"{about}\n\n{table(head, rows)}"
 
 
 def _start(figures: Figures) -> str:

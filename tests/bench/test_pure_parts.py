@@ -2,17 +2,19 @@
 
 import json
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from bench import ceiling, compare, documents, machine, simulation, state
+from bench import ceiling, compare, documents, machine, portal, simulation, state
 from bench.__main__ import save
 from bench.ceiling import Rate
 from bench.compare import CEILING, LINKER, Result
 from bench.environment import Environment
 from bench.figures import SDK, Figures, goals
 from bench.machine import ImportTime, Machine
+from bench.portal import PageTime
 from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
 from bench.scale import Growth, Pass
 from bench.state import Store
@@ -35,7 +37,10 @@ def growth(rows: int, **changes: object) -> Growth:
     return replace(one, **changes)  # type: ignore[arg-type]
 
 
-def figures(*results: Result, sizes: tuple[Growth, ...] | None = None) -> Figures:
+PAGES = (PageTime("Status", 9.0, 10.0, 4_000), PageTime("Timeline", 20.0, 80.0, 60_000))
+
+
+def figures(*results: Result, sizes: tuple[Growth, ...] | None = None, pages: tuple[PageTime, ...] = PAGES) -> Figures:
     names = ("normal", "plug-in heavy")
     standard = [
         result(name, who, rate) for name in names for who, rate in ((CEILING, 2_000), (LINKER, 1_900), (SDK, 400))
@@ -46,7 +51,7 @@ def figures(*results: Result, sizes: tuple[Growth, ...] | None = None) -> Figure
         profiles=tuple(profile for profile in PROFILES if profile.name in names), results=tuple(given.values()),
         touched=result("normal", LINKER, 1_000),
         growth=sizes or (growth(100_000), growth(1_000_000)), packed=Store(100, 1.0, 1.0), single=Store(10, 1.0, 1.0),
-        imports=ImportTime(0.9, {"linker": 180.0}),
+        imports=ImportTime(0.9, {"linker": 180.0}), portal=pages,
     )  # fmt: skip
 
 
@@ -174,6 +179,10 @@ def test_good_figures_meet_every_goal() -> None:
             figures(sizes=(growth(100_000), growth(1_000_000, most_events=2_000))),
             "History events of an orchestration", id="history",
         ),
+        pytest.param(
+            figures(pages=(PageTime("Status", 9.0, 10.0, 1), PageTime("Timeline", 20.0, 100.0, 1))),
+            "Slowest page (Timeline) with 1,000 runs stored, ms", id="a slow page",
+        ),
     ],
 )  # fmt: skip
 def test_a_missed_goal_is_told(bad: Figures, goal: str) -> None:
@@ -187,6 +196,14 @@ def test_seconds_at_a_smaller_size_are_neither_met_nor_missed() -> None:
 
 def test_lost_rows_do_not_count_for_the_rate() -> None:
     assert Result("p", "c", 1_000, 2.0, 400, 1, 0).rows_s == 300
+
+
+def test_stored_runs_lie_in_the_days_that_the_pages_show_newest_first() -> None:
+    runs = portal.past_runs(portal.MANY)
+    asked = [run.requested_at for run in runs]
+    assert (len({run.id for run in runs}), asked) == (portal.MANY, sorted(asked, reverse=True))
+    first = datetime.fromisoformat(asked[-1])
+    assert timedelta(0) < datetime.now(UTC) - first < timedelta(days=portal.DAYS)
 
 
 # ---- documents and machine ----
