@@ -42,7 +42,7 @@ from .watch import Watch
 SIZES = Sizes(contacts=120, leads=0, members=60)
 TABLES = ("contact", "new_member")
 CUTS = ("5", "a")  # three pages a table, where as few rows would make one
-GONE = 2  # rows of the first page that the mapping names and Dataverse has not: they are rejected in every run
+GONE = 2  # rows of the last page that the mapping names and Dataverse has not: they are rejected in every run
 SETTINGS: dict[str, Any] = {
     "settle_minutes": 0,
     "first_link": "auto",
@@ -177,8 +177,8 @@ def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         made = compose(Environment(database, SandboxConfig(protection=False), url))
         made.load(generate(SIZES))
-        lowest = [str(key) for (key,) in scan(database, "contact", ["contactid"])][:GONE]
-        bulk_delete(database, "contact", lowest)
+        contacts = sorted(str(key) for (key,) in scan(database, "contact", ["contactid"]))
+        bulk_delete(database, "contact", contacts[-GONE:])
         yield made, listener
 
 

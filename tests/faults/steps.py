@@ -53,7 +53,7 @@ STEPS: Final = (
     Step("read-back", ("link_page",), {"operation": "$batch", "body": "$expand=msdynci_lookupfield"}),
     Step("block write", ("link_page",), None, {"method": "PUT", "path": BLOCKS, "skip": 1}),
     Step("unlink", ("unlink_table",), {}, {}, "single", spread=8, phases=("later",)),
-    Step("touch", ("plan_touch", "touch_profiles"), {}, {}, "bulk", spread=2),
+    Step("touch", ("plan_touch", "touch_profiles", "report_touch"), {}, {}, "bulk", spread=2),
     Step("finish", ("end_table", "end_run"), {"path": "orderby=modifiedon"}, {}, spread=2),
 )
 

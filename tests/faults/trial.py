@@ -66,9 +66,12 @@ class Trial:
             self.scene.unify(snapshot="before")
 
     def _delete_one_of_the_changed(self) -> None:
-        """Those that are gone from the beginning are known by now: only a row that was there makes a write fail."""
+        """Those that are gone from the beginning are known by now: only a row that was there makes a write fail.
+
+        It is the last one, so that the writes of the first page are good ones.
+        """
         changed = next(truth.wrong for truth in truths(self.scene.database) if truth.table == "contact")
-        bulk_delete(self.scene.database, "contact", [min(changed)])
+        bulk_delete(self.scene.database, "contact", [max(changed)])
 
     def _changes(self) -> list[dict[str, object]]:
         """Return the unification before each of the further runs, {} for none. There may be two."""
