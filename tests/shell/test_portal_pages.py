@@ -158,7 +158,7 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
     for told in (
         "Progress details Close progress details All tables Refreshing",
         "Mode full Reason the schema changed",
-        "by webhook Worked 1 min 30 s Rows/s 1,834 Paused by Dataverse until 2026-11-18 12:00:00 UTC",
+        "Asked by webhook Worked 1 min 30 s Rows/s 1,834 Paused by Dataverse until 2026-11-18 12:00:00 UTC",
         "Time left 5 min 12 s Pages 102 of 250 Width 12 writes in flight Batch 800 rows in a write",
         "Followed by r2 Written as # Linker",
         "contact Refreshing 5 rows, 3 linked , 2 rejected",
