@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
 from pydantic import BaseModel
 
@@ -19,6 +19,8 @@ from linker.roles import Caller, Role, identify, is_same_origin
 from linker.triggers import Start
 
 _LOG = logging.getLogger(__name__)
+# Rows and runs are nobody else's: no cache keeps them, and no browser takes them for a page.
+HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,9 @@ class Api:
 
     async def serve(self, wanted: Operation, request: Request, start: Start | None = None) -> Reply:
         """Return the answer to a request; whatever goes wrong is one too. Operations that ask for a run need `start`."""
-        return await answered(self._serve(wanted, request, start or starts_nothing), wanted.name, ProblemError.reply)
+        work = self._serve(wanted, request, start or starts_nothing)
+        reply = await answered(work, wanted.name, ProblemError.reply)
+        return replace(reply, headers={**HEADERS, **reply.headers})
 
     async def _serve(self, wanted: Operation, request: Request, start: Start) -> Reply:
         caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)

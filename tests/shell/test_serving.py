@@ -97,6 +97,13 @@ async def test_a_page_of_another_site_can_ask_for_nothing_in_ones_name(
     assert (await client.ask(api.get_runs)).status == 200
 
 
+@pytest.mark.parametrize("one", api.OPERATIONS, ids=lambda one: one.name)
+async def test_no_answer_is_kept_or_taken_for_something_else(world: World, one: api.Operation) -> None:
+    for client in (Client(world), Client(world, authenticated=True)):
+        kept = (await ask(client, one)).headers
+        assert (kept["Cache-Control"], kept["X-Content-Type-Options"]) == ("no-store", "nosniff")
+
+
 async def test_who_is_refused_starts_nothing(world: World) -> None:
     viewer = signed_in(world, "viewer")
     assert (await viewer.ask(api.post_run)).status == 403
