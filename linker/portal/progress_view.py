@@ -35,7 +35,7 @@ class StepLine:
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One outcome in a bar, in per cent of the largest table: where it begins and how wide it is."""
+    """One outcome in a bar, in per cent of its width: where it begins and how wide it is."""
 
     outcome: str
     rows: int
@@ -97,14 +97,14 @@ def progress_of(run: Run, table: str, now: str) -> ProgressView:
         _rate(run, end),
         _paused_until(run, now),
         tuple(_steps(run, end)),
-        bars_of(shown),
+        bars_of(shown, _share(run)),
         by_verdict([("", run.findings), *((one.table, one.findings) for one in shown)]),
     )
 
 
-def bars_of(tables: Sequence[TableRun]) -> tuple[TableBar, ...]:
-    """Return the tables with bars as long as their rows, the largest table's over the whole width."""
-    most = max((table.counts.outcomes for table in tables), default=0)
+def bars_of(tables: Sequence[TableRun], share: float = 1.0) -> tuple[TableBar, ...]:
+    """Return the tables with bars as long as their rows, the largest table's over that share of the width."""
+    most = max((table.counts.outcomes for table in tables), default=0) / share
     return tuple(TableBar(table, _segments(table.counts, most)) for table in tables)
 
 
@@ -115,7 +115,7 @@ def by_verdict(of: Iterable[tuple[str, Iterable[Finding]]]) -> tuple[Asked, ...]
     return tuple(sorted(asked, key=lambda one: (order.index(one.finding.verdict), one.finding.requirement)))
 
 
-def _segments(counts: Counts, most: int) -> tuple[Segment, ...]:
+def _segments(counts: Counts, most: float) -> tuple[Segment, ...]:
     found, start = [], 0.0
     for outcome in OUTCOMES:
         rows = getattr(counts, outcome)
@@ -138,6 +138,12 @@ def _paused_until(run: Run, now: str) -> str | None:
     """Return until when Dataverse lets the run wait, None when that is over: the next report may be a while."""
     until = run.progress.paused_until if run.progress else None
     return until if until and until > now else None
+
+
+def _share(run: Run) -> float:
+    """Return how much of a run is done, so that bars are full when it is; 1 where nobody knows."""
+    progress = run.progress
+    return progress.pages_done / progress.pages_total if progress and progress.pages_done else 1.0
 
 
 def _rate(run: Run, end: str) -> float | None:

@@ -135,6 +135,15 @@ def test_bars_are_as_long_as_their_rows() -> None:
     assert shown == [[("linked", 0, 25), ("unchanged", 25, 75)], [("rejected", 0, 50)], []]
 
 
+@pytest.mark.parametrize(
+    ("progress", "width"),
+    [(None, 100), (Progress(8, 2), 25), (Progress(8, 8), 100), (Progress(8, 0), 100), (Progress(), 100)],
+)
+def test_bars_grow_with_the_run(progress: Progress | None, width: float) -> None:
+    run = run_of("a", Status.REFRESHING, replace(CONTACT, counts=Counts(5, unchanged=5)), progress=progress)
+    assert [part.width for part in progress_of(run, "", NOW).bars[0].segments] == [width]
+
+
 def test_requirements_that_ask_for_something_come_first() -> None:
     met, unknown, violated = (
         Finding("R1", Verdict.MET, ""),
