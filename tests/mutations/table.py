@@ -51,6 +51,7 @@ MUTATIONS = (
     Mutation(
         "D5", _LIFE, "paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None", "paused_until=None"
     ),
+    Mutation("D5", "linker/portal/progress_view.py", "until if until and until > now else None", "until"),
     Mutation("D6", _LIFE, "rows_per_second=round(rate, 1)", "rows_per_second=0.0"),
     Mutation("D7", "linker/verdict.py", '(code == SQL_ERROR and "1205" in text)', "False"),
     Mutation("D7", _PACE, "return max(SMALLEST, batch // 2)", "return batch"),
@@ -112,6 +113,7 @@ MUTATIONS = (
     Mutation("D29", "linker/triggers.py", "RunRequest(jobs=told.jobs, job_start", "RunRequest(jobs=(), job_start"),
     Mutation("D30", "linker/roles.py", "self.role.rank >= needed.rank", "True"),
     Mutation("D30", "linker/api/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
+    Mutation("D30", "linker/portal/serving.py", "admitted(caller, wanted.role)", "caller"),
     # ---- engine ----
     Mutation("1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
     Mutation("2", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
