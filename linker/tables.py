@@ -129,7 +129,13 @@ class AzureTables:
         from azure.data.tables.aio import TableServiceClient
 
         if self._credential is None:
-            return TableServiceClient.from_connection_string(self._connection_string, **_PATIENCE)
+            try:
+                return TableServiceClient.from_connection_string(self._connection_string, **_PATIENCE)
+            except ValueError as error:  # its text names no part of the string, which is a secret
+                raise ConfigurationError(
+                    f"The connection string of Table Storage (LINKER_STORAGE) cannot be used: {error} Nothing was written. "
+                    "Copy it anew from the storage account, Security + networking > Access keys."
+                ) from None
         return TableServiceClient(self._endpoint, credential=self._credential, **_PATIENCE)
 
     def _client(self, table: str) -> TableClient:

@@ -63,7 +63,7 @@ class Dataverse:
             if link in seen:
                 raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
             seen.add(link)
-            page = shapes.read(Page, await self.get(link, prefer=PAGE_SIZE))
+            page = shapes.checked(Page, await self.get(link, prefer=PAGE_SIZE))
             yield page["value"]
             link = page.get("@odata.nextLink")
 
@@ -75,7 +75,7 @@ class Dataverse:
         Raises ConfigurationError when a name is none that could be asked for.
         """
         options = odata.query(select=f"{columns.data_source},{columns.table}", filter=columns.outside(found), top=1)
-        rows = await self.first(MAPPING_SET + options, Fields)
+        rows = shapes.checked(Page, await self.get(MAPPING_SET + options))["value"]
         return shapes.source_in(rows[0].get(columns.data_source), rows[0].get(columns.table)) if rows else None
 
     async def mapping(
@@ -97,7 +97,7 @@ class Dataverse:
         """Return how many rows a filter finds; 5,000 means that many or more (dataverse.md 5.3)."""
         path = f"{entity_set}/$count" + odata.query(filter=expression)
         answer = await self.connection.send(self.meter, "GET", path)
-        return shapes.read(int, answer.text.lstrip("\ufeff"))
+        return shapes.checked(int, answer.text.lstrip("\ufeff"))
 
     async def canonical_rows(
         self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
@@ -265,7 +265,7 @@ class Dataverse:
             for answer in await self._exchange(group, reads=True):
                 if answer.status != 200:
                     raise self._refusal(answer)
-                page = shapes.read(Page, answer.body)
+                page = shapes.checked(Page, answer.body)
                 rows = page["value"]
                 if link := page.get("@odata.nextLink"):
                     rows += [row async for more in self.rows(link) for row in more]

@@ -30,6 +30,10 @@ class Attribute(TypedDict):
 
     LogicalName: str
     AttributeType: NotRequired[str | None]
+    AttributeOf: NotRequired[str | None]
+    DisplayName: NotRequired[Fields | None]
+    IsPrimaryId: NotRequired[bool | None]
+    IsValidForRead: NotRequired[bool | None]
 
 
 class _Flag(TypedDict):

@@ -34,7 +34,7 @@ async def read(dataverse: Dataverse, ids: Sequence[str]) -> dict[str, Profile]:
         PROFILE_SET + odata.query(select=CUSTOMER, filter=odata.is_in(PROFILE_KEY, some)) for some in odata.chunks(ids)
     ]
     rows = [row for answer in await dataverse.read_all(queries) for row in answer]
-    return {shapes.guid_in(row, PROFILE_KEY): _profile(shapes.read(_Row, row)) for row in rows}
+    return {shapes.guid_in(row, PROFILE_KEY): _profile(shapes.checked(_Row, row)) for row in rows}
 
 
 def _profile(row: _Row) -> Profile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
@@ -40,7 +41,19 @@ Linked = TypedDict("Linked", {"profile": str | None, "expanded": Fields | None, 
 
 
 def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
-    """Return an answer, or a part of it, as `kind` describes it: a TypedDict, a list of them. Raises TransientError."""
+    """Return an answer, or a part of it, as `kind` describes it: a TypedDict, a list of them. Raises TransientError.
+
+    Halves of characters, which JSON can carry and nothing else, are replaced in its texts: they can be shown and stored.
+    """
+    try:
+        whole = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise odd("it is nested beyond all measure", what) from None
+    return checked(kind, whole, what)
+
+
+def checked[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
+    """Return an answer as `kind` describes it with its texts as they are: they are compared. Raises TransientError."""
     try:
         return from_json(kind, found)
     except StateError as error:
@@ -49,7 +62,7 @@ def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
 
 def rows_in[T](kind: type[T], answer: object) -> list[T]:
     """Return the rows of an answer as `kind` describes each. Raises TransientError."""
-    return [read(kind, row) for row in read(Page, answer)["value"]]
+    return read(list[kind], checked(Page, answer)["value"])  # type: ignore[valid-type]  # a variable as a type, at runtime
 
 
 def odd(why: str, what: str = "Dataverse") -> TransientError:
@@ -104,7 +117,7 @@ def source_in(data_source: object, table: object) -> Source:
 
 def link_in(row: Fields, target: Target, column: str) -> LiveLink:
     """Return the link of a row that was read with its profile expanded. Raises TransientError."""
-    found = read(Linked, {"profile": row.get(f"_{column}_value"), "expanded": row.get(target.navigation), **row})
+    found = checked(Linked, {"profile": row.get(f"_{column}_value"), "expanded": row.get(target.navigation), **row})
     customer = customer_in((found["expanded"] or {}).get("msdynci_customerid"))
     return LiveLink(found["profile"] and found["profile"].lower(), customer, found["@odata.etag"])
 
