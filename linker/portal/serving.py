@@ -45,13 +45,15 @@ class Portal:
         return await answered(self._open_session(request), "Signing in", refusal)
 
     async def _serve(self, method: str, path: str, request: Request, start: Start) -> Reply:
-        match method, path:
-            case "GET", _ if path.startswith(ASSETS):
-                return asset(path.removeprefix(ASSETS))
-            case "GET", "/sign-in":
-                return html("sign_in.html", wanted=_wanted(request))
-            case "POST", "/sign-out":
-                return _signed_out(request)
+        if method == "GET" and path.startswith(ASSETS):
+            return asset(path.removeprefix(ASSETS))
+        if (method, path) == ("GET", SIGN_IN):
+            return html("sign_in.html", wanted=_wanted(request))
+        if (method, path) == ("POST", SIGN_OUT):
+            return _signed_out(request)
+        return await self._page_for(method, path, request, start)
+
+    async def _page_for(self, method: str, path: str, request: Request, start: Start) -> Reply:
         wanted, parameters = self._page(method, path)
         asked = replace(request, path=parameters)
         caller = await self._caller(request)
