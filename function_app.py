@@ -11,6 +11,7 @@ from linker import api, bootstrap, boundary, orchestration, portal, purge, setti
 from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
 from linker.activities import touch_values as t
 from linker.activities import values as v
+from linker.api.binding import request_of, response_of
 from linker.events import GROUP, HUB
 from linker.model import Ticket
 from linker.roles import Role
@@ -121,18 +122,18 @@ async def get_health(req: func.HttpRequest) -> func.HttpResponse:
 # checks the key where one begins.
 @app.route(route="portal/{*rest}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_portal(req: func.HttpRequest) -> func.HttpResponse:
-    return _response(await PORTAL.serve("GET", _request(req)))
+    return response_of(await PORTAL.serve("GET", request_of(req)))
 
 
 @app.route(route="portal/{*rest}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @app.durable_client_input(client_name="client")
 async def post_portal(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return _response(await PORTAL.serve("POST", _request(req), task_hub.starter(client)))
+    return response_of(await PORTAL.serve("POST", request_of(req), task_hub.starter(client)))
 
 
 @app.route(route="portal-session", methods=["POST"])
 async def post_portal_session(req: func.HttpRequest) -> func.HttpResponse:
-    return _response(await PORTAL.open_session(_request(req)))
+    return response_of(await PORTAL.open_session(request_of(req)))
 
 
 # ---- events and timers ----
@@ -289,15 +290,4 @@ async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # t
 async def _serve(
     wanted: api.Operation, req: func.HttpRequest, start: triggers.Start | None = None
 ) -> func.HttpResponse:
-    return _response(await API.serve(wanted, _request(req), start))
-
-
-def _request(req: func.HttpRequest) -> api.Request:
-    headers = {name.lower(): value for name, value in req.headers.items()}
-    return api.Request(req.route_params, req.params, headers, req.get_body(), str(req.url).partition("/api/")[0])
-
-
-def _response(reply: api.Reply) -> func.HttpResponse:
-    return func.HttpResponse(
-        reply.text, status_code=reply.status, headers=dict(reply.headers), mimetype=reply.media_type
-    )
+    return response_of(await API.serve(wanted, request_of(req), start))
