@@ -21,11 +21,12 @@ def test_the_page_is_the_one_that_the_results_give() -> None:
 
 
 def test_a_cell_counts_what_held_of_what_was_tried() -> None:
-    tried = {"deadlock / write / first / 1": HELD, "deadlock / write / later / 1": FAILED, "host killed / 1": HELD}
+    tried = {"deadlock / write / first / 1": HELD, "deadlock / write / later / 1": FAILED, "host killed / 2": HELD}
     text = written(f"before\n{BEGIN}\nof yesterday\n{END}\nafter\n", Results("Some machine.", tried))
     assert text.startswith("before\n")
     assert text.endswith("after\n")
     assert "of yesterday" not in text
+    assert "Tried 2 cases of the matrix, held 1; not run: " in text
     by_step = dict(zip(cells(text, "Fault"), cells(text, "`deadlock`"), strict=True))
     assert (by_step["write"], by_step["isolate"]) == ("1/2", NOT_RUN)
     assert by_step["settle"] == by_step["read-back"] != NOT_RUN  # the same reason why it makes no sense
