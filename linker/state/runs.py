@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import lru_cache
 
 from linker import telemetry
 from linker.errors import AlreadyThereError, ChangedError, StateError
@@ -18,6 +19,7 @@ from linker.steps import steps_of
 from linker.wire import brief, loads
 
 SUMMARY = "summary"
+KEPT_SUMMARIES = 2_000  # some MB; runs that ended stay as they are, and reading a thousand of them takes 20 ms
 LOOK_BACK_DAYS = (0.25, 1, 3, 10, 30, None)  # None: all that are kept
 
 
@@ -68,7 +70,7 @@ class Runs:
         first = "" if days is None else _id_time(self._now(), days)
         found = [each async for each in self._documents.beside(SUMMARY, f"run-{first}", "run-~")]
         runs = [
-            loads(Run, text) if text else await self.load(row.removeprefix("run-")) for row, text in reversed(found)
+            _summarized(text) if text else await self.load(row.removeprefix("run-")) for row, text in reversed(found)
         ]
         return [run for run in runs if run is not None]
 
@@ -147,6 +149,11 @@ def _beside(run: Run) -> Properties:
     """Return the summary of a run as a property; one of more tables than fit is read whole instead."""
     text = brief(summary(run))
     return {SUMMARY: text} if len(text) <= TEXT_CHUNK else {}
+
+
+@lru_cache(KEPT_SUMMARIES)
+def _summarized(text: str) -> Run:
+    return loads(Run, text)
 
 
 def _id_time(now: str, days: float) -> str:
