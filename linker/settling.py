@@ -1,14 +1,32 @@
 """When mapping and profiles may be read: "merge completed" is not yet "profiles are in Dataverse" (customer-insights.md 4).
 
-The marks are the newest change of mapping and of profiles, in epoch seconds; None where the columns do not tell.
+The marks are the newest change of mapping and of profiles; None where the columns do not tell.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
-type Marks = tuple[float, float]
+
+class Marks(NamedTuple):
+    """The newest change of mapping and of profiles, in epoch seconds, and the versions of those rows, 0 where unknown.
+
+    Times are whole seconds: without the versions, what changes within the second that was seen last would never be seen.
+    """
+
+    mapping: float
+    profiles: float
+    mapping_version: int = 0
+    profiles_version: int = 0
+
+    @property
+    def newest(self) -> float:
+        """The later one of both times."""
+        return max(self.mapping, self.profiles)
+
+
+MARK_S = 1.0  # resolution of modifiedon
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,23 +63,33 @@ def next_wait(marks: Marks | None, awaited: Awaited, rules: SettleRules, *, now:
     """Return how long mapping and profiles still have to be waited for, `waited_s` after the first look.
 
     A unification is waited for until it has changed something, then everything until nothing changed for `rest_s`; a
-    fixed wait of that length where the columns do not tell. A `rest_s` of 0 waits for nothing.
+    fixed wait of that length where the columns do not tell. A `rest_s` of 0 waits for the end of a mark's second alone.
     """
-    if not rules.rest_s or waited_s >= rules.most_s:
+    if not rules.rest_s:
+        return _until_second_is_over(marks, now) if not waited_s else SETTLED
+    if waited_s >= rules.most_s:
         return SETTLED
     arrival_s = min(rules.arrival_s, rules.most_s) - waited_s
     if awaited.for_job and marks is not None and arrival_s > 0 and not _has_arrived(marks, awaited):
         return Wait(arrival_s, _up_to("Waiting for the first changes of the unification in Dataverse", arrival_s))
-    rested_since = awaited.requested if marks is None else max(marks)
+    rested_since = awaited.requested if marks is None else marks.newest
     rest_s = min(rested_since + rules.rest_s - now, rules.most_s - waited_s)
     if rest_s <= 0:
         return SETTLED
     return Wait(rest_s, f"Waiting until mapping and profiles have rested for {rules.rest_s / 60:g} minutes.")
 
 
+def _until_second_is_over(marks: Marks | None, now: float) -> Wait:
+    """Marks are whole seconds: what changes later in the same second would leave them as they are, and stay unseen."""
+    left_s = max(marks) + MARK_S - now if marks else 0.0
+    return (
+        Wait(left_s, "Waiting for the end of a second in which something changed.") if 0 < left_s <= MARK_S else SETTLED
+    )
+
+
 def _has_arrived(marks: Marks, awaited: Awaited) -> bool:
     """Where nobody told when the unification began, something has to differ from what the last complete run saw."""
-    return max(marks) > awaited.job_start if awaited.job_start else marks != awaited.last
+    return marks.newest > awaited.job_start if awaited.job_start else marks != awaited.last
 
 
 def _up_to(what: str, seconds: float) -> str:

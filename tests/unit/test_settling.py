@@ -47,8 +47,24 @@ def test_waits(marks: Marks | None, awaited: Awaited, waited_min: float, wait_mi
     assert bool(wait.detail) is bool(wait_min)
 
 
-def test_no_rest_asked_for_waits_for_nothing() -> None:
+def test_no_rest_asked_for_waits_for_no_rest() -> None:
     assert next_wait(SEEN, JOB, replace(RULES, rest_s=0.0), now=NOW, waited_s=0.0) == SETTLED
+
+
+@pytest.mark.parametrize(
+    ("ago_s", "waited_s", "wait_s"),
+    [
+        pytest.param(0.25, 0.0, 0.75, id="more may change in the second of the newest mark"),
+        pytest.param(0.25, 0.75, 0.0, id="one look more, and no other"),
+        pytest.param(1.0, 0.0, 0.0, id="that second is over"),
+        pytest.param(-5.0, 0.0, 0.0, id="a clock that is ahead tells nothing"),
+    ],
+)
+def test_without_rest_only_the_end_of_a_second_is_waited_for(ago_s: float, waited_s: float, wait_s: float) -> None:
+    marks = (NOW - ago_s, NOW - MINUTE)
+    wait = next_wait(marks, NO_JOB, replace(RULES, rest_s=0.0), now=NOW, waited_s=waited_s)
+    assert wait.seconds == pytest.approx(wait_s)
+    assert bool(wait.detail) is bool(wait_s)
 
 
 def test_the_longest_wait_bounds_the_first_one_too() -> None:
