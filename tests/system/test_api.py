@@ -69,7 +69,7 @@ def test_where_people_sign_in_their_app_roles_decide_and_the_audit_knows_them(ma
         (entry,) = client.get("/audit", headers=admin).raise_for_status().json()["value"]
         assert client.get("/health").status_code == 200
     assert (entry["who"], entry["action"], entry["run"]) == ("ada@contoso.com", "post_run", run["id"])
-    assert entry["asked"] == {"mode": "incremental", "dryRun": True, "tables": []}
+    assert entry["asked"] == {"mode": "incremental", "dryRun": True, "tables": [], "allowUnlinking": []}
 
 
 # ---- the command line ----
