@@ -13,6 +13,7 @@ from typing import Final
 from linker.model import WIRE, Mode, RunRequest, Ticket
 
 MOST_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
+MOST_TABLES: Final = 50  # that a run is asked for by name; who wants more of them gets all
 MOST_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
 MOST_INTERRUPTIONS: Final = 3  # without a newly saved page between them
 # Pages renew all the time; a lease younger than this share of its length is left alone, which saves the writes.
@@ -86,7 +87,7 @@ def request(
     """
     if key and (run := dict(state.asked).get(key)):
         return state, Grant(run)
-    state, grant = _granted(state, wanted, run_id=run_id, now=now, lease_s=lease_s)
+    state, grant = _granted(state, _bounded(wanted), run_id=run_id, now=now, lease_s=lease_s)
     return (replace(state, asked=(*state.asked, (key, grant.run))[-MOST_ASKED:]) if key else state), grant
 
 
@@ -163,8 +164,11 @@ def progressed(state: LockState, run: str) -> LockState:
 
 
 def merged(first: RunRequest, second: RunRequest) -> RunRequest:
-    """Return the request that covers both; both are real or both are dry. The first one's trigger stays."""
-    return replace(
+    """Return the request that covers both; both are real or both are dry. The first one's trigger stays.
+
+    It stays small, however many requests merge: of very many jobs only the newest are remembered as served.
+    """
+    both = replace(
         first,
         mode=max(first.mode, second.mode, key=lambda mode: mode.strength),
         tables=_united(first.tables, second.tables) if first.tables and second.tables else (),
@@ -172,6 +176,7 @@ def merged(first: RunRequest, second: RunRequest) -> RunRequest:
         unlink_allowed=_united(first.unlink_allowed, second.unlink_allowed),
         job_start=max(first.job_start, second.job_start),
     )
+    return _bounded(both)
 
 
 def covers(done: RunRequest, wanted: RunRequest) -> bool:
@@ -246,6 +251,11 @@ def _waiting(state: LockState, *, dry: bool) -> Ticket | None:
 
 def _with_waiting(state: LockState, ticket: Ticket | None, *, dry: bool) -> LockState:
     return replace(state, pending_dry=ticket) if dry else replace(state, pending=ticket)
+
+
+def _bounded(request: RunRequest) -> RunRequest:
+    tables = request.tables if len(request.tables) <= MOST_TABLES else ()
+    return replace(request, tables=tables, jobs=request.jobs[-MOST_SERVED:])
 
 
 def _united[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

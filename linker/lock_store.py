@@ -13,6 +13,7 @@ from linker.errors import AlreadyThereError, ChangedError, TransientError
 from linker.lock import Cancellation, Grant, LockState, Renewal, TakeOver
 from linker.model import RunRequest, Ticket
 from linker.ports import Entity, Tables
+from linker.state.documents import cut, joined
 from linker.wire import dumps, loads
 
 TABLE: Final = "linkerstatus"
@@ -112,7 +113,7 @@ class RunLock:
 
     async def _stored(self, saved: _Saved) -> bool:
         """False: it was not stored, or nobody knows."""
-        properties = {"state": dumps(saved.state), "marks": " ".join(saved.marks)}
+        properties = {**cut(dumps(saved.state)), "marks": " ".join(saved.marks)}
         try:
             if saved.etag is None:
                 await self.tables.insert(TABLE, self.partition, ROW, properties)
@@ -124,5 +125,5 @@ class RunLock:
 
 
 def _read(entity: Entity) -> _Saved:
-    state = loads(LockState, str(entity.properties["state"]))
-    return _Saved(state, tuple(str(entity.properties["marks"]).split()), entity.etag)
+    text = joined(entity) or str(entity.properties["state"])  # as the version before saved it, in one piece
+    return _Saved(loads(LockState, text), tuple(str(entity.properties["marks"]).split()), entity.etag)

@@ -15,7 +15,7 @@ from linker.api.http import ProblemError, Reply, not_found, to_continuation
 from linker.api.operation import Call, TableName, operation
 from linker.api.paging import PageQuery
 from linker.history import history
-from linker.lock import Cancellation
+from linker.lock import MOST_TABLES, Cancellation
 from linker.model import TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.roles import Role
 from linker.triggers import request_run
@@ -43,7 +43,9 @@ class RunBody(_StrictBody):
 
     mode: Mode = Mode.INCREMENTAL
     dry_run: bool = False
-    tables: Annotated[list[TableName], Field(max_length=200, description="Logical names; empty means all.")] = []
+    tables: Annotated[
+        list[TableName], Field(max_length=MOST_TABLES, description="Logical names; empty means all.")
+    ] = []
     allow_unlinking: Annotated[list[AllowanceBody], Field(max_length=20)] = []
 
     @model_validator(mode="after")

@@ -8,10 +8,11 @@ from uuid import uuid4
 import pytest
 
 from linker.errors import ChangedError, TransientError
-from linker.lock import Cancellation, Grant
-from linker.lock_store import MOST_ATTEMPTS, RunLock, pause
-from linker.model import Mode, RunRequest, Ticket
+from linker.lock import MOST_SERVED, MOST_TABLES, Cancellation, Grant, LockState
+from linker.lock_store import MOST_ATTEMPTS, ROW, TABLE, RunLock, pause
+from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
 from linker.ports import Properties, Tables
+from linker.wire import dumps
 from tests.fakes.memory_tables import MemoryTables
 
 _environments = count()
@@ -116,6 +117,37 @@ async def test_of_many_watchdogs_one_takes_over(tables: Tables, partition: str) 
 async def test_environments_do_not_see_each_other(tables: Tables, partition: str) -> None:
     grants = [await run_lock(tables, name).request(RunRequest()) for name in (partition, f"{partition} other")]
     assert [grant.starts for grant in grants] == [True, True]
+
+
+async def test_the_largest_requests_fit_and_their_run_is_taken_over(tables: Tables, partition: str) -> None:
+    clock = Clock()
+    lock = run_lock(tables, partition, clock)
+    names = [f"{number:0128}" for number in range(MOST_TABLES)]
+    largest = RunRequest(tables=tuple(names), unlink_allowed=tuple(UnlinkAllowance(name, 1) for name in names[:20]))
+    jobs = tuple(f"{number:0200}" for number in range(MOST_SERVED))
+    for more in (RunRequest(jobs=jobs), largest, replace(largest, jobs=jobs), replace(largest, dry_run=True)):
+        await lock.request(more)
+    await lock.finish((await held(lock)).run, completed=True)
+    clock.now += 61
+    taken = await lock.take_over()
+    assert taken is not None
+    assert taken.next == await held(lock)
+
+
+async def held(lock: RunLock) -> Ticket:
+    holder = (await lock.peek()).holder
+    assert holder is not None
+    return holder
+
+
+async def test_a_lock_that_the_version_before_saved_is_read() -> None:
+    tables, ticket = MemoryTables(), Ticket("r", RunRequest())
+    before = LockState(holder=ticket, expires=2_000.0)
+    await tables.insert(TABLE, "environment", ROW, {"state": dumps(before), "marks": "one two"})
+    lock = run_lock(tables)
+    assert await lock.peek() == before
+    assert (await lock.request(RunRequest())).run != "r"
+    assert (await lock.peek()).holder == ticket
 
 
 async def test_what_changes_nothing_writes_nothing() -> None:

@@ -7,6 +7,7 @@ import pytest
 from linker.lock import (
     MOST_ASKED,
     MOST_SERVED,
+    MOST_TABLES,
     Cancellation,
     Grant,
     LockState,
@@ -103,6 +104,23 @@ def test_merging(first: RunRequest, second: RunRequest, both: RunRequest) -> Non
 )
 def test_what_does_not_cover(done: RunRequest, wanted: RunRequest) -> None:
     assert not covers(done, wanted)
+
+
+def test_of_very_many_jobs_that_wait_the_newest_are_kept() -> None:
+    jobs = [f"job{number}" for number in range(MOST_SERVED + 5)]
+    state, _ = asked(running(Ticket("r", ANY)), *(RunRequest(jobs=(job,)) for job in jobs))
+    assert state.pending is not None
+    assert state.pending.request.jobs == tuple(jobs[5:])
+
+
+def test_who_asks_for_very_many_tables_gets_all() -> None:
+    names = [f"t{number}" for number in range(MOST_TABLES + 1)]
+    most, one_more = RunRequest(tables=tuple(names[1:])), RunRequest(tables=(names[0],))
+    assert merged(most, one_more) == ANY
+    assert covers(merged(most, one_more), most)
+    state, _ = asked(FREE, RunRequest(tables=tuple(names)))
+    assert state.holder is not None
+    assert state.holder.request.tables == ()
 
 
 def test_a_request_takes_the_free_lock() -> None:
