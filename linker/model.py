@@ -231,7 +231,7 @@ class TableRun:
     counts: Counts = Counts()
     findings: tuple[Finding, ...] = ()
     sources: tuple[Source, ...] = ()
-    unsettled: bool = False  # rows wait for profiles that are not in Dataverse yet
+    unsettled: bool = False  # rows wait for a later run that may do better: for profiles, or for a change to be over
     refusal: str = ""  # why nothing is written to it: missing privilege, blocked, held (linker.permission)
     column: ColumnState = ""
     automations: tuple[str, ...] = ()  # that its links fire, each with what to do about it

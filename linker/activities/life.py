@@ -126,7 +126,8 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
         await deps.issues.looked_at(end.table, end.run)
 
     def change(old: Run) -> Run:
-        unsettled, held_back = bool(end.totals.counts.deferred), end.totals.departed if end.guarded else 0
+        unsettled = bool(end.totals.counts.deferred) or (bool(end.unlinking.deferred) and not end.guarded)
+        held_back = end.totals.departed if end.guarded else 0
         tables = tuple(
             replace(t, status=status, detail=detail, counts=counts, unsettled=unsettled, held_back=held_back)
             if t.table == end.table
@@ -148,7 +149,10 @@ def table_verdict(end: TableEnd, counts: Counts) -> tuple[Status, str]:
     if failed:
         return Status.FAILED, failed
     if end.totals.lost:
-        return Status.FAILED, f"Dataverse accepted {end.totals.lost:,} links and did not store them. Run again."
+        return (
+            Status.FAILED,
+            f"Dataverse accepted {end.totals.lost:,} changes of links and did not store them. Run again.",
+        )
     if counts.rows_read != counts.outcomes:
         return (
             Status.FAILED,
@@ -244,7 +248,7 @@ def ended(run: Run, status: Status, detail: str, now: float) -> Run:
 
 
 async def _follow_up(deps: Deps, ending: Ending) -> str | None:
-    """Ask for one more run when rows wait for profiles, or mapping or profiles moved meanwhile; a follow-up asks for none.
+    """Ask for one more run when rows were deferred, or mapping or profiles moved meanwhile; a follow-up asks for none.
 
     The request waits behind the run that ends now, so both are one hand-over.
     """

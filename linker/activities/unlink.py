@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from linker.activities.attempt import Attempt
+from linker.activities.life import go_on
 from linker.activities.marks import marks_of
 from linker.activities.values import UnlinkOutcome, UnlinkTask
-from linker.activities.writing import PATCHES
+from linker.activities.writing import PATCHES, ROUNDS
 from linker.blocks import names, row_hash
 from linker.dataverse import Dataverse, LiveLink
 from linker.deps import Deps
 from linker.errors import DataverseError, LinkerError, SupersededError, TransientError, UnknownOutcomeError
 from linker.evidence import find_sources
-from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target, UnlinkAllowance
+from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Source, Target, UnlinkAllowance
 from linker.odata import MappingColumns, chunks
 from linker.pages import key_text
-from linker.reasons import GUARDED, issue
+from linker.reasons import GUARDED, issue, refusal
 
 PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
+PRECONDITION_FAILED = 412
+_KEPT = "Dataverse accepted twice that the link is cleared, and kept it."
 
 
 async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
@@ -51,15 +54,27 @@ def guard(departed: int, rows: int, most_share: float, allowed: Sequence[UnlinkA
 
 
 @dataclass(frozen=True, slots=True)
+class Cleared:
+    """What became of departed rows; `lost` of them kept a link that Dataverse had accepted to clear."""
+
+    counts: Counts = Counts()
+    lost: int = 0
+
+    def __add__(self, other: Cleared) -> Cleared:
+        return Cleared(self.counts + other.counts, self.lost + other.lost)
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """Why departed rows keep their links in this run; both empty when they do not."""
 
     code: str = ""
     reason: str = ""
 
-    def outcome(self, counts: Counts, after: str | None, *, later_s: float = 0.0, failed: str = "") -> UnlinkOutcome:
+    def outcome(self, cleared: Cleared, after: str | None, *, later_s: float = 0.0, failed: str = "") -> UnlinkOutcome:
         """Return what a call came to."""
-        return UnlinkOutcome(counts, after, self.reason, self.code == GUARDED, later_s, failed)
+        guarded = self.code == GUARDED
+        return UnlinkOutcome(cleared.counts, after, self.reason, guarded, later_s, failed, cleared.lost)
 
 
 async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
@@ -72,24 +87,25 @@ async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
 
 def _counted_only(task: UnlinkTask, held: Held) -> UnlinkOutcome:
     counts = Counts(deferred=task.departed) if held.code else Counts(unlinked=task.departed)
-    return held.outcome(counts, None)
+    return held.outcome(Cleared(counts), None)
 
 
 async def _pages(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held) -> UnlinkOutcome:
     """Settle one page after the other. What interrupts it comes back with the counts of the pages that are done."""
-    counts, after, done = Counts(), task.after, 0
+    cleared, after, done = Cleared(), task.after, 0
     try:
         work = await _Unlinking.start(deps, task, dataverse, held)
         async for page, departed in deps.departed.after(task.table, task.run, task.after):
-            counts += await work.page(page, departed)
+            await go_on(deps, task.run)
+            cleared += await work.page(page, departed)
             after, done = page, done + 1
             if done == PAGES_A_CALL:
-                return held.outcome(counts, after)
+                return held.outcome(cleared, after)
     except (TransientError, SupersededError, UnknownOutcomeError) as error:
-        return held.outcome(counts, after, later_s=getattr(error, "wait_s", 1.0))
+        return held.outcome(cleared, after, later_s=getattr(error, "wait_s", 1.0))
     except LinkerError as error:
-        return held.outcome(counts, after, failed=str(error)[:1000])
-    return held.outcome(counts, None)
+        return held.outcome(cleared, after, failed=str(error)[:1000])
+    return held.outcome(cleared, None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,51 +127,74 @@ class _Unlinking:
         sources = {*target.sources, *(source for source in found if source.table.casefold() in called)}
         return cls(deps, task, target, tuple(sorted(sources)), dataverse, held)
 
-    async def page(self, page: str, departed: list[RowKey]) -> Counts:
-        """Settle the departed rows of one page. Rows that the block names no more were settled before."""
+    async def page(self, page: str, departed: list[RowKey]) -> Cleared:
+        """Settle the departed rows of one page. Rows that an earlier try settled come to the same again."""
         if self.held.code:
-            return await self._defer(departed, self.held.code, self.held.reason)
+            return Cleared(await self._told(self._issues(departed, self.held.code, self.held.reason)))
         attempt = Attempt(self.deps, self.task.table, page)
         attempt.found(await self.deps.blocks.load(self.task.table, page))
         if not attempt.block.known:
-            return await self._defer(departed, "BlockLost")
-        here = [row for row in departed if row in attempt.block.entries]
+            return Cleared(await self._told(self._issues(departed, "BlockLost")))
         await attempt.take()
         try:
-            counts = await self._settle(attempt, here)
+            return await self._settle(attempt, departed)
         except LinkerError as error:
             if isinstance(error, UnknownOutcomeError):
                 attempt.unanswered()
             await attempt.release()
             raise
-        return counts + Counts(unlinked=len(departed) - len(here))
 
-    async def _settle(self, attempt: Attempt, departed: list[RowKey]) -> Counts:
+    async def _settle(self, attempt: Attempt, departed: list[RowKey]) -> Cleared:
         """Confirm absence, read link and ETag, clear what is ours, and forget only what was confirmed."""
         columns = MappingColumns(self.target.name_column)
         back = await self.dataverse.still_mapped(columns, self.sources, departed)
         absent = [row for row in departed if row not in back]
-        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, absent)
-        salt = await self.deps.salt()
-        ours = {row: link.etag for row, link in live.items() if _is_ours(link, attempt.block.entries[row], salt)}
+        live, known, salt = await self._links(absent), attempt.block.entries, await self.deps.salt()
+        ours = {row: link for row, link in live.items() if _is_ours(link, known.get(row, ()), salt)}
         kept = {row for row, link in live.items() if link.profile is not None and row not in ours}
-        refused: dict[RowKey, DataverseError] = {}
-        for rows in chunks(sorted(ours), PATCHES):
-            await attempt.before_send()
-            refused |= await self.dataverse.clear_links(self.target, {row: ours[row] for row in rows})
-        still = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(ours)) if ours else {}
-        open_rows = {row for row in ours if row in refused or (row in still and still[row].profile is not None)}
-        settled = set(absent) - open_rows
-        entries = {row: hashes for row, hashes in attempt.block.entries.items() if row not in settled}
+        left = await self._clear(attempt, ours)
+        settled = set(absent) - left.keys()
+        entries = {row: hashes for row, hashes in known.items() if row not in settled}
         await attempt.finish(entries, self.task.run, attempt.block.header.epoch)
-        deferred = await self._defer(sorted(back), "Mapped")
-        deferred += await self._defer(sorted(open_rows), "LinkChanged")
-        return Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + deferred
+        told = await self._told([*self._issues(sorted(back), "Mapped"), *left.values()])
+        counts = Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + told
+        return Cleared(counts, sum(1 for found in left.values() if found.code == "NotStored"))
 
-    async def _defer(self, rows: list[RowKey], code: str, reason: str = "") -> Counts:
-        issues = [issue(self.task.table, key_text(row), code, _sentence(reason)) for row in rows]
+    async def _clear(self, attempt: Attempt, ours: Mapping[RowKey, LiveLink]) -> dict[RowKey, RowIssue]:
+        """Clear links and read them back; return why rows keep theirs. What was accepted and not stored is sent once more."""
+        left: dict[RowKey, RowIssue] = {}
+        for _ in range(ROUNDS):
+            refused = await self._send(attempt, ours)
+            still = {row: link for row, link in (await self._links(list(ours))).items() if link.profile is not None}
+            left |= {row: self._refusal(row, refused[row]) for row in still.keys() & refused.keys()}
+            others = {row for row in still.keys() - refused.keys() if still[row].profile != ours[row].profile}
+            left |= {row: issue(self.task.table, key_text(row), "LinkChanged") for row in others}
+            ours = {row: link for row, link in still.items() if row not in left}
+        return left | {row: issue(self.task.table, key_text(row), "NotStored", _KEPT) for row in ours}
+
+    async def _send(self, attempt: Attempt, links: Mapping[RowKey, LiveLink]) -> dict[RowKey, DataverseError]:
+        refused: dict[RowKey, DataverseError] = {}
+        for rows in chunks(sorted(links), PATCHES):
+            await attempt.before_send()
+            refused |= await self.dataverse.clear_links(self.target, {row: links[row].etag for row in rows})
+        return refused
+
+    async def _links(self, rows: list[RowKey]) -> dict[RowKey, LiveLink]:
+        return await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, rows)
+
+    def _refusal(self, row: RowKey, error: DataverseError) -> RowIssue:
+        if error.status == PRECONDITION_FAILED:
+            return issue(self.task.table, key_text(row), "LinkChanged")
+        return refusal(self.task.table, key_text(row), error)
+
+    def _issues(self, rows: list[RowKey], code: str, reason: str = "") -> list[RowIssue]:
+        return [issue(self.task.table, key_text(row), code, _sentence(reason)) for row in rows]
+
+    async def _told(self, issues: Sequence[RowIssue]) -> Counts:
+        """Save the row issues of a page and count them."""
         await self.deps.issues.save(self.task.run, issues, dry_run=self.task.dry_run)
-        return Counts(deferred=len(rows))
+        rejected = sum(1 for found in issues if found.outcome == "rejected")
+        return Counts(rejected=rejected, deferred=len(issues) - rejected)
 
 
 def _sentence(reason: str) -> str:

@@ -224,6 +224,7 @@ class UnlinkOutcome:
     guarded: bool = False  # it was the guard that held them back
     later_s: float = 0.0
     failed: str = ""
+    lost: int = 0  # links that Dataverse accepted twice to clear and kept
 
 
 @dataclass(frozen=True, slots=True)

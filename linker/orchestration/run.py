@@ -218,7 +218,10 @@ def _unlink(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd) -> Steps
             outcome = yield from call(ctx, "unlink_table", task, UnlinkOutcome, renewing=task.run)
             counts, held_back = end.unlinking + outcome.counts, outcome.held_back or end.held_back
             guarded = outcome.guarded or end.guarded
-            end = replace(end, unlinking=counts, held_back=held_back, guarded=guarded, failed=outcome.failed)
+            totals = replace(end.totals, lost=end.totals.lost + outcome.lost)
+            end = replace(
+                end, totals=totals, unlinking=counts, held_back=held_back, guarded=guarded, failed=outcome.failed
+            )
             if outcome.failed or outcome.after is None:
                 return end
             tries = tries + 1 if outcome.after == task.after else 0

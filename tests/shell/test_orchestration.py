@@ -389,6 +389,13 @@ def test_departed_rows_are_unlinked_after_the_last_page_and_the_pass_goes_on_whe
     assert ctx.of("end_table")[0]["unlinking"] == to_json(Counts(unlinked=5, deferred=1))
 
 
+def test_links_that_were_kept_although_clearing_was_accepted_count_as_lost_for_the_table() -> None:
+    answers = [UnlinkOutcome(Counts(rejected=1), "p1", lost=1), UnlinkOutcome(Counts(rejected=2), lost=2)]
+    ctx = context(link_page=lambda _: PageOutcome(ROWS, departed=1, lost=4), unlink_table=lambda _: answers.pop(0))
+    run(ctx)
+    assert ctx.of("end_table")[0]["totals"]["lost"] == 3 * 4 + 3
+
+
 def test_an_unlinking_pass_that_gets_nowhere_fails_its_table() -> None:
     ctx = context(
         link_page=lambda _: PageOutcome(ROWS, departed=2),
