@@ -13,7 +13,7 @@ from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.events import epoch_s, read_events
 from linker.insights import Job
-from linker.lock import LockState
+from linker.lock import LockState, merged
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.settling import Marks
 from linker.steps import WAITING
@@ -44,16 +44,22 @@ async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "
     if grant.starts:
         await start(ticket)
     elif ticket in (state.pending, state.pending_dry):
-        await deps.runs.advance(grant.run, lambda run: _waiting(run, ticket.request))
+        await deps.runs.advance(grant.run, lambda run: as_waiting(run, ticket.request))
     run = await deps.runs.load(grant.run)
     if run is None:
         raise AssertionError("the run was created above")
     return run
 
 
-def _waiting(run: Run, request: RunRequest) -> Run:
-    """Return a run that waits behind another one, with all that it has to do by now; one that began stays as it is."""
-    return replace(asked_for(run, request), status_detail=WAITING) if run.status is Status.QUEUED else run
+def as_waiting(run: Run, request: RunRequest) -> Run:
+    """Return a run that waits behind another one, with all that it has to do; one that began stays as it is.
+
+    News of several requests may come in any order, so that what it shows only becomes more.
+    """
+    if run.status is not Status.QUEUED or run.steps:
+        return run
+    shown = RunRequest(run.mode, run.dry_run, run.requested_tables, run.jobs, unlink_allowed=run.unlink_allowed)
+    return replace(asked_for(run, merged(shown, request)), status_detail=WAITING)
 
 
 async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) -> str:
@@ -69,9 +75,13 @@ async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) 
 
 async def watchdog(deps: Deps, start: Start) -> str:
     """End a run whose lease ran out and start its work again. Returns the run that was started, empty when none was."""
+    await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone
     taken = await deps.lock.take_over()
+    if taken is None:
+        return ""
+    await deps.runs.create(promised(taken.ended))  # whoever asked for it may have died, or sleep, before he saved it
     await _end_interrupted(deps)
-    if taken is None or taken.next is None:
+    if taken.next is None:
         return ""
     await deps.runs.create(promised(taken.next))
     await start(taken.next)

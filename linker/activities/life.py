@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 from linker.activities.marks import marks_of
 from linker.activities.values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
 from linker.deps import Deps
-from linker.errors import LinkerError
+from linker.errors import LinkerError, TransientError
 from linker.lock import Renewal
-from linker.model import Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
+from linker.model import SKIPPED_MESSAGE, Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
 from linker.state import TaskState
 from linker.status import overall
 
@@ -65,9 +65,19 @@ async def renew(deps: Deps, beat: Beat) -> Go:
     """Keep the lock, say whether to go on, and show what is being tried again."""
     renewal = await deps.lock.renew(beat.run)
     trouble = beat.trouble
-    if renewal.held and trouble is not None:
+    if renewal.held and not renewal.cancel and trouble is not None:
         await deps.runs.advance(beat.run, lambda run: _in_trouble(run, trouble))
     return _go(deps, renewal)
+
+
+async def go_on(deps: Deps, run: str) -> None:
+    """Let an activity that takes long break off: the wait that it asks for shows its orchestrator why.
+
+    Raises TransientError when the run was asked to stop, or another one holds the lock.
+    """
+    state = await deps.lock.peek()
+    if state.cancel == run or (state.holder is not None and state.holder.run != run):
+        raise TransientError("The run gives way: it was asked to stop, or another one goes on with its work.")
 
 
 def _in_trouble(run: Run, trouble: str) -> Run:
@@ -208,6 +218,8 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
         status = _end_status(ending, tables, ready=ready)
         details = (ending.detail, old.status_detail, *old.warnings) if status is not Status.SUCCESSFUL else ("",)
         detail = next((text for text in details if text), "")
+        if status is Status.SKIPPED and SKIPPED_MESSAGE not in detail:
+            detail = f"{SKIPPED_MESSAGE}. {detail}"
         now = iso(deps.clock())
         return replace(
             old, status=status, status_detail=detail, ended_at=now, counts=counts, tables=tables, progress=None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from linker.activities.life import go_on
 from linker.activities.planning import new_plan
 from linker.activities.strays import KEYS_HELD, by_page
 from linker.activities.values import Prepared, TableTask
@@ -23,6 +24,7 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     """Prepare one table. What is expected to fail comes back as a value."""
     dataverse = deps.dataverse()
     try:
+        await go_on(deps, task.run)
         target = await _target(deps, task, dataverse)
         stored, etag = await _plan(deps, task, dataverse, target)
         because = reason_for_full(stored, task.schema, task.full_reason)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from linker.activities.life import go_on
 from linker.activities.values import Strays, TableTask
 from linker.dataverse import Dataverse
 from linker.deps import Deps
@@ -26,6 +27,7 @@ async def find_strays(deps: Deps, task: TableTask) -> Strays:
     strays = 0
     held: list[RowKey] = []
     async for keys in dataverse.keys_by_link(target, LOOKUP_SCHEMA_NAME, empty=False):
+        await go_on(deps, task.run)
         held += keys
         if len(held) >= KEYS_HELD:
             strays += await _count(deps, dataverse, target, found[0].plan, held)

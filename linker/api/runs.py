@@ -111,13 +111,14 @@ async def get_run(call: Call) -> Reply:
 async def post_cancel(call: Call) -> Reply:
     """Stop a run after the pages in flight, or take a waiting one back."""
     found, deps = await found_run(call), call.deps
-    what = await deps.lock.cancel(found.id)
-    if what is Cancellation.UNKNOWN:
-        raise ProblemError(409, "Nothing to cancel", f"The run is over: {found.status}.")
-    if what is Cancellation.PENDING:
+    if await deps.lock.cancel(found.id) is Cancellation.RUNNING:
+        return Reply(202, to_json(found))
+    if found.status is Status.QUEUED:  # it waited, or somebody took it back and died before he said so
         detail = "Canceled by request before it began."
         found = await deps.runs.advance(found.id, lambda old: ended(old, Status.CANCELED, detail, deps.clock()))
-    return Reply(202, to_json(found))
+        if found.status is Status.CANCELED:
+            return Reply(202, to_json(found))
+    raise ProblemError(409, "Nothing to cancel", f"The run is over: {found.status}.")
 
 
 @operation("GET", "/status", answer=TaskStatus)

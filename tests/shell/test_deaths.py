@@ -1,0 +1,190 @@
+"""Hosts that die or sleep at an unlucky moment: no run is left open for ever, and nobody works on for a run that gave way."""
+
+from dataclasses import replace
+
+import pytest
+
+from linker import api, triggers
+from linker.activities import life
+from linker.activities.prepare import prepare_table
+from linker.activities.settle import settle
+from linker.activities.strays import find_strays
+from linker.activities.values import Beat, SettleTask, TableTask
+from linker.errors import TransientError
+from linker.model import Counts, Mode, RunRequest, Status, Ticket
+from linker.steps import WAITING
+from tests.fakes.client import Client, Starter
+from tests.fakes.world import DiedError, World, contact_id
+from tests.shell.test_life import begun, loaded, queued
+
+ANY = RunRequest()
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def start() -> Starter:
+    return Starter()
+
+
+def dies_at(world: World, kind: str, what: str) -> None:
+    """Let the process end before the next operation of this kind on a row whose key begins so."""
+
+    def dies(operation: str, partition: str, row: str) -> None:
+        if operation == kind and row.startswith(what):
+            world.store.hooks.remove(dies)
+            raise DiedError(row)
+
+    world.store.hooks.append(dies)
+
+
+def lease_runs_out(world: World) -> None:
+    world.clock.pass_s(world.settings.lease_seconds + 1)
+
+
+# ---- runs that nobody would end ----
+
+
+async def test_a_run_whose_watchdog_and_successor_die_is_ended_all_the_same(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    lease_runs_out(world)
+    dies_at(world, "get", f"run-{run}")
+    with pytest.raises(DiedError):
+        await triggers.watchdog(world.deps, start)
+    lease_runs_out(world)
+    again = await triggers.watchdog(world.deps, start)
+    dead = await loaded(world, run)
+    between = await loaded(world, dead.follow_up or "")
+    assert (dead.status, between.status, between.follow_up) == (Status.FAILED, Status.FAILED, again)
+    assert (await loaded(world, again)).status is Status.QUEUED
+
+
+async def test_who_asks_again_after_the_app_died_over_it_is_told_how_it_ended(world: World, start: Starter) -> None:
+    dies_at(world, "insert", "run-")
+    with pytest.raises(DiedError):
+        await triggers.request_run(world.deps, ANY, start, "key")
+    lease_runs_out(world)
+    again = await triggers.watchdog(world.deps, start)
+    told = await triggers.request_run(world.deps, ANY, start, "key")
+    assert (told.status, told.follow_up) == (Status.FAILED, again)
+    assert [ticket.run for ticket in start.started] == [again]
+
+
+async def test_a_requester_that_sleeps_through_the_lease_leaves_no_run_that_waits_for_ever(
+    world: World, start: Starter
+) -> None:
+    grant = await world.deps.lock.request(ANY)
+    lease_runs_out(world)
+    again = await triggers.watchdog(world.deps, start)
+    await world.deps.runs.create(life.promised(Ticket(grant.run, ANY)))  # what it does next
+    dead = await loaded(world, grant.run)
+    assert (dead.status, dead.follow_up) == (Status.FAILED, again)
+
+
+async def test_a_waiting_run_whose_cancellation_died_half_way_is_canceled_by_the_next_one(world: World) -> None:
+    client = Client(world)
+    await client.ask(api.post_run)
+    waiting = (await client.ask(api.post_run)).body["id"]
+    dies_at(world, "replace", f"run-{waiting}")
+    with pytest.raises(DiedError):
+        await client.ask(api.post_cancel, run=waiting)
+    assert (await loaded(world, waiting)).status is Status.QUEUED
+    reply = await client.ask(api.post_cancel, run=waiting)
+    assert (reply.status, reply.body["status"]) == (202, "Canceled")
+    assert (await client.ask(api.post_cancel, run=waiting)).status == 409
+
+
+# ---- late news ----
+
+
+async def test_what_a_waiting_run_shows_only_becomes_more_whoever_tells_it_last(world: World, start: Starter) -> None:
+    await queued(world, start)
+    waiting = (await triggers.request_run(world.deps, RunRequest(tables=("contact",), jobs=("one",)), start)).id
+    states = [await world.deps.lock.peek()]
+    await world.deps.lock.request(RunRequest(Mode.FULL, jobs=("two",)))
+    states.append(await world.deps.lock.peek())
+    for state in reversed(states):
+        ticket = state.pending
+        assert ticket is not None
+        await world.deps.runs.advance(waiting, lambda run, now=ticket: triggers.as_waiting(run, now.request))  # type: ignore[misc]
+    shown = await loaded(world, waiting)
+    assert (shown.mode, shown.requested_tables, set(shown.jobs)) == (Mode.FULL, (), {"one", "two"})
+
+
+async def test_a_run_that_began_does_not_wait_again(world: World, start: Starter) -> None:
+    first = await begun(world, start)
+    waiting = (await triggers.request_run(world.deps, ANY, start)).id
+    assert (await loaded(world, waiting)).status_detail == WAITING
+    following = await world.deps.lock.finish(first, completed=True)
+    assert following is not None
+    await life.begin_run(world.deps, following)
+    began = await loaded(world, waiting)
+    assert triggers.as_waiting(began, RunRequest(Mode.FULL)) == began
+
+
+# ---- runs that give way ----
+
+
+async def holding(world: World, run: str) -> None:
+    """Let a run take the lock under the id that the fakes use."""
+    await replace(world.deps.lock, new_id=lambda: run).request(ANY)
+
+
+@pytest.fixture(params=["asked to stop", "taken over"])
+async def gave_way(request: pytest.FixtureRequest) -> World:
+    """Run1 has a departed row to unlink and another table to prepare, and is to end."""
+    world = World()
+    world.people(3)
+    await world.link("run0")
+    world.dataverse.map(contact_id(1), None)
+    await world.link("run1")
+    await holding(world, "run1")
+    if request.param == "asked to stop":
+        await world.deps.lock.cancel("run1")
+    else:
+        lease_runs_out(world)
+        await world.deps.lock.take_over()
+    world.dataverse.asked.clear()
+    world.dataverse.written.clear()
+    return world
+
+
+async def test_the_unlinking_pass_stops_before_its_next_page(gave_way: World) -> None:
+    outcome = await gave_way.unlink("run1", departed=1)
+    assert (outcome.counts, outcome.after, bool(outcome.later_s)) == (Counts(), "", True)
+    assert not gave_way.dataverse.written
+    assert gave_way.links()[contact_id(1)] == "c1"
+
+
+async def test_no_other_table_is_prepared(gave_way: World) -> None:
+    prepared = await prepare_table(gave_way.deps, TableTask("run1", "contact", Mode.INCREMENTAL))
+    assert (prepared.pages, bool(prepared.retry_s)) == (0, True)
+    assert not gave_way.dataverse.asked
+
+
+async def test_the_search_for_stray_links_breaks_off(gave_way: World) -> None:
+    with pytest.raises(TransientError, match="gives way"):
+        await find_strays(gave_way.deps, TableTask("run1", "contact", Mode.VERIFY))
+
+
+async def test_settling_stops(gave_way: World) -> None:
+    assert (await settle(gave_way.deps, SettleTask("run1"))).stop
+
+
+async def test_a_run_that_was_asked_to_stop_shows_no_trouble(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    await world.deps.lock.cancel(run)
+    assert (await life.renew(world.deps, Beat(run, "The run gives way."))).cancel
+    assert (await loaded(world, run)).status is Status.REFRESHING
+
+
+async def test_a_run_that_goes_on_is_not_stopped(world: World) -> None:
+    world.people(3)
+    await world.link("run0")
+    world.dataverse.map(contact_id(1), None)
+    await world.link("run1")
+    await holding(world, "run1")
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
