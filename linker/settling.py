@@ -6,7 +6,9 @@ The marks are the newest change of mapping and of profiles; None where the colum
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Annotated, Final, NamedTuple
+
+from pydantic import PlainSerializer
 
 
 class Marks(NamedTuple):
@@ -25,8 +27,12 @@ class Marks(NamedTuple):
         """The later one of both times."""
         return max(self.mapping, self.profiles)
 
+    def brief(self) -> tuple[float, ...]:
+        """Return them without versions that are unknown: so they stand in histories from before there were versions."""
+        return self if self.mapping_version or self.profiles_version else self[:2]
 
-MARK_S = 1.0  # resolution of modifiedon
+
+type WireMarks = Annotated[Marks, PlainSerializer(Marks.brief)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +69,9 @@ def next_wait(marks: Marks | None, awaited: Awaited, rules: SettleRules, *, now:
     """Return how long mapping and profiles still have to be waited for, `waited_s` after the first look.
 
     A unification is waited for until it has changed something, then everything until nothing changed for `rest_s`; a
-    fixed wait of that length where the columns do not tell. A `rest_s` of 0 waits for the end of a mark's second alone.
+    fixed wait of that length where the columns do not tell. A `rest_s` of 0 waits for nothing.
     """
-    if not rules.rest_s:
-        return _until_second_is_over(marks, now) if not waited_s else SETTLED
-    if waited_s >= rules.most_s:
+    if not rules.rest_s or waited_s >= rules.most_s:
         return SETTLED
     arrival_s = min(rules.arrival_s, rules.most_s) - waited_s
     if awaited.for_job and marks is not None and arrival_s > 0 and not _has_arrived(marks, awaited):
@@ -77,14 +81,6 @@ def next_wait(marks: Marks | None, awaited: Awaited, rules: SettleRules, *, now:
     if rest_s <= 0:
         return SETTLED
     return Wait(rest_s, f"Waiting until mapping and profiles have rested for {rules.rest_s / 60:g} minutes.")
-
-
-def _until_second_is_over(marks: Marks | None, now: float) -> Wait:
-    """Marks are whole seconds: what changes later in the same second would leave them as they are, and stay unseen."""
-    left_s = max(marks) + MARK_S - now if marks else 0.0
-    return (
-        Wait(left_s, "Waiting for the end of a second in which something changed.") if 0 < left_s <= MARK_S else SETTLED
-    )
 
 
 def _has_arrived(marks: Marks, awaited: Awaited) -> bool:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import asyncio
 
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.dataverse.newest import newest_change
 from linker.deps import Deps
 from linker.settling import Marks
 
 
 async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
-    """Return the newest change of mapping and profiles in epoch seconds, None where the columns do not tell.
+    """Return the newest change of mapping and of profiles, None where the columns do not tell.
 
     A profile that this app touched last is no change. It may have been the newest one before, so the mark of profiles
     never falls below the one in `since`, the marks that these are compared with.
     """
     dataverse, we = deps.dataverse(), await deps.user()
     mapping, profiles = await asyncio.gather(
-        dataverse.newest_change(MAPPING_SET), dataverse.newest_change(PROFILE_SET, besides=we)
+        newest_change(dataverse, MAPPING_SET), newest_change(dataverse, PROFILE_SET, besides=we)
     )
     if mapping is None or profiles is None:
         return None
-    return mapping, max(profiles, since[1]) if since else profiles
+    seconds, version = max(profiles, (since.profiles, since.profiles_version)) if since else profiles
+    return Marks(mapping.seconds, seconds, mapping.version, version)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket, UnlinkAllowance
 from linker.pace import Load
+from linker.settling import WireMarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class Settled:
     __pydantic_config__ = WIRE
     wait_s: float = 0.0
     detail: str = ""
-    marks: tuple[float, float] | None = None  # newest change of mapping and profiles, epoch s
+    marks: WireMarks | None = None
     stop: bool = False  # the run was cancelled, or is no longer the one that holds the lock
 
 
@@ -207,7 +208,7 @@ class UnlinkTask:
     table: str
     departed: int
     rows: int
-    marks: tuple[float, float] | None
+    marks: WireMarks | None
     dry_run: bool = False
     after: str = ""
     allowed: tuple[UnlinkAllowance, ...] = ()  # for this table
@@ -279,7 +280,7 @@ class Ending:
     run: str
     status: Status | None = None
     detail: str = ""
-    marks: tuple[float, float] | None = None
+    marks: WireMarks | None = None
     dry_run: bool = False
 
 

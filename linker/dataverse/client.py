@@ -139,24 +139,6 @@ class Dataverse:
         """Return the id of the Dataverse user behind the app's token (dataverse.md 11)."""
         return shapes.guid_in(await self.one("WhoAmI", Fields), "UserId")
 
-    async def newest_change(self, entity_set: str, *, besides: str = "") -> float | None:
-        """Return the newest modifiedon of a table in epoch seconds, None when there is no such table, row or column.
-
-        Rows that the user `besides` wrote last are left out; 0 when there are no others.
-        """
-        others = f"_modifiedby_value ne {besides} or _modifiedby_value eq null" if besides else ""
-        options = odata.query(select="modifiedon", filter=others, orderby="modifiedon desc", top=1)
-        try:
-            rows = await self.first(entity_set + options, shapes.Stamped)
-        except DataverseError as error:
-            if error.status in (400, 404):
-                return None
-            raise
-        if besides and not rows:
-            return 0.0
-        stamp = rows[0]["modifiedon"] if rows else None
-        return shapes.time_in(stamp) if stamp else None
-
     # ---- profiles and links ----
 
     async def profiles(self, customers: Iterable[CustomerId]) -> dict[CustomerId, str]:

@@ -32,9 +32,10 @@ class LiveLink:
 
 
 class Stamped(TypedDict):
-    """A row with the time of its last change."""
+    """A row with the time and the version of its last change."""
 
     modifiedon: NotRequired[str | None]
+    versionnumber: NotRequired[int | None]
 
 
 Linked = TypedDict("Linked", {"profile": str | None, "expanded": Fields | None, "@odata.etag": str})

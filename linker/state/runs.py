@@ -12,7 +12,7 @@ from linker.errors import AlreadyThereError, ChangedError, StateError
 from linker.history import summary
 from linker.model import WIRE, Run, Target
 from linker.ports import Properties
-from linker.settling import Marks
+from linker.settling import WireMarks
 from linker.state.documents import TEXT_CHUNK, Documents
 from linker.status import advanced
 from linker.steps import steps_of
@@ -34,7 +34,7 @@ class TaskState:
     __pydantic_config__ = WIRE
     run: str = ""
     ready: bool = False
-    marks: Marks | None = None
+    marks: WireMarks | None = None
     completed: float = 0.0
 
 

@@ -12,8 +12,8 @@ _STATE: Final = (
     Column("statuscode", T.STATUS, "StatusCode", options=(Option(1, "Active"), Option(2, "Inactive"))),
 )
 # Readers ask these tables for their newest change, of profiles by others than themselves; elsewhere it only slows writes.
-_MARKS: Final = (Index(("modifiedon",)),)
-_PROFILE_MARKS: Final = (Index(("modifiedon",), included=("modifiedby", "versionnumber")),)
+_MARKS: Final = (Index(("modifiedon", "versionnumber")),)
+_PROFILE_MARKS: Final = (Index(("modifiedon", "versionnumber"), included=("modifiedby",)),)
 _MAPPED: Final = ("versionnumber", "msdynci_alternatevalue", "msdynci_customerid")  # what readers of key ranges want
 _ADDRESS: Final = texts(
     "address1_line1", "address1_line2", "address1_city", "address1_postalcode", "address1_stateorprovince"

@@ -6,6 +6,7 @@ from rich.console import Console
 
 from linker.cli.preflight import EXIT_CODES, shown
 from linker.dataverse.client import MAPPING_SET
+from linker.dataverse.newest import newest_change
 from linker.judgement import LEFT
 from linker.pages import Plan
 from linker.picture import Entitlement, Picture, Severity
@@ -82,7 +83,7 @@ async def test_what_customer_insights_knows_and_the_mapping_does_not_is_a_note()
 
 async def test_without_a_mapping_a_run_does_not_fail_while_it_waits_for_it_to_rest() -> None:
     with running(Made(fed=(), after=without("msdynci_alternatekey"))) as (deps, _, __):
-        assert await deps.dataverse().newest_change(MAPPING_SET) is None
+        assert await newest_change(deps.dataverse(), MAPPING_SET) is None
 
 
 async def test_every_row_and_every_touched_profile_counts_as_a_request() -> None:

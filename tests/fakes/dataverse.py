@@ -112,6 +112,7 @@ class FakeDataverse:
         self.mapping_column = "msdynci_tablename"
         self.text_columns: list[str] = []  # of every table
         self.marks = {"msdynci_alternatekeys": STAMP, "msdynci_customerprofiles": STAMP}
+        self.versions = {"msdynci_alternatekeys": 7, "msdynci_customerprofiles": 7}  # {}: it has no such column
         self.touches: Counter[str] = Counter()  # by profile id: how often the linker wrote it
         self.flows: list[dict[str, Any]] = []  # on every table
         self.touch_requests: list[Request] = []
@@ -300,7 +301,7 @@ class FakeDataverse:
 
     def _customer_data(self, entity_set: str, asked: Request) -> dict[str, Any]:
         if "$orderby" in asked.options:
-            assert asked.options["$orderby"] == "modifiedon desc"
+            assert asked.options["$orderby"].startswith("modifiedon desc")
             return self._newest_change(entity_set, asked)
         profiles = [
             {
@@ -315,11 +316,16 @@ class FakeDataverse:
 
     def _newest_change(self, entity_set: str, asked: Request) -> dict[str, Any]:
         """Others wrote at `marks`, the linker's own user, whom a filter may leave out, at `touched_at`."""
+        if "versionnumber" in asked.options["$orderby"] and not self.versions:
+            raise Refusal(400, "0x0", "Could not find a property named 'versionnumber'.")
         if entity_set == PROFILE_SET and self.profiles.keys() <= self.touches.keys():
             return {"value": []} if "$filter" in asked.options else {"value": [{"modifiedon": self.touched_at}]}
         if entity_set == PROFILE_SET and self.touches and "$filter" not in asked.options:
             return {"value": [{"modifiedon": self.touched_at}]}
-        return {"value": [{"modifiedon": self.marks[entity_set]}]}
+        return {"value": [{"modifiedon": self.marks[entity_set]} | self._version(entity_set, asked)]}
+
+    def _version(self, entity_set: str, asked: Request) -> dict[str, Any]:
+        return {"versionnumber": self.versions[entity_set]} if "versionnumber" in asked.options["$select"] else {}
 
     def _source_rows(self, table: FakeTable, asked: Request) -> dict[str, Any]:
         if not table.column and COLUMN in str(asked.options):

@@ -8,6 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -172,7 +173,10 @@ async def _leave(parts: contextlib.AbstractAsyncContextManager[Any]) -> None:
 
 @contextmanager
 def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
-    with socket.create_server(("127.0.0.1", 0)) as listener, contextlib.closing(Database()) as database:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        contextlib.closing(Database(clock=_one_second())) as database,
+    ):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms for an ACK
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         made = compose(Environment(database, SandboxConfig(protection=False), url))
@@ -180,6 +184,12 @@ def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
         contacts = sorted(str(key) for (key,) in scan(database, "contact", ["contactid"]))
         bulk_delete(database, "contact", contacts[-GONE:])
         yield made, listener
+
+
+def _one_second() -> Callable[[], datetime]:
+    """Return a clock that stands still: all that happens falls into one second, so no change is told by its time."""
+    now = datetime.now(UTC)
+    return lambda: now
 
 
 @asynccontextmanager

@@ -7,6 +7,7 @@ from typing import Any
 from linker import odata
 from linker.dataverse import metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.dataverse.newest import newest_change
 from linker.model import MAPPING_TABLE, PROFILE_TABLE
 from linker.odata import MappingColumns
 from linker.pages import row_key
@@ -78,7 +79,24 @@ async def when_they_changed(site: Site) -> str:
     await _mapping(site)
     for name in (MAPPING_SET, PROFILE_SET):
         await _some_row(site, name)
-    silent = [name for name in (MAPPING_SET, PROFILE_SET) if await site.dataverse.newest_change(name) is None]
+    silent = [name for name in (MAPPING_SET, PROFILE_SET) if await newest_change(site.dataverse, name) is None]
+    return f"not {', '.join(silent)}" if silent else "both"
+
+
+@check(
+    "customer-insights.md 2",
+    claim="Mapping and profiles can be sorted by the version of their last change.",
+    expected="both",
+    advice="Times are whole seconds: what changes within the one that a run saw last is seen with the next change, or a day "
+    "later. Keep LINKER_SETTLE_MINUTES above 0: a run then begins when nothing changes any more.",
+    harmless=True,
+)
+async def what_changed_last(site: Site) -> str:
+    await _mapping(site)
+    for name in (MAPPING_SET, PROFILE_SET):
+        await _some_row(site, name)
+    newest = {name: await newest_change(site.dataverse, name) for name in (MAPPING_SET, PROFILE_SET)}
+    silent = [name for name, change in newest.items() if change is None or not change.version]
     return f"not {', '.join(silent)}" if silent else "both"
 
 
@@ -99,5 +117,6 @@ CHECKS = (
     types_of_its_tables,
     the_identifier,
     when_they_changed,
+    what_changed_last,
     update_multiple_of_profiles,
 )

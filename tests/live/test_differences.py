@@ -56,6 +56,7 @@ TWISTS = {
     "types-of-its-tables": (Twist("EntityDefinitions", told=('"Standard"', '"Elastic"')), "Elastic, Elastic"),
     "the-identifier": (Twist(r"^GET .*msdynci_alternatekeys", told=(r"\|", "/")), "put together otherwise"),
     "when-they-changed": (Twist("^GET .*msdynci", told=(r'"modifiedon":"[^"]*"', '"modifiedon":null')), "not msdynci_alt"),
+    "what-changed-last": (Twist("versionnumber desc", status=400, code="0x80060888"), "not msdynci_alt"),
     "update-multiple-of-profiles": (Twist("sdkmessagefilters", told=(r'"value":\[.*\]', '"value":[]')), "not told"),
     "update-multiple-is-told": (Twist("sdkmessagefilters", told=(r'"value":\[.*\]', '"value":[]')), "not told"),
     "finding-tables": (Twist("EntityDefinitions", (r"PrimaryIdAttribute eq '\w+'", "MetadataId eq null")), "not by key"),

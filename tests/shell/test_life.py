@@ -11,6 +11,7 @@ from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd,
 from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
 from linker.pages import Plan
+from linker.settling import Marks
 from linker.state import TablePlan
 from linker.steps import WAITING
 from tests.fakes.client import Starter
@@ -346,6 +347,16 @@ async def test_rows_that_wait_for_profiles_ask_for_one_follow_up_and_no_more(wor
     assert (await life.end_run(world.deps, Ending(following.run))).next is None
 
 
+async def test_what_moves_within_the_second_that_a_run_saw_last_asks_for_a_follow_up(
+    world: World, start: Starter
+) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    settled = await settle(world.deps, SettleTask(run))
+    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+    world.dataverse.versions["msdynci_alternatekeys"] += 1
+    assert (await life.end_run(world.deps, Ending(run, marks=settled.marks))).next is not None
+
+
 async def test_a_run_ends_also_when_dataverse_does_not_answer_any_more(world: World, start: Starter) -> None:
     """Else its lock stays until the watchdog takes it, and all its work is done again."""
     run = await begun(world, start, ALL, CONTACT)
@@ -355,7 +366,7 @@ async def test_a_run_ends_also_when_dataverse_does_not_answer_any_more(world: Wo
         raise Refusal(503)
 
     world.dataverse.hooks.append(refuse)
-    assert (await life.end_run(world.deps, Ending(run, marks=(1.0, 2.0)))).status is Status.SUCCESSFUL
+    assert (await life.end_run(world.deps, Ending(run, marks=Marks(1.0, 2.0)))).status is Status.SUCCESSFUL
     assert (await world.deps.lock.peek()).holder is None
 
 

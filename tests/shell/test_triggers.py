@@ -14,6 +14,7 @@ from linker.errors import ConfigurationError, TransientError
 from linker.events import epoch_s
 from linker.insights import Job
 from linker.model import Mode, RunRequest, Status, TableRun, Ticket
+from linker.settling import Marks
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import DiedError, World
@@ -111,6 +112,26 @@ async def test_without_customer_insights_the_timer_asks_when_the_marks_differ_fr
     assert await triggers.poll(deps, start) == ""  # that one looks for itself whether anything moved meanwhile
 
 
+@pytest.mark.parametrize("entity_set", ["msdynci_alternatekeys", "msdynci_customerprofiles"])
+async def test_a_change_within_the_second_of_the_last_one_is_seen(
+    world: World, start: Starter, entity_set: str
+) -> None:
+    """Dataverse keeps whole seconds: only the versions of the rows tell what came after a run had looked."""
+    world.dataverse.profile("c1")
+    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    world.dataverse.versions[entity_set] += 1
+    assert await triggers.poll(world.deps, start) != ""
+
+
+async def test_where_rows_cannot_be_sorted_by_version_the_seconds_have_to_do(world: World, start: Starter) -> None:
+    world.dataverse.versions.clear()
+    world.dataverse.profile("c1")
+    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    assert await triggers.poll(world.deps, start) == ""
+    world.dataverse.marks["msdynci_alternatekeys"] = "2026-11-24T00:00:00Z"
+    assert await triggers.poll(world.deps, start) != ""
+
+
 async def test_once_a_day_the_timer_asks_for_a_run_anyway(world: World, start: Starter) -> None:
     await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
     world.clock.pass_s(DAY - 1)
@@ -141,7 +162,7 @@ async def test_a_run_of_some_tables_or_a_dry_one_has_not_seen_the_marks(world: W
     for request in (RunRequest(tables=("contact",)), RunRequest(dry_run=True)):
         run = (await triggers.request_run(world.deps, request, start)).id
         await life.begin_run(world.deps, start.started[-1])
-        await life.end_run(world.deps, Ending(run, marks=(1.0, 2.0), dry_run=request.dry_run))
+        await life.end_run(world.deps, Ending(run, marks=Marks(1.0, 2.0), dry_run=request.dry_run))
     assert (await world.deps.runs.task()).marks is None
 
 

@@ -8,6 +8,7 @@ import pytest
 from linker.activities import unlink
 from linker.activities.unlink import guard
 from linker.model import Counts, UnlinkAllowance
+from linker.settling import Marks
 from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.world import FIRST_PAGE, WRITE_S, DiedError, World, contact_id, dies_after, key_of, stalls_before
 
@@ -169,7 +170,7 @@ async def test_an_allowed_table_loses_the_links_that_the_guard_would_hold_back(w
 
 async def test_what_is_allowed_is_cleared_only_while_it_is_ours_absent_and_rests(world: World) -> None:
     allowed = (UnlinkAllowance("contact", 1),)
-    moved = await world.unlink("run1", departed=1, rows=5, allowed=allowed, marks=(0.0, 0.0))
+    moved = await world.unlink("run1", departed=1, rows=5, allowed=allowed, marks=Marks(0.0, 0.0))
     assert (moved.counts, moved.guarded, await reason(world)) == (Counts(deferred=1), False, "MappingMoved")
     world.dataverse.link_by_hand(GONE, "c5")
     assert (await world.unlink("run1", departed=1, rows=5, allowed=allowed)).counts == Counts(unchanged=1)
@@ -183,8 +184,7 @@ async def test_a_row_that_is_mapped_again_keeps_its_link_although_clearing_is_al
 
 
 async def test_nothing_is_unlinked_when_the_marks_moved_since_settling(world: World) -> None:
-    before = (0.0, 0.0)
-    outcome = await world.unlink("run1", departed=1, marks=before)
+    outcome = await world.unlink("run1", departed=1, marks=Marks(0.0, 0.0))
     assert (outcome.counts, await reason(world)) == (Counts(deferred=1), "MappingMoved")
     assert world.links()[GONE] == "c1"
 
@@ -192,8 +192,8 @@ async def test_nothing_is_unlinked_when_the_marks_moved_since_settling(world: Wo
 async def test_marks_that_rest_let_the_pass_go_on(world: World) -> None:
     from linker.dataverse.http import parse_time
 
-    marks = (parse_time(STAMP), parse_time(STAMP))
-    assert (await world.unlink("run1", departed=1, marks=marks)).counts == Counts(unlinked=1)
+    rest = Marks(parse_time(STAMP), parse_time(STAMP), *world.dataverse.versions.values())
+    assert (await world.unlink("run1", departed=1, marks=rest)).counts == Counts(unlinked=1)
 
 
 @pytest.mark.parametrize(("rows", "counts"), [(20, Counts(unlinked=1)), (5, Counts(deferred=1))])

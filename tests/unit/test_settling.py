@@ -9,7 +9,7 @@ from linker.settling import SETTLED, Awaited, Marks, SettleRules, next_wait
 MINUTE = 60.0
 NOW = 1_000_000.0
 RULES = SettleRules(rest_s=10 * MINUTE, arrival_s=30 * MINUTE, most_s=120 * MINUTE)
-OLD, SEEN = NOW - 600 * MINUTE, (NOW - 600 * MINUTE, NOW - 610 * MINUTE)
+OLD, SEEN = NOW - 600 * MINUTE, Marks(NOW - 600 * MINUTE, NOW - 610 * MINUTE)
 JOB = Awaited(requested=NOW, for_job=True, job_start=NOW - 20 * MINUTE, last=SEEN)
 UNTOLD = replace(JOB, job_start=0.0)
 NO_JOB = Awaited(requested=NOW, last=SEEN)
@@ -17,7 +17,7 @@ NO_JOB = Awaited(requested=NOW, last=SEEN)
 
 def ago(minutes: float) -> Marks:
     """Marks of which the newer one is so old."""
-    return NOW - minutes * MINUTE, NOW - (minutes + 5) * MINUTE
+    return Marks(NOW - minutes * MINUTE, NOW - (minutes + 5) * MINUTE)
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,9 @@ def ago(minutes: float) -> Marks:
         pytest.param(None, JOB, 0, 10, "rested", id="a job where the columns do not tell"),
         pytest.param(SEEN, UNTOLD, 0, 30, "first changes", id="start unknown: nothing since the last run"),
         pytest.param(ago(400), UNTOLD, 0, 0, "", id="start unknown: changed since the last run"),
+        pytest.param(
+            SEEN._replace(mapping_version=8), UNTOLD, 0, 0, "", id="start unknown: changed in the same second"
+        ),
         pytest.param(ago(400), replace(UNTOLD, last=None), 0, 0, "", id="start unknown: no run before"),
     ],
 )
@@ -47,24 +50,8 @@ def test_waits(marks: Marks | None, awaited: Awaited, waited_min: float, wait_mi
     assert bool(wait.detail) is bool(wait_min)
 
 
-def test_no_rest_asked_for_waits_for_no_rest() -> None:
+def test_no_rest_asked_for_waits_for_nothing() -> None:
     assert next_wait(SEEN, JOB, replace(RULES, rest_s=0.0), now=NOW, waited_s=0.0) == SETTLED
-
-
-@pytest.mark.parametrize(
-    ("ago_s", "waited_s", "wait_s"),
-    [
-        pytest.param(0.25, 0.0, 0.75, id="more may change in the second of the newest mark"),
-        pytest.param(0.25, 0.75, 0.0, id="one look more, and no other"),
-        pytest.param(1.0, 0.0, 0.0, id="that second is over"),
-        pytest.param(-5.0, 0.0, 0.0, id="a clock that is ahead tells nothing"),
-    ],
-)
-def test_without_rest_only_the_end_of_a_second_is_waited_for(ago_s: float, waited_s: float, wait_s: float) -> None:
-    marks = (NOW - ago_s, NOW - MINUTE)
-    wait = next_wait(marks, NO_JOB, replace(RULES, rest_s=0.0), now=NOW, waited_s=waited_s)
-    assert wait.seconds == pytest.approx(wait_s)
-    assert bool(wait.detail) is bool(wait_s)
 
 
 def test_the_longest_wait_bounds_the_first_one_too() -> None:

@@ -87,8 +87,12 @@ async def test_a_range_does_not_read_the_whole_table(environment: Environment, a
 
 
 async def test_the_newest_change_is_found(api: Client, filled: Environment) -> None:
-    found = await read(api, "msdynci_alternatekeys?$select=modifiedon&$orderby=modifiedon desc&$top=1")
-    assert found["value"][0]["modifiedon"] == "2026-03-01T12:00:00Z"
+    newest = "msdynci_alternatekeys?$select=modifiedon,versionnumber&$orderby=modifiedon desc,versionnumber desc&$top=1"
+    (found,) = (await read(api, newest))["value"]
+    versions = [
+        row["versionnumber"] for row in (await read(api, "msdynci_alternatekeys?$select=versionnumber"))["value"]
+    ]
+    assert (found["modifiedon"], found["versionnumber"]) == ("2026-03-01T12:00:00Z", max(versions))
 
 
 async def test_the_newest_change_by_others_is_found(api: Client, environment: Environment, clock: Clock) -> None:
