@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from string import printable
 from typing import Any
 
@@ -17,16 +18,17 @@ from starlette.routing import Route
 
 from linker import api
 from linker.api.http import to_continuation
-from linker.model import Mode, Run, Status
+from linker.model import Mode, Run, RunRequest, Status
 from linker.reasons import issue
 from tests.fakes.client import BASE, Starter
 from tests.fakes.world import World, contact_id
 
 KNOWN = {"run": "run1", "table": "contact", "row": contact_id(1)}
+WORKS = "run2"  # a run that may be canceled
 
 
 def served(world: World) -> Starlette:
-    """Return the operations on their routes, over a world with a run, a linked row and a row error."""
+    """Return the operations on their routes, over a world with runs, a linked row, a row error and a first link that waits."""
     service, start = api.Api(lambda: world.deps), Starter()
 
     def route(path: str, methods: dict[str, api.Operation]) -> Route:
@@ -52,6 +54,9 @@ async def populated() -> World:
     await world.link()
     await world.deps.issues.save("run1", [issue("contact", contact_id(2), "Refused")])
     await world.deps.runs.create(Run("20261123T000000Z-00000000", Mode.FULL, Status.SUCCESSFUL))
+    await world.deps.first_links.hold("contact", ("a plug-in step",), None)
+    await replace(world.deps.lock, new_id=lambda: WORKS).request(RunRequest())
+    await world.deps.runs.create(Run(WORKS, Mode.INCREMENTAL, Status.REFRESHING))
     return world
 
 
@@ -73,5 +78,6 @@ def test_what_the_document_says_holds_for_any_request(case: Any) -> None:
 @schema.include(path_regex="{").parametrize()
 @FEW
 def test_what_the_document_says_holds_for_what_exists(case: Any) -> None:
-    case.path_parameters = {name: KNOWN[name] for name in case.path_parameters}
+    known = KNOWN | {"run": WORKS} if case.path.endswith("/cancel") else KNOWN
+    case.path_parameters = {name: known[name] for name in case.path_parameters}
     case.call_and_validate(excluded_checks=[*KEYS, negative_data_rejection])  # of a path that is replaced here
