@@ -48,7 +48,7 @@ class PastRun:
 
 def summary(run: Run) -> Run:
     """Return a run with what lists of runs show, and without the rest: some hundred bytes, and as many for each table."""
-    tables = tuple(TableRun(t.table, t.data_source, t.status, mode=t.mode, counts=t.counts) for t in run.tables)
+    tables = tuple(map(_brief, run.tables))
     detail, reason = run.status_detail[:MOST_DETAIL], run.mode_reason[:MOST_DETAIL]
     rest: dict[str, Any] = {"jobs": (), "warnings": (), "notes": (), "findings": (), "progress": None, "steps": {}}
     return replace(run, tables=tables, status_detail=detail, mode_reason=reason, **rest)
@@ -64,6 +64,11 @@ def seconds_of(run: Run) -> float | None:
     if run.started_at is None or run.ended_at is None:
         return None
     return (datetime.fromisoformat(run.ended_at) - datetime.fromisoformat(run.started_at)).total_seconds()
+
+
+def _brief(table: TableRun) -> TableRun:
+    shown: dict[str, Any] = {"counts": table.counts, "refusal": table.refusal, "held_back": table.held_back}
+    return TableRun(table.table, table.data_source, table.status, mode=table.mode, **shown)
 
 
 def _past(run: Run, change: Change | None) -> PastRun:

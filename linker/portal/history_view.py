@@ -20,21 +20,32 @@ HEIGHT = 40.0
 
 @dataclass(frozen=True, slots=True)
 class ChartPart:
-    """Runs that were asked for in one span of time and look alike: a rectangle in 100 x HEIGHT, as high as they took time."""
+    """Runs that were asked for in one span of time and ended alike: a rectangle in 100 x HEIGHT, as high as they took time."""
 
-    look: str
+    status: Status
+    runs: int
+    seconds: float
     x: float
     y: float
     height: float
 
+    @property
+    def look(self) -> str:
+        """How it looks: one of words.LOOKS."""
+        return look(self.status)
+
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Runs by outcome over time, and how many there were of each. `labels` are (place in per cent, date in UTC)."""
+    """Runs by outcome over time, and how many there were of each. `labels` are (place in per cent, date in UTC).
+
+    `most` is the time in s that the highest column stands for.
+    """
 
     parts: tuple[ChartPart, ...]
     labels: tuple[tuple[float, str], ...]
     width: float
+    most: float
     totals: tuple[tuple[Status, int], ...]
 
 
@@ -52,15 +63,14 @@ def chart_of(runs: Sequence[Run], days: int, now: str) -> Chart:
     """Return the chart of the last so many days before `now` (ISO 8601)."""
     end = datetime.fromisoformat(now)
     start = end - timedelta(days=days)
-    columns: dict[int, dict[Status, float]] = {}
+    columns: dict[int, dict[Status, list[float]]] = {}
     for run in runs:
-        column = columns.setdefault(_place(run, start, end), {})
-        column[run.status] = column.get(run.status, 0.0) + (seconds_of(run) or 0.0)
-    most = max((sum(column.values()) for column in columns.values()), default=0.0) or 1.0
+        columns.setdefault(_place(run, start, end), {}).setdefault(run.status, []).append(seconds_of(run) or 0.0)
+    most = max((sum(map(sum, column.values())) for column in columns.values()), default=0.0) or 1.0
     parts = [part for place, column in sorted(columns.items()) for part in _column(place, column, most)]
     totals = Counter(run.status for run in runs)
     ordered = tuple((status, totals[status]) for status in Status if totals[status])
-    return Chart(tuple(parts), _labels(start, end), 100 / COLUMNS, ordered)
+    return Chart(tuple(parts), _labels(start, end), 100 / COLUMNS, most, ordered)
 
 
 def _of_table(run: Run, table: str) -> Run:
@@ -73,12 +83,13 @@ def _place(run: Run, start: datetime, end: datetime) -> int:
     return min(max(int(share * COLUMNS), 0), COLUMNS - 1)
 
 
-def _column(place: int, column: Mapping[Status, float], most: float) -> list[ChartPart]:
-    parts, y = [], HEIGHT
-    for status, seconds in column.items():
+def _column(place: int, column: Mapping[Status, Sequence[float]], most: float) -> list[ChartPart]:
+    parts, x, y = [], round(place * 100 / COLUMNS, 2), HEIGHT
+    for status, took in column.items():
+        seconds = sum(took)
         height = max(seconds / most * HEIGHT, LEAST)
         y -= height
-        parts.append(ChartPart(look(status), round(place * 100 / COLUMNS, 2), round(y, 2), round(height, 2)))
+        parts.append(ChartPart(status, len(took), seconds, x, round(y, 2), round(height, 2)))
     return parts
 
 

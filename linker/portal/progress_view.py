@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
+from types import MappingProxyType
 from typing import Final
 
+from linker.history import COMPARABLE
 from linker.model import Counts, Finding, Run, TableRun, Verdict
 from linker.portal.status_view import is_live
 from linker.steps import STEPS, Step
@@ -25,12 +27,14 @@ OUTCOMES: Final = ("linked", "unchanged", "unlinked", "rejected", "deferred")
 
 @dataclass(frozen=True, slots=True)
 class StepLine:
-    """A step that a run reached. `seconds` so far, or until the next one began."""
+    """A step that a run reached. `seconds` so far, or until the next one began; `start` and `width` in per cent of all."""
 
     title: str
     began: str
     seconds: float
     is_current: bool
+    start: float
+    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,10 +49,11 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TableBar:
-    """One table with its rows by outcome."""
+    """One table with its rows by outcome. It is `expected` to have more rows than are done so far; 0 where nobody knows."""
 
     table: TableRun
     segments: tuple[Segment, ...]
+    expected: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +89,11 @@ class ProgressView:
         return tuple((bar.table.table, bar.table.automations) for bar in self.bars if bar.table.automations)
 
 
-def progress_of(run: Run, table: str, now: str) -> ProgressView:
-    """Return the details of a run, or of one table in it, at `now` (ISO 8601); a table that it does not know counts as none."""
+def progress_of(run: Run, table: str, now: str, expected: Mapping[str, int] = MappingProxyType({})) -> ProgressView:
+    """Return the details of a run, or of one table in it, at `now` (ISO 8601); a table that it does not know counts as none.
+
+    `expected` are rows by table, as earlier runs saw them (`rows_before`).
+    """
     chosen = next((one for one in run.tables if one.table == table), None)
     shown = (chosen,) if chosen else run.tables
     end = run.ended_at or now
@@ -97,15 +105,36 @@ def progress_of(run: Run, table: str, now: str) -> ProgressView:
         _rate(run, end),
         _paused_until(run, now),
         tuple(_steps(run, end)),
-        bars_of(shown, _share(run)),
+        bars_of(shown, expected, _share(run)),
         by_verdict([("", run.findings), *((one.table, one.findings) for one in shown)]),
     )
 
 
-def bars_of(tables: Sequence[TableRun], share: float = 1.0) -> tuple[TableBar, ...]:
-    """Return the tables with bars as long as their rows, the largest table's over that share of the width."""
-    most = max((table.counts.outcomes for table in tables), default=0) / share
-    return tuple(TableBar(table, _segments(table.counts, most)) for table in tables)
+def rows_before(run: Run, runs: Iterable[Run]) -> dict[str, int]:
+    """Return how many rows each table had in the last completed run before this one; `runs` are newest first."""
+    found: dict[str, int] = {}
+    for old in runs:
+        if old.id < run.id and old.status in COMPARABLE:
+            for table in old.tables:
+                found.setdefault(table.table, table.counts.rows_read)
+    return found
+
+
+def bars_of(tables: Sequence[TableRun], expected: Mapping[str, int], share: float = 1.0) -> tuple[TableBar, ...]:
+    """Return the tables with bars that are full when all rows of the table are done.
+
+    How many these are is known of a table that is complete. Before, they are as many as `expected`; where nobody knows, the
+    bars are as long as the run has come: `share`, from 0 to 1.
+    """
+    return tuple(_bar(table, expected.get(table.table, 0), share) for table in tables)
+
+
+def _bar(table: TableRun, expected: int, share: float) -> TableBar:
+    done = table.counts.outcomes
+    if table.status in COMPARABLE:
+        return TableBar(table, _segments(table.counts, done), 0)
+    whole = max(done, expected) if expected else done / share
+    return TableBar(table, _segments(table.counts, whole), expected if expected > done else 0)
 
 
 def by_verdict(of: Iterable[tuple[str, Iterable[Finding]]]) -> tuple[Asked, ...]:
@@ -129,9 +158,12 @@ def _segments(counts: Counts, most: float) -> tuple[Segment, ...]:
 def _steps(run: Run, end: str) -> Iterable[StepLine]:
     reached = [step for step in STEPS if step in run.steps]
     spans = pairwise([*(run.steps[step] for step in reached), end])
+    first = run.steps[reached[0]] if reached else end
+    whole = _seconds(first, end) or 1.0
     for step, (began, until) in zip(reached, spans, strict=True):
-        is_current = run.ended_at is None and step == reached[-1]
-        yield StepLine(TITLES[step], began, _seconds(began, until), is_current)
+        seconds, is_current = _seconds(began, until), run.ended_at is None and step == reached[-1]
+        start, width = _seconds(first, began) / whole * 100, seconds / whole * 100
+        yield StepLine(TITLES[step], began, seconds, is_current, round(start, 2), round(width, 2))
 
 
 def _paused_until(run: Run, now: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from linker.api.http import ProblemError, Reply
 from linker.api.operation import Call
@@ -54,6 +54,7 @@ async def render(call: Call[Any, Any], template: str, /, *, status: int = 200, *
         template,
         status,
         caller=call.caller,
+        environment=urlsplit(call.deps.settings.dataverse_url).netloc,
         operates=call.caller.may(Role.OPERATOR),
         token=form_token(await call.deps.salt(), who_asks(call)),
         notice=NOTICES.get(call.request.query.get("notice", "")),

@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linker.history import seconds_of
-from linker.model import TASK_GROUP, TASK_NAME, Run, Status
+from linker.model import TASK_GROUP, TASK_NAME, Counts, Run, Status, TableRun
+from linker.portal.actions_view import HeldBack, held_back, held_first_links, newest_by_table
 from linker.status import ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class TaskLine:
-    """One line of the task list. `table` is empty for the task itself; `run` is None before the first one."""
+    """One line of the task list. `table` is empty for the task itself; `run` is None before the first one.
+
+    `detail` says why a table stands as it does, where the run that is shown knows.
+    """
 
     name: str
     table: str
     status: Status
     last_updated: str | None = None
     run: str | None = None
+    dry_run: bool = False
+    counts: Counts | None = None
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """The Status page. `current` goes on or waits; `last` is over, and `seconds` is how long it worked."""
+    """The Status page. `current` goes on or waits; `last` is over, and `seconds` is how long it worked.
+
+    `held_back` and `first_links` wait for somebody's decision.
+    """
 
     group: str
     lines: tuple[TaskLine, ...]
     current: Run | None
     last: Run | None
     seconds: float | None
+    held_back: tuple[HeldBack, ...] = ()
+    first_links: tuple[str, ...] = ()
+
+    @property
+    def totals(self) -> tuple[tuple[Status, int], ...]:
+        """Return how many tables there are in each status."""
+        found = Counter(line.status for line in self.lines if line.table)
+        return tuple((status, found[status]) for status in Status if found[status])
 
     def place_of(self, table: str) -> int:
         """Return the place of a table's line, from 1; the task's for a table that has none."""
@@ -39,14 +58,24 @@ class StatusView:
 def status_of(shown: Run | None, recent: Sequence[Run]) -> StatusView:
     """Return the page for the run that the task mirrors and summaries of the recent ones, newest first.
 
-    A table stands there with the newest run that it took part in: not each run looks at every table.
+    A table stands there with the newest run that it took part in: not each run looks at every table. A dry run counts where
+    no real one has looked: what it says of a table is not how the table stands.
     """
     runs = [run for run in recent if shown is None or run.id != shown.id]
     if shown is not None:
         runs = [shown, *(run for run in runs if run.status is not Status.QUEUED)]
     last = next((run for run in runs if not is_live(run)), None)
     current = shown if shown is not None and is_live(shown) else None
-    return StatusView(TASK_GROUP, (_task(shown), *_tables(runs)), current, last, seconds_of(last) if last else None)
+    newest = newest_by_table(recent)
+    return StatusView(
+        TASK_GROUP,
+        (_task(shown), *_tables(runs)),
+        current,
+        last,
+        seconds_of(last) if last else None,
+        held_back(newest),
+        held_first_links(newest),
+    )
 
 
 def is_live(run: Run) -> bool:
@@ -57,14 +86,17 @@ def is_live(run: Run) -> bool:
 def _task(run: Run | None) -> TaskLine:
     if run is None:
         return TaskLine(TASK_NAME, "", Status.NOT_STARTED)
-    return TaskLine(TASK_NAME, "", run.status, run.last_updated, run.id)
+    return TaskLine(TASK_NAME, "", run.status, run.last_updated, run.id, run.dry_run, run.counts)
 
 
 def _tables(runs: Sequence[Run]) -> list[TaskLine]:
     found: dict[str, TaskLine] = {}
-    for run in runs:
+    for run in sorted(runs, key=lambda run: run.dry_run):  # it keeps the order of the real ones
         for table in run.tables:
-            found.setdefault(
-                table.table, TaskLine(table.table, table.table, table.status, run.ended_at or run.last_updated, run.id)
-            )
+            found.setdefault(table.table, _table(run, table))
     return sorted(found.values(), key=lambda line: line.name.casefold())
+
+
+def _table(run: Run, table: TableRun) -> TaskLine:
+    name, updated = table.table, run.ended_at or run.last_updated
+    return TaskLine(name, name, table.status, updated, run.id, run.dry_run, table.counts, table.detail)

@@ -43,7 +43,7 @@ def duration(seconds: float | None) -> str:
 
 def percentage(change: float | None) -> str:
     """Return a change in per cent with its sign; a dash for none."""
-    return NONE if change is None else f"{change:+,.1f} %"
+    return NONE if change is None else f"{change:+,.1f} %".replace("-", "\N{MINUS SIGN}")
 
 
 def moment(stamp: str) -> str:

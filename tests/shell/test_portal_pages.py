@@ -65,7 +65,7 @@ def run_of(status: Status, *tables: TableRun, **values: object) -> Run:
 async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browser) -> None:
     text = await browser.text()
     assert "CustomerId Backstamping Hydration Not started" in text
-    assert "The next one begins after a unification" in text
+    assert "Next after a unification, at a tick of the timer, or when an operator asks for one." in text
     assert 'href="/api/portal/preflight"' in (await browser.get()).text
 
 
@@ -94,7 +94,7 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
         ),
         pytest.param(
             run_of(Status.SUCCESSFUL, replace(CONTACT, status=Status.SUCCESSFUL)),
-            ["Successful Duration 1 min 30 s full", "contact Successful"],
+            ["Last run Successful 2026-11-18 11:05:10 UTC Duration 1 min 30 s full", "contact Successful"],
             id="successful",
         ),
         pytest.param(
@@ -126,7 +126,7 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
             run_of(
                 Status.SKIPPED, replace(CONTACT, status=Status.SKIPPED, refusal="held", detail="Held for approval.")
             ),
-            ["contact Skipped"],
+            ["contact Held for approval. Skipped", "contact : its first link waits for a decision"],
             id="held",
         ),
     ],
@@ -157,9 +157,10 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
     text = await browser.text(DETAILS.format(run.id))
     for told in (
         "Progress details Close progress details All tables Refreshing",
-        "Mode full Reason the schema changed",
-        "Asked by webhook Worked 1 min 30 s Rows/s 1,834 Paused by Dataverse until 2026-11-18 12:00:00 UTC",
-        "Time left 5 min 12 s Pages 102 of 250 Width 12 writes in flight Batch 800 rows in a write",
+        "Pages 102 of 250 Time left 5 min 12 s Duration 1 min 30 s Rows/s 1,834",
+        "Paused by Dataverse until 2026-11-18 12:00:00 UTC Width 12 writes in flight Batch 800 rows in a write",
+        "Mode full Reason the schema changed Requested",
+        "Asked by webhook",
         "Followed by r2 Written as # Linker",
         "contact Refreshing 5 rows, 3 linked , 2 rejected",
         "Warnings Look at this",

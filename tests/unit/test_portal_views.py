@@ -8,7 +8,7 @@ import pytest
 
 from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.portal.history_view import COLUMNS, HEIGHT, LEAST, chart_of, lines_of, took_part
-from linker.portal.progress_view import bars_of, by_verdict, progress_of
+from linker.portal.progress_view import bars_of, by_verdict, progress_of, rows_before
 from linker.portal.status_view import status_of
 from linker.portal.words import LOOKS, NONE, duration, moment, number, percentage
 
@@ -69,6 +69,24 @@ def test_the_last_run_is_one_that_is_over(status: Status, current: str | None, l
     assert view.seconds == 120
 
 
+def test_a_dry_run_does_not_hide_how_a_table_stands() -> None:
+    shown = run_of("c", Status.SUCCESSFUL, CONTACT, replace(LEAD, status=Status.SUCCESSFUL), minute=40, dry_run=True)
+    view = status_of(shown, [shown, run_of("b", Status.SKIPPED, LEAD)])
+    assert [(line.name, line.run, line.status, line.dry_run) for line in view.lines[1:]] == [
+        ("contact", "c", Status.SUCCESSFUL, True),
+        ("lead", "b", Status.SKIPPED, False),
+    ]
+    assert view.totals == ((Status.SUCCESSFUL, 1), (Status.SKIPPED, 1))
+
+
+def test_what_waits_for_a_decision_is_told_until_a_run_has_dealt_with_it() -> None:
+    held = run_of("a", Status.WARNINGS, replace(LEAD, refusal="held"), replace(CONTACT, held_back=5))
+    later = run_of("b", Status.SUCCESSFUL, CONTACT, minute=20)
+    assert [(one.table, one.rows) for one in status_of(held, [held]).held_back] == [("contact", 5)]
+    view = status_of(later, [later, held])
+    assert (view.first_links, view.held_back) == (("lead",), ())
+
+
 def test_a_run_that_waits_behind_another_is_not_what_is_shown() -> None:
     shown = run_of("running", Status.REFRESHING, CONTACT)
     view = status_of(shown, [run_of("next", Status.QUEUED, minute=9), shown])
@@ -88,10 +106,10 @@ STEPS = {"settle": "2026-11-24T02:00:00Z", "check": "2026-11-24T02:10:00Z", "lin
 
 def test_a_step_ends_where_the_next_begins_and_the_last_one_goes_on() -> None:
     view = progress_of(run_of("a", Status.REFRESHING, steps=STEPS), "", NOW)
-    assert [(step.title, step.seconds, step.is_current) for step in view.steps] == [
-        ("Settle", 600, False),
-        ("Check requirements", 30, False),
-        ("Link rows", 2_970, True),
+    assert [(step.title, step.seconds, step.is_current, step.start, step.width) for step in view.steps] == [
+        ("Settle", 600, False, 0, 16.67),
+        ("Check requirements", 30, False, 16.67, 0.83),
+        ("Link rows", 2_970, True, 17.5, 82.5),
     ]
 
 
@@ -128,11 +146,36 @@ def test_details_of_a_table_leave_the_others_out() -> None:
     assert len(progress_of(run, "", NOW).bars) == len(progress_of(run, "gone", NOW).bars) == 2
 
 
-def test_bars_are_as_long_as_their_rows() -> None:
+def test_the_bar_of_a_table_that_is_complete_is_full() -> None:
     big = replace(CONTACT, counts=Counts(100, linked=25, unchanged=75))
-    small = replace(LEAD, counts=Counts(50, rejected=50))
-    shown = [[(part.outcome, part.start, part.width) for part in bar.segments] for bar in bars_of([big, small, LEAD])]
-    assert shown == [[("linked", 0, 25), ("unchanged", 25, 75)], [("rejected", 0, 50)], []]
+    small = replace(LEAD, status=Status.WARNINGS, counts=Counts(50, rejected=50))
+    bars = bars_of([big, small, LEAD], {"contact": 400})
+    shown = [[(part.outcome, part.start, part.width) for part in bar.segments] for bar in bars]
+    assert shown == [[("linked", 0, 25), ("unchanged", 25, 75)], [("rejected", 0, 100)], []]
+    assert [bar.expected for bar in bars] == [0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("expected", "width", "told"),
+    [
+        pytest.param(20, 25, 20, id="as far as the table has come"),
+        pytest.param(4, 100, 0, id="more rows than before"),
+        pytest.param(0, 50, 0, id="as far as the run, where no run has seen the table"),
+    ],
+)
+def test_the_bar_of_a_table_under_way_shows_how_far_it_is(expected: int, width: float, told: int) -> None:
+    table = replace(CONTACT, status=Status.REFRESHING, counts=Counts(5, unchanged=5))
+    (bar,) = bars_of([table], {"contact": expected} if expected else {}, share=0.5)
+    assert ([part.width for part in bar.segments], bar.expected) == ([width], told)
+
+
+def test_rows_are_expected_as_the_last_completed_run_before_saw_them() -> None:
+    def saw(name: str, rows: int, status: Status = Status.SUCCESSFUL) -> Run:
+        return run_of(name, status, replace(CONTACT, counts=Counts(rows)))
+
+    runs = [saw("e", 5), saw("d", 4), saw("c", 3, Status.FAILED), saw("b", 2), saw("a", 1)]
+    assert rows_before(runs[1], runs) == {"contact": 2}
+    assert rows_before(runs[-1], runs) == {}
 
 
 @pytest.mark.parametrize(
@@ -140,7 +183,8 @@ def test_bars_are_as_long_as_their_rows() -> None:
     [(None, 100), (Progress(8, 2), 25), (Progress(8, 8), 100), (Progress(8, 0), 100), (Progress(), 100)],
 )
 def test_bars_grow_with_the_run(progress: Progress | None, width: float) -> None:
-    run = run_of("a", Status.REFRESHING, replace(CONTACT, counts=Counts(5, unchanged=5)), progress=progress)
+    table = replace(CONTACT, status=Status.REFRESHING, counts=Counts(5, unchanged=5))
+    run = run_of("a", Status.REFRESHING, table, progress=progress)
     assert [part.width for part in progress_of(run, "", NOW).bars[0].segments] == [width]
 
 
@@ -176,11 +220,12 @@ def test_the_chart_stacks_runs_by_outcome_where_they_belong_in_time() -> None:
     failed = run_of("b", Status.FAILED, started_at=None)
     old = run_of("c", requested_at="2026-11-17T03:00:00Z")
     chart = chart_of([long, failed, old], 7, NOW)
-    assert [(part.look, part.x, part.height) for part in chart.parts] == [
-        ("good", 0.0, round(120 / 1_200 * HEIGHT, 2)),
-        ("good", round((COLUMNS - 1) * 100 / COLUMNS, 2), HEIGHT),
-        ("bad", round((COLUMNS - 1) * 100 / COLUMNS, 2), LEAST),
+    assert [(part.look, part.runs, part.seconds, part.x, part.height) for part in chart.parts] == [
+        ("good", 1, 120, 0.0, round(120 / 1_200 * HEIGHT, 2)),
+        ("good", 1, 1_200, round((COLUMNS - 1) * 100 / COLUMNS, 2), HEIGHT),
+        ("bad", 1, 0, round((COLUMNS - 1) * 100 / COLUMNS, 2), LEAST),
     ]
+    assert chart.most == 1_200
     assert chart.totals == ((Status.SUCCESSFUL, 2), (Status.FAILED, 1))
 
 
@@ -215,7 +260,7 @@ def test_numbers(value: float | None, text: str) -> None:
 
 
 def test_changes_and_times() -> None:
-    assert (percentage(-8.0), percentage(12.34)) == ("-8.0 %", "+12.3 %")
+    assert (percentage(-8.0), percentage(12.34)) == ("\N{MINUS SIGN}8.0 %", "+12.3 %")
     assert moment("2026-11-23T21:27:54Z") == "2026-11-23 21:27:54 UTC"
 
 
