@@ -175,6 +175,7 @@ def merged(first: RunRequest, second: RunRequest) -> RunRequest:
         jobs=_united(first.jobs, second.jobs),
         unlink_allowed=_united(first.unlink_allowed, second.unlink_allowed),
         job_start=max(first.job_start, second.job_start),
+        nameless_job=first.nameless_job or second.nameless_job,
     )
     return _bounded(both)
 

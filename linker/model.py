@@ -153,7 +153,8 @@ class UnlinkAllowance:
 class RunRequest:
     """What somebody asked for. `jobs` are the unification jobs a completed run of it serves.
 
-    `job_start` is when the newest of them began (epoch s), 0 where nobody told.
+    `job_start` is when the newest of them began (epoch s), 0 where nobody told. `nameless_job`: somebody told of a
+    unification and not which one it was.
     """
 
     __pydantic_config__ = WIRE
@@ -164,6 +165,12 @@ class RunRequest:
     job_start: float = 0.0
     trigger: str = "api"
     unlink_allowed: tuple[UnlinkAllowance, ...] = ()
+    nameless_job: bool = False
+
+    @property
+    def for_unification(self) -> bool:
+        """Whether it follows a unification, whose changes may still have to arrive in Dataverse."""
+        return bool(self.jobs or self.job_start or self.nameless_job)
 
 
 @dataclass(frozen=True, slots=True)

@@ -87,7 +87,8 @@ async def post_unification_event(call: Call[UnificationBody]) -> Reply:
     _must_be_on("LINKER_WEBHOOK", is_on=call.deps.settings.webhook)
     job, began = call.body.job_id, call.body.started_at
     job_start = began.timestamp() if began else 0.0
-    return await requested(call, RunRequest(jobs=(job,) if job else (), job_start=job_start, trigger="webhook"))
+    jobs = (job,) if job else ()
+    return await requested(call, RunRequest(jobs=jobs, job_start=job_start, trigger="webhook", nameless_job=not jobs))
 
 
 @operation("GET", "/runs", query=PageQuery, answer=RunPage)

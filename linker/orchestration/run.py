@@ -90,7 +90,7 @@ def _settle(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Settled]:
     began = ctx.current_utc_datetime
     while True:
         waited_s = (ctx.current_utc_datetime - began).total_seconds()
-        look = SettleTask(run, waited_s, bool(request.jobs or request.job_start), request.job_start)
+        look = SettleTask(run, waited_s, request.for_unification, request.job_start)
         settled = yield from call(ctx, "settle", look, Settled, renewing=run)
         if settled.stop:
             raise RunStopped(canceled=(yield from asked_to_cancel(ctx, run)))

@@ -68,6 +68,14 @@ async def test_the_same_unification_twice_is_one_run(client: Client, member: str
     assert [ticket.request.jobs for ticket in client.start.started] == [("job-1",)]
 
 
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"jobId": null, "instanceId": "a flow sends this"}'])
+async def test_a_unification_without_a_name_is_waited_for_like_any_other(client: Client, body: bytes) -> None:
+    assert (await client.ask(api.post_unification_event, body=body)).status == 202
+    request = client.start.started[0].request
+    assert request == RunRequest(trigger="webhook", nameless_job=True)
+    assert request.for_unification
+
+
 async def test_the_webhook_may_say_when_the_unification_began(client: Client) -> None:
     body = {"jobId": "job-1", "startedAt": "2026-11-23T21:00:00+01:00"}
     await client.ask(api.post_unification_event, body=body)

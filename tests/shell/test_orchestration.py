@@ -32,6 +32,7 @@ from linker.orchestration.generation import GENERATION, GENERATION_PAGES, LONGES
 from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.orchestration.steps import MOST_TRIES
 from linker.pace import Load
+from linker.settling import Marks
 from linker.wire import MOST_BYTES, to_json
 from tests.fakes.durable import Activity, FakeContext
 
@@ -363,11 +364,27 @@ def test_the_run_that_waited_is_started_at_the_end() -> None:
 
 
 def test_settling_waits_as_long_as_it_is_told_to() -> None:
-    answers = [Settled(wait_s=40.0), Settled(wait_s=40.0), Settled(marks=(1.0, 2.0))]
+    answers = [Settled(wait_s=40.0), Settled(wait_s=40.0), Settled(marks=Marks(1.0, 2.0))]
     ctx = context(settle=lambda _: answers.pop(0))
     run(ctx)
     assert [round(task["waitedS"]) for task in ctx.of("settle")] == [0, 41, 82]
     assert ctx.of("end_run")[0]["marks"] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("request_", "waits"),
+    [
+        (RunRequest(), False),
+        (RunRequest(jobs=("job",)), True),
+        (RunRequest(job_start=1.0), True),
+        (RunRequest(nameless_job=True), True),
+    ],
+    ids=["no unification", "a job", "a start", "a job without a name"],
+)
+def test_settling_waits_for_what_a_unification_changes(request_: RunRequest, waits: bool) -> None:
+    ctx = context()
+    run(ctx, Ticket("run", request_))
+    assert [task["forJob"] for task in ctx.of("settle")] == [waits]
 
 
 def test_a_survey_that_ends_the_run_links_nothing() -> None:

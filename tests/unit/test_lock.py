@@ -74,6 +74,9 @@ def taken_over(state: LockState, *, now: float = LEASE_S):
         pytest.param(
             RunRequest(trigger="event"), RunRequest(trigger="timer"), RunRequest(trigger="event"), id="trigger"
         ),
+        pytest.param(
+            ANY, RunRequest(nameless_job=True), RunRequest(nameless_job=True), id="a unification without a name"
+        ),
         pytest.param(ANY, ALLOWED, ALLOWED, id="an allowance"),
         pytest.param(
             ALLOWED,
