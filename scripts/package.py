@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,7 @@ PLATFORM = ["--python-version=3.13", "--implementation=cp", "--only-binary=:all:
 PLATFORM += [f"--platform={name}_x86_64" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
 # Of no use at run time, and different from machine to machine.
 LEFT_OUT = ["bin/", "__pycache__/", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.pyi"]
+UNIX = 3  # a zip of another system carries no rights, and the platform could not read its files
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip can hold
 
 
@@ -47,7 +49,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         stage(Path(folder), options.backend)
         size = write_zip(Path(folder), options.target)
-    print(f"{options.target}: {size / 1e6:.1f} MB, durable backend {options.backend}")
+    print(f"{os.path.relpath(options.target)}: {size / 1e6:.1f} MB, durable backend {options.backend}")
 
 
 def stage(folder: Path, backend: str) -> None:
@@ -77,8 +79,12 @@ def pip(*options: str) -> None:
 
 def app_files() -> list[Path]:
     """Return the files of the app, relative to the repository: all that .funcignore does not name."""
-    ignored = pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
-    return [Path(file) for file in sorted(ignored.match_tree_files(ROOT, negate=True))]
+    return [Path(file) for file in sorted(ignored().match_tree_files(ROOT, negate=True))]
+
+
+def ignored() -> pathspec.GitIgnoreSpec:
+    """Return what .funcignore matches: files that stay out of the package."""
+    return pathspec.GitIgnoreSpec.from_lines((ROOT / ".funcignore").read_text(encoding="utf-8").splitlines())
 
 
 def host_settings(backend: str) -> dict[str, Any]:
@@ -104,7 +110,7 @@ def write_zip(folder: Path, target: Path) -> int:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for file in packed_files(folder):
             entry = zipfile.ZipInfo(file.relative_to(folder).as_posix(), EPOCH)
-            entry.external_attr = 0o644 << 16
+            entry.create_system, entry.external_attr = UNIX, 0o644 << 16
             archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
     return target.stat().st_size
 

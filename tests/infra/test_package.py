@@ -61,6 +61,24 @@ def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> N
     assert not [name for name in names if name.startswith(("linker/cli/", "linker/__main__"))]
 
 
+@pytest.mark.parametrize(
+    ("file", "belongs"),
+    [
+        ("function_app.py", True),
+        ("linker/api/runs.py", True),
+        ("linker/portal/templates/status.html", True),
+        ("linker/cli/run.py", False),
+        ("linker/api/__pycache__/runs.cpython-313.pyc", False),
+        ("sandbox/linker/a.py", False),
+        ("local.settings.json", False),
+        ("customers.csv", False),
+        ("data/contact.csv", False),
+    ],
+)
+def test_what_lies_about_stays_out(file: str, belongs: bool) -> None:
+    assert packaging.ignored().match_file(file) is not belongs
+
+
 def test_the_status_page_comes_along_with_its_templates_style_and_script(names: list[str]) -> None:
     parts = {f"linker/portal/{kind}" for kind in ("templates", "assets")}
     here = {file.relative_to(ROOT).as_posix() for part in parts for file in (ROOT / part).iterdir()}
@@ -89,6 +107,11 @@ def test_the_same_files_make_the_same_package_at_any_time(tmp_path: Path) -> Non
     os.utime(folder / "host.json", (1, 1))
     packaging.write_zip(folder, tmp_path / "second.zip")
     assert (tmp_path / "first.zip").read_bytes() == (tmp_path / "second.zip").read_bytes()
+
+
+def test_every_file_may_be_read_by_the_platform(package: Path) -> None:
+    with zipfile.ZipFile(package) as archive:
+        assert {(entry.create_system, entry.external_attr >> 16) for entry in archive.infolist()} == {(3, 0o644)}
 
 
 def test_the_lock_names_every_required_package_with_a_hash() -> None:
