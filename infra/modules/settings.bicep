@@ -42,9 +42,16 @@ param linkerSettings { *: string }
 var sample = loadJsonContent('../../local.settings.sample.json').Values
 var known = objectKeys(sample)
 var unknown = filter(objectKeys(linkerSettings), name => !contains(known, name) || !startsWith(name, 'LINKER_'))
-var checked = empty(unknown)
-  ? linkerSettings
-  : fail('There is no setting ${join(unknown, ', ')}: docs/settings.md lists them all. Nothing was deployed.')
+// Whoever may read a deployment or the app reads its settings too, so that what is secret stands there as a reference.
+var open = filter(
+  ['LINKER_INSIGHTS_KEY', 'LINKER_STORAGE'],
+  name => !empty(linkerSettings[?name]) && !startsWith(linkerSettings[?name] ?? '', '@Microsoft.KeyVault(')
+)
+var checked = !empty(unknown)
+  ? fail('There is no setting ${join(unknown, ', ')}: docs/settings.md lists them all. Nothing was deployed.')
+  : empty(open)
+      ? linkerSettings
+      : fail('${join(open, ', ')} is a secret: give a reference, @Microsoft.KeyVault(...), or see insightsKeyInVault. Nothing was deployed.')
 
 var platform = {
   AzureWebJobsStorage__blobServiceUri: endpoints.blob

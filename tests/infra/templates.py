@@ -82,4 +82,6 @@ def _deployment(text: str) -> Deployment:
 def _literal(value: Any) -> str:
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{name}: {_literal(one)}" for name, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_literal, value)) + "]"
     return f"'{value}'" if isinstance(value, str) else json.dumps(value)

@@ -1,0 +1,101 @@
+"""Each option alone: what it adds to the smallest deployment, and that nothing of it is there without it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.infra.templates import Deployment, evaluated
+
+SMALLEST = {"dataverseUrl": "https://test.crm4.dynamics.com"}
+ROLE = "Microsoft.Authorization/roleAssignments"
+DIAGNOSTICS = "Microsoft.Insights/diagnosticSettings"
+
+
+@pytest.fixture(scope="module")
+def smallest(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
+    return evaluated(tmp_path_factory.mktemp("smallest"), SMALLEST)
+
+
+@pytest.mark.parametrize(
+    ("option", "resources", "settings"),
+    [
+        pytest.param(
+            {"events": "Namespace"},
+            {"Microsoft.EventHub/namespaces": 1, ROLE: 1, DIAGNOSTICS: 1},
+            set(),
+            id="events, before there is a hub",
+        ),
+        pytest.param(
+            {"events": "Listening"},
+            {
+                "Microsoft.EventHub/namespaces": 1,
+                "Microsoft.EventHub/namespaces/eventhubs/consumergroups": 1,
+                ROLE: 1,
+                DIAGNOSTICS: 1,
+            },
+            {"LINKER_EVENTS__fullyQualifiedNamespace", "LINKER_EVENTS__credential", "LINKER_EVENTS__clientId"},
+            id="events",
+        ),
+        pytest.param(
+            {"durableBackend": "DurableTaskScheduler"},
+            {
+                "Microsoft.DurableTask/schedulers": 1,
+                "Microsoft.DurableTask/schedulers/taskHubs": 1,
+                "Microsoft.DurableTask/schedulers/retentionPolicies": 1,
+                ROLE: 1,
+            },
+            {"DURABLE_TASK_SCHEDULER_CONNECTION_STRING"},
+            id="scheduler",
+        ),
+        pytest.param(
+            {"authClientId": "00000000-0000-0000-0000-000000000002"},
+            {"Microsoft.Web/sites/config": 1},
+            {"OVERRIDE_USE_MI_FIC_ASSERTION_CLIENTID"},
+            id="authentication",
+        ),
+        pytest.param(
+            {"insightsKeyInVault": True},
+            {"Microsoft.KeyVault/vaults": 1, ROLE: 1, DIAGNOSTICS: 1},
+            {"LINKER_INSIGHTS_KEY"},
+            id="key vault",
+        ),
+        pytest.param(
+            {"insightsUrl": "https://api.ci.ai.dynamics.com/v1", "insightsInstanceId": "an-id"},
+            {},
+            {"LINKER_INSIGHTS_URL", "LINKER_INSIGHTS_INSTANCE_ID"},
+            id="customer insights",
+        ),
+        pytest.param(
+            {"privateNetwork": True},
+            {
+                "Microsoft.Network/virtualNetworks": 1,
+                "Microsoft.Network/networkSecurityGroups": 2,
+                "Microsoft.Network/privateEndpoints": 3,
+                "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": 3,
+                "Microsoft.Network/privateDnsZones": 3,
+                "Microsoft.Network/privateDnsZones/virtualNetworkLinks": 3,
+            },
+            set(),
+            id="private network",
+        ),
+        pytest.param(
+            {"alertEmails": ["a@contoso.com"]}, {"Microsoft.Insights/actionGroups": 1}, set(), id="somebody to tell"
+        ),
+    ],
+)
+def test_an_option_adds_its_own_and_no_more(
+    option: dict[str, Any], resources: dict[str, int], settings: set[str], smallest: Deployment, tmp_path: Path
+) -> None:
+    chosen = evaluated(tmp_path, SMALLEST | option)
+    assert kinds(chosen) - kinds(smallest) == Counter(resources)
+    assert kinds(smallest) - kinds(chosen) == Counter()
+    assert chosen.settings.keys() - smallest.settings.keys() == settings
+
+
+def kinds(deployment: Deployment) -> Counter[str]:
+    """Count the resources of each type."""
+    return Counter(one["type"] for one in deployment.resources)
