@@ -11,6 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
+from typing import Final
 
 from linker.errors import StateError
 from linker.model import CustomerId, RowKey
@@ -23,7 +24,9 @@ _ENTRY = struct.Struct(">16sQ")
 CHUNK_BYTES = 64 * 1024
 MOST_BYTES = 14 * CHUNK_BYTES
 MOST_ENTRIES = MOST_BYTES // _ENTRY.size
-HEADER_NAMES = ("format", "digest", "rows", "unconfirmed", "epoch", "run", "attempt", "until", "known")
+HEADER_NAMES = (
+    "format", "digest", "rows", "unconfirmed", "epoch", "run", "attempt", "until", "known", "linked", "drift",
+)  # fmt: skip
 
 type Entries = Mapping[RowKey, tuple[int, ...]]
 
@@ -52,6 +55,8 @@ class Header:
     attempt: str = ""  # attempt that owns the page, empty when none
     until: float = 0.0  # when that attempt's time is over
     known: bool = False  # False: taken before any entries were saved, so nothing is known about its rows
+    linked: int = 0  # rows that `run` linked; whoever repeats the page in that run counts them so
+    drift: int = 0  # of them, rows whose confirmed link somebody else had changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +71,7 @@ class HashBlock:
         """Whether absence of an entry means that the row was never linked by us."""
         return self.header.known
 
-    def saved_by(self, run: str, epoch: str, entries: Entries) -> HashBlock:
+    def saved_by(self, run: str, epoch: str, entries: Entries, *, linked: int = 0, drift: int = 0) -> HashBlock:
         """Return the block with new entries, a matching header, and no attempt that owns it."""
         header = Header(
             digest=digest(entries),
@@ -75,6 +80,8 @@ class HashBlock:
             epoch=epoch,
             run=run,
             known=True,
+            linked=linked,
+            drift=drift,
         )
         return HashBlock(header, entries)
 
@@ -138,14 +145,17 @@ def to_header(properties: Properties) -> Header | None:
     if properties.get("format") != FORMAT:
         return None
     try:
-        return Header(**{name: kind(properties[name]) for name, kind in _HEADER_KINDS.items()})
+        found = {**_LATER, **properties}
+        return Header(**{name: kind(found[name]) for name, kind in _HEADER_KINDS.items()})
     except (KeyError, TypeError, ValueError):
         return None
 
 
 _HEADER_KINDS = {
     "digest": str, "rows": int, "unconfirmed": int, "epoch": str, "run": str, "attempt": str, "until": float, "known": bool,
+    "linked": int, "drift": int,
 }  # fmt: skip
+_LATER: Final = {"linked": 0, "drift": 0}  # what earlier versions did not save
 
 
 def to_block(properties: Properties) -> HashBlock:

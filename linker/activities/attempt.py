@@ -62,15 +62,15 @@ class Attempt:
                 self.owns = False
                 raise SupersededError("A later attempt took this page.") from error
 
-    async def intend(self, entries: Entries, run: str) -> None:
-        """Save entries and keep the page: intents come before the first write."""
+    async def intend(self, entries: Entries, run: str, *, linked: int = 0, drift: int = 0) -> None:
+        """Save entries and keep the page: intents come before the first write. `linked` and `drift` see Header."""
         header = self.block.header
-        saved = self.block.saved_by(run, header.epoch, entries).owned_by(header.attempt, header.until)
-        await self._save(saved)
+        saved = self.block.saved_by(run, header.epoch, entries, linked=linked, drift=drift)
+        await self._save(saved.owned_by(header.attempt, header.until))
 
-    async def finish(self, entries: Entries, run: str, epoch: str) -> None:
+    async def finish(self, entries: Entries, run: str, epoch: str, *, linked: int = 0, drift: int = 0) -> None:
         """Save what was confirmed and give the page back, later if a write may still be under way."""
-        block = self.block.saved_by(run, epoch, entries)
+        block = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift)
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
 
@@ -101,7 +101,9 @@ class Attempt:
             entries = dict(stored.block.entries)
             entries |= {key: intend(entries.get(key, ()), written) for key, written in sent.items()}
             header = stored.block.header
-            marked = stored.block.saved_by(header.run, header.epoch, entries).owned_by(header.attempt, header.until)
+            marked = stored.block.saved_by(
+                header.run, header.epoch, entries, linked=header.linked, drift=header.drift
+            ).owned_by(header.attempt, header.until)
             try:
                 await self._deps.blocks.save(*self._key, replace(stored, block=marked))
             except ChangedError:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from linker import telemetry
 from linker.activities.attempt import Attempt, PageHeldError
 from linker.activities.mapping import MappingRows, PageTooLargeError, read_mapping
+from linker.activities.outcomes import Outcomes
 from linker.activities.values import PageOutcome, PageTask
 from linker.activities.writing import Writer, Written
 from linker.blocks import UNCONFIRMED, Entries, HashBlock, digest, intend, unconfirm, wanted_entries
@@ -24,18 +25,16 @@ from linker.errors import (
 )
 from linker.model import (
     LOOKUP_SCHEMA_NAME,
-    Counts,
     CustomerId,
     Mode,
     PlannedChange,
-    RowIssue,
     RowKey,
     Target,
 )
 from linker.odata import MappingColumns
 from linker.pace import Load
 from linker.pages import Plan, key_text, strays
-from linker.reasons import issue, refusal
+from linker.reasons import refusal
 
 
 async def link_page(deps: Deps, task: PageTask) -> PageOutcome:
@@ -74,7 +73,8 @@ async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome
         )
     target = await deps.target(task.run, task.table)
     key = (task.table, plan.name(task.page))
-    work = _PageWork(deps, task, target, plan, dataverse, await deps.salt(), key, Attempt(deps, *key))
+    attempt, outcomes = Attempt(deps, *key), Outcomes(task.table)
+    work = _PageWork(deps, task, target, plan, dataverse, await deps.salt(), key, attempt, outcomes)
     try:
         return await work.run()
     except LinkerError as error:
@@ -82,24 +82,6 @@ async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome
         if lost and work.sent:
             await work.attempt.mark_late({row: work.wanted[row][0] for row in work.sent})
         raise
-
-
-@dataclass(slots=True)
-class _Outcomes:
-    """Rows by outcome, collected where each is decided."""
-
-    linked: set[RowKey] = field(default_factory=set)
-    unchanged: set[RowKey] = field(default_factory=set)
-    issues: dict[str, RowIssue] = field(default_factory=dict)  # rejected and deferred, by row
-
-    def counts(self) -> Counts:
-        rejected = sum(1 for found in self.issues.values() if found.outcome == "rejected")
-        return Counts(
-            linked=len(self.linked),
-            unchanged=len(self.unchanged),
-            rejected=rejected,
-            deferred=len(self.issues) - rejected,
-        )
 
 
 @dataclass(slots=True)
@@ -114,8 +96,7 @@ class _PageWork:
     salt: bytes
     key: tuple[str, str]  # table and name of the page
     attempt: Attempt
-    outcomes: _Outcomes = field(default_factory=_Outcomes)
-    drift: int = 0
+    outcomes: Outcomes
     wanted: Entries = field(default_factory=dict)
     owned: set[RowKey] = field(default_factory=set)  # rows spelled oddly here and canonically in their own page
     sent: set[RowKey] = field(default_factory=set)
@@ -128,11 +109,11 @@ class _PageWork:
             await read_mapping(self.dataverse, self.target, self.plan.range(self.task.page))
         )
         wanted = self.wanted = wanted_entries(rows.wanted, self.salt)
-        self._reject_invalid(rows)
+        self.outcomes.invalid(rows.invalid)
         settled = self._is_settled(before.block, wanted)
         telemetry.block("skipped" if settled else "read")
         if settled:
-            self.outcomes.unchanged |= rows.wanted.keys()
+            self.outcomes.confirmed(rows.wanted.keys(), before.block.header, self.task.run)
             return await self._outcome(rows, ())
         stored = await self.deps.blocks.load(*self.key)
         if stored.etag != before.etag:
@@ -145,6 +126,7 @@ class _PageWork:
             all_live=self._looks_at_all(stored.block),
             links_empty=self.target.column_created and self._looks_at_all(stored.block),
         )
+        self.outcomes.confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._carry_out(plan, wanted)
         return await self._outcome(rows, [key for key in plan.departed if key not in self.owned])
 
@@ -185,7 +167,6 @@ class _PageWork:
         )
 
     async def _carry_out(self, plan: PagePlan, wanted: Entries) -> None:
-        self.outcomes.unchanged |= plan.unchanged
         if not (plan.compare or plan.change or self._looks_at_all(self.attempt.block)):
             return
         if not self.task.dry_run:
@@ -212,12 +193,12 @@ class _PageWork:
             return set()
         live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(plan.compare))
         for key in plan.compare.keys() - live.keys():
-            self._issue(key, "RowNotFound")
+            self.outcomes.issue(key, "RowNotFound")
         same = {key for key, customer in plan.compare.items() if key in live and live[key].customer == customer}
         self.profiles |= {profile for key in self._intended(same, wanted) if (profile := live[key].profile)}
         stored = self.attempt.block.entries
         changed = plan.compare.keys() & live.keys() - same
-        self.drift = sum(1 for key in changed if stored.get(key) == wanted[key])
+        self.outcomes.drift += sum(1 for key in changed if stored.get(key) == wanted[key])
         return same
 
     def _intended(self, same: set[RowKey], wanted: Entries) -> set[RowKey]:
@@ -230,13 +211,13 @@ class _PageWork:
         profiles = await self.dataverse.profiles(change.values()) if change else {}
         for key, customer in change.items():
             if customer not in profiles:
-                self._issue(key, "ProfileMissing", f"The profile of customer {customer} is not in Dataverse.")
+                self.outcomes.issue(key, "ProfileMissing", f"The profile of customer {customer} is not in Dataverse.")
         return {key: profiles[customer] for key, customer in change.items() if customer in profiles}
 
     async def _write(self, links: dict[RowKey, str], entries: dict[RowKey, tuple[int, ...]], wanted: Entries) -> None:
         if links:
             entries |= {key: intend(entries.get(key, ()), wanted[key][0]) for key in links}
-            await self.attempt.intend(entries, self.task.run)
+            await self.attempt.intend(entries, self.task.run, **self._so_far())
         task = self.task
         writer = Writer(
             self.dataverse, self.target, self.attempt, self.deps.gate, task.batch, task.width, task.lanes, self.sent
@@ -245,20 +226,25 @@ class _PageWork:
         for key, error in written.refused.items():
             self.outcomes.issues[key_text(key)] = refusal(self.task.table, key_text(key), error)
         for key in written.lost:
-            self._issue(key, "NotStored")
+            self.outcomes.issue(key, "NotStored")
         self.outcomes.linked |= written.linked
         entries |= {key: unconfirm(wanted[key]) if key in written.doubtful else wanted[key] for key in written.linked}
         self.profiles |= {links[key] for key in written.linked}
         await self._note_profiles()
         if strays(self.plan, self.task.page, wanted):
             await self.deps.strays.note(*self.key)
-        full = self.task.mode is not Mode.INCREMENTAL
-        await self.attempt.finish(entries, self.task.run, self.task.epoch if full else self.attempt.block.header.epoch)
+        epoch = self.attempt.block.header.epoch if task.mode is Mode.INCREMENTAL else task.epoch
+        open_rows = len(written.doubtful & written.linked)  # whoever confirms these counts them
+        await self.attempt.finish(entries, task.run, epoch, **self._so_far(besides=open_rows))
+
+    def _so_far(self, *, besides: int = 0) -> dict[str, int]:
+        """What this run has done on the page by now, in whichever attempt."""
+        return {"linked": self.outcomes.counts.linked - besides, "drift": self.outcomes.drift}
 
     async def _outcome(self, rows: MappingRows, departed: Iterable[RowKey]) -> PageOutcome:
         """Count both sides of the ledger, each where it came from, and hold them against each other."""
         departed = tuple(departed)
-        counts = replace(self.outcomes.counts(), rows_read=rows.read - rows.duplicates)
+        counts = replace(self.outcomes.counts, rows_read=rows.read - rows.duplicates)
         if counts.rows_read != counts.outcomes:
             raise LedgerError(
                 f"Page {self.task.page} of '{self.task.table}' read {counts.rows_read:,} rows and accounts for "
@@ -269,8 +255,7 @@ class _PageWork:
             await self._save_samples(rows, departed)
         elif departed:
             await self.deps.departed.note(*self.key, self.task.run, departed)
-        lost = sum(1 for found in self.outcomes.issues.values() if found.code == "NotStored")
-        return PageOutcome(counts, len(departed), len(rows.conflicts), self.drift, lost)
+        return PageOutcome(counts, len(departed), len(rows.conflicts), self.outcomes.drift, self.outcomes.lost)
 
     async def _note_profiles(self) -> None:
         """Hand the profiles over to the touch phase, before the block forgets which rows are new."""
@@ -286,12 +271,3 @@ class _PageWork:
 
     async def _save_issues(self) -> None:
         await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()), dry_run=self.task.dry_run)
-
-    def _reject_invalid(self, rows: MappingRows) -> None:
-        for number, text in enumerate(rows.invalid):
-            found = issue(self.task.table, text or "(empty)", "InvalidMappingRow")
-            self.outcomes.issues[f"{number}:{text}"] = found  # counted each, shown once
-
-    def _issue(self, key: RowKey, code: str, text: str = "") -> None:
-        row = key_text(key)
-        self.outcomes.issues[row] = issue(self.task.table, row, code, text)

@@ -139,7 +139,7 @@ MUTATIONS = (
     Mutation("8", _PAGE, "return fresh and header.digest == digest(wanted)", "return False"),
     Mutation("8", "linker/blocks.py", " or _digest_of(packed) != header.digest", ""),
     # ---- knowing what changed ----
-    Mutation("9", _PAGE, "            await self.attempt.intend(entries, self.task.run)\n", ""),
+    Mutation("9", _PAGE, "            await self.attempt.intend(entries, self.task.run, **self._so_far())\n", ""),
     Mutation("9", "linker/blocks.py", "sorted({*hashes, wanted | UNCONFIRMED})", "sorted({wanted | UNCONFIRMED})"),
     Mutation("10", _ATTEMPT, "if header.attempt and header.until > now:", "if False:"),
     Mutation("10", _ATTEMPT, "if self._deps.clock() + longest < self.block.header.until:", "if True:"),
@@ -171,6 +171,7 @@ MUTATIONS = (
     ),
     Mutation("15", _CLIENT, 'etag="*")', 'etag="")'),
     Mutation("16", _WRITING, "if answer is Answer.STOP:", "if True:"),
+    Mutation("17", "linker/activities/outcomes.py", "if header.run == run:", "if False:"),
     Mutation("17", _WRITING, "row not in live or live[row].profile != profile", "False"),
     Mutation("18", _UNLINK, "if task.marks is not None and ", "if False and "),
     Mutation("18", _UNLINK, "absent = [row for row in departed if row not in back]", "absent = departed"),
@@ -189,7 +190,7 @@ MUTATIONS = (
     Mutation("22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),
     Mutation("22", "linker/activities/permits.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
     Mutation("23", _LIFE, "if counts.rows_read != counts.outcomes:", "if False:"),
-    Mutation("23", _PAGE, "rows_read=rows.read - rows.duplicates", "rows_read=self.outcomes.counts().outcomes"),
+    Mutation("23", _PAGE, "rows_read=rows.read - rows.duplicates", "rows_read=self.outcomes.counts.outcomes"),
     # ---- around ----
     Mutation("24", "linker/triggers.py", "if overdue or await _have_moved(deps, task.marks)", "if overdue"),
     Mutation("24", "linker/triggers.py", "if overdue or await", "if await"),

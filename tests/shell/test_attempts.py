@@ -2,10 +2,11 @@
 
 import asyncio
 
+import httpx
 import pytest
 
 from linker.blocks import UNCONFIRMED, confirmed, row_hash
-from linker.model import Counts
+from linker.model import Counts, Mode
 from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_before, key_of, stalls_before
 
 
@@ -29,7 +30,7 @@ async def test_a_page_that_another_attempt_holds_is_tried_when_its_time_is_over(
     assert second.counts == Counts()
     gate.open.set()
     assert (await first).counts == Counts(rows_read=3, linked=1, unchanged=2)
-    assert (await world.link("run1")).counts.unchanged == 3
+    assert (await world.link("run1")).counts == Counts(rows_read=3, linked=1, unchanged=2)
 
 
 async def test_of_two_attempts_that_start_together_one_links_the_page(world: World) -> None:
@@ -118,3 +119,56 @@ async def test_a_block_that_is_lost_under_an_attempt_stays_unknown(world: World)
     assert (await attempt).later_s > 0
     assert not (await world.block()).known
     assert (await world.link("run2")).counts == Counts(rows_read=3, unchanged=3)
+
+
+# ---- what a page that is delivered again counts (decision 17) ----
+
+
+async def test_a_page_that_is_delivered_again_after_it_was_saved_counts_what_it_linked(world: World) -> None:
+    counts = Counts(rows_read=3, linked=1, unchanged=2)
+    assert (await world.link("run1")).counts == counts
+    world.store.writes.clear()
+    assert (await world.link("run1", deps=world.host())).counts == counts
+    assert world.dataverse.written["bulk"] == 3 + 1
+    assert not [write for write in world.store.writes if write[1] == "linkerhashes"]
+    assert (await world.link("run2")).counts == Counts(rows_read=3, unchanged=3)
+
+
+async def test_a_page_that_is_delivered_again_counts_what_was_linked_since_as_well(world: World) -> None:
+    await world.link("run1")
+    world.dataverse.map(contact_id(2), "c3")
+    counts = Counts(rows_read=3, linked=2, unchanged=1)
+    assert (await world.link("run1")).counts == counts
+    assert (await world.link("run1")).counts == counts
+
+
+async def test_three_attempts_of_which_two_die_count_each_row_once(world: World) -> None:
+    world.dataverse.map(contact_id(2), "c3")
+    for kind in ("links", "update"):  # the first dies before its read-back, the second before it writes one row more
+        dies_before(world, kind, 1)
+        with pytest.raises(DiedError):
+            await world.link("run1")
+        world.clock.pass_s(1_000)
+        world.dataverse.map(contact_id(3), "c1")
+    assert (await world.link("run1")).counts == Counts(rows_read=3, linked=3)
+
+
+async def test_a_verify_run_whose_page_is_delivered_again_still_tells_what_somebody_had_changed(world: World) -> None:
+    await world.link("run1")
+    world.dataverse.link_by_hand(contact_id(2), "c3")
+    for _ in range(2):
+        outcome = await world.link("run2", mode=Mode.VERIFY, epoch="run2")
+        assert (outcome.counts, outcome.drift) == (Counts(rows_read=3, linked=1, unchanged=2), 1)
+
+
+async def test_a_row_whose_write_got_no_answer_is_counted_once_by_a_page_that_is_delivered_again(world: World) -> None:
+    def silence(asked: object) -> None:
+        if getattr(asked, "kind", "") == "update":
+            world.dataverse.after.clear()
+            raise httpx.ReadTimeout("silence")
+
+    world.dataverse.after.append(silence)
+    counts = Counts(rows_read=3, linked=1, unchanged=2)
+    assert (await world.link("run1")).counts == counts
+    world.clock.pass_s(1_000)
+    assert (await world.link("run1")).counts == counts

@@ -119,6 +119,12 @@ def test_a_header_that_lacks_a_property_is_damaged(name: str) -> None:
     assert to_header(properties) is None
 
 
+def test_a_header_of_an_earlier_version_tells_nothing_of_what_its_run_linked() -> None:
+    properties = header_properties(Header(digest="d", run="run", known=True, linked=3, drift=1))
+    del properties["linked"], properties["drift"]
+    assert to_header(properties) == Header(digest="d", run="run", known=True)
+
+
 @pytest.mark.parametrize("format_", [0, 2, "1"])
 def test_a_header_of_another_format_is_not_read(format_: int | str) -> None:
     assert to_header({**header_properties(Header()), "format": format_}) is None
