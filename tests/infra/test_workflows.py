@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -37,3 +38,28 @@ def test_nothing_from_outside_is_pasted_into_a_command(text: str) -> None:
     commands = re.findall(r"run: (?:\|\n((?: {10}.*\n)+)|(.*))", text)
     assert commands
     assert [command for pair in commands for command in pair if "${{" in command] == []
+
+
+def test_a_deployment_reads_no_output_that_the_template_lacks() -> None:
+    text = (ROOT / ".github" / "workflows" / "deploy.yml").read_text(encoding="utf-8")
+    outputs = set(
+        re.findall(r"^output (\w+) ", (ROOT / "infra" / "main.bicep").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    assert set(re.findall(r"steps\.templates\.outputs\.(\w+)", text)) == {"appName", "appUrl"}
+    assert outputs >= {"appName", "appUrl"}
+
+
+def test_the_package_is_never_built_again_in_azure() -> None:
+    """For Python on Flex Consumption `config-zip` and azd do that by themselves, and not by requirements.lock."""
+    azd = (ROOT / "azure.yaml").read_text(encoding="utf-8")
+    assert "    remoteBuild: false" in azd
+    assert "--from-package dist/linker.zip" in azd
+    assert [file.name for file in WORKFLOWS if "config-zip" in file.read_text(encoding="utf-8")] == []
+
+
+@pytest.mark.parametrize("file", WORKFLOWS, ids=lambda file: file.stem)
+def test_every_program_that_a_workflow_calls_exists(file: Path) -> None:
+    text = file.read_text(encoding="utf-8")
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert [name for name in re.findall(r"\bmake (\w+)", text) if f"\n{name}:" not in makefile] == []
+    assert [path for path in re.findall(r"scripts/[\w-]+", text) if not os.access(ROOT / path, os.X_OK)] == []
