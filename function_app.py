@@ -30,7 +30,10 @@ def _level(role: Role) -> func.AuthLevel:
 
 
 class FunctionApp(df.DFApp, SettingsApi):
-    """A durable app whose functions may have a retry policy, which DFApp leaves out."""
+    """A durable app whose functions may have a retry policy, which DFApp leaves out, and which has no functions but ours."""
+
+    def _register_builtin_http_functions(self) -> None:
+        """Leave out what DFApp adds: an activity that fetches any address, with a token of the app's identity if asked to."""
 
 
 app = FunctionApp(http_auth_level=_level(Role.OPERATOR))
