@@ -29,11 +29,13 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
         stored, etag = await _plan(deps, task, dataverse, target)
         because = reason_for_full(stored, task.schema, task.full_reason)
         mode, reason = mode_of(task.mode, stored, column_is_new=target.column_created, because=because)
-        epoch = stored.epoch or (task.run if mode is not Mode.INCREMENTAL else "")
+        begun = "" if target.column_created or because_of_schema(stored, task.schema) else stored.epoch
+        epoch = begun or (task.run if mode is not Mode.INCREMENTAL else "")
         schema = task.schema if mode is Mode.FULL else stored.schema or task.schema
         if not task.dry_run and (stored.epoch, stored.schema) != (epoch, schema):
             await deps.plans.save(task.table, replace(stored, epoch=epoch, schema=schema), etag)
-        if mode is Mode.INCREMENTAL and not task.dry_run and task.table not in deps.settings.unlisted_tables:
+        believes = mode is Mode.INCREMENTAL or begun  # what an interrupted full run saved is believed as well
+        if believes and not task.dry_run and task.table not in deps.settings.unlisted_tables:
             await mark_vanished(deps, dataverse, target, stored.plan)
         await _show(deps, task, target, mode, reason)
     except TransientError as error:
@@ -63,9 +65,13 @@ def mode_of(asked: Mode, stored: TablePlan, *, column_is_new: bool = False, beca
 
 def reason_for_full(stored: TablePlan, schema: str, because: str) -> str:
     """Return why a table has to be looked at as a whole, empty when it has not. `because` holds for all tables."""
-    if stored.schema and schema and stored.schema != schema:
-        return "the schema of the profile table changed"
-    return because
+    return because_of_schema(stored, schema) or because
+
+
+def because_of_schema(stored: TablePlan, schema: str) -> str:
+    """Return the reason if the schema of profiles is another one than the last full run began with, else nothing."""
+    changed = stored.schema and schema and stored.schema != schema
+    return "the schema of the profile table changed" if changed else ""
 
 
 async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:

@@ -151,7 +151,11 @@ MUTATIONS = (
     Mutation("12", _PREPARE, "    if column_is_new:\n", "    if False:\n"),
     Mutation("12", _PREPARE, "    if stored.epoch:\n", "    if False:\n"),
     Mutation("12", _PREPARE, "    if because:\n", "    if False:\n"),
-    Mutation("12", _PREPARE, "if stored.schema and schema and stored.schema != schema:", "if False:"),
+    Mutation(
+        "12", _PREPARE, "if target.column_created or because_of_schema(stored, task.schema) else", "if False else"
+    ),
+    Mutation("12", _PREPARE, "mode is Mode.INCREMENTAL or begun", "mode is Mode.INCREMENTAL"),
+    Mutation("12", _PREPARE, "changed = stored.schema and schema and stored.schema != schema", "changed = False"),
     Mutation("12", _PAGE, 'self.deps.settings.full == "rewrite"', "False"),
     Mutation("12", _PAGE, "block.header.epoch != self.task.epoch", "True"),
     Mutation(

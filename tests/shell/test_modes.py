@@ -181,26 +181,52 @@ def three_pages(world: World) -> None:
     asyncio.run(world.deps.plans.save("contact", plan, None))
 
 
-def test_an_interrupted_full_run_goes_on_where_it_was_and_the_next_one_is_incremental(app: FakeApp) -> None:
-    world = app.world
-    three_pages(world)
+def interrupted(app: FakeApp) -> None:
+    """A first run that died when two of its three pages were done."""
+    three_pages(app.world)
 
     def dies_at_the_third_write(asked: Request) -> None:
-        if asked.kind == "update" and world.dataverse.written["bulk"] == ROWS - 1:
+        if asked.kind == "update" and app.world.dataverse.written["bulk"] == ROWS - 1:
             raise DiedError
 
-    world.dataverse.hooks.append(dies_at_the_third_write)
+    app.world.dataverse.hooks.append(dies_at_the_third_write)
     with pytest.raises(DiedError):
         app.run(mode=Mode.FULL)
-    world.dataverse.hooks.clear()
-    world.clock.pass_s(world.settings.attempt_seconds)  # of the attempt that died
-    forget(world)
+    app.world.dataverse.hooks.clear()
+    app.world.clock.pass_s(app.world.settings.attempt_seconds)  # of the attempt that died
+    forget(app.world)
+
+
+def test_an_interrupted_full_run_goes_on_where_it_was_and_the_next_one_is_incremental(app: FakeApp) -> None:
+    interrupted(app)
+    world = app.world
     run = app.recover()
     assert (run.status, how(run)) == (Status.SUCCESSFUL, (Mode.FULL, "the first run was interrupted and goes on"))
     assert run.counts == Counts(rows_read=ROWS, linked=1, unchanged=ROWS - 1)
     assert world.dataverse.written == {"bulk": 1}
     assert world.dataverse.asked["links"] == 2  # of the third page alone: compared, and read back
     assert how(app.run()) == (Mode.INCREMENTAL, "only rows that changed")
+
+
+@pytest.mark.parametrize("happened", [column_removed, another_schema])
+def test_what_an_interrupted_full_run_saved_is_not_believed_when(
+    app: FakeApp, happened: Callable[[FakeApp], None]
+) -> None:
+    interrupted(app)
+    happened(app)
+    run = app.recover()
+    assert (run.status, app.world.is_right()) == (Status.SUCCESSFUL, True)
+    assert (
+        happened is not another_schema or app.world.dataverse.asked["links"] == ROWS + 1
+    )  # each page, and a read-back
+    assert how(app.run()) == (Mode.INCREMENTAL, "only rows that changed")
+
+
+def test_a_link_that_vanished_while_a_full_run_was_interrupted_is_found_when_it_goes_on(app: FakeApp) -> None:
+    interrupted(app)
+    app.world.dataverse.link_by_hand(contact_id(1), None)
+    assert app.recover().counts == Counts(rows_read=ROWS, linked=2, unchanged=1)
+    assert app.world.is_right()
 
 
 # ---- dry ----
