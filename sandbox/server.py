@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
@@ -24,9 +26,13 @@ from sandbox.protection import ServiceProtection
 from sandbox.pushing import EventPush
 from sandbox.unification import Simulator, UnificationRequest
 from sandbox.webapi.app import routes
+from sandbox.webapi.errors import not_supported
+from sandbox.webapi.messages import error_answer
 from sandbox.workflow import Workflow
 
 API_PATH: Final = "/api/data/v9.2"
+_OLDER_PATHS: Final = ("/api/data/v9.0", "/api/data/v9.1")
+"""Answered as the current version is; the URLs in their answers name that one."""
 INSIGHTS_PATH: Final = "/insights/v1"
 IDENTITY_PATH: Final = "/identity/token"
 ADMIN_PATH: Final = "/sandbox"
@@ -71,6 +77,11 @@ def _identity(documents: Documents, environment: Environment) -> IdentityEndpoin
     return IdentityEndpoint(authority, lambda: environment.config.token_lifetime_s, header)
 
 
+async def _other_version(_request: Request) -> Response:
+    refusal = error_answer(not_supported(f"other versions of the Web API than v9.0 to v9.2 ({API_PATH})"))
+    return Response(refusal.body, refusal.status, refusal.headers)
+
+
 def compose(environment: Environment, clock_s: Callable[[], float] = time.monotonic) -> Sandbox:
     """Return a sandbox over an environment. `clock_s` is what service protection counts by, in seconds."""
     documents = Documents(environment.database)
@@ -95,7 +106,8 @@ def compose(environment: Environment, clock_s: Callable[[], float] = time.monoto
     web_api = Gate(faulty(Router(routes(environment))), environment, authority, protection, requests)
     app = Starlette(
         routes=[
-            Mount(API_PATH, web_api),
+            *(Mount(path, web_api) for path in (API_PATH, *_OLDER_PATHS)),
+            Route("/api/data/{rest:path}", _other_version),
             Mount(INSIGHTS_PATH, faulty(Router(insights.routes()))),
             Mount(ADMIN_PATH, routes=admin.routes()),
             Route(IDENTITY_PATH, faulty(Router([Route(IDENTITY_PATH, identity.answer)]))),

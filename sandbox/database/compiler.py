@@ -6,6 +6,7 @@ from typing import Final
 
 from sandbox.collation import SORT_KEYS, exact_text
 from sandbox.database import ddl
+from sandbox.database.joins import check_join, collection
 from sandbox.database.literals import comparable, incompatible
 from sandbox.database.patterns import like, values_like
 from sandbox.database.values import ColumnValueError, Stored, lenient
@@ -25,13 +26,8 @@ from sandbox.query.syntax import (
     UnknownPropertyError,
     UnsupportedQueryError,
 )
-from sandbox.schema.model import (
-    GUID_TYPES,
-    TEXT_TYPES,
-    Column,
-    Schema,
-    Table,
-)
+from sandbox.query.vocabulary import DATAVERSE_FUNCTIONS
+from sandbox.schema.model import GUID_TYPES, TEXT_TYPES, Column, Schema, Table
 
 MAX_CONDITIONS: Final = 500
 _SQL: Final = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -108,8 +104,13 @@ class Compiler:
             place = self._join(place, navigation)
         column = place.table.column_of(names[-1])
         if column is None:
-            raise UnknownPropertyError(names[-1], place.table.logical_name)
+            raise self._no_column(place.table.logical_name, names[-1])
         return place, column
+
+    def _no_column(self, table: str, name: str) -> QueryError:
+        if any(relationship.lookup_navigation == name for relationship in self.schema.lookups(table)):
+            return UnsupportedQueryError(f"a condition on the navigation property '{name}' itself; use its _..._value")
+        return UnknownPropertyError(name, table)
 
     def sort_expression(self, place: Place, column: Column) -> str:
         """Return the expression by which a column is compared and ordered."""
@@ -217,8 +218,10 @@ class Compiler:
             "EqualUserId": lambda p, c, _: f"{p.sql(c)} = {self._bind(self.dialect.user)}",
             "NotEqualUserId": lambda p, c, _: f"{p.sql(c)} <> {self._bind(self.dialect.user)}",
         }
-        if function.name not in known:
+        if function.name not in known and function.name in DATAVERSE_FUNCTIONS:
             raise UnsupportedQueryError(f"the query function Microsoft.Dynamics.CRM.{function.name}")
+        if function.name not in known:
+            raise QueryError(f"An unknown function with name 'Microsoft.Dynamics.CRM.{function.name}' was found.")
         return known[function.name](place, column, function.values)
 
     def _column_by_logical_name(self, path: Path) -> tuple[Place, Column] | None:
@@ -249,20 +252,17 @@ class Compiler:
     # -- any and all
 
     def _quantified(self, condition: Quantified) -> str:
-        """Return EXISTS over the children of a collection-valued navigation property."""
+        """Return EXISTS over the rows of a collection-valued navigation property."""
         *before, navigation = condition.path.names
         place = self.root
+        if before and before[0] in self._variables:
+            place = self._variables[before.pop(0)]
         for name in before:
             place = self._join(place, name)
-        for relationship in self.schema.children(place.table.logical_name):
-            if relationship.collection_navigation == navigation:
-                child = self.schema.tables[relationship.referencing_entity]
-                check_join(navigation, place.table, child)
-                inner = Place(child, self._new_alias())
-                lookup = inner.sql(child.columns[relationship.referencing_attribute])
-                link = f"{lookup} = {place.sql(place.table.primary_key)}"
-                return self._exists(condition, inner, link)
-        raise UnknownPropertyError(navigation, place.table.logical_name)
+        child, link = collection(self.schema, place.table, navigation)
+        check_join(navigation, place.table, child)
+        inner = Place(child, self._new_alias())
+        return self._exists(condition, inner, link.format(inner=inner.alias, outer=place.alias))
 
     def _exists(self, condition: Quantified, inner: Place, link: str) -> str:
         source = f"SELECT 1 FROM {ddl.quoted(inner.table.logical_name)} AS {inner.alias} WHERE {link}"  # noqa: S608
@@ -275,13 +275,6 @@ class Compiler:
         if len(self._joins) > joins_before:
             raise UnsupportedQueryError("navigation to a parent inside any or all")
         return f"EXISTS ({source} AND {test})" if condition.word == "any" else f"NOT EXISTS ({source} AND NOT {test})"
-
-
-def check_join(navigation: str, *tables: Table) -> None:
-    """Raise QueryError if one of the tables is elastic: their rows cannot be joined (dataverse.md 15)."""
-    for table in tables:
-        if table.elastic:
-            raise QueryError(f"'{navigation}' cannot be followed: '{table.logical_name}' is elastic and has no joins.")
 
 
 def _null_test(operator: str, name: str) -> str:

@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sandbox.database import ddl
-from sandbox.database.compiler import Compiler, Dialect, Place, check_join
+from sandbox.database.compiler import Compiler, Dialect, Place
 from sandbox.database.core import Database
+from sandbox.database.joins import check_join
 from sandbox.database.values import Stored
 from sandbox.query.fetchxml import Fetch, Link
 from sandbox.query.syntax import QueryError, UnsupportedQueryError

@@ -8,7 +8,7 @@ from sandbox.schema.model import FLAG_TYPES, GUID_TYPES, TIME_TYPES, WHOLE_TYPES
 def incompatible(column: Column, literal: Literal) -> QueryError:
     """Return the refusal of a literal that does not fit its column."""
     return QueryError(
-        f"A binary operator with incompatible types was detected: '{column.logical_name}' "
+        f"A binary operator with incompatible types was detected: '{column.property_name}' "
         f"of type '{column.type}' and the literal '{literal.value}'."
     )
 

@@ -1,7 +1,7 @@
 """Between JSON values, CSV texts and what SQLite keeps: guids as ordered 16 bytes, times as ISO text, flags as 0/1."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from sandbox.collation import guid_key, guid_text, guid_texts
@@ -11,6 +11,7 @@ type Stored = str | int | float | bytes | None
 
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})
+_TOO_LARGE: Final = float("inf")  # what JSON readers make of 1e400
 
 
 class ColumnValueError(ValueError):
@@ -41,14 +42,15 @@ def stored(column: Column, value: object) -> Stored:
 def _text(column: Column, value: object) -> Stored:
     if not isinstance(value, str):
         raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.String'.")
-    if len(value) > column.max_length:
+    # Like SQL Server, by UTF-16 units; a text of half the length cannot have too many.
+    if len(value) > column.max_length // 2 and len(value.encode("utf-16-le")) > 2 * column.max_length:
         raise TooLongError(column, f"longer than {column.max_length}")
     return value
 
 
 def _whole(column: Column, value: object) -> Stored:
     if isinstance(value, float) and value.is_integer():
-        return int(value)  # pandas-based clients send whole numbers as floats (dataverse.md 17.3)
+        value = int(value)  # pandas-based clients send whole numbers as floats (dataverse.md 17.3)
     bits = 63 if column.type is ColumnType.BIGINT else 31
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**bits) <= value < 2**bits:
         raise ColumnValueError(
@@ -58,7 +60,7 @@ def _whole(column: Column, value: object) -> Stored:
 
 
 def _fraction(column: Column, value: object) -> Stored:
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < _TOO_LARGE:
         raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Decimal'.")
     return float(value)
 
@@ -73,17 +75,21 @@ def _flag(column: Column, value: object) -> Stored:
 
 def _time(column: Column, value: object) -> Stored:
     try:
-        moment = datetime.fromisoformat(str(value))
-    except ValueError:
+        return _utc(datetime.fromisoformat(value if isinstance(value, str) else ""))
+    except (ValueError, OverflowError):
         raise ColumnValueError(
             column, f"Cannot convert the literal '{value}' to the expected type 'Edm.DateTimeOffset'."
         ) from None
+
+
+def _utc(moment: datetime) -> str:
     return iso_time(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
 
 
 def _date(column: Column, value: object) -> Stored:
+    """A time counts for its day, which is how clients send a date as well."""
     try:
-        return date.fromisoformat(str(value)[:10]).isoformat()
+        return datetime.fromisoformat(value if isinstance(value, str) else "").date().isoformat()
     except ValueError:
         raise ColumnValueError(
             column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Date'."

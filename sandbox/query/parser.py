@@ -1,6 +1,6 @@
 """A recursive-descent parser for the part of OData's `$filter` and `$orderby` that Dataverse documents."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Final
 
@@ -22,9 +22,15 @@ from sandbox.query.syntax import (
     UnsupportedQueryError,
 )
 from sandbox.query.tokens import Token, tokens
+from sandbox.query.vocabulary import ODATA_FUNCTIONS, ODATA_OPERATORS
 
 _COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _TEXT_FUNCTIONS: Final = frozenset({"contains", "startswith", "endswith"})
+_MOST_LEVELS: Final = 100
+"""How deep conditions may nest; neither Python's stack nor SQLite's parser takes any depth."""
+
+_MOST_DIGITS: Final = 300  # longer numbers are beyond every column and beyond what Python reads as whole
+
 _KEYWORDS: Final = {
     "null": Literal(None, Kind.NULL),
     "true": Literal(True, Kind.FLAG),
@@ -35,6 +41,8 @@ _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
 
 @lru_cache(maxsize=512)
 def _parsed(text: str, aliases: tuple[tuple[str, str], ...]) -> Condition:
+    if not text.strip():
+        raise QueryError(f"Expression expected at position 0 in '{text}'.")
     parser = _Parser(text, dict(aliases))
     condition = parser.disjunction()
     parser.expect("end")
@@ -55,9 +63,8 @@ def parse_orderby(text: str, aliases: Mapping[str, str] | None = None) -> tuple[
 
 
 def _order(term: str, aliases: Mapping[str, str]) -> Order:
-    name, _, direction = term.partition(" ")
-    direction = direction.strip() or "asc"
-    if not name or direction not in {"asc", "desc"}:
+    name, direction = [*term.split(), "asc"][:2] if term else ("", "")
+    if direction not in {"asc", "desc"} or len(term.split()) > 2:
         raise QueryError(f"Syntax error in $orderby at '{term}'.")
     return Order(Path(tuple(aliases.get(name, name).strip("'").split("/"))), direction == "desc")
 
@@ -70,6 +77,7 @@ class _Parser:
         self._aliases = aliases
         self._tokens = list(tokens(text))
         self._next = 0
+        self._levels = 0
 
     @property
     def token(self) -> Token:
@@ -104,14 +112,22 @@ class _Parser:
 
     def term(self) -> Condition:
         if self.accept("name", "not"):
-            return Not(self.term())
+            return Not(self.nested(self.term))
         if self.accept("mark", "("):
-            inner = self.disjunction()
+            inner = self.nested(self.disjunction)
             self.expect("mark", ")")
             return inner
         if self.token.kind == "name" and self._tokens[self._next + 1].text == "(":
             return self.function()
         return self.comparison()
+
+    def nested(self, rule: Callable[[], Condition]) -> Condition:
+        self._levels += 1
+        if self._levels > _MOST_LEVELS:
+            raise QueryError("Recursion depth exceeded allowed limit.")
+        inner = rule()
+        self._levels -= 1
+        return inner
 
     def function(self) -> Condition:
         name = self.take().text
@@ -120,7 +136,9 @@ class _Parser:
             return self.text_function(name)
         if name.startswith(_NAMESPACE):
             return self.crm_function(name.removeprefix(_NAMESPACE))
-        raise UnsupportedQueryError(f"the filter function '{name}'")
+        if name in ODATA_FUNCTIONS:
+            raise UnsupportedQueryError(f"the filter function '{name}'")
+        raise QueryError(f"An unknown function with name '{name}' was found.")
 
     def text_function(self, name: str) -> Condition:
         path = self.path()
@@ -154,15 +172,19 @@ class _Parser:
         left = self.operand()
         if isinstance(left, Quantified):
             return left
-        operator = self.expect("name").text
-        if operator not in _COMPARISONS:
-            raise UnsupportedQueryError(f"the filter operator '{operator}'")
+        if self.token.text in ODATA_OPERATORS:
+            raise UnsupportedQueryError(f"the filter operator '{self.token.text}'")
+        if self.token.text not in _COMPARISONS:
+            raise QueryError(f"Syntax error at position {self.token.position} in '{self._text}'.")
+        operator = self.take().text
         right = self.operand()
         if isinstance(right, Quantified):
             raise QueryError("'any' and 'all' cannot be compared.")
         return Compare(operator, left, right)
 
     def operand(self) -> Path | Literal | Quantified:
+        if self.token.kind == "alias":
+            return self.aliased()
         if self.token.kind != "name" or self.token.text in _KEYWORDS:
             return self.literal()
         names = [self.take().text]
@@ -184,20 +206,27 @@ class _Parser:
             return Quantified(word, path, "", None)
         variable = self.expect("name").text
         self.expect("mark", ":")
-        condition = self.disjunction()
+        condition = self.nested(self.disjunction)
         self.expect("mark", ")")
         return Quantified(word, path, variable, condition)
 
+    def aliased(self) -> Path | Literal | Quantified:
+        parser = _Parser(self._alias(self.take().text), {})
+        operand = parser.operand()
+        parser.expect("end")
+        return operand
+
     def literal(self) -> Literal:
-        token = self.take()
-        if token.kind == "alias":
-            return _Parser(self._alias(token.text), {}).literal()
-        return _literal(token, self._text)
+        if self.token.kind != "alias":
+            return _literal(self.take(), self._text)
+        operand = self.aliased()
+        if not isinstance(operand, Literal):
+            raise QueryError(f"A value is expected before position {self.token.position} in '{self._text}'.")
+        return operand
 
     def _alias(self, name: str) -> str:
-        if name not in self._aliases:
-            raise QueryError(f"The parameter alias '{name}' has no value.")
-        return self._aliases[name]
+        """Return what a parameter stands for; one without a value stands for null."""
+        return self._aliases.get(name, "null")
 
 
 def _values(arguments: Mapping[str, str]) -> tuple[str, ...]:
@@ -208,15 +237,23 @@ def _values(arguments: Mapping[str, str]) -> tuple[str, ...]:
         values = orjson.loads(array)
     except orjson.JSONDecodeError:
         values = _single_quoted(array)
-    return tuple(map(str, values))
+    if not isinstance(values, list) or not all(isinstance(value, str | int | float) for value in values):
+        raise QueryError(f"PropertyValues is no array of values: {array}")
+    return tuple(map(_text, values))
 
 
-def _single_quoted(array: str) -> list[object]:
+def _text(value: str | float) -> str:
+    return value if isinstance(value, str) else orjson.dumps(value).decode()
+
+
+def _single_quoted(array: str) -> object:
     try:
-        values: list[object] = orjson.loads(array.replace("'", '"'))
+        return orjson.loads(array.replace("'", '"'))
     except orjson.JSONDecodeError:
-        raise QueryError(f"PropertyValues is no array: {array}") from None
-    return values
+        raise QueryError(
+            "Invalid JSON. A comma character ',' was expected in scope 'Array'. Every two elements in an array and "
+            "properties of an object must be separated by commas."
+        ) from None
 
 
 def _literal(token: Token, text: str) -> Literal:
@@ -224,7 +261,8 @@ def _literal(token: Token, text: str) -> Literal:
         case "text":
             return Literal(token.text[1:-1].replace("''", "'"), Kind.TEXT)
         case "number":
-            return Literal(int(token.text) if token.text.lstrip("-").isdigit() else float(token.text), Kind.NUMBER)
+            whole = token.text.lstrip("-").isdigit() and len(token.text) < _MOST_DIGITS
+            return Literal(int(token.text) if whole else float(token.text), Kind.NUMBER)
         case "guid":
             return Literal(token.text, Kind.GUID)
         case "time":

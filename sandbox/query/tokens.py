@@ -39,6 +39,8 @@ def tokens(text: str) -> Iterator[Token]:
     while position < end:
         match = _TOKEN.match(text, position)
         if match is None or match.lastgroup is None:
+            if text[position:].lstrip().startswith("'"):
+                raise QueryError(f"There is an unterminated literal at position {end} in '{text}'.")
             raise QueryError(f"Syntax error at position {position} in '{text}'.")
         yield Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup))
         position = match.end()

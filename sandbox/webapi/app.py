@@ -1,7 +1,9 @@
 """The Web API as Starlette routes, to be mounted at `/api/data/v9.2`."""
 
 import gzip
+import zlib
 from typing import Final
+from urllib.parse import unquote
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,8 +11,8 @@ from starlette.routing import Route
 
 from sandbox.environment import Environment
 from sandbox.webapi.batch import answer_batch
-from sandbox.webapi.errors import ApiError
-from sandbox.webapi.messages import MAX_URL, ApiRequest, ApiResponse, error_answer
+from sandbox.webapi.errors import ApiError, payload_error
+from sandbox.webapi.messages import MAX_URL, ApiRequest, ApiResponse, error_answer, joined_headers
 from sandbox.webapi.organization import seed
 from sandbox.webapi.router import answer
 from sandbox.webapi.urls import ROOT
@@ -26,10 +28,13 @@ def routes(environment: Environment) -> list[Route]:
     seed(environment)
 
     async def endpoint(request: Request) -> Response:
-        api_request = await _read(request)
-        if len(api_request.path) + len(api_request.query) > MAX_URL:
+        try:
+            api_request = await _read(request)
+        except ApiError as error:
+            return _response(error_answer(error))
+        if len(f"{environment.api_url}/{api_request.path}?{api_request.query}") > MAX_URL:
             return _response(error_answer(ApiError(414, "", "The request URI is too long.")))
-        if api_request.path == "$batch":
+        if unquote(api_request.path) == "$batch":
             return _response(await answer_batch(environment, api_request))
         return _response(await answer(environment, api_request))
 
@@ -38,15 +43,24 @@ def routes(environment: Environment) -> list[Route]:
 
 async def _read(request: Request) -> ApiRequest:
     raw_path = request.scope.get("raw_path") or request.scope["path"].encode()
-    body = await request.body()
     return ApiRequest(
         method=request.method,
         path=ROOT.sub("", raw_path.decode("utf-8", "replace").partition("?")[0]).strip("/"),
         query=request.scope["query_string"].decode("utf-8", "replace"),
-        headers=dict(request.headers),
-        body=gzip.decompress(body) if request.headers.get("content-encoding") == "gzip" else body,
+        headers=joined_headers(request.headers.items()),
+        body=_body(await request.body(), request.headers.get("content-encoding", "")),
         caller=str(request.scope["user"]),
     )
+
+
+def _body(sent: bytes, encoding: str) -> bytes:
+    """Return a body as it was before it was compressed. Raises the 400 answer if it was not."""
+    if encoding.lower() != "gzip":
+        return sent
+    try:
+        return gzip.decompress(sent)
+    except (OSError, EOFError, zlib.error) as error:
+        raise payload_error(f"System.IO.InvalidDataException: {error}") from None
 
 
 def _response(answered: ApiResponse) -> Response:

@@ -12,14 +12,14 @@ from sandbox.environment import BatchPart, Environment
 from sandbox.query.syntax import QueryError
 from sandbox.webapi.call import open_call
 from sandbox.webapi.errors import ApiError, not_supported, payload_error
-from sandbox.webapi.messages import MAX_URL_IN_BATCH, ApiRequest, ApiResponse, error_answer
+from sandbox.webapi.messages import MAX_URL_IN_BATCH, ApiRequest, ApiResponse, error_answer, joined_headers
 from sandbox.webapi.references import referenced
 from sandbox.webapi.router import answer, as_api_error, plan
 from sandbox.webapi.urls import parse_path, relative
 from sandbox.webapi.writing import PlannedWrite, run_writes
 
 MAX_OPERATIONS: Final = 1000
-_BOUNDARY: Final = re.compile(r'boundary="?([^";,]+)"?', re.IGNORECASE)
+_BOUNDARY: Final = re.compile(r'boundary=(?:"([^"]+)"|([^\s";,]+))', re.IGNORECASE)
 _REFERENCE: Final = re.compile(r"^/?(\$[\w-]+)")
 
 
@@ -151,21 +151,26 @@ def _resolved(request: ApiRequest, references: Mapping[str, str]) -> ApiRequest:
 def _items(request: ApiRequest) -> list[Item]:
     if request.method != "POST":
         raise ApiError(405, "", f"The requested resource does not support http method '{request.method}'.")
-    boundary = _BOUNDARY.search(request.headers.get("content-type", ""))
-    if boundary is None:
+    boundary = _boundary(request.headers)
+    if not boundary:
         raise payload_error("Microsoft.OData.ODataException: the boundary of the multipart body is missing.")
-    items = [_item(request, part) for part in _parts(request.body, boundary[1])]
+    items = [_item(request, part) for part in _parts(request.body, boundary)]
     count = sum(len(item.operations) if isinstance(item, ChangeSet) else 1 for item in items)
     if count > MAX_OPERATIONS:
         raise ApiError(400, "0x80060888", f"The batch exceeds the maximum of {MAX_OPERATIONS} operations.")
     return items
 
 
+def _boundary(headers: Mapping[str, str]) -> str:
+    match = _BOUNDARY.search(headers.get("content-type", ""))
+    return match[1] or match[2] if match else ""
+
+
 def _item(request: ApiRequest, part: _Part) -> Item:
-    boundary = _BOUNDARY.search(part.headers.get("content-type", ""))
-    if boundary is None:
+    boundary = _boundary(part.headers)
+    if not boundary:
         return _operation(request, part)
-    members = _parts(part.body, boundary[1])
+    members = _parts(part.body, boundary)
     return ChangeSet(tuple(_operation(request, member) for member in members))
 
 
@@ -183,14 +188,14 @@ def _parts(body: bytes, boundary: str) -> Iterator[_Part]:
 
 
 def _headers(text: bytes) -> dict[str, str]:
-    pairs = (line.partition(":") for line in text.decode("utf-8").split("\r\n") if ":" in line)
-    return {name.strip().lower(): value.strip() for name, _, value in pairs}
+    pairs = (line.partition(":") for line in text.decode("utf-8", "replace").split("\r\n") if ":" in line)
+    return joined_headers((name, value) for name, _, value in pairs)
 
 
 def _operation(batch: ApiRequest, part: _Part) -> Operation:
     head, _, body = part.body.partition(b"\r\n\r\n")
     line, _, headers = head.lstrip(b"\r\n").partition(b"\r\n")
-    words = line.decode("utf-8").split(" ")
+    words = line.decode("utf-8", "replace").split(" ")
     if len(words) < 3 or not words[-1].startswith("HTTP/"):
         raise payload_error("System.ArgumentException: Stream was not readable.")
     url = " ".join(words[1:-1])
@@ -211,13 +216,20 @@ def _part(answered: ApiResponse, content_id: str | None) -> bytes:
     if content_id:
         lines.append(f"Content-ID: {content_id}")
     lines += ["", f"HTTP/1.1 {answered.status} {HTTPStatus(answered.status).phrase}", "OData-Version: 4.0"]
-    headers = {name: _streamed(value) for name, value in answered.headers.items()}
-    lines += [f"{name}: {value}" for name, value in headers.items()]
+    lines += [f"{name}: {value}" for name, value in _part_headers(answered).items()]
     return "\r\n".join([*lines, "", ""]).encode() + answered.body
 
 
-def _streamed(value: str) -> str:
-    return f"{value}; odata.streaming=true" if value.startswith("application/json") else value
+def _part_headers(answered: ApiResponse) -> dict[str, str]:
+    """Return the headers of a part as Microsoft's examples have them (dataverse.md 3.2, 3.3)."""
+    headers = dict(answered.headers)
+    if answered.status >= 400:
+        return {"REQ_ID": str(uuid4()), **headers}
+    if headers.get("Content-Type", "").startswith("application/json"):
+        headers["Content-Type"] += "; odata.streaming=true"
+    if "OData-EntityId" in headers:
+        headers = {"Location": headers["OData-EntityId"], **headers}
+    return headers
 
 
 def _joined(boundary: str, parts: Sequence[bytes]) -> bytes:

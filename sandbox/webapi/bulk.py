@@ -174,8 +174,8 @@ def _upsert_row(call: Call, table: Table, target: Mapping[str, Any], payload: Pa
     url = target.get("@odata.id")
     if url is None:
         return given_key(table, target) or new_key(), payload
-    (segment,) = parse_path(relative(str(url))[0]) or (None,)
-    if segment is None or segment.name != table.entity_set:
+    segments = parse_path(relative(str(url))[0])
+    if len(segments) != 1 or segments[0].name != table.entity_set:
         raise payload_error(f"Microsoft.OData.ODataException: '{url}' is not a row of this table.", table.entity_set)
-    values = {**alternate_values(table, segment), **payload.values}
-    return key_of(call, table, segment) or new_key(), Payload(values, payload.parents)
+    values = {**alternate_values(table, segments[0]), **payload.values}
+    return key_of(call, table, segments[0]) or new_key(), Payload(values, payload.parents)

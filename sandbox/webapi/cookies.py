@@ -10,7 +10,7 @@ from sandbox.collation import guid_key, guid_text
 from sandbox.database.values import Stored
 from sandbox.webapi.errors import ApiError
 
-_OUTER: Final = re.compile(r'<cookie pagenumber="(\d+)" pagingcookie="([^"]*)" istracking="False" />')
+_OUTER: Final = re.compile(r'<cookie pagenumber="(\d{1,9})" pagingcookie="([^"]*)" istracking="False" />')
 _ENTRY: Final = re.compile(r"""<(\w+) last(null)?=("[^"]*"|'[^']*')""")
 _ENTITIES: Final = {"&quot;": '"', "&#10;": "\n", "&#13;": "\r", "&#9;": "\t"}
 
@@ -35,13 +35,20 @@ def _attribute(name: str, value: Stored) -> str:
     return f"{name}={quoteattr(f'{kind or "str:"}{value}', {'"': '&quot;'})}"
 
 
-def read_cookie(token: str, terms: int) -> tuple[int, tuple[Stored, ...]]:
-    """Return the page number and what its rows come after. Raises the 400 answer for a token that is none."""
+def read_cookie(token: str, names: Sequence[str]) -> tuple[int, tuple[Stored, ...]]:
+    """Return the page number and what its rows come after, in the ordering columns `names`.
+
+    Raises the 400 answer for a token that is none, or one of another order.
+    """
     outer = _OUTER.fullmatch(token)
     entries = _ENTRY.findall(unquote(unquote(outer[2]))) if outer else []
-    if outer is None or len(entries) != terms:
+    try:
+        values = tuple(_value(bool(null), text[1:-1]) for _, null, text in entries)
+    except ValueError:
+        outer = None
+    if outer is None or [name for name, _, _ in entries] != list(names):
         raise ApiError(400, "0x80040203", "The paging cookie is malformed or belongs to another query.")
-    return int(outer[1]), tuple(_value(bool(null), text[1:-1]) for _, null, text in entries)
+    return int(outer[1]), values
 
 
 def _value(null: bool, text: str) -> Stored:

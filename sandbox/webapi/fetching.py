@@ -6,12 +6,13 @@ from typing import Final
 from sandbox.database.fetch import Part, Row, parts_of, select_fetch
 from sandbox.query.fetchxml import parse_fetch
 from sandbox.schema.model import Table
+from sandbox.webapi.annotations import JsonRow
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, row_missing
 from sandbox.webapi.messages import ApiResponse, json_answer
 from sandbox.webapi.reading import applied_preferences, count_read
 from sandbox.webapi.references import guid_in
-from sandbox.webapi.rendering import JsonRow, render
+from sandbox.webapi.rendering import render
 from sandbox.webapi.shapes import Shape
 
 _MOST_ROWS: Final = 5000
@@ -47,7 +48,7 @@ def _document(call: Call, part: Part, rows: list[JsonRow], *, more: bool) -> Jso
     document: JsonRow = {
         "@odata.context": f"{call.environment.api_url}/$metadata#{part.table.entity_set}({names},{part.table.primary_id})"
     }
-    if call.request.annotations == "*" or _MORE in call.request.annotations:
+    if call.request.wants(_MORE):
         document[f"@{_MORE}"] = more
     return document | {"value": rows}
 
@@ -69,7 +70,7 @@ def _text(call: Call, table: Table) -> str:
 
 def _shown(call: Call, parts: Sequence[Part], rows: Sequence[Sequence[Row]]) -> Iterator[list[JsonRow]]:
     for part, own in zip(parts, rows, strict=True):
-        shown = render(call, Shape(part.table, part.columns), own, call.request.annotations)
+        shown = render(call, Shape(part.table, part.columns), own)
         yield [_renamed(part, row) for row in shown] if part.alias else shown
 
 

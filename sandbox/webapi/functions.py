@@ -53,10 +53,14 @@ async def retrieve_current_organization(call: Call, _segment: Segment) -> ApiRes
 
 
 def _names(array: str) -> list[str]:
+    """Return the names of an array in double or single quotes. Raises the 400 answer."""
     try:
-        return [str(name) for name in orjson.loads(array)]
-    except (orjson.JSONDecodeError, TypeError):
-        raise ApiError(400, "0x0", f"'{array}' is no array of names.") from None
+        names = orjson.loads(array.replace("'", '"'))
+    except orjson.JSONDecodeError:
+        names = None
+    if not isinstance(names, list):
+        raise ApiError(400, "0x0", f"'{array}' is no array of names.")
+    return [str(name) for name in names]
 
 
 async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiResponse:

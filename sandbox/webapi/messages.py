@@ -1,7 +1,8 @@
 """Requests and answers of the Web API, the same for HTTP and for the parts of a `$batch`."""
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
@@ -9,12 +10,14 @@ from urllib.parse import unquote_plus
 
 import orjson
 
-from sandbox.webapi.errors import ApiError, payload_error
+from sandbox.webapi.errors import QUERY_ERROR, ApiError, payload_error
 
 JSON_TYPE: Final = "application/json; odata.metadata=minimal"
 MAX_URL: Final = 32_768
 MAX_URL_IN_BATCH: Final = 65_536
+_DETAILS: Final = "Microsoft.PowerApps.CDS."
 _HELP: Final = "http://go.microsoft.com/fwlink/?LinkID=398563&error=Microsoft.Crm.CrmException%3a"
+_BYTE_ORDER_MARK: Final = b"\xef\xbb\xbf"
 _PREFERENCE: Final = re.compile(r'([\w.-]+)\s*(?:=\s*(?:"([^"]*)"|([^,;\s]+)))?')
 
 
@@ -34,8 +37,11 @@ class ApiRequest:
     @cached_property
     def options(self) -> dict[str, str]:
         """The query options, decoded; `+` is a blank (dataverse.md 17.2). Names are case-sensitive."""
-        pairs = (part.partition("=") for part in self.query.split("&") if part)
-        return {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
+        pairs = [part.partition("=") for part in self.query.split("&") if part]
+        options = {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
+        if len(options) < len(pairs):
+            _refuse_repeated(unquote_plus(name) for name, _, _ in pairs)
+        return options
 
     @property
     def aliases(self) -> dict[str, str]:
@@ -58,10 +64,15 @@ class ApiRequest:
         """The wanted annotations, "" for none; `*` is all."""
         return self.preferences.get("odata.include-annotations", "")
 
+    def wants(self, annotation: str) -> bool:
+        """Return whether an annotation is asked for, by its name or by a pattern such as `Microsoft.Dynamics.CRM.*`."""
+        patterns = (pattern.strip() for pattern in self.annotations.split(","))
+        return any(annotation == p or (p.endswith("*") and annotation.startswith(p[:-1])) for p in patterns)
+
     def json(self) -> dict[str, Any]:
         """Return the body, which must be a JSON object."""
         try:
-            document = orjson.loads(self.body)
+            document = orjson.loads(self.body.removeprefix(_BYTE_ORDER_MARK))
         except orjson.JSONDecodeError as error:
             raise payload_error(f"Microsoft.OData.ODataException: {error}") from None
         if not isinstance(document, dict):
@@ -91,13 +102,35 @@ def no_content(headers: Mapping[str, str] | None = None) -> ApiResponse:
 def error_answer(error: ApiError, request: ApiRequest | None = None) -> ApiResponse:
     """Return an error as JSON, with its details if annotations are asked for (dataverse.md 13.1)."""
     body: dict[str, object] = {"code": error.code, "message": error.message}
-    prefix = "@Microsoft.PowerApps.CDS."
-    if request and request.annotations in {"*", "Microsoft.PowerApps.CDS.ErrorDetails.*"}:
-        body |= {f"{prefix}ErrorDetails.{name}": value for name, value in error.details.items()}
-    if request and request.annotations == "*":
-        body[f"{prefix}ErrorDetails.OperationStatus"] = "0"
-        body[f"{prefix}ErrorDetails.SubErrorCode"] = "0"
-        body[f"{prefix}HelpLink"] = f"{_HELP}{error.code}&client=platform"
-        body[f"{prefix}TraceText"] = ""
-        body[f"{prefix}InnerError.Message"] = error.message
+    details = {f"ErrorDetails.{name}": value for name, value in error.details.items()}
+    details |= {
+        "ErrorDetails.OperationStatus": "0",
+        "ErrorDetails.SubErrorCode": "0",
+        "HelpLink": f"{_HELP}{error.code.removeprefix('0x')}&client=platform",
+        "TraceText": "",
+        "InnerError.Message": error.message,
+    }
+    for name, value in details.items():
+        if request and request.wants(f"{_DETAILS}{name}"):
+            body[f"@{_DETAILS}{name}"] = value
     return json_answer({"error": body}, error.status, error.headers)
+
+
+def joined_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Return headers by lower-case name; one that is sent several times, such as `Prefer`, is one list."""
+    headers: dict[str, str] = {}
+    for name, value in pairs:
+        key = name.strip().lower()
+        headers[key] = f"{headers[key]}, {value.strip()}" if key in headers else value.strip()
+    return headers
+
+
+def _refuse_repeated(names: Iterable[str]) -> None:
+    """Raise the 400 answer for a query option that stands in the URL twice; unknown parameters may."""
+    for name, times in Counter(names).items():
+        if times > 1 and name.startswith(("$", "@")):
+            raise ApiError(
+                400,
+                QUERY_ERROR,
+                f"Query option '{name}' was specified more than once, but it must be specified at most once.",
+            )

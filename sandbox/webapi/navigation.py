@@ -1,7 +1,13 @@
 """Navigation properties in a path: reading related rows, and `$ref` that links and unlinks them (dataverse.md 4)."""
 
+from collections.abc import Sequence
+
+import orjson
+
+from sandbox.collation import guid_text
 from sandbox.database.security import associate, disassociate, partners
-from sandbox.schema.model import ManyToMany, OneToMany, Table
+from sandbox.database.select import Query, select_page
+from sandbox.schema.model import Column, ManyToMany, OneToMany, Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, payload_error, row_missing, segment_not_found, wrong_method
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
@@ -21,39 +27,82 @@ def _relationship(call: Call, table: Table, name: str) -> tuple[OneToMany | Many
         raise segment_not_found(name) from None  # in a path, unlike in $expand, an unknown name is a 404
 
 
-async def read_property(call: Call, table: Table, key: bytes, name: str, last: str | None) -> ApiResponse:
-    """Answer `GET set(key)/name`, also with `/$count`, `/$value` or `/$ref`: a column or related rows."""
-    column = table.column_of(name)
-    if column is not None:
-        row = single_row(call, Shape(table, (column,)), key)
-        if last == "$value":
-            return ApiResponse(200, {"Content-Type": "text/plain"}, str(row[name]).encode())
-        url = f"{call.environment.api_url}/$metadata#{table.entity_set}({call.request.path.partition('(')[2]}"
-        return json_answer({"@odata.context": url, "value": row[name]}) if row[name] is not None else no_content()
-    relationship, collection = _relationship(call, table, name)
+async def read_below(call: Call, table: Table, key: bytes, path: Sequence[Segment]) -> ApiResponse:
+    """Answer `GET set(key)/...`: a column, or related rows, over any number of single-valued navigation properties."""
+    first, rest = path[0], path[1:]
+    column = table.column_of(first.name)
+    if column is not None and first.arguments is None:
+        return _read_column(call, table, key, column, [segment.name for segment in rest])
+    relationship, collection = _relationship(call, table, first.name)
     call.require("Read", table)
-    if not collection and isinstance(relationship, OneToMany):
-        return await _read_parent(call, table, key, relationship, last)
-    related, links = _related(call, table, key, relationship)
-    if last == "$count":
-        return await count_rows(call, related, links)
-    return await list_rows(call, related, links)
+    if collection or isinstance(relationship, ManyToMany):
+        return await _read_collection(call, *_related(call, table, key, relationship), path)
+    if first.arguments is not None:
+        raise segment_not_found(f"{first.name}({first.arguments})")
+    return await _read_parent(call, table, key, relationship, rest)
 
 
-async def _read_parent(call: Call, table: Table, key: bytes, relationship: OneToMany, last: str | None) -> ApiResponse:
+def _read_column(call: Call, table: Table, key: bytes, column: Column, rest: Sequence[str]) -> ApiResponse:
+    if rest not in ([], ["$value"]):
+        raise segment_not_found(rest[0])
+    value = single_row(call, Shape(table, (column,)), key)[column.property_name]
+    if value is None:
+        return no_content()
+    if rest:
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        return ApiResponse(200, {"Content-Type": "text/plain"}, text.encode())
+    context = f"{call.environment.api_url}/$metadata#{table.entity_set}({guid_text(key)})/{column.property_name}"
+    return json_answer({"@odata.context": context, "value": value})
+
+
+async def _read_parent(
+    call: Call, table: Table, key: bytes, relationship: OneToMany, rest: Sequence[Segment]
+) -> ApiResponse:
     found = call.environment.database.rows_of(table, (relationship.referencing_attribute,), [key])
     if key not in found:
-        raise row_missing(table.display_name, call.request.path)
+        raise row_missing(table.display_name, guid_text(key))
     (parent_key,) = found[key]
-    if not isinstance(parent_key, bytes):
-        return no_content()
     parent = call.schema.tables[relationship.referenced_entity]
-    if last == "$ref":
-        return json_answer({"@odata.id": entity_url(call, parent, parent_key)})
-    return await get_row(call, parent, parent_key)
+    if not isinstance(parent_key, bytes) or not call.environment.database.rows_of(parent, (), [parent_key]):
+        return no_content()  # empty, or a lookup with several targets points at another table
+    if [segment.name for segment in rest] == ["$ref"]:
+        return json_answer(_reference(call, parent, parent_key))
+    return await (read_below(call, parent, parent_key, rest) if rest else get_row(call, parent, parent_key))
+
+
+async def _read_collection(call: Call, related: Table, links: Links, path: Sequence[Segment]) -> ApiResponse:
+    """Answer related rows, their number, their URLs, or one of them that the path names by its key."""
+    names = [segment.name for segment in path[1:]]
+    if path[0].arguments is not None:
+        return await _read_member(call, related, links, path)
+    if names == ["$count"]:
+        return await count_rows(call, related, links)
+    if names not in ([], ["$ref"]):
+        raise segment_not_found(names[0])
+    if not names:
+        return await list_rows(call, related, links)
+    query = Query(related, links=links)
+    rows = select_page(call.environment.database, call.schema, query, call.dialect).rows
+    urls = [_reference(call, related, row[1]) for row in rows if isinstance(row[1], bytes)]
+    return json_answer({"@odata.context": f"{call.environment.api_url}/$metadata#Collection($ref)", "value": urls})
+
+
+async def _read_member(call: Call, related: Table, links: Links, path: Sequence[Segment]) -> ApiResponse:
+    key = existing_key(call, related, Segment(related.entity_set, path[0].arguments))
+    member = Query(related, limit=1, links=(*links, (related.primary_id, [key])))
+    if not select_page(call.environment.database, call.schema, member, call.dialect).rows:
+        raise row_missing(related.display_name, guid_text(key))
+    return await (read_below(call, related, key, path[1:]) if path[1:] else get_row(call, related, key))
+
+
+def _reference(call: Call, table: Table, key: bytes) -> dict[str, str]:
+    return {"@odata.id": entity_url(call, table, key)}
 
 
 def _related(call: Call, table: Table, key: bytes, relationship: OneToMany | ManyToMany) -> tuple[Table, Links]:
+    """Return the table of related rows and what restricts it to them. Raises the 404 answer if the row is missing."""
+    if not call.environment.database.rows_of(table, (), [key]):
+        raise row_missing(table.display_name, guid_text(key))
     if isinstance(relationship, OneToMany):
         child = call.schema.tables[relationship.referencing_entity]
         return child, ((relationship.referencing_attribute, [key]),)

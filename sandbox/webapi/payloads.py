@@ -65,6 +65,8 @@ class PayloadReader:
     def _meaning(self, name: str) -> Callable[[object], Assignment | None]:
         if name.endswith(_BIND):
             return self._bind(name.removesuffix(_BIND))
+        if name == "@odata.type":
+            return self._typed
         if "@" in name:
             return _ignored
         check_properties(self.table, [name])
@@ -94,6 +96,8 @@ class PayloadReader:
 
     def _bind(self, navigation: str) -> Callable[[object], Assignment | None]:
         relationship = self._lookup(navigation)
+        if relationship is None and self._is_collection(navigation):
+            raise not_supported("associating rows with a collection-valued navigation property while writing a row")
         if relationship is None:
             raise payload_error(
                 f"Microsoft.OData.ODataException: An undeclared property '{navigation}' which only has property "
@@ -131,9 +135,24 @@ class PayloadReader:
         relationship = self._lookup(name)
         if relationship is not None:
             return lambda value: self._cleared(relationship, value)
-        if any(r.collection_navigation == name for r in self.call.schema.children(self.table.logical_name)):
+        if self._is_collection(name):
             raise not_supported("creating related rows in one request (deep insert)")
         raise self._invalid(name)
+
+    def _is_collection(self, name: str) -> bool:
+        schema, table = self.call.schema, self.table.logical_name
+        return any(r.collection_navigation == name for r in schema.children(table)) or any(
+            pairs.navigation == name for pairs in schema.many_to_many(table)
+        )
+
+    def _typed(self, value: object) -> None:
+        """Raise the 400 answer if a row says that it is of another table."""
+        if str(value).lstrip("#") != f"Microsoft.Dynamics.CRM.{self.table.logical_name}":
+            raise payload_error(
+                f"Microsoft.OData.ODataException: A type '{value}' was found which is not assignable to "
+                f"'Microsoft.Dynamics.CRM.{self.table.logical_name}'.",
+                self.table.entity_set,
+            )
 
     def _cleared(self, relationship: OneToMany, value: object) -> Assignment:
         if value is not None:

@@ -8,14 +8,15 @@ from sandbox.collation import guid_text
 from sandbox.database.select import COUNT_LIMIT, Page, Query, count_matching, select_page
 from sandbox.environment import ReadOperation
 from sandbox.query.parser import parse_filter, parse_orderby
-from sandbox.query.syntax import Condition
+from sandbox.query.syntax import Condition, Order
 from sandbox.schema.model import Table
+from sandbox.webapi.annotations import JsonRow
 from sandbox.webapi.call import Call
 from sandbox.webapi.cookies import read_cookie, write_cookie
 from sandbox.webapi.elastic import MAX_PAGE
-from sandbox.webapi.errors import AGGREGATE_LIMIT, ApiError, not_supported, row_missing
+from sandbox.webapi.errors import AGGREGATE_LIMIT, QUERY_ERROR, ApiError, not_supported, row_missing
 from sandbox.webapi.messages import ApiResponse, json_answer
-from sandbox.webapi.rendering import JsonRow, render
+from sandbox.webapi.rendering import render
 from sandbox.webapi.shapes import Shape, read_shape, read_top
 
 _LIST_OPTIONS: Final = frozenset(
@@ -31,6 +32,7 @@ _UNSUPPORTED: Final = {
 _APPLY: Final = re.compile(r"\s*(?:filter\((.*)\)\s*/\s*)?aggregate\(\s*\$count\s+as\s+(\w+)\s*\)\s*", re.DOTALL)
 AGGREGATE_ROWS: Final = 50_000
 _REFUSED: Final = frozenset({"$skip", "$search", "$format"})
+_OF_COLLECTIONS: Final = frozenset({"$filter", "$orderby", "$count", "$skip", "$top"})
 _TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
 type Links = tuple[tuple[str, Sequence[bytes]], ...]
 
@@ -41,13 +43,13 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
         return await aggregate(call, table)
     check_options(call)
     options = call.request.options
-    shape = read_shape(call, table, options)
     page_rows, paged = _page_size(call, table)
+    shape = read_shape(call, table, options, page_rows if "odata.maxpagesize" in call.request.preferences else None)
     number, query = _query(call, shape, page_rows, links)
     page = select_page(call.environment.database, call.schema, query, call.dialect)
-    document: JsonRow = {"@odata.context": f"{call.environment.api_url}/$metadata#{context or _context(shape)}"}
+    document: JsonRow = {"@odata.context": f"{call.environment.api_url}/$metadata#{context or context_of(shape)}"}
     document |= _counts(call, query, options)
-    document["value"] = render(call, shape, page.rows, call.request.annotations)
+    document["value"] = render(call, shape, page.rows)
     if page.next_after is not None and paged:
         document["@odata.nextLink"] = _next_link(call, query, page, number + 1)
     await count_read(call, table, len(page.rows))
@@ -55,13 +57,18 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
 
 
 async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
-    """Answer a GET of one row; raises the 404 answer. `If-None-Match` with its ETag answers 304."""
+    """Answer a GET of one row; raises the 404 answer.
+
+    `If-None-Match` with its ETag answers 304, unless the answer also shows what the ETag does not cover.
+    """
+    _check_row_options(call)
     shape = read_shape(call, table, call.request.options)
     row = single_row(call, shape, key)
     await count_read(call, table, 1)
-    if call.request.headers.get("if-none-match") == row["@odata.etag"]:
+    covered = not shape.expands and not call.request.annotations
+    if covered and call.request.headers.get("if-none-match") == row["@odata.etag"]:
         return ApiResponse(304)
-    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{_context(shape)}/$entity"}
+    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{context_of(shape)}/$entity"}
     return json_answer(context | row, headers=applied_preferences(call, table) | {"ETag": str(row["@odata.etag"])})
 
 
@@ -72,7 +79,7 @@ def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
     if key not in found:
         raise row_missing(shape.table.display_name, guid_text(key))
     version, *values = found[key]
-    return render(call, shape, [(version, key, *values)], call.request.annotations)[0]
+    return render(call, shape, [(version, key, *values)])[0]
 
 
 async def count_rows(call: Call, table: Table, links: Links = ()) -> ApiResponse:
@@ -109,7 +116,23 @@ def check_options(call: Call) -> None:
         if name in _UNSUPPORTED:
             raise not_supported(_UNSUPPORTED[name])
         if name in _REFUSED or (name.startswith("$") and name not in _LIST_OPTIONS):
-            raise ApiError(400, "0x80060888", f"The query parameter {name} is not supported.")
+            raise ApiError(400, QUERY_ERROR, f"The query parameter {name} is not supported.")
+    if call.request.options.get("$count", "true") not in {"true", "false"}:
+        raise ApiError(
+            400, QUERY_ERROR, f"Invalid value '{call.request.options['$count']}' for $count query option found."
+        )
+
+
+def _check_row_options(call: Call) -> None:
+    """Raise the 400 answer for query options that one row does not have."""
+    if _OF_COLLECTIONS & call.request.options.keys():
+        raise ApiError(
+            400,
+            QUERY_ERROR,
+            "The requested resource is not a collection. Query options $filter, $orderby, $count, $skip, and $top can "
+            "be applied only on collections.",
+        )
+    check_options(call)
 
 
 def applied_preferences(call: Call, table: Table) -> dict[str, str]:
@@ -155,7 +178,7 @@ def _page_size(call: Call, table: Table) -> tuple[int, bool]:
 
 def _condition(call: Call) -> Condition | None:
     text = call.request.options.get("$filter")
-    return parse_filter(text, call.request.aliases) if text else None
+    return None if text is None else parse_filter(text, call.request.aliases)
 
 
 def _query(call: Call, shape: Shape, page_rows: int, links: Links) -> tuple[int, Query]:
@@ -163,7 +186,7 @@ def _query(call: Call, shape: Shape, page_rows: int, links: Links) -> tuple[int,
     orders = parse_orderby(options["$orderby"], call.request.aliases) if "$orderby" in options else ()
     number, after = 1, None
     if "$skiptoken" in options:
-        number, after = read_cookie(options["$skiptoken"], len(orders) + 1)
+        number, after = read_cookie(options["$skiptoken"], _cookie_names(shape.table, orders))
     return number, Query(shape.table, shape.columns, _condition(call), orders, page_rows, after, links)
 
 
@@ -174,22 +197,26 @@ def _counts(call: Call, query: Query, options: Mapping[str, str]) -> JsonRow:
         without_page = Query(query.table, condition=query.condition, links=query.links)
         count = count_matching(call.environment.database, call.schema, without_page, call.dialect, COUNT_LIMIT + 1)
     found: JsonRow = {"@odata.count": min(count, COUNT_LIMIT)} if counted else {}
-    if call.request.annotations == "*" or _TOTAL in call.request.annotations:
+    if call.request.wants(_TOTAL):
         found[f"@{_TOTAL}"] = min(count, COUNT_LIMIT)
+    if call.request.wants(f"{_TOTAL}limitexceeded"):
         found[f"@{_TOTAL}limitexceeded"] = count > COUNT_LIMIT
     return found
 
 
-def _context(shape: Shape) -> str:
-    selected = f"({','.join(shape.selected)})" if shape.selected else ""
-    return f"{shape.table.entity_set}{selected}"
+def context_of(shape: Shape) -> str:
+    """Return what stands after `$metadata#` in the context of rows."""
+    return f"{shape.table.entity_set}{shape.context}"
 
 
 def _next_link(call: Call, query: Query, page: Page, number: int) -> str:
-    names = [*(order.path.names[-1] for order in query.orders), query.table.primary_id]
-    token = write_cookie(names, number, page.next_after or (), page.first or ())
+    token = write_cookie(_cookie_names(query.table, query.orders), number, page.next_after or (), page.first or ())
     kept = [part for part in call.request.query.split("&") if part and not _is_skiptoken(part)]
     return f"{call.environment.api_url}/{call.request.path}?{'&'.join([*kept, f'$skiptoken={token}'])}"
+
+
+def _cookie_names(table: Table, orders: Sequence[Order]) -> list[str]:
+    return [*(order.path.names[-1] for order in orders), table.primary_id]
 
 
 def _is_skiptoken(part: str) -> bool:

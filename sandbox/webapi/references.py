@@ -59,7 +59,7 @@ def key_of(call: Call, table: Table, segment: Segment) -> bytes | None:
     """
     named = segment.named_arguments
     check_properties(table, named)
-    text = segment.single_key if not named else named.get(table.primary_id)
+    text = (segment.single_key or "") if not named else named.get(table.primary_id)
     if text is None:
         return _by_alternate_key(call, table, alternate_values(table, segment))
     try:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from sandbox.environment import Environment
-from sandbox.query.syntax import QueryError, TooManyConditionsError, UnsupportedQueryError
+from sandbox.query.syntax import QueryError, TooManyConditionsError, UnknownPropertyError, UnsupportedQueryError
 from sandbox.schema.model import Table
 from sandbox.webapi.actions import ACTIONS
 from sandbox.webapi.bulk import (
@@ -25,10 +25,10 @@ from sandbox.webapi.errors import (
 )
 from sandbox.webapi.fetching import asks_for_fetch, fetch_rows
 from sandbox.webapi.functions import FUNCTIONS
-from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer
+from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer, json_answer
 from sandbox.webapi.metadata.changing import plan_definition_change
 from sandbox.webapi.metadata.reading import read_definitions
-from sandbox.webapi.navigation import plan_reference, read_property
+from sandbox.webapi.navigation import plan_reference, read_below
 from sandbox.webapi.partitions import check_url
 from sandbox.webapi.reading import count_rows, get_row, list_rows
 from sandbox.webapi.references import existing_key
@@ -81,12 +81,14 @@ def as_api_error(error: ApiError | QueryError) -> ApiError:
         return not_supported(str(error))
     if isinstance(error, TooManyConditionsError):
         return ApiError(400, TOO_MANY_CONDITIONS, str(error))
+    if isinstance(error, UnknownPropertyError):
+        return ApiError(400, "0x0", str(error))  # dataverse.md 5.4 and 13.5
     return ApiError(400, QUERY_ERROR, str(error))
 
 
 async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     if not segments:
-        raise not_supported("the service document")
+        return _service_document(call)
     first = segments[0]
     if first.name == "RetrieveRolePrivilegesRole":
         return await retrieve_role_privileges(call, first)
@@ -96,7 +98,23 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
         return await read_definitions(call, segments)
     if first.name in _UNSUPPORTED:
         raise not_supported(_UNSUPPORTED[first.name])
+    if first.name in ACTIONS:
+        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
     return await _read_rows(call, segments)
+
+
+def _unknown(call: Call, name: str) -> ApiError:
+    """Return the 404 answer to what a table has no segment for; an action is no resource of a GET."""
+    if name.startswith(_NAMESPACE):
+        return no_resource(f"{call.environment.api_url}/{call.request.path}")
+    return segment_not_found(name)
+
+
+def _service_document(call: Call) -> ApiResponse:
+    """Answer `GET /`: the entity sets."""
+    names = sorted(table.entity_set for table in call.schema.tables.values())
+    sets = [{"name": name, "kind": "EntitySet", "url": name} for name in names]
+    return json_answer({"@odata.context": f"{call.environment.api_url}/$metadata", "value": sets})
 
 
 def _table(call: Call, segment: Segment) -> Table:
@@ -113,13 +131,13 @@ async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
             return await (fetch_rows if asks_for_fetch(call) else list_rows)(call, table)
         if names == ["$count"]:
             return await count_rows(call, table)
-        raise segment_not_found(names[0])
+        raise _unknown(call, names[0])
     key = existing_key(call, table, segments[0])
     if not names:
         return await get_row(call, table, key)
     if names == [f"{_NAMESPACE}RetrieveUserPrivileges"] and table.logical_name == "systemuser":
         return await retrieve_user_privileges(call, key)
-    return await read_property(call, table, key, names[0], names[1] if len(names) > 1 else None)
+    return await read_below(call, table, key, segments[1:])
 
 
 def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
@@ -133,6 +151,8 @@ def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
         return [ACTIONS[name](call)]
     if name in _UNSUPPORTED:
         raise not_supported(_UNSUPPORTED[name])
+    if name in FUNCTIONS:  # functions are asked by GET alone
+        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
     table = _table(call, segments[0])
     if segments[0].arguments is None:
         return _plan_on_set(call, table, segments[1:])
@@ -146,7 +166,10 @@ def _plan_on_set(call: Call, table: Table, rest: Sequence[Segment]) -> list[Plan
         raise wrong_method(call.request.method)
     if not rest:
         return [plan_create(call, table)]
-    match rest[0].name.removeprefix(_NAMESPACE):
+    namespace, _, action = rest[0].name.rpartition(".")
+    if f"{namespace}." != _NAMESPACE:
+        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+    match action:
         case "CreateMultiple":
             return [plan_create_multiple(call, table)]
         case "UpdateMultiple":

@@ -19,7 +19,7 @@ from sandbox.webapi.errors import (
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
 from sandbox.webapi.payloads import Payload, PayloadReader, check_parents, require_write
 from sandbox.webapi.people import application_user
-from sandbox.webapi.reading import single_row
+from sandbox.webapi.reading import context_of, single_row
 from sandbox.webapi.references import alternate_values, key_of
 from sandbox.webapi.shapes import read_shape
 from sandbox.webapi.urls import Segment
@@ -170,8 +170,10 @@ def _answer(call: Call, table: Table, key: bytes, *, created: bool) -> ApiRespon
     url = entity_url(call, table, key)
     if call.request.preferences.get("return") != "representation":
         return no_content({"OData-EntityId": url} | ({"Location": url} if created else {}))
-    options = {"$select": call.request.options["$select"]} if "$select" in call.request.options else {}
-    row = single_row(call, read_shape(call, table, options), key)
-    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{table.entity_set}/$entity"}
+    honoured = {"$select", "$expand"} if created else {"$select"}
+    options = {name: value for name, value in call.request.options.items() if name in honoured}
+    shape = read_shape(call, table, options)
+    row = single_row(call, shape, key)
+    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{context_of(shape)}/$entity"}
     headers = {"OData-EntityId": url, "Preference-Applied": "return=representation"}
     return json_answer(context | row, 201 if created else 200, headers | ({"Location": url} if created else {}))

@@ -1,17 +1,24 @@
 """What rows shall look like: `$select` and `$expand` bound to the schema."""
 
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from sandbox.database.compiler import check_join
+from sandbox.database.joins import check_join
 from sandbox.query.parser import parse_filter, parse_orderby
 from sandbox.query.syntax import Condition, Order, UnknownPropertyError
 from sandbox.schema.model import Column, ManyToMany, OneToMany, Table
 from sandbox.webapi.call import Call
-from sandbox.webapi.errors import ApiError, not_supported
+from sandbox.webapi.errors import QUERY_ERROR, TOO_MANY_LINKS, ApiError, not_supported
 from sandbox.webapi.urls import split_outside
 
+_MOST_EXPANDS: Final = 15
+_EXPANDED: Final = re.compile(r"([^()/]+)(/\$ref)?(?:\((.*)\))?\s*", re.DOTALL)
+_ONLY_SELECT_AND_FILTER: Final = (
+    "Only $select and $filter clause can be provided while doing $expand on many-to-one relationship or nested "
+    "one-to-many relationship."
+)
 _EXPAND_OPTIONS: Final = frozenset({"$select", "$expand", "$filter", "$orderby", "$top"})
 
 
@@ -25,6 +32,12 @@ class Shape:
     selected: tuple[str, ...] = ()
     """The names as asked for, for `@odata.context`; empty for all columns."""
 
+    @property
+    def context(self) -> str:
+        """What `@odata.context` says about it after the entity set: `(name,primarycontactid(fullname))`."""
+        names = [*self.selected, *(expand.context for expand in self.expands)]
+        return f"({','.join(names)})" if names else ""
+
 
 @dataclass(frozen=True, slots=True)
 class Expand:
@@ -37,10 +50,50 @@ class Expand:
     condition: Condition | None = None
     orders: tuple[Order, ...] = ()
     top: int | None = None
+    options: tuple[tuple[str, str], ...] = ()
+    """Names and texts as they were given, for the link to a collection."""
+    reference: bool = False
+    """Whether only the URL of the parent is asked for (`/$ref`)."""
+    page: int | None = None
+    """Rows of a collection in the answer, where `odata.maxpagesize` counts for it."""
+
+    @property
+    def context(self) -> str:
+        """What `@odata.context` says about it."""
+        return f"{self.name},{self.name}/$ref()" if self.reference else f"{self.name}{self.shape.context or '()'}"
 
 
-def read_shape(call: Call, table: Table, options: Mapping[str, str]) -> Shape:
-    """Return the shape that query options ask for. Raises UnknownPropertyError, or the 403 or 501 answer."""
+def read_shape(call: Call, table: Table, options: Mapping[str, str], page: int | None = None) -> Shape:
+    """Return the shape that query options ask for; `page` is how many rows `odata.maxpagesize` asks for.
+
+    Raises UnknownPropertyError, or the 400, 403 or 501 answer.
+    """
+    shape = _shape(call, table, options)
+    every = list(_every_expand(shape))
+    if len(every) > _MOST_EXPANDS:
+        raise ApiError(400, TOO_MANY_LINKS, "Number of link entities in query exceeded maximum limit.")
+    nested = len(every) > len(shape.expands)
+    for expand in every:
+        if (expand.orders or expand.top is not None) and (nested or not expand.collection):
+            raise ApiError(400, QUERY_ERROR, _ONLY_SELECT_AND_FILTER)
+    return _paged(shape, page) if nested and page else shape
+
+
+def _every_expand(shape: Shape) -> Iterator["Expand"]:
+    for expand in shape.expands:
+        yield expand
+        yield from _every_expand(expand.shape)
+
+
+def _paged(shape: Shape, page: int) -> Shape:
+    """With an `$expand` inside another one, pages are asked for of each collection too (Microsoft's page on joins)."""
+    paged = tuple(
+        replace(one, page=page if one.collection else None, shape=_paged(one.shape, page)) for one in shape.expands
+    )
+    return replace(shape, expands=paged)
+
+
+def _shape(call: Call, table: Table, options: Mapping[str, str]) -> Shape:
     call.require("Read", table)
     selected = tuple(name.strip() for name in options.get("$select", "").split(",") if name.strip())
     if selected and selected != ("*",):
@@ -60,23 +113,37 @@ def _column(table: Table, name: str) -> Column:
 
 
 def _expand(call: Call, table: Table, text: str) -> Expand:
-    name, _, rest = text.partition("(")
+    match = _EXPANDED.fullmatch(text)
+    if match is None:
+        raise ApiError(400, QUERY_ERROR, f"Syntax error in $expand at '{text}'.")
+    name, reference = match[1].strip(), bool(match[2])
     relationship, collection = find_navigation(call, table, name)
     target = call.schema.tables[_target(relationship, table, collection)]
     check_join(name, table, target)
-    options = dict(_options(rest.removesuffix(")")))
-    unknown = options.keys() - _EXPAND_OPTIONS
-    if unknown:
-        raise not_supported(f"{', '.join(sorted(unknown))} within $expand")
+    if reference and collection:
+        raise ApiError(400, QUERY_ERROR, "Expand with $ref is only supported on lookup type navigation property.")
+    options = dict(_options(match[3] or ""))
+    _check_expand_options(options, collection=collection)
     return Expand(
         name=name,
         relationship=relationship,
         collection=collection,
-        shape=read_shape(call, target, options),
+        shape=_shape(call, target, options),
         condition=parse_filter(options["$filter"]) if "$filter" in options else None,
         orders=parse_orderby(options["$orderby"]) if "$orderby" in options else (),
         top=read_top(options["$top"]) if "$top" in options else None,
+        options=tuple(options.items()),
+        reference=reference,
     )
+
+
+def _check_expand_options(options: Mapping[str, str], *, collection: bool) -> None:
+    """Raise the 400 answer for what `$expand` does not take in Dataverse, the 501 answer for what only here is missing."""
+    unknown = sorted(options.keys() - _EXPAND_OPTIONS)
+    if unknown:
+        raise ApiError(400, QUERY_ERROR, f"The query parameter {unknown[0]} is not supported within $expand.")
+    if "$filter" in options and not collection:
+        raise not_supported("$filter within $expand of a single-valued navigation property")
 
 
 def read_top(text: str) -> int:
@@ -89,7 +156,7 @@ def read_top(text: str) -> int:
 def _options(text: str) -> Iterator[tuple[str, str]]:
     for part in split_outside(text, ";"):
         name, _, value = part.strip().partition("=")
-        yield name, value
+        yield name.strip(), value.strip()
 
 
 def _target(relationship: OneToMany | ManyToMany, table: Table, collection: bool) -> str:

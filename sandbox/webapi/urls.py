@@ -36,12 +36,12 @@ class Segment:
 
 def split_outside(text: str, separator: str) -> Iterator[str]:
     """Yield the parts of a text between separators that stand outside parentheses, brackets and quotes."""
-    depth, quoted, start = 0, False, 0
+    depth, quote, start = 0, "", 0
     for position, character in enumerate(text):
-        if character == "'":
-            quoted = not quoted
-        elif quoted:
-            continue
+        if quote:
+            quote = "" if character == quote else quote
+        elif character == "'" or (character == '"' and depth):  # arrays hold their texts in double quotes
+            quote = character
         elif character in "([":
             depth += 1
         elif character in ")]":
@@ -65,8 +65,11 @@ def parse_path(path: str) -> list[Segment]:
 
 
 def relative(url: str) -> tuple[str, str]:
-    """Return path and query below the service root of an absolute, rooted or relative URL."""
-    parts = urlsplit(url)
+    """Return path and query below the service root of an absolute, rooted or relative URL. Raises the 400 answer."""
+    try:
+        parts = urlsplit(url)
+    except ValueError as error:
+        raise ApiError(400, "0x0", f"Invalid URI: {error}") from None
     return ROOT.sub("", parts.path).lstrip("/"), parts.query
 
 

@@ -14,6 +14,7 @@ from sandbox.query.syntax import (
     Path,
     QueryError,
     TextMatch,
+    UnknownPropertyError,
     UnsupportedQueryError,
 )
 from sandbox.webapi.metadata.documents import Document
@@ -93,4 +94,4 @@ def unknown_property(name: str, document: Document) -> QueryError:
     kind = "EntityMetadata" if "EntitySetName" in document else "MetadataBase"
     kind = "AttributeMetadata" if "AttributeType" in document else kind
     kind = "RelationshipMetadataBase" if "RelationshipType" in document else kind
-    return QueryError(f"Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{kind}'.")
+    return UnknownPropertyError(name, kind)

@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.steps import NONE, create, message, read
+from tests.sandbox.webapi.steps import NONE, create, error, message, read
 
 GOING_ON = {"Prefer": "odata.continue-on-error"}
 
@@ -127,6 +127,30 @@ async def test_lines_must_end_in_crlf(api: Client) -> None:
 @pytest.mark.parametrize(("count", "status"), [(1000, 200), (1001, 400)])
 async def test_a_batch_holds_at_most_1000_operations(api: Client, count: int, status: int) -> None:
     assert (await send(api, *[request("GET WhoAmI")] * count)).status_code == status
+
+
+async def test_a_part_of_a_write_names_its_row_twice(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    text = parts(await send(api, request(f"PATCH contacts({row_id})", "{}")))[0].text
+    assert f"Location: http://dataverse/api/data/v9.2/contacts({row_id})\r\nOData-EntityId: " in text
+
+
+async def test_a_part_that_failed_has_a_request_id_and_is_not_streamed(api: Client) -> None:
+    text = parts(await send(api, request(f"GET contacts({NONE})")))[0].text
+    assert "\r\nREQ_ID: " in text
+    assert "Content-Type: application/json; odata.metadata=minimal\r\n" in text
+
+
+async def test_the_url_of_a_batch_may_be_encoded(api: Client) -> None:
+    body = f"--batch_1\r\n{request('GET WhoAmI')}\r\n--batch_1--\r\n"
+    answer = await api.post(
+        "%24batch", content=body.encode(), headers={"Content-Type": "multipart/mixed;boundary=batch_1 ; charset=utf-8"}
+    )
+    assert [part.status for part in parts(answer)] == [200]
+
+
+async def test_a_url_that_is_none_is_refused(api: Client) -> None:
+    assert error(await send(api, request("GET http://[x/contacts"))) == (400, "0x0")
 
 
 async def test_a_batch_cannot_contain_a_batch(api: Client) -> None:

@@ -107,6 +107,19 @@ async def test_a_navigation_property_with_null_clears_but_its_column_name_does_n
     assert error(await update_multiple(api, {"contactid": two[0], LOOKUP.lower(): None})) == (400, "0x0")
 
 
+async def test_a_bulk_message_needs_its_namespace(api: Client, two: tuple[str, str]) -> None:
+    targets = [{"@odata.type": CONTACT, "contactid": two[0], "lastname": "Oak"}]
+    assert error(await api.post("contacts/UpdateMultiple", json={"Targets": targets})) == (404, "")
+
+
+@pytest.mark.parametrize("url", ["", "contacts", f"contacts({NONE})/x", f"accounts({NONE})", 5])
+async def test_upsert_multiple_takes_only_urls_of_its_own_rows(api: Client, url: object) -> None:
+    targets = [{"@odata.type": CONTACT, "@odata.id": url, "lastname": "Oak"}]
+    answer = await api.post("contacts/Microsoft.Dynamics.CRM.UpsertMultiple", json={"Targets": targets})
+    assert answer.status_code == 400
+    assert (await api.get("contacts/$count")).text == "0"
+
+
 async def test_written_and_really_changed_rows_are_counted_apart(
     api: Client, environment: Environment, two: tuple[str, str]
 ) -> None:

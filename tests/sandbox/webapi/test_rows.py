@@ -136,6 +136,11 @@ async def test_a_text_that_is_too_long_is_refused_with_its_limit(api: Client) ->
     )
 
 
+async def test_the_length_of_a_text_counts_utf16_units(api: Client) -> None:
+    assert error(await api.post("contacts", json={"lastname": "\U0001f600" * 26})) == (400, "0x80044331")
+    assert (await api.post("contacts", json={"lastname": "\U0001f600" * 25})).status_code == 204
+
+
 async def test_an_unknown_column_is_an_invalid_property(api: Client) -> None:
     answer = await api.post("contacts", json={"Name": "x"})
     assert error(answer) == (400, "0x0")
@@ -152,14 +157,19 @@ async def test_the_value_of_a_lookup_cannot_be_written(api: Client) -> None:
     [
         pytest.param({"gendercode": "one"}, id="text for a number"),
         pytest.param({"gendercode": 3_000_000_000}, id="number of more than 32 bits"),
+        pytest.param({"gendercode": 2_147_483_648.0}, id="fraction of more than 32 bits"),
+        pytest.param({"gendercode": 1e300}, id="fraction that is no whole number of any size"),
         pytest.param({"gendercode": True}, id="flag for a number"),
         pytest.param({"donotemail": 1}, id="number for a flag"),
         pytest.param({"lastname": 1}, id="number for a text"),
         pytest.param({"birthdate": "soon"}, id="text for a date"),
+        pytest.param({"birthdate": 20200101}, id="number for a date"),
+        pytest.param({"birthdate": "2020-02-01garbage"}, id="date with more behind it"),
         pytest.param({"creditlimit": "5"}, id="text for money"),
         pytest.param({"contactid": "x"}, id="key that is no guid"),
         pytest.param({"parentcustomerid_account@odata.bind": 5}, id="number for a reference"),
         pytest.param({"parentcustomerid_account@odata.bind": "accounts"}, id="reference without a key"),
+        pytest.param({"@odata.type": "Microsoft.Dynamics.CRM.account"}, id="type of another table"),
     ],
 )
 async def test_a_value_of_the_wrong_type_is_a_payload_error(api: Client, values: dict[str, object]) -> None:
@@ -177,6 +187,11 @@ async def test_rows_within_rows_are_said_to_be_missing(api: Client, values: dict
     assert "deep insert" in message(answer)
 
 
+async def test_associating_a_collection_while_writing_is_said_to_be_missing(api: Client) -> None:
+    answer = await api.post("contacts", json={"contact_customer_contacts@odata.bind": [f"contacts({NONE})"]})
+    assert error(answer) == (501, "0x80040219")
+
+
 @pytest.mark.parametrize(
     ("method", "url"),
     [("PUT", "contacts"), ("PUT", f"contacts({NONE})"), ("POST", f"contacts({NONE})"), ("DELETE", "contacts")],
@@ -185,8 +200,18 @@ async def test_a_verb_that_a_resource_does_not_have_is_405(api: Client, method: 
     assert (await api.request(method, url, json={})).status_code == 405
 
 
-async def test_a_body_that_is_no_json_is_a_payload_error(api: Client) -> None:
-    assert error(await api.post("contacts", content=b"{")) == (400, "0x80048d19")
+@pytest.mark.parametrize("body", [b"{", b"", b"[]", b'"x"', b'{"creditlimit":1e400}', b'{"lastname":"\\ud800"}'])
+async def test_a_body_that_is_no_json_is_a_payload_error(api: Client, body: bytes) -> None:
+    assert error(await api.post("contacts", content=body)) == (400, "0x80048d19")
+
+
+async def test_a_body_that_was_not_compressed_as_it_says_is_a_payload_error(api: Client) -> None:
+    answer = await api.post("contacts", content=b"{}", headers={"Content-Encoding": "gzip"})
+    assert error(answer) == (400, "0x80048d19")
+
+
+async def test_a_byte_order_mark_before_the_json_does_not_count(api: Client) -> None:
+    assert (await api.post("contacts", content=b'\xef\xbb\xbf{"lastname":"Ash"}')).status_code == 204
 
 
 async def test_an_unknown_entity_set_is_404(api: Client) -> None:
