@@ -91,6 +91,8 @@ def advice(automation: Automation, column: str = LOOKUP_SCHEMA_NAME) -> str:
     match automation.kind:
         case Kind.STEP | Kind.FLOW if automation.columns:
             return f"Take {column} out of its {_filter_name(automation)}."
+        case Kind.STEP if automation.every_table:
+            return "Register it for the tables that need it, with filtering attributes: on all tables it has none."
         case Kind.STEP:
             return "Give it filtering attributes without this column; with none it runs for every update."
         case Kind.FLOW:

@@ -5,11 +5,12 @@ Unknown is never taken for good: a person may declare it (LINKER_DECLARED). docs
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable
 from urllib.parse import urlsplit
 
-from linker.facts import EnvironmentFacts, Recognised, SourceFacts
-from linker.model import Finding, Requirement, Verdict
+from linker.facts import Asked, EnvironmentFacts, Fact, Origin, Recognised, SourceFacts, named
+from linker.model import Finding, Requirement, Source, Verdict
 
 PAGE = "docs/requirements.md"
 QUESTIONS: dict[Requirement, str] = {
@@ -20,9 +21,14 @@ QUESTIONS: dict[Requirement, str] = {
     "R5": "Is the environment set up for individual customers (B2C)?",
     "R6": "Does the output stay out of your own Azure Data Lake Storage?",
 }
-_CONNECTORS = {"attachcds": "the Dataverse connector", "powerquery": "Power Query", "powerplatform": "Power Query"}
+_DATAVERSE = "the Dataverse connector"
+_CONNECTORS = {"attachcds": _DATAVERSE, "powerquery": "Power Query", "powerplatform": "Power Query"}
 _FOREIGN_CONNECTORS = frozenset({"salesforce", "attachcdm", "attachsynapse"})
-_SET_INSIGHTS = "Set LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID, or"
+_ASK: dict[Asked, str] = {
+    "not set up": "Set LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID, or",
+    "refused": "Mend what Customer Insights refused, or",
+    "asked": "Customer Insights does not tell;",
+}
 
 
 def check_environment(facts: EnvironmentFacts, declared: Collection[str] = ()) -> tuple[Finding, ...]:
@@ -35,7 +41,8 @@ def check_source(
     facts: SourceFacts, environment: EnvironmentFacts, declared: Collection[str] = ()
 ) -> tuple[Finding, ...]:
     """Answer R1-R4 for one source."""
-    findings = (_r1(facts, environment), _r2(facts), _r3(facts), _r4(facts))
+    asked = environment.insights
+    findings = (_r1(facts, environment), _r2(facts, asked), _r3(facts), _r4(facts, asked))
     return tuple(_declared(finding, declared) for finding in findings)
 
 
@@ -47,6 +54,17 @@ def violated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 def unknown(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings that nobody could answer."""
     return tuple(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
+
+
+def from_dataverse(connector: Fact | None) -> bool:
+    """Whether a source comes through the Dataverse connector, which Power Query need not."""
+    return connector is not None and _CONNECTORS.get(connector.value.lower()) == _DATAVERSE
+
+
+def no_table(source: Source) -> str:
+    """Return how to say that a source is no Dataverse table, whatever it looks like."""
+    declared = {"dataSource": source.data_source, "table": source.table, "target": False}
+    return f"say that it is no Dataverse table: LINKER_SOURCES=[{json.dumps(declared, ensure_ascii=False)}]."
 
 
 def same_host(one: str, other: str) -> bool:
@@ -124,10 +142,12 @@ def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
 # ---- R2: the connector ----
 
 
-def _r2(facts: SourceFacts) -> Finding:
+def _r2(facts: SourceFacts, asked: Asked) -> Finding:
     source, connector = facts.source.data_source, facts.connector
     if connector is None:
-        return _unknown("R2", f"Nobody tells which connector data source '{source}' uses.", _SET_INSIGHTS)
+        none = asked == "asked" and Origin.INSIGHTS not in facts.origins
+        why = ": Customer Insights knows none of that name." if none else "."
+        return _unknown("R2", f"Nobody tells which connector data source '{source}' uses{why}", _ASK[asked])
     kind = _CONNECTORS.get(connector.value.lower())
     said = f"('{connector.value}', says {connector.origin})"
     if kind == "Power Query" and not facts.found:
@@ -138,7 +158,8 @@ def _r2(facts: SourceFacts) -> Finding:
         return _violated(
             "R2",
             f"Data source '{source}' uses another connector {said}.",
-            "Ingest the table with the Microsoft Dataverse connector (recommended) or the Power Query Dataverse connector.",
+            "Ingest the table with the Microsoft Dataverse connector (recommended) or the Power Query Dataverse connector. "
+            f"Or {no_table(facts.source)}",
         )
     return _unknown("R2", f"What kind of connector data source '{source}' uses is not documented {said}.")
 
@@ -169,15 +190,14 @@ def _r3(facts: SourceFacts) -> Finding:
     return _violated(
         "R3",
         f"'{name}' looks renamed: {likeness} Dataverse table '{table.logical_name}'.",
-        f"Name it '{table.logical_name}' again in Customer Insights and run unification. If it is no Dataverse table, say so: "
-        f'LINKER_SOURCES=[{{"dataSource": "{facts.source.data_source}", "table": "{name}", "target": false}}].',
+        f"Name it '{table.logical_name}' again in Customer Insights and run unification. Or {no_table(facts.source)}",
     )
 
 
 # ---- R4: the primary key ----
 
 
-def _r4(facts: SourceFacts) -> Finding:
+def _r4(facts: SourceFacts, asked: Asked) -> Finding:
     table, chosen = facts.table, facts.chosen_key
     if table is None:
         return _unknown("R4", "Without a Dataverse table there is no primary key to compare with.")
@@ -185,21 +205,21 @@ def _r4(facts: SourceFacts) -> Finding:
     if chosen is not None and chosen.value.casefold() != table.primary_id.casefold():
         return _violated(
             "R4",
-            f"Table '{table.logical_name}' was unified by '{chosen.value}' (says {chosen.origin}), but its primary key is "
-            f"'{table.primary_id}'.",
+            f"{named(facts.source)} was unified by '{chosen.value}' (says {chosen.origin}), but the primary key of table "
+            f"'{table.logical_name}' is '{table.primary_id}'.",
             advice,
         )
     if facts.sampled and not facts.guids:
         return _violated(
             "R4",
-            f"The keys of '{facts.source.table}' in the mapping are no guids, so it was not unified by '{table.primary_id}'.",
-            advice,
+            f"The keys of {named(facts.source)} in the mapping are no guids, so it was not unified by '{table.primary_id}'.",
+            f"{advice} Or {no_table(facts.source)}",
         )
     if chosen is not None:
         return _met("R4", f"It was unified by its primary key '{table.primary_id}' (says {chosen.origin}).")
     if facts.found:
         return _met("R4", f"Sampled keys are values of its primary key '{table.primary_id}'.")
-    return _unknown("R4", f"Nobody tells by which key '{facts.source.table}' was unified.", _SET_INSIGHTS)
+    return _unknown("R4", f"Nobody tells by which key {named(facts.source)} was unified.", _ASK[asked])
 
 
 # ---- R5: individual customers ----
@@ -207,7 +227,7 @@ def _r4(facts: SourceFacts) -> Finding:
 
 def _r5(facts: EnvironmentFacts) -> Finding:
     if facts.is_b2b is None:
-        return _unknown("R5", "Nobody tells whether the environment is for individual customers.", _SET_INSIGHTS)
+        return _unknown("R5", "Nobody tells whether the environment is for individual customers.", _ASK[facts.insights])
     if facts.is_b2b:
         return _violated(
             "R5",

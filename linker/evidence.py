@@ -81,6 +81,7 @@ async def _sources(
 async def _environment(deps: Deps, dataverse: Dataverse, insight: Insight, *, mapping: bool | None) -> EnvironmentFacts:
     return EnvironmentFacts(
         dataverse_url=deps.settings.dataverse_url,
+        insights="not set up" if deps.insights is None else "refused" if insight.fault else "asked",
         linked_url=insight.instance.linked_url,
         is_b2b=insight.instance.is_b2b,
         managed_lake=insight.instance.managed_lake,

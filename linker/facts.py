@@ -26,6 +26,10 @@ type Connector = Literal[
 ]
 
 
+type Asked = Literal["not set up", "asked", "refused"]
+"""How far Customer Insights tells: its settings are not given, it answered, or it refused the app."""
+
+
 class Origin(StrEnum):
     """Who says it."""
 
@@ -60,6 +64,7 @@ class EnvironmentFacts:
     """
 
     dataverse_url: str
+    insights: Asked = "not set up"
     linked_url: str | None = None
     is_b2b: bool | None = None
     managed_lake: bool | None = None
@@ -167,6 +172,11 @@ def unseen(sources: Iterable[Source], named: Sequence[Source]) -> tuple[Source, 
 def same(one: Source, other: Source) -> bool:
     """Whether two pairs name the same source; Dataverse compares text regardless of case (dataverse.md 6.2)."""
     return (one.data_source.casefold(), one.table.casefold()) == (other.data_source.casefold(), other.table.casefold())
+
+
+def named(source: Source) -> str:
+    """Return a source as a sentence names it."""
+    return f"'{source.table}' of data source '{source.data_source}'"
 
 
 def _fact(api: str | None, setting: str | None) -> Fact | None:

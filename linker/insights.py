@@ -132,8 +132,9 @@ class Insights:
             return read(kind, json_of(answer), "Customer Insights")
         if answer.status_code in (401, 403, 404):
             raise ConfigurationError(
-                f"Customer Insights refused {self._base}{path} ({answer.status_code}). Check "
-                "LINKER_INSIGHTS_URL, LINKER_INSIGHTS_INSTANCE_ID, and that the app's identity has a role there."
+                f"Customer Insights refused {self._base}{path} ({answer.status_code}). Check LINKER_INSIGHTS_URL, "
+                "LINKER_INSIGHTS_INSTANCE_ID, LINKER_INSIGHTS_KEY where a subscription key is asked for, and that the app's "
+                "identity has a role there."
             )
         raise TransientError(f"Customer Insights answered {answer.status_code}.")
 

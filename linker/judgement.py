@@ -6,9 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from linker.eligibility import PAGE, check_environment, check_source, unknown, violated
-from linker.facts import DataverseTable, DeclaredSource, EnvironmentFacts, SourceFacts, unseen
-from linker.model import MAPPING_TABLE, SKIPPED_MESSAGE, Finding, Requirement, Source, Status, TableRun, Target, Verdict
+from linker.eligibility import PAGE, check_environment, check_source, from_dataverse, no_table, unknown, violated
+from linker.facts import DataverseTable, DeclaredSource, EnvironmentFacts, SourceFacts, named, same, unseen
+from linker.model import MAPPING_TABLE, SKIPPED_MESSAGE, Finding, Requirement, Status, TableRun, Target
 
 LEFT = "The table takes part in unification no more."
 
@@ -74,7 +74,7 @@ def judge(
     general = check_environment(environment, rules.declared)
     judged = [
         _table(name, table, facts, environment, general, rules)
-        for (table, name), facts in _targets(sources, environment).items()
+        for (table, name), facts in _targets(sources).items()
         if rules.wants(table.logical_name)
     ]
     judged += [
@@ -84,33 +84,28 @@ def judge(
     ]
     tables = tuple(sorted(judged, key=lambda one: one.run.table))
     status, detail = _verdict(general, tables, environment, rules)
-    warnings = _warnings(tables, sources, rules, goes_on=status is None)
-    return Judgement(general, tables, warnings, _notes(sources), status, detail)
+    warnings = _warnings(general, tables, sources, rules, goes_on=status is None)
+    return Judgement(general, tables, warnings, _notes(sources, rules), status, detail)
 
 
-def _targets(
-    sources: Sequence[SourceFacts], environment: EnvironmentFacts
-) -> dict[tuple[DataverseTable, str], list[SourceFacts]]:
+def _targets(sources: Sequence[SourceFacts]) -> dict[tuple[DataverseTable, str], list[SourceFacts]]:
     """Return the sources of each target, by its table and the name to show it by.
 
-    A source that only looks like a table, or whose rows are those of another environment, stands apart where another source
-    is that table: it is not linked, and does not keep the other from being linked.
+    A source that only looks like a table, or none of whose rows are found in it, stands apart where another source is that
+    table: it is not linked, and does not keep the other from being linked.
     """
-    own = {facts.table for facts in sources if facts.table is not None and not _apart(facts, environment)}
+    own = {facts.table for facts in sources if facts.table is not None and not _apart(facts)}
     targets: dict[tuple[DataverseTable, str], list[SourceFacts]] = defaultdict(list)
     for facts in sources:
         if facts.table is not None:
-            apart = facts.table in own and _apart(facts, environment)
+            apart = facts.table in own and _apart(facts)
             name = f"{facts.source.table} ({facts.source.data_source})" if apart else facts.table.logical_name
             targets[facts.table, name].append(facts)
     return dict(targets)
 
 
-def _apart(facts: SourceFacts, environment: EnvironmentFacts) -> bool:
-    return facts.renamed or any(
-        finding.requirement == "R1" and finding.verdict is Verdict.VIOLATED
-        for finding in check_source(facts, environment)
-    )
+def _apart(facts: SourceFacts) -> bool:
+    return facts.renamed or (facts.sampled > 0 and not facts.found)
 
 
 def _table(
@@ -161,6 +156,8 @@ def _verdict(
         return _skipped(
             f"Dataverse has no mapping to read (table {MAPPING_TABLE}). Run unification once. (See {PAGE}#r6.)"
         )
+    if environment.mapping is None and not tables:
+        return _skipped(f"The mapping (table {MAPPING_TABLE}) is empty. Run unification once. (See {PAGE}#r6.)")
     if not tables:
         asked = f"No table that was asked for ({', '.join(rules.wanted)})" if rules.wanted else "No Dataverse table"
         return _skipped(
@@ -187,24 +184,42 @@ def _grouped(skipped: Iterable[TableRun]) -> str:
 
 
 def _warnings(
-    tables: Sequence[JudgedTable], sources: Sequence[SourceFacts], rules: Rules, *, goes_on: bool
+    general: Sequence[Finding],
+    tables: Sequence[JudgedTable],
+    sources: Sequence[SourceFacts],
+    rules: Rules,
+    *,
+    goes_on: bool,
 ) -> tuple[str, ...]:
     """Return what somebody should look at. Why a run ends here is in its detail already."""
     apart = [table.run for table in tables if table.run.status is Status.SKIPPED] if goes_on else []
     skipped = [f"Table '{run.table}' was skipped. {run.detail}" for run in apart]
+    queued = [table.run for table in tables if table.run.status is Status.QUEUED] if goes_on else []
     doubtful = [
-        f"Table '{table.run.table}' is linked although {finding.requirement} is not known: {finding.evidence}"
-        for table in tables
-        if table.run.status is Status.QUEUED
-        for finding in unknown(table.run.findings)
+        *(_although(f"Table '{run.table}' is linked", one) for run in queued for one in unknown(run.findings)),
+        *(_although("Tables are linked", one) for one in unknown(general) if queued),
     ]
-    named = [facts.source for facts in sources]
+    there = [facts.source for facts in sources]
     misspelled = [
-        f"LINKER_SOURCES names table '{source.table}' of data source '{source.data_source}', of which the mapping has no row. "
+        f"LINKER_SOURCES names table {named(source)}, of which the mapping has no row. "
         "Correct its spelling, or take it out."
-        for source in unseen((declared.source for declared in rules.sources), named)
+        for source in unseen((declared.source for declared in rules.sources), there)
     ]
-    return (*skipped, *doubtful, *misspelled, *_not_asked(tables, rules))
+    return (*skipped, *doubtful, *_unrecognised(sources, rules), *misspelled, *_not_asked(tables, rules))
+
+
+def _although(what: str, finding: Finding) -> str:
+    return f"{what} although {finding.requirement} is not known: {finding.evidence} {finding.advice}"
+
+
+def _unrecognised(sources: Iterable[SourceFacts], rules: Rules) -> list[str]:
+    return [
+        f"{named(facts.source)} comes through the Dataverse connector, but no table of this environment has its name or its "
+        "keys: it was renamed, or its rows are gone or elsewhere. It is not linked. Give it its name back and run unification. "
+        f"Or {no_table(facts.source)} (See {PAGE}#r3.)"
+        for facts in sources
+        if _is_lost(facts, rules)
+    ]
 
 
 def _not_asked(tables: Iterable[JudgedTable], rules: Rules) -> list[str]:
@@ -216,13 +231,19 @@ def _not_asked(tables: Iterable[JudgedTable], rules: Rules) -> list[str]:
     ]
 
 
-def _notes(sources: Iterable[SourceFacts]) -> tuple[str, ...]:
+def _notes(sources: Iterable[SourceFacts], rules: Rules) -> tuple[str, ...]:
     return tuple(
-        f"'{_label(facts.source)} takes part in unification and is no Dataverse table, so it is no link target."
+        f"{named(facts.source)} takes part in unification and is no Dataverse table, so it is no link target: "
+        f"{'LINKER_SOURCES says so' if _declared_away(facts, rules) else 'no table has its name or its keys'}."
         for facts in sources
-        if facts.table is None
+        if facts.table is None and not _is_lost(facts, rules)
     )
 
 
-def _label(source: Source) -> str:
-    return f"{source.table}' of data source '{source.data_source}'"
+def _is_lost(facts: SourceFacts, rules: Rules) -> bool:
+    """Whether a source comes out of Dataverse and is none of its tables by name or keys: that is more than no target."""
+    return facts.table is None and from_dataverse(facts.connector) and not _declared_away(facts, rules)
+
+
+def _declared_away(facts: SourceFacts, rules: Rules) -> bool:
+    return any(not declared.target and same(declared.source, facts.source) for declared in rules.sources)

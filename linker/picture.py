@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from linker.automations import Automation, Estimate
-from linker.facts import SourceFacts
+from linker.facts import Asked, SourceFacts
 from linker.model import WIRE, Finding, Mode
 from linker.privileges import Missing
 
@@ -80,7 +80,7 @@ class Picture:
     severity: Severity
     detail: str = ""
     service_account: str = ""
-    customer_insights: Literal["not set up", "asked", "refused"] = "not set up"
+    customer_insights: Asked = "not set up"
     findings: tuple[Finding, ...] = ()
     tables: tuple[TablePicture, ...] = ()
     missing: tuple[Missing, ...] = ()

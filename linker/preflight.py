@@ -83,7 +83,7 @@ def _picture(
         severity(detail, tables, told),
         detail=detail,
         service_account=who.account.name,
-        customer_insights="not set up" if deps.insights is None else "refused" if seen.insight.fault else "asked",
+        customer_insights=seen.environment.insights,
         findings=judged.findings,
         tables=tables,
         missing=who.missing,

@@ -163,7 +163,10 @@ def shared(one: Mapping[str, Depth], other: Mapping[str, Depth]) -> dict[str, De
 def refused(text: str) -> Missing | None:
     """Return the privilege that a refusal of Dataverse names (dataverse.md 2.6), None when it names none."""
     found = re.search(r"is missing (prv\w+) privilege", text)
-    return Missing(found[1], "", Depth.NONE.level, "look at the environment") if found else None
+    if found is None:
+        return None
+    purposes = {need.right: need.purpose for need in of_settings(bypass=True, impersonate=True, solution=False)}
+    return Missing(found[1], "", Depth.NONE.level, purposes.get(found[1], "look at the environment"))
 
 
 def complaint(lacking: Sequence[Missing], account: str) -> str:

@@ -50,6 +50,10 @@ def _listed(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
+def _upper(value: object) -> object:
+    return value.upper() if isinstance(value, str) else value
+
+
 def _declared_sources(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -89,7 +93,7 @@ class Settings(BaseSettings):
     insights_instance_id: str | None = None
     insights_key: SecretStr | None = None
     insights_workflow: str = "main"
-    declared: Listed[Literal["R1", "R2", "R3", "R4", "R5", "R6"]] = ()
+    declared: Listed[Annotated[Literal["R1", "R2", "R3", "R4", "R5", "R6"], BeforeValidator(_upper)]] = ()
     sources: DeclaredSources = ()
     unknown_facts: Literal["skip", "warn"] = "skip"
     requirements: Literal["per-table", "all"] = "per-table"
@@ -221,7 +225,8 @@ def _parse(*, required: bool) -> Settings | None:
         faults = [fault for fault in error.errors() if required or fault["type"] != "missing"]
         if not faults:
             return None
-        raise ConfigurationError(" ".join(_fault(str(f["loc"][0]), f["type"], f["msg"]) for f in faults)) from None
+        told = dict.fromkeys(_fault(str(f["loc"][0]), f["type"], f["msg"]) for f in faults)
+        raise ConfigurationError(" ".join(told)) from None
 
 
 def _env_name(field: str) -> str:

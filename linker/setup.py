@@ -22,7 +22,7 @@ _GLOBAL = "3"  # the number of Depth.GLOBAL (dataverse.md 10)
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """An environment as it is: ids of what is there, what the role lacks and holds. `unknown` are privileges it has not."""
+    """An environment as it is: ids of what is there, what the role lacks and holds, and what is needed and `unknown` there."""
 
     client_id: str
     role_name: str
@@ -43,8 +43,8 @@ class Setup:
             (not self.user, f"create the application user of client id {self.client_id}"),
             (self.disabled, "enable the application user, which is disabled"),
             (not self.role, f"create the role '{self.role_name}'"),
-            (bool(self.lacking), f"give the role these privileges at level organization: {names}"),
-            (not self.assigned, "assign the role to the user"),
+            (bool(self.lacking), f"give the role '{self.role_name}' these privileges at level organization: {names}"),
+            (not self.assigned, f"assign the role '{self.role_name}' to the user"),
         )
         return tuple(text for wanted, text in left if wanted)
 
@@ -59,7 +59,12 @@ async def look(dataverse: Dataverse, client_id: str, role_name: str, wanted: Seq
     """Return how much of the set-up is there. Writes nothing."""
     catalogue = {**await identity.of_tables(dataverse, wanted), **await identity.of_no_table(dataverse, wanted)}
     found = {catalogue[need.table, need.right] for need in wanted if (need.table, need.right) in catalogue}
-    unknown = {need.right for need in wanted if not need.table and ("", need.right) not in catalogue}
+    known = {table for table, _ in catalogue}
+    unknown = {
+        f"what concerns table '{need.table}'" if need.table else need.right
+        for need in wanted
+        if need.table not in known or not (need.table or ("", need.right) in catalogue)
+    }
     empty = Setup(client_id, role_name, lacking=_sorted(found), unknown=tuple(sorted(unknown)))
     return await _with_role(dataverse, await _with_user(dataverse, empty))
 
@@ -111,7 +116,7 @@ async def apply(dataverse: Dataverse, setup: Setup) -> Setup:
 def ways_back(setup: Setup) -> tuple[str, ...]:
     """Return what `undo` does."""
     left = (
-        (setup.assigned, "take the role from the user"),
+        (setup.assigned, f"take the role '{setup.role_name}' from the user"),
         (bool(setup.role), f"delete the role '{setup.role_name}'"),
         (bool(setup.user) and not setup.disabled, f"disable the application user of client id {setup.client_id}"),
     )

@@ -46,6 +46,16 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     return Survey(names, status, await full_reason(deps, seen), schema, settings.width, settings.touch_profiles)
 
 
+async def hold(deps: Deps, table: str) -> None:
+    """Remember what an approval of a table's first link would allow, as a run does that finds it held."""
+    dataverse = deps.dataverse()
+    who = await permits.standing(deps, dataverse)
+    if who.obstacle:
+        raise ConfigurationError(who.obstacle)
+    seen = await evidence.gather(deps, dataverse, (table,))
+    await permits.remember_held(deps, await _permitted(deps, dataverse, who, seen))
+
+
 async def _permitted(deps: Deps, dataverse: Dataverse, who: Standing, seen: Evidence) -> dict[str, Permission]:
     """Look at the tables that the run would link, unless it ends here."""
     if seen.columns is None or seen.judgement.status is not None:

@@ -39,9 +39,9 @@ def preflight(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSO
 def shown(picture: Picture) -> RenderableType:
     """Return a picture for people to read."""
     parts: list[RenderableType] = [
-        f"Dataverse          {plain(picture.dataverse_url)}",
-        f"Service account    {plain(picture.service_account)}",
-        f"Customer Insights  {picture.customer_insights}",
+        _labelled("Dataverse", plain(picture.dataverse_url)),
+        _labelled("Service account", plain(picture.service_account)),
+        _labelled("Customer Insights", picture.customer_insights),
         "",
         *([_tables(picture.tables)] if picture.tables else []),
         _findings(picture),
@@ -49,11 +49,18 @@ def shown(picture: Picture) -> RenderableType:
         *_listed("Missing privileges", map(str, picture.missing)),
         *_listed("Look at this", picture.warnings),
         *_listed("Notes", picture.notes),
-        *([f"Requests           {picture.entitlement}"] if picture.entitlement.requests else []),
-        f"Result             [{_SEVERITIES[picture.severity]}]{picture.severity}[/]; nothing was written",
-        *([plain(picture.detail)] if picture.detail else []),
+        *([_labelled("Requests", str(picture.entitlement))] if picture.entitlement.requests else []),
+        _labelled("Result", f"[{_SEVERITIES[picture.severity]}]{picture.severity}[/]; nothing was written"),
+        *([_labelled("", plain(picture.detail))] if picture.detail else []),
     ]
     return Group(*parts)
+
+
+def _labelled(label: str, text: str) -> RenderableType:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(width=17)
+    grid.add_row(label, text)
+    return grid
 
 
 def _tables(tables: Iterable[TablePicture]) -> RenderableType:
@@ -93,9 +100,16 @@ def _add(shown: Table, of: str, finding: Finding) -> None:
 
 def _automations(table: TablePicture) -> RenderableType:
     cost = f"Automations that a link on {table.table} fires: {table.estimate}"
-    return Group(plain(cost), *(f"  - {plain(describe(automation))}" for automation in table.automations), "")
+    return Group(plain(cost), _bullets(map(describe, table.automations)), "")
 
 
 def _listed(title: str, lines: Iterable[str]) -> list[RenderableType]:
-    found: list[RenderableType] = [f"  - {plain(line)}" for line in lines]
-    return [f"[bold]{title}[/]", *found, ""] if found else []
+    found = list(lines)
+    return [f"[bold]{title}[/]", _bullets(found), ""] if found else []
+
+
+def _bullets(lines: Iterable[str]) -> RenderableType:
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for line in lines:
+        grid.add_row("  -", plain(line))
+    return grid

@@ -13,7 +13,8 @@ import typer
 from linker import bootstrap, evidence, settings, setup
 from linker.cli.shell import LOCAL_SETTINGS, told, use_local_settings
 from linker.dataverse import Dataverse, metadata
-from linker.errors import ConfigurationError
+from linker.errors import ConfigurationError, LinkerError
+from linker.privileges import Need
 from linker.settings import Settings
 from linker.setup import ROLE, Setup
 
@@ -76,7 +77,8 @@ async def _carried_out(given: Settings, order: Order) -> list[str]:
 async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
     """Do what was asked for, or only look, and return what to tell."""
     tables = order.tables or await mapped_tables(dataverse)
-    found = await setup.look(dataverse, order.client_id, order.role, setup.needs(given, tables))
+    needs = setup.needs(given, tables)
+    found = await setup.look(dataverse, order.client_id, order.role, needs)
     head = [
         f"Dataverse  {given.dataverse_url}",
         f"Tables     {', '.join(tables) or 'none: no unification yet, name them with --tables'}",
@@ -84,8 +86,25 @@ async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list
     ]
     steps = setup.ways_back(found) if order.undo else found.steps
     if order.apply and steps:
-        await (setup.undo if order.undo else setup.apply)(dataverse, found)
+        try:
+            await (setup.undo if order.undo else setup.apply)(dataverse, found)
+        except LinkerError as error:
+            raise ConfigurationError(await _stopped(dataverse, needs, order, steps, error)) from error
     return [*head, *_listed(steps, order)]
+
+
+async def _stopped(
+    dataverse: Dataverse, needs: Sequence[Need], order: Order, steps: Sequence[str], error: LinkerError
+) -> str:
+    """Say how far it came: whoever may do one step may not be allowed the next."""
+    found = await setup.look(dataverse, order.client_id, order.role, needs)
+    left = setup.ways_back(found) if order.undo else found.steps
+    done = [step for step in steps if step not in left]
+    failed = left[0] if left else steps[-1]
+    return (
+        f"It could not {failed}: {error} {f'Done before: {"; ".join(done)}.' if done else 'Nothing was written.'} "
+        "Run it as a System Administrator of the environment; repeating it goes on where it stopped."
+    )
 
 
 async def mapped_tables(dataverse: Dataverse) -> tuple[str, ...]:

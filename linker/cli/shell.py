@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from linker import bootstrap
 from linker.deps import Deps
-from linker.errors import ConfigurationError, LinkerError
+from linker.errors import ConfigurationError, LinkerError, TransientError
 from linker.redaction import one_line
 
 LOCAL_SETTINGS = Path("local.settings.json")
@@ -26,7 +26,9 @@ class _LocalSettings(BaseModel):
 
 
 def with_deps[T](work: Callable[[Deps], Awaitable[T]]) -> T:
-    """Run `work` with everything that the app's settings give, and close it. Ends the program when the app is not set up."""
+    """Run `work`, which only looks, with everything that the app's settings give, and close it. Ends the program when the app
+    is not set up.
+    """
 
     async def run() -> T:
         deps = bootstrap.deps()
@@ -37,7 +39,12 @@ def with_deps[T](work: Callable[[Deps], Awaitable[T]]) -> T:
 
     with told():
         use_local_settings(LOCAL_SETTINGS)
-        return asyncio.run(run())
+        try:
+            return asyncio.run(run())
+        except TransientError as error:
+            raise ConfigurationError(
+                f"{error} Nothing was written. Check the address in the settings, or try again."
+            ) from error
 
 
 def use_local_settings(path: Path) -> None:

@@ -16,6 +16,10 @@ from linker.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE,
 _LABEL = "Microsoft.Dynamics.CRM.Label"
 # A column or relationship of that name exists: somebody else was faster (dataverse.md 8.4).
 TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304"})
+_UNFIT = {  # dataverse.md 8.6
+    "Elastic": "nothing would empty its links when profiles are deleted",
+    "Virtual": "its rows are kept outside Dataverse",
+}
 LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (dataverse.md 8.2)
 
 
@@ -38,8 +42,9 @@ class LookupColumn:
 async def find_or_plan(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> LookupColumn | None:
     """Return the lookup column of a table, None when it has none and can be given one. Writes nothing.
 
-    Raises ConfigurationError when a column of that name is something else, or the table cannot have one.
+    Raises ConfigurationError when a column of that name is something else, or the table cannot have or use one.
     """
+    _refuse_type(table)
     column = await find(dataverse, table.logical_name)
     if column is None:
         await _refuse_other_kind(dataverse, table.logical_name)
@@ -121,20 +126,23 @@ async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:
             )
 
 
-def _refuse_table(table: DataverseTable) -> None:
+def _refuse_type(table: DataverseTable) -> None:
     name = table.logical_name
     if table.table_type != "Standard":
         raise ConfigurationError(
-            f"Table '{name}' is {table.table_type.lower()}; a lookup to the profile is not possible there. Nothing was "
-            "written to it. There is nothing to change here: its rows cannot be linked."
+            f"Table '{name}' is {table.table_type.lower()}: {_UNFIT.get(table.table_type, 'only standard tables are linked')}. "
+            "Nothing was written to it. There is nothing to change here: its rows cannot be linked."
         )
+
+
+def _refuse_table(table: DataverseTable) -> None:
     for allowed, property_name in (
         (table.can_create_columns, "CanCreateAttributes"),
         (table.can_be_related, "CanBeRelatedEntityInRelationship"),
     ):
         if not allowed:
             raise ConfigurationError(
-                f"Table '{name}' takes no new columns ({property_name} is false), so it has no place for links. "
+                f"Table '{table.logical_name}' takes no new columns ({property_name} is false), so it has no place for links. "
                 "Nothing was written to it. Allow customisation of the table, or take it out of unification."
             )
 

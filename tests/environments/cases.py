@@ -93,10 +93,14 @@ def with_column(column: Column) -> Change:
     return change
 
 
-def member_table(table_type: str) -> Change:
+def member_table(table_type: str, *, with_lookup: bool = False) -> Change:
+    columns = [lookup(COLUMN, "msdynci_customerprofile")] if with_lookup else []
+
     def change(environment: Environment) -> None:
-        table = define_table("new_member", [], entity_set="new_memberset", custom=True, table_type=table_type)
+        table = define_table("new_member", columns, entity_set="new_memberset", custom=True, table_type=table_type)
         environment.database.create_table(table)
+        for relationship in lookup_relationships(table):
+            environment.database.add_relationship(relationship)
 
     return change
 
@@ -154,11 +158,28 @@ CASES = [
         "Table 'contact' is linked although R2 is not known",
     ),
     case(
+        "unknown: of the environment alone, which is told as well",
+        BLIND.but(settings={"unknown_facts": "warn", "declared": ("R2",)}),
+        WARNINGS,
+        BOTH_READY,
+        "Tables are linked although R5 is not known: Nobody tells whether the environment is for individual customers.",
+    ),
+    case(
+        "unknown: where all tables or none are linked",
+        BLIND.but(settings={"declared": ("R5",), "sources": KNOWN[:1], "requirements": "all"}),
+        BLOCKED,
+        LEAD_SKIPPED,
+        "LINKER_REQUIREMENTS is 'all', and not all tables may be linked. lead: R2 is not known",
+        "LINKER_DECLARED=R2,R5.",
+    ),
+    case(
         "unknown: Customer Insights refuses the app",
         GOOD.but(after=lambda environment: environment.configure(SandboxConfig(insights_subscription_key="secret"))),
         BLOCKED,
         BOTH_SKIPPED,
         "Customer Insights refused",
+        "LINKER_INSIGHTS_KEY where a subscription key is asked for",
+        "Mend what Customer Insights refused, or declare it if you know it to be met: LINKER_DECLARED=R5.",
         "LINKER_DECLARED=R2,R5.",
     ),
     case(
@@ -224,7 +245,13 @@ CASES = [
         {},
         "No Dataverse table takes part in unification.",
     ),
-    case("R1: the mapping is empty", fed_by(), BLOCKED, {}, "No Dataverse table takes part in unification."),
+    case(
+        "R1: the mapping is empty",
+        fed_by(),
+        BLOCKED,
+        {},
+        "Nothing was written. The mapping (table msdynci_alternatekey) is empty. Run unification once.",
+    ),
     case(
         "two environments hold a contact table",
         fed_by(CRM_CONTACTS, ASIA),
@@ -245,7 +272,37 @@ CASES = [
         GOOD.but(fed=(CRM_CONTACTS, Fed("old crm", "contact", CONTACTS[10:]))),
         BLOCKED,
         {"contact": "skipped"},
-        "R2 is not known: Nobody tells which connector data source 'old crm' uses.",
+        "R2 is not known: Nobody tells which connector data source 'old crm' uses: Customer Insights knows none of that name.",
+        "Customer Insights does not tell; declare it if you know it to be met: LINKER_DECLARED=R2.",
+    ),
+    case(
+        "a file that is called contact keeps no contact from being linked",
+        fed_by(CRM_CONTACTS, Fed("files", "Contact", EMAILS, "Email")),
+        WARNINGS,
+        {"contact": "ready", "Contact (files)": "skipped"},
+        "R4: 'Contact' of data source 'files' was unified by 'Email'",
+    ),
+    case(
+        "a file that is called contact, and is declared to be no table",
+        fed_by(
+            CRM_CONTACTS,
+            Fed("files", "Contact", EMAILS, "Email"),
+            settings={"sources": (DeclaredSource("files", "Contact", target=False),)},
+        ),
+        READY,
+        {"contact": "ready"},
+        "'Contact' of data source 'files' takes part in unification and is no Dataverse table, so it is no link target: "
+        "LINKER_SOURCES says so.",
+    ),
+    case(
+        "leads of one data source are unified by their key, those of another by e-mail",
+        GOOD.but(
+            fed=(CRM_LEADS, Fed("old crm", "lead", EMAILS, "emailaddress1")),
+            kinds={"crm": "attachCds", "old crm": "attachCds"},
+        ),
+        WARNINGS,
+        {"lead": "ready", "lead (old crm)": "skipped"},
+        "R4: 'lead' of data source 'old crm' was unified by 'emailaddress1'",
     ),
     # ---- R2 ----
     case(
@@ -298,6 +355,24 @@ CASES = [
         {"contact": "skipped", "lead": "ready"},
         "'clients' looks renamed: its key column 'contactid' is the primary key of Dataverse table 'contact'.",
     ),
+    case(
+        "R3: out of Dataverse, and neither name nor keys are those of a table",
+        fed_by(CRM_LEADS, Fed("crm", "clients", EMAILS, "emailaddress1")),
+        WARNINGS,
+        {"lead": "ready"},
+        "'clients' of data source 'crm' comes through the Dataverse connector, but no table of this environment has its name",
+        "or its keys: it was renamed, or its rows are gone or elsewhere. It is not linked.",
+    ),
+    case(
+        "R3: declared to be no table although it comes out of Dataverse",
+        fed_by(
+            CRM_LEADS,
+            Fed("crm", "clients", EMAILS, "emailaddress1"),
+            settings={"sources": (DeclaredSource("crm", "clients", target=False),)},
+        ),
+        READY,
+        {"lead": "ready"},
+    ),
     case("R3: the schema name", fed_by(Fed("crm", "Contact", CONTACTS, "contactid")), READY, {"contact": "ready"}),
     case("R3: the entity set name", fed_by(Fed("crm", "Leads", LEADS, "leadid")), READY, {"lead": "ready"}),
     case(
@@ -340,7 +415,8 @@ CASES = [
         fed_by(CRM_CONTACTS, Fed("crm", "lead", EMAILS, "emailaddress1")),
         WARNINGS,
         LEAD_SKIPPED,
-        "R4: Table 'lead' was unified by 'emailaddress1' (says the Customer Insights API), but its primary key is 'leadid'.",
+        "R4: 'lead' of data source 'crm' was unified by 'emailaddress1' (says the Customer Insights API), but",
+        "but the primary key of table 'lead' is 'leadid'.",
         "Choose leadid as primary key in Data > Unify > Customer data, and run unification.",
     ),
     case(
@@ -348,7 +424,7 @@ CASES = [
         BLIND.but(fed=(CRM_CONTACTS, Fed("crm", "lead", EMAILS)), settings={"declared": ("R1", "R2", "R5")}),
         WARNINGS,
         LEAD_SKIPPED,
-        "R4: The keys of 'lead' in the mapping are no guids, so it was not unified by 'leadid'.",
+        "R4: The keys of 'lead' of data source 'crm' in the mapping are no guids, so it was not unified by 'leadid'.",
     ),
     case(
         "R4: another column that holds guids",
@@ -373,7 +449,7 @@ CASES = [
         WARNINGS,
         {"contact": "skipped", "lead": "ready"},
         "R3: 'clients' looks renamed",
-        "R4: The keys of 'clients' in the mapping are no guids",
+        "R4: The keys of 'clients' of data source 'crm' in the mapping are no guids",
     ),
     case(
         "R2 and R4: another connector and another key",
@@ -381,7 +457,7 @@ CASES = [
         BLOCKED,
         {"lead": "skipped"},
         "R2: Data source 'crm' uses another connector",
-        "R4: Table 'lead' was unified by 'emailaddress1'",
+        "R4: 'lead' of data source 'crm' was unified by 'emailaddress1'",
     ),
     # ---- R5 ----
     case(
@@ -403,7 +479,7 @@ CASES = [
         GOOD.but(instance={"isB2B": None, "isB2C": None}),
         BLOCKED,
         BOTH_SKIPPED,
-        "LINKER_DECLARED=R5.",
+        "Customer Insights does not tell; declare it if you know it to be met: LINKER_DECLARED=R5.",
     ),
     case("R5: told by the other flag", GOOD.but(instance={"isB2B": None}), READY, BOTH_READY),
     # ---- R6 ----
@@ -486,14 +562,21 @@ CASES = [
         fed_by(MEMBER, before=member_table("Elastic"), rows={"new_member": MEMBERS}),
         BLOCKED,
         {"new_member": "refused"},
-        "Table 'new_member' is elastic; a lookup to the profile is not possible there.",
+        "Table 'new_member' is elastic: nothing would empty its links when profiles are deleted. Nothing was written to it.",
     ),
     case(
         "column: a virtual table",
         fed_by(MEMBER, before=member_table("Virtual"), rows={"new_member": MEMBERS}),
         BLOCKED,
         {"new_member": "refused"},
-        "Table 'new_member' is virtual",
+        "Table 'new_member' is virtual: its rows are kept outside Dataverse.",
+    ),
+    case(
+        "column: an elastic table that somebody gave the column",
+        fed_by(MEMBER, before=member_table("Elastic", with_lookup=True), rows={"new_member": MEMBERS}),
+        BLOCKED,
+        {"new_member": "refused"},
+        "Table 'new_member' is elastic",
     ),
     case(
         "column: the solution does not exist",

@@ -13,7 +13,9 @@ from linker.errors import ConfigurationError
 from linker.model import Mode, Run, Status
 from linker.settings import AppAccess
 from linker.wire import to_json
-from sandbox.identity import ADMIN, NEWCOMER
+from sandbox.identity import ADMIN, LINKER, NEWCOMER
+from sandbox.webapi.organization import LINKER_ROLE
+from sandbox.webapi.privileges import privilege_id
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 from tests.sandbox.webapi.steps import create, read
 
@@ -46,8 +48,32 @@ async def test_it_does_it_once_and_undoes_it_once(world: Sandboxed, admin: Datav
     assert "Done:\n  1. create the application user" in await told(world, admin, apply=True)
     assert "Nothing to do:" in await told(world, admin, apply=True)
     assert "Would do" in await told(world, admin, undo=True)
-    assert "Done:\n  1. take the role from the user" in await told(world, admin, undo=True, apply=True)
+    assert "Done:\n  1. take the role 'Least' from the user" in await told(world, admin, undo=True, apply=True)
     assert "Nothing to undo." in await told(world, admin, undo=True, apply=True)
+
+
+async def test_a_table_that_is_not_there_is_named(world: Sandboxed, admin: Dataverse) -> None:
+    text = await told(world, admin, tables=("contact", "contcat"))
+    assert "Not known in this environment, so not given: what concerns table 'contcat'" in text
+
+
+async def test_who_may_not_do_it_is_told_that_nothing_was_written(world: Sandboxed) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        await told(world, world.dataverse_as(LINKER), apply=True)
+    text = str(refusal.value)
+    assert text.startswith(f"It could not create the application user of client id {NEWCOMER.client_id}: Dataverse ans")
+    assert "prvCreateSystemUser" in text
+    assert "Nothing was written. Run it as a System Administrator" in text
+
+
+async def test_who_may_not_do_all_of_it_is_told_how_far_it_came(world: Sandboxed, admin: Dataverse) -> None:
+    await told(world, admin, apply=True)
+    await told(world, admin, apply=True, undo=True)
+    right = {"PrivilegeId": privilege_id("prvWriteSystemUser"), "Depth": "3"}
+    path = f"roles({LINKER_ROLE})/Microsoft.Dynamics.CRM.AddPrivilegesRole"
+    assert (await world.admin.post(path, json={"Privileges": [right]})).is_success
+    with pytest.raises(ConfigurationError, match=r"Done before: enable the application user, which is disabled\."):
+        await told(world, world.dataverse_as(LINKER), apply=True)
 
 
 async def test_without_tables_those_of_the_mapping_count(world: Sandboxed, admin: Dataverse) -> None:

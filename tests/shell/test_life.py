@@ -302,6 +302,14 @@ async def test_ending_a_run_twice_gives_the_same_answer(world: World, start: Sta
     assert endings[0].next is not None
 
 
+async def test_a_run_that_skipped_every_table_says_so_in_the_words_of_the_task(world: World, start: Starter) -> None:
+    run = await begun(world, start, ALL)
+    held, why = replace(CONTACT, status=Status.SKIPPED), "Table 'contact': Held for approval; nothing was written."
+    await world.deps.runs.advance(run, lambda old: replace(old, tables=(held,), warnings=(why,)))
+    assert (await life.end_run(world.deps, Ending(run))).status is Status.SKIPPED
+    assert (await loaded(world, run)).status_detail == f"Backstamping job skipped. {why}"
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
 async def test_a_run_that_did_not_complete_serves_no_unification(world: World, start: Starter, status: Status) -> None:
     run = await begun(world, start, RunRequest(jobs=("job",)))

@@ -38,7 +38,7 @@ async def test_looking_names_every_step_and_takes_none(world: Sandboxed, admin: 
     assert create_user == f"create the application user of client id {NEWCOMER.client_id}"
     assert create_role == "create the role 'Least'"
     assert "prvAppendContact, prvAppendLead" in privileges
-    assert assign == "assign the role to the user"
+    assert assign == "assign the role 'Least' to the user"
     assert await looked(world, admin) == before
 
 
@@ -76,7 +76,7 @@ async def test_what_is_there_in_part_is_completed(world: Sandboxed, admin: Datav
     body = {"PrivilegeId": whole.held[0].id}
     await world.admin.post(f"roles({whole.role})/Microsoft.Dynamics.CRM.RemovePrivilegeRole", json=body)
     part = await looked(world, admin)
-    assert part.steps == (f"give the role these privileges at level organization: {whole.held[0].name}",)
+    assert part.steps == (f"give the role 'Least' these privileges at level organization: {whole.held[0].name}",)
     assert (await setup.apply(admin, part)).steps == ()
 
 

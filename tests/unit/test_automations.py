@@ -83,6 +83,9 @@ def test_each_has_its_advice(automation: Automation, words: str) -> None:
 
 def test_one_is_described_with_its_kind_message_and_way() -> None:
     text = describe(replace(STEP, every_table=True, message="UpdateMultiple"))
+    assert text.endswith(
+        "Register it for the tables that need it, with filtering attributes: on all tables it has none."
+    )
     assert text.startswith("Plug-in step 'Sync' on UpdateMultiple on all tables (synchronous). ")
 
 

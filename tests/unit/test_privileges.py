@@ -86,6 +86,12 @@ def test_a_refusal_that_names_a_privilege_is_understood(text: str, privilege: st
     assert (found and found.privilege) == privilege
 
 
+def test_a_refusal_says_what_the_privilege_is_for_where_a_setting_asks_for_it() -> None:
+    found = refused("Principal user (Id=1) is missing prvActOnBehalfOfAnotherUser privilege on OTC=0")
+    assert found is not None
+    assert found.purpose == "act for another user (LINKER_IMPERSONATE)"
+
+
 def test_acting_for_a_user_leaves_what_both_have_at_the_lower_level() -> None:
     user = {"prvread": Depth.GLOBAL, "prvwrite": Depth.LOCAL, "prvmine": Depth.GLOBAL}
     app = {"prvread": Depth.BASIC, "prvwrite": Depth.GLOBAL, ACT_FOR_OTHERS.lower(): Depth.GLOBAL}

@@ -116,7 +116,7 @@ def test_a_malformed_secret_is_not_shown_either(environment: pytest.MonkeyPatch)
 
 
 def test_lists_are_separated_by_commas(environment: pytest.MonkeyPatch) -> None:
-    environment.setenv("LINKER_DECLARED", " R1, R5 ,")
+    environment.setenv("LINKER_DECLARED", " R1, r5 ,")
     assert settings.load().declared == ("R1", "R5")
 
 

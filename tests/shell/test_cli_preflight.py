@@ -1,0 +1,31 @@
+"""`python -m linker preflight` where the look itself fails: one sentence, and that nothing was written."""
+
+import pytest
+import typer
+
+from linker.cli import shell
+from linker.deps import Deps
+from linker.errors import TransientError
+
+ADDRESSES = {
+    "LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com",
+    "LINKER_STORAGE__tableServiceUri": "https://contoso.table.core.windows.net",
+}
+
+
+async def unreachable(deps: Deps) -> str:
+    raise TransientError(f"{deps.settings.dataverse_url} could not be reached.")
+
+
+def test_who_cannot_be_reached_is_named_with_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in ADDRESSES.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(typer.Exit) as ended:
+        shell.with_deps(unreachable)
+    assert ended.value.exit_code == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "https://contoso.crm4.dynamics.com could not be reached. Nothing was written. Check the address"
+    )
