@@ -5,6 +5,7 @@ import pytest
 
 from sandbox.identity import ADMIN
 from sandbox.server import Sandbox
+
 from .conftest import in_process
 
 
