@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
+from rich.table import Column, Table
 
 from linker.automations import describe
 from linker.cli.shell import plain, with_deps
@@ -32,21 +32,25 @@ def preflight(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSO
     if as_json:
         typer.echo(json.dumps(to_json(picture), ensure_ascii=False, indent=1))
     else:
-        Console().print(shown(picture))
+        Console(highlight=False).print(shown(picture))
     raise typer.Exit(EXIT_CODES[picture.severity])
 
 
 def shown(picture: Picture) -> RenderableType:
     """Return a picture for people to read."""
+    missing = (*picture.missing, *(missing for table in picture.tables for missing in table.missing))
+    lacking = tuple(map(str, missing))
+    looked_at = any(table.outcome != "skipped" for table in picture.tables)
     parts: list[RenderableType] = [
         _labelled("Dataverse", plain(picture.dataverse_url)),
         _labelled("Service account", plain(picture.service_account)),
         _labelled("Customer Insights", picture.customer_insights),
+        *([_labelled("Privileges", "all that are needed are held")] if looked_at and not lacking else []),
         "",
         *([_tables(picture.tables)] if picture.tables else []),
         _findings(picture),
         *[_automations(table) for table in picture.tables if table.automations],
-        *_listed("Missing privileges", map(str, picture.missing)),
+        *_listed("Missing privileges", lacking),
         *_listed("Look at this", picture.warnings),
         *_listed("Notes", picture.notes),
         *([_labelled("Requests", str(picture.entitlement))] if picture.entitlement.requests else []),
@@ -65,7 +69,14 @@ def _labelled(label: str, text: str) -> RenderableType:
 
 def _tables(tables: Iterable[TablePicture]) -> RenderableType:
     shown = Table(
-        "Table", "Outcome", "Column", "Next run", "Rows, at most", "Automations", title="Tables", title_justify="left"
+        "Table",
+        "Outcome",
+        "Column",
+        "Next run",
+        Column("Rows, at most", justify="right"),
+        Column("Automations", justify="right"),
+        title="Tables",
+        title_justify="left",
     )
     for table in tables:
         shown.add_row(
@@ -86,6 +97,7 @@ def _findings(picture: Picture) -> RenderableType:
     for finding in picture.findings:
         _add(shown, "environment", finding)
     for table in picture.tables:
+        shown.add_section()
         for finding in table.findings:
             _add(shown, table.table, finding)
     return Group(shown, "")

@@ -62,6 +62,7 @@ async def test_a_privilege_that_one_table_lacks_refuses_that_table_alone() -> No
         assert {table.table: table.outcome for table in picture.tables} == {"contact": "ready", "lead": "refused"}
         assert picture.severity is Severity.WARNINGS
         assert any("prvWriteLead" in warning for warning in picture.warnings)
+        assert "Missing privileges" in for_people(picture)
 
 
 async def test_a_table_that_left_unification_is_shown_since_its_links_meet_the_guard() -> None:
@@ -93,6 +94,13 @@ async def test_every_row_and_every_touched_profile_counts_as_a_request() -> None
         picture = await look(deps)
         assert picture.entitlement == Entitlement(links=60)
         assert "at most 60 rows linked = 60 requests" in for_people(picture)
+
+
+async def test_people_see_that_no_privilege_is_missing_where_it_was_looked_for() -> None:
+    with running(Made()) as (deps, _, __):
+        assert "Privileges         all that are needed are held" in for_people(await look(deps))
+    with running(Made(insights=False)) as (deps, _, __):
+        assert "Privileges" not in for_people(await look(deps))
 
 
 async def test_people_see_tables_questions_answers_and_the_result() -> None:
