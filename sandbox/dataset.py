@@ -8,6 +8,7 @@ from sandbox.collation import guid_key
 from sandbox.config import MappingNameColumn
 from sandbox.database import Database, Stamp, bulk_load, count_rows
 from sandbox.database.staging import load_empty
+from sandbox.database.values import ColumnValueError, lenient
 from sandbox.identity import ADMIN, VENDOR
 from sandbox.schema.definition import define_table
 from sandbox.schema.model import Column, Table
@@ -44,6 +45,12 @@ class Dataset:
     instance: Document
     datasources: Sequence[Document]
     mapping_name_column: MappingNameColumn = "msdynci_tablename"
+    outside: tuple[str, ...] = ()
+    """Files of a folder of which no table is made."""
+
+
+class DataError(ValueError):
+    """A value does not fit its column; its table was not loaded. The message names table, row (from 1) and column."""
 
 
 def store(dataset: Dataset, database: Database) -> dict[str, int]:
@@ -55,9 +62,24 @@ def _store_table(data: TableData, database: Database) -> int:
     table = _ensure_table(data, database)
     writer = VENDOR if data.name.startswith("msdynci_") else ADMIN
     stamp = Stamp(database.clock(), guid_key(writer.systemuser_id))
-    if count_rows(database, table):
-        return bulk_load(database, data.name, data.rows(), stamp)
-    return load_empty(database, table, data.rows(), stamp)
+    try:
+        if count_rows(database, table):
+            bulk_load(database, data.name, data.rows(), stamp)
+        else:
+            load_empty(database, table, data.rows(), stamp)
+    except ColumnValueError as error:
+        raise DataError(f"{data.name}, row {_row_of(data, error.column)}: {error}") from error
+    return count_rows(database, table)  # of rows with the same key the last one stays
+
+
+def _row_of(data: TableData, column: Column) -> int:
+    """Return the number of the first row whose value does not fit; rows were read many at once."""
+    for number, row in enumerate(data.rows(), 1):
+        try:
+            lenient(column, row.get(column.logical_name))
+        except ColumnValueError:
+            return number
+    return 0
 
 
 def _ensure_table(data: TableData, database: Database) -> Table:

@@ -4,21 +4,36 @@
 that took part in unification and is no Dataverse table: nothing is made of it.
 """
 
-import csv
 import json
-from collections.abc import Iterator
-from functools import partial
+import re
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from sandbox.config import MappingNameColumn
+from sandbox.csv_file import CsvFile, FolderError
 from sandbox.dataset import MAPPING, PROFILES, Dataset, TableData
+from sandbox.schema.builtin import builtin_schema
+from sandbox.schema.definition import plural
 from sandbox.schema.model import Column
 
+__all__ = ["FolderError", "read_folder"]
 
-class FolderError(ValueError):
-    """The folder does not hold a unification; nothing was loaded. The message says what is missing."""
+_NAME_COLUMNS: Final[tuple[MappingNameColumn, ...]] = ("msdynci_tablename", "msdynci_entityname")
+_NEEDED: Final = {
+    MAPPING: (
+        f"{MAPPING}id",
+        "msdynci_datasourcename",
+        "msdynci_alternatevalue",
+        "msdynci_identifier",
+        "msdynci_customerid",
+    ),
+    PROFILES: (f"{PROFILES}id", "msdynci_customerid"),
+}
+_LOGICAL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
+_LOOKED_AT: Final = 100  # rows: a single damaged key makes no other table of a file
 
 
 def read_folder(folder: Path) -> Dataset:
@@ -26,60 +41,84 @@ def read_folder(folder: Path) -> Dataset:
 
     Raises FolderError if the mapping, the profiles or environment.json is missing or has another form.
     """
-    files = {path.stem: path for path in sorted(folder.glob("*.csv"))}
-    for needed in (MAPPING, PROFILES):
+    files = {path.stem.lower(): CsvFile(path) for path in sorted(folder.glob("*.csv"))}
+    for needed, columns in _NEEDED.items():
         if needed not in files:
             raise FolderError(f"{folder / needed}.csv is missing. It holds what Customer Insights - Data wrote.")
+        _require(files[needed], columns)
     environment = _environment(folder / "environment.json")
+    keys = {name: _table_key(name, file) for name, file in files.items()}
     return Dataset(
-        tables=tuple(data for data in map(_table_data, files.values()) if data is not None),
+        tables=tuple(_table_data(name, files[name], key) for name, key in keys.items() if key),
         instance=environment["instance"],
         datasources=environment["datasources"],
         mapping_name_column=_mapping_name_column(files[MAPPING]),
+        outside=tuple(files[name].path.name for name, key in keys.items() if not key),
     )
 
 
-def _environment(path: Path) -> dict[str, Any]:
+def _require(file: CsvFile, columns: Iterable[str]) -> None:
+    for column in columns:
+        if column not in file.header:
+            raise FolderError(f"{file.path} has no column {column}.")
+
+
+def _mapping_name_column(file: CsvFile) -> MappingNameColumn:
+    for name in _NAME_COLUMNS:
+        if name in file.header:
+            return name
+    raise FolderError(f"{file.path} has neither msdynci_tablename nor msdynci_entityname.")
+
+
+def _table_key(name: str, file: CsvFile) -> str | None:
+    """Return the key column of a Dataverse table, None for a source outside Dataverse.
+
+    Raises FolderError if a table that Dataverse brings along has another key.
+    """
+    own = f"{name}id"
+    if name in _NEEDED:
+        return own
+    key = own if own in file.header else next(iter(file.header), "")
+    keys = [row[key] for row in islice(file.rows(), _LOOKED_AT)]
+    if any(map(_is_guid, keys)) or (key == own and not keys):
+        return key if _LOGICAL_NAME.fullmatch(name) else None
+    if keys and name in builtin_schema(_NAME_COLUMNS[0]).tables:
+        raise FolderError(f"{file.path}: '{key}' holds no guid, but Dataverse's table {name} has the key {own}.")
+    return None
+
+
+def _table_data(name: str, file: CsvFile, key: str) -> TableData:
+    columns = tuple(Column(column) for column in file.header if column != key)
+    return TableData(name, file.rows, columns, key=key, entity_set=_entity_set(name))
+
+
+def _entity_set(name: str) -> str | None:
+    """Return the plural for a table of Microsoft's; other custom tables have `<name>set`, which none may guess."""
+    return plural(name) if "_" not in name or name.startswith("msdynci_") else None
+
+
+def _is_guid(text: str | None) -> bool:
     try:
-        environment = json.loads(path.read_text(encoding="utf-8"))
+        UUID(text or "")
+    except ValueError:
+        return False
+    return True
+
+
+def _environment(path: Path) -> Mapping[str, Any]:
+    try:
+        environment = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError) as error:
         raise FolderError(f"{path} cannot be read: {error}") from error
     if not isinstance(environment, dict) or not {"instance", "datasources"} <= environment.keys():
         raise FolderError(f"{path} must hold 'instance' and 'datasources'.")
+    if not isinstance(environment["instance"], dict) or not environment["instance"].get("instanceId"):
+        raise FolderError(f"{path}: 'instance' must be an object with 'instanceId'.")
+    if not isinstance(environment["datasources"], list) or not all(map(_is_source, environment["datasources"])):
+        raise FolderError(f"{path}: 'datasources' must be a list of objects with 'dataSourceMetadata' and its 'name'.")
     return environment
 
 
-def _mapping_name_column(path: Path) -> MappingNameColumn:
-    header = _header(path)
-    names: tuple[MappingNameColumn, ...] = ("msdynci_tablename", "msdynci_entityname")
-    for name in names:
-        if name in header:
-            return name
-    raise FolderError(f"{path} has neither msdynci_tablename nor msdynci_entityname.")
-
-
-def _table_data(path: Path) -> TableData | None:
-    name, header = path.stem, _header(path)
-    key = f"{name}id" if f"{name}id" in header else next(iter(header), "")
-    if not _is_guid(next(_rows(path), {}).get(key, "")):
-        return None
-    columns = tuple(Column(column) for column in header if column != key)
-    return TableData(name, partial(_rows, path), columns, key=key)
-
-
-def _header(path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        return next(csv.reader(file), [])
-
-
-def _rows(path: Path) -> Iterator[dict[str, str]]:
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        yield from csv.DictReader(file)
-
-
-def _is_guid(text: str) -> bool:
-    try:
-        UUID(text)
-    except ValueError:
-        return False
-    return True
+def _is_source(source: object) -> bool:
+    metadata = source.get("dataSourceMetadata") if isinstance(source, dict) else None
+    return isinstance(metadata, dict) and isinstance(metadata.get("name"), str)

@@ -64,6 +64,13 @@ def define_table(  # noqa: PLR0913  # one argument for each name that a table ma
     return replace(table, **details)  # type: ignore[arg-type]  # names are checked by replace itself
 
 
+def plural(name: str) -> str:
+    """Return the entity set that Dataverse makes of a logical name, by the common English rules."""
+    if name.endswith("y") and name[-2:-1] not in {*"aeiou"}:
+        return f"{name[:-1]}ies"
+    return f"{name}es" if name.endswith(("s", "x", "z", "ch", "sh")) else f"{name}s"
+
+
 def _completed(table: str, column: Column) -> Column:
     return replace(
         column,

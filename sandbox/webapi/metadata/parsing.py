@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from sandbox.schema.definition import define_table
+from sandbox.schema.definition import define_table, plural
 from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Table, metadata_id
 from sandbox.webapi.errors import ApiError, not_supported, payload_error
 
@@ -109,7 +109,7 @@ def read_table(document: Json, object_type_code: int) -> Table:
     return define_table(
         name.lower(),
         [*named, *owned, *states],
-        entity_set=_plural(name.lower()),
+        entity_set=plural(name.lower()),
         primary_name=primary[0],
         schema_name=name,
         display_name=label_text(document.get("DisplayName")) or name,
@@ -131,12 +131,6 @@ def _table_type(document: Json) -> str:
     if kind not in _MESSAGES:
         raise payload_error(f"Microsoft.OData.ODataException: '{kind}' is no TableType.")
     return kind
-
-
-def _plural(name: str) -> str:
-    if name.endswith("y") and name[-2:-1] not in {*"aeiou"}:
-        return f"{name[:-1]}ies"
-    return f"{name}es" if name.endswith(("s", "x", "z", "ch", "sh")) else f"{name}s"
 
 
 def read_one_to_many(document: Json) -> tuple[OneToMany, Column]:

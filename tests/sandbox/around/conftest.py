@@ -1,6 +1,7 @@
 """A composed sandbox over the small sample, called in process, and real servers where sockets matter."""
 
 import asyncio
+import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -53,6 +54,12 @@ def load() -> Iterator[Load]:
             return made
 
         yield load
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a copy of the sample, to be changed."""
+    return Path(shutil.copytree(SAMPLE, tmp_path / "data"))
 
 
 @pytest.fixture

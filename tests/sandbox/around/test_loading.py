@@ -1,34 +1,30 @@
 """Loading folders of data files."""
 
 import csv
-import json
-import shutil
+from collections.abc import Callable
 from pathlib import Path
+from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
 
-from sandbox.database import count_rows, scan
-from sandbox.loading import FolderError, read_folder
+from sandbox.database import Database, count_rows, scan
+from sandbox.dataset import MAPPING, PROFILES, store
+from sandbox.loading import read_folder
+from sandbox.measures import with_measures
 from sandbox.server import Sandbox
+from sandbox.unification_sql import expected_links
 
 from .conftest import SAMPLE, Load
+from .folders import edit, rewrite
 
 
 def rows_of(sandbox: Sandbox, table: str) -> int:
     return count_rows(sandbox.environment.database, sandbox.environment.database.schema.tables[table])
 
 
-@pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    return Path(shutil.copytree(SAMPLE, tmp_path / "data"))
-
-
-def rewrite(path: Path, change: dict[str, str]) -> None:
-    """Rename words in a file."""
-    text = path.read_text(encoding="utf-8")
-    for before, after in change.items():
-        text = text.replace(before, after)
-    path.write_text(text, encoding="utf-8")
+def truth(sandbox: Sandbox, table: str) -> list[str | None]:
+    """Return the profile that each mapped row of a table should be linked to."""
+    return [link.profile_id for link in expected_links(sandbox.environment.database, table)]
 
 
 def test_all_rows_of_the_folder_are_loaded(sandbox: Sandbox) -> None:
@@ -83,36 +79,99 @@ def test_a_table_without_a_file_is_only_named_by_the_mapping(folder: Path, load:
     assert rows_of(load(read_folder(folder)), "msdynci_alternatekey") == 102
 
 
+def _marked(folder: Path) -> None:
+    for path in folder.glob("*"):
+        path.write_text("\ufeff" + path.read_text(encoding="utf-8").replace("\n", "\r\n"), encoding="utf-8", newline="")
+
+
+def _shouted(folder: Path) -> None:
+    for path in folder.glob("*.csv"):
+        header, _, rest = path.read_text(encoding="utf-8").partition("\n")
+        path.write_text(f"{header.upper()}\n{rest}", encoding="utf-8")
+    (folder / "contact.csv").rename(folder / "Contact.csv")
+
+
+def _braced(folder: Path) -> None:
+    edit(folder / "contact.csv", lambda row: {**row, "contactid": f"{{{row['contactid'].upper()}}}"})
+
+
+def _braced_mapping(folder: Path) -> None:
+    name = "msdynci_alternatevalue"
+    edit(folder / f"{MAPPING}.csv", lambda row: {**row, name: f"{{{row[name].upper()}}}"})
+
+
+def _key_at_the_end(folder: Path) -> None:
+    edit(folder / "contact.csv", lambda row: {**{n: v for n, v in row.items() if n != "contactid"}, **row})
+
+
+def _cut_short(folder: Path) -> None:
+    path = folder / "contact.csv"
+    path.write_text("\n".join(line.rpartition(",")[0] or line for line in path.read_text().splitlines()[1:]))
+    path.write_text(",".join((SAMPLE / "contact.csv").read_text().splitlines()[:1]) + "\n" + path.read_text())
+
+
+@pytest.mark.parametrize("change", [_marked, _shouted, _braced, _braced_mapping, _key_at_the_end, _cut_short])
+def test_a_folder_may_be_written_in_another_way(folder: Path, load: Load, change: Callable[[Path], None]) -> None:
+    change(folder)
+    sandbox = load(read_folder(folder))
+    assert (rows_of(sandbox, "contact"), rows_of(sandbox, "lead")) == (60, 30)
+    assert None not in truth(sandbox, "contact")
+    keys = {str(key) for (key,) in scan(sandbox.environment.database, "contact", ["contactid"])}
+    assert keys == {link.key for link in expected_links(sandbox.environment.database, "contact")}
+
+
+@pytest.mark.parametrize("text", ["", "contactid,firstname\n"], ids=["nothing", "only a header"])
+def test_a_table_may_be_empty(folder: Path, load: Load, text: str) -> None:
+    (folder / "contact.csv").write_text(text)
+    sandbox = load(read_folder(folder))
+    assert (rows_of(sandbox, "contact"), rows_of(sandbox, "lead")) == (0, 30)
+
+
+@pytest.mark.parametrize("name", [MAPPING, PROFILES])
+def test_mapping_or_profiles_may_be_empty(folder: Path, load: Load, name: str) -> None:
+    (folder / f"{name}.csv").write_text((folder / f"{name}.csv").read_text().partition("\n")[0])
+    sandbox = load(with_measures(read_folder(folder)))
+    assert rows_of(sandbox, name) == 0
+    assert not any(truth(sandbox, "contact"))
+
+
+def test_a_source_may_have_guids_for_keys_and_a_column_that_is_called_name(folder: Path, load: Load) -> None:
+    edit(folder / "loyCustomer.csv", lambda row: {**row, "LoyaltyID": str(uuid5(NAMESPACE_DNS, row["LoyaltyID"]))})
+    sandbox = load(read_folder(folder))
+    assert rows_of(sandbox, "loycustomer") == 12
+
+
+@pytest.mark.parametrize(
+    ("name", "entity_set"),
+    [("incident", "incidents"), ("opportunity", "opportunities"), ("cr8a3_guest", "cr8a3_guestset")],
+)
+def test_other_tables_have_the_entity_sets_that_metadata_tell(
+    folder: Path, load: Load, name: str, entity_set: str
+) -> None:
+    edit(folder / "lead.csv", lambda row: {f"{name}id": row["leadid"], "title": row["subject"]})
+    (folder / "lead.csv").rename(folder / f"{name}.csv")
+    table = load(read_folder(folder)).environment.database.schema.tables[name]
+    assert (table.entity_set, table.primary_id) == (entity_set, f"{name}id")
+
+
+def test_of_rows_with_the_same_key_the_last_one_stays_and_one_is_counted(folder: Path) -> None:
+    path = folder / "contact.csv"
+    header, first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([header, first, *others, first]))
+    database = Database()
+    assert store(read_folder(folder), database)["contact"] == 60
+    database.close()
+
+
+def test_files_that_make_no_table_are_told(folder: Path) -> None:
+    (folder / "some notes.csv").write_text(f"id\n{uuid5(NAMESPACE_DNS, 'note')}\n")
+    assert read_folder(folder).outside == ("loyCustomer.csv", "some notes.csv")
+
+
 def test_the_column_of_an_unknown_attribute_is_added(folder: Path, load: Load) -> None:
     rewrite(folder / "lead.csv", {"subject": "new_campaign"})
     table = load(read_folder(folder)).environment.database.schema.tables["lead"]
     assert "new_campaign" in table.columns
-
-
-@pytest.mark.parametrize(
-    ("missing", "named"),
-    [
-        pytest.param("msdynci_alternatekey.csv", "msdynci_alternatekey", id="no mapping"),
-        pytest.param("msdynci_customerprofile.csv", "msdynci_customerprofile", id="no profiles"),
-        pytest.param("environment.json", "environment.json", id="no environment"),
-    ],
-)
-def test_an_incomplete_folder_is_refused_by_name(folder: Path, missing: str, named: str) -> None:
-    (folder / missing).unlink()
-    with pytest.raises(FolderError, match=named):
-        read_folder(folder)
-
-
-def test_a_mapping_without_table_names_is_refused(folder: Path) -> None:
-    rewrite(folder / "msdynci_alternatekey.csv", {"msdynci_tablename": "msdynci_source"})
-    with pytest.raises(FolderError, match="msdynci_entityname"):
-        read_folder(folder)
-
-
-def test_an_environment_without_data_sources_is_refused(folder: Path) -> None:
-    (folder / "environment.json").write_text(json.dumps({"instance": {}}))
-    with pytest.raises(FolderError, match="datasources"):
-        read_folder(folder)
 
 
 def test_the_sample_is_consistent() -> None:
