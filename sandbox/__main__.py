@@ -11,7 +11,7 @@ import typer
 
 from sandbox.azurite import AzuriteError
 from sandbox.config import InvalidConfigError, SandboxConfig, changed
-from sandbox.database.values import ColumnValueError
+from sandbox.dataset import DataError
 from sandbox.faults import InvalidFaultError
 from sandbox.generate import Sizes
 from sandbox.loading import FolderError
@@ -24,7 +24,7 @@ app = typer.Typer(
 
 _TOLD: Final = (
     AzuriteError,
-    ColumnValueError,
+    DataError,
     FolderError,
     InvalidConfigError,
     InvalidFaultError,

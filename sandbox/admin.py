@@ -13,7 +13,7 @@ from starlette.routing import Route
 from sandbox.config import InvalidConfigError, changed
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
-from sandbox.faults import Faults, InvalidFaultError, read_faults
+from sandbox.faults import Faults, InvalidFaultError, arm_all
 from sandbox.protection import ServiceProtection
 from sandbox.unification import BusyError, InvalidRequestError, Simulator, read_request, second_writer
 from sandbox.unification_sql import expected_links
@@ -106,7 +106,7 @@ class Admin:
 
     async def arm_faults(self, request: Request) -> Response:
         """Arm one fault or a list of them."""
-        return JSONResponse({"ids": self.faults.arm(read_faults(await _json(request)))}, status_code=201)
+        return JSONResponse({"ids": arm_all(await _json(request), self.faults, self.simulator)}, status_code=201)
 
     async def disarm_faults(self, request: Request) -> Response:
         """Disarm one fault, or all of them and forget those that fired."""

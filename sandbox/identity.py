@@ -74,11 +74,27 @@ NEWCOMER: Final = ApplicationUser(
 """An identity that is no user of the environment until somebody creates a systemuser with its application id."""
 
 
-def find_identity(client_id: str | None) -> ApplicationUser | None:
-    """Return who has a client id; the linker when none is asked for, as a system-assigned identity is."""
-    if client_id is None:
-        return LINKER
-    return next((user for user in (*APPLICATION_USERS, NEWCOMER) if client_id in (user.client_id, user.name)), None)
+_NAMED_BY: Final = {
+    "client_id": "client_id",
+    "principal_id": "object_id",
+    "object_id": "object_id",
+    "mi_res_id": "name",
+}
+"""How App Service is asked for a user-assigned identity, and the field meant; a resource id ends with the name."""
+
+
+def find_identity(wanted: str, by: str = "client_id") -> ApplicationUser | None:
+    """Return who has an id or a name, in any case."""
+    users = (*APPLICATION_USERS, NEWCOMER)
+    return next((user for user in users if wanted.lower() in (getattr(user, by), user.name)), None)
+
+
+def asked_identity(query: Mapping[str, str]) -> ApplicationUser | None:
+    """Return whom a token request means, None for somebody unknown; without a name the linker, as system-assigned."""
+    for parameter, by in _NAMED_BY.items():
+        if parameter in query:
+            return find_identity(query[parameter].rpartition("/")[2], by)
+    return LINKER
 
 
 def plain_audience(resource: str) -> str:
@@ -186,13 +202,14 @@ class IdentityEndpoint:
         """Answer one token request, or the refusal that App Service would send."""
         query = request.query_params
         resource = query.get("resource")
-        if not secrets.compare_digest(request.headers.get("x-identity-header", ""), self.header):
+        given = request.headers.get("x-identity-header", "").encode("latin-1")
+        if not secrets.compare_digest(given, self.header.encode()):
             return _refusal(403, "The X-IDENTITY-HEADER is missing or wrong.")
         if query.get("api-version") != _API_VERSION:
             return _refusal(400, f"The api-version must be {_API_VERSION}.")
         if not resource:
             return _refusal(400, "The resource is missing.")
-        user = find_identity(query.get("client_id"))
+        user = asked_identity(query)
         if user is None:
             return _refusal(400, "No User Assigned or Delegated Managed Identity found for specified ClientId.")
         return JSONResponse(self.authority.issue(user, resource, self.lifetime_s()))

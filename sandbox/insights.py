@@ -13,20 +13,21 @@ from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
 from sandbox.identity import InvalidTokenError, TokenAuthority, audiences_of
 from sandbox.schema.model import ColumnType, Table
-from sandbox.unification import BusyError
+from sandbox.unification import BusyError, InvalidRequestError, UnificationRequest, read_request
 from sandbox.workflow import WORKFLOW, Workflow, nodes
 
 API_AUDIENCE: Final = "https://api.ci.ai.dynamics.com"
 _KEY_HEADER: Final = "ocp-apim-subscription-key"
 _DEFAULT_TOP: Final = 10  # as in the published API client
+_JOB_FIELDS: Final = {"jobType": "job_type", "submissionKind": "submission_kind"}
 
-type Submit = Callable[[], Awaitable[Document]]
+type Submit = Callable[[UnificationRequest], Awaitable[Document]]
 type Handler = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True, slots=True)
 class InsightsApi:
-    """Answers for one instance. `submit` runs a unification in which nothing changes and returns its job."""
+    """Answers for one instance. `submit` runs a unification and returns its job."""
 
     environment: Environment
     documents: Documents
@@ -60,17 +61,15 @@ class InsightsApi:
         return JSONResponse(self._addressed(self.documents.listed("datasources")))
 
     async def entities(self, request: Request) -> Response:
-        """GET .../manage/entities: entity metadata of all source tables."""
-        del request
+        """GET .../manage/entities: the entity model, with the metadata of all source tables."""
         tables = self.environment.database.schema.tables
         sources = [source["dataSourceMetadata"] for source in self.documents.listed("datasources")]
-        return JSONResponse(
-            [
-                _entity(source["name"], information, tables.get(information["entityName"]))
-                for source in sources
-                for information in source["entityInformation"]
-            ]
-        )
+        entities = [
+            _entity(source["name"], information, tables.get(information["entityName"].lower()))
+            for source in sources
+            for information in source.get("entityInformation", ())
+        ]
+        return JSONResponse({"instanceId": request.path_params["instance"], "entities": entities})
 
     async def jobs(self, request: Request) -> Response:
         """GET .../jobs?top=N&includeTasks=true: recent jobs, newest first."""
@@ -95,10 +94,18 @@ class InsightsApi:
         return JSONResponse(list(nodes(self.workflow.jobs())))
 
     async def submit_job(self, request: Request) -> Response:
-        """POST .../jobs: run the workflow."""
-        del request
+        """POST .../jobs: run the workflow; nothing changes by it. The body may be an OnDemandJobRequest."""
+        asked = _object(await request.body())
+        if asked is None:
+            return _error(400, "The body is no JSON object.")
+        operation = request.query_params.get("operationType") or asked.get("operationType") or "all"
+        if str(operation).lower() != "all":
+            return _error(501, f"A job of operation type {operation} is not part of this sandbox: it runs all of them.")
+        wanted = {ours: asked[theirs] for theirs, ours in _JOB_FIELDS.items() if asked.get(theirs) is not None}
         try:
-            return JSONResponse(await self.submit())
+            return JSONResponse(await self.submit(read_request(wanted)))
+        except InvalidRequestError as error:
+            return _error(400, str(error))
         except BusyError as error:
             return _error(503, str(error))
 
@@ -142,6 +149,15 @@ class InsightsApi:
         return replaced
 
 
+def _object(body: bytes) -> Document | None:
+    """Return a JSON object, empty for no body; None for anything else."""
+    try:
+        document = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError:
+        return None
+    return document if isinstance(document, dict) else None
+
+
 def _top(request: Request) -> int:
     text = request.query_params.get("top", "")
     return int(text) if text.isdecimal() else _DEFAULT_TOP
@@ -155,7 +171,7 @@ def _entity(source: str, information: Mapping[str, str], table: Table | None) ->
         "dataSourceName": source,
         "entityType": "ingested",
         "attributes": [{"name": column.logical_name, "dataType": _data_type(column.type)} for column in columns],
-        "keys": [[information["primaryKey"]]],
+        "keys": [[{"name": information["primaryKey"]}]] if "primaryKey" in information else [],
     }
 
 
@@ -179,7 +195,13 @@ def _error(status: int, message: str) -> Response:
         "errorCode": str(status),
         "resultSeverity": "error",
         "message": message,
-        "name": {401: "Unauthorized", 404: "NotFound", 501: "NotImplemented", 503: "ServiceUnavailable"}[status],
+        "name": {
+            400: "BadRequest",
+            401: "Unauthorized",
+            404: "NotFound",
+            501: "NotImplemented",
+            503: "ServiceUnavailable",
+        }[status],
         "params": {},
         "ciResults": [],
     }

@@ -15,8 +15,12 @@ from sandbox.config import SandboxConfig
 _FREE_SHARE: Final = 0.1
 """Share of a used-up limit that must be free again when Retry-After ends; else the next request is refused at once."""
 _FIRST_CONCURRENCY_WAIT_S: Final = 2.0
+_ROUNDING_S: Final = 1e-6
+"""Differences of times are this exact: they shall not cost a whole second more."""
 _GROWTH: Final = 1.25
 """How much longer Retry-After gets when a request does not wait for the end of the one before."""
+_MOST_WINDOWS: Final = 2.0
+"""What Retry-After grows to, in windows: even after a burst, whose first wait is a window, it is seen to grow."""
 _ON_THEIR_WAY_S: Final = 1.0
 """Requests that come this soon (in real seconds) after a refusal were sent before it could be read: no offence."""
 
@@ -137,7 +141,7 @@ class ServiceProtection:
         for window in self._windows.values():
             window.forget_before(math.inf)
             window.blocked_until = window.asked_until = 0.0
-            window.ignored = 0
+            window.asked_for, window.ignored = "", 0
 
     def _window(self, user: str, server: int) -> _Window:
         window = self._windows[user, server]
@@ -163,8 +167,9 @@ def _refuse(config: SandboxConfig, window: _Window, limit: str, now_s: float) ->
         again = limit == window.asked_for and now_s < window.asked_until
         window.ignored = window.ignored + 1 if again else 0
         wait_s = _base_wait_s(config, window, limit, now_s) * _GROWTH**window.ignored
+        until = now_s + min(_MOST_WINDOWS * config.limit_window_s, wait_s)
+        window.asked_until = max(until, window.asked_until) if again else until
         window.asked_for, window.asked_at = limit, now_s
-        window.asked_until = now_s + min(config.limit_window_s, wait_s)
     if limit != "concurrency":  # a free slot is enough there, however soon the next request comes
         window.blocked_until, window.blocked_by = window.asked_until, limit
     return refusal(config, limit, window.asked_until - now_s)
@@ -199,4 +204,4 @@ def refusal(config: SandboxConfig, limit: str, wait_s: float) -> Refusal:
             f"Number of concurrent requests exceeded the limit of {config.limit_concurrency}.",
         ),
     }[limit]
-    return Refusal(code, message, max(1, math.ceil(wait_s / config.time_scale)))
+    return Refusal(code, message, max(1, math.ceil(wait_s / config.time_scale - _ROUNDING_S)))

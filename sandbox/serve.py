@@ -20,7 +20,7 @@ from sandbox.config import SandboxConfig
 from sandbox.database import Database
 from sandbox.dataset import Dataset
 from sandbox.environment import Environment
-from sandbox.faults import read_faults
+from sandbox.faults import InvalidFaultError, arm_all
 from sandbox.generate import Sizes, generate
 from sandbox.loading import read_folder
 from sandbox.measures import with_measures
@@ -49,8 +49,8 @@ class ServeOptions:
 def serve(options: ServeOptions) -> None:
     """Run until SIGTERM or SIGINT. One JSON line on stdout tells where everything is, once it can be used.
 
-    Raises FolderError for a folder that holds no unification, InvalidFaultError, AzuriteError, OSError for a port that
-    is taken.
+    Raises FolderError for a folder that holds no unification, DataError for a value that does not fit,
+    InvalidFaultError, AzuriteError, OSError for a port that is taken.
     """
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _leave)
@@ -95,14 +95,24 @@ def _prepare(options: ServeOptions, url: str) -> Sandbox:
         mapping_name_column=dataset.mapping_name_column,
     )
     sandbox = compose(Environment(database, options.config, url))
-    if options.faults is not None:
-        sandbox.faults.arm(read_faults(json.loads(options.faults.read_text(encoding="utf-8"))))
     if sandbox.is_loaded:
         print(f"{options.database} already holds data: nothing is loaded.", file=sys.stderr)
     else:
         counts = sandbox.load(dataset)
         print("Loaded " + ", ".join(f"{n:,} {table}" for table, n in counts.items()) + ".", file=sys.stderr)
+        if dataset.outside:
+            print(f"Outside Dataverse, so without a table: {', '.join(dataset.outside)}.", file=sys.stderr)
+    if options.faults is not None:
+        _arm(sandbox, options.faults)
     return sandbox
+
+
+def _arm(sandbox: Sandbox, path: Path) -> None:
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InvalidFaultError(f"{path} is no JSON: {error}") from error
+    arm_all(document, sandbox.faults, sandbox.simulator)
 
 
 def _dataset(options: ServeOptions) -> Dataset:

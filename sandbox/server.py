@@ -86,6 +86,7 @@ def compose(environment: Environment, clock_s: Callable[[], float] = time.monoto
     """Return a sandbox over an environment. `clock_s` is what service protection counts by, in seconds."""
     documents = Documents(environment.database)
     workflow = Workflow(documents, environment.clock, EventPush(lambda: environment.config.events_url))
+    workflow.abort_unfinished()
     simulator = Simulator(environment, documents, workflow)
     identity = _identity(documents, environment)
     authority = identity.authority
@@ -94,8 +95,8 @@ def compose(environment: Environment, clock_s: Callable[[], float] = time.monoto
     faults = Faults(environment.clock)
     environment.hooks = Pipeline(protection, faults)
 
-    async def submit() -> Document:
-        job_id = (await simulator.run(UnificationRequest()))["jobId"]
+    async def submit(request: UnificationRequest) -> Document:
+        job_id = (await simulator.run(request))["jobId"]
         return next(job for job in workflow.jobs() if job["jobId"] == job_id)
 
     def faulty(app: ASGIApp) -> ASGIApp:

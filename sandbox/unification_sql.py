@@ -1,6 +1,6 @@
 """Queries of the unification simulator that no Web API request asks: samples, expected links, snapshots."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -8,6 +8,7 @@ from sandbox.collation import guid_text
 from sandbox.database import Database, count_rows, ddl
 from sandbox.database.values import shown
 from sandbox.dataset import MAPPING, PROFILES, Row
+from sandbox.schema.definition import SYSTEM_NAMES
 from sandbox.schema.model import Table
 
 LOOKUP: Final = "msdynci_lookupfield_customerprofile"
@@ -48,29 +49,44 @@ def name_column(database: Database) -> str:
     return "msdynci_tablename" if "msdynci_tablename" in columns else "msdynci_entityname"
 
 
+def mapped_names(database: Database) -> dict[str, str]:
+    """Return the Dataverse tables that the mapping names: logical names by the name that stands there.
+
+    A mapping may say logical name, schema name or entity set, in any case.
+    """
+    tables = database.schema.tables.values()
+    names = [(name, table) for table in tables for name in (table.entity_set, table.schema_name, table.logical_name)]
+    known = {name.casefold(): table.logical_name for name, table in names}
+    rows = database.execute(f"SELECT DISTINCT {ddl.quoted(name_column(database))} FROM {MAPPING}")  # noqa: S608
+    return {str(name): known[str(name).casefold()] for (name,) in rows if str(name).casefold() in known}
+
+
 def mapped_tables(database: Database) -> list[str]:
     """Return the Dataverse tables that the mapping names, in the order of their names."""
-    rows = database.execute(f"SELECT DISTINCT {ddl.quoted(name_column(database))} FROM {MAPPING}")  # noqa: S608
-    return sorted(str(row[0]) for row in rows if row[0] in database.schema.tables)
+    return sorted(set(mapped_names(database).values()))
 
 
-def count_mapping(database: Database, tables: list[str]) -> int:
-    """Return how many mapping rows belong to these tables."""
-    marks = ", ".join("?" * len(tables))
-    name = ddl.quoted(name_column(database))
-    return int(str(database.execute(f"SELECT count(*) FROM {MAPPING} WHERE {name} IN ({marks})", tables)[0][0]))  # noqa: S608
+def count_mapping(database: Database) -> int:
+    """Return how many mapping rows belong to Dataverse tables."""
+    named = list(mapped_names(database))
+    sql = f"SELECT count(*) FROM {MAPPING} WHERE {_one_of(database, named)}"  # noqa: S608
+    return int(str(database.execute(sql, named)[0][0]))
 
 
-def mapping_rows(database: Database, tables: list[str]) -> Iterator[MappingRow]:
-    """Yield the mapping rows of these tables in the order of their keys. Nothing may be written meanwhile."""
-    marks = ", ".join("?" * len(tables))
+def mapping_rows(database: Database) -> Iterator[MappingRow]:
+    """Yield the mapping rows of Dataverse tables in the order of their keys. Nothing may be written meanwhile."""
+    named = mapped_names(database)
     name = ddl.quoted(name_column(database))
     sql = (
         f"SELECT msdynci_alternatekeyid, msdynci_datasourcename, {name}, msdynci_alternatevalue, msdynci_customerid "  # noqa: S608
-        f"FROM {MAPPING} WHERE {name} IN ({marks}) ORDER BY msdynci_alternatekeyid"
+        f"FROM {MAPPING} WHERE {_one_of(database, named)} ORDER BY msdynci_alternatekeyid"
     )
-    for row_id, *texts in database.iterate(sql, tables):
-        yield MappingRow(_guid(row_id), *map(str, texts))
+    for row_id, source, table, key, customer_id in database.iterate(sql, list(named)):
+        yield MappingRow(_guid(row_id), str(source), named[str(table)], str(key), str(customer_id))
+
+
+def _one_of(database: Database, named: Collection[str]) -> str:
+    return f"{ddl.quoted(name_column(database))} IN ({', '.join('?' * len(named))})"
 
 
 def count_profiles(database: Database) -> int:
@@ -93,12 +109,13 @@ def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
     columns = database.schema.tables[PROFILES].columns
     same = ddl.sort_expression(columns["msdynci_customerid"], database.string_order, "p.")
     wanted = ddl.sort_expression(columns["msdynci_customerid"], database.string_order, "m.")
+    named = [name for name, logical in mapped_names(database).items() if logical == table]
     sql = (
         "SELECT m.msdynci_alternatevalue, m.msdynci_customerid, p.msdynci_customerprofileid "  # noqa: S608
         f"FROM {MAPPING} m LEFT JOIN {PROFILES} p ON {same} = {wanted} "
-        f"WHERE m.{ddl.quoted(name_column(database))} = ? ORDER BY m.msdynci_identifier"
+        f"WHERE m.{_one_of(database, named)} ORDER BY m.msdynci_identifier"
     )
-    for key, customer_id, profile_id in database.iterate(sql, (table,)):
+    for key, customer_id, profile_id in database.iterate(sql, named):
         yield ExpectedLink(
             str(key).strip("{}").lower(), str(customer_id), None if profile_id is None else _guid(profile_id)
         )
@@ -121,13 +138,13 @@ def has_snapshot(database: Database, name: str) -> bool:
 
 
 def rows_to_put_back(database: Database, name: str, table_name: str) -> Iterator[Row]:
-    """Yield the rows of a snapshot that are missing today or have another CustomerId."""
+    """Yield the rows of a snapshot that are missing today or have other values."""
     table = database.schema.tables[table_name]
     names = [column for column in table.columns if column in _columns_of(database, name, table)]
-    listed = ", ".join(f"s.{ddl.quoted(column)}" for column in names)
+    told = [column for column in names if column not in SYSTEM_NAMES]
     sql = (
-        f"SELECT {listed} FROM {_snapshot(name, table_name)} s LEFT JOIN {table_name} c "  # noqa: S608
-        f"ON c.{table.primary_id} = s.{table.primary_id} WHERE c.msdynci_customerid IS NOT s.msdynci_customerid"
+        f"SELECT {_of('s', names)} FROM {_snapshot(name, table_name)} s LEFT JOIN {table_name} c "  # noqa: S608
+        f"ON c.{table.primary_id} = s.{table.primary_id} WHERE ({_of('c', told)}) IS NOT ({_of('s', told)})"
     )
     for row in database.execute(sql):
         yield {column: shown(table.columns[column], value) for column, value in zip(names, row, strict=True)}
@@ -142,6 +159,10 @@ def rows_to_remove(database: Database, name: str, table_name: str) -> Iterator[R
     )
     for row_id, customer_id in database.execute(sql):
         yield {key: _guid(row_id), "msdynci_customerid": customer_id}
+
+
+def _of(source: str, columns: Iterable[str]) -> str:
+    return ", ".join(f"{source}.{ddl.quoted(column)}" for column in columns)
 
 
 def _columns_of(database: Database, name: str, table: Table) -> set[str]:

@@ -18,7 +18,7 @@ UNIFICATION: Final = ("map", "match", "merge", "profileStore")
 
 JobType = Literal["full", "incremental"]
 SubmissionKind = Literal["onDemand", "scheduled"]
-Status = Literal["queued", "running", "successful", "failed", "skipped"]
+Status = Literal["queued", "running", "successful", "failed", "skipped", "aborted"]
 
 _FRIENDLY: Final = {"map": "Map", "match": "Match", "merge": "Merge", "profileStore": "Customer profile"}
 _RESULT: Final = {"queued": "Running", "running": "Running", "successful": "Successful", "skipped": "Skipped"}
@@ -89,15 +89,23 @@ class Workflow:
             if task["endTimestamp"] is None:
                 task["taskStatus"] = status if task["taskStatus"] == "running" else "skipped"
                 task["endTimestamp"] = now
+                task["ciError"] = _failure(task["operationType"]) if task["taskStatus"] == "failed" else None
         self._save(job)
         self._emit(_record(self._instance(), job, None, "Completed", now))
         return job
+
+    def abort_unfinished(self) -> None:
+        """End the jobs that were running when the sandbox stopped: what they had not written is lost."""
+        for job in self.jobs():
+            if job["jobStatus"] == "running":
+                self.end(job["jobId"], "aborted")
 
     def _move_task(self, job_id: str, operation: str, status: Status) -> None:
         job, now = self._find(job_id), _stamp(self._now())
         task = next(task for task in job["tasks"] if task["operationType"] == operation)
         task["taskStatus"] = status
         task["endTimestamp"] = None if status == "running" else now
+        task["ciError"] = _failure(operation) if status == "failed" else None
         self._save(job)
         stage = "Started" if status == "running" else "Completed"
         self._emit(_record(self._instance(), job, task, stage, now))
@@ -135,8 +143,21 @@ def nodes(jobs: Sequence[Document]) -> Iterator[Document]:
                 "endTimestamp": own[0]["endTimestamp"],
                 "lastSuccessJobIds": good["jobIds"] if good else [],
                 "lastSuccessfulTimestamp": good["endTimestamp"] if good else None,
-                "ciError": None,
+                "ciError": own[0]["ciError"],
             }
+
+
+def _failure(operation: str) -> Document:
+    """Return why a task failed, in the shape of CIResult."""
+    return {
+        "exceptionCulprit": "system",
+        "errorCode": f"{_pascal(operation)}Failed",
+        "resultSeverity": "error",
+        "message": f"{_FRIENDLY[operation]} failed.",
+        "name": f"{_pascal(operation)}Failed",
+        "params": {},
+        "ciResults": [],
+    }
 
 
 def _task(job_id: str, operation: str, now: str) -> Document:
@@ -186,7 +207,7 @@ def _properties(instance: str, job: Document, task: Document | None, operation: 
     }
     if task is None:
         return common
-    return {**common, "identifier": task["taskId"], "friendlyName": task["friendlyName"], "error": None}
+    return {**common, "identifier": task["taskId"], "friendlyName": task["friendlyName"], "error": task["ciError"]}
 
 
 def _pascal(word: str) -> str:

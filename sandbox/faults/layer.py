@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zlib
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote_plus
@@ -13,12 +14,26 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.environment import Environment
 from sandbox.faults.answers import answer_of
 from sandbox.faults.effects import EFFECTS, Struck, replay
-from sandbox.faults.model import Target
+from sandbox.faults.model import InvalidFaultError, Target, read_faults
 from sandbox.faults.register import Faults
-from sandbox.unification import Simulator
+from sandbox.unification import InvalidRequestError, Simulator, read_request
 
 _SERVICE_ROOT: Final = re.compile(r"^/api/data/v[\d.]+/")
 _VERBS: Final = {"GET": "Read", "POST": "Create", "PATCH": "Update", "PUT": "Update", "DELETE": "Delete"}
+
+
+def arm_all(document: object, faults: Faults, simulator: Simulator) -> list[int]:
+    """Arm the faults of a JSON list, or of a single object; returns their ids.
+
+    Raises InvalidFaultError if one does not fit, or changes the mapping in a way that the present state cannot.
+    """
+    read = read_faults(document)
+    for fault in read:
+        try:
+            simulator.check(read_request(fault.unification))
+        except InvalidRequestError as error:
+            raise InvalidFaultError(f"unification.{error}") from error
+    return faults.arm(read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +64,7 @@ class FaultLayer:
         await EFFECTS[fault.kind](struck)
 
     def _target(self, scope: Scope, body: bytes) -> Target:
-        plain = gzip.decompress(body) if Headers(scope=scope).get("content-encoding") == "gzip" else body
+        plain = _unpacked(body) if Headers(scope=scope).get("content-encoding") == "gzip" else body
         path, query = scope["path"], unquote_plus(scope["query_string"].decode("ascii"))
         first, *rest = _SERVICE_ROOT.sub("", path).split("/")
         name = first.partition("(")[0]
@@ -62,3 +77,10 @@ class FaultLayer:
             operation=action or (_VERBS.get(scope["method"], "") if table else name),
             body=plain,
         )
+
+
+def _unpacked(body: bytes) -> bytes:
+    try:
+        return gzip.decompress(body)
+    except (OSError, EOFError, zlib.error):
+        return b""  # the application says what is wrong with it

@@ -113,8 +113,14 @@ class _Maker:
             yield from self._new_source_row(table, sample.data_sources[table], customer_id)
 
     def brought_back(self, stash: list[Row], how: str | None) -> Iterator[RowChange]:
-        """Yield the profiles deleted earlier, under their old ids or new ones; none if that is not asked for."""
+        """Yield the profiles deleted earlier, under their old ids or new ones; none if that is not asked for.
+
+        A profile that is there again, by going back to an earlier state, is left alone.
+        """
+        present = {profile.customer_id for profile in sql.profiles(self.database)} if how and stash else set()
         for row in stash if how else ():
+            if row["msdynci_customerid"] in present:
+                continue
             new_id = {"msdynci_customerprofileid": self._guid("profile")} if how == "new id" else {}
             yield RowChange("insert", PROFILES, {**row, **new_id})
 

@@ -5,9 +5,17 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, ClassVar, Literal
 
-from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
 
 Share = Annotated[float, Field(ge=0, le=1)]
+
+
+def _listed(names: object) -> object:
+    return [name.strip() for name in names.split(",")] if isinstance(names, str) else names
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+"""A list of names, or one text with commas between them, as it is easy to write in a shell."""
 
 
 class InvalidRequestError(ValueError):
@@ -43,7 +51,7 @@ class UnificationRequest:
     """Rows leave the mapping; the source rows stay."""
     delete_profiles: Share = 0.0
     """Profiles vanish from Dataverse although the mapping still names them."""
-    take_out: tuple[str, ...] = ()
+    take_out: Names = ()
     """Tables that leave unification altogether."""
     recreate: Share = 0.0
     """Source rows are deleted and created under the same id, so their links are lost."""
@@ -76,6 +84,18 @@ def read_request(document: Mapping[str, object]) -> UnificationRequest:
     except ValidationError as error:
         first = error.errors()[0]
         raise InvalidRequestError(f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    _check(request)
+    return request
+
+
+def _check(request: UnificationRequest) -> None:
     if request.restore is not None and request.changes_rows:
         raise InvalidRequestError("restore: it goes back to an earlier state and cannot be combined with other changes")
-    return request
+    if round(request.move + request.drop + request.recreate, 9) > 1:
+        raise InvalidRequestError(
+            "move, drop, recreate: together they are more than all rows; no row is in two of them"
+        )
+    if round(2 * request.merge + request.delete_profiles, 9) > 1:
+        raise InvalidRequestError(
+            "merge, delete_profiles: there are not enough profiles; each merge takes one that vanishes and one that stays"
+        )

@@ -61,15 +61,14 @@ def _pick_profiles(database: Database, request: UnificationRequest, chance: rand
 
 
 def _pick_rows(database: Database, request: UnificationRequest, chance: random.Random, sample: Sample) -> None:
-    tables = sql.mapped_tables(database)
-    sample.rows = sql.count_mapping(database, tables)
+    sample.rows = sql.count_mapping(database)
     sizes = tuple(round(share * sample.rows) for share in (request.move, request.drop, request.recreate))
     picked = chance.sample(range(sample.rows), min(sample.rows, sum(sizes)))
     lists = (sample.moved, sample.dropped, sample.recreated)
     group = {index: rows for rows, indexes in zip(lists, _cut(picked, sizes), strict=True) for index in indexes}
     followed = {p.customer_id for p in (*sample.split, *(gone for gone, _ in sample.merged))}
     rows_of: defaultdict[str, list[MappingRow]] = defaultdict(list)
-    for index, row in enumerate(sql.mapping_rows(database, tables)):
+    for index, row in enumerate(sql.mapping_rows(database)):
         sample.data_sources.setdefault(row.table, row.data_source)
         if index in group:
             group[index].append(row)

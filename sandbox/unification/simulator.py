@@ -41,7 +41,7 @@ class Simulator:
         """
         if self.hydration is not None and not self.hydration.done():
             raise BusyError("A unification is still writing. Wait until its job has ended.")
-        self._check(request)
+        self.check(request)
         job_id = str(uuid4())
         if request.snapshot is not None:
             save_snapshot(self.environment.database, request.snapshot)
@@ -62,7 +62,8 @@ class Simulator:
         self.workflow.start_task(job_id, "profileStore")
         return self._end(job_id)
 
-    def _check(self, request: UnificationRequest) -> None:
+    def check(self, request: UnificationRequest) -> None:
+        """Raise InvalidRequestError if a request names a snapshot or a table that is not there."""
         database = self.environment.database
         if request.restore is not None and not has_snapshot(database, request.restore):
             raise InvalidRequestError(f"restore: there is no snapshot '{request.restore}'")

@@ -58,7 +58,7 @@ class Watch:
 
     def _mapped(self) -> set[str]:
         database = self.environment.database
-        return {row.key for row in mapping_rows(database, ["contact", "new_member"])}
+        return {row.key for row in mapping_rows(database) if row.table in {"contact", "new_member"}}
 
 
 @dataclass(frozen=True, slots=True)

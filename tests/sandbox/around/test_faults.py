@@ -122,6 +122,21 @@ async def test_losing_a_share_of_the_rows_leaves_other_requests_alone(
     assert (cities(sandbox), await fired(admin)) == (1, [])
 
 
+async def test_a_share_of_rows_means_nothing_to_a_failing_operation(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await arm(admin, kind="deadlock", row_share=0.5)
+    answer = await api.post(UPDATE, json=update(contacts(sandbox, 2)))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "0x80044150")
+
+
+async def test_a_body_that_is_wrongly_packed_is_no_fault(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+    await arm(admin, kind="server_error", body="lastname")
+    answer = await api.post("/contacts", content=b"lastname", headers={"Content-Encoding": "gzip"})
+    assert answer.status_code == 400
+    assert await fired(admin) == []
+
+
 async def test_rows_can_vanish_before_they_are_written(
     sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
@@ -265,6 +280,8 @@ async def test_a_full_disk_answers_a_bare_500_and_stores_nothing(
         pytest.param({"kind": "dropped_write", "method": "POST"}, "method", id="operation without method"),
         pytest.param({"kind": "server_error", "path": "("}, "path", id="bad expression"),
         pytest.param({"kind": "mapping_changed", "unification": {"moves": 1}}, "moves", id="bad unification"),
+        pytest.param({"kind": "mapping_changed", "unification": {"restore": "never"}}, "never", id="no snapshot"),
+        pytest.param({"kind": "mapping_changed", "unification": {"take_out": ["nothing"]}}, "nothing", id="no table"),
         pytest.param({"kind": "server_error", "every": 0}, "every", id="never due"),
     ],
 )

@@ -93,6 +93,33 @@ async def test_endpoint_checks_what_is_asked(header: str, query: dict[str, str],
     assert answer.status_code == status
 
 
+@pytest.mark.parametrize(
+    ("query", "user"),
+    [
+        pytest.param({}, LINKER, id="system-assigned"),
+        pytest.param({"client_id": ADMIN.client_id.upper()}, ADMIN, id="client id in any case"),
+        pytest.param({"principal_id": ADMIN.object_id}, ADMIN, id="principal id"),
+        pytest.param({"object_id": VENDOR.object_id}, VENDOR, id="object id"),
+        pytest.param({"mi_res_id": "/subscriptions/s/userAssignedIdentities/admin"}, ADMIN, id="resource id"),
+        pytest.param({"principal_id": ADMIN.client_id}, None, id="an id of another kind"),
+        pytest.param({"client_id": ""}, None, id="an empty id"),
+    ],
+)
+async def test_a_user_assigned_identity_is_found_by_each_of_its_ids(
+    query: dict[str, str], user: ApplicationUser | None
+) -> None:
+    async with client() as http:
+        params = {"api-version": "2019-08-01", "resource": ORG, **query}
+        answer = await http.get("/identity/token", params=params, headers={"X-IDENTITY-HEADER": "secret"})
+    assert (answer.status_code, answer.json().get("client_id")) == ((200, user.client_id) if user else (400, None))
+
+
+async def test_a_header_of_other_bytes_is_just_wrong() -> None:
+    async with client() as http:
+        answer = await http.get("/identity/token", headers={"X-IDENTITY-HEADER": b"\xff\xfe"})
+    assert answer.status_code == 403
+
+
 @contextmanager
 def listening() -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(APP, port=0, log_level="error", ws="none"))

@@ -29,9 +29,10 @@ async def test_data_sources_tell_kind_and_chosen_keys(insights: httpx.AsyncClien
 
 
 async def test_entities_have_attributes_and_keys(insights: httpx.AsyncClient) -> None:
-    entities = {entity["name"]: entity for entity in (await insights.get("/manage/entities")).json()}
+    model = (await insights.get("/manage/entities")).json()  # IC360EntityModel of the published API client
+    entities = {entity["name"]: entity for entity in model["entities"]}
     assert entities.keys() == {"contact", "lead", "loyCustomer"}
-    assert entities["lead"]["keys"] == [["leadid"]]
+    assert entities["lead"]["keys"] == [[{"name": "leadid"}]]
     assert {"name": "lastname", "dataType": "string"} in entities["contact"]["attributes"]
 
 
@@ -50,6 +51,29 @@ async def test_a_submitted_job_is_the_newest_and_readable_by_id(insights: httpx.
     assert [job["jobId"] for job in newest] == [submitted["jobId"]]
     job = (await insights.get(f"/workflows/main/jobs/{submitted['jobId']}")).json()
     assert [task["operationType"] for task in job["tasks"]] == ["map", "match", "merge", "profileStore"]
+
+
+async def test_a_job_is_full_or_scheduled_when_that_is_asked_for(insights: httpx.AsyncClient) -> None:
+    body = {"operationType": "all", "jobType": "full", "submissionKind": "scheduled"}
+    job = (await insights.post("/workflows/main/jobs?operationType=All", json=body)).json()
+    assert (job["jobType"], job["jobSubmissionKind"], job["jobStatus"]) == ("full", "scheduled", "successful")
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status"),
+    [
+        pytest.param("?operationType=segmentation", b"", 501, id="another operation"),
+        pytest.param("", b'{"operationType": "measures"}', 501, id="another operation in the body"),
+        pytest.param("", b"{", 400, id="no JSON"),
+        pytest.param("", b"[1]", 400, id="no object"),
+        pytest.param("", b'{"jobType": "partial"}', 400, id="unknown job type"),
+    ],
+)
+async def test_a_job_that_is_not_simulated_is_not_run(
+    insights: httpx.AsyncClient, query: str, body: bytes, status: int
+) -> None:
+    assert (await insights.post(f"/workflows/main/jobs{query}", content=body)).status_code == status
+    assert len((await insights.get("/workflows/main/jobs")).json()) == 1
 
 
 async def test_a_job_cannot_be_submitted_while_another_one_writes(
@@ -75,9 +99,13 @@ async def test_a_failed_merge_keeps_the_last_success(sandbox: Sandbox, insights:
     (job,) = (await insights.get("/workflows/main/jobs?top=1&includeTasks=true")).json()
     assert job["jobStatus"] == "failed"
     assert [task["taskStatus"] for task in job["tasks"]] == ["successful", "successful", "failed", "skipped"]
+    assert [task["ciError"] and task["ciError"]["message"] for task in job["tasks"]] == [
+        *(None, None, "Merge failed.", None)
+    ]
     nodes = {node["operationType"]: node for node in (await insights.get("/workflows/main/status")).json()}
     assert nodes["merge"]["taskStatus"] == "failed"
     assert nodes["merge"]["lastSuccessJobIds"] != nodes["merge"]["jobIds"]
+    assert nodes["merge"]["ciError"]["errorCode"] == "MergeFailed"
 
 
 @pytest.mark.parametrize(

@@ -123,6 +123,56 @@ def test_retry_after_grows_for_whoever_does_not_wait() -> None:
     assert ends == sorted(set(ends))
 
 
+def test_after_a_burst_retry_after_itself_grows_up_to_two_windows_and_the_wait_still_ends() -> None:
+    sandbox = bench(limit_requests=5)
+    for _ in range(5):
+        sandbox.request()
+    waits = []
+    for _ in range(6):
+        refused = sandbox.request()
+        assert refused is not None
+        waits.append(refused.retry_after_s)
+        sandbox.clock.now_s += 2
+    assert waits[:5] == sorted(set(waits[:5]))
+    assert (waits[0], waits[-1]) == (300, 600)
+    sandbox.clock.now_s += 598
+    assert sandbox.request() is None
+
+
+def test_pushing_on_until_the_window_is_empty_does_not_shorten_the_wait() -> None:
+    sandbox = bench(limit_requests=1)
+    sandbox.request()
+    ends = []
+    for _ in range(40):
+        refused = sandbox.request()
+        assert refused is not None
+        ends.append(sandbox.clock.now_s + refused.retry_after_s)
+        sandbox.clock.now_s += 10
+    assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.2, 0.3, 0.7])
+def test_a_clock_with_fractions_costs_no_second_more(fraction: float) -> None:
+    sandbox = bench(limit_requests=1)
+    sandbox.clock.now_s = 1e6 + fraction
+    sandbox.request()
+    refused = sandbox.request()
+    assert refused is not None
+    assert refused.retry_after_s == 300
+
+
+def test_a_reset_forgets_earlier_refusals() -> None:
+    sandbox = bench(limit_requests=1)
+    waits = []
+    for _ in range(2):
+        sandbox.request()
+        refused = sandbox.request()
+        assert refused is not None
+        waits.append(refused.retry_after_s)
+        sandbox.limits.reset()
+    assert waits == [300, 300]
+
+
 @pytest.mark.parametrize(("time_scale", "wait_s"), [(1.0, 300), (60.0, 5)])
 def test_requests_already_on_their_way_do_not_make_the_wait_longer(time_scale: float, wait_s: int) -> None:
     sandbox = bench(limit_requests=1, time_scale=time_scale)

@@ -8,11 +8,12 @@ import httpx
 import pytest
 
 from sandbox.database import scan
+from sandbox.environment import Environment
 from sandbox.generate import Sizes, generate
-from sandbox.server import API_PATH, Sandbox
+from sandbox.server import API_PATH, Sandbox, compose
 from sandbox.unification_sql import LOOKUP
 
-from .conftest import Load, in_process
+from .conftest import URL, Load, in_process
 
 CUSTOMER, PROFILE_KEY = "msdynci_customerid", "msdynci_customerprofileid"
 
@@ -127,6 +128,22 @@ async def test_take_out_removes_a_whole_table(sandbox: Sandbox, admin: httpx.Asy
     assert {identifier.split("|")[1] for identifier in mapping(sandbox)} == {"contact", "new_member"}
 
 
+async def test_tables_to_take_out_may_be_a_text_with_commas(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await unify(admin, take_out="lead, contact")
+    assert {identifier.split("|")[1] for identifier in mapping(sandbox)} == {"new_member"}
+
+
+@pytest.mark.parametrize("name", ["Lead", "leads", "LEAD"], ids=["schema name", "entity set", "another case"])
+async def test_the_mapping_may_call_a_table_by_another_of_its_names(
+    sandbox: Sandbox, admin: httpx.AsyncClient, name: str
+) -> None:
+    database = sandbox.environment.database
+    database.execute("UPDATE msdynci_alternatekey SET msdynci_tablename = ? WHERE msdynci_tablename = 'lead'", (name,))
+    assert len((await admin.get("/truth?table=lead")).text.splitlines()) == 50
+    assert (await admin.post("/second-writer/runs")).json()["linked"]["lead"] == 50
+    assert (await unify(admin, take_out=["lead"]))["takenOut"] == 50
+
+
 @pytest.mark.parametrize(("how", "same"), [("same id", True), ("new id", False)])
 async def test_deleted_profiles_come_back_under_their_customer_ids(
     sandbox: Sandbox, admin: httpx.AsyncClient, how: str, same: bool
@@ -171,6 +188,23 @@ async def test_restore_goes_back_to_a_snapshot(sandbox: Sandbox, admin: httpx.As
     assert (mapping(sandbox), profiles(sandbox)) != before
     await unify(admin, restore="monday")
     assert (mapping(sandbox), profiles(sandbox)) == before
+
+
+async def test_restore_forgets_merges_and_profiles_that_were_deleted(
+    sandbox: Sandbox, admin: httpx.AsyncClient
+) -> None:
+    columns = [PROFILE_KEY, CUSTOMER, "msdynci_previouscustomerid"]
+
+    def rows() -> list[tuple[object, ...]]:
+        return list(scan(sandbox.environment.database, "msdynci_customerprofile", columns))
+
+    before = rows()
+    await unify(admin, snapshot="monday", merge=0.1)
+    await unify(admin, delete_profiles=0.1)
+    await unify(admin, restore="monday")
+    assert rows() == before
+    assert (await unify(admin, bring_back="new id"))["profilesBroughtBack"] == 0
+    assert rows() == before
 
 
 async def test_only_changed_rows_get_new_versions(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
@@ -225,6 +259,8 @@ async def test_announced_first_the_job_ends_before_the_tables_change(
         pytest.param({"restore": "never kept"}, "never kept", id="unknown snapshot"),
         pytest.param({"take_out": ["account_x"]}, "account_x", id="unknown table"),
         pytest.param({"restore": "a", "move": 0.1}, "restore", id="restore with changes"),
+        pytest.param({"move": 0.5, "drop": 0.5, "recreate": 0.1}, "move, drop, recreate", id="more than all rows"),
+        pytest.param({"merge": 0.4, "delete_profiles": 0.3}, "merge, delete_profiles", id="more than all profiles"),
     ],
 )
 async def test_a_request_that_does_not_fit_changes_nothing(
@@ -268,6 +304,17 @@ async def test_the_second_writer_writes_only_what_differs(admin: httpx.AsyncClie
     first = (await admin.post("/second-writer/runs")).json()["linked"]
     assert first == {"contact": 130, "lead": 50, "new_member": 20}
     assert (await admin.post("/second-writer/runs")).json()["linked"] == dict.fromkeys(first, 0)
+
+
+async def test_a_job_that_ran_when_the_sandbox_stopped_is_aborted(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await unify(admin, move=0.2, hydration_s=60, steps=2)
+    assert sandbox.simulator.hydration is not None
+    await asyncio.sleep(0.01)
+    sandbox.simulator.hydration.cancel()
+    again = compose(Environment(sandbox.environment.database, base_url=URL))
+    (job, _) = (await in_process(again, "/sandbox").get("/unifications")).json()
+    assert (job["jobStatus"], job["tasks"][-1]["taskStatus"]) == ("aborted", "aborted")
+    await unify(in_process(again, "/sandbox"), move=0.1)
 
 
 async def test_a_hydration_that_breaks_off_ends_as_a_failed_job(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
