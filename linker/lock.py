@@ -157,7 +157,7 @@ def take_over(state: LockState, *, run_id: str, now: float, lease_s: float) -> t
 
 
 def progressed(state: LockState, run: str) -> LockState:
-    """Forget interruptions: the run saved a page, so its work gets on."""
+    """Forget interruptions: the run saved something new, so its work gets on."""
     if state.holder is None or state.holder.run != run or not state.holder.interruptions:
         return state
     return replace(state, holder=replace(state.holder, interruptions=0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -27,6 +28,7 @@ class Attempt:
         self._deps, self._key = deps, (table, page)
         self._id = deps.new_id()
         self._stored = StoredBlock(HashBlock(), None)
+        self._before = self._stored.block.header
         self.owns = False
         self._renewing = asyncio.Lock()  # lanes of one page ask at the same time
         self._open_until = 0.0  # epoch s: until then a write without an answer may still be committed
@@ -41,7 +43,7 @@ class Attempt:
         header, now = stored.block.header, self._deps.clock()
         if header.attempt and header.until > now:
             raise PageHeldError("Another attempt works on this page.", wait_s=header.until - now + MARGIN_S)
-        self._stored = stored
+        self._stored, self._before = stored, header
 
     async def take(self) -> None:
         """Own the page from now on. Raises PageHeldError when another attempt was faster."""
@@ -69,10 +71,16 @@ class Attempt:
         await self._save(saved.owned_by(header.attempt, header.until))
 
     async def finish(self, entries: Entries, run: str, epoch: str, *, linked: int = 0, drift: int = 0) -> None:
-        """Save what was confirmed and give the page back, later if a write may still be under way."""
+        """Save what was confirmed and give the page back, later if a write may still be under way.
+
+        A run that saves something new gets on: it may be interrupted once more without its work being set aside.
+        """
         block = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift)
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
+        if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):
+            with contextlib.suppress(TransientError):  # the page is done all the same
+                await self._deps.lock.progressed(run)
 
     async def release(self) -> bool:
         """Give the page back as it stands, after a step that failed in an orderly way. False: a later attempt has it."""

@@ -100,8 +100,6 @@ async def report(deps: Deps, news: Report) -> Go:
     renewal = await deps.lock.renew(news.run)
     if not renewal.held:
         return Go(held=False)
-    if news.pages_done:
-        await deps.lock.progressed(news.run)
     rate = news.counts.rows_read / news.seconds if news.seconds > 0 else 0.0
     left_s = news.seconds / news.pages_done * (news.pages_total - news.pages_done) if news.pages_done else None
     progress = Progress(

@@ -188,3 +188,61 @@ async def test_a_run_that_goes_on_is_not_stopped(world: World) -> None:
     await world.link("run1")
     await holding(world, "run1")
     assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
+
+
+# ---- work that does not get on ----
+
+
+async def interrupted_twice(world: World, run: str) -> None:
+    """Let a run hold the lock whose work was interrupted twice before."""
+    await holding(world, "run8")
+    for again in ("run9", run):
+        lease_runs_out(world)
+        await replace(world.deps.lock, new_id=lambda now=again: now).take_over()
+
+
+async def interruptions(world: World) -> int:
+    holder = (await world.deps.lock.peek()).holder
+    assert holder is not None
+    return holder.interruptions
+
+
+async def test_a_page_that_is_newly_saved_makes_interruptions_count_anew(world: World) -> None:
+    world.people(3)
+    await interrupted_twice(world, "run1")
+    await world.link("run1")
+    assert await interruptions(world) == 0
+
+
+async def test_departed_rows_that_are_cleared_make_interruptions_count_anew(world: World) -> None:
+    world.people(3)
+    await world.link("run0")
+    world.dataverse.map(contact_id(1), None)
+    await world.link("run1")
+    await interrupted_twice(world, "run1")
+    await world.unlink("run1", departed=1)
+    assert await interruptions(world) == 0
+
+
+@pytest.mark.parametrize("rejected", [False, True])
+async def test_pages_that_an_earlier_run_saved_are_no_progress(world: World, rejected: bool) -> None:
+    """Else a page that kills its host would do so for ever: every run comes to it over pages that are done."""
+    world.people(3)
+    if rejected:
+        del world.contacts.rows[contact_id(2)]
+    for earlier in ("run0", "run00"):
+        await world.link(earlier)
+    await interrupted_twice(world, "run1")
+    await world.link("run1")
+    assert await interruptions(world) == 2
+
+
+async def test_a_page_is_done_also_when_nobody_can_be_told(world: World) -> None:
+    world.people(3)
+
+    def fails(operation: str, partition: str, row: str) -> None:
+        if row == "lock":
+            raise TransientError("no answer")
+
+    world.store.hooks.append(fails)
+    assert (await world.link("run1")).counts == Counts(3, linked=3)
