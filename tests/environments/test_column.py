@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import replace
 
+import httpx
+
 from linker.activities.prepare import prepare_table
 from linker.activities.survey import survey
 from linker.activities.values import Prepared, RunRef, TableTask
@@ -10,6 +12,7 @@ from linker.deps import Deps
 from linker.model import Mode, Run, Status
 from sandbox.config import SandboxConfig
 from sandbox.server import Sandbox
+from tests.environments.cases import solution
 from tests.environments.made import Made, running
 from tests.fakes.dataverse import COLUMN
 
@@ -39,6 +42,20 @@ async def test_a_dry_run_says_would_be_created_then_a_run_creates_it_and_the_nex
         assert (await shown(deps, "first"), has_column(sandbox)) == ("created", True)
         assert (await prepared(deps, "second")).failed == ""
         assert await shown(deps, "second") == "exists"
+
+
+async def test_it_is_put_into_the_solution_of_the_setting() -> None:
+    made = Made(settings={"solution": "links"}, after=solution("links", managed=False))
+    with running(made) as (deps, sandbox, _):
+        sent: list[httpx.Request] = []
+
+        async def keep(request: httpx.Request) -> None:
+            sent.append(request)
+
+        deps.connection.client.event_hooks = {"request": [keep]}
+        assert (await prepared(deps)).failed == ""
+        creations = [request for request in sent if request.method == "POST"]
+        assert [request.headers["MSCRM.SolutionUniqueName"] for request in creations] == ["links"]
 
 
 async def test_while_somebody_customises_the_run_waits_and_then_creates_the_column() -> None:
