@@ -46,7 +46,7 @@ async def test_a_dry_run_says_would_be_created_then_a_run_creates_it_and_the_nex
 
 async def test_it_is_put_into_the_solution_of_the_setting() -> None:
     made = Made(settings={"solution": "links"}, after=solution("links", managed=False))
-    with running(made) as (deps, sandbox, _):
+    with running(made) as (deps, _, __):
         sent: list[httpx.Request] = []
 
         async def keep(request: httpx.Request) -> None:
