@@ -115,7 +115,8 @@ def insert(call: Call, table: Table, change: Change) -> None:
 
 
 def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
-    known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user}
+    # What somebody registers is custom; level 0 is the platform itself (dataverse.md 9.1).
+    known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user, "customizationlevel": 1}
     return {name: value for name, value in known.items() if name in table.columns}
 
 
