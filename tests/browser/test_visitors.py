@@ -123,6 +123,20 @@ async def test_a_keyboard_is_enough_to_open_and_close_the_details(stage: Stage, 
     await expect(line).to_be_focused()
 
 
+async def test_a_keyboard_is_enough_to_ask_for_a_run(linked: World, stage: Stage, visit: Visit) -> None:
+    page = await visit.open("/actions")
+    await _tab_to(page, page.get_by_label("Incremental"))
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_label("Full:")).to_be_checked()
+    await _tab_to(page, page.get_by_label("Dry run"))
+    await page.keyboard.press("Space")
+    await page.keyboard.press("Enter")  # in a form it sends it
+    await _tab_to(page, page.get_by_role("button", name="Start the dry run"))
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("complementary", name="Progress details")).to_contain_text("full, dry run")
+    await expect(page.locator("[data-live]")).to_have_count(0)
+
+
 async def test_whatever_has_the_focus_shows_it(stage: Stage, visit: Visit) -> None:
     await stage.play(scenes.with_warnings())
     page = await visit.open(f"?run={scenes.with_warnings().id}")

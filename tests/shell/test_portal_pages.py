@@ -203,6 +203,28 @@ async def test_a_name_leads_to_the_last_runs_of_its_table(browser: Browser, worl
     assert "No recent run looked at this table." in await browser.text("/api/portal/history?table=gone")
 
 
+async def test_a_run_over_some_tables_says_which(browser: Browser, world: World) -> None:
+    await stored(world, run_of(Status.SUCCESSFUL, CONTACT, trigger="api", requested_tables=("contact",)))
+    assert "full, api only contact" in await browser.text("/api/portal/timeline")
+
+
+async def test_every_page_names_the_environment_that_it_is_about(browser: Browser) -> None:
+    for page in ("", "/timeline", "/rows", "/actions"):
+        assert "Customer Profile Linker contoso.crm4.dynamics.com" in await browser.text(f"/api/portal{page}")
+
+
+async def test_met_requirements_of_several_tables_stand_together(browser: Browser, world: World) -> None:
+    met = Finding("R1", Verdict.MET, "Keys exist.", question="Is it from here?")
+    run = run_of(
+        Status.SUCCESSFUL,
+        replace(CONTACT, findings=(met,)),
+        TableRun("lead", "crm", Status.SUCCESSFUL, findings=(met,)),
+    )
+    await stored(world, run)
+    text = await browser.text(DETAILS.format(run.id))
+    assert "R1 met for contact, lead Is it from here? contact: Keys exist. lead: Keys exist." in text
+
+
 async def test_the_timeline_shows_some_days_page_by_page(browser: Browser, world: World) -> None:
     for number in range(60):
         await stored(world, replace(run_of(Status.SUCCESSFUL, CONTACT), id=run_id(number)), shown=False)

@@ -59,7 +59,8 @@ async def test_a_linked_row_tells_its_profile_its_customer_and_the_run_that_conf
     assert "Linked as confirmed" in text
     assert f"Profile now {world.contacts.rows[contact_id(1)].link}" in text
     assert "CustomerId c1" in text
-    assert f"By run {RUN}" in text
+    assert "Confirmed yes" in text
+    assert f"by run {RUN}" in text
     assert "None is remembered." in text
 
 
@@ -114,7 +115,7 @@ async def test_without_dataverse_what_is_stored_is_shown_and_why_there_is_no_mor
     text = await browser.text(row(1, insights="true"))
     assert "Not verified" in text
     assert "not today" in text
-    assert f"By run {RUN}" in text
+    assert f"by run {RUN}" in text
     assert "Nothing could be read" in text
 
 
