@@ -10,7 +10,7 @@ from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, not_supported
 from sandbox.webapi.messages import json_answer, no_content
-from sandbox.webapi.metadata.changing import plan_create_entities
+from sandbox.webapi.metadata.tables import plan_create_entities
 from sandbox.webapi.privileges import require
 from sandbox.webapi.references import guid_in
 from sandbox.webapi.writing import PlannedWrite, Written, planned

@@ -154,7 +154,7 @@ def _items(request: ApiRequest) -> list[Item]:
     boundary = _boundary(request.headers)
     if not boundary:
         raise payload_error("Microsoft.OData.ODataException: the boundary of the multipart body is missing.")
-    items = [_item(request, part) for part in _parts(request.body, boundary)]
+    items = [_item(request, part) for part in _parts(_with_crlf(request.body), boundary)]
     count = sum(len(item.operations) if isinstance(item, ChangeSet) else 1 for item in items)
     if count > MAX_OPERATIONS:
         raise ApiError(400, "0x80060888", f"The batch exceeds the maximum of {MAX_OPERATIONS} operations.")
@@ -172,6 +172,12 @@ def _item(request: ApiRequest, part: _Part) -> Item:
         return _operation(request, part)
     members = _parts(part.body, boundary)
     return ChangeSet(tuple(_operation(request, member) for member in members))
+
+
+def _with_crlf(body: bytes) -> bytes:
+    """Return a body whose lines end in CRLF: bare line feeds count if two of them end it (Microsoft: batch errors)."""
+    bare = b"\r\n" not in body and body.endswith(b"\n\n")
+    return body.replace(b"\n", b"\r\n") if bare else body
 
 
 def _parts(body: bytes, boundary: str) -> Iterator[_Part]:

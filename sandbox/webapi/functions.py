@@ -9,6 +9,7 @@ import orjson
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError
 from sandbox.webapi.messages import ApiResponse, json_answer
+from sandbox.webapi.metadata.documents import LANGUAGE
 from sandbox.webapi.organization import BUSINESS_UNIT_ID, ORGANIZATION_ID, VERSION
 from sandbox.webapi.urls import Segment, argument
 
@@ -28,6 +29,12 @@ async def who_am_i(call: Call, _segment: Segment) -> ApiResponse:
 async def retrieve_version(call: Call, _segment: Segment) -> ApiResponse:
     """Answer `RetrieveVersion`."""
     return json_answer(_context(call, "RetrieveVersion") | {"Version": VERSION})
+
+
+async def retrieve_languages(call: Call, segment: Segment) -> ApiResponse:
+    """Answer `RetrieveAvailableLanguages` and `RetrieveProvisionedLanguages`: English alone, as all labels are."""
+    name = "RetrieveProvisionedLanguages" if "Provisioned" in segment.name else "LocaleIds"
+    return json_answer(_context(call, segment.name) | {name: [LANGUAGE]})
 
 
 async def retrieve_current_organization(call: Call, _segment: Segment) -> ApiResponse:
@@ -100,6 +107,8 @@ type Function = Callable[[Call, Segment], Awaitable[ApiResponse]]
 FUNCTIONS: Final[dict[str, Function]] = {
     "WhoAmI": who_am_i,
     "RetrieveVersion": retrieve_version,
+    "RetrieveAvailableLanguages": retrieve_languages,
+    "RetrieveProvisionedLanguages": retrieve_languages,
     "RetrieveCurrentOrganization": retrieve_current_organization,
     "RetrieveTotalRecordCount": retrieve_total_record_count,
     "GetValidReferencingEntities": _valid_relatives("GetValidReferencingEntities", "ReferencedEntityName"),

@@ -1,42 +1,55 @@
-"""Creating and deleting tables, columns, keys and relationships (dataverse.md 8.1, 8.4 and 17.5)."""
+"""Creating, changing and deleting columns, keys and relationships (dataverse.md 8.1, 8.4 and 17.5)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from sandbox.database import Database
-from sandbox.schema.model import Column, Index, ManyToMany, OneToMany, Schema, Table, metadata_id
+from sandbox.schema.model import Column, Index, ManyToMany, OneToMany, Table, metadata_id
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, no_resource, not_supported, wrong_method
-from sandbox.webapi.messages import json_answer, no_content
 from sandbox.webapi.metadata.documents import COLLECTIONS, relationship_document
-from sandbox.webapi.metadata.parsing import label_text, read_column, read_many_to_many, read_one_to_many, read_table
+from sandbox.webapi.metadata.parsing import label_text, read_cascade, read_column, read_many_to_many, read_one_to_many
+from sandbox.webapi.metadata.planning import plan_change, schema_of
 from sandbox.webapi.metadata.reading import find_document, find_table
+from sandbox.webapi.metadata.tables import plan_table, plan_table_change, plan_table_removal
 from sandbox.webapi.privileges import require
 from sandbox.webapi.urls import Segment
-from sandbox.webapi.writing import PlannedWrite, Written
+from sandbox.webapi.writing import PlannedWrite
 
-_FIRST_CUSTOM_CODE: Final = 10_200
 _INVALID: Final = "0x80047014"
 _MANY: Final = "ManyToManyRelationshipMetadata"
 
 
 def plan_definition_change(call: Call, segments: Sequence[Segment]) -> PlannedWrite:
-    """Plan a POST, PUT or DELETE below EntityDefinitions or RelationshipDefinitions."""
-    method = call.request.method
+    """Plan a POST, PUT or DELETE below EntityDefinitions or RelationshipDefinitions; they never see an old schema."""
+    call, method = replace(call, schema=schema_of(call)), call.request.method
     if segments[0].name == "RelationshipDefinitions":
-        plan = {"POST": _plan_relationship, "DELETE": _plan_relationship_removal}.get(method)
-        if plan is None:
-            raise not_supported("changing a relationship's definition")
-        return plan(call, segments[0])
+        plans = {
+            "POST": _plan_relationship,
+            "PUT": _plan_relationship_change,
+            "DELETE": _plan_relationship_removal,
+        }
+        if method not in plans:
+            raise wrong_method(method)
+        return plans[method](call, segments[0])
     if segments[0].arguments is None:
-        raise not_supported("creating tables by POST EntityDefinitions; use CreateEntities")
+        if method != "POST" or len(segments) > 1:
+            raise wrong_method(method)
+        return plan_table(call)
     table = find_table(call, segments[0])
     if len(segments) == 1:
-        if method != "DELETE":
-            raise not_supported("changing a table's definition")
-        return _plan_table_removal(call, table)
+        return _plan_on_table(call, table)
     return _plan_member(call, table, segments[1])
+
+
+def _plan_on_table(call: Call, table: Table) -> PlannedWrite:
+    match call.request.method:
+        case "DELETE":
+            return plan_table_removal(call, table)
+        case "PUT":
+            return plan_table_change(call, table)
+    raise wrong_method(call.request.method)
 
 
 def _plan_member(call: Call, table: Table, segment: Segment) -> PlannedWrite:
@@ -53,52 +66,6 @@ def _plan_member(call: Call, table: Table, segment: Segment) -> PlannedWrite:
     return plan(call, table, segment)
 
 
-def _change(call: Call, privilege: str, change: Callable[[Database], None], url: str = "") -> PlannedWrite:
-    require(call.environment, call.caller, privilege)
-    database = call.environment.database
-
-    def apply() -> Written:
-        change(database)
-        return Written(no_content({"OData-EntityId": f"{call.environment.api_url}/{url}"} if url else {}))
-
-    return PlannedWrite(apply, customizes=True)
-
-
-# -- tables
-
-
-def plan_create_entities(call: Call) -> PlannedWrite:
-    """Plan the action CreateEntities, which Microsoft's SDK uses to create tables."""
-    require(call.environment, call.caller, "prvCreateEntity")
-    documents: list[dict[str, Any]] = call.request.json().get("Entities") or []
-    taken = {table.object_type_code for table in _schema(call).tables.values()}
-    first = max([_FIRST_CUSTOM_CODE, *taken]) + 1
-    tables = [read_table(document, code) for code, document in enumerate(documents, first)]
-
-    def apply() -> Written:
-        for table in tables:
-            if table.logical_name in _schema(call).tables:
-                raise ApiError(
-                    400, "0x80044346", f"An entity with the specified name {table.logical_name} already exists."
-                )
-            call.environment.database.create_table(table)
-        context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse"
-        return Written(json_answer({"@odata.context": context, "EntityIds": [t.metadata_id for t in tables]}))
-
-    return PlannedWrite(apply, customizes=True)
-
-
-def _schema(call: Call) -> Schema:
-    """Return the schema as it is now; changes never work on the lagging one."""
-    return call.environment.database.schema
-
-
-def _plan_table_removal(call: Call, table: Table) -> PlannedWrite:
-    if not table.custom:
-        raise ApiError(400, "0x80045018", f"The system table {table.logical_name} cannot be deleted.")
-    return _change(call, "prvDeleteEntity", lambda database: database.drop_table(table))
-
-
 # -- columns
 
 
@@ -106,7 +73,7 @@ def _plan_column(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
     given = read_column(call.request.json())
     column = replace(given, metadata_id=metadata_id(table.logical_name, given.logical_name))
     _check_new_column(table, column)
-    return _change(
+    return plan_change(
         call,
         "prvCreateAttribute",
         lambda database: database.add_columns(table, [column]),
@@ -149,17 +116,19 @@ def _plan_column_change(call: Call, table: Table, segment: Segment) -> PlannedWr
         max_length=int(document.get("MaxLength") or column.max_length),
         required=str((document.get("RequiredLevel") or {}).get("Value", column.required)),
     )
-    return _change(call, "prvWriteAttribute", lambda database: database.replace_table(table.with_columns([changed])))
+    return plan_change(
+        call, "prvWriteAttribute", lambda database: database.replace_table(table.with_columns([changed]))
+    )
 
 
 def _plan_column_removal(call: Call, table: Table, segment: Segment) -> PlannedWrite:
     column = _find_column(call, table, segment)
     if not column.custom:
         raise ApiError(400, "0x80045018", f"The system column {column.logical_name} cannot be deleted.")
-    for relationship in _schema(call).lookups(table.logical_name):
+    for relationship in schema_of(call).lookups(table.logical_name):
         if relationship.referencing_attribute == column.logical_name:
             return _removal_of(call, relationship)
-    return _change(call, "prvDeleteAttribute", lambda database: database.drop_column(table, column))
+    return plan_change(call, "prvDeleteAttribute", lambda database: database.drop_column(table, column))
 
 
 # -- alternate keys
@@ -179,13 +148,13 @@ def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
         table, alternate_keys={**table.alternate_keys, name: columns}, indexes=(*table.indexes, Index(columns))
     )
     url = f"EntityDefinitions({table.metadata_id})/Keys({metadata_id('key', table.logical_name, name)})"
-    return _change(call, "prvCreateAttribute", lambda database: database.replace_table(grown), url)
+    return plan_change(call, "prvCreateAttribute", lambda database: database.replace_table(grown), url)
 
 
 def _plan_key_removal(call: Call, table: Table, segment: Segment) -> PlannedWrite:
     document = find_document(COLLECTIONS["Keys"](call.schema, table), segment)
     kept = {name: columns for name, columns in table.alternate_keys.items() if name != document["SchemaName"]}
-    return _change(
+    return plan_change(
         call, "prvDeleteAttribute", lambda database: database.replace_table(replace(table, alternate_keys=kept))
     )
 
@@ -207,7 +176,7 @@ def _plan_relationship(call: Call, segment: Segment) -> PlannedWrite:
         database.add_columns(child, [column])
         database.add_relationship(relationship)
 
-    return _change(call, "prvCreateAttribute", change, f"RelationshipDefinitions({relationship.metadata_id})")
+    return plan_change(call, "prvCreateAttribute", change, f"RelationshipDefinitions({relationship.metadata_id})")
 
 
 def _plan_many_to_many(call: Call, relationship: ManyToMany) -> PlannedWrite:
@@ -216,7 +185,7 @@ def _plan_many_to_many(call: Call, relationship: ManyToMany) -> PlannedWrite:
         if _existing(call, name).elastic:
             raise ApiError(400, _INVALID, f"{name} is elastic: it has no many-to-many relationships.")
     url = f"RelationshipDefinitions({relationship.metadata_id})"
-    return _change(call, "prvCreateRelationship", lambda database: database.add_relationship(relationship), url)
+    return plan_change(call, "prvCreateRelationship", lambda database: database.add_relationship(relationship), url)
 
 
 def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> Table:
@@ -250,7 +219,7 @@ def _check_elastic(parent: Table, child: Table, delete: str) -> None:
 
 
 def _existing(call: Call, name: str) -> Table:
-    table = _schema(call).tables.get(name)
+    table = schema_of(call).tables.get(name)
     if table is None:
         raise ApiError(
             400,
@@ -261,7 +230,7 @@ def _existing(call: Call, name: str) -> Table:
 
 
 def _check_name(call: Call, name: str) -> None:
-    if name.lower() in {existing.lower() for existing in _schema(call).relationships}:
+    if name.lower() in {existing.lower() for existing in schema_of(call).relationships}:
         raise ApiError(
             400,
             "0x8004432B",
@@ -269,13 +238,28 @@ def _check_name(call: Call, name: str) -> None:
         )
 
 
+def _find_relationship(call: Call, segment: Segment) -> OneToMany | ManyToMany:
+    documents = (relationship_document(relationship) for relationship in call.schema.relationships.values())
+    return call.schema.relationships[find_document(documents, segment)["SchemaName"]]
+
+
+def _plan_relationship_change(call: Call, segment: Segment) -> PlannedWrite:
+    """Plan a PUT of a whole definition (dataverse.md 8.1); what happens to children can change."""
+    relationship = _find_relationship(call, segment)
+    if not isinstance(relationship, OneToMany):
+        raise not_supported("changing a many-to-many relationship's definition")
+    cascade = read_cascade(call.request.json().get("CascadeConfiguration") or {})
+    tables = call.schema.tables
+    _check_elastic(tables[relationship.referenced_entity], tables[relationship.referencing_entity], cascade.delete)
+    changed = replace(relationship, cascade=cascade)
+    return plan_change(call, "prvWriteRelationship", lambda database: database.add_relationship(changed))
+
+
 def _plan_relationship_removal(call: Call, segment: Segment) -> PlannedWrite:
-    documents = (relationship_document(relationship) for relationship in _schema(call).relationships.values())
-    name = find_document(documents, segment)["SchemaName"]
-    return _removal_of(call, _schema(call).relationships[name])
+    return _removal_of(call, _find_relationship(call, segment))
 
 
 def _removal_of(call: Call, relationship: OneToMany | ManyToMany) -> PlannedWrite:
     if not relationship.custom:
         raise ApiError(400, "0x80045018", f"The system relationship {relationship.schema_name} cannot be deleted.")
-    return _change(call, "prvDeleteRelationship", lambda database: database.drop_relationship(relationship))
+    return plan_change(call, "prvDeleteRelationship", lambda database: database.drop_relationship(relationship))

@@ -1,7 +1,7 @@
 """The JSON of definitions, as EntityDefinitions and RelationshipDefinitions answer it."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from typing import Final
 
 from sandbox.schema.model import (
     FRACTION_TYPES,
@@ -16,9 +16,9 @@ from sandbox.schema.model import (
     Table,
     metadata_id,
 )
+from sandbox.webapi.metadata import constant
+from sandbox.webapi.metadata.constant import Document, managed
 from sandbox.webapi.privileges import privilege_id
-
-type Document = dict[str, Any]
 
 _TYPE_NAMES: Final = {
     ColumnType.BIGINT: ("BigInt", "BigIntType", "BigInt"),
@@ -29,7 +29,7 @@ _TYPE_NAMES: Final = {
 """AttributeType, AttributeTypeName and the beginning of the metadata type, where they are not the type's own name."""
 
 _PRIVILEGES: Final = ("Create", "Read", "Write", "Delete", "Append", "AppendTo")
-_LANGUAGE: Final = 1033
+LANGUAGE: Final = 1033
 
 
 def label(text: str) -> Document:
@@ -38,7 +38,7 @@ def label(text: str) -> Document:
         return {"LocalizedLabels": [], "UserLocalizedLabel": None}
     one = {
         "Label": text,
-        "LanguageCode": _LANGUAGE,
+        "LanguageCode": LANGUAGE,
         "IsManaged": False,
         "MetadataId": metadata_id("label", text),
         "HasChanged": None,
@@ -46,14 +46,9 @@ def label(text: str) -> Document:
     return {"LocalizedLabels": [one], "UserLocalizedLabel": one}
 
 
-def managed(value: object, name: str) -> Document:
-    """Return a managed property."""
-    return {"Value": value, "CanBeChanged": True, "ManagedPropertyLogicalName": name}
-
-
 def table_document(table: Table) -> Document:
     """Return an entity definition without its sub-collections."""
-    return {
+    return constant.TABLE | {
         "MetadataId": table.metadata_id,
         "LogicalName": table.logical_name,
         "SchemaName": table.schema_name,
@@ -133,6 +128,7 @@ BASE_ATTRIBUTE: Final = frozenset(
         "IsValidForRead",
         "IsValidForUpdate",
         "AttributeOf",
+        *constant.COLUMN,
     }
 )
 """What AttributeMetadata has; everything else belongs to a derived type and needs a cast (dataverse.md 8.3)."""
@@ -164,6 +160,7 @@ def attribute_document(table: Table, column: Column) -> Document:
         "IsValidForCreate": writable,
         "IsValidForRead": True,
         "IsValidForUpdate": writable and column.logical_name != table.primary_id,
+        **constant.COLUMN,
         **_derived(table, column),
     }
 
@@ -172,18 +169,23 @@ def _derived(table: Table, column: Column) -> Document:
     if column.type is ColumnType.LOOKUP:
         return {"Targets": list(column.targets), "Format": "None"}
     if column.type in TEXT_TYPES:
-        return {"MaxLength": column.max_length, "Format": "Text" if column.type is ColumnType.STRING else "TextArea"}
+        name = "Text" if column.type is ColumnType.STRING else "TextArea"
+        sizes = {"MaxLength": column.max_length, "DatabaseLength": 2 * column.max_length}
+        return constant.TEXT | sizes | {"Format": name, "FormatName": {"Value": name}}
     if column.options:
-        return {"DefaultFormValue": None, "OptionSet": _option_set(table, column), "GlobalOptionSet": None}
+        options = {"OptionSet": _option_set(table, column), "GlobalOptionSet": None}
+        return constant.CHOICE | {"DefaultFormValue": None} | options
     if column.type is ColumnType.BOOLEAN:
         options = {"TrueOption": _option(1, "Yes"), "FalseOption": _option(0, "No")}
         return {"DefaultValue": False, "OptionSet": {"OptionSetType": "Boolean", **options}}
     if column.type in {ColumnType.DATETIME, ColumnType.DATE}:
         shape = "DateOnly" if column.type is ColumnType.DATE else "DateAndTime"
-        return {"Format": shape, "DateTimeBehavior": {"Value": "UserLocal" if shape == "DateAndTime" else "DateOnly"}}
+        behavior = {"Value": "UserLocal" if shape == "DateAndTime" else "DateOnly"}
+        return constant.FORMULA | {"Format": shape, "DateTimeBehavior": behavior}
     if column.type in FRACTION_TYPES:
-        return {"MinValue": -1e11, "MaxValue": 1e11, "Precision": 5}
-    return {"MinValue": -(2**31), "MaxValue": 2**31 - 1, "Format": "None"} if column.type in WHOLE_TYPES else {}
+        return constant.FORMULA | {"MinValue": -1e11, "MaxValue": 1e11, "Precision": 5}
+    whole = {"MinValue": -(2**31), "MaxValue": 2**31 - 1, "Format": "None"}
+    return constant.FORMULA | whole if column.type in WHOLE_TYPES else {}
 
 
 def _option_set(table: Table, column: Column) -> Document:
@@ -217,19 +219,23 @@ def relationship_document(relationship: OneToMany | ManyToMany) -> Document:
     """Return the definition of a relationship."""
     if isinstance(relationship, OneToMany):
         return _one_to_many(relationship)
-    return _relationship_base(relationship, "ManyToMany") | {
-        "Entity1LogicalName": relationship.entity1,
-        "Entity2LogicalName": relationship.entity2,
-        "IntersectEntityName": relationship.intersect_entity,
-        "Entity1IntersectAttribute": relationship.entity1_attribute,
-        "Entity2IntersectAttribute": relationship.entity2_attribute,
-        "Entity1NavigationPropertyName": relationship.navigation,
-        "Entity2NavigationPropertyName": relationship.navigation,
-    }
+    return (
+        _relationship_base(relationship, "ManyToMany")
+        | constant.MANY_TO_MANY
+        | {
+            "Entity1LogicalName": relationship.entity1,
+            "Entity2LogicalName": relationship.entity2,
+            "IntersectEntityName": relationship.intersect_entity,
+            "Entity1IntersectAttribute": relationship.entity1_attribute,
+            "Entity2IntersectAttribute": relationship.entity2_attribute,
+            "Entity1NavigationPropertyName": relationship.navigation,
+            "Entity2NavigationPropertyName": relationship.navigation,
+        }
+    )
 
 
 def _relationship_base(relationship: OneToMany | ManyToMany, kind: str) -> Document:
-    return {
+    return constant.RELATIONSHIP | {
         "@odata.type": f"#Microsoft.Dynamics.CRM.{kind}RelationshipMetadata",
         "MetadataId": relationship.metadata_id,
         "SchemaName": relationship.schema_name,
@@ -243,17 +249,21 @@ def _relationship_base(relationship: OneToMany | ManyToMany, kind: str) -> Docum
 
 
 def _one_to_many(relationship: OneToMany) -> Document:
-    return _relationship_base(relationship, "OneToMany") | {
-        "ReferencedEntity": relationship.referenced_entity,
-        "ReferencedAttribute": relationship.referenced_attribute,
-        "ReferencingEntity": relationship.referencing_entity,
-        "ReferencingAttribute": relationship.referencing_attribute,
-        "ReferencingEntityNavigationPropertyName": relationship.lookup_navigation,
-        "ReferencedEntityNavigationPropertyName": relationship.collection_navigation,
-        "IsHierarchical": False,
-        "CascadeConfiguration": _cascade(relationship.cascade),
-        "AssociatedMenuConfiguration": {"Behavior": "UseCollectionName", "Group": "Details", "Order": 10000},
-    }
+    return (
+        _relationship_base(relationship, "OneToMany")
+        | constant.ONE_TO_MANY
+        | {
+            "ReferencedEntity": relationship.referenced_entity,
+            "ReferencedAttribute": relationship.referenced_attribute,
+            "ReferencingEntity": relationship.referencing_entity,
+            "ReferencingAttribute": relationship.referencing_attribute,
+            "ReferencingEntityNavigationPropertyName": relationship.lookup_navigation,
+            "ReferencedEntityNavigationPropertyName": relationship.collection_navigation,
+            "IsHierarchical": False,
+            "CascadeConfiguration": _cascade(relationship.cascade),
+            "AssociatedMenuConfiguration": {"Behavior": "UseCollectionName", "Group": "Details", "Order": 10000},
+        }
+    )
 
 
 def _cascade(cascade: Cascade) -> Document:

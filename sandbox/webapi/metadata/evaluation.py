@@ -17,7 +17,7 @@ from sandbox.query.syntax import (
     UnknownPropertyError,
     UnsupportedQueryError,
 )
-from sandbox.webapi.metadata.documents import Document
+from sandbox.webapi.metadata.constant import Document
 
 _COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
     "eq": operator.eq,

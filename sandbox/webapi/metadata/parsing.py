@@ -161,7 +161,7 @@ def read_one_to_many(document: Json) -> tuple[OneToMany, Column]:
         referencing_attribute=column.logical_name,
         lookup_navigation=str(document.get("ReferencingEntityNavigationPropertyName") or column.schema_name),
         collection_navigation=str(document.get("ReferencedEntityNavigationPropertyName") or schema_name),
-        cascade=_read_cascade(document.get("CascadeConfiguration") or {}),
+        cascade=read_cascade(document.get("CascadeConfiguration") or {}),
         custom=True,
         metadata_id=metadata_id("relationship", schema_name),
     )
@@ -177,7 +177,8 @@ def _relationship_name(document: Json) -> str:
     return name
 
 
-def _read_cascade(document: Json) -> Cascade:
+def read_cascade(document: Json) -> Cascade:
+    """Return what happens to children. Raises the 400 answer."""
     delete = str(document.get("Delete", "RemoveLink"))
     if delete not in {"Cascade", "RemoveLink", "Restrict", "NoCascade"}:
         raise ApiError(400, "0x80047014", f"The cascade '{delete}' is not valid for Delete.")
@@ -198,6 +199,9 @@ def read_many_to_many(document: Json) -> ManyToMany:
     intersect = str(document.get("IntersectEntityName") or name).lower()
     if first == second:
         raise not_supported("many-to-many relationships of a table with itself")
+    names = [document.get(f"Entity{number}NavigationPropertyName") for number in (1, 2)]
+    if all(names) and names[0] != names[1]:
+        raise not_supported("many-to-many relationships with different navigation properties on both sides")
     return ManyToMany(
         schema_name=name,
         intersect_entity=intersect,
@@ -205,7 +209,7 @@ def read_many_to_many(document: Json) -> ManyToMany:
         entity1_attribute=f"{first}id",
         entity2=second,
         entity2_attribute=f"{second}id",
-        navigation=str(document.get("Entity1NavigationPropertyName") or name),
+        navigation=str(names[0] or names[1] or name),
         custom=True,
         metadata_id=metadata_id("relationship", name),
     )

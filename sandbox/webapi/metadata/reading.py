@@ -3,17 +3,14 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
+import orjson
+
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, not_supported, segment_not_found
 from sandbox.webapi.messages import ApiResponse, json_answer
-from sandbox.webapi.metadata.documents import (
-    BASE_ATTRIBUTE,
-    COLLECTIONS,
-    Document,
-    relationship_document,
-    table_document,
-)
+from sandbox.webapi.metadata.constant import Document
+from sandbox.webapi.metadata.documents import BASE_ATTRIBUTE, COLLECTIONS, relationship_document, table_document
 from sandbox.webapi.metadata.evaluation import matching, selected
 from sandbox.webapi.privileges import require
 from sandbox.webapi.urls import Segment, split_outside, unquoted
@@ -32,6 +29,8 @@ async def read_definitions(call: Call, segments: Sequence[Segment]) -> ApiRespon
         return _read_relationships(call, segments)
     if segments[0].arguments is None:
         documents = [table_document(table) for table in call.schema.tables.values()]
+        if len(segments) > 1:
+            return _counted(documents, segments[1:])
         return _collection(call, "EntityDefinitions", documents, None, _with_expanded(call))
     table = find_table(call, segments[0])
     return _read_below(call, table, segments[1:])
@@ -78,12 +77,27 @@ def _read_below(call: Call, table: Table, rest: Sequence[Segment]) -> ApiRespons
     path = f"EntityDefinitions('{table.logical_name}')/{name}"
     if name in COLLECTIONS:
         return _read_collection(call, path, list(COLLECTIONS[name](call.schema, table)), rest)
-    document = table_document(table)
-    if name not in document:
-        raise segment_not_found(name)
-    if len(rest) == 2 and rest[1].name == "$value":
-        return ApiResponse(200, {"Content-Type": "text/plain"}, str(document[name]).encode())
-    return json_answer({"@odata.context": f"{call.environment.api_url}/$metadata#{path}", "value": document[name]})
+    return _property(call, path, table_document(table), rest)
+
+
+def _property(call: Call, path: str, document: Document, rest: Sequence[Segment]) -> ApiResponse:
+    """Answer one property of a definition, or its plain `$value`. Raises the 404 answer."""
+    name, *more = [segment.name for segment in rest]
+    if name not in document or name.startswith("@") or more not in ([], ["$value"]):
+        raise segment_not_found(more[0] if more and name in document else name)
+    value = document[name]
+    if more:
+        text = value if isinstance(value, str) else orjson.dumps(value).decode()
+        return ApiResponse(200, {"Content-Type": "text/plain"}, text.encode())
+    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{path}"}
+    return json_answer(context | (value if name in _EXPANDABLE and value else {"value": value}))
+
+
+def _counted(documents: Sequence[Document], rest: Sequence[Segment]) -> ApiResponse:
+    """Answer `/$count` of a collection. Raises the 404 answer for anything else."""
+    if [segment.name for segment in rest] != ["$count"]:
+        raise segment_not_found(rest[0].name)
+    return ApiResponse(200, {"Content-Type": "text/plain"}, str(len(documents)).encode())
 
 
 def _read_relationships(call: Call, segments: Sequence[Segment]) -> ApiResponse:
@@ -98,9 +112,11 @@ def _read_collection(call: Call, path: str, documents: Sequence[Document], segme
     if cast is not None:
         documents = [d for d in documents if d.get("@odata.type") == f"#{_CAST}{cast}"]
         path = f"{path}/{_CAST}{cast}"
+    rest = [segment for segment in segments[1:] if not segment.name.startswith(_CAST)]
     if segments[0].arguments is None:
-        return _collection(call, path, documents, known, _plain(cast))
-    return _single(call, path, _plain(cast)(find_document(documents, segments[0])), known)
+        return _counted(documents, rest) if rest else _collection(call, path, documents, known, _plain(cast))
+    document = _plain(cast)(find_document(documents, segments[0]))
+    return _property(call, f"{path}/{rest[0].name}", document, rest) if rest else _single(call, path, document, known)
 
 
 def _plain(cast: str | None) -> Callable[[Document], Document]:

@@ -124,6 +124,14 @@ async def test_lines_must_end_in_crlf(api: Client) -> None:
     assert "Stream was not readable." in message(answer)
 
 
+async def test_bare_line_feeds_count_if_two_of_them_end_the_body(api: Client) -> None:
+    body = "--batch_1\nContent-Type: application/http\n\nGET WhoAmI HTTP/1.1\n\n\n--batch_1--\n\n"
+    answer = await api.post(
+        "$batch", content=body.encode(), headers={"Content-Type": "multipart/mixed; boundary=batch_1"}
+    )
+    assert [part.status for part in parts(answer)] == [200]
+
+
 @pytest.mark.parametrize(("count", "status"), [(1000, 200), (1001, 400)])
 async def test_a_batch_holds_at_most_1000_operations(api: Client, count: int, status: int) -> None:
     assert (await send(api, *[request("GET WhoAmI")] * count)).status_code == status

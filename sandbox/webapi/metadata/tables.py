@@ -1,0 +1,80 @@
+"""Creating, changing and deleting tables (dataverse.md 8.1, 8.4 and 17.5; Microsoft's page on table definitions)."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Final
+
+from sandbox.schema.model import Table
+from sandbox.webapi.call import Call
+from sandbox.webapi.errors import ApiError
+from sandbox.webapi.messages import json_answer, no_content
+from sandbox.webapi.metadata.documents import table_document
+from sandbox.webapi.metadata.parsing import label_text, read_table
+from sandbox.webapi.metadata.planning import plan_change, schema_of
+from sandbox.webapi.privileges import require
+from sandbox.webapi.writing import PlannedWrite, Written
+
+_FIRST_CUSTOM_CODE: Final = 10_200
+
+
+def plan_create_entities(call: Call) -> PlannedWrite:
+    """Plan the action CreateEntities, which Microsoft's SDK uses to create tables."""
+    require(call.environment, call.caller, "prvCreateEntity")
+    tables = _new_tables(call, call.request.json().get("Entities") or [])
+
+    def apply() -> Written:
+        _create(call, tables)
+        context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse"
+        return Written(json_answer({"@odata.context": context, "EntityIds": [t.metadata_id for t in tables]}))
+
+    return PlannedWrite(apply, customizes=True)
+
+
+def plan_table(call: Call) -> PlannedWrite:
+    """Plan `POST EntityDefinitions`, which creates one table with its name column."""
+    require(call.environment, call.caller, "prvCreateEntity")
+    (table,) = _new_tables(call, [call.request.json()])
+
+    def apply() -> Written:
+        _create(call, [table])
+        headers = {"OData-EntityId": f"{call.environment.api_url}/EntityDefinitions({table.metadata_id})"}
+        if call.request.preferences.get("return") != "representation":
+            return Written(no_content(headers))
+        context = {"@odata.context": f"{call.environment.api_url}/$metadata#EntityDefinitions/$entity"}
+        headers |= {"Preference-Applied": "return=representation"}
+        return Written(json_answer(context | table_document(table), 201, headers))
+
+    return PlannedWrite(apply, customizes=True)
+
+
+def _new_tables(call: Call, documents: Sequence[Mapping[str, Any]]) -> list[Table]:
+    taken = {table.object_type_code for table in schema_of(call).tables.values()}
+    first = max([_FIRST_CUSTOM_CODE, *taken]) + 1
+    return [read_table(document, code) for code, document in enumerate(documents, first)]
+
+
+def _create(call: Call, tables: Sequence[Table]) -> None:
+    for table in tables:
+        if table.logical_name in schema_of(call).tables:
+            raise ApiError(400, "0x80044346", f"An entity with the specified name {table.logical_name} already exists.")
+        call.environment.database.create_table(table)
+
+
+def plan_table_change(call: Call, table: Table) -> PlannedWrite:
+    """Plan a PUT of a whole definition; labels can change, and change tracking can be switched on."""
+    document = call.request.json()
+    changed = replace(
+        table,
+        display_name=label_text(document.get("DisplayName")) or table.display_name,
+        display_collection_name=label_text(document.get("DisplayCollectionName")) or table.display_collection_name,
+        description=label_text(document.get("Description")) or table.description,
+        change_tracking=table.change_tracking or document.get("ChangeTrackingEnabled") is True,
+    )
+    return plan_change(call, "prvWriteEntity", lambda database: database.replace_table(changed))
+
+
+def plan_table_removal(call: Call, table: Table) -> PlannedWrite:
+    """Plan a DELETE of a custom table with its rows and relationships. Raises the 400 answer for another one."""
+    if not table.custom:
+        raise ApiError(400, "0x80045018", f"The system table {table.logical_name} cannot be deleted.")
+    return plan_change(call, "prvDeleteEntity", lambda database: database.drop_table(table))

@@ -1,0 +1,145 @@
+"""Definitions beyond what the linker and Microsoft's SDK ask: dataverse.md 8.1 and 8.3, Microsoft's pages on them."""
+
+from typing import Any
+
+import pytest
+
+from sandbox.config import SandboxConfig
+from sandbox.environment import Environment
+from tests.sandbox.webapi.conftest import Client
+from tests.sandbox.webapi.steps import create, create_lookup, error, read
+
+CONTACT = "EntityDefinitions(LogicalName='contact')"
+GENDER = f"{CONTACT}/Attributes(LogicalName='gendercode')"
+TYPE = "Microsoft.Dynamics.CRM"
+
+
+def labelled(text: str) -> dict[str, Any]:
+    return {"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]}
+
+
+def bank() -> dict[str, Any]:
+    """Return a table as Microsoft's page on creating table definitions posts it."""
+    name = {
+        "@odata.type": f"{TYPE}.StringAttributeMetadata",
+        "SchemaName": "new_AccountName",
+        "IsPrimaryName": True,
+        "DisplayName": labelled("Account Name"),
+        "RequiredLevel": {"Value": "None", "CanBeChanged": True},
+        "FormatName": {"Value": "Text"},
+        "MaxLength": 100,
+    }
+    return {
+        "@odata.type": f"{TYPE}.EntityMetadata",
+        "SchemaName": "new_BankAccount",
+        "DisplayName": labelled("Bank Account"),
+        "DisplayCollectionName": labelled("Bank Accounts"),
+        "OwnershipType": "UserOwned",
+        "HasActivities": False,
+        "HasNotes": False,
+        "IsActivity": False,
+        "Attributes": [name],
+    }
+
+
+async def test_a_table_is_created_by_a_post_of_its_definition(api: Client) -> None:
+    answer = await api.post("EntityDefinitions", json=bank())
+    assert answer.status_code == 204
+    table = await read(api, answer.headers["OData-EntityId"])
+    assert (table["LogicalName"], table["PrimaryNameAttribute"]) == ("new_bankaccount", "new_accountname")
+    await create(api, table["EntitySetName"], new_accountname="x")
+    assert error(await api.post("EntityDefinitions", json=bank())) == (400, "0x80044346")
+
+
+async def test_the_definition_of_a_new_table_is_returned_when_asked_for(api: Client) -> None:
+    answer = await api.post("EntityDefinitions", json=bank(), headers={"Prefer": "return=representation"})
+    assert (answer.status_code, answer.json()["LogicalName"]) == (201, "new_bankaccount")
+
+
+async def test_the_labels_of_a_table_change_by_a_put_of_its_definition(api: Client) -> None:
+    definition = await read(api, CONTACT) | {"DisplayName": labelled("Person")}
+    assert (await api.put(CONTACT, json=definition, headers={"MSCRM.MergeLabels": "true"})).status_code == 204
+    changed = await read(api, f"{CONTACT}?$select=DisplayName,DisplayCollectionName")
+    assert changed["DisplayName"]["UserLocalizedLabel"]["Label"] == "Person"
+    assert changed["DisplayCollectionName"]["UserLocalizedLabel"]["Label"] == "Contacts"
+
+
+async def test_what_happens_to_children_changes_by_a_put_of_the_relationship(api: Client) -> None:
+    url = (await create_lookup(api)).headers["OData-EntityId"]
+    definition = await read(api, url)
+    cascade = definition["CascadeConfiguration"] | {"Delete": "Restrict"}
+    assert (await api.put(url, json=definition | {"CascadeConfiguration": cascade})).status_code == 204
+    assert (await read(api, url))["CascadeConfiguration"]["Delete"] == "Restrict"
+
+
+async def test_a_change_never_works_on_metadata_that_lag(api: Client, environment: Environment) -> None:
+    environment.configure(SandboxConfig(metadata_lag_s=30))
+    column = {"@odata.type": f"{TYPE}.StringAttributeMetadata", "SchemaName": "new_Note", "MaxLength": 10}
+    assert (await api.post(f"{CONTACT}/Attributes", json=column)).status_code == 204
+    await api.put(CONTACT, json={"DisplayName": labelled("Person")})
+    fresh = {"Consistency": "Strong"}
+    assert (await read(api, f"{CONTACT}/Attributes(LogicalName='new_note')", **fresh))["SchemaName"] == "new_Note"
+
+
+async def test_two_names_of_one_many_to_many_relationship_are_said_to_be_missing(api: Client) -> None:
+    body = {
+        "@odata.type": f"{TYPE}.ManyToManyRelationshipMetadata",
+        "SchemaName": "new_contact_account",
+        "Entity1LogicalName": "contact",
+        "Entity2LogicalName": "account",
+        "Entity1NavigationPropertyName": "new_accounts",
+        "Entity2NavigationPropertyName": "new_contacts",
+    }
+    assert error(await api.post("RelationshipDefinitions", json=body)) == (501, "0x80040219")
+
+
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+@pytest.mark.parametrize("url", ["EntityDefinitions", "RelationshipDefinitions"])
+async def test_definitions_are_not_changed_all_at_once(api: Client, method: str, url: str) -> None:
+    assert 400 <= (await api.request(method, url, json={})).status_code < 500
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"{CONTACT}?$select=PrimaryImageAttribute,HasNotes,IsValidForQueue,IconVectorName,IsSolutionAware",
+        f"{CONTACT}/Attributes?$select=IsAuditEnabled,IsValidForAdvancedFind,ColumnNumber,SourceType",
+        f"{CONTACT}/Attributes/{TYPE}.StringAttributeMetadata?$select=FormatName,DatabaseLength,ImeMode",
+        f"{CONTACT}/ManyToOneRelationships?$select=RelationshipBehavior,EntityKey,IntroducedVersion",
+    ],
+)
+async def test_documented_properties_can_be_selected(api: Client, url: str) -> None:
+    assert (await api.get(url)).status_code == 200
+
+
+async def test_the_options_of_a_column_are_read_by_their_path(api: Client) -> None:
+    options = await read(api, f"{GENDER}/{TYPE}.PicklistAttributeMetadata/OptionSet")
+    assert [option["Value"] for option in options["Options"]] == [1, 2]
+
+
+async def test_a_property_of_a_column_can_be_read_alone(api: Client) -> None:
+    assert (await read(api, f"{GENDER}/SchemaName"))["value"] == "GenderCode"
+    assert (await api.get(f"{GENDER}/IsPrimaryId/$value")).text == "false"
+
+
+@pytest.mark.parametrize("url", ["EntityDefinitions/$count", f"{CONTACT}/Attributes/$count"])
+async def test_definitions_are_counted(api: Client, url: str) -> None:
+    listed = await read(api, url.removesuffix("/$count"))
+    assert (await api.get(url)).text == str(len(listed["value"]))
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["EntityDefinitions/Nothing", f"{CONTACT}/Attributes/Nothing", f"{GENDER}/Nothing", f"{GENDER}/SchemaName/Nothing"],
+)
+async def test_what_stands_behind_a_definition_is_not_read_over(api: Client, url: str) -> None:
+    assert error(await api.get(url)) == (404, "0x8006088a")
+
+
+async def test_an_unknown_property_of_a_definition_is_named(api: Client) -> None:
+    assert error(await api.get(f"{CONTACT}?$select=Nothing")) == (400, "0x0")
+
+
+async def test_the_languages_are_english_alone(api: Client) -> None:
+    assert (await read(api, "RetrieveAvailableLanguages"))["LocaleIds"] == [1033]
+    assert (await read(api, "RetrieveProvisionedLanguages()"))["RetrieveProvisionedLanguages"] == [1033]
