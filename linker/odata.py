@@ -33,10 +33,21 @@ def literal(text: str) -> str:
 
 
 def may_be_pattern(text: str) -> bool:
-    """Whether a comparison with `text` might match more than `text`: %, _ and [ are documented as wildcards in string values,
-    their escape is not (dataverse.md 6.2). So nothing is escaped, and whoever compares with such a text checks what came back.
+    """Whether `eq` with `text` might match something else: %, _ and [ are documented as wildcards in string values, their
+    escape is not (dataverse.md 6.2). So nothing is escaped, and whoever compares with such a text checks what came back.
     """
     return not _WILDCARDS.isdisjoint(text)
+
+
+def matches(column: str, text: str) -> str:
+    """Return an expression that finds this text in a column, and with it perhaps others: see may_be_pattern."""
+    return is_exactly(column, text) if "[" in text else f"{column} eq {literal(text)}"  # x[1] would not find itself
+
+
+def is_exactly(column: str, text: str) -> str:
+    """Return an expression that finds this text in a column and no other. Wildcards mean nothing in a range."""
+    value = literal(text)
+    return f"{column} ge {value} and {column} le {value}" if may_be_pattern(text) else f"{column} eq {value}"
 
 
 def query(**options: str | int) -> str:
@@ -68,8 +79,8 @@ class MappingColumns:
         self.table = name(table)
 
     def of_source(self, source: Source) -> str:
-        """Return the filter for the rows of one source."""
-        return f"{self.data_source} eq {literal(source.data_source)} and {self.table} eq {literal(source.table)}"
+        """Return the filter for the rows of one source, and perhaps some of others (may_be_pattern)."""
+        return f"{matches(self.data_source, source.data_source)} and {matches(self.table, source.table)}"
 
     def in_range(self, source: Source, keys: KeyRange) -> str:
         """Return the filter for the rows of one source whose key text lies in a half-open range.
@@ -85,6 +96,12 @@ class MappingColumns:
         return " and ".join(parts)
 
     def outside(self, found: Iterable[Source]) -> str:
-        """Return the filter for rows of no source found so far. What names no data source or table belongs to none."""
+        """Return the filter for rows of no source found so far: `a_b` must not hide `aXb`. What names no data source or
+        table belongs to none.
+        """
         named = [f"{column} ne null" for column in (self.data_source, self.table)]
-        return " and ".join([*named, *(f"not ({self.of_source(source)})" for source in found)])
+        pairs = (
+            f"{is_exactly(self.data_source, source.data_source)} and {is_exactly(self.table, source.table)}"
+            for source in found
+        )
+        return " and ".join([*named, *(f"not ({pair})" for pair in pairs)])

@@ -126,6 +126,7 @@ MUTATIONS = (
     Mutation("4", _PACE, "load.dop_hint or pace.ceiling", "pace.ceiling"),
     # ---- reading ----
     Mutation("5", _CLIENT, "filter=columns.outside(found)", 'filter=""'),
+    Mutation("5", "linker/odata.py", "if may_be_pattern(text) else", "if False else"),
     Mutation(
         "5",
         "linker/evidence.py",

@@ -66,12 +66,17 @@ def compared(condition: Condition) -> Iterator[tuple[str, str, object]]:
 # ---- literals ----
 
 
+def operators(name: str, as_range: str) -> tuple[str, ...]:
+    """Return how a name is compared: one with any of these characters as a range from itself to itself."""
+    return ("ge", "le") if set(name) & set(as_range) else ("eq",)
+
+
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 def test_any_name_and_any_key_stays_one_literal(source: str, table: str, lower: str, upper: str) -> None:
     condition = heard(COLUMNS.in_range(Source(source, table), KeyRange(lower, upper)))
+    named = {"msdynci_datasourcename": source, "msdynci_tablename": table}
     assert list(compared(condition)) == [
-        ("eq", "msdynci_datasourcename", source),
-        ("eq", "msdynci_tablename", table),
+        *((operator, column, name) for column, name in named.items() for operator in operators(name, "[")),
         ("ge", "msdynci_identifier", f"{source}|{table}|{lower}"),
         ("lt", "msdynci_identifier", f"{source}|{table}|{upper}"),
     ]
@@ -82,7 +87,10 @@ def test_a_source_that_is_left_out_leaves_out_nothing_else(source: str, table: s
     condition = heard(COLUMNS.outside([Source(source, table)]))
     parts = condition.parts if isinstance(condition, Junction) else (condition,)
     (left_out,) = [part.condition for part in parts if isinstance(part, Not)]
-    assert [value for _, _, value in compared(left_out)] == [source, table]
+    named = {"msdynci_datasourcename": source, "msdynci_tablename": table}
+    assert list(compared(left_out)) == [
+        (operator, column, name) for column, name in named.items() for operator in operators(name, "%_[")
+    ]
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4))

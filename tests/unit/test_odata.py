@@ -81,6 +81,20 @@ def test_names_with_wildcards_may_match_more_than_themselves(text: str, expected
 
 
 @pytest.mark.parametrize(
+    ("name", "matches", "exactly"),
+    [
+        ("contact", "c eq 'contact'", "c eq 'contact'"),
+        ("new_member", "c eq 'new_member'", "c ge 'new_member' and c le 'new_member'"),
+        ("x[1]", "c ge 'x[1]' and c le 'x[1]'", "c ge 'x[1]' and c le 'x[1]'"),
+    ],
+)
+def test_a_name_with_wildcards_is_excluded_as_a_range_and_found_by_what_finds_it(
+    name: str, matches: str, exactly: str
+) -> None:
+    assert (odata.matches("c", name), odata.is_exactly("c", name)) == (matches, exactly)
+
+
+@pytest.mark.parametrize(
     ("keys", "parts"),
     [
         pytest.param(KeyRange(), [], id="open"),

@@ -1,0 +1,63 @@
+"""Names with wildcards in them (dataverse.md 6.2): `a_b` neither hides nor brings along `aXb`, and `x[1]` finds itself."""
+
+from collections.abc import AsyncIterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+import pytest
+
+from linker.dataverse import Connection, Dataverse
+from linker.evidence import find_sources
+from linker.model import KeyRange, Source
+from linker.odata import MappingColumns
+from sandbox.config import SandboxConfig
+from sandbox.database import Database, Stamp, bulk_load
+from sandbox.environment import Environment
+from sandbox.identity import LINKER
+from tests.fakes.sandboxed import URL, client
+from tests.fakes.world import StaticTokens, contact_id
+
+COLUMNS = MappingColumns("msdynci_tablename")
+SOURCES = [
+    Source(data_source, table)
+    for data_source in ("CRM [EU]", "CRM E", "a_b", "aXb", "100%", "100 pieces")
+    for table in ("new_member", "newXmember")
+]
+
+
+@pytest.fixture(params=["word", "ordinal"])
+async def dataverse(request: pytest.FixtureRequest) -> AsyncIterator[Dataverse]:
+    """Ten mapping rows of each source, in an environment of each order of strings."""
+    with closing(Database()) as database:
+        environment = Environment(database, base_url=URL)
+        environment.configure(SandboxConfig(string_order=request.param))
+        rows = (
+            {
+                "msdynci_datasourcename": source.data_source,
+                "msdynci_tablename": source.table,
+                "msdynci_alternatevalue": contact_id(number),
+                "msdynci_customerid": f"{source.data_source} {number}",
+                "msdynci_identifier": f"{source.data_source}|{source.table}|{contact_id(number)}",
+            }
+            for source in SOURCES
+            for number in range(10)
+        )
+        bulk_load(database, "msdynci_alternatekey", rows, Stamp(datetime.now(UTC), bytes(16)))
+        yield Dataverse(Connection(URL, client(environment, LINKER), StaticTokens()))
+
+
+async def test_every_source_is_found(dataverse: Dataverse) -> None:
+    assert await find_sources(dataverse, COLUMNS) == sorted(SOURCES)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"), [(KeyRange(), 10), (KeyRange(None, "00000005"), 5), (KeyRange("00000005"), 5)]
+)
+async def test_a_source_gives_its_own_rows_and_no_others(dataverse: Dataverse, keys: KeyRange, expected: int) -> None:
+    for source in SOURCES:
+        rows = [row async for part in dataverse.mapping(COLUMNS, source, keys) for row in part]
+        assert len(rows) == expected, source
+        assert {row["msdynci_customerid"].rpartition(" ")[0] for row in rows} == {source.data_source}
+        assert await dataverse.count_mapping(COLUMNS, source, keys) >= expected, (
+            source
+        )  # for plans: too many do no harm
