@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import typer
 
 from linker.cli import approve, preflight, run, setup, view
@@ -12,6 +14,7 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, help="Links Datave
 @app.callback()
 def _commands() -> None:
     """Settings are those of the app: environment variables, completed from local.settings.json in this folder."""
+    logging.getLogger("azure.identity").setLevel(logging.ERROR)  # each way that gave no token: our one sentence says it
 
 
 app.command()(preflight.preflight)

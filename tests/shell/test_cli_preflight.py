@@ -1,9 +1,11 @@
 """`python -m linker preflight` where the look itself fails: one sentence, and that nothing was written."""
 
+import logging
+
 import pytest
 import typer
 
-from linker.cli import shell
+from linker.cli import app, shell
 from linker.deps import Deps
 from linker.errors import TransientError
 
@@ -29,3 +31,9 @@ def test_who_cannot_be_reached_is_named_with_what_to_do(
     assert said.startswith(
         "https://contoso.crm4.dynamics.com could not be reached. Nothing was written. Check the address"
     )
+
+
+def test_ways_to_a_token_that_led_nowhere_are_not_listed(caplog: pytest.LogCaptureFixture) -> None:
+    app._commands()
+    logging.getLogger("azure.identity._internal.decorators").warning("AppServiceCredential.get_token failed")
+    assert caplog.records == []
