@@ -68,10 +68,18 @@ class AppClient:
 def _refusal(answer: httpx.Response) -> LinkerError:
     if answer.status_code == 401 and not answer.content:  # of the Functions host
         return ConfigurationError("The app asks for a function key: set LINKER_APP_KEY. Nothing was started.")
-    is_problem = answer.headers.get("Content-Type", "").startswith("application/problem+json")
-    detail = answer.json()["detail"] if is_problem else f"{answer.url.host} answered {answer.status_code}."
+    if answer.is_redirect or (answer.status_code == 401 and not _is_problem(answer)):  # of App Service Authentication
+        return ConfigurationError(
+            "The app asks you to sign in: run 'az login' and set LINKER_APP_AUDIENCE to the application id URI of its app "
+            "registration, such as api://7c0f.... Nothing was started."
+        )
+    detail = answer.json()["detail"] if _is_problem(answer) else f"{answer.url.host} answered {answer.status_code}."
     kind = TransientError if answer.status_code >= 500 else RefusedError
     return kind(f"The app did not do it. {detail}")
+
+
+def _is_problem(answer: httpx.Response) -> bool:
+    return answer.headers.get("Content-Type", "").startswith("application/problem+json")
 
 
 def _own_token(audience: str) -> str:

@@ -77,7 +77,19 @@ def test_an_allowance_without_table_or_number_is_refused_before_the_app_is_asked
         pytest.param(problem(403, "the role 'operator'"), RefusedError, "operator", id="no role"),
         pytest.param(problem(503, "LINKER_X is missing"), TransientError, "LINKER_X", id="not set up"),
         pytest.param(httpx.Response(401), ConfigurationError, "LINKER_APP_KEY", id="no key"),
-        pytest.param(httpx.Response(302), RefusedError, "302", id="sent to a sign-in page"),
+        pytest.param(
+            httpx.Response(302, headers={"Location": "https://login.microsoftonline.com/a"}),
+            ConfigurationError,
+            "LINKER_APP_AUDIENCE",
+            id="sent to a sign-in page",
+        ),
+        pytest.param(
+            httpx.Response(401, text="You do not have permission"),
+            ConfigurationError,
+            "LINKER_APP_AUDIENCE",
+            id="a token that App Service Authentication does not take",
+        ),
+        pytest.param(problem(401, "Nobody is signed in"), RefusedError, "Nobody is signed in", id="the app's own 401"),
         pytest.param(httpx.Response(200, text="<html>"), RefusedError, "LINKER_APP_URL", id="another site"),
     ],
 )
