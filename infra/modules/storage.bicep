@@ -24,7 +24,7 @@ param privateNetwork bool
 param workspaceId string
 
 var softDeleteDays = 7
-var tables = ['linkerhashes', 'linkerstatus', 'linkererrors']
+var tables = ['linkeraudit', 'linkererrors', 'linkerhashes', 'linkerstatus']
 
 resource account 'Microsoft.Storage/storageAccounts@2025-08-01' = {
   name: name

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.simulation import OPERATIONS_UNCHANGED, simulate
+
 PAGE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^\| ([^|]+) \| ([^|]* x [^|]*) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
 
@@ -24,3 +26,27 @@ def test_a_cost_is_what_its_arithmetic_says(what: str, arithmetic: str, dollars:
 def test_what_stands_still_in_prod_is_the_sum() -> None:
     (total,) = re.findall(r"`prod` for about (\d+)", PAGE)
     assert round(sum(float(dollars) for _, _, dollars in LINES)) == int(total)
+
+
+RUNS, PAGE_S, AT_ONCE, WRITE_S = 120, 1.5, 16, 2.5  # as the rows of the table say
+
+
+def running(rows: int) -> list[str]:
+    """Return what a table of `rows` rows costs, as a column of the page's table."""
+    table = simulate(rows)
+    busy_s = table.pages * PAGE_S / AT_ONCE
+    return [
+        f"{table.pages:,}",
+        f"{busy_s:.0f}",
+        f"{busy_s * RUNS * 2 * 0.000016:.2f}",
+        f"{table.pages * OPERATIONS_UNCHANGED * RUNS / 10_000 * 0.00036:.2f}",
+        f"{table.state_bytes / 1e9 * 0.045:.2f}",
+        f"{table.write_requests:,}",
+        f"{table.write_requests * WRITE_S / AT_ONCE / 3_600:.2f}",
+    ]
+
+
+def test_what_runs_cost_follows_from_the_simulation_of_their_size() -> None:
+    _, _, _, *lines = PAGE[PAGE.index("\n| What runs cost") : PAGE.index("\nRows cost nothing")].splitlines()
+    told = [[cell.strip() for cell in line.strip("|").split("|")[1:]] for line in lines if line]
+    assert told == [list(row) for row in zip(*map(running, (100_000, 1_000_000, 10_000_000)), strict=True)]

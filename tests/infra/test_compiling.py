@@ -35,9 +35,18 @@ def parsed_by_checkov() -> None:
 
 
 @pytest.mark.usefixtures("compiler")
-def test_azd_gets_its_parameters() -> None:
+def test_azd_gets_its_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LINKER_DATAVERSE_URL", "https://test.crm4.dynamics.com")
     done = bicep("build-params", INFRA / "main.bicepparam", "--stdout")
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.usefixtures("compiler")
+def test_azd_deploys_nothing_for_an_environment_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LINKER_DATAVERSE_URL", raising=False)
+    done = bicep("build-params", INFRA / "main.bicepparam", "--stdout")
+    assert done.returncode != 0
+    assert '"LINKER_DATAVERSE_URL" does not exist' in done.stderr
 
 
 @pytest.mark.usefixtures("compiler")
