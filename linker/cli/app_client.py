@@ -79,7 +79,8 @@ def _refusal(answer: httpx.Response) -> LinkerError:
 
 
 def _is_problem(answer: httpx.Response) -> bool:
-    return answer.headers.get("Content-Type", "").startswith("application/problem+json")
+    kind: str = answer.headers.get("Content-Type", "")
+    return kind.startswith("application/problem+json")
 
 
 def _own_token(audience: str) -> str:
