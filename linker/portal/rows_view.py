@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -53,6 +53,11 @@ _GONE: Final = Judgement(
     "The row is gone",
     "Dataverse has no row with this id in the table. The next unification drops it from the mapping.",
 )
+_ABSENT: Final = Judgement(
+    "bad",
+    "There is no such row",
+    "Dataverse has no row with this id in the table, and the app has linked none. Look at the id.",
+)
 _EMPTIED: Final = Judgement(
     "warning",
     "The link is empty",
@@ -74,13 +79,14 @@ _UNKNOWN: Final = Judgement(
     "Not linked by the app",
     "The mapping named no customer for this row when the app last linked the table, or the row was rejected or deferred.",
 )
-_BY_COMPARISON: Final[Mapping[Comparison, Judgement]] = {Comparison.EQUAL: _EQUAL, Comparison.GONE: _GONE}
 
 
 def judgement_of(state: RowState) -> Judgement:
     """Return how a row stands: its link now beside the one that was last confirmed."""
-    if state.comparison in _BY_COMPARISON:
-        return _BY_COMPARISON[state.comparison]
+    if state.comparison is Comparison.EQUAL:
+        return _EQUAL
+    if state.comparison is Comparison.GONE:
+        return _GONE if state.known else _ABSENT
     if state.comparison is Comparison.DIFFERS:
         return _OTHER if state.now and state.now.profile else _EMPTIED
     if state.now is None:

@@ -94,7 +94,7 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
         ),
         pytest.param(
             run_of(Status.SUCCESSFUL, replace(CONTACT, status=Status.SUCCESSFUL)),
-            ["Last run Successful 2026-11-18 11:05:10 UTC Duration 1 min 30 s full", "contact Successful"],
+            ["Last run Successful Duration 1 min 30 s full 2026-11-18 11:05:10 UTC", "contact Successful"],
             id="successful",
         ),
         pytest.param(

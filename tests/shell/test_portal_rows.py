@@ -60,7 +60,7 @@ async def test_a_linked_row_tells_its_profile_its_customer_and_the_run_that_conf
     assert f"Profile now {world.contacts.rows[contact_id(1)].link}" in text
     assert "CustomerId c1" in text
     assert "Confirmed yes" in text
-    assert f"by run {RUN}" in text
+    assert f"By run {RUN}" in text
     assert "None is remembered." in text
 
 
@@ -89,6 +89,14 @@ async def test_a_row_that_is_gone_is_told_as_such(world: World, browser: Browser
     assert "The row is gone" in await browser.text(row(1))
 
 
+async def test_an_id_that_nobody_knows_is_told_as_such(world: World, browser: Browser) -> None:
+    world.contact(1, "c1")
+    await world.link()
+    text = await browser.text(row(2))
+    assert "There is no such row" in text
+    assert "Look at the id." in text
+
+
 async def test_a_row_that_the_app_never_linked_is_told_as_such_with_its_last_error(
     world: World, browser: Browser
 ) -> None:
@@ -115,7 +123,7 @@ async def test_without_dataverse_what_is_stored_is_shown_and_why_there_is_no_mor
     text = await browser.text(row(1, insights="true"))
     assert "Not verified" in text
     assert "not today" in text
-    assert f"by run {RUN}" in text
+    assert f"By run {RUN}" in text
     assert "Nothing could be read" in text
 
 
