@@ -29,7 +29,9 @@ _TOLD: Final = (
     InvalidConfigError,
     InvalidFaultError,
     OSError,
-    httpx.HTTPError,
+)
+_WHERE: Final = (
+    "Its ready line names the address as 'dataverse'; for https set SSL_CERT_FILE to the file that it names as 'ca'."
 )
 
 Load = Annotated[Path | None, typer.Option(help="Folder of CSV files and environment.json to load.", exists=True)]
@@ -81,8 +83,11 @@ def unify(
     changes: Annotated[list[str] | None, typer.Argument(help="Such as move=0.01 seed=7 take_out='[\"lead\"]'.")] = None,
 ) -> None:
     """Run a unification on a running sandbox and print what it changed. Fields: docs/sandbox-control.md."""
-    with _told():
-        answer = httpx.post(f"{url}/sandbox/unifications", json=_assignments(changes or []), timeout=600)
+    try:
+        answer = httpx.post(f"{url.rstrip('/')}/sandbox/unifications", json=_assignments(changes or []), timeout=600)
+    except httpx.HTTPError as error:
+        typer.echo(f"The sandbox at {url} did not answer: {error}. {_WHERE}", err=True)
+        raise typer.Exit(2) from error
     typer.echo(answer.text)
     raise typer.Exit(0 if answer.is_success else 1)
 

@@ -6,7 +6,7 @@ that says how it behaves here: `{"cost_ms": 5, "throws": "text", "rowIds": ["...
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 import orjson
 
@@ -46,7 +46,6 @@ _WORKFLOW_COLUMNS: Final = (
     "triggeronupdateattributelist",
     "triggeroncreate",
     "triggerondelete",
-    "ismanaged",
 )
 _FLOW_COLUMNS: Final = ("name", "message", "filteringattributes", "softdeletestatus")
 
@@ -70,6 +69,15 @@ class Bypass:
     asynchronous: bool = False
     step_ids: frozenset[str] = frozenset()
     flows: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Behaviour:
+    """What a step's configuration says: what an execution costs, and what it throws for which rows (None: all)."""
+
+    cost_ms: float = 0.0
+    throws: str | None = None
+    row_ids: frozenset[str] | None = None
 
 
 def firings(call: Call, operation: WriteOperation) -> tuple[Firing, ...]:
@@ -161,17 +169,23 @@ def _step_firing(step: Mapping[str, object], operation: WriteOperation, executio
     if step["mode"] == 1:
         return Firing(str(step["name"]), "async", executions)
     behaviour = _behaviour(step["configuration"])
-    rows = {str(row_id).lower() for row_id in behaviour.get("rowIds", operation.row_ids)}
-    throws = behaviour.get("throws") if not rows.isdisjoint(operation.row_ids) else None
-    return Firing(str(step["name"]), "step", executions, float(behaviour.get("cost_ms", 0)), throws)
+    strikes = behaviour.row_ids is None or not behaviour.row_ids.isdisjoint(operation.row_ids)
+    return Firing(str(step["name"]), "step", executions, behaviour.cost_ms, behaviour.throws if strikes else None)
 
 
-def _behaviour(configuration: object) -> Mapping[str, Any]:
+def _behaviour(configuration: object) -> _Behaviour:
+    """Return how a step behaves here. A real step's configuration is any text, and whatever else it says is its own."""
     try:
         document = orjson.loads(str(configuration or "{}"))
     except orjson.JSONDecodeError:
-        return {}  # a real step's configuration is any text
-    return document if isinstance(document, dict) else {}
+        return _Behaviour()
+    said = document if isinstance(document, dict) else {}
+    cost_ms, throws, rows = (said.get(name) for name in ("cost_ms", "throws", "rowIds"))
+    return _Behaviour(
+        float(cost_ms) if isinstance(cost_ms, int | float) else 0.0,
+        throws if isinstance(throws, str) else None,
+        frozenset(str(row).lower() for row in rows) if isinstance(rows, list) else None,
+    )
 
 
 def _workflows(call: Call, operation: WriteOperation, bypass: Bypass) -> Iterator[Firing]:

@@ -1,6 +1,7 @@
 """The command `serve`, as a process."""
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -91,11 +92,19 @@ def test_switches_and_faults_are_taken_from_the_command_line(tmp_path: Path) -> 
     assert answer.status_code == 503
 
 
-def test_unify_prints_what_it_changed() -> None:
-    with serving("--load", str(SAMPLE)) as ready:
-        command = [*COMMAND, "unify", "--url", ready["dataverse"], "move=0.1", "seed=7"]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+def test_unify_prints_what_it_changed_over_https_too(tmp_path: Path) -> None:
+    with serving("--load", str(SAMPLE), "--https", "--tls-folder", str(tmp_path)) as ready:
+        command = [*COMMAND, "unify", "--url", ready["dataverse"] + "/", "move=0.1", "seed=7"]
+        env = {**os.environ, "SSL_CERT_FILE": ready["ca"]}
+        done = subprocess.run(command, capture_output=True, text=True, check=True, env=env)
     assert json.loads(done.stdout)["moved"] == 9
+
+
+def test_unify_tells_where_it_found_no_sandbox() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
+    done = subprocess.run([*COMMAND, "unify", "--url", url, "move=0.1"], capture_output=True, text=True, check=False)
+    assert (done.returncode, url in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
 @pytest.mark.parametrize(

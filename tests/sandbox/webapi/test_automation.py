@@ -152,8 +152,14 @@ async def test_a_bypassed_step_cannot_throw(api: Client, rows: list[str], header
     assert (await read(api, f"contacts({rows[0]})"))["lastname"] == "Oak"
 
 
-async def test_a_steps_configuration_may_be_any_text(api: Client, environment: Environment, rows: list[str]) -> None:
-    await add_step(api, configuration="<xml/>")
+@pytest.mark.parametrize(
+    "configuration",
+    ["<xml/>", "[1]", '{"throws": true, "rowIds": 7, "cost_ms": "much"}', '{"cost_ms": null, "rowIds": null}'],
+)
+async def test_a_steps_configuration_may_be_any_text(
+    api: Client, environment: Environment, rows: list[str], configuration: str
+) -> None:
+    await add_step(api, configuration=configuration)
     assert (await fired(api, environment, rows)).step_executions == 2
 
 
