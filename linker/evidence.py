@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from linker import odata
 from linker.dataverse import Dataverse, metadata
@@ -24,6 +25,9 @@ from linker.settings import Settings
 SAMPLE = 20  # keys of a source that are looked up as evidence
 SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled
 MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
+# Dataverse refuses a user's 53rd request at once (dataverse.md 1.2): a source puts four samples, then asks four tables at once.
+SOURCES_AT_ONCE = 8
+TABLES_AT_ONCE = 4
 COMMON_TABLES = ("contact", "lead", "account")
 
 
@@ -73,9 +77,14 @@ def _rules(settings: Settings, wanted: tuple[str, ...]) -> Rules:
 async def _sources(
     dataverse: Dataverse, columns: MappingColumns, insight: Insight, rules: Rules
 ) -> tuple[SourceFacts, ...]:
-    found = await find_sources(dataverse, columns)
-    asked = (_source(dataverse, columns, source, told(source, insight.sources, rules.sources)) for source in found)
-    return tuple(await asyncio.gather(*asked))
+    found, others = await find_sources(dataverse, columns), _once(lambda: _tables_of_customers(dataverse))
+    room = asyncio.Semaphore(SOURCES_AT_ONCE)
+
+    async def facts(source: Source) -> SourceFacts:
+        async with room:
+            return await _source(dataverse, columns, source, told(source, insight.sources, rules.sources), others)
+
+    return tuple(await asyncio.gather(*map(facts, found)))
 
 
 async def _environment(deps: Deps, dataverse: Dataverse, insight: Insight, *, mapping: bool | None) -> EnvironmentFacts:
@@ -132,9 +141,14 @@ async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool 
     return bool(rows) or None
 
 
-async def _source(dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told) -> SourceFacts:
+type _Others = Callable[[], Awaitable[list[DataverseTable]]]
+
+
+async def _source(
+    dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told, others: _Others
+) -> SourceFacts:
     """Return what is known of one source. Its keys are sampled in several places: rows may have been deleted since."""
-    candidates = await _candidates(dataverse, source, said) if said.target else []
+    candidates = await _candidates(dataverse, source, said, others) if said.target else []
     samples = await asyncio.gather(*(_sample(dataverse, columns, source, lower) for lower in SAMPLED_FROM))
     texts = dict.fromkeys(text for sample in samples for text in sample)
     guids = [text for text in texts if row_key(text)]
@@ -147,15 +161,19 @@ async def _source(dataverse: Dataverse, columns: MappingColumns, source: Source,
 type _Candidate = tuple[Recognised, DataverseTable]
 
 
-async def _candidates(dataverse: Dataverse, source: Source, said: Told) -> list[_Candidate]:
+async def _candidates(dataverse: Dataverse, source: Source, said: Told, others: _Others) -> list[_Candidate]:
     """Return the tables that a source may be: the one of its name, else those of its key column, then all others."""
     named = await metadata.find_tables(dataverse, source.table) if odata.is_name(source.table) else []
     if named:
         return [(Recognised.NAME, named[0])]
     by_key = await metadata.tables_of_key(dataverse, said.chosen_key.value) if said.chosen_key else []
-    others = [table for name in COMMON_TABLES for table in await metadata.find_tables(dataverse, name)]
-    others += await metadata.custom_tables(dataverse)
-    return [(Recognised.KEY_COLUMN, table) for table in by_key] + [(Recognised.KEYS, table) for table in others]
+    return [(Recognised.KEY_COLUMN, table) for table in by_key] + [(Recognised.KEYS, table) for table in await others()]
+
+
+async def _tables_of_customers(dataverse: Dataverse) -> list[DataverseTable]:
+    """Return the tables whose keys a source may have although its name fits none."""
+    common = [table for name in COMMON_TABLES for table in await metadata.find_tables(dataverse, name)]
+    return common + await metadata.custom_tables(dataverse)
 
 
 async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source, lower: str | None) -> list[str]:
@@ -167,13 +185,20 @@ async def _owner(
     dataverse: Dataverse, candidates: Sequence[_Candidate], keys: Sequence[str]
 ) -> tuple[_Candidate | None, int]:
     """Return the first candidate that has rows of these keys, and how many."""
-    for candidate in candidates if keys else ():
-        recognised, table = candidate
-        # A table that is not ours to read is none that we could link; the one of the name has to be readable.
-        with contextlib.suppress(*() if recognised is Recognised.NAME else (DataverseError,)):
-            if table.entity_set and (found := await metadata.existing_keys(dataverse, table, keys)):
+    for some in odata.chunks(candidates if keys else (), TABLES_AT_ONCE):
+        counts = await asyncio.gather(*(_existing(dataverse, candidate, keys) for candidate in some))
+        for candidate, found in zip(some, counts, strict=True):
+            if found:
                 return candidate, found
     return None, 0
+
+
+async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[str]) -> int:
+    recognised, table = candidate
+    # A table that is not ours to read is none that we could link; the one of the name has to be readable.
+    with contextlib.suppress(*() if recognised is Recognised.NAME else (DataverseError,)):
+        return await metadata.existing_keys(dataverse, table, keys) if table.entity_set else 0
+    return 0
 
 
 async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:
@@ -181,3 +206,15 @@ async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceF
     there = {fact.table.logical_name for fact in facts if fact.table is not None}
     gone = [name for name in await deps.plans.tables() if name not in there]
     return [table for name in gone for table in await metadata.find_tables(dataverse, name)]
+
+
+def _once[T](ask: Callable[[], Coroutine[Any, Any, T]]) -> Callable[[], Awaitable[T]]:
+    """Return a way to ask a question as often as needed; it is put when it is first asked."""
+    asked: list[asyncio.Task[T]] = []
+
+    async def answer() -> T:
+        if not asked:
+            asked.append(asyncio.ensure_future(ask()))
+        return await asked[0]
+
+    return answer

@@ -18,7 +18,7 @@ from sandbox.server import Sandbox
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id
 from tests.environments.cases import without
-from tests.environments.made import CRM_CONTACTS, Made, administrator, running
+from tests.environments.made import CRM_CONTACTS, Fed, Made, administrator, ids, running
 from tests.sandbox.webapi.steps import add_step
 
 
@@ -80,6 +80,13 @@ async def test_what_customer_insights_knows_and_the_mapping_does_not_is_a_note()
         sandbox.documents.replace_list("datasources", sources)
         notes = (await look(deps)).notes
         assert "Known to Customer Insights, but the mapping names no row: 'account' of 'crm'." in notes
+
+
+async def test_many_sources_ask_no_more_at_once_than_dataverse_serves() -> None:
+    files = (Fed(f"files {number}", f"list{number}", ids("list", 20, number)) for number in range(25))
+    with running(Made(fed=(CRM_CONTACTS, *files), switches={"ms_per_request": 5})) as (deps, _, __):
+        picture = await look(deps)
+    assert (picture.severity, len(picture.notes)) == (Severity.READY, 25)
 
 
 async def test_without_a_mapping_a_run_does_not_fail_while_it_waits_for_it_to_rest() -> None:
