@@ -66,7 +66,8 @@ def admitted(caller: Caller | None, needed: Role) -> Caller:
     if caller is None:
         raise ProblemError(401, "Not signed in", "Sign in with Entra, or send a token for this app. Nothing was done.")
     if not caller.may(needed):
-        raise ProblemError(403, "Not allowed", f"This asks for the app role '{needed}'. Nothing was done.")
+        to_do = "Whoever looks after the app gives it: Entra ID > Enterprise applications > Users and groups."
+        raise ProblemError(403, "Not allowed", f"This asks for the app role '{needed}'. Nothing was done. {to_do}")
     return caller
 
 

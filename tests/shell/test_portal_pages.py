@@ -172,6 +172,13 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
     assert "Reason first run on this table" in await browser.text(DETAILS.format(run.id) + "&table=contact")
 
 
+async def test_the_same_words_are_not_told_twice(browser: Browser, world: World) -> None:
+    told = replace(CONTACT, status=Status.WARNINGS, detail="Links were left alone.")
+    run = await stored(world, run_of(Status.WARNINGS, told, status_detail="contact: Links were left alone."))
+    for address in (DETAILS.format(run.id), DETAILS.format(run.id) + "&table=contact"):
+        assert (await browser.text(address)).count("Links were left alone.") == 1
+
+
 async def test_details_of_a_run_that_is_gone_are_not_found(browser: Browser) -> None:
     reply = await browser.get(DETAILS.format("gone"))
     assert (reply.status, "There is no run with this id" in reply.text) == (404, True)
