@@ -214,8 +214,7 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
         )
         counts = sum((t.counts for t in tables), Counts())
         status = _end_status(ending, tables, ready=ready)
-        details = (ending.detail, old.status_detail, *old.warnings) if status is not Status.SUCCESSFUL else ("",)
-        detail = next((text for text in details if text), "")
+        detail = "" if status is Status.SUCCESSFUL else ending.detail or old.status_detail or _why(old, status)
         if status is Status.SKIPPED and SKIPPED_MESSAGE not in detail:
             detail = f"{SKIPPED_MESSAGE}. {detail}"
         now = iso(deps.clock())
@@ -230,6 +229,14 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
     passed = run.status not in (Status.NOT_STARTED, Status.CANCELED)
     await _remember(deps, ending, ready=passed, seen=completed and not run.requested_tables)
     return Ended(run.status, await deps.lock.finish(ending.run, completed=completed))
+
+
+def _why(run: Run, status: Status) -> str:
+    """Return why a run ended so: the first table that failed, else its first warning, and how many more there are."""
+    failed = [f"Table '{t.table}': {t.detail}" for t in run.tables if t.status is Status.FAILED and t.detail]
+    told = tuple(dict.fromkeys((*(failed if status is Status.FAILED else ()), *run.warnings)))
+    more = len(told) - 1
+    return told[0] + (f" ({more} more warning{'s' if more > 1 else ''}.)" if more else "") if told else ""
 
 
 def _end_status(ending: Ending, tables: Sequence[TableRun], *, ready: bool) -> Status:

@@ -302,6 +302,28 @@ async def test_ending_a_run_twice_gives_the_same_answer(world: World, start: Sta
     assert endings[0].next is not None
 
 
+@pytest.mark.parametrize(
+    ("tables", "detail"),
+    [
+        pytest.param(("lead",), "Table 'lead': It broke. (1 more warning.)", id="what failed, before what was known"),
+        pytest.param(("lead", "account"), "Table 'lead': It broke. (2 more warnings.)", id="the first that failed"),
+        pytest.param((), "A plug-in fires.", id="nothing failed"),
+    ],
+)
+async def test_a_run_says_first_what_made_it_end_so(
+    world: World, start: Starter, tables: tuple[str, ...], detail: str
+) -> None:
+    names = ("contact", *tables)
+    run = await begun(world, start, ALL, *(TableRun(name, "crm", Status.REFRESHING) for name in names))
+    await world.deps.runs.advance(run, lambda old: replace(old, warnings=("A plug-in fires.",)))
+    for name in names:
+        end = TableEnd(run, name, GOOD, failed="It broke." if name in tables else "")
+        await life.end_table(world.deps, end)
+    await life.end_run(world.deps, Ending(run, None if tables else Status.WARNINGS))
+    shown = await loaded(world, run)
+    assert (shown.status, shown.status_detail) == (Status.FAILED if tables else Status.WARNINGS, detail)
+
+
 async def test_a_run_that_skipped_every_table_says_so_in_the_words_of_the_task(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL)
     held, why = replace(CONTACT, status=Status.SKIPPED), "Table 'contact': Held for approval; nothing was written."
