@@ -62,6 +62,28 @@ async def test_changes_are_told_to_who_cannot_see_them(stage: Stage, visit: Visi
     assert await page.locator("main [aria-live=polite], main [role=status]").count() > 0
 
 
+async def test_a_page_that_cannot_be_refreshed_says_so_until_it_can(stage: Stage, visit: Visit) -> None:
+    await stage.play(scenes.refreshing(31))
+    page = await visit.open(f"?run={scenes.refreshing().id}")
+    await page.context.set_offline(True)
+    await expect(page.get_by_text("This page could not be refreshed")).to_be_visible()
+    await page.context.set_offline(False)
+    await stage.go_on(scenes.refreshing(40))
+    await expect(page.get_by_role("complementary")).to_contain_text("40 of 77")
+    await expect(page.get_by_text("This page could not be refreshed")).to_be_hidden()
+    assert all("ERR_INTERNET_DISCONNECTED" in complaint for complaint in visit.complaints)
+    visit.complaints.clear()
+
+
+async def test_who_lost_his_session_signs_in_and_comes_back(stage: Stage, visit: Visit) -> None:
+    await stage.play(scenes.refreshing(31))
+    page = await visit.open(f"?run={scenes.refreshing().id}")
+    await page.context.clear_cookies()
+    await stage.go_on(scenes.refreshing(40))  # this host asks for no key
+    await expect(page.get_by_role("complementary")).to_contain_text("40 of 77")
+    await expect(page).to_have_url(f"{visit.portal}?run={scenes.refreshing().id}")
+
+
 @pytest.fixture
 def slow(azurite: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A first run of six pages that takes some seconds."""
