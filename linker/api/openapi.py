@@ -25,6 +25,15 @@ REFUSALS = {
     503: "The app is not set up, or its storage or Dataverse does not answer.",
 }
 
+KEY_HEADER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key of the same caller leads to the same run.",
+    "schema": {"type": "string"},
+}
+LOCATION = {"Location": {"description": "Where the run is found.", "schema": {"type": "string"}}}
+
 type Json = dict[str, Any]
 type Schemas = dict[tuple[str, JsonSchemaMode], Json]
 
@@ -65,7 +74,7 @@ def _operation(one: Operation, schemas: Schemas) -> Json:
         "operationId": one.name,
         "summary": (one.handle.__doc__ or "").strip(),
         "description": f"App role: {one.role}.",
-        "parameters": [_parameter(name) for name in one.parameters] + (_query(one.query) if one.query else []),
+        "parameters": _parameters(one),
         "responses": _responses(one, schemas),
     }
     if one.body:
@@ -73,8 +82,12 @@ def _operation(one: Operation, schemas: Schemas) -> Json:
     return shown
 
 
-def _parameter(name: str) -> Json:
-    return {"name": name, "in": "path", "required": True, "schema": PARAMETERS[name].json_schema()}
+def _parameters(one: Operation) -> list[Json]:
+    in_path = [
+        {"name": name, "in": "path", "required": True, "schema": PARAMETERS[name].json_schema()}
+        for name in one.parameters
+    ]
+    return [*in_path, *(_query(one.query) if one.query else ()), *((KEY_HEADER,) if one.asks_for_run else ())]
 
 
 def _query(kind: type[BaseModel]) -> list[Json]:
@@ -96,6 +109,8 @@ def _responses(one: Operation, schemas: Schemas) -> Json:
     answer = schemas.get((f"{one.name}.answer", "serialization"), {"type": "object"})
     content = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in one.media_types}
     good = {str(one.status): {"description": "Done." if one.status == 200 else "Accepted.", "content": content}}
+    if one.asks_for_run:
+        good[str(one.status)]["headers"] = LOCATION
     problem = {PROBLEM: {"schema": schemas["problem", "serialization"]}}
     return good | {str(s): {"description": REFUSALS[s], "content": problem} for s in _refusals(one)}
 

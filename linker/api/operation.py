@@ -57,6 +57,7 @@ class Operation:
     refusals: tuple[int, ...] = ()  # beside those that every operation may give
     media_types: tuple[str, ...] = (JSON,)
     audited: bool = False  # somebody did this by hand
+    asks_for_run: bool = False  # takes an Idempotency-Key, and answers where the run is found
 
     @property
     def name(self) -> str:

@@ -74,14 +74,16 @@ class UnificationBody(BaseModel):
     ] = None
 
 
-@operation("POST", "/runs", role=Role.OPERATOR, body=RunBody, answer=Run, status=202, audited=True)
+@operation("POST", "/runs", role=Role.OPERATOR, body=RunBody, answer=Run, status=202, audited=True, asks_for_run=True)
 async def post_run(call: Call[RunBody]) -> Reply:
     """Ask for a run. The answer is the run that will do it, readable at once."""
     _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
     return await requested(call, call.body.request("api"))
 
 
-@operation("POST", "/unification-events", role=Role.OPERATOR, body=UnificationBody, answer=Run, status=202)
+@operation(
+    "POST", "/unification-events", role=Role.OPERATOR, body=UnificationBody, answer=Run, status=202, asks_for_run=True
+)
 async def post_unification_event(call: Call[UnificationBody]) -> Reply:
     """Tell that a unification has completed. The same job again leads to the same run."""
     _must_be_on("LINKER_WEBHOOK", is_on=call.deps.settings.webhook)

@@ -10,7 +10,16 @@ from linker.model import Run, RunRequest
 from linker.roles import Role
 
 
-@operation("POST", "/tables/{table}/approve", role=Role.OPERATOR, answer=Run, status=202, refusals=(404,), audited=True)
+@operation(
+    "POST",
+    "/tables/{table}/approve",
+    role=Role.OPERATOR,
+    answer=Run,
+    status=202,
+    refusals=(404,),
+    audited=True,
+    asks_for_run=True,
+)
 async def post_approve(call: Call) -> Reply:
     """Allow the first link of a table that was held because it fires automations. The answer is the run that will do it."""
     first_links, table = call.deps.first_links, call.parameters["table"]

@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from linker import api
 from linker.api.http import to_continuation
+from linker.api.openapi import document
 from linker.model import Mode, Run, RunRequest, Status
 from linker.reasons import issue
 from tests.fakes.client import BASE, Starter
@@ -81,3 +82,14 @@ def test_what_the_document_says_holds_for_what_exists(case: Any) -> None:
     known = KNOWN | {"run": WORKS} if case.path.endswith("/cancel") else KNOWN
     case.path_parameters = {name: known[name] for name in case.path_parameters}
     case.call_and_validate(excluded_checks=[*KEYS, negative_data_rejection])  # of a path that is replaced here
+
+
+def test_who_asks_for_a_run_reads_of_the_key_and_of_where_the_run_is() -> None:
+    asking = {one.name for one in api.OPERATIONS if one.asks_for_run}
+    assert asking == {"post_run", "post_unification_event", "post_approve"}
+    for one in document(api.OPERATIONS)["paths"].values():
+        for method in one.values():
+            keys = [parameter for parameter in method["parameters"] if parameter["in"] == "header"]
+            headers = [header for answer in method["responses"].values() for header in answer.get("headers", ())]
+            expected = method["operationId"] in asking
+            assert (bool(keys), headers) == (expected, ["Location"] if expected else []), method["operationId"]

@@ -17,6 +17,7 @@ REQUESTS = st.builds(
     dry_run=st.sampled_from([False, False, True]),
     tables=st.sampled_from([(), (), (), ("contact",), ("lead",)]),
     jobs=st.sampled_from([(), ("j1",), ("j2",), ("j1", "j2")]),
+    nameless_job=st.sampled_from([False, False, True]),
     unlink_allowed=st.sampled_from([(), (), (), (UnlinkAllowance("contact", 5),), (UnlinkAllowance("contact", 9),)]),
 )
 
@@ -46,7 +47,8 @@ def does(run: RunRequest, wanted: RunRequest) -> bool:
     everywhere = not run.tables or bool(wanted.tables and set(wanted.tables) <= set(run.tables))
     enough = ranks[run.mode] >= ranks[wanted.mode] and set(run.jobs) >= set(wanted.jobs)
     allowed = set(wanted.unlink_allowed) <= set(run.unlink_allowed)
-    return run.dry_run == wanted.dry_run and everywhere and enough and allowed
+    waits = run.nameless_job or not wanted.nameless_job
+    return run.dry_run == wanted.dry_run and everywhere and enough and allowed and waits
 
 
 def unallowed(request: RunRequest) -> RunRequest:
