@@ -196,7 +196,7 @@ class Linked(RuleBasedStateMachine):
         if self.drifted:
             self._ran(mode=Mode.VERIFY)
             self._all_right(self.there, before)
-        self.by_vendor -= self.mapping.keys()
+        self.by_vendor -= {contact for contact, customer in self.mapping.items() if customer in self.profiles}
         self.drifted = set()
 
     # ---- what must always hold ----
