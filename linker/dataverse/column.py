@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 from linker import odata
 from linker.dataverse import metadata
 from linker.dataverse.client import Dataverse
-from linker.errors import ConfigurationError, DataverseError, TransientError
+from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.facts import DataverseTable
 from linker.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Target
 
@@ -66,6 +66,14 @@ async def create(dataverse: Dataverse, table: DataverseTable, solution: str | No
     except DataverseError as error:
         if error.code.lower() not in TAKEN:
             raise
+    except ThrottledError:
+        raise
+    except TransientError as error:
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' could not be created yet; no row was written. It is tried again, in "
+            f"this run and the next. A solution import, for one, keeps others from it while it lasts. {error}",
+            wait_s=error.wait_s,
+        ) from error
     column = await find(dataverse, table.logical_name)
     if column is None:
         raise ConfigurationError(

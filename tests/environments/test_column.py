@@ -62,6 +62,9 @@ async def test_while_somebody_customises_the_run_waits_and_then_creates_the_colu
     with running(Made(switches={"customizing": True})) as (deps, sandbox, _):
         waits = await prepared(deps)
         assert (waits.retry_s, has_column(sandbox)) == (15.0, False)
+        assert waits.failed.startswith(
+            "The lookup column of table 'contact' could not be created yet; no row was written."
+        )
         assert "Cannot start another" in waits.failed
         sandbox.environment.configure(SandboxConfig())
         assert (await prepared(deps)).failed == ""
