@@ -70,8 +70,8 @@ async def create(dataverse: Dataverse, table: DataverseTable, solution: str | No
         raise
     except TransientError as error:
         raise TransientError(
-            f"The lookup column of table '{table.logical_name}' could not be created yet; no row was written. It is tried again, in "
-            f"this run and the next. A solution import, for one, keeps others from it while it lasts. {error}",
+            f"The lookup column of table '{table.logical_name}' could not be created yet; no row was written. It is tried "
+            f"again in this run and the next. A solution import, for one, keeps others from it while it lasts. {error}",
             wait_s=error.wait_s,
         ) from error
     column = await find(dataverse, table.logical_name)
