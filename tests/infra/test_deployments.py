@@ -6,6 +6,7 @@ import json
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -93,6 +94,11 @@ def test_there_is_no_key_anywhere(deployment: Deployment) -> None:
     assert not re.search(r"AccountKey=|SharedAccessKey|listKeys|listAccountKeys|InstrumentationKey|\bsig=", text)
     for namespace in deployment.of("Microsoft.EventHub/namespaces"):
         assert namespace["properties"]["disableLocalAuth"] is True
+
+
+def test_outputs_name_things_and_open_nothing(compiled: dict[str, Any]) -> None:
+    names = {"appName", "appUrl", "identityClientId", "identityPrincipalId", "vaultName", "eventHubsNamespace"}
+    assert compiled["outputs"].keys() == names
 
 
 def test_nothing_is_allowed_by_a_wildcard(deployment: Deployment) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -44,7 +45,7 @@ def indexed(folder: Path, *options: str, **environment: str) -> set[str]:
         check=False,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    return set(json.loads(done.stdout.splitlines()[-1]))
+    return set(json.loads(done.stdout.splitlines()[-1])["bindings"])
 
 
 def test_the_worker_finds_every_function_in_the_unpacked_package(unpacked: Path, tmp_path: Path) -> None:
@@ -52,7 +53,13 @@ def test_the_worker_finds_every_function_in_the_unpacked_package(unpacked: Path,
     (library,) = azure_functions_runtime.__path__
     (tmp_path / "azure_functions_runtime").symlink_to(library)
     path = os.pathsep.join(map(str, (tmp_path, unpacked / packaging.SITE_PACKAGES)))
-    assert indexed(unpacked, "-S", PYTHONPATH=path) == indexed(ROOT)
+    found = indexed(unpacked, "-S", PYTHONPATH=path)
+    assert found == indexed(ROOT)
+    code = (ROOT / "function_app.py").read_text(encoding="utf-8")
+    written = set(re.findall(r"^async def (\w+)\(", code, re.MULTILINE)) - {"_serve"}
+    assert written <= found
+    switched_on = {"PYTHONPATH": path, "LINKER_EVENTS__fullyQualifiedNamespace": "contoso.servicebus.windows.net"}
+    assert indexed(unpacked, "-S", **switched_on) - found == {"on_events"}
 
 
 def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> None:
