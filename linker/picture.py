@@ -72,7 +72,8 @@ class Entitlement:
 class Picture:
     """Everything that a preflight found. Nothing was written for it.
 
-    `detail` says why nothing can be linked; `missing` are privileges that every run needs.
+    `detail` says why a run would end before its tables; what keeps a table from being linked is told with the table. `missing`
+    are privileges that every run needs.
     """
 
     __pydantic_config__ = WIRE
