@@ -108,11 +108,11 @@ def _query(kind: type[BaseModel]) -> list[Json]:
 def _responses(one: Operation, schemas: Schemas) -> Json:
     answer = schemas.get((f"{one.name}.answer", "serialization"), {"type": "object"})
     content = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in one.media_types}
-    good = {str(one.status): {"description": "Done." if one.status == 200 else "Accepted.", "content": content}}
+    good: Json = {"description": "Done." if one.status == 200 else "Accepted.", "content": content}
     if one.asks_for_run:
-        good[str(one.status)]["headers"] = LOCATION
+        good["headers"] = LOCATION
     problem = {PROBLEM: {"schema": schemas["problem", "serialization"]}}
-    return good | {str(s): {"description": REFUSALS[s], "content": problem} for s in _refusals(one)}
+    return {str(one.status): good} | {str(s): {"description": REFUSALS[s], "content": problem} for s in _refusals(one)}
 
 
 def _refusals(one: Operation) -> list[int]:
