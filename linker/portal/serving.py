@@ -23,7 +23,7 @@ from linker.roles import Caller, identify, is_same_origin
 from linker.triggers import Start
 
 SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
-_OWN = re.compile(rf"{ROOT}([/?][\x21-\x7e]*)?")
+_OWN = re.compile(rf"{ROOT}(/[\w/-]*)?(\?[\x21-\x7e]*)?", re.ASCII)  # no dots: they would lead out of it
 _LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
 
 

@@ -82,7 +82,17 @@ async def test_a_key_in_an_address_goes_nowhere(browser: Browser) -> None:
 
 @pytest.mark.parametrize(
     "elsewhere",
-    ["https://evil.example", "//evil.example", "/api/runs", "/api/portalx", "/api/portal/\r\nSet-Cookie: a=b", "x"],
+    [
+        "https://evil.example",
+        "//evil.example",
+        "/api/runs",
+        "/api/portalx",
+        "/api/portal/../runs",
+        "/api/portal/%2e%2e/runs",
+        "/api/portal/..\\runs",
+        "/api/portal/\r\nSet-Cookie: a=b",
+        "x",
+    ],
 )
 async def test_a_sign_in_leads_nowhere_else(browser: Browser, elsewhere: str) -> None:
     assert (await browser.sign_in(elsewhere)).headers["Location"] == "/api/portal"
