@@ -58,8 +58,9 @@ def test_the_worker_finds_every_function_in_the_unpacked_package(unpacked: Path,
     code = (ROOT / "function_app.py").read_text(encoding="utf-8")
     written = set(re.findall(r"^async def (\w+)\(", code, re.MULTILINE)) - {"_serve"}
     assert written <= found
-    switched_on = {"PYTHONPATH": path, "LINKER_EVENTS__fullyQualifiedNamespace": "contoso.servicebus.windows.net"}
-    assert indexed(unpacked, "-S", **switched_on) - found == {"on_events"}
+    deployed = {"LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com", "PYTHONPATH": path}
+    listening = {"LINKER_EVENTS__fullyQualifiedNamespace": "contoso.servicebus.windows.net"}
+    assert indexed(unpacked, "-S", **deployed, **listening) - found == {"on_events"}
 
 
 def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> None:
