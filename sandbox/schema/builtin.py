@@ -15,6 +15,9 @@ _NAVIGATION: Final = {
     ("contact", "parentcustomerid", "contact"): ("parentcustomerid_contact", "contact_customer_contacts"),
     ("account", "primarycontactid", "contact"): ("primarycontactid", "account_primary_contact"),
     ("account", "parentaccountid", "account"): ("parentaccountid", "account_parent_account"),
+    ("task", "regardingobjectid", "account"): ("regardingobjectid_account_task", "Account_Tasks"),
+    ("task", "regardingobjectid", "contact"): ("regardingobjectid_contact_task", "Contact_Tasks"),
+    ("task", "regardingobjectid", "lead"): ("regardingobjectid_lead_task", "Lead_Tasks"),
     ("sdkmessageprocessingstep", "eventhandler", "plugintype"): (
         "eventhandler_plugintype",
         "plugintype_sdkmessageprocessingstep",

@@ -11,6 +11,13 @@ _STATE: Final = (
     Column("statecode", T.STATE, "StateCode", options=(Option(0, "Active"), Option(1, "Inactive"))),
     Column("statuscode", T.STATUS, "StatusCode", options=(Option(1, "Active"), Option(2, "Inactive"))),
 )
+_CATEGORIES: Final = (Option(1, "Preferred Customer"), Option(2, "Standard"))
+_TASK_STATUSES: Final = tuple(
+    Option(value, label)
+    for value, label in enumerate(
+        ("Not Started", "In Progress", "Waiting on someone else", "Completed", "Canceled", "Deferred"), 2
+    )
+)
 # Readers ask these tables for their newest change, of profiles by others than themselves; elsewhere it only slows writes.
 _MARKS: Final = (Index(("modifiedon", "versionnumber")),)
 _PROFILE_MARKS: Final = (Index(("modifiedon", "versionnumber"), included=("modifiedby",)),)
@@ -38,10 +45,11 @@ _PERSON: Final = (
 
 
 def customer_tables() -> Iterator[Table]:
-    """Yield account, contact and lead."""
+    """Yield account, contact and lead, and the task of Microsoft's examples."""
     yield _account()
     yield _contact()
     yield _lead()
+    yield _task()
 
 
 def _account() -> Table:
@@ -54,6 +62,13 @@ def _account() -> Table:
             Column("numberofemployees", T.INTEGER, "NumberOfEmployees"),
             Column("description", T.MEMO, "Description", max_length=2000),
             choice("industrycode", "Accounting", "Agriculture", "Building Supply"),
+            Column("accountcategorycode", T.PICKLIST, "AccountCategoryCode", options=_CATEGORIES),
+            Column("creditonhold", T.BOOLEAN, "CreditOnHold"),
+            Column("creditlimit", T.MONEY, "CreditLimit"),
+            Column("address1_latitude", T.DOUBLE, "Address1_Latitude"),
+            Column("address1_longitude", T.DOUBLE, "Address1_Longitude"),
+            *_ADDRESS,
+            *texts("address1_country", "websiteurl", "fax"),
             lookup("primarycontactid", "contact", schema_name="PrimaryContactId"),
             lookup("parentaccountid", "account", schema_name="ParentAccountId"),
             *texts("emailaddress1", "telephone1"),
@@ -74,6 +89,11 @@ def _contact() -> Table:
         [
             *_PERSON,
             text("mobilephone", "MobilePhone", length=50),
+            text("middlename", "MiddleName", length=50),
+            text("salutation", "Salutation", length=100),
+            text("department", "Department", length=100),
+            text("emailaddress2", "EMailAddress2", length=100),
+            *texts("address1_country", "websiteurl"),
             Column("birthdate", T.DATE, "BirthDate"),
             text("governmentid", "GovernmentId", length=50),
             text("jobtitle", "JobTitle", length=100),
@@ -102,6 +122,29 @@ def _lead() -> Table:
         display_name="Lead",
         display_collection_name="Leads",
         object_type_code=4,
+    )
+
+
+def _task() -> Table:
+    return define_table(
+        "task",
+        [
+            text("subject", "Subject", length=200),
+            Column("description", T.MEMO, "Description", max_length=2000),
+            Column("scheduledend", T.DATETIME, "ScheduledEnd", "Due Date"),
+            choice("prioritycode", "Low", "Normal", "High"),
+            lookup("regardingobjectid", "account", "contact", "lead", schema_name="RegardingObjectId"),
+            lookup("ownerid", "systemuser", schema_name="OwnerId"),
+            choice("statecode", "Open", "Completed", "Canceled", kind=T.STATE),
+            Column("statuscode", T.STATUS, "StatusCode", options=_TASK_STATUSES),
+        ],
+        entity_set="tasks",
+        primary_id="activityid",
+        primary_name="subject",
+        schema_name="Task",
+        display_name="Task",
+        display_collection_name="Tasks",
+        object_type_code=4212,
     )
 
 

@@ -116,7 +116,10 @@ def insert(call: Call, table: Table, change: Change) -> None:
 
 def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
     # What somebody registers is custom; level 0 is the platform itself (dataverse.md 9.1).
+    status = table.columns.get("statuscode")
     known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user, "customizationlevel": 1}
+    if status is not None and status.options:
+        known["statuscode"] = status.options[0].value
     return {name: value for name, value in known.items() if name in table.columns}
 
 

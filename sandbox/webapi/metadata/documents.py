@@ -66,7 +66,7 @@ def table_document(table: Table) -> Document:
         "IsCustomEntity": table.custom,
         "IsManaged": not table.custom,
         "IsPrivate": False,
-        "IsActivity": False,
+        "IsActivity": table.primary_id == "activityid",
         "IsIntersect": False,
         "IsLogicalEntity": False,
         "IsValidForAdvancedFind": True,

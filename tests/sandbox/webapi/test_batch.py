@@ -183,3 +183,24 @@ async def test_headers_of_the_envelope_do_nothing_for_the_parts(api: Client) -> 
 async def test_a_missing_boundary_is_a_payload_error(api: Client) -> None:
     answer = await api.post("$batch", content=b"", headers={"Content-Type": "multipart/mixed"})
     assert answer.json()["error"]["code"] == "0x80048d19"
+
+
+async def test_microsofts_example_of_a_batch_is_answered(api: Client) -> None:
+    account = await create(api, "accounts", name="Sample")
+    task = f'{{"subject": "Task in batch", "regardingobjectid_account_task@odata.bind": "accounts({account})"}}'
+    answer = await send(
+        api,
+        change_set(
+            request("POST /api/data/v9.2/tasks", task, content_id="1"),
+            request("POST /api/data/v9.2/tasks", task, content_id="2"),
+        ),
+        request(f"GET /api/data/v9.2/accounts({account})/Account_Tasks?$select=subject"),
+    )
+    assert [part.status for part in parts(answer)] == [204, 204, 200]
+    assert parts(answer)[2].text.count('"subject":"Task in batch"') == 2
+
+
+async def test_microsofts_example_of_a_failing_part_is_answered(api: Client) -> None:
+    answer = await send(api, request("POST /api/data/v9.2/tasks", f'{{"subject": "{"x" * 201}"}}'))
+    assert '"code":"0x80044331"' in answer.text
+    assert "The length of the 'subject' attribute of the 'task' entity exceeded" in answer.text
