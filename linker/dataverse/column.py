@@ -49,7 +49,7 @@ async def find_or_plan(dataverse: Dataverse, table: DataverseTable, solution: st
     if column is None:
         await _refuse_other_kind(dataverse, table.logical_name)
         _refuse_table(table)
-        await _refuse_solution(dataverse, solution)
+        await _refuse_solution(dataverse, table.logical_name, solution)
     return column
 
 
@@ -155,7 +155,7 @@ def _refuse_table(table: DataverseTable) -> None:
             )
 
 
-async def _refuse_solution(dataverse: Dataverse, solution: str | None) -> None:
+async def _refuse_solution(dataverse: Dataverse, table: str, solution: str | None) -> None:
     if solution is None:
         return
     path = "solutions" + odata.query(select="ismanaged", filter=f"uniquename eq {odata.literal(solution)}")
@@ -163,8 +163,8 @@ async def _refuse_solution(dataverse: Dataverse, solution: str | None) -> None:
     why = "does not exist" if not found else "is managed" if found[0]["ismanaged"] else ""
     if why:
         raise ConfigurationError(
-            f"The lookup column belongs into solution '{solution}' (LINKER_SOLUTION), which {why}. Nothing was written to the "
-            "table. Name an unmanaged solution by its unique name, or leave the setting empty."
+            f"The lookup column of table '{table}' belongs into solution '{solution}' (LINKER_SOLUTION), which {why}. Nothing "
+            "was written to it. Name an unmanaged solution by its unique name, or leave the setting empty."
         )
 
 

@@ -583,7 +583,7 @@ CASES = [
         GOOD.but(settings={"solution": "nowhere"}),
         BLOCKED,
         {"contact": "refused", "lead": "refused"},
-        "solution 'nowhere' (LINKER_SOLUTION), which does not exist",
+        "The lookup column of table 'lead' belongs into solution 'nowhere' (LINKER_SOLUTION), which does not exist.",
     ),
     case(
         "column: the solution is managed",
