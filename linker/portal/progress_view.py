@@ -103,7 +103,7 @@ def progress_of(run: Run, table: str, now: str, expected: Mapping[str, int] = Ma
         is_live(run),
         _seconds(run.started_at, end) if run.started_at else None,
         _rate(run, end),
-        _paused_until(run, now),
+        paused_until(run, now),
         tuple(_steps(run, end)),
         bars_of(shown, expected, _share(run)),
         by_verdict([("", run.findings), *((one.table, one.findings) for one in shown)]),
@@ -166,7 +166,7 @@ def _steps(run: Run, end: str) -> Iterable[StepLine]:
         yield StepLine(TITLES[step], began, seconds, is_current, round(start, 2), round(width, 2))
 
 
-def _paused_until(run: Run, now: str) -> str | None:
+def paused_until(run: Run, now: str) -> str | None:
     """Return until when Dataverse lets the run wait, None when that is over: the next report may be a while."""
     until = run.progress.paused_until if run.progress else None
     return until if until and until > now else None

@@ -11,7 +11,7 @@ from linker.activities.life import iso
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, RunId, operation
 from linker.model import Run
-from linker.portal.progress_view import progress_of, rows_before
+from linker.portal.progress_view import paused_until, progress_of, rows_before
 from linker.portal.render import render
 from linker.portal.status_view import status_of
 
@@ -34,7 +34,8 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     view = status_of(shown, recent)
     opened = await _opened(call, shown)
     progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
-    return await render(call, "status.html", view=view, progress=progress)
+    paused = paused_until(view.current, now) if view.current else None
+    return await render(call, "status.html", view=view, progress=progress, paused=paused)
 
 
 async def _opened(call: Call[None, StatusQuery], shown: Run | None) -> Run | None:

@@ -26,6 +26,9 @@ TALL = {"width": 1280, "height": 1100}
 PATIENCE_MS = 60_000
 PHONE = {"width": 390, "height": 844}
 
+# Else each picture would show the port of its day.
+_NAME_ENVIRONMENT = "document.querySelector('.brand .soft').textContent = 'contoso.crm4.dynamics.com'"
+
 type Play = Callable[[Stage], Awaitable[None]]
 type Look = Callable[[Page, World], Awaitable[object]]
 
@@ -114,6 +117,7 @@ async def _take(shot: Shot, visit: Visit, linked: World) -> None:
     await visit.sign_in()
     page = await visit.open(shot.path)
     await shot.look(page, linked)
+    await page.evaluate(_NAME_ENVIRONMENT)
     await page.screenshot(path=FOLDER / f"{shot.name}.png")
     await page.context.close()
 

@@ -172,6 +172,14 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
     assert "Reason first run on this table" in await browser.text(DETAILS.format(run.id) + "&table=contact")
 
 
+async def test_a_pause_stands_on_the_page_while_it_lasts(browser: Browser, world: World) -> None:
+    progress = Progress(9, 1, paused_until=iso(START + 60))
+    await stored(world, run_of(Status.REFRESHING, CONTACT, progress=progress))
+    assert "paused by Dataverse until 2026-11-18" in await browser.text()
+    world.clock.now = START + 61
+    assert "paused by Dataverse" not in await browser.text()
+
+
 async def test_the_same_words_are_not_told_twice(browser: Browser, world: World) -> None:
     told = replace(CONTACT, status=Status.WARNINGS, detail="Links were left alone.")
     run = await stored(world, run_of(Status.WARNINGS, told, status_detail="contact: Links were left alone."))
