@@ -98,4 +98,4 @@ def _keys(column: Column, values: list[Any]) -> list[Stored]:
 
 def _sort_key(database: Database, column: Column) -> Callable[[Any], bytes | None]:
     key = SORT_KEYS[database.string_order]
-    return key if column.indexed else lru_cache(maxsize=1024)(key)  # names of sources and tables repeat
+    return lru_cache(maxsize=1024)(key) if column.repeats else key  # names of sources and tables repeat
