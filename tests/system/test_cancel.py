@@ -40,6 +40,27 @@ def test_a_run_stops_with_the_pages_in_flight_and_the_next_one_writes_exactly_th
     assert {table: world.counted("rowsWritten", table) for table in SIZES} == SIZES, "no row is written twice"
 
 
+def test_a_run_stops_in_the_midst_of_unlinking_and_the_next_one_clears_the_rest(world: World) -> None:
+    assert world.publish()["status"] == "Successful"
+    job = world.unify(drop=0.05)["jobId"]
+    world.sandbox.admin("POST", "config", {"ms_per_row": 20})  # some seconds for each of the four pages
+    run = world.app.publish(job)
+    until(lambda: world.counted("rowsWritten", "contact"), bool)
+    world.app.cancel(run["id"])
+    canceled = world.ended(run)
+    world.sandbox.admin("POST", "config", {"ms_per_row": 0})
+
+    truth, links = world.truth("contact"), world.links("contact")
+    departed = {row for row in links if truth.get(row) is None}
+    left = {row for row in departed if links[row]}
+    assert canceled["status"] == "Canceled"
+    assert 0 < len(left) < len(departed)
+    assert canceled["counts"]["unlinked"] == len(departed) - len(left)
+
+    assert world.publish(job)["status"] == "Successful"
+    assert {row for row, link in world.links("contact").items() if link} == links.keys() - departed
+
+
 def test_a_run_that_is_over_cannot_be_stopped_any_more(fresh: World) -> None:
     run = fresh.ended(fresh.app.request(dryRun=True))
     with pytest.raises(httpx.HTTPStatusError, match="409"):
