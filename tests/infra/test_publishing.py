@@ -27,7 +27,8 @@ esac
 CURL = """#!/usr/bin/env bash
 echo "curl $*" >> "$CALLS"
 echo "stdin $(cat)" >> "$CALLS"
-echo "$ANSWER"
+while [ "$1" != --output ]; do shift; done
+echo "$ANSWER" > "$2"
 exit "$CURL_CODE"
 """
 
@@ -90,9 +91,9 @@ def test_a_deployment_that_failed_fails_the_command(programs: Path, state: str) 
 
 
 def test_a_package_that_is_not_taken_fails_the_command_with_the_reason(programs: Path) -> None:
-    done = published(programs, answer="Unauthorized", code=22)
+    done = published(programs, answer="Unauthorized.", code=22)
     assert done.returncode == 1
-    assert "The package was not taken: Unauthorized. What ran before still runs." in done.stderr
+    assert "The package was not taken. Unauthorized. What ran before still runs." in done.stderr
 
 
 def test_no_word_is_no_success(programs: Path) -> None:
