@@ -15,7 +15,7 @@ from sandbox.webapi.call import Call
 from sandbox.webapi.cookies import read_cookie, write_cookie
 from sandbox.webapi.elastic import MAX_PAGE
 from sandbox.webapi.errors import AGGREGATE_LIMIT, QUERY_ERROR, ApiError, not_supported, row_missing
-from sandbox.webapi.messages import ApiResponse, json_answer
+from sandbox.webapi.messages import JSON_TYPE, ApiResponse, json_answer
 from sandbox.webapi.rendering import render
 from sandbox.webapi.shapes import Shape, read_shape, read_top
 
@@ -67,7 +67,7 @@ async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
     await count_read(call, table, 1)
     covered = not shape.expands and not call.request.annotations
     if covered and call.request.headers.get("if-none-match") == row["@odata.etag"]:
-        return ApiResponse(304)
+        return ApiResponse(304, {"Content-Type": JSON_TYPE})
     context = {"@odata.context": f"{call.environment.api_url}/$metadata#{context_of(shape)}/$entity"}
     return json_answer(context | row, headers=applied_preferences(call, table) | {"ETag": str(row["@odata.etag"])})
 

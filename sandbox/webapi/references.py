@@ -3,11 +3,8 @@
 from collections.abc import Mapping
 
 from sandbox.collation import guid_key
-from sandbox.database.compiler import Dialect
-from sandbox.database.select import Query, select_page
 from sandbox.database.values import ColumnValueError, Stored, lenient
-from sandbox.query.syntax import Compare, Junction, Kind, Literal, Path
-from sandbox.schema.model import Table
+from sandbox.schema.model import TEXT_TYPES, Column, Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import (
     KEY_NOT_DEFINED,
@@ -78,35 +75,33 @@ def alternate_values(table: Table, segment: Segment) -> Mapping[str, Stored]:
     named = segment.named_arguments
     if not named or table.primary_id in named:
         return {}
-    wanted = {name.removeprefix("_").removesuffix("_value") for name in named}
-    if not any(wanted == set(columns) for columns in table.alternate_keys.values()):
+    columns = {name: column for name in named if (column := table.column_of(name)) is not None}
+    wanted = {column.logical_name for column in columns.values()}
+    if len(columns) < len(named) or not any(wanted == set(key) for key in table.alternate_keys.values()):
         raise ApiError(
             400,
             KEY_NOT_DEFINED,
             f"The specified key attributes are not a defined key for the {table.logical_name} entity",
         )
+    return {column.logical_name: _key_value(table, column, named[name]) for name, column in columns.items()}
+
+
+def _key_value(table: Table, column: Column, text: str) -> Stored:
+    """Return what a literal in a key stands for; texts are quoted. Raises the 400 answer."""
+    quoted = text.startswith("'") and text.endswith("'") and len(text) > len("''")
     try:
-        return {
-            column.logical_name: lenient(column, unquoted(value))
-            for name, value in named.items()
-            if (column := table.column_of(name)) is not None
-        }
-    except ColumnValueError as error:
-        raise ApiError(400, "0x0", str(error)) from None
+        value = lenient(column, unquoted(text))
+    except ColumnValueError:
+        value = None
+    if value is None or (column.type in TEXT_TYPES and not quoted):
+        raise ApiError(
+            400, "0x0", f"Bad Request - Error in query syntax: '{text}' is not a valid key of '{table.entity_set}'."
+        )
+    return value
 
 
 def _by_alternate_key(call: Call, table: Table, values: Mapping[str, Stored]) -> bytes | None:
-    parts = tuple(Compare("eq", Path((name,)), _escaped(value)) for name, value in values.items())
-    query = Query(table, condition=Junction("and", parts), limit=1)
-    rows = select_page(call.environment.database, call.schema, query, Dialect(call.dialect.string_order)).rows
-    return rows[0][1] if rows and isinstance(rows[0][1], bytes) else None
-
-
-def _escaped(value: Stored) -> Literal:
-    """Return a literal that compares exactly: brackets take the meaning from wildcards."""
-    if isinstance(value, str):
-        return Literal("".join(f"[{c}]" if c in "%_[" else c for c in value), Kind.TEXT)
-    return Literal(None if isinstance(value, bytes) else value, Kind.NUMBER)
+    return next(iter(call.environment.database.keys_with(table, values)), None)
 
 
 def record_not_found(table: Table) -> ApiError:
