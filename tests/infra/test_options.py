@@ -96,6 +96,12 @@ def test_an_option_adds_its_own_and_no_more(
     assert chosen.settings.keys() - smallest.settings.keys() == settings
 
 
+def test_shared_keys_of_events_are_the_only_ones_and_have_to_be_asked_for(compiler: None, tmp_path: Path) -> None:
+    chosen = evaluated(tmp_path, SMALLEST | {"events": "Namespace", "eventsSharedKeys": True})
+    assert chosen.one("Microsoft.EventHub/namespaces")["disableLocalAuth"] is False
+    assert chosen.one("Microsoft.Storage/storageAccounts")["allowSharedKeyAccess"] is False
+
+
 def kinds(deployment: Deployment) -> Counter[str]:
     """Count the resources of each type."""
     return Counter(one["type"] for one in deployment.resources)
