@@ -80,6 +80,8 @@ MUTATIONS = (
     ),
     Mutation("D16", _LIFE, 'replace(found[0], epoch="", linked=True)', "replace(found[0], linked=True)"),
     Mutation("D17", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
+    Mutation("D17", _GENERATION, "return not self.stop and self.calls < MOST_CALLS", "return not self.stop"),
+    Mutation("D17", _RUN, "room = Room(UNLINK_CALLS)", "room = Room(100_000)"),
     Mutation("D18", "linker/gate.py", "self._under_way < width", "self._under_way < 1"),
     Mutation("D19", "linker/activities/values.py", "MOST_LARGE = 200", "MOST_LARGE = 2_000"),
     Mutation("D20", "linker/purge.py", "deleted == most.runs", "False"),
@@ -199,6 +201,7 @@ MUTATIONS = (
     # ---- around ----
     Mutation("24", "linker/triggers.py", "if overdue or await _have_moved(deps, task.marks)", "if overdue"),
     Mutation("24", "linker/triggers.py", "if overdue or await", "if await"),
+    Mutation("24", "linker/dataverse/newest.py", '("modifiedon", "versionnumber"), ', ""),
     Mutation("25", "linker/activities/permits.py", 'f"{account.name}, through {real.name}"', "account.name"),
     Mutation("26", "linker/settings.py", "insights_key: SecretStr | None", "insights_key: str | None"),
 )
