@@ -132,11 +132,14 @@ def _checker() -> TypeAdapter[list[Fault]]:
 
 def read_faults(document: object) -> list[Fault]:
     """Return the faults of a JSON list, or of a single object. Raises InvalidFaultError if one does not fit."""
+    listed = document if isinstance(document, list) else [document]
     try:
-        faults = _checker().validate_python(document if isinstance(document, list) else [document])
+        faults = _checker().validate_python(listed)
     except ValidationError as error:
         first = error.errors()[0]
-        raise InvalidFaultError(f"{'.'.join(map(str, first['loc'][1:]))}: {first['msg']}") from error
+        number, *field_name = map(str, first["loc"])
+        where = [f"fault {int(number) + 1} of {len(listed)}"] * (len(listed) > 1) + [".".join(field_name)]
+        raise InvalidFaultError(": ".join([*filter(None, where), first["msg"]])) from error
     for fault in faults:
         _check(fault)
     return faults
