@@ -201,6 +201,9 @@ app.orchestration_trigger(context_name="context", orchestration=orchestration.GE
 app.orchestration_trigger(context_name="context", orchestration=orchestration.TOUCHING)(
     orchestration.touch_waiting_profiles
 )
+app.orchestration_trigger(context_name="context", orchestration=orchestration.UNLINKING)(
+    orchestration.unlink_departed_rows
+)
 
 
 # ---- activities ----

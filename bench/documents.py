@@ -11,9 +11,11 @@ from bench.portal import FEW, MANY, PageTime
 from bench.profiles import NORMAL
 from bench.scale import Growth, Pass
 from bench.simulation import Simulated
+from linker.activities.unlink import PAGES_A_CALL
 from linker.model import Pace
 from linker.odata import IN_VALUES
-from linker.orchestration.generation import GENERATION_PAGES
+from linker.orchestration.generation import GENERATION_PAGES, MOST_CALLS
+from linker.orchestration.run import UNLINK_CALLS
 from linker.pages import COUNT_CAP, PAGE_ROWS
 
 _MET = {True: "yes", False: "**no**", None: "not at this size"}
@@ -165,7 +167,10 @@ What one table of evenly spread keys takes, computed by `bench/simulation.py` fr
 - State: {simulation.ENTRY_BYTES} bytes a row. Storage operations of a page: {simulation.OPERATIONS_UNCHANGED} when nothing
   changed, {simulation.OPERATIONS_WRITTEN} when it is written.
 - History: {simulation.EVENTS_A_CALL} events for each call that an orchestrator awaits. A generation has at most
-  {GENERATION_PAGES} pages, so only the run's own history grows, by {simulation.EVENTS_A_CALL} events a generation.
+  {GENERATION_PAGES} pages and {MOST_CALLS} calls, pauses included, so only the run's own history grows, by
+  {simulation.EVENTS_A_CALL} events a generation.
+  Departed rows take a call for each {PAGES_A_CALL} pages that hold some: the first {UNLINK_CALLS} in the run's own
+  history, the others in children.
 """
 
 
@@ -186,5 +191,6 @@ def _simulated(found: Sequence[Simulated]) -> str:
         ("Generations", "generations"),
         ("History events of a generation", "generation_events"),
         ("History events of the run", "run_events"),
+        ("History events of the run when a row departed from each page", "departing_events"),
     ]
     return table(head, ((label, *(getattr(one, name) for one in found)) for label, name in lines))

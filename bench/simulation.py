@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+from linker.activities.unlink import PAGES_A_CALL
 from linker.blocks import pack
 from linker.model import Pace
 from linker.odata import IN_VALUES
 from linker.orchestration.generation import GENERATION_PAGES, REPORTS
+from linker.orchestration.run import UNLINK_CALLS
+from linker.orchestration.steps import Room
 from linker.pages import COUNT_CAP, DIGITS, cuts_from_counts
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
@@ -40,6 +43,7 @@ class Simulated:
     generations: int
     generation_events: int
     run_events: int
+    departing_events: int  # of the run when a row departed from each page
 
     @property
     def page_rows(self) -> float:
@@ -63,6 +67,9 @@ def simulate(rows: int) -> Simulated:
     row_parts = pages * ceil(page_rows / IN_VALUES)
     generations = ceil(pages / GENERATION_PAGES)
     reports = ceil(min(pages, REPORTS) / generations) + 1
+    run_events = EVENTS_A_RUN + EVENTS_A_CALL * (STEPS_OF_A_RUN + generations)
+    unlinking = ceil(pages / PAGES_A_CALL)
+    children = ceil(max(0, unlinking - UNLINK_CALLS) / Room().calls)
     return Simulated(
         rows=rows,
         pages=pages,
@@ -76,7 +83,8 @@ def simulate(rows: int) -> Simulated:
         state_bytes=rows * ENTRY_BYTES,
         generations=generations,
         generation_events=EVENTS_A_RUN + EVENTS_A_CALL * (min(pages, GENERATION_PAGES) + reports),
-        run_events=EVENTS_A_RUN + EVENTS_A_CALL * (STEPS_OF_A_RUN + generations),
+        run_events=run_events,
+        departing_events=run_events + EVENTS_A_CALL * (min(unlinking, UNLINK_CALLS) + children),
     )
 
 

@@ -35,7 +35,7 @@ async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
     except TransientError:
         raise
     except LinkerError as error:
-        return TouchPlan(left_out=str(error)[:500])
+        return TouchPlan(left_out=str(error)[:400])
     if fires and plan.parts:
         note = f"Customer profiles are touched although that sets something in motion: {fires}."
         await deps.runs.advance(ref.run, lambda run: replace(run, notes=tuple(dict.fromkeys((*run.notes, note)))))
@@ -90,7 +90,7 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
     except (TransientError, UnknownOutcomeError) as error:
         outcome = replace(outcome, later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
     except LinkerError as error:
-        outcome = replace(outcome, after=None, left_out=str(error)[:500])
+        outcome = replace(outcome, after=None, left_out=str(error)[:400])
     return replace(outcome, load=load_of(dataverse.meter))
 
 

@@ -1,14 +1,17 @@
-"""The three orchestrators, native generators over durabletask; function_app.py registers them."""
+"""The four orchestrators, native generators over durabletask; function_app.py registers them."""
 
 from linker.orchestration.generation import GENERATION, link_generation
 from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.orchestration.touching import TOUCHING, touch_waiting_profiles
+from linker.orchestration.unlinking import UNLINKING, unlink_departed_rows
 
 __all__ = [
     "GENERATION",
     "ORCHESTRATOR",
     "TOUCHING",
+    "UNLINKING",
     "customerid_backstamping_hydration",
     "link_generation",
     "touch_waiting_profiles",
+    "unlink_departed_rows",
 ]

@@ -10,15 +10,15 @@ from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
 from linker.activities.values import Go, PageOutcome, PageTask, Report, Trouble
 from linker.model import Counts
-from linker.orchestration.steps import BROKEN_OFF_S, Steps, call
-from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
+from linker.orchestration.steps import BROKEN_OFF_S, Room, Steps, call
+from linker.orchestration.values import GenerationOutcome, GenerationTask, Share, joined
 from linker.pace import next_pace
 from linker.wire import from_json, to_json
 
 GENERATION = "link_generation"
 GENERATION_PAGES = 200  # about 1,000 history events; a replay of more costs noticeably (demand D17: under 2,000)
 REPORTS = 40  # news of a run's progress, spread over its pages
-MOST_CALLS = 2 * GENERATION_PAGES  # of pages, tries again included; what is left goes to the next generation
+MOST_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
 SPARE = 2  # pages in flight beyond the width: they read while the others write
 LONGEST_WAIT_S = 120.0  # between two tries of one page
 PATIENCE = 30  # tries of one page: another attempt at it ends when its time is over
@@ -51,7 +51,10 @@ class _Generation:
         self.delayed: list[tuple[datetime, PageTask]] = []  # pages that are worth another try from a time on
         self.flying: list[_Flight] = []
         self.calls = 0
-        self.tries: dict[tuple[str, int], int] = {}
+        self.rest_s = 0.0  # of a pause for which this history has no more room
+        self.tries = {
+            (share.table, page): share.tries for share in task.shares for page in range(share.first, share.end)
+        }
         self.troubles: dict[tuple[str, int], str] = {}  # why a page has to be tried again
         self.began = ctx.current_utc_datetime
         self.slowed = self.began  # when the last throttle was answered; pages from before felt the same one
@@ -73,6 +76,7 @@ class _Generation:
 
     def run(self) -> Steps[GenerationOutcome]:
         yield from self._tell()
+        yield from self._rest(self.task.rest_s, throttled=True)
         while self.flying or (self.may_start and (self.waiting or self.delayed)):
             self._launch()
             if not self.flying:
@@ -83,8 +87,12 @@ class _Generation:
             landed = next(flight for flight in self.flying if flight.task is finished)
             self.flying = [flight for flight in self.flying if flight is not landed]
             yield from self._landed(landed, _outcome_of(finished))
-        left = () if self.stop else tuple(_share_of(page) for page in [*self.waiting, *(p for _, p in self.delayed)])
-        return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left)
+        left = () if self.stop else joined(map(self._share_of, [*self.waiting, *(page for _, page in self.delayed)]))
+        return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left, self.rest_s)
+
+    def _share_of(self, page: PageTask) -> Share:
+        tries = self.tries[page.table, page.page]
+        return Share(page.table, page.version, page.page, page.page + 1, page.mode, page.epoch, tries)
 
     def _launch(self) -> None:
         now = self.ctx.current_utc_datetime
@@ -124,7 +132,7 @@ class _Generation:
     def _postpone(self, page: PageTask, outcome: PageOutcome) -> None:
         """Put a page back until its time: somebody else owns it, or a fault passes. The others go on."""
         address = (page.table, page.page)
-        tries = self.tries[address] = self.tries.get(address, 0) + 1
+        tries = self.tries[address] = self.tries[address] + 1
         if tries >= PATIENCE:
             gave_up = PageOutcome(failed=f"Page {page.page} of '{page.table}': {outcome.later_reason}")
             self.totals[page.table] = self.totals[page.table].plus(gave_up)
@@ -138,12 +146,15 @@ class _Generation:
     def _rest(self, wait_s: float, *, throttled: bool) -> Steps[None]:
         """Start nothing for a while: a throttle concerns all pages, or every page left has to wait."""
         until = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
-        while (left_s := (until - self.ctx.current_utc_datetime).total_seconds()) > 0 and not self.stop:
+        while (left_s := (until - self.ctx.current_utc_datetime).total_seconds()) > 0 and self.may_start:
             go = yield from self._tell(paused_s=left_s if throttled else 0.0)
             yield self.ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
+            self.calls += 1
+        self.rest_s = max(left_s, self.rest_s) if throttled else self.rest_s
 
     def _tell(self, paused_s: float = 0.0) -> Steps[Go]:
         self.told = self.pages_done
+        self.calls += 1
         counts = sum((totals.counts for totals in self.totals.values()), Counts())
         news = Report(
             self.task.run,
@@ -173,10 +184,6 @@ def _outcome_of(finished: CompletableTask[Any]) -> PageOutcome:
     if trouble.wait_s:
         return PageOutcome(later_s=trouble.wait_s, later_reason=trouble.trouble)
     return PageOutcome(failed=trouble.trouble)
-
-
-def _share_of(page: PageTask) -> Share:
-    return Share(page.table, page.version, page.page, page.page + 1, page.mode, page.epoch)
 
 
 def _pages_of(task: GenerationTask) -> list[PageTask]:

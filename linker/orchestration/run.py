@@ -23,13 +23,13 @@ from linker.activities.values import (
     TableEnd,
     TableTask,
     Totals,
-    UnlinkOutcome,
     UnlinkTask,
 )
 from linker.model import Mode, Pace, Status, Ticket
 from linker.orchestration.generation import GENERATION, GENERATION_PAGES
 from linker.orchestration.steps import (
     MOST_TRIES,
+    Room,
     RunFailedError,
     RunStopped,
     Steps,
@@ -39,12 +39,13 @@ from linker.orchestration.steps import (
     stop_unless,
 )
 from linker.orchestration.touching import touch
+from linker.orchestration.unlinking import unlink
 from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
 from linker.pace import first_pace
 from linker.wire import from_json, to_json
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
-PATIENCE = 30  # calls of the unlinking pass without a page done
+UNLINK_CALLS = 100  # in the run's own history, of all tables together; more go into children
 
 
 def customerid_backstamping_hydration(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
@@ -76,8 +77,11 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
         task = TableTask(ticket.run, name, ticket.request.mode, dry_run, survey.full_reason, survey.schema)
         tables += [(yield from _prepare(ctx, task))]
     linked = yield from _link(ctx, ticket, tables, first_pace(survey.width))
-    for table in tables:
-        yield from _finish_table(ctx, ticket, table, linked, settled)
+    room = Room(UNLINK_CALLS)
+    for number, table in enumerate(tables):
+        departed = _unlink_task(ticket, table, linked, settled)
+        end = yield from _unlinked(ctx, departed, _end_of(ticket, table, linked), f"{ticket.run}-u{number}", room)
+        yield from _finish_table(ctx, table, end, stopped=bool(linked.stop))
     if linked.stop:
         raise RunStopped(canceled=linked.stop == "canceled")
     if survey.touch:
@@ -124,7 +128,7 @@ def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pac
         left: list[Share] = []
         for generation in _generations(shares):
             task = GenerationTask(
-                ticket.run, generation, total, done.pace, done.totals, done.seconds, ticket.request.dry_run
+                ticket.run, generation, total, done.pace, done.totals, done.seconds, ticket.request.dry_run, done.rest_s
             )
             child = f"{ticket.run}-g{started}"
             answer = yield ctx.call_sub_orchestrator(GENERATION, input=to_json(task), instance_id=child)
@@ -175,30 +179,51 @@ def _split(
     return more, done
 
 
-def _finish_table(
-    ctx: OrchestrationContext, ticket: Ticket, table: Prepared, linked: GenerationOutcome, settled: Settled
-) -> Steps[None]:
+def _end_of(ticket: Ticket, table: Prepared, linked: GenerationOutcome) -> TableEnd:
     totals = linked.totals.get(table.table, Totals())
-    end = TableEnd(
-        ticket.run, table.table, totals, failed=table.failed, dry_run=ticket.request.dry_run, epoch=table.epoch
+    return TableEnd(
+        ticket.run,
+        table.table,
+        totals,
+        failed=table.failed,
+        canceled=bool(linked.stop),
+        dry_run=ticket.request.dry_run,
+        epoch=table.epoch,
     )
-    if linked.stop:
-        end = replace(end, canceled=True)
-    elif totals.departed and not table.failed and not totals.failed:
-        task = UnlinkTask(
-            ticket.run,
-            table.table,
-            totals.departed,
-            totals.counts.rows_read + totals.departed,
-            settled.marks,
-            ticket.request.dry_run,
-            allowed=tuple(one for one in ticket.request.unlink_allowed if one.table == table.table),
-        )
-        end = yield from _unlink(ctx, task, end)
+
+
+def _unlink_task(ticket: Ticket, table: Prepared, linked: GenerationOutcome, settled: Settled) -> UnlinkTask:
+    totals, request = linked.totals.get(table.table, Totals()), ticket.request
+    allowed = tuple(one for one in request.unlink_allowed if one.table == table.table)
+    rows = totals.counts.rows_read + totals.departed
+    return UnlinkTask(ticket.run, table.table, totals.departed, rows, settled.marks, request.dry_run, allowed=allowed)
+
+
+def _unlinked(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd, child: str, room: Room) -> Steps[TableEnd]:
+    """Unlink the departed rows of a table whose pages are all done."""
+    if end.canceled or end.failed or end.totals.failed or not task.departed:
+        return end
+    done = yield from unlink(ctx, task, child, room)
+    if done.stop == "superseded":
+        raise RunStopped(canceled=False)
+    totals = replace(end.totals, lost=end.totals.lost + done.lost)
+    return replace(
+        end,
+        totals=totals,
+        unlinking=done.counts,
+        held_back=done.held_back,
+        guarded=done.guarded,
+        failed=done.failed,
+        canceled=bool(done.stop),
+    )
+
+
+def _finish_table(ctx: OrchestrationContext, table: Prepared, end: TableEnd, *, stopped: bool) -> Steps[None]:
+    """Look for strays where the run verifies, and show how the table ended."""
     if table.mode is Mode.VERIFY and not (end.canceled or end.failed):
-        end = yield from _find_strays(ctx, TableTask(ticket.run, table.table, table.mode), end)
-    yield from call(ctx, "end_table", end, RunRef, renewing=ticket.run)
-    if end.canceled and not linked.stop:
+        end = yield from _find_strays(ctx, TableTask(end.run, table.table, table.mode), end)
+    yield from call(ctx, "end_table", end, RunRef, renewing=end.run)
+    if end.canceled and not stopped:
         raise RunStopped(canceled=True)
 
 
@@ -208,30 +233,3 @@ def _find_strays(ctx: OrchestrationContext, task: TableTask, end: TableEnd) -> S
     except RunFailedError as error:
         return replace(end, failed=f"{error}"[:1000])
     return replace(end, strays=strays.rows)
-
-
-def _unlink(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd) -> Steps[TableEnd]:
-    """Unlink the departed rows of a table, page after page. What was done counts, however the pass ends."""
-    tries = 0
-    try:
-        while True:
-            outcome = yield from call(ctx, "unlink_table", task, UnlinkOutcome, renewing=task.run)
-            counts, held_back = end.unlinking + outcome.counts, outcome.held_back or end.held_back
-            guarded = outcome.guarded or end.guarded
-            totals = replace(end.totals, lost=end.totals.lost + outcome.lost)
-            end = replace(
-                end, totals=totals, unlinking=counts, held_back=held_back, guarded=guarded, failed=outcome.failed
-            )
-            if outcome.failed or outcome.after is None:
-                return end
-            tries = tries + 1 if outcome.after == task.after else 0
-            if tries == PATIENCE:
-                return replace(end, failed="Departed rows could not be unlinked; Dataverse or storage kept failing.")
-            task = replace(task, after=outcome.after)
-            yield from pause(ctx, task.run, outcome.later_s)
-    except RunFailedError as error:
-        return replace(end, failed=f"{error}"[:1000])
-    except RunStopped as stopped:
-        if not stopped.canceled:
-            raise
-        return replace(end, canceled=True)

@@ -6,6 +6,7 @@ Deterministic: no clock, no chance, no environment, no I/O; everything else is a
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -61,16 +62,37 @@ def _answer(ctx: OrchestrationContext, name: str, task: object) -> Steps[Any]:
     return from_json(Trouble, answer) if isinstance(answer, dict) and "trouble" in answer else answer
 
 
-def pause(ctx: OrchestrationContext, run: str, wait_s: float, *, trouble: str | None = None) -> Steps[None]:
+@dataclass(slots=True)
+class Room:
+    """How many more activities and timers a history takes, four events each: demand D17 wants fewer than 2,000 of them."""
+
+    calls: int = 400
+
+    @property
+    def is_left(self) -> bool:
+        """Whether there is room for one more; the few that follow without asking fit as well."""
+        return self.calls > 0
+
+    def take(self, calls: int = 1) -> None:
+        """Use some of it."""
+        self.calls -= calls
+
+
+def pause(
+    ctx: OrchestrationContext, run: str, wait_s: float, *, trouble: str | None = None, room: Room | None = None
+) -> Steps[float]:
     """Wait in slices, before each of which the lock of `run` is renewed. Raises RunStopped when it is to end.
 
-    `trouble` is shown meanwhile: what is tried again afterwards.
+    `trouble` is shown meanwhile: what is tried again afterwards. Returns the seconds for which `room` was not enough.
     """
     until = ctx.current_utc_datetime + timedelta(seconds=wait_s)
-    while (left_s := (until - ctx.current_utc_datetime).total_seconds()) > 0:
+    room = room or Room()
+    while (left_s := (until - ctx.current_utc_datetime).total_seconds()) > 0 and room.is_left:
         go = yield from renewed(ctx, run, trouble=trouble)
         stop_unless(go)
         yield ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
+        room.take(2)
+    return max(left_s, 0.0)
 
 
 def asked_to_cancel(ctx: OrchestrationContext, run: str) -> Steps[bool]:

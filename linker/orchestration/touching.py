@@ -11,12 +11,12 @@ from durabletask.task import OrchestrationContext, TaskFailedError, when_all
 from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.activities.values import Go, Trouble
 from linker.model import WIRE, Pace, Touches
-from linker.orchestration.steps import RunFailedError, RunStopped, Steps, call, pause, stop_unless
+from linker.orchestration.steps import Room, RunFailedError, RunStopped, Steps, call, pause, stop_unless
 from linker.pace import next_pace
 from linker.wire import from_json, to_json
 
 TOUCHING = "touch_waiting_profiles"
-MOST_CALLS = 200  # activities of one orchestration: about 1,000 history events, as a generation has
+MOST_CALLS = 300  # activities and timers of one orchestration
 PATIENCE = 10  # waves in which nothing was done
 
 
@@ -37,6 +37,7 @@ class Touching:
     again: bool = False  # what is left out may succeed in the next run
     refusal: str = ""
     stop: str = ""
+    rest_s: float = 0.0  # what is left of a pause
 
     @property
     def goes_on(self) -> bool:
@@ -50,7 +51,7 @@ def touch(ctx: OrchestrationContext, run: str, pace: Pace, *, dry_run: bool) -> 
     try:
         state = yield from _touched(ctx, state)
     except (RunFailedError, TaskFailedError) as error:
-        state = replace(state, left_out=f"{error}"[:500], again=True)
+        state = replace(state, left_out=f"{error}"[:400], again=True)
     if state.stop:
         raise RunStopped(canceled=state.stop == "canceled")
     yield from _report(ctx, state, over=True)
@@ -71,11 +72,13 @@ def _touched(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
 
 def touch_waiting_profiles(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
     """A bounded share of the touch. Input and output: a Touching."""
-    state, calls = from_json(Touching, request), 0
+    state, room = from_json(Touching, request), Room(MOST_CALLS)
     try:
-        while state.goes_on and calls < MOST_CALLS:
-            calls += min(state.pace.width, len(state.left)) + 1  # the report
-            state = yield from _wave(ctx, state)
+        while state.goes_on and room.is_left:
+            state = replace(state, rest_s=(yield from pause(ctx, state.run, state.rest_s, room=room)))
+            if room.is_left:
+                room.take(min(state.pace.width, len(state.left)) + 1)  # the report
+                state = yield from _wave(ctx, state)
     except RunStopped as stopped:
         state = replace(state, stop="canceled" if stopped.canceled else "superseded")
     return to_json(state)
@@ -93,8 +96,7 @@ def _wave(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
     state = _after(state, dict(zip(parts, outcomes, strict=True)))
     wait_s = max(outcome.later_s for outcome in outcomes)
     yield from _report(ctx, state, paused_s=wait_s)
-    yield from pause(ctx, state.run, wait_s)
-    return state
+    return replace(state, rest_s=wait_s)
 
 
 def _after(state: Touching, outcomes: dict[int, TouchOutcome]) -> Touching:

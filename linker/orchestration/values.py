@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 
 from linker.activities.values import Totals
 from linker.model import WIRE, Mode, Pace
@@ -19,11 +20,28 @@ class Share:
     end: int
     mode: Mode
     epoch: str
+    tries: int = 0  # that each of these pages has behind it
+
+
+def joined(pages: Iterable[Share]) -> tuple[Share, ...]:
+    """Return single pages as the fewest shares, so that they fit into one value however many there are."""
+    shares: list[Share] = []
+    for page in sorted(pages, key=lambda page: (page.table, page.first)):
+        last = shares[-1] if shares else None
+        if (
+            last is not None
+            and replace(page, first=last.first) == replace(last, end=page.end)
+            and page.first == last.end
+        ):
+            shares[-1] = replace(last, end=page.end)
+        else:
+            shares.append(page)
+    return tuple(shares)
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationTask:
-    """The pages of one generation, of `pages_total` of the run."""
+    """The pages of one generation, of `pages_total` of the run. It begins with a pause of `rest_s` that is not over."""
 
     __pydantic_config__ = WIRE
     run: str
@@ -33,6 +51,7 @@ class GenerationTask:
     totals: dict[str, Totals] = field(default_factory=dict)
     seconds: float = 0.0
     dry_run: bool = False
+    rest_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,4 +63,5 @@ class GenerationOutcome:
     pace: Pace
     seconds: float
     stop: str = ""
-    left: tuple[Share, ...] = ()  # pages that were tried too often for one history; the next generation has them
+    left: tuple[Share, ...] = ()  # pages that one history had no room for; the next generation has them
+    rest_s: float = 0.0  # of a pause that is not over

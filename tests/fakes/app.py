@@ -17,13 +17,21 @@ from linker.model import Run, RunRequest, Ticket
 from linker.orchestration import (
     GENERATION,
     TOUCHING,
+    UNLINKING,
     customerid_backstamping_hydration,
     link_generation,
     touch_waiting_profiles,
+    unlink_departed_rows,
 )
 from linker.wire import from_json, to_json
 from sandbox.host.functions import ACTIVITY, HostedFunction, load_functions, of_kind
 from tests.fakes.durable import FakeContext
+
+CHILDREN = {
+    GENERATION: link_generation,
+    TOUCHING: touch_waiting_profiles,
+    UNLINKING: unlink_departed_rows,
+}
 
 
 class Passing(Protocol):
@@ -93,7 +101,7 @@ class FakeApp:
         activities = {each.durable_name: partial(self._call, each) for each in _activities()}
         activities["start_run"] = self._start_next  # without a durable client
         while self._started:
-            ctx = FakeContext(activities, {GENERATION: link_generation, TOUCHING: touch_waiting_profiles})
+            ctx = FakeContext(activities, CHILDREN)
             self.context = ctx
             ctx.run(customerid_backstamping_hydration, to_json(self._started.pop(0)))
 

@@ -19,9 +19,11 @@ from linker.orchestration import (
     GENERATION,
     ORCHESTRATOR,
     TOUCHING,
+    UNLINKING,
     customerid_backstamping_hydration,
     link_generation,
     touch_waiting_profiles,
+    unlink_departed_rows,
 )
 from linker.wire import MOST_BYTES, to_json
 from tests.replay.histories import FOLDER, Asked, History, holds, load, payload_bytes, replayed
@@ -34,6 +36,7 @@ ORCHESTRATORS = {
     ORCHESTRATOR: customerid_backstamping_hydration,
     GENERATION: link_generation,
     TOUCHING: touch_waiting_profiles,
+    UNLINKING: unlink_departed_rows,
 }
 FILES = sorted(FOLDER.glob("*/*.jsonl"))
 files = pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in FILES])

@@ -142,8 +142,17 @@ def test_inputs_and_outputs_stay_small_and_histories_bounded() -> None:
     assert set(calls.values()) == {10}
     assert max(ctx.largest_bytes.values()) < MOST_BYTES
     state = Touching(
-        "r" * 40, SLICES, PACE, left=dict.fromkeys(range(SLICES), ID), left_out="x" * 500, refusal="x" * 300
+        "r" * 40, SLICES, PACE, left=dict.fromkeys(range(SLICES), ID), left_out="x" * 400, refusal="x" * 300
     )
     assert len(json.dumps(to_json(state))) < MOST_BYTES
     assert len(ctx.child_ids) == len(set(ctx.child_ids)) > 1
     assert len(ctx.of("touch_profiles")) + len(ctx.of("report_touch")) <= (MOST_CALLS + 65) * len(ctx.child_ids)
+
+
+def test_waves_that_are_paused_make_more_orchestrations_and_no_longer_ones() -> None:
+    ctx = touching(lambda _: TouchOutcome(Touches(1, 1), after=None, later_s=300.0, later_reason="pause"))
+    timers = sum(1 for _, name, _ in ctx.called if name == "timer")
+    waves = sum(1 for task in ctx.of("report_touch") if task["pausedS"])
+    assert ctx.now_s >= (waves - 1) * 300.0
+    assert len(ctx.child_ids) > 2 * timers / (MOST_CALLS + SLICES) > 1
+    assert last(ctx)["touches"]["touched"] == SLICES

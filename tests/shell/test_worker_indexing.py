@@ -42,7 +42,12 @@ def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(function
     activities = {b.get("activity") or name for name, b in _of_kind(functions, "activityTrigger").items()}
     assert called <= activities
     orchestrators = {b.get("orchestration") for b in _of_kind(functions, "orchestrationTrigger").values()}
-    assert {"customerid_backstamping_hydration", "link_generation", "touch_waiting_profiles"} <= orchestrators
+    assert {
+        "customerid_backstamping_hydration",
+        "link_generation",
+        "touch_waiting_profiles",
+        "unlink_departed_rows",
+    } <= orchestrators
 
 
 def test_every_operation_of_the_api_is_on_its_route_and_no_route_is_left_out_of_its_document(

@@ -25,6 +25,7 @@ ALLOWED = frozenset(
         "linker.activities.values",
         "linker.model",
         "linker.pace",
+        "linker.settling",
         "linker.wire",
         "typing",
     }
