@@ -100,6 +100,7 @@ async def report(deps: Deps, news: Report) -> Go:
     renewal = await deps.lock.renew(news.run)
     if not renewal.held:
         return Go(held=False)
+    trouble = "" if renewal.cancel else news.trouble
     rate = news.counts.rows_read / news.seconds if news.seconds > 0 else 0.0
     left_s = news.seconds / news.pages_done * (news.pages_total - news.pages_done) if news.pages_done else None
     progress = Progress(
@@ -116,10 +117,8 @@ async def report(deps: Deps, news: Report) -> Go:
         tables = tuple(
             replace(t, counts=news.tables.get(t.table, t.counts)) if t.status in _OPEN else t for t in run.tables
         )
-        status = Status.RETRYING if news.trouble else Status.REFRESHING
-        return replace(
-            run, status=status, status_detail=news.trouble, counts=news.counts, tables=tables, progress=progress
-        )
+        status = Status.RETRYING if trouble else Status.REFRESHING
+        return replace(run, status=status, status_detail=trouble, counts=news.counts, tables=tables, progress=progress)
 
     await deps.runs.advance(news.run, change)
     return _go(deps, renewal)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from linker import telemetry
 from linker.activities.attempt import Attempt, PageHeldError
+from linker.activities.life import go_on
 from linker.activities.mapping import MappingRows, PageTooLargeError, read_mapping
 from linker.activities.outcomes import Outcomes
 from linker.activities.values import PageOutcome, PageTask
@@ -42,6 +43,7 @@ async def link_page(deps: Deps, task: PageTask) -> PageOutcome:
     started = deps.clock()
     dataverse = deps.dataverse()
     try:
+        await go_on(deps, task.run)
         outcome = await _link(deps, task, dataverse)
     except PageTooLargeError:
         outcome = PageOutcome(split=True)

@@ -9,7 +9,7 @@ from linker.activities import life
 from linker.activities.prepare import prepare_table
 from linker.activities.settle import settle
 from linker.activities.strays import find_strays
-from linker.activities.values import Beat, SettleTask, TableTask
+from linker.activities.values import Beat, Report, SettleTask, TableTask
 from linker.errors import TransientError
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.steps import WAITING
@@ -159,6 +159,13 @@ async def test_the_unlinking_pass_stops_before_its_next_page(gave_way: World) ->
     assert gave_way.links()[contact_id(1)] == "c1"
 
 
+async def test_no_other_page_begins(gave_way: World) -> None:
+    gave_way.dataverse.map(contact_id(2), "c9")
+    outcome = await gave_way.link("run1")
+    assert (outcome.counts, bool(outcome.later_s), outcome.held) == (Counts(), True, False)
+    assert not gave_way.dataverse.asked
+
+
 async def test_no_other_table_is_prepared(gave_way: World) -> None:
     prepared = await prepare_table(gave_way.deps, TableTask("run1", "contact", Mode.INCREMENTAL))
     assert (prepared.pages, bool(prepared.retry_s)) == (0, True)
@@ -178,7 +185,9 @@ async def test_a_run_that_was_asked_to_stop_shows_no_trouble(world: World, start
     run = await begun(world, start)
     await world.deps.lock.cancel(run)
     assert (await life.renew(world.deps, Beat(run, "The run gives way."))).cancel
-    assert (await loaded(world, run)).status is Status.REFRESHING
+    assert (await life.report(world.deps, Report(run, trouble="The run gives way."))).cancel
+    shown = await loaded(world, run)
+    assert (shown.status, shown.status_detail) == (Status.REFRESHING, "")
 
 
 async def test_a_run_that_goes_on_is_not_stopped(world: World) -> None:
@@ -239,10 +248,14 @@ async def test_pages_that_an_earlier_run_saved_are_no_progress(world: World, rej
 
 async def test_a_page_is_done_also_when_nobody_can_be_told(world: World) -> None:
     world.people(3)
+    looked: list[str] = []
 
     def fails(operation: str, partition: str, row: str) -> None:
         if row == "lock":
-            raise TransientError("no answer")
+            looked.append(operation)
+            if len(looked) > 1:  # the first look is whether to begin
+                raise TransientError("no answer")
 
     world.store.hooks.append(fails)
     assert (await world.link("run1")).counts == Counts(3, linked=3)
+    assert len(looked) > 1

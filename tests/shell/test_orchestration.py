@@ -27,7 +27,7 @@ from linker.activities.values import (
     Trouble,
     UnlinkOutcome,
 )
-from linker.model import Counts, Mode, RunRequest, Status, Ticket
+from linker.model import Counts, Mode, Pace, RunRequest, Status, Ticket
 from linker.orchestration.generation import GENERATION, GENERATION_PAGES, LONGEST_WAIT_S, SPARE, link_generation
 from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.orchestration.steps import MOST_TRIES
@@ -331,6 +331,20 @@ def test_cancelling_lets_the_pages_in_flight_finish_and_starts_no_more() -> None
     assert end["canceled"]
     assert end["totals"]["pages"] == sum(pages_linked(ctx).values())
     assert not ctx.of("unlink_table")
+
+
+def test_cancelling_a_run_of_very_many_pages_starts_no_more_than_are_in_flight() -> None:
+    """Its news are far apart: the first page that gives way brings the next ones."""
+    begun: list[int] = []
+
+    def page(task: Any) -> PageOutcome:
+        begun.append(task["page"])
+        is_over = len(begun) > 50
+        return PageOutcome(later_s=1.0, later_reason="The run gives way.") if is_over else PageOutcome(ROWS)
+
+    ctx = context(pages=5_000, link_page=page, report=lambda _: Go(cancel=len(begun) > 50))
+    assert run(ctx)["status"] == "Canceled"
+    assert len(begun) <= 50 + 2 * (Pace().ceiling + SPARE)
 
 
 def test_cancelling_during_a_pause_does_not_wait_for_its_end() -> None:
