@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from http import HTTPStatus
 from itertools import accumulate
 from typing import Final
+from urllib.parse import unquote
 from uuid import uuid4
 
 from sandbox.environment import BatchPart, Environment
@@ -100,9 +101,11 @@ async def _answer_change_set(
 async def _run_change_set(
     environment: Environment, change_set: ChangeSet, references: dict[str, str]
 ) -> list[ApiResponse]:
-    plans = []
+    plans: list[list[PlannedWrite]] = []
     for operation in change_set.operations:
         request = _resolved(operation.request, references)
+        if f"{environment.api_url}/{unquote(request.path)}".lower() in {planned[-1].url for planned in plans}:
+            request = _of_existing(request)
         await environment.hooks.before_part(_announced(request))
         if request.method == "GET":
             raise payload_error("Microsoft.OData.ODataException: a change set cannot contain a GET.")
@@ -140,9 +143,13 @@ def _resolved(request: ApiRequest, references: Mapping[str, str]) -> ApiRequest:
     if wanted:
         url = referenced(references, wanted[1])
         path = relative(url)[0] + request.path[wanted.end() :]
-        # The row exists once the earlier member ran, so that a PATCH of it is never a create.
-        request = replace(request, path=path, headers={"if-match": "*", **request.headers})
+        request = _of_existing(replace(request, path=path))
     return replace(request, references=references)
+
+
+def _of_existing(request: ApiRequest) -> ApiRequest:
+    """Return a request for a row that exists once an earlier member ran: a PATCH of it is never a create."""
+    return replace(request, headers={"if-match": "*", **request.headers})
 
 
 # -- reading the multipart body

@@ -99,6 +99,18 @@ async def test_a_content_id_stands_for_the_row_of_an_earlier_member(api: Client)
     assert account["primarycontactid"]["jobtitle"] == "Nurse"
 
 
+async def test_a_member_changes_the_row_that_an_earlier_one_created(api: Client) -> None:
+    answer = await send(
+        api,
+        change_set(
+            request("POST contacts", f'{{"contactid": "{NONE}"}}'),
+            request(f"PATCH contacts({NONE.upper()})", '{"lastname": "Ash"}'),
+        ),
+    )
+    assert [part.status for part in parts(answer)] == [204, 204]
+    assert (await read(api, f"contacts({NONE})"))["lastname"] == "Ash"
+
+
 async def test_a_content_id_of_a_later_part_does_not_exist(api: Client) -> None:
     answer = await send(
         api,
