@@ -1,6 +1,5 @@
 """The unification simulator, over the admin API; its effects are read through the Web API."""
 
-import asyncio
 import json
 from typing import Any
 
@@ -8,20 +7,20 @@ import httpx
 import pytest
 
 from sandbox.database import scan
-from sandbox.environment import Environment
 from sandbox.generate import Sizes, generate
-from sandbox.server import API_PATH, Sandbox, compose
+from sandbox.server import API_PATH, Sandbox
 from sandbox.unification_sql import LOOKUP
 
-from .conftest import URL, Load, in_process
+from .conftest import Load, in_process
 
+SIZES = Sizes(contacts=130, leads=50, members=20)
 CUSTOMER, PROFILE_KEY = "msdynci_customerid", "msdynci_customerprofileid"
 
 
 @pytest.fixture
 def sandbox(load: Load) -> Sandbox:
     """Two hundred rows, so that a share of 1 % is more than nothing."""
-    return load(generate(Sizes(contacts=130, leads=50, members=20)))
+    return load(generate(SIZES))
 
 
 def mapping(sandbox: Sandbox) -> dict[str, str]:
@@ -63,7 +62,7 @@ async def test_move_gives_exactly_that_share_another_profile_that_exists(
 async def test_the_same_request_on_the_same_state_changes_the_same_rows(load: Load) -> None:
     results = []
     for _ in range(2):
-        sandbox = load(generate(Sizes(contacts=130, leads=50, members=20)))
+        sandbox = load(generate(SIZES))
         await unify(in_process(sandbox, "/sandbox"), seed=3, move=0.1, merge=0.05, split=0.05, add=0.05, drop=0.05)
         results.append((mapping(sandbox), profiles(sandbox)))
     assert results[0] == results[1]
@@ -105,7 +104,7 @@ async def test_add_creates_source_rows_with_mapping_and_profile(sandbox: Sandbox
 
 
 async def test_rows_are_added_to_a_mapping_with_the_other_column_name(load: Load) -> None:
-    sandbox = load(generate(Sizes(contacts=130, leads=50, members=20), name_column="msdynci_entityname"))
+    sandbox = load(generate(SIZES, name_column="msdynci_entityname"))
     await unify(in_process(sandbox, "/sandbox"), add=0.1)
     columns = ["msdynci_entityname", "msdynci_identifier"]
     rows = list(scan(sandbox.environment.database, "msdynci_alternatekey", columns))
@@ -219,38 +218,6 @@ async def test_only_changed_rows_get_new_versions(sandbox: Sandbox, admin: httpx
     assert differences(before, versions()) == differences(rows, mapping(sandbox))
 
 
-async def test_gradual_hydration_can_be_observed_half_done(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
-    before = mapping(sandbox)
-    counts = await unify(admin, move=0.2, hydration_s=0.2, steps=4)
-    seen = set()
-    while (await admin.get("/unifications")).json()[0]["jobStatus"] == "running":
-        seen.add(len(differences(before, mapping(sandbox))))
-        await asyncio.sleep(0.01)
-    assert len(differences(before, mapping(sandbox))) == counts["moved"] == 40
-    assert {10, 20, 30} <= seen
-
-
-async def test_a_second_unification_has_to_wait_for_the_first(admin: httpx.AsyncClient, sandbox: Sandbox) -> None:
-    await unify(admin, move=0.2, hydration_s=0.05, steps=2)
-    assert (await admin.post("/unifications", json={})).status_code == 409
-    assert sandbox.simulator.hydration is not None
-    await sandbox.simulator.hydration
-    await unify(admin)
-
-
-async def test_announced_first_the_job_ends_before_the_tables_change(
-    sandbox: Sandbox, admin: httpx.AsyncClient
-) -> None:
-    before = mapping(sandbox)
-    await unify(admin, move=0.2, hydration_s=0.1, steps=2, announce_first=True)
-    await asyncio.sleep(0)
-    assert (await admin.get("/unifications")).json()[0]["jobStatus"] == "successful"
-    assert len(differences(before, mapping(sandbox))) < 40
-    assert sandbox.simulator.hydration is not None
-    await sandbox.simulator.hydration
-    assert len(differences(before, mapping(sandbox))) == 40
-
-
 @pytest.mark.parametrize(
     ("request_body", "named"),
     [
@@ -304,26 +271,3 @@ async def test_the_second_writer_writes_only_what_differs(admin: httpx.AsyncClie
     first = (await admin.post("/second-writer/runs")).json()["linked"]
     assert first == {"contact": 130, "lead": 50, "new_member": 20}
     assert (await admin.post("/second-writer/runs")).json()["linked"] == dict.fromkeys(first, 0)
-
-
-async def test_a_job_that_ran_when_the_sandbox_stopped_is_aborted(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
-    await unify(admin, move=0.2, hydration_s=60, steps=2)
-    assert sandbox.simulator.hydration is not None
-    await asyncio.sleep(0.01)
-    sandbox.simulator.hydration.cancel()
-    again = compose(Environment(sandbox.environment.database, base_url=URL))
-    (job, _) = (await in_process(again, "/sandbox").get("/unifications")).json()
-    assert (job["jobStatus"], job["tasks"][-1]["taskStatus"]) == ("aborted", "aborted")
-    await unify(in_process(again, "/sandbox"), move=0.1)
-
-
-async def test_a_hydration_that_breaks_off_ends_as_a_failed_job(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
-    await unify(admin, recreate=1.0, hydration_s=0.05, steps=2)
-    database = sandbox.environment.database
-    database.drop_table(database.schema.tables["new_member"])
-    assert sandbox.simulator.hydration is not None
-    with pytest.raises(KeyError):
-        await sandbox.simulator.hydration
-    (job, _) = (await admin.get("/unifications")).json()
-    assert (job["jobStatus"], job["tasks"][-1]["taskStatus"]) == ("failed", "failed")
-    assert (await admin.post("/unifications", json={})).status_code == 200
