@@ -10,19 +10,9 @@ from typing import Any
 
 import pytest
 
-from tests.infra.templates import INFRA, ROOT, Deployment, bicep, evaluated, stored
+from tests.infra.templates import INFRA, ROOT, Deployment, bicep, stored
 
 TOOLS = ROOT / ".tools" / "infra" / "bin"
-# The options that neither dev nor prod takes.
-OTHER_OPTIONS = {
-    "namePrefix": "linkertest",
-    "dataverseUrl": "https://test.crm4.dynamics.com",
-    "durableBackend": "DurableTaskScheduler",
-    "zoneRedundant": True,
-    "events": "Namespace",
-    "storageSku": "Standard_GZRS",
-    "linkerSettings": {"LINKER_WIDTH": "8", "LINKER_POLL_SCHEDULE": "0 */15 * * * *"},
-}
 
 
 @pytest.fixture(scope="session")
@@ -42,17 +32,17 @@ def compiled(compiler: None) -> dict[str, Any]:
 
 @pytest.fixture(scope="session")
 def dev() -> Deployment:
-    return stored("dev")
+    return stored(INFRA / "dev.snapshot.json")
 
 
 @pytest.fixture(scope="session")
 def prod() -> Deployment:
-    return stored("prod")
+    return stored(INFRA / "prod.snapshot.json")
 
 
 @pytest.fixture(scope="session")
-def other(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Deployment:
-    return evaluated(tmp_path_factory.mktemp("other"), OTHER_OPTIONS)
+def other() -> Deployment:
+    return stored(Path(__file__).with_name("other.snapshot.json"))
 
 
 @pytest.fixture(params=["dev", "prod", "other"])

@@ -49,9 +49,9 @@ class Deployment:
         return self.named("Microsoft.Web/sites/config", "/appsettings")["properties"]  # type: ignore[no-any-return]
 
 
-def stored(name: str) -> Deployment:
+def stored(file: Path) -> Deployment:
     """Return a golden snapshot."""
-    return _deployment((INFRA / f"{name}.snapshot.json").read_text(encoding="utf-8"))
+    return _deployment(file.read_text(encoding="utf-8"))
 
 
 def evaluated(folder: Path, parameters: Mapping[str, Any]) -> Deployment:

@@ -50,7 +50,7 @@ def test_azd_deploys_nothing_for_an_environment_that_nobody_named(monkeypatch: p
 
 
 @pytest.mark.usefixtures("compiler")
-def test_dev_and_prod_deploy_what_their_snapshots_say() -> None:
+def test_every_deployment_is_what_its_snapshot_says() -> None:
     done = subprocess.run([ROOT / "scripts" / "snapshots", "validate"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"{done.stdout}\nIf this is meant, run `make snapshots` and review the difference."
 
