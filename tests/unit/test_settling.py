@@ -5,6 +5,8 @@ from dataclasses import replace
 import pytest
 
 from linker.settling import SETTLED, Awaited, Marks, SettleRules, next_wait
+from linker.state import TaskState
+from linker.wire import dumps, loads
 
 MINUTE = 60.0
 NOW = 1_000_000.0
@@ -58,3 +60,16 @@ def test_the_longest_wait_bounds_the_first_one_too() -> None:
     short = replace(RULES, most_s=5 * MINUTE)
     assert next_wait(SEEN, JOB, short, now=NOW, waited_s=0.0).seconds == 5 * MINUTE
     assert next_wait(SEEN, JOB, short, now=NOW, waited_s=5 * MINUTE) == SETTLED
+
+
+@pytest.mark.parametrize(
+    ("marks", "kept"),
+    [
+        pytest.param(Marks(5.0, 6.0), "[5.0,6.0]", id="as they were kept before there were versions"),
+        pytest.param(Marks(5.0, 6.0, 7, 0), "[5.0,6.0,7,0]", id="a version is known"),
+    ],
+)
+def test_marks_are_kept_and_read_again(marks: Marks, kept: str) -> None:
+    text = dumps(TaskState(marks=marks))
+    assert f'"marks":{kept}' in text
+    assert loads(TaskState, text).marks == marks
