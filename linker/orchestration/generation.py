@@ -9,7 +9,6 @@ from typing import Any
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
 from linker.activities.values import Go, PageOutcome, PageTask, Report, Trouble
-from linker.model import Counts
 from linker.orchestration.steps import BROKEN_OFF_S, Room, Steps, call
 from linker.orchestration.values import GenerationOutcome, GenerationTask, Share, joined
 from linker.pace import next_pace
@@ -64,7 +63,7 @@ class _Generation:
 
     @property
     def pages_done(self) -> int:
-        return sum(totals.pages for totals in self.totals.values())
+        return self.task.elsewhere.pages + sum(totals.pages for totals in self.totals.values())
 
     @property
     def seconds(self) -> float:
@@ -155,7 +154,7 @@ class _Generation:
     def _tell(self, paused_s: float = 0.0) -> Steps[Go]:
         self.told = self.pages_done
         self.calls += 1
-        counts = sum((totals.counts for totals in self.totals.values()), Counts())
+        counts = sum((totals.counts for totals in self.totals.values()), self.task.elsewhere.counts)
         news = Report(
             self.task.run,
             counts,

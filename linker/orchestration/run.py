@@ -25,7 +25,7 @@ from linker.activities.values import (
     Totals,
     UnlinkTask,
 )
-from linker.model import Mode, Pace, Status, Ticket
+from linker.model import Counts, Mode, Pace, Status, Ticket
 from linker.orchestration.generation import GENERATION, GENERATION_PAGES
 from linker.orchestration.steps import (
     MOST_TRIES,
@@ -40,11 +40,12 @@ from linker.orchestration.steps import (
 )
 from linker.orchestration.touching import touch
 from linker.orchestration.unlinking import unlink
-from linker.orchestration.values import GenerationOutcome, GenerationTask, Share
+from linker.orchestration.values import Elsewhere, GenerationOutcome, GenerationTask, Share
 from linker.pace import first_pace
 from linker.wire import from_json, to_json
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
+GENERATION_SHARES = 8  # in one value; each may be of another table, whose totals are in it as well
 UNLINK_CALLS = 100  # in the run's own history, of all tables together; more go into children
 
 
@@ -127,12 +128,11 @@ def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pac
         total = sum(totals.pages for totals in done.totals.values()) + sum(s.end - s.first for s in shares)
         left: list[Share] = []
         for generation in _generations(shares):
-            task = GenerationTask(
-                ticket.run, generation, total, done.pace, done.totals, done.seconds, ticket.request.dry_run, done.rest_s
-            )
+            task = _task(ticket, generation, total, done)
             child = f"{ticket.run}-g{started}"
             answer = yield ctx.call_sub_orchestrator(GENERATION, input=to_json(task), instance_id=child)
-            started, done = started + 1, from_json(GenerationOutcome, answer)
+            outcome = from_json(GenerationOutcome, answer)
+            started, done = started + 1, replace(outcome, totals={**done.totals, **outcome.totals})
             left += done.left
             if done.stop:
                 break
@@ -140,14 +140,25 @@ def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pac
     return done
 
 
+def _task(ticket: Ticket, shares: tuple[Share, ...], pages_total: int, done: GenerationOutcome) -> GenerationTask:
+    names = [share.table for share in shares]
+    mine = {name: totals for name, totals in done.totals.items() if name in names}
+    others = [totals for name, totals in done.totals.items() if name not in names]
+    elsewhere = Elsewhere(sum((one.counts for one in others), Counts()), sum(one.pages for one in others))
+    dry_run = ticket.request.dry_run
+    return GenerationTask(
+        ticket.run, shares, pages_total, done.pace, mine, done.seconds, dry_run, done.rest_s, elsewhere
+    )
+
+
 def _generations(shares: list[Share]) -> list[tuple[Share, ...]]:
-    """Cut shares into generations of GENERATION_PAGES pages, over the borders of tables."""
+    """Cut shares into generations of GENERATION_PAGES pages and GENERATION_SHARES shares, over the borders of tables."""
     generations: list[list[Share]] = []
     room = 0
     for share in shares:
         first = share.first
         while first < share.end:
-            if not room:
+            if not room or len(generations[-1]) == GENERATION_SHARES:
                 generations.append([])
                 room = GENERATION_PAGES
             end = min(share.end, first + room)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from linker.activities.values import Totals
-from linker.model import WIRE, Mode, Pace
+from linker.model import WIRE, Counts, Mode, Pace
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,20 @@ def joined(pages: Iterable[Share]) -> tuple[Share, ...]:
 
 
 @dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What the tables came to that a generation has no pages of: their number must not make its values grow."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    pages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class GenerationTask:
-    """The pages of one generation, of `pages_total` of the run. It begins with a pause of `rest_s` that is not over."""
+    """The pages of one generation, of `pages_total` of the run, and the totals of their tables so far.
+
+    `elsewhere` is what other tables came to. It begins with a pause of `rest_s` that is not over.
+    """
 
     __pydantic_config__ = WIRE
     run: str
@@ -52,11 +64,12 @@ class GenerationTask:
     seconds: float = 0.0
     dry_run: bool = False
     rest_s: float = 0.0
+    elsewhere: Elsewhere = Elsewhere()
 
 
 @dataclass(frozen=True, slots=True)
 class GenerationOutcome:
-    """Totals so far, the pace to go on with, and why to stop, if so."""
+    """Totals of its tables so far, the pace to go on with, and why to stop, if so."""
 
     __pydantic_config__ = WIRE
     totals: dict[str, Totals]

@@ -66,7 +66,10 @@ class FakeContext:
     def call_sub_orchestrator(self, name: str, *, input: dict[str, Any], instance_id: str) -> CompletableTask[Any]:  # noqa: A002
         task: CompletableTask[Any] = CompletableTask()
         self.child_ids.append(instance_id)
-        task.complete(self.run(self.children[name], input))
+        self._weigh(name, input)
+        answer = self.run(self.children[name], input)
+        self._weigh(name, answer)
+        task.complete(answer)
         return task
 
     # ---- the engine ----

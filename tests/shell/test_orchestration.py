@@ -476,10 +476,16 @@ def test_the_same_answers_lead_to_the_same_calls() -> None:
     assert ctxs[0].called == ctxs[1].called
 
 
-def test_inputs_and_outputs_of_a_large_run_stay_small() -> None:
-    tables = tuple(f"contoso_quite_a_long_table_name_{n}" for n in range(6))
-    ctx = context(pages=400, tables=tables, link_page=lambda _: PageOutcome(ROWS, departed=1))
+@pytest.mark.parametrize(("number", "pages"), [(6, 400), (50, 3), (50, 30)])
+def test_inputs_and_outputs_of_a_large_run_stay_small(number: int, pages: int) -> None:
+    tables = tuple(f"contoso_quite_a_long_table_name_{n}" for n in range(number))
+    many = Counts(rows_read=1_234_567, linked=234_567, unchanged=1_000_000)
+    ctx = context(pages=pages, tables=tables, link_page=lambda _: PageOutcome(many, departed=1))
     run(ctx, Ticket("20261123T212534Z-0123abcd", RunRequest(jobs=("x" * 36,) * 10)))
+    ends = [end["totals"] for end in ctx.of("end_table")]
+    assert [(totals["pages"], totals["counts"]["linked"]) for totals in ends] == [(pages, pages * many.linked)] * number
+    told = ctx.of("report")[-1]
+    assert (told["pagesDone"], told["counts"]["linked"]) == (pages * number, pages * number * many.linked)
     assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
 
 
