@@ -27,7 +27,7 @@ class Marks(NamedTuple):
         """The later one of both times."""
         return max(self.mapping, self.profiles)
 
-    def brief(self) -> tuple[float, ...]:
+    def brief(self) -> tuple[float | int, ...]:
         """Return them without versions that are unknown: so they stand in histories from before there were versions."""
         return self if self.mapping_version or self.profiles_version else self[:2]
 
