@@ -62,6 +62,19 @@ async def test_changes_are_told_to_who_cannot_see_them(stage: Stage, visit: Visi
     assert await page.locator("main [aria-live=polite], main [role=status]").count() > 0
 
 
+async def test_what_is_under_way_keeps_up_on_the_actions_page(stage: Stage, visit: Visit) -> None:
+    running, waiting = scenes.refreshing(), replace(scenes.queued(), status_detail="")
+    await stage.play(waiting, running)
+    await stage.take(running, waiting)
+    page = await visit.open("/actions")
+    await page.get_by_label("Full:").check()
+    await expect(page.get_by_role("row", name=waiting.id)).to_be_visible()
+    await page.context.request.post(f"{visit.app}/api/runs/{waiting.id}/cancel", fail_on_status_code=True)
+    await expect(page.get_by_role("row", name=waiting.id)).to_be_hidden()
+    await expect(page.get_by_role("row", name=running.id)).to_be_visible()
+    await expect(page.get_by_label("Full:")).to_be_checked()
+
+
 async def test_a_page_that_cannot_be_refreshed_says_so_until_it_can(stage: Stage, visit: Visit) -> None:
     await stage.play(scenes.refreshing(31))
     page = await visit.open(f"?run={scenes.refreshing().id}")
