@@ -161,7 +161,8 @@ What one table of evenly spread keys takes, computed by `bench/simulation.py` fr
 - Planning counts key prefixes, sixteen times as many for each digit, until none reaches {COUNT_CAP:,} (all that a count
   answers). That happens once in the life of a table. Neighbouring prefixes are joined up to {PAGE_ROWS:,} rows; a prefix is
   never divided, which decides how full pages are.
-- Nothing changed: a request per started 5,000 rows of a page, point reads of the run lock and of the page's header, a constant per run.
+- Nothing changed: a request per started 5,000 rows of a page, point reads of run lock and page
+  header, a constant per run.
 - First link: besides, one `$batch` that finds profiles ({IN_VALUES} CustomerIds a part), a write per {Pace().batch} rows,
   and one `$batch` that reads back ({IN_VALUES} keys a part). Service protection counts each part as an operation.
 - State: {simulation.ENTRY_BYTES} bytes a row. Storage operations of a page: {simulation.OPERATIONS_UNCHANGED} when nothing
