@@ -1,7 +1,7 @@
 """Actions that are bound to no table."""
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Final
 from uuid import uuid4
 
 from sandbox.collation import guid_text
@@ -9,6 +9,7 @@ from sandbox.database import delete_rows
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, not_supported
+from sandbox.webapi.members import Json, object_in, objects_in
 from sandbox.webapi.messages import json_answer, no_content
 from sandbox.webapi.metadata.tables import plan_create_entities
 from sandbox.webapi.privileges import require
@@ -43,7 +44,7 @@ def plan_bulk_delete(call: Call) -> PlannedWrite:
     In Dataverse a system job deletes the rows later; here they are gone when the answer comes.
     """
     require(call.environment, call.caller, "prvBulkDelete")
-    queries = call.request.json().get("QuerySet") or []
+    queries = objects_in(call.request.json(), "QuerySet")
     if len(queries) != 1:
         raise not_supported("BulkDelete with other than one query")
     table, keys = _rows_of_query(call, queries[0])
@@ -57,15 +58,15 @@ def plan_bulk_delete(call: Call) -> PlannedWrite:
     return planned(call, "Delete", table, [guid_text(key) for key in keys], frozenset(), apply)
 
 
-def _rows_of_query(call: Call, query: dict[str, Any]) -> tuple[Table, list[bytes]]:
+def _rows_of_query(call: Call, query: Json) -> tuple[Table, list[bytes]]:
     table = call.schema.tables.get(str(query.get("EntityName")))
-    conditions = (query.get("Criteria") or {}).get("Conditions") or []
+    conditions = objects_in(object_in(query, "Criteria"), "Conditions")
     if table is None or len(conditions) != 1:
         raise not_supported("BulkDelete by other queries than an In on the primary key")
     condition = conditions[0]
     if condition.get("AttributeName") != table.primary_id or condition.get("Operator") != "In":
         raise not_supported("BulkDelete by other queries than an In on the primary key")
-    return table, [guid_in(value.get("Value")) for value in condition.get("Values") or []]
+    return table, [guid_in(value.get("Value")) for value in objects_in(condition, "Values")]
 
 
 ACTIONS: Final[dict[str, Callable[[Call], PlannedWrite]]] = {

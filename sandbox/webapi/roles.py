@@ -21,6 +21,7 @@ from sandbox.database.security import (
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import payload_error
+from sandbox.webapi.members import objects_in
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
 from sandbox.webapi.organization import BUSINESS_UNIT_ID
 from sandbox.webapi.references import guid_in
@@ -62,7 +63,9 @@ def _answer(call: Call, function: str, found: Iterable[RoleGrant]) -> ApiRespons
 def plan_add_privileges(call: Call, role: Table, key: bytes) -> PlannedWrite:
     """Plan `roles(id)/Microsoft.Dynamics.CRM.AddPrivilegesRole` (dataverse.md 10)."""
     call.require("Write", role)
-    wanted = [(guid_in(entry.get("PrivilegeId")), _depth(entry)) for entry in call.request.json().get("Privileges", [])]
+    wanted = [
+        (guid_in(entry.get("PrivilegeId")), _depth(entry)) for entry in objects_in(call.request.json(), "Privileges")
+    ]
 
     def apply() -> Written:
         grant_privileges(call.environment.database, key, wanted)

@@ -147,7 +147,7 @@ def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
     name = segments[0].name
     if name in _DEFINITIONS:
         return [plan_definition_change(call, segments)]
-    if name in ACTIONS and call.request.method == "POST":
+    if name in ACTIONS and call.request.method == "POST" and len(segments) == 1:
         return [ACTIONS[name](call)]
     if name in _UNSUPPORTED:
         raise not_supported(_UNSUPPORTED[name])

@@ -8,8 +8,17 @@ from sandbox.database import Database
 from sandbox.schema.model import Column, Index, ManyToMany, OneToMany, Table, metadata_id
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, no_resource, not_supported, wrong_method
+from sandbox.webapi.members import object_in, texts_in, whole_in
 from sandbox.webapi.metadata.documents import COLLECTIONS, relationship_document
-from sandbox.webapi.metadata.parsing import label_text, read_cascade, read_column, read_many_to_many, read_one_to_many
+from sandbox.webapi.metadata.parsing import (
+    label_text,
+    read_cascade,
+    read_column,
+    read_many_to_many,
+    read_one_to_many,
+    required,
+    required_level,
+)
 from sandbox.webapi.metadata.planning import plan_change, schema_of
 from sandbox.webapi.metadata.reading import find_document, find_table
 from sandbox.webapi.metadata.tables import plan_table, plan_table_change, plan_table_removal
@@ -111,10 +120,10 @@ def _plan_column_change(call: Call, table: Table, segment: Segment) -> PlannedWr
     document = call.request.json()
     changed = replace(
         column,
-        display_name=label_text(document.get("DisplayName")) or column.display_name,
-        description=label_text(document.get("Description")) or column.description,
-        max_length=int(document.get("MaxLength") or column.max_length),
-        required=str((document.get("RequiredLevel") or {}).get("Value", column.required)),
+        display_name=label_text(document, "DisplayName") or column.display_name,
+        description=label_text(document, "Description") or column.description,
+        max_length=whole_in(document, "MaxLength", column.max_length) or column.max_length,
+        required=required_level(document, column.required),
     )
     return plan_change(
         call, "prvWriteAttribute", lambda database: database.replace_table(table.with_columns([changed]))
@@ -136,7 +145,7 @@ def _plan_column_removal(call: Call, table: Table, segment: Segment) -> PlannedW
 
 def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
     document = call.request.json()
-    name, columns = str(document.get("SchemaName")), tuple(document.get("KeyAttributes") or ())
+    name, columns = required(document, "SchemaName"), texts_in(document, "KeyAttributes")
     unknown = [column for column in columns if column not in table.columns]
     if unknown or not columns:
         raise ApiError(
@@ -248,7 +257,7 @@ def _plan_relationship_change(call: Call, segment: Segment) -> PlannedWrite:
     relationship = _find_relationship(call, segment)
     if not isinstance(relationship, OneToMany):
         raise not_supported("changing a many-to-many relationship's definition")
-    cascade = read_cascade(call.request.json().get("CascadeConfiguration") or {})
+    cascade = read_cascade(object_in(call.request.json(), "CascadeConfiguration"))
     tables = call.schema.tables
     _check_elastic(tables[relationship.referenced_entity], tables[relationship.referencing_entity], cascade.delete)
     changed = replace(relationship, cascade=cascade)

@@ -1,15 +1,13 @@
 """Reads the JSON of new definitions into tables, columns and relationships."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from sandbox.schema.definition import define_table, plural
 from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Table, metadata_id
 from sandbox.webapi.errors import ApiError, not_supported, payload_error
-
-type Json = Mapping[str, Any]
+from sandbox.webapi.members import Json, object_in, objects_in, whole_in
 
 _PREFIXED: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{1,7}_[A-Za-z][A-Za-z0-9_]*")
 _TYPE: Final = re.compile(r"#?Microsoft\.Dynamics\.CRM\.(?:Complex)?(\w+)AttributeMetadata")
@@ -52,9 +50,9 @@ def custom_name(document: Json) -> str:
     return name
 
 
-def label_text(document: object) -> str:
-    """Return the text of a label, "" without one."""
-    labels = document.get("LocalizedLabels") if isinstance(document, dict) else None
+def label_text(document: Json, name: str) -> str:
+    """Return the text of a label, "" without one. Raises the 400 answer if it is none."""
+    labels = objects_in(object_in(document, name), "LocalizedLabels")
     return str(labels[0].get("Label", "")) if labels else ""
 
 
@@ -73,28 +71,30 @@ def read_column(document: Json) -> Column:
         logical_name=name.lower(),
         type=ColumnType.DATE if kind is ColumnType.DATETIME and document.get("Format") == "DateOnly" else kind,
         schema_name=name,
-        display_name=label_text(document.get("DisplayName")) or name,
-        max_length=int(document.get("MaxLength") or 100),
-        options=_options(document.get("OptionSet")),
+        display_name=label_text(document, "DisplayName") or name,
+        max_length=whole_in(document, "MaxLength", 100) or 100,
+        options=_options(object_in(document, "OptionSet")),
         custom=True,
-        required=_required_level(document),
-        description=label_text(document.get("Description")),
+        required=required_level(document),
+        description=label_text(document, "Description"),
     )
 
 
-def _required_level(document: Json) -> str:
-    return str((document.get("RequiredLevel") or {}).get("Value", "None"))
+def required_level(document: Json, default: str = "None") -> str:
+    """Return whether a column must have a value. Raises the 400 answer."""
+    return str(object_in(document, "RequiredLevel").get("Value", default))
 
 
-def _options(document: object) -> tuple[Option, ...]:
-    options = document.get("Options", []) if isinstance(document, dict) else []
-    return tuple(Option(int(option["Value"]), label_text(option.get("Label"))) for option in options)
+def _options(document: Json) -> tuple[Option, ...]:
+    return tuple(
+        Option(whole_in(option, "Value"), label_text(option, "Label")) for option in objects_in(document, "Options")
+    )
 
 
 def read_table(document: Json, object_type_code: int) -> Table:
     """Return a new table with its columns; its name column is marked IsPrimaryName. Raises the 400 answer."""
     name, kind = custom_name(document), _table_type(document)
-    attributes = document.get("Attributes") or []
+    attributes = objects_in(document, "Attributes")
     columns = [read_column(attribute) for attribute in attributes]
     primary = [c.logical_name for c, a in zip(columns, attributes, strict=True) if a.get("IsPrimaryName")]
     if len(primary) != 1:
@@ -112,9 +112,9 @@ def read_table(document: Json, object_type_code: int) -> Table:
         entity_set=plural(name.lower()),
         primary_name=primary[0],
         schema_name=name,
-        display_name=label_text(document.get("DisplayName")) or name,
-        display_collection_name=label_text(document.get("DisplayCollectionName")) or name,
-        description=label_text(document.get("Description")),
+        display_name=label_text(document, "DisplayName") or name,
+        display_collection_name=label_text(document, "DisplayCollectionName") or name,
+        description=label_text(document, "Description"),
         ownership=str(document.get("OwnershipType", "UserOwned")),
         change_tracking=bool(document.get("ChangeTrackingEnabled", False)),
         object_type_code=object_type_code,
@@ -146,11 +146,11 @@ def read_one_to_many(document: Json) -> tuple[OneToMany, Column]:
         logical_name=custom_name(lookup).lower(),
         type=ColumnType.LOOKUP,
         schema_name=custom_name(lookup),
-        display_name=label_text(lookup.get("DisplayName")) or custom_name(lookup),
+        display_name=label_text(lookup, "DisplayName") or custom_name(lookup),
         targets=(required(document, "ReferencedEntity"),),
         custom=True,
-        required=_required_level(lookup),
-        description=label_text(lookup.get("Description")),
+        required=required_level(lookup),
+        description=label_text(lookup, "Description"),
         metadata_id=metadata_id(required(document, "ReferencingEntity"), custom_name(lookup).lower()),
     )
     relationship = OneToMany(
@@ -161,7 +161,7 @@ def read_one_to_many(document: Json) -> tuple[OneToMany, Column]:
         referencing_attribute=column.logical_name,
         lookup_navigation=str(document.get("ReferencingEntityNavigationPropertyName") or column.schema_name),
         collection_navigation=str(document.get("ReferencedEntityNavigationPropertyName") or schema_name),
-        cascade=read_cascade(document.get("CascadeConfiguration") or {}),
+        cascade=read_cascade(object_in(document, "CascadeConfiguration")),
         custom=True,
         metadata_id=metadata_id("relationship", schema_name),
     )

@@ -1,12 +1,13 @@
 """Creating, changing and deleting tables (dataverse.md 8.1, 8.4 and 17.5; Microsoft's page on table definitions)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError
+from sandbox.webapi.members import Json, objects_in
 from sandbox.webapi.messages import json_answer, no_content
 from sandbox.webapi.metadata.documents import table_document
 from sandbox.webapi.metadata.parsing import label_text, read_table
@@ -20,7 +21,7 @@ _FIRST_CUSTOM_CODE: Final = 10_200
 def plan_create_entities(call: Call) -> PlannedWrite:
     """Plan the action CreateEntities, which Microsoft's SDK uses to create tables."""
     require(call.environment, call.caller, "prvCreateEntity")
-    tables = _new_tables(call, call.request.json().get("Entities") or [])
+    tables = _new_tables(call, objects_in(call.request.json(), "Entities"))
 
     def apply() -> Written:
         _create(call, tables)
@@ -47,7 +48,7 @@ def plan_table(call: Call) -> PlannedWrite:
     return PlannedWrite(apply, customizes=True)
 
 
-def _new_tables(call: Call, documents: Sequence[Mapping[str, Any]]) -> list[Table]:
+def _new_tables(call: Call, documents: Sequence[Json]) -> list[Table]:
     taken = {table.object_type_code for table in schema_of(call).tables.values()}
     first = max([_FIRST_CUSTOM_CODE, *taken]) + 1
     return [read_table(document, code) for code, document in enumerate(documents, first)]
@@ -65,9 +66,9 @@ def plan_table_change(call: Call, table: Table) -> PlannedWrite:
     document = call.request.json()
     changed = replace(
         table,
-        display_name=label_text(document.get("DisplayName")) or table.display_name,
-        display_collection_name=label_text(document.get("DisplayCollectionName")) or table.display_collection_name,
-        description=label_text(document.get("Description")) or table.description,
+        display_name=label_text(document, "DisplayName") or table.display_name,
+        display_collection_name=label_text(document, "DisplayCollectionName") or table.display_collection_name,
+        description=label_text(document, "Description") or table.description,
         change_tracking=table.change_tracking or document.get("ChangeTrackingEnabled") is True,
     )
     return plan_change(call, "prvWriteEntity", lambda database: database.replace_table(changed))

@@ -143,3 +143,24 @@ async def test_an_unknown_property_of_a_definition_is_named(api: Client) -> None
 async def test_the_languages_are_english_alone(api: Client) -> None:
     assert (await read(api, "RetrieveAvailableLanguages"))["LocaleIds"] == [1033]
     assert (await read(api, "RetrieveProvisionedLanguages()"))["RetrieveProvisionedLanguages"] == [1033]
+
+
+COLUMN = {"@odata.type": f"{TYPE}.PicklistAttributeMetadata", "SchemaName": "new_Tier"}
+
+
+@pytest.mark.parametrize(
+    ("url", "body"),
+    [
+        pytest.param(f"{CONTACT}/Attributes", COLUMN | {"MaxLength": "5"}, id="length that is a text"),
+        pytest.param(f"{CONTACT}/Attributes", COLUMN | {"MaxLength": 2**40}, id="length beyond 32 bits"),
+        pytest.param(f"{CONTACT}/Attributes", COLUMN | {"DisplayName": {"LocalizedLabels": "x"}}, id="labels"),
+        pytest.param(f"{CONTACT}/Attributes", COLUMN | {"RequiredLevel": "None"}, id="required level"),
+        pytest.param(f"{CONTACT}/Attributes", COLUMN | {"OptionSet": {"Options": [{}]}}, id="option without a value"),
+        pytest.param(f"{CONTACT}/Keys", {"SchemaName": "new_key", "KeyAttributes": [{}]}, id="columns of a key"),
+        pytest.param("EntityDefinitions", {"SchemaName": "new_A", "Attributes": {}}, id="columns of a table"),
+        pytest.param("CreateEntities", {"Entities": 5}, id="tables"),
+        pytest.param("BulkDelete", {"QuerySet": [5]}, id="queries"),
+    ],
+)
+async def test_a_member_of_another_type_is_a_payload_error(api: Client, url: str, body: dict[str, Any]) -> None:
+    assert error(await api.post(url, json=body)) == (400, "0x80048d19")
