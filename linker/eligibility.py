@@ -127,7 +127,7 @@ def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
         return _foreign_environment(environment)
     if facts.found:
         return _met("R1", f"{facts.found} of {facts.sampled} sampled keys exist in this environment.")
-    if facts.guids and facts.table is not None:
+    if facts.elsewhere and facts.table is not None:
         return _violated(
             "R1",
             f"None of the {facts.guids} sampled keys of '{facts.source.table}' from data source "
@@ -136,6 +136,7 @@ def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
             "deleted since, refresh the data source and run unification.",
         )
     why = "its keys are no guids" if facts.sampled else "the mapping names none"
+    why = "the rows of its table may not be read" if facts.unread else why
     return _unknown("R1", f"No key of '{facts.source.table}' could be looked up: {why}.")
 
 
@@ -168,6 +169,10 @@ def _power_query_from_elsewhere(facts: SourceFacts, said: str) -> Finding:
     evidence = (
         f"Data source '{facts.source.data_source}' uses Power Query {said}, but no sampled key exists in Dataverse"
     )
+    if facts.unread:
+        return _unknown(
+            "R2", f"Data source '{facts.source.data_source}' uses Power Query {said}, and no key could be looked up."
+        )
     if not facts.guids:
         return _unknown("R2", f"{evidence}, so nothing tells that it reads from Dataverse.")
     return _violated("R2", f"{evidence}, so it reads from elsewhere.", "Ingest the table from Dataverse.")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from linker import odata
+from linker import odata, privileges
 from linker.dataverse import Dataverse, metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.shapes import Fields
@@ -155,7 +154,8 @@ async def _source(
     owner, found = await _owner(dataverse, candidates, guids)
     recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
     told_of = (said.origins, said.connector, said.chosen_key)
-    return SourceFacts(source, table, recognised, *told_of, sampled=len(texts), guids=len(guids), found=found)
+    facts = SourceFacts(source, table, recognised, *told_of, sampled=len(texts), guids=len(guids))
+    return replace(facts, found=found or 0, unread=found is None)
 
 
 type _Candidate = tuple[Recognised, DataverseTable]
@@ -183,22 +183,26 @@ async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source,
 
 async def _owner(
     dataverse: Dataverse, candidates: Sequence[_Candidate], keys: Sequence[str]
-) -> tuple[_Candidate | None, int]:
-    """Return the first candidate that has rows of these keys, and how many."""
+) -> tuple[_Candidate | None, int | None]:
+    """Return the first candidate that has rows of these keys, and how many; None if that of the name may not be read."""
     for some in odata.chunks(candidates if keys else (), TABLES_AT_ONCE):
         counts = await asyncio.gather(*(_existing(dataverse, candidate, keys) for candidate in some))
         for candidate, found in zip(some, counts, strict=True):
-            if found:
+            if found != 0:
                 return candidate, found
     return None, 0
 
 
-async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[str]) -> int:
+async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[str]) -> int | None:
     recognised, table = candidate
-    # A table that is not ours to read is none that we could link; the one of the name has to be readable.
-    with contextlib.suppress(*() if recognised is Recognised.NAME else (DataverseError,)):
+    try:
         return await metadata.existing_keys(dataverse, table, keys) if table.entity_set else 0
-    return 0
+    except DataverseError as error:
+        if recognised is not Recognised.NAME:
+            return 0  # a table that is not ours to read is none that we could link
+        if privileges.refused(error.text) is None:
+            raise
+        return None  # which privilege is missing is told where privileges are looked at, for this table alone
 
 
 async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:

@@ -131,7 +131,8 @@ class Told:
 class SourceFacts:
     """What is known of one source that takes part in unification.
 
-    `sampled` keys of the mapping were looked at; `guids` of them are guid texts; `found` of those exist in `table`.
+    `sampled` keys of the mapping were looked at; `guids` of them are guid texts; `found` of those exist in `table`, unless its
+    rows may not be read (`unread`).
     """
 
     __pydantic_config__ = WIRE
@@ -144,6 +145,12 @@ class SourceFacts:
     sampled: int = 0
     guids: int = 0
     found: int = 0
+    unread: bool = False
+
+    @property
+    def elsewhere(self) -> bool:
+        """Whether its keys were looked up and none was found."""
+        return self.guids > 0 and not self.found and not self.unread
 
     @property
     def renamed(self) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from linker.eligibility import PAGE, check_environment, check_source, from_dataverse, no_table, unknown, violated
 from linker.facts import DataverseTable, DeclaredSource, EnvironmentFacts, SourceFacts, named, same, unseen
-from linker.model import MAPPING_TABLE, SKIPPED_MESSAGE, Finding, Requirement, Status, TableRun, Target
+from linker.model import MAPPING_TABLE, SKIPPED_MESSAGE, Finding, Requirement, Status, TableRun, Target, Verdict
 
 LEFT = "The table takes part in unification no more."
 
@@ -105,7 +105,7 @@ def _targets(sources: Sequence[SourceFacts]) -> dict[tuple[DataverseTable, str],
 
 
 def _apart(facts: SourceFacts) -> bool:
-    return facts.renamed or (facts.sampled > 0 and not facts.found)
+    return facts.renamed or (facts.sampled > 0 and not facts.found and not facts.unread)
 
 
 def _table(
@@ -118,12 +118,19 @@ def _table(
 ) -> JudgedTable:
     answers = [check_source(facts, environment, rules.declared) for facts in sources]
     findings = tuple(dict.fromkeys(finding for answer in answers for finding in answer))
-    detail = _reason((*general, *findings), rules)
+    telling = [finding for finding in findings if not _waits(finding, sources)]
+    detail = _reason((*general, *telling), rules)
     status = Status.SKIPPED if detail else Status.QUEUED
     data_sources = ", ".join(dict.fromkeys(facts.source.data_source for facts in sources))
     pairs = tuple(facts.source for facts in sources)
     run = TableRun(name, data_sources, status, detail, findings=findings, sources=pairs)
     return JudgedTable(run, table, tuple(sources))
+
+
+def _waits(finding: Finding, sources: Iterable[SourceFacts]) -> bool:
+    """Whether an answer has to wait until keys may be looked up: a missing privilege refuses the table, and is named there."""
+    by_keys = finding.requirement in ("R1", "R2", "R4") and finding.verdict is Verdict.UNKNOWN
+    return by_keys and any(facts.unread for facts in sources)
 
 
 def _reason(findings: Sequence[Finding], rules: Rules) -> str:
@@ -194,9 +201,14 @@ def _warnings(
     """Return what somebody should look at. Why a run ends here is in its detail already."""
     apart = [table.run for table in tables if table.run.status is Status.SKIPPED] if goes_on else []
     skipped = [f"Table '{run.table}' was skipped. {run.detail}" for run in apart]
-    queued = [table.run for table in tables if table.run.status is Status.QUEUED] if goes_on else []
+    queued = [table for table in tables if table.run.status is Status.QUEUED] if goes_on else []
     doubtful = [
-        *(_although(f"Table '{run.table}' is linked", one) for run in queued for one in unknown(run.findings)),
+        *(
+            _although(f"Table '{table.run.table}' is linked", one)
+            for table in queued
+            for one in unknown(table.run.findings)
+            if not _waits(one, table.sources)
+        ),
         *(_although("Tables are linked", one) for one in unknown(general) if queued),
     ]
     there = [facts.source for facts in sources]

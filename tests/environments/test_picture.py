@@ -2,12 +2,14 @@
 
 from io import StringIO
 
+import pytest
 from rich.console import Console
 
 from linker.cli.preflight import EXIT_CODES, shown
 from linker.dataverse.client import MAPPING_SET
 from linker.dataverse.newest import newest_change
 from linker.judgement import LEFT
+from linker.model import Status
 from linker.pages import Plan
 from linker.picture import Entitlement, Picture, Severity
 from linker.preflight import look
@@ -19,6 +21,7 @@ from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id
 from tests.environments.cases import without
 from tests.environments.made import CRM_CONTACTS, Fed, Made, administrator, ids, running
+from tests.environments.test_environments import surveyed
 from tests.sandbox.webapi.steps import add_step
 
 
@@ -63,6 +66,23 @@ async def test_a_privilege_that_one_table_lacks_refuses_that_table_alone() -> No
         assert picture.severity is Severity.WARNINGS
         assert any("prvWriteLead" in warning for warning in picture.warnings)
         assert "Missing privileges" in for_people(picture)
+
+
+@pytest.mark.parametrize("insights", [True, False])
+async def test_a_table_whose_rows_may_not_be_read_is_refused_alone(insights: bool) -> None:
+    made = Made(insights=insights, settings={"declared": () if insights else ("R2", "R5")})
+    with running(made) as (deps, sandbox, _):
+        revoke(sandbox, "prvReadLead")
+        picture = await look(deps)
+        assert {table.table: table.outcome for table in picture.tables} == {"contact": "ready", "lead": "refused"}
+        lead = picture.tables[1]
+        assert (
+            "lacks prvReadLead on table 'lead' at level organization (held: none), needed to read its rows"
+            in lead.detail
+        )
+        assert not any("although" in warning for warning in picture.warnings)
+        run = await surveyed(deps)
+        assert {table.table: table.status for table in run.tables} == {"contact": Status.QUEUED, "lead": Status.FAILED}
 
 
 async def test_a_table_that_left_unification_is_shown_since_its_links_meet_the_guard() -> None:

@@ -61,6 +61,7 @@ SOURCES = [
         "R1", GOOD, replace(GOOD_ENVIRONMENT, linked_url="https://other.crm4.dynamics.com"), VIOLATED, id="R1 other URL"
     ),
     pytest.param("R1", GOOD, NOTHING_KNOWN, MET, id="R1 by evidence alone"),
+    pytest.param("R1", replace(GOOD, found=0, unread=True), GOOD_ENVIRONMENT, UNKNOWN, id="R1 rows may not be read"),
     pytest.param("R2", GOOD, GOOD_ENVIRONMENT, MET, id="R2 Dataverse connector"),
     pytest.param(
         "R2", replace(GOOD, connector=says("powerQuery")), GOOD_ENVIRONMENT, MET, id="R2 Power Query with our keys"
@@ -82,6 +83,13 @@ SOURCES = [
     ),
     pytest.param(
         "R2", replace(GOOD, connector=says("salesforce")), GOOD_ENVIRONMENT, VIOLATED, id="R2 another connector"
+    ),
+    pytest.param(
+        "R2",
+        replace(GOOD, connector=says("powerQuery"), found=0, unread=True),
+        GOOD_ENVIRONMENT,
+        UNKNOWN,
+        id="R2 Power Query, rows may not be read",
     ),
     pytest.param("R2", replace(GOOD, connector=None), NOTHING_KNOWN, UNKNOWN, id="R2 nobody tells"),
     pytest.param("R3", GOOD, GOOD_ENVIRONMENT, MET, id="R3 its own name"),
