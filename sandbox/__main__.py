@@ -44,7 +44,7 @@ Switches = Annotated[list[str] | None, typer.Option("--set", help="A switch, suc
 @app.command()
 def serve(  # noqa: PLR0913  # each option is a parameter: that is typer's way
     *,
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.")] = 8050,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1; 0 takes a free one.", min=0, max=65535)] = 8050,
     load: Load = None,
     db: Annotated[Path | None, typer.Option(help="SQLite file that keeps everything; without it, memory.")] = None,
     contacts: Contacts = 20_000,
@@ -94,7 +94,7 @@ def unify(
 
 @app.command()
 def host(
-    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.")] = 7071,
+    port: Annotated[int, typer.Option(help="Port on 127.0.0.1.", min=0, max=65535)] = 7071,
     keys: Annotated[bool, typer.Option(help="Ask for function keys, as Azure does.")] = False,
     app_dir: Annotated[Path, typer.Option("--app", help="Folder of function_app.py.")] = Path(),
 ) -> None:

@@ -19,7 +19,7 @@ class InvalidConfigError(ValueError):
 class SandboxConfig:
     """All switches of the sandbox. Times are in the unit of their name; limits are those of dataverse.md 1.1."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     # What a request costs the simulated server; it is slept while the request holds its concurrency slot.
     ms_per_request: NonNegativeFloat = 0.0

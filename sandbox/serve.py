@@ -5,6 +5,7 @@ import gc
 import json
 import signal
 import socket
+import sqlite3
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -16,7 +17,7 @@ import uvicorn
 import uvloop
 
 from sandbox.azurite import azurite_tables
-from sandbox.config import SandboxConfig
+from sandbox.config import MappingNameColumn, SandboxConfig
 from sandbox.database import Database
 from sandbox.dataset import Dataset
 from sandbox.environment import Environment
@@ -44,6 +45,10 @@ class ServeOptions:
     tls: Path | None = None
     faults: Path | None = None
     config: SandboxConfig = field(default_factory=SandboxConfig)
+
+
+class DatabaseFileError(OSError):
+    """The file of `--db` cannot be used; nothing was written."""
 
 
 def serve(options: ServeOptions) -> None:
@@ -89,11 +94,7 @@ def ready_line(sandbox: Sandbox, tables: str | None, files: TlsFiles | None) -> 
 
 def _prepare(options: ServeOptions, url: str) -> Sandbox:
     dataset = _dataset(options)
-    database = Database(
-        str(options.database) if options.database else None,
-        string_order=options.config.string_order,
-        mapping_name_column=dataset.mapping_name_column,
-    )
+    database = _open(options, dataset.mapping_name_column)
     sandbox = compose(Environment(database, options.config, url))
     if sandbox.is_loaded:
         print(f"{options.database} already holds data: nothing is loaded.", file=sys.stderr)
@@ -105,6 +106,16 @@ def _prepare(options: ServeOptions, url: str) -> Sandbox:
     if options.faults is not None:
         _arm(sandbox, options.faults)
     return sandbox
+
+
+def _open(options: ServeOptions, mapping_name_column: MappingNameColumn) -> Database:
+    path = str(options.database) if options.database else None
+    try:
+        return Database(path, string_order=options.config.string_order, mapping_name_column=mapping_name_column)
+    except sqlite3.Error as error:
+        raise DatabaseFileError(
+            f"{path} cannot be used: {error}. It must be a SQLite file in a folder that exists, used by no other sandbox."
+        ) from error
 
 
 def _arm(sandbox: Sandbox, path: Path) -> None:

@@ -69,7 +69,7 @@ class Target:
 class Fault:
     """One scripted fault. Matchers that are not given match everything; counts count matching requests."""
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     kind: Kind
     method: str | None = None

@@ -30,7 +30,7 @@ class UnificationRequest:
     `delete_profiles` are shares of the profiles.
     """
 
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     seed: int = 1
     snapshot: str | None = None

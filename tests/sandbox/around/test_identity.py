@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from typing import Any
 
 import httpx
 import jwt
@@ -31,6 +32,12 @@ def bearer(user: ApplicationUser = LINKER, resource: str = ORG, authority: Token
     return "Bearer " + authority.issue(user, resource, 600)["access_token"]
 
 
+def forged(key: Any = AUTHORITY.key, algorithm: str = "RS256", **claims: object) -> str:
+    """Return a good token with other claims, or signed in another way."""
+    good = jwt.decode(bearer().removeprefix("Bearer "), options={"verify_signature": False})
+    return "Bearer " + jwt.encode({**good, **claims}, key, algorithm=algorithm)
+
+
 @pytest.mark.parametrize("user", [LINKER, VENDOR, ADMIN], ids=lambda user: user.name)
 def test_a_token_names_its_user(user: ApplicationUser) -> None:
     assert AUTHORITY.verify(bearer(user), AUDIENCES) is user
@@ -53,6 +60,9 @@ def test_all_spellings_of_the_audience_are_one(resource: str) -> None:
         pytest.param(bearer(authority=TokenAuthority(now_s=lambda: 1_000.0)), id="another key"),
         pytest.param(bearer(authority=TokenAuthority(lambda: 400.0, AUTHORITY.key)), id="expired at this second"),
         pytest.param("Bearer " + jwt.encode({"aud": ORG}, AUTHORITY.key, algorithm="RS256"), id="claims missing"),
+        pytest.param(forged(iss="https://sts.windows.net/another/"), id="another tenant"),
+        pytest.param(forged(appid="5a1d0c1e-0000-4000-8000-0d1b2f6f1001"), id="an unknown application"),
+        pytest.param(forged(key="", algorithm="none"), id="unsigned"),
     ],
 )
 def test_a_bad_token_is_refused(authorization: str | None) -> None:
