@@ -13,7 +13,7 @@ from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.events import epoch_s, read_events
 from linker.insights import Job
-from linker.lock import LockState, merged
+from linker.lock import MOST_INTERRUPTIONS, LockState, TakeOver, merged
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.settling import Marks
 from linker.steps import WAITING
@@ -114,7 +114,7 @@ async def _end_interrupted(deps: Deps) -> None:
     if taken is None or dead is None or dead.ended_at is not None:
         return
     status = Status.CANCELED if taken.canceled else Status.FAILED
-    detail = "Canceled by request." if taken.canceled else INTERRUPTED
+    detail = _how_it_died(taken)
     now = deps.clock()
     if taken.successor:  # the dead run names it, so it must be there to read
         ticket = _ticket(await deps.lock.peek(), taken.successor, taken.ended.request)
@@ -123,6 +123,19 @@ async def _end_interrupted(deps: Deps) -> None:
         dead.id, lambda old: replace(ended(old, status, detail, now), follow_up=taken.successor or None)
     )
     _LOG.warning("Run %s: %s", dead.id, detail)
+
+
+def _how_it_died(taken: TakeOver) -> str:
+    """Say what becomes of the work of a run that was taken over."""
+    if taken.canceled:
+        return "Canceled by request."
+    if taken.successor:
+        return f"{INTERRUPTED} Its work starts again as run {taken.successor}."
+    rests = "A dry run is given up then" if taken.ended.request.dry_run else "Its work rests until a run is asked for"
+    return (
+        f"{INTERRUPTED} That happened {MOST_INTERRUPTIONS} times without anything newly saved. {rests}; "
+        "see the log of the app for why it stopped."
+    )
 
 
 async def _unseen(deps: Deps) -> RunRequest | None:

@@ -97,6 +97,25 @@ async def test_a_waiting_run_whose_cancellation_died_half_way_is_canceled_by_the
     assert (await client.ask(api.post_cancel, run=waiting)).status == 409
 
 
+@pytest.mark.parametrize("request_", [ANY, RunRequest(dry_run=True)], ids=["real", "dry"])
+async def test_a_run_that_was_interrupted_says_what_becomes_of_its_work(
+    world: World, start: Starter, request_: RunRequest
+) -> None:
+    run = await begun(world, start, request_)
+    for _ in range(2):
+        lease_runs_out(world)
+        again = await triggers.watchdog(world.deps, start)
+        dead = await loaded(world, run)
+        assert dead.status_detail == f"{triggers.INTERRUPTED} Its work starts again as run {again}."
+        run = again
+    lease_runs_out(world)
+    assert await triggers.watchdog(world.deps, start) == ""
+    dead = await loaded(world, run)
+    assert (dead.status, dead.follow_up) == (Status.FAILED, None)
+    assert "3 times without anything newly saved" in dead.status_detail
+    assert ("given up" if request_.dry_run else "rests until a run is asked for") in dead.status_detail
+
+
 # ---- late news ----
 
 
