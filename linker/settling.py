@@ -6,6 +6,7 @@ The marks are the newest change of mapping and of profiles; None where the colum
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Annotated, Final, NamedTuple
 
 from pydantic import PlainSerializer
@@ -80,7 +81,7 @@ def next_wait(marks: Marks | None, awaited: Awaited, rules: SettleRules, *, now:
     rest_s = min(rested_since + rules.rest_s - now, rules.most_s - waited_s)
     if rest_s <= 0:
         return SETTLED
-    return Wait(rest_s, f"Waiting until mapping and profiles have rested for {rules.rest_s / 60:g} minutes.")
+    return Wait(rest_s, f"Waiting until mapping and profiles have rested for {_minutes(rules.rest_s / 60)}.")
 
 
 def _has_arrived(marks: Marks, awaited: Awaited) -> bool:
@@ -89,4 +90,8 @@ def _has_arrived(marks: Marks, awaited: Awaited) -> bool:
 
 
 def _up_to(what: str, seconds: float) -> str:
-    return f"{what}, at most {seconds / 60:.0f} more minutes."
+    return f"{what}, at most {_minutes(ceil(seconds / 60))}."
+
+
+def _minutes(number: float) -> str:
+    return f"{number:g} minute{'' if number == 1 else 's'}"

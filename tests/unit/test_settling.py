@@ -52,6 +52,14 @@ def test_waits(marks: Marks | None, awaited: Awaited, waited_min: float, wait_mi
     assert bool(wait.detail) is bool(wait_min)
 
 
+@pytest.mark.parametrize(
+    ("left_s", "text"), [(20.0, "at most 1 minute."), (60.0, "at most 1 minute."), (61.0, "at most 2 minutes.")]
+)
+def test_what_is_left_is_told_in_whole_minutes_and_never_as_none(left_s: float, text: str) -> None:
+    waited_s = RULES.arrival_s - left_s
+    assert next_wait(SEEN, JOB, RULES, now=NOW, waited_s=waited_s).detail.endswith(text)
+
+
 def test_no_rest_asked_for_waits_for_nothing() -> None:
     assert next_wait(SEEN, JOB, replace(RULES, rest_s=0.0), now=NOW, waited_s=0.0) == SETTLED
 
