@@ -87,10 +87,16 @@ def test_without_customer_insights_the_timer_finds_what_changed(make: MakeWorld)
 def test_the_daily_verify_run_repairs_what_somebody_changed(make: MakeWorld) -> None:
     world = make(*LOADED, LINKER_VERIFY="true")
     first = world.publish()
+    truth = world.truth("contact")
+    row, other = next(iter(truth)), next(reversed(truth.values()))
+    assert truth[row] != other
+    world.edit_link("contact", row, other)
     world.tick("verify_links")
     run = shown(world, first)
-    assert (run["status"], run["mode"], run["trigger"]) == ("Successful", "verify", "timer")
-    assert run["counts"]["unchanged"] == 90
+    assert (run["status"], run["mode"], run["trigger"]) == ("Completed with warnings", "verify", "timer")
+    assert (run["counts"]["linked"], run["counts"]["unchanged"]) == (1, 89)
+    assert "somebody else had changed and that were set right: 1" in run["statusDetail"]
+    assert world.links("contact") == truth
 
 
 def test_what_is_missing_shows_as_not_started_until_it_is_there(make: MakeWorld) -> None:
