@@ -136,7 +136,7 @@ def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
             "deleted since, refresh the data source and run unification.",
         )
     why = "its keys are no guids" if facts.sampled else "the mapping names none"
-    why = "the rows of its table may not be read" if facts.unread else why
+    why = "not all rows of its table may be read" if facts.unread else why
     return _unknown("R1", f"No key of '{facts.source.table}' could be looked up: {why}.")
 
 

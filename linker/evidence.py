@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from linker import odata, privileges
-from linker.dataverse import Dataverse, metadata
+from linker.dataverse import Dataverse, identity, metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.shapes import Fields
 from linker.deps import Deps
@@ -19,6 +19,7 @@ from linker.judgement import Judgement, Rules, judge
 from linker.model import KeyRange, Source
 from linker.odata import MappingColumns
 from linker.pages import row_key
+from linker.privileges import Depth, Need, Right
 from linker.settings import Settings
 
 SAMPLE = 20  # keys of a source that are looked up as evidence
@@ -50,14 +51,17 @@ class Evidence:
     insight: Insight
 
 
-async def gather(deps: Deps, dataverse: Dataverse, wanted: tuple[str, ...] = ()) -> Evidence:
-    """Return everything that tells which tables may be linked, and the judgement. `wanted` are logical names, none for all.
+async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wanted: tuple[str, ...] = ()) -> Evidence:
+    """Return everything that tells which tables may be linked, and the judgement. `held` are the account's privileges,
+    `wanted` logical names, none for all.
 
     Raises TransientError, DataverseError; ConfigurationError when the mapping's names are not what they seem.
     """
     columns, insight = await metadata.mapping_columns(dataverse), await _insight(deps)
     rules = _rules(deps.settings, wanted)
-    sources = await _sources(dataverse, columns, insight, rules) if columns else ()
+    sources = (
+        await _as_far_as_read(dataverse, await _sources(dataverse, columns, insight, rules), held) if columns else ()
+    )
     environment = await _environment(deps, dataverse, insight, mapping=bool(sources) or None if columns else False)
     left = await _left_behind(deps, dataverse, sources) if columns else []
     return Evidence(environment, sources, judge(environment, sources, left, rules), columns, insight)
@@ -203,6 +207,20 @@ async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[
         if privileges.refused(error.text) is None:
             raise
         return None  # which privilege is missing is told where privileges are looked at, for this table alone
+
+
+async def _as_far_as_read(
+    dataverse: Dataverse, sources: tuple[SourceFacts, ...], held: Mapping[str, Depth]
+) -> tuple[SourceFacts, ...]:
+    """Mark the sources whose rows are read in part only: keys that were not found may be there all the same."""
+    needs = [Need(facts.table.logical_name, Right.READ, "") for facts in sources if facts.elsewhere and facts.table]
+    lacking = {gap.table for gap in privileges.missing(needs, await identity.of_tables(dataverse, needs), held)}
+    return tuple(
+        replace(facts, unread=True)
+        if facts.elsewhere and facts.table and facts.table.logical_name in lacking
+        else facts
+        for facts in sources
+    )
 
 
 async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:

@@ -132,7 +132,7 @@ class SourceFacts:
     """What is known of one source that takes part in unification.
 
     `sampled` keys of the mapping were looked at; `guids` of them are guid texts; `found` of those exist in `table`, unless its
-    rows may not be read (`unread`).
+    rows may not be read, or not all of them (`unread`).
     """
 
     __pydantic_config__ = WIRE

@@ -38,7 +38,7 @@ async def look(deps: Deps) -> Picture:
 
 
 async def _look(deps: Deps, dataverse: Dataverse, who: Standing) -> Picture:
-    seen = await evidence.gather(deps, dataverse)
+    seen = await evidence.gather(deps, dataverse, who.held)
     if seen.columns is None:
         return _picture(deps, who, seen, (), ())
     permitted = await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns)

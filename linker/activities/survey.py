@@ -30,7 +30,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     if who.obstacle:
         raise ConfigurationError(who.obstacle)
     with permits.naming(who.account.name):
-        seen = await evidence.gather(deps, dataverse, asked.requested_tables if asked else ())
+        seen = await evidence.gather(deps, dataverse, who.held, asked.requested_tables if asked else ())
         permitted = await _permitted(deps, dataverse, who, seen)
     if asked is None or not asked.dry_run:
         await permits.remember_held(deps, permitted)
@@ -52,7 +52,7 @@ async def hold(deps: Deps, table: str) -> None:
     who = await permits.standing(deps, dataverse)
     if who.obstacle:
         raise ConfigurationError(who.obstacle)
-    seen = await evidence.gather(deps, dataverse, (table,))
+    seen = await evidence.gather(deps, dataverse, who.held, (table,))
     await permits.remember_held(deps, await _permitted(deps, dataverse, who, seen))
 
 

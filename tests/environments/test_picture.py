@@ -20,7 +20,7 @@ from sandbox.server import Sandbox
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id
 from tests.environments.cases import without
-from tests.environments.made import CRM_CONTACTS, Fed, Made, administrator, ids, running
+from tests.environments.made import CONTACTS, CRM_CONTACTS, FOREIGN, Fed, Made, administrator, ids, running
 from tests.environments.test_environments import surveyed
 from tests.sandbox.webapi.steps import add_step
 
@@ -83,6 +83,17 @@ async def test_a_table_whose_rows_may_not_be_read_is_refused_alone(insights: boo
         assert not any("although" in warning for warning in picture.warnings)
         run = await surveyed(deps)
         assert {table.table: table.status for table in run.tables} == {"contact": Status.QUEUED, "lead": Status.FAILED}
+
+
+async def test_rows_that_may_be_read_in_part_only_are_not_told_to_be_of_another_environment() -> None:
+    with running(Made(rows={"contact": CONTACTS, "lead": FOREIGN})) as (deps, sandbox, _):
+        revoke(sandbox, "prvReadLead")
+        path, right = f"roles({LINKER_ROLE})/Microsoft.Dynamics.CRM.AddPrivilegesRole", privilege_id("prvReadLead")
+        body = {"Privileges": [{"PrivilegeId": right, "Depth": "1"}]}
+        assert (await administrator(sandbox).post(path, json=body)).is_success
+        lead = (await look(deps)).tables[1]
+        assert lead.outcome == "refused"
+        assert "lacks prvReadLead on table 'lead' at level organization (held: business unit)" in lead.detail
 
 
 async def test_a_table_that_left_unification_is_shown_since_its_links_meet_the_guard() -> None:
