@@ -106,19 +106,28 @@ def _terms(compiler: Compiler, query: Query) -> list[_Term]:
 
 def _term(compiler: Compiler, order: Order) -> _Term:
     place, column = compiler.column(order.path)
-    if column.type is ColumnType.LOOKUP:
-        place, column = _label(compiler, order, column)
-    return _Term(place.sql(column), compiler.sort_expression(place, column), column, order.descending)
+    labels = _labels(compiler, order, place, column) if column.type is ColumnType.LOOKUP else []
+    shown = labels or [(place, column)]
+    raw = [place.sql(column) for place, column in shown]
+    keys = [compiler.sort_expression(place, column) for place, column in shown]
+    return _Term(_first_of(raw), _first_of(keys), shown[0][1], order.descending)
 
 
-def _label(compiler: Compiler, order: Order, lookup: Column) -> tuple[Place, Column]:
-    """Return the parent's name column: rows are ordered by a lookup's label, not by its id (dataverse.md 5.2)."""
-    table = compiler.root.table.logical_name
-    found = [r for r in compiler.schema.lookups(table) if r.referencing_attribute == lookup.logical_name]
-    if len(found) != 1 or len(order.path.names) > 1:
-        return compiler.column(order.path)
-    parent = compiler.schema.tables[found[0].referenced_entity]
-    return compiler.column(Path((found[0].lookup_navigation, parent.primary_name)))
+def _labels(compiler: Compiler, order: Order, place: Place, lookup: Column) -> list[tuple[Place, Column]]:
+    """Return the name columns of a lookup's targets: rows are ordered by its label, not its id (dataverse.md 5.2)."""
+    *before, _ = order.path.names
+    found = compiler.schema.lookups(place.table.logical_name)
+    targets = [
+        (r.lookup_navigation, compiler.schema.tables[r.referenced_entity].primary_name)
+        for r in found
+        if r.referencing_attribute == lookup.logical_name
+    ]
+    return [compiler.column(Path((*before, *target))) for target in targets]
+
+
+def _first_of(expressions: Sequence[str]) -> str:
+    """Return the one that is not null: of the parents that a lookup may point at, one is found at most."""
+    return expressions[0] if len(expressions) == 1 else f"coalesce({', '.join(expressions)})"
 
 
 def _beyond(terms: Sequence[_Term], after: Sequence[Stored], compiler: Compiler) -> str:

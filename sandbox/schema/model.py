@@ -109,6 +109,8 @@ class OneToMany:
     cascade: Cascade = Cascade()
     custom: bool = False
     metadata_id: str = ""
+    menu: str = ""
+    """The associated menu as JSON, which is kept for readers of the definition; "" for Dataverse's default."""
 
 
 @dataclass(frozen=True, slots=True)

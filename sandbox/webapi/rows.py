@@ -83,8 +83,15 @@ def plan_column(call: Call, table: Table, key: bytes, name: str) -> PlannedWrite
     column = table.columns.get(name)
     if column is None or column.property_name != name:
         raise segment_not_found(name)
-    value = call.request.json().get("value") if call.request.method == "PUT" else None
+    value = _given_value(call, table) if call.request.method == "PUT" else None
     return _plan_change(call, table, key, PayloadReader(call, table).read({name: value}))
+
+
+def _given_value(call: Call, table: Table) -> object:
+    document = call.request.json()
+    if "value" not in document:
+        raise payload_error("Microsoft.OData.ODataException: the property 'value' is missing.", table.entity_set)
+    return document["value"]
 
 
 def plan_values(call: Call, table: Table, key: bytes, payload: Payload) -> PlannedWrite:

@@ -15,6 +15,7 @@ from sandbox.webapi.metadata.parsing import (
     read_cascade,
     read_column,
     read_many_to_many,
+    read_menu,
     read_one_to_many,
     required,
     required_level,
@@ -253,14 +254,15 @@ def _find_relationship(call: Call, segment: Segment) -> OneToMany | ManyToMany:
 
 
 def _plan_relationship_change(call: Call, segment: Segment) -> PlannedWrite:
-    """Plan a PUT of a whole definition (dataverse.md 8.1); what happens to children can change."""
+    """Plan a PUT of a whole definition (dataverse.md 8.1); what happens to children and the menu can change."""
     relationship = _find_relationship(call, segment)
     if not isinstance(relationship, OneToMany):
         raise not_supported("changing a many-to-many relationship's definition")
-    cascade = read_cascade(object_in(call.request.json(), "CascadeConfiguration"))
+    document = call.request.json()
+    cascade = read_cascade(object_in(document, "CascadeConfiguration"))
     tables = call.schema.tables
     _check_elastic(tables[relationship.referenced_entity], tables[relationship.referencing_entity], cascade.delete)
-    changed = replace(relationship, cascade=cascade)
+    changed = replace(relationship, cascade=cascade, menu=read_menu(document) or relationship.menu)
     return plan_change(call, "prvWriteRelationship", lambda database: database.add_relationship(changed))
 
 

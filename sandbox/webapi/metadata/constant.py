@@ -93,6 +93,20 @@ ONE_TO_MANY: Final[Document] = {
 }
 """Of every relationship with a lookup."""
 
+MENU: Final[Document] = {
+    "Behavior": "UseCollectionName",
+    "Group": "Details",
+    "Order": 10_000,
+    "IsCustomizable": True,
+    "Icon": None,
+    "ViewId": "00000000-0000-0000-0000-000000000000",
+    "AvailableOffline": True,
+    "MenuId": None,
+    "QueryApi": None,
+    "Label": {"LocalizedLabels": [], "UserLocalizedLabel": None},
+}
+"""Of the associated menu of a relationship, as far as it was not given."""
+
 MANY_TO_MANY: Final[Document] = {
     "Entity1AssociatedMenuConfiguration": None,
     "Entity2AssociatedMenuConfiguration": None,

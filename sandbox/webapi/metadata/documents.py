@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
+import orjson
+
 from sandbox.schema.model import (
     FRACTION_TYPES,
     TEXT_TYPES,
@@ -261,7 +263,8 @@ def _one_to_many(relationship: OneToMany) -> Document:
             "ReferencedEntityNavigationPropertyName": relationship.collection_navigation,
             "IsHierarchical": False,
             "CascadeConfiguration": _cascade(relationship.cascade),
-            "AssociatedMenuConfiguration": {"Behavior": "UseCollectionName", "Group": "Details", "Order": 10000},
+            "AssociatedMenuConfiguration": constant.MENU
+            | (orjson.loads(relationship.menu) if relationship.menu else {}),
         }
     )
 

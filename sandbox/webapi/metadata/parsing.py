@@ -4,6 +4,8 @@ import re
 from dataclasses import replace
 from typing import Final
 
+import orjson
+
 from sandbox.schema.definition import define_table, plural
 from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Table, metadata_id
 from sandbox.webapi.errors import ApiError, not_supported, payload_error
@@ -162,10 +164,17 @@ def read_one_to_many(document: Json) -> tuple[OneToMany, Column]:
         lookup_navigation=str(document.get("ReferencingEntityNavigationPropertyName") or column.schema_name),
         collection_navigation=str(document.get("ReferencedEntityNavigationPropertyName") or schema_name),
         cascade=read_cascade(object_in(document, "CascadeConfiguration")),
+        menu=read_menu(document),
         custom=True,
         metadata_id=metadata_id("relationship", schema_name),
     )
     return relationship, column
+
+
+def read_menu(document: Json) -> str:
+    """Return the associated menu of a relationship as JSON, "" without one. Raises the 400 answer."""
+    menu = object_in(document, "AssociatedMenuConfiguration")
+    return orjson.dumps(menu).decode() if menu else ""
 
 
 def _relationship_name(document: Json) -> str:

@@ -72,6 +72,13 @@ async def test_what_happens_to_children_changes_by_a_put_of_the_relationship(api
     assert (await read(api, url))["CascadeConfiguration"]["Delete"] == "Restrict"
 
 
+async def test_the_associated_menu_of_a_relationship_is_kept(api: Client) -> None:
+    menu = {"Behavior": "UseLabel", "Group": "Details", "Order": 10000, "Label": labelled("Contacts")}
+    url = (await create_lookup(api, AssociatedMenuConfiguration=menu)).headers["OData-EntityId"]
+    kept = (await read(api, url))["AssociatedMenuConfiguration"]
+    assert (kept["Behavior"], kept["Label"]["LocalizedLabels"][0]["Label"]) == ("UseLabel", "Contacts")
+
+
 async def test_a_change_never_works_on_metadata_that_lag(api: Client, environment: Environment) -> None:
     environment.configure(SandboxConfig(metadata_lag_s=30))
     column = {"@odata.type": f"{TYPE}.StringAttributeMetadata", "SchemaName": "new_Note", "MaxLength": 10}

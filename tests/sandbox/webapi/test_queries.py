@@ -305,6 +305,18 @@ async def test_a_lookup_is_ordered_by_its_label(api: Client) -> None:
     assert [row["_primarycontactid_value"] for row in found["value"]] == [second, first]
 
 
+async def test_a_lookup_with_several_targets_is_ordered_by_their_labels(api: Client) -> None:
+    account, contact = await create(api, "accounts", name="Middle"), await create(api, "contacts", lastname="Zebra")
+    other = await create(api, "accounts", name="Ant")
+    for name, bind in (("1", f"accounts({account})"), ("2", f"contacts({contact})"), ("3", f"accounts({other})")):
+        target = bind.partition("s(")[0]
+        await create(api, "contacts", lastname=name, **{f"parentcustomerid_{target}@odata.bind": bind})
+    url = "contacts?$select=lastname&$filter=_parentcustomerid_value ne null&$orderby=_parentcustomerid_value"
+    page = await read(api, url, Prefer="odata.maxpagesize=2")
+    rest = await read(api, page["@odata.nextLink"], Prefer="odata.maxpagesize=2")
+    assert [row["lastname"] for row in page["value"] + rest["value"]] == ["3", "1", "2"]
+
+
 # -- paging and counting
 
 

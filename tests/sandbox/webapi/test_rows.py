@@ -114,6 +114,12 @@ async def test_one_column_can_be_put_and_cleared(api: Client) -> None:
     assert (await api.get(f"contacts({row_id})/jobtitle")).status_code == 204
 
 
+async def test_one_column_is_not_put_without_its_value(api: Client) -> None:
+    row_id = await create(api, "contacts", lastname="Ash")
+    assert error(await api.put(f"contacts({row_id})/lastname", json={})) == (400, "0x80048d19")
+    assert (await read(api, f"contacts({row_id})"))["lastname"] == "Ash"
+
+
 async def test_a_deleted_row_is_gone_and_deleting_it_again_is_404(api: Client) -> None:
     row_id = await create(api, "contacts", lastname="Ash")
     assert (await api.delete(f"contacts({row_id})")).status_code == 204
