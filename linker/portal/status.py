@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from linker.activities.life import iso
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, RunId, operation
-from linker.model import Run
+from linker.model import Run, Status
 from linker.portal.progress_view import paused_until, progress_of, rows_before
 from linker.portal.render import render
 from linker.portal.status_view import status_of
@@ -20,10 +20,11 @@ MOST_NAME = 200
 
 
 class StatusQuery(BaseModel):
-    """Which progress details are open: those of a run, or of one table in it."""
+    """Which progress details are open: those of a run, or of one table in it. `status`: which tables alone are listed."""
 
     run: RunId | None = None
     table: Annotated[str, Field(max_length=MOST_NAME)] = ""
+    status: Status | Literal[""] = ""
 
 
 @operation("GET", "/portal", query=StatusQuery)
@@ -35,7 +36,7 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     opened = await _opened(call, shown)
     progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
     paused = paused_until(view.current, now) if view.current else None
-    return await render(call, "status.html", view=view, progress=progress, paused=paused)
+    return await render(call, "status.html", asked=call.query, view=view, progress=progress, paused=paused)
 
 
 async def _opened(call: Call[None, StatusQuery], shown: Run | None) -> Run | None:

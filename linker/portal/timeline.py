@@ -10,7 +10,7 @@ from linker.activities.life import iso
 from linker.api.http import Reply
 from linker.api.operation import Call, RunId, operation
 from linker.api.runs import LOOK_BACK
-from linker.model import TASK_NAME
+from linker.model import TASK_NAME, Status
 from linker.portal.history_view import chart_of, lines_of, took_part
 from linker.portal.render import link, render
 from linker.portal.status import MOST_NAME
@@ -21,10 +21,11 @@ type Days = Annotated[Literal[3, 7, 30], BeforeValidator(lambda text: int(text) 
 
 
 class TimelineQuery(BaseModel):
-    """Which days, and from which run on."""
+    """Which days, and from which run on; those of one status alone if that is given."""
 
     days: Days = 7
     before: RunId | None = None
+    status: Status | Literal[""] = ""
 
 
 class HistoryQuery(BaseModel):
@@ -36,13 +37,15 @@ class HistoryQuery(BaseModel):
 @operation("GET", "/portal/timeline", query=TimelineQuery)
 async def show_timeline(call: Call[None, TimelineQuery]) -> Reply:
     """Show the runs of some days with what changed from one to the next, page by page."""
-    days, before = call.query.days, call.query.before
+    days, before, status = call.query.days, call.query.before, call.query.status
     runs = await call.deps.runs.since(days)
     left = [run for run in runs if before is None or run.id < before]
-    lines = lines_of(left, LINES)
-    more = link("/timeline", days=str(days), before=lines[-1].id) if len(left) > LINES else ""
+    found = lines_of(left, len(left) if status else LINES + 1)  # all are compared before some are left out
+    chosen = [line for line in found if status in ("", line.status)]
+    lines = chosen[:LINES]
+    more = link("/timeline", days=str(days), before=lines[-1].id, status=status) if len(chosen) > LINES else ""
     chart = chart_of(runs, days, iso(call.deps.clock()))
-    return await render(call, "timeline.html", days=days, lines=lines, chart=chart, more=more)
+    return await render(call, "timeline.html", asked=call.query, days=days, lines=lines, chart=chart, more=more)
 
 
 @operation("GET", "/portal/history", query=HistoryQuery)

@@ -21,6 +21,8 @@ PAGES = [
     pytest.param("/history", "Last runs", id="last runs of the task"),
     pytest.param("/history?table=lead", "lead", id="last runs of a table"),
     pytest.param("/timeline?days=30", "30 days", id="timeline"),
+    pytest.param("/timeline?status=Skipped", "None ended as Skipped", id="timeline of one status"),
+    pytest.param("?status=Skipped", "Show all", id="tables of one status"),
     pytest.param(REJECTED, "Credit limit", id="rejected rows"),
     pytest.param("/rows?table=contact&row=none", "This is no row", id="no row"),
     pytest.param("/preflight", "Requirements of the environment", id="preflight"),
@@ -82,6 +84,14 @@ async def test_the_timeline_shows_the_runs_of_its_days(busy: Stage, visit: Visit
     await expect(page.get_by_role("link", name=f"{days} days")).to_have_attribute("aria-current", "true")
     await expect(page.locator("tbody tr")).to_have_count(runs)
     await expect(page.get_by_role("img")).to_have_accessible_name(re.compile(f"Runs of the last {days} days"))
+
+
+async def test_a_count_leads_to_the_runs_behind_it(busy: Stage, visit: Visit) -> None:
+    page = await visit.open("/timeline?days=30")
+    await page.get_by_role("link", name="Failed (permanent) 1").click()
+    await expect(page.locator("tbody tr")).to_have_count(1)
+    await page.get_by_role("link", name="Show all").click()
+    await expect(page.locator("tbody tr")).to_have_count(50)
 
 
 async def test_a_long_timeline_goes_on_on_the_next_page(busy: Stage, visit: Visit) -> None:

@@ -13,7 +13,7 @@ from linker.activities.life import iso
 from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.portal import assets
 from linker.state import TaskState
-from tests.fakes.browser import Browser
+from tests.fakes.browser import Browser, text_of
 from tests.fakes.principal import headers
 from tests.fakes.world import START, World
 
@@ -250,6 +250,36 @@ async def test_the_timeline_shows_some_days_page_by_page(browser: Browser, world
     assert [len(page) for page in lines] == [50, 10]
     assert lines[0] | lines[1] == {run_id(number) for number in range(60)}
     assert 'rel="next"' not in rest.text
+
+
+async def test_runs_of_one_status_are_found_and_still_compared_with_the_others(browser: Browser, world: World) -> None:
+    done = replace(CONTACT, status=Status.SUCCESSFUL)
+    for number in range(60):
+        status = Status.WARNINGS if number % 20 == 0 else Status.SUCCESSFUL
+        await stored(world, replace(run_of(status, done), id=run_id(number)), shown=False)
+    warned = await browser.get("/api/portal/timeline?days=3&status=Completed+with+warnings")
+    assert set(re.findall(r"run=([^&\"#]+)", warned.text)) == {run_id(number) for number in (0, 20, 40)}
+    assert "+0.0 %" in warned.text
+    assert "Completed with warnings 3 Show all" in text_of(warned.text)
+    more = re.findall(
+        r'href="([^"]+before[^"]+)" rel="next"',
+        (await browser.get("/api/portal/timeline?days=3&status=Successful")).text,
+    )
+    assert ["status=Successful" in address for address in more] == [True]
+    assert "None ended as Skipped." in await browser.text("/api/portal/timeline?days=3&status=Skipped")
+    assert (await browser.get("/api/portal/timeline?status=Odd")).status == 400
+
+
+async def test_tables_of_one_status_are_listed_alone(browser: Browser, world: World) -> None:
+    run = run_of(Status.WARNINGS, CONTACT, TableRun("lead", "crm", Status.SKIPPED))
+    await stored(world, run)
+    page = await browser.get(f"/api/portal?run={run.id}&status=Skipped")
+    assert ("table=lead&amp;status=Skipped#progress" in page.text, "history?table=contact" in page.text) == (
+        True,
+        False,
+    )
+    assert "CustomerId Backstamping Hydration Completed with warnings" in text_of(page.text)
+    assert 'href="/api/portal?status=Skipped#task-1"' in page.text
 
 
 @pytest.mark.parametrize(("days", "status"), [("3", 200), ("7", 200), ("30", 200), ("", 400), ("5", 400), ("x", 400)])
