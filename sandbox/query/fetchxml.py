@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET  # what is read comes from this machine's own clients, and expat bounds entities
 
-from sandbox.query.syntax import QueryError, UnsupportedQueryError
+from sandbox.query.syntax import MOST_LINKS, QueryError, TooManyLinksError, UnsupportedQueryError
 
-MOST_LINKS: Final = 15
 _KNOWN: Final = {
     "fetch": {"version", "output-format", "mapping", "distinct", "top"},
     "entity": {"name"},
@@ -16,10 +15,6 @@ _KNOWN: Final = {
     "link-entity": {"name", "from", "to", "link-type", "alias", "visible"},
 }
 _LINK_TYPES: Final = ("inner", "outer")
-
-
-class TooManyLinksError(QueryError):
-    """More than 15 joined tables."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +73,7 @@ def parse_fetch(text: str) -> Fetch:
     entity = entities[0]
     fetch = Fetch(_given(entity, "name"), _attributes(entity), _orders(entity), _links(entity), _top(root))
     if len(fetch.all_links()) > MOST_LINKS:
-        raise TooManyLinksError("Number of link entities in query exceeded maximum limit.")
+        raise TooManyLinksError
     return fetch
 
 

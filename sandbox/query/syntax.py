@@ -2,6 +2,10 @@
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import Final
+
+MOST_LINKS: Final = 15
+"""Tables that a query may join: `$expand` options, link-entity elements."""
 
 
 class QueryError(ValueError):
@@ -17,6 +21,13 @@ class UnknownPropertyError(QueryError):
 
 class TooManyConditionsError(QueryError):
     """More than 500 conditions (dataverse.md 6.4)."""
+
+
+class TooManyLinksError(QueryError):
+    """More than 15 joined tables."""
+
+    def __init__(self) -> None:
+        super().__init__("Number of link entities in query exceeded maximum limit.")
 
 
 class UnsupportedQueryError(QueryError):

@@ -4,7 +4,13 @@ from collections.abc import Sequence
 from typing import Final
 
 from sandbox.environment import Environment
-from sandbox.query.syntax import QueryError, TooManyConditionsError, UnknownPropertyError, UnsupportedQueryError
+from sandbox.query.syntax import (
+    QueryError,
+    TooManyConditionsError,
+    TooManyLinksError,
+    UnknownPropertyError,
+    UnsupportedQueryError,
+)
 from sandbox.schema.model import Table
 from sandbox.webapi.actions import ACTIONS
 from sandbox.webapi.bulk import (
@@ -17,6 +23,7 @@ from sandbox.webapi.call import Call, open_call
 from sandbox.webapi.errors import (
     QUERY_ERROR,
     TOO_MANY_CONDITIONS,
+    TOO_MANY_LINKS,
     ApiError,
     no_resource,
     not_supported,
@@ -81,6 +88,8 @@ def as_api_error(error: ApiError | QueryError) -> ApiError:
         return not_supported(str(error))
     if isinstance(error, TooManyConditionsError):
         return ApiError(400, TOO_MANY_CONDITIONS, str(error))
+    if isinstance(error, TooManyLinksError):
+        return ApiError(400, TOO_MANY_LINKS, str(error))
     if isinstance(error, UnknownPropertyError):
         return ApiError(400, "0x0", str(error))  # dataverse.md 5.4 and 13.5
     return ApiError(400, QUERY_ERROR, str(error))

@@ -7,13 +7,12 @@ from typing import Final
 
 from sandbox.database.joins import check_join
 from sandbox.query.parser import parse_filter, parse_orderby
-from sandbox.query.syntax import Condition, Order, UnknownPropertyError
+from sandbox.query.syntax import MOST_LINKS, Condition, Order, TooManyLinksError, UnknownPropertyError
 from sandbox.schema.model import Column, ManyToMany, OneToMany, Table
 from sandbox.webapi.call import Call
-from sandbox.webapi.errors import QUERY_ERROR, TOO_MANY_LINKS, ApiError, not_supported
+from sandbox.webapi.errors import QUERY_ERROR, ApiError, not_supported
 from sandbox.webapi.urls import split_outside
 
-_MOST_EXPANDS: Final = 15
 _EXPANDED: Final = re.compile(r"([^()/]+)(/\$ref)?(?:\((.*)\))?\s*", re.DOTALL)
 _ONLY_SELECT_AND_FILTER: Final = (
     "Only $select and $filter clause can be provided while doing $expand on many-to-one relationship or nested "
@@ -70,8 +69,8 @@ def read_shape(call: Call, table: Table, options: Mapping[str, str], page: int |
     """
     shape = _shape(call, table, options)
     every = list(_every_expand(shape))
-    if len(every) > _MOST_EXPANDS:
-        raise ApiError(400, TOO_MANY_LINKS, "Number of link entities in query exceeded maximum limit.")
+    if len(every) > MOST_LINKS:
+        raise TooManyLinksError
     nested = len(every) > len(shape.expands)
     for expand in every:
         if (expand.orders or expand.top is not None) and (nested or not expand.collection):
