@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak stateful mutations faults histories live sandbox screenshots clean
+.PHONY: help setup demo test check format bench soak stateful mutations faults histories live sandbox screenshots package lock licences sbom infra snapshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0

@@ -82,6 +82,9 @@ param privateNetwork bool = false
 @description('Address space of that network; at least a /24.')
 param networkPrefix string = '10.40.0.0/24'
 
+@description('Resource id of a NAT gateway for that network: one outgoing address, where a firewall before Dataverse asks for it; empty leaves that to the platform.')
+param natGatewayId string = ''
+
 // ---- storage and monitoring ----
 
 @description('Replication of the storage account.')
@@ -167,6 +170,7 @@ module network 'modules/network.bicep' = if (privateNetwork) {
     location: location
     tags: allTags
     addressPrefix: networkPrefix
+    natGatewayId: natGatewayId
     storageId: storage.outputs.id
   }
 }
@@ -183,12 +187,7 @@ module eventHubs 'modules/events.bicep' = if (eventsOn) {
 }
 
 module scheduler 'modules/scheduler.bicep' = if (schedulerOn) {
-  params: {
-    name: schedulerName
-    location: location
-    tags: allTags
-    taskHubName: taskHubName
-  }
+  params: { name: schedulerName, location: location, tags: allTags, taskHubName: taskHubName }
 }
 
 module vault 'modules/vault.bicep' = if (insightsKeyInVault) {

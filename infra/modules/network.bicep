@@ -12,6 +12,9 @@ param tags object
 @description('Address space of the network; at least a /24.')
 param addressPrefix string
 
+@description('Resource id of a NAT gateway for the app\'s outgoing traffic; empty leaves that to the platform.')
+param natGatewayId string
+
 @description('Storage account that the private endpoints lead to.')
 param storageId string
 
@@ -41,6 +44,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
         properties: {
           addressPrefix: cidrSubnet(addressPrefix, 25, 0) // about 40 addresses an app are advised (azure.md 2.4)
           networkSecurityGroup: { id: appGroup.id }
+          natGateway: empty(natGatewayId) ? null : { id: natGatewayId }
           delegations: [{ name: 'flex', properties: { serviceName: 'Microsoft.App/environments' } }]
         }
       }

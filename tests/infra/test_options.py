@@ -102,6 +102,14 @@ def test_shared_keys_of_events_are_the_only_ones_and_have_to_be_asked_for(compil
     assert chosen.one("Microsoft.Storage/storageAccounts")["allowSharedKeyAccess"] is False
 
 
+def test_the_app_goes_out_through_a_given_gateway(compiler: None, tmp_path: Path) -> None:
+    gateway = "/subscriptions/a/resourceGroups/b/providers/Microsoft.Network/natGateways/c"
+    chosen = evaluated(tmp_path, SMALLEST | {"privateNetwork": True, "natGatewayId": gateway})
+    app, endpoints = chosen.one("Microsoft.Network/virtualNetworks")["subnets"]
+    assert (app["name"], app["properties"]["natGateway"]) == ("app", {"id": gateway})
+    assert "natGateway" not in endpoints["properties"]
+
+
 def kinds(deployment: Deployment) -> Counter[str]:
     """Count the resources of each type."""
     return Counter(one["type"] for one in deployment.resources)
