@@ -85,6 +85,12 @@ class HashBlock:
         )
         return HashBlock(header, entries)
 
+    def holding(self, entries: Entries) -> HashBlock:
+        """Return the block with other entries: what its run did, and who owns it, stays."""
+        header, was = self.saved_by(self.header.run, self.header.epoch, entries).header, self.header
+        kept = replace(header, attempt=was.attempt, until=was.until, linked=was.linked, drift=was.drift)
+        return HashBlock(kept, entries)
+
     def owned_by(self, attempt: str, until: float) -> HashBlock:
         """Return the block held by an attempt until `until`."""
         return replace(self, header=replace(self.header, attempt=attempt, until=until))

@@ -94,9 +94,9 @@ class Deps:
             targets[run, table] = await self.runs.target(run, table)
         return targets[run, table]
 
-    async def plan(self, table: str, version: str) -> Plan | None:
-        """Return the table's plan if its version is still the current one."""
-        plan = self.cache.plans.get(table)
+    async def plan(self, table: str, version: str, *, anew: bool = False) -> Plan | None:
+        """Return the table's plan if its version is still the current one; `anew` believes nothing that was read before."""
+        plan = None if anew else self.cache.plans.get(table)
         if plan is None or plan.version != version:
             found = await self.plans.load(table)
             plan = found[0].plan if found else None

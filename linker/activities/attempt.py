@@ -1,20 +1,17 @@
-"""One attempt at a page (design decision 10): it takes the page by ETag, sends only within its time, and never hides a send."""
+"""One attempt at a page (design decision 10): it takes the page by ETag, and sends only within its time."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from dataclasses import replace
 
-from linker.blocks import Entries, HashBlock, intend
+from linker.blocks import Entries, HashBlock
 from linker.deps import Deps
 from linker.errors import ChangedError, SupersededError, TransientError
-from linker.model import RowKey
 from linker.state import StoredBlock
 
 MARGIN_S = 1.0  # between the last moment to send and the end of the longest write
-LATE_MARK_TRIES = 20
 
 
 class PageHeldError(TransientError):
@@ -99,25 +96,6 @@ class Attempt:
     def unanswered(self) -> None:
         """Note that a write got no answer: Dataverse may commit it until its own time is over."""
         self._open_until = self._deps.clock() + self._deps.settings.write_timeout_seconds
-
-    async def mark_late(self, sent: Mapping[RowKey, int]) -> None:
-        """Name in the current block, unconfirmed, the row hashes that this attempt wrote although it lost the page."""
-        for _ in range(LATE_MARK_TRIES):
-            stored = await self._deps.blocks.load(*self._key)
-            if not stored.block.known:
-                return  # all its rows are unconfirmed anyway
-            entries = dict(stored.block.entries)
-            entries |= {key: intend(entries.get(key, ()), written) for key, written in sent.items()}
-            header = stored.block.header
-            marked = stored.block.saved_by(
-                header.run, header.epoch, entries, linked=header.linked, drift=header.drift
-            ).owned_by(header.attempt, header.until)
-            try:
-                await self._deps.blocks.save(*self._key, replace(stored, block=marked))
-            except ChangedError:
-                continue
-            return
-        raise TransientError("Rows of a late write could not be marked; the page is tried again.")
 
     async def _own(self) -> None:
         until = self._deps.clock() + self._deps.settings.attempt_seconds

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from linker import telemetry
 from linker.activities.attempt import Attempt, PageHeldError
+from linker.activities.late import mark_late
 from linker.activities.life import go_on
 from linker.activities.mapping import MappingRows, PageTooLargeError, read_mapping
 from linker.activities.outcomes import Outcomes
@@ -68,11 +69,7 @@ def load_of(meter: Meter) -> Load:
 
 
 async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome:
-    plan = await deps.plan(task.table, task.version)
-    if plan is None:
-        raise ConfigurationError(
-            f"Page {task.page} of '{task.table}' is not part of the current plan. Nothing was written."
-        )
+    plan = await _current_plan(deps, task)
     target = await deps.target(task.run, task.table)
     key = (task.table, plan.name(task.page))
     attempt, outcomes = Attempt(deps, *key), Outcomes(task.table)
@@ -82,8 +79,18 @@ async def _link(deps: Deps, task: PageTask, dataverse: Dataverse) -> PageOutcome
     except LinkerError as error:
         lost = isinstance(error, SupersededError) or not await work.attempt.release()
         if lost and work.sent:
-            await work.attempt.mark_late({row: work.wanted[row][0] for row in work.sent})
+            await mark_late(deps, *key, {row: work.wanted[row][0] for row in work.sent})
         raise
+
+
+async def _current_plan(deps: Deps, task: PageTask, *, anew: bool = False) -> Plan:
+    """Return the plan that the page is of. Raises ConfigurationError when it is not the current one any more."""
+    plan = await deps.plan(task.table, task.version, anew=anew)
+    if plan is None:
+        raise ConfigurationError(
+            f"Page {task.page} of '{task.table}' is not part of the current plan. Nothing was written."
+        )
+    return plan
 
 
 @dataclass(slots=True)
@@ -173,6 +180,7 @@ class _PageWork:
             return
         if not self.task.dry_run:
             await self.attempt.take()
+            await _current_plan(self.deps, self.task, anew=True)  # a late delivery may come after a split elsewhere
         same = set() if self._rewrites() else await self._compare(plan, wanted)
         change = {**plan.change, **{key: c for key, c in plan.compare.items() if key not in same}}
         links = await self._resolve({key: c for key, c in change.items() if key_text(key) not in self.outcomes.issues})

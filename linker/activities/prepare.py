@@ -128,11 +128,9 @@ async def _mark_page(deps: Deps, table: str, page: str, keys: set[RowKey]) -> in
         believed = {key for key in keys if confirmed(entries.get(key, (UNCONFIRMED,)))}
         if not believed:
             return 0
-        header = stored.block.header
         marked = {key: unconfirm(hashes) if key in believed else hashes for key, hashes in entries.items()}
-        block = stored.block.saved_by(header.run, header.epoch, marked).owned_by(header.attempt, header.until)
         try:
-            await deps.blocks.save(table, page, StoredBlock(block, stored.etag))
+            await deps.blocks.save(table, page, StoredBlock(stored.block.holding(marked), stored.etag))
         except ChangedError:
             continue
         return len(believed)

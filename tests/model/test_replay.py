@@ -51,7 +51,7 @@ WITHOUT: dict[str, tuple[object, str, object]] = {
     "ours": (unlink, "_is_ours", lambda *_: True),
     "read-back": (Writer, "_not_stored", no_rows),
     "fence": (Attempt, "before_send", nothing),
-    "late-bit": (Attempt, "mark_late", nothing),
+    "late-bit": (page, "mark_late", nothing),
 }
 
 

@@ -139,6 +139,7 @@ MUTATIONS = (
     Mutation("6", "linker/activities/mapping.py", "if len(rows) > SPLIT_ROWS:", "if False:"),
     Mutation("7", _PLANNING, "    await _move_blocks(deps, task, stored, plan, ranges)\n", ""),
     Mutation("7", _PAGE, "    if plan is None:\n", "    if False:\n"),
+    Mutation("7", _PAGE, "await _current_plan(self.deps, self.task, anew=True)", "pass"),
     Mutation("8", _PAGE, "return fresh and header.digest == digest(wanted)", "return False"),
     Mutation("8", "linker/blocks.py", " or _digest_of(packed) != header.digest", ""),
     # ---- knowing what changed ----

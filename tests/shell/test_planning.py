@@ -150,7 +150,8 @@ async def test_a_split_that_dies_leaves_a_plan_with_its_blocks(world: World, ste
         await _split(world)
     world.store.hooks.clear()
     world.deps = world.host()
-    assert (await _link_all(world)).unchanged == KNOWN
+    await world.prepare("run2")
+    assert (await _link_all(world, "run2")).unchanged == KNOWN
     assert world.dataverse.asked["update"] == written
 
 

@@ -130,6 +130,12 @@ def test_a_header_of_another_format_is_not_read(format_: int | str) -> None:
     assert to_header({**header_properties(Header()), "format": format_}) is None
 
 
+def test_other_entries_leave_what_the_run_did_and_who_owns_the_block() -> None:
+    block = HashBlock().saved_by("run", "epoch", {}, linked=3, drift=1).owned_by("attempt", 5.0)
+    changed = block.holding({bytes(16): (2 | UNCONFIRMED,)})
+    assert changed.header == replace(block.header, rows=1, unconfirmed=1, digest=digest(changed.entries))
+
+
 # ---- damage ----
 
 
