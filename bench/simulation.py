@@ -22,8 +22,8 @@ ENTRY_BYTES = len(pack({bytes(16): (0,)}))
 EVENTS_A_CALL = 4
 EVENTS_A_RUN = 6  # execution started and completed, first and last episode
 STEPS_OF_A_RUN = 8  # begin, settle, survey, prepare, unlink, end of table, end of run, start of the next
-# Table Storage operations of a page: lock and header; or lock, header, block, owner, intents, result, lock.
-OPERATIONS_UNCHANGED, OPERATIONS_WRITTEN = 2, 7
+# Table Storage operations of a page: lock and header; or lock, header, block, owner, plan, intents, result, lock.
+OPERATIONS_UNCHANGED, OPERATIONS_WRITTEN = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
