@@ -81,9 +81,10 @@ async def test_a_waiting_run_is_taken_back_and_a_running_one_asked_to_stop(stage
 async def test_a_held_first_link_is_looked_at_and_allowed(linked: World, stage: Stage, visit: Visit) -> None:
     await stage.play(scenes.held())
     await stage.hold("lead", scenes.held().last_updated, tuple(one.id for one in scenes.AUTOMATIONS), scenes.ESTIMATE)
-    page = await visit.open()
-    await page.get_by_role("link", name="Actions on lead").click()
-    await page.get_by_role("link", name="Look at what it sets in motion").click()
+    page = await visit.open("/actions")
+    await expect(page.get_by_role("link", name="Look at what it sets in motion")).to_be_visible()
+    await visit.open()
+    await page.get_by_role("link", name="Decide about lead").click()
     await expect(page.locator("main")).to_contain_text("48,120 system jobs")
     await page.get_by_role("button", name="Allow it, and run").click()
     await _ends(page, "The first link is allowed")

@@ -333,6 +333,7 @@ def test_a_viewer_sees_what_waits_and_no_way_to_act(held: FakeApp, dry: Run) -> 
         assert "<form" not in main
         assert "<button" not in main
     assert "left the mapping" in viewer.read()
+    assert "An operator decides." in viewer.read("/api/portal")
 
 
 @pytest.mark.parametrize("form", FORMS)
