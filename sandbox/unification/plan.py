@@ -99,16 +99,19 @@ class _Maker:
             yield self._new_profile(customer_id)
 
     def added(self, sample: Sample, share: float) -> list[RowChange]:
-        """Return new source rows with their mapping, table by table; every other one has a new profile."""
+        """Return new source rows with their mapping, table by table; every other one has a new profile.
+
+        All have new ones where there are no profiles yet.
+        """
         return sorted(self._added(sample, share), key=lambda change: (change.table == MAPPING, change.table))
 
     def _added(self, sample: Sample, share: float) -> Iterator[RowChange]:
         tables = cycle(sorted(sample.data_sources))
         targets = cycle(sample.targets)
         for number in range(round(share * sample.rows)):
-            table = next(tables)
-            customer_id = self._customer_id() if number % 2 == 0 else next(targets).customer_id
-            if number % 2 == 0:
+            table, known = next(tables), next(targets, None) if number % 2 else None
+            customer_id = known.customer_id if known else self._customer_id()
+            if known is None:
                 yield self._new_profile(customer_id)
             yield from self._new_source_row(table, sample.data_sources[table], customer_id)
 

@@ -43,12 +43,12 @@ class Simulator:
             raise BusyError("A unification is still writing. Wait until its job has ended.")
         self.check(request)
         job_id = str(uuid4())
+        plan = self._plan(request)  # before the job begins: it is not to run for ever because this breaks
         if request.snapshot is not None:
             save_snapshot(self.environment.database, request.snapshot)
         self.workflow.submit(JobRequest(job_id, request.job_type, request.submission_kind))
         if not self._merged(job_id, request):
             return {"jobId": job_id}
-        plan = self._plan(request)
         self.hydration = asyncio.create_task(self._hydrate(job_id, request, plan))
         if not request.hydration_s:
             await self.hydration
@@ -85,7 +85,7 @@ class Simulator:
         database = self.environment.database
         if request.restore is not None:
             return plan_restore(database, request.restore)
-        if not request.changes_rows:
+        if not request.changes_rows or request.outcome == "failed":
             return Plan((), {})
         return plan_unification(database, request, self._stash())
 

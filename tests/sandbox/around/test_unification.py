@@ -103,6 +103,13 @@ async def test_add_creates_source_rows_with_mapping_and_profile(sandbox: Sandbox
     assert {mapping(sandbox)[identifier] for identifier in added} <= profiles(sandbox).keys()
 
 
+async def test_rows_that_are_added_where_no_profile_is_left_get_new_ones(
+    sandbox: Sandbox, admin: httpx.AsyncClient
+) -> None:
+    await unify(admin, delete_profiles=1)
+    assert (await unify(admin, add=0.1))["added"] == len(profiles(sandbox)) == 20
+
+
 async def test_rows_are_added_to_a_mapping_with_the_other_column_name(load: Load) -> None:
     sandbox = load(generate(SIZES, name_column="msdynci_entityname"))
     await unify(in_process(sandbox, "/sandbox"), add=0.1)
