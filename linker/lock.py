@@ -189,7 +189,7 @@ def covers(done: RunRequest, wanted: RunRequest) -> bool:
 def _served_by(state: LockState, wanted: RunRequest) -> str | None:
     served = dict(state.served)
     asks_for_more = wanted.dry_run or wanted.mode is not Mode.INCREMENTAL or wanted.unlink_allowed
-    if asks_for_more or not wanted.jobs or not set(wanted.jobs) <= set(served):
+    if asks_for_more or not _is_named(wanted) or not set(wanted.jobs) <= set(served):
         return None
     return served[wanted.jobs[-1]]
 
@@ -197,14 +197,21 @@ def _served_by(state: LockState, wanted: RunRequest) -> str | None:
 def _is_serving(state: LockState, holder: Ticket, wanted: RunRequest, now: float) -> bool:
     """Only a request with jobs can be served by a run that started before it: others may ask because of later changes."""
     alive = now < state.expires and state.cancel != holder.run
-    return alive and bool(wanted.jobs) and covers(holder.request, wanted)
+    return alive and _is_named(wanted) and covers(holder.request, wanted)
+
+
+def _is_named(wanted: RunRequest) -> bool:
+    """Whether every unification that the request follows is known by its job, and there is one."""
+    return bool(wanted.jobs) and not wanted.nameless_job
 
 
 def _queued(state: LockState, wanted: RunRequest, run_id: str) -> tuple[LockState, Ticket]:
+    waiting, resumes = _waiting(state, dry=wanted.dry_run), ""
     if state.parked is not None and not wanted.dry_run:
-        wanted, state = merged(wanted, state.parked.request), replace(state, parked=None)
-    waiting = _waiting(state, dry=wanted.dry_run)
+        wanted, resumes = merged(wanted, state.parked.request), state.parked.run
+        state = replace(state, parked=None)
     ticket = replace(waiting, request=merged(waiting.request, wanted)) if waiting else Ticket(run_id, wanted)
+    ticket = replace(ticket, resumes=ticket.resumes or resumes)
     return _with_waiting(state, ticket, dry=wanted.dry_run), ticket
 
 
@@ -222,7 +229,8 @@ def _restarted(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, 
             return (state if dry else replace(state, parked=dead)), ""
         interruptions = 0  # who waits already is the next request, and takes the work along
     work = merged(waiting.request, dead.request) if waiting else dead.request
-    ticket = Ticket(waiting.run if waiting else run_id, work, interruptions)
+    resumes = dead.resumes or (waiting.resumes if waiting else "")
+    ticket = Ticket(waiting.run if waiting else run_id, work, interruptions, resumes)
     return _with_waiting(state, ticket, dry=dry), ticket.run
 
 

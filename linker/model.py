@@ -181,6 +181,7 @@ class Ticket:
     run: str
     request: RunRequest
     interruptions: int = 0  # how often this work was taken over from a dead run without progress
+    resumes: str = ""  # a dead run whose work rested until this one was asked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
     request = ticket.request
     await deps.runs.create(promised(ticket))
     await _show(deps, ticket.run)
+    if ticket.resumes:
+        await deps.runs.lead_on(ticket.resumes, ticket.run)
     await deps.runs.advance(ticket.run, lambda run: replace(asked_for(run, request), status_detail=""))
     return _go(deps, renewal)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -103,6 +104,13 @@ class Runs:
                 continue
             telemetry.run_changed(old, new)
             return new
+
+    async def lead_on(self, run: str, follower: str) -> None:
+        """Let a run that ended with its work undone name the one that took it up, unless it names one or is deleted."""
+        while (found := await self._documents.load(Run, f"run-{run}")) is not None and not found[0].follow_up:
+            new = replace(found[0], follow_up=follower)
+            with contextlib.suppress(ChangedError):
+                await self._documents.save(f"run-{run}", new, found[1], _beside(new))
 
     async def task(self) -> TaskState:
         """Return what is known of the task."""

@@ -116,6 +116,38 @@ async def test_a_run_that_was_interrupted_says_what_becomes_of_its_work(
     assert ("given up" if request_.dry_run else "rests until a run is asked for") in dead.status_detail
 
 
+async def test_a_run_whose_work_rested_leads_to_the_one_that_took_it_up(world: World, start: Starter) -> None:
+    """Who was promised the first run finds the last one by its id."""
+    run = await begun(world, start, RunRequest(jobs=("job",)))
+    for _ in range(3):
+        lease_runs_out(world)
+        run = await triggers.watchdog(world.deps, start) or run
+    rested = await loaded(world, run)
+    assert (rested.status, rested.follow_up) == (Status.FAILED, None)
+    following = await triggers.request_run(world.deps, ANY, start)
+    assert start.started[-1].request.jobs == ("job",)
+    for _ in range(2):
+        await life.begin_run(world.deps, start.started[-1])
+        assert await loaded(world, run) == replace(rested, follow_up=following.id)
+
+
+async def test_it_leads_there_also_when_that_one_dies_before_it_begins(world: World, start: Starter) -> None:
+    run = await begun(world, start)
+    for _ in range(3):
+        lease_runs_out(world)
+        run = await triggers.watchdog(world.deps, start) or run
+    await triggers.request_run(world.deps, ANY, start)
+    lease_runs_out(world)
+    again = await triggers.watchdog(world.deps, start)
+    await life.begin_run(world.deps, start.started[-1])
+    assert (await loaded(world, run)).follow_up == again
+
+
+async def test_a_run_that_was_deleted_meanwhile_is_led_nowhere(world: World) -> None:
+    await world.deps.runs.lead_on("deleted", "run1")
+    assert await world.deps.runs.load("deleted") is None
+
+
 # ---- late news ----
 
 

@@ -198,6 +198,14 @@ def test_a_request_without_job_never_counts_as_served_by_the_running_run() -> No
 
 
 @pytest.mark.parametrize(
+    "state", [running(Ticket("r", replace(JOB, nameless_job=True))), LockState(served=(("job", "r"),))]
+)
+def test_a_unification_without_a_name_may_be_another_one_and_makes_a_run(state: LockState) -> None:
+    _, grants = asked(state, replace(JOB, nameless_job=True))
+    assert [grant.run for grant in grants] == ["new1"]
+
+
+@pytest.mark.parametrize(
     "state", [LockState(served=(("job", "done"),)), running(Ticket("r", ANY), served=(("job", "done"),))]
 )
 def test_a_served_job_makes_no_run(state: LockState) -> None:
@@ -388,7 +396,7 @@ def test_after_three_interruptions_the_work_is_parked_until_a_real_request_takes
     assert (grants, state.parked) == ([Grant("new1", starts=True)], dead)
     state, _ = asked(state, RunRequest(mode=Mode.VERIFY))
     assert state.parked is None
-    assert state.pending == Ticket("new1", RunRequest(mode=Mode.VERIFY, jobs=("job",)))
+    assert state.pending == Ticket("new1", RunRequest(mode=Mode.VERIFY, jobs=("job",)), resumes="r")
 
 
 def test_after_three_interruptions_the_work_joins_a_waiting_run_which_starts_afresh() -> None:

@@ -76,6 +76,7 @@ class LockMachine(RuleBasedStateMachine):
         elif grant.run == self.world.running:
             assert self.now < self.state.expires
             assert grant.run not in self.world.stopping
+            assert not wanted.nameless_job
         self.world.promises.append((grant.run, wanted))
         self.check_parked(before, grant.run, wanted)
 
@@ -87,6 +88,7 @@ class LockMachine(RuleBasedStateMachine):
     def check_parked(self, before: LockState, run: str, wanted: RunRequest) -> None:
         if before.parked is not None and not wanted.dry_run:
             assert self.state.parked is None
+            assert before.parked.run in {one.resumes for one in (self.state.holder, self.state.pending) if one}
             self.world.promises.append((run, before.parked.request))
         else:
             assert self.state.parked == before.parked
