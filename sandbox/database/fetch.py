@@ -4,12 +4,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from sandbox.database import ddl
-from sandbox.database.compiler import Compiler, Dialect, Place
+from sandbox.database.compiler import MAX_CONDITIONS, Compiler, Dialect, Place
 from sandbox.database.core import Database
+from sandbox.database.fetch_filter import condition_of
 from sandbox.database.joins import check_join
 from sandbox.database.values import Stored
+from sandbox.query.fetch_filter import Filter
 from sandbox.query.fetchxml import Fetch, Link
-from sandbox.query.syntax import QueryError, UnsupportedQueryError
+from sandbox.query.syntax import QueryError, TooManyConditionsError, UnsupportedQueryError
 from sandbox.schema.model import Column, ColumnType, Schema, Table
 
 type Row = tuple[Stored, ...]
@@ -34,6 +36,7 @@ class _Joined:
     part: Part
     place: Place
     join: str
+    filter: Filter | None
 
 
 def parts_of(schema: Schema, fetch: Fetch) -> list[Part]:
@@ -41,33 +44,47 @@ def parts_of(schema: Schema, fetch: Fetch) -> list[Part]:
     return [joined.part for joined in _joined(schema, fetch)]
 
 
-def select_fetch(database: Database, schema: Schema, fetch: Fetch, dialect: Dialect, limit: int) -> list[list[Row]]:
-    """Return the rows of each part, at most `limit` of each; rows of the same place belong together.
+def select_fetch(
+    database: Database, schema: Schema, fetch: Fetch, dialect: Dialect, limit: int, offset: int = 0
+) -> list[list[Row]]:
+    """Return the rows of each part, at most `limit` after `offset`; rows of the same place belong together.
 
     A part that an outer join found nothing for has nothing but nulls.
     """
-    joined = list(_joined(schema, fetch))
-    compiler = Compiler(schema, joined[0].place, dialect)
-    wanted = [name for one in joined for name in _selected(one)]
-    sql = (
-        f"SELECT {', '.join(wanted)} FROM {ddl.quoted(fetch.table)} AS {compiler.root.alias}"  # noqa: S608
-        f"{''.join(one.join for one in joined)} ORDER BY {', '.join(_terms(compiler, fetch))} LIMIT {limit}"
-    )
-    return _split(database.execute(sql), [one.part for one in joined])
+    root, *others = list(_joined(schema, fetch))
+    compiler = Compiler(schema, root.place, dialect)
+    parameters: list[Stored] = []
+    joins = [f"{one.join}{_filtered(schema, one, dialect, parameters)}" for one in others]
+    where = f"1{_filtered(schema, root, dialect, parameters)}"
+    if sum(1 for one in (root, *others) if one.filter for _ in one.filter.tests()) > MAX_CONDITIONS:
+        raise TooManyConditionsError("Number of conditions in query exceeded maximum limit.")
+    wanted = ", ".join(name for one in (root, *others) for name in _selected(one))
+    source = f"{ddl.quoted(fetch.table)} AS {compiler.root.alias}{''.join(joins)}"
+    order = ", ".join(_terms(compiler, fetch))
+    sql = f"SELECT {wanted} FROM {source} WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}"  # noqa: S608
+    return _split(database.execute(sql, parameters), [one.part for one in (root, *others)])
+
+
+def _filtered(schema: Schema, joined: _Joined, dialect: Dialect, parameters: list[Stored]) -> str:
+    """Return what the filter of one table adds to its join or to WHERE; its parameters are appended in order."""
+    if joined.filter is None:
+        return ""
+    compiler = Compiler(schema, joined.place, dialect, parameters)
+    return f" AND {compiler.condition(condition_of(joined.place.table, joined.filter))}"
 
 
 def _joined(schema: Schema, fetch: Fetch) -> Iterator[_Joined]:
     root = Place(_table(schema, fetch.table), "t0")
-    yield _Joined(Part("", root.table, _columns(root.table, fetch.attributes)), root, "")
+    names = fetch.attributes or tuple(root.table.columns)
+    yield _Joined(Part("", root.table, _columns(root.table, names)), root, "", fetch.filter)
     places = {id(link): root for link in fetch.links}
     for number, link in enumerate(fetch.all_links(), 1):
         outer = places[id(link)]
         place = Place(_table(schema, link.table), f"t{number}")
         check_join(link.alias, outer.table, place.table)
         places |= {id(inner): place for inner in link.links}
-        yield _Joined(
-            Part(link.alias, place.table, _columns(place.table, link.attributes)), place, _join(link, outer, place)
-        )
+        part = Part(link.alias, place.table, _columns(place.table, link.attributes))
+        yield _Joined(part, place, _join(link, outer, place), link.filter)
 
 
 def _join(link: Link, outer: Place, place: Place) -> str:

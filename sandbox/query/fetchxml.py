@@ -1,16 +1,30 @@
 """FetchXML as views use it: columns, orders, and tables joined by columns. Anything else is told as missing."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET  # what is read comes from this machine's own clients, and expat bounds entities
 
+from sandbox.query.fetch_filter import Filter, read_filter
 from sandbox.query.syntax import MOST_LINKS, QueryError, TooManyLinksError, UnsupportedQueryError
 
 _KNOWN: Final = {
-    "fetch": {"version", "output-format", "mapping", "distinct", "top"},
+    "fetch": {
+        "version",
+        "output-format",
+        "mapping",
+        "distinct",
+        "no-lock",
+        "top",
+        "count",
+        "page",
+        "paging-cookie",
+    },
     "entity": {"name"},
+    "all-attributes": set(),
     "attribute": {"name"},
+    "filter": {"type"},
     "order": {"attribute", "descending"},
     "link-entity": {"name", "from", "to", "link-type", "alias", "visible"},
 }
@@ -28,6 +42,7 @@ class Link:
     outer: bool
     attributes: tuple[str, ...]
     links: tuple["Link", ...]
+    filter: Filter | None = None
 
     def all(self) -> Iterator["Link"]:
         """Yield this link and those within it."""
@@ -46,13 +61,25 @@ class Sorting:
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """A query. `top` is None when it names no number of rows."""
+    """A query. `top` is None when it names no number of rows; without `attributes` all columns are wanted.
+
+    `count` is the size of a page, and `page` its number from 1. The rows before it are passed over by their number, so
+    that the cookie, which Dataverse wants for speed, is not needed.
+    """
 
     table: str
     attributes: tuple[str, ...]
     orders: tuple[Sorting, ...]
     links: tuple[Link, ...]
     top: int | None
+    filter: Filter | None = None
+    count: int | None = None
+    page: int = 1
+
+    @property
+    def size(self) -> int | None:
+        """How many rows are wanted at once, None for as many as there may be."""
+        return self.count if self.top is None else self.top
 
     def all_links(self) -> tuple[Link, ...]:
         """Every joined table, outer ones before those within them."""
@@ -71,7 +98,18 @@ def parse_fetch(text: str) -> Fetch:
     if root.get("distinct", "false") != "false":
         raise UnsupportedQueryError("FetchXML with distinct")
     entity = entities[0]
-    fetch = Fetch(_given(entity, "name"), _attributes(entity), _orders(entity), _links(entity), _top(root))
+    if "top" in root.attrib and root.attrib.keys() & {"count", "page"}:
+        raise QueryError("The attributes top and count or page of the element 'fetch' do not go together.")
+    fetch = Fetch(
+        table=_given(entity, "name"),
+        attributes=_attributes(entity),
+        orders=_orders(entity),
+        links=_links(entity),
+        top=_number(root, "top"),
+        filter=read_filter(entity),
+        count=_number(root, "count") or None,
+        page=_number(root, "page") or 1,
+    )
     if len(fetch.all_links()) > MOST_LINKS:
         raise TooManyLinksError
     return fetch
@@ -98,6 +136,10 @@ def _children(element: ET.Element, tag: str) -> Iterator[ET.Element]:
 
 
 def _attributes(element: ET.Element) -> tuple[str, ...]:
+    if list(_children(element, "all-attributes")):
+        if element.tag != "entity":
+            raise UnsupportedQueryError("FetchXML all-attributes of a link-entity")
+        return ()
     return tuple(_given(child, "name") for child in _children(element, "attribute"))
 
 
@@ -124,11 +166,12 @@ def _link(element: ET.Element) -> Link:
         outer=kind == "outer",
         attributes=_attributes(element),
         links=_links(element),
+        filter=read_filter(element),
     )
 
 
-def _top(root: ET.Element) -> int | None:
-    text = root.get("top")
-    if text is not None and not text.isdecimal():
-        raise QueryError(f"Invalid value '{text}' for top.")
+def _number(root: ET.Element, name: str) -> int | None:
+    text = root.get(name)
+    if text is not None and re.fullmatch(r"\d{1,9}", text) is None:
+        raise QueryError(f"Invalid value '{text}' for {name}.")
     return int(text) if text else None

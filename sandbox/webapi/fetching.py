@@ -2,12 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Final
+from urllib.parse import unquote
 
+from sandbox.collation import guid_key
 from sandbox.database.fetch import Part, Row, parts_of, select_fetch
-from sandbox.query.fetchxml import parse_fetch
+from sandbox.query.fetchxml import Fetch, parse_fetch
 from sandbox.schema.model import Table
 from sandbox.webapi.annotations import JsonRow
 from sandbox.webapi.call import Call
+from sandbox.webapi.cookies import write_cookie
 from sandbox.webapi.errors import ApiError, row_missing
 from sandbox.webapi.messages import ApiResponse, json_answer
 from sandbox.webapi.reading import applied_preferences, count_read
@@ -16,6 +19,7 @@ from sandbox.webapi.rendering import render
 from sandbox.webapi.shapes import Shape
 
 _MOST_ROWS: Final = 5000
+_COOKIE: Final = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
 _MORE: Final = "Microsoft.Dynamics.CRM.morerecords"
 _OPTIONS: Final = ("fetchXml", "savedQuery")
 
@@ -35,22 +39,31 @@ async def fetch_rows(call: Call, table: Table) -> ApiResponse:
         raise ApiError(400, "0x80041102", f"The query is about '{fetch.table}', not about '{table.logical_name}'.")
     parts = parts_of(call.schema, fetch)
     call.require("Read", *(part.table for part in parts))
-    limit = min(fetch.top or _MOST_ROWS, _MOST_ROWS)
-    found = select_fetch(call.environment.database, call.schema, fetch, call.dialect, limit + 1)
+    limit = min(_MOST_ROWS if fetch.size is None else fetch.size, _MOST_ROWS)
+    offset = (fetch.page - 1) * limit
+    found = select_fetch(call.environment.database, call.schema, fetch, call.dialect, limit + 1, offset)
     rows = [_merged(pieces) for pieces in zip(*_shown(call, parts, [part[:limit] for part in found]), strict=True)]
     await count_read(call, table, len(rows))
     more = fetch.top is None and len(found[0]) > limit
-    return json_answer(_document(call, parts[0], rows, more=more), headers=applied_preferences(call, table))
+    return json_answer(_document(call, fetch, parts[0], rows, more=more), headers=applied_preferences(call, table))
 
 
-def _document(call: Call, part: Part, rows: list[JsonRow], *, more: bool) -> JsonRow:
+def _document(call: Call, fetch: Fetch, part: Part, rows: list[JsonRow], *, more: bool) -> JsonRow:
     names = ",".join(column.property_name for column in part.columns)
     document: JsonRow = {
         "@odata.context": f"{call.environment.api_url}/$metadata#{part.table.entity_set}({names},{part.table.primary_id})"
     }
+    if more and call.request.wants(_COOKIE):
+        document[f"@{_COOKIE}"] = _cookie(fetch, part, rows)
     if call.request.wants(_MORE):
         document[f"@{_MORE}"] = more
     return document | {"value": rows}
+
+
+def _cookie(fetch: Fetch, part: Part, rows: Sequence[JsonRow]) -> str:
+    """Return a paging cookie as Dataverse has it, with the keys of the first and the last row."""
+    keys = [guid_key(str(row[part.table.primary_id])) for row in (rows[-1], rows[0])]
+    return unquote(write_cookie([part.table.primary_id], fetch.page + 1, keys[:1], keys[1:]))
 
 
 def _text(call: Call, table: Table) -> str:

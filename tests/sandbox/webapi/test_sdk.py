@@ -97,6 +97,13 @@ def test_lists_are_paged_filtered_and_ordered(client: DataverseClient, contacts:
     assert [row["contactid"] for row in client.records.list("contact", filter=condition)] == contacts[:1]
 
 
+def test_fetchxml_is_filtered_and_paged(client: DataverseClient, contacts: list[str]) -> None:
+    begins = "<filter><condition attribute='lastname' operator='begins-with' value='ash'/></filter>"
+    text = f"<fetch count='2'><entity name='contact'><attribute name='lastname'/>{begins}</entity></fetch>"
+    assert sorted(row["contactid"] for row in client.query.fetchxml(text).execute()) == sorted(contacts)
+    assert [len(page) for page in client.query.fetchxml(text).execute_pages()] == [2, 2, 1]
+
+
 def test_rows_are_upserted_by_alternate_key(client: DataverseClient) -> None:
     client.tables.create_alternate_key("account", "new_number", ["accountnumber"])
     items = [UpsertItem({"accountnumber": n}, {"name": f"name {n}"}) for n in ("A1", "A2")]

@@ -16,6 +16,7 @@ from tests.sandbox.webapi.steps import NONE, create, create_lookup, error, read
 COLUMNS = "<attribute name='lastname'/><attribute name='jobtitle'/>"
 PROFILE = """<link-entity name='msdynci_customerprofile' from='msdynci_customerprofileid' to='new_customerprofile'
  link-type='{kind}' alias='profile' visible='false'><attribute name='msdynci_loyaltytier'/>{inner}</link-entity>"""
+WHERE = "<filter><condition attribute='{}' operator='{}' value='1x'/></filter>"
 CALLS = """<link-entity name='msdynci_call' from='msdynci_profile' to='msdynci_customerprofileid' link-type='outer'
  alias='calls'><attribute name='msdynci_count'/><attribute name='msdynci_profile'/></link-entity>"""
 
@@ -103,6 +104,66 @@ async def test_top_limits_the_rows_and_morerecords_tells_of_others(api: Client, 
     assert answer[f"@{more}"] is False
 
 
+@pytest.mark.parametrize("inner", ["", "<all-attributes/>"])
+async def test_without_columns_all_are_returned(api: Client, linked: str, inner: str) -> None:
+    bob = next(row for row in await rows(api, fetch(inner)) if row["lastname"] == "Bob")
+    assert bob["jobtitle"] == "clerk"
+    assert "createdon" in bob
+
+
+@pytest.mark.parametrize(
+    ("condition", "expected"),
+    [
+        ("attribute='lastname' operator='eq' value='ADA'", ["Ada"]),
+        ("attribute='lastname' operator='ne' value='ada'", ["Bob"]),
+        ("attribute='lastname' operator='eq' value='A%'", []),
+        ("attribute='lastname' operator='like' value='A%'", ["Ada"]),
+        ("attribute='lastname' operator='not-like' value='A%'", ["Bob"]),
+        ("attribute='lastname' operator='begins-with' value='b'", ["Bob"]),
+        ("attribute='lastname' operator='ends-with' value='a'", ["Ada"]),
+        ("attribute='jobtitle' operator='null'", ["Ada"]),
+        ("attribute='jobtitle' operator='not-null'", ["Bob"]),
+        ("attribute='statecode' operator='ge' value='0'", ["Ada", "Bob"]),
+        ("attribute='createdon' operator='lt' value='2000-01-01'", []),
+        ("attribute='createdby' operator='eq-userid'", ["Ada", "Bob"]),
+    ],
+)
+async def test_conditions_filter_rows(api: Client, linked: str, condition: str, expected: list[str]) -> None:
+    text = fetch(f"{COLUMNS}<filter><condition {condition}/></filter><order attribute='lastname'/>")
+    assert [row["lastname"] for row in await rows(api, text)] == expected
+
+
+async def test_filters_nest_and_lists_hold_values(api: Client, linked: str) -> None:
+    values = "<value>Ada</value><value>O'Brien</value>"
+    listed = f"<condition attribute='lastname' operator='in'>{values}</condition>"
+    inner = "<filter type='or'><condition attribute='jobtitle' operator='not-null'/>" + listed + "</filter>"
+    for outer, expected in (("Bob", ["Bob"]), ("Eve", [])):
+        named = f"<condition attribute='lastname' operator='eq' value='{outer}'/>"
+        text = fetch(f"{COLUMNS}<filter>{named}{inner}</filter>")
+        assert [row["lastname"] for row in await rows(api, text)] == expected
+
+
+async def test_a_filter_within_an_outer_join_takes_partners_not_rows(api: Client, linked: str) -> None:
+    silver = "<filter><condition attribute='msdynci_loyaltytier' operator='eq' value='silver'/></filter>"
+    text = fetch(COLUMNS + PROFILE.format(kind="outer", inner=silver) + "<order attribute='lastname'/>")
+    assert [row.get("profile.msdynci_loyaltytier") for row in await rows(api, text)] == [None, None]
+    assert await rows(api, fetch(COLUMNS + PROFILE.format(kind="inner", inner=silver))) == []
+
+
+async def test_pages_follow_each_other_until_there_are_no_more_records(api: Client, linked: str) -> None:
+    cookie, more = (f"@Microsoft.Dynamics.CRM.{name}" for name in ("fetchxmlpagingcookie", "morerecords"))
+    seen = []
+    for page in (1, 2):
+        text = fetch(f"{COLUMNS}<order attribute='lastname'/>", f" count='1' page='{page}' paging-cookie='x'")
+        answer = await read(api, url(text), Prefer='odata.include-annotations="*"')
+        seen += [row["lastname"] for row in answer["value"]]
+        assert answer[more] is (page == 1)
+        assert (cookie in answer) is (page == 1)
+        if page == 1:
+            assert answer[cookie].startswith('<cookie pagenumber="2" pagingcookie="%253Ccookie')
+    assert seen == ["Ada", "Bob"]
+
+
 async def test_views_have_privileges_of_their_own_name(api: Client, environment: Environment) -> None:
     definition = await read(api, "EntityDefinitions(LogicalName='savedquery')")
     named = {privilege["Name"] for privilege in definition["Privileges"]}
@@ -131,10 +192,16 @@ async def test_every_joined_table_has_to_be_readable(api: Client, linked: str) -
         pytest.param(fetch("<attribute/>"), 400, "'name' of the element 'attribute'", id="no name"),
         pytest.param(fetch(CALLS), 400, "'msdynci_call' was not found", id="no joined table"),
         pytest.param(fetch(PROFILE.format(kind="outer", inner="") * 16), 400, "maximum limit", id="16 joins"),
-        pytest.param(fetch("<all-attributes/>"), 501, "all-attributes", id="all columns"),
-        pytest.param(fetch("<filter/>"), 501, "filter", id="a filter"),
+        pytest.param(fetch(PROFILE.format(kind="outer", inner="<all-attributes/>")), 501, "all-attributes", id="all"),
+        pytest.param(fetch(WHERE.format("lastname", "last-x-days")), 501, "last-x-days", id="another operator"),
+        pytest.param(fetch(WHERE.format("nothing", "eq")), 400, "Name = 'nothing'", id="no column to filter by"),
+        pytest.param(fetch(WHERE.format("gendercode", "eq")), 400, "'1x' is no value", id="text for a number"),
+        pytest.param(fetch(WHERE.format("lastname", "null")), 400, "has 1 values", id="value of a null test"),
+        pytest.param(fetch("<filter><group/></filter>"), 501, "'group' in a filter", id="another part of a filter"),
+        pytest.param(fetch(COLUMNS, " top='1' page='2'"), 400, "do not go together", id="top and page"),
+        pytest.param(fetch(COLUMNS, " page='x'"), 400, "Invalid value 'x' for page", id="page that is no number"),
         pytest.param(fetch(PROFILE.format(kind="any", inner="")), 501, "link-type 'any'", id="another join"),
-        pytest.param(fetch(COLUMNS, " page='2' count='10'"), 501, "'count' on", id="pages"),
+        pytest.param(fetch(COLUMNS, " returntotalrecordcount='true'"), 501, "returntotal", id="the total"),
         pytest.param(fetch(COLUMNS, " distinct='true'"), 501, "distinct", id="distinct"),
         pytest.param(fetch("<order attribute='ownerid'/>"), 501, "ordered by a lookup", id="order by a lookup"),
     ],
