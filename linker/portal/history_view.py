@@ -85,7 +85,8 @@ def _place(run: Run, start: datetime, end: datetime) -> int:
 
 def _column(place: int, column: Mapping[Status, Sequence[float]], most: float) -> list[ChartPart]:
     parts, x, y = [], round(place * 100 / COLUMNS, 2), HEIGHT
-    for status, took in column.items():
+    for status in filter(column.__contains__, Status):  # one order in every column
+        took = column[status]
         seconds = sum(took)
         height = max(seconds / most * HEIGHT, LEAST)
         y -= height

@@ -219,7 +219,7 @@ def test_the_chart_stacks_runs_by_outcome_where_they_belong_in_time() -> None:
     long = run_of("a", ended_at="2026-11-24T02:20:00Z")
     failed = run_of("b", Status.FAILED, started_at=None)
     old = run_of("c", requested_at="2026-11-17T03:00:00Z")
-    chart = chart_of([long, failed, old], 7, NOW)
+    chart = chart_of([failed, long, old], 7, NOW)
     assert [(part.look, part.runs, part.seconds, part.x, part.height) for part in chart.parts] == [
         ("good", 1, 120, 0.0, round(120 / 1_200 * HEIGHT, 2)),
         ("good", 1, 1_200, round((COLUMNS - 1) * 100 / COLUMNS, 2), HEIGHT),
