@@ -49,7 +49,6 @@ class SettleRules:
 class Awaited:
     """What a run waits for. `job_start` is 0 where nobody told when the unification began; times are epoch seconds."""
 
-    requested: float
     for_job: bool = False
     job_start: float = 0.0
     last: Marks | None = None  # of the last complete run
@@ -70,15 +69,16 @@ def next_wait(marks: Marks | None, awaited: Awaited, rules: SettleRules, *, now:
     """Return how long mapping and profiles still have to be waited for, `waited_s` after the first look.
 
     A unification is waited for until it has changed something, then everything until nothing changed for `rest_s`; a
-    fixed wait of that length where the columns do not tell. A `rest_s` of 0 waits for nothing.
+    fixed wait of that length where the columns do not tell: from the first look on, since what was told last may have been
+    told while the run waited for another one. A `rest_s` of 0 waits for nothing.
     """
     if not rules.rest_s or waited_s >= rules.most_s:
         return SETTLED
     arrival_s = min(rules.arrival_s, rules.most_s) - waited_s
     if awaited.for_job and marks is not None and arrival_s > 0 and not _has_arrived(marks, awaited):
         return Wait(arrival_s, _up_to("Waiting for the first changes of the unification in Dataverse", arrival_s))
-    rested_since = awaited.requested if marks is None else marks.newest
-    rest_s = min(rested_since + rules.rest_s - now, rules.most_s - waited_s)
+    rested_s = waited_s if marks is None else now - marks.newest
+    rest_s = min(rules.rest_s - rested_s, rules.most_s - waited_s)
     if rest_s <= 0:
         return SETTLED
     return Wait(rest_s, f"Waiting until mapping and profiles have rested for {_minutes(rules.rest_s / 60)}.")

@@ -7,7 +7,6 @@ from dataclasses import replace
 from linker.activities.life import iso, slice_s
 from linker.activities.marks import marks_of
 from linker.activities.values import Settled, SettleTask
-from linker.dataverse.http import parse_time
 from linker.deps import Deps
 from linker.model import Run, Status
 from linker.settings import Settings
@@ -20,8 +19,9 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
     renewal = await deps.lock.renew(run)
     if not renewal.held or renewal.cancel:
         return Settled(stop=True)
-    marks = await marks_of(deps, (await deps.runs.task()).marks)
-    wait = next_wait(marks, await _awaited(deps, task), _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
+    last = (await deps.runs.task()).marks
+    marks, awaited = await marks_of(deps, last), Awaited(task.for_job, task.job_start, last)
+    wait = next_wait(marks, awaited, _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
     if not wait.seconds:
         began = iso(deps.clock())
         await deps.runs.advance(run, lambda old: _begun(old, began))
@@ -32,12 +32,6 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
 
 def _begun(run: Run, now: str) -> Run:
     return replace(run, status=Status.REFRESHING, status_detail="", started_at=run.started_at or now)
-
-
-async def _awaited(deps: Deps, task: SettleTask) -> Awaited:
-    shown = await deps.runs.load(task.run)
-    requested = parse_time(shown.requested_at) if shown else deps.clock()
-    return Awaited(requested, task.for_job, task.job_start, (await deps.runs.task()).marks)
 
 
 def _rules(settings: Settings) -> SettleRules:

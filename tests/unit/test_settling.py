@@ -12,9 +12,9 @@ MINUTE = 60.0
 NOW = 1_000_000.0
 RULES = SettleRules(rest_s=10 * MINUTE, arrival_s=30 * MINUTE, most_s=120 * MINUTE)
 OLD, SEEN = NOW - 600 * MINUTE, Marks(NOW - 600 * MINUTE, NOW - 610 * MINUTE)
-JOB = Awaited(requested=NOW, for_job=True, job_start=NOW - 20 * MINUTE, last=SEEN)
+JOB = Awaited(for_job=True, job_start=NOW - 20 * MINUTE, last=SEEN)
 UNTOLD = replace(JOB, job_start=0.0)
-NO_JOB = Awaited(requested=NOW, last=SEEN)
+NO_JOB = Awaited(last=SEEN)
 
 
 def ago(minutes: float) -> Marks:
@@ -30,7 +30,8 @@ def ago(minutes: float) -> Marks:
         pytest.param(ago(0), NO_JOB, 118, 2, "rested", id="not beyond the longest wait"),
         pytest.param(ago(0), NO_JOB, 120, 0, "", id="waited long enough"),
         pytest.param(None, NO_JOB, 0, 10, "rested", id="the columns do not tell: a fixed wait"),
-        pytest.param(None, replace(NO_JOB, requested=NOW - 10 * MINUTE), 10, 0, "", id="the fixed wait is over"),
+        pytest.param(None, NO_JOB, 4, 6, "rested", id="the fixed wait goes on"),
+        pytest.param(None, NO_JOB, 10, 0, "", id="the fixed wait is over"),
         pytest.param(ago(600), JOB, 0, 30, "first changes", id="nothing newer than the job"),
         pytest.param(ago(600), JOB, 20, 10, "first changes", id="nothing newer still"),
         pytest.param(ago(600), JOB, 30, 0, "", id="a unification that changes nothing"),
