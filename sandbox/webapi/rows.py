@@ -19,7 +19,7 @@ from sandbox.webapi.errors import (
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
 from sandbox.webapi.payloads import Payload, PayloadReader, check_parents, require_write
 from sandbox.webapi.people import application_user
-from sandbox.webapi.reading import context_of, single_row
+from sandbox.webapi.reading import applied_preferences, context_of, single_row
 from sandbox.webapi.references import alternate_values, key_of
 from sandbox.webapi.shapes import read_shape
 from sandbox.webapi.urls import Segment
@@ -186,5 +186,6 @@ def _answer(call: Call, table: Table, key: bytes, *, created: bool) -> ApiRespon
     shape = read_shape(call, table, options)
     row = single_row(call, shape, key)
     context = {"@odata.context": f"{call.environment.api_url}/$metadata#{context_of(shape)}/$entity"}
-    headers = {"OData-EntityId": url, "Preference-Applied": "return=representation"}
+    applied = applied_preferences(call, table).get("Preference-Applied", "")
+    headers = {"OData-EntityId": url, "Preference-Applied": ",".join(filter(None, ("return=representation", applied)))}
     return json_answer(context | row, 201 if created else 200, headers | ({"Location": url} if created else {}))

@@ -106,6 +106,13 @@ async def test_patch_with_representation_answers_200(api: Client) -> None:
     assert (answer.status_code, answer.json()["lastname"]) == (200, "Elm")
 
 
+async def test_annotations_go_with_a_representation(api: Client) -> None:
+    wanted = {"Prefer": 'return=representation,odata.include-annotations="*"'}
+    answer = await api.post("contacts", json={"donotemail": True}, headers=wanted)
+    assert answer.headers["Preference-Applied"] == wanted["Prefer"]
+    assert answer.json()["donotemail@OData.Community.Display.V1.FormattedValue"] == "Yes"
+
+
 async def test_one_column_can_be_put_and_cleared(api: Client) -> None:
     row_id = await create(api, "contacts", lastname="Ash")
     assert (await api.put(f"contacts({row_id})/jobtitle", json={"value": "Nurse"})).status_code == 204
