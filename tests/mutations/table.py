@@ -26,6 +26,7 @@ _CLIENT = "linker/dataverse/client.py"
 _PERMISSION = "linker/permission.py"
 _PACE = "linker/pace.py"
 _LOCK = "linker/lock.py"
+_TRIGGERS = "linker/triggers.py"
 _GENERATION = "linker/orchestration/generation.py"
 _RUN = "linker/orchestration/run.py"
 
@@ -104,6 +105,12 @@ MUTATIONS = (
     Mutation("D22", "linker/table_rules.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
     Mutation("D22", "linker/verdict.py", "if code == SQL_TIMEOUT or status == 413:", "if code == SQL_TIMEOUT:"),
     Mutation("D23", _LOCK, "if dead is None or now < state.expires:", "if True:"),
+    Mutation(
+        "D23",
+        _TRIGGERS,
+        "    await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone\n",
+        "",
+    ),
     Mutation("D24", "linker/state/samples.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
     Mutation(
         "D25", "linker/state/issues.py", "first_seen=known.issue.first_seen if known else self._now()", 'first_seen=""'
@@ -122,6 +129,9 @@ MUTATIONS = (
     Mutation("2", _GENERATION, "return not self.stop and ", "return "),
     Mutation("3", _LOCK, "mode=max(first.mode", "mode=min(first.mode"),
     Mutation("3", _LOCK, "if interruptions >= MOST_INTERRUPTIONS:", "if False:"),
+    Mutation(
+        "3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"
+    ),
     Mutation("3", _LOCK, "    if completed:\n", "    if True:\n"),
     Mutation("4", _PACE, "pace.width // 2", "pace.width"),
     Mutation("4", _PACE, "_step(pace, pace.width + 1)", "_step(pace, pace.width)"),
