@@ -130,6 +130,11 @@ def test_every_schedule_that_a_timer_names_is_set(deployment: Deployment) -> Non
     assert set(re.findall(r"%(LINKER_\w+)%", code)) <= {name for name, value in deployment.settings.items() if value}
 
 
+def test_schedules_are_the_defaults_of_the_code_where_nobody_chose_others(dev: Deployment) -> None:
+    schedules = {name: value for name, value in dev.settings.items() if name.endswith("_SCHEDULE")}
+    assert schedules == {name: settings.default_of(name) for name in schedules}
+
+
 def test_every_setting_of_the_linker_that_is_deployed_exists(deployment: Deployment) -> None:
     deployed = {name for name in deployment.settings if name.startswith(settings.PREFIX)}
     assert deployed <= set(settings.names())
