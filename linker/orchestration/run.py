@@ -28,7 +28,6 @@ from linker.activities.values import (
 from linker.model import Counts, Mode, Pace, Status, Ticket
 from linker.orchestration.generation import GENERATION, GENERATION_PAGES
 from linker.orchestration.steps import (
-    MOST_TRIES,
     Room,
     RunFailedError,
     RunStopped,
@@ -46,6 +45,10 @@ from linker.wire import from_json, to_json
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
 GENERATION_SHARES = 8  # in one value; each may be of another table, whose totals are in it as well
+# A solution import locks definitions for minutes (dataverse.md 8.4), and a run that failed is tried again in an hour only.
+PREPARE_TRIES = 8
+PREPARE_CALLS = 100  # in the run's own history, of all tables together
+MOST_PREPARE_WAIT_S = 300.0  # 18 minutes in all where the first wait is 15 s
 UNLINK_CALLS = 100  # in the run's own history, of all tables together; more go into children
 
 
@@ -74,9 +77,10 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     if survey.status is not None:
         return Ending(ticket.run, survey.status, dry_run=dry_run)
     tables: list[Prepared] = []
+    room = Room(PREPARE_CALLS)
     for name in survey.tables:
         task = TableTask(ticket.run, name, ticket.request.mode, dry_run, survey.full_reason, survey.schema)
-        tables += [(yield from _prepare(ctx, task))]
+        tables += [(yield from _prepare(ctx, task, room))]
     linked = yield from _link(ctx, ticket, tables, first_pace(survey.width))
     room = Room(UNLINK_CALLS)
     for number, table in enumerate(tables):
@@ -104,16 +108,17 @@ def _settle(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Settled]:
         yield ctx.create_timer(timedelta(seconds=settled.wait_s))
 
 
-def _prepare(ctx: OrchestrationContext, task: TableTask) -> Steps[Prepared]:
-    """Make one table ready. One that cannot be is no reason to stop the others."""
-    for tries in range(MOST_TRIES):
+def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Prepared]:
+    """Make one table ready. One that cannot be is no reason to stop the others, which share the `room` for waiting."""
+    for tries in range(PREPARE_TRIES):
         try:
             prepared = yield from call(ctx, "prepare_table", task, Prepared, renewing=task.run)
         except RunFailedError as error:
             return Prepared(task.table, failed=f"{error}"[:1000])
-        if not prepared.retry_s or tries + 1 == MOST_TRIES:
+        if not prepared.retry_s or tries + 1 == PREPARE_TRIES or not room.is_left:
             return prepared
-        yield from pause(ctx, task.run, prepared.retry_s * 2**tries, trouble=prepared.failed)
+        wait_s = max(prepared.retry_s, min(prepared.retry_s * 2**tries, MOST_PREPARE_WAIT_S))
+        yield from pause(ctx, task.run, wait_s, trouble=prepared.failed, room=room)
     raise AssertionError("the last try returns")
 
 

@@ -245,6 +245,25 @@ def test_a_table_that_is_busy_is_prepared_again() -> None:
     assert ctx.of("end_table")[0]["failed"] == ""
 
 
+def test_a_table_whose_definitions_are_locked_is_waited_for_as_long_as_an_import_takes() -> None:
+    answers = [Prepared("contact", failed="locked", retry_s=15.0)] * 7 + [Prepared("contact", "v1", 1)]
+    ctx = context(prepare_table=lambda _: answers.pop(0), renew=lambda _: Go(slice_s=50.0))
+    run(ctx)
+    asked = [at for at, name, _ in ctx.called if name == "prepare_table"]
+    waits = [round(later - earlier, -1) for earlier, later in pairwise(asked)]
+    assert waits == [20, 30, 60, 120, 240, 300, 300]
+    assert ctx.of("end_table")[0]["failed"] == ""
+
+
+def test_tables_that_stay_locked_share_the_time_to_wait() -> None:
+    tables = tuple(f"t{number}" for number in range(30))
+    ctx = context(tables=tables, prepare_table=lambda task: Prepared(task["table"], failed="locked", retry_s=15.0))
+    run(ctx)
+    assert [end["failed"] for end in ctx.of("end_table")] == ["locked"] * 30
+    assert len(ctx.of("prepare_table")) < 2 * 30
+    assert len(ctx.of("renew")) < 60
+
+
 def test_a_step_that_fails_for_good_fails_the_run_with_its_own_words() -> None:
     ctx = context(survey=lambda _: Trouble("Dataverse has no mapping."))
     assert run(ctx)["status"] == "Failed (permanent)"
