@@ -6,7 +6,7 @@ from linker.api.http import Reply
 from linker.api.operation import Call, operation
 from linker.model import Mode
 from linker.portal.actions_view import held_back, held_first_links, work_of
-from linker.portal.asking import newest_tables
+from linker.portal.asking import newest_tables, undecided
 from linker.portal.render import render
 
 
@@ -14,13 +14,14 @@ from linker.portal.render import render
 async def show_actions(call: Call) -> Reply:
     """Show what runs, what waits for a decision, and the form that asks for a run."""
     deps = call.deps
-    newest = await newest_tables(deps)
+    newest, work = await newest_tables(deps), work_of(await deps.lock.peek())
+    allowed = [one for each in work if not each.ticket.request.dry_run for one in each.ticket.request.unlink_allowed]
     return await render(
         call,
         "actions.html",
-        work=work_of(await deps.lock.peek()),
-        held_back=held_back(newest),
-        first_links=held_first_links(newest),
+        work=work,
+        held_back=held_back(newest, allowed),
+        first_links=await undecided(deps, held_first_links(newest)),
         tables=sorted({*newest, *await deps.plans.tables()}),
         modes=tuple(Mode),
         may_start=deps.settings.start_by_api,

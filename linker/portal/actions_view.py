@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from linker.lock import LockState
-from linker.model import Run, Status, TableRun, Ticket
+from linker.model import Run, Status, TableRun, Ticket, UnlinkAllowance
 from linker.permission import Refusal
 from linker.picture import Entitlement
 
@@ -75,12 +75,13 @@ def newest_by_table(runs: Iterable[Run]) -> dict[str, Newest]:
     return dict(sorted(found.items()))
 
 
-def held_back(newest: Mapping[str, Newest]) -> tuple[HeldBack, ...]:
-    """Return the tables whose departed rows wait for somebody to let them go."""
+def held_back(newest: Mapping[str, Newest], allowed: Iterable[UnlinkAllowance] = ()) -> tuple[HeldBack, ...]:
+    """Return the tables whose departed rows wait for somebody to let them go; not those that are `allowed` to go by now."""
+    decided = {one.table for one in allowed}
     return tuple(
         HeldBack(name, one.table.held_back, one.table.counts.rows_read, one.run.id, one.run.ended_at)
         for name, one in newest.items()
-        if one.table.held_back
+        if one.table.held_back and name not in decided
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
@@ -88,6 +89,12 @@ async def newest_tables(deps: Deps) -> dict[str, Newest]:
     ids = sorted({one.run.id for one in newest}, reverse=True)
     found = await asyncio.gather(*(deps.runs.load(run) for run in ids))
     return newest_by_table(run for run in found if run is not None)
+
+
+async def undecided(deps: Deps, tables: Sequence[str]) -> tuple[str, ...]:
+    """Return the tables of these whose first link nobody has allowed yet; the run that does it may still be on its way."""
+    held = await asyncio.gather(*(deps.first_links.load(table) for table in tables))
+    return tuple(table for table, first in zip(tables, held, strict=True) if first is None or first.waits)
 
 
 async def _looked(deps: Deps) -> tuple[Picture | None, str]:

@@ -11,6 +11,7 @@ from linker.activities.life import iso
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, RunId, operation
 from linker.model import Run, Status
+from linker.portal.asking import undecided
 from linker.portal.progress_view import paused_until, progress_of, rows_before
 from linker.portal.render import render
 from linker.portal.status_view import status_of
@@ -33,10 +34,13 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     runs, now = call.deps.runs, iso(call.deps.clock())
     shown, recent = await asyncio.gather(runs.shown(), runs.newest(RECENT))
     view = status_of(shown, recent)
+    waiting = await undecided(call.deps, view.first_links)
     opened = await _opened(call, shown)
     progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
     paused = paused_until(view.current, now) if view.current else None
-    return await render(call, "status.html", asked=call.query, view=view, progress=progress, paused=paused)
+    return await render(
+        call, "status.html", asked=call.query, view=view, waiting=waiting, progress=progress, paused=paused
+    )
 
 
 async def _opened(call: Call[None, StatusQuery], shown: Run | None) -> Run | None:

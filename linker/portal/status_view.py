@@ -33,7 +33,7 @@ class TaskLine:
 class StatusView:
     """The Status page. `current` goes on or waits; `last` is over, and `seconds` is how long it worked.
 
-    `held_back` and `first_links` wait for somebody's decision.
+    `held_back` waits for somebody's decision, and so may `first_links`.
     """
 
     group: str
@@ -66,14 +66,14 @@ def status_of(shown: Run | None, recent: Sequence[Run]) -> StatusView:
         runs = [shown, *(run for run in runs if run.status is not Status.QUEUED)]
     last = next((run for run in runs if not is_live(run)), None)
     current = shown if shown is not None and is_live(shown) else None
-    newest = newest_by_table(recent)
+    newest, allowed = newest_by_table(recent), current.unlink_allowed if current and not current.dry_run else ()
     return StatusView(
         TASK_GROUP,
         (_task(shown), *_tables(runs)),
         current,
         last,
         seconds_of(last) if last else None,
-        held_back(newest),
+        held_back(newest, allowed),
         held_first_links(newest),
     )
 

@@ -23,6 +23,11 @@ class FirstLink:
     estimate: Estimate | None = None
     approval: Approval | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether nobody has allowed it as it was last held."""
+        return self.approval is None or not set(self.automations) <= set(self.approval.automations)
+
 
 class FirstLinks:
     """Which first links wait, and which were allowed."""

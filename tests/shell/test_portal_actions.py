@@ -286,6 +286,24 @@ def test_a_held_first_link_is_shown_with_what_it_sets_in_motion_and_allowed(auto
     assert {entry["action"] for entry in operator.audited()} == {"post_approve"}
 
 
+def test_what_was_decided_waits_no_more(automated: FakeApp) -> None:
+    operator = Operator(automated)
+    assert "its first link waits for a decision" in operator.read("/api/portal")
+    operator.post("/api/portal/tables/contact/approve", key="k1")
+    assert "waits for a decision" not in operator.read("/api/portal")
+    assert "Waiting for a decision" not in operator.read()
+
+
+def test_links_that_are_let_go_by_a_run_under_way_wait_no_more(held: FakeApp) -> None:
+    operator = Operator(held)
+    assert f"{LEFT} rows left the mapping at once" in operator.read("/api/portal")
+    asked = {"tables": ["contact"], "allow_unlinking": [f"contact={LEFT}"]}
+    operator.post(f"{ACTIONS}/run", **asked, dry_run="true", key="k1")
+    assert "Waiting for a decision" in operator.read()
+    operator.post(f"{ACTIONS}/run", **asked, key="k2")
+    assert "Waiting for a decision" not in operator.read()
+
+
 def test_a_table_that_was_never_held_has_no_such_page(operator: Operator) -> None:
     assert operator.get("/api/portal/tables/contact/approve").status == 404
     assert operator.post("/api/portal/tables/contact/approve").status == 404
