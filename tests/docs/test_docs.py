@@ -50,6 +50,11 @@ def test_the_sample_is_accepted_as_it_stands(monkeypatch: pytest.MonkeyPatch) ->
     settings.check()
 
 
+def test_every_schedule_stands_in_the_sample() -> None:
+    """The host reads it from there; it starts no timer without, although the linker knows the default."""
+    assert [name for name in settings.names() if name.endswith("_SCHEDULE") and not SAMPLE[name]] == []
+
+
 def test_the_sample_shows_the_defaults() -> None:
     shown = {name: value for name, value in SAMPLE.items() if name in settings.names() and value}
     del shown["LINKER_DATAVERSE_URL"]
