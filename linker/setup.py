@@ -11,9 +11,10 @@ from typing import Any
 
 from linker import odata, privileges
 from linker.activities.permits import general_needs
-from linker.dataverse import Dataverse, identity
+from linker.dataverse import Dataverse, identity, reach
 from linker.dataverse.sending import send_json
-from linker.privileges import Depth, Need, Privilege
+from linker.privileges import Depth, Need, Privilege, Right
+from linker.reach import MEASURE_TABLE
 from linker.settings import Settings
 
 ROLE = "Customer Profile Linker"
@@ -53,6 +54,12 @@ def needs(settings: Settings, tables: Sequence[str]) -> tuple[Need, ...]:
     """Return everything that the app may need with these settings to link some tables."""
     of_tables = [need for table in tables for need in privileges.of_table(table)]
     return (*general_needs(settings), *of_tables, *privileges.to_create_column())
+
+
+async def needs_of_measures(dataverse: Dataverse) -> tuple[Need, ...]:
+    """Return what showing the measures of a row needs: no run asks for it (docs/insights.md)."""
+    related = [table.name for table in await reach.related_tables(dataverse)]
+    return tuple(Need(table, Right.READ, "show measures") for table in (MEASURE_TABLE, *related))
 
 
 async def look(dataverse: Dataverse, client_id: str, role_name: str, wanted: Sequence[Need]) -> Setup:

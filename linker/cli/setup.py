@@ -26,6 +26,7 @@ class Order:
     client_id: str
     tables: tuple[str, ...] = ()
     role: str = ROLE
+    measures: bool = False
     apply: bool = False
     undo: bool = False
 
@@ -39,6 +40,9 @@ def set_up(
         str, typer.Option(help="Source tables, separated by commas; without it those of the mapping.")
     ] = "",
     role: Annotated[str, typer.Option(help="Name of the role.")] = ROLE,
+    measures: Annotated[
+        bool, typer.Option("--measures", help="Let it read the measures of customers too, to show them.")
+    ] = False,
     apply: Annotated[bool, typer.Option("--apply", help="Do it. Without it, only say what would be done.")] = False,
     undo: Annotated[
         bool, typer.Option("--undo", help="Take the role away and disable the user; with --apply.")
@@ -53,7 +57,7 @@ def set_up(
     with told():
         use_local_settings(LOCAL_SETTINGS)
         given = settings.read()
-        order = Order(whose(client_id, given), names, role, apply, undo)
+        order = Order(whose(client_id, given), names, role, measures, apply, undo)
         for line in asyncio.run(_carried_out(given, order)):
             typer.echo(line)
 
@@ -77,7 +81,7 @@ async def _carried_out(given: Settings, order: Order) -> list[str]:
 async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
     """Do what was asked for, or only look, and return what to tell."""
     tables = order.tables or await mapped_tables(dataverse)
-    needs = setup.needs(given, tables)
+    needs = [*setup.needs(given, tables), *(await setup.needs_of_measures(dataverse) if order.measures else ())]
     found = await setup.look(dataverse, order.client_id, order.role, needs)
     head = [
         f"Dataverse  {given.dataverse_url}",

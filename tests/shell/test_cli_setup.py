@@ -57,6 +57,13 @@ async def test_a_table_that_is_not_there_is_named(world: Sandboxed, admin: Datav
     assert "Not known in this environment, so not given: what concerns table 'contcat'" in text
 
 
+async def test_measures_may_be_read_only_when_that_is_asked_for(world: Sandboxed, admin: Dataverse) -> None:
+    assert "prvReadmsdynci_customermeasure" not in await told(world, admin)
+    assert "prvReadmsdynci_customermeasure" in await told(world, admin, measures=True, apply=True)
+    assert "Nothing to do" in await told(world, admin, measures=True, apply=True)
+    assert "Nothing to do" in await told(world, admin, apply=True)
+
+
 async def test_who_may_not_do_it_is_told_that_nothing_was_written(world: Sandboxed) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         await told(world, world.dataverse_as(LINKER), apply=True)
