@@ -11,15 +11,32 @@ from sandbox.database.values import Stored
 from sandbox.webapi.errors import ApiError
 
 _OUTER: Final = re.compile(r'<cookie pagenumber="(\d{1,9})" pagingcookie="([^"]*)" istracking="False" />')
+_ESCAPE: Final = re.compile("%[0-9A-F]{2}")
 _ENTRY: Final = re.compile(r"""<(\w+) last(null)?=("[^"]*"|'[^']*')""")
 _ENTITIES: Final = {"&quot;": '"', "&#10;": "\n", "&#13;": "\r", "&#9;": "\t"}
 
 
 def write_cookie(names: Sequence[str], page: int, last: Sequence[Stored], first: Sequence[Stored]) -> str:
     """Return the token of page `page` (from 2), ready for a URL. `names` are the ordering columns, then the key."""
-    entries = "".join(map(_entry, names, last, first))
-    inner = quote(quote(f'<cookie page="{page - 1}">{entries}</cookie>', safe=""), safe="")
-    return quote(f'<cookie pagenumber="{page}" pagingcookie="{inner}" istracking="False" />', safe="")
+    return quote(_outer(page, _encoded(_inner(names, page, last, first))), safe="=/")
+
+
+def fetch_cookie(names: Sequence[str], page: int, last: Sequence[Stored], first: Sequence[Stored]) -> str:
+    """Return the cookie of a FetchXML answer, whose inside is encoded twice (dataverse.md 17.4)."""
+    return _outer(page, _encoded(_encoded(_inner(names, page, last, first))))
+
+
+def _inner(names: Sequence[str], page: int, last: Sequence[Stored], first: Sequence[Stored]) -> str:
+    return f'<cookie page="{page - 1}">{"".join(map(_entry, names, last, first))}</cookie>'
+
+
+def _outer(page: int, inner: str) -> str:
+    return f'<cookie pagenumber="{page}" pagingcookie="{inner}" istracking="False" />'
+
+
+def _encoded(text: str) -> str:
+    """Return a text percent-encoded with digits in lower case, as Dataverse writes them."""
+    return _ESCAPE.sub(lambda match: match[0].lower(), quote(text, safe=""))
 
 
 def _entry(name: str, last: Stored, first: Stored) -> str:
@@ -41,7 +58,7 @@ def read_cookie(token: str, names: Sequence[str]) -> tuple[int, tuple[Stored, ..
     Raises the 400 answer for a token that is none, or one of another order.
     """
     outer = _OUTER.fullmatch(token)
-    entries = _ENTRY.findall(unquote(unquote(outer[2]))) if outer else []
+    entries = _ENTRY.findall(unquote(outer[2])) if outer else []
     try:
         values = tuple(_value(bool(null), text[1:-1]) for _, null, text in entries)
     except ValueError:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from typing import Final
-from urllib.parse import unquote
 
 from sandbox.collation import guid_key
 from sandbox.database.fetch import Part, Row, parts_of, select_fetch
@@ -10,7 +9,7 @@ from sandbox.query.fetchxml import Fetch, parse_fetch
 from sandbox.schema.model import Table
 from sandbox.webapi.annotations import JsonRow
 from sandbox.webapi.call import Call
-from sandbox.webapi.cookies import write_cookie
+from sandbox.webapi.cookies import fetch_cookie
 from sandbox.webapi.errors import ApiError, row_missing
 from sandbox.webapi.messages import ApiResponse, json_answer
 from sandbox.webapi.reading import applied_preferences, count_read
@@ -63,7 +62,7 @@ def _document(call: Call, fetch: Fetch, part: Part, rows: list[JsonRow], *, more
 def _cookie(fetch: Fetch, part: Part, rows: Sequence[JsonRow]) -> str:
     """Return a paging cookie as Dataverse has it, with the keys of the first and the last row."""
     keys = [guid_key(str(row[part.table.primary_id])) for row in (rows[-1], rows[0])]
-    return unquote(write_cookie([part.table.primary_id], fetch.page + 1, keys[:1], keys[1:]))
+    return fetch_cookie([part.table.primary_id], fetch.page + 1, keys[:1], keys[1:])
 
 
 def _text(call: Call, table: Table) -> str:

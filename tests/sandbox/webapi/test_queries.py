@@ -332,8 +332,10 @@ async def test_pages_follow_next_links_until_there_is_none(people: Client) -> No
 
 async def test_the_skiptoken_has_the_shape_of_a_dataverse_cookie(people: Client) -> None:
     first = await read(people, "contacts?$select=lastname", Prefer="odata.maxpagesize=2")
-    token = unquote(first["@odata.nextLink"].partition("$skiptoken=")[2])
-    assert token.startswith('<cookie pagenumber="2" pagingcookie="%253Ccookie%2520page%253D%25221%2522%253E')
+    token = first["@odata.nextLink"].partition("$skiptoken=")[2]
+    begins = "%3Ccookie%20pagenumber=%222%22%20pagingcookie=%22%253ccookie%2520page%253d%25221%2522%253e"
+    assert token.startswith(f"{begins}%253ccontactid%2520last%253d%2522%257b")
+    assert token.endswith("%257d%2522%2520%252f%253e%253c%252fcookie%253e%22%20istracking=%22False%22%20/%3E")
     inner = unquote(unquote(token))
     last = first["value"][-1]["contactid"].upper()
     assert f'<contactid last="{{{last}}}" first="{{' in inner

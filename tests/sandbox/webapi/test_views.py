@@ -160,7 +160,7 @@ async def test_pages_follow_each_other_until_there_are_no_more_records(api: Clie
         assert answer[more] is (page == 1)
         assert (cookie in answer) is (page == 1)
         if page == 1:
-            assert answer[cookie].startswith('<cookie pagenumber="2" pagingcookie="%253Ccookie')
+            assert answer[cookie].startswith('<cookie pagenumber="2" pagingcookie="%253ccookie')
     assert seen == ["Ada", "Bob"]
 
 
