@@ -13,7 +13,7 @@ import typer
 from linker import bootstrap, evidence, settings, setup
 from linker.cli.shell import LOCAL_SETTINGS, told, use_local_settings
 from linker.dataverse import Dataverse, metadata
-from linker.errors import ConfigurationError, LinkerError
+from linker.errors import ConfigurationError, LinkerError, TransientError
 from linker.privileges import Need
 from linker.settings import Settings
 from linker.setup import ROLE, Setup
@@ -79,7 +79,14 @@ async def _carried_out(given: Settings, order: Order) -> list[str]:
 
 
 async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
-    """Do what was asked for, or only look, and return what to tell."""
+    """Do what was asked for, or only look, and return what to tell. Raises ConfigurationError with how far it came."""
+    try:
+        return await _steps(dataverse, given, order)
+    except TransientError as error:
+        raise ConfigurationError(f"{error} Repeat it when Dataverse answers: what is done is left alone.") from error
+
+
+async def _steps(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
     tables = order.tables or await mapped_tables(dataverse)
     needs = [*setup.needs(given, tables), *(await setup.needs_of_measures(dataverse) if order.measures else ())]
     found = await setup.look(dataverse, order.client_id, order.role, needs)

@@ -8,7 +8,7 @@ import pytest
 
 from linker.cli.app_client import AppClient, RefusedError
 from linker.cli.setup import Order, carry_out, whose
-from linker.dataverse import Dataverse
+from linker.dataverse import Connection, Dataverse
 from linker.errors import ConfigurationError
 from linker.model import Mode, Run, Status
 from linker.settings import AppAccess
@@ -17,6 +17,7 @@ from sandbox.identity import ADMIN, LINKER, NEWCOMER
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id
 from tests.fakes.sandboxed import Sandboxed, sandboxed
+from tests.fakes.world import StaticTokens
 from tests.sandbox.webapi.steps import create, read
 
 USERS = f"systemusers?$select=fullname&$filter=applicationid eq {NEWCOMER.client_id}"
@@ -62,6 +63,16 @@ async def test_measures_may_be_read_only_when_that_is_asked_for(world: Sandboxed
     assert "prvReadmsdynci_customermeasure" in await told(world, admin, measures=True, apply=True)
     assert "Nothing to do" in await told(world, admin, measures=True, apply=True)
     assert "Nothing to do" in await told(world, admin, apply=True)
+
+
+async def test_when_dataverse_does_not_answer_it_says_that_it_may_be_repeated(world: Sandboxed) -> None:
+    def nobody(_: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError("refused")
+
+    silent = httpx.AsyncClient(transport=httpx.MockTransport(nobody))
+    dataverse = Dataverse(Connection("http://dataverse", silent, StaticTokens()))
+    with pytest.raises(ConfigurationError, match=r"could not be reached.*Repeat it when Dataverse answers"):
+        await told(world, dataverse, apply=True)
 
 
 async def test_who_may_not_do_it_is_told_that_nothing_was_written(world: Sandboxed) -> None:
