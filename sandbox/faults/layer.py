@@ -70,11 +70,13 @@ class FaultLayer:
         name = first.partition("(")[0]
         table = self.environment.database.schema.by_entity_set(name)
         action = rest[-1].rpartition(".")[2] if rest and rest[-1].startswith("Microsoft.Dynamics.CRM.") else None
+        verb = _VERBS.get(scope["method"], "")
+        done = "Update" if rest and verb != "Read" else verb  # a column or a link of a row is set or cleared
         return Target(
             method=scope["method"],
             path=f"{path}?{query}" if query else path,
             table=table.logical_name if table else "",
-            operation=action or (_VERBS.get(scope["method"], "") if table else name),
+            operation=action or (done if table else name),
             body=plain,
         )
 

@@ -14,7 +14,7 @@ from sandbox.unification.changes import RowChange, apply_changes
 from sandbox.unification.plan import Plan, plan_restore, plan_unification
 from sandbox.unification.request import InvalidRequestError, UnificationRequest
 from sandbox.unification_sql import has_snapshot, save_snapshot
-from sandbox.workflow import JobRequest, Workflow
+from sandbox.workflow import JobRequest, Status, Workflow
 
 _STASH = "deleted_profiles"
 
@@ -96,7 +96,8 @@ class Simulator:
         try:
             await self._write(request, plan)
         except Exception:
-            self.workflow.end(job_id, "failed")
+            if not request.announce_first:
+                self._end(job_id, "failed")
             raise
         if not request.announce_first:
             self._end(job_id)
@@ -109,9 +110,9 @@ class Simulator:
         if self.documents.get("second_writer").get("enabled"):
             second_writer.fill_links(self.environment.database)
 
-    def _end(self, job_id: str) -> Document:
-        self.workflow.end_task(job_id, "profileStore")
-        return self.workflow.end(job_id)
+    def _end(self, job_id: str, status: Status = "successful") -> Document:
+        self.workflow.end_task(job_id, "profileStore", status)
+        return self.workflow.end(job_id, status)
 
     def _stash(self) -> list[Row]:
         rows: list[Row] = self.documents.get(_STASH).get("rows", [])

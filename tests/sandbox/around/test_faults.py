@@ -128,6 +128,26 @@ async def test_a_share_of_rows_means_nothing_to_a_failing_operation(
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, "0x80044150")
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "operation"),
+    [
+        ("PATCH", "/contacts({})", "Update"),
+        ("DELETE", "/contacts({})", "Delete"),
+        ("DELETE", "/contacts({})/jobtitle", "Update"),
+        ("DELETE", "/contacts({})/ownerid/$ref", "Update"),
+        ("GET", "/contacts({})/jobtitle", "Read"),
+        ("POST", "/contacts/Microsoft.Dynamics.CRM.UpdateMultiple", "UpdateMultiple"),
+        ("GET", "/WhoAmI", "WhoAmI"),
+    ],
+)
+async def test_requests_are_known_by_what_they_do(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient, method: str, path: str, operation: str
+) -> None:
+    await arm(admin, kind="server_error")
+    await api.request(method, path.format(contacts(sandbox, 1)[0]))
+    assert [entry["operation"] for entry in await fired(admin)] == [operation]
+
+
 async def test_a_body_that_is_wrongly_packed_is_no_fault(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     await arm(admin, kind="server_error", body="lastname")
     answer = await api.post("/contacts", content=b"lastname", headers={"Content-Encoding": "gzip"})

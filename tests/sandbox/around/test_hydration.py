@@ -70,4 +70,9 @@ async def test_a_hydration_that_breaks_off_ends_as_a_failed_job(sandbox: Sandbox
         await sandbox.simulator.hydration
     (job, _) = (await admin.get("/unifications")).json()
     assert (job["jobStatus"], job["tasks"][-1]["taskStatus"]) == ("failed", "failed")
+    told = [message["records"][0] for message in (await admin.get("/events")).json()[-2:]]
+    assert [(one["operationName"], one["resultType"]) for one in told] == [
+        ("ProfileStore.TaskCompleted", "Failure"),
+        ("All.WorkflowCompleted", "Failure"),
+    ]
     assert (await admin.post("/unifications", json={})).status_code == 200
