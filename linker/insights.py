@@ -16,7 +16,7 @@ from linker.events import JOB_ID
 from linker.facts import DataSource
 from linker.transport import json_of
 
-UNIFICATION = frozenset({"all", "merge", "match", "map"})
+UNIFICATION = frozenset({"all", "merge"})  # mapping or matching alone changes no profile
 NEWEST_JOBS = 20
 
 
@@ -112,10 +112,15 @@ class Insights:
         return tuple(_data_source(item["dataSourceMetadata"]) for item in found)
 
     async def last_unification(self) -> Job | None:
-        """Return the newest unification that ended successfully, None when there is none among the newest jobs."""
+        """Return the newest unification whose merge was successful, None when there is none among the newest jobs.
+
+        The newest is the one that was submitted last: a job whose merge is over may still work on segments for hours.
+        """
         jobs = await self._get(f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true", list[_Job])
-        ended = [job for job in jobs if _is_unification(job)]
-        newest = max(ended, key=lambda job: job.get("endTimestamp") or "", default=None)
+        merged = [job for job in jobs if _is_unification(job)]
+        newest = max(
+            merged, key=lambda job: job.get("submittedTimestamp") or job.get("endTimestamp") or "", default=None
+        )
         return newest and Job(newest["jobId"], newest.get("submittedTimestamp") or "", newest.get("endTimestamp") or "")
 
     async def _get[T](self, path: str, kind: type[T]) -> T:
@@ -165,8 +170,8 @@ def _data_source(metadata: _Metadata) -> DataSource:
 
 def _is_unification(job: _Job) -> bool:
     """A unification is over when its merge was successful; a job without tasks is judged by its own operation."""
-    tasks = [task for task in job.get("tasks") or [] if (task.get("operationType") or "").lower() == "merge"]
-    if tasks:
-        return all((task.get("taskStatus") or "").lower() == "successful" for task in tasks)
+    if tasks := job.get("tasks"):
+        merges = [task for task in tasks if (task.get("operationType") or "").lower() == "merge"]
+        return bool(merges) and all((task.get("taskStatus") or "").lower() == "successful" for task in merges)
     operation = (job.get("operationType") or "").lower()
     return operation in UNIFICATION and (job.get("jobStatus") or "").lower() == "successful"

@@ -1,0 +1,66 @@
+"""What counts as the newest unification in the jobs that the Customer Insights API lists (customer-insights.md 3)."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from linker.insights import Insights, Job
+from tests.fakes.world import StaticTokens
+
+type Json = dict[str, Any]
+
+
+def job(name: str, hour: int, merge: str | None = "successful", **others: object) -> Json:
+    """A job that was submitted in an hour and ended in the next one, with a merge that ended so, if any."""
+    tasks = [{"operationType": "map", "taskStatus": "successful"}]
+    tasks += [{"operationType": "merge", "taskStatus": merge}] if merge else []
+    known: Json = {
+        "jobId": name,
+        "operationType": "all",
+        "jobStatus": "successful",
+        "submittedTimestamp": f"2026-11-01T{hour:02}:00:00Z",
+        "endTimestamp": f"2026-11-01T{hour + 1:02}:00:00Z",
+        "tasks": tasks,
+    }
+    return known | others
+
+
+OLD, NEW = job("old", 1), job("new", 3)
+
+
+@pytest.mark.parametrize(
+    ("jobs", "newest"),
+    [
+        pytest.param([], "", id="no job"),
+        pytest.param([OLD, NEW], "new", id="the newest"),
+        pytest.param([NEW, OLD], "new", id="in any order"),
+        pytest.param([OLD, job("new", 3, merge="failed")], "old", id="its merge failed"),
+        pytest.param([OLD, job("new", 3, merge="running", endTimestamp=None)], "old", id="it still merges"),
+        pytest.param(
+            [OLD, job("new", 3, jobStatus="running", endTimestamp=None)],
+            "new",
+            id="it has merged and works on segments",
+        ),
+        pytest.param([OLD, job("new", 3, jobStatus="failed")], "new", id="it has merged and a segment failed"),
+        pytest.param([OLD, job("new", 3, merge=None, operationType="match")], "old", id="it matched alone"),
+        pytest.param(
+            [OLD, job("new", 3, operationType="merge", tasks=None)], "new", id="without tasks its operation counts"
+        ),
+        pytest.param(
+            [OLD, job("new", 3, operationType="match", tasks=[])], "old", id="another operation without tasks"
+        ),
+        pytest.param([OLD, job("new", 3, tasks=None, jobStatus="failed")], "old", id="failed, without tasks"),
+        pytest.param([OLD, job("new", 3, submittedTimestamp=None)], "new", id="nobody tells when it was submitted"),
+    ],
+)
+async def test_the_newest_unification(jobs: list[Json], newest: str) -> None:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=jobs)))
+    found = await Insights("https://api", "one", client, StaticTokens()).last_unification()
+    assert (found.id if found else "") == newest
+
+
+async def test_it_is_told_with_its_times() -> None:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=[OLD])))
+    found = await Insights("https://api", "one", client, StaticTokens()).last_unification()
+    assert found == Job("old", "2026-11-01T01:00:00Z", "2026-11-01T02:00:00Z")
