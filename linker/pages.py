@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -16,6 +16,7 @@ SPLIT_ROWS = 10_000  # two requests; a page that outgrew them is split
 COUNT_CAP = 5_000  # most that a count answers (dataverse.md 5.3)
 DIGITS = "0123456789abcdef"
 KEY_DIGITS = 32  # of a guid
+GUID_CHARACTERS = 36  # of a guid text, hyphens included
 _GUID = re.compile(r"\{?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _GROUPS = (8, 12, 16, 20)  # hex digits before each hyphen of a guid text
 
@@ -82,6 +83,22 @@ class Plan:
     def page_of(self, key: RowKey) -> int:
         """Return the page in which the canonical text of a key stands."""
         return bisect_right(self.cuts, key_text(key))
+
+
+def is_spelled_oddly(text: str) -> bool:
+    """Whether a guid text has braces or blanks, so that it may stand in another page than the canonical text."""
+    return len(text) != GUID_CHARACTERS
+
+
+def decides(key: RowKey, mine: Collection[str], found: Collection[str]) -> bool:
+    """Whether the page that reads the spellings `mine` of a key decides on its row, of all those that were `found`.
+
+    The canonical text decides, else the one that sorts first: two pages must not both do. A page that reads nothing but what
+    could not be found leaves the row to others, if there are any.
+    """
+    if not found:
+        return True
+    return (key_text(key) if key_text(key) in found else min(found)) in mine
 
 
 def strays(plan: Plan, page: int, keys: Iterable[RowKey]) -> bool:

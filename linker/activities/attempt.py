@@ -31,6 +31,11 @@ class Attempt:
         self._open_until = 0.0  # epoch s: until then a write without an answer may still be committed
 
     @property
+    def page(self) -> str:
+        """The name of the page."""
+        return self._key[1]
+
+    @property
     def block(self) -> HashBlock:
         """The block as this attempt read or saved it last."""
         return self._stored.block

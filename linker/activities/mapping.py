@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from linker.dataverse import Dataverse
@@ -11,7 +12,7 @@ from linker.dataverse.shapes import customer_in
 from linker.errors import LinkerError
 from linker.model import CustomerId, KeyRange, RowKey, Target
 from linker.odata import MappingColumns
-from linker.pages import SPLIT_ROWS, row_key
+from linker.pages import SPLIT_ROWS, key_text, row_key
 
 MOST_SHOWN = 200  # characters of what stands in the place of a key; a guid in braces has 38
 
@@ -25,6 +26,9 @@ class MappingRows:
     duplicates: int = 0
     invalid: tuple[str, ...] = ()
     conflicts: tuple[RowKey, ...] = ()  # claimed for different customers
+    texts: Mapping[RowKey, set[str]] = field(
+        default_factory=dict
+    )  # all spellings of the keys with one that is not canonical
 
 
 class PageTooLargeError(LinkerError):
@@ -46,20 +50,24 @@ async def read_mapping(dataverse: Dataverse, target: Target, keys: KeyRange) -> 
     return resolve(rows, columns)
 
 
-def resolve(rows: Iterable[Mapping[str, Any]], columns: MappingColumns) -> MappingRows:
+def resolve(rows: Sequence[Mapping[str, Any]], columns: MappingColumns) -> MappingRows:
     """Return one wish per row. Of several wishes the lowest CustomerId wins: a rule that gives the same answer in every
     run, whatever the order of the rows; such rows are counted as conflicts.
     """
     wanted: dict[RowKey, CustomerId] = {}
     invalid: list[str] = []
     conflicts: set[RowKey] = set()
+    odd: set[RowKey] = set()
     read = duplicates = 0
     for row in rows:
         read += 1
-        key, customer = row_key(_text(row.get(columns.key))), customer_in(row.get(columns.customer))
+        text = _text(row.get(columns.key))
+        key, customer = row_key(text), customer_in(row.get(columns.customer))
         if key is None or customer is None:
-            invalid.append(_text(row.get(columns.key)))
+            invalid.append(text)
             continue
+        if text != key_text(key):
+            odd.add(key)
         before = wanted.get(key)
         if before is not None:
             duplicates += 1
@@ -67,7 +75,17 @@ def resolve(rows: Iterable[Mapping[str, Any]], columns: MappingColumns) -> Mappi
                 conflicts.add(key)
         if before is None or customer < before:
             wanted[key] = customer
-    return MappingRows(wanted, read, duplicates, tuple(invalid), tuple(conflicts))
+    return MappingRows(wanted, read, duplicates, tuple(invalid), tuple(conflicts), _texts(rows, columns, odd))
+
+
+def _texts(
+    rows: Iterable[Mapping[str, Any]], columns: MappingColumns, keys: Collection[RowKey]
+) -> dict[RowKey, set[str]]:
+    texts: dict[RowKey, set[str]] = defaultdict(set)
+    for text in (_text(row.get(columns.key)) for row in rows) if keys else ():
+        if (key := row_key(text)) in keys and key is not None:
+            texts[key].add(text)
+    return texts
 
 
 def _text(value: object) -> str:

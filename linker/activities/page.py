@@ -35,7 +35,7 @@ from linker.model import (
 )
 from linker.odata import MappingColumns
 from linker.pace import Load
-from linker.pages import Plan, key_text, strays
+from linker.pages import Plan, decides, is_spelled_oddly, key_text, strays
 from linker.reasons import refusal
 
 
@@ -107,7 +107,7 @@ class _PageWork:
     attempt: Attempt
     outcomes: Outcomes
     wanted: Entries = field(default_factory=dict)
-    owned: set[RowKey] = field(default_factory=set)  # rows spelled oddly here and canonically in their own page
+    owned: set[RowKey] = field(default_factory=set)  # rows spelled oddly here, on which another page decides
     sent: set[RowKey] = field(default_factory=set)
     planned: dict[RowKey, str] = field(default_factory=dict)  # what a dry run would write
     profiles: set[str] = field(default_factory=set)  # that got newly linked rows
@@ -140,17 +140,21 @@ class _PageWork:
         return await self._outcome(rows, [key for key in plan.departed if key not in self.owned])
 
     async def _without_owned(self, rows: MappingRows) -> MappingRows:
-        """Leave rows to their own page where the mapping names them there too: two pages must not decide on one row.
+        """Leave rows to another page where the mapping names them there too: two pages must not decide on one row.
 
-        A key in braces, or in capitals where order minds them, stands in another page than its canonical text.
+        A key in braces, or in capitals where order minds them, may stand in another page than its canonical text.
         """
-        strange = [key for key in rows.wanted if self.plan.page_of(key) != self.task.page]
+        strange = [
+            key
+            for key, texts in rows.texts.items()
+            if self.plan.page_of(key) != self.task.page or any(map(is_spelled_oddly, texts))
+        ]
         if not strange:
             return rows
-        columns = MappingColumns(self.target.name_column)
-        owners = await self.dataverse.canonical_rows(columns, self.target.sources, strange)
+        found = await self.dataverse.spellings(MappingColumns(self.target.name_column), self.target.sources, strange)
+        owners = {key: named for key, named in found.items() if not decides(key, rows.texts[key], named)}
         self.owned = set(owners)
-        differ = tuple(key for key, customer in owners.items() if rows.wanted[key] != customer)
+        differ = tuple(key for key, named in owners.items() if {*named.values()} != {rows.wanted[key]})
         return replace(
             rows,
             wanted={key: customer for key, customer in rows.wanted.items() if key not in owners},

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from linker.activities.values import Split, SplitTask
+from linker.blocks import Entries
 from linker.dataverse import Dataverse
 from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
@@ -18,7 +19,8 @@ from linker.state import StoredBlock, TablePlan
 
 COUNTS_AT_ONCE = 4
 _MEND = (
-    "No page of it was split, and those that are too large were left alone. Look for keys in braces or repeated rows."
+    "No page of it was split, and those that are too large were left alone. "
+    "Look for keys in braces, for keys that are no guids, or for repeated rows."
 )
 
 
@@ -122,15 +124,21 @@ async def _move_blocks(deps: Deps, task: SplitTask, stored: TablePlan, plan: Pla
         if not parent.block.known:
             continue
         header = parent.block.header
-        parts = _by_page(plan, parent.block.entries)
-        for child in range(*plan.within(keys)):
+        children = range(*plan.within(keys))
+        parts = _by_page(plan, parent.block.entries, children)
+        for child in children:
             block = parent.block.saved_by(header.run, header.epoch, parts.get(child, {}))
             before = await deps.blocks.header(task.table, plan.name(child))
             await deps.blocks.save(task.table, plan.name(child), StoredBlock(block, before.etag))
 
 
-def _by_page(plan: Plan, entries: Mapping[RowKey, tuple[int, ...]]) -> dict[int, dict[RowKey, tuple[int, ...]]]:
+def _by_page(plan: Plan, entries: Entries, children: range) -> dict[int, dict[RowKey, tuple[int, ...]]]:
+    """Return the entries of each child. Keys in braces stand at one end of all keys, at which one is the environment's
+    matter: they go to both ends, and the unlinking pass forgets them at the wrong one.
+    """
     parts: dict[int, dict[RowKey, tuple[int, ...]]] = defaultdict(dict)
     for key, hashes in entries.items():
-        parts[plan.page_of(key)][key] = hashes
+        page = plan.page_of(key)
+        for child in {page} if page in children else {children[0], children[-1]}:
+            parts[child][key] = hashes
     return parts

@@ -13,11 +13,11 @@ from linker.activities.writing import PATCHES, ROUNDS
 from linker.blocks import names, row_hash
 from linker.dataverse import Dataverse, LiveLink
 from linker.deps import Deps
-from linker.errors import DataverseError, LinkerError, SupersededError, TransientError, UnknownOutcomeError
+from linker.errors import DataverseError, LinkerError, StateError, SupersededError, TransientError, UnknownOutcomeError
 from linker.evidence import find_sources
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Source, Target, UnlinkAllowance
 from linker.odata import MappingColumns, chunks
-from linker.pages import key_text
+from linker.pages import Plan, key_text
 from linker.reasons import GUARDED, issue, refusal
 
 PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
@@ -118,6 +118,8 @@ class _Unlinking:
     sources: tuple[Source, ...]
     dataverse: Dataverse
     held: Held
+    plan: Plan
+    strays: tuple[str, ...]
 
     @classmethod
     async def start(cls, deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held) -> _Unlinking:
@@ -125,7 +127,11 @@ class _Unlinking:
         called = {task.table.casefold(), *(source.table.casefold() for source in target.sources)}
         found = await find_sources(dataverse, MappingColumns(target.name_column))
         sources = {*target.sources, *(source for source in found if source.table.casefold() in called)}
-        return cls(deps, task, target, tuple(sorted(sources)), dataverse, held)
+        stored = await deps.plans.load(task.table)
+        if stored is None:
+            raise StateError(f"Table '{task.table}' has no plan, so nothing is known of its rows. No link was cleared.")
+        strays = tuple(await deps.strays.names(task.table))
+        return cls(deps, task, target, tuple(sorted(sources)), dataverse, held, stored[0].plan, strays)
 
     async def page(self, page: str, departed: list[RowKey]) -> Cleared:
         """Settle the departed rows of one page. Rows that an earlier try settled come to the same again."""
@@ -148,17 +154,27 @@ class _Unlinking:
         """Confirm absence, read link and ETag, clear what is ours, and forget only what was confirmed."""
         columns = MappingColumns(self.target.name_column)
         back = await self.dataverse.still_mapped(columns, self.sources, departed)
-        absent = [row for row in departed if row not in back]
+        elsewhere = await self._named_elsewhere(attempt.page, set(departed))
+        absent = [row for row in departed if row not in back and row not in elsewhere]
         live, known, salt = await self._links(absent), attempt.block.entries, await self.deps.salt()
         ours = {row: link for row, link in live.items() if _is_ours(link, known.get(row, ()), salt)}
         kept = {row for row, link in live.items() if link.profile is not None and row not in ours}
         left = await self._clear(attempt, ours)
-        settled = set(absent) - left.keys()
+        settled = set(absent) - left.keys() | elsewhere
         entries = {row: hashes for row, hashes in known.items() if row not in settled}
         await attempt.finish(entries, self.task.run, attempt.block.header.epoch)
-        told = await self._told([*self._issues(sorted(back), "Mapped"), *left.values()])
-        counts = Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + told
+        told = await self._told([*self._issues(sorted(set(back) - elsewhere), "Mapped"), *left.values()])
+        unchanged = len(kept) + len(elsewhere)
+        counts = Counts(unchanged=unchanged, unlinked=len(settled) - unchanged) + told
         return Cleared(counts, sum(1 for found in left.values() if found.code == "NotStored"))
+
+    async def _named_elsewhere(self, page: str, departed: set[RowKey]) -> set[RowKey]:
+        """Return the rows that another page's block names: the mapping spells their keys in another way now."""
+        homes = {self.plan.name(self.plan.page_of(row)) for row in departed}
+        named = set[RowKey]()
+        for name in {*homes, *self.strays} - {page}:
+            named |= departed & (await self.deps.blocks.load(self.task.table, name)).block.entries.keys()
+        return named
 
     async def _clear(self, attempt: Attempt, ours: Mapping[RowKey, LiveLink]) -> dict[RowKey, RowIssue]:
         """Clear links and read them back; return why rows keep theirs. What was accepted and not stored is sent once more."""

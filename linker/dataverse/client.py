@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -99,41 +100,29 @@ class Dataverse:
         answer = await self.connection.send(self.meter, "GET", path)
         return shapes.checked(int, answer.text.lstrip("\ufeff"))
 
-    async def canonical_rows(
+    async def spellings(
         self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
-    ) -> dict[RowKey, CustomerId]:
-        """Return the customer of each key that the sources name in its canonical spelling: lower case, no braces."""
+    ) -> dict[RowKey, dict[str, CustomerId]]:
+        """Return each spelling by which any of the sources names a key, and its customer; asked anew. Keys without one lack."""
         tables = {source.table.casefold() for source in sources}
+        texts = [spelling.format(key_text(key)) for key in keys for spelling in SPELLINGS]
         select = f"{columns.key},{columns.customer},{columns.table}"
         queries = [
-            MAPPING_SET + odata.query(select=select, filter=odata.is_in(columns.key, map(key_text, chunk)))
-            for chunk in odata.chunks(keys)
+            MAPPING_SET + odata.query(select=select, filter=odata.is_in(columns.key, chunk))
+            for chunk in odata.chunks(texts)
         ]
-        rows = [row for answer in await self.read_all(queries) for row in answer]
-        canonical = {key_text(key): key for key in keys}
-        return {
-            canonical[key]: shapes.customer_in(row.get(columns.customer)) or ""
-            for row in rows
-            if (key := str(row.get(columns.key))) in canonical and str(row.get(columns.table)).casefold() in tables
-        }
+        found: dict[RowKey, dict[str, CustomerId]] = defaultdict(dict)
+        for row in [row for answer in await self.read_all(queries) for row in answer]:
+            text, of_table = str(row.get(columns.key)), str(row.get(columns.table)).casefold() in tables
+            if of_table and (key := row_key(text)) is not None:
+                found[key][text] = shapes.customer_in(row.get(columns.customer)) or ""
+        return found
 
     async def still_mapped(
         self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
     ) -> set[RowKey]:
         """Return which keys any of the sources still maps, asked anew and in every spelling."""
-        tables = {source.table.casefold() for source in sources}
-        texts = [spelling.format(key_text(key)) for key in keys for spelling in SPELLINGS]
-        queries = [
-            MAPPING_SET + odata.query(select=f"{columns.key},{columns.table}", filter=odata.is_in(columns.key, chunk))
-            for chunk in odata.chunks(texts)
-        ]
-        rows = [row for answer in await self.read_all(queries) for row in answer]
-        return {
-            key
-            for row in rows
-            if str(row.get(columns.table)).casefold() in tables
-            and (key := row_key(str(row.get(columns.key)))) is not None
-        }
+        return set(await self.spellings(columns, sources, keys))
 
     async def user(self) -> str:
         """Return the id of the Dataverse user behind the app's token (dataverse.md 11)."""

@@ -29,7 +29,11 @@ def rows(*pairs: tuple[str | None, str | None]) -> list[dict[str, str | None]]:
         pytest.param([(K1, "a"), (K2, "b")], MappingRows({B1: "a", B2: "b"}, 2), id="two rows"),
         pytest.param([(K1, " A ")], MappingRows({B1: "a"}, 1), id="customers are normalised"),
         pytest.param([(K1, "a"), (K1, "a")], MappingRows({B1: "a"}, 2, 1), id="the same twice"),
-        pytest.param([(K1, "a"), (f"{{{K1.upper()}}}", "A")], MappingRows({B1: "a"}, 2, 1), id="in two spellings"),
+        pytest.param(
+            [(K1, "a"), (f"{{{K1.upper()}}}", "A"), (K2, "b")],
+            MappingRows({B1: "a", B2: "b"}, 3, 1, texts={B1: {K1, f"{{{K1.upper()}}}"}}),
+            id="in two spellings",
+        ),
         pytest.param([(K1, "b"), (K1, "a")], MappingRows({B1: "a"}, 2, 1, (), (B1,)), id="a conflict: the lowest wins"),
         pytest.param([(K1, "a"), (K1, "b")], MappingRows({B1: "a"}, 2, 1, (), (B1,)), id="in any order"),
         pytest.param(
