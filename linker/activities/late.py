@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
 
-from linker.blocks import intend
+from linker.blocks import intend, unconfirm
 from linker.deps import Deps
 from linker.errors import ChangedError, TransientError
 from linker.model import RowKey
@@ -49,5 +49,5 @@ async def _mark(deps: Deps, table: str, page: str, sent: Mapping[RowKey, int]) -
     if not stored.block.known:
         return  # all its rows are unconfirmed anyway
     entries = dict(stored.block.entries)
-    entries |= {key: intend(entries.get(key, ()), written) for key, written in sent.items()}
+    entries |= {key: intend(unconfirm(entries.get(key, ())), written) for key, written in sent.items()}
     await deps.blocks.save(table, page, replace(stored, block=stored.block.holding(entries)))

@@ -173,7 +173,8 @@ class Model:
             case "late":
                 if not self.on("late-bit"):
                     return go("idle")
-                marked = None if s.block is None else s.block | {(w.wanted, False)}
+                now = s.block if s.block is not None else frozenset()
+                marked = (unconfirmed(now) or frozenset()) | {(w.wanted, False)} if s.block is not None else None
                 return go("idle", self.saved(s, me, marked))
             case "unlink":  # the guard has agreed
                 if w.block is None:
