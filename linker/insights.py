@@ -116,12 +116,19 @@ class Insights:
 
         The newest is the one that was submitted last: a job whose merge is over may still work on segments for hours.
         """
-        jobs = await self._get(f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true", list[_Job])
-        merged = [job for job in jobs if _is_unification(job)]
+        merged = [job for job in await self._jobs() if _is_unification(job)]
         newest = max(
             merged, key=lambda job: job.get("submittedTimestamp") or job.get("endTimestamp") or "", default=None
         )
         return newest and Job(newest["jobId"], newest.get("submittedTimestamp") or "", newest.get("endTimestamp") or "")
+
+    async def has_never_unified(self) -> bool:
+        """Whether no job is a unification whose merge was successful; False where older jobs are not listed."""
+        jobs = await self._jobs()
+        return len(jobs) < NEWEST_JOBS and not any(map(_is_unification, jobs))
+
+    async def _jobs(self) -> list[_Job]:
+        return await self._get(f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true", list[_Job])
 
     async def _get[T](self, path: str, kind: type[T]) -> T:
         headers = {

@@ -86,6 +86,6 @@ def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Perm
 
 async def full_reason(deps: Deps, seen: Evidence) -> str:
     """Why the run has to be full, as far as Customer Insights tells; without it nothing is known and nothing follows."""
-    if deps.insights is None or seen.insight.fault or await deps.insights.last_unification() is not None:
+    if deps.insights is None or seen.insight.fault or not await deps.insights.has_never_unified():
         return ""
     return "Customer Insights knows of no successful merge"

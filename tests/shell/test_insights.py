@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from linker.insights import Insights, Job
+from linker.insights import NEWEST_JOBS, Insights, Job
 from tests.fakes.world import StaticTokens
 
 type Json = dict[str, Any]
@@ -58,6 +58,20 @@ async def test_the_newest_unification(jobs: list[Json], newest: str) -> None:
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=jobs)))
     found = await Insights("https://api", "one", client, StaticTokens()).last_unification()
     assert (found.id if found else "") == newest
+
+
+@pytest.mark.parametrize(
+    ("jobs", "never"),
+    [
+        pytest.param([], True, id="no job"),
+        pytest.param([job("new", 3, merge="failed")], True, id="no successful merge"),
+        pytest.param([OLD], False, id="one"),
+        pytest.param([job("new", 3, merge=None)] * NEWEST_JOBS, False, id="older jobs are not listed"),
+    ],
+)
+async def test_whether_there_never_was_a_unification(jobs: list[Json], never: bool) -> None:
+    client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=jobs)))
+    assert await Insights("https://api", "one", client, StaticTokens()).has_never_unified() is never
 
 
 async def test_it_is_told_with_its_times() -> None:

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from linker.insights import Job
 from linker.model import Counts, Mode, Run, Status
 from linker.pages import Plan
 from linker.ports import Entity
@@ -25,8 +24,8 @@ ROWS = 3
 class NoMerge(FakeInsights):
     """Customer Insights that knows of no successful merge."""
 
-    async def last_unification(self) -> Job | None:
-        return None
+    async def has_never_unified(self) -> bool:
+        return True
 
 
 @pytest.fixture
