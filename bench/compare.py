@@ -18,6 +18,7 @@ from bench import ceiling
 from bench.environment import TABLE, Environment, app_host, sandbox
 from bench.profiles import Profile, Sizes
 from bench.progress import Step
+from bench.spent import Spent, spent
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
 from linker.dataverse import Connection, Dataverse
 from linker.dataverse.column import create
@@ -41,6 +42,7 @@ class Result:
     throttled: int
     told: str = ""
     width: int | None = None
+    spent: Spent | None = None  # of this engine
 
     @property
     def rows_s(self) -> float:
@@ -112,12 +114,17 @@ def _rested[T](environment: Environment, measure: Callable[[], T]) -> T:
 
 def engine(profile: Profile, rows: int, *, touch: bool = False) -> Result:
     """Measure this engine; with `touch` its last phase writes the profiles too."""
-    with sandbox(rows) as environment, app_host(environment, touch=touch) as host:
-        links = environment.truth()
-        with _counting(environment, profile, links) as measured:
-            run = host.run()
-            measured["told"] = f"{run['status']}. {run['statusDetail']}"[:160]
-        return Result(profile.name, LINKER, rows, **measured)
+    with sandbox(rows) as environment:
+        with app_host(environment, touch=touch) as host:
+            links = environment.truth()
+            with _counting(environment, profile, links) as measured:
+                began = time.perf_counter()
+                run = host.run()
+                measured["told"] = f"{run['status']}. {run['statusDetail']}"[:160]
+        where = spent(
+            [(str(kind), start, end) for kind, start, end in host.hub["requests"]], began, began + measured["seconds"]
+        )
+        return Result(profile.name, LINKER, rows, **measured, spent=where)
 
 
 def _prepare(environment: Environment, profile: Profile) -> Work:

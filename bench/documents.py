@@ -11,6 +11,7 @@ from bench.portal import FEW, MANY, PageTime
 from bench.profiles import NORMAL
 from bench.scale import Growth, Pass
 from bench.simulation import Simulated
+from bench.spent import sentence
 from linker.activities.unlink import PAGES_A_CALL
 from linker.model import Pace
 from linker.odata import IN_VALUES
@@ -95,7 +96,9 @@ def _profile(figures: Figures, name: str, about: str) -> str:
         )
         for r in results
     ]  # fmt: skip
-    return f"### {name.capitalize()}\n\n{about[0].upper()}{about[1:]}.{allowed}\n\n{table(head, rows)}"
+    ours = figures.of(name, LINKER)
+    where = f"\n{sentence(ours.spent, ours.seconds)}" if ours.spent else ""
+    return f"### {name.capitalize()}\n\n{about[0].upper()}{about[1:]}.{allowed}\n\n{table(head, rows)}{where}"
 
 
 def _touch(figures: Figures) -> str:

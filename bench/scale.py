@@ -64,6 +64,8 @@ def measure(rows: int, step: Callable[[str], None]) -> Growth:
 def _pass(environment: Environment, host: AppHost) -> Pass:
     environment.reset()
     run = host.run()
+    if run["status"] != "Successful":  # one that failed writes nothing, and fast: no figure of it means anything
+        raise RuntimeError(f"The run ended {run['status']}: {run['statusDetail']}")
     counters = environment.counters()
     written = sum(table["rowsWritten"] for table in counters["tables"].values())
     return Pass(run["wallSeconds"], counters["requests"].get("total", 0), written, run["status"])

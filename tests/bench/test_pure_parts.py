@@ -17,6 +17,7 @@ from bench.machine import ImportTime, Machine
 from bench.portal import PageTime
 from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
 from bench.scale import Growth, Pass
+from bench.spent import Spent, kind_of, sentence, spent
 from bench.state import Store
 from bench.writers import Work
 from linker.pages import PAGE_ROWS
@@ -256,3 +257,47 @@ def environment() -> Environment:
 
 def test_a_profile_sends_its_cost_and_its_switches() -> None:
     assert Profile("p", 2.0, "", {"protection": False}).config() == {"ms_per_row": 2.0, "protection": False}
+
+
+# ---- where the time went ----
+
+
+def test_the_time_of_a_run_is_told_by_whether_a_write_was_under_way() -> None:
+    requests = [
+        ("all else", 9.0, 10.5),
+        ("mapping", 10.5, 11.0),
+        ("writes", 11.0, 13.0),
+        ("writes", 12.0, 14.0),
+        ("profiles and read-back", 14.0, 15.0),
+        ("writes", 15.0, 16.0),
+    ]
+    found = spent(requests, 10.0, 18.0)
+    assert found is not None
+    assert (found.before, found.writing, found.between, found.after) == (1.0, 4.0, 1.0, 2.0)
+    assert found.at_once == pytest.approx(5 / 4)
+    assert found.requests == {"writes": 5.0, "profiles and read-back": 1.0, "mapping": 0.5, "all else": 1.5}
+    assert "1.0 passed before the first write" in sentence(found, 8.0)
+
+
+def test_a_run_that_wrote_nothing_has_no_such_account() -> None:
+    assert spent([("mapping", 1.0, 2.0), ("writes", 5.0, 6.0)], 0.0, 4.0) is None
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("contacts/Microsoft.Dynamics.CRM.UpdateMultiple", "writes"),
+        ("$batch", "profiles and read-back"),
+        ("msdynci_alternatekeys?$select=x", "mapping"),
+        ("WhoAmI", "all else"),
+    ],
+)
+def test_a_request_is_known_by_its_path(path: str, kind: str) -> None:
+    assert kind_of(path) == kind
+
+
+def test_the_page_says_where_the_rest_went() -> None:
+    ours = replace(result("normal", LINKER, 1_900), spent=Spent(0.1, 0.3, 0.05, 0.05, 3.5, {"writes": 1.0}))
+    assert "0.1 passed before the first write, 0.3 with writes under way (3.5 at once)" in documents.performance(
+        figures(ours)
+    )
