@@ -186,6 +186,8 @@ class Database:
             for relationship in list(self._schema.children(table.logical_name)):
                 if relationship.referencing_entity != table.logical_name:
                     self.drop_relationship(relationship)
+            for pairs in list(self._schema.many_to_many(table.logical_name)):
+                self.drop_relationship(pairs)
             self._connection.execute(f"DROP TABLE {ddl.quoted(table.logical_name)}")
             self._change(self._schema.without_table(table.logical_name))
 

@@ -11,23 +11,31 @@ from sandbox.webapi.errors import ApiError, no_resource, not_supported, wrong_me
 from sandbox.webapi.members import object_in, texts_in, whole_in
 from sandbox.webapi.metadata.documents import COLLECTIONS, relationship_document
 from sandbox.webapi.metadata.parsing import (
+    column_exists,
+    custom_name,
     label_text,
     read_cascade,
     read_column,
     read_many_to_many,
     read_menu,
     read_one_to_many,
-    required,
     required_level,
 )
 from sandbox.webapi.metadata.planning import plan_change, schema_of
 from sandbox.webapi.metadata.reading import find_document, find_table
-from sandbox.webapi.metadata.tables import plan_table, plan_table_change, plan_table_removal
+from sandbox.webapi.metadata.tables import (
+    names_in_use,
+    plan_table,
+    plan_table_change,
+    plan_table_removal,
+    table_exists,
+)
 from sandbox.webapi.privileges import require
 from sandbox.webapi.urls import Segment
 from sandbox.webapi.writing import PlannedWrite
 
 _INVALID: Final = "0x80047014"
+_IN_USE: Final = "0x8004f01f"
 _MANY: Final = "ManyToManyRelationshipMetadata"
 
 
@@ -105,9 +113,7 @@ def _check_new_column(table: Table, column: Column) -> None:
             "0x80047013",
             f"An attribute with the specified name {column.schema_name} already exists on entity {table.logical_name}.",
         )
-    raise ApiError(
-        400, "0x80060304", f"Attribute {column.logical_name} already exists for entity {table.logical_name}."
-    )
+    raise column_exists(table.logical_name, column)
 
 
 def _find_column(call: Call, table: Table, segment: Segment) -> Column:
@@ -135,6 +141,10 @@ def _plan_column_removal(call: Call, table: Table, segment: Segment) -> PlannedW
     column = _find_column(call, table, segment)
     if not column.custom:
         raise ApiError(400, "0x80045018", f"The system column {column.logical_name} cannot be deleted.")
+    keys = [name for name, columns in table.alternate_keys.items() if column.logical_name in columns]
+    if keys or column.logical_name == table.primary_name:
+        what = f"the key {keys[0]}" if keys else "the primary name"
+        raise ApiError(400, _IN_USE, f"The column {column.logical_name} cannot be deleted: it belongs to {what}.")
     for relationship in schema_of(call).lookups(table.logical_name):
         if relationship.referencing_attribute == column.logical_name:
             return _removal_of(call, relationship)
@@ -146,9 +156,9 @@ def _plan_column_removal(call: Call, table: Table, segment: Segment) -> PlannedW
 
 def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
     document = call.request.json()
-    name, columns = required(document, "SchemaName"), texts_in(document, "KeyAttributes")
+    name, columns = custom_name(document), texts_in(document, "KeyAttributes")
     unknown = [column for column in columns if column not in table.columns]
-    if unknown or not columns:
+    if unknown or not columns or len(set(columns)) < len(columns):
         raise ApiError(
             400, "0x80060886", f"The key attributes {', '.join(unknown)} do not exist on {table.logical_name}."
         )
@@ -164,9 +174,15 @@ def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
 def _plan_key_removal(call: Call, table: Table, segment: Segment) -> PlannedWrite:
     document = find_document(COLLECTIONS["Keys"](call.schema, table), segment)
     kept = {name: columns for name, columns in table.alternate_keys.items() if name != document["SchemaName"]}
-    return plan_change(
-        call, "prvDeleteAttribute", lambda database: database.replace_table(replace(table, alternate_keys=kept))
-    )
+    indexes = list(table.indexes)
+    indexes.remove(Index(table.alternate_keys[document["SchemaName"]]))
+    shrunk = replace(table, alternate_keys=kept, indexes=tuple(indexes))
+
+    def change(database: Database) -> None:
+        database.drop_indexes(table)
+        database.replace_table(shrunk)
+
+    return plan_change(call, "prvDeleteAttribute", change)
 
 
 # -- relationships
@@ -191,6 +207,8 @@ def _plan_relationship(call: Call, segment: Segment) -> PlannedWrite:
 
 def _plan_many_to_many(call: Call, relationship: ManyToMany) -> PlannedWrite:
     _check_name(call, relationship.schema_name)
+    if relationship.intersect_entity in names_in_use(call):
+        raise table_exists(relationship.intersect_entity)
     for name in (relationship.entity1, relationship.entity2):
         if _existing(call, name).elastic:
             raise ApiError(400, _INVALID, f"{name} is elastic: it has no many-to-many relationships.")
@@ -207,15 +225,21 @@ def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> T
             400, "0x80048203", f"The attribute {relationship.referenced_attribute} is no key of {parent.logical_name}."
         )
     _check_new_column(child, column)
-    if relationship.collection_navigation in parent.columns:
-        raise ApiError(
-            400,
-            "0x80048835",
-            f"The navigation property {relationship.collection_navigation} conflicts with a column of "
-            f"{parent.logical_name}.",
-        )
+    _check_navigation(call, relationship.collection_navigation, parent)
+    _check_navigation(call, relationship.lookup_navigation, child)
     _check_elastic(parent, child, relationship.cascade.delete)
     return child
+
+
+def _check_navigation(call: Call, name: str, table: Table) -> None:
+    """Raise the 400 answer if a navigation property would be named as a column or another navigation property."""
+    schema, owner = schema_of(call), table.logical_name
+    used = {column.property_name for column in table.columns.values()}
+    used |= {one.lookup_navigation for one in schema.lookups(owner)}
+    used |= {one.collection_navigation for one in schema.children(owner)}
+    used |= {pairs.navigation for pairs in schema.many_to_many(owner)}
+    if name in used:
+        raise ApiError(400, "0x80048835", f"The navigation property {name} conflicts with another property of {owner}.")
 
 
 def _check_elastic(parent: Table, child: Table, delete: str) -> None:

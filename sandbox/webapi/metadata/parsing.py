@@ -12,6 +12,8 @@ from sandbox.webapi.errors import ApiError, not_supported, payload_error
 from sandbox.webapi.members import Json, object_in, objects_in, whole_in
 
 _PREFIXED: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{1,7}_[A-Za-z][A-Za-z0-9_]*")
+_RESERVED: Final = "sqlite_"  # SQLite takes no table of such a name
+_INTERSECT: Final = re.compile(r"(?!sqlite_)[a-z][a-z0-9_]*")
 _TYPE: Final = re.compile(r"#?Microsoft\.Dynamics\.CRM\.(?:Complex)?(\w+)AttributeMetadata")
 _CREATABLE: Final = {
     "String": ColumnType.STRING,
@@ -42,7 +44,7 @@ def required(document: Json, name: str) -> str:
 def custom_name(document: Json) -> str:
     """Return a SchemaName, which begins with a publisher's prefix (dataverse.md 8.1). Raises the 400 answer."""
     name = required(document, "SchemaName")
-    if _PREFIXED.fullmatch(name) is None:
+    if _PREFIXED.fullmatch(name) is None or name.lower().startswith(_RESERVED):
         raise ApiError(
             400,
             "0x80044344",
@@ -82,6 +84,11 @@ def read_column(document: Json) -> Column:
     )
 
 
+def column_exists(table: str, column: Column) -> ApiError:
+    """Return the answer to a column whose name is in use (dataverse.md 8.4)."""
+    return ApiError(400, "0x80060304", f"Attribute {column.logical_name} already exists for entity {table}.")
+
+
 def required_level(document: Json, default: str = "None") -> str:
     """Return whether a column must have a value. Raises the 400 answer."""
     return str(object_in(document, "RequiredLevel").get("Value", default))
@@ -98,6 +105,10 @@ def read_table(document: Json, object_type_code: int) -> Table:
     name, kind = custom_name(document), _table_type(document)
     attributes = objects_in(document, "Attributes")
     columns = [read_column(attribute) for attribute in attributes]
+    names = [f"{name.lower()}id", *(column.logical_name for column in columns)]
+    for column in columns:
+        if names.count(column.logical_name) > 1:
+            raise column_exists(name.lower(), column)
     primary = [c.logical_name for c, a in zip(columns, attributes, strict=True) if a.get("IsPrimaryName")]
     if len(primary) != 1:
         raise ApiError(400, "0x80044363", "Exactly one column must be the primary name.")
@@ -206,6 +217,8 @@ def read_many_to_many(document: Json) -> ManyToMany:
     name = _relationship_name(document)
     first, second = required(document, "Entity1LogicalName"), required(document, "Entity2LogicalName")
     intersect = str(document.get("IntersectEntityName") or name).lower()
+    if _INTERSECT.fullmatch(intersect) is None:
+        raise ApiError(400, "0x80044344", f"The name '{intersect}' of the intersect table is not valid.")
     if first == second:
         raise not_supported("many-to-many relationships of a table with itself")
     names = [document.get(f"Entity{number}NavigationPropertyName") for number in (1, 2)]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
-from sandbox.schema.model import Table
+from sandbox.schema.model import ManyToMany, Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError
 from sandbox.webapi.members import Json, objects_in
@@ -56,9 +56,21 @@ def _new_tables(call: Call, documents: Sequence[Json]) -> list[Table]:
 
 def _create(call: Call, tables: Sequence[Table]) -> None:
     for table in tables:
-        if table.logical_name in schema_of(call).tables:
-            raise ApiError(400, "0x80044346", f"An entity with the specified name {table.logical_name} already exists.")
+        if table.logical_name in names_in_use(call):
+            raise table_exists(table.logical_name)
         call.environment.database.create_table(table)
+
+
+def names_in_use(call: Call) -> set[str]:
+    """Return the names of all tables, those of intersect tables among them."""
+    schema = schema_of(call)
+    pairs = (one for one in schema.relationships.values() if isinstance(one, ManyToMany))
+    return {*schema.tables, *(one.intersect_entity for one in pairs)}
+
+
+def table_exists(name: str) -> ApiError:
+    """Return the answer to a table whose name is in use."""
+    return ApiError(400, "0x80044346", f"An entity with the specified name {name} already exists.")
 
 
 def plan_table_change(call: Call, table: Table) -> PlannedWrite:

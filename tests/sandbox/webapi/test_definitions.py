@@ -171,3 +171,88 @@ COLUMN = {"@odata.type": f"{TYPE}.PicklistAttributeMetadata", "SchemaName": "new
 )
 async def test_a_member_of_another_type_is_a_payload_error(api: Client, url: str, body: dict[str, Any]) -> None:
     assert error(await api.post(url, json=body)) == (400, "0x80048d19")
+
+
+def column(name: str, **more: object) -> dict[str, Any]:
+    return {"@odata.type": f"{TYPE}.StringAttributeMetadata", "SchemaName": name, "MaxLength": 50, **more}
+
+
+def paired(name: str, **more: object) -> dict[str, Any]:
+    ends = {"Entity1LogicalName": "account", "Entity2LogicalName": "contact"}
+    return {"@odata.type": f"{TYPE}.ManyToManyRelationshipMetadata", "SchemaName": name, **ends, **more}
+
+
+@pytest.mark.parametrize(
+    ("url", "body", "code"),
+    [
+        pytest.param("EntityDefinitions", bank() | {"SchemaName": "sqlite_A"}, "0x80044344", id="reserved prefix"),
+        pytest.param(
+            "EntityDefinitions",
+            {"SchemaName": "new_A", "Attributes": [column("new_Name", IsPrimaryName=True), column("new_Name")]},
+            "0x80060304",
+            id="column twice",
+        ),
+        pytest.param(
+            "EntityDefinitions",
+            {"SchemaName": "new_A", "Attributes": [column("new_Name", IsPrimaryName=True), column("new_Aid")]},
+            "0x80060304",
+            id="column named as the key",
+        ),
+        pytest.param(
+            "RelationshipDefinitions", paired("new_x", IntersectEntityName="contact"), "0x80044346", id="table in use"
+        ),
+        pytest.param(
+            "RelationshipDefinitions",
+            paired("new_x", IntersectEntityName="systemuserroles"),
+            "0x80044346",
+            id="intersect in use",
+        ),
+        pytest.param(
+            "RelationshipDefinitions", paired("new_x", IntersectEntityName='a "b'), "0x80044344", id="no name"
+        ),
+        pytest.param(
+            f"{CONTACT}/Keys", {"SchemaName": "no name", "KeyAttributes": ["lastname"]}, "0x80044344", id="key's name"
+        ),
+        pytest.param(
+            f"{CONTACT}/Keys",
+            {"SchemaName": "new_key", "KeyAttributes": ["lastname", "lastname"]},
+            "0x80060886",
+            id="column twice in a key",
+        ),
+    ],
+)
+async def test_a_name_that_cannot_be_is_refused(api: Client, url: str, body: dict[str, Any], code: str) -> None:
+    assert error(await api.post(url, json=body)) == (400, code)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"ReferencingEntityNavigationPropertyName": "createdby"},
+        {"ReferencingEntityNavigationPropertyName": "lastname"},
+        {"ReferencedEntityNavigationPropertyName": "msdynci_customerid"},
+    ],
+)
+async def test_a_navigation_property_is_not_named_as_another(api: Client, names: dict[str, str]) -> None:
+    assert error(await create_lookup(api, **names)) == (400, "0x80048835")
+
+
+async def test_a_column_that_is_needed_is_not_deleted(api: Client) -> None:
+    await api.post("EntityDefinitions", json=bank())
+    table = "EntityDefinitions(LogicalName='new_bankaccount')"
+    await api.post(f"{table}/Attributes", json=column("new_Number"))
+    await api.post(f"{table}/Keys", json={"SchemaName": "new_key", "KeyAttributes": ["new_number"]})
+    for name in ("new_accountname", "new_number"):
+        assert error(await api.delete(f"{table}/Attributes(LogicalName='{name}')")) == (400, "0x8004f01f")
+    await api.delete(f"{table}/Keys(LogicalName='new_key')")
+    assert (await api.delete(f"{table}/Attributes(LogicalName='new_number')")).status_code == 204
+    await create(api, "new_bankaccounts", new_accountname="x")
+
+
+async def test_the_pairs_of_a_deleted_table_go_with_it(api: Client) -> None:
+    pairs = paired("new_pairs", Entity1LogicalName="new_bankaccount")
+    for _ in range(2):
+        assert (await api.post("EntityDefinitions", json=bank())).status_code == 204
+        assert (await api.post("RelationshipDefinitions", json=pairs)).status_code == 204
+        assert (await api.delete("EntityDefinitions(LogicalName='new_bankaccount')")).status_code == 204
+    assert error(await api.get("RelationshipDefinitions(SchemaName='new_pairs')")) == (404, "0x80040217")
