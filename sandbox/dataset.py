@@ -10,6 +10,7 @@ from sandbox.database import Database, Stamp, bulk_load, count_rows
 from sandbox.database.staging import load_empty
 from sandbox.database.values import ColumnValueError, lenient
 from sandbox.identity import ADMIN, VENDOR
+from sandbox.link_column import ensure_link_column
 from sandbox.schema.definition import define_table
 from sandbox.schema.model import Column, Table
 
@@ -32,6 +33,8 @@ class TableData:
     columns: tuple[Column, ...] = ()
     key: str | None = None
     entity_set: str | None = None
+    linked: bool = False
+    """Whether its rows hold links to profiles already."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +92,8 @@ def _ensure_table(data: TableData, database: Database) -> Table:
         database.create_table(_custom_table(data))
     else:
         database.add_columns(table, [column for column in data.columns if column.logical_name not in table.columns])
+    if data.linked:
+        ensure_link_column(database, data.name, PROFILES)
     return database.schema.tables[data.name]
 
 

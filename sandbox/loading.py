@@ -15,6 +15,7 @@ from uuid import UUID
 from sandbox.config import MappingNameColumn
 from sandbox.csv_file import CsvFile, FolderError
 from sandbox.dataset import MAPPING, PROFILES, Dataset, TableData
+from sandbox.link_column import LOOKUP
 from sandbox.schema.builtin import builtin_schema
 from sandbox.schema.definition import plural
 from sandbox.schema.model import Column
@@ -41,7 +42,7 @@ def read_folder(folder: Path) -> Dataset:
 
     Raises FolderError if the mapping, the profiles or environment.json is missing or has another form.
     """
-    files = {path.stem.lower(): CsvFile(path) for path in sorted(folder.glob("*.csv"))}
+    files = {path.stem.lower(): CsvFile(path) for path in sorted(folder.iterdir()) if path.suffix.lower() == ".csv"}
     for needed, columns in _NEEDED.items():
         if needed not in files:
             raise FolderError(f"{folder / needed}.csv is missing. It holds what Customer Insights - Data wrote.")
@@ -88,8 +89,8 @@ def _table_key(name: str, file: CsvFile) -> str | None:
 
 
 def _table_data(name: str, file: CsvFile, key: str) -> TableData:
-    columns = tuple(Column(column) for column in file.header if column != key)
-    return TableData(name, file.rows, columns, key=key, entity_set=_entity_set(name))
+    columns = tuple(Column(column) for column in file.header if column not in {key, LOOKUP})
+    return TableData(name, file.rows, columns, key=key, entity_set=_entity_set(name), linked=LOOKUP in file.header)
 
 
 def _entity_set(name: str) -> str | None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Final
 
 from sandbox.collation import guid_text
 from sandbox.database import Database, count_rows, ddl
@@ -10,8 +9,6 @@ from sandbox.database.values import shown
 from sandbox.dataset import MAPPING, PROFILES, Row
 from sandbox.schema.definition import SYSTEM_NAMES
 from sandbox.schema.model import Table
-
-LOOKUP: Final = "msdynci_lookupfield_customerprofile"
 
 
 @dataclass(frozen=True, slots=True)

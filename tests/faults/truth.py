@@ -10,7 +10,8 @@ from linker.deps import Deps
 from linker.model import Counts, Run, Status
 from linker.pages import row_key
 from sandbox.database import Database, scan
-from sandbox.unification_sql import LOOKUP, expected_links
+from sandbox.link_column import LOOKUP
+from sandbox.unification_sql import expected_links
 
 from .scene import GONE, TABLES, Scene
 

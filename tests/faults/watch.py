@@ -8,9 +8,10 @@ from typing import Self
 from sandbox.database import scan
 from sandbox.environment import Environment, WriteOperation
 from sandbox.identity import LINKER
+from sandbox.link_column import LOOKUP
 from sandbox.pipeline import Pipeline
 from sandbox.server import Sandbox
-from sandbox.unification_sql import LOOKUP, mapping_rows
+from sandbox.unification_sql import mapping_rows
 
 PROFILES = "msdynci_customerprofile"
 PROFILE_COLUMNS = frozenset({"msdynci_customerid"})

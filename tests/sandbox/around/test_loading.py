@@ -7,8 +7,10 @@ from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
 
-from sandbox.database import Database, count_rows, scan
+from sandbox.csv_file import CsvFile
+from sandbox.database import Database, bulk_delete, count_rows, scan
 from sandbox.dataset import MAPPING, PROFILES, store
+from sandbox.link_column import LOOKUP
 from sandbox.loading import read_folder
 from sandbox.measures import with_measures
 from sandbox.server import Sandbox
@@ -88,7 +90,7 @@ def _shouted(folder: Path) -> None:
     for path in folder.glob("*.csv"):
         header, _, rest = path.read_text(encoding="utf-8").partition("\n")
         path.write_text(f"{header.upper()}\n{rest}", encoding="utf-8")
-    (folder / "contact.csv").rename(folder / "Contact.csv")
+    (folder / "contact.csv").rename(folder / "Contact.CSV")
 
 
 def _braced(folder: Path) -> None:
@@ -161,6 +163,18 @@ def test_of_rows_with_the_same_key_the_last_one_stays_and_one_is_counted(folder:
     database = Database()
     assert store(read_folder(folder), database)["contact"] == 60
     database.close()
+
+
+def test_links_that_were_there_already_are_links(folder: Path, load: Load) -> None:
+    profile = next(CsvFile(folder / f"{PROFILES}.csv").rows())["msdynci_customerprofileid"]
+    edit(folder / "contact.csv", lambda row: {**row, LOOKUP: f"{{{profile}}}"})
+    edit(folder / "lead.csv", lambda row: {**row, LOOKUP: ""})
+    sandbox = load(read_folder(folder))
+    database = sandbox.environment.database
+    assert {link for (link,) in scan(database, "contact", [LOOKUP])} == {profile}
+    assert {link for (link,) in scan(database, "lead", [LOOKUP])} == {None}
+    bulk_delete(database, PROFILES, [str(profile)])
+    assert {link for (link,) in scan(database, "contact", [LOOKUP])} == {None}
 
 
 def test_files_that_make_no_table_are_told(folder: Path) -> None:

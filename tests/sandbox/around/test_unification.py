@@ -8,8 +8,8 @@ import pytest
 
 from sandbox.database import scan
 from sandbox.generate import Sizes, generate
+from sandbox.link_column import LOOKUP
 from sandbox.server import API_PATH, Sandbox
-from sandbox.unification_sql import LOOKUP
 
 from .conftest import Load, in_process
 
