@@ -157,11 +157,9 @@ def _plan_column_removal(call: Call, table: Table, segment: Segment) -> PlannedW
 def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
     document = call.request.json()
     name, columns = custom_name(document), texts_in(document, "KeyAttributes")
-    unknown = [column for column in columns if column not in table.columns]
-    if unknown or not columns or len(set(columns)) < len(columns):
-        raise ApiError(
-            400, "0x80060886", f"The key attributes {', '.join(unknown)} do not exist on {table.logical_name}."
-        )
+    if not columns or len(set(columns)) < len(columns) or not table.columns.keys() >= set(columns):
+        text = f"The key attributes of {name} must be columns of {table.logical_name}, each named once."
+        raise ApiError(400, "0x80060886", text)
     if name in table.alternate_keys:
         raise ApiError(400, "0x80060884", f"An entity key with the name {name} already exists on {table.logical_name}.")
     grown = replace(
