@@ -9,7 +9,7 @@ from linker.activities.values import RunRef, Survey
 from linker.errors import ConfigurationError
 from linker.evidence import find_sources
 from linker.facts import DataSource, DeclaredSource
-from linker.insights import Instance
+from linker.insights import Instance, Job
 from linker.model import Mode, Run, Source, Status
 from linker.odata import MappingColumns
 from linker.pages import Plan
@@ -32,6 +32,9 @@ class FakeInsights:
 
     async def data_sources(self) -> tuple[DataSource, ...]:
         return tuple(DataSource(name, kind, tuple(self.keys), self.keys) for name, kind in self.kinds.items())
+
+    async def last_unification(self) -> Job | None:
+        return Job("job", "", "")
 
     async def has_never_unified(self) -> bool:
         return False
