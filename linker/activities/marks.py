@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.newest import newest_change
 from linker.deps import Deps
@@ -14,12 +12,12 @@ async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
     """Return the newest change of mapping and of profiles, None where the columns do not tell.
 
     A profile that this app touched last is no change. It may have been the newest one before, so the mark of profiles
-    never falls below the one in `since`, the marks that these are compared with.
+    never falls below the one in `since`, the marks that these are compared with. The mapping is looked at last, so that
+    this is the moment up to which its changes are seen.
     """
     dataverse, we = deps.dataverse(), await deps.user()
-    mapping, profiles = await asyncio.gather(
-        newest_change(dataverse, MAPPING_SET), newest_change(dataverse, PROFILE_SET, besides=we)
-    )
+    profiles = await newest_change(dataverse, PROFILE_SET, besides=we)
+    mapping = await newest_change(dataverse, MAPPING_SET)
     if mapping is None or profiles is None:
         return None
     seconds, version = max(profiles, (since.profiles, since.profiles_version)) if since else profiles

@@ -15,7 +15,7 @@ from linker.settling import Marks
 from linker.state import TablePlan
 from linker.steps import WAITING
 from tests.fakes.client import Starter
-from tests.fakes.dataverse import STAMP, Refusal
+from tests.fakes.dataverse import PROFILE_SET, STAMP, Refusal, Request
 from tests.fakes.world import World
 
 ALL = RunRequest()
@@ -377,6 +377,17 @@ async def test_rows_that_wait_for_profiles_ask_for_one_follow_up_and_no_more(wor
     assert (await life.end_run(world.deps, Ending(following.run))).next is None
 
 
+@pytest.mark.parametrize(("guarded", "follows"), [(False, True), (True, False)], ids=["each", "by the guard"])
+async def test_departed_rows_that_were_deferred_ask_for_a_follow_up_unless_the_guard_holds_them(
+    world: World, start: Starter, *, guarded: bool, follows: bool
+) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    departed = replace(GOOD, departed=1)
+    end = TableEnd(run, "contact", departed, unlinking=Counts(deferred=1), held_back="many" * guarded, guarded=guarded)
+    await life.end_table(world.deps, end)
+    assert ((await life.end_run(world.deps, Ending(run))).next is not None) is follows
+
+
 async def test_what_moves_within_the_second_that_a_run_saw_last_asks_for_a_follow_up(
     world: World, start: Starter
 ) -> None:
@@ -384,6 +395,21 @@ async def test_what_moves_within_the_second_that_a_run_saw_last_asks_for_a_follo
     settled = await settle(world.deps, SettleTask(run))
     await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
     world.dataverse.versions["msdynci_alternatekeys"] += 1
+    assert (await life.end_run(world.deps, Ending(run, marks=settled.marks))).next is not None
+
+
+async def test_what_moves_in_the_mapping_while_the_profiles_are_looked_at_asks_for_a_follow_up(
+    world: World, start: Starter
+) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    settled = await settle(world.deps, SettleTask(run))
+    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+
+    def move(asked: Request) -> None:
+        if asked.path == PROFILE_SET:
+            world.dataverse.versions["msdynci_alternatekeys"] += 1
+
+    world.dataverse.after.append(move)
     assert (await life.end_run(world.deps, Ending(run, marks=settled.marks))).next is not None
 
 
