@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from tests.infra.queries import Query, queries
-from tests.infra.templates import stored
+from tests.infra.templates import INFRA, stored
 
 from .ingestion import Ingestion, ingestion
 from .world import SAMPLE, TABLES, World, world
@@ -24,7 +24,7 @@ from .world import SAMPLE, TABLES, World, world
 # What Azure deploys, and everything at once instead of after a minute.
 SETTINGS = {
     **{
-        name: stored("prod").settings[name]
+        name: stored(INFRA / "prod.snapshot.json").settings[name]
         for name in ("PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME", "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS")
     },
     "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
