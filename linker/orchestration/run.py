@@ -86,7 +86,11 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     for number, table in enumerate(tables):
         departed = _unlink_task(ticket, table, linked, settled)
         end = yield from _unlinked(ctx, departed, _end_of(ticket, table, linked), f"{ticket.run}-u{number}", room)
-        yield from _finish_table(ctx, table, end, stopped=bool(linked.stop))
+        if ticket.request.mode is Mode.VERIFY and not (end.canceled or end.failed):  # also if the table had to be full
+            end = yield from _find_strays(ctx, TableTask(ticket.run, table.table, table.mode), end)
+        yield from call(ctx, "end_table", end, RunRef, renewing=ticket.run)
+        if end.canceled and not linked.stop:
+            raise RunStopped(canceled=True)
     if linked.stop:
         raise RunStopped(canceled=linked.stop == "canceled")
     if survey.touch:
@@ -232,15 +236,6 @@ def _unlinked(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd, child:
         failed=done.failed,
         canceled=bool(done.stop),
     )
-
-
-def _finish_table(ctx: OrchestrationContext, table: Prepared, end: TableEnd, *, stopped: bool) -> Steps[None]:
-    """Look for strays where the run verifies, and show how the table ended."""
-    if table.mode is Mode.VERIFY and not (end.canceled or end.failed):
-        end = yield from _find_strays(ctx, TableTask(end.run, table.table, table.mode), end)
-    yield from call(ctx, "end_table", end, RunRef, renewing=end.run)
-    if end.canceled and not stopped:
-        raise RunStopped(canceled=True)
 
 
 def _find_strays(ctx: OrchestrationContext, task: TableTask, end: TableEnd) -> Steps[TableEnd]:

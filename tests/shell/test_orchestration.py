@@ -466,6 +466,19 @@ def test_an_unlinking_pass_that_dataverse_refuses_fails_its_table_and_no_other()
     assert ends["lead"]["unlinking"]["unlinked"] == 6
 
 
+@pytest.mark.parametrize(("asked", "looks"), [(Mode.VERIFY, 2), (Mode.FULL, 0), (Mode.INCREMENTAL, 0)])
+def test_a_verify_run_looks_for_links_that_nobody_knows_also_where_a_table_has_to_be_full(
+    asked: Mode, looks: int
+) -> None:
+    def prepare(task: Any) -> Prepared:
+        return Prepared(task["table"], "v1", 1, Mode.FULL if task["table"] == "lead" else asked)
+
+    ctx = context(tables=("contact", "lead"), prepare_table=prepare, find_strays=lambda _: Strays(3))
+    run(ctx, Ticket("run1", RunRequest(asked)))
+    assert [end["strays"] for end in ctx.of("end_table")] == ([3, 3] if looks else [0, 0])
+    assert len(ctx.of("find_strays")) == looks
+
+
 def test_large_pages_are_split_and_their_parts_are_linked() -> None:
     def link_page(task: Any) -> PageOutcome:
         return PageOutcome(split=True) if (task["version"], task["page"]) == ("v1", 1) else PageOutcome(ROWS)
