@@ -303,3 +303,27 @@ async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(
     end = Status.CANCELED if canceled else Status.FAILED
     assert (dead.status, dead.follow_up, dead.tables[0].status) == (end, holder.run if holder else None, end)
     assert holder is None or (await loaded(world, holder.run)).status is Status.QUEUED
+
+
+# ---- what was canceled ----
+
+
+async def test_a_canceled_run_is_asked_for_again_after_a_while(world: World, start: Starter) -> None:
+    deps = telling(world, JOB)
+    run = await triggers.poll(deps, start)
+    await ran(world, run, start, Status.CANCELED, GOOD)
+    assert await triggers.poll(deps, start) == ""
+    world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
+    assert await triggers.poll(deps, start) not in ("", run)
+
+
+async def test_a_run_that_was_canceled_while_it_waited_is_asked_for_again_at_the_next_look(
+    world: World, start: Starter
+) -> None:
+    await begun(world, start)
+    waiting = await triggers.poll(telling(world, JOB), start)
+    await world.deps.lock.cancel(waiting)
+    again = await triggers.poll(telling(world, JOB), start)
+    pending = (await world.deps.lock.peek()).pending
+    assert again != waiting
+    assert pending == Ticket(again, RunRequest(jobs=("job",), job_start=epoch_s(START), trigger="timer"))
