@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import typing
 from collections.abc import Mapping
 from enum import Enum
 from types import ModuleType
@@ -48,11 +49,13 @@ def large(kind: Any, name: str = "") -> Any:  # noqa: PLR0911 - a table of types
     origin, arguments = getattr(kind, "__origin__", None), getattr(kind, "__args__", ())
     if hasattr(kind, "__value__"):
         return large(kind.__value__, name)
+    if hasattr(kind, "__metadata__"):  # Annotated
+        return large(origin, name)
     if dataclasses.is_dataclass(kind) and isinstance(kind, type):
-        import typing
-
         hints = typing.get_type_hints(kind)
         return kind(**{field.name: large(hints[field.name], field.name) for field in dataclasses.fields(kind)})
+    if hasattr(kind, "_fields"):  # a NamedTuple
+        return kind(*(large(of, field) for field, of in typing.get_type_hints(kind).items()))
     if isinstance(kind, type) and issubclass(kind, Enum):
         return max(kind, key=lambda member: len(str(member.value)))
     if origin is tuple and arguments[-1] is ...:
