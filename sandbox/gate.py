@@ -46,6 +46,8 @@ class Gate:
     authority: TokenAuthority
     protection: ServiceProtection
     requests: Counter[str] = field(default_factory=Counter)
+    in_flight: dict[int, Exchange] = field(default_factory=dict)
+    """What is being served and has not been answered, by identity."""
     _turn: "count[int]" = field(default_factory=count)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,6 +73,7 @@ class Gate:
 
     async def _serve(self, exchange: Exchange, scope: Scope, receive: Receive, send: Send) -> None:
         current_exchange.set(exchange)
+        self.in_flight[id(exchange)] = exchange
         spent_ms = 0.0
 
         async def send_after_cost(message: Message) -> None:
@@ -84,6 +87,7 @@ class Gate:
         try:
             await self.app(scope, receive, self._counted(send_after_cost))
         finally:
+            del self.in_flight[id(exchange)]
             self.protection.release(exchange.user.client_id, exchange.server, spent_ms)
 
     async def _refuse(self, exchange: Exchange, refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:

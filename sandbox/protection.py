@@ -51,6 +51,8 @@ class Work:
     rows_read: int = 0
     extra_ms: float = 0.0
     """Cost beside requests and rows, as of a synchronous plug-in step (dataverse.md 1.1)."""
+    written: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
+    """Table and ids of the rows that it has written."""
 
 
 def cost_ms(config: SandboxConfig, work: Work, in_flight: int) -> float:

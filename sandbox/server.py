@@ -18,7 +18,7 @@ from sandbox.dataset import Dataset, store
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
 from sandbox.faults import FaultLayer, Faults
-from sandbox.gate import Gate
+from sandbox.gate import Exchange, Gate
 from sandbox.identity import IdentityEndpoint, TokenAuthority, kept_key, pem_of
 from sandbox.insights import InsightsApi
 from sandbox.pipeline import Pipeline
@@ -93,7 +93,8 @@ def compose(environment: Environment, clock_s: Callable[[], float] = time.monoto
     protection = ServiceProtection(lambda: environment.config, clock_s)
     requests: Counter[str] = Counter()
     faults = Faults(environment.clock)
-    environment.hooks = Pipeline(protection, faults)
+    in_flight: dict[int, Exchange] = {}
+    environment.hooks = Pipeline(protection, faults, in_flight)
 
     async def submit(request: UnificationRequest) -> Document:
         job_id = (await simulator.run(request))["jobId"]
@@ -104,7 +105,7 @@ def compose(environment: Environment, clock_s: Callable[[], float] = time.monoto
 
     admin = Admin(environment, documents, workflow, protection, simulator, faults, requests)
     insights = InsightsApi(environment, documents, workflow, authority, submit)
-    web_api = Gate(faulty(Router(routes(environment))), environment, authority, protection, requests)
+    web_api = Gate(faulty(Router(routes(environment))), environment, authority, protection, requests, in_flight)
     app = Starlette(
         routes=[
             *(Mount(path, web_api) for path in (API_PATH, *_OLDER_PATHS)),

@@ -58,6 +58,8 @@ class Target:
     operation: str
     body: bytes = b""
     operation_rows: int | None = None
+    overlapping: bool = False
+    """Whether another request in flight writes one of its rows."""
 
     @property
     def rows(self) -> int:
@@ -82,6 +84,8 @@ class Fault:
     """`UpdateMultiple`, `$batch`, `Read`, `Create`, `Update`, `Delete`, or the first segment (`WhoAmI`)."""
     rows_above: NonNegativeInt | None = None
     """Only bulk requests of more rows than this."""
+    overlapping: bool = False
+    """Only operations on a row that another request in flight writes: what makes deadlocks (dataverse.md 2.6)."""
     skip: NonNegativeInt = 0
     every: PositiveInt = 1
     times: PositiveInt | None = 1
@@ -121,6 +125,7 @@ class Fault:
             and (self.path is None or re.search(self.path, target.path) is not None)
             and (self.body is None or self.body.encode() in target.body)
             and (self.rows_above is None or target.rows > self.rows_above)
+            and (target.overlapping or not self.overlapping)
             and (self.strikes_operations or self.kind not in _BULK_KINDS or target.rows > 0)
         )
 
@@ -151,6 +156,8 @@ def _check(fault: Fault) -> None:
             raise InvalidFaultError(
                 f"{name}: a {fault.kind} strikes an operation and sees only its table, kind and path"
             )
+    if fault.overlapping and not fault.strikes_operations:
+        raise InvalidFaultError(f"overlapping: a {fault.kind} strikes a request before its rows are known")
     try:
         re.compile(fault.path or "")
     except re.error as error:

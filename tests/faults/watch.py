@@ -31,7 +31,7 @@ class Watch:
         made = cls(sandbox.environment)
         before = sandbox.environment.hooks
         assert isinstance(before, Pipeline)
-        sandbox.environment.hooks = _Watched(before.protection, before.faults, made)
+        sandbox.environment.hooks = _Watched(before.protection, before.faults, before.in_flight, made)
         return made
 
     def unlinking_begins(self) -> None:

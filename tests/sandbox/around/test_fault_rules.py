@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import httpx
 import pytest
 
 from sandbox.faults import Fault, Faults, InvalidFaultError, read_faults
@@ -28,6 +29,7 @@ TARGET = Target("POST", f"{API_PATH}{UPDATE}", "contact", "UpdateMultiple", b'{"
         pytest.param({"operation": "Update"}, False, id="other operation"),
         pytest.param({"rows_above": 99}, True, id="big batch"),
         pytest.param({"rows_above": 100}, False, id="batch not above"),
+        pytest.param({"overlapping": True}, False, id="rows that nobody else writes"),
     ],
 )
 def test_matchers(matcher: dict[str, Any], strikes: bool) -> None:
@@ -67,3 +69,26 @@ def test_how_often(sandbox: Sandbox, rule: dict[str, Any], pattern: str) -> None
 def test_a_message_tells_which_fault_and_field_do_not_fit(document: object, told: str) -> None:
     with pytest.raises(InvalidFaultError, match=f"^{told}"):
         read_faults(document)
+
+
+@pytest.mark.parametrize(
+    ("fault", "named"),
+    [
+        pytest.param({"kind": "earthquake"}, "kind", id="unknown kind"),
+        pytest.param({"kind": "deadlock", "body": "x"}, "body", id="operation without body"),
+        pytest.param({"kind": "dropped_write", "method": "POST"}, "method", id="operation without method"),
+        pytest.param({"kind": "server_error", "path": "("}, "path", id="bad expression"),
+        pytest.param({"kind": "server_error", "overlapping": True}, "overlapping", id="rows not known yet"),
+        pytest.param({"kind": "mapping_changed", "unification": {"moves": 1}}, "moves", id="bad unification"),
+        pytest.param({"kind": "mapping_changed", "unification": {"restore": "never"}}, "never", id="no snapshot"),
+        pytest.param({"kind": "mapping_changed", "unification": {"take_out": ["nothing"]}}, "nothing", id="no table"),
+        pytest.param({"kind": "server_error", "every": 0}, "every", id="never due"),
+    ],
+)
+async def test_a_fault_that_does_not_fit_is_refused(
+    admin: httpx.AsyncClient, fault: dict[str, object], named: str
+) -> None:
+    answer = await admin.post("/faults", json=[{"kind": "server_error"}, fault])
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+    assert (await admin.get("/faults")).json()["armed"] == []

@@ -120,6 +120,23 @@ async def test_losing_a_share_of_the_rows_leaves_other_requests_alone(
     assert (cities(sandbox), await fired(admin)) == (1, [])
 
 
+async def test_requests_in_flight_that_share_a_row_can_deadlock(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
+) -> None:
+    await admin.post("/config", json={"ms_per_request": 100})
+    await arm(admin, kind="deadlock", overlapping=True, times=None)
+    rows = contacts(sandbox, 6)
+
+    async def at_once(*groups: list[str]) -> list[int]:
+        answers = await asyncio.gather(*(api.post(UPDATE, json=update(group)) for group in groups))
+        return sorted(answer.status_code for answer in answers)
+
+    assert await at_once(rows[:3], rows[2:4]) == [204, 400]
+    assert await at_once(rows[:3], rows[3:]) == [204, 204]
+    assert [await at_once(rows), await at_once(rows)] == [[204], [204]]
+    assert [entry["kind"] for entry in await fired(admin)] == ["deadlock"]
+
+
 async def test_a_share_of_rows_means_nothing_to_a_failing_operation(
     sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
@@ -246,28 +263,6 @@ async def test_a_full_disk_answers_a_bare_500_and_stores_nothing(
     answer = await api.post("/contacts/Microsoft.Dynamics.CRM.CreateMultiple", json={"Targets": new})
     assert (answer.status_code, answer.text) == (500, "Internal Server Error")
     assert len(contacts(sandbox, 10_000)) == before
-
-
-@pytest.mark.parametrize(
-    ("fault", "named"),
-    [
-        pytest.param({"kind": "earthquake"}, "kind", id="unknown kind"),
-        pytest.param({"kind": "deadlock", "body": "x"}, "body", id="operation without body"),
-        pytest.param({"kind": "dropped_write", "method": "POST"}, "method", id="operation without method"),
-        pytest.param({"kind": "server_error", "path": "("}, "path", id="bad expression"),
-        pytest.param({"kind": "mapping_changed", "unification": {"moves": 1}}, "moves", id="bad unification"),
-        pytest.param({"kind": "mapping_changed", "unification": {"restore": "never"}}, "never", id="no snapshot"),
-        pytest.param({"kind": "mapping_changed", "unification": {"take_out": ["nothing"]}}, "nothing", id="no table"),
-        pytest.param({"kind": "server_error", "every": 0}, "every", id="never due"),
-    ],
-)
-async def test_a_fault_that_does_not_fit_is_refused(
-    admin: httpx.AsyncClient, fault: dict[str, object], named: str
-) -> None:
-    answer = await admin.post("/faults", json=[{"kind": "server_error"}, fault])
-    assert answer.status_code == 400
-    assert named in answer.json()["error"]
-    assert (await admin.get("/faults")).json()["armed"] == []
 
 
 @pytest.mark.parametrize(
