@@ -18,6 +18,7 @@ from linker.pages import COUNT_CAP, DIGITS, KEY_DIGITS, Overlap, Plan, cut_text,
 from linker.state import StoredBlock, TablePlan
 
 COUNTS_AT_ONCE = 4
+EMPTY_AT = ("1", "8", "f")  # rows below or above one of them show when one end of a range is ignored
 _MEND = (
     "No page of it was split, and those that are too large were left alone. "
     "Look for keys in braces, for keys that are no guids, or for repeated rows."
@@ -54,6 +55,7 @@ class Counter:
 async def new_plan(dataverse: Dataverse, target: Target, version: str) -> Plan:
     """Return cuts that fill pages evenly, after a proof that this environment honours key ranges."""
     counter = Counter(dataverse, target)
+    await prove_nothing_is_in_nothing(counter, target)
     leaves = await counter.leaves(KeyRange())
     await prove_ranges(counter, target, leaves)
     return Plan(version, cuts_from_counts(leaves))
@@ -62,9 +64,19 @@ async def new_plan(dataverse: Dataverse, target: Target, version: str) -> Plan:
 async def prove_key_ranges(dataverse: Dataverse, target: Target) -> None:
     """Prove it on the first range that can be counted whole. Raises ConfigurationError as prove_ranges does."""
     counter, digits = Counter(dataverse, target), ""
+    await prove_nothing_is_in_nothing(counter, target)
     while (rows := await counter.rows(prefix_range(digits))) == COUNT_CAP and len(digits) < KEY_DIGITS:
         digits += "8"
     await prove_ranges(counter, target, [(digits, rows)])
+
+
+async def prove_nothing_is_in_nothing(counter: Counter, target: Target) -> None:
+    """Count ranges that end where they begin. Raises ConfigurationError when one has rows, before dense prefixes are searched:
+    where ranges mean nothing every prefix is dense, and the search would never end.
+    """
+    for cut in EMPTY_AT:
+        if rows := await counter.rows(KeyRange(cut, cut)):
+            raise _not_honoured(target, f"{rows:,} mapping rows in a range that holds none")
 
 
 async def prove_ranges(counter: Counter, target: Target, leaves: Sequence[tuple[str, int]]) -> None:
@@ -75,11 +87,15 @@ async def prove_ranges(counter: Counter, target: Target, leaves: Sequence[tuple[
     halves = [await counter.rows(KeyRange(whole.lower, middle)), await counter.rows(KeyRange(middle, whole.upper))]
     again = await counter.rows(whole)
     if rows == again != sum(halves):
-        raise ConfigurationError(
-            f"Ranges of msdynci_identifier are not honoured for table '{target.table}': {again:,} mapping rows in one range, "
-            f"{halves[0]:,} and {halves[1]:,} in its halves. Nothing was written to the table. The linker reads pages by such "
-            "ranges; report this with the environment's region and version."
-        )
+        counts = f"{again:,} mapping rows in one range, {halves[0]:,} and {halves[1]:,} in its halves"
+        raise _not_honoured(target, counts)
+
+
+def _not_honoured(target: Target, counts: str) -> ConfigurationError:
+    return ConfigurationError(
+        f"Ranges of msdynci_identifier are not honoured for table '{target.table}': {counts}. Nothing was written to the "
+        "table. The linker reads pages by such ranges; report this with the environment's region and version."
+    )
 
 
 async def split_pages(deps: Deps, task: SplitTask) -> Split:

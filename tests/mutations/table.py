@@ -146,6 +146,9 @@ MUTATIONS = (
         "gone: list[str] = []",
     ),
     Mutation("6", _PLANNING, "if rows == again != sum(halves):", "if False:"),
+    Mutation(
+        "6", _PLANNING, "    await prove_nothing_is_in_nothing(counter, target)\n    while (rows", "    while (rows"
+    ),
     Mutation("6", "linker/activities/mapping.py", "if len(rows) > SPLIT_ROWS:", "if False:"),
     Mutation("6", "linker/pages.py", "(key_text(key) if key_text(key) in found else min(found)) in mine", "True"),
     Mutation("7", _PLANNING, "    await _move_blocks(deps, task, stored, plan, ranges)\n", ""),

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import random
+import re
 from bisect import bisect_left
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
 import pytest
 
 from linker.activities.page import link_page
-from linker.activities.planning import Counter, new_plan, prove_ranges, split_pages
+from linker.activities.planning import Counter, new_plan, prove_key_ranges, prove_ranges, split_pages
 from linker.activities.prepare import mark_vanished
 from linker.activities.values import PageTask, SplitTask
 from linker.blocks import confirmed
 from linker.errors import ConfigurationError
 from linker.model import Counts, KeyRange, Mode
 from linker.pages import COUNT_CAP, PAGE_ROWS, SPLIT_ROWS, Plan, cuts_from_counts, key_text
+from tests.fakes.dataverse import Request
 from tests.fakes.world import FIRST_PAGE, DiedError, World, contact_id, key_of
 
 MANY = SPLIT_ROWS + 100
@@ -104,6 +108,28 @@ async def test_an_environment_that_ignores_ranges_is_refused_before_a_row_is_rea
     counter = _NoRanges(world.deps.dataverse(), target)
     with pytest.raises(ConfigurationError, match="not honoured"):
         await prove_ranges(counter, target, await counter.leaves(KeyRange()))
+
+
+@pytest.mark.parametrize("ignored", ["(ge|lt)", "ge", "lt"])
+@pytest.mark.parametrize("prove", [new_plan, prove_key_ranges])
+async def test_a_large_table_is_refused_where_ranges_mean_nothing_before_dense_prefixes_are_searched(
+    world: World, prove: Callable[..., Awaitable[object]], ignored: str
+) -> None:
+    """Every prefix has as many rows as a count tells, so the search would not end before the sun does."""
+    for number in range(COUNT_CAP + 100):
+        world.dataverse.add_mapping(key_text(number.to_bytes(4)[::-1] + bytes(12)), "c")
+    filtered = world.dataverse._filtered
+
+    def ignoring(rows: list[dict[str, object]], asked: Request) -> list[dict[str, object]]:
+        text = re.sub(rf" and msdynci_identifier {ignored} '[^']*'", "", asked.options.get("$filter", ""))
+        return filtered(rows, replace(asked, options={**asked.options, "$filter": text}))
+
+    world.dataverse._filtered = ignoring  # type: ignore[method-assign]
+    await world.prepare()
+    target, arguments = await world.deps.target("run1", "contact"), () if prove is prove_key_ranges else ("v2",)
+    with pytest.raises(ConfigurationError, match="not honoured"):
+        await prove(world.deps.dataverse(), target, *arguments)
+    assert world.dataverse.asked["count"] <= 3
 
 
 async def test_a_page_that_outgrew_its_requests_asks_to_be_split_and_does_nothing_else(world: World) -> None:
