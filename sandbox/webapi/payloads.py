@@ -7,9 +7,9 @@ from typing import Final
 
 from sandbox.collation import guid_key
 from sandbox.database.values import ColumnValueError, Stored, TooLongError, stored
-from sandbox.schema.model import Column, OneToMany, Table
+from sandbox.schema.model import Column, ColumnType, OneToMany, Table
 from sandbox.webapi.call import Call
-from sandbox.webapi.errors import STRING_TOO_LONG, ApiError, not_supported, payload_error
+from sandbox.webapi.errors import STRING_TOO_LONG, VALUE_OUT_OF_RANGE, ApiError, not_supported, payload_error
 from sandbox.webapi.partitions import check_properties
 from sandbox.webapi.references import record_not_found, row_reference
 
@@ -79,7 +79,7 @@ class PayloadReader:
 
     def _stored(self, column: Column, value: object) -> Stored:
         try:
-            return stored(column, value)
+            kept = stored(column, value)
         except TooLongError:
             raise ApiError(
                 400,
@@ -89,6 +89,20 @@ class PayloadReader:
             ) from None
         except ColumnValueError as error:
             raise payload_error(f"Microsoft.OData.ODataException: {error}", self.table.entity_set) from None
+        # Built-in choices have only some of the options that they have in Dataverse, so that others may be right.
+        if column.custom and column.type is ColumnType.PICKLIST and isinstance(kept, int):
+            self._check_option(column, kept)
+        return kept
+
+    def _check_option(self, column: Column, value: int) -> None:
+        accepted = [option.value for option in column.options]
+        if value not in accepted:
+            raise ApiError(
+                400,
+                VALUE_OUT_OF_RANGE,
+                f"A validation error occurred. The value {value} of '{column.logical_name}' on record of type "
+                f"'{self.table.logical_name}' is outside the valid range. Accepted Values: {','.join(map(str, accepted))}",
+            )
 
     def _lookup(self, navigation: str) -> OneToMany | None:
         found = self.call.schema.lookups(self.table.logical_name)

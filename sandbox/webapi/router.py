@@ -35,6 +35,7 @@ from sandbox.webapi.functions import FUNCTIONS
 from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer, json_answer
 from sandbox.webapi.metadata.changing import plan_definition_change
 from sandbox.webapi.metadata.reading import read_definitions
+from sandbox.webapi.missing import DATAVERSE_MESSAGES
 from sandbox.webapi.navigation import plan_reference, read_below
 from sandbox.webapi.partitions import check_url
 from sandbox.webapi.reading import count_rows, get_row, list_rows
@@ -63,8 +64,8 @@ _UNSUPPORTED: Final = {
     "CreatePolymorphicLookupAttribute": "polymorphic lookups made at run time",
     "CreateCustomerRelationships": "customer lookups made at run time",
     "RetrieveEntityChanges": "change tracking",
-    "ExecuteMultiple": "ExecuteMultiple",
     "Merge": "merging rows",
+    **{name: name for name in DATAVERSE_MESSAGES},
 }
 
 

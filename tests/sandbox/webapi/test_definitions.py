@@ -7,7 +7,7 @@ import pytest
 from sandbox.config import SandboxConfig
 from sandbox.environment import Environment
 from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.steps import create, create_lookup, error, read
+from tests.sandbox.webapi.steps import create, create_lookup, error, message, read
 
 CONTACT = "EntityDefinitions(LogicalName='contact')"
 GENDER = f"{CONTACT}/Attributes(LogicalName='gendercode')"
@@ -247,6 +247,19 @@ async def test_a_column_that_is_needed_is_not_deleted(api: Client) -> None:
     await api.delete(f"{table}/Keys(LogicalName='new_key')")
     assert (await api.delete(f"{table}/Attributes(LogicalName='new_number')")).status_code == 204
     await create(api, "new_bankaccounts", new_accountname="x")
+
+
+async def test_a_choice_takes_only_the_options_that_it_was_made_with(api: Client) -> None:
+    options = [{"Value": value, "Label": labelled(f"Tier {value}")} for value in (10, 20)]
+    made = await api.post(f"{CONTACT}/Attributes", json=COLUMN | {"OptionSet": {"Options": options}})
+    assert made.status_code == 204
+    await create(api, "contacts", new_tier=20)
+    refused = await api.post("contacts", json={"new_tier": 30})
+    assert error(refused) == (400, "0x8004431a")
+    assert message(refused) == (
+        "A validation error occurred. The value 30 of 'new_tier' on record of type 'contact' is outside the valid "
+        "range. Accepted Values: 10,20"
+    )
 
 
 async def test_the_pairs_of_a_deleted_table_go_with_it(api: Client) -> None:

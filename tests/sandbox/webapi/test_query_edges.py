@@ -100,6 +100,16 @@ async def test_a_function_is_not_posted_to(api: Client) -> None:
     assert message(answer) == f"No HTTP resource was found that matches the request URI '{url}'."
 
 
+@pytest.mark.parametrize(
+    ("method", "url"),
+    [("POST", "InsertOptionValue"), ("POST", "ExecuteMultiple"), ("GET", "InitializeFrom(Target=@p1)")],
+)
+async def test_other_messages_of_dataverse_are_said_to_be_missing(api: Client, method: str, url: str) -> None:
+    answer = await api.request(method, url, json={} if method == "POST" else None)
+    assert error(answer) == (501, "0x80040219")
+    assert url.partition("(")[0] in message(answer)
+
+
 @pytest.mark.parametrize("names", ["['contact']", '["contact"]'])
 async def test_table_names_are_counted_in_either_quotes(api: Client, names: str) -> None:
     counted = (await read(api, f"RetrieveTotalRecordCount(EntityNames={names})"))["EntityRecordCountCollection"]

@@ -1,0 +1,17 @@
+"""Actions and functions of Dataverse that its clients often call and the sandbox has not: they get 501, others 404."""
+
+from typing import Final
+
+_NAMES: Final = """
+AddMembersTeam AddToQueue BackgroundSendEmail CalculateRollupField CloseIncident
+DeleteOptionSet DeleteOptionValue DownloadBlock ExecuteMultiple ExecuteTransaction ExportSolution ExportTranslation
+FormatAddress GenerateSalesOrderFromQuote GetTimeZoneCodeByLocalizedName GetValidManyToMany GrantAccess ImportSolution
+InitializeAttachmentBlocksUpload InitializeFileBlocksUpload InitializeFileBlocksDownload InitializeFrom InsertOptionValue
+InsertStatusValue LoseOpportunity ModifyAccess OrderOption PublishDuplicateRule QualifyLead RemoveMembersTeam
+RetrieveAllEntities RetrieveAttributeChangeHistory RetrieveAuditDetails RetrieveAuditPartitionList
+RetrieveDependenciesForDelete RetrieveDuplicates RetrieveEntity RetrievePrincipalAccess RetrieveRecordChangeHistory
+RetrieveSharedPrincipalsAndAccess RetrieveUserQueues RevokeAccess SendEmail SendEmailFromTemplate SetState
+UpdateOptionSet UpdateOptionValue UpdateStateValue UploadBlock UtcTimeFromLocalTime LocalTimeFromUtcTime
+WinOpportunity searchquery searchsuggest searchautocomplete
+"""
+DATAVERSE_MESSAGES: Final = frozenset(_NAMES.split())
