@@ -9,7 +9,6 @@ from sandbox.database import Database, scan
 from sandbox.dataset import MAPPING, PROFILES, Row
 from sandbox.generate import digest, guid, make_person, mapping_row, profile_row
 from sandbox.schema.definition import SYSTEM_COLUMNS
-from sandbox.schema.model import ColumnType
 from sandbox.unification.changes import RowChange
 from sandbox.unification.measured import with_measures
 from sandbox.unification.request import UnificationRequest
@@ -140,8 +139,11 @@ class _Maker:
 
     def _row(self, table_name: str, key: str) -> Row | None:
         table = self.database.schema.tables[table_name]
-        names = [c.logical_name for c in table.columns.values() if c.type is not ColumnType.LOOKUP]
-        names = [name for name in names if name not in _SYSTEM]
+        names = [
+            c.logical_name
+            for c in table.columns.values()
+            if c.logical_name not in _SYSTEM and PROFILES not in c.targets
+        ]
         found = next(iter(scan(self.database, table_name, names, {table.primary_id: key})), None)
         return None if found is None else dict(zip(names, found, strict=True))
 

@@ -6,8 +6,10 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.database import scan
+from sandbox.collation import guid_key
+from sandbox.database import Stamp, bulk_update, scan
 from sandbox.generate import Sizes, generate
+from sandbox.identity import ADMIN, LINKER
 from sandbox.link_column import LOOKUP
 from sandbox.server import API_PATH, Sandbox
 
@@ -178,14 +180,17 @@ async def test_deleting_a_profile_empties_the_links_that_point_at_it(
 
 async def test_recreated_rows_keep_id_and_values_and_lose_the_link(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
     await admin.post("/second-writer/runs")
-    columns = ["contactid", "lastname", LOOKUP]
-    before = {row[0]: row for row in scan(sandbox.environment.database, "contact", columns)}
+    database, columns = sandbox.environment.database, ["contactid", "lastname", "ownerid", LOOKUP]
+    owner = {"ownerid": LINKER.systemuser_id}
+    rows = [{"contactid": key, **owner} for key in keys(sandbox, "contact")]
+    bulk_update(database, "contact", rows, Stamp(database.clock(), guid_key(ADMIN.systemuser_id)))
+    before = {row[0]: row for row in scan(database, "contact", columns)}
     counts = await unify(admin, recreate=0.2)
-    after = {row[0]: row for row in scan(sandbox.environment.database, "contact", columns)}
-    lost = {key for key, row in after.items() if row[2] is None}
+    after = {row[0]: row for row in scan(database, "contact", columns)}
+    lost = {key for key, row in after.items() if row[3] is None}
     assert counts["recreated"] == 40
     assert lost
-    assert {key: row[:2] for key, row in after.items()} == {key: row[:2] for key, row in before.items()}
+    assert {key: row[:3] for key, row in after.items()} == {key: row[:3] for key, row in before.items()}
 
 
 async def test_restore_goes_back_to_a_snapshot(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
