@@ -133,11 +133,17 @@ class Stage:
         return Verdict(1, further, tuple(self.harm), round(time.monotonic() - began, 2))
 
     def _wake(self, run: str) -> None:
-        """Let a host that was stopped go on: its lease is over, and all that it had begun comes to nothing."""
+        """Let a host that was stopped go on: its lease is over, and it begins nothing any more.
+
+        One that slept between its last look at the time and the request itself sends that request now. No page forgets
+        that: it marks the rows, and the next run sets them right (docs/at-least-once.md).
+        """
         if self.asleep is None:
             return
         self.asleep.process.send_signal(signal.SIGCONT)
         until(lambda: self.world.instance(run, self.asleep), lambda shown: bool(shown["runtimeStatus"] == "Completed"))
+        if self.wrong():
+            self.last(str(self.world.app.request(mode="incremental")["id"]))
         self._look("after the sleeper woke")
         self.asleep.process.kill()
         self.asleep = None
