@@ -80,8 +80,8 @@ async def every_spelling_has_a_page(site: Site) -> str:
     "dataverse.md 6.3",
     claim="Keys in capital letters lie beside the same keys in small ones.",
     expected="in the same range",
-    advice="Two spellings of one key lie in different pages: such rows are written twice in a run, with the same link. "
-    "Report it.",
+    advice="Nothing: where spellings of one key lie in different pages, one of these decides on the row.",
+    harmless=True,
 )
 async def capitals_beside_small_letters(site: Site) -> str:
     found = [set(await site.keys_in(SPELLED, keys)) for keys in RANGES]
@@ -128,6 +128,22 @@ async def wildcards_in_eq(site: Site) -> str:
     return ", ".join(f"{sign} is {'a wildcard' if count else 'itself'}" for sign, count in found.items())
 
 
+@check(
+    "dataverse.md 6.2",
+    claim="A range from a text to itself finds what has this text, and no wildcard in it finds anything else.",
+    expected="itself alone",
+    advice="A source with %, _ or [ in its name may hide another one, or not be found itself. Report it.",
+)
+async def wildcards_in_ranges(site: Site) -> str:
+    column = site.own.columns.data_source
+    own = odata.literal(BULK.data_source)
+    itself = await site.dataverse.count(site.rows.entity_set, f"{column} ge {own} and {column} le {own}")
+    others = [
+        await site.dataverse.count(site.rows.entity_set, odata.is_exactly(column, f"live{sign}roof")) for sign in "_%"
+    ]
+    return "itself alone" if itself and not any(others) else f"itself {itself} times, others {others}"
+
+
 async def _count(site: Site, data_source: str) -> int:
     expression = f"{site.own.columns.data_source} eq {odata.literal(data_source)}"
     return await site.dataverse.count(site.rows.entity_set, expression)
@@ -142,4 +158,5 @@ CHECKS = (
     keys_in_braces,
     order_of_guid_texts,
     wildcards_in_eq,
+    wildcards_in_ranges,
 )

@@ -24,6 +24,7 @@ TWISTS = {
     "keys-in-braces": (Twist(switches={"string_order": "ordinal"}), "above"),
     "order-of-guid-texts": (Twist(ROWS_READ, (r"orderby=(\w+)", r"orderby=\1 desc")), "otherwise"),
     "wildcards-in-eq": (Twist(r"\$count", ("live_roof", "live[_]roof")), "_ is itself, % is a wildcard"),
+    "wildcards-in-ranges": (Twist(r"\$count", (r"(\w+) ge 'live_roof' and \w+ le ", r"\1 eq ")), "others [636, 0]"),
     "in-of-500-keys": (Twist(BATCH, FIRST_OF_LIST), "499 of 500 rows"),
     "in-of-500-texts": (Twist(BATCH, FIRST_OF_LIST), "499 of 500 rows"),
     "in-of-texts-in-capitals": (Twist(BATCH, FIRST_OF_LIST), "2 of 3 rows"),
