@@ -68,7 +68,7 @@ def test_an_allowance_for_another_table_lets_nothing_pass(held: FakeApp) -> None
 def test_an_empty_mapping_is_cleared_only_when_that_is_said_too(held: FakeApp) -> None:
     for number in range(PEOPLE + 1):
         held.world.dataverse.map(contact_id(number), None)
-    held.world.dataverse.map(contact_id(900), "c1", table="loyalty")  # the mapping as a whole is there
+    held.world.dataverse.map("900", "c1", table="loyalty", source="points")  # the mapping as a whole is there
     rows = held.run(unlink_allowed=(UnlinkAllowance("contact", PEOPLE),))
     assert (rows.counts.unlinked, cleared(held.world)) == (0, set())
     assert "--empty-mapping" in rows.status_detail
