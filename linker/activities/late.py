@@ -11,6 +11,7 @@ from linker.blocks import intend, unconfirm
 from linker.deps import Deps
 from linker.errors import ChangedError, TransientError
 from linker.model import RowKey
+from linker.state import TaskState
 
 TRIES, WAIT_S = 20, 3.0  # nobody else knows of these writes, so storage is asked for as long as an attempt may take
 
@@ -18,18 +19,25 @@ TRIES, WAIT_S = 20, 3.0  # nobody else knows of these writes, so storage is aske
 async def mark_late(deps: Deps, table: str, page: str, sent: Mapping[RowKey, int]) -> None:
     """Name in the current blocks, unconfirmed, the row hashes that an attempt wrote although it lost its page.
 
-    `page` is the name of its block, which a split may have replaced since. Raises TransientError when storage never answers.
+    `page` is the name of its block, which a split may have replaced since. The timer then asks for the run that mends them
+    within the hour. Raises TransientError when storage never answers.
     """
     for left in reversed(range(TRIES)):
         try:
             for name, rows in (await _current(deps, table, page, sent)).items():
                 await _mark(deps, table, name, rows)
+            await deps.runs.change_task(_incomplete)
         except (ChangedError, TransientError) as error:
             if not left:
                 raise TransientError("Rows of a late write could not be marked; the page is tried again.") from error
             await asyncio.sleep(0.0 if isinstance(error, ChangedError) else WAIT_S)
         else:
             return
+
+
+async def _incomplete(task: TaskState) -> TaskState:
+    """Return the task as if no run had been complete: what the last one left is right no more."""
+    return replace(task, completed=0.0)
 
 
 async def _current(deps: Deps, table: str, page: str, sent: Mapping[RowKey, int]) -> Mapping[str, Mapping[RowKey, int]]:
