@@ -27,6 +27,11 @@ def at(minutes_ago: float) -> str:
     return (NOW - timedelta(minutes=minutes_ago)).isoformat().replace("+00:00", "Z")
 
 
+def soon(minutes: float) -> str:
+    """Return a time that is to come, counted from this call: tests may begin long after they were imported."""
+    return (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 def row_id(number: int) -> str:
     """Return the key of a row."""
     return f"{number:08x}-4d2a-ee11-a81c-000d3a2b{number % 0x10000:04x}"

@@ -20,7 +20,7 @@ from linker.model import (
     Touches,
 )
 
-from .building import NOW, at, met, row_id, run, table, violated
+from .building import NOW, met, row_id, run, soon, table, violated
 
 HOSTILE: Final = '<script>document.title="taken over"</script><img src=x onerror="document.title=1">'
 ENVIRONMENT: Final = (
@@ -211,7 +211,7 @@ def refreshing(done: int = 31, **progress: object) -> Run:
 
 def paused() -> Run:
     """A run that Dataverse asked to wait."""
-    return refreshing(40, paused_until=at(-4), width=3)
+    return refreshing(40, paused_until=soon(4), width=3)
 
 
 def retrying() -> Run:
