@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -84,7 +85,7 @@ def watched(app: AppClient, shown: Run, console: Console, sleep: Callable[[float
     """Show how far a run is until it is over, and return it. A look that fails is repeated, MOST_FAILURES times in a row."""
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
     failures = 0
-    with Progress(*columns, console=console) as bar:
+    with Progress(*columns, console=console, transient=True) as bar:  # the result stands in its place
         line = bar.add_task(plain(shown.status), total=None)
         while not shown.ended_at:
             sleep(LOOK_S)
@@ -115,9 +116,13 @@ def result(ended: Run) -> Table:
     table = Table(
         title=f"{ended.status}{'; nothing was written, as asked' if ended.dry_run else ''}",
         caption=plain(ended.status_detail),
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
     )
-    for name in ("table", "status", *names):
-        table.add_column(name, justify="right" if name in names else "left")
+    table.add_column("table", overflow="fold", min_width=10)
+    table.add_column("status", min_width=len(Status.SUCCESSFUL))
+    for name in names:
+        table.add_column(name, justify="right")
     for one in ended.tables:
         table.add_row(one.table, one.status, *(f"{getattr(one.counts, name):,}" for name in names))
     table.add_section()
