@@ -233,9 +233,13 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
 
 
 def _why(run: Run, status: Status) -> str:
-    """Return why a run ended so: the first table that failed, else its first warning, and how many more there are."""
-    failed = [f"Table '{t.table}': {t.detail}" for t in run.tables if t.status is Status.FAILED and t.detail]
-    told = tuple(dict.fromkeys((*(failed if status is Status.FAILED else ()), *run.warnings)))
+    """Return why a run ended so, and how many more warnings there are: the first table that failed, else one whose links
+    wait for somebody's decision, else the first warning.
+    """
+    failed = [t for t in run.tables if t.status is Status.FAILED] if status is Status.FAILED else []
+    held_back = [t for t in run.tables if t.held_back]
+    first = [f"Table '{t.table}': {t.detail}" for t in (*failed, *held_back) if t.detail]
+    told = tuple(dict.fromkeys((*first, *run.warnings)))
     more = len(told) - 1
     return told[0] + (f" ({more} more warning{'s' if more > 1 else ''}.)" if more else "") if told else ""
 

@@ -324,6 +324,19 @@ async def test_a_run_says_first_what_made_it_end_so(
     assert (shown.status, shown.status_detail) == (Status.FAILED if tables else Status.WARNINGS, detail)
 
 
+async def test_links_that_wait_for_a_decision_are_told_before_what_was_known(world: World, start: Starter) -> None:
+    run = await begun(world, start, ALL, TableRun("contact", "crm", Status.REFRESHING))
+    await world.deps.runs.advance(run, lambda old: replace(old, warnings=("A plug-in fires.",)))
+    totals = Totals(Counts(90, unchanged=90), departed=10)
+    deferred = Counts(deferred=10)
+    end = TableEnd(run, "contact", totals, unlinking=deferred, held_back="10 of 100 rows left", guarded=True)
+    await life.end_table(world.deps, end)
+    await life.end_run(world.deps, Ending(run))
+    told = (await loaded(world, run)).status_detail
+    assert "--allow-unlinking contact=10" in told
+    assert told.endswith("(1 more warning.)")
+
+
 async def test_a_run_that_skipped_every_table_says_so_in_the_words_of_the_task(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL)
     held, why = replace(CONTACT, status=Status.SKIPPED), "Table 'contact': Held for approval; nothing was written."
