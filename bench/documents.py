@@ -13,10 +13,10 @@ from bench.scale import Growth, Pass
 from bench.simulation import Simulated
 from bench.spent import sentence
 from linker.activities.unlink import PAGES_A_CALL
-from linker.model import Pace
 from linker.odata import IN_VALUES
 from linker.orchestration.generation import GENERATION_PAGES, MOST_CALLS
 from linker.orchestration.run import UNLINK_CALLS
+from linker.pace import Pace
 from linker.pages import COUNT_CAP, PAGE_ROWS
 
 _MET = {True: "yes", False: "**no**", None: "not at this size"}

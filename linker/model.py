@@ -198,20 +198,6 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
-    """How hard to push: writes in flight, and rows in one of them."""
-
-    __pydantic_config__ = WIRE
-    width: int = 4
-    batch: int = 500
-    ceiling: int = 16  # most writes in flight, from x-ms-dop-hint
-    calm: int = 0  # pages finished since the last throttle or step; below zero after a step back, which rests longer
-    row_s: float = 0.0  # what a row takes at this width: slowest write of each page over its rows, smoothed
-    narrower_row_s: float = 0.0  # what it took one step narrower, 0 when nobody knows
-    most: int = 64  # writes in flight that nobody may exceed (LINKER_WIDTH)
-
-
-@dataclass(frozen=True, slots=True)
 class Progress:
     """What a page that runs shows of the way so far. Rows are source rows."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from linker.model import WIRE, Pace
+from linker.model import WIRE
 
 FEWEST = 1  # writes in flight
 SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice is 100 to 1,000 (dataverse.md 2.4)
@@ -16,6 +16,20 @@ LOSS = 0.9  # of the rows a second before a step: less than that is no noise
 BACK, REST = 2, 3  # lanes a step back takes, since pages feel the step before late; rounds of pages before the next try
 SMOOTHING = 0.3
 TARGET_S = 5.0  # one write request should take about this long: far from the 2 minutes at which Dataverse gives up
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How hard to push: writes in flight, and rows in one of them."""
+
+    __pydantic_config__ = WIRE
+    width: int = 4
+    batch: int = 500
+    ceiling: int = 16  # most writes in flight, from x-ms-dop-hint
+    calm: int = 0  # pages finished since the last throttle or step; below zero after a step back, which rests longer
+    row_s: float = 0.0  # what a row takes at this width: slowest write of each page over its rows, smoothed
+    narrower_row_s: float = 0.0  # what it took one step narrower, 0 when nobody knows
+    most: int = 64  # writes in flight that nobody may exceed (LINKER_WIDTH)
 
 
 def first_pace(most: int) -> Pace:

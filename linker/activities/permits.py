@@ -17,8 +17,9 @@ from linker.deps import Deps
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.facts import DataverseTable
 from linker.judgement import JudgedTable
-from linker.model import PROFILE_TABLE, Pace
+from linker.model import PROFILE_TABLE
 from linker.odata import MappingColumns
+from linker.pace import Pace
 from linker.permission import Permission, Refusal, SecondWriter, TableLook, permission
 from linker.privileges import Depth, Missing, Need, Right
 from linker.settings import Settings

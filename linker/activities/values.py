@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from linker.model import WIRE, Counts, Mode, Pace, Status, Ticket, UnlinkAllowance
-from linker.pace import Load
+from linker.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowance
+from linker.pace import Load, Pace
 from linker.settling import WireMarks
 
 

@@ -25,7 +25,7 @@ from linker.activities.values import (
     Totals,
     UnlinkTask,
 )
-from linker.model import Counts, Mode, Pace, Status, Ticket
+from linker.model import Counts, Mode, Status, Ticket
 from linker.orchestration.generation import GENERATION, GENERATION_PAGES
 from linker.orchestration.steps import (
     Room,
@@ -40,7 +40,7 @@ from linker.orchestration.steps import (
 from linker.orchestration.touching import touch
 from linker.orchestration.unlinking import unlink
 from linker.orchestration.values import Elsewhere, GenerationOutcome, GenerationTask, Share
-from linker.pace import first_pace
+from linker.pace import Pace, first_pace
 from linker.wire import from_json, to_json
 
 ORCHESTRATOR = "customerid_backstamping_hydration"

@@ -10,9 +10,9 @@ from durabletask.task import OrchestrationContext, TaskFailedError, when_all
 
 from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.activities.values import Go, Trouble
-from linker.model import WIRE, Pace, Touches
+from linker.model import WIRE, Touches
 from linker.orchestration.steps import Room, RunFailedError, RunStopped, Steps, call, pause, stop_unless
-from linker.pace import next_pace
+from linker.pace import Pace, next_pace
 from linker.wire import from_json, to_json
 
 TOUCHING = "touch_waiting_profiles"

@@ -9,7 +9,8 @@ from linker.activities import life
 from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
 from linker.dataverse.http import parse_time
-from linker.model import Counts, Mode, Pace, Run, RunRequest, Status, TableRun, Ticket
+from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
+from linker.pace import Pace
 from linker.pages import Plan
 from linker.settling import Marks
 from linker.state import TablePlan

@@ -27,11 +27,11 @@ from linker.activities.values import (
     Trouble,
     UnlinkOutcome,
 )
-from linker.model import Counts, Mode, Pace, RunRequest, Status, Ticket
+from linker.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.orchestration.generation import GENERATION, GENERATION_PAGES, LONGEST_WAIT_S, SPARE, link_generation
 from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.orchestration.steps import MOST_TRIES
-from linker.pace import Load
+from linker.pace import Load, Pace
 from linker.settling import Marks
 from linker.wire import MOST_BYTES, to_json
 from tests.fakes.durable import Activity, FakeContext

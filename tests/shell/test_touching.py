@@ -11,10 +11,10 @@ import pytest
 
 from linker.activities.touch_values import TouchOutcome, TouchPlan
 from linker.activities.values import Go, Trouble
-from linker.model import Pace, Touches
+from linker.model import Touches
 from linker.orchestration.steps import RunStopped
 from linker.orchestration.touching import MOST_CALLS, PATIENCE, TOUCHING, Touching, touch, touch_waiting_profiles
-from linker.pace import Load
+from linker.pace import Load, Pace
 from linker.state.waiting import SLICES
 from linker.wire import MOST_BYTES, to_json
 from tests.fakes.durable import FakeContext

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.model import Pace
-from linker.pace import FEWEST, LARGEST, SMALLEST, TARGET_S, Load, first_pace, next_batch, next_pace
+from linker.pace import FEWEST, LARGEST, SMALLEST, TARGET_S, Load, Pace, first_pace, next_batch, next_pace
 
 CALM = Load()
 THROTTLED = Load(throttled=True)
