@@ -3,7 +3,7 @@
 from typing import Final
 
 from sandbox.database import Database
-from sandbox.schema.model import Cascade, Column, ColumnType, OneToMany, metadata_id
+from sandbox.schema.model import Column, ColumnType, OneToMany, metadata_id
 
 LOOKUP: Final = "msdynci_lookupfield_customerprofile"
 
@@ -25,17 +25,4 @@ def ensure_link_column(database: Database, table_name: str, profiles: str) -> No
     )
     with database.transaction():
         database.add_columns(table, [column])
-        database.add_relationship(
-            OneToMany(
-                schema_name=relationship,
-                referenced_entity=profiles,
-                referenced_attribute=f"{profiles}id",
-                referencing_entity=table_name,
-                referencing_attribute=LOOKUP,
-                lookup_navigation=LOOKUP,
-                collection_navigation=relationship,
-                cascade=Cascade(delete="RemoveLink"),
-                custom=True,
-                metadata_id=metadata_id("relationship", relationship),
-            )
-        )
+        database.add_relationship(OneToMany.emptied(table_name, LOOKUP, profiles, LOOKUP, relationship, custom=True))

@@ -6,7 +6,7 @@ from typing import Final
 
 from sandbox.schema.customer_tables import customer_tables, insights_tables
 from sandbox.schema.definition import SYSTEM_NAMES
-from sandbox.schema.model import Cascade, ManyToMany, OneToMany, Schema, Table, metadata_id
+from sandbox.schema.model import ManyToMany, OneToMany, Schema, Table, metadata_id
 from sandbox.schema.system_tables import plugin_tables, process_tables, security_tables, solution_tables
 
 # Lookups whose names differ from "navigation name = column name" or that have more than one target (dataverse.md 7).
@@ -34,27 +34,13 @@ def lookup_relationships(table: Table) -> Iterator[OneToMany]:
     for column in table.columns.values():
         for target in column.targets:
             name = (table.logical_name, column.logical_name, target)
-            yield _system_relationship(*name, *_NAVIGATION.get(name, _default_names(*name)))
+            yield OneToMany.emptied(*name, *_NAVIGATION.get(name, _default_names(*name)))
 
 
 def _default_names(table: str, column: str, target: str) -> tuple[str, str]:
     if column in SYSTEM_NAMES:
         return column, f"lk_{table}_{column}"
     return column, f"{column}_{table}" if column == f"{target}id" else f"{target}_{table}_{column}"
-
-
-def _system_relationship(table: str, column: str, target: str, navigation: str, collection: str) -> OneToMany:
-    return OneToMany(
-        schema_name=collection,
-        referenced_entity=target,
-        referenced_attribute=f"{target}id",
-        referencing_entity=table,
-        referencing_attribute=column,
-        lookup_navigation=navigation,
-        collection_navigation=collection,
-        cascade=Cascade(delete="RemoveLink"),
-        metadata_id=metadata_id("relationship", collection),
-    )
 
 
 _MANY_TO_MANY: Final = (

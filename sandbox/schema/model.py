@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from typing import Final
+from typing import Final, Self
 from uuid import UUID, uuid5
 
 _NAMESPACE: Final = UUID("6f1c3c1e-0d7e-5c1b-9a77-2f1f0c9a5d10")
@@ -111,6 +111,24 @@ class OneToMany:
     metadata_id: str = ""
     menu: str = ""
     """The associated menu as JSON, which is kept for readers of the definition; "" for Dataverse's default."""
+
+    @classmethod
+    def emptied(
+        cls, child: str, column: str, parent: str, navigation: str, collection: str, *, custom: bool = False
+    ) -> Self:
+        """Return the relationship of a lookup that loses its value when the parent is deleted, named as its collection."""
+        return cls(
+            schema_name=collection,
+            referenced_entity=parent,
+            referenced_attribute=f"{parent}id",
+            referencing_entity=child,
+            referencing_attribute=column,
+            lookup_navigation=navigation,
+            collection_navigation=collection,
+            cascade=Cascade(delete="RemoveLink"),
+            custom=custom,
+            metadata_id=metadata_id("relationship", collection),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from linker.activities.unlink import guard
 from linker.model import Counts, UnlinkAllowance
 from linker.settling import Marks
 from tests.fakes.dataverse import STAMP, Refusal
+from tests.fakes.departed import left_by
 from tests.fakes.world import FIRST_PAGE, WRITE_S, DiedError, World, contact_id, dies_after, key_of, stalls_before
 
 GONE = contact_id(1)
@@ -17,12 +18,7 @@ GONE = contact_id(1)
 
 @pytest.fixture
 async def world() -> World:
-    """Twenty contacts linked by run0; the first has left the mapping, and run1 noted it."""
-    world = World()
-    world.people(20)
-    await world.link("run0")
-    world.dataverse.map(GONE, None)
-    assert (await world.link("run1")).departed == 1
+    world = await left_by(GONE)
     world.dataverse.asked.clear()
     world.dataverse.written.clear()
     return world

@@ -6,6 +6,7 @@ import pytest
 
 from linker.model import Counts
 from tests.fakes.dataverse import Refusal
+from tests.fakes.departed import left_by
 from tests.fakes.world import World, contact_id, key_of
 
 GONE = contact_id(1)
@@ -13,13 +14,7 @@ GONE = contact_id(1)
 
 @pytest.fixture
 async def world() -> World:
-    """Twenty contacts linked by run0; the first has left the mapping, and run1 noted it."""
-    world = World()
-    world.people(20)
-    await world.link("run0")
-    world.dataverse.map(GONE, None)
-    assert (await world.link("run1")).departed == 1
-    return world
+    return await left_by(GONE)
 
 
 def before_clearing(world: World, happens: Callable[[], object]) -> None:

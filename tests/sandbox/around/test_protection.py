@@ -36,6 +36,17 @@ def bench(**switches: object) -> Bench:
     return Bench(config, clock, ServiceProtection(lambda: config, clock))
 
 
+def refused_waits(sandbox: Bench, times: int, *, every_s: float) -> list[int]:
+    """Push on so many times, and return the waits in seconds that the refusals ask for."""
+    waits = []
+    for _ in range(times):
+        refused = sandbox.request()
+        assert refused is not None
+        waits.append(refused.retry_after_s)
+        sandbox.clock.now_s += every_s
+    return waits
+
+
 @pytest.mark.parametrize(
     ("switches", "limit", "code", "message"),
     [
@@ -127,12 +138,7 @@ def test_after_a_burst_retry_after_itself_grows_up_to_two_windows_and_the_wait_s
     sandbox = bench(limit_requests=5)
     for _ in range(5):
         sandbox.request()
-    waits = []
-    for _ in range(6):
-        refused = sandbox.request()
-        assert refused is not None
-        waits.append(refused.retry_after_s)
-        sandbox.clock.now_s += 2
+    waits = refused_waits(sandbox, 6, every_s=2)
     assert waits[:5] == sorted(set(waits[:5]))
     assert (waits[0], waits[-1]) == (300, 600)
     sandbox.clock.now_s += 598
@@ -177,12 +183,7 @@ def test_a_reset_forgets_earlier_refusals() -> None:
 def test_requests_already_on_their_way_do_not_make_the_wait_longer(time_scale: float, wait_s: int) -> None:
     sandbox = bench(limit_requests=1, time_scale=time_scale)
     sandbox.request()
-    waits = []
-    for _ in range(50):
-        refused = sandbox.request()
-        assert refused is not None
-        waits.append(refused.retry_after_s)
-        sandbox.clock.now_s += 0.01
+    waits = refused_waits(sandbox, 50, every_s=0.01)
     assert set(waits) == {wait_s}
 
 
