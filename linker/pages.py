@@ -90,6 +90,11 @@ def is_spelled_oddly(text: str) -> bool:
     return len(text) != GUID_CHARACTERS
 
 
+def is_canonical(text: str) -> bool:
+    """Whether a text that names a key (`row_key`) is the one that `key_text` gives, at a fraction of its cost."""
+    return not is_spelled_oddly(text) and text == text.lower()
+
+
 def decides(key: RowKey, mine: Collection[str], found: Collection[str]) -> bool:
     """Whether the page that reads the spellings `mine` of a key decides on its row, of all those that were `found`.
 

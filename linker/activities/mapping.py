@@ -12,7 +12,7 @@ from linker.dataverse.shapes import customer_in
 from linker.errors import LinkerError
 from linker.model import CustomerId, KeyRange, RowKey, Target
 from linker.odata import MappingColumns
-from linker.pages import SPLIT_ROWS, key_text, row_key
+from linker.pages import SPLIT_ROWS, is_canonical, row_key
 
 MOST_SHOWN = 200  # characters of what stands in the place of a key; a guid in braces has 38
 
@@ -66,7 +66,7 @@ def resolve(rows: Sequence[Mapping[str, Any]], columns: MappingColumns) -> Mappi
         if key is None or customer is None:
             invalid.append(text)
             continue
-        if text != key_text(key):
+        if not is_canonical(text):
             odd.add(key)
         before = wanted.get(key)
         if before is not None:

@@ -1,5 +1,6 @@
 """Pages: keys in every spelling, ranges that partition them, cuts that fill them, splits that keep their neighbours."""
 
+from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -14,6 +15,7 @@ from linker.pages import (
     Plan,
     cut_text,
     cuts_from_counts,
+    is_canonical,
     key_text,
     overlap,
     prefix_range,
@@ -55,6 +57,14 @@ def test_row_key(text: str, expected: bytes | None) -> None:
 def test_every_key_has_one_canonical_text(found: UUID) -> None:
     assert key_text(found.bytes) == str(found)
     assert row_key(key_text(found.bytes)) == found.bytes
+
+
+@given(st.uuids(), st.sampled_from(["{}", "{{{}}}", " {}", "{} "]), st.sampled_from([str, str.upper, str.title]))
+def test_a_text_is_canonical_when_its_key_gives_it_back(found: UUID, form: str, spelled: Callable[[str], str]) -> None:
+    text = form.format(spelled(str(found)))
+    key = row_key(text)
+    assert key is not None
+    assert is_canonical(text) == (text == key_text(key))
 
 
 @given(st.lists(st.uuids(), max_size=20))
