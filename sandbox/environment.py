@@ -177,7 +177,11 @@ class Environment:
     @property
     def api_url(self) -> str:
         """The root of the Web API."""
-        return f"{self.base_url}/api/data/v9.2"
+        return self.api_url_at("")
+
+    def api_url_at(self, address: str) -> str:
+        """Return the root of the Web API at the scheme and host of a request; "" is the configured address."""
+        return f"{address or self.base_url}/api/data/v9.2"
 
     def configure(self, config: SandboxConfig) -> None:
         """Use other switches from now on; a changed string order builds indexes anew."""

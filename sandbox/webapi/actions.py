@@ -31,7 +31,7 @@ def _plan_can_be(what: str) -> Callable[[Call], PlannedWrite]:
         table = call.schema.tables.get(name)
         if table is None:
             raise ApiError(400, "0x80041102", f"The entity with a name = '{name}' was not found in the MetadataCache.")
-        context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.{what}Response"
+        context = f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.{what}Response"
         can_be = what == "CanBeReferenced" or not table.elastic
         return PlannedWrite(lambda: Written(json_answer({"@odata.context": context, what: can_be})))
 
@@ -49,7 +49,7 @@ def plan_bulk_delete(call: Call) -> PlannedWrite:
         raise not_supported("BulkDelete with other than one query")
     table, keys = _rows_of_query(call, queries[0])
     call.require("Delete", table)
-    context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"
+    context = f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.BulkDeleteResponse"
 
     def apply() -> Written:
         deleted = delete_rows(call.environment.database, table, keys)

@@ -32,7 +32,7 @@ def routes(environment: Environment) -> list[Route]:
             api_request = await _read(request)
         except ApiError as error:
             return _response(error_answer(error))
-        if len(f"{environment.api_url}/{api_request.path}?{api_request.query}") > MAX_URL:
+        if len(f"{environment.api_url_at(api_request.address)}/{api_request.path}?{api_request.query}") > MAX_URL:
             return _response(error_answer(ApiError(414, "", "The request URI is too long.")))
         if unquote(api_request.path) == "$batch":
             return _response(await answer_batch(environment, api_request))
@@ -50,7 +50,14 @@ async def _read(request: Request) -> ApiRequest:
         headers=joined_headers(request.headers.items()),
         body=_body(await request.body(), request.headers.get("content-encoding", "")),
         caller=str(request.scope["user"]),
+        address=_address(request),
     )
+
+
+def _address(request: Request) -> str:
+    """Return scheme and host as the client sent them, "" without a Host header."""
+    host = request.headers.get("host", "")
+    return f"{request.url.scheme}://{host}" if host else ""
 
 
 def _body(sent: bytes, encoding: str) -> bytes:

@@ -104,7 +104,8 @@ async def _run_change_set(
     plans: list[list[PlannedWrite]] = []
     for operation in change_set.operations:
         request = _resolved(operation.request, references)
-        if f"{environment.api_url}/{unquote(request.path)}".lower() in {planned[-1].url for planned in plans}:
+        url = f"{environment.api_url_at(request.address)}/{unquote(request.path)}"
+        if url.lower() in {planned[-1].url.lower() for planned in plans}:
             request = _of_existing(request)
         await environment.hooks.before_part(_announced(request))
         if request.method == "GET":
@@ -217,7 +218,7 @@ def _operation(batch: ApiRequest, part: _Part) -> Operation:
     path, query = relative(url)
     if path.endswith("$batch"):
         raise payload_error("Microsoft.OData.ODataException: a batch cannot contain a batch.")
-    request = ApiRequest(words[0].upper(), path, query, _headers(headers), body, batch.caller)
+    request = ApiRequest(words[0].upper(), path, query, _headers(headers), body, batch.caller, batch.address)
     return Operation(request, part.headers.get("content-id") or request.headers.get("content-id"))
 
 

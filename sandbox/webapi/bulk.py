@@ -27,7 +27,7 @@ type Targets = Sequence[Mapping[str, Any]]
 def _targets(call: Call, table: Table, message: str) -> Targets:
     """Return the rows of a bulk request; each names its type (dataverse.md 2.1). Raises the 400 answer."""
     if message not in table.messages and message != "UpsertMultiple":
-        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+        raise no_resource(f"{call.api_url}/{call.request.path}")
     targets = call.request.json().get("Targets")
     if not isinstance(targets, list) or not targets:
         raise payload_error("Microsoft.OData.ODataException: 'Targets' must be an array with rows.", table.entity_set)
@@ -47,7 +47,7 @@ def plan_create_multiple(call: Call, table: Table) -> PlannedWrite:
     targets = _targets(call, table, "CreateMultiple")
     reader = PayloadReader(call, table)
     rows = [Row(i, given_key(table, target) or new_key(), reader.read(target)) for i, target in enumerate(targets)]
-    context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateMultipleResponse"
+    context = f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateMultipleResponse"
     answer = json_answer({"@odata.context": context, "Ids": [guid_text(row.key) for row in rows]})
     return _plan_creates(call, table, rows, answer)
 

@@ -23,6 +23,11 @@ class Call:
     caller: Caller
 
     @property
+    def api_url(self) -> str:
+        """The root of the Web API under the host that the client asked, which every link of the answer repeats."""
+        return self.environment.api_url_at(self.request.address)
+
+    @property
     def dialect(self) -> Dialect:
         """How conditions are understood for this caller."""
         config = self.environment.config

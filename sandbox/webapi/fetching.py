@@ -50,7 +50,7 @@ async def fetch_rows(call: Call, table: Table) -> ApiResponse:
 def _document(call: Call, fetch: Fetch, part: Part, rows: list[JsonRow], *, more: bool) -> JsonRow:
     names = ",".join(column.property_name for column in part.columns)
     document: JsonRow = {
-        "@odata.context": f"{call.environment.api_url}/$metadata#{part.table.entity_set}({names},{part.table.primary_id})"
+        "@odata.context": f"{call.api_url}/$metadata#{part.table.entity_set}({names},{part.table.primary_id})"
     }
     if more and call.request.wants(_COOKIE):
         document[f"@{_COOKIE}"] = _cookie(fetch, part, rows)

@@ -17,7 +17,7 @@ _SNAPSHOT_AGE: Final = timedelta(hours=24)
 
 
 def _context(call: Call, name: str) -> dict[str, object]:
-    return {"@odata.context": f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.{name}Response"}
+    return {"@odata.context": f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.{name}Response"}
 
 
 async def who_am_i(call: Call, _segment: Segment) -> ApiResponse:

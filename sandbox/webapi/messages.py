@@ -31,6 +31,8 @@ class ApiRequest:
     headers: Mapping[str, str]
     body: bytes
     caller: str
+    address: str = ""
+    """Scheme and host as the client wrote them, such as `https://Contoso.crm4.dynamics.com`; links repeat them."""
     references: Mapping[str, str] = field(default_factory=dict)
     """Content-IDs of a `$batch` and the URLs that they stand for, such as `$1` -> `/contacts(...)`."""
 

@@ -51,7 +51,7 @@ def _read_column(call: Call, table: Table, key: bytes, column: Column, rest: Seq
     if rest:
         text = value if isinstance(value, str) else orjson.dumps(value).decode()
         return ApiResponse(200, {"Content-Type": "text/plain"}, text.encode())
-    context = f"{call.environment.api_url}/$metadata#{table.entity_set}({guid_text(key)})/{column.property_name}"
+    context = f"{call.api_url}/$metadata#{table.entity_set}({guid_text(key)})/{column.property_name}"
     return json_answer({"@odata.context": context, "value": value})
 
 
@@ -84,7 +84,7 @@ async def _read_collection(call: Call, related: Table, links: Links, path: Seque
     query = Query(related, links=links)
     rows = select_page(call.environment.database, call.schema, query, call.dialect).rows
     urls = [_reference(call, related, row[1]) for row in rows if isinstance(row[1], bytes)]
-    return json_answer({"@odata.context": f"{call.environment.api_url}/$metadata#Collection($ref)", "value": urls})
+    return json_answer({"@odata.context": f"{call.api_url}/$metadata#Collection($ref)", "value": urls})
 
 
 async def _read_member(call: Call, related: Table, links: Links, path: Sequence[Segment]) -> ApiResponse:

@@ -47,7 +47,7 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
     shape = read_shape(call, table, options, page_rows if "odata.maxpagesize" in call.request.preferences else None)
     number, query = _query(call, shape, page_rows, links)
     page = select_page(call.environment.database, call.schema, query, call.dialect)
-    document: JsonRow = {"@odata.context": f"{call.environment.api_url}/$metadata#{context or context_of(shape)}"}
+    document: JsonRow = {"@odata.context": f"{call.api_url}/$metadata#{context or context_of(shape)}"}
     document |= _counts(call, query, options)
     document["value"] = render(call, shape, page.rows)
     if page.next_after is not None and paged:
@@ -68,7 +68,7 @@ async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
     covered = not shape.expands and not call.request.annotations
     if covered and call.request.headers.get("if-none-match") == row["@odata.etag"]:
         return ApiResponse(304, {"Content-Type": JSON_TYPE})
-    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{context_of(shape)}/$entity"}
+    context = {"@odata.context": f"{call.api_url}/$metadata#{context_of(shape)}/$entity"}
     return json_answer(context | row, headers=applied_preferences(call, table) | {"ETag": str(row["@odata.etag"])})
 
 
@@ -104,7 +104,7 @@ async def aggregate(call: Call, table: Table) -> ApiResponse:
     if count > AGGREGATE_ROWS:
         raise ApiError(400, AGGREGATE_LIMIT, "The maximum record limit is exceeded. Reduce the number of records.")
     await count_read(call, table, 0)
-    context = f"{call.environment.api_url}/$metadata#{table.entity_set}"
+    context = f"{call.api_url}/$metadata#{table.entity_set}"
     return json_answer({"@odata.context": context, "value": [{match[2]: count}]})
 
 
@@ -212,7 +212,7 @@ def context_of(shape: Shape) -> str:
 def _next_link(call: Call, query: Query, page: Page, number: int) -> str:
     token = write_cookie(_cookie_names(query.table, query.orders), number, page.next_after or (), page.first or ())
     kept = [part for part in call.request.query.split("&") if part and not _is_skiptoken(part)]
-    return f"{call.environment.api_url}/{call.request.path}?{'&'.join([*kept, f'$skiptoken={token}'])}"
+    return f"{call.api_url}/{call.request.path}?{'&'.join([*kept, f'$skiptoken={token}'])}"
 
 
 def _cookie_names(table: Table, orders: Sequence[Order]) -> list[str]:

@@ -69,7 +69,7 @@ def _parents(call: Call, shape: Shape, expand: Expand, relationship: OneToMany, 
 
 def _references(call: Call, expand: Expand, keys: Sequence[bytes]) -> Mapping[Stored, JsonRow]:
     """Return URLs of the rows that exist: a lookup with several targets may point at another table."""
-    url = f"{call.environment.api_url}/{expand.shape.table.entity_set}"
+    url = f"{call.api_url}/{expand.shape.table.entity_set}"
     found = call.environment.database.rows_of(expand.shape.table, (), keys)
     return {key: {"@odata.id": f"{url}({guid_text(key)})"} for key in found}
 
@@ -133,5 +133,5 @@ def _following(call: Call, shape: Shape, expand: Expand, key: bytes, page: Page)
 
 def _link(call: Call, shape: Shape, expand: Expand, key: bytes) -> str:
     options = "&".join(f"{name}={quote(value, safe=_PLAIN)}" for name, value in expand.options)
-    url = f"{call.environment.api_url}/{shape.table.entity_set}({guid_text(key)})/{expand.name}"
+    url = f"{call.api_url}/{shape.table.entity_set}({guid_text(key)})/{expand.name}"
     return f"{url}?{options}" if options else url

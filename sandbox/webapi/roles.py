@@ -56,7 +56,7 @@ def _answer(call: Call, function: str, found: Iterable[RoleGrant]) -> ApiRespons
         }
         for grant in found
     ]
-    context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.{function}Response"
+    context = f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.{function}Response"
     return json_answer({"@odata.context": context, "RolePrivileges": entries})
 
 

@@ -109,14 +109,14 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     if first.name in _UNSUPPORTED:
         raise not_supported(_UNSUPPORTED[first.name])
     if first.name in ACTIONS:
-        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+        raise no_resource(f"{call.api_url}/{call.request.path}")
     return await _read_rows(call, segments)
 
 
 def _unknown(call: Call, name: str) -> ApiError:
     """Return the 404 answer to what a table has no segment for; an action is no resource of a GET."""
     if name.startswith(_NAMESPACE):
-        return no_resource(f"{call.environment.api_url}/{call.request.path}")
+        return no_resource(f"{call.api_url}/{call.request.path}")
     return segment_not_found(name)
 
 
@@ -124,7 +124,7 @@ def _service_document(call: Call) -> ApiResponse:
     """Answer `GET /`: the entity sets."""
     names = sorted(table.entity_set for table in call.schema.tables.values())
     sets = [{"name": name, "kind": "EntitySet", "url": name} for name in names]
-    return json_answer({"@odata.context": f"{call.environment.api_url}/$metadata", "value": sets})
+    return json_answer({"@odata.context": f"{call.api_url}/$metadata", "value": sets})
 
 
 def _table(call: Call, segment: Segment) -> Table:
@@ -162,7 +162,7 @@ def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
     if name in _UNSUPPORTED:
         raise not_supported(_UNSUPPORTED[name])
     if name in FUNCTIONS:  # functions are asked by GET alone
-        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+        raise no_resource(f"{call.api_url}/{call.request.path}")
     table = _table(call, segments[0])
     if segments[0].arguments is None:
         return _plan_on_set(call, table, segments[1:])
@@ -178,7 +178,7 @@ def _plan_on_set(call: Call, table: Table, rest: Sequence[Segment]) -> list[Plan
         return [plan_create(call, table)]
     namespace, _, action = rest[0].name.rpartition(".")
     if f"{namespace}." != _NAMESPACE:
-        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+        raise no_resource(f"{call.api_url}/{call.request.path}")
     match action:
         case "CreateMultiple":
             return [plan_create_multiple(call, table)]
@@ -190,7 +190,7 @@ def _plan_on_set(call: Call, table: Table, rest: Sequence[Segment]) -> list[Plan
             return [plan_delete_multiple(call, table)]
         case "DeleteMultiple":
             raise ApiError(400, "0x80040219", "DeleteMultiple has not yet been implemented.")
-    raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+    raise no_resource(f"{call.api_url}/{call.request.path}")
 
 
 def _plan_on_row(call: Call, table: Table, segment: Segment) -> PlannedWrite:
@@ -211,4 +211,4 @@ def _plan_below_row(call: Call, table: Table, segments: Sequence[Segment]) -> Pl
         return _ROLE_ACTIONS[name](call, table, key)
     if len(segments) == 2 and call.request.method in {"PUT", "DELETE"}:
         return plan_column(call, table, key, name)
-    raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+    raise no_resource(f"{call.api_url}/{call.request.path}")

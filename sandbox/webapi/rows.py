@@ -174,7 +174,7 @@ def _check_version(call: Call, table: Table, key: bytes) -> None:
 
 def entity_url(call: Call, table: Table, key: bytes) -> str:
     """Return the URL of a row."""
-    return f"{call.environment.api_url}/{table.entity_set}({guid_text(key)})"
+    return f"{call.api_url}/{table.entity_set}({guid_text(key)})"
 
 
 def _answer(call: Call, table: Table, key: bytes, *, created: bool) -> ApiResponse:
@@ -185,7 +185,7 @@ def _answer(call: Call, table: Table, key: bytes, *, created: bool) -> ApiRespon
     options = {name: value for name, value in call.request.options.items() if name in honoured}
     shape = read_shape(call, table, options)
     row = single_row(call, shape, key)
-    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{context_of(shape)}/$entity"}
+    context = {"@odata.context": f"{call.api_url}/$metadata#{context_of(shape)}/$entity"}
     applied = applied_preferences(call, table).get("Preference-Applied", "")
     headers = {"OData-EntityId": url, "Preference-Applied": ",".join(filter(None, ("return=representation", applied)))}
     return json_answer(context | row, 201 if created else 200, headers | ({"Location": url} if created else {}))

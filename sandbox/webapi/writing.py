@@ -61,7 +61,7 @@ def planned(
     operation = WriteOperation(
         kind, table.logical_name, tuple(row_ids), columns, call.user_id, request.headers, request.path
     )
-    url = f"{call.environment.api_url}/{table.entity_set}({row_ids[0]})" if row_ids else ""
+    url = f"{call.api_url}/{table.entity_set}({row_ids[0]})" if row_ids else ""
     tokened = table.elastic and kind != "Delete"
     apply = _with_token(call.environment.database, apply) if tokened else apply
     return PlannedWrite(apply, operation, firings(call, operation), url, elastic=table.elastic)

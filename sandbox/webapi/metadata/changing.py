@@ -80,7 +80,7 @@ def _plan_member(call: Call, table: Table, segment: Segment) -> PlannedWrite:
     }
     plan = plans.get((call.request.method, segment.name))
     if plan is None:
-        raise no_resource(f"{call.environment.api_url}/{call.request.path}")
+        raise no_resource(f"{call.api_url}/{call.request.path}")
     return plan(call, table, segment)
 
 

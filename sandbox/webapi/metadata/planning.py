@@ -22,6 +22,6 @@ def plan_change(call: Call, privilege: str, change: Callable[[Database], None], 
 
     def apply() -> Written:
         change(database)
-        return Written(no_content({"OData-EntityId": f"{call.environment.api_url}/{url}"} if url else {}))
+        return Written(no_content({"OData-EntityId": f"{call.api_url}/{url}"} if url else {}))
 
     return PlannedWrite(apply, customizes=True)

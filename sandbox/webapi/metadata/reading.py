@@ -89,7 +89,7 @@ def _property(call: Call, path: str, document: Document, rest: Sequence[Segment]
     if more:
         text = value if isinstance(value, str) else orjson.dumps(value).decode()
         return ApiResponse(200, {"Content-Type": "text/plain"}, text.encode())
-    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{path}"}
+    context = {"@odata.context": f"{call.api_url}/$metadata#{path}"}
     return json_answer(context | (value if name in _EXPANDABLE and value else {"value": value}))
 
 
@@ -137,14 +137,14 @@ def _collection(
     found = [
         _shaped(call, prepared(d), known) for d in matching(documents, options.get("$filter"), call.request.aliases)
     ]
-    document: Document = {"@odata.context": f"{call.environment.api_url}/$metadata#{path}"}
+    document: Document = {"@odata.context": f"{call.api_url}/$metadata#{path}"}
     if options.get("$count") == "true":
         document["@odata.count"] = len(found)
     return json_answer(document | {"value": found})
 
 
 def _single(call: Call, path: str, document: Document, known: frozenset[str] | None) -> ApiResponse:
-    context = {"@odata.context": f"{call.environment.api_url}/$metadata#{path}/$entity"}
+    context = {"@odata.context": f"{call.api_url}/$metadata#{path}/$entity"}
     return json_answer(context | _shaped(call, document, known))
 
 

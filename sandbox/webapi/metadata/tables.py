@@ -25,7 +25,7 @@ def plan_create_entities(call: Call) -> PlannedWrite:
 
     def apply() -> Written:
         _create(call, tables)
-        context = f"{call.environment.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse"
+        context = f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.CreateEntitiesResponse"
         return Written(json_answer({"@odata.context": context, "EntityIds": [t.metadata_id for t in tables]}))
 
     return PlannedWrite(apply, customizes=True)
@@ -38,10 +38,10 @@ def plan_table(call: Call) -> PlannedWrite:
 
     def apply() -> Written:
         _create(call, [table])
-        headers = {"OData-EntityId": f"{call.environment.api_url}/EntityDefinitions({table.metadata_id})"}
+        headers = {"OData-EntityId": f"{call.api_url}/EntityDefinitions({table.metadata_id})"}
         if call.request.preferences.get("return") != "representation":
             return Written(no_content(headers))
-        context = {"@odata.context": f"{call.environment.api_url}/$metadata#EntityDefinitions/$entity"}
+        context = {"@odata.context": f"{call.api_url}/$metadata#EntityDefinitions/$entity"}
         headers |= {"Preference-Applied": "return=representation"}
         return Written(json_answer(context | table_document(table), 201, headers))
 
