@@ -12,11 +12,10 @@ from linker.errors import DataverseError, TransientError
 from linker.facts import DataverseTable
 from tests.live import own as names
 from tests.live.own import Own
-from tests.live.site import BULK, SPELLED, SPELLINGS, Pause, Site, bulk_key, patiently, send
+from tests.live.site import BULK, Pause, Site, bulk_key, patiently, send
 
 LANGUAGE = 1033
 OPTION_PREFIX = 71_340  # a publisher must have one; nothing here uses it
-SPELLED_KEYS = 12
 _TEXT = "Microsoft.Dynamics.CRM.ComplexStringAttributeMetadata"
 
 
@@ -25,12 +24,11 @@ async def make(dataverse: Dataverse, own: Own, bulk: int, pause: Pause) -> Site:
     publisher = await _created(dataverse, "publishers", _publisher(own))
     await _created(dataverse, "solutions", _solution(own, publisher))
     profiles = await patiently(partial(_table, dataverse, own, own.profile, ()), pause)
-    rows = await patiently(partial(_table, dataverse, own, own.row, _mapped_columns(own)), pause)
+    rows = await patiently(partial(_table, dataverse, own, own.row, (own.customer,)), pause)
     navigation = await patiently(partial(_lookup, dataverse, own, rows), pause)
     site = Site(dataverse, own, rows, profiles, navigation, bulk, pause)
     await patiently(partial(_seen, site), pause)
-    await site.create(rows, (site.mapped(BULK, bulk_key(number), bulk_key(number)) for number in range(bulk)))
-    await site.create(rows, _spelled(site))
+    await site.create(rows, (site.row(BULK, bulk_key(number)) for number in range(bulk)))
     return site
 
 
@@ -74,11 +72,6 @@ def _solution(own: Own, publisher: str) -> dict[str, object]:
     }
 
 
-def _mapped_columns(own: Own) -> tuple[str, ...]:
-    columns = own.columns
-    return columns.data_source, columns.table, columns.key, columns.customer, columns.identifier
-
-
 async def _created(dataverse: Dataverse, entity_set: str, body: dict[str, object]) -> str:
     answer = await send(dataverse, "POST", entity_set, body)
     return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
@@ -108,7 +101,7 @@ def _definition(own: Own, name: str, columns: tuple[str, ...]) -> dict[str, Any]
         "HasActivities": False,
         "HasNotes": False,
         "IsActivity": False,
-        "Attributes": [_text(f"{own.prefix}_name", primary=True), *map(_text, columns)],
+        "Attributes": [_text(own.name, primary=True), *map(_text, columns)],
     }
 
 
@@ -181,15 +174,6 @@ async def _seen(site: Site) -> None:
         if error.status not in (400, 404):
             raise
         raise TransientError("Our tables are new, and not all servers know them.", wait_s=column.LAG_WAIT_S) from error
-
-
-def _spelled(site: Site) -> list[dict[str, str]]:
-    """Return mapping rows for the same keys in each spelling: lower case, upper case, in braces."""
-    return [
-        site.mapped(SPELLED, bulk_key(-1 - (number * len(SPELLINGS) + way)), spell(bulk_key(number)))
-        for number in range(SPELLED_KEYS)
-        for way, spell in enumerate(SPELLINGS)
-    ]
 
 
 # ---- removing ----

@@ -5,21 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from linker.odata import MappingColumns
-
 MARK = "linkerlive"  # how the unique names of our publishers and solutions begin
 _TAG = re.compile(MARK + r"([0-9a-f]{5})")
-
-
-class OwnColumns(MappingColumns):
-    """The columns of a mapping, in a table of our own."""
-
-    def __init__(self, prefix: str) -> None:
-        super().__init__(f"{prefix}_tablename")
-        self.data_source = f"{prefix}_datasourcename"
-        self.key = f"{prefix}_alternatevalue"
-        self.customer = f"{prefix}_customerid"
-        self.identifier = f"{prefix}_identifier"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +27,7 @@ class Own:
 
     @property
     def row(self) -> str:
-        """The table whose rows are linked; it carries the columns of a mapping as well."""
+        """The table whose rows are linked."""
         return f"{self.prefix}_row"
 
     @property
@@ -49,9 +36,14 @@ class Own:
         return f"{self.prefix}_profile"
 
     @property
-    def columns(self) -> OwnColumns:
-        """The columns of the mapping."""
-        return OwnColumns(self.prefix)
+    def name(self) -> str:
+        """The primary name column of each table; all rows of one check share a name."""
+        return f"{self.prefix}_name"
+
+    @property
+    def customer(self) -> str:
+        """The text column of the first table that holds a CustomerId."""
+        return f"{self.prefix}_customerid"
 
     @property
     def things(self) -> tuple[str, ...]:

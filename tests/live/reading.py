@@ -1,14 +1,12 @@
-"""How rows are read: keys in lists, pages, counts (design decisions 5, 6, 11 and 17)."""
+"""How rows of standard tables are read: lists of keys and pages."""
 
 from __future__ import annotations
 
 from linker import odata
-from linker.dataverse import metadata
-from linker.model import KeyRange
 from tests.live.check import Unanswered, check
 from tests.live.site import BULK, Site, bulk_key
 
-MOST = 5_000  # rows of a page, and the most that a count tells (dataverse.md 5.1, 5.3)
+MOST = 5_000  # rows of a page (dataverse.md 5.1)
 
 
 def _need_more_than(rows: int, site: Site) -> None:
@@ -42,7 +40,7 @@ async def in_of_500_keys(site: Site) -> str:
 async def in_of_500_texts(site: Site) -> str:
     _need_more_than(499, site)
     customers = [bulk_key(number).replace("-", "") for number in range(odata.IN_VALUES)]
-    return await _found(site, site.own.columns.customer, customers)
+    return await _found(site, site.own.customer, customers)
 
 
 @check(
@@ -53,9 +51,7 @@ async def in_of_500_texts(site: Site) -> str:
     "letters. Set LINKER_UNLINK_MAX_SHARE=0 and report it.",
 )
 async def in_of_texts_in_capitals(site: Site) -> str:
-    return await _found(
-        site, site.own.columns.customer, [bulk_key(number).replace("-", "").upper() for number in range(3)]
-    )
+    return await _found(site, site.own.customer, [bulk_key(number).replace("-", "").upper() for number in range(3)])
 
 
 @check(
@@ -67,47 +63,13 @@ async def in_of_texts_in_capitals(site: Site) -> str:
 )
 async def pages_of_5000(site: Site) -> str:
     _need_more_than(MOST, site)
-    path = site.rows.entity_set + odata.query(select=site.rows.primary_id, filter=site.own.columns.of_source(BULK))
+    path = site.rows.entity_set + odata.query(
+        select=site.rows.primary_id, filter=f"{site.own.name} eq {odata.literal(BULK)}"
+    )
     first, *rest = [page async for page in site.dataverse.rows(path)]
     if len(first) == MOST and sum(map(len, rest)) == site.bulk - MOST:
         return "5,000 rows, then the rest by a link within this environment"
     return f"pages of {[len(page) for page in (first, *rest)]}"
-
-
-@check(
-    "dataverse.md 5.3",
-    claim="A count ends at 5,000.",
-    expected="5,000",
-    advice="If it counts further, plans get better, not worse. If it refuses, nothing can be planned: report it.",
-    harmless=True,
-)
-async def count_ends_at_5000(site: Site) -> str:
-    _need_more_than(MOST, site)
-    return f"{await site.dataverse.count(site.rows.entity_set, site.own.columns.of_source(BULK)):,}"
-
-
-@check(
-    "dataverse.md 5.3",
-    claim="A count within a range is exact.",
-    expected="exact",
-    advice="Sizes of tables are estimated from such counts; with wrong ones pages get too large and split. Report it.",
-)
-async def count_of_a_range(site: Site) -> str:
-    keys = KeyRange("4", "8a")
-    counted = await site.dataverse.count(site.rows.entity_set, site.own.columns.in_range(BULK, keys))
-    right = sum("4" <= bulk_key(number) < "8a" for number in range(site.bulk))
-    return "exact" if counted == right else f"{counted} instead of {right}"
-
-
-@check(
-    "dataverse.md 5.3",
-    claim="RetrieveTotalRecordCount answers with one number for a table.",
-    expected="a number",
-    advice="Preflight cannot tell how many rows a table has. Report what it says.",
-)
-async def total_rows(site: Site) -> str:
-    await metadata.total_rows(site.dataverse, site.own.row)  # of a new table it may be a day old, so 0 is right
-    return "a number"
 
 
 CHECKS = (
@@ -115,7 +77,4 @@ CHECKS = (
     in_of_500_texts,
     in_of_texts_in_capitals,
     pages_of_5000,
-    count_ends_at_5000,
-    count_of_a_range,
-    total_rows,
 )

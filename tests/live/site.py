@@ -17,17 +17,15 @@ from linker import odata
 from linker.dataverse import Dataverse
 from linker.errors import DataverseError, TransientError, UnknownOutcomeError
 from linker.facts import DataverseTable
-from linker.model import KeyRange, Source, Target
+from linker.model import Target
 from tests.live.own import Own
 
 TRIES = 20  # somebody's import of a solution may lock customisation for minutes (dataverse.md 8.4)
 SILENCE_WAIT_S = 30.0
 THERE_ALREADY = "0x80040237"
 CREATED_AT_ONCE = 1_000  # rows of one CreateMultiple (dataverse.md 2.4)
-BULK = Source("liveproof", "bulk")
-SPELLED = Source("liveproof", "spelled")
-SINGLE = Source("liveproof", "single")
-SPELLINGS: tuple[Callable[[str], str], ...] = (str.lower, str.upper, "{{{}}}".format)
+BULK = "live proof, many rows"
+SINGLE = "live proof, one row"
 _NAMES = UUID("7c0b3f5e-4b0c-5d5a-8d53-b2a0a6a2a1b0")
 
 type Pause = Callable[[float], Awaitable[None]]
@@ -35,7 +33,7 @@ type Pause = Callable[[float], Awaitable[None]]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """An environment with our own tables in it. `bulk` rows stand in the mapping's source BULK.
+    """An environment with our own tables in it. `bulk` rows have the name BULK.
 
     `stranger` asks as an identity that is no user there, if one was given. `refusals` are the Retry-After headers that came
     with a 429 so far, None for one that came without.
@@ -61,37 +59,21 @@ class Site:
         """The table of rows as the linker's own writes want it."""
         return Target(self.own.row, self.rows.entity_set, self.rows.primary_id, self.navigation)
 
-    async def keys_in(self, source: Source, keys: KeyRange) -> list[str]:
-        """Return the keys of a source within a range, asked as the linker asks."""
-        columns = self.own.columns
-        query = odata.query(select=columns.key, filter=columns.in_range(source, keys))
-        return [row[columns.key] async for page in self.dataverse.rows(self.rows.entity_set + query) for row in page]
-
     async def new_rows(self, count: int) -> list[str]:
         """Make rows without a link, for one check; returns their ids."""
         ids = [str(uuid4()) for _ in range(count)]
-        await self.create(self.rows, (self.mapped(SINGLE, key, key) for key in ids))
+        await self.create(self.rows, (self.row(SINGLE, key) for key in ids))
         return ids
 
     async def new_profiles(self, count: int) -> list[str]:
         """Make profiles, for one check; returns their ids."""
         ids = [str(uuid4()) for _ in range(count)]
-        name = f"{self.own.prefix}_name"
-        await self.create(self.profiles, ({self.profiles.primary_id: key, name: "live proof"} for key in ids))
+        await self.create(self.profiles, ({self.profiles.primary_id: key, self.own.name: SINGLE} for key in ids))
         return ids
 
-    def mapped(self, source: Source, row: str, key: str) -> dict[str, str]:
-        """Return a row that also is the mapping's row of `key`."""
-        columns = self.own.columns
-        return {
-            self.rows.primary_id: row,
-            f"{self.own.prefix}_name": "live proof",
-            columns.data_source: source.data_source,
-            columns.table: source.table,
-            columns.key: key,
-            columns.customer: row.replace("-", ""),
-            columns.identifier: f"{source.data_source}|{source.table}|{key}",
-        }
+    def row(self, name: str, key: str) -> dict[str, str]:
+        """Return a new row of a key."""
+        return {self.rows.primary_id: key, self.own.name: name, self.own.customer: key.replace("-", "")}
 
     async def create(self, table: DataverseTable, rows: Iterable[Mapping[str, str]]) -> None:
         """Create rows with ids of their own, so many at once; safe to repeat."""
@@ -119,9 +101,9 @@ class Site:
         await self.dataverse.update_multiple(self.own.row, self.rows.entity_set, rows)
 
     async def read(self, ids: Iterable[str]) -> dict[str, dict[str, Any]]:
-        """Return rows by id with link, ETag, modifiedon and the profile that the link expands to."""
-        key, expand = self.rows.primary_id, f"{self.navigation}($select={self.profiles.primary_id})"
-        query = odata.query(select=f"{self.link},modifiedon", expand=expand, filter=odata.is_in(key, ids))
+        """Return rows by id with link, ETag and modifiedon."""
+        key = self.rows.primary_id
+        query = odata.query(select=f"{self.link},modifiedon", filter=odata.is_in(key, ids))
         found = await self.dataverse.read_all([self.rows.entity_set + query])
         return {row[key].lower(): row for rows in found for row in rows}
 
@@ -131,7 +113,7 @@ class Site:
 
 
 def bulk_key(number: int) -> str:
-    """Return the key of a row of BULK: the same in every proof, spread evenly."""
+    """Return the key of a row of BULK: the same in every proof."""
     return str(uuid5(_NAMES, str(number)))
 
 

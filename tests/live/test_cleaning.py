@@ -15,7 +15,7 @@ from tests.live.own import Own
 from tests.live.proof import clean
 from tests.live.twist import Twist
 
-CHECK = "total-rows"
+CHECK = "finding-tables"
 
 
 async def leave(tenant: Tenant, tag: str, user: ApplicationUser = ADMIN) -> Own:
@@ -109,7 +109,7 @@ async def test_a_passing_fault_is_waited_for(tenant: Tenant) -> None:
 async def test_a_fault_that_does_not_pass_is_a_difference_unless_others_cause_it(
     tenant: Tenant, code: str, status: int, verdict: Verdict
 ) -> None:
-    faulty = Twist("RetrieveTotalRecordCount", status=status, code=code)
+    faulty = Twist("PrimaryIdAttribute eq", status=status, code=code)
     (finding,) = (await tenant.prove(CHECK, twist=faulty)).findings
     assert finding.verdict is verdict
 
