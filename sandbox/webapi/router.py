@@ -34,6 +34,7 @@ from sandbox.webapi.fetching import asks_for_fetch, fetch_rows
 from sandbox.webapi.functions import FUNCTIONS
 from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer, json_answer
 from sandbox.webapi.metadata.changing import plan_definition_change
+from sandbox.webapi.metadata.csdl import read_csdl
 from sandbox.webapi.metadata.reading import read_definitions
 from sandbox.webapi.missing import DATAVERSE_MESSAGES
 from sandbox.webapi.navigation import plan_reference, read_below
@@ -57,7 +58,6 @@ _ROLE_ACTIONS: Final = {
 }
 _DEFINITIONS: Final = frozenset({"EntityDefinitions", "RelationshipDefinitions"})
 _UNSUPPORTED: Final = {
-    "$metadata": "$metadata (CSDL); use EntityDefinitions",
     "GlobalOptionSetDefinitions": "global option sets",
     "ManagedPropertyDefinitions": "managed property definitions",
     "RetrieveMetadataChanges": "RetrieveMetadataChanges",
@@ -100,6 +100,8 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     if not segments:
         return _service_document(call)
     first = segments[0]
+    if first.name == "$metadata" and len(segments) == 1:
+        return await read_csdl(call)
     if first.name == "RetrieveRolePrivilegesRole":
         return await retrieve_role_privileges(call, first)
     if first.name in FUNCTIONS:
