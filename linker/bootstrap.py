@@ -28,6 +28,7 @@ from linker.settings import Settings
 from linker.state import (
     Audit,
     Blocks,
+    CapabilityStore,
     DepartedPages,
     Documents,
     FirstLinks,
@@ -139,6 +140,7 @@ def build(settings: Settings, tables: Tables | None = None) -> Deps:
         insights=_insights(settings, client, insights_tokens),
         lock=RunLock(tables, partition, time.time, settings.lease_seconds, new_run_id),
         documents=documents,
+        capability_store=CapabilityStore(documents),
         runs=Runs(documents, _now),
         plans=Plans(documents),
         first_links=FirstLinks(documents, _now),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
-from linker.dataverse import Connection, Dataverse, Meter
+from linker.core.capabilities import Capabilities, is_current
+from linker.dataverse import Connection, Dataverse, Meter, metadata
+from linker.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
 from linker.gate import Gate
 from linker.insights import Insights
 from linker.lock_store import RunLock
@@ -15,6 +18,7 @@ from linker.settings import Settings
 from linker.state import (
     Audit,
     Blocks,
+    CapabilityStore,
     DepartedPages,
     Documents,
     FirstLinks,
@@ -47,6 +51,7 @@ class Deps:
     insights: Insights | None
     lock: RunLock
     documents: Documents
+    capability_store: CapabilityStore
     runs: Runs
     plans: Plans
     first_links: FirstLinks
@@ -84,6 +89,35 @@ class Deps:
         if not self.cache.user:
             self.cache.user = await self.dataverse().user()
         return self.cache.user
+
+    async def capabilities(self) -> Capabilities:
+        """Return what the profile and the mapping table can do, as it was found out last. Asks Dataverse only when nothing
+        is known, or what is known is too old.
+
+        Raises TransientError and DataverseError when the kinds of the tables cannot be read.
+        """
+        known = await self.capability_store.load()
+        return known if known and is_current(known, self.now()) else await self.check_capabilities()
+
+    async def check_capabilities(self, linked: Sequence[LinkedColumn] = (), *, again: bool = False) -> Capabilities:
+        """Read the kinds of both tables, and probe and save everything if they changed, or if it is time. A run begins
+        with this. `again` probes in any case; `linked` are lookup columns that may hold links.
+        """
+        known, tables = await self.capability_store.load(), await read_tables(self.dataverse())
+        if known and not again and is_current(known, self.now(), (tables.profile_kind, tables.mapping_kind)):
+            return known
+        found = await self.probe_capabilities(linked)
+        await self.capability_store.save(found)
+        return found
+
+    async def probe_capabilities(self, linked: Sequence[LinkedColumn] = ()) -> Capabilities:
+        """Return what both tables can do now; save nothing."""
+        dataverse = self.dataverse()
+        return await probe_capabilities(dataverse, await metadata.mapping_columns(dataverse), self.now(), linked)
+
+    def now(self) -> str:
+        """Return the time as ISO 8601 in UTC, to the second."""
+        return f"{datetime.fromtimestamp(self.clock(), UTC):%Y-%m-%dT%H:%M:%SZ}"
 
     async def target(self, run: str, table: str) -> Target:
         """Return how a table is written in a run."""

@@ -2,6 +2,7 @@
 
 from linker.state.audit import Audit, AuditEntry
 from linker.state.blocks import Blocks, DepartedPages, StoredBlock, StrayPages
+from linker.state.capabilities import CapabilityStore
 from linker.state.documents import Documents, salt_of
 from linker.state.first_links import FirstLink, FirstLinks
 from linker.state.issues import Issues, RowRecord
@@ -14,6 +15,7 @@ __all__ = [
     "Audit",
     "AuditEntry",
     "Blocks",
+    "CapabilityStore",
     "DepartedPages",
     "Documents",
     "FirstLink",

@@ -25,6 +25,7 @@ from linker.settings import Settings
 from linker.state import (
     Audit,
     Blocks,
+    CapabilityStore,
     DepartedPages,
     Documents,
     FirstLinks,
@@ -161,6 +162,7 @@ class World:
             insights=self.insights,
             lock=lock,
             documents=documents,
+            capability_store=CapabilityStore(documents),
             runs=Runs(documents, now),
             plans=Plans(documents),
             first_links=FirstLinks(documents, now),
