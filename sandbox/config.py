@@ -51,6 +51,12 @@ class SandboxConfig:
     privileges_checked: bool = True
     mapping_name_column: MappingNameColumn = "msdynci_tablename"
 
+    # Change tracking (dataverse.md 12).
+    change_tracking_days: PositiveFloat = 7.0
+    """How old a delta token may be."""
+    expired_delta: Literal["error", "all_rows"] = "error"
+    """What an older one gets."""
+
     # Tokens and the Customer Insights API.
     token_lifetime_s: PositiveFloat = 3600.0
     insights_subscription_key: str | None = None

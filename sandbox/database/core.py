@@ -97,6 +97,11 @@ class Database:
         finally:
             self._depth = 0
 
+    @property
+    def current_version(self) -> int:
+        """The highest row version that was taken."""
+        return self._version
+
     def next_version(self) -> int:
         """Return a row version that is higher than all before."""
         self._version += 1
@@ -111,6 +116,7 @@ class Database:
     def _stored_version(self) -> int:
         self._connection.execute(_CREATE_VERSION)
         self._connection.execute(CREATE)
+        self._connection.execute(ddl.CREATE_DELETED)
         row = self._connection.execute("SELECT value FROM _version").fetchone()
         if row is None:
             self._connection.execute("INSERT INTO _version VALUES (?, ?)", (_FIRST_VERSION, self.string_order))

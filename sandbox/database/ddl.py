@@ -25,6 +25,12 @@ _AFFINITY: Final = {
     ColumnType.DATE: "TEXT",
 }
 
+CREATE_DELETED: Final = (
+    "CREATE TABLE IF NOT EXISTS _deleted "
+    "(owner TEXT NOT NULL, version INTEGER NOT NULL, key BLOB NOT NULL, PRIMARY KEY (owner, version)) WITHOUT ROWID"
+)
+"""Which rows are gone since when, for readers who track changes."""
+
 
 def quoted(name: str) -> str:
     """Return an identifier that SQL reads as a name, whatever it contains."""

@@ -7,6 +7,7 @@ from datetime import datetime
 from sandbox.database import ddl
 from sandbox.database.core import Database
 from sandbox.database.security import forget_pairs
+from sandbox.database.tracking import note_deletions
 from sandbox.database.values import Stored, iso_time
 from sandbox.schema.model import OneToMany, Table
 
@@ -97,6 +98,7 @@ def delete_rows(database: Database, table: Table, keys: Sequence[bytes]) -> int:
     for relationship in database.schema.children(table.logical_name):
         _cascade(database, relationship, keys)
     forget_pairs(database, table.logical_name, keys)
+    note_deletions(database, table, keys)
     return database.execute_many(
         f"DELETE FROM {ddl.quoted(table.logical_name)} WHERE {ddl.quoted(table.primary_id)} = ?",  # noqa: S608
         [(key,) for key in keys],

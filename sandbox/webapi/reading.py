@@ -18,6 +18,7 @@ from sandbox.webapi.errors import AGGREGATE_LIMIT, QUERY_ERROR, ApiError, not_su
 from sandbox.webapi.messages import JSON_TYPE, ApiResponse, json_answer
 from sandbox.webapi.rendering import render
 from sandbox.webapi.shapes import Shape, read_shape, read_top
+from sandbox.webapi.tracking import PREFERENCE, count_tracked, read_changes, tracks_changes
 
 _LIST_OPTIONS: Final = frozenset(
     {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "tag", "partitionId"}
@@ -25,7 +26,7 @@ _LIST_OPTIONS: Final = frozenset(
 _UNSUPPORTED: Final = {
     "fetchXml": "FetchXML queries",
     "sql": "SQL queries",
-    "$deltatoken": "change tracking",
+    "$deltatoken": "change tracking of a single row",
     "savedQuery": "saved queries",
     "userQuery": "saved queries",
 }
@@ -41,6 +42,8 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
     """Answer a GET of a collection; `links` restrict it to the rows of a navigation property."""
     if "$apply" in call.request.options:
         return await aggregate(call, table)
+    if tracks_changes(call):
+        return await _list_changes(call, table, links)
     check_options(call)
     options = call.request.options
     page_rows, paged = _page_size(call, table)
@@ -54,6 +57,15 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
         document["@odata.nextLink"] = _next_link(call, query, page, number + 1)
     await count_read(call, table, len(page.rows))
     return json_answer(document, headers=applied_preferences(call, table))
+
+
+async def _list_changes(call: Call, table: Table, links: Links) -> ApiResponse:
+    if links:
+        raise not_supported("change tracking of a navigation property")
+    answer, rows = read_changes(call, table, _page_size(call, table)[0])
+    await count_read(call, table, rows)
+    answer.headers.update(applied_preferences(call, table))
+    return answer
 
 
 async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
@@ -84,10 +96,13 @@ def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
 
 async def count_rows(call: Call, table: Table, links: Links = ()) -> ApiResponse:
     """Answer `GET set/$count`: digits, at most 5,000 (dataverse.md 5.3)."""
-    check_options(call)
-    call.require("Read", table)
-    query = Query(table, condition=_condition(call), links=links)
-    count = count_matching(call.environment.database, call.schema, query, call.dialect, COUNT_LIMIT)
+    if tracks_changes(call):
+        count = count_tracked(call, table)
+    else:
+        check_options(call)
+        call.require("Read", table)
+        query = Query(table, condition=_condition(call), links=links)
+        count = count_matching(call.environment.database, call.schema, query, call.dialect, COUNT_LIMIT)
     await count_read(call, table, 0)
     return ApiResponse(200, {"Content-Type": "text/plain"}, str(count).encode())
 
@@ -110,8 +125,6 @@ async def aggregate(call: Call, table: Table) -> ApiResponse:
 
 def check_options(call: Call) -> None:
     """Raise the 501 or 400 answer for query options that are not answered; names are case-sensitive."""
-    if "odata.track-changes" in call.request.preferences:
-        raise not_supported("change tracking")
     for name in call.request.options:
         if name in _UNSUPPORTED:
             raise not_supported(_UNSUPPORTED[name])
@@ -137,7 +150,7 @@ def _check_row_options(call: Call) -> None:
 
 def applied_preferences(call: Call, table: Table) -> dict[str, str]:
     """Return the `Preference-Applied` header for what was honoured of a read's `Prefer`."""
-    applied = []
+    applied = [PREFERENCE] if PREFERENCE in call.request.preferences else []
     if "odata.maxpagesize" in call.request.preferences:
         applied.append(f"odata.maxpagesize={min(_max_page_size(call), _largest_page(call, table))}")
     if call.request.annotations:

@@ -63,7 +63,7 @@ _UNSUPPORTED: Final = {
     "RetrieveMetadataChanges": "RetrieveMetadataChanges",
     "CreatePolymorphicLookupAttribute": "polymorphic lookups made at run time",
     "CreateCustomerRelationships": "customer lookups made at run time",
-    "RetrieveEntityChanges": "change tracking",
+    "RetrieveEntityChanges": "RetrieveEntityChanges; the Web API tracks changes by a preference",
     "Merge": "merging rows",
     **{name: name for name in DATAVERSE_MESSAGES},
 }

@@ -65,7 +65,7 @@ def write_csdl(schema: Schema, *, annotated: bool = False) -> bytes:
     )
     _add_operations(document, "Action", (*operations.ACTIONS, *bound))
     _add_operations(document, "Function", (*operations.FUNCTIONS, *operations.QUERY_FUNCTIONS, privileges))
-    _add_container(document, schema, tables)
+    _add_container(document, schema, tables, annotated=annotated)
     return bytes(ET.tostring(root, "utf-8", xml_declaration=True))
 
 
@@ -157,7 +157,7 @@ def _add_operations(document: ET.Element, tag: str, declared: Iterable[Operation
             ET.SubElement(added, "ReturnType", {"Type": operation.returns, **nullable})
 
 
-def _add_container(document: ET.Element, schema: Schema, tables: Iterable[Table]) -> None:
+def _add_container(document: ET.Element, schema: Schema, tables: Iterable[Table], *, annotated: bool) -> None:
     container = ET.SubElement(document, "EntityContainer", Name="System")
     for table in tables:
         kind = f"{NAMESPACE}.{table.logical_name}"
@@ -165,6 +165,9 @@ def _add_container(document: ET.Element, schema: Schema, tables: Iterable[Table]
         for name, target in _navigations(schema, table):
             path = schema.tables[target].entity_set
             ET.SubElement(entity_set, "NavigationPropertyBinding", Path=name, Target=path)
+        if annotated and table.change_tracking:
+            tracking = ET.SubElement(entity_set, "Annotation", Term="Org.OData.Capabilities.V1.ChangeTracking")
+            ET.SubElement(ET.SubElement(tracking, "Record"), "PropertyValue", Property="Supported", Bool="true")
     for operation in operations.ACTIONS:
         ET.SubElement(container, "ActionImport", Name=operation.name, Action=f"{NAMESPACE}.{operation.name}")
     for operation in (*operations.FUNCTIONS, *operations.QUERY_FUNCTIONS):

@@ -1,5 +1,6 @@
 """The CSDL document of `$metadata`: Microsoft's pages on service documents, entity types and navigation properties."""
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -152,3 +153,16 @@ async def test_annotations_come_when_they_are_asked_for(api: Client) -> None:
 def _key(columns: list[str]) -> dict[str, object]:
     label = {"LocalizedLabels": [{"Label": "Email", "LanguageCode": 1033}]}
     return {"SchemaName": "new_Email", "DisplayName": label, "KeyAttributes": columns}
+
+
+async def test_an_annotation_says_which_sets_track_changes(api: Client, environment: Environment) -> None:
+    table = environment.database.schema.tables["task"]
+    environment.database.replace_table(replace(table, change_tracking=False))
+    document = await schema_of(api, "?annotations=true")
+    term = "Org.OData.Capabilities.V1.ChangeTracking"
+    tracked = {
+        one.get("Name")
+        for one in document.iter(f"{EDM}EntitySet")
+        if term in {part.get("Term") for part in one.iter(f"{EDM}Annotation")}
+    }
+    assert ("contacts" in tracked, "tasks" in tracked) == (True, False)

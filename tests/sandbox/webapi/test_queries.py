@@ -192,7 +192,6 @@ async def test_guid_ranges_can_be_switched_on_and_order_as_sql_server_does(
         pytest.param("RetrieveTotalRecordCount(EntityNames=@p1)?@p1=5", 400, "0x0", id="names that are no array"),
         pytest.param("RetrieveTotalRecordCount(EntityNames=@p1)", 400, "0x0", id="missing argument"),
         pytest.param("RetrieveMetadataChanges(Query=@p1)?@p1={}", 501, "0x80040219", id="RetrieveMetadataChanges"),
-        pytest.param("$metadata", 501, "0x80040219", id="CSDL"),
         pytest.param(f"contacts({NONE})", 404, "0x80040217", id="missing row"),
         pytest.param("contacts(x)", 400, "0x0", id="key that is no guid"),
         pytest.param("contacts(lastname='x')", 400, "0x80060890", id="alternate key that is not defined"),
@@ -205,12 +204,6 @@ async def test_a_query_is_refused(api: Client, url: str, status: int, code: str)
 async def test_an_unknown_column_is_named_with_its_type(api: Client) -> None:
     answer = await api.get("accounts?$select=Name")
     assert message(answer) == "Could not find a property named 'Name' on type 'Microsoft.Dynamics.CRM.account'."
-
-
-async def test_change_tracking_is_said_to_be_missing(api: Client) -> None:
-    answer = await api.get("contacts", headers={"Prefer": "odata.track-changes"})
-    assert error(answer) == (501, "0x80040219")
-    assert "change tracking" in message(answer)
 
 
 async def test_more_than_500_conditions_are_refused(api: Client) -> None:
