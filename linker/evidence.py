@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from linker import odata, privileges
+from linker.core.keys import key_text, row_key
 from linker.dataverse import Dataverse, identity, metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.shapes import Fields
@@ -18,7 +19,6 @@ from linker.insights import Instance
 from linker.judgement import Judgement, Rules, judge
 from linker.model import KeyRange, Source
 from linker.odata import MappingColumns
-from linker.pages import row_key
 from linker.privileges import Depth, Need, Right
 from linker.settings import Settings
 
@@ -154,7 +154,7 @@ async def _source(
     candidates = await _candidates(dataverse, source, said, others) if said.target else []
     samples = await asyncio.gather(*(_sample(dataverse, columns, source, lower) for lower in SAMPLED_FROM))
     texts = dict.fromkeys(text for sample in samples for text in sample)
-    guids = [text for text in texts if row_key(text)]
+    guids = [key_text(key) for key in dict.fromkeys(map(row_key, texts)) if key is not None]
     owner, found = await _owner(dataverse, candidates, guids)
     recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
     told_of = (said.origins, said.connector, said.chosen_key)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from linker.core.keys import is_canonical, key_text
 from linker.model import WIRE, KeyRange, RowKey
 
 # One request serves 5,000 rows (dataverse.md 5.1); below that leaves room for growth before a page needs a second request.
@@ -16,21 +16,7 @@ SPLIT_ROWS = 10_000  # two requests; a page that outgrew them is split
 COUNT_CAP = 5_000  # most that a count answers (dataverse.md 5.3)
 DIGITS = "0123456789abcdef"
 KEY_DIGITS = 32  # of a guid
-GUID_CHARACTERS = 36  # of a guid text, hyphens included
-_GUID = re.compile(r"\{?([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12})\}?", re.IGNORECASE)
 _GROUPS = (8, 12, 16, 20)  # hex digits before each hyphen of a guid text
-
-
-def row_key(text: str) -> RowKey | None:
-    """Return the key in a guid text of any case, with or without braces and outer spaces; None when it is no guid."""
-    match = _GUID.fullmatch(text.strip())
-    return bytes.fromhex(match[1].replace("-", "")) if match else None
-
-
-def key_text(key: RowKey) -> str:
-    """Return a key as canonical guid text: lower case, hyphens, no braces."""
-    text = key.hex()
-    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 def cut_text(digits: str) -> str:
@@ -86,13 +72,8 @@ class Plan:
 
 
 def is_spelled_oddly(text: str) -> bool:
-    """Whether a guid text has braces or blanks, so that it may stand in another page than the canonical text."""
-    return len(text) != GUID_CHARACTERS
-
-
-def is_canonical(text: str) -> bool:
-    """Whether a text that names a key (`row_key`) is the one that `key_text` gives, at a fraction of its cost."""
-    return not is_spelled_oddly(text) and text == text.lower()
+    """Whether a guid text is more or less than its digits and hyphens, so that it may stand in another page."""
+    return not is_canonical(text.lower())
 
 
 def decides(key: RowKey, mine: Collection[str], found: Collection[str]) -> bool:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from linker.core.keys import key_fault, row_key
 from linker.errors import DataverseError
 from linker.model import RowIssue
 
 GUARDED = "HeldBack"  # code of departed rows that the guard holds back
+NO_CUSTOMER = "The mapping row has no CustomerId."
 MOST_TEXT = 1_000  # characters of a reason that Dataverse gave
 
 
@@ -86,6 +88,13 @@ def issue(table: str, row: str, code: str, text: str = "") -> RowIssue:
     """Return the issue of one row; `text` replaces the code's own words."""
     reason = REASONS[code]
     return RowIssue(table, row, reason.outcome, code, text or reason.text, reason.advice)
+
+
+def invalid_key(table: str, text: str) -> RowIssue:
+    """Return the issue of a mapping row whose key is `text`; a guid there means that the row has no CustomerId."""
+    if row_key(text) is not None:
+        return RowIssue(table, text, "rejected", "InvalidMappingRow", NO_CUSTOMER, "Run unification again.")
+    return RowIssue(table, text or "(empty)", "rejected", "InvalidMappingRow", *key_fault(text))
 
 
 def refusal(table: str, row: str, error: DataverseError) -> RowIssue:

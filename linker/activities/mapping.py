@@ -7,12 +7,13 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from linker.core.keys import is_canonical, row_key
 from linker.dataverse import Dataverse
 from linker.dataverse.shapes import customer_in
 from linker.errors import LinkerError
 from linker.model import CustomerId, KeyRange, RowKey, Target
 from linker.odata import MappingColumns
-from linker.pages import SPLIT_ROWS, is_canonical, row_key
+from linker.pages import SPLIT_ROWS
 
 MOST_SHOWN = 200  # characters of what stands in the place of a key; a guid in braces has 38
 

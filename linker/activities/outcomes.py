@@ -6,9 +6,9 @@ from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
 from linker.blocks import Header
+from linker.core.keys import key_text
 from linker.model import Counts, RowIssue, RowKey
-from linker.pages import key_text
-from linker.reasons import issue
+from linker.reasons import invalid_key, issue
 
 
 @dataclass(slots=True)
@@ -52,4 +52,4 @@ class Outcomes:
     def invalid(self, texts: Iterable[str]) -> None:
         """Note mapping rows without a key: each is counted, equal ones are shown once."""
         for number, text in enumerate(texts):
-            self.issues[f"{number}:{text}"] = issue(self.table, text or "(empty)", "InvalidMappingRow")
+            self.issues[f"{number}:{text}"] = invalid_key(self.table, text)

@@ -14,6 +14,7 @@ from linker.activities.outcomes import Outcomes
 from linker.activities.values import PageOutcome, PageTask
 from linker.activities.writing import Writer, Written
 from linker.blocks import UNCONFIRMED, Entries, HashBlock, digest, intend, unconfirm, wanted_entries
+from linker.core.keys import key_text
 from linker.dataverse import Dataverse, Meter
 from linker.deps import Deps
 from linker.diff import PagePlan, diff_page
@@ -35,7 +36,7 @@ from linker.model import (
 )
 from linker.odata import MappingColumns
 from linker.pace import Load
-from linker.pages import Plan, decides, is_spelled_oddly, key_text, strays
+from linker.pages import Plan, decides, is_spelled_oddly, strays
 from linker.reasons import refusal
 
 

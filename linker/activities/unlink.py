@@ -11,13 +11,14 @@ from linker.activities.marks import marks_of
 from linker.activities.values import UnlinkOutcome, UnlinkTask
 from linker.activities.writing import PATCHES, ROUNDS
 from linker.blocks import names, row_hash
+from linker.core.keys import key_text
 from linker.dataverse import Dataverse, LiveLink
 from linker.deps import Deps
 from linker.errors import DataverseError, LinkerError, StateError, SupersededError, TransientError, UnknownOutcomeError
 from linker.evidence import find_sources
 from linker.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Source, Target, UnlinkAllowance
 from linker.odata import MappingColumns, chunks
-from linker.pages import Plan, key_text
+from linker.pages import Plan
 from linker.reasons import GUARDED, issue, refusal
 
 PAGES_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick

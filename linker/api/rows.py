@@ -6,12 +6,13 @@ from linker.api.answers import Comparison, LookupNow, RowState
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, operation
 from linker.blocks import HashBlock, confirmed, names, row_hash
+from linker.core.keys import key_text, row_key
 from linker.dataverse.column import linked_table
 from linker.dataverse.shapes import LiveLink
 from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.model import LOOKUP_SCHEMA_NAME, RowKey
-from linker.pages import Plan, key_text, row_key
+from linker.pages import Plan
 from linker.wire import to_json
 
 

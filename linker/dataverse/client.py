@@ -9,13 +9,13 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from linker import odata, telemetry
+from linker.core.keys import key_text, row_key, spellings
 from linker.dataverse import batch, shapes
 from linker.dataverse.http import API, PAGE_SIZE, THROTTLED_WAIT_S, Connection, Meter, error_in
 from linker.dataverse.shapes import Fields, LiveLink, Page
 from linker.errors import DataverseError, ThrottledError, TransientError
 from linker.model import PROFILE_TABLE, CustomerId, KeyRange, RowKey, Source, Target
 from linker.odata import MappingColumns
-from linker.pages import key_text, row_key
 from linker.transport import json_of
 from linker.verdict import Answer, judge
 
@@ -26,7 +26,6 @@ BYPASS: Final = {
     "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
     "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
 }
-SPELLINGS = ("{}", "{{{}}}")  # with and without braces; case does not matter to Dataverse
 
 
 class Dataverse:
@@ -105,7 +104,7 @@ class Dataverse:
     ) -> dict[RowKey, dict[str, CustomerId]]:
         """Return each spelling by which any of the sources names a key, and its customer; asked anew. Keys without one lack."""
         tables = {source.table.casefold() for source in sources}
-        texts = [spelling.format(key_text(key)) for key in keys for spelling in SPELLINGS]
+        texts = [text for key in keys for text in spellings(key)]
         select = f"{columns.key},{columns.customer},{columns.table}"
         queries = [
             MAPPING_SET + odata.query(select=select, filter=odata.is_in(columns.key, chunk))

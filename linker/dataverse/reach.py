@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from linker import odata
+from linker.core.keys import key_text
 from linker.dataverse import metadata
 from linker.dataverse.client import Dataverse
 from linker.errors import DataverseError, LinkerError
 from linker.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE, RowKey, Target
-from linker.pages import key_text
 from linker.reach import (
     CUSTOMER,
     MEASURE_TABLE,

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NotRequired, TypedDict
 
+from linker.core.keys import key_text, row_key
 from linker.errors import ConfigurationError, StateError, TransientError
 from linker.model import CustomerId, RowKey, Source, Target
-from linker.pages import key_text, row_key
 from linker.wire import from_json
 
 Fields = dict[str, Any]

@@ -11,7 +11,7 @@ import zlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
 
-from linker.pages import key_text
+from linker.core.keys import key_text
 from linker.ports import Entity, Tables
 from linker.state.blocks import HASHES
 

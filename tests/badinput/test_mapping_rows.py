@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.activities.mapping import resolve
+from linker.core.keys import key_text
 from linker.dataverse import Connection
 from linker.model import RowIssue, Run, Status
 from linker.odata import MappingColumns
-from linker.pages import key_text
 from tests.badinput import QUICK
 from tests.badinput.damage import Damaging
 from tests.fakes.app import FakeApp

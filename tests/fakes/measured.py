@@ -7,9 +7,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from linker.core.keys import row_key
 from linker.dataverse import column, metadata
 from linker.model import Target
-from linker.pages import row_key
 from sandbox.dataset import store
 from sandbox.generate import Sizes, generate
 from sandbox.identity import ADMIN

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from linker.blocks import row_hash
+from linker.core.keys import row_key
 from linker.deps import Deps
 from linker.model import Counts, Run, Status
-from linker.pages import row_key
 from sandbox.database import Database, scan
 from sandbox.link_column import LOOKUP
 from sandbox.unification_sql import expected_links

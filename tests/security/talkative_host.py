@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from linker.core.keys import key_text
 from linker.dataverse import Dataverse
 from linker.lock_store import RunLock
 from linker.model import CustomerId
-from linker.pages import key_text
 from linker.state import Runs
 from sandbox.host import host as host_module
 from sandbox.host.main import run

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from linker import bootstrap
+from linker.core.keys import row_key
 from linker.dataverse import Dataverse, column, metadata
 from linker.dataverse.client import BYPASS
 from linker.model import LOOKUP_SCHEMA_NAME, Target
-from linker.pages import row_key
 from linker.settings import Settings
 from sandbox.identity import ADMIN, LINKER, VENDOR
 from sandbox.webapi.organization import LINKER_ROLE

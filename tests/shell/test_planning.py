@@ -15,9 +15,10 @@ from linker.activities.planning import Counter, new_plan, prove_key_ranges, prov
 from linker.activities.prepare import mark_vanished
 from linker.activities.values import PageTask, SplitTask
 from linker.blocks import confirmed
+from linker.core.keys import key_text
 from linker.errors import ConfigurationError
 from linker.model import Counts, KeyRange, Mode
-from linker.pages import COUNT_CAP, PAGE_ROWS, SPLIT_ROWS, Plan, cuts_from_counts, key_text
+from linker.pages import COUNT_CAP, PAGE_ROWS, SPLIT_ROWS, Plan, cuts_from_counts
 from tests.fakes.dataverse import Request
 from tests.fakes.world import FIRST_PAGE, DiedError, World, contact_id, key_of
 

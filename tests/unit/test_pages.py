@@ -1,6 +1,5 @@
 """Pages: keys in every spelling, ranges that partition them, cuts that fill them, splits that keep their neighbours."""
 
-from collections.abc import Callable
 from uuid import UUID
 
 import pytest
@@ -8,19 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.model import KeyRange
-from linker.pages import (
-    DIGITS,
-    SPLIT_ROWS,
-    Overlap,
-    Plan,
-    cut_text,
-    cuts_from_counts,
-    is_canonical,
-    key_text,
-    overlap,
-    prefix_range,
-    row_key,
-)
+from linker.pages import DIGITS, SPLIT_ROWS, Overlap, Plan, cut_text, cuts_from_counts, overlap, prefix_range
 
 TEXT = "0123abcd-4567-89ab-cdef-0123456789ab"
 KEY = bytes.fromhex(TEXT.replace("-", ""))
@@ -30,46 +17,6 @@ prefixes = st.text(DIGITS, max_size=32)
 
 def contains(keys: KeyRange, text: str) -> bool:
     return (keys.lower is None or text >= keys.lower) and (keys.upper is None or text < keys.upper)
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        pytest.param(TEXT, KEY, id="canonical"),
-        pytest.param(TEXT.upper(), KEY, id="upper case"),
-        pytest.param(f"{{{TEXT}}}", KEY, id="braces"),
-        pytest.param(f"  {TEXT}\n", KEY, id="outer spaces"),
-        pytest.param(f"{{{TEXT.upper()}}} ", KEY, id="all at once"),
-        pytest.param(TEXT.replace("-", ""), None, id="no hyphens"),
-        pytest.param("cntid_1078", None, id="another kind of key"),
-        pytest.param("", None, id="empty"),
-        pytest.param(TEXT + "0", None, id="a digit too many"),
-        pytest.param(TEXT.replace("a", "g"), None, id="no hex digit"),
-        pytest.param(TEXT.replace("0", "\u0660"), None, id="digits of another script"),
-        pytest.param(f"{TEXT}; drop", None, id="something behind it"),
-    ],
-)
-def test_row_key(text: str, expected: bytes | None) -> None:
-    assert row_key(text) == expected
-
-
-@given(st.uuids())
-def test_every_key_has_one_canonical_text(found: UUID) -> None:
-    assert key_text(found.bytes) == str(found)
-    assert row_key(key_text(found.bytes)) == found.bytes
-
-
-@given(st.uuids(), st.sampled_from(["{}", "{{{}}}", " {}", "{} "]), st.sampled_from([str, str.upper, str.title]))
-def test_a_text_is_canonical_when_its_key_gives_it_back(found: UUID, form: str, spelled: Callable[[str], str]) -> None:
-    text = form.format(spelled(str(found)))
-    key = row_key(text)
-    assert key is not None
-    assert is_canonical(text) == (text == key_text(key))
-
-
-@given(st.lists(st.uuids(), max_size=20))
-def test_texts_order_as_their_bytes(found: list[UUID]) -> None:
-    assert [row_key(text) for text in sorted(map(str, found))] == sorted(one.bytes for one in found)
 
 
 @pytest.mark.parametrize(
