@@ -99,7 +99,7 @@ def _write_csv(table: TableData, path: Path) -> None:
 
 def measure(rows: int, folder: Path, *options: str) -> Speed:
     """Serve a folder and time it."""
-    quiet = ["--port", "0", "--no-azurite", "--no-measures", "--set", "protection=false"]
+    quiet = ["--port", "0", "--no-azurite", "--no-measures", "--switch", "protection=false"]
     started = time.perf_counter()
     with running([sys.executable, "-m", "sandbox", "serve", "--load", str(folder), *quiet, *options], {}) as (
         ready,

@@ -10,13 +10,14 @@ import httpx
 import typer
 
 from sandbox.azurite import AzuriteError
-from sandbox.config import InvalidConfigError, SandboxConfig, changed
+from sandbox.config import InvalidConfigError, SandboxConfig, TableKind, changed
 from sandbox.dataset import DataError
 from sandbox.faults import InvalidFaultError
 from sandbox.generate import Sizes
 from sandbox.loading import FolderError
 from sandbox.serve import ServeOptions
 from sandbox.serve import serve as run_server
+from sandbox.switches import markdown_table, read_assignments, registry, value_text
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="A local Dynamics 365 for the customer profile linker."
@@ -38,7 +39,12 @@ Load = Annotated[Path | None, typer.Option(help="Folder of CSV files and environ
 Contacts = Annotated[int, typer.Option(help="Contacts to generate when nothing is loaded.", min=0)]
 Leads = Annotated[int, typer.Option(help="Leads to generate.", min=0)]
 Members = Annotated[int, typer.Option(help="Rows of the custom table new_member to generate.", min=0)]
-Switches = Annotated[list[str] | None, typer.Option("--set", help="A switch, such as ms_per_row=2. Repeatable.")]
+Tables = Annotated[TableKind | None, typer.Option(help="The kind of the profile and the mapping table together.")]
+ProfileTable = Annotated[TableKind | None, typer.Option(help="The kind of the profile table.")]
+MappingTable = Annotated[TableKind | None, typer.Option(help="The kind of the mapping table.")]
+Switches = Annotated[
+    list[str] | None, typer.Option("--switch", help="NAME=VALUE, such as ms_per_row=2. Repeatable; see 'switches'.")
+]
 
 
 @app.command()
@@ -57,6 +63,9 @@ def serve(  # noqa: PLR0913  # each option is a parameter: that is typer's way
     https: Annotated[bool, typer.Option(help="Serve https with a certificate of an own CA.")] = False,
     tls_folder: Annotated[Path, typer.Option(help="Where CA and certificate are kept.")] = Path(".sandbox/tls"),
     faults: Annotated[Path | None, typer.Option(help="JSON file of faults to arm at the start.", exists=True)] = None,
+    tables: Tables = None,
+    profile_table: ProfileTable = None,
+    mapping_table: MappingTable = None,
     switches: Switches = None,
 ) -> None:
     """Serve Dataverse, Customer Insights, managed identity and Table Storage. Prints one JSON line when ready."""
@@ -72,7 +81,7 @@ def serve(  # noqa: PLR0913  # each option is a parameter: that is typer's way
             azurite_folder=azurite_folder,
             tls=tls_folder if https else None,
             faults=faults,
-            config=_config(switches or []),
+            config=changed(SandboxConfig(), _switches(tables, profile_table, mapping_table, switches)),
         )
         run_server(options)
 
@@ -105,7 +114,7 @@ def host(
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0913  # each option is a parameter: that is typer's way
     *,
     load: Load = None,
     contacts: Contacts = 20_000,
@@ -113,15 +122,51 @@ def demo(
     members: Members = 2_000,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write what was shown, for scripts.")] = None,
     svg: Annotated[Path | None, typer.Option(help="Write what was shown, as a picture.")] = None,
+    tables: Tables = None,
+    profile_table: ProfileTable = None,
+    mapping_table: MappingTable = None,
+    switches: Switches = None,
 ) -> None:
     """Start everything, play three unifications, and show what the linker made of them."""
     from sandbox.demo.main import DemoOptions, run
 
-    raise typer.Exit(run(DemoOptions(load, Sizes(contacts, leads, members), json_file, svg)))
+    with _told():
+        chosen = _switches(tables, profile_table, mapping_table, switches)
+        changed(SandboxConfig(), chosen)  # refused here, before anything starts
+    sizes = Sizes(contacts, leads, members)
+    raise typer.Exit(run(DemoOptions(load, sizes, json_file, svg, switches=chosen)))
 
 
-def _config(switches: list[str]) -> SandboxConfig:
-    return changed(SandboxConfig(), _assignments(switches))
+@app.command("switches")
+def list_switches(
+    *,
+    json_lines: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print the table of docs/sandbox-control.md.")] = False,
+) -> None:
+    """List every switch with its values, its default, its meaning and whether a public source proves it."""
+    entries = registry(SandboxConfig).values()
+    if json_lines:
+        typer.echo(json.dumps([entry.document for entry in entries], indent=1))
+        return
+    if markdown:
+        typer.echo(markdown_table(SandboxConfig))
+        return
+    for entry in entries:
+        proved = "" if entry.switch.proved else " (unproved)"
+        typer.echo(f"{entry.name}={value_text(entry.default)}{proved}\n    {entry.switch.meaning}")
+        typer.echo(f"    Values: {', '.join(map(value_text, entry.values))}")
+
+
+def _switches(
+    tables: TableKind | None,
+    profile_table: TableKind | None,
+    mapping_table: TableKind | None,
+    switches: list[str] | None,
+) -> dict[str, object]:
+    """Return the switches that the options name; what names one of them alone counts over what names several."""
+    kinds = {"profile_table": profile_table or tables, "mapping_table": mapping_table or tables}
+    named = {name: kind for name, kind in kinds.items() if kind is not None}
+    return {**named, **read_assignments(SandboxConfig, switches or [])}
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:

@@ -10,11 +10,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from sandbox.config import InvalidConfigError, changed
+from sandbox.config import InvalidConfigError, SandboxConfig, changed
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
 from sandbox.faults import Faults, InvalidFaultError, arm_all
 from sandbox.protection import ServiceProtection
+from sandbox.switches import at_start
 from sandbox.unification import BusyError, InvalidRequestError, Simulator, read_request, second_writer
 from sandbox.unification_sql import expected_links
 from sandbox.workflow import Workflow
@@ -94,8 +95,11 @@ class Admin:
     async def change_config(self, request: Request) -> Response:
         """Change the switches that the body names."""
         document = await _document(request)
-        if "mapping_name_column" in document:
-            raise AdminError("mapping_name_column: it shapes the mapping table and can be chosen at the start only.")
+        fixed = sorted(at_start(SandboxConfig) & document.keys())
+        if fixed:
+            raise AdminError(
+                f"{fixed[0]}: this switch shapes the stored tables. Choose it at the start, with --switch."
+            )
         self.environment.configure(changed(self.environment.config, document))
         return await self.config(request)
 

@@ -3,16 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import cache
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
+from sandbox.switches import InvalidConfigError, Switch, registry, unknown_switch
+
+__all__ = [
+    "DEFAULTS",
+    "DEFAULT_TABLES",
+    "InvalidConfigError",
+    "MappingNameColumn",
+    "SandboxConfig",
+    "TableKind",
+    "changed",
+]
+
 StringOrder = Literal["word", "ordinal"]
-MappingNameColumn = Literal["msdynci_tablename", "msdynci_entityname"]
+MappingNameColumn = Literal["msdynci_entityname", "msdynci_tablename"]
+TableKind = Literal["elastic", "standard", "virtual"]
 
-
-class InvalidConfigError(ValueError):
-    """A switch is unknown or its value does not fit. Nothing was changed; the message names the switch."""
+DEFAULT_TABLES: Final[TableKind] = "standard"
+"""The kind of the tables of Customer Insights - Data. Public sources say elastic; the linker cannot read those yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,46 +34,93 @@ class SandboxConfig:
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     # What a request costs the simulated server; it is slept while the request holds its concurrency slot.
-    ms_per_request: NonNegativeFloat = 0.0
-    ms_per_row: NonNegativeFloat = 0.0
-    ms_per_row_read: NonNegativeFloat = 0.0
-    latency_growth: NonNegativeFloat = 0.0
-    """Extra share of the cost for each other request in flight beyond `dop_hint` on the same server."""
+    ms_per_request: Annotated[
+        NonNegativeFloat, Switch("Milliseconds that a request, or a part of a `$batch`, takes.", (0.0, 20.0))
+    ] = 0.0
+    ms_per_row: Annotated[NonNegativeFloat, Switch("Milliseconds that a written row takes.", (0.0, 2.0))] = 0.0
+    ms_per_row_read: Annotated[NonNegativeFloat, Switch("Milliseconds that a returned row takes.", (0.0, 0.1))] = 0.0
+    latency_growth: Annotated[
+        NonNegativeFloat,
+        Switch("Extra share of the cost for each request in flight beyond `dop_hint` on the same server.", (0.0, 0.5)),
+    ] = 0.0
 
     # Service protection, counted per user and virtual web server.
-    protection: bool = True
-    limit_requests: PositiveInt = 6000
-    limit_execution_ms: PositiveFloat = 1_200_000
-    limit_concurrency: PositiveInt = 52
-    limit_window_s: PositiveFloat = 300.0
-    servers: PositiveInt = 1
-    dop_hint: PositiveInt = 4
-    time_scale: PositiveFloat = 1.0
-    """Simulated seconds that pass in one real second: 60 lets a window of 300 s pass in 5 s."""
+    protection: Annotated[bool, Switch("Whether the service protection limits are on.")] = True
+    limit_requests: Annotated[
+        PositiveInt, Switch("Requests of a user to a server within the window.", (6000, 8000))
+    ] = 6000
+    limit_execution_ms: Annotated[
+        PositiveFloat, Switch("Milliseconds of execution of a user on a server within the window.", (1_200_000.0, 6e5))
+    ] = 1_200_000.0
+    limit_concurrency: Annotated[PositiveInt, Switch("Requests of a user in flight on a server.", (52, 8))] = 52
+    limit_window_s: Annotated[PositiveFloat, Switch("Seconds of the sliding window of the limits.", (300.0, 5.0))] = (
+        300.0
+    )
+    servers: Annotated[
+        PositiveInt,
+        Switch("Virtual web servers; the cookie `ARRAffinity` picks one, requests without it take turns.", (1, 4)),
+    ] = 1
+    dop_hint: Annotated[PositiveInt, Switch("The value of the header `x-ms-dop-hint`.", (4, 48))] = 4
+    time_scale: Annotated[
+        PositiveFloat,
+        Switch(
+            "Simulated seconds in a real second; costs sleep less, and Retry-After is in real seconds.", (1.0, 60.0)
+        ),
+    ] = 1.0
 
     # How the simulated Dataverse compares, pages and answers.
-    string_order: StringOrder = "word"
-    guid_ranges: bool = False
-    max_page: PositiveInt = 5000
-    metadata_lag_s: NonNegativeFloat = 0.0
-    customization_ms: NonNegativeFloat = 0.0
-    """How long a change of metadata takes, in which it locks out others (dataverse.md 8.4)."""
-    customizing: bool = False
-    """Whether somebody else, such as a solution import, is changing metadata all the time."""
-    privileges_checked: bool = True
-    mapping_name_column: MappingNameColumn = "msdynci_tablename"
+    string_order: Annotated[
+        StringOrder, Switch("How texts of standard tables order: SQL Server's word order or code points.", proved=False)
+    ] = "word"
+    guid_ranges: Annotated[
+        bool, Switch("Whether `gt`, `ge`, `lt` and `le` compare GUIDs instead of being refused.", proved=False)
+    ] = False
+    max_page: Annotated[PositiveInt, Switch("Rows of a page of a standard table.", (5000, 500))] = 5000
+    metadata_lag_s: Annotated[
+        NonNegativeFloat, Switch("Seconds that new metadata stay unseen without `Consistency: Strong`.", (0.0, 5.0))
+    ] = 0.0
+    customization_ms: Annotated[
+        NonNegativeFloat,
+        Switch("Milliseconds that a change of metadata takes; others meanwhile get 429 `0x80071151`.", (0.0, 2000.0)),
+    ] = 0.0
+    customizing: Annotated[
+        bool, Switch("Whether a solution import changes metadata all the time: every other change gets that 429.")
+    ] = False
+    privileges_checked: Annotated[bool, Switch("Whether security roles are checked.")] = True
+
+    # Tables of Customer Insights - Data.
+    profile_table: Annotated[
+        TableKind,
+        Switch("The kind of the profile table, and of measures, segments and activities with it.", at_start=True),
+    ] = DEFAULT_TABLES
+    mapping_table: Annotated[TableKind, Switch("The kind of the mapping table.", at_start=True)] = DEFAULT_TABLES
+    mapping_name_column: Annotated[
+        MappingNameColumn, Switch("The column of the mapping that names the source table.", at_start=True)
+    ] = "msdynci_tablename"
 
     # Change tracking (dataverse.md 12).
-    change_tracking_days: PositiveFloat = 7.0
-    """How old a delta token may be."""
-    expired_delta: Literal["error", "all_rows"] = "error"
-    """What an older one gets."""
+    change_tracking_days: Annotated[PositiveFloat, Switch("Days that a delta token stays valid.", (7.0, 1.0))] = 7.0
+    expired_delta: Annotated[
+        Literal["error", "all_rows"],
+        Switch("What an expired delta token gets: `0x80044352` or all rows.", proved=False),
+    ] = "error"
 
     # Tokens and the Customer Insights API.
-    token_lifetime_s: PositiveFloat = 3600.0
-    insights_subscription_key: str | None = None
-    events_url: str | None = None
-    """Where to post each Azure Monitor message of the workflow; without it they are only kept."""
+    token_lifetime_s: Annotated[PositiveFloat, Switch("Seconds that new tokens live.", (3600.0, 60.0))] = 3600.0
+    insights_subscription_key: Annotated[
+        str | None,
+        Switch("When set, the Customer Insights API requires it as `Ocp-Apim-Subscription-Key`.", (None, "secret")),
+    ] = None
+    events_url: Annotated[
+        str | None,
+        Switch(
+            "Where each Azure Monitor message is posted, such as `/admin/eventhubs/{hub}` of the local host.",
+            (None, "http://127.0.0.1:9/events"),
+        ),
+    ] = None
+
+
+DEFAULTS: Final = SandboxConfig()
 
 
 @cache
@@ -74,6 +133,9 @@ def changed(config: SandboxConfig, changes: Mapping[str, object]) -> SandboxConf
 
     Raises InvalidConfigError, naming the switch, if one does not exist or a value does not fit.
     """
+    unknown = next((name for name in changes if name not in registry(SandboxConfig)), None)
+    if unknown is not None:
+        raise unknown_switch(SandboxConfig, unknown)
     try:
         return _checker().validate_python({**asdict(config), **changes})
     except ValidationError as error:

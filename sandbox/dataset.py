@@ -1,11 +1,10 @@
 """What a sandbox starts with: tables with rows, and the answers of the Customer Insights API."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sandbox.collation import guid_key
-from sandbox.config import MappingNameColumn
 from sandbox.database import Database, Stamp, bulk_load, count_rows
 from sandbox.database.staging import load_empty
 from sandbox.database.values import ColumnValueError, lenient
@@ -16,6 +15,8 @@ from sandbox.schema.model import Column, Table
 
 MAPPING: Final = "msdynci_alternatekey"
 PROFILES: Final = "msdynci_customerprofile"
+NAME_COLUMNS: Final = ("msdynci_entityname", "msdynci_tablename")
+"""Either may name the source table in the rows of a mapping; the mapping table has the one that the switch chooses."""
 
 type Row = Mapping[str, object]
 type Document = Mapping[str, object]
@@ -47,7 +48,6 @@ class Dataset:
     tables: tuple[TableData, ...]
     instance: Document
     datasources: Sequence[Document]
-    mapping_name_column: MappingNameColumn = "msdynci_tablename"
     outside: tuple[str, ...] = ()
     """Files of a folder of which no table is made."""
 
@@ -58,7 +58,21 @@ class DataError(ValueError):
 
 def store(dataset: Dataset, database: Database) -> dict[str, int]:
     """Create what is missing and load all rows; returns how many by table."""
-    return {data.name: _store_table(data, database) for data in dataset.tables}
+    return {data.name: _store_table(_fitted(data, database), database) for data in dataset.tables}
+
+
+def _fitted(data: TableData, database: Database) -> TableData:
+    """Return the mapping with its table names in the column that the mapping table has, other data as they are."""
+    if data.name != MAPPING:
+        return data
+    columns = database.schema.tables[MAPPING].columns
+    wanted, other = sorted(NAME_COLUMNS, key=lambda name: name not in columns)
+
+    def rows() -> Iterator[Row]:
+        for row in data.rows():
+            yield row if wanted in row else {wanted if name == other else name: row[name] for name in row}
+
+    return replace(data, rows=rows, columns=tuple(c for c in data.columns if c.logical_name != other))
 
 
 def _store_table(data: TableData, database: Database) -> int:

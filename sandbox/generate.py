@@ -10,7 +10,6 @@ from datetime import date, timedelta
 from functools import cache
 from typing import Final
 
-from sandbox.config import MappingNameColumn
 from sandbox.dataset import MAPPING, PROFILES, Dataset, Document, Row, TableData
 from sandbox.schema.model import Column, ColumnType
 
@@ -79,7 +78,7 @@ class Person:
         return f"{self.customer_id[:10]}@example.com"
 
 
-def generate(sizes: Sizes, seed: int = 1, name_column: MappingNameColumn = "msdynci_tablename") -> Dataset:
+def generate(sizes: Sizes, seed: int = 1) -> Dataset:
     """Return a unified data set. The same sizes and seed give the same rows."""
     people = _People(sizes.rows, max(1, round(sizes.rows * _PROFILE_SHARE)), seed)
     sources = [source for source in _sources(sizes) if source.count]
@@ -87,11 +86,10 @@ def generate(sizes: Sizes, seed: int = 1, name_column: MappingNameColumn = "msdy
         tables=(
             *(_table_data(source, people) for source in sources),
             TableData(PROFILES, people.profiles),
-            TableData(MAPPING, lambda: _mapping(sources, people, name_column)),
+            TableData(MAPPING, lambda: _mapping(sources, people)),
         ),
         instance=_instance(seed),
         datasources=_data_sources(sources, seed),
-        mapping_name_column=name_column,
     )
 
 
@@ -160,7 +158,9 @@ def loyalty_tier(lifetime_value: float) -> str:
     return next(tier for least, tier in _TIERS if lifetime_value >= least)
 
 
-def mapping_row(data_source: str, table: str, key: str, customer_id: str, name_column: str) -> Row:
+def mapping_row(
+    data_source: str, table: str, key: str, customer_id: str, name_column: str = "msdynci_entityname"
+) -> Row:
     """Return a row of the mapping; its key follows from the identifier (customer-insights.md 2).
 
     `name_column` is the column that names the table.
@@ -176,12 +176,12 @@ def mapping_row(data_source: str, table: str, key: str, customer_id: str, name_c
     }
 
 
-def _mapping(sources: list[_Source], people: _People, name_column: str) -> Iterator[Row]:
+def _mapping(sources: list[_Source], people: _People) -> Iterator[Row]:
     for source in sources:
         for number in range(source.count):
             key = guid(people.seed, source.table, number)
             customer_id = people.customer_id(people.behind(source.first + number))
-            yield mapping_row(source.data_source, source.table, key, customer_id, name_column)
+            yield mapping_row(source.data_source, source.table, key, customer_id)
 
 
 def _table_data(source: _Source, people: _People) -> TableData:

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
-from sandbox.config import MappingNameColumn
+from sandbox.config import DEFAULTS
 from sandbox.csv_file import CsvFile, FolderError
-from sandbox.dataset import MAPPING, PROFILES, Dataset, TableData
+from sandbox.dataset import MAPPING, NAME_COLUMNS, PROFILES, Dataset, TableData
 from sandbox.link_column import LOOKUP
 from sandbox.schema.builtin import builtin_schema
 from sandbox.schema.definition import plural
@@ -22,7 +22,6 @@ from sandbox.schema.model import Column
 
 __all__ = ["FolderError", "read_folder"]
 
-_NAME_COLUMNS: Final[tuple[MappingNameColumn, ...]] = ("msdynci_tablename", "msdynci_entityname")
 _NEEDED: Final = {
     MAPPING: (
         f"{MAPPING}id",
@@ -47,13 +46,13 @@ def read_folder(folder: Path) -> Dataset:
         if needed not in files:
             raise FolderError(f"{folder / needed}.csv is missing. It holds what Customer Insights - Data wrote.")
         _require(files[needed], columns)
+    _require_name_column(files[MAPPING])
     environment = _environment(folder / "environment.json")
     keys = {name: _table_key(name, file) for name, file in files.items()}
     return Dataset(
         tables=tuple(_table_data(name, files[name], key) for name, key in keys.items() if key),
         instance=environment["instance"],
         datasources=environment["datasources"],
-        mapping_name_column=_mapping_name_column(files[MAPPING]),
         outside=tuple(files[name].path.name for name, key in keys.items() if not key),
     )
 
@@ -64,11 +63,9 @@ def _require(file: CsvFile, columns: Iterable[str]) -> None:
             raise FolderError(f"{file.path} has no column {column}.")
 
 
-def _mapping_name_column(file: CsvFile) -> MappingNameColumn:
-    for name in _NAME_COLUMNS:
-        if name in file.header:
-            return name
-    raise FolderError(f"{file.path} has neither msdynci_tablename nor msdynci_entityname.")
+def _require_name_column(file: CsvFile) -> None:
+    if not set(NAME_COLUMNS) & set(file.header):
+        raise FolderError(f"{file.path} has neither {' nor '.join(NAME_COLUMNS)}.")
 
 
 def _table_key(name: str, file: CsvFile) -> str | None:
@@ -83,7 +80,7 @@ def _table_key(name: str, file: CsvFile) -> str | None:
     keys = [row[key] for row in islice(file.rows(), _LOOKED_AT)]
     if any(map(_is_guid, keys)) or (key == own and not keys):
         return key if _LOGICAL_NAME.fullmatch(name) else None
-    if keys and name in builtin_schema(_NAME_COLUMNS[0]).tables:
+    if keys and name in builtin_schema(DEFAULTS).tables:
         raise FolderError(f"{file.path}: '{key}' holds no guid, but Dataverse's table {name} has the key {own}.")
     return None
 

@@ -17,7 +17,7 @@ import uvicorn
 import uvloop
 
 from sandbox.azurite import azurite_tables
-from sandbox.config import MappingNameColumn, SandboxConfig
+from sandbox.config import SandboxConfig
 from sandbox.database import Database
 from sandbox.dataset import Dataset
 from sandbox.environment import Environment
@@ -94,7 +94,7 @@ def ready_line(sandbox: Sandbox, tables: str | None, files: TlsFiles | None) -> 
 
 def _prepare(options: ServeOptions, url: str) -> Sandbox:
     dataset = _dataset(options)
-    database = _open(options, dataset.mapping_name_column)
+    database = _open(options)
     sandbox = compose(Environment(database, options.config, url))
     if sandbox.is_loaded:
         print(f"{options.database} already holds data: nothing is loaded.", file=sys.stderr)
@@ -108,10 +108,10 @@ def _prepare(options: ServeOptions, url: str) -> Sandbox:
     return sandbox
 
 
-def _open(options: ServeOptions, mapping_name_column: MappingNameColumn) -> Database:
+def _open(options: ServeOptions) -> Database:
     path = str(options.database) if options.database else None
     try:
-        return Database(path, string_order=options.config.string_order, mapping_name_column=mapping_name_column)
+        return Database(path, config=options.config)
     except sqlite3.Error as error:
         raise DatabaseFileError(
             f"{path} cannot be used: {error}. It must be a SQLite file in a folder that exists, used by no other sandbox."
@@ -127,10 +127,7 @@ def _arm(sandbox: Sandbox, path: Path) -> None:
 
 
 def _dataset(options: ServeOptions) -> Dataset:
-    if options.load is not None:
-        dataset = read_folder(options.load)
-    else:
-        dataset = generate(options.sizes, options.seed, options.config.mapping_name_column)
+    dataset = generate(options.sizes, options.seed) if options.load is None else read_folder(options.load)
     return with_measures(dataset) if options.measures else dataset
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import uuid4
 
 from sandbox.collation import SORT_KEYS, guid_key, text_like
+from sandbox.config import DEFAULTS, SandboxConfig
 from sandbox.database import ddl
 from sandbox.database.stored_schema import CREATE, load_schema, save_schema
 from sandbox.database.values import Stored
@@ -47,7 +48,8 @@ class Grants:
 class Database:
     """Rows, schema and versions. Not for use by several threads at once.
 
-    `path` None keeps everything in memory. Row versions rise with each write of any row, as a SQL Server rowversion.
+    `path` None keeps everything in memory. `config` says of which kinds the tables of a new database are. Row versions
+    rise with each write of any row, as a SQL Server rowversion.
     """
 
     def __init__(
@@ -55,11 +57,10 @@ class Database:
         path: str | None = None,
         *,
         clock: Callable[[], datetime] = utc_now,
-        string_order: str = "word",
-        mapping_name_column: str = "msdynci_tablename",
+        config: SandboxConfig = DEFAULTS,
     ) -> None:
         self.clock = clock
-        self.string_order = string_order
+        self.string_order: str = config.string_order
         self.grants: dict[bytes, Grants] = {}
         """What users may do, until a pair of a many-to-many relationship changes."""
         self.table_listeners: list[Callable[[Table], None]] = []
@@ -68,9 +69,9 @@ class Database:
         self._version = self._stored_version()
         self._replaced: list[tuple[datetime, Schema]] = []
         self._schema = load_schema(self._connection) or Schema()
-        self.use_string_order(string_order)
+        self.use_string_order(config.string_order)
         if not self._schema.tables:
-            self._create_all(builtin_schema(mapping_name_column))
+            self._create_all(builtin_schema(config))
 
     def close(self) -> None:
         """Close the file; nothing can be asked afterwards."""

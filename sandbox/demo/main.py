@@ -3,9 +3,9 @@
 import json
 import signal
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,16 +17,18 @@ from sandbox.demo.clients import App, Json, Sandbox, Source
 from sandbox.demo.screen import Screen
 from sandbox.demo.story import ACTS, Act, Ending, StalledError, Story
 from sandbox.generate import Sizes
+from sandbox.switches import value_text
 
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the demo is told. `load` None generates `sizes`; `json` and `svg` are files to write."""
+    """What the demo is given. `load` None generates `sizes`; `json` and `svg` are files to write."""
 
     load: Path | None = None
     sizes: Sizes = Sizes()
     json: Path | None = None
     svg: Path | None = None
+    switches: Mapping[str, object] = field(default_factory=dict)
 
 
 def run(options: DemoOptions) -> int:
@@ -101,10 +103,13 @@ def _sentence(good: bool, ending: Ending, seconds: float) -> str:
 
 
 def _serve_options(options: DemoOptions) -> list[str]:
+    named = [f"{name}={value_text(value)}" for name, value in options.switches.items()]
+    switches = [part for text in named for part in ("--switch", text)]
     if options.load is not None:
-        return ["--load", str(options.load)]
+        return ["--load", str(options.load), *switches]
     sizes = options.sizes
-    return ["--contacts", f"{sizes.contacts}", "--leads", f"{sizes.leads}", "--members", f"{sizes.members}"]
+    numbers = ["--contacts", f"{sizes.contacts}", "--leads", f"{sizes.leads}", "--members", f"{sizes.members}"]
+    return [*numbers, *switches]
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
+from sandbox.config import SandboxConfig
 from sandbox.schema.customer_tables import customer_tables, insights_tables
 from sandbox.schema.definition import SYSTEM_NAMES
 from sandbox.schema.model import ManyToMany, OneToMany, Schema, Table, metadata_id
@@ -67,15 +68,12 @@ _MANY_TO_MANY: Final = (
 )
 
 
-def builtin_schema(mapping_name_column: str = "msdynci_tablename") -> Schema:
-    """Return the schema of an empty sandbox.
-
-    `mapping_name_column` names the mapping's table name column: tenants differ (customer-insights.md 2).
-    """
+def builtin_schema(config: SandboxConfig) -> Schema:
+    """Return the schema of an empty sandbox, with the kinds of tables that the switches choose."""
     tables = chain(
         security_tables(),
         customer_tables(),
-        insights_tables(mapping_name_column),
+        insights_tables(config),
         solution_tables(),
         plugin_tables(),
         process_tables(),

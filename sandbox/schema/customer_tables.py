@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from sandbox.config import SandboxConfig
 from sandbox.schema.columns import T, choice, lookup, text, texts
 from sandbox.schema.definition import define_table
 from sandbox.schema.model import Column, Index, Option, Table
@@ -148,13 +149,10 @@ def _task() -> Table:
     )
 
 
-def insights_tables(name_column: str) -> Iterator[Table]:
-    """Yield what Customer Insights - Data writes (customer-insights.md 2).
-
-    `name_column` is where the mapping names the source table: tenants differ.
-    """
+def insights_tables(config: SandboxConfig) -> Iterator[Table]:
+    """Yield what Customer Insights - Data writes (customer-insights.md 2), of the kinds that the switches choose."""
     yield _customerprofile()
-    yield _alternatekey(name_column)
+    yield _alternatekey(config.mapping_name_column)
     yield _customermeasure()
 
 

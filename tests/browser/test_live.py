@@ -101,7 +101,7 @@ async def test_who_lost_his_session_signs_in_and_comes_back(stage: Stage, visit:
 def slow(azurite: str, chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """A first run of six pages that takes some seconds."""
     logs = tmp_path_factory.mktemp("slow")
-    with world(azurite, logs, *SIZES, "--set", "ms_per_row=0.5", LINKER_WIDTH="1") as made:
+    with world(azurite, logs, *SIZES, "--switch", "ms_per_row=0.5", LINKER_WIDTH="1") as made:
         yield made
 
 

@@ -85,13 +85,13 @@ class Made:
 @contextmanager
 def running(made: Made) -> Iterator[tuple[Deps, Sandbox, World]]:
     """Serve an environment in this process and give the linker that is set up for it, with an empty storage."""
-    name_column = made.switches.get("mapping_name_column", "msdynci_tablename")
-    database = Database(mapping_name_column=name_column)
-    environment = Environment(database, SandboxConfig(**made.switches), URL)
+    config = SandboxConfig(**made.switches)
+    database = Database(config=config)
+    environment = Environment(database, config, URL)
     Documents(database).put("identity", {"key": _key(), "header": "header"})
     sandbox = compose(environment)
     made.before(environment)
-    sandbox.load(_dataset(made, name_column))
+    sandbox.load(_dataset(made))
     made.after(environment)
     world = World(**made.settings)
     try:
@@ -131,9 +131,9 @@ class _Tokens:
         """There is always another one."""
 
 
-def _dataset(made: Made, name_column: Any) -> Dataset:
+def _dataset(made: Made) -> Dataset:
     mapping = [
-        mapping_row(fed.data_source, fed.table, key, f"c{number}", name_column)
+        mapping_row(fed.data_source, fed.table, key, f"c{number}")
         for fed in made.fed
         for number, key in enumerate(fed.keys)
     ]
@@ -147,7 +147,6 @@ def _dataset(made: Made, name_column: Any) -> Dataset:
         tables=(*sources, _table(PROFILES, profiles), _table(MAPPING, mapping)),
         instance=merge_patch(_INSTANCE, made.instance),
         datasources=[_data_source(name, kind, made.fed) for name, kind in made.kinds.items()],
-        mapping_name_column=name_column,
     )
 
 

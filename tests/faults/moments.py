@@ -28,7 +28,7 @@ IMPATIENT: Final = {
     "LINKER_TOUCH_PROFILES": "false",  # every write counted here is a link
 }
 # Dozens of moments on one sandbox would meet the limit on requests; throttles are faults of the matrix itself.
-UNLIMITED: Final = ("--set", "protection=false")
+UNLIMITED: Final = ("--switch", "protection=false")
 CHANGED: Final = {"move": 0.2, "drop": 0.02}
 MEANWHILE: Final[tuple[list[dict[str, object]], ...]] = (
     [],

@@ -14,7 +14,7 @@ LOADED = [text for name, rows in SIZES.items() for text in (f"--{name.removepref
 @pytest.fixture
 def world(make: MakeWorld) -> World:
     """Six pages; those of the contacts take about a second each, one after the other."""
-    return make(*LOADED, "--set", "ms_per_row=0.3", LINKER_WIDTH="1")
+    return make(*LOADED, "--switch", "ms_per_row=0.3", LINKER_WIDTH="1")
 
 
 def test_a_run_stops_with_the_pages_in_flight_and_the_next_one_writes_exactly_the_rest(world: World) -> None:
@@ -69,7 +69,7 @@ def test_a_run_that_is_over_cannot_be_stopped_any_more(fresh: World) -> None:
 
 
 def test_who_waits_behind_a_stopped_run_is_served_by_the_next_one(make: MakeWorld) -> None:
-    world = make("--load", str(SAMPLE), "--set", "ms_per_row=20")
+    world = make("--load", str(SAMPLE), "--switch", "ms_per_row=20")
     running = world.app.publish(world.sandbox.last_job())
     waiting = world.app.request(mode="incremental")
     world.app.cancel(running["id"])

@@ -28,7 +28,7 @@ def until_it_waits(world: World) -> None:
 def test_the_first_run_waits_for_its_column_and_then_links_every_row(
     make: MakeWorld, switch: str, meanwhile: Callable[[World], None]
 ) -> None:
-    world = make("--load", str(SAMPLE), "--set", switch)
+    world = make("--load", str(SAMPLE), "--switch", switch)
     asked = world.app.publish(world.sandbox.last_job())
     meanwhile(world)
     run = world.ended(asked)

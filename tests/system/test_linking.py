@@ -56,7 +56,7 @@ def test_every_row_is_linked_once_then_never_again_until_it_moves(make: MakeWorl
 
 def test_a_table_with_an_irregular_set_name_and_its_own_key_is_linked_too(make: MakeWorld) -> None:
     world = make(
-        "--contacts", "40", "--leads", "20", "--members", "30", "--set", "mapping_name_column=msdynci_entityname"
+        "--contacts", "40", "--leads", "20", "--members", "30", "--switch", "mapping_name_column=msdynci_entityname"
     )
     run = world.publish()
     assert {table["table"]: table["counts"]["linked"] for table in run["tables"]} == {

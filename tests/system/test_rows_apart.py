@@ -16,7 +16,7 @@ def test_no_row_is_written_by_two_requests_in_flight(make: MakeWorld, tmp_path: 
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps(DEADLOCK))
     sizes = [str(part) for size in SIZES.items() for part in size]
-    world = make(*sizes, "--faults", str(faults), "--set", "ms_per_row=1")
+    world = make(*sizes, "--faults", str(faults), "--switch", "ms_per_row=1")
     first = world.publish()
     assert (first["status"], first["counts"]["linked"]) == ("Successful", ROWS)
     moved = world.unify(move=0.3)["moved"]

@@ -37,7 +37,7 @@ def test_a_unification_that_nobody_reported_is_found_by_the_timer_once(make: Mak
 
 
 def test_requests_during_a_run_become_one_run_that_can_be_read_at_once(make: MakeWorld) -> None:
-    world = make("--load", str(SAMPLE), "--set", "ms_per_row=20")
+    world = make("--load", str(SAMPLE), "--switch", "ms_per_row=20")
     running = world.app.publish(world.sandbox.last_job())
     merged = [world.app.request(mode=mode) for mode in ("incremental", "full", "incremental")]
     assert len({run["id"] for run in merged} - {running["id"]}) == 1

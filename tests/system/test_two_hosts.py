@@ -19,7 +19,7 @@ from .world import World, until
 
 ROWS = 2_000  # four writes of a page, one after the other
 LOADED = ("--contacts", str(ROWS), "--leads", "0", "--members", "0")
-SLOW = ("--set", "ms_per_row=4")
+SLOW = ("--switch", "ms_per_row=4")
 IMPATIENT = {
     "LINKER_LEASE_SECONDS": "5",
     "LINKER_ATTEMPT_SECONDS": "8",

@@ -46,9 +46,9 @@ def load() -> Iterator[Load]:
     with ExitStack() as stack:
 
         def load(dataset: Dataset, **switches: object) -> Sandbox:
-            database = Database(mapping_name_column=dataset.mapping_name_column)
-            stack.callback(database.close)
             config = SandboxConfig(**switches)  # type: ignore[arg-type]
+            database = Database(config=config)
+            stack.callback(database.close)
             made = compose(Environment(database, config, URL))
             made.load(dataset)
             return made

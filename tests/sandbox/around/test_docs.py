@@ -11,6 +11,7 @@ from sandbox.__main__ import app
 from sandbox.config import SandboxConfig
 from sandbox.faults.model import Fault, Kind
 from sandbox.server import ADMIN_PATH, Sandbox
+from sandbox.switches import markdown_table
 from sandbox.unification import UnificationRequest
 
 DOCS = (Path(__file__).parents[3] / "docs" / "sandbox-control.md").read_text(encoding="utf-8")
@@ -19,7 +20,6 @@ DOCS = (Path(__file__).parents[3] / "docs" / "sandbox-control.md").read_text(enc
 @pytest.mark.parametrize(
     "names",
     [
-        pytest.param([field.name for field in fields(SandboxConfig)], id="switches"),
         pytest.param([field.name for field in fields(UnificationRequest)], id="unification fields"),
         pytest.param([field.name for field in fields(Fault) if field.name != "kind"], id="fault fields"),
         pytest.param(list(get_args(Kind)), id="fault kinds"),
@@ -27,6 +27,11 @@ DOCS = (Path(__file__).parents[3] / "docs" / "sandbox-control.md").read_text(enc
 )
 def test_every_name_is_documented(names: list[str]) -> None:
     assert [name for name in names if f"`{name}`" not in DOCS] == []
+
+
+def test_the_table_of_switches_is_that_of_the_registry() -> None:
+    """Print it with `python -m sandbox switches --markdown`."""
+    assert f"\n\n{markdown_table(SandboxConfig)}\n\n" in DOCS
 
 
 def test_every_option_of_serve_is_documented() -> None:

@@ -45,7 +45,7 @@ def test_the_same_seed_gives_the_same_rows_and_another_seed_others(dataset: Data
 def test_every_source_row_is_mapped_once_to_a_profile_that_exists(dataset: Dataset) -> None:
     keys = [(table, row[f"{table}id"]) for table in ("contact", "lead", "new_member") for row in rows(dataset, table)]
     mapping = rows(dataset, "msdynci_alternatekey")
-    assert sorted((row["msdynci_tablename"], row["msdynci_alternatevalue"]) for row in mapping) == sorted(keys)
+    assert sorted((row["msdynci_entityname"], row["msdynci_alternatevalue"]) for row in mapping) == sorted(keys)
     customers = {row["msdynci_customerid"] for row in rows(dataset, "msdynci_customerprofile")}
     assert {row["msdynci_customerid"] for row in mapping} == customers
 

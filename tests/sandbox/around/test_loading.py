@@ -9,7 +9,7 @@ import pytest
 
 from sandbox.csv_file import CsvFile
 from sandbox.database import Database, bulk_delete, count_rows, scan
-from sandbox.dataset import MAPPING, PROFILES, store
+from sandbox.dataset import MAPPING, NAME_COLUMNS, PROFILES, store
 from sandbox.link_column import LOOKUP
 from sandbox.loading import read_folder
 from sandbox.measures import with_measures
@@ -61,19 +61,28 @@ def test_full_names_are_put_together_as_dataverse_does(sandbox: Sandbox) -> None
     assert all(full == f"{first or ''} {last or ''}".strip() for first, last, full in names)
 
 
-def test_other_tables_and_the_other_mapping_column(folder: Path, load: Load) -> None:
+@pytest.mark.parametrize("wanted", NAME_COLUMNS)
+@pytest.mark.parametrize("given", NAME_COLUMNS)
+def test_either_column_of_a_file_names_tables_in_the_column_of_the_switch(
+    given: str, wanted: str, folder: Path, load: Load
+) -> None:
+    rewrite(folder / "msdynci_alternatekey.csv", {"msdynci_tablename": given})
+    sandbox = load(read_folder(folder), mapping_name_column=wanted)
+    columns = sandbox.environment.database.schema.tables["msdynci_alternatekey"].columns
+    assert set(NAME_COLUMNS) & columns.keys() == {wanted}
+    named = {name for (name,) in scan(sandbox.environment.database, "msdynci_alternatekey", [wanted])}
+    assert named == {"contact", "lead", "loyCustomer"}
+
+
+def test_other_tables(folder: Path, load: Load) -> None:
     (folder / "contact.csv").rename(folder / "cr8a3_guest.csv")
     rewrite(folder / "cr8a3_guest.csv", {"contactid": "cr8a3_guestid", "governmentid": "cr8a3_passport"})
-    rewrite(
-        folder / "msdynci_alternatekey.csv", {"msdynci_tablename": "msdynci_entityname", ",contact,": ",cr8a3_guest,"}
-    )
+    rewrite(folder / "msdynci_alternatekey.csv", {",contact,": ",cr8a3_guest,"})
     sandbox = load(read_folder(folder))
     schema = sandbox.environment.database.schema
     assert rows_of(sandbox, "cr8a3_guest") == 60
     assert schema.tables["cr8a3_guest"].custom
     assert "cr8a3_passport" in schema.tables["cr8a3_guest"].columns
-    assert "msdynci_entityname" in schema.tables["msdynci_alternatekey"].columns
-    assert "msdynci_tablename" not in schema.tables["msdynci_alternatekey"].columns
 
 
 def test_a_table_without_a_file_is_only_named_by_the_mapping(folder: Path, load: Load) -> None:

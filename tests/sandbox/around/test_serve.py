@@ -84,7 +84,16 @@ def test_https_is_trusted_through_its_own_ca(tmp_path: Path) -> None:
 def test_switches_and_faults_are_taken_from_the_command_line(tmp_path: Path) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text(json.dumps([{"kind": "unavailable", "path": "WhoAmI"}]))
-    options = ("--load", str(SAMPLE), "--set", "dop_hint=7", "--set", "string_order=ordinal", "--faults", str(faults))
+    options = (
+        "--load",
+        str(SAMPLE),
+        "--switch",
+        "dop_hint=7",
+        "--switch",
+        "string_order=ordinal",
+        "--faults",
+        str(faults),
+    )
     with serving(*options) as ready:
         config = httpx.get(f"{ready['dataverse']}/sandbox/config").json()
         answer = httpx.get(f"{ready['dataverse']}/api/data/v9.2/WhoAmI", headers=token(ready))
@@ -111,8 +120,8 @@ def test_unify_tells_where_it_found_no_sandbox() -> None:
     ("options", "told"),
     [
         pytest.param(("--load", str(SAMPLE.parent)), "msdynci_alternatekey", id="no unification in the folder"),
-        pytest.param(("--set", "speed=9"), "speed", id="unknown switch"),
-        pytest.param(("--set", "ms_per_row=Infinity"), "ms_per_row", id="no end of waiting"),
+        pytest.param(("--switch", "speed=9"), "speed", id="unknown switch"),
+        pytest.param(("--switch", "ms_per_row=Infinity"), "ms_per_row", id="no end of waiting"),
         pytest.param(("--db", __file__), "cannot be used", id="no database"),
         pytest.param(("--db", str(Path(__file__).with_name("none") / "x.db")), "cannot be used", id="no folder"),
         pytest.param(("--faults", __file__), "is no JSON", id="faults that are no JSON"),

@@ -113,7 +113,7 @@ async def test_rows_that_are_added_where_no_profile_is_left_get_new_ones(
 
 
 async def test_rows_are_added_to_a_mapping_with_the_other_column_name(load: Load) -> None:
-    sandbox = load(generate(SIZES, name_column="msdynci_entityname"))
+    sandbox = load(generate(SIZES), mapping_name_column="msdynci_entityname")
     await unify(in_process(sandbox, "/sandbox"), add=0.1)
     columns = ["msdynci_entityname", "msdynci_identifier"]
     rows = list(scan(sandbox.environment.database, "msdynci_alternatekey", columns))

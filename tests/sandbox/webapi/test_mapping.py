@@ -123,7 +123,7 @@ async def test_rows_without_a_link_are_listed(api: Client, environment: Environm
 
 @pytest.mark.parametrize("column", ["msdynci_tablename", "msdynci_entityname"])
 def test_the_mappings_name_column_differs_by_tenant(column: MappingNameColumn) -> None:
-    database = Database(mapping_name_column=column)
+    database = Database(config=SandboxConfig(mapping_name_column=column))
     table = database.schema.tables["msdynci_alternatekey"]
     assert {"msdynci_tablename", "msdynci_entityname"} & table.columns.keys() == {column}
     bulk_load(database, table.logical_name, mapping(3, column), Stamp(database.clock(), bytes(16)))
