@@ -22,6 +22,7 @@ from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.insights import Insights
 from linker.lock_store import RunLock
+from linker.own_writes import OwnWrites
 from linker.ports import Tables
 from linker.roles import authentication_is_on
 from linker.settings import Settings
@@ -122,7 +123,7 @@ async def close() -> None:
 def build(settings: Settings, tables: Tables | None = None) -> Deps:
     """Return everything for these settings; no connection is opened yet. `tables` stand in for those of the settings."""
     client = _client(settings)
-    tables = tables or _tables(settings)
+    tables = OwnWrites(tables or _tables(settings), new_id)
     tokens = Tokens(settings.dataverse_url, settings.client_id)
     insights_tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
     partition = environment_key(settings.dataverse_url)

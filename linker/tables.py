@@ -6,12 +6,14 @@ sending, answers become the errors of linker.errors, whole numbers of 64 bits ar
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final
 
 from linker.errors import AlreadyThereError, ChangedError, ConfigurationError, LinkerError, StateError, TransientError
 from linker.ports import Entity, Properties, Value
+from linker.table_refusals import advice_on_refusal
 from linker.table_rules import check_entity, is_int32, key_text
 
 if TYPE_CHECKING:  # Microsoft's packages cost 0.2 s to import: cold start
@@ -24,6 +26,8 @@ __all__ = ["AzureTables", "key_text"]
 # The client's own defaults wait 300 s for an answer and try 10 times (azure.md 8.2).
 _PATIENCE: Final[dict[str, Any]] = {"retry_total": 4, "connection_timeout": 5, "read_timeout": 30}
 _DEFAULT_WAIT_S: Final = 5.0
+# A single 401 or 403 passes by itself: a role or network rule that is being applied, a front end that restarts.
+_REFUSED_WAITS_S: Final = (0.5, 2.0)
 _KEYS: Final = ("PartitionKey", "RowKey")
 
 
@@ -34,9 +38,8 @@ class _AbsentError(ChangedError):
 class AzureTables:
     """Table Storage by connection string, or by endpoint and credential (managed identity).
 
-    A conditional write (with `etag`) whose answer was lost is sent again by Microsoft's client, or by aiohttp below it,
-    and then refused because of its own first sending. So after ChangedError, as after TransientError, what was sent may
-    have been stored: who must know puts a mark of its own into the entity and reads it again.
+    A conditional write whose answer was lost is sent again by Microsoft's client, or by aiohttp below it, and is then
+    refused because of its own first sending: linker.own_writes recognizes it.
     """
 
     def __init__(
@@ -53,23 +56,18 @@ class AzureTables:
         """See ports.Tables."""
         what = f"Reading {table} '{partition}' / '{row}'"
         try:
-            found = await _asked(what, self._client(table).get_entity(partition, row, select=list(select) or None))
+            client, wanted = self._client(table), list(select) or None
+            found = await _asked(what, lambda: client.get_entity(partition, row, select=wanted))
         except _AbsentError:
             return None
         return _from_azure(found, partition, row)
 
     async def insert(self, table: str, partition: str, row: str, properties: Properties) -> str:
-        """See ports.Tables. An identical entity that is there already counts as inserted: its answer was lost."""
+        """See ports.Tables."""
         check_entity(partition, row, properties)
         client, entity = self._client(table), _to_azure(partition, row, properties)
         what = f"Inserting {table} '{partition}' / '{row}'"
-        try:
-            return _etag(await _creating_table(what, client, lambda: client.create_entity(entity)))
-        except AlreadyThereError:
-            there = await self.get(table, partition, row)
-            if there is None or there.properties != dict(properties):
-                raise
-            return there.etag
+        return _etag(await _creating_table(what, client, lambda: client.create_entity(entity)))
 
     async def replace(
         self, table: str, partition: str, row: str, properties: Properties, *, etag: str | None = None
@@ -80,14 +78,14 @@ class AzureTables:
         what = f"Replacing {table} '{partition}' / '{row}'"
         if etag is None:
             return _etag(await _creating_table(what, client, lambda: client.upsert_entity(entity, "replace")))
-        return _etag(await _asked(what, client.update_entity(entity, "replace", **_only_if(etag))))
+        return _etag(await _asked(what, lambda: client.update_entity(entity, "replace", **_only_if(etag))))
 
     async def merge(self, table: str, partition: str, row: str, properties: Properties, *, etag: str) -> str:
         """See ports.Tables. Limits are checked for the named properties; what else is stored is not known here."""
         check_entity(partition, row, properties)
-        entity = _to_azure(partition, row, properties)
+        client, entity = self._client(table), _to_azure(partition, row, properties)
         what = f"Merging {table} '{partition}' / '{row}'"
-        return _etag(await _asked(what, self._client(table).update_entity(entity, "merge", **_only_if(etag))))
+        return _etag(await _asked(what, lambda: client.update_entity(entity, "merge", **_only_if(etag))))
 
     async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
         """See ports.Tables."""
@@ -97,8 +95,8 @@ class AzureTables:
         }
         if etag is not None:
             options |= _only_if(etag)
-        what = f"Deleting {table} '{partition}' / '{row}'"
-        await _asked(what, self._client(table).delete_entity(partition, row, **options))
+        client, what = self._client(table), f"Deleting {table} '{partition}' / '{row}'"
+        await _asked(what, lambda: client.delete_entity(partition, row, **options))
         if etag is not None and 404 in statuses:
             raise ChangedError(f"{what}: it was gone already.")
 
@@ -112,7 +110,7 @@ class AzureTables:
         columns = [*_KEYS, *select] if select else None
         found = aiter(self._client(table).query_entities(wanted, parameters=names, select=columns))
         try:
-            while (entity := await _asked(f"Listing {table} '{partition}'", anext(found, None))) is not None:
+            while (entity := await _asked(f"Listing {table} '{partition}'", lambda: anext(found, None))) is not None:
                 yield _from_azure(entity, partition, entity["RowKey"])
         except _AbsentError:
             return
@@ -144,33 +142,53 @@ class AzureTables:
         return self._clients[table]
 
 
-async def _asked[T](what: str, call: Awaitable[T]) -> T:
-    """Return the answer of Microsoft's client; raise ours instead of its errors. `what` begins the message."""
+async def _asked[T](what: str, send: Callable[[], Awaitable[T]]) -> T:
+    """Return the answer of Microsoft's client; raise an error of ours instead of its own. `what` begins the message."""
+    for wait_s in (*_REFUSED_WAITS_S, None):
+        try:
+            return await _answer(what, send)
+        except ConfigurationError:
+            if wait_s is None:
+                raise
+            await asyncio.sleep(wait_s)
+    raise AssertionError("the last try returns or raises")
+
+
+async def _answer[T](what: str, send: Callable[[], Awaitable[T]]) -> T:
     from azure.core.exceptions import AzureError
 
     try:
-        return await call
+        return await send()
     except AzureError as error:
         raise _meaning(what, error) from error
+    except (
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+    ) as error:  # a web page, or another shape, under status 200
+        raise _unreadable(what) from error
 
 
 async def _creating_table[T](what: str, client: TableClient, send: Callable[[], Awaitable[T]]) -> T:
     try:
-        return await _asked(what, send())
+        return await _asked(what, send)
     except _AbsentError:  # a write without condition finds nothing absent but the table
         await _create_table(client)
-        return await _asked(what, send())
+        return await _asked(what, send)
 
 
 async def _create_table(client: TableClient) -> None:
     try:
-        await _asked(f"Creating table {client.table_name}", client.create_table())
+        await _asked(f"Creating table {client.table_name}", client.create_table)
     except AlreadyThereError:
-        return  # somebody else was first
+        return  # another host was first
 
 
 def _meaning(what: str, error: AzureError) -> LinkerError:
     status = getattr(error, "status_code", None)
+    if status is not None and status < 400:  # the body of a success was cut off
+        return _unreadable(what)
     text = f"{what}: Table Storage answered {status or 'nothing'}. {error.message}"
     match status:
         case 404:
@@ -180,11 +198,22 @@ def _meaning(what: str, error: AzureError) -> LinkerError:
         case 412:
             return ChangedError(text)
         case 401 | 403:
-            return ConfigurationError(f"{text} Give the app's identity the role Storage Table Data Contributor.")
+            return ConfigurationError(f"{text} {advice_on_refusal(_code(error))}")
         case None | 408 | 429:
             return TransientError(text, wait_s=_wait_s(error))
         case _:
             return TransientError(text, wait_s=_wait_s(error)) if status >= 500 else StateError(text)
+
+
+def _unreadable(what: str) -> TransientError:
+    return TransientError(
+        f"{what}: the answer of Table Storage was cut off or is not one of its own.", wait_s=_DEFAULT_WAIT_S
+    )
+
+
+def _code(error: AzureError) -> str:
+    code = getattr(error, "error_code", "")
+    return str(getattr(code, "value", code) or "")
 
 
 def _wait_s(error: AzureError) -> float:

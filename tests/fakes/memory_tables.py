@@ -29,12 +29,9 @@ class MemoryTables:
     async def insert(self, table: str, partition: str, row: str, properties: Properties) -> str:
         check_entity(partition, row, properties)
         await self._network()
-        there = self.entities.get((table, partition, row))
-        if there is None:
-            return self._save((table, partition, row), properties)
-        if there.properties == dict(properties):
-            return there.etag
-        raise AlreadyThereError(f"{table} '{partition}' / '{row}' exists.")
+        if (table, partition, row) in self.entities:
+            raise AlreadyThereError(f"{table} '{partition}' / '{row}' exists.")
+        return self._save((table, partition, row), properties)
 
     async def replace(
         self, table: str, partition: str, row: str, properties: Properties, *, etag: str | None = None

@@ -19,6 +19,7 @@ from linker.deps import Deps
 from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.model import Mode, RowIssue, Run, Source, Status, TableRun, Target
+from linker.own_writes import OwnWrites
 from linker.pages import Plan
 from linker.ports import Properties
 from linker.settings import Settings
@@ -141,21 +142,23 @@ class World:
         self.settings = Settings(dataverse_url=URL, storage="UseDevelopmentStorage=true", settle_minutes=0, **settings)
         self.tokens = StaticTokens()
         self.insights: Insights | None = None
-        self.ids = count()
+        self.ids, self.write_ids = count(), count()
         self.deps = self.host()
 
     def host(self) -> Deps:
         """Return a process of its own over the same storage: what it remembers is its own."""
-        documents = Documents(self.store, "env")
 
         def new_id() -> str:
             return f"id{next(self.ids)}"
+
+        tables = OwnWrites(self.store, lambda: f"write{next(self.write_ids)}")
+        documents = Documents(tables, "env")
 
         def now() -> str:
             return iso(self.clock())
 
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.dataverse))
-        lock = RunLock(self.store, "env", self.clock, self.settings.lease_seconds, new_id)
+        lock = RunLock(tables, "env", self.clock, self.settings.lease_seconds, new_id)
         return Deps(
             settings=self.settings,
             connection=Connection(URL, client, self.tokens, self.settings.write_timeout_seconds),
@@ -166,13 +169,13 @@ class World:
             runs=Runs(documents, now),
             plans=Plans(documents),
             first_links=FirstLinks(documents, now),
-            blocks=Blocks(self.store, "env"),
-            departed=DepartedPages(self.store, "env"),
-            strays=StrayPages(self.store, "env"),
-            waiting=WaitingProfiles(self.store, "env"),
-            issues=Issues(self.store, documents, now),
-            samples=Samples(self.store),
-            audit=Audit(self.store, "env", self.clock, new_id),
+            blocks=Blocks(tables, "env"),
+            departed=DepartedPages(tables, "env"),
+            strays=StrayPages(tables, "env"),
+            waiting=WaitingProfiles(tables, "env"),
+            issues=Issues(tables, documents, now),
+            samples=Samples(tables),
+            audit=Audit(tables, "env", self.clock, new_id),
             clock=self.clock,
             new_id=new_id,
         )

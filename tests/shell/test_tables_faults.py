@@ -1,7 +1,9 @@
 """What AzureTables makes of a service that refuses, is silent or loses its answer."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
@@ -10,8 +12,27 @@ from linker.errors import AlreadyThereError, ChangedError, ConfigurationError, S
 from linker.tables import AzureTables
 from sandbox.azurite import connection_string
 
-type Answers = list[int | None]
-"""Statuses to answer with, one a request; None ends the connection without an answer."""
+
+@dataclass(frozen=True)
+class Answer:
+    """One answer of the service. `length` is what it claims, "" says nothing: the end of the connection is the end then."""
+
+    status: int
+    body: bytes = b""
+    code: str = ""
+    kind: str = "application/json"
+    length: str | None = None
+
+    def wire(self) -> bytes:
+        length = str(len(self.body)) if self.length is None else self.length
+        lines = [f"HTTP/1.1 {self.status} x", "x-ms-retry-after-ms: 1", f"Content-Type: {self.kind}", 'ETag: W/"1"']
+        lines += [f"Content-Length: {length}"] if length else ["Connection: close"]
+        lines += [f"x-ms-error-code: {self.code}"] if self.code else []
+        return "\r\n".join((*lines, "", "")).encode() + self.body
+
+
+type Answers = list[int | Answer | None]
+"""What to answer with, one a request; None ends the connection without an answer."""
 
 
 class Service:
@@ -25,9 +46,9 @@ class Service:
         """Answer one request and end the connection."""
         head = (await reader.readuntil(b"\r\n\r\n")).decode()
         self.requests.append(head.split(" ", 1)[0])
-        status = self.answers.pop(0)
-        if status is not None:
-            writer.write(f"HTTP/1.1 {status} x\r\nContent-Length: 0\r\nx-ms-retry-after-ms: 1\r\n\r\n".encode())
+        answer = self.answers.pop(0)
+        if answer is not None:
+            writer.write((Answer(answer) if isinstance(answer, int) else answer).wire())
         writer.close()
         await writer.wait_closed()
 
@@ -38,7 +59,8 @@ async def service() -> Service:
 
 
 @pytest.fixture
-async def tables(service: Service) -> AsyncIterator[AzureTables]:
+async def tables(service: Service, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AzureTables]:
+    monkeypatch.setattr("linker.tables._REFUSED_WAITS_S", (0.01, 0.01))
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
     tables = AzureTables(connection_string=connection_string(server.sockets[0].getsockname()[1]))
     yield tables
@@ -53,8 +75,8 @@ async def tables(service: Service) -> AsyncIterator[AzureTables]:
         pytest.param([503] * 5, TransientError, id="busy"),
         pytest.param([429] * 5, TransientError, id="throttled"),
         pytest.param([500] * 5, TransientError, id="broken"),
-        pytest.param([403], ConfigurationError, id="forbidden"),
-        pytest.param([401], ConfigurationError, id="unknown"),
+        pytest.param([403] * 3, ConfigurationError, id="forbidden"),
+        pytest.param([401] * 3, ConfigurationError, id="unknown"),
         pytest.param([400], StateError, id="refused"),
     ],
 )
@@ -64,6 +86,78 @@ async def test_answers_become_errors(
     service.answers = answers
     with pytest.raises(meaning, match="Inserting linkerstatus 'p' / 'r'"):
         await tables.insert("linkerstatus", "p", "r", {})
+
+
+ENTITY = json.dumps({"PartitionKey": "p", "RowKey": "r", "n": 1, "odata.etag": 'W/"1"'}).encode()
+LIST = json.dumps({"value": [json.loads(ENTITY)]}).encode()
+
+
+async def listed(tables: AzureTables) -> list[str]:
+    return [one.row async for one in tables.query("linkerstatus", "p")]
+
+
+OPERATIONS = [
+    pytest.param(lambda t: t.get("linkerstatus", "p", "r"), Answer(200, ENTITY), id="get"),
+    pytest.param(listed, Answer(200, LIST), id="query"),
+    pytest.param(lambda t: t.insert("linkerstatus", "p", "r", {}), Answer(204), id="insert"),
+    pytest.param(lambda t: t.replace("linkerstatus", "p", "r", {}), Answer(204), id="replace"),
+    pytest.param(lambda t: t.replace("linkerstatus", "p", "r", {}, etag="x"), Answer(204), id="replace if"),
+    pytest.param(lambda t: t.merge("linkerstatus", "p", "r", {}, etag="x"), Answer(204), id="merge"),
+    pytest.param(lambda t: t.delete("linkerstatus", "p", "r"), Answer(204), id="delete"),
+]
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(("ask", "good"), OPERATIONS)
+async def test_a_single_refusal_passes(
+    tables: AzureTables, service: Service, ask: Callable[[AzureTables], Awaitable[object]], good: Answer, status: int
+) -> None:
+    service.answers = [status, good]
+    await ask(tables)
+    assert len(service.requests) == 2
+
+
+@pytest.mark.parametrize(("ask", "good"), OPERATIONS[:2])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda body: Answer(200, body[:-9], length=""), id="cut off where the connection ends"),
+        pytest.param(lambda body: Answer(200, body[:-9]), id="cut off with a length that fits"),
+        pytest.param(lambda body: Answer(200, b"<html>Sign in</html>", kind="text/html"), id="a web page"),
+        pytest.param(lambda body: Answer(200, b"[1]"), id="another shape"),
+        pytest.param(lambda body: Answer(200, b"null"), id="nothing"),
+    ],
+)
+async def test_a_success_that_cannot_be_read_is_a_passing_fault(
+    tables: AzureTables,
+    service: Service,
+    ask: Callable[[AzureTables], Awaitable[object]],
+    good: Answer,
+    damage: Callable[[bytes], Answer],
+) -> None:
+    service.answers = [damage(good.body)] * 5
+    with pytest.raises(TransientError):
+        await ask(tables)
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "words"),
+    [
+        pytest.param(403, "KeyBasedAuthenticationNotPermitted", "LINKER_STORAGE__tableServiceUri", id="keys forbidden"),
+        pytest.param(403, "AuthorizationFailure", "network", id="network closed"),
+        pytest.param(403, "AuthenticationFailed", "clock", id="clock or key wrong"),
+        pytest.param(403, "AuthorizationPermissionMismatch", "Storage Table Data Contributor", id="role missing"),
+        pytest.param(403, "AccountIsDisabled", "disabled", id="account disabled"),
+        pytest.param(401, "InvalidAuthenticationInfo", "tenant", id="token of another tenant"),
+        pytest.param(403, "SomethingNew", "Storage Table Data Contributor", id="code that is not known"),
+    ],
+)
+async def test_a_lasting_refusal_names_its_cause(
+    tables: AzureTables, service: Service, status: int, code: str, words: str
+) -> None:
+    service.answers = [Answer(status, code=code)] * 3
+    with pytest.raises(ConfigurationError, match=words):
+        await tables.get("linkerstatus", "p", "r")
 
 
 async def test_a_busy_service_is_asked_again(tables: AzureTables, service: Service) -> None:
