@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
-from urllib.parse import urlsplit
 
+from linker.core.addresses import is_same_environment
 from linker.facts import Asked, EnvironmentFacts, Fact, Origin, Recognised, SourceFacts, named
 from linker.model import Finding, Requirement, Source, Verdict
 
@@ -67,24 +67,8 @@ def no_table(source: Source) -> str:
     return f"say that it is no Dataverse table: LINKER_SOURCES=[{json.dumps(declared, ensure_ascii=False)}]."
 
 
-def same_host(one: str, other: str) -> bool:
-    """Whether two URLs name the same environment; '<org>.api.crm' is the same as '<org>.crm' (dataverse.md 14)."""
-    return _host(one) == _host(other)
-
-
-def _host(url: str) -> str:
-    try:
-        parts = urlsplit(url if "//" in url else f"//{url}")
-        port = parts.port
-    except ValueError:
-        return url  # no address, so it is nobody's
-    host = (parts.hostname or "").lower().replace(".api.crm", ".crm", 1)
-    default = {"http": 80, "https": 443}.get(parts.scheme)
-    return host if port in (None, default) else f"{host}:{port}"
-
-
 def _linked_here(facts: EnvironmentFacts) -> bool:
-    return facts.linked_url is None or same_host(facts.linked_url, facts.dataverse_url)
+    return facts.linked_url is None or is_same_environment(facts.linked_url, facts.dataverse_url)
 
 
 def _met(requirement: Requirement, evidence: str) -> Finding:

@@ -16,6 +16,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from linker.core.addresses import normalized, origin_of
 from linker.errors import ConfigurationError
 from linker.facts import DeclaredSource
 
@@ -31,13 +32,18 @@ def _web_address(text: str) -> str:
         raise ValueError("it must be the address alone, without a name, a password or a fragment")
     if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
         raise ValueError("it must begin with https: tokens are sent there")
-    return text.rstrip("/")
+    return normalized(text)
 
 
 def _without_path(text: str) -> str:
     if urlsplit(text).path.rstrip("/") or urlsplit(text).query:
         raise ValueError("it must be the address alone, without a path, such as https://contoso.crm4.dynamics.com")
     return text
+
+
+def _environment(text: str) -> str:
+    """Return the origin alone: an address that was copied from a browser has a path that means nothing here."""
+    return str(origin_of(text))
 
 
 def _schedule(text: str) -> str:
@@ -70,6 +76,7 @@ def _declared_sources(value: object) -> object:
 
 type WebAddress = Annotated[str, AfterValidator(_web_address)]
 type Address = Annotated[WebAddress, AfterValidator(_without_path)]
+type EnvironmentAddress = Annotated[WebAddress, AfterValidator(_environment)]
 type Schedule = Annotated[str, AfterValidator(_schedule)]
 type Seconds = Annotated[float, Field(allow_inf_nan=False, le=86_400)]
 type DeclaredSources = Annotated[tuple[DeclaredSource, ...], NoDecode, BeforeValidator(_declared_sources)]
@@ -81,7 +88,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="ignore", env_ignore_empty=True)
 
-    dataverse_url: Address
+    dataverse_url: EnvironmentAddress
     storage: SecretStr | None = None
     storage_table_service_uri: WebAddress | None = Field(None, validation_alias="LINKER_STORAGE__tableServiceUri")
     client_id: str | None = None

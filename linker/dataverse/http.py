@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import httpx
 
 from linker import telemetry
+from linker.core.addresses import is_same_origin, origin_of, path_of
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.verdict import CUSTOMIZATION_LOCK, NO_MEMBER, Answer, judge
 
@@ -129,14 +130,16 @@ class Connection:
         return await self._exchange(request, writes=writes)
 
     def address(self, path: str) -> str:
-        """Return the absolute address of a path. Links are followed within the configured environment only."""
+        """Return the absolute address of a path. Links are followed within the configured environment only, whatever way
+        they spell its host, and always to the host of the settings.
+        """
         if "//" not in path.split("?", 1)[0]:
             return self.url + API + path
-        if not path.startswith(self.url + API) or not path.isprintable():
+        if not (path.isprintable() and is_same_origin(path, self.url) and path_of(path).startswith(API)):
             raise ConfigurationError(
                 f"Dataverse sent a link outside {self.url}; it was not followed. Nothing was written."
             )
-        return path
+        return str(origin_of(self.url)) + path_of(path)
 
     async def _exchange(self, request: httpx.Request, *, writes: bool) -> httpx.Response:
         try:

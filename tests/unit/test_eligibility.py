@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from linker.eligibility import check_environment, check_source, same_host, unknown, violated
+from linker.eligibility import check_environment, check_source, unknown, violated
 from linker.facts import DataverseTable, EnvironmentFacts, Fact, Origin, SourceFacts
 from linker.model import Finding, Requirement, Source, Verdict
 
@@ -148,21 +148,3 @@ def test_every_violation_says_what_to_do(
     del requirement, expected
     assert all(finding.evidence for finding in check_source(facts, environment))
     assert all(finding.advice for finding in violated(check_source(facts, environment)))
-
-
-@pytest.mark.parametrize(
-    ("one", "other", "same"),
-    [
-        pytest.param(URL, "https://CONTOSO.crm4.dynamics.com/", True, id="case and slash"),
-        pytest.param(URL, "https://contoso.api.crm4.dynamics.com", True, id="the API name of the same"),
-        pytest.param(URL, "contoso.crm4.dynamics.com", True, id="no scheme"),
-        pytest.param(URL, "https://contoso.crm4.dynamics.com:443", True, id="default port"),
-        pytest.param(URL, "https://contoso.crm4.dynamics.com:8443", False, id="another port"),
-        pytest.param(URL, "https://contoso.crm.dynamics.com", False, id="another region"),
-        pytest.param("http://127.0.0.1:8050", "http://127.0.0.1:8051", False, id="two local ones"),
-        pytest.param(URL, "https://contoso.crm4.dynamics.com.evil.example", False, id="a longer name"),
-    ],
-)
-def test_same_host(one: str, other: str, same: bool) -> None:
-    assert same_host(one, other) is same
-    assert same_host(other, one) is same

@@ -141,7 +141,7 @@ def test_a_write_that_may_outlive_its_attempt_is_refused(environment: pytest.Mon
     [
         pytest.param("LINKER_STORAGE", "foo", "LINKER_STORAGE is malformed", id="no connection string"),
         pytest.param("LINKER_DATAVERSE_URL", "https://", "LINKER_DATAVERSE_URL is malformed", id="no host"),
-        pytest.param("LINKER_DATAVERSE_URL", "https://x.crm.dynamics.com/api/data/v9.2", "without a path", id="path"),
+        pytest.param("LINKER_DATAVERSE_URL", "https://x.crm.dynamics.com:99999", "malformed", id="port"),
         pytest.param("LINKER_INSIGHTS_URL", "https://x.example", "belong together", id="half of a pair"),
         pytest.param("LINKER_POLL_SCHEDULE", "foo", "LINKER_POLL_SCHEDULE is malformed", id="no schedule"),
         pytest.param("LINKER_LEASE_SECONDS", "inf", "LINKER_LEASE_SECONDS is malformed", id="endless lease"),
