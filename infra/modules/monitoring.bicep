@@ -18,7 +18,7 @@ param retentionDays int
 @description('Most GB of logs a day; what comes after that is dropped until the next day. It bounds the cost.')
 param dailyCapGb int
 
-resource workspace 'Microsoft.OperationalInsights/workspaces@2025-07-01' = {
+resource workspace 'Microsoft.OperationalInsights/workspaces@2026-03-01' = {
   name: workspaceName
   location: location
   tags: tags

@@ -20,19 +20,19 @@ param storageId string
 
 var services = ['blob', 'queue', 'table']
 
-resource appGroup 'Microsoft.Network/networkSecurityGroups@2025-01-01' = {
+resource appGroup 'Microsoft.Network/networkSecurityGroups@2026-03-01' = {
   name: '${name}-app'
   location: location
   tags: tags
 }
 
-resource endpointGroup 'Microsoft.Network/networkSecurityGroups@2025-01-01' = {
+resource endpointGroup 'Microsoft.Network/networkSecurityGroups@2026-03-01' = {
   name: '${name}-endpoints'
   location: location
   tags: tags
 }
 
-resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
+resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
   name: name
   location: location
   tags: tags
@@ -45,6 +45,8 @@ resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
           addressPrefix: cidrSubnet(addressPrefix, 25, 0) // about 40 addresses an app are advised (azure.md 2.4)
           networkSecurityGroup: { id: appGroup.id }
           natGateway: empty(natGatewayId) ? null : { id: natGatewayId }
+          // Stated, because the default changed to false with version 2025-07-01: without a gateway the app needs this way out.
+          defaultOutboundAccess: empty(natGatewayId)
           delegations: [{ name: 'flex', properties: { serviceName: 'Microsoft.App/environments' } }]
         }
       }
@@ -54,6 +56,7 @@ resource network 'Microsoft.Network/virtualNetworks@2025-01-01' = {
           addressPrefix: cidrSubnet(addressPrefix, 27, 4)
           networkSecurityGroup: { id: endpointGroup.id }
           privateEndpointNetworkPolicies: 'Enabled'
+          defaultOutboundAccess: false // private endpoints only receive
         }
       }
     ]
@@ -86,7 +89,7 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
   }
 ]
 
-resource privateEndpoints 'Microsoft.Network/privateEndpoints@2025-01-01' = [
+resource privateEndpoints 'Microsoft.Network/privateEndpoints@2026-03-01' = [
   for service in services: {
     name: '${name}-${service}'
     location: location
@@ -100,7 +103,7 @@ resource privateEndpoints 'Microsoft.Network/privateEndpoints@2025-01-01' = [
   }
 ]
 
-resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2025-01-01' = [
+resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2026-03-01' = [
   for (service, index) in services: {
     parent: privateEndpoints[index]
     name: 'default'

@@ -31,7 +31,7 @@ var roles = {
   keyVaultSecretsUser: '4633458b-17de-408a-b874-0445c86b69e6'
 }
 
-resource storage 'Microsoft.Storage/storageAccounts@2025-08-01' existing = {
+resource storage 'Microsoft.Storage/storageAccounts@2026-04-01' existing = {
   name: storageName
 }
 
@@ -43,7 +43,7 @@ resource eventHubs 'Microsoft.EventHub/namespaces@2026-01-01' existing = if (!em
   name: eventHubsName
 }
 
-resource taskHub 'Microsoft.DurableTask/schedulers/taskHubs@2025-11-01' existing = if (!empty(scheduler.name)) {
+resource taskHub 'Microsoft.DurableTask/schedulers/taskHubs@2026-02-01' existing = if (!empty(scheduler.name)) {
   name: '${scheduler.name}/${scheduler.taskHub}'
 }
 

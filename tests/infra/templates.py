@@ -23,6 +23,11 @@ def bicep(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run([ROOT / "scripts" / "bicep", *arguments], capture_output=True, text=True, check=False)
 
 
+def complaints(stderr: str) -> list[str]:
+    """Return what the compiler has against a template, without what depends on today's date: `make outdated` reports that."""
+    return [line for line in stderr.splitlines() if " use-recent-api-versions: " not in line]
+
+
 @dataclass(frozen=True, slots=True)
 class Deployment:
     """The resources that a parameter set would deploy."""
@@ -75,7 +80,7 @@ def templates(node: Any, name: str = "main") -> Iterator[tuple[str, dict[str, An
 
 def _deployment(text: str) -> Deployment:
     found = json.loads(text)
-    assert found["diagnostics"] == []
+    assert [one for one in found["diagnostics"] if "use-recent-api-versions" not in json.dumps(one)] == []
     return Deployment(tuple(found["predictedResources"]))
 
 

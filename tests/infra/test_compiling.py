@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.infra.conftest import tool
-from tests.infra.templates import INFRA, ROOT, bicep, evaluated, templates
+from tests.infra.templates import INFRA, ROOT, bicep, complaints, evaluated, templates
 
 FILES = sorted(INFRA.rglob("*.bicep"))
 PARSE = Path(__file__).with_name("parse.py")
@@ -27,6 +29,37 @@ def test_the_compiler_has_nothing_to_say(request: pytest.FixtureRequest) -> None
     assert len(modules) == len(FILES), "every file is a module of main.bicep"
 
 
+def test_no_rule_of_the_linter_stops_a_deployment() -> None:
+    """A rule that is an error stops a deployment when the compiler or the calendar changes, and the templates did not."""
+    rules = json.loads((INFRA / "bicepconfig.json").read_text(encoding="utf-8"))["analyzers"]["core"]["rules"]
+    assert {rule["level"] for rule in rules.values()} == {"warning"}
+
+
+@pytest.mark.usefixtures("compiler")
+def test_every_api_version_may_be_too_old_and_the_templates_still_compile(tmp_path: Path) -> None:
+    """No version is younger than 0 days: the linter complains as it will on any later day."""
+    shutil.copytree(INFRA, tmp_path / "infra")
+    shutil.copy(ROOT / "local.settings.sample.json", tmp_path)
+    config = tmp_path / "infra" / "bicepconfig.json"
+    config.write_text(config.read_text(encoding="utf-8").replace('"maxAgeInDays": 730', '"maxAgeInDays": 0'))
+    done = bicep("build", tmp_path / "infra" / "main.bicep", "--stdout")
+    assert "use-recent-api-versions" in done.stderr
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
+
+
+@pytest.mark.usefixtures("compiler")
+@pytest.mark.parametrize("today", ["2027-01-02", "2029-01-01"])
+@pytest.mark.parametrize("arguments", [("build", "main.bicep"), ("build-params", "prod.bicepparam")], ids=" ".join)
+def test_a_deployment_compiles_under_a_future_clock(today: str, arguments: tuple[str, str]) -> None:
+    command, file = arguments
+    clock = shutil.which("faketime")
+    if clock is None:
+        pytest.skip("faketime is not installed: apt-get install faketime")
+    line = [clock, today, ROOT / "scripts" / "bicep", command, INFRA / file, "--stdout"]
+    done = subprocess.run(line, capture_output=True, text=True, check=False)
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
+
+
 def parsed_by_checkov() -> None:
     """Its parser is years behind the language: of files with typed values it can say nothing, which are named here."""
     python = tool("checkov").with_name("python")
@@ -38,7 +71,7 @@ def parsed_by_checkov() -> None:
 def test_azd_gets_its_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LINKER_DATAVERSE_URL", "https://test.crm4.dynamics.com")
     done = bicep("build-params", INFRA / "main.bicepparam", "--stdout")
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, complaints(done.stderr)) == (0, [])
 
 
 @pytest.mark.usefixtures("compiler")

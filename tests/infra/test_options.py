@@ -107,7 +107,16 @@ def test_the_app_goes_out_through_a_given_gateway(compiler: None, tmp_path: Path
     chosen = evaluated(tmp_path, SMALLEST | {"privateNetwork": True, "natGatewayId": gateway})
     app, endpoints = chosen.one("Microsoft.Network/virtualNetworks")["subnets"]
     assert (app["name"], app["properties"]["natGateway"]) == ("app", {"id": gateway})
+    assert app["properties"]["defaultOutboundAccess"] is False
     assert "natGateway" not in endpoints["properties"]
+
+
+def test_without_a_gateway_the_app_still_has_a_way_out(compiler: None, tmp_path: Path) -> None:
+    """Newer versions of the network API close a subnet unless it says otherwise."""
+    chosen = evaluated(tmp_path, SMALLEST | {"privateNetwork": True})
+    app, endpoints = chosen.one("Microsoft.Network/virtualNetworks")["subnets"]
+    assert app["properties"]["defaultOutboundAccess"] is True
+    assert endpoints["properties"]["defaultOutboundAccess"] is False
 
 
 def kinds(deployment: Deployment) -> Counter[str]:
