@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak stateful mutations faults histories live sandbox screenshots package lock licences sbom infra snapshots clean
+.PHONY: help setup demo test check format bench soak stateful mutations faults histories live sandbox screenshots package lock outdated licences sbom infra snapshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -69,11 +69,14 @@ format: $(PACKAGES) ## format the code and sort its imports
 sandbox: setup ## serve a local Dataverse on port 8050 until Ctrl-C
 	@$(PYTHON) -m sandbox serve --port 8050 $(if $(LOAD),--load "$(LOAD)")
 
-package: $(PACKAGES) ## build the deployment package dist/linker.zip; package BACKEND=DurableTaskScheduler for that backend
-	@$(PYTHON) scripts/package.py $(if $(BACKEND),--backend "$(BACKEND)")
+package: ## build the deployment package dist/linker.zip; package BACKEND=DurableTaskScheduler for that backend
+	@scripts/package $(if $(BACKEND),--backend "$(BACKEND)")
 
-lock: $(PACKAGES) ## write requirements.lock anew: what the package is built from
-	@$(PYTHON) scripts/package.py --lock
+lock: $(PACKAGES) ## write requirements.lock: what the package is built from and tests run with; lock UPGRADE=1 takes the newest
+	@$(PYTHON) scripts/lock.py $(if $(UPGRADE),--upgrade)
+
+outdated: $(PACKAGES) ## ask the package index and the compiler what is newer than a decision of ours
+	@$(PYTHON) -m pytest -q tests/infra/outdated.py
 
 licences: $(PACKAGES) ## write docs/licences.md anew: the licences of what the package is built from
 	@$(PYTHON) scripts/licences.py > docs/licences.md
@@ -93,13 +96,15 @@ clean: ## remove what make has made
 	rm -rf .venv .tools .sandbox dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(PACKAGES): requirements.txt requirements-dev.txt
+# The lock as constraints: what is tested here is what is deployed. Without hashes, which are those of Linux wheels.
+$(PACKAGES): requirements.txt requirements-dev.txt requirements.lock
 	@python=$$(scripts/find-python) || exit 1; \
 	if ! $(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 13))' 2>/dev/null; then \
 	  echo "Creating .venv with $$python"; "$$python" -m venv --clear .venv || exit 1; \
 	fi
 	@echo "Installing Python packages into .venv (about a minute)"
-	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --requirement requirements-dev.txt \
+	@sed 's/ --hash=.*//' requirements.lock > .venv/.locked.txt
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --requirement requirements-dev.txt --constraint .venv/.locked.txt \
 	  || { echo "pip could not install the packages: see its message above. Run 'make setup' again once that is mended." >&2; exit 1; }
 	@touch $@
 

@@ -1,37 +1,48 @@
 """Build the deployment package: the app and its Linux wheels for Python 3.13, as a zip that is the same each time.
 
-    python scripts/package.py dist/linker.zip [--backend DurableTaskScheduler]
-    python scripts/package.py --lock
+Started by `scripts/package`, in an environment that holds nothing but what requirements-build.txt names:
 
-The second form writes requirements.lock anew: every package that requirements.txt leads to, by version and hash.
+    scripts/package [dist/linker.zip] [--backend DurableTaskScheduler]
 """
 
 from __future__ import annotations
 
 import argparse
+import compileall
 import hashlib
 import json
 import os
+import platform
+import py_compile
 import shutil
 import subprocess
 import sys
 import tempfile
 import zipfile
 from collections.abc import Iterator
-from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 import pathspec
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / "requirements.lock"
 SITE_PACKAGES = Path(".python_packages/lib/site-packages")  # where the platform looks for packages that come along
 QUIETLY = ["--quiet", "--disable-pip-version-check", "--no-input"]
 PLATFORM = ["--python-version=3.13", "--implementation=cp", "--only-binary=:all:"]
 PLATFORM += [f"--platform={name}_x86_64" for name in ("manylinux_2_28", "manylinux_2_17", "manylinux2014")]
-# Of no use at run time, and different from machine to machine.
-LEFT_OUT = ["bin/", "__pycache__/", "*.dist-info/RECORD", "*.dist-info/INSTALLER", "*.dist-info/REQUESTED", "*.pyi"]
+# Of no use at run time, or different from machine to machine.
+LEFT_OUT = ["bin/", "RECORD", "INSTALLER", "REQUESTED", "*.pyi"]
+MANIFEST = "functions.json"
+MOUNT = "/home/site/wwwroot"  # where the platform mounts the package: what tracebacks name
+ANY_ENVIRONMENT = {"LINKER_DATAVERSE_URL": "https://example.crm.dynamics.com"}
+LISTENING = {"LINKER_EVENTS__fullyQualifiedNamespace": "example.servicebus.windows.net"}
+LIST_FUNCTIONS = """
+import json, sys
+sys.path[:0] = [folder for folder in sys.argv[1:] if folder]
+import function_app
+print(json.dumps(sorted(one.get_function_name() for one in function_app.app.get_functions())))
+"""
 UNIX = 3  # a zip of another system carries no rights, and the platform could not read its files
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip can hold
 
@@ -41,40 +52,89 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Build the deployment package.")
     parser.add_argument("target", type=Path, nargs="?", default=ROOT / "dist" / "linker.zip")
     parser.add_argument("--backend", choices=["AzureStorage", "DurableTaskScheduler"], default="AzureStorage")
-    parser.add_argument("--lock", action="store_true", help="write requirements.lock anew")
+    parser.add_argument("--tools", type=Path, default=ROOT / ".tools", help="where installed wheels are kept")
     options = parser.parse_args()
-    if options.lock:
-        LOCK.write_text(locked(), encoding="utf-8")
-        return
     with tempfile.TemporaryDirectory() as folder:
-        stage(Path(folder), options.backend)
+        stage(Path(folder), options.backend, wheels(options.tools.resolve()))
+        count = write_manifest(Path(folder))
+        compile_code(Path(folder))
         size = write_zip(Path(folder), options.target)
-    print(f"{os.path.relpath(options.target)}: {size / 1e6:.1f} MB, durable backend {options.backend}")
+    told = f"{size / 1e6:.1f} MB, {count} functions, durable backend {options.backend}"
+    print(f"{os.path.relpath(options.target)}: {told}")
 
 
-def stage(folder: Path, backend: str) -> None:
-    """Put everything that belongs into the package into an empty folder."""
+def stage(folder: Path, backend: str, packages: Path) -> None:
+    """Put the app and its packages into an empty folder."""
     for file in app_files():
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(ROOT / file, folder / file)
     (folder / "host.json").write_text(json.dumps(host_settings(backend), indent=2) + "\n", encoding="utf-8")
-    shutil.copytree(wheels(), folder / SITE_PACKAGES)
+    shutil.copytree(packages, folder / SITE_PACKAGES)
 
 
-def wheels() -> Path:
+def write_manifest(folder: Path) -> int:
+    """Write which functions the app has into the package, and return how many they always are.
+
+    `scripts/publish` holds the list of the platform against it. `when` names the app setting that adds more functions.
+    """
+    always = functions(folder, **ANY_ENVIRONMENT)
+    more = sorted(set(functions(folder, **ANY_ENVIRONMENT, **LISTENING)) - set(always))
+    manifest = {"functions": always, "when": {name: more for name in LISTENING if more}}
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2) + "\n", encoding="utf-8")
+    return len(always)
+
+
+def functions(folder: Path, **settings: str) -> list[str]:
+    """Return the names of the functions of a staged app, which a process of its own imports with these app settings.
+
+    The wheels of the package run on Linux x64 alone. On another machine the development environment stands in: it holds
+    the same versions, and only names come from it. Raises CalledProcessError with the app's own words on stderr.
+    """
+    here = (sys.platform, platform.machine()) == ("linux", "x86_64")
+    python, packages = (sys.executable, str(folder / SITE_PACKAGES)) if here else (str(ROOT / ".venv/bin/python"), "")
+    if not Path(python).exists():
+        raise FileNotFoundError(f"{python} is missing. No package was written. Run `make setup` first.")
+    command = [python, "-I", "-B", "-c", LIST_FUNCTIONS, str(folder), packages]
+    done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True)  # noqa: S603 - our own words
+    names: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return names
+
+
+def compile_code(folder: Path) -> None:
+    """Compile every module, so that a cold start need not: a mounted package cannot keep what it compiles.
+
+    Python uses a compiled file without a look at its source (unchecked), whatever time the file system shows. Another
+    Python version compiles for itself. Raises ValueError when the app itself does not compile.
+    """
+    mode, told = (
+        py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        {"quiet": 2, "stripdir": str(folder), "prependdir": MOUNT},
+    )
+    compiled = [
+        compileall.compile_file(str(folder / "function_app.py"), invalidation_mode=mode, **told),
+        compileall.compile_dir(str(folder / "linker"), invalidation_mode=mode, maxlevels=20, **told),
+    ]
+    if not all(compiled):
+        raise ValueError("The app does not compile. No package was written. Run `make check`.")
+    # Packages carry templates and tests for other Pythons, which may not compile.
+    compileall.compile_dir(str(folder / SITE_PACKAGES), invalidation_mode=mode, maxlevels=20, **told)
+
+
+def wheels(tools: Path) -> Path:
     """Return the folder that holds what requirements.lock names, installed at the first call and kept for the next."""
-    kept = ROOT / ".tools" / f"wheels-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
+    kept = tools / f"wheels-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     if not kept.exists():
-        kept.parent.mkdir(exist_ok=True)
+        kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-            pip("--no-compile", "--require-hashes", f"--target={folder}/all", f"--requirement={LOCK}")
+            pip("--no-deps", "--no-compile", "--require-hashes", f"--target={folder}/all", f"--requirement={LOCK}")
             Path(folder, "all").rename(kept)
     return kept
 
 
 def pip(*options: str) -> None:
     """Install wheels for the platform. Raises CalledProcessError when one is missing."""
-    subprocess.run([sys.executable, "-m", "pip", "install", *QUIETLY, *PLATFORM, *options], check=True)  # noqa: S603 - our own words
+    command = [sys.executable, "-I", "-m", "pip", "install", *QUIETLY, *PLATFORM, *options]
+    subprocess.run(command, check=True)  # noqa: S603 - our own words
 
 
 def app_files() -> list[Path]:
@@ -119,25 +179,6 @@ def packed_files(folder: Path) -> Iterator[Path]:
     """Yield the files of a folder in order, without what is of no use at run time."""
     left_out = pathspec.GitIgnoreSpec.from_lines(LEFT_OUT)
     yield from (folder / file for file in sorted(left_out.match_tree_files(folder, negate=True)))
-
-
-def locked() -> str:
-    """Return what requirements.txt leads to on the platform, in the versions that the tests here ran with."""
-    with tempfile.TemporaryDirectory() as folder:
-        tested, report = Path(folder, "tested.txt"), Path(folder, "report.json")
-        tested.write_text("\n".join(f"{one.name}=={one.version}" for one in distributions()), encoding="utf-8")
-        found = [f"--requirement={ROOT / 'requirements.txt'}", f"--constraint={tested}"]
-        pip("--dry-run", "--ignore-installed", f"--target={folder}", f"--report={report}", *found)
-        packages = json.loads(report.read_text(encoding="utf-8"))["install"]
-    return "\n".join(
-        ["# Written by `make lock`: requirements.txt on Linux x64, as tested.", *sorted(map(pin, packages)), ""]
-    )
-
-
-def pin(package: dict[str, Any]) -> str:
-    """Return one package of pip's report with its version and the hash of its wheel."""
-    digest = package["download_info"]["archive_info"]["hashes"]["sha256"]
-    return f"{package['metadata']['name'].lower()}=={package['metadata']['version']} --hash=sha256:{digest}"
 
 
 if __name__ == "__main__":

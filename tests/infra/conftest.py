@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +71,6 @@ def doctor() -> Path:
 def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The deployment package, as `make package` builds it. Its wheels come from the package index once."""
     target = tmp_path_factory.mktemp("package") / "linker.zip"
-    script = ROOT / "scripts" / "package.py"
-    done = subprocess.run([sys.executable, script, target], capture_output=True, text=True, check=False)
+    done = subprocess.run([ROOT / "scripts" / "package", target], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     return target

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 import sys
 import zipfile
@@ -17,6 +16,16 @@ import pytest
 from scripts import package as packaging
 from tests.infra.templates import ROOT
 
+PLANTED = """
+import shutil
+copy = shutil.copyfile
+def copyfile(source, target, **options):
+    copy(source, target, **options)
+    with open(target, "a") as file:
+        file.write("# planted\\n")
+    return target
+shutil.copyfile = copyfile
+"""
 WORKER = ROOT / "tests" / "shell" / "worker_script.py"
 
 
@@ -53,20 +62,64 @@ def test_the_worker_finds_every_function_in_the_unpacked_package(unpacked: Path,
     (library,) = azure_functions_runtime.__path__
     (tmp_path / "azure_functions_runtime").symlink_to(library)
     path = os.pathsep.join(map(str, (tmp_path, unpacked / packaging.SITE_PACKAGES)))
+    manifest = json.loads((unpacked / packaging.MANIFEST).read_text(encoding="utf-8"))
     found = indexed(unpacked, "-S", PYTHONPATH=path)
-    assert found == indexed(ROOT)
-    code = (ROOT / "function_app.py").read_text(encoding="utf-8")
-    written = set(re.findall(r"^async def (\w+)\(", code, re.MULTILINE)) - {"_serve"}
-    assert written <= found
+    assert found == indexed(ROOT) == set(manifest["functions"])
     deployed = {"LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com", "PYTHONPATH": path}
-    listening = {"LINKER_EVENTS__fullyQualifiedNamespace": "contoso.servicebus.windows.net"}
-    assert indexed(unpacked, "-S", **deployed, **listening) - found == {"on_events"}
+    for setting, more in manifest["when"].items():
+        assert indexed(unpacked, "-S", **deployed, **{setting: "contoso.servicebus.windows.net"}) - found == set(more)
+    assert manifest["when"]["LINKER_EVENTS__fullyQualifiedNamespace"] == ["on_events"]
 
 
 def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> None:
     top = {name.partition("/")[0] for name in names}
-    assert top == {"function_app.py", "host.json", "linker", "requirements.txt", ".python_packages"}
+    expected = {"function_app.py", "host.json", "functions.json", "linker", "requirements.txt", ".python_packages"}
+    assert top == expected | {"__pycache__"}
+    assert [name for name in names if name.startswith("__pycache__/")] == ["__pycache__/function_app.cpython-313.pyc"]
     assert not [name for name in names if name.startswith(("linker/cli/", "linker/__main__"))]
+
+
+def test_a_cold_start_compiles_nothing(unpacked: Path) -> None:
+    """The platform mounts the package read-only: what it had to compile, it would compile at every start."""
+    code = """
+import importlib._bootstrap_external as loading, sys
+def refuse(self, data, path, **options):
+    raise AssertionError(f"{path} is compiled at the start")
+loading.SourceLoader.source_to_code = refuse
+sys.path[:0] = sys.argv[1:]
+from azure.monitor.opentelemetry import configure_azure_monitor
+import function_app
+"""
+    command = [sys.executable, "-I", "-S", "-B", "-c", code, unpacked, unpacked / packaging.SITE_PACKAGES]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+
+
+def test_compiled_files_are_used_whatever_time_a_file_system_shows(unpacked: Path) -> None:
+    flags = {file.read_bytes()[4:8] for file in (unpacked / "linker").rglob("*.pyc")}
+    assert flags == {(1).to_bytes(4, "little")}, "checked by no hash and by no time (PEP 552)"
+
+
+def test_nothing_of_the_development_environment_alters_the_package(package: Path, tmp_path: Path) -> None:
+    """A .pth file runs code in every Python of its environment. This one appends a line to each file that is copied."""
+    python = tmp_path / "dev" / "bin" / "python3.13"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "dev"], check=True)
+    python.exists() or python.symlink_to("python")
+    (folder,) = (tmp_path / "dev" / "lib").glob("python3*/site-packages")
+    (folder / "planted.pth").write_text("import planted\n", encoding="utf-8")
+    (folder / "planted.py").write_text(PLANTED, encoding="utf-8")
+    (folder / "sitecustomize.py").write_text("import planted\n", encoding="utf-8")
+    (tmp_path / "some.txt").touch()
+    subprocess.run([python, "-c", "import shutil; shutil.copyfile('some.txt', 'copy.txt')"], cwd=tmp_path, check=True)
+    assert (tmp_path / "copy.txt").read_text(encoding="utf-8") == "# planted\n", "what was planted works"
+
+    target = tmp_path / "linker.zip"
+    path = f"{python.parent}{os.pathsep}{os.environ['PATH']}"
+    environment = {**os.environ, "PATH": path, "VIRTUAL_ENV": str(tmp_path / "dev"), "PYTHONPATH": str(folder)}
+    command = [ROOT / "scripts" / "package", target, "--tools", tmp_path / "tools"]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert target.read_bytes() == package.read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -81,6 +134,13 @@ def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> N
         ("local.settings.json", False),
         ("customers.csv", False),
         ("data/contact.csv", False),
+        ("linker/.env", False),
+        ("linker/api/.env.production", False),
+        ("linker/signing.pem", False),
+        ("linker/tls/server.key", False),
+        ("linker/portal/assets/app.pfx", False),
+        ("linker/local.settings.prod.json", False),
+        ("linker/app.publishsettings", False),
     ],
 )
 def test_what_lies_about_stays_out(file: str, belongs: bool) -> None:

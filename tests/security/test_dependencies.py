@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from importlib.metadata import distributions
+from importlib.metadata import distributions, version
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.version import Version
 
-from scripts import licences, package
+from scripts import licences, lock, package
 
 ROOT = Path(__file__).parents[2]
 SOURCES = [*(ROOT / "linker").rglob("*.py"), *(ROOT / "scripts").glob("*.py"), ROOT / "function_app.py"]
@@ -24,6 +26,42 @@ def test_the_package_is_built_from_the_lock_alone() -> None:
     source = Path(package.__file__).read_text(encoding="utf-8")
     assert '"--require-hashes"' in source
     assert '"--only-binary=:all:"' in source  # no code of a package runs when it is installed
+
+
+def test_tests_run_with_the_versions_that_are_deployed() -> None:
+    differing = {name: (version(name), locked) for name, locked in lock.locked().items() if version(name) != locked}
+    assert differing == {}, "installed and locked; `make setup` installs what the lock names"
+
+
+def pre_releases() -> list[tuple[set[str], str, str]]:
+    """Return names, version and declined releases of each line below *Pre-releases* in docs/dependencies.md."""
+    told = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    lines = re.findall(r"^\| ([^|]+) \| (\d\S+) \| [^|]+ \|([^|]*)\|$", told, re.MULTILINE)
+    return [(set(names.split(", ")), number, kept_out) for names, number, kept_out in lines]
+
+
+def on_purpose() -> dict[str, str]:
+    """Return the version of each pre-release that docs/dependencies.md gives a reason for."""
+    return {name: number for names, number, _ in pre_releases() for name in names}
+
+
+def declined(name: str) -> set[str]:
+    """Return the final releases of a package that docs/dependencies.md says are not taken."""
+    return {
+        one for names, _, kept_out in pre_releases() if name in names for one in re.findall(r"\d[\w.]*\w", kept_out)
+    }
+
+
+def test_every_pre_release_is_taken_on_purpose() -> None:
+    assert {name: number for name, number in lock.locked().items() if Version(number).is_prerelease} == on_purpose()
+
+
+@pytest.mark.parametrize(
+    ("required", "kept"),
+    [("b>=1.2", {"a": "1.0", "b": "1.2.3"}), ("b>=2", {"a": "1.0"}), ("c", {"a": "1.0", "b": "1.2.3"})],
+)
+def test_the_lock_keeps_what_is_still_allowed(required: str, kept: dict[str, str]) -> None:
+    assert lock.still_allowed({"a": "1.0", "b": "1.2.3"}, [Requirement(required)]) == kept
 
 
 def listed() -> list[tuple[str, str, str]]:
@@ -62,9 +100,9 @@ def test_an_unknown_licence_is_none_that_is_allowed(expression: str, allowed: bo
 
 def test_every_required_package_has_its_reason() -> None:
     told = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
-    for file in ("requirements.txt", "requirements-dev.txt", "requirements-infra.txt"):
+    for file in ("requirements.txt", "requirements-dev.txt", "requirements-infra.txt", "requirements-build.txt"):
         lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
-        names = [re.split(r"[<>=]", line)[0].lower() for line in lines if line[:1].isalpha()]
+        names = [re.split(r"[<>= ]", line)[0].lower() for line in lines if line[:1].isalpha()]
         assert [name for name in names if name not in told] == []
 
 
