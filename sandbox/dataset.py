@@ -11,7 +11,7 @@ from sandbox.database.values import ColumnValueError, lenient
 from sandbox.identity import ADMIN, VENDOR
 from sandbox.link_column import ensure_link_column
 from sandbox.schema.definition import define_table
-from sandbox.schema.model import Column, Table
+from sandbox.schema.model import Column, ColumnType, Table
 
 MAPPING: Final = "msdynci_alternatekey"
 PROFILES: Final = "msdynci_customerprofile"
@@ -112,4 +112,5 @@ def _ensure_table(data: TableData, database: Database) -> Table:
 
 
 def _custom_table(data: TableData) -> Table:
-    return define_table(data.name, data.columns, entity_set=data.entity_set, primary_id=data.key, custom=True)
+    owner = Column("ownerid", ColumnType.LOOKUP, "OwnerId", "Owner", targets=("systemuser",))
+    return define_table(data.name, [owner, *data.columns], entity_set=data.entity_set, primary_id=data.key, custom=True)

@@ -48,12 +48,13 @@ LINKER: Final = ApplicationUser(
 )
 VENDOR: Final = ApplicationUser(
     name="insightsappsplatform",
-    client_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f1002",
+    client_id="99ff962b-6252-4b98-8478-0c65a3ea1925",
     object_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f2002",
     systemuser_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f3002",
-    full_name="#InsightsAppsPlatform",
-    domain_name="insightsappsplatform@onmicrosoft.com",
+    full_name="# InsightsAppsPlatform",
+    domain_name="InsightsAppsPlatform@onmicrosoft.com",
 )
+"""The account of Customer Insights - Data, with the application id that it has in every tenant."""
 ADMIN: Final = ApplicationUser(
     name="admin",
     client_id="5a1d0c1e-7b1f-4c6b-9a51-0d1b2f6f1003",

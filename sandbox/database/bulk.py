@@ -38,8 +38,11 @@ def _rows_to_load(
     names = [column.logical_name for column in columns]
     readers = [partial(lenient, column) for column in columns]
     keys = [(place, _key_reader(database, column)) for place, column in enumerate(columns) if ddl.is_keyed(column)]
+    owner = names.index("ownerid") if "ownerid" in names else None
     for row in rows:
         values = [read(row.get(name)) for name, read in zip(names, readers, strict=True)]
+        if owner is not None and values[owner] is None:  # every row of a user-owned table has an owner
+            values[owner] = stamp.user
         if values[0] is None:  # the key is the first column of every table
             values[0] = new_key()
         values += [read_key(values[place]) for place, read_key in keys]

@@ -50,10 +50,12 @@ def _take_over(database: Database, table: Table, staged: Sequence[str], count: i
     """Move the staged rows into the table in the order of its key; the same for all rows is said once."""
     now, before = iso_time(stamp.moment), database.take_versions(count).start - 1
     same: dict[str, Stored] = {"modifiedon": now, "createdby": stamp.user, "modifiedby": stamp.user, "createdon": now}
-    created = 'coalesce("createdon", ?)' if "createdon" in staged else "?"
-    own = [name for name in staged if name != "createdon"]
+    if "ownerid" in table.columns:
+        same["ownerid"] = stamp.user  # every row of a user-owned table has an owner
+    own = [name for name in staged if name not in same]
     target = ", ".join(map(ddl.quoted, (*own, *same, "versionnumber")))
-    source = ", ".join((*map(ddl.quoted, own), "?", "?", "?", created, "? + rowid"))
+    given = [f"coalesce({ddl.quoted(name)}, ?)" if name in staged else "?" for name in same]
+    source = ", ".join((*map(ddl.quoted, own), *given, "? + rowid"))
     database.drop_indexes(table)
     database.execute(
         f"INSERT OR REPLACE INTO {ddl.quoted(table.logical_name)} ({target}) "  # noqa: S608

@@ -19,6 +19,9 @@ _TASK_STATUSES: Final = tuple(
         ("Not Started", "In Progress", "Waiting on someone else", "Completed", "Canceled", "Deferred"), 2
     )
 )
+_OPPORTUNITY_STATUSES: Final = (Option(1, "In Progress"), Option(2, "On Hold"), Option(3, "Won"), Option(4, "Canceled"))
+_CASE_STATUSES: Final = (Option(1, "In Progress"), Option(2, "On Hold"), Option(5, "Problem Solved"))
+_CASE_PRIORITIES: Final = (Option(1, "High"), Option(2, "Normal"), Option(3, "Low"))
 # Readers ask these tables for their newest change, of profiles by others than themselves; elsewhere it only slows writes.
 _MARKS: Final = (Index(("modifiedon", "versionnumber")),)
 _PROFILE_MARKS: Final = (Index(("modifiedon", "versionnumber"), included=("modifiedby",)),)
@@ -46,10 +49,12 @@ _PERSON: Final = (
 
 
 def customer_tables() -> Iterator[Table]:
-    """Yield account, contact and lead, and the task of Microsoft's examples."""
+    """Yield the tables that Microsoft links, a case, and the task of Microsoft's examples."""
     yield _account()
     yield _contact()
     yield _lead()
+    yield _opportunity()
+    yield _incident()
     yield _task()
 
 
@@ -73,6 +78,8 @@ def _account() -> Table:
             lookup("primarycontactid", "contact", schema_name="PrimaryContactId"),
             lookup("parentaccountid", "account", schema_name="ParentAccountId"),
             *texts("emailaddress1", "telephone1"),
+            lookup("originatingleadid", "lead", schema_name="OriginatingLeadId"),
+            Column("lastonholdtime", T.DATETIME, "LastOnHoldTime"),
             lookup("ownerid", "systemuser", schema_name="OwnerId"),
             *_STATE,
         ],
@@ -103,6 +110,8 @@ def _contact() -> Table:
             Column("donotemail", T.BOOLEAN, "DoNotEMail"),
             Column("creditlimit", T.MONEY, "CreditLimit"),
             lookup("parentcustomerid", "account", "contact", schema_name="ParentCustomerId"),
+            lookup("originatingleadid", "lead", schema_name="OriginatingLeadId"),
+            Column("lastonholdtime", T.DATETIME, "LastOnHoldTime"),
         ],
         entity_set="contacts",
         primary_name="fullname",
@@ -123,6 +132,55 @@ def _lead() -> Table:
         display_name="Lead",
         display_collection_name="Leads",
         object_type_code=4,
+    )
+
+
+def _opportunity() -> Table:
+    return define_table(
+        "opportunity",
+        [
+            text("name", "Name", length=300),
+            Column("description", T.MEMO, "Description", max_length=2000),
+            text("emailaddress", "EmailAddress", length=100),
+            Column("estimatedvalue", T.MONEY, "EstimatedValue"),
+            Column("estimatedclosedate", T.DATE, "EstimatedCloseDate"),
+            Column("closeprobability", T.INTEGER, "CloseProbability"),
+            lookup("customerid", "account", "contact", schema_name="CustomerId"),
+            lookup("parentaccountid", "account", schema_name="ParentAccountId"),
+            lookup("parentcontactid", "contact", schema_name="ParentContactId"),
+            lookup("originatingleadid", "lead", schema_name="OriginatingLeadId"),
+            lookup("ownerid", "systemuser", schema_name="OwnerId"),
+            choice("statecode", "Open", "Won", "Lost", kind=T.STATE),
+            Column("statuscode", T.STATUS, "StatusCode", options=_OPPORTUNITY_STATUSES),
+        ],
+        entity_set="opportunities",
+        schema_name="Opportunity",
+        display_name="Opportunity",
+        display_collection_name="Opportunities",
+        object_type_code=3,
+    )
+
+
+def _incident() -> Table:
+    return define_table(
+        "incident",
+        [
+            text("title", "Title", length=200),
+            text("ticketnumber", "TicketNumber", length=100),
+            Column("description", T.MEMO, "Description", max_length=2000),
+            Column("prioritycode", T.PICKLIST, "PriorityCode", options=_CASE_PRIORITIES),
+            lookup("customerid", "account", "contact", schema_name="CustomerId"),
+            lookup("primarycontactid", "contact", schema_name="PrimaryContactId"),
+            lookup("ownerid", "systemuser", schema_name="OwnerId"),
+            choice("statecode", "Active", "Resolved", "Canceled", kind=T.STATE),
+            Column("statuscode", T.STATUS, "StatusCode", options=_CASE_STATUSES),
+        ],
+        entity_set="incidents",
+        primary_name="title",
+        schema_name="Incident",
+        display_name="Case",
+        display_collection_name="Cases",
+        object_type_code=112,
     )
 
 

@@ -14,11 +14,50 @@ _STEP_STATE: Final = (
 
 
 def security_tables() -> Iterator[Table]:
-    """Yield users, roles and privileges."""
+    """Yield organization, users, teams, roles and privileges."""
+    yield _organization()
     yield _systemuser()
     yield _businessunit()
+    yield _team()
     yield _role()
     yield _privilege()
+
+
+def _organization() -> Table:
+    return define_table(
+        "organization",
+        [
+            text("name", "Name"),
+            *whole("languagecode", "localeid", "expirechangetrackingindays", "maxuploadfilesize", "currencyprecision"),
+            *flags("isauditenabled", "isuseraccessauditenabled", "isreadauditenabled"),
+            *texts("orgdborgsettings", "schemanameprefix"),
+        ],
+        entity_set="organizations",
+        schema_name="Organization",
+        display_name="Organization",
+        object_type_code=1019,
+        ownership="None",
+    )
+
+
+def _team() -> Table:
+    return define_table(
+        "team",
+        [
+            text("name", "Name", indexed=True),
+            text("description", "Description", length=2000),
+            Column("azureactivedirectoryobjectid", T.GUID, "AzureActiveDirectoryObjectId"),
+            choice("teamtype", "Owner", "Access", "Security Group", "Office Group"),
+            *flags("isdefault", "systemmanaged"),
+            lookup("businessunitid", "businessunit", schema_name="BusinessUnitId"),
+            lookup("administratorid", "systemuser", schema_name="AdministratorId"),
+        ],
+        entity_set="teams",
+        schema_name="Team",
+        display_name="Team",
+        display_collection_name="Teams",
+        object_type_code=9,
+    )
 
 
 def _systemuser() -> Table:

@@ -52,7 +52,31 @@ _ROLES: Final = {
     VENDOR_ROLE: "Customer Insights",
     LINKER_ROLE: "Customer Profile Linker",
 }
-_LINKED_TABLES: Final = frozenset({"contact", "lead", "account", "msdynci_customerprofile"})
+_LINKED_TABLES: Final = frozenset({"contact", "lead", "account", "opportunity", "incident", "msdynci_customerprofile"})
+_ORGANIZATION: Final = {
+    "organizationid": ORGANIZATION_ID,
+    "name": "sandbox",
+    "languagecode": 1033,
+    "localeid": 1033,
+    "expirechangetrackingindays": 7,
+    "maxuploadfilesize": 5_242_880,
+    "currencyprecision": 2,
+    "isauditenabled": False,
+    "isuseraccessauditenabled": False,
+    "isreadauditenabled": False,
+    "schemanameprefix": "new",
+}
+_DEFAULT_TEAM: Final = {
+    "teamid": metadata_id("team", "Sandbox"),
+    "name": "Sandbox",
+    "description": "Default team for the parent business unit.",
+    "teamtype": 0,
+    "isdefault": True,
+    "systemmanaged": False,
+    "businessunitid": BUSINESS_UNIT_ID,
+    "administratorid": ADMIN.systemuser_id,
+}
+"""The team that Dataverse keeps for each business unit."""
 MESSAGES: Final = (
     *("Create", "Update", "Delete", "Retrieve", "RetrieveMultiple"),
     *("CreateMultiple", "UpdateMultiple", "DeleteMultiple"),
@@ -102,7 +126,9 @@ def _filters(table: Table) -> Iterator[dict[str, object]]:
 
 
 def _seed_people(database: Database, stamp: Stamp) -> None:
+    bulk_load(database, "organization", [_ORGANIZATION], stamp)
     bulk_load(database, "businessunit", [{"businessunitid": BUSINESS_UNIT_ID, "name": "Sandbox"}], stamp)
+    bulk_load(database, "team", [_DEFAULT_TEAM], stamp)
     bulk_load(database, "systemuser", map(_user, APPLICATION_USERS), stamp)
     bulk_load(database, "role", (_role(role_id, name) for role_id, name in _ROLES.items()), stamp)
     holders = {ADMIN: ADMINISTRATOR_ROLE, VENDOR: VENDOR_ROLE, LINKER: LINKER_ROLE}

@@ -234,7 +234,7 @@ async def test_a_second_writer_is_named_with_its_evidence(world: Sandboxed) -> N
     await create_column(world)
     await linked_by(world, VENDOR, 2)
     (warning,) = (await allowed(world)).warnings
-    assert "#InsightsAppsPlatform was the last to write 2 rows of 'contact'" in warning
+    assert "# InsightsAppsPlatform was the last to write 2 rows of 'contact'" in warning
     assert "evidence, no proof" in warning
 
 
@@ -287,7 +287,7 @@ async def test_acting_for_a_user_shows_both_and_asks_for_what_both_may(world: Sa
     grant(world, ACT_ON_BEHALF)
     world = impersonating(world.using(**IMPERSONATED))
     who = await permits.standing(world.deps, world.dataverse)
-    assert who.account.name == "#InsightsAppsPlatform, through # Customer Profile Linker"
+    assert who.account.name == "# InsightsAppsPlatform, through # Customer Profile Linker"
     assert who.obstacle == ""
     for name, role in (
         ("prvReadmsdynci_alternatekey", VENDOR_ROLE),

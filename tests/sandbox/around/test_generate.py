@@ -5,8 +5,12 @@ from collections import Counter
 
 import pytest
 
+from sandbox.database import scan
 from sandbox.dataset import Dataset, Row
 from sandbox.generate import Sizes, generate, loyalty_tier
+from sandbox.identity import ADMIN
+
+from .conftest import Load
 
 SIZES = Sizes(contacts=200, leads=80, members=20)
 GUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-a[0-9a-f]{3}-[0-9a-f]{12}")
@@ -77,3 +81,9 @@ def test_empty_tables_are_left_out() -> None:
 )
 def test_loyalty_tier(value: float, tier: str) -> None:
     assert loyalty_tier(value) == tier
+
+
+@pytest.mark.parametrize("table", ["contact", "lead", "new_member"])
+def test_every_generated_row_has_an_owner(load: Load, table: str) -> None:
+    database = load(generate(SIZES)).environment.database
+    assert {owner for (owner,) in scan(database, table, ["ownerid"])} == {ADMIN.systemuser_id}

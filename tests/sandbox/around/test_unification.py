@@ -276,7 +276,7 @@ async def test_the_second_writer_links_under_its_own_account(sandbox: Sandbox, a
         for line in map(json.loads, (await admin.get("/truth?table=contact")).text.splitlines())
     }
     assert row[f"_{LOOKUP}_value"] == truth[row["contactid"]]
-    assert row["modifiedby"]["fullname"] == "#InsightsAppsPlatform"
+    assert row["modifiedby"]["fullname"] == "# InsightsAppsPlatform"
 
 
 async def test_the_second_writer_writes_only_what_differs(admin: httpx.AsyncClient) -> None:
