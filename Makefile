@@ -59,7 +59,7 @@ histories: setup ## record anew what the replay tests replay, after the orchestr
 screenshots: setup ## take the pictures of the status page in docs/screenshots anew; needs Chromium
 	@$(PYTHON) -m tests.browser.screenshots
 
-live: $(PACKAGES) ## ask a Dataverse of your own (LINKER_DATAVERSE_URL) what the linker takes for granted: docs/live.md
+live: $(PACKAGES) ## ask a real Dataverse (LINKER_DATAVERSE_URL) what is not proved yet, reading only: docs/live.md
 	@$(PYTHON) -m tests.live $(ARGS)
 
 format: $(PACKAGES) ## format the code and sort its imports

@@ -18,58 +18,70 @@ from linker.cli.shell import LOCAL_SETTINGS, told, use_local_settings
 from linker.dataverse import Dataverse
 from linker.settings import Settings
 from tests.live import proof, report
-from tests.live.proof import CHECKS, ROWS, Order, Report
+from tests.live.probes.asking import READING
+from tests.live.proof import CHECKS, NAMES, ROWS, WRITING_NAMES, Order, Report
 
-DIFFERENT = 1  # exit code
+NEEDS_ACTION = 1  # exit code
 _CONSOLE = Console()
 
 
-def live(
+def live(  # each option is a parameter of the command
     *,
-    yes_this_environment: Annotated[
-        bool, typer.Option("--yes-this-environment", help="Go on although it may be somebody's production.")
+    disposable: Annotated[
+        bool,
+        typer.Option("--disposable", help="Also make, write, and remove tables. Without it only GET requests go out."),
     ] = False,
-    rows: Annotated[int, typer.Option(min=1, help="Rows to create; pages and counts end at 5,000.")] = ROWS,
-    only: Annotated[list[str] | None, typer.Option(help="Name of a check; again for more. Without it all.")] = None,
+    confirm_host: Annotated[
+        str, typer.Option(help="Host name of the environment, where it does not look disposable.")
+    ] = "",
+    rows: Annotated[int, typer.Option(min=1, help="Rows to create with --disposable; a page holds 5,000.")] = ROWS,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a probe or check. Repeatable. Default: all.")] = None,
     stranger: Annotated[
-        UUID | None, typer.Option(help="Client id of a managed identity that is no user there.")
+        UUID | None, typer.Option(help="Client id of a managed identity that is not a user of the environment.")
     ] = None,
-    clean: Annotated[bool, typer.Option("--clean", help="Only remove what earlier proofs left.")] = False,
-    listed: Annotated[bool, typer.Option("--list", help="Only list the checks.")] = False,
-    json: Annotated[Path | None, typer.Option(help="Write the report there as JSON.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the report there as Markdown.")] = None,
+    clean: Annotated[bool, typer.Option("--clean", help="Only remove what your earlier proofs left.")] = False,
+    listed: Annotated[bool, typer.Option("--list", help="Only list the probes and checks.")] = False,
+    json: Annotated[Path | None, typer.Option(help="Write the report to this file as JSON.")] = None,
+    markdown: Annotated[Path, typer.Option(help="Write the report to this file as Markdown.")] = Path("live-report.md"),
 ) -> None:
-    """Ask a Dataverse environment of your own what the linker takes for granted, and name differences from the sandbox.
+    """Ask a Dataverse environment what the linker relies on, and report which unproved facts are settled.
 
-    LINKER_DATAVERSE_URL says which; sign in with az login as its administrator. Everything it makes it removes again. Exit
-    code 0: nothing asks anything of you, 1: there are differences that do, 2: it could not be asked.
+    LINKER_DATAVERSE_URL names the environment; sign in with az login. Exit code 0: nothing needs action, 1: a check
+    differs or the sandbox cannot play an answer, 2: the environment could not be asked.
     """
     if listed:
-        typer.echo(report.listed(CHECKS))
+        typer.echo(f"{report.listed_probes(READING)}\n\n{report.listed(CHECKS)}")
         return
-    unknown = set(only or ()) - {check.name for check in CHECKS}
-    if unknown:
-        raise typer.BadParameter(f"There is no check {', '.join(sorted(unknown))}.", param_hint="--only")
-    order = Order(rows, yes_this_environment, tuple(only or ()))
+    order = Order(rows, disposable, confirm_host, tuple(only or ()))
+    _check_names(order)
     with told():
         use_local_settings(LOCAL_SETTINGS)
         given = settings.read()
         if clean:
-            asyncio.run(_cleaned(given))
+            asyncio.run(_clean(given))
             return
-        found = asyncio.run(_proved(given, order, stranger))
+        found = asyncio.run(_prove(given, order, stranger))
     _show(found, json, markdown)
-    raise typer.Exit(0 if found.is_good else DIFFERENT)
+    raise typer.Exit(0 if found.is_good else NEEDS_ACTION)
 
 
-async def _proved(given: Settings, order: Order, stranger: UUID | None) -> Report:
+def _check_names(order: Order) -> None:
+    unknown = set(order.only) - NAMES
+    if unknown:
+        raise typer.BadParameter(f"There is no probe or check {', '.join(sorted(unknown))}.", param_hint="--only")
+    writing = set(order.only) & WRITING_NAMES
+    if writing and not order.disposable:
+        raise typer.BadParameter(f"{', '.join(sorted(writing))} needs --disposable: it writes.", param_hint="--only")
+
+
+async def _prove(given: Settings, order: Order, stranger: UUID | None) -> Report:
     async with bootstrap.signed_in(given) as dataverse, _as_stranger(dataverse, stranger) as other:
         return await proof.prove(dataverse, order, _CONSOLE.print, stranger=other)
 
 
 @asynccontextmanager
 async def _as_stranger(dataverse: Dataverse, client_id: UUID | None) -> AsyncIterator[Dataverse | None]:
-    """Give a client that asks the same environment as somebody else, None when nobody is named."""
+    """Give a client that asks the same environment with another identity, None when no identity is named."""
     if client_id is None:
         yield None
         return
@@ -80,12 +92,12 @@ async def _as_stranger(dataverse: Dataverse, client_id: UUID | None) -> AsyncIte
         await tokens.close()
 
 
-async def _cleaned(given: Settings) -> None:
+async def _clean(given: Settings) -> None:
     async with bootstrap.signed_in(given) as dataverse:
         await proof.clean(dataverse, _CONSOLE.print)
 
 
-def _show(found: Report, json: Path | None, markdown: Path | None) -> None:
+def _show(found: Report, json: Path | None, markdown: Path) -> None:
     _CONSOLE.print(report.table(found))
     for path, text in ((json, report.document(found)), (markdown, report.markdown(found))):
         if path is not None:

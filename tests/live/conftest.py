@@ -14,9 +14,11 @@ from linker.dataverse import Connection, Dataverse
 from sandbox.config import SandboxConfig, changed
 from sandbox.database import Database
 from sandbox.environment import Environment
+from sandbox.generate import Sizes, generate
 from sandbox.identity import ADMIN, NEWCOMER, ApplicationUser
 from sandbox.server import Sandbox, compose
-from tests.live.proof import Order, Report, prove
+from sandbox.unification.second_writer import fill_links
+from tests.live.proof import WRITING_NAMES, Order, Report, prove
 from tests.live.twist import Twist, Twisted
 
 URL = "http://127.0.0.1:8050"
@@ -37,6 +39,27 @@ class Tokens:
         """It is the only one."""
 
 
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """One request that reached a sandbox, and its answer."""
+
+    method: str
+    path: str
+    body: str
+
+
+class Listening(httpx.AsyncBaseTransport):
+    """Notes what reaches a sandbox."""
+
+    def __init__(self, inner: httpx.AsyncBaseTransport, heard: list[Heard]) -> None:
+        self._inner, self._heard = inner, heard
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        answer = await self._inner.handle_async_request(request)
+        self._heard.append(Heard(request.method, request.url.path, (await answer.aread()).decode()))
+        return answer
+
+
 @dataclass(slots=True)
 class Tenant:
     """A sandbox with one unified row, and what a proof said there."""
@@ -45,9 +68,12 @@ class Tenant:
     said: list[str] = field(default_factory=list)
     waits: list[float] = field(default_factory=list)
 
-    def dataverse(self, twist: Twist | None = None, user: ApplicationUser = ADMIN) -> Dataverse:
-        """Return the linker's client as a user."""
-        inner = httpx.ASGITransport(self.sandbox.app)
+    def dataverse(
+        self, twist: Twist | None = None, user: ApplicationUser = ADMIN, heard: list[Heard] | None = None
+    ) -> Dataverse:
+        """Return the linker's client as a user. What reaches the sandbox is added to `heard`, with the answers."""
+        inner: httpx.AsyncBaseTransport = httpx.ASGITransport(self.sandbox.app)
+        inner = Listening(inner, heard) if heard is not None else inner
         client = httpx.AsyncClient(transport=Twisted(inner, twist) if twist else inner)
         token = self.sandbox.identity.authority.issue(user, URL, 3600)["access_token"]
         return Dataverse(Connection(URL, client, Tokens(token)))
@@ -61,12 +87,12 @@ class Tenant:
         pause: Callable[[float], Awaitable[None]] | None = None,
         **order: Any,
     ) -> Report:
-        """Ask some checks, with a twist."""
+        """Ask some checks, with a twist; the probes that only read have tests of their own."""
         dataverse = self.dataverse(twist)
         stranger = Tokens(self.sandbox.identity.authority.issue(NEWCOMER, URL, 3600)["access_token"])
         return await prove(
             dataverse,
-            Order(rows=rows, only=only, **order),
+            Order(rows=rows, only=only or tuple(WRITING_NAMES), **{"disposable": True, **order}),
             say or self.said.append,
             stranger=Dataverse(replace(dataverse.connection, tokens=stranger)),
             pause=pause or self._wait,
@@ -91,6 +117,23 @@ class Tenant:
     def tables(self) -> list[str]:
         """Return the tables that proofs made here."""
         return [name for name in self.sandbox.environment.database.schema.tables if name.startswith("lnk")]
+
+
+def linked_tenant(rows: int = 60, **switches: Any) -> Tenant:
+    """Return a sandbox with a unification whose source rows the vendor's account linked."""
+    database = Database()
+    made = Tenant(compose(Environment(database, changed(SandboxConfig(), switches), URL)))
+    made.sandbox.load(generate(Sizes(rows, rows // 2, 0)))
+    fill_links(database)
+    return made
+
+
+@pytest.fixture(scope="session")
+def linked() -> Iterator[Tenant]:
+    """A sandbox with linked rows that no test changes."""
+    made = linked_tenant()
+    yield made
+    made.sandbox.environment.database.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,13 +1,15 @@
-"""One proof from its first look to the last thing removed."""
+"""One proof from its first look at the environment to the last thing removed."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from itertools import chain
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -17,10 +19,14 @@ from linker.verdict import CUSTOMIZATION_LOCK
 from tests.live import columns, ground, insights, reading, surroundings, writing
 from tests.live.check import Check, Finding, Unanswered, Verdict
 from tests.live.own import Own
+from tests.live.probes.asking import READING, Asked, ask_probes
+from tests.live.probes.wire import reading_only
 from tests.live.site import Pause, Site, new_tag, patiently
 
 ROWS = 5_001  # one more than a page holds (dataverse.md 5.1)
 CHECKS = tuple(chain(reading.CHECKS, writing.CHECKS, columns.CHECKS, insights.CHECKS, surroundings.CHECKS))
+NAMES = frozenset(probe.name for probe in READING) | {check.name for check in CHECKS}
+WRITING_NAMES = NAMES - {probe.name for probe in READING}
 # Types of organization on which nobody depends: sandboxes, trials, developers' own (OrganizationType in Microsoft's reference).
 HARMLESS = frozenset(
     {"CustomerTest", "CustomerFreeTest", "CustomerPreview", "TestDrive", "EmailTrial", "Developer", "Trial"}
@@ -29,11 +35,24 @@ HARMLESS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody asked for. `certain` overrides the look for production; `only` are names of checks, () is all."""
+    """What the caller asked for. Without `disposable` a proof sends GET requests alone.
+
+    `host` confirms an environment that does not look disposable. `only` are names of probes and checks, () is all.
+    """
 
     rows: int = ROWS
-    certain: bool = False
+    disposable: bool = False
+    host: str = ""
     only: tuple[str, ...] = ()
+
+    def includes(self, name: str) -> bool:
+        """Whether a probe or check is wanted."""
+        return not self.only or name in self.only
+
+    @property
+    def writes(self) -> bool:
+        """Whether tables of our own are made."""
+        return self.disposable and any(map(self.includes, WRITING_NAMES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +62,28 @@ class Place:
     url: str
     name: str
     version: str
-    kind: str  # OrganizationType, "" where it is not told
+    kind: str  # OrganizationType, "" where the environment does not show it
 
     @property
-    def is_harmless(self) -> bool:
-        """Whether it is known not to be somebody's production."""
+    def looks_disposable(self) -> bool:
+        """Whether the environment says that it is a sandbox, a trial, or a developer's."""
         return self.kind in HARMLESS
+
+    @property
+    def host(self) -> str:
+        """The host name, in lower case."""
+        return str(urlsplit(self.url).hostname or "").lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What came of a proof."""
+    """What came of a proof. `day` is its date in UTC."""
 
     place: Place
-    findings: tuple[Finding, ...]
+    day: str
+    asked: tuple[Asked, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    wrote: bool = False
 
     def of(self, verdict: Verdict) -> tuple[Finding, ...]:
         """Return the findings of one verdict."""
@@ -64,8 +91,9 @@ class Report:
 
     @property
     def is_good(self) -> bool:
-        """Whether nothing asks anything of anybody."""
-        return not any(finding.counts for finding in self.findings)
+        """Whether nothing here needs action: no check differs, and the sandbox can play every answer."""
+        unknown = any(result.is_unknown_to_the_sandbox for one in self.asked for result in one.results)
+        return not unknown and not any(finding.counts for finding in self.findings)
 
 
 async def look(dataverse: Dataverse) -> Place:
@@ -77,13 +105,19 @@ async def look(dataverse: Dataverse) -> Place:
     return Place(dataverse.connection.url, name, version, str(detail.get("OrganizationType") or ""))
 
 
-def refuse_production(place: Place, order: Order) -> None:
-    """Raise ConfigurationError for what may be somebody's production, unless somebody is certain."""
-    if not (place.is_harmless or order.certain):
-        kind = f"is of type '{place.kind}'" if place.kind else "does not tell its type"
+def refuse_other_environments(place: Place, order: Order) -> None:
+    """Raise ConfigurationError unless the environment looks disposable or the order names its host."""
+    named = order.host.strip().lower()
+    if named and named != place.host:
         raise ConfigurationError(
-            f"'{place.name}' ({place.url}) {kind}, so it may be somebody's production. Nothing was written. A proof makes and "
-            "deletes tables there; use a sandbox or developer environment, or say --yes-this-environment."
+            f"--confirm-host names '{named}', but LINKER_DATAVERSE_URL leads to '{place.host}'. Nothing was written. "
+            "Correct whichever is wrong."
+        )
+    if not (place.looks_disposable or named):
+        kind = f"is of type '{place.kind}'" if place.kind else "does not show its type"
+        raise ConfigurationError(
+            f"'{place.name}' {kind}, so it may be in production. Nothing was written. Use a sandbox or developer "
+            f"environment, or confirm with --confirm-host {place.host}."
         )
 
 
@@ -95,9 +129,36 @@ async def prove(
     stranger: Dataverse | None = None,
     pause: Pause = asyncio.sleep,
 ) -> Report:
-    """Ask every check and remove everything again, whatever happens. Raises what made it impossible to ask."""
-    place = await look(dataverse)
-    refuse_production(place, order)
+    """Ask every probe and, with `order.disposable`, every check; remove what was made, also after a failure.
+
+    Raises what made it impossible to ask.
+    """
+    client = dataverse.connection.client
+    guard: AbstractAsyncContextManager[None] = nullcontext() if order.writes else reading_only(client)
+    async with guard:
+        place = await look(dataverse)
+        if order.writes:
+            refuse_other_environments(place, order)
+        say(f"Asking '{place.name}' ({place.url}) with GET requests alone.")
+        probes = [probe for probe in READING if order.includes(probe.name)]
+        asked = await ask_probes(dataverse.connection, probes, say, pause)
+        report = Report(place, f"{datetime.now(UTC):%Y-%m-%d}", asked)
+        if not order.writes:
+            say("Nothing was written. The report lists what --disposable would write.")
+            return report
+        findings = await _check(dataverse, place, order, say, stranger, pause)
+        return replace(report, findings=findings, wrote=True)
+
+
+async def _check(  # what a proof consists of
+    dataverse: Dataverse,
+    place: Place,
+    order: Order,
+    say: Callable[[str], None],
+    stranger: Dataverse | None,
+    pause: Pause,
+) -> tuple[Finding, ...]:
+    """Make tables of our own, ask every check, and remove the tables, also after a failure or Ctrl-C."""
     await clean(dataverse, say, pause)
     own = Own(new_tag())
     say(f"In '{place.name}' ({place.url}) this makes, and removes in the end:")
@@ -107,27 +168,23 @@ async def prove(
         async with _listening(dataverse.connection.client) as refusals:
             made = await ground.make(dataverse, own, order.rows, pause)
             site = replace(made, stranger=stranger, refusals=refusals)
-            return Report(place, tuple([await _answered(check, site, say) for check in _chosen(order)]))
+            return tuple([await _answer(check, site, say) for check in CHECKS if order.includes(check.name)])
     finally:
         say(f"Removing what was made. If that fails, 'make live ARGS=--clean' removes it ('{own.publisher}').")
         await ground.remove(dataverse, own, pause, say)
 
 
 async def clean(dataverse: Dataverse, say: Callable[[str], None], pause: Pause = asyncio.sleep) -> None:
-    """Remove what this user's earlier proofs left; name what others left, which may be at work."""
+    """Remove what this user's earlier proofs left; name what others left, which may still be in use."""
     mine, others = await ground.leftovers(dataverse, (await dataverse.user()).lower())
     for own in mine:
         say(f"An earlier proof left '{own.publisher}'.")
         await ground.remove(dataverse, own, pause, say)
     for own in others:
-        say(f"Somebody else's proof '{own.publisher}' is there; it is left alone.")
+        say(f"Another user's proof '{own.publisher}' is there; it is left alone.")
 
 
-def _chosen(order: Order) -> tuple[Check, ...]:
-    return tuple(check for check in CHECKS if not order.only or check.name in order.only)
-
-
-async def _answered(check: Check, site: Site, say: Callable[[str], None]) -> Finding:
+async def _answer(check: Check, site: Site, say: Callable[[str], None]) -> Finding:
     """Return what the environment says to one check; a refusal that the check does not expect is a difference."""
     try:
         observed = await patiently(partial(check.ask, site), site.pause)

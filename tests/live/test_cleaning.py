@@ -81,12 +81,12 @@ async def test_leftovers_are_removed_in_whatever_state_they_are(tenant: Tenant, 
     assert await tenant.ours() == []
 
 
-async def test_somebody_elses_proof_is_left_alone(tenant: Tenant) -> None:
+async def test_another_users_proof_is_left_alone(tenant: Tenant) -> None:
     own = await leave(tenant, "00003", VENDOR)
     before = await tenant.ours()
     await tenant.prove(CHECK)
     assert await tenant.ours() == before
-    assert f"Somebody else's proof '{own.publisher}' is there; it is left alone." in tenant.said
+    assert f"Another user's proof '{own.publisher}' is there; it is left alone." in tenant.said
     await ground.remove(tenant.dataverse(), own, asyncio.sleep, tenant.said.append)
     assert await tenant.ours() == []
 
@@ -127,9 +127,17 @@ async def test_a_column_that_is_not_known_everywhere_yet_is_waited_for(tenant: T
         pytest.param(Twist("Organization", told=('"OrganizationType":"CustomerTest",', "")), id="of unknown type"),
     ],
 )
-async def test_what_may_be_production_is_refused_unless_somebody_is_certain(tenant: Tenant, twist: Twist) -> None:
+async def test_what_may_be_production_is_refused_without_its_host_name(tenant: Tenant, twist: Twist) -> None:
     with pytest.raises(ConfigurationError, match="Nothing was written"):
         await tenant.prove(CHECK, twist=twist)
     assert tenant.said == []
-    report = await tenant.prove(CHECK, twist=twist, certain=True)
+    report = await tenant.prove(CHECK, twist=twist, host="127.0.0.1")
     assert report.is_good
+
+
+@pytest.mark.parametrize("kind", ["CustomerTest", "Customer"])
+async def test_the_wrong_host_is_refused_everywhere(tenant: Tenant, kind: str) -> None:
+    twist = Twist("Organization", told=("CustomerTest", kind))
+    with pytest.raises(ConfigurationError, match="Nothing was written"):
+        await tenant.prove(CHECK, twist=twist, host="contoso.crm4.dynamics.com")
+    assert tenant.said == []

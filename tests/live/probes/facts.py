@@ -1,0 +1,110 @@
+"""The report of the probes, in a form that can be pasted below the facts it settles (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from tests.live.probes.asking import Asked
+from tests.live.probes.points import Result
+from tests.live.probes.writing import WRITING
+from tests.live.tables import as_table
+
+PAGE = "elastic-tables.md"
+
+
+def settled_and_open(asked: Iterable[Asked]) -> tuple[list[tuple[Asked, Result]], list[tuple[Asked, Result]]]:
+    """Return the points that have an answer, and those that stay open."""
+    pairs = [(one, result) for one in asked for result in one.results]
+    return [pair for pair in pairs if pair[1].settled], [pair for pair in pairs if not pair[1].settled]
+
+
+def facts(asked: Sequence[Asked], place: str, day: str, *, wrote: bool) -> str:
+    """Return the section that goes into the reference. `place` says of which kind the environment is, `day` when it was."""
+    settled, still_open = settled_and_open(asked)
+    written = "Its throw-away tables were removed." if wrote else "Nothing was written: only GET requests were sent."
+    return "\n".join(
+        [
+            f"## Seen in a real environment on {day}",
+            f"{place} {len(settled)} points settled, {len(still_open)} still open. {written}",
+            "",
+            "### Settled",
+            *as_table(
+                ("Fact", "Question", "Answer", "Evidence", "Certainty", "Probe", "Sandbox"),
+                (_settled_row(one, result, day) for one, result in settled),
+            ),
+            "",
+            "### Still open",
+            *as_table(
+                ("Fact", "Question", "Why", "Probe"),
+                (
+                    (result.point.fact, result.point.question, result.evidence, one.probe.name)
+                    for one, result in still_open
+                ),
+            ),
+            *([] if wrote else ["", *not_asked()]),
+            "",
+            "### Requests and answers",
+            *(line for one in asked for line in _exchanges(one)),
+        ]
+    )
+
+
+def _settled_row(asked: Asked, result: Result, day: str) -> tuple[str, ...]:
+    point = result.point
+    probe = f"{asked.probe.name} {point.name}"
+    return point.fact, point.question, result.answer, result.evidence, f"seen {day}", probe, describe_setting(result)
+
+
+def describe_setting(result: Result) -> str:
+    """Return the switch of the sandbox that plays an answer, or that the sandbox has none for it."""
+    if result.is_unknown_to_the_sandbox:
+        return f"no value of {result.point.switch} plays this"
+    return f"`{result.setting}`" if result.setting else ""
+
+
+def not_asked() -> list[str]:
+    """Return what `--disposable` would ask and write, as lines of Markdown."""
+    return [
+        "### Not asked: what --disposable would write",
+        *as_table(
+            ("Probe", "Title", "What it writes and removes"), ((one.name, one.title, one.writes) for one in WRITING)
+        ),
+    ]
+
+
+def _exchanges(asked: Asked) -> list[str]:
+    title = f"#### {asked.probe.name} {asked.probe.title}"
+    if not asked.exchanges:
+        return ["", title, "No request was sent."]
+    rows = ((f"`{one.asked}`", str(one.status), one.code, one.text, one.shape) for one in asked.exchanges)
+    return ["", title, *as_table(("Request", "Status", "Code", "Text", "Shape"), rows)]
+
+
+def documents(asked: Iterable[Asked]) -> list[dict[str, object]]:
+    """Return the probes as JSON values."""
+    return [
+        {
+            "probe": one.probe.name,
+            "title": one.probe.title,
+            "points": [_point(result) for result in one.results],
+            "requests": [
+                {"asked": e.asked, "status": e.status, "code": e.code, "text": e.text, "shape": e.shape}
+                for e in one.exchanges
+            ],
+        }
+        for one in asked
+    ]
+
+
+def _point(result: Result) -> dict[str, object]:
+    point = result.point
+    return {
+        "point": point.name,
+        "fact": f"{PAGE} {point.fact}",
+        "question": point.question,
+        "settled": result.settled,
+        "answer": result.answer,
+        "evidence": result.evidence,
+        "switch": point.switch,
+        "setting": result.setting,
+    }
