@@ -26,7 +26,7 @@ _CONNECTORS = {"attachcds": _DATAVERSE, "powerquery": "Power Query", "powerplatf
 _FOREIGN_CONNECTORS = frozenset({"salesforce", "attachcdm", "attachsynapse"})
 _ASK: dict[Asked, str] = {
     "not set up": "Set LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID, or",
-    "refused": "Mend what Customer Insights refused, or",
+    "no answer": "Correct why Customer Insights did not answer, or",
     "asked": "Customer Insights does not tell;",
 }
 

@@ -11,11 +11,12 @@ from linker import odata, privileges
 from linker.core.keys import key_text, row_key
 from linker.dataverse import Dataverse, identity, metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.dataverse.http import parse_time
 from linker.dataverse.shapes import Fields
 from linker.deps import Deps
-from linker.errors import ConfigurationError, DataverseError
+from linker.errors import ConfigurationError, DataverseError, StateError
 from linker.facts import DataSource, DataverseTable, EnvironmentFacts, Recognised, SourceFacts, Told, told, unseen
-from linker.insights import Instance
+from linker.insights import Instance, NoAnswer
 from linker.judgement import Judgement, Rules, judge
 from linker.model import KeyRange, Source
 from linker.odata import MappingColumns
@@ -28,16 +29,26 @@ MOST_SOURCES = 200  # pairs of data source and table; more means that the names 
 # Dataverse refuses a user's 53rd request at once (dataverse.md 1.2): a source puts four samples, then asks four tables at once.
 SOURCES_AT_ONCE = 8
 TABLES_AT_ONCE = 4
+KEPT_ROW, KEPT_S = "insights", 7 * 86_400.0  # what Customer Insights said counts for so many seconds
 COMMON_TABLES = ("contact", "lead", "account")
 
 
 @dataclass(frozen=True, slots=True)
 class Insight:
-    """What Customer Insights says. `fault` says why it says nothing although its settings are given."""
+    """What Customer Insights says. `fault` says why it did not answer although its settings are given: a note, no more."""
 
     instance: Instance = Instance()
     sources: tuple[DataSource, ...] = ()
     fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptInsight:
+    """What Customer Insights said at `said_at` (ISO 8601)."""
+
+    instance: Instance = Instance()
+    sources: tuple[DataSource, ...] = ()
+    said_at: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +104,7 @@ async def _sources(
 async def _environment(deps: Deps, dataverse: Dataverse, insight: Insight, *, mapping: bool | None) -> EnvironmentFacts:
     return EnvironmentFacts(
         dataverse_url=deps.settings.dataverse_url,
-        insights="not set up" if deps.insights is None else "refused" if insight.fault else "asked",
+        insights="not set up" if deps.insights is None else "no answer" if insight.fault else "asked",
         linked_url=insight.instance.linked_url,
         is_b2b=insight.instance.is_b2b,
         managed_lake=insight.instance.managed_lake,
@@ -123,14 +134,47 @@ def not_in_mapping(evidence: Evidence) -> tuple[Source, ...]:
 
 
 async def _insight(deps: Deps) -> Insight:
-    """What refuses for good is told, and its facts stay unknown; a passing fault is the caller's to wait for."""
+    """Return what Customer Insights says, and what it said last where it does not answer now."""
     if deps.insights is None:
         return Insight()
+    answers = await asyncio.gather(deps.insights.instance(), deps.insights.data_sources())
+    faults = dict.fromkeys(answer.reason for answer in answers if isinstance(answer, NoAnswer))
+    kept = await _kept(deps) if faults else None
+    known = kept or KeptInsight()
+    instance, sources = answers
+    return Insight(
+        known.instance if isinstance(instance, NoAnswer) else instance,
+        known.sources if isinstance(sources, NoAnswer) else sources,
+        " ".join((*faults, _instead(kept))) if faults else "",
+    )
+
+
+def _instead(kept: KeptInsight | None) -> str:
+    if kept is None:
+        return "Until it answers, its facts count as unknown."
+    return f"What it said on {kept.said_at} is used instead."
+
+
+async def _kept(deps: Deps) -> KeptInsight | None:
+    """Return what Customer Insights said last, None when that is too long ago."""
     try:
-        instance, sources = await asyncio.gather(deps.insights.instance(), deps.insights.data_sources())
-    except ConfigurationError as error:
-        return Insight(fault=f"{error} Until then its facts count as unknown.")
-    return Insight(instance, sources)
+        found = await deps.documents.load(KeptInsight, KEPT_ROW)
+    except StateError:  # another version of the app saved it
+        return None
+    if found is None or deps.clock() - parse_time(found[0].said_at) > KEPT_S:
+        return None
+    return found[0]
+
+
+def unanswered(seen: Evidence) -> tuple[str, ...]:
+    """Return the note on a Customer Insights that did not answer, if there is one."""
+    return (seen.insight.fault,) if seen.insight.fault else ()
+
+
+async def keep(deps: Deps, insight: Insight) -> None:
+    """Remember what Customer Insights says, for a run during which it does not answer. A preflight keeps nothing."""
+    if deps.insights is not None and not insight.fault:
+        await deps.documents.save(KEPT_ROW, KeptInsight(insight.instance, insight.sources, deps.now()))
 
 
 async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool | None:

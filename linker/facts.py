@@ -26,8 +26,8 @@ type Connector = Literal[
 ]
 
 
-type Asked = Literal["not set up", "asked", "refused"]
-"""How far Customer Insights tells: its settings are not given, it answered, or it refused the app."""
+type Asked = Literal["not set up", "asked", "no answer"]
+"""How far Customer Insights is known: its settings are not given, it answered, or it did not."""
 
 
 class Origin(StrEnum):

@@ -1,7 +1,13 @@
-"""The Customer Insights API (customer-insights.md section 3): what the environment is, and when unification last succeeded."""
+"""The Customer Insights API: what the environment is, and when unification last succeeded.
+
+The service is optional. No public method of `Insights` raises: each returns what it asked for, or a `NoAnswer` that says why
+there is none, which is a note for an administrator and never ends a run.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, NotRequired, TypedDict
 from urllib.parse import quote
@@ -11,18 +17,34 @@ from pydantic import StringConstraints
 
 from linker.dataverse.http import TokenSource
 from linker.dataverse.shapes import read
-from linker.errors import ConfigurationError, TransientError
+from linker.errors import LinkerError
 from linker.events import JOB_ID
 from linker.facts import DataSource
 from linker.transport import json_of
 
 UNIFICATION = frozenset({"all", "merge"})  # mapping or matching alone changes no profile
 NEWEST_JOBS = 20
+ANSWER_S = 30.0  # a request, its answer and a second try with a new token together
+_SETTINGS = (
+    "Check LINKER_INSIGHTS_URL, LINKER_INSIGHTS_INSTANCE_ID, LINKER_INSIGHTS_KEY where a subscription key is required, "
+    "and that the app's identity has a role there."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NoAnswer:
+    """Why Customer Insights gave no usable answer, in sentences for an administrator."""
+
+    reason: str
+
+
+class _RefusedError(LinkerError):
+    """An answer that is not the one that was asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """The environment as Customer Insights describes it; None where it does not tell."""
+    """The environment as Customer Insights describes it; None where it does not say."""
 
     linked_url: str | None = None
     is_b2b: bool | None = None
@@ -97,58 +119,90 @@ class Insights:
         self._client, self._tokens = client, tokens
         self._headers = {"Ocp-Apim-Subscription-Key": key} if key else {}
 
-    async def instance(self) -> Instance:
+    async def instance(self) -> Instance | NoAnswer:
         """Return what the instance says about itself."""
-        found = await self._get("", _Instance)
-        return Instance(
-            linked_url=(found.get("cdsOrgInfo") or {}).get("url"),
-            is_b2b=_is_b2b(found),
-            managed_lake=_managed_lake(found),
-        )
+        return await self._consult("", _Instance, _described)
 
-    async def data_sources(self) -> tuple[DataSource, ...]:
+    async def data_sources(self) -> tuple[DataSource, ...] | NoAnswer:
         """Return the data sources of the instance."""
-        found = await self._get("/manage/datasources", list[_DataSource])
-        return tuple(_data_source(item["dataSourceMetadata"]) for item in found)
+        return await self._consult("/manage/datasources", list[_DataSource], _data_sources)
 
-    async def last_unification(self) -> Job | None:
+    async def last_unification(self) -> Job | NoAnswer | None:
         """Return the newest unification whose merge was successful, None when there is none among the newest jobs.
 
         The newest is the one that was submitted last: a job whose merge is over may still work on segments for hours.
         """
-        merged = [job for job in await self._jobs() if _is_unification(job)]
-        newest = max(
-            merged, key=lambda job: job.get("submittedTimestamp") or job.get("endTimestamp") or "", default=None
-        )
-        return newest and Job(newest["jobId"], newest.get("submittedTimestamp") or "", newest.get("endTimestamp") or "")
+        return await self._consult(self._jobs, list[_Job], _newest_unification)
 
-    async def has_never_unified(self) -> bool:
+    async def has_never_unified(self) -> bool | NoAnswer:
         """Whether no job is a unification whose merge was successful; False where older jobs are not listed."""
-        jobs = await self._jobs()
-        return len(jobs) < NEWEST_JOBS and not any(map(_is_unification, jobs))
+        return await self._consult(self._jobs, list[_Job], _is_without_unification)
 
-    async def _jobs(self) -> list[_Job]:
-        return await self._get(f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true", list[_Job])
+    @property
+    def _jobs(self) -> str:
+        return f"/workflows/{self._workflow}/jobs?top={NEWEST_JOBS}&includeTasks=true"
+
+    async def _consult[T, R](self, path: str, kind: type[T], described: Callable[[T], R]) -> R | NoAnswer:
+        """Return what an answer says. Whatever goes wrong on the way is a reason, because a run must not depend on it."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                return described(await self._get(path, kind))
+        except LinkerError as error:
+            return NoAnswer(str(error))
+        except TimeoutError:
+            return NoAnswer(f"Customer Insights at {self._base} did not answer within {ANSWER_S:g} s.")
+        except Exception as error:  # a fault of ours or of a library must not end a run either
+            return NoAnswer(f"Customer Insights at {self._base} could not be asked: {type(error).__name__}.")
 
     async def _get[T](self, path: str, kind: type[T]) -> T:
+        answer = await self._send(path)
+        if answer.status_code == 401:  # the token may have been revoked, or be of an earlier role
+            self._tokens.forget()
+            answer = await self._send(path)
+        if answer.is_success:
+            return read(kind, json_of(answer), "Customer Insights")
+        raise _RefusedError(_refusal(answer, f"{self._base}{path}"))
+
+    async def _send(self, path: str) -> httpx.Response:
         headers = {
             **self._headers,
             "Authorization": f"Bearer {await self._tokens.token()}",
             "Accept": "application/json",
         }
         try:
-            answer = await self._client.get(self._base + path, headers=headers)
-        except httpx.RequestError as error:
-            raise TransientError(f"Customer Insights at {self._base} could not be reached: {error!r}.") from error
-        if answer.is_success:
-            return read(kind, json_of(answer), "Customer Insights")
-        if answer.status_code in (401, 403, 404):
-            raise ConfigurationError(
-                f"Customer Insights refused {self._base}{path} ({answer.status_code}). Check LINKER_INSIGHTS_URL, "
-                "LINKER_INSIGHTS_INSTANCE_ID, LINKER_INSIGHTS_KEY where a subscription key is asked for, and that the app's "
-                "identity has a role there."
-            )
-        raise TransientError(f"Customer Insights answered {answer.status_code}.")
+            return await self._client.get(self._base + path, headers=headers)
+        except (httpx.RequestError, httpx.InvalidURL) as error:
+            raise _RefusedError(f"Customer Insights at {self._base} could not be reached: {error!r}.") from error
+
+
+def _refusal(answer: httpx.Response, address: str) -> str:
+    status = answer.status_code
+    if answer.is_redirect:
+        return f"Customer Insights at {address} redirects ({status}), which is not followed. Check LINKER_INSIGHTS_URL."
+    if status == 410:
+        return f"Customer Insights no longer offers {address} (410). Remove LINKER_INSIGHTS_URL if this stays."
+    if status in (401, 403, 404):
+        return f"Customer Insights refused {address} ({status}). {_SETTINGS}"
+    return f"Customer Insights answered {status}."
+
+
+def _described(found: _Instance) -> Instance:
+    linked_url = (found.get("cdsOrgInfo") or {}).get("url")
+    return Instance(linked_url, _is_b2b(found), _managed_lake(found))
+
+
+def _data_sources(found: list[_DataSource]) -> tuple[DataSource, ...]:
+    return tuple(_data_source(item["dataSourceMetadata"]) for item in found)
+
+
+def _newest_unification(jobs: list[_Job]) -> Job | None:
+    merged = [job for job in jobs if _is_unification(job)]
+    newest = max(merged, key=lambda job: job.get("submittedTimestamp") or job.get("endTimestamp") or "", default=None)
+    return newest and Job(newest["jobId"], newest.get("submittedTimestamp") or "", newest.get("endTimestamp") or "")
+
+
+def _is_without_unification(jobs: list[_Job]) -> bool:
+    return len(jobs) < NEWEST_JOBS and not any(map(_is_unification, jobs))
 
 
 def _managed_lake(found: _Instance) -> bool | None:

@@ -71,7 +71,6 @@ def _picture(
 ) -> Picture:
     judged = seen.judgement
     warnings = (
-        *((seen.insight.fault,) if seen.insight.fault else ()),
         *judged.warnings,
         *who.warnings,
         *(table.detail for table in tables if table.outcome == "refused" and not table.column),
@@ -89,7 +88,12 @@ def _picture(
         missing=who.missing,
         entitlement=entitlement(tables, touches=deps.settings.touch_profiles),
         warnings=told,
-        notes=(*judged.notes, *_unused(seen), *(note for one in permitted for note in one.notes)),
+        notes=(
+            *evidence.unanswered(seen),
+            *judged.notes,
+            *_unused(seen),
+            *(note for one in permitted for note in one.notes),
+        ),
     )
 
 

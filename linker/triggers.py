@@ -12,7 +12,7 @@ from linker.dataverse.http import parse_time
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.events import epoch_s, read_events
-from linker.insights import Job
+from linker.insights import Job, NoAnswer
 from linker.lock import MOST_INTERRUPTIONS, LockState, TakeOver, merged
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.settling import Marks
@@ -161,12 +161,12 @@ async def _have_moved(deps: Deps, seen: Marks | None) -> bool:
 
 
 async def _last_unification(deps: Deps) -> Job | None:
-    """Return the newest unification, None when Customer Insights tells of none: the marks tell as well."""
-    try:
-        return await deps.insights.last_unification() if deps.insights else None
-    except LinkerError as error:
-        _LOG.warning("Customer Insights was not asked for unifications: %s", error)
+    """Return the newest unification, None when Customer Insights knows of none or does not answer: the marks decide."""
+    found = await deps.insights.last_unification() if deps.insights else None
+    if isinstance(found, NoAnswer):
+        _LOG.warning("Customer Insights was not asked for unifications: %s", found.reason)
         return None
+    return found
 
 
 async def _tried_lately(deps: Deps, wanted: RunRequest) -> bool:

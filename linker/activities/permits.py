@@ -172,12 +172,14 @@ async def registered_on(dataverse: Dataverse, table: str) -> tuple[tuple[Automat
 
 
 async def _rows(look: _Look, judged: JudgedTable) -> int:
-    """Return how many rows a first link writes at most: those mapped; beyond what can be counted, those of the table."""
+    """Return how many rows a first link writes at most: those mapped; where they cannot be counted, those of the table."""
     sources = [look.columns.of_source(facts.source) for facts in judged.sources]
-    counts = [await look.dataverse.count(MAPPING_SET, source) for source in sources]
-    if max(counts, default=0) < COUNT_CAP:
-        return sum(counts)
-    return max(COUNT_CAP, await metadata.total_rows(look.dataverse, judged.table.logical_name))
+    counts = [await _unless_refused(look.dataverse.count(MAPPING_SET, source)) for source in sources]
+    known = [count for count in counts if count is not None]
+    if len(known) == len(counts) and COUNT_CAP not in known:
+        return sum(known)
+    of_table = await _unless_refused(metadata.total_rows(look.dataverse, judged.table.logical_name))
+    return max(sum(known), of_table or 0)
 
 
 def _missing(look: _Look, table: str, *, creates: bool) -> tuple[Missing, ...]:

@@ -32,6 +32,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     with permits.naming(who.account.name):
         seen = await evidence.gather(deps, dataverse, who.held, asked.requested_tables if asked else ())
         permitted = await _permitted(deps, dataverse, who, seen)
+    await evidence.keep(deps, seen.insight)
     if asked is None or not asked.dry_run:
         await permits.remember_held(deps, permitted)
         if obstacle := permission.obstacle(permitted.values()):
@@ -67,12 +68,11 @@ def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Perm
     found = seen.judgement
     tables = [permission.applied(t.run, permitted.get(t.run.table), dry_run=run.dry_run) for t in found.tables]
     warnings = (
-        *((seen.insight.fault,) if seen.insight.fault else ()),
         *found.warnings,
         *who.warnings,
         *(warning for one in permitted.values() for warning in one.all_warnings),
     )
-    notes = (*found.notes, *(note for one in permitted.values() for note in one.notes))
+    notes = (*evidence.unanswered(seen), *found.notes, *(note for one in permitted.values() for note in one.notes))
     return replace(
         run,
         service_account=who.account.name,
@@ -85,7 +85,7 @@ def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Perm
 
 
 async def full_reason(deps: Deps, seen: Evidence) -> str:
-    """Why the run has to be full, as far as Customer Insights tells; without it nothing is known and nothing follows."""
-    if deps.insights is None or seen.insight.fault or not await deps.insights.has_never_unified():
+    """Why the run has to be full, as far as Customer Insights says; without an answer nothing follows."""
+    if deps.insights is None or seen.insight.fault or await deps.insights.has_never_unified() is not True:
         return ""
     return "Customer Insights knows of no successful merge"

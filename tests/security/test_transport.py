@@ -12,7 +12,7 @@ import pytest
 from linker.dataverse import Connection, Dataverse, Meter, batch
 from linker.dataverse.http import MOST_WAIT_S, retry_after_s
 from linker.errors import ConfigurationError, DataverseError, LinkerError, TransientError, UnknownOutcomeError
-from linker.insights import Insights
+from linker.insights import Insights, NoAnswer
 from linker.settings import Settings
 from linker.transport import MOST_ANSWER_BYTES
 from tests.fakes.dataverse import API, URL
@@ -93,9 +93,11 @@ async def test_a_packed_answer_is_asked_for_and_read() -> None:
 async def test_an_answer_that_is_no_json_is_a_passing_fault_of_either_service(body: bytes) -> None:
     async with answering(PLAIN, [body]) as server, server.deps(insights_url=server.url) as deps:
         insights = Insights(server.url, "i", deps.connection.client, StaticTokens())
-        for ask in (deps.dataverse().get("contacts"), insights.instance()):
-            with pytest.raises(TransientError, match="no JSON"):
-                await ask
+        with pytest.raises(TransientError, match="no JSON"):
+            await deps.dataverse().get("contacts")
+        answer = await insights.instance()
+        assert isinstance(answer, NoAnswer)
+        assert "no JSON" in answer.reason
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "500 Internal Server Error"])

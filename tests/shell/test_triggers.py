@@ -11,9 +11,9 @@ from linker.activities.late import mark_late
 from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Settled, SettleTask
 from linker.deps import Deps
-from linker.errors import ConfigurationError, TransientError
+from linker.errors import TransientError
 from linker.events import epoch_s
-from linker.insights import Job
+from linker.insights import Job, NoAnswer
 from linker.model import Mode, RunRequest, Status, TableRun, Ticket
 from linker.settling import Marks
 from tests.fakes.client import Starter
@@ -59,19 +59,17 @@ async def test_the_event_that_follows_the_webhook_is_the_same_run(world: World, 
 
 
 class FakeInsights:
-    """Customer Insights that knows of one unification, or fails."""
+    """Customer Insights that knows of one unification, or does not answer."""
 
-    def __init__(self, job: Job | None, error: Exception | None = None) -> None:
-        self.job, self.error = job, error
+    def __init__(self, job: Job | NoAnswer | None) -> None:
+        self.job = job
 
-    async def last_unification(self) -> Job | None:
-        if self.error:
-            raise self.error
+    async def last_unification(self) -> Job | NoAnswer | None:
         return self.job
 
 
-def telling(world: World, job: Job | None, error: Exception | None = None) -> Deps:
-    return replace(world.deps, insights=FakeInsights(job, error))  # type: ignore[arg-type]
+def telling(world: World, job: Job | NoAnswer | None) -> Deps:
+    return replace(world.deps, insights=FakeInsights(job))  # type: ignore[arg-type]
 
 
 async def ran(world: World, run: str, start: Starter, status: Status | None = None, *tables: TableRun) -> None:
@@ -96,13 +94,11 @@ async def test_the_timer_asks_for_a_run_once_for_each_unification(world: World, 
     assert start.started == [Ticket(run, RunRequest(jobs=("job",), job_start=epoch_s(START), trigger="timer"))]
 
 
-@pytest.mark.parametrize(
-    "error", [None, TransientError("no answer"), ConfigurationError("no role")], ids=["no settings", "busy", "refused"]
-)
+@pytest.mark.parametrize("job", [None, NoAnswer("no role")], ids=["no unification", "no answer"])
 async def test_without_customer_insights_the_timer_asks_when_the_marks_differ_from_those_of_the_last_complete_run(
-    world: World, start: Starter, error: Exception | None
+    world: World, start: Starter, job: NoAnswer | None
 ) -> None:
-    deps = telling(world, None, error)
+    deps = telling(world, job)
     world.dataverse.profile("c1")
     run = await triggers.poll(deps, start)
     await ran(world, run, start, None, GOOD)
