@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -19,7 +19,6 @@ from linker.activities.life import iso
 from linker.dataverse import Connection, Dataverse
 from linker.dataverse.client import BYPASS
 from linker.deps import Deps
-from linker.errors import ConfigurationError, TransientError
 from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.own_writes import OwnWrites
@@ -42,70 +41,10 @@ from linker.state import (
 )
 from linker.table_rules import key_text
 from linker.tables import AzureTables
+from linker.tokens import Identity, Tokens
 from linker.transport import CODINGS, bounded, only_to
 
-if TYPE_CHECKING:
-    from azure.core.credentials_async import AsyncTokenCredential
-
 INSIGHTS_AUDIENCE = "https://api.ci.ai.dynamics.com"
-TOKEN_MARGIN_S = 300.0  # a token is replaced so long before it ends
-TOKEN_LEAST_S = 5.0
-
-
-class Tokens:
-    """Bearer tokens for one audience from the app's identity."""
-
-    def __init__(self, audience: str, client_id: str | None) -> None:
-        self._scope = f"{audience}/.default"
-        self._client_id = client_id
-        self._credential: AsyncTokenCredential | None = None
-        self._retired: list[AsyncTokenCredential] = []
-        self._token, self._good_until = "", 0.0
-
-    async def token(self) -> str:
-        """Return a token that is valid for some minutes more. Raises ConfigurationError when there is none to get,
-        TransientError when nobody answers.
-        """
-        if time.time() < self._good_until:
-            return self._token
-        from azure.core.exceptions import AzureError, ClientAuthenticationError
-
-        try:
-            self._credential = self._credential or credential(self._client_id)
-            found = await self._credential.get_token(self._scope)
-        except ClientAuthenticationError as error:
-            raise ConfigurationError(
-                f"No token for {self._scope}: {error.message.splitlines()[0]} Nothing was written. "
-                "In Azure, assign the managed identity to the app; locally, sign in with 'az login'."
-            ) from error
-        except AzureError as error:
-            raise TransientError(
-                f"No token for {self._scope}: its issuer could not be reached. {error.message}"
-            ) from error
-        self._token = found.token
-        self._good_until = max(found.expires_on - TOKEN_MARGIN_S, time.time() + TOKEN_LEAST_S)
-        return self._token
-
-    def forget(self) -> None:
-        """Ask for a new token next time, with a credential that remembers nothing."""
-        self._retired += [self._credential] if self._credential else []
-        self._credential, self._good_until = None, 0.0
-
-    async def close(self) -> None:
-        """Close every credential that was used."""
-        self.forget()
-        for used in self._retired:
-            await used.close()
-        self._retired.clear()
-
-
-def credential(client_id: str | None) -> AsyncTokenCredential:
-    """Return the app's identity: managed identity where the platform offers one, else the developer's sign-in."""
-    from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
-
-    if "IDENTITY_ENDPOINT" in os.environ:
-        return ManagedIdentityCredential(client_id=client_id)
-    return DefaultAzureCredential(managed_identity_client_id=client_id)
 
 
 @cache
@@ -207,7 +146,7 @@ def _now() -> str:
 def _tables(settings: Settings) -> AzureTables:
     if settings.storage is not None:
         return AzureTables(connection_string=settings.storage.get_secret_value())
-    return AzureTables(endpoint=settings.storage_table_service_uri or "", credential=credential(settings.client_id))
+    return AzureTables(endpoint=settings.storage_table_service_uri or "", credential=Identity(settings.client_id))
 
 
 def _insights(settings: Settings, client: httpx.AsyncClient, tokens: Tokens) -> Insights | None:

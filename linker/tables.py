@@ -35,6 +35,10 @@ class _AbsentError(ChangedError):
     """404: the entity, or its table, is not there."""
 
 
+class _RefusedError(ConfigurationError):
+    """401 or 403: the account refuses the app, if it says so more than once."""
+
+
 class AzureTables:
     """Table Storage by connection string, or by endpoint and credential (managed identity).
 
@@ -121,6 +125,8 @@ class AzureTables:
         self._clients.clear()
         if service is not None:
             await service.close()
+        if self._credential is not None:
+            await self._credential.close()
 
     @cached_property
     def _service(self) -> TableServiceClient:
@@ -147,7 +153,7 @@ async def _asked[T](what: str, send: Callable[[], Awaitable[T]]) -> T:
     for wait_s in (*_REFUSED_WAITS_S, None):
         try:
             return await _answer(what, send)
-        except ConfigurationError:
+        except _RefusedError:
             if wait_s is None:
                 raise
             await asyncio.sleep(wait_s)
@@ -198,7 +204,7 @@ def _meaning(what: str, error: AzureError) -> LinkerError:
         case 412:
             return ChangedError(text)
         case 401 | 403:
-            return ConfigurationError(f"{text} {advice_on_refusal(_code(error))}")
+            return _RefusedError(f"{text} {advice_on_refusal(_code(error))}")
         case None | 408 | 429:
             return TransientError(text, wait_s=_wait_s(error))
         case _:

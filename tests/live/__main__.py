@@ -17,6 +17,7 @@ from linker import bootstrap, settings
 from linker.cli.shell import LOCAL_SETTINGS, told, use_local_settings
 from linker.dataverse import Dataverse
 from linker.settings import Settings
+from linker.tokens import Tokens
 from tests.live import proof, report
 from tests.live.probes.asking import READING
 from tests.live.proof import CHECKS, NAMES, ROWS, WRITING_NAMES, Order, Report
@@ -85,7 +86,7 @@ async def _as_stranger(dataverse: Dataverse, client_id: UUID | None) -> AsyncIte
     if client_id is None:
         yield None
         return
-    tokens = bootstrap.Tokens(dataverse.connection.url, str(client_id))
+    tokens = Tokens(dataverse.connection.url, str(client_id))
     try:
         yield Dataverse(replace(dataverse.connection, tokens=tokens))
     finally:

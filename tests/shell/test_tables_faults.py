@@ -181,6 +181,9 @@ async def test_an_identity_is_asked_for_a_storage_token() -> None:
             self.scopes = scopes
             raise ClientAuthenticationError("the identity endpoint is not ready")
 
+        async def close(self) -> None:
+            """Nothing is open."""
+
     credential = NoToken()
     tables = AzureTables(endpoint="https://x.table.core.windows.net", credential=credential)  # type: ignore[arg-type]
     with pytest.raises(TransientError, match="the identity endpoint is not ready"):
