@@ -20,7 +20,7 @@ from linker.settings import Settings
 from linker.tokens import Tokens
 from tests.live import proof, report
 from tests.live.probes.asking import READING
-from tests.live.proof import CHECKS, NAMES, ROWS, WRITING_NAMES, Order, Report
+from tests.live.proof import CHECKS, NAMES, ROWS, WRITING, WRITING_NAMES, Order, Report
 
 NEEDS_ACTION = 1  # exit code
 _CONSOLE = Console()
@@ -36,6 +36,9 @@ def live(  # each option is a parameter of the command
         str, typer.Option(help="Host name of the environment, where it does not look disposable.")
     ] = "",
     rows: Annotated[int, typer.Option(min=1, help="Rows to create with --disposable; a page holds 5,000.")] = ROWS,
+    watch: Annotated[
+        int, typer.Option(min=0, help="Minutes to look at a unification that you start, with --disposable.")
+    ] = 0,
     only: Annotated[list[str] | None, typer.Option(help="Name of a probe or check. Repeatable. Default: all.")] = None,
     stranger: Annotated[
         UUID | None, typer.Option(help="Client id of a managed identity that is not a user of the environment.")
@@ -51,9 +54,9 @@ def live(  # each option is a parameter of the command
     differs or the sandbox cannot play an answer, 2: the environment could not be asked.
     """
     if listed:
-        typer.echo(f"{report.listed_probes(READING)}\n\n{report.listed(CHECKS)}")
+        typer.echo(f"{report.listed_probes((*READING, *WRITING))}\n\n{report.listed(CHECKS)}")
         return
-    order = Order(rows, disposable, confirm_host, tuple(only or ()))
+    order = Order(rows, disposable, confirm_host, tuple(only or ()), watch)
     _check_names(order)
     with told():
         use_local_settings(LOCAL_SETTINGS)

@@ -102,6 +102,10 @@ class Tenant:
         self.waits.append(seconds)
         await asyncio.sleep(min(seconds, A_MOMENT_S))
 
+    async def later(self) -> None:
+        """Wait until the sandbox's clock shows another second."""
+        await asyncio.sleep(1.0)
+
     def configure(self, **switches: Any) -> None:
         """Set switches of the sandbox; all others are as at its start."""
         self.sandbox.environment.configure(changed(SandboxConfig(), switches))

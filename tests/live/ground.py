@@ -34,7 +34,14 @@ async def make(dataverse: Dataverse, own: Own, bulk: int, pause: Pause) -> Site:
 
 async def remove(dataverse: Dataverse, own: Own, pause: Pause, say: Callable[[str], None]) -> None:
     """Remove whatever there is of a proof: the tables with their rows first, the publisher, by which it is found, last."""
-    for table in (own.row, own.profile):
+    for entity_set, key in (
+        ("sdkmessageprocessingsteps", "sdkmessageprocessingstepid"),
+        ("serviceendpoints", "serviceendpointid"),
+    ):
+        for row in await _called(dataverse, entity_set, key, own.publisher):
+            await patiently(partial(_deleted, dataverse, f"{entity_set}({row[key]})"), pause)
+            say(f"Removed '{own.publisher}' from {entity_set}.")
+    for table in own.tables:
         if await patiently(partial(_dropped, dataverse, table), pause):
             say(f"Removed table '{table}'.")
     for entity_set, key in (("solutions", "solutionid"), ("publishers", "publisherid")):
@@ -77,12 +84,21 @@ async def _created(dataverse: Dataverse, entity_set: str, body: dict[str, object
     return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
 
 
-async def _table(dataverse: Dataverse, own: Own, name: str, columns: tuple[str, ...]) -> DataverseTable:
+async def make_elastic(site: Site) -> DataverseTable:
+    """Return an elastic table of our own, made if it is not there."""
+    table = await patiently(partial(_table, site.dataverse, site.own, site.own.elastic, (), "Elastic"), site.pause)
+    await patiently(partial(_seen_at, site.dataverse, table.entity_set, table.primary_id), site.pause)
+    return table
+
+
+async def _table(
+    dataverse: Dataverse, own: Own, name: str, columns: tuple[str, ...], kind: str = "Standard"
+) -> DataverseTable:
     """Return a table, made if it is not there. The request is the one of Microsoft's SDK (dataverse.md 17.5)."""
     found = await find(dataverse, name)
     if found is None:
         path = f"CreateEntities?SolutionUniqueName={own.publisher}"
-        await send(dataverse, "POST", path, {"Entities": [_definition(own, name, columns)]})
+        await send(dataverse, "POST", path, {"Entities": [_definition(own, name, columns) | {"TableType": kind}]})
         found = await find(dataverse, name)
     if found is None:
         raise TransientError(f"Table '{name}' was made and does not show yet.")
@@ -124,14 +140,15 @@ def _label(text: str) -> dict[str, Any]:
 
 async def find(dataverse: Dataverse, name: str) -> DataverseTable | None:
     """Return a table of ours, None when it is not there; asked so that no server answers from memory."""
-    select = "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute"
+    select = "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,TableType"
     query = odata.query(select=select, filter=f"LogicalName eq {odata.literal(name)}")
     rows = (await dataverse.get("EntityDefinitions" + query, strong=True))["value"]
     return next((_described(row) for row in rows), None)
 
 
 def _described(row: dict[str, Any]) -> DataverseTable:
-    return DataverseTable(row["LogicalName"], row["SchemaName"], row["EntitySetName"], row["PrimaryIdAttribute"])
+    names = (row["LogicalName"], row["SchemaName"], row["EntitySetName"], row["PrimaryIdAttribute"])
+    return DataverseTable(*names, table_type=str(row.get("TableType")))
 
 
 def lookup(own: Own, rows: DataverseTable, *, name: str = "") -> dict[str, Any]:
@@ -166,10 +183,14 @@ async def navigation(dataverse: Dataverse, rows: DataverseTable, attribute: str)
 
 
 async def _seen(site: Site) -> None:
-    """Raise TransientError while a server that answers does not know the new tables and columns (dataverse.md 8.2)."""
+    await _seen_at(site.dataverse, site.rows.entity_set, site.link)
+    await _seen_at(site.dataverse, site.profiles.entity_set, site.profiles.primary_id)
+
+
+async def _seen_at(dataverse: Dataverse, entity_set: str, column_name: str) -> None:
+    """Raise TransientError while the server that answers does not know a new table or column (dataverse.md 8.2)."""
     try:
-        await site.dataverse.get(site.rows.entity_set + odata.query(select=site.link, top=1))
-        await site.dataverse.get(site.profiles.entity_set + odata.query(select=site.profiles.primary_id, top=1))
+        await dataverse.get(entity_set + odata.query(select=column_name, top=1))
     except DataverseError as error:
         if error.status not in (400, 404):
             raise
@@ -185,6 +206,17 @@ async def _dropped(dataverse: Dataverse, name: str) -> bool:
         return False
     await send(dataverse, "DELETE", f"EntityDefinitions(LogicalName={odata.literal(name)})")
     return True
+
+
+async def _called(dataverse: Dataverse, entity_set: str, key: str, name: str) -> list[dict[str, Any]]:
+    """Return rows of a name; nothing where the environment has no such table."""
+    try:
+        query = odata.query(select=key, filter=f"name eq {odata.literal(name)}")
+        return list((await dataverse.get(entity_set + query))["value"])
+    except DataverseError as error:
+        if error.status not in (404, 501):
+            raise
+        return []
 
 
 async def _deleted(dataverse: Dataverse, path: str) -> None:

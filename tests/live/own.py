@@ -36,6 +36,16 @@ class Own:
         return f"{self.prefix}_profile"
 
     @property
+    def elastic(self) -> str:
+        """An elastic table that the first table links to."""
+        return f"{self.prefix}_elastic"
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """All tables, in the order in which they can be deleted."""
+        return self.row, self.profile, self.elastic
+
+    @property
     def name(self) -> str:
         """The primary name column of each table; all rows of one check share a name."""
         return f"{self.prefix}_name"
@@ -47,11 +57,13 @@ class Own:
 
     @property
     def things(self) -> tuple[str, ...]:
-        """Everything, in words, for whoever has to know before it is made."""
+        """Everything in words, to be shown before it is made."""
         return (
             f"publisher and solution '{self.publisher}' (prefix '{self.prefix}')",
             f"table '{self.row}' with a lookup to table '{self.profile}'",
             "for some seconds each, lookup columns with the linker's own name on that table",
+            f"a lookup from that table to msdynci_customerprofile, and one to an elastic table '{self.elastic}'",
+            "with --watch, a service endpoint and steps on profile events that lead to an address that does not exist",
         )
 
 

@@ -19,14 +19,18 @@ from linker.verdict import CUSTOMIZATION_LOCK
 from tests.live import columns, ground, insights, reading, surroundings, writing
 from tests.live.check import Check, Finding, Unanswered, Verdict
 from tests.live.own import Own
-from tests.live.probes.asking import READING, Asked, ask_probes
+from tests.live.probes import watching
+from tests.live.probes import writing as binding
+from tests.live.probes.asking import READING, Asked, ask_probes, read_probes
 from tests.live.probes.wire import reading_only
+from tests.live.probes.writing import WritingProbe
 from tests.live.site import Pause, Site, new_tag, patiently
 
 ROWS = 5_001  # one more than a page holds (dataverse.md 5.1)
 CHECKS = tuple(chain(reading.CHECKS, writing.CHECKS, columns.CHECKS, insights.CHECKS, surroundings.CHECKS))
-NAMES = frozenset(probe.name for probe in READING) | {check.name for check in CHECKS}
-WRITING_NAMES = NAMES - {probe.name for probe in READING}
+WRITING: tuple[WritingProbe, ...] = (*binding.WRITING, *watching.WRITING)
+WRITING_NAMES = frozenset(probe.name for probe in WRITING) | {check.name for check in CHECKS}
+NAMES = WRITING_NAMES | {probe.name for probe in READING}
 # Types of organization on which nobody depends: sandboxes, trials, developers' own (OrganizationType in Microsoft's reference).
 HARMLESS = frozenset(
     {"CustomerTest", "CustomerFreeTest", "CustomerPreview", "TestDrive", "EmailTrial", "Developer", "Trial"}
@@ -38,12 +42,14 @@ class Order:
     """What the caller asked for. Without `disposable` a proof sends GET requests alone.
 
     `host` confirms an environment that does not look disposable. `only` are names of probes and checks, () is all.
+    `watch_minutes` is how long to look at a unification that you start.
     """
 
     rows: int = ROWS
     disposable: bool = False
     host: str = ""
     only: tuple[str, ...] = ()
+    watch_minutes: int = 0
 
     def includes(self, name: str) -> bool:
         """Whether a probe or check is wanted."""
@@ -141,13 +147,13 @@ async def prove(
             refuse_other_environments(place, order)
         say(f"Asking '{place.name}' ({place.url}) with GET requests alone.")
         probes = [probe for probe in READING if order.includes(probe.name)]
-        asked = await ask_probes(dataverse.connection, probes, say, pause)
+        asked = await read_probes(dataverse.connection, probes, say, pause)
         report = Report(place, f"{datetime.now(UTC):%Y-%m-%d}", asked)
         if not order.writes:
             say("Nothing was written. The report lists what --disposable would write.")
             return report
-        findings = await _check(dataverse, place, order, say, stranger, pause)
-        return replace(report, findings=findings, wrote=True)
+        findings, written = await _check(dataverse, place, order, say, stranger, pause)
+        return replace(report, asked=asked + written, findings=findings, wrote=True)
 
 
 async def _check(  # what a proof consists of
@@ -157,8 +163,8 @@ async def _check(  # what a proof consists of
     say: Callable[[str], None],
     stranger: Dataverse | None,
     pause: Pause,
-) -> tuple[Finding, ...]:
-    """Make tables of our own, ask every check, and remove the tables, also after a failure or Ctrl-C."""
+) -> tuple[tuple[Finding, ...], tuple[Asked, ...]]:
+    """Make tables of our own and ask what needs them. What was made is removed, also after a failure or Ctrl-C."""
     await clean(dataverse, say, pause)
     own = Own(new_tag())
     say(f"In '{place.name}' ({place.url}) this makes, and removes in the end:")
@@ -167,11 +173,26 @@ async def _check(  # what a proof consists of
     try:
         async with _listening(dataverse.connection.client) as refusals:
             made = await ground.make(dataverse, own, order.rows, pause)
-            site = replace(made, stranger=stranger, refusals=refusals)
-            return tuple([await _answer(check, site, say) for check in CHECKS if order.includes(check.name)])
+            site = replace(made, stranger=stranger, refusals=refusals, watch_minutes=order.watch_minutes)
+            findings = [await _answer(check, site, say) for check in CHECKS if order.includes(check.name)]
+            return tuple(findings), await _ask_writing(site, order, say)
     finally:
         say(f"Removing what was made. If that fails, 'make live ARGS=--clean' removes it ('{own.publisher}').")
         await ground.remove(dataverse, own, pause, say)
+
+
+async def _ask_writing(site: Site, order: Order, say: Callable[[str], None]) -> tuple[Asked, ...]:
+    """Ask the probes that write, one after the other; those that look at a unification look at the same one."""
+    connection = site.dataverse.connection
+    bound, watched = (
+        [probe.on(site) for probe in probes if order.includes(probe.name)]
+        for probes in (binding.WRITING, watching.WRITING)
+    )
+    asked = await ask_probes(connection, bound, say, site.pause)
+    if watched and order.watch_minutes:
+        say(f"Start a unification now. This looks at it for {order.watch_minutes} minutes.")
+    together = await asyncio.gather(*(ask_probes(connection, [probe], say, site.pause) for probe in watched))
+    return asked + tuple(chain.from_iterable(together))
 
 
 async def clean(dataverse: Dataverse, say: Callable[[str], None], pause: Pause = asyncio.sleep) -> None:

@@ -14,7 +14,8 @@ from tests.live.check import Check, Finding, Verdict
 from tests.live.probes import facts
 from tests.live.probes.facts import describe_setting, settled_and_open
 from tests.live.probes.points import Probe
-from tests.live.proof import Place, Report
+from tests.live.probes.writing import WritingProbe
+from tests.live.proof import WRITING, Place, Report
 from tests.live.tables import as_table
 
 _STYLES = {Verdict.SAME: "green", Verdict.DIFFERENT: "red", Verdict.UNANSWERED: "yellow"}
@@ -92,7 +93,7 @@ def _document(finding: Finding) -> dict[str, object]:
 
 def markdown(report: Report) -> str:
     """Return the section to paste below the facts, and the checks. It holds no address and no value of any row."""
-    parts = [facts.facts(report.asked, _describe(report.place), report.day, wrote=report.wrote)]
+    parts = [facts.facts(report.asked, _describe(report.place), report.day, () if report.wrote else WRITING)]
     if report.findings:
         parts += ["", "## Checks of standard tables", "", "### Differences from the sandbox"]
         parts += [*_differences(report.of(Verdict.DIFFERENT)), "", "### All checks", *_all(report.findings)]
@@ -114,7 +115,7 @@ def listed(checks: Iterable[Check]) -> str:
     return "\n".join(as_table(("Check", "Fact", "The linker relies on", "Sandbox"), rows))
 
 
-def listed_probes(probes: Iterable[Probe]) -> str:
+def listed_probes(probes: Iterable[Probe | WritingProbe]) -> str:
     """Return what the probes settle as a table in Markdown."""
     rows = (
         (probe.name, f"`{point.name}`", point.fact, point.question, f"`{point.switch}`" if point.switch else "")

@@ -35,8 +35,8 @@ type Pause = Callable[[float], Awaitable[None]]
 class Site:
     """An environment with our own tables in it. `bulk` rows have the name BULK.
 
-    `stranger` asks as an identity that is no user there, if one was given. `refusals` are the Retry-After headers that came
-    with a 429 so far, None for one that came without.
+    `watch_minutes` is how long to look at a unification. `stranger` asks as an identity that is not a user there, if one
+    was given. `refusals` are the Retry-After headers that came with a 429 so far, None for one that came without.
     """
 
     dataverse: Dataverse
@@ -46,6 +46,7 @@ class Site:
     navigation: str
     bulk: int
     pause: Pause = asyncio.sleep
+    watch_minutes: int = 0
     stranger: Dataverse | None = None
     refusals: list[str | None] = field(default_factory=list)
 

@@ -99,4 +99,4 @@ def test_columns_of_the_customer_are_counted() -> None:
         "@odata.nextLink": "…",
         "value": [{"msdynci_customerid": "a", "msdynci_lastorder": "b", "x@odata.type": "c"}],
     }
-    assert describe_body(body) == "1 row; msdynci_customerid: text, 1 other columns; nextLink"
+    assert describe_body(body) == "1 row; msdynci_customerid: text, 1 more; nextLink"

@@ -10,8 +10,7 @@ import pytest
 from tests.live.conftest import Heard, Tenant
 from tests.live.probes.asking import READING
 from tests.live.probes.wire import WriteRefusedError, reading_only
-from tests.live.probes.writing import WRITING
-from tests.live.proof import Order, prove
+from tests.live.proof import WRITING, Order, prove
 from tests.live.report import markdown
 
 

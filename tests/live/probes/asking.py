@@ -39,22 +39,29 @@ class Asked:
     exchanges: tuple[Exchange, ...]
 
 
+async def read_probes(
+    connection: Connection, probes: Sequence[Probe], say: Callable[[str], None], pause: Pause = asyncio.sleep
+) -> tuple[Asked, ...]:
+    """Ask probes that only read. No request but GET leaves this machine. Raises what `ask_probes` raises."""
+    async with reading_only(connection.client):
+        return await ask_probes(connection, probes, say, pause)
+
+
 async def ask_probes(
     connection: Connection, probes: Sequence[Probe], say: Callable[[str], None], pause: Pause = asyncio.sleep
 ) -> tuple[Asked, ...]:
-    """Ask probes that only read. No request but GET leaves this machine.
+    """Ask some probes, and remove from the answers what rows brought.
 
     Raises what the first look at the environment raises: afterwards a probe that fails leaves its points open.
     """
     asked: list[Asked] = []
     values: set[str] = set()
-    async with reading_only(connection.client):
-        scene = await _look(Asker(connection, pause, values=values)) if probes else None
-        for probe in probes:
-            ask = Asker(connection, pause, values=values)
-            results = await ask_one(ask, probe, scene)
-            say(f"{_summary(results):>14}  {probe.name} {probe.title}")
-            asked.append(Asked(probe, tuple(results), tuple(ask.exchanges)))
+    scene = await _look(Asker(connection, pause, values=values)) if probes else None
+    for probe in probes:
+        ask = Asker(connection, pause, values=values)
+        results = await ask_one(ask, probe, scene)
+        say(f"{_summary(results):>14}  {probe.name} {probe.title}")
+        asked.append(Asked(probe, tuple(results), tuple(ask.exchanges)))
     return tuple(_without_values(one, values - {*SOURCES, PROFILE_TABLE, MAPPING_TABLE}) for one in asked)
 
 

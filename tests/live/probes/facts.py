@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from tests.live.probes.asking import Asked
 from tests.live.probes.points import Result
-from tests.live.probes.writing import WRITING
+from tests.live.probes.writing import WritingProbe
 from tests.live.tables import as_table
 
 PAGE = "elastic-tables.md"
@@ -18,10 +18,16 @@ def settled_and_open(asked: Iterable[Asked]) -> tuple[list[tuple[Asked, Result]]
     return [pair for pair in pairs if pair[1].settled], [pair for pair in pairs if not pair[1].settled]
 
 
-def facts(asked: Sequence[Asked], place: str, day: str, *, wrote: bool) -> str:
-    """Return the section that goes into the reference. `place` says of which kind the environment is, `day` when it was."""
+def facts(asked: Sequence[Asked], place: str, day: str, not_asked: Sequence[WritingProbe]) -> str:
+    """Return the section that goes into the reference.
+
+    `place` says of which kind the environment is, `day` when it was asked. `not_asked` are the probes that would write; ()
+    says that they were asked.
+    """
     settled, still_open = settled_and_open(asked)
-    written = "Its throw-away tables were removed." if wrote else "Nothing was written: only GET requests were sent."
+    written = (
+        "Nothing was written: only GET requests were sent." if not_asked else "What was made for it was removed again."
+    )
     return "\n".join(
         [
             f"## Seen in a real environment on {day}",
@@ -41,7 +47,7 @@ def facts(asked: Sequence[Asked], place: str, day: str, *, wrote: bool) -> str:
                     for one, result in still_open
                 ),
             ),
-            *([] if wrote else ["", *not_asked()]),
+            *_not_asked(not_asked),
             "",
             "### Requests and answers",
             *(line for one in asked for line in _exchanges(one)),
@@ -62,14 +68,11 @@ def describe_setting(result: Result) -> str:
     return f"`{result.setting}`" if result.setting else ""
 
 
-def not_asked() -> list[str]:
+def _not_asked(probes: Sequence[WritingProbe]) -> list[str]:
     """Return what `--disposable` would ask and write, as lines of Markdown."""
-    return [
-        "### Not asked: what --disposable would write",
-        *as_table(
-            ("Probe", "Title", "What it writes and removes"), ((one.name, one.title, one.writes) for one in WRITING)
-        ),
-    ]
+    rows = ((one.name, one.title, one.writes) for one in probes)
+    title = "### Not asked: what --disposable would write"
+    return ["", title, *as_table(("Probe", "Title", "What it writes and removes"), rows)] if probes else []
 
 
 def _exchanges(asked: Asked) -> list[str]:

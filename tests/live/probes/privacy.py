@@ -85,7 +85,7 @@ def _describe_rows(rows: list[Any]) -> str:
         f"{name}: {describe_kinds(row[name] for row in objects if name in row)}" for name in names if name in KNOWN
     ]
     others = len(names) - len(known)
-    return ", ".join([*known, *([f"{others} other columns"] if others else [])])
+    return ", ".join([*known, *([f"{others} more"] if others else [])])
 
 
 def hide_literals(path: str, headers: Mapping[str, str] | None = None) -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -123,24 +124,42 @@ class Asker:
             pages.append(await self.get(link, prefer=prefer))
         return pages
 
-    async def _patiently(self, path: str, headers: Mapping[str, str]) -> Answer:
+    async def _patiently(
+        self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
+    ) -> Answer:
         for _ in range(TRIES - 1):
-            answer = await self._once(path, headers)
+            answer = await self._once(method, path, headers, body)
             if answer.status not in PASSING:
                 return answer
             if answer.status == httpx.codes.UNAUTHORIZED:
                 self.connection.tokens.forget()
             await self.pause(retry_after_s(answer.headers.get("retry-after"), time.time()) or WAIT_S)
-        return await self._once(path, headers)
+        return await self._once(method, path, headers, body)
 
-    async def _once(self, path: str, headers: Mapping[str, str]) -> Answer:
+    async def _once(self, method: str, path: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
         authorization = f"Bearer {await self.connection.tokens.token()}"
         sent = {**HEADERS, **headers, "Authorization": authorization}
         url = self.connection.address(path)
-        came = await self.connection.client.get(url, headers=sent, timeout=READ_TIMEOUT_S)
+        timeout_s = READ_TIMEOUT_S if method == "GET" else self.connection.write_timeout_s
+        came = await self.connection.client.request(method, url, headers=sent, content=body, timeout=timeout_s)
         if came.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self.throttles.append(came.headers.get("Retry-After"))
         return answer_of(came)
+
+
+class Maker(Asker):
+    """Sends writes as well, for probes that `--disposable` allows."""
+
+    async def send(
+        self, method: str, path: str, body: object = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """Return the answer to one write, repeated while the fault may pass: each write here is safe to repeat."""
+        encoded = None if body is None else json.dumps(body).encode()
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        answer = await self._patiently(path, {**kind, **(headers or {})}, method, encoded)
+        asked = hide_literals(path, headers).replace("GET ", f"{method} ", 1)
+        self.exchanges.append(Exchange(asked, answer.status, answer.code, answer.text, describe_body(answer.body)))
+        return answer
 
 
 def answer_of(came: httpx.Response) -> Answer:
@@ -171,6 +190,3 @@ def _body(came: httpx.Response) -> Any:
         return came.json()
     except (ValueError, RecursionError):
         return came.text.lstrip("\ufeff")
-
-
-type Ask[T] = Callable[[Asker], Awaitable[T]]

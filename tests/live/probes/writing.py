@@ -1,42 +1,308 @@
-"""W1 to W5: what only writing can settle, in an environment that its owner calls disposable."""
+"""W1 to W3: relationships and links to elastic rows, on tables of our own in an environment that is disposable."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+
+from linker import odata
+from linker.dataverse import column
+from linker.dataverse.client import PROFILE_KEY
+from linker.facts import DataverseTable
+from linker.model import PROFILE_TABLE
+from tests.live import ground
+from tests.live.check import Unanswered
+from tests.live.probes.points import Point, Probe, Result
+from tests.live.probes.scene import LABEL, Row, Scene, profile_id
+from tests.live.probes.wire import ANNOTATIONS, Answer, Asker, Maker
+from tests.live.site import Site
+
+PARTITION = "linkerlive"  # of our own elastic row that is not in its default partition
+_ACTIONS = ("Assign", "Delete", "Merge", "Reparent", "Share", "Unshare")
 
 
 @dataclass(frozen=True, slots=True)
 class WritingProbe:
-    """A probe that writes. `writes` says what it makes and removes again."""
+    """A probe that writes into tables of our own. `writes` says what it makes; it is removed with these tables."""
 
     name: str
     title: str
+    points: tuple[Point, ...]
     writes: str
+    ask: Callable[[Maker, Scene, Site], Awaitable[Sequence[Result]]]
+
+    def on(self, site: Site) -> Probe:
+        """Return the probe for one site."""
+
+        async def ask(asker: Asker, scene: Scene) -> Sequence[Result]:
+            maker = Maker(asker.connection, asker.pause, asker.exchanges, asker.values, asker.throttles)
+            return await self.ask(maker, scene, site)
+
+        return Probe(self.name, self.title, self.points, ask, self.writes)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A lookup of the first of our tables to an elastic table."""
+
+    site: Site
+    target: str  # logical name
+    entity_set: str
+    key: str
+    column: str
+    navigation: str = ""
+    has_pid: bool = False
+
+    @property
+    def value(self) -> str:
+        """The property that holds the id."""
+        return f"_{self.column}_value"
+
+    def plain(self, target: str) -> dict[str, Any]:
+        """Return the update that binds a row by its id."""
+        return {f"{self.navigation}@odata.bind": f"/{self.entity_set}({target})"}
+
+    def keyed(self, target: str, partition: str) -> dict[str, Any]:
+        """Return the update that binds a row by its id and partition."""
+        key = f"{self.key}={target},partitionid={odata.literal(partition)}"
+        return {f"{self.navigation}@odata.bind": f"/{self.entity_set}({key})"}
+
+    async def create(self, make: Maker, delete: str) -> Answer:
+        """Send the relationship with one behavior on delete, and NoCascade otherwise."""
+        body = column.definition(self.site.rows)
+        body |= {
+            "SchemaName": f"{self.site.own.row}_{self.column}",
+            "ReferencedEntity": self.target,
+            "ReferencedAttribute": self.key,
+            "CascadeConfiguration": dict.fromkeys(_ACTIONS, "NoCascade") | {"Delete": delete},
+            "Lookup": {**body["Lookup"], "SchemaName": self.column},
+        }
+        headers = {"MSCRM.SolutionUniqueName": self.site.own.publisher}
+        return await make.send("POST", "RelationshipDefinitions", body, headers)
+
+    async def remove(self, make: Maker) -> Answer:
+        """Delete the relationship and the lookup with it."""
+        name = odata.literal(f"{self.site.own.row}_{self.column}")
+        return await make.send("DELETE", f"RelationshipDefinitions(SchemaName={name})")
+
+    async def write(self, make: Maker, row: str, body: Mapping[str, Any]) -> Answer:
+        """Update one of our rows; a row that does not exist is not created."""
+        return await make.send("PATCH", f"{self.site.rows.entity_set}({row})", body, {"If-Match": "*"})
+
+    async def read(self, ask: Asker, row: str) -> Answer:
+        """Read one of our rows with its link, its label, and its partition."""
+        select = f"{self.value},{self.column}pid" if self.has_pid else self.value
+        return await ask.get(f"{self.site.rows.entity_set}({row})" + odata.query(select=select), prefer=ANNOTATIONS)
+
+
+def profile_link(site: Site, scene: Scene) -> Link:
+    """Return the lookup to the vendor's profile table that W1 makes and W2 uses."""
+    definition = scene.definitions[PROFILE_TABLE]
+    return Link(site, PROFILE_TABLE, str(definition["EntitySetName"]), PROFILE_KEY, f"{site.own.prefix}_vendor")
+
+
+CASCADE = Point("cascade-refusal", "3", "What becomes of a relationship to the profile table with Delete: RemoveLink?")
+NO_CASCADE = Point("no-cascade", "3", "What becomes of that relationship with NoCascade throughout?")
+COMPANION = Point("new-partition-column", "3", "Does the new lookup get a column for the partition?")
+
+
+async def ask_cascade(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
+    link = profile_link(site, scene)
+    refused = await link.create(make, "RemoveLink")
+    if refused.is_ok:
+        await link.remove(make)
+    made = await link.create(make, "NoCascade")
+    if refused.is_ok and not made.is_ok:  # a standard table: W2 uses the relationship that it takes
+        await link.create(make, "RemoveLink")
+    names = await _columns_of(make, site)
+    return (
+        CASCADE.settle(describe_outcome(refused), refused.text),
+        NO_CASCADE.settle(describe_outcome(made), made.text),
+        COMPANION.settle("yes" if f"{link.column}pid" in names else "no")
+        if link.column in names
+        else COMPANION.leave_open("The lookup could not be made."),
+    )
+
+
+def describe_outcome(answer: Answer) -> str:
+    """Return 'accepted', or how a write was refused."""
+    return "accepted" if answer.is_ok else f"refused: {answer.refusal}"
+
+
+async def _columns_of(make: Maker, site: Site) -> set[str]:
+    path = f"EntityDefinitions(LogicalName={odata.literal(site.own.row)})/Attributes"
+    answer = await make.get(path + odata.query(select="LogicalName"), headers={"Consistency": "Strong"})
+    return {str(row["LogicalName"]) for row in answer.rows}
+
+
+PLAIN_BIND = Point("bind-by-id", "3", "What is a link that was bound by the profile's id?")
+KEY_BIND = Point("bind-by-id-and-partition", "3", "What is a link that was bound by id and partition?")
+MISSING_BIND = Point("bind-to-a-missing-profile", "3", "What becomes of a link to a profile that does not exist?")
+WRONG_BIND = Point("bind-with-the-wrong-partition", "3", "What becomes of a link with the wrong partition?")
+PID_WRITE = Point("partition-column-written-alone", "3", "Can the partition column be written alone?")
+EMPTIED = Point("emptied-link", "3", "What holds the partition column after the link is emptied?")
+MULTIPLE = Point("update-multiple-with-both", "3", "Does UpdateMultiple take both ways to bind?")
+
+
+async def ask_binds(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
+    if not scene.profiles:
+        raise Unanswered("There is no profile that this account can read: run a unification.")
+    link = await _known(make, profile_link(site, scene))
+    target = profile_id(scene.profiles[0])
+    partition, missing = str(scene.profiles[0].get("partitionid") or target), str(uuid4())
+    rows = await site.new_rows(6)
+    return (
+        PLAIN_BIND.settle(await _bind(make, link, rows[0], link.plain(target), target)),
+        KEY_BIND.settle(await _bind(make, link, rows[1], link.keyed(target, partition), target)),
+        MISSING_BIND.settle(await _bind(make, link, rows[2], link.plain(missing), missing)),
+        WRONG_BIND.settle(await _bind(make, link, rows[3], link.keyed(target, missing), target)),
+        PID_WRITE.settle(await _bind(make, link, rows[0], {f"{link.column}pid": PARTITION}, target)),
+        EMPTIED.settle(await _bind(make, link, rows[1], {f"{link.navigation}@odata.bind": None}, target)),
+        MULTIPLE.settle(await _bind_several(make, link, rows[4:], target, partition)),
+    )
+
+
+async def _known(make: Maker, link: Link) -> Link:
+    """Return the link with its names from metadata. Raises Unanswered when there is no such lookup."""
+    names = await _columns_of(make, link.site)
+    navigation = await ground.navigation(link.site.dataverse, link.site.rows, link.column)
+    if navigation is None:
+        raise Unanswered(f"The lookup to {link.target} could not be made.")
+    return replace(link, navigation=navigation, has_pid=f"{link.column}pid" in names)
+
+
+async def _bind(make: Maker, link: Link, row: str, body: Mapping[str, Any], target: str) -> str:
+    written = await link.write(make, row, body)
+    if not written.is_ok:
+        return describe_outcome(written)
+    return describe_link(await link.read(make, row), link, target)
+
+
+async def _bind_several(make: Maker, link: Link, rows: Sequence[str], target: str, partition: str) -> str:
+    site = link.site
+    kind = f"Microsoft.Dynamics.CRM.{site.own.row}"
+    bodies = (link.plain(target), link.keyed(target, partition))
+    targets = [{"@odata.type": kind, site.rows.primary_id: row, **body} for row, body in zip(rows, bodies, strict=True)]
+    path = f"{site.rows.entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple"
+    written = await make.send("POST", path, {"Targets": targets})
+    if not written.is_ok:
+        return describe_outcome(written)
+    found = [describe_link(await link.read(make, row), link, target) for row in rows]
+    return " and ".join(dict.fromkeys(found))
+
+
+def describe_link(answer: Answer, link: Link, target: str) -> str:
+    """Return what a row shows after a write: link, label, and partition."""
+    if not answer.rows:
+        return f"accepted, reading it back is {describe_outcome(answer)}"
+    row = answer.rows[0]
+    value = row.get(link.value)
+    is_there = "empty" if value is None else "linked" if str(value).lower() == target.lower() else "another link"
+    label = "with a label" if row.get(link.value + LABEL) else "without a label"
+    parts = [is_there if value is None else f"{is_there} {label}", *([_pid(row, link, target)] if link.has_pid else [])]
+    return ", ".join(parts)
+
+
+def _pid(row: Row, link: Link, target: str) -> str:
+    value = row.get(f"{link.column}pid")
+    known = {
+        None: "null",
+        target: "the row's id",
+        target.upper(): "the row's id in upper case",
+        PARTITION: "as written",
+    }
+    return f"partition {known.get(value, 'another value')}"
+
+
+ELASTIC = Point("own-elastic-table", "2.1", "Can an elastic table be made through the Web API?")
+OWN_PARTITION = Point("partition-not-given", "2.2", "What does partitionid hold in a row that was created without it?")
+CUSTOM_PLAIN = Point("custom-partition-by-id", "3", "What is a link by id alone to a row in a partition of its own?")
+CUSTOM_KEYED = Point("custom-partition-by-key", "3", "What is a link by id and partition to such a row?")
+ORPHAN = Point("deleted-target", "3", "What becomes of a link when its elastic row is deleted?")
+TOKEN = Point("session-token", "2.5", "Which writes return a session token?")
+
+
+async def ask_elastic(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
+    table = await ground.make_elastic(site)
+    if table.table_type != "Elastic":
+        raise Unanswered(f"The table was made as {table.table_type}.")
+    link = Link(site, table.logical_name, table.entity_set, table.primary_id, f"{site.own.prefix}_far")
+    await link.create(make, "NoCascade")
+    link = await _known(make, link)
+    default, custom = str(uuid4()), str(uuid4())
+    created = await _create(make, table, site, {table.primary_id: default})
+    partitioned = await _create(make, table, site, {table.primary_id: custom, "partitionid": PARTITION})
+    shown = await make.get(f"{table.entity_set}({default})" + odata.query(select="partitionid"))
+    rows = await site.new_rows(3)
+    first = await _bind(make, link, rows[0], link.plain(default), default)
+    results = (
+        ELASTIC.settle(f"yes, a link to its row is {first}"),
+        OWN_PARTITION.settle(describe_own_partition(shown, default)),
+        *(
+            await _custom(make, link, rows[1:], custom)
+            if partitioned.is_ok
+            else _no_custom(f"The row was {describe_outcome(partitioned)}.")
+        ),
+    )
+    deleted = await make.send("DELETE", f"{table.entity_set}({default})")
+    left = describe_link(await link.read(make, rows[0]), link, default)
+    tokens = {"create": created, "delete": deleted}
+    return (
+        *results,
+        ORPHAN.settle(left)
+        if deleted.is_ok
+        else ORPHAN.leave_open(f"The row could not be deleted: {deleted.refusal}."),
+        TOKEN.settle(
+            ", ".join(name for name, answer in tokens.items() if "x-ms-session-token" in answer.headers) or "none"
+        ),
+    )
+
+
+async def _create(make: Maker, table: DataverseTable, site: Site, row: Mapping[str, Any]) -> Answer:
+    return await make.send("POST", table.entity_set, {site.own.name: "live proof", **row})
+
+
+async def _custom(make: Maker, link: Link, rows: Sequence[str], target: str) -> tuple[Result, Result]:
+    return (
+        CUSTOM_PLAIN.settle(await _bind(make, link, rows[0], link.plain(target), target)),
+        CUSTOM_KEYED.settle(await _bind(make, link, rows[1], link.keyed(target, PARTITION), target)),
+    )
+
+
+def _no_custom(why: str) -> tuple[Result, Result]:
+    return CUSTOM_PLAIN.leave_open(why), CUSTOM_KEYED.leave_open(why)
+
+
+def describe_own_partition(answer: Answer, key: str) -> str:
+    """Return what partitionid holds in a row of our own that was created without one."""
+    if not answer.rows:
+        return f"refused: {answer.refusal}"
+    known = {None: "null", key: "own id in lower case", key.upper(): "own id in upper case"}
+    return known.get(answer.rows[0].get("partitionid"), "another value")
 
 
 WRITING = (
     WritingProbe(
         "W1",
-        "Relationship of a standard table to the profile table",
-        "A lookup column from a table of our own to msdynci_customerprofile, and its relationship; both go with the table.",
+        "Relationship to the profile table",
+        (CASCADE, NO_CASCADE, COMPANION),
+        "A relationship from a table of our own to msdynci_customerprofile, with its lookup column.",
+        ask_cascade,
     ),
     WritingProbe(
-        "W2", "Ways to bind a link", "Links of rows in that table to a profile that exists; no profile is written."
+        "W2",
+        "Ways to bind a link",
+        (PLAIN_BIND, KEY_BIND, MISSING_BIND, WRONG_BIND, PID_WRITE, EMPTIED, MULTIPLE),
+        "Links of our own rows to a profile that exists and to one that does not. No profile is written.",
+        ask_binds,
     ),
     WritingProbe(
         "W3",
         "Links to an elastic table of our own",
-        "An elastic table of our own with two rows, and links of our own rows to them; one of the two rows is deleted.",
-    ),
-    WritingProbe(
-        "W4",
-        "What one unification changes",
-        "Nothing: for --watch minutes it reads the newest changes of profiles, mapping rows, and workflow rows.",
-    ),
-    WritingProbe(
-        "W5",
-        "Events of profile changes",
-        "A service endpoint with an address that does not exist, and one asynchronous step each on Create, Update, and "
-        "Upsert of profiles, for as long as W4 watches.",
+        (ELASTIC, OWN_PARTITION, CUSTOM_PLAIN, CUSTOM_KEYED, ORPHAN, TOKEN),
+        "An elastic table of our own with two rows, links of our own rows to them, and the deletion of one of them.",
+        ask_elastic,
     ),
 )

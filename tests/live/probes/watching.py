@@ -1,0 +1,213 @@
+"""W4 and W5: what one unification changes while it runs, and which events its writes raise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from linker import odata
+from linker.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
+from linker.model import PROFILE_TABLE
+from tests.live.check import Unanswered
+from tests.live.probes.points import Point, Result
+from tests.live.probes.scene import LOOKUP, MAPPING_KEY, Linked, Row, Scene
+from tests.live.probes.wire import Answer, Maker
+from tests.live.probes.writing import WritingProbe
+from tests.live.site import Site
+
+MINUTE_S = 60.0
+_NO_WATCH = "Give --watch MINUTES and start a unification when the call says so."
+
+SETTLING = Point("settling", "7.4", "How long do mapping and profiles change during one unification?")
+PROFILES_REWRITTEN = Point("rewritten-profiles", "5", "Which profiles get a new modifiedon by one unification?")
+MAPPING_REWRITTEN = Point("rewritten-mapping-rows", "5", "Which mapping rows get a new modifiedon by one unification?")
+JOB = Point("job-of-the-unification", "7.2", "Does a new job row show while the unification runs?")
+LINKS_WRITTEN = Point("links-of-the-vendor", "8", "Are linked rows written during the unification?")
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What one look at the environment saw: the newest change of each table, and when its newest job began."""
+
+    mapping: str
+    profile: str
+    job: str
+
+
+async def watch_unification(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
+    if not site.watch_minutes:
+        raise Unanswered(_NO_WATCH)
+    before = await _stamps(make, scene)
+    moments = [await _look(make)]
+    for _ in range(site.watch_minutes):
+        await site.pause(MINUTE_S)
+        moments.append(await _look(make))
+    after = await _stamps(make, scene)
+    return (
+        SETTLING.settle(describe_settling(moments)),
+        PROFILES_REWRITTEN.settle(describe_rewritten(before["profile"], after["profile"])),
+        MAPPING_REWRITTEN.settle(describe_rewritten(before["mapping"], after["mapping"])),
+        JOB.settle("yes" if len({moment.job for moment in moments}) > 1 else "no"),
+        LINKS_WRITTEN.settle(describe_rewritten(before["linked"], after["linked"])),
+    )
+
+
+async def _look(make: Maker) -> Moment:
+    return Moment(
+        await _newest(make, MAPPING_SET, "modifiedon"),
+        await _newest(make, PROFILE_SET, "modifiedon"),
+        await _newest(make, "msdyn_ciworkflowjobs", "createdon"),
+    )
+
+
+async def _newest(make: Maker, entity_set: str, column: str) -> str:
+    answer = await make.get(entity_set + odata.query(select=column, orderby=f"{column} desc", top=1))
+    return str(answer.rows[0].get(column)) if answer.rows else ""
+
+
+async def _stamps(make: Maker, scene: Scene) -> dict[str, dict[str, str]]:
+    """Return modifiedon of the sampled profiles and mapping rows, and of some linked rows, by key."""
+    return {
+        "profile": await _of(make, PROFILE_SET, PROFILE_KEY, [str(row[PROFILE_KEY]) for row in scene.profiles]),
+        "mapping": await _of(make, MAPPING_SET, MAPPING_KEY, [str(row[MAPPING_KEY]) for row in scene.mappings]),
+        "linked": await _linked(make, scene.linked),
+    }
+
+
+async def _of(make: Maker, entity_set: str, key: str, ids: Sequence[str]) -> dict[str, str]:
+    if not ids:
+        return {}
+    query = odata.query(select=f"{key},modifiedon", filter=" or ".join(f"{key} eq {some}" for some in ids))
+    return stamps_in(await make.get(entity_set + query), key)
+
+
+async def _linked(make: Maker, source: Linked | None) -> dict[str, str]:
+    if source is None:
+        return {}
+    query = odata.query(
+        select=f"{source.key},modifiedon,{LOOKUP}", filter=f"{LOOKUP} ne null", orderby=source.key, top=50
+    )
+    return stamps_in(await make.get(source.entity_set + query), source.key)
+
+
+def stamps_in(answer: Answer, key: str) -> dict[str, str]:
+    """Return modifiedon by key."""
+    return {str(row[key]): str(row.get("modifiedon")) for row in answer.rows}
+
+
+def describe_settling(moments: Sequence[Moment]) -> str:
+    """Return for how many minutes the newest changes moved."""
+    moved = [
+        number
+        for number, (one, other) in enumerate(pairwise(moments), start=1)
+        if (one.mapping, one.profile) != (other.mapping, other.profile)
+    ]
+    if not moved:
+        return "no change was seen"
+    last = "they still changed at the end" if moved[-1] == len(moments) - 1 else "then nothing"
+    return f"from minute {moved[0]} to minute {moved[-1]}, {last}"
+
+
+def describe_rewritten(before: Mapping[str, str], after: Mapping[str, str]) -> str:
+    """Return whether all, some, or none of the rows that are still there have another modifiedon."""
+    there = [key for key in before if key in after]
+    changed = sum(before[key] != after[key] for key in there)
+    if not there:
+        return "no row could be compared"
+    kind = "all" if changed == len(there) else "none" if not changed else "some"
+    gone = len(before) - len(there)
+    return f"{kind}: {changed} of {len(there)}" + (f", {gone} gone" if gone else "")
+
+
+MESSAGES = ("Create", "Update", "Upsert")
+EVENTS = Point("profile-events", "7.4", "Which events do the unification's writes of profiles raise?")
+ADDRESS = "https://linkerlive.invalid/events"  # .invalid never resolves (RFC 2606): no row leaves Dataverse
+_WEBHOOK, _BY_KEY, _ASYNC, _AFTER = 8, 4, 1, 40
+
+
+async def watch_events(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
+    if not site.watch_minutes:
+        raise Unanswered(_NO_WATCH)
+    endpoint = await _created(make, "serviceendpoints", _endpoint(site))
+    steps = {message: await _step(make, site, endpoint, message) for message in MESSAGES}
+    for _ in range(site.watch_minutes):
+        await site.pause(MINUTE_S)
+    fired = {message: await _jobs(make, step) for message, step in steps.items() if step}
+    return (EVENTS.settle(describe_events(steps, fired)),)
+
+
+def _endpoint(site: Site) -> Row:
+    return {
+        "name": site.own.publisher,
+        "contract": _WEBHOOK,
+        "authtype": _BY_KEY,
+        "authvalue": site.own.tag,
+        "url": ADDRESS,
+    }
+
+
+async def _created(make: Maker, entity_set: str, body: Row) -> str:
+    """Return the id of a new row. Raises Unanswered when it was refused."""
+    answer = await make.send("POST", entity_set, body)
+    if not answer.is_ok:
+        raise Unanswered(f"A row of {entity_set} was refused: {answer.refusal}.")
+    return answer.headers["odata-entityid"].rpartition("(")[2].rstrip(")")
+
+
+async def _step(make: Maker, site: Site, endpoint: str, message: str) -> str:
+    """Return the id of an asynchronous step on profiles for a message, "" where the table has no such message."""
+    wanted = (
+        f"sdkmessageid/name eq {odata.literal(message)} and primaryobjecttypecode eq {odata.literal(PROFILE_TABLE)}"
+    )
+    query = odata.query(select="sdkmessagefilterid,_sdkmessageid_value", filter=wanted)
+    found = (await make.get("sdkmessagefilters" + query)).rows
+    if not found:
+        return ""
+    body = {
+        "name": site.own.publisher,
+        "mode": _ASYNC,
+        "stage": _AFTER,
+        "rank": 1,
+        "supporteddeployment": 0,
+        "asyncautodelete": False,
+        "eventhandler_serviceendpoint@odata.bind": f"/serviceendpoints({endpoint})",
+        "sdkmessageid@odata.bind": f"/sdkmessages({found[0]['_sdkmessageid_value']})",
+        "sdkmessagefilterid@odata.bind": f"/sdkmessagefilters({found[0]['sdkmessagefilterid']})",
+    }
+    return await _created(make, "sdkmessageprocessingsteps", body)
+
+
+async def _jobs(make: Maker, step: str) -> Answer:
+    query = odata.query(select="asyncoperationid", filter=f"_owningextensionid_value eq {step}", top=50)
+    return await make.get("asyncoperations" + query)
+
+
+def describe_events(steps: Mapping[str, str], fired: Mapping[str, Answer]) -> str:
+    """Return for each message whether a system job of its step shows that it fired."""
+    return ", ".join(f"{message}: {_event(step, fired.get(message))}" for message, step in steps.items())
+
+
+def _event(step: str, jobs: Answer | None) -> str:
+    if not step or jobs is None:
+        return "no such message"
+    return f"refused ({jobs.refusal})" if not jobs.is_ok else "raised" if jobs.rows else "not raised"
+
+
+WRITING = (
+    WritingProbe(
+        "W4",
+        "What one unification changes",
+        (SETTLING, PROFILES_REWRITTEN, MAPPING_REWRITTEN, JOB, LINKS_WRITTEN),
+        "Nothing: for --watch minutes it reads the newest changes of profiles, mapping rows, jobs, and linked rows.",
+        watch_unification,
+    ),
+    WritingProbe(
+        "W5",
+        "Events of profile changes",
+        (EVENTS,),
+        f"A service endpoint with an address that does not exist, and one asynchronous step each on {', '.join(MESSAGES)} of "
+        "profiles, for --watch minutes.",
+        watch_events,
+    ),
+)
