@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from linker import settings as settings_module
-from linker.activities.life import iso
+from linker.core.times import iso
 from linker.dataverse import Connection, Dataverse
 from linker.dataverse.client import BYPASS
 from linker.deps import Deps
@@ -36,6 +36,7 @@ from linker.state import (
     Plans,
     Runs,
     Samples,
+    Signals,
     StrayPages,
     WaitingProfiles,
 )
@@ -81,6 +82,7 @@ def build(settings: Settings, tables: Tables | None = None) -> Deps:
         lock=RunLock(tables, partition, time.time, settings.lease_seconds, new_run_id),
         documents=documents,
         capability_store=CapabilityStore(documents),
+        signals=Signals(documents, _now),
         runs=Runs(documents, _now),
         plans=Plans(documents),
         first_links=FirstLinks(documents, _now),

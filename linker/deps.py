@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 
 from linker.core.capabilities import Capabilities, is_current
+from linker.core.times import iso
 from linker.dataverse import Connection, Dataverse, Meter, metadata
 from linker.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
 from linker.gate import Gate
@@ -26,6 +26,7 @@ from linker.state import (
     Plans,
     Runs,
     Samples,
+    Signals,
     StrayPages,
     WaitingProfiles,
     salt_of,
@@ -52,6 +53,7 @@ class Deps:
     lock: RunLock
     documents: Documents
     capability_store: CapabilityStore
+    signals: Signals
     runs: Runs
     plans: Plans
     first_links: FirstLinks
@@ -117,7 +119,7 @@ class Deps:
 
     def now(self) -> str:
         """Return the time as ISO 8601 in UTC, to the second."""
-        return f"{datetime.fromtimestamp(self.clock(), UTC):%Y-%m-%dT%H:%M:%SZ}"
+        return iso(self.clock())
 
     async def target(self, run: str, table: str) -> Target:
         """Return how a table is written in a run."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from linker.activities.life import iso
+from linker.core.times import iso
 from linker.dataverse.http import parse_time
 from linker.deps import Deps
 from linker.model import Run, Status

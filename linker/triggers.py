@@ -7,12 +7,15 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
 from linker.activities.life import asked_for, ended, promised
-from linker.activities.marks import marks_of
+from linker.activities.marks import look_at_marks
+from linker.core.signals import SignalKind
+from linker.core.workflow import WorkflowJob
 from linker.dataverse.http import parse_time
+from linker.dataverse.workflow import workflow_job
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.events import epoch_s, read_events
-from linker.insights import Job, NoAnswer
+from linker.insights import NoAnswer
 from linker.lock import MOST_INTERRUPTIONS, LockState, TakeOver, merged
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.settling import Marks
@@ -70,6 +73,7 @@ async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) 
     _LOG.info("Unifications told by events: %d; other records: %d.", len(told.jobs), told.ignored)
     if not told.jobs:
         return ""
+    await deps.signals.receive(SignalKind.EVENTS, f"Job {told.jobs[-1]} has merged.", again=True)
     return (await request_run(deps, RunRequest(jobs=told.jobs, job_start=told.job_start, trigger="event"), start)).id
 
 
@@ -142,7 +146,7 @@ async def _unseen(deps: Deps) -> RunRequest | None:
     """Return the request for what no complete run has seen, None when there is nothing."""
     state, job = await deps.lock.peek(), await _last_unification(deps)
     if job is not None and job.id not in dict(state.served):
-        return RunRequest(jobs=(job.id,), job_start=epoch_s(job.submitted_at), trigger="timer")
+        return RunRequest(jobs=(job.id,), job_start=job.began, trigger="timer")
     if state.holder is not None:  # it looks for itself whether anything moved meanwhile
         return None
     task = await deps.runs.task()
@@ -153,19 +157,39 @@ async def _unseen(deps: Deps) -> RunRequest | None:
 async def _have_moved(deps: Deps, seen: Marks | None) -> bool:
     """Whether mapping or profiles changed since; also when they are not to be read any more: a run shows what is missing."""
     try:
-        return await marks_of(deps, seen) not in (None, seen)
+        return (await look_at_marks(deps, seen)).marks not in (None, seen)
     except TransientError:
         raise
     except LinkerError:
         return True
 
 
-async def _last_unification(deps: Deps) -> Job | None:
-    """Return the newest unification, None when Customer Insights knows of none or does not answer: the marks decide."""
-    found = await deps.insights.last_unification() if deps.insights else None
+async def _last_unification(deps: Deps) -> WorkflowJob | None:
+    """Return the newest unification that Customer Insights or Dataverse knows of. None is no error: the marks decide."""
+    return await _from_insights(deps) or await _from_workflow_tables(deps)
+
+
+async def _from_insights(deps: Deps) -> WorkflowJob | None:
+    if deps.insights is None:
+        return None
+    found = await deps.insights.last_unification()
     if isinstance(found, NoAnswer):
         _LOG.warning("Customer Insights was not asked for unifications: %s", found.reason)
+        await deps.signals.miss(SignalKind.INSIGHTS, found.reason)
         return None
+    if found is None:
+        await deps.signals.miss(SignalKind.INSIGHTS, "It knows of no successful merge among the newest jobs.")
+        return None
+    await deps.signals.receive(SignalKind.INSIGHTS, f"Job {found.id} has merged.")
+    return WorkflowJob(found.id, epoch_s(found.submitted_at))
+
+
+async def _from_workflow_tables(deps: Deps) -> WorkflowJob | None:
+    found, note = await workflow_job(deps.dataverse(), deps.clock())
+    if found is None:
+        await deps.signals.miss(SignalKind.WORKFLOW, note)
+    else:
+        await deps.signals.receive(SignalKind.WORKFLOW, f"Job {found.id} has merged.")
     return found
 
 

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from linker.activities.marks import marks_of
 from linker.activities.values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
+from linker.core.times import iso
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.lock import Renewal
 from linker.model import SKIPPED_MESSAGE, Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
 from linker.state import TaskState
 from linker.status import overall
-
-
-def iso(epoch_s: float) -> str:
-    """Return epoch seconds as ISO 8601 in UTC, to the second."""
-    return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 async def begin_run(deps: Deps, ticket: Ticket) -> Go:

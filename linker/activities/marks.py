@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+from linker.core.signals import SignalKind
+from linker.core.times import iso
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.newest import newest_change
 from linker.deps import Deps
-from linker.settling import Marks
+from linker.settling import UNKNOWN, Look, Marks, look_again
+
+
+async def look_at_marks(deps: Deps, since: Marks | None) -> Look:
+    """Return the marks and since when every look has seen the same; the looks of the timer count too."""
+    marks, before = await marks_of(deps, since), await deps.signals.look()
+    look = look_again(before, marks, deps.clock())
+    if look != before:
+        await deps.signals.save_look(look)
+        if marks is None:
+            await deps.signals.miss(SignalKind.WATERMARKS, UNKNOWN)
+        else:
+            await deps.signals.receive(
+                SignalKind.WATERMARKS, f"Mapping {iso(marks.mapping)}, profiles {iso(marks.profiles)}."
+            )
+    return look
 
 
 async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
-    """Return the newest change of mapping and of profiles, None where the columns do not tell.
+    """Return the newest change of mapping and of profiles, None where Dataverse does not say.
 
     A profile that this app touched last is no change. It may have been the newest one before, so the mark of profiles
     never falls below the one in `since`, the marks that these are compared with. The mapping is looked at last, so that

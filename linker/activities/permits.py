@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from linker import privileges
-from linker.activities.life import iso
 from linker.automations import Automation
+from linker.core.times import iso
 from linker.dataverse import Dataverse, column, identity, metadata
 from linker.dataverse.automations import READ_TABLES, automations
 from linker.dataverse.client import MAPPING_SET

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from linker.activities.life import iso, slice_s
-from linker.activities.marks import marks_of
+from linker.activities.life import slice_s
+from linker.activities.marks import look_at_marks
 from linker.activities.values import Settled, SettleTask
+from linker.core.times import iso
 from linker.deps import Deps
 from linker.model import Run, Status
 from linker.settings import Settings
@@ -20,12 +21,12 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
     if not renewal.held or renewal.cancel:
         return Settled(stop=True)
     last = (await deps.runs.task()).marks
-    marks, awaited = await marks_of(deps, last), Awaited(task.for_job, task.job_start, last)
-    wait = next_wait(marks, awaited, _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
+    look, awaited = await look_at_marks(deps, last), Awaited(task.for_job, task.job_start, last)
+    wait = next_wait(look, awaited, _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
     if not wait.seconds:
         began = iso(deps.clock())
         await deps.runs.advance(run, lambda old: _begun(old, began))
-        return Settled(marks=marks)
+        return Settled(marks=look.marks)
     await deps.runs.advance(run, lambda old: replace(old, status=Status.QUEUED, status_detail=wait.detail))
     return Settled(wait_s=min(wait.seconds, slice_s(deps)), detail=wait.detail)
 

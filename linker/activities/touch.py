@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from linker import automations
-from linker.activities.life import iso, renew
+from linker.activities.life import renew
 from linker.activities.page import load_of
 from linker.activities.permits import registered_on
 from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.activities.values import Beat, Go
+from linker.core.times import iso
 from linker.dataverse import Dataverse, metadata, profiles
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError, UnknownOutcomeError

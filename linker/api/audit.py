@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from pydantic import BaseModel
 
-from linker.activities.life import iso
 from linker.api.answers import AuditPage
 from linker.api.http import Reply, to_continuation
 from linker.api.operation import Call, Operation, operation
 from linker.api.paging import PageQuery, first_of
+from linker.core.times import iso
 from linker.roles import Role
 from linker.state import AuditEntry
 from linker.wire import to_json

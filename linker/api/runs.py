@@ -14,6 +14,7 @@ from linker.api.answers import RunPage, TaskStatus
 from linker.api.http import ProblemError, Reply, not_found, to_continuation
 from linker.api.operation import Call, TableName, operation
 from linker.api.paging import PageQuery
+from linker.core.signals import SignalKind
 from linker.history import history
 from linker.lock import MOST_TABLES, Cancellation
 from linker.model import TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
@@ -90,6 +91,9 @@ async def post_unification_event(call: Call[UnificationBody]) -> Reply:
     job, began = call.body.job_id, call.body.started_at
     job_start = began.timestamp() if began else 0.0
     jobs = (job,) if job else ()
+    await call.deps.signals.receive(
+        SignalKind.WEBHOOK, f"Job {job} has merged." if job else "It named no job.", again=True
+    )
     return await requested(call, RunRequest(jobs=jobs, job_start=job_start, trigger="webhook", nameless_job=not jobs))
 
 

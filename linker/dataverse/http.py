@@ -174,7 +174,7 @@ class Connection:
             case Answer.RETRY:
                 locked = LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0
                 return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}", wait_s=locked)
-            case _ if answer.status_code >= 500 and not writes:  # no row is to blame for a read that failed
+            case _ if answer.status_code >= 500 and answer.status_code != 501 and not writes:  # no row is to blame
                 return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}")
             case _:
                 return DataverseError(answer.status_code, code, text)

@@ -1,46 +1,76 @@
-"""The newest change of a table: its time, and the version of its row, because times are whole seconds."""
+"""The newest change of a table: its time, and which of the changes of that second it was, because times are whole seconds.
+
+It is asked for with one `$orderby` column, which is all that elastic tables can sort by, and told apart locally.
+"""
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple, TypedDict
 
 from linker import odata
 from linker.dataverse import shapes
 from linker.dataverse.client import Dataverse
 from linker.errors import DataverseError
 
-# Row versions rise with each write, so of the rows of one second the last one is known. Where a table cannot be sorted by
-# them (not documented for every table), the second alone has to do.
-_ORDERS: Final = (("modifiedon", "versionnumber"), ("modifiedon",))
-_REFUSALS: Final = (400, 404)
+ROWS: Final = 50  # newest rows that are compared
+MANY: Final = 2**62  # version of a second with more changes than were read: above every row version
+_REFUSALS: Final = (400, 404, 405, 501)  # no such table, column or sorting
+
+
+class _Row(TypedDict, total=False):
+    modifiedon: str | None
+    versionnumber: int | None
+    _modifiedby_value: str | None
 
 
 class Newest(NamedTuple):
-    """When a table was last changed, in epoch seconds, and the version of that row, 0 where it is not told."""
+    """When a table was last changed, in epoch seconds, and what tells the changes of that second apart.
+
+    `version` is the highest row version of that second, where rows have no version their number, and MANY where the second has
+    more changes than were read. It only serves to see that something else was changed since.
+    """
 
     seconds: float
     version: int = 0
 
 
 async def newest_change(dataverse: Dataverse, entity_set: str, *, besides: str = "") -> Newest | None:
-    """Return the newest change of a table, None when there is no such table, row or column.
+    """Return the newest change of a table, None when that cannot be found out: there is no such table, row or column, or
+    Dataverse does not sort.
 
     Rows that the user `besides` wrote last are left out; second 0 when there are no others.
     """
-    others = f"_modifiedby_value ne {besides} or _modifiedby_value eq null" if besides else ""
-    for columns in _ORDERS:
-        order = ",".join(f"{column} desc" for column in columns)
-        options = odata.query(select=",".join(columns), filter=others, orderby=order, top=1)
+    for options in _questions(besides):
         try:
-            rows = await dataverse.first(entity_set + options, shapes.Stamped)
+            rows = await dataverse.first(entity_set + options, _Row)
         except DataverseError as error:
             if error.status not in _REFUSALS:
                 raise
             continue
-        return _newest(rows[0]) if rows else Newest(0.0) if besides else None
+        if "filter" in options or not besides:
+            return _newest(rows) if rows or not besides else Newest(0.0)
+        others = [row for row in rows if row.get("_modifiedby_value") != besides]
+        return _newest(rows) and (_newest(others) if others else Newest(0.0))
     return None
 
 
-def _newest(row: shapes.Stamped) -> Newest | None:
-    stamp = row.get("modifiedon")
-    return Newest(shapes.time_in(stamp), row.get("versionnumber") or 0) if stamp else None
+def _questions(besides: str) -> Iterator[str]:
+    """Yield the options of the best question first: not every table has versions, and not every one filters by a lookup."""
+    others = f"_modifiedby_value ne {besides} or _modifiedby_value eq null" if besides else ""
+    order: dict[str, Any] = {"orderby": "modifiedon desc", "top": ROWS}
+    yield odata.query(select="modifiedon,versionnumber", filter=others, **order)
+    yield odata.query(select="modifiedon", filter=others, **order)
+    if besides:
+        yield odata.query(select="modifiedon,_modifiedby_value", **order)
+
+
+def _newest(rows: Sequence[_Row]) -> Newest | None:
+    stamps = [stamp for row in rows if (stamp := row.get("modifiedon"))]
+    times = [shapes.time_in(stamp) for stamp in stamps]
+    if not times or times != sorted(times, reverse=True):  # the order was ignored, so a newer row may exist
+        return None
+    latest = [row for row in rows if row.get("modifiedon") == stamps[0]]
+    versions = [row.get("versionnumber") or 0 for row in latest]
+    version = MANY if len(latest) == ROWS else max(versions) or len(latest)
+    return Newest(times[0], version)

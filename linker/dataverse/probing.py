@@ -9,11 +9,11 @@ import asyncio
 import string
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any, Final, NotRequired, TypedDict
 
 from linker import odata
 from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, completed, finding, table_kind
+from linker.core.times import iso
 from linker.dataverse import metadata, shapes
 from linker.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET, Dataverse
 from linker.dataverse.http import PAGE_SIZE
@@ -330,7 +330,7 @@ class _Probe:
 
     async def _older_rows(self, sampled: Sequence[Fields], since: int) -> int:
         """Return how many sampled rows the filter left out. Rows may be written meanwhile, so their own stamps decide."""
-        table, stamp = self.mapping, f"{datetime.fromtimestamp(since, UTC):%Y-%m-%dT%H:%M:%SZ}"
+        table, stamp = self.mapping, iso(since)
         among = _any_of(table.text, (str(row[table.text]) for row in sampled))
         rows = await self._rows(table, f"({among}) and modifiedon ge {stamp}", "modifiedon")
         _expect_all(table, [row for row in sampled if _time(row) >= since], rows, "modifiedon ge")

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
-from linker.activities.life import iso
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, RunId, operation
+from linker.core.times import iso
 from linker.model import Run, Status
 from linker.portal.asking import undecided
 from linker.portal.progress_view import paused_until, progress_of, rows_before

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field
 
-from linker.activities.life import iso
 from linker.api.http import Reply
 from linker.api.operation import Call, RunId, operation
 from linker.api.runs import LOOK_BACK
+from linker.core.times import iso
 from linker.model import TASK_NAME, Status
 from linker.portal.history_view import chart_of, lines_of, took_part
 from linker.portal.render import link, render

@@ -9,6 +9,7 @@ from linker.state.issues import Issues, RowRecord
 from linker.state.plans import Plans, TablePlan
 from linker.state.runs import Runs, TaskState
 from linker.state.samples import Samples
+from linker.state.signals import Signals
 from linker.state.waiting import WaitingProfiles
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "RowRecord",
     "Runs",
     "Samples",
+    "Signals",
     "StoredBlock",
     "StrayPages",
     "TablePlan",

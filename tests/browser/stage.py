@@ -8,9 +8,9 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from linker.activities.life import iso
 from linker.automations import Estimate
 from linker.bootstrap import environment_key
+from linker.core.times import iso
 from linker.lock_store import RunLock
 from linker.model import Counts, PlannedChange, RowIssue, Run, RunRequest, Status, TableRun
 from linker.state import Documents, FirstLinks, Issues, Runs, Samples, TaskState

@@ -301,7 +301,7 @@ class FakeDataverse:
 
     def _customer_data(self, entity_set: str, asked: Request) -> dict[str, Any]:
         if "$orderby" in asked.options:
-            assert asked.options["$orderby"].startswith("modifiedon desc")
+            assert asked.options["$orderby"] == "modifiedon desc"
             return self._newest_change(entity_set, asked)
         profiles = [
             {
@@ -316,7 +316,7 @@ class FakeDataverse:
 
     def _newest_change(self, entity_set: str, asked: Request) -> dict[str, Any]:
         """Others wrote at `marks`, the linker's own user, whom a filter may leave out, at `touched_at`."""
-        if "versionnumber" in asked.options["$orderby"] and not self.versions:
+        if "versionnumber" in asked.options["$select"] and not self.versions:
             raise Refusal(400, "0x0", "Could not find a property named 'versionnumber'.")
         if entity_set == PROFILE_SET and self.profiles.keys() <= self.touches.keys():
             return {"value": []} if "$filter" in asked.options else {"value": [{"modifiedon": self.touched_at}]}

@@ -9,11 +9,11 @@ from typing import Any
 
 import httpx
 
-from linker.activities.life import iso
 from linker.activities.page import link_page
 from linker.activities.unlink import unlink_table
 from linker.activities.values import PageOutcome, PageTask, UnlinkOutcome, UnlinkTask
 from linker.blocks import HashBlock
+from linker.core.times import iso
 from linker.dataverse import Connection
 from linker.deps import Deps
 from linker.insights import Insights
@@ -34,6 +34,7 @@ from linker.state import (
     Plans,
     Runs,
     Samples,
+    Signals,
     StrayPages,
     TablePlan,
     WaitingProfiles,
@@ -166,6 +167,7 @@ class World:
             lock=lock,
             documents=documents,
             capability_store=CapabilityStore(documents),
+            signals=Signals(documents, now),
             runs=Runs(documents, now),
             plans=Plans(documents),
             first_links=FirstLinks(documents, now),

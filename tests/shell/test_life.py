@@ -8,11 +8,13 @@ from linker import triggers
 from linker.activities import life
 from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
+from linker.core.signals import SignalKind
+from linker.core.times import iso
 from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.pace import Pace
 from linker.pages import Plan
-from linker.settling import Marks
+from linker.settling import CONFIRM_S, Marks
 from linker.state import TablePlan
 from linker.steps import WAITING
 from tests.fakes.client import Starter
@@ -128,11 +130,44 @@ async def test_settling_waits_until_mapping_and_profiles_rest(
 ) -> None:
     world = waiting_world()
     run = await queued(world, start)
-    world.clock.now = parse_time(STAMP) + rested_s
+    world.clock.now = parse_time(STAMP) + rested_s - CONFIRM_S
+    await settle(world.deps, SettleTask(run))  # the first look
+    world.clock.pass_s(CONFIRM_S)
     settled = await settle(world.deps, SettleTask(run, waited_s))
     assert (settled.wait_s > 0) is waits
     assert settled.wait_s < world.settings.lease_seconds / 2
     assert bool((await loaded(world, run)).status_detail) is waits
+
+
+async def test_one_look_does_not_settle_and_a_stale_read_is_found_out(start: Starter) -> None:
+    world = waiting_world()
+    run = await queued(world, start)
+    first = await settle(world.deps, SettleTask(run))  # reads what was there before unification wrote
+    assert 0 < first.wait_s <= CONFIRM_S
+    world.clock.pass_s(first.wait_s)
+    world.dataverse.marks["msdynci_alternatekeys"] = iso(world.clock() - 30)
+    second = await settle(world.deps, SettleTask(run, first.wait_s))
+    assert second.wait_s > 0
+    assert "have rested for 10 minutes" in second.detail
+
+
+async def test_settling_says_when_dataverse_does_not_say_what_changed(start: Starter) -> None:
+    world = waiting_world()
+    run = await queued(world, start)
+
+    def refuse(asked: Request) -> None:
+        if asked.kind == "marks":
+            raise Refusal(400, "0x80048d0b", "Sorting is not supported.")
+
+    world.dataverse.hooks.append(refuse)
+    settled = await settle(world.deps, SettleTask(run))
+    assert (
+        settled.detail == "Dataverse does not say when mapping and profiles last changed. Waiting 10 minutes instead."
+    )
+    last = await settle(world.deps, SettleTask(run, 10 * MINUTE))
+    assert (last.wait_s, last.marks) == (0.0, None)
+    (signal,) = [one for one in await world.deps.signals.all() if one.kind is SignalKind.WATERMARKS]
+    assert "does not say" in signal.note
 
 
 async def test_settling_stops_when_the_run_is_canceled(world: World, start: Starter) -> None:
@@ -149,6 +184,7 @@ async def test_a_run_shows_as_queued_while_it_waits_for_its_unification(start: S
     shown = await loaded(world, run)
     assert shown.status is Status.QUEUED
     assert "first changes of the unification" in shown.status_detail
+    world.clock.pass_s(30 * MINUTE)
     assert (await settle(world.deps, replace(look, waited_s=30 * MINUTE))).wait_s == 0
     assert (await loaded(world, run)).status is Status.REFRESHING
 
@@ -162,7 +198,7 @@ async def test_a_run_has_started_when_it_works_and_not_while_it_waits(start: Sta
     for _ in range(2):  # an activity may be repeated
         world.clock.pass_s(2 * MINUTE)
         await settle(world.deps, SettleTask(run))
-    assert (await loaded(world, run)).started_at == life.iso(parse_time(STAMP) + 11 * MINUTE)
+    assert (await loaded(world, run)).started_at == iso(parse_time(STAMP) + 11 * MINUTE)
 
 
 async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: World, start: Starter) -> None:
@@ -215,7 +251,7 @@ async def test_a_report_shows_the_way_so_far_and_what_is_left(world: World, star
     shown = (await loaded(world, run)).progress
     assert shown is not None
     assert (shown.rows_per_second, shown.eta_seconds, shown.width, shown.batch) == (50.0, 120.0, 5, 200)
-    assert shown.paused_until == life.iso(world.clock.now + 60)
+    assert shown.paused_until == iso(world.clock.now + 60)
 
 
 async def test_a_report_of_a_run_that_lost_the_lock_changes_nothing(world: World, start: Starter) -> None:
@@ -241,7 +277,7 @@ async def test_a_table_ends_with_its_counts_and_the_run_with_their_sum(world: Wo
     shown = await loaded(world, run)
     assert ended.status is shown.status is Status.SUCCESSFUL
     assert shown.counts == Counts(rows_read=8, linked=6, unlinked=2)
-    assert shown.ended_at == life.iso(world.clock.now)
+    assert shown.ended_at == iso(world.clock.now)
 
 
 async def test_a_report_that_comes_late_leaves_a_table_that_ended_alone(world: World, start: Starter) -> None:

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from linker.activities.life import iso
+from linker.core.times import iso
 from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.portal import assets
 from linker.state import TaskState

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from linker import purge
-from linker.activities.life import iso
+from linker.core.times import iso
 from linker.model import Mode, PlannedChange, RowIssue, Run, RunRequest, Status, Target
 from linker.pages import Plan
 from linker.purge import Bounds

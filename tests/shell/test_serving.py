@@ -5,8 +5,8 @@ import json
 import pytest
 
 from linker import api
-from linker.activities.life import iso
 from linker.api.http import to_continuation
+from linker.core.times import iso
 from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.roles import Role
