@@ -8,7 +8,7 @@ import azure.functions as func
 from azure.functions.decorators.function_app import SettingsApi
 
 from linker import api, bootstrap, boundary, orchestration, portal, purge, settings, task_hub, telemetry, triggers
-from linker.activities import life, page, planning, prepare, settle, strays, survey, touch, unlink
+from linker.activities import life, prepare, scanning, settle, shard, strays, survey, touch, unlink
 from linker.activities import touch_values as t
 from linker.activities import values as v
 from linker.api.binding import request_of, response_of
@@ -198,6 +198,7 @@ app.orchestration_trigger(context_name="context", orchestration=orchestration.OR
     orchestration.customerid_backstamping_hydration
 )
 app.orchestration_trigger(context_name="context", orchestration=orchestration.GENERATION)(orchestration.link_generation)
+app.orchestration_trigger(context_name="context", orchestration=orchestration.SCANNING)(orchestration.scan_mapping)
 app.orchestration_trigger(context_name="context", orchestration=orchestration.TOUCHING)(
     orchestration.touch_waiting_profiles
 )
@@ -235,13 +236,18 @@ async def prepare_table(task: dict) -> dict:  # type: ignore[type-arg]
 
 
 @app.activity_trigger(input_name="task")
-async def split_pages(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(planning.split_pages, v.SplitTask, bootstrap.deps(), task)
+async def scan_slice(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(scanning.scan_slice, v.SliceTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
-async def link_page(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(page.link_page, v.PageTask, bootstrap.deps(), task)
+async def plan_shards(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(scanning.plan_shards, v.ShardsTask, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def link_shard(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(shard.link_shard, v.ShardTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
@@ -251,7 +257,7 @@ async def unlink_table(task: dict) -> dict:  # type: ignore[type-arg]
 
 @app.activity_trigger(input_name="task")
 async def find_strays(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(strays.find_strays, v.TableTask, bootstrap.deps(), task)
+    return await boundary.run_activity(strays.find_strays, v.StraysTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")

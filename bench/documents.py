@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from linker.pages import COUNT_CAP, PAGE_ROWS
+
 from bench import simulation
 from bench.compare import LINKER
 from bench.figures import Figures, Goal, goals
@@ -17,7 +19,6 @@ from linker.odata import IN_VALUES
 from linker.orchestration.generation import GENERATION_PAGES, MOST_CALLS
 from linker.orchestration.run import UNLINK_CALLS
 from linker.pace import Pace
-from linker.pages import COUNT_CAP, PAGE_ROWS
 
 _MET = {True: "yes", False: "**no**", None: "not at this size"}
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient, TableServiceClient
-
-from linker.blocks import HashBlock, to_block, to_properties
-from linker.model import RowKey
 from linker.pages import PAGE_ROWS
+
+from linker.core.blocks import HashBlock, to_block, to_properties
+from linker.model import RowKey
 from linker.ports import Properties
 from linker.tables import AzureTables
 

@@ -6,28 +6,31 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linker.core.capabilities import Capabilities, is_current
+from linker.core.scanning import TableState
 from linker.core.times import iso
 from linker.dataverse import Connection, Dataverse, Meter, metadata
 from linker.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
+from linker.errors import ChangedError
 from linker.gate import Gate
 from linker.insights import Insights
 from linker.lock_store import RunLock
-from linker.model import Target
-from linker.pages import Plan
+from linker.model import PROFILE_TABLE, Target
 from linker.settings import Settings
 from linker.state import (
     Audit,
     Blocks,
     CapabilityStore,
-    DepartedPages,
     Documents,
     FirstLinks,
     Issues,
-    Plans,
+    RemovedRows,
     Runs,
     Samples,
+    Scan,
     Signals,
-    StrayPages,
+    Staging,
+    Stream,
+    TableStates,
     WaitingProfiles,
     salt_of,
 )
@@ -39,8 +42,10 @@ class Cache:
 
     salt: bytes = b""
     user: str = ""
+    has_labels: bool | None = None
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
-    plans: dict[str, Plan] = field(default_factory=dict)
+    scans: dict[str, Scan] = field(default_factory=dict)  # by table
+    streams: dict[str, tuple[str, list[Stream]]] = field(default_factory=dict)  # of complete scans, by table
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +60,11 @@ class Deps:
     capability_store: CapabilityStore
     signals: Signals
     runs: Runs
-    plans: Plans
+    states: TableStates
+    staging: Staging
     first_links: FirstLinks
     blocks: Blocks
-    departed: DepartedPages
-    strays: StrayPages
+    removed: RemovedRows
     waiting: WaitingProfiles
     issues: Issues
     samples: Samples
@@ -91,6 +96,13 @@ class Deps:
         if not self.cache.user:
             self.cache.user = await self.dataverse().user()
         return self.cache.user
+
+    async def has_labels(self) -> bool:
+        """Return whether the label of a link to a profile is its CustomerId: the profile table's primary name."""
+        if self.cache.has_labels is None:
+            name = await metadata.primary_name(self.dataverse(), PROFILE_TABLE)
+            self.cache.has_labels = name == "msdynci_customerid"
+        return self.cache.has_labels
 
     async def capabilities(self) -> Capabilities:
         """Return what the profile and the mapping table can do, as it was found out last. Asks Dataverse only when nothing
@@ -130,13 +142,33 @@ class Deps:
             targets[run, table] = await self.runs.target(run, table)
         return targets[run, table]
 
-    async def plan(self, table: str, version: str, *, anew: bool = False) -> Plan | None:
-        """Return the table's plan if its version is still the current one; `anew` believes nothing that was read before."""
-        plan = None if anew else self.cache.plans.get(table)
-        if plan is None or plan.version != version:
-            found = await self.plans.load(table)
-            plan = found[0].plan if found else None
-        if plan is None or plan.version != version:
+    async def scan(self, table: str, scan: str, *, again: bool = False) -> Scan | None:
+        """Return a table's scan if it is still the current one; `again` reads it from storage in any case."""
+        known = None if again else self.cache.scans.get(table)
+        if known is None or known.id != scan:
+            known = await self.staging.scan(table)
+        if known is None or known.id != scan:
             return None
-        self.cache.plans[table] = plan
-        return plan
+        self.cache.scans[table] = known
+        return known
+
+    async def streams(self, table: str, scan: Scan) -> list[Stream]:
+        """Return the streams of a scan that is complete: they do not change any more."""
+        known = self.cache.streams.get(table)
+        if known is None or known[0] != scan.id:
+            known = self.cache.streams[table] = (scan.id, await self.staging.streams(table, scan))
+        return known[1]
+
+    async def change_state(self, table: str, change: Callable[[TableState], TableState]) -> TableState:
+        """Change what is remembered of a table and return it; changes of others meanwhile are kept."""
+        while True:
+            found = await self.states.load(table)
+            old = found[0] if found else TableState()
+            new = change(old)
+            if found and new == old:
+                return old
+            try:
+                await self.states.save(table, new, found[1] if found else None)
+            except ChangedError:
+                continue
+            return new

@@ -18,13 +18,13 @@ from linker.errors import ConfigurationError, DataverseError, StateError
 from linker.facts import DataSource, DataverseTable, EnvironmentFacts, Recognised, SourceFacts, Told, told, unseen
 from linker.insights import Instance, NoAnswer
 from linker.judgement import Judgement, Rules, judge
-from linker.model import KeyRange, Source
+from linker.model import Source
 from linker.odata import MappingColumns
 from linker.privileges import Depth, Need, Right
 from linker.settings import Settings
 
-SAMPLE = 20  # keys of a source that are looked up as evidence
-SAMPLED_FROM = (None, "4", "8", "c")  # lower ends of the ranges sampled
+SAMPLE = 50  # keys of a source that are looked up as evidence
+READ_FOR_SAMPLE = 200  # mapping rows of a source that are read to choose them from
 MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
 # Dataverse refuses a user's 53rd request at once (dataverse.md 1.2): a source puts four samples, then asks four tables at once.
 SOURCES_AT_ONCE = 8
@@ -194,10 +194,9 @@ type _Others = Callable[[], Awaitable[list[DataverseTable]]]
 async def _source(
     dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told, others: _Others
 ) -> SourceFacts:
-    """Return what is known of one source. Its keys are sampled in several places: rows may have been deleted since."""
+    """Return what is known of one source. Its keys are sampled: rows may have been deleted since."""
     candidates = await _candidates(dataverse, source, said, others) if said.target else []
-    samples = await asyncio.gather(*(_sample(dataverse, columns, source, lower) for lower in SAMPLED_FROM))
-    texts = dict.fromkeys(text for sample in samples for text in sample)
+    texts = dict.fromkeys(await _sample(dataverse, columns, source) if candidates else ())
     guids = [key_text(key) for key in dict.fromkeys(map(row_key, texts)) if key is not None]
     owner, found = await _owner(dataverse, candidates, guids)
     recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
@@ -224,9 +223,10 @@ async def _tables_of_customers(dataverse: Dataverse) -> list[DataverseTable]:
     return common + await metadata.custom_tables(dataverse)
 
 
-async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source, lower: str | None) -> list[str]:
-    options = odata.query(select=columns.key, filter=columns.in_range(source, KeyRange(lower)), top=SAMPLE)
-    return [str(row.get(columns.key) or "") for row in await dataverse.first(MAPPING_SET + options, Fields)]
+async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source) -> list[str]:
+    options = odata.query(select=columns.key, filter=columns.of_source(source), top=READ_FOR_SAMPLE)
+    rows = await dataverse.first(MAPPING_SET + options, Fields)
+    return [str(row.get(columns.key) or "") for row in rows[:: max(1, len(rows) // SAMPLE)]][:SAMPLE]
 
 
 async def _owner(
@@ -270,7 +270,7 @@ async def _as_far_as_read(
 async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:
     """Return the tables that were linked before and take part no more."""
     there = {fact.table.logical_name for fact in facts if fact.table is not None}
-    gone = [name for name in await deps.plans.tables() if name not in there]
+    gone = [name for name in await deps.states.tables() if name not in there]
     return [table for name in gone for table in await metadata.find_tables(dataverse, name)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
@@ -16,7 +16,19 @@ WIRE = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_a
 type RowKey = bytes
 """Primary key of a source row: the 16 bytes of the guid in text order."""
 type CustomerId = str
-"""CustomerId as compared: trimmed and lower case, since Dataverse compares text regardless of case (dataverse.md 6.2)."""
+"""CustomerId as this app compares it: without outer blanks, in lower case."""
+
+
+class Link(NamedTuple):
+    """What the lookup of a source row holds or is to hold: the profile's id as GUID text, and its partition.
+
+    The partition is empty when it is the default one, which is the profile's own id.
+    """
+
+    profile: str
+    partition: str = ""
+
+
 type ColumnState = Literal["", "exists", "created", "would be created"]
 """The lookup column of a table in a run; "" until the table is prepared."""
 type Requirement = Literal["R1", "R2", "R3", "R4", "R5", "R6"]
@@ -75,15 +87,6 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
-class KeyRange:
-    """Half-open range of key texts: `lower` inclusive, `upper` exclusive; None is open."""
-
-    __pydantic_config__ = WIRE
-    lower: str | None = None
-    upper: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Target:
     """A source table with everything a write to it needs; names as metadata spells them."""
 
@@ -95,7 +98,13 @@ class Target:
     bulk: bool = True  # UpdateMultiple is supported (dataverse.md 2.3)
     column_created: bool = False  # by this run (or would be, in a dry run): every link is known to be empty
     sources: tuple[Source, ...] = ()
-    name_column: str = "msdynci_tablename"  # of the mapping
+    name_column: str = "msdynci_entityname"  # of the mapping
+    partition_column: str = ""  # companion of the lookup that can be read on rows; empty when there is none
+    names_profile: bool = False  # mapping rows name the right profile, as a sample confirmed
+    has_in: bool = False  # the profile and mapping tables understand the In function
+    has_partitions: bool = False  # profiles show their partition
+    has_labels: bool = False  # the label of a live link is its CustomerId
+    profile_kind: str = "elastic"  # linker.core.capabilities.TableKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +156,7 @@ class UnlinkAllowance:
     table: str
     most_rows: int
     empty_mapping: bool = False
+    orphans: bool = False  # it is about orphaned links that this app did not write, and about nothing else
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,7 +239,8 @@ class TableRun:
     refusal: str = ""  # why nothing is written to it: missing privilege, blocked, held (linker.permission)
     column: ColumnState = ""
     automations: tuple[str, ...] = ()  # that its links fire, each with what to do about it
-    held_back: int = 0  # departed rows that the guard left linked; somebody may allow a run to clear them
+    held_back: int = 0  # removed rows that the guard left linked; an operator may allow a run to clear them
+    scan: str = ""  # which mapping rows were read, and why
 
 
 @dataclass(frozen=True, slots=True)

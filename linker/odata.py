@@ -7,9 +7,13 @@ import re
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
+from linker.core.scanning import KeySpan
 from linker.errors import ConfigurationError
-from linker.model import KeyRange, Source
+from linker.model import Source
 
+EQ_TERMS = (
+    50  # of a chain of comparisons, where In is not available: facts of elastic tables show chains of that length
+)
 IN_VALUES = 500  # most conditions of a query; whether each value of In counts is not documented (dataverse.md 6.4)
 _WILDCARDS = frozenset("%_[")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
@@ -62,6 +66,28 @@ def is_in(column: str, values: Iterable[str]) -> str:
     return f"Microsoft.Dynamics.CRM.In(PropertyName={literal(name(column))},PropertyValues={listed})"
 
 
+def any_of(column: str, values: Sequence[str], *, has_in: bool) -> list[str]:
+    """Return the expressions that together find the rows whose column is one of `values`: In, or chains of `eq`."""
+    if has_in:
+        return [is_in(column, some) for some in chunks(values)]
+    return [" or ".join(matches(column, value) for value in some) for some in chunks(values, EQ_TERMS)]
+
+
+def any_guid(column: str, values: Sequence[str], *, has_in: bool) -> list[str]:
+    """Return the expressions that together find the rows whose GUID column is one of `values`."""
+    if has_in:
+        return [is_in(column, some) for some in chunks(values)]
+    return [" or ".join(f"{column} eq {value}" for value in some) for some in chunks(values, EQ_TERMS)]
+
+
+def address(entity_set: str, key: str, guid: str, partition: str) -> str:
+    """Return the address of an elastic row for use in a bind: by id alone in its default partition, else by both."""
+    if not partition:
+        return f"/{entity_set}({guid})"
+    text = quote(partition.replace("'", "''"), safe="")
+    return f"/{entity_set}({key}={guid},partitionid='{text}')"
+
+
 def chunks[T](items: Sequence[T], size: int = IN_VALUES) -> list[Sequence[T]]:
     """Return the items in runs of at most `size`."""
     return [items[start : start + size] for start in range(0, len(items), size)]
@@ -74,6 +100,8 @@ class MappingColumns:
     key = "msdynci_alternatevalue"
     customer = "msdynci_customerid"
     identifier = "msdynci_identifier"
+    lookup = "msdynci_lookupfield_customer"
+    id = "msdynci_alternatekeyid"
 
     def __init__(self, table: str) -> None:
         self.table = name(table)
@@ -82,17 +110,20 @@ class MappingColumns:
         """Return the filter for the rows of one source, and perhaps some of others (may_be_pattern)."""
         return f"{matches(self.data_source, source.data_source)} and {matches(self.table, source.table)}"
 
-    def in_range(self, source: Source, keys: KeyRange) -> str:
-        """Return the filter for the rows of one source whose key text lies in a half-open range.
+    def in_stream(self, source: Source, span: KeySpan, since: str = "") -> str:
+        """Return the filter for the mapping rows of one stream: of one source, within a span of key texts, changed `since`.
 
-        The identifier is 'data source|table|key', one string column: strings may be compared by range, guids may not.
+        Rows without a key are in the span without a lower end.
         """
-        stem = f"{source.data_source}|{source.table}|"
         parts = [self.of_source(source)]
-        if keys.lower is not None:
-            parts.append(f"{self.identifier} ge {literal(stem + keys.lower)}")
-        if keys.upper is not None:
-            parts.append(f"{self.identifier} lt {literal(stem + keys.upper)}")
+        if span.lower is not None:
+            parts.append(f"{self.key} ge {literal(span.lower)}")
+        if span.upper is not None and span.lower is None:
+            parts.append(f"({self.key} lt {literal(span.upper)} or {self.key} eq null)")
+        elif span.upper is not None:
+            parts.append(f"{self.key} lt {literal(span.upper)}")
+        if since:
+            parts.append(f"modifiedon ge {since}")
         return " and ".join(parts)
 
     def outside(self, found: Iterable[Source]) -> str:

@@ -60,6 +60,14 @@ class OwnWrites:
 
         return await self._stored((table, partition, row), properties, send)
 
+    async def write_many(self, table: str, partition: str, rows: Sequence[tuple[str, Properties]]) -> None:
+        """See ports.Tables. A second sending stores the same again and needs no id."""
+        await self.tables.write_many(table, partition, rows)
+
+    async def delete_many(self, table: str, partition: str, rows: Sequence[str]) -> None:
+        """See ports.Tables."""
+        await self.tables.delete_many(table, partition, rows)
+
     async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
         """See ports.Tables. A conditional delete leaves nothing that could say who deleted."""
         await self.tables.delete(table, partition, row, etag=etag)

@@ -41,6 +41,17 @@ class Tables(Protocol):
         """Overwrite the named properties and return the new ETag. Raises ChangedError."""
         ...
 
+    async def write_many(self, table: str, partition: str, rows: Sequence[tuple[str, Properties]]) -> None:
+        """Write entities of one partition over whatever is there, in as few requests as limits allow.
+
+        A part of them may be written when it raises.
+        """
+        ...
+
+    async def delete_many(self, table: str, partition: str, rows: Sequence[str]) -> None:
+        """Remove entities of one partition in as few requests as limits allow; absent ones are not an error."""
+        ...
+
     async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
         """Remove an entity; an absent one is no error without `etag`. Raises ChangedError with one."""
         ...

@@ -8,9 +8,10 @@ from typing import Literal
 from linker import evidence, permission
 from linker.activities import permits
 from linker.activities.permits import PrivilegeError, Standing
-from linker.activities.planning import prove_key_ranges
-from linker.activities.prepare import mode_of, reason_for_full
+from linker.activities.prepare import mode_of, reason_for_full, with_capabilities
 from linker.activities.survey import full_reason
+from linker.activities.values import TableTask
+from linker.core.scanning import TableState
 from linker.dataverse import Dataverse, column, metadata
 from linker.deps import Deps
 from linker.errors import ConfigurationError, DataverseError
@@ -18,10 +19,8 @@ from linker.evidence import Evidence
 from linker.judgement import JudgedTable
 from linker.model import Mode, Status
 from linker.odata import MappingColumns
-from linker.pages import Plan
 from linker.permission import Permission, Refusal
 from linker.picture import Picture, Severity, TablePicture, entitlement, severity
-from linker.state import TablePlan
 
 
 async def look(deps: Deps) -> Picture:
@@ -141,12 +140,13 @@ async def _preparation(
     """Return what preparing a table would come to: its column, its mode and why."""
     because, schema = full
     found = await column.find_or_plan(dataverse, judged.table, deps.settings.solution)
-    plan = await deps.plans.load(judged.table.logical_name)
-    if plan is None:
-        await prove_key_ranges(dataverse, judged.target(columns.table))
-    stored = plan[0] if plan else TablePlan(Plan(""))
-    reason = reason_for_full(stored, schema, because)
-    mode = mode_of(Mode.INCREMENTAL, stored, column_is_new=found is None, because=reason)
+    name = judged.table.logical_name
+    stored = await deps.states.load(name)
+    state = stored[0] if stored else TableState()
+    target = with_capabilities(judged.target(columns.table), await deps.capabilities())
+    task = TableTask("", name, Mode.INCREMENTAL, dry_run=True, full_reason=because, schema=schema)
+    reason = await reason_for_full(deps, dataverse, task, target, state) if found else because
+    mode = mode_of(Mode.INCREMENTAL, state, column_is_new=found is None, because=reason)
     return "exists" if found else "would be created", mode
 
 

@@ -86,6 +86,6 @@ async def _needed(deps: Deps) -> set[str]:
 
 async def _purge_rows(deps: Deps, before: str, most: Bounds) -> int:
     deleted = 0
-    for table in await deps.plans.tables():
+    for table in await deps.states.tables():
         deleted += await deps.issues.delete_seen_before(table, before, most.issues - deleted)
     return deleted

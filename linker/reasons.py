@@ -52,6 +52,21 @@ REASONS: dict[str, Reason] = {
         "The customer's profile is not in Dataverse.",
         "Nothing: the profile is written after unification, and a later run links the row.",
     ),
+    "AmbiguousProfile": Reason(
+        "rejected",
+        "Several profiles have the row's CustomerId.",
+        "Run unification again. If this stays, report the CustomerId to Microsoft support.",
+    ),
+    "OtherCustomer": Reason(
+        "rejected",
+        "The linked profile is of another customer than the mapping names.",
+        "Run unification again. If this stays, report the row's id to Microsoft support.",
+    ),
+    "OrphanedLink": Reason(
+        "deferred",
+        "The row's link leads to a profile that does not exist, and the mapping does not name the row.",
+        "Decide whether the link may go, then allow one run to clear it (see docs/operations.md).",
+    ),
     "ProfileVanished": Reason(
         "deferred", "The profile was deleted while the row was written.", "Nothing: the next run links the row."
     ),

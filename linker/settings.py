@@ -113,6 +113,9 @@ class Settings(BaseSettings):
     settle_minutes: float = Field(10, ge=0, le=1_440)
     settle_most_minutes: float = Field(120, ge=0, le=1_440)
     arrival_minutes: float = Field(30, ge=0, le=1_440)
+    full_scan_hours: float = Field(24, gt=0, le=8_760)
+    small_table_rows: int = Field(200_000, ge=0)
+    orphan_hours: float = Field(24, gt=0, le=8_760)
     unlink_max_share: float = Field(0.1, ge=0, le=1)
     webhook: bool = True
     start_by_api: bool = True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from linker.errors import LimitError
@@ -13,6 +14,8 @@ MOST_VALUE_BYTES: Final = 64 * 1024
 MOST_KEY_BYTES: Final = 1024
 MOST_PROPERTIES: Final = 252
 MOST_NAME_LENGTH: Final = 255
+MAX_BATCH: Final = 100  # entities of one transaction
+MAX_BATCH_BYTES: Final = 2_800_000  # of 4 MiB: binary values travel as base64
 _SYSTEM_NAMES: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
 _FORBIDDEN_IN_KEYS: Final = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 # "%" is allowed in keys but troublesome in tools, and "~" is the mark of an escape.
@@ -39,6 +42,21 @@ def check_entity(partition: str, row: str, properties: Properties) -> None:
     size = entity_bytes(partition, row, properties)
     if size > MOST_ENTITY_BYTES:
         raise LimitError(f"{where} takes {size:,} bytes; {MOST_ENTITY_BYTES:,} are allowed. Nothing was sent.")
+
+
+def batches(partition: str, rows: Iterable[tuple[str, Properties]]) -> Iterator[list[tuple[str, Properties]]]:
+    """Yield entities of one partition in the largest groups that one transaction takes, in their order."""
+    group: list[tuple[str, Properties]] = []
+    size = 0
+    for row, properties in rows:
+        bytes_of = entity_bytes(partition, row, properties)
+        if group and (len(group) == MAX_BATCH or size + bytes_of > MAX_BATCH_BYTES):
+            yield group
+            group, size = [], 0
+        group.append((row, properties))
+        size += bytes_of
+    if group:
+        yield group
 
 
 def _check_key(key: str, where: str) -> None:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
 from linker.errors import AlreadyThereError, ChangedError, ConfigurationError, LinkerError, StateError, TransientError
 from linker.ports import Entity, Properties, Value
 from linker.table_refusals import advice_on_refusal
-from linker.table_rules import check_entity, is_int32, key_text
+from linker.table_rules import MAX_BATCH, batches, check_entity, is_int32, key_text
 
 if TYPE_CHECKING:  # Microsoft's packages cost 0.2 s to import: cold start
     from azure.core.credentials_async import AsyncTokenCredential
@@ -90,6 +90,27 @@ class AzureTables:
         client, entity = self._client(table), _to_azure(partition, row, properties)
         what = f"Merging {table} '{partition}' / '{row}'"
         return _etag(await _asked(what, lambda: client.update_entity(entity, "merge", **_only_if(etag))))
+
+    async def write_many(self, table: str, partition: str, rows: Sequence[tuple[str, Properties]]) -> None:
+        """See ports.Tables."""
+        for row, properties in rows:
+            check_entity(partition, row, properties)
+        client, what = self._client(table), f"Writing {len(rows)} entities of {table} '{partition}'"
+        for some in batches(partition, rows):
+            entities = [("upsert", _to_azure(partition, *entity), {"mode": "replace"}) for entity in some]
+            await _creating_table(what, client, partial(client.submit_transaction, entities))
+
+    async def delete_many(self, table: str, partition: str, rows: Sequence[str]) -> None:
+        """See ports.Tables. One absent entity makes the service refuse its whole batch, whose others then go one by one."""
+        client, what = self._client(table), f"Deleting {len(rows)} entities of {table} '{partition}'"
+        for start in range(0, len(rows), MAX_BATCH):
+            some = rows[start : start + MAX_BATCH]
+            try:
+                keys = [("delete", {"PartitionKey": partition, "RowKey": row}) for row in some]
+                await _asked(what, partial(client.submit_transaction, keys))
+            except _AbsentError:
+                for row in some:
+                    await self.delete(table, partition, row)
 
     async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
         """See ports.Tables."""

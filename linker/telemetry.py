@@ -20,7 +20,7 @@ from typing import Any, Literal
 from opentelemetry import metrics, trace
 from opentelemetry.util.types import AttributeValue
 
-from linker.activities.values import PageOutcome, PageTask, Report, UnlinkOutcome, UnlinkTask
+from linker.activities.values import Report, ShardOutcome, ShardTask, UnlinkOutcome, UnlinkTask
 from linker.history import seconds_of
 from linker.model import Counts, RowIssue, Run, TableRun
 from linker.redaction import cleaned, without_words
@@ -49,7 +49,7 @@ _THROTTLED = _METER.create_counter(
 )
 _WIDTH = _METER.create_gauge("linker.width", "{request}", "writes in flight")
 _BATCH = _METER.create_gauge("linker.batch", "{row}", "rows in a write request")
-_RATE = _METER.create_gauge("linker.rows_per_second", "{row}/s", "rows read in a second since the first page")
+_RATE = _METER.create_gauge("linker.rows_per_second", "{row}/s", "rows read in a second since the first shard")
 _RUN_TIME = _METER.create_histogram("linker.run.duration", "s", "runs from begin to end by mode and status")
 
 
@@ -62,7 +62,7 @@ def activity(name: str, task: object) -> Iterator[None]:
     if isinstance(task, Report):
         _show_pace(task)
     run = str(getattr(task, "run", ""))
-    known = {"run": run, "table": getattr(task, "table", None), "page": getattr(task, "page", None)}
+    known = {"run": run, "table": getattr(task, "table", None), "shard": getattr(task, "number", None)}
     token = _RUN.set(run)
     try:
         with _span(
@@ -79,7 +79,7 @@ def answered(answer: object, task: object) -> None:
 
 
 @answered.register
-def _page(answer: PageOutcome, task: PageTask) -> None:
+def _shard(answer: ShardOutcome, task: ShardTask) -> None:
     _count_rows(task, answer.counts)
 
 
@@ -106,7 +106,7 @@ def block(use: Literal["read", "skipped"]) -> None:
     _BLOCKS.add(1, {"use": use})
 
 
-def _count_rows(task: PageTask | UnlinkTask, counts: Counts) -> None:
+def _count_rows(task: ShardTask | UnlinkTask, counts: Counts) -> None:
     for outcome in OUTCOMES:
         if (rows := getattr(counts, outcome)) and not task.dry_run:
             _ROWS.add(rows, {"table": task.table, "outcome": outcome})

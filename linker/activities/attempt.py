@@ -1,4 +1,4 @@
-"""One attempt at a page (design decision 10): it takes the page by ETag, and sends only within its time."""
+"""One attempt at a shard: it takes the shard by ETag, and sends only within its time."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-from linker.blocks import Entries, HashBlock
+from linker.core.blocks import Entries, HashBlock
 from linker.deps import Deps
 from linker.errors import ChangedError, SupersededError, TransientError
 from linker.state import StoredBlock
@@ -14,25 +14,25 @@ from linker.state import StoredBlock
 MARGIN_S = 1.0  # between the last moment to send and the end of the longest write
 
 
-class PageHeldError(TransientError):
-    """Another attempt owns the page; it may send until its time is over."""
+class ShardHeldError(TransientError):
+    """Another attempt owns the shard; it may send until its time is over."""
 
 
 class Attempt:
-    """Ownership of one page's block, from `take` to `save`."""
+    """Ownership of one shard's block, from `take` to `save`."""
 
-    def __init__(self, deps: Deps, table: str, page: str) -> None:
-        self._deps, self._key = deps, (table, page)
+    def __init__(self, deps: Deps, table: str, shard: str) -> None:
+        self._deps, self._key = deps, (table, shard)
         self._id = deps.new_id()
         self._stored = StoredBlock(HashBlock(), None)
         self._before = self._stored.block.header
         self.owns = False
-        self._renewing = asyncio.Lock()  # lanes of one page ask at the same time
+        self._renewing = asyncio.Lock()  # lanes of one shard ask at the same time
         self._open_until = 0.0  # epoch s: until then a write without an answer may still be committed
 
     @property
-    def page(self) -> str:
-        """The name of the page."""
+    def shard(self) -> str:
+        """The name of the shard."""
         return self._key[1]
 
     @property
@@ -41,18 +41,18 @@ class Attempt:
         return self._stored.block
 
     def found(self, stored: StoredBlock) -> None:
-        """Start from a block that was read. Raises PageHeldError while another attempt owns it."""
+        """Start from a block that was read. Raises ShardHeldError while another attempt owns it."""
         header, now = stored.block.header, self._deps.clock()
         if header.attempt and header.until > now:
-            raise PageHeldError("Another attempt works on this page.", wait_s=header.until - now + MARGIN_S)
+            raise ShardHeldError("Another attempt works on this shard.", wait_s=header.until - now + MARGIN_S)
         self._stored, self._before = stored, header
 
     async def take(self) -> None:
-        """Own the page from now on. Raises PageHeldError when another attempt was faster."""
+        """Own the shard from now on. Raises ShardHeldError when another attempt was faster."""
         try:
             await self._own()
         except ChangedError as error:
-            raise PageHeldError("Another attempt took this page.", wait_s=MARGIN_S) from error
+            raise ShardHeldError("Another attempt took this shard.", wait_s=MARGIN_S) from error
 
     async def before_send(self) -> None:
         """Make sure that a write which starts now ends within this attempt's time. Raises SupersededError if it cannot."""
@@ -64,16 +64,16 @@ class Attempt:
                 await self._own()
             except ChangedError as error:
                 self.owns = False
-                raise SupersededError("A later attempt took this page.") from error
+                raise SupersededError("A later attempt took this shard.") from error
 
     async def intend(self, entries: Entries, run: str, *, linked: int = 0, drift: int = 0) -> None:
-        """Save entries and keep the page: intents come before the first write. `linked` and `drift` see Header."""
+        """Save entries and keep the shard: intents come before the first write. `linked` and `drift` see Header."""
         header = self.block.header
         saved = self.block.saved_by(run, header.epoch, entries, linked=linked, drift=drift)
         await self._save(saved.owned_by(header.attempt, header.until))
 
     async def finish(self, entries: Entries, run: str, epoch: str, *, linked: int = 0, drift: int = 0) -> None:
-        """Save what was confirmed and give the page back, later if a write may still be under way.
+        """Save what was confirmed and give the shard back, later if a write may still be under way.
 
         A run that saves something new gets on: it may be interrupted once more without its work being set aside.
         """
@@ -81,11 +81,11 @@ class Attempt:
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
         if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):
-            with contextlib.suppress(TransientError):  # the page is done all the same
+            with contextlib.suppress(TransientError):  # the shard is done all the same
                 await self._deps.lock.progressed(run)
 
     async def release(self) -> bool:
-        """Give the page back as it stands, after a step that failed in an orderly way. False: a later attempt has it."""
+        """Give the shard back as it stands, after a step that failed in an orderly way. False: a later attempt has it."""
         if not self.owns:
             return True
         self.owns = False
@@ -113,4 +113,4 @@ class Attempt:
             self._stored = await self._deps.blocks.save(*self._key, replace(self._stored, block=block))
         except ChangedError as error:
             self.owns = False
-            raise SupersededError("A later attempt took this page.") from error
+            raise SupersededError("A later attempt took this shard.") from error

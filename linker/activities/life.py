@@ -7,12 +7,14 @@ from dataclasses import replace
 
 from linker.activities.marks import marks_of
 from linker.activities.values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
+from linker.core.scanning import TableState
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.lock import Renewal
 from linker.model import SKIPPED_MESSAGE, Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
 from linker.state import TaskState
+from linker.state.issues import MOST_ISSUES
 from linker.status import overall
 
 
@@ -126,8 +128,7 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
     status, detail = table_verdict(end, counts)
     if status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
-        await _close_epoch(deps, end.table, end.epoch)
-        await deps.issues.looked_at(end.table, end.run)
+        await _close_table(deps, end)
 
     def change(old: Run) -> Run:
         unsettled = bool(end.totals.counts.deferred) or (bool(end.unlinking.deferred) and not end.guarded)
@@ -193,11 +194,40 @@ def _how_to_allow(end: TableEnd) -> str:
     return f" If they were right to leave, run with '{option}' (See docs/operations.md)."
 
 
-async def _close_epoch(deps: Deps, table: str, epoch: str) -> None:
-    found = await deps.plans.load(table)
-    if found is None or found[0].epoch != epoch or (found[0].linked and not epoch):
+async def _close_table(deps: Deps, end: TableEnd) -> None:
+    """Remember what a complete run over a table makes true: how far the mapping was seen, and that a full run is over.
+
+    After a full scan every shard has a block of its own, so those of larger shards and of version 1 can go.
+    """
+    scan = await deps.scan(end.table, end.scan, again=True)
+    if scan is None:
         return
-    await deps.plans.save(table, replace(found[0], epoch="", linked=True), found[1])
+    streams = await deps.streams(end.table, scan)
+    due = _why_due(end)
+
+    def close(state: TableState) -> TableState:
+        if state.epoch != end.epoch:
+            return state
+        state = replace(state, epoch="", linked=state.linked or bool(end.epoch), watermark=scan.watermark, due=due)
+        if not scan.full:
+            return state
+        read = sum(stream.read for stream in streams)
+        return replace(state, scanned_at=scan.began, rows=read, sources=scan.sources, earlier_bits=())
+
+    state = await deps.change_state(end.table, close)
+    if not scan.full or state.scanned_at != scan.began:
+        return
+    await deps.issues.looked_at(end.table, end.run)
+    await deps.blocks.delete_others(end.table, state.bits)
+    await deps.states.forget_version_1(end.table)
+
+
+def _why_due(end: TableEnd) -> str:
+    """Return why the next run has to read every mapping row although little changed."""
+    if end.unlinking.deferred and not end.guarded:
+        return "removed rows waited for the mapping to rest"
+    open_rows = end.totals.counts.rejected + end.totals.counts.deferred
+    return "more rows were rejected or deferred than are remembered" if open_rows > MOST_ISSUES else ""
 
 
 async def end_run(deps: Deps, ending: Ending) -> Ended:

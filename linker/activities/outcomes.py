@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 
-from linker.blocks import Header
+from linker.core.blocks import Header
 from linker.core.keys import key_text
 from linker.model import Counts, RowIssue, RowKey
 from linker.reasons import invalid_key, issue
@@ -19,6 +19,7 @@ class Outcomes:
     linked: set[RowKey] = field(default_factory=set)
     unchanged: set[RowKey] = field(default_factory=set)
     issues: dict[str, RowIssue] = field(default_factory=dict)  # rejected and deferred, by row
+    settled: int = 0  # unchanged rows of a shard that was not opened
     earlier: int = 0  # of the unchanged rows, those that an earlier attempt of the same run linked
     drift: int = 0  # of the linked rows, those whose confirmed link somebody else had changed
 
@@ -28,7 +29,7 @@ class Outcomes:
         rejected = sum(1 for found in self.issues.values() if found.outcome == "rejected")
         return Counts(
             linked=len(self.linked) + self.earlier,
-            unchanged=len(self.unchanged) - self.earlier,
+            unchanged=len(self.unchanged) + self.settled - self.earlier,
             rejected=rejected,
             deferred=len(self.issues) - rejected,
         )
@@ -43,6 +44,16 @@ class Outcomes:
         self.unchanged |= keys
         if header.run == run:
             self.earlier, self.drift = min(header.linked, len(keys)), header.drift
+
+    def confirmed_rows(self, rows: int, header: Header, run: str) -> None:
+        """Note so many rows that the block confirms, without their keys; see `confirmed`."""
+        self.settled = rows
+        if header.run == run:
+            self.earlier, self.drift = min(header.linked, rows), header.drift
+
+    def has_issue(self, key: RowKey) -> bool:
+        """Return whether a row was rejected or deferred."""
+        return key_text(key) in self.issues
 
     def issue(self, key: RowKey, code: str, text: str = "") -> None:
         """Note why a row was not linked."""

@@ -136,14 +136,14 @@ async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
 
 async def _permission(look: _Look, judged: JudgedTable) -> Permission:
     deps, settings, name = look.deps, look.deps.settings, judged.table.logical_name
-    plan, held = await deps.plans.load(name), await deps.first_links.load(name)
+    state, held = await deps.states.load(name), await deps.first_links.load(name)
     there = await _has_column(look.dataverse, judged.table)
     registered, unread = await registered_on(look.dataverse, name)
     seen = TableLook(
         name,
         rows=await _rows(look, judged),
         rows_a_request=Pace().batch if await metadata.supports_update_multiple(look.dataverse, name) else 1,
-        linked=plan is not None and plan[0].linked,
+        linked=state[0].linked if state is not None else await deps.states.is_of_version_1(name),
         registered=registered,
         unread=unread,
         missing=_missing(look, name, creates=not there),

@@ -1,23 +1,28 @@
-"""Make a table ready: its lookup column, its pages, its mode, and the rows whose link vanished (decisions 6, 7, 11, 12)."""
+"""Make a table ready: its lookup column, its mode, the rows whose link vanished, and the scan of its mapping."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import replace
+from hashlib import blake2b
 
 from linker.activities.life import go_on
-from linker.activities.planning import new_plan
-from linker.activities.strays import KEYS_HELD, by_page
+from linker.activities.restored import find_deviations
+from linker.activities.scanning import Opening, open_scan, scan_rules
 from linker.activities.values import Prepared, TableTask
-from linker.blocks import UNCONFIRMED, confirmed, unconfirm
+from linker.core.blocks import UNCONFIRMED, Entry, is_confirmed, unconfirm
+from linker.core.capabilities import Capabilities, Capability
+from linker.core.scanning import ScanChoice, TableState, choose_scan
+from linker.core.shards import Shard, group_by_shard
 from linker.dataverse import Dataverse, column, metadata
 from linker.deps import Deps
 from linker.errors import ChangedError, ConfigurationError, DataverseError, TransientError
 from linker.model import LOOKUP_SCHEMA_NAME, ColumnState, Mode, RowKey, Run, Status, Target
-from linker.pages import Plan
-from linker.state import StoredBlock, TablePlan
+from linker.state import StoredBlock
 
 MARK_TRIES = 20
+KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards
+MAX_REVISIT = 1_000  # rows that a delta scan looks up one by one; of more, not all are remembered (Issues)
 
 
 async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
@@ -25,67 +30,160 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     dataverse = deps.dataverse()
     try:
         await go_on(deps, task.run)
-        target = await _target(deps, task, dataverse)
-        stored, etag = await _plan(deps, task, dataverse, target)
-        because = reason_for_full(stored, task.schema, task.full_reason)
-        mode, reason = mode_of(task.mode, stored, column_is_new=target.column_created, because=because)
-        begun = "" if target.column_created or because_of_schema(stored, task.schema) else stored.epoch
-        epoch = begun or (task.run if mode is not Mode.INCREMENTAL else "")
-        schema = task.schema if mode is Mode.FULL else stored.schema or task.schema
-        if not task.dry_run and (stored.epoch, stored.schema) != (epoch, schema):
-            await deps.plans.save(task.table, replace(stored, epoch=epoch, schema=schema), etag)
-        believes = mode is Mode.INCREMENTAL or begun  # what an interrupted full run saved is believed as well
-        if believes and not task.dry_run and task.table not in deps.settings.unlisted_tables:
-            await mark_vanished(deps, dataverse, target, stored.plan)
-        await _show(deps, task, target, mode, reason)
+        return await _prepared(deps, task, dataverse)
     except TransientError as error:
         return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])
     except ChangedError:
-        return Prepared(task.table, retry_s=1.0, failed="The table's plan changed while it was read.")
+        return Prepared(task.table, retry_s=1.0, failed="What is remembered of the table changed while it was read.")
     except (ConfigurationError, DataverseError) as error:
         return Prepared(task.table, failed=str(error)[:1000])
-    return Prepared(task.table, stored.plan.version, stored.plan.pages, mode, epoch)
 
 
-def mode_of(asked: Mode, stored: TablePlan, *, column_is_new: bool = False, because: str = "") -> tuple[Mode, str]:
-    """Return the mode for a table, and why. `because` is the run's own reason for a full run (decision 12).
+async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepared:
+    target = await _target(deps, task, dataverse, await deps.capabilities())
+    before, etag = await _state(deps, task)
+    state = before
+    why = await reason_for_full(deps, dataverse, task, target, state)
+    mode, reason = mode_of(task.mode, state, column_is_new=target.column_created, because=why)
+    starts_again = target.column_created or why in _RESTARTS
+    begun = "" if starts_again else state.epoch
+    epoch = begun or (task.run if mode is not Mode.INCREMENTAL else "")
+    state = replace(
+        state,
+        epoch=epoch,
+        schema=task.schema if mode is Mode.FULL else state.schema or task.schema,
+        names_profile=target.names_profile,
+        secret=_fingerprint(await deps.salt()),
+    )
+    if not task.dry_run and state != before:
+        await deps.states.save(task.table, state, etag)
+    believes = mode is Mode.INCREMENTAL or begun  # what an interrupted full run saved is believed as well
+    if believes and not task.dry_run and task.table not in deps.settings.unlisted_tables:
+        await mark_vanished(deps, dataverse, target, state)
+    choice, revisit = await _choice(deps, task, target, state, mode)
+    ranges = (await deps.capabilities()).has(Capability.TEXT_RANGES)
+    scan = await deps.staging.scan(task.table)
+    if scan is None or scan.run != task.run or (choice.full and not scan.full):  # else a repeated delivery opened it
+        opening = Opening(task.run, target, choice, state, task.newest, revisit, ranges)
+        scan = await open_scan(deps, dataverse, opening)
+    await _show(deps, task, target, mode, reason)
+    is_due = mode is Mode.VERIFY or (state.linked and _are_links_due(deps, state))
+    return Prepared(task.table, scan.id, scan.streams, mode, epoch, links_due=is_due or task.clears_orphans)
 
-    A full run that was interrupted goes on, whatever was asked for.
+
+def _are_links_due(deps: Deps, state: TableState) -> bool:
+    return deps.clock() - (state.orphans_at or state.scanned_at) >= deps.settings.orphan_hours * 3_600
+
+
+async def _choice(
+    deps: Deps, task: TableTask, target: Target, state: TableState, mode: Mode
+) -> tuple[ScanChoice, list[str]]:
+    """Return which mapping rows to read, and the rows (as hex) that earlier runs left open."""
+    rules, now = scan_rules(deps), deps.clock()
+    because = "an operator allowed this run to clear links" if task.allowed else ""
+    has_filter = (await deps.capabilities()).has(Capability.MODIFIED_FILTER)
+    newest = task.newest if has_filter else 0.0
+    choice = choose_scan(state, mode, newest=newest, sources=target.sources, rules=rules, now=now, because=because)
+    if choice.full:
+        return choice, []
+    revisit = await deps.issues.open_rows(task.table, MAX_REVISIT + 1)
+    unconfirmed = sum(header.unconfirmed for header in (await deps.blocks.headers(task.table)).values())
+    if len(revisit) + unconfirmed > MAX_REVISIT:
+        return replace(choice, since=None, reason=f"more than {MAX_REVISIT:,} rows are open"), []
+    return choice, [key.hex() for key in revisit]
+
+
+# Reasons after which nothing that an interrupted full run saved may be believed.
+OTHER_SCHEMA = "the schema of the profile table changed"
+OTHER_SECRET = "the stored row hashes were made with another secret"  # noqa: S105 - a reason, not a secret
+OTHER_WISHES = "the mapping names profiles in another way now"
+LOST_BLOCKS = "what was known of some rows is lost"
+VERSION_1 = "the stored state is of version 1"
+WENT_BACK = "the mapping is older than at the last run: the environment was restored or copied"
+_RESTARTS = frozenset({OTHER_SCHEMA, OTHER_SECRET, OTHER_WISHES, LOST_BLOCKS, VERSION_1, WENT_BACK})
+
+
+async def reason_for_full(deps: Deps, dataverse: Dataverse, task: TableTask, target: Target, state: TableState) -> str:
+    """Return why every row has to be compared with its live link, empty when nothing asks for it."""
+    if await deps.states.is_of_version_1(task.table) and not state.linked:
+        return VERSION_1
+    if not state.linked:
+        return task.full_reason
+    reasons = (
+        (because_of_schema(state, task.schema), OTHER_SCHEMA),
+        (bool(state.secret) and state.secret != _fingerprint(await deps.salt()), OTHER_SECRET),
+        (state.names_profile != target.names_profile, OTHER_WISHES),
+        (0 < task.newest < state.watermark, WENT_BACK),
+        (await _blocks_are_lost(deps, state, task.table), LOST_BLOCKS),
+    )
+    if reason := next((text for true, text in reasons if true), ""):
+        return reason
+    if (
+        task.mode is Mode.INCREMENTAL
+        and not task.full_reason
+        and (said := await find_deviations(deps, dataverse, target, state))
+    ):
+        return said
+    return task.full_reason
+
+
+async def _blocks_are_lost(deps: Deps, state: TableState, table: str) -> bool:
+    """Return whether a shard of a table that was linked whole has no block that can be read, of its own size or larger."""
+    known = {name for name, header in (await deps.blocks.headers(table)).items() if header.known}
+    sizes = (state.bits, *state.earlier_bits)
+    return any(
+        not any(Shard(state.bits, number).at(bits).name in known for bits in sizes) for number in range(1 << state.bits)
+    )
+
+
+def mode_of(asked: Mode, state: TableState, *, column_is_new: bool = False, because: str = "") -> tuple[Mode, str]:
+    """Return the mode for a table, and why. `because` is a reason to compare every row. A full run that was interrupted
+    continues, whatever was asked for.
     """
-    if not stored.linked:
-        return Mode.FULL, "first run on this table" if not stored.epoch else "the first run was interrupted and goes on"
+    if not state.linked:
+        if because in _RESTARTS:
+            return Mode.FULL, because
+        return (
+            Mode.FULL,
+            "first run on this table" if not state.epoch else "the first run was interrupted and continues",
+        )
     if column_is_new:
         return Mode.FULL, "the lookup column was missing and is new"
-    if stored.epoch:
-        return Mode.FULL, "a full run was interrupted and goes on"
+    if state.epoch:
+        return Mode.FULL, "a full run was interrupted and continues"
     if because:
         return Mode.FULL, because
     return asked, "only rows that changed" if asked is Mode.INCREMENTAL else "asked for"
 
 
-def reason_for_full(stored: TablePlan, schema: str, because: str) -> str:
-    """Return why a table has to be looked at as a whole, empty when it has not. `because` holds for all tables."""
-    return because_of_schema(stored, schema) or because
+def because_of_schema(state: TableState, schema: str) -> bool:
+    """Return whether the schema of profiles is another one than the last full run began with."""
+    return bool(state.schema and schema and state.schema != schema)
 
 
-def because_of_schema(stored: TablePlan, schema: str) -> str:
-    """Return the reason if the schema of profiles is another one than the last full run began with, else nothing."""
-    changed = stored.schema and schema and stored.schema != schema
-    return "the schema of the profile table changed" if changed else ""
+def _fingerprint(salt: bytes) -> str:
+    return blake2b(salt, digest_size=8, person=b"fingerprint").hexdigest()
 
 
-async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:
+async def _state(deps: Deps, task: TableTask) -> tuple[TableState, str | None]:
+    found = await deps.states.load(task.table)
+    return found if found is not None else (TableState(), None)
+
+
+async def _target(deps: Deps, task: TableTask, dataverse: Dataverse, can: Capabilities) -> Target:
     known = await deps.runs.target(task.run, task.table)
     table = (await metadata.find_tables(dataverse, task.table))[0]
     found = await column.find_or_plan(dataverse, table, deps.settings.solution)
     created = found is None
     if found is None and not task.dry_run:
-        found = await column.create(dataverse, table, deps.settings.solution)
+        found = await column.create(dataverse, table, deps.settings.solution, can.profile_kind)
     target = replace(
-        known,
+        with_capabilities(known, can),
         navigation=found.navigation if found else "",
         column_created=created or known.column_created,
         bulk=await metadata.supports_update_multiple(dataverse, task.table),
+        partition_column=await column.find_partition_column(dataverse, table) if found else "",
+        has_labels=await deps.has_labels(),
     )
     await deps.runs.save_target(task.run, target)
     deps.cache.targets.pop((task.run, task.table), None)
@@ -94,47 +192,58 @@ async def _target(deps: Deps, task: TableTask, dataverse: Dataverse) -> Target:
     return target
 
 
-async def _plan(deps: Deps, task: TableTask, dataverse: Dataverse, target: Target) -> tuple[TablePlan, str | None]:
-    found = await deps.plans.load(task.table)
-    if found is not None:
-        return found
-    plan = await new_plan(dataverse, target, version=task.run[-8:])
-    stored = TablePlan(plan)
-    return stored, await deps.plans.save(task.table, stored, None)
+def with_capabilities(target: Target, can: Capabilities) -> Target:
+    """Return a table with what the profile and the mapping table can do. A mapping row's own lookup is believed only where the
+    label of a written link can contradict it.
+    """
+    return replace(
+        target,
+        names_profile=can.has(Capability.MAPPING_NAMES_PROFILE) and can.has(Capability.LABELS),
+        has_in=can.has(Capability.IN_FILTER),
+        has_partitions=can.has(Capability.PARTITION_COLUMN),
+        profile_kind=can.profile_kind,
+    )
 
 
-async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, plan: Plan) -> int:
-    """Unconfirm rows that a block names and whose link is empty now; return how many. Remembers nothing between runs."""
+async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, state: TableState) -> int:
+    """Mark rows unconfirmed that a block names and whose link is empty now; return how many.
+
+    Nothing is remembered between runs.
+    """
     marked = 0
     held: list[RowKey] = []
     async for keys in dataverse.keys_by_link(target, LOOKUP_SCHEMA_NAME, empty=True):
         held += keys
         if len(held) >= KEYS_HELD:
-            marked += await _mark(deps, target.table, plan, held)
+            marked += await mark_unconfirmed(deps, target.table, state, held)
             held = []
-    return marked + await _mark(deps, target.table, plan, held)
+    return marked + await mark_unconfirmed(deps, target.table, state, held)
 
 
-async def _mark(deps: Deps, table: str, plan: Plan, keys: Sequence[RowKey]) -> int:
-    pages = {plan.name(page): here for page, here in by_page(plan, keys).items()}
-    pages |= {page: set(keys) for page in await deps.strays.names(table)}
-    return sum([await _mark_page(deps, table, page, here) for page, here in pages.items()])
+async def mark_unconfirmed(deps: Deps, table: str, state: TableState, keys: Iterable[RowKey]) -> int:
+    """Mark rows unconfirmed wherever a block names them; return how many. Rows that no block names are left alone."""
+    sizes = (state.bits, *state.earlier_bits)
+    groups = [(shard, rows) for bits in sizes for shard, rows in group_by_shard(keys, bits).items()]
+    return sum([await _mark_shard(deps, table, shard, rows) for shard, rows in groups])
 
 
-async def _mark_page(deps: Deps, table: str, page: str, keys: set[RowKey]) -> int:
+async def _mark_shard(deps: Deps, table: str, shard: Shard, keys: set[RowKey]) -> int:
     for _ in range(MARK_TRIES):
-        stored = await deps.blocks.load(table, page)
+        stored = await deps.blocks.load(table, shard.name)
         entries = stored.block.entries
-        believed = {key for key in keys if confirmed(entries.get(key, (UNCONFIRMED,)))}
+        believed = {key for key in keys if is_confirmed(entries.get(key, (_UNKNOWN,)))}
         if not believed:
             return 0
-        marked = {key: unconfirm(hashes) if key in believed else hashes for key, hashes in entries.items()}
+        marked = {key: unconfirm(row) if key in believed else row for key, row in entries.items()}
         try:
-            await deps.blocks.save(table, page, StoredBlock(stored.block.holding(marked), stored.etag))
+            await deps.blocks.save(table, shard.name, StoredBlock(stored.block.holding(marked), stored.etag))
         except ChangedError:
             continue
         return len(believed)
-    raise TransientError(f"A page of '{table}' changes all the time; its vanished links could not be marked.")
+    raise TransientError(f"A shard of '{table}' keeps changing; its rows could not be marked.")
+
+
+_UNKNOWN = Entry(0, UNCONFIRMED)
 
 
 async def _show(deps: Deps, task: TableTask, target: Target, mode: Mode, reason: str) -> None:

@@ -10,8 +10,8 @@ from dataclasses import replace
 
 from linker import automations
 from linker.activities.life import renew
-from linker.activities.page import load_of
 from linker.activities.permits import registered_on
+from linker.activities.shard import load_of
 from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.activities.values import Beat, Go
 from linker.core.times import iso

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from linker.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowance
 from linker.pace import Load, Pace
@@ -18,9 +18,6 @@ class Settled:
     detail: str = ""
     marks: WireMarks | None = None
     stop: bool = False  # the run was cancelled, or is no longer the one that holds the lock
-
-
-MOST_LARGE = 200  # pages of one table that are split in one run; their numbers fit into one value
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,82 +81,125 @@ class TableTask:
     dry_run: bool = False
     full_reason: str = ""  # why this run is full, unless it was asked for
     schema: str = ""  # fingerprint of the profile table
+    newest: float = 0.0  # newest change of the mapping when it rested (epoch s), 0 when nothing tells
+    clears_orphans: bool = False  # this run may clear orphaned links that the app did not write
+    allowed: bool = False  # this run may clear links that the guard would hold back, so it must see every removed row
 
 
 @dataclass(frozen=True, slots=True)
 class Strays:
-    """Rows of a table with a link that neither mapping nor blocks name."""
+    """Rows of a table with a link that neither mapping nor blocks name, and those of them whose profile is gone."""
 
     __pydantic_config__ = WIRE
     rows: int = 0
+    orphans: int = 0
+    cleared: int = 0  # orphaned links that an operator allowed to clear
+
+
+@dataclass(frozen=True, slots=True)
+class StraysTask:
+    """Hold all links of a table against all profiles; clear at most `clear` orphaned links that are not ours."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    dry_run: bool = False
+    clear: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """A table that is ready to be linked page by page; `failed` says why it is not."""
+    """A table whose mapping is ready to be scanned; `failed` says why it is not."""
 
     __pydantic_config__ = WIRE
     table: str
-    version: str = ""
-    pages: int = 0
+    scan: str = ""
+    streams: int = 0
     mode: Mode = Mode.INCREMENTAL
     epoch: str = ""
     failed: str = ""
-    retry_s: float = 0.0  # when it is worth to try again
+    retry_s: float = 0.0  # when it is worth trying again
+    links_due: bool = False  # all links are to be held against all profiles
 
 
 @dataclass(frozen=True, slots=True)
-class SplitTask:
-    """Pages of one table that are too large."""
+class SliceTask:
+    """The next slice of one stream of a scan."""
 
     __pydantic_config__ = WIRE
     run: str
     table: str
-    version: str
-    pages: tuple[int, ...]
+    scan: str
+    stream: int
 
 
 @dataclass(frozen=True, slots=True)
-class Split:
-    """The new version of a plan, and which of its pages are to be worked on; `failed` says why none is."""
+class SliceOutcome:
+    """What a slice came to. It was committed, or `later_s` says when to try again, or `failed` says why it never will."""
 
     __pydantic_config__ = WIRE
-    version: str
-    shares: tuple[tuple[int, int], ...] = ()
+    done: bool = False  # the stream has no more rows
+    rows: int = 0  # of this slice
+    later_s: float = 0.0
+    later_reason: str = ""
     failed: str = ""
+    load: Load = Load()
 
 
 @dataclass(frozen=True, slots=True)
-class PageTask:
-    """One page of one table."""
+class ShardsTask:
+    """A scan that is complete."""
 
     __pydantic_config__ = WIRE
     run: str
     table: str
-    version: str
-    page: int
-    mode: Mode
-    epoch: str
-    batch: int = 0  # rows in a write
-    width: int = 1  # writes at once of all pages together
-    lanes: int = 1  # writes at once of this page
+    scan: str
     dry_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class PageOutcome:
-    """What became of a page. Either it is done, or `later_s` says when to try again, or `failed` says why it never will."""
+class Shards:
+    """The shards to link: `count` of them, numbered from 0 (Scan.shard). `canary`: no link of the table was proved to be
+    alive yet, so shards run one after the other until one is.
+    """
+
+    __pydantic_config__ = WIRE
+    count: int = 0
+    canary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard of one table."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    scan: str
+    number: int
+    mode: Mode
+    epoch: str
+    batch: int = 0  # rows in a write
+    width: int = 1  # writes at once of all shards together
+    lanes: int = 1  # writes at once of this shard
+    dry_run: bool = False
+    canary: bool = False  # its first write is to prove that links of the table are alive
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOutcome:
+    """What became of a shard. Either it is done, or `later_s` says when to try again, or `failed` says why it never will."""
 
     __pydantic_config__ = WIRE
     counts: Counts = Counts()
     departed: int = 0  # rows for the unlinking pass; part of counts.rows_read
     conflicts: int = 0  # rows claimed for different customers
-    drift: int = 0  # rows whose confirmed link somebody else changed; repaired
+    drift: int = 0  # rows whose confirmed link another writer changed; repaired
     lost: int = 0  # rows that Dataverse accepted twice and did not keep
-    split: bool = False  # the page is too large; nothing was done
+    proven: bool = False  # its first write proved that links of the table are alive
     later_s: float = 0.0
     later_reason: str = ""
-    held: bool = False  # by another attempt, which is no failure
+    held: bool = False  # by another attempt, which is not a failure
     failed: str = ""
     load: Load = Load()
     seconds: float = 0.0
@@ -167,7 +207,7 @@ class PageOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the pages of one table."""
+    """Sums over the shards of one table."""
 
     __pydantic_config__ = WIRE
     counts: Counts = Counts()
@@ -175,33 +215,28 @@ class Totals:
     conflicts: int = 0
     drift: int = 0
     lost: int = 0
-    pages: int = 0
+    pages: int = 0  # shards that are done
     failed: str = ""
-    large: tuple[int, ...] = ()  # pages that have to be split first
 
-    def with_large(self, page: int) -> Totals:
-        """Return the totals with one more page to split. So many at once that the value would grow too large fail."""
-        if len(self.large) == MOST_LARGE:
-            return replace(self, failed=f"More than {MOST_LARGE} pages outgrew their requests at once. Run again.")
-        return replace(self, large=(*self.large, page))
-
-    def plus(self, page: PageOutcome) -> Totals:
-        """Return the totals with one more finished page."""
+    def plus(self, shard: ShardOutcome) -> Totals:
+        """Return the totals with one more finished shard."""
         return Totals(
-            self.counts + page.counts,
-            self.departed + page.departed,
-            self.conflicts + page.conflicts,
-            self.drift + page.drift,
-            self.lost + page.lost,
+            self.counts + shard.counts,
+            self.departed + shard.departed,
+            self.conflicts + shard.conflicts,
+            self.drift + shard.drift,
+            self.lost + shard.lost,
             self.pages + 1,
-            self.failed or page.failed,
-            self.large,
+            self.failed or shard.failed,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class UnlinkTask:
-    """The next departed pages of a table. `after` names the last page settled; `rows` counts mapped and departed rows."""
+    """The next shards of a table that hold removed rows.
+
+    `after` names the last one settled; `rows` counts mapped and removed rows.
+    """
 
     __pydantic_config__ = WIRE
     run: str
@@ -266,10 +301,13 @@ class TableEnd:
     held_back: str = ""
     guarded: bool = False
     strays: int = 0
+    orphans: int = 0
+    orphans_cleared: int = 0
     failed: str = ""
     canceled: bool = False
     dry_run: bool = False
     epoch: str = ""
+    scan: str = ""
 
 
 @dataclass(frozen=True, slots=True)

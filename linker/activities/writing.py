@@ -1,17 +1,19 @@
-"""Writing the links of a page: batches, short waits, bad rows isolated, every row read back (design decisions 14-17)."""
+"""Writing the links of a shard: batches, short waits, bad rows isolated, every row read back."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from linker import odata
 from linker.activities.attempt import Attempt
-from linker.dataverse import Dataverse
-from linker.errors import DataverseError, TransientError, UnknownOutcomeError
+from linker.core.capabilities import TableKind
+from linker.core.claims import fold_customer
+from linker.dataverse import Dataverse, LiveLink
+from linker.errors import ConfigurationError, DataverseError, TransientError, UnknownOutcomeError
 from linker.gate import Gate
-from linker.model import LOOKUP_SCHEMA_NAME, RowKey, Target
+from linker.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, RowKey, Target
 from linker.verdict import Answer, judge, named_rows
 
 SHORT_WAIT_S = 5.0  # a longer pause is the orchestrator's: it costs nothing there
@@ -19,23 +21,36 @@ SHORT_WAITS = 3
 PATCHES = 100  # single updates of one batch: one look at the time left covers them all
 ROUNDS = 2  # writes of one row in one attempt: what two accepted writes did not change is not a passing fault
 
-type Links = Mapping[RowKey, str]
-"""Profile id to link to, for each row."""
+type Links = Mapping[RowKey, Link]
+"""The link to write to each row."""
 
 
 @dataclass(slots=True)
 class Written:
-    """What became of the rows of one page that had to be written."""
+    """What became of the rows of one shard that had to be written. `links` are the links that were asked for."""
 
     linked: set[RowKey] = field(default_factory=set)  # read back and right
     refused: dict[RowKey, DataverseError] = field(default_factory=dict)
     lost: set[RowKey] = field(default_factory=set)  # accepted each time, never stored
     doubtful: set[RowKey] = field(default_factory=set)  # a write without an answer may still come
+    mislabeled: set[RowKey] = field(default_factory=set)  # stored, but the label shows another customer
+    links: dict[RowKey, Link] = field(default_factory=dict)
+
+    def with_more(self, more: Written) -> Written:
+        """Return what became of all rows after more were written, or some again."""
+        return Written(
+            self.linked | more.linked,
+            self.refused | more.refused,
+            self.lost | more.lost,
+            self.doubtful | more.doubtful,
+            (self.mislabeled - more.linked) | more.mislabeled,
+            self.links | more.links,
+        )
 
 
 @dataclass(slots=True)
 class Writer:
-    """Writes one page's links within one attempt."""
+    """Writes one shard's links within one attempt."""
 
     dataverse: Dataverse
     target: Target
@@ -46,16 +61,21 @@ class Writer:
     lanes: int
     sent: set[RowKey] = field(default_factory=set)
 
-    async def write(self, links: Links) -> Written:
-        """Write and read back. Raises TransientError, SupersededError, UnknownOutcomeError for rows that stayed without an
+    async def write(self, links: Links, customers: Mapping[RowKey, CustomerId]) -> Written:
+        """Write and read back. `customers` are the CustomerIds that live links show as their labels, where there are labels.
+
+        Raises TransientError, SupersededError, UnknownOutcomeError for rows that stayed without an
         answer and are not stored, and DataverseError for what is about no row.
         """
-        written = Written()
+        written = Written(links=dict(links))
         missing = dict(links)
         for _ in range(ROUNDS):
             await self._send_all(missing, written)
-            missing = {row: profile for row, profile in missing.items() if row not in written.refused}
-            missing = await self._not_stored(missing)
+            missing = {row: link for row, link in missing.items() if row not in written.refused}
+            live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(missing))
+            stored = {row for row, link in missing.items() if row in live and is_stored(live[row], link, self.target)}
+            written.mislabeled |= {row for row in stored if is_mislabeled(live[row].label, customers[row], self.target)}
+            missing = {row: link for row, link in missing.items() if row not in stored}
             if not missing:
                 break
         if silent := missing.keys() & written.doubtful:
@@ -63,7 +83,8 @@ class Writer:
                 f"Writes of {len(silent):,} links got no answer, and the links are not stored yet."
             )
         written.lost = set(missing)
-        written.linked = {row for row in links if row not in written.refused and row not in missing}
+        left = {*written.refused, *missing, *written.mislabeled}
+        written.linked = {row for row in links if row not in left}
         return written
 
     async def _send_all(self, links: Links, written: Written) -> None:
@@ -127,9 +148,67 @@ class Writer:
             self.sent.update(links)  # in place: the page marks these rows when it finds itself late
             return await self.dataverse.write_links(self.target, links)
 
-    async def _not_stored(self, links: Links) -> dict[RowKey, str]:
-        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(links))
-        return {row: profile for row, profile in links.items() if row not in live or live[row].profile != profile}
+
+async def prove_first_link(
+    writer: Writer, row: RowKey, links: Links, customers: Mapping[RowKey, CustomerId]
+) -> tuple[Written, bool]:
+    """Write the first link of a table alone; return what became of it, and whether it was proved to lead to its profile.
+
+    A lookup to an elastic row takes a wrong partition without an error, and then leads nowhere. Raises ConfigurationError for
+    such a dead link, after the row was set back to what it held; no other row was written.
+    """
+    dataverse, target, link = writer.dataverse, writer.target, links[row]
+    before = (await dataverse.links(target, LOOKUP_SCHEMA_NAME, [row])).get(row)
+    alone = replace(writer, lanes=1)
+    written = await alone.write({row: link}, customers)
+    if row in written.refused or row in written.lost or (row in written.mislabeled and target.names_profile):
+        return written, False  # the row is to blame: the next one is tried in another shard or run
+    if before is None or not (why := await _why_dead(dataverse, target, row, link, customers[row])):
+        return written, True
+    await _set_back(writer, row, before)
+    raise ConfigurationError(
+        f"The first link of table '{target.table}' does not lead to its profile: {why}. The row was set back and no other row "
+        "was written. Report this with the partition of a profile; docs/troubleshooting.md describes the check."
+    )
+
+
+async def _why_dead(dataverse: Dataverse, target: Target, row: RowKey, link: Link, customer: CustomerId) -> str:
+    """Return why a link that was stored is dead, empty when it is alive or nothing speaks against it."""
+    live = await dataverse.link(target, LOOKUP_SCHEMA_NAME, row)
+    if live.label is not None:
+        wrong = is_mislabeled(live.label, customer, target)
+        return f"its label is '{live.label[:80]}', not {customer}" if wrong else ""
+    if target.profile_kind == TableKind.VIRTUAL or (link.partition and target.partition_column):
+        return ""  # a virtual table gives labels by its provider's choice; a custom partition never has one, and was read back
+    found = await dataverse.finds_profile(Link(link.profile))
+    if found is None or fold_customer(found) != customer:
+        return "it has no label, and its id alone finds no profile of this customer"
+    return ""
+
+
+async def _set_back(writer: Writer, row: RowKey, before: LiveLink) -> None:
+    await writer.attempt.before_send()
+    if before.link is not None:
+        await writer.dataverse.write_links(writer.target, {row: before.link})
+        return
+    live = await writer.dataverse.link(writer.target, LOOKUP_SCHEMA_NAME, row)
+    await writer.dataverse.clear_links(writer.target, {row: live.etag})
+
+
+def is_stored(live: LiveLink, wanted: Link, target: Target) -> bool:
+    """Return whether a lookup holds the wanted link. Without a companion column that can be read, the id alone tells."""
+    if live.link is None:
+        return False
+    return live.link == wanted if target.partition_column else live.link.profile == wanted.profile
+
+
+def is_mislabeled(label: str | None, customer: CustomerId, target: Target) -> bool:
+    """Return whether the label of a link shows another customer. Not every link has a label, nor is it always a CustomerId."""
+    return target.has_labels and label is not None and _digits(label) != _digits(customer)
+
+
+def _digits(text: str) -> str:
+    return fold_customer(text).replace("-", "")
 
 
 def _named(links: Links, error: DataverseError) -> list[RowKey]:
@@ -138,9 +217,9 @@ def _named(links: Links, error: DataverseError) -> list[RowKey]:
     return [key for key in keys if key in links]
 
 
-def _parts(links: Links, bad: list[RowKey]) -> list[dict[RowKey, str]]:
+def _parts(links: Links, bad: list[RowKey]) -> list[dict[RowKey, Link]]:
     if bad:
-        return [{row: profile for row, profile in links.items() if row not in bad}]
+        return [{row: link for row, link in links.items() if row not in bad}]
     rows = list(links.items())
     half = len(rows) // 2
     return [dict(rows[:half]), dict(rows[half:])]

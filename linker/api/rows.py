@@ -5,14 +5,15 @@ from __future__ import annotations
 from linker.api.answers import Comparison, LookupNow, RowState
 from linker.api.http import Reply, not_found
 from linker.api.operation import Call, operation
-from linker.blocks import HashBlock, confirmed, names, row_hash
+from linker.core.blocks import Entry, hash_link, is_confirmed, names_link
 from linker.core.keys import key_text, row_key
+from linker.core.scanning import TableState
+from linker.core.shards import shard_of
 from linker.dataverse.column import linked_table
 from linker.dataverse.shapes import LiveLink
 from linker.deps import Deps
 from linker.errors import LinkerError
 from linker.model import LOOKUP_SCHEMA_NAME, RowKey
-from linker.pages import Plan
 from linker.wire import to_json
 
 
@@ -24,16 +25,16 @@ async def get_row(call: Call) -> Reply:
 
 async def row_state(deps: Deps, table: str, row: str) -> RowState:
     """Return what is known of a row, and its link read now. Raises ProblemError 404 when the table is no linked one."""
-    key, plan = await linked_row(deps, table, row)
-    block = await _block(deps, table, plan, key)
-    hashes = block.entries.get(key)
+    key, state = await linked_row(deps, table, row)
+    block = (await deps.blocks.load_or_split(table, shard_of(key, state.bits), state.earlier_bits)).block
+    entries = block.entries.get(key)
     run = await deps.runs.load(block.header.run)
-    now, detail = await _look(deps, table, key, hashes)
+    now, detail = await _look(deps, table, key, entries)
     return RowState(
         table=table,
         row=key_text(key),
-        known=hashes is not None,
-        confirmed=hashes is not None and confirmed(hashes),
+        known=entries is not None,
+        confirmed=entries is not None and is_confirmed(entries),
         run=block.header.run or None,
         confirmed_at=run.ended_at or run.last_updated if run else None,
         now=now,
@@ -43,35 +44,29 @@ async def row_state(deps: Deps, table: str, row: str) -> RowState:
     )
 
 
-async def linked_row(deps: Deps, table: str, row: str) -> tuple[RowKey, Plan]:
-    """Return the key of a row and the plan of its table. Raises ProblemError 404 when the table is no linked one."""
-    key, found = row_key(row), await deps.plans.load(table)
+async def linked_row(deps: Deps, table: str, row: str) -> tuple[RowKey, TableState]:
+    """Return the key of a row and the state of its table. Raises ProblemError 404 when the table is not a linked one."""
+    key, found = row_key(row), await deps.states.load(table)
     if key is None or found is None:
         raise not_found("linked table of this name")
-    return key, found[0].plan
+    return key, found[0]
 
 
-async def _block(deps: Deps, table: str, plan: Plan, key: RowKey) -> HashBlock:
-    """Return the block that names a row: of its own page, or of one with odd spellings; its own page's when none does."""
-    pages = [plan.name(plan.page_of(key)), *await deps.strays.names(table)]
-    blocks = [(await deps.blocks.load(table, page)).block for page in pages]
-    return next((block for block in blocks if key in block.entries), blocks[0])
-
-
-async def _look(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | None) -> tuple[LookupNow | None, str]:
+async def _look(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] | None) -> tuple[LookupNow | None, str]:
     try:
-        return await _now(deps, table, key, hashes), ""
+        return await _now(deps, table, key, entries), ""
     except LinkerError as error:  # what is stored is worth an answer without it
         return None, str(error)
 
 
-async def _now(deps: Deps, table: str, key: RowKey, hashes: tuple[int, ...] | None) -> LookupNow:
+async def _now(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] | None) -> LookupNow:
     dataverse = deps.dataverse()
     target = await linked_table(dataverse, table)
     link = (await dataverse.links(target, LOOKUP_SCHEMA_NAME, [key])).get(key)
     if link is None:
         return LookupNow(exists=False)
-    return LookupNow(True, link.profile, link.customer, await _as_confirmed(deps, link, hashes))
+    profile = link.link.profile if link.link else None
+    return LookupNow(True, profile, link.label, await _as_confirmed(deps, key, link, entries))
 
 
 def compared(now: LookupNow | None) -> Comparison:
@@ -83,7 +78,7 @@ def compared(now: LookupNow | None) -> Comparison:
     return Comparison.EQUAL if now.as_confirmed else Comparison.DIFFERS
 
 
-async def _as_confirmed(deps: Deps, link: LiveLink, hashes: tuple[int, ...] | None) -> bool | None:
-    if hashes is None or not confirmed(hashes):
+async def _as_confirmed(deps: Deps, key: RowKey, live: LiveLink, entries: tuple[Entry, ...] | None) -> bool | None:
+    if entries is None or not is_confirmed(entries):
         return None
-    return link.customer is not None and names(hashes, row_hash(link.customer, await deps.salt()))
+    return live.link is not None and names_link(entries, hash_link(key, live.link, await deps.salt()))

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from linker import odata, telemetry
+from linker.core.claims import ClaimRow, fold_customer
 from linker.core.keys import key_text, row_key, spellings
+from linker.core.scanning import KeySpan
 from linker.dataverse import batch, shapes
 from linker.dataverse.http import API, PAGE_SIZE, THROTTLED_WAIT_S, Connection, Meter, error_in
-from linker.dataverse.shapes import Fields, LiveLink, Page
+from linker.dataverse.shapes import WITH_LABELS, Fields, LiveLink, Page
 from linker.errors import DataverseError, ThrottledError, TransientError
-from linker.model import PROFILE_TABLE, CustomerId, KeyRange, RowKey, Source, Target
+from linker.model import PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
 from linker.odata import MappingColumns
 from linker.transport import json_of
 from linker.verdict import Answer, judge
@@ -26,6 +28,7 @@ BYPASS: Final = {
     "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
     "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
 }
+GUID_DIGITS = 32
 
 
 class Dataverse:
@@ -55,15 +58,16 @@ class Dataverse:
         """Return the object at a path as the TypedDict `kind` describes it."""
         return shapes.read(kind, await self.get(path))
 
-    async def rows(self, path: str) -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield the rows of a query, one response of up to 5,000 at a time."""
+    async def rows(self, path: str, *, prefer: str = "") -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the rows of a query, one response of whatever size the server chooses at a time."""
+        wishes = f"{PAGE_SIZE},{prefer}" if prefer else PAGE_SIZE
         link: str | None = path
         seen = set[str]()
         while link:
             if link in seen:
                 raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
             seen.add(link)
-            page = shapes.checked(Page, await self.get(link, prefer=PAGE_SIZE))
+            page = shapes.checked(Page, await self.get(link, prefer=wishes))
             yield page["value"]
             link = page.get("@odata.nextLink")
 
@@ -78,20 +82,23 @@ class Dataverse:
         rows = shapes.checked(Page, await self.get(MAPPING_SET + options))["value"]
         return shapes.source_in(rows[0].get(columns.data_source), rows[0].get(columns.table)) if rows else None
 
-    async def mapping(
-        self, columns: MappingColumns, source: Source, keys: KeyRange
-    ) -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield the mapping rows of one source within a range of key texts, up to 5,000 at a time."""
-        doubtful = odata.may_be_pattern(source.data_source + source.table)
-        select = f"{columns.key},{columns.customer}"
-        select += f",{columns.data_source},{columns.table}" if doubtful else ""
-        path = MAPPING_SET + odata.query(select=select, filter=columns.in_range(source, keys))
-        async for rows in self.rows(path):
-            yield [row for row in rows if _is_of(row, columns, source)] if doubtful else rows
+    def stream_path(
+        self, columns: MappingColumns, target: Target, source: Source, span: KeySpan, since: str = ""
+    ) -> str:
+        """Return the query for the mapping rows of one stream: see MappingColumns.in_stream. The rows come in any order."""
+        select = _claim_columns(columns, target, named=_is_doubtful(source))
+        return MAPPING_SET + odata.query(select=select, filter=columns.in_stream(source, span, since))
 
-    async def count_mapping(self, columns: MappingColumns, source: Source, keys: KeyRange) -> int:
-        """Return how many mapping rows of a source lie in a range; 5,000 means that many or more (dataverse.md 5.3)."""
-        return await self.count(MAPPING_SET, columns.in_range(source, keys))
+    async def mapping_page(self, columns: MappingColumns, source: Source, link: str) -> tuple[list[ClaimRow], str]:
+        """Return the mapping rows of one response and the link to the next one, empty at the end.
+
+        `link` is the query of a stream or a link that Dataverse sent. The server decides how many rows come.
+        """
+        page = shapes.checked(Page, await self.get(link, prefer=PAGE_SIZE))
+        found = page["value"]
+        if _is_doubtful(source):
+            found = [row for row in found if _is_of(row, columns, source)]
+        return [shapes.claim_row(row, columns) for row in found], page.get("@odata.nextLink") or ""
 
     async def count(self, entity_set: str, expression: str) -> int:
         """Return how many rows a filter finds; 5,000 means that many or more (dataverse.md 5.3)."""
@@ -99,29 +106,36 @@ class Dataverse:
         answer = await self.connection.send(self.meter, "GET", path)
         return shapes.checked(int, answer.text.lstrip("\ufeff"))
 
-    async def spellings(
-        self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
-    ) -> dict[RowKey, dict[str, CustomerId]]:
-        """Return each spelling by which any of the sources names a key, and its customer; asked anew. Keys without one lack."""
-        tables = {source.table.casefold() for source in sources}
-        texts = [text for key in keys for text in spellings(key)]
-        select = f"{columns.key},{columns.customer},{columns.table}"
-        queries = [
-            MAPPING_SET + odata.query(select=select, filter=odata.is_in(columns.key, chunk))
-            for chunk in odata.chunks(texts)
-        ]
-        found: dict[RowKey, dict[str, CustomerId]] = defaultdict(dict)
-        for row in [row for answer in await self.read_all(queries) for row in answer]:
-            text, of_table = str(row.get(columns.key)), str(row.get(columns.table)).casefold() in tables
-            if of_table and (key := row_key(text)) is not None:
-                found[key][text] = shapes.customer_in(row.get(columns.customer)) or ""
-        return found
+    async def keys_in_span(
+        self, columns: MappingColumns, target: Target, source: Source, span: KeySpan, keys: Sequence[RowKey]
+    ) -> list[RowKey]:
+        """Return which of a few keys a stream of this span gives; a key that it gives twice stands there twice."""
+        texts = [text for key in keys for text in spell_key(key)]
+        expressions = odata.any_of(columns.key, texts, has_in=target.has_in)
+        stream = columns.in_stream(source, span)
+        queries = [MAPPING_SET + odata.query(select=columns.key, filter=f"({one}) and {stream}") for one in expressions]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        return [key for row in rows if (key := row_key(str(row.get(columns.key) or ""))) is not None]
 
-    async def still_mapped(
-        self, columns: MappingColumns, sources: Sequence[Source], keys: Sequence[RowKey]
-    ) -> set[RowKey]:
-        """Return which keys any of the sources still maps, asked anew and in every spelling."""
-        return set(await self.spellings(columns, sources, keys))
+    async def claims_of(
+        self, columns: MappingColumns, target: Target, sources: Sequence[Source], keys: Mapping[RowKey, Collection[str]]
+    ) -> list[ClaimRow]:
+        """Return every mapping row of these sources that names one of the keys, read again now.
+
+        Nothing proves that Dataverse ignores case in the mapping, so each key is asked for in the usual spellings, and in those
+        under which it was seen (the values of `keys`).
+        """
+        texts = sorted({text for key, seen in keys.items() for text in (*spell_key(key), *seen)})
+        select = _claim_columns(columns, target, named=True)
+        queries = [
+            MAPPING_SET + odata.query(select=select, filter=expression)
+            for expression in odata.any_of(columns.key, texts, has_in=target.has_in)
+        ]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        found = [
+            shapes.claim_row(row, columns) for row in rows if any(_is_of(row, columns, source) for source in sources)
+        ]
+        return [row for row in found if row.key in keys]
 
     async def user(self) -> str:
         """Return the id of the Dataverse user behind the app's token (dataverse.md 11)."""
@@ -129,32 +143,72 @@ class Dataverse:
 
     # ---- profiles and links ----
 
-    async def profiles(self, customers: Iterable[CustomerId]) -> dict[CustomerId, str]:
-        """Return the profile id of each CustomerId that has a profile. Of two profiles with one CustomerId the lower id."""
+    async def profiles(self, customers: Iterable[str], target: Target) -> dict[CustomerId, tuple[Link, ...]]:
+        """Return the profiles of each CustomerId, more than one when they cannot be told apart.
+
+        A CustomerId is asked for exactly as the mapping stores it. Where that finds nothing, other spellings follow: nothing
+        proves that comparisons ignore case. A profile with exactly the stored text comes before others.
+        """
+        stored = set(customers)
+        found = await self._profiles_of(sorted(stored), target)
+        missing = {text for text in stored if fold_customer(text) not in found}
+        if missing:
+            spelled = sorted({other for text in missing for other in spell_customer(text)} - stored)
+            others = await self._profiles_of(spelled, target)
+            by_digits = {_digits(customer): rows for customer, rows in others.items()}
+            for text in missing:
+                rows = others.get(fold_customer(text)) or by_digits.get(_digits(fold_customer(text)))
+                if rows:
+                    found[fold_customer(text)] = rows
+        exact = {fold_customer(text): text for text in stored}
+        return {customer: _candidates(rows, exact[customer]) for customer, rows in found.items() if customer in exact}
+
+    async def _profiles_of(self, texts: Sequence[str], target: Target) -> dict[CustomerId, dict[Link, str]]:
+        """Return the profiles whose CustomerId is one of `texts`, with the CustomerId as each of them stores it."""
+        select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
         queries = [
-            PROFILE_SET + odata.query(select="msdynci_customerid", filter=odata.is_in("msdynci_customerid", chunk))
-            for chunk in odata.chunks(sorted(set(customers)))
+            PROFILE_SET + odata.query(select=select, filter=expression)
+            for expression in odata.any_of("msdynci_customerid", texts, has_in=target.has_in)
         ]
-        found: dict[CustomerId, str] = {}
-        for rows in await self.read_all(queries):
-            for row in rows:
-                customer, profile = shapes.customer_in(row.get("msdynci_customerid")), shapes.guid_in(row, PROFILE_KEY)
-                if customer is not None:
-                    found[customer] = min(profile, found.get(customer, profile))
+        found: dict[CustomerId, dict[Link, str]] = defaultdict(dict)
+        for row in [row for answer in await self.read_all(queries) for row in answer]:
+            customer = shapes.customer_in(row.get("msdynci_customerid"))
+            if customer is not None:
+                found[customer][shapes.profile_link(row, PROFILE_KEY)] = row["msdynci_customerid"]
         return found
 
+    async def customers_of(self, profiles: Collection[str], target: Target) -> dict[str, str]:
+        """Return the CustomerId of each profile that is visible, by profile id."""
+        expressions = odata.any_guid(PROFILE_KEY, sorted(profiles), has_in=target.has_in)
+        queries = [PROFILE_SET + odata.query(select="msdynci_customerid", filter=one) for one in expressions]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        return {shapes.guid_in(row, PROFILE_KEY): str(row.get("msdynci_customerid") or "") for row in rows}
+
     async def links(self, target: Target, column: str, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
-        """Return the live link of each row that exists, with the CustomerId of its profile."""
-        expand = f"{target.navigation}($select=msdynci_customerid)"
+        """Return the live link of each row that exists. The profile is not read along: lists cannot join an elastic table."""
         queries = [
             target.entity_set
-            + odata.query(
-                select=f"_{column}_value", expand=expand, filter=odata.is_in(target.key, map(key_text, chunk))
-            )
+            + odata.query(select=_link_columns(target, column), filter=odata.is_in(target.key, map(key_text, chunk)))
             for chunk in odata.chunks(keys)
         ]
-        rows = [row for answer in await self.read_all(queries) for row in answer]
+        rows = [row for answer in await self.read_all(queries, prefer=WITH_LABELS) for row in answer]
         return {shapes.key_in(row, target.key): shapes.link_in(row, target, column) for row in rows}
+
+    async def link(self, target: Target, column: str, key: RowKey) -> LiveLink:
+        """Return the live link of one row by a single read, which shows a label wherever Dataverse has one."""
+        path = f"{target.entity_set}({key_text(key)})" + odata.query(select=_link_columns(target, column))
+        return shapes.link_in(shapes.checked(Fields, await self.get(path, prefer=WITH_LABELS)), target, column)
+
+    async def finds_profile(self, link: Link) -> str | None:
+        """Return the CustomerId of the profile that a lookup's value addresses, None when there is none."""
+        path = odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)[1:]
+        try:
+            row = await self.one(path + odata.query(select="msdynci_customerid"), Fields)
+        except DataverseError as error:
+            if error.status != 404:
+                raise
+            return None
+        return str(row.get("msdynci_customerid") or "")
 
     async def keys_by_link(self, target: Target, column: str, *, empty: bool) -> AsyncIterator[list[RowKey]]:
         """Yield the keys of rows whose link is empty, or is not, up to 5,000 at a time."""
@@ -163,8 +217,20 @@ class Dataverse:
         async for rows in self.rows(path):
             yield [shapes.key_in(row, target.key) for row in rows]
 
-    async def write_links(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
-        """Set the link of each row to a profile id; return the rows that were refused one by one.
+    async def linked_rows(self, target: Target, column: str) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
+        """Yield the rows that have a link: row key and the 16 bytes of the profile id, one response at a time."""
+        value = f"_{column}_value"
+        path = target.entity_set + odata.query(select=f"{target.key},{value}", filter=f"{value} ne null")
+        async for rows in self.rows(path):
+            yield [(shapes.key_in(row, target.key), shapes.key_in(row, value)) for row in rows]
+
+    async def profile_ids(self) -> AsyncIterator[list[bytes]]:
+        """Yield the ids of all visible profiles, 16 bytes each, one response at a time."""
+        async for rows in self.rows(PROFILE_SET + odata.query(select=PROFILE_KEY)):
+            yield [shapes.key_in(row, PROFILE_KEY) for row in rows]
+
+    async def write_links(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
+        """Set the link of each row; return the rows that were refused one by one.
 
         UpdateMultiple writes all rows or none, and then raises DataverseError. Where a table lacks it, single PATCH requests
         in a batch never create a row (If-Match: *).
@@ -175,17 +241,17 @@ class Dataverse:
         finally:
             self.meter.wrote(len(links), time.monotonic() - started)
 
-    async def _update_multiple(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
+    async def _update_multiple(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
         key, bind = target.key, f"{target.navigation}@odata.bind"
-        rows = [{key: key_text(row), bind: f"/{PROFILE_SET}({profile})"} for row, profile in links.items()]
+        rows = [{key: key_text(row), bind: _address(link)} for row, link in links.items()]
         await self.update_multiple(target.table, target.entity_set, rows)
         return {}
 
-    async def _patch_each(self, target: Target, links: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
+    async def _patch_each(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
         bind = f"{target.navigation}@odata.bind"
         parts = {
-            row: self.patch(target.entity_set, key_text(row), {bind: f"/{PROFILE_SET}({profile})"}, etag="*")
-            for row, profile in links.items()
+            row: self.patch(target.entity_set, key_text(row), {bind: _address(link)}, etag="*")
+            for row, link in links.items()
         }
         return await self.write_parts(parts)
 
@@ -226,19 +292,18 @@ class Dataverse:
 
     # ---- batches ----
 
-    async def read_all(self, paths: Sequence[str]) -> list[list[dict[str, Any]]]:
+    async def read_all(self, paths: Sequence[str], *, prefer: str = "") -> list[list[dict[str, Any]]]:
         """Return the rows of each query, asked in one batch and followed to their last page."""
         found: list[list[dict[str, Any]]] = []
-        for group in odata.chunks(
-            [batch.Part("GET", API + path, headers=self.connection.extra_headers) for path in paths], 50
-        ):
+        headers = {**self.connection.extra_headers, **({"Prefer": prefer} if prefer else {})}
+        for group in odata.chunks([batch.Part("GET", API + path, headers=headers) for path in paths], 50):
             for answer in await self._exchange(group, reads=True):
                 if answer.status != 200:
                     raise self._refusal(answer)
                 page = shapes.checked(Page, answer.body)
                 rows = page["value"]
                 if link := page.get("@odata.nextLink"):
-                    rows += [row async for more in self.rows(link) for row in more]
+                    rows += [row async for more in self.rows(link, prefer=prefer) for row in more]
                 found.append(rows)
         return found
 
@@ -261,6 +326,49 @@ class Dataverse:
                 return DataverseError(answer.status, code, text)
 
 
+def spell_key(key: RowKey) -> tuple[str, ...]:
+    """Return the usual spellings of a row key, in lower and upper case."""
+    return tuple(dict.fromkeys(spelled for text in spellings(key) for spelled in (text, text.upper())))
+
+
+def spell_customer(text: str) -> set[str]:
+    """Return other spellings of a CustomerId: other cases, and with or without the dashes of a GUID."""
+    plain = text.strip()
+    key = row_key(plain) if len(plain) >= GUID_DIGITS else None
+    forms = {plain} | ({key.hex(), key_text(key)} if key is not None else set())
+    return {spelled for form in forms for spelled in (form, form.lower(), form.upper())}
+
+
+def _digits(text: str) -> str:
+    return text.replace("-", "")
+
+
+def _candidates(rows: Mapping[Link, str], stored: str) -> tuple[Link, ...]:
+    exact = [link for link, text in rows.items() if text == stored]
+    return tuple(sorted(exact if len(exact) == 1 else rows))
+
+
+def _address(link: Link) -> str:
+    return odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)
+
+
+def _claim_columns(columns: MappingColumns, target: Target, *, named: bool) -> str:
+    """Return the mapping columns to read. `named`: also those that name the source."""
+    source = (columns.data_source, columns.table) if named else ()
+    profile = (f"_{columns.lookup}_value",) if target.names_profile else ()
+    partition = (f"{columns.lookup}pid",) if target.names_profile and target.has_partitions else ()
+    return ",".join((columns.key, columns.customer, *source, *profile, *partition))
+
+
+def _is_doubtful(source: Source) -> bool:
+    return odata.may_be_pattern(source.data_source + source.table)
+
+
+def _link_columns(target: Target, column: str) -> str:
+    return f"_{column}_value" + (f",{target.partition_column}" if target.partition_column else "")
+
+
 def _is_of(row: Mapping[str, Any], columns: MappingColumns, source: Source) -> bool:
+    """Return whether a mapping row is of a source: a filter may find rows of others as well (odata.may_be_pattern)."""
     pairs = ((row.get(columns.data_source), source.data_source), (row.get(columns.table), source.table))
-    return all(str(found).casefold() == wanted.casefold() for found, wanted in pairs)
+    return all(found == wanted or str(found).casefold() == wanted.casefold() for found, wanted in pairs)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from linker import odata
+from linker.core.capabilities import TableKind
 from linker.dataverse import metadata
 from linker.dataverse.client import Dataverse
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
@@ -15,17 +16,22 @@ from linker.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE,
 
 _LABEL = "Microsoft.Dynamics.CRM.Label"
 # A column or relationship of that name exists: somebody else was faster (dataverse.md 8.4).
-TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304"})
+TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304", "0x80044363", "0x80060890", "0x80072551"})
 _UNFIT = {  # dataverse.md 8.6
     "Elastic": "nothing would empty its links when profiles are deleted",
     "Virtual": "its rows are kept outside Dataverse",
 }
+ENGLISH = 1033
 LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (dataverse.md 8.2)
 
 
 class _Relationship(TypedDict):
     ReferencedEntity: str
     ReferencingEntityNavigationPropertyName: str
+
+
+class _Organization(TypedDict):
+    languagecode: NotRequired[int | None]
 
 
 class _Solution(TypedDict):
@@ -53,16 +59,19 @@ async def find_or_plan(dataverse: Dataverse, table: DataverseTable, solution: st
     return column
 
 
-async def create(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> LookupColumn:
+async def create(
+    dataverse: Dataverse, table: DataverseTable, solution: str | None, profile_kind: TableKind
+) -> LookupColumn:
     """Create the lookup column with the documented names and return it as metadata has it.
 
-    Deleting a profile empties the links to it (RemoveLink), nothing else cascades. Whoever comes second finds the column of
-    the first. Raises TransientError while another customisation runs, ConfigurationError when the column does not show.
+    Deleting a standard profile empties the links to it (RemoveLink). Elastic and virtual profiles allow no cascade at all.
+    When two create the column at the same time, the second one finds that of the first. Raises TransientError while another
+    customization runs, ConfigurationError when the column does not show.
     """
     headers = {"Content-Type": "application/json"} | ({"MSCRM.SolutionUniqueName": solution} if solution else {})
-    body = json.dumps(definition(table)).encode()
+    language = await base_language(dataverse)
     try:
-        await dataverse.connection.send(dataverse.meter, "POST", "RelationshipDefinitions", body=body, headers=headers)
+        await _send_definition(dataverse, definition(table, cascade_for(profile_kind), language), headers)
     except DataverseError as error:
         if error.code.lower() not in TAKEN:
             raise
@@ -81,6 +90,58 @@ async def create(dataverse: Dataverse, table: DataverseTable, solution: str | No
             "No row was written. Check whether its relationship name is taken by another column; the next run looks again."
         )
     return column
+
+
+def cascade_for(profile_kind: TableKind) -> str:
+    """Return what deleting a profile is to do to the links to it: elastic tables refuse everything but NoCascade."""
+    return "RemoveLink" if profile_kind is TableKind.STANDARD else "NoCascade"
+
+
+async def _send_definition(dataverse: Dataverse, body: dict[str, Any], headers: dict[str, str]) -> None:
+    """Create the relationship, once more without any cascade when the environment refuses the first one for its cascade."""
+
+    async def send(delete: str) -> None:
+        sent = {**body, "CascadeConfiguration": {**body["CascadeConfiguration"], "Delete": delete}}
+        content = json.dumps(sent).encode()
+        await dataverse.connection.send(
+            dataverse.meter, "POST", "RelationshipDefinitions", body=content, headers=headers
+        )
+
+    wanted = body["CascadeConfiguration"]["Delete"]
+    try:
+        await send(wanted)
+    except DataverseError as error:
+        if wanted == "NoCascade" or error.status != 400 or error.code.lower() in TAKEN:
+            raise
+        await send("NoCascade")
+
+
+async def base_language(dataverse: Dataverse) -> int:
+    """Return the language code of the environment's labels; English where it is not told."""
+    try:
+        rows = await dataverse.first("organizations" + odata.query(select="languagecode", top=1), _Organization)
+    except DataverseError:
+        return ENGLISH
+    return (rows[0].get("languagecode") if rows else None) or ENGLISH
+
+
+async def find_partition_column(dataverse: Dataverse, table: DataverseTable) -> str:
+    """Return the companion column of the lookup, which holds the partition of an elastic profile; empty when there is none
+    that can be read on rows.
+    """
+    found = await metadata.attributes(dataverse, table.logical_name, "LogicalName,AttributeOf,AttributeType")
+    named = {row["LogicalName"]: row for row in found}
+    name = next(
+        (n for n, row in named.items() if row.get("AttributeOf") == LOOKUP_SCHEMA_NAME and n.endswith("pid")), ""
+    )
+    name = name or (f"{LOOKUP_SCHEMA_NAME}pid" if f"{LOOKUP_SCHEMA_NAME}pid" in named else "")
+    if not name:
+        return ""
+    try:
+        await dataverse.get(table.entity_set + odata.query(select=name, top=1))
+    except DataverseError:
+        return ""
+    return name
 
 
 async def await_seen(dataverse: Dataverse, table: DataverseTable) -> None:
@@ -168,7 +229,7 @@ async def _refuse_solution(dataverse: Dataverse, table: str, solution: str | Non
         )
 
 
-def definition(table: DataverseTable) -> dict[str, Any]:
+def definition(table: DataverseTable, delete: str, language: int) -> dict[str, Any]:
     """Return the relationship that makes the lookup column, as it is sent (dataverse.md 8.1)."""
     return {
         "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
@@ -177,7 +238,7 @@ def definition(table: DataverseTable) -> dict[str, Any]:
         "ReferencedAttribute": f"{PROFILE_TABLE}id",
         "ReferencingEntity": table.logical_name,
         "CascadeConfiguration": {
-            "Assign": "NoCascade", "Delete": "RemoveLink", "Merge": "NoCascade",
+            "Assign": "NoCascade", "Delete": delete, "Merge": "NoCascade",
             "Reparent": "NoCascade", "Share": "NoCascade", "Unshare": "NoCascade",
         },
         "Lookup": {
@@ -185,8 +246,8 @@ def definition(table: DataverseTable) -> dict[str, Any]:
             "SchemaName": LOOKUP_SCHEMA_NAME,
             "AttributeType": "Lookup",
             "AttributeTypeName": {"Value": "LookupType"},
-            "DisplayName": _label(LOOKUP_DISPLAY_NAME),
-            "Description": _label("The unified customer profile of this row, filled after each unification."),
+            "DisplayName": _label(LOOKUP_DISPLAY_NAME, language),
+            "Description": _label("The unified customer profile of this row, filled after each unification.", language),
             "RequiredLevel": {
                 "Value": "None",
                 "CanBeChanged": True,
@@ -196,6 +257,6 @@ def definition(table: DataverseTable) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _label(text: str) -> dict[str, Any]:
-    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": 1033}
+def _label(text: str, language: int) -> dict[str, Any]:
+    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": language}
     return {"@odata.type": _LABEL, "LocalizedLabels": [localized]}

@@ -95,6 +95,15 @@ async def profile_schema(dataverse: Dataverse) -> str:
     return blake2b("\n".join(columns).encode(), digest_size=8).hexdigest()
 
 
+async def primary_name(dataverse: Dataverse, table: str) -> str:
+    """Return the column that a table shows as the label of its rows, empty when that is not known."""
+    path = f"EntityDefinitions(LogicalName={odata.literal(table)})" + odata.query(select="PrimaryNameAttribute")
+    try:
+        return str((await dataverse.one(path, Fields)).get("PrimaryNameAttribute") or "")
+    except DataverseError:
+        return ""
+
+
 async def attributes(dataverse: Dataverse, table: str, select: str) -> list[Attribute]:
     """Return some facts on each column of a table, nothing when there is no such table."""
     path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"

@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import blake2b
 from typing import Any, NotRequired, TypedDict
 
+from linker.core.claims import MAX_SHOWN, Claim, ClaimRow, fold_customer, is_customer
 from linker.core.keys import key_text, row_key
 from linker.errors import ConfigurationError, StateError, TransientError
-from linker.model import CustomerId, RowKey, Source, Target
+from linker.model import CustomerId, Link, RowKey, Source, Target
+from linker.odata import MappingColumns
 from linker.wire import from_json
 
 Fields = dict[str, Any]
@@ -19,15 +22,15 @@ Page = TypedDict("Page", {"value": list[Fields], "@odata.nextLink": NotRequired[
 """Rows of one response, and where the next ones are."""
 
 MOST_NAME = 400  # characters of a data source or table: its pairs stand in one query
-MOST_CUSTOMER = 100  # characters; a CustomerId has 32 (customer-insights.md 2), and hundreds of them stand in one query
+MAX_PARTITION = 1_024  # bytes of a partition
 
 
 @dataclass(frozen=True, slots=True)
 class LiveLink:
-    """The link on a source row as it is now. `customer` is the CustomerId of the linked profile."""
+    """The link on a source row as it is now. `label` is its formatted value, the CustomerId of a live link, if one came."""
 
-    profile: str | None
-    customer: CustomerId | None
+    link: Link | None
+    label: str | None
     etag: str
 
 
@@ -38,7 +41,9 @@ class Stamped(TypedDict):
     versionnumber: NotRequired[int | None]
 
 
-Linked = TypedDict("Linked", {"profile": str | None, "expanded": Fields | None, "@odata.etag": str})
+Linked = TypedDict("Linked", {"profile": str | None, "partition": str | None, "label": str | None, "@odata.etag": str})
+LABEL = "@OData.Community.Display.V1.FormattedValue"
+WITH_LABELS = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
 
 
 def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
@@ -89,11 +94,42 @@ def guid_in(row: Fields, column: str) -> str:
 
 
 def customer_in(found: object) -> CustomerId | None:
-    """Return a CustomerId as it is compared, None for what cannot be one: no text, empty, endless, or not to be sent."""
-    if not isinstance(found, str) or not is_sendable(found):
-        return None
-    customer = found.strip().lower()
-    return customer if 0 < len(customer) <= MOST_CUSTOMER else None
+    """Return a CustomerId as it is compared, None for what cannot be one."""
+    return fold_customer(found) if isinstance(found, str) and is_customer(found) else None
+
+
+def profile_link(row: Fields, key: str) -> Link:
+    """Return how a lookup addresses a profile that was read. Raises TransientError when the row has no key."""
+    profile = guid_in(row, key)
+    return Link(profile, normalize_partition(profile, row.get("partitionid")))
+
+
+def normalize_partition(profile: str, found: object) -> str:
+    """Return a partition as it is compared: empty for the default one, which shows as nothing or as the profile's own id."""
+    if not isinstance(found, str) or not found or row_key(found) == row_key(profile):
+        return ""
+    return found
+
+
+def claim_row(row: Fields, columns: MappingColumns) -> ClaimRow:
+    """Return what one mapping row says; a row without a usable key or CustomerId keeps the text to show."""
+    text, stored = row.get(columns.key), row.get(columns.customer)
+    key = row_key(text) if isinstance(text, str) else None
+    if key is None or not is_customer(stored):
+        shown = show_text(text)
+        identity = row_key(str(row.get(columns.id) or "")) or blake2b(shown.encode(), digest_size=16).digest()
+        return ClaimRow(None, Claim(""), shown, identity)
+    profile, partition = row.get(f"_{columns.lookup}_value"), row.get(f"{columns.lookup}pid")
+    named = row_key(profile) if isinstance(profile, str) else None
+    if named is None:
+        return ClaimRow(key, Claim(str(stored)), "", b"")
+    own = key_text(named)
+    return ClaimRow(key, Claim(str(stored), own, normalize_partition(own, partition)[:MAX_PARTITION]), "", b"")
+
+
+def show_text(value: object) -> str:
+    """Return what stands in the place of a key as it can be shown and stored: of bounded length, in whole characters."""
+    return str("" if value is None else value)[:MAX_SHOWN].encode(errors="replace").decode()
 
 
 def is_sendable(text: str) -> bool:
@@ -117,10 +153,12 @@ def source_in(data_source: object, table: object) -> Source:
 
 
 def link_in(row: Fields, target: Target, column: str) -> LiveLink:
-    """Return the link of a row that was read with its profile expanded. Raises TransientError."""
-    found = checked(Linked, {"profile": row.get(f"_{column}_value"), "expanded": row.get(target.navigation), **row})
-    customer = customer_in((found["expanded"] or {}).get("msdynci_customerid"))
-    return LiveLink(found["profile"] and found["profile"].lower(), customer, found["@odata.etag"])
+    """Return the link of a row. Raises TransientError when the answer has another shape."""
+    value, pid = f"_{column}_value", row.get(target.partition_column) if target.partition_column else None
+    found = checked(Linked, {"profile": row.get(value), "partition": pid, "label": row.get(value + LABEL), **row})
+    profile = found["profile"] and found["profile"].lower()
+    link = Link(profile, normalize_partition(profile, pid)) if profile else None
+    return LiveLink(link, found["label"], found["@odata.etag"])
 
 
 def time_in(text: str) -> float:

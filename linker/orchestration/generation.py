@@ -1,4 +1,4 @@
-"""A generation: a bounded share of a run's pages, with a sliding window of pages in flight (design decisions 2 and 4)."""
+"""A generation: a bounded share of a run's shards, with a sliding window of shards in flight."""
 
 from __future__ import annotations
 
@@ -8,23 +8,25 @@ from typing import Any
 
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
-from linker.activities.values import Go, PageOutcome, PageTask, Report, Trouble
+from linker.activities.values import Go, Report, ShardOutcome, ShardTask, Trouble
 from linker.orchestration.steps import BROKEN_OFF_S, Room, Steps, call
 from linker.orchestration.values import GenerationOutcome, GenerationTask, Share, joined
 from linker.pace import next_pace
 from linker.wire import from_json, to_json
 
 GENERATION = "link_generation"
-GENERATION_PAGES = 200  # about 1,000 history events; a replay of more costs noticeably (demand D17: under 2,000)
-REPORTS = 40  # news of a run's progress, spread over its pages
-MOST_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
-SPARE = 2  # pages in flight beyond the width: they read while the others write
-LONGEST_WAIT_S = 120.0  # between two tries of one page
-PATIENCE = 30  # tries of one page: another attempt at it ends when its time is over
+GENERATION_SHARDS = (
+    200  # about 1,000 history events; a replay of more costs noticeably (every instance stays under 2,000)
+)
+REPORTS = 40  # news of a run's progress, spread over its shards
+MAX_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
+SPARE = 2  # shards in flight beyond the width: they read while the others write
+LONGEST_WAIT_S = 120.0  # between two tries of one shard
+PATIENCE = 30  # tries of one shard: another attempt at it ends when its time is over
 
 
 def link_generation(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
-    """A bounded share of a run's pages with a sliding window of them in flight. Input: a GenerationTask."""
+    """A bounded share of a run's shards with a sliding window of them in flight. Input: a GenerationTask."""
     generation = _Generation(ctx, from_json(GenerationTask, request))
     outcome = yield from generation.run()
     return to_json(outcome)
@@ -32,10 +34,10 @@ def link_generation(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps
 
 @dataclass(frozen=True, slots=True)
 class _Flight:
-    """A page in flight."""
+    """A shard in flight."""
 
     task: CompletableTask[Any]
-    page: PageTask
+    shard: ShardTask
     started: datetime
 
 
@@ -46,23 +48,24 @@ class _Generation:
         self.ctx, self.task = ctx, task
         self.pace = task.pace
         self.totals = dict(task.totals)
-        self.waiting = _pages_of(task)
-        self.delayed: list[tuple[datetime, PageTask]] = []  # pages that are worth another try from a time on
+        self.waiting = _shards_of(task)
+        self.delayed: list[tuple[datetime, ShardTask]] = []  # shards that are worth another try from a time on
         self.flying: list[_Flight] = []
         self.calls = 0
         self.rest_s = 0.0  # of a pause for which this history has no more room
         self.tries = {
-            (share.table, page): share.tries for share in task.shares for page in range(share.first, share.end)
+            (share.table, shard): share.tries for share in task.shares for shard in range(share.first, share.end)
         }
-        self.troubles: dict[tuple[str, int], str] = {}  # why a page has to be tried again
+        self.troubles: dict[tuple[str, int], str] = {}  # why a shard has to be tried again
         self.began = ctx.current_utc_datetime
-        self.slowed = self.began  # when the last throttle was answered; pages from before felt the same one
+        self.slowed = self.began  # when the last throttle was answered; shards from before felt the same one
+        self.unproven = {share.table for share in task.shares if share.canary}
         self.stop = ""
-        self.pages_total = task.pages_total
-        self.told = self.pages_done
+        self.shards_total = task.shards_total
+        self.told = self.shards_done
 
     @property
-    def pages_done(self) -> int:
+    def shards_done(self) -> int:
         return self.task.elsewhere.pages + sum(totals.pages for totals in self.totals.values())
 
     @property
@@ -71,7 +74,7 @@ class _Generation:
 
     @property
     def may_start(self) -> bool:
-        return not self.stop and self.calls < MOST_CALLS
+        return not self.stop and self.calls < MAX_CALLS
 
     def run(self) -> Steps[GenerationOutcome]:
         yield from self._tell()
@@ -86,64 +89,76 @@ class _Generation:
             landed = next(flight for flight in self.flying if flight.task is finished)
             self.flying = [flight for flight in self.flying if flight is not landed]
             yield from self._landed(landed, _outcome_of(finished))
-        left = () if self.stop else joined(map(self._share_of, [*self.waiting, *(page for _, page in self.delayed)]))
+        left = () if self.stop else joined(map(self._share_of, [*self.waiting, *(shard for _, shard in self.delayed)]))
         return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left, self.rest_s)
 
-    def _share_of(self, page: PageTask) -> Share:
-        tries = self.tries[page.table, page.page]
-        return Share(page.table, page.version, page.page, page.page + 1, page.mode, page.epoch, tries)
+    def _share_of(self, shard: ShardTask) -> Share:
+        tries = self.tries[shard.table, shard.number]
+        canary = shard.table in self.unproven
+        return Share(shard.table, shard.scan, shard.number, shard.number + 1, shard.mode, shard.epoch, tries, canary)
 
     def _launch(self) -> None:
         now = self.ctx.current_utc_datetime
-        self.waiting += [page for ready, page in self.delayed if ready <= now]
-        self.delayed = [(ready, page) for ready, page in self.delayed if ready > now]
+        self.waiting += [shard for ready, shard in self.delayed if ready <= now]
+        self.delayed = [(ready, shard) for ready, shard in self.delayed if ready > now]
         most = self.pace.width + SPARE
+        held_up: list[ShardTask] = []
         while self.waiting and self.may_start and len(self.flying) < most:
-            lanes = 1 if len(self.waiting) > most else self.pace.width  # the last pages share what others leave idle
-            page = replace(self.waiting.pop(0), batch=self.pace.batch, width=self.pace.width, lanes=lanes)
-            self.flying.append(_Flight(self.ctx.call_activity("link_page", input=to_json(page)), page, now))
+            shard = self.waiting.pop(0)
+            if shard.table in self.unproven and any(flight.shard.table == shard.table for flight in self.flying):
+                held_up.append(shard)  # until the first link of its table is proved to be alive
+                continue
+            if self.totals[shard.table].failed:
+                continue  # what stopped the table holds for its other shards
+            canary = shard.table in self.unproven
+            lanes = (
+                1 if len(self.waiting) > most and not canary else self.pace.width
+            )  # the last shards share idle lanes
+            shard = replace(shard, batch=self.pace.batch, width=self.pace.width, lanes=lanes, canary=canary)
+            self.flying.append(_Flight(self.ctx.call_activity("link_shard", input=to_json(shard)), shard, now))
             self.calls += 1
+        self.waiting = held_up + self.waiting
 
-    def _landed(self, flight: _Flight, outcome: PageOutcome) -> Steps[None]:
-        page, again = flight.page, outcome.load.throttled and flight.started < self.slowed
-        self.troubles.pop((page.table, page.page), None)
+    def _landed(self, flight: _Flight, outcome: ShardOutcome) -> Steps[None]:
+        shard, again = flight.shard, outcome.load.throttled and flight.started < self.slowed
+        self.troubles.pop((shard.table, shard.number), None)
         if not again:
             self.pace = next_pace(self.pace, outcome.load)
         if outcome.load.throttled:
             self.slowed = self.ctx.current_utc_datetime
         if outcome.later_s and outcome.load.throttled:
-            self.waiting.insert(0, page)
+            self.waiting.insert(0, shard)
             if not again:
                 yield from self._rest(outcome.later_s, throttled=True)
                 self.slowed = self.ctx.current_utc_datetime
         elif outcome.later_s:
-            self._postpone(page, outcome)
+            self._postpone(shard, outcome)
             if not outcome.held:
                 yield from self._tell()
-        elif outcome.split:
-            self.totals[page.table] = self.totals[page.table].with_large(page.page)
         else:
-            self.totals[page.table] = self.totals[page.table].plus(outcome)
-            every = max(1, self.pages_total // REPORTS)
-            if self.pages_done >= self.told + every or self.pages_done == self.pages_total:
+            self.totals[shard.table] = self.totals[shard.table].plus(outcome)
+            if outcome.proven:
+                self.unproven.discard(shard.table)
+            every = max(1, self.shards_total // REPORTS)
+            if self.shards_done >= self.told + every or self.shards_done == self.shards_total:
                 yield from self._tell()
 
-    def _postpone(self, page: PageTask, outcome: PageOutcome) -> None:
-        """Put a page back until its time: somebody else owns it, or a fault passes. The others go on."""
-        address = (page.table, page.page)
+    def _postpone(self, shard: ShardTask, outcome: ShardOutcome) -> None:
+        """Put a shard back until its time: somebody else owns it, or a fault passes. The others go on."""
+        address = (shard.table, shard.number)
         tries = self.tries[address] = self.tries[address] + 1
         if tries >= PATIENCE:
-            gave_up = PageOutcome(failed=f"Page {page.page} of '{page.table}': {outcome.later_reason}")
-            self.totals[page.table] = self.totals[page.table].plus(gave_up)
+            gave_up = ShardOutcome(failed=f"Page {shard.number} of '{shard.table}': {outcome.later_reason}")
+            self.totals[shard.table] = self.totals[shard.table].plus(gave_up)
             return
         wait_s = outcome.later_s if outcome.held else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)
         if not outcome.held:
             self.troubles[address] = outcome.later_reason
         ready = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
-        self.delayed.append((ready, page))
+        self.delayed.append((ready, shard))
 
     def _rest(self, wait_s: float, *, throttled: bool) -> Steps[None]:
-        """Start nothing for a while: a throttle concerns all pages, or every page left has to wait."""
+        """Start nothing for a while: a throttle concerns all shards, or every shard left has to wait."""
         until = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
         while (left_s := (until - self.ctx.current_utc_datetime).total_seconds()) > 0 and self.may_start:
             go = yield from self._tell(paused_s=left_s if throttled else 0.0)
@@ -152,14 +167,14 @@ class _Generation:
         self.rest_s = max(left_s, self.rest_s) if throttled else self.rest_s
 
     def _tell(self, paused_s: float = 0.0) -> Steps[Go]:
-        self.told = self.pages_done
+        self.told = self.shards_done
         self.calls += 1
         counts = sum((totals.counts for totals in self.totals.values()), self.task.elsewhere.counts)
         news = Report(
             self.task.run,
             counts,
-            self.pages_total,
-            self.pages_done,
+            self.shards_total,
+            self.shards_done,
             self.pace,
             self.seconds,
             paused_s,
@@ -172,22 +187,22 @@ class _Generation:
         return go
 
 
-def _outcome_of(finished: CompletableTask[Any]) -> PageOutcome:
-    """Return what became of a page, also when its activity could not begin its work, or broke off with its host."""
+def _outcome_of(finished: CompletableTask[Any]) -> ShardOutcome:
+    """Return what became of a shard, also when its activity could not begin its work, or broke off with its host."""
     if finished.is_failed:
-        return PageOutcome(later_s=BROKEN_OFF_S, later_reason=f"It broke off: {finished.get_exception()}"[:300])
+        return ShardOutcome(later_s=BROKEN_OFF_S, later_reason=f"It broke off: {finished.get_exception()}"[:300])
     answer = finished.get_result()
     if "trouble" not in answer:
-        return from_json(PageOutcome, answer)
+        return from_json(ShardOutcome, answer)
     trouble = from_json(Trouble, answer)
     if trouble.wait_s:
-        return PageOutcome(later_s=trouble.wait_s, later_reason=trouble.trouble)
-    return PageOutcome(failed=trouble.trouble)
+        return ShardOutcome(later_s=trouble.wait_s, later_reason=trouble.trouble)
+    return ShardOutcome(failed=trouble.trouble)
 
 
-def _pages_of(task: GenerationTask) -> list[PageTask]:
+def _shards_of(task: GenerationTask) -> list[ShardTask]:
     return [
-        PageTask(task.run, share.table, share.version, page, share.mode, share.epoch, dry_run=task.dry_run)
+        ShardTask(task.run, share.table, share.scan, number, share.mode, share.epoch, dry_run=task.dry_run)
         for share in task.shares
-        for page in range(share.first, share.end)
+        for number in range(share.first, share.end)
     ]

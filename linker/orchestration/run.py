@@ -16,17 +16,19 @@ from linker.activities.values import (
     RunRef,
     Settled,
     SettleTask,
-    Split,
-    SplitTask,
+    Shards,
+    ShardsTask,
     Strays,
+    StraysTask,
     Survey,
     TableEnd,
     TableTask,
     Totals,
     UnlinkTask,
 )
-from linker.model import Counts, Mode, Status, Ticket
-from linker.orchestration.generation import GENERATION, GENERATION_PAGES
+from linker.model import Counts, Status, Ticket, UnlinkAllowance
+from linker.orchestration.generation import GENERATION, GENERATION_SHARDS
+from linker.orchestration.scanning import ScanShare, scan_all
 from linker.orchestration.steps import (
     Room,
     RunFailedError,
@@ -79,15 +81,18 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     tables: list[Prepared] = []
     room = Room(PREPARE_CALLS)
     for name in survey.tables:
-        task = TableTask(ticket.run, name, ticket.request.mode, dry_run, survey.full_reason, survey.schema)
+        task = _table_task(ticket, name, survey, settled)
         tables += [(yield from _prepare(ctx, task, room))]
-    linked = yield from _link(ctx, ticket, tables, first_pace(survey.width))
+    tables = yield from _scan(ctx, ticket.run, tables)
+    strays = yield from _hold_links_against_profiles(ctx, ticket, tables)
+    tables, shares = yield from _plan(ctx, ticket, tables)
+    linked = yield from _link(ctx, ticket, tables, shares, first_pace(survey.width))
     room = Room(UNLINK_CALLS)
     for number, table in enumerate(tables):
         departed = _unlink_task(ticket, table, linked, settled)
         end = yield from _unlinked(ctx, departed, _end_of(ticket, table, linked), f"{ticket.run}-u{number}", room)
-        if ticket.request.mode is Mode.VERIFY and not (end.canceled or end.failed):  # also if the table had to be full
-            end = yield from _find_strays(ctx, TableTask(ticket.run, table.table, table.mode), end)
+        found = strays.get(table.table, Strays())
+        end = replace(end, strays=found.rows, orphans=found.orphans, orphans_cleared=found.cleared)
         yield from call(ctx, "end_table", end, RunRef, renewing=ticket.run)
         if end.canceled and not linked.stop:
             raise RunStopped(canceled=True)
@@ -126,15 +131,41 @@ def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Pr
     raise AssertionError("the last try returns")
 
 
-def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pace: Pace) -> Steps[GenerationOutcome]:
-    """Run the pages of all tables, then those of pages that had to be split, until none is left."""
+def _scan(ctx: OrchestrationContext, run: str, tables: list[Prepared]) -> Steps[list[Prepared]]:
+    """Read the mapping of all tables; return the tables, with a reason those whose mapping could not be read."""
+    shares = [ScanShare(t.table, t.scan, 0, t.streams) for t in tables if not t.failed]
+    done = yield from scan_all(ctx, run, shares)
+    return [replace(t, failed=t.failed or done.failed.get(t.table, "")) for t in tables]
+
+
+def _plan(
+    ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared]
+) -> Steps[tuple[list[Prepared], list[Share]]]:
+    """Name the shards of each table that was scanned."""
+    shares: list[Share] = []
+    planned: list[Prepared] = []
+    for table in tables:
+        if not table.failed:
+            task = ShardsTask(ticket.run, table.table, table.scan, ticket.request.dry_run)
+            try:
+                shards = yield from call(ctx, "plan_shards", task, Shards, renewing=ticket.run)
+            except RunFailedError as error:
+                table = replace(table, failed=f"{error}"[:1000])  # noqa: PLW2901 - the table with what became of it
+            else:
+                mine = Share(table.table, table.scan, 0, shards.count, table.mode, table.epoch, canary=shards.canary)
+                shares += [mine] if shards.count else []
+        planned.append(table)
+    return planned, shares
+
+
+def _link(
+    ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], shares: list[Share], pace: Pace
+) -> Steps[GenerationOutcome]:
+    """Link the shards of all tables, generation after generation, until none is left."""
     ready = [table for table in tables if not table.failed]
-    shares = [Share(t.table, t.version, 0, t.pages, t.mode, t.epoch) for t in ready]
     done = GenerationOutcome({table.table: Totals() for table in ready}, pace, 0.0)
-    current = {share.table: share for share in shares}
-    started = 0
+    total, started = sum(share.end - share.first for share in shares), 0
     while shares and not done.stop:
-        total = sum(totals.pages for totals in done.totals.values()) + sum(s.end - s.first for s in shares)
         left: list[Share] = []
         for generation in _generations(shares):
             task = _task(ticket, generation, total, done)
@@ -145,23 +176,23 @@ def _link(ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared], pac
             left += done.left
             if done.stop:
                 break
-        shares, done = (left, done) if left else (yield from _split(ctx, ticket, current, done))
+        shares = left
     return done
 
 
-def _task(ticket: Ticket, shares: tuple[Share, ...], pages_total: int, done: GenerationOutcome) -> GenerationTask:
+def _task(ticket: Ticket, shares: tuple[Share, ...], shards_total: int, done: GenerationOutcome) -> GenerationTask:
     names = [share.table for share in shares]
     mine = {name: totals for name, totals in done.totals.items() if name in names}
     others = [totals for name, totals in done.totals.items() if name not in names]
     elsewhere = Elsewhere(sum((one.counts for one in others), Counts()), sum(one.pages for one in others))
     dry_run = ticket.request.dry_run
     return GenerationTask(
-        ticket.run, shares, pages_total, done.pace, mine, done.seconds, dry_run, done.rest_s, elsewhere
+        ticket.run, shares, shards_total, done.pace, mine, done.seconds, dry_run, done.rest_s, elsewhere
     )
 
 
 def _generations(shares: list[Share]) -> list[tuple[Share, ...]]:
-    """Cut shares into generations of GENERATION_PAGES pages and GENERATION_SHARES shares, over the borders of tables."""
+    """Cut shares into generations of GENERATION_SHARDS shards and GENERATION_SHARES shares, over the borders of tables."""
     generations: list[list[Share]] = []
     room = 0
     for share in shares:
@@ -169,34 +200,11 @@ def _generations(shares: list[Share]) -> list[tuple[Share, ...]]:
         while first < share.end:
             if not room or len(generations[-1]) == GENERATION_SHARES:
                 generations.append([])
-                room = GENERATION_PAGES
+                room = GENERATION_SHARDS
             end = min(share.end, first + room)
             generations[-1].append(replace(share, first=first, end=end))
             room, first = room - (end - first), end
     return [tuple(generation) for generation in generations]
-
-
-def _split(
-    ctx: OrchestrationContext, ticket: Ticket, current: dict[str, Share], done: GenerationOutcome
-) -> Steps[tuple[list[Share], GenerationOutcome]]:
-    """Split the pages that were too large, now that none is in flight, and return the new ones as work to do.
-
-    `current` holds each table's plan version and is brought up to date.
-    """
-    more: list[Share] = []
-    for table, totals in done.totals.items():
-        if not totals.large or done.stop:
-            continue
-        task = SplitTask(ticket.run, table, current[table].version, totals.large)
-        try:
-            split = yield from call(ctx, "split_pages", task, Split, renewing=ticket.run)
-        except RunFailedError as error:
-            split = Split(task.version, failed=f"{error}"[:1000])
-        current[table] = replace(current[table], version=split.version)
-        more += [replace(current[table], first=first, end=end) for first, end in split.shares]
-        whole = replace(totals, large=(), failed=totals.failed or split.failed)
-        done = replace(done, totals={**done.totals, table: whole})
-    return more, done
 
 
 def _end_of(ticket: Ticket, table: Prepared, linked: GenerationOutcome) -> TableEnd:
@@ -209,12 +217,13 @@ def _end_of(ticket: Ticket, table: Prepared, linked: GenerationOutcome) -> Table
         canceled=bool(linked.stop),
         dry_run=ticket.request.dry_run,
         epoch=table.epoch,
+        scan=table.scan,
     )
 
 
 def _unlink_task(ticket: Ticket, table: Prepared, linked: GenerationOutcome, settled: Settled) -> UnlinkTask:
     totals, request = linked.totals.get(table.table, Totals()), ticket.request
-    allowed = tuple(one for one in request.unlink_allowed if one.table == table.table)
+    allowed = _allowed(ticket, table.table, orphans=False)
     rows = totals.counts.rows_read + totals.departed
     return UnlinkTask(ticket.run, table.table, totals.departed, rows, settled.marks, request.dry_run, allowed=allowed)
 
@@ -238,9 +247,40 @@ def _unlinked(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd, child:
     )
 
 
-def _find_strays(ctx: OrchestrationContext, task: TableTask, end: TableEnd) -> Steps[TableEnd]:
-    try:
-        strays = yield from call(ctx, "find_strays", task, Strays, renewing=task.run)
-    except RunFailedError as error:
-        return replace(end, failed=f"{error}"[:1000])
-    return replace(end, strays=strays.rows)
+def _hold_links_against_profiles(
+    ctx: OrchestrationContext, ticket: Ticket, tables: list[Prepared]
+) -> Steps[dict[str, Strays]]:
+    """Hold all links against all profiles where it is due, before links are written: what is marked is resolved again.
+
+    A table on which it fails is linked all the same; the next run tries again.
+    """
+    found: dict[str, Strays] = {}
+    for table in tables:
+        if table.failed or not table.links_due:
+            continue
+        allowed = _allowed(ticket, table.table, orphans=True)
+        clear = max((one.most_rows for one in allowed), default=0)
+        task = StraysTask(ticket.run, table.table, ticket.request.dry_run, clear)
+        try:
+            found[table.table] = yield from call(ctx, "find_strays", task, Strays, renewing=ticket.run)
+        except RunFailedError:
+            continue
+    return found
+
+
+def _allowed(ticket: Ticket, table: str, *, orphans: bool) -> tuple[UnlinkAllowance, ...]:
+    return tuple(one for one in ticket.request.unlink_allowed if one.table == table and one.orphans is orphans)
+
+
+def _table_task(ticket: Ticket, name: str, survey: Survey, settled: Settled) -> TableTask:
+    return TableTask(
+        ticket.run,
+        name,
+        ticket.request.mode,
+        ticket.request.dry_run,
+        survey.full_reason,
+        survey.schema,
+        newest=settled.marks.mapping if settled.marks else 0.0,
+        clears_orphans=bool(_allowed(ticket, name, orphans=True)),
+        allowed=bool(_allowed(ticket, name, orphans=False)),
+    )

@@ -17,6 +17,7 @@ from linker.wire import from_json, to_json
 
 MOST_TRIES = 4  # of a step that failed for a passing reason
 BROKEN_OFF_S = 5.0
+MAX_CALLS = 300  # activities and timers of one orchestration: about four events each, under 2,000 of them
 
 type Steps[T] = Generator[Any, Any, T]
 

@@ -12,37 +12,38 @@ from linker.pace import Pace
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """Pages `first` to `end` (exclusive) of one table in one version of its plan."""
+    """Shards `first` to `end` (exclusive) of one table in one scan. `canary`: none of its links was proved to be alive yet."""
 
     __pydantic_config__ = WIRE
     table: str
-    version: str
+    scan: str
     first: int
     end: int
     mode: Mode
     epoch: str
-    tries: int = 0  # that each of these pages has behind it
+    tries: int = 0  # that each of these shards has behind it
+    canary: bool = False
 
 
-def joined(pages: Iterable[Share]) -> tuple[Share, ...]:
-    """Return single pages as the fewest shares, so that they fit into one value however many there are."""
+def joined(shards: Iterable[Share]) -> tuple[Share, ...]:
+    """Return single shards as the fewest shares, so that they fit into one value however many there are."""
     shares: list[Share] = []
-    for page in sorted(pages, key=lambda page: (page.table, page.first)):
+    for shard in sorted(shards, key=lambda shard: (shard.table, shard.first)):
         last = shares[-1] if shares else None
         if (
             last is not None
-            and replace(page, first=last.first) == replace(last, end=page.end)
-            and page.first == last.end
+            and replace(shard, first=last.first) == replace(last, end=shard.end)
+            and shard.first == last.end
         ):
-            shares[-1] = replace(last, end=page.end)
+            shares[-1] = replace(last, end=shard.end)
         else:
-            shares.append(page)
+            shares.append(shard)
     return tuple(shares)
 
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """What the tables came to that a generation has no pages of: their number must not make its values grow."""
+    """What the tables came to that a generation has no shards of: their number must not make its values grow."""
 
     __pydantic_config__ = WIRE
     counts: Counts = Counts()
@@ -51,7 +52,7 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class GenerationTask:
-    """The pages of one generation, of `pages_total` of the run, and the totals of their tables so far.
+    """The shards of one generation, of `shards_total` of the run, and the totals of their tables so far.
 
     `elsewhere` is what other tables came to. It begins with a pause of `rest_s` that is not over.
     """
@@ -59,7 +60,7 @@ class GenerationTask:
     __pydantic_config__ = WIRE
     run: str
     shares: tuple[Share, ...]
-    pages_total: int
+    shards_total: int
     pace: Pace
     totals: dict[str, Totals] = field(default_factory=dict)
     seconds: float = 0.0
@@ -77,5 +78,5 @@ class GenerationOutcome:
     pace: Pace
     seconds: float
     stop: str = ""
-    left: tuple[Share, ...] = ()  # pages that one history had no room for; the next generation has them
+    left: tuple[Share, ...] = ()  # shards that one history had no room for; the next generation has them
     rest_s: float = 0.0  # of a pause that is not over

@@ -22,7 +22,7 @@ async def show_actions(call: Call) -> Reply:
         work=work,
         held_back=held_back(newest, allowed),
         first_links=await undecided(deps, held_first_links(newest)),
-        tables=sorted({*newest, *await deps.plans.tables()}),
+        tables=sorted({*newest, *await deps.states.tables()}),
         modes=tuple(Mode),
         may_start=deps.settings.start_by_api,
     )

@@ -1,12 +1,13 @@
-"""Hash blocks, and which pages hold departed rows: table `linkerhashes`."""
+"""Hash blocks, and which shards hold removed rows: table `linkerhashes`."""
 
 from __future__ import annotations
 
+import asyncio
 import zlib
 from collections.abc import AsyncIterator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from linker.blocks import (
+from linker.core.blocks import (
     CHUNK_BYTES,
     HEADER_NAMES,
     HashBlock,
@@ -16,12 +17,13 @@ from linker.blocks import (
     to_header,
     to_properties,
 )
+from linker.core.shards import Shard
 from linker.errors import AlreadyThereError, ChangedError
 from linker.model import RowKey
 from linker.ports import Tables
 
 HASHES = "linkerhashes"
-SHARDS = 16  # partitions a table's blocks are spread over: one partition takes about 2,000 entities/s (azure.md 8.1)
+PARTITIONS = 16  # a table's blocks are spread over: one partition takes about 2,000 entities/s (azure.md 8.1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,37 +40,70 @@ class Blocks:
     def __init__(self, tables: Tables, environment: str) -> None:
         self._tables, self._environment = tables, environment
 
-    async def header(self, table: str, page: str) -> StoredBlock:
+    async def header(self, table: str, shard: str) -> StoredBlock:
         """Return a block with its header alone: about 100 bytes, enough to see that nothing changed."""
-        entity = await self._tables.get(HASHES, *self._key(table, page), select=HEADER_NAMES)
+        entity = await self._tables.get(HASHES, *self._key(table, shard), select=HEADER_NAMES)
         if entity is None:
             return StoredBlock(HashBlock(), None)
         return StoredBlock(HashBlock(to_header(entity.properties) or Header()), entity.etag)
 
-    async def load(self, table: str, page: str) -> StoredBlock:
+    async def headers(self, table: str) -> dict[str, Header]:
+        """Return the header of every stored block by shard name; a damaged one knows nothing."""
+
+        async def of_partition(number: int) -> dict[str, Header]:
+            partition = f"{self._environment}-{table}-{number:02}"
+            found = self._tables.query(HASHES, partition, select=("RowKey", *HEADER_NAMES))
+            return {entity.row: to_header(entity.properties) or Header() async for entity in found}
+
+        parts = await asyncio.gather(*map(of_partition, range(PARTITIONS)))
+        return {name: header for part in parts for name, header in part.items()}
+
+    async def load(self, table: str, shard: str) -> StoredBlock:
         """Return a block; a missing or damaged one knows nothing about its rows."""
-        entity = await self._tables.get(HASHES, *self._key(table, page))
+        entity = await self._tables.get(HASHES, *self._key(table, shard))
         return StoredBlock(to_block(entity.properties), entity.etag) if entity else StoredBlock(HashBlock(), None)
 
-    async def take(self, table: str, page: str, stored: StoredBlock) -> StoredBlock:
-        """Save the owner in `stored.block` and leave the entries untouched. Raises ChangedError when somebody was faster."""
-        key = self._key(table, page)
+    async def load_or_split(self, table: str, shard: Shard, earlier_bits: Iterable[int]) -> StoredBlock:
+        """Return the block of a shard, or what the block of an earlier, larger shard knows about its rows.
+
+        The larger block stays as it is; its header's owner comes along, because that attempt may still write.
+        """
+        stored = await self.load(table, shard.name)
+        if stored.etag is not None:
+            return stored
+        for bits in sorted(earlier_bits, reverse=True):
+            above = await self.load(table, shard.at(bits).name)
+            if above.etag is not None:
+                return StoredBlock(_part_of(above.block, shard), None)
+        return stored
+
+    async def take(self, table: str, shard: str, stored: StoredBlock) -> StoredBlock:
+        """Save the owner in `stored.block`. Entries that are stored stay untouched. Raises ChangedError when another attempt
+        was faster.
+        """
+        key = self._key(table, shard)
+        if stored.etag is None:  # entries that a larger block knew are saved along
+            block = stored.block
+            properties = to_properties(block) if block.known else header_properties(block.header)
+            return StoredBlock(block, await self._insert(key, properties))
         properties = header_properties(stored.block.header)
-        if stored.etag is None:
-            return StoredBlock(stored.block, await self._insert(key, properties))
         return StoredBlock(stored.block, await self._tables.merge(HASHES, *key, properties, etag=stored.etag))
 
-    async def save(self, table: str, page: str, stored: StoredBlock) -> StoredBlock:
-        """Overwrite header and entries. Raises ChangedError when somebody wrote the block since it was read."""
-        key = self._key(table, page)
+    async def save(self, table: str, shard: str, stored: StoredBlock) -> StoredBlock:
+        """Overwrite header and entries. Raises ChangedError when the block was written since it was read."""
+        key = self._key(table, shard)
         properties = to_properties(stored.block)
         if stored.etag is None:
             return StoredBlock(stored.block, await self._insert(key, properties))
         return StoredBlock(stored.block, await self._tables.replace(HASHES, *key, properties, etag=stored.etag))
 
-    async def delete(self, table: str, page: str) -> None:
-        """Remove a block whose page was split."""
-        await self._tables.delete(HASHES, *self._key(table, page))
+    async def delete_others(self, table: str, bits: int) -> int:
+        """Remove blocks of other shard sizes and of earlier versions; return how many there were."""
+        ours = f"s{bits:02}-"
+        names = [name for name in await self.headers(table) if not name.startswith(ours)]
+        for name in names:
+            await self._tables.delete(HASHES, *self._key(table, name))
+        return len(names)
 
     async def _insert(self, key: tuple[str, str], properties: dict[str, str | int | float | bool | bytes]) -> str:
         try:
@@ -76,48 +111,37 @@ class Blocks:
         except AlreadyThereError as error:
             raise ChangedError(str(error)) from error
 
-    def _key(self, table: str, page: str) -> tuple[str, str]:
-        return f"{self._environment}-{table}-{zlib.crc32(page.encode()) % SHARDS:02}", page
+    def _key(self, table: str, shard: str) -> tuple[str, str]:
+        return f"{self._environment}-{table}-{zlib.crc32(shard.encode()) % PARTITIONS:02}", shard
 
 
-class StrayPages:
-    """Pages with keys whose canonical text stands in another page: keys in braces, or in capitals where order minds them."""
-
-    def __init__(self, tables: Tables, environment: str) -> None:
-        self._tables, self._environment = tables, environment
-
-    async def note(self, table: str, page: str) -> None:
-        """Remember a page; it is looked at for every key from now on."""
-        await self._tables.replace(HASHES, f"{self._environment}-{table}-strays", page, {"strays": True})
-
-    async def names(self, table: str) -> list[str]:
-        """Return the pages of a table that were noted."""
-        found = self._tables.query(HASHES, f"{self._environment}-{table}-strays", select=("RowKey",))
-        return [entity.row async for entity in found]
+def _part_of(block: HashBlock, shard: Shard) -> HashBlock:
+    if not block.known:
+        return HashBlock(Header(attempt=block.header.attempt, until=block.header.until))
+    part = block.holding({key: row for key, row in block.entries.items() if shard.holds(key)})
+    return replace(part, header=replace(part.header, linked=0, drift=0))
 
 
-class DepartedPages:
-    """Which pages hold rows that left the mapping, for the unlinking pass that follows."""
+class RemovedRows:
+    """Which shards hold rows that left the mapping, for the unlinking pass that follows."""
 
     def __init__(self, tables: Tables, environment: str) -> None:
         self._tables, self._environment = tables, environment
 
-    async def note(self, table: str, page: str, run: str, keys: Iterable[RowKey]) -> None:
-        """Remember the departed rows that a run found on a page, over what an earlier run noted."""
+    async def note(self, table: str, shard: str, run: str, keys: Iterable[RowKey]) -> None:
+        """Remember the removed rows that a run found in a shard, over what an earlier run noted."""
         packed = b"".join(sorted(keys))
         chunks = {f"k{n:02}": packed[at : at + CHUNK_BYTES] for n, at in enumerate(range(0, len(packed), CHUNK_BYTES))}
-        await self._tables.replace(HASHES, self._partition(table), page, {"run": run, **chunks})
+        await self._tables.replace(HASHES, self._partition(table), shard, {"run": run, **chunks})
 
-    async def after(self, table: str, run: str, page: str) -> AsyncIterator[tuple[str, list[RowKey]]]:
-        """Yield the pages after `page` that this run noted, by name, with their departed rows."""
+    async def after(self, table: str, run: str, shard: str) -> AsyncIterator[tuple[str, list[RowKey]]]:
+        """Yield the shards after `shard` that this run noted, by name, with their removed rows."""
         partition = self._partition(table)
-        async for entity in self._tables.query(HASHES, partition, first=page):
-            if entity.row == page:
+        async for entity in self._tables.query(HASHES, partition, first=shard):
+            if entity.row == shard:
                 continue
-            if entity.properties["run"] != run:
-                await self._tables.delete(
-                    HASHES, partition, entity.row
-                )  # an earlier run's, which this run did not confirm
+            if entity.properties["run"] != run:  # an earlier run's, which this run did not confirm
+                await self._tables.delete(HASHES, partition, entity.row)
                 continue
             chunks = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "k")
             packed = b"".join(bytes(entity.properties[name]) for name in chunks)  # type: ignore[arg-type]

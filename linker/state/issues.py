@@ -7,7 +7,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from linker import telemetry
-from linker.model import WIRE, RowIssue
+from linker.core.keys import row_key
+from linker.model import WIRE, RowIssue, RowKey
 from linker.ports import Entity, Tables
 from linker.state.documents import Documents, cut, joined
 from linker.table_rules import key_text as safe_key
@@ -83,6 +84,18 @@ class Issues:
         """Return the last issue of a row, None when it never had one or nobody remembers."""
         entity = await self._tables.get(ERRORS, self._partition(table), row_name(row))
         return loads(RowRecord, joined(entity)) if entity else None
+
+    async def open_rows(self, table: str, most: int) -> list[RowKey]:
+        """Return the rows of a table that were rejected or deferred and have not been in order since, at most so many."""
+        found = await self._documents.load(_Looked, f"looked-{table}")
+        looked, keys = found[0] if found else _Looked(), list[RowKey]()
+        async for entity in self._tables.query(ERRORS, self._partition(table)):
+            record = loads(RowRecord, joined(entity))
+            key = None if looked.follows(record) else row_key(record.issue.row)
+            keys += [] if key is None else [key]
+            if len(keys) == most:
+                break
+        return keys
 
     async def delete_of_run(self, run: str, most: int) -> int:
         """Remove row issues of a run, at most so many; return how many there were to remove."""

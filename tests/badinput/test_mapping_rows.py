@@ -10,8 +10,8 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from linker.activities.mapping import resolve
+
 from linker.core.keys import key_text
 from linker.dataverse import Connection
 from linker.model import RowIssue, Run, Status

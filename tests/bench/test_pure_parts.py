@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from linker.pages import PAGE_ROWS
 
 from bench import ceiling, compare, documents, machine, portal, simulation, state
 from bench.__main__ import save
@@ -20,7 +21,6 @@ from bench.scale import Growth, Pass
 from bench.spent import Spent, kind_of, sentence, spent
 from bench.state import Store
 from bench.writers import Work
-from linker.pages import PAGE_ROWS
 
 
 def result(profile: str, competitor: str, rows_s: float, lost: int = 0) -> Result:

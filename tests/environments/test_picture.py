@@ -3,6 +3,7 @@
 from io import StringIO
 
 import pytest
+from linker.pages import Plan
 from rich.console import Console
 
 from linker.cli.preflight import EXIT_CODES, shown
@@ -10,7 +11,6 @@ from linker.dataverse.client import MAPPING_SET
 from linker.dataverse.newest import newest_change
 from linker.judgement import LEFT
 from linker.model import Status
-from linker.pages import Plan
 from linker.picture import Entitlement, Picture, Severity
 from linker.preflight import look
 from linker.state import TablePlan

@@ -29,6 +29,7 @@ STAMP = "2026-11-01T00:00:00Z"
 MISSING_ROW = "0x80040217"
 MISSING_TARGET = "0x80060891"
 CHANGED_ROW = "0x80060882"
+LABEL = "@OData.Community.Display.V1.FormattedValue"
 
 
 class Refusal(Exception):  # noqa: N818 - an answer, not an error of the fake
@@ -108,8 +109,9 @@ class FakeDataverse:
     def __init__(self) -> None:
         self.mapping: list[dict[str, Any]] = []
         self.profiles: dict[str, str] = {}  # profile id -> CustomerId
+        self.partitions: dict[str, str] = {}  # by profile id: those that are not the default one
         self.tables: dict[str, FakeTable] = {}  # by entity set
-        self.mapping_column = "msdynci_tablename"
+        self.mapping_column = "msdynci_entityname"
         self.text_columns: list[str] = []  # of every table
         self.marks = {"msdynci_alternatekeys": STAMP, "msdynci_customerprofiles": STAMP}
         self.versions = {"msdynci_alternatekeys": 7, "msdynci_customerprofiles": 7}  # {}: it has no such column
@@ -158,6 +160,8 @@ class FakeDataverse:
                 "msdynci_alternatevalue": key,
                 "msdynci_customerid": customer,
                 "msdynci_identifier": f"{source}|{table}|{key}",
+                "msdynci_alternatekeyid": f"00000000-0000-4000-a000-{next(self._ids):012x}",
+                "modifiedon": self.marks["msdynci_alternatekeys"],
             }
         )
 
@@ -250,6 +254,8 @@ class FakeDataverse:
                 return 200, self._metadata(asked)
             case "GET", path if path in self.tables:
                 return 200, self._source_rows(self.tables[path], asked)
+            case "GET", path if found := re.fullmatch(rf"{PROFILE_SET}\(([0-9a-f-]{{36}})\)", path):
+                return 200, self._profile(found[1])
             case "GET", path if found := re.fullmatch(r"(\w+)\(([0-9a-f-]{36})\)", path):
                 return 200, self._source_row(self.tables[found[1]], found[2])
             case "POST", "RelationshipDefinitions":
@@ -276,6 +282,8 @@ class FakeDataverse:
                 return {"value": []}
             case _ if path.endswith("RetrieveUserPrivileges()"):
                 return {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in self.privileges]}
+            case "organizations":
+                return {"value": [{"languagecode": 1033}]}
             case _ if path.startswith("systemusers("):
                 return {"fullname": "# linker", "domainname": "linker@contoso"}
             case _ if path.startswith("RetrieveTotalRecordCount("):
@@ -308,11 +316,17 @@ class FakeDataverse:
                 "@odata.etag": f'W/"{self.touches[profile]}"',
                 "msdynci_customerid": customer,
                 "msdynci_customerprofileid": profile,
+                "partitionid": self.partitions.get(profile, profile),
             }
             for profile, customer in self.profiles.items()
         ]
         rows = self.mapping if entity_set == "msdynci_alternatekeys" else profiles
         return self._paged(self._filtered(rows, asked), asked)
+
+    def _profile(self, profile: str) -> dict[str, Any]:
+        if profile not in self.profiles:
+            raise Refusal(404, MISSING_ROW, f"Entity 'msdynci_customerprofile' With Id = {profile} Does Not Exist")
+        return {"msdynci_customerprofileid": profile, "msdynci_customerid": self.profiles[profile]}
 
     def _newest_change(self, entity_set: str, asked: Request) -> dict[str, Any]:
         """Others wrote at `marks`, the linker's own user, whom a filter may leave out, at `touched_at`."""
@@ -341,8 +355,7 @@ class FakeDataverse:
             "@odata.etag": f'W/"{row.version}"',
             table.key: key,
             f"_{COLUMN}_value": row.link,
-            self.navigation: {"msdynci_customerid": self.profiles[row.link]} if row.link in self.profiles else None,
-        }
+        } | ({f"_{COLUMN}_value{LABEL}": self.profiles[row.link]} if row.link in self.profiles else {})
 
     def _metadata(self, asked: Request) -> dict[str, Any]:
         if asked.path.endswith("/OneToManyRelationships") or "$expand" in asked.options:
@@ -358,6 +371,8 @@ class FakeDataverse:
             ]
             return {"value": self._filtered(rows, asked)}
         logical = asked.path.split("'")[1]
+        if asked.path == "EntityDefinitions(LogicalName='msdynci_customerprofile')":
+            return {"PrimaryNameAttribute": "msdynci_customerid"}
         if asked.path.endswith("/Attributes"):
             names = (self.mapping_column, "msdynci_customerid", *self.text_columns)
             return {"value": [_attribute(name) for name in names]}
@@ -485,8 +500,8 @@ def _batch_parts(request: httpx.Request) -> list[Request]:
     return parts
 
 
-def _kind(asked: Request) -> str:  # noqa: PLR0911 - a table of names
-    filtered, expanded = asked.options.get("$filter", ""), "msdynci_customerid" in asked.options.get("$expand", "")
+def _kind(asked: Request) -> str:  # noqa: PLR0911, PLR0912 - a table of names
+    filtered, select = asked.options.get("$filter", ""), asked.options.get("$select", "")
     match asked.method, asked.path:
         case "GET", "msdynci_alternatekeys/$count":
             return "count"
@@ -509,7 +524,9 @@ def _kind(asked: Request) -> str:  # noqa: PLR0911 - a table of names
         case "GET", path if path.split("(")[0] in ("EntityDefinitions", "sdkmessagefilters", "WhoAmI", "systemusers"):
             return "metadata"
         case "GET", _:
-            return "links" if expanded else "empties" if "eq null" in filtered else "keys"
+            if f"_{COLUMN}_value" not in select:
+                return "empties" if "eq null" in filtered else "keys"
+            return "linked rows" if "ne null" in filtered else "links"
         case "POST", "RelationshipDefinitions":
             return "create column"
         case "POST" | "PATCH", path if path.startswith(PROFILE_SET):

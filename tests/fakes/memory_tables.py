@@ -7,7 +7,7 @@ from itertools import count
 
 from linker.errors import AlreadyThereError, ChangedError
 from linker.ports import Entity, Properties
-from linker.table_rules import check_entity
+from linker.table_rules import batches, check_entity
 
 type Key = tuple[str, str, str]
 
@@ -46,6 +46,19 @@ class MemoryTables:
         await self._network()
         self._require((table, partition, row), etag)
         return self._save((table, partition, row), {**self.entities[table, partition, row].properties, **properties})
+
+    async def write_many(self, table: str, partition: str, rows: Sequence[tuple[str, Properties]]) -> None:
+        for row, properties in rows:
+            check_entity(partition, row, properties)
+        for group in batches(partition, rows):
+            await self._network()
+            for row, properties in group:
+                self._save((table, partition, row), properties)
+
+    async def delete_many(self, table: str, partition: str, rows: Sequence[str]) -> None:
+        await self._network()
+        for row in rows:
+            self.entities.pop((table, partition, row), None)
 
     async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
         await self._network()

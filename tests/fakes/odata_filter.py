@@ -12,7 +12,7 @@ type Test = Callable[[Row], bool]
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<in>Microsoft\.Dynamics\.CRM\.In\(PropertyName='(?P<column>\w+)',PropertyValues=(?P<values>\[.*?\])\))"
-    r"|(?P<text>'(?:[^']|'')*')|(?P<word>[\w/]+)|(?P<paren>[()]))"
+    r"|(?P<text>'(?:[^']|'')*')|(?P<word>[\w/:.-]+)|(?P<paren>[()]))"
 )
 
 
@@ -72,7 +72,8 @@ def _one(tokens: list[tuple[str, str]]) -> Test:
 
 
 def _comparison(column: str, operator: str, literal: str) -> Test:
-    value = None if literal == "null" else _folded(literal[1:-1].replace("''", "'"))
+    text = literal[1:-1].replace("''", "'") if literal.startswith("'") else literal
+    value = None if literal == "null" else _folded(text)
     if literal in ("true", "false"):
         return lambda row: row.get(column) is (literal == "true")
     match operator:

@@ -9,10 +9,13 @@ from typing import Any
 
 import httpx
 
-from linker.activities.page import link_page
+from linker.activities.scanning import Opening, open_scan, plan_shards, scan_slice
+from linker.activities.shard import link_shard
 from linker.activities.unlink import unlink_table
-from linker.activities.values import PageOutcome, PageTask, UnlinkOutcome, UnlinkTask
-from linker.blocks import HashBlock
+from linker.activities.values import ShardOutcome, ShardsTask, ShardTask, SliceTask, UnlinkOutcome, UnlinkTask
+from linker.core.blocks import HashBlock
+from linker.core.scanning import ScanChoice, TableState
+from linker.core.shards import Shard
 from linker.core.times import iso
 from linker.dataverse import Connection
 from linker.deps import Deps
@@ -20,23 +23,22 @@ from linker.insights import Insights
 from linker.lock_store import RunLock
 from linker.model import Mode, RowIssue, Run, Source, Status, TableRun, Target
 from linker.own_writes import OwnWrites
-from linker.pages import Plan
 from linker.ports import Properties
 from linker.settings import Settings
 from linker.state import (
     Audit,
     Blocks,
     CapabilityStore,
-    DepartedPages,
     Documents,
     FirstLinks,
     Issues,
-    Plans,
+    RemovedRows,
     Runs,
     Samples,
+    Scan,
     Signals,
-    StrayPages,
-    TablePlan,
+    Staging,
+    TableStates,
     WaitingProfiles,
 )
 from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, SourceRow
@@ -44,8 +46,7 @@ from tests.fakes.memory_tables import MemoryTables
 
 START = 1_795_000_000.0  # epoch s
 ATTEMPT_S, WRITE_S = 300.0, 150.0
-VERSION = "v1"
-FIRST_PAGE = Plan(VERSION).name(0)
+FIRST_SHARD = Shard(0, 0).name
 CRM = Source("crm", "contact")
 
 
@@ -169,11 +170,11 @@ class World:
             capability_store=CapabilityStore(documents),
             signals=Signals(documents, now),
             runs=Runs(documents, now),
-            plans=Plans(documents),
+            states=TableStates(documents),
+            staging=Staging(tables, documents),
             first_links=FirstLinks(documents, now),
             blocks=Blocks(tables, "env"),
-            departed=DepartedPages(tables, "env"),
-            strays=StrayPages(tables, "env"),
+            removed=RemovedRows(tables, "env"),
             waiting=WaitingProfiles(tables, "env"),
             issues=Issues(tables, documents, now),
             samples=Samples(tables),
@@ -213,35 +214,63 @@ class World:
 
     # ---- the linker ----
 
-    async def prepare(self, run: str = "run1", *, cuts: tuple[str, ...] = (), created: bool = False) -> None:
-        """Leave the state that prepare_table leaves, once per run."""
+    async def prepare(self, run: str = "run1", *, bits: int = 0, created: bool = False) -> None:
+        """Leave the state that prepare_table leaves, once per run; `bits` are those of a table that is not known yet."""
         if await self.deps.runs.load(run) is not None:
             return
         table = TableRun("contact", "crm", Status.REFRESHING)
         await self.deps.runs.create(Run(run, Mode.INCREMENTAL, Status.REFRESHING, tables=(table,)))
-        target = Target("contact", "contacts", "contactid", NAVIGATION, self.contacts.bulk, created, (CRM,))
+        target = Target(
+            "contact",
+            "contacts",
+            "contactid",
+            NAVIGATION,
+            self.contacts.bulk,
+            created,
+            (CRM,),
+            has_in=True,
+            has_labels=True,
+        )
         await self.deps.runs.save_target(run, target)
-        if await self.deps.plans.load("contact") is None:
-            await self.deps.plans.save("contact", TablePlan(Plan(VERSION, cuts), linked=True), None)
+        if await self.deps.states.load("contact") is None:
+            await self.deps.states.save("contact", TableState(bits, linked=True, proven=True), None)
 
-    async def link(self, run: str = "run1", *, deps: Deps | None = None, **values: Any) -> PageOutcome:
-        """Prepare and link one page of the contacts."""
+    async def scan(self, run: str = "run1", *, since: float | None = None, deps: Deps | None = None) -> Scan:
+        """Read and stage the mapping of the contacts; return the scan, ready to be linked."""
+        host = deps or self.deps
+        target, found = await host.target(run, "contact"), await host.states.load("contact")
+        state = found[0] if found else TableState()
+        opening = Opening(run, target, ScanChoice(since, "for a test"), state, newest=0.0)
+        scan = await open_scan(host, host.dataverse(), opening)
+        for stream in range(scan.streams):
+            while not (outcome := await scan_slice(host, SliceTask(run, "contact", scan.id, stream))).done:
+                assert not outcome.failed, outcome.failed
+        await plan_shards(host, ShardsTask(run, "contact", scan.id))
+        found_scan = await host.staging.scan("contact")
+        assert found_scan is not None
+        return found_scan
+
+    async def link(
+        self, run: str = "run1", *, deps: Deps | None = None, scan: Scan | None = None, **values: Any
+    ) -> ShardOutcome:
+        """Prepare, scan and link one shard of the contacts."""
         await self.prepare(run)
-        task = {"page": 0, "mode": Mode.INCREMENTAL, "epoch": "", "batch": 1_000} | values
-        return await link_page(deps or self.deps, PageTask(run=run, table="contact", version=VERSION, **task))
+        scan = scan or await self.scan(run, deps=deps)
+        task = {"number": 0, "mode": Mode.INCREMENTAL, "epoch": "", "batch": 1_000} | values
+        return await link_shard(deps or self.deps, ShardTask(run=run, table="contact", scan=scan.id, **task))
 
     async def unlink(self, run: str = "run1", *, departed: int, rows: int = 1_000, **values: Any) -> UnlinkOutcome:
         """Run one call of the unlinking pass."""
         task = {"marks": None} | values
         return await unlink_table(self.deps, UnlinkTask(run, "contact", departed, rows, **task))
 
-    async def block(self, page: str = FIRST_PAGE) -> HashBlock:
-        """Return the stored block of a page."""
-        return (await self.deps.blocks.load("contact", page)).block
+    async def block(self, shard: str = FIRST_SHARD) -> HashBlock:
+        """Return the stored block of a shard."""
+        return (await self.deps.blocks.load("contact", shard)).block
 
     def block_entity(self) -> tuple[str, str, str]:
-        """Return the storage key of the first page's block."""
-        found = [key for key in self.store.entities if key[0] == "linkerhashes" and key[2] == FIRST_PAGE]
+        """Return the storage key of the first shard's block."""
+        found = [key for key in self.store.entities if key[0] == "linkerhashes" and key[2] == FIRST_SHARD]
         return next(key for key in found if "departed" not in key[1])
 
     async def issues(self, run: str = "run1") -> dict[str, RowIssue]:

@@ -15,12 +15,12 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from durabletask.task import TaskFailedError
+from linker.pages import Plan
 
 from linker import bootstrap, triggers
 from linker.deps import Deps
 from linker.model import Run, RunRequest
 from linker.orchestration.steps import RunFailedError
-from linker.pages import Plan
 from linker.settings import Settings
 from linker.state import TablePlan
 from sandbox.azurite import connection_string

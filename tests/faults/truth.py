@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linker.blocks import row_hash
+from linker.core.blocks import row_hash
 from linker.core.keys import row_key
 from linker.deps import Deps
 from linker.model import Counts, Run, Status

@@ -14,8 +14,9 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from linker.activities.prepare import mark_vanished
 from linker.pages import Plan
+
+from linker.activities.prepare import mark_vanished
 from tests.fakes.world import ATTEMPT_S, FIRST_PAGE, VERSION, World, contact_id, key_of
 
 ROW = contact_id(1)

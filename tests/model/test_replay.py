@@ -11,7 +11,7 @@ import pytest
 from linker.activities import page, unlink
 from linker.activities.attempt import Attempt
 from linker.activities.writing import Writer
-from linker.blocks import UNCONFIRMED
+from linker.core.blocks import UNCONFIRMED
 from linker.dataverse import Dataverse
 from tests.model import replay
 from tests.model.page_model import Model, State

@@ -21,8 +21,8 @@ import httpx
 import pytest
 from azure.data.tables import TableServiceClient
 
-from linker.blocks import row_hash
 from linker.bootstrap import environment_key
+from linker.core.blocks import row_hash
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import Sandbox
 from tests.replay.record import IMPATIENT

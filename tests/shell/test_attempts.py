@@ -5,7 +5,7 @@ import asyncio
 import httpx
 import pytest
 
-from linker.blocks import UNCONFIRMED, confirmed, row_hash
+from linker.core.blocks import UNCONFIRMED, confirmed, row_hash
 from linker.model import Counts, Mode
 from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_before, key_of, stalls_before
 

@@ -3,14 +3,14 @@
 import asyncio
 
 import pytest
-
 from linker.activities.page import link_page
 from linker.activities.planning import split_pages
+from linker.pages import PAGE_ROWS
+
 from linker.activities.values import PageTask, SplitTask
 from linker.deps import Deps
 from linker.errors import TransientError
 from linker.model import Counts, Mode
-from linker.pages import PAGE_ROWS
 from tests.fakes.world import ATTEMPT_S, VERSION, World, contact_id, stalls_before
 
 ROWS = PAGE_ROWS + 100  # one page that a split makes two of

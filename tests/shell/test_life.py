@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from linker.pages import Plan
 
 from linker import triggers
 from linker.activities import life
@@ -13,7 +14,6 @@ from linker.core.times import iso
 from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.pace import Pace
-from linker.pages import Plan
 from linker.settling import CONFIRM_S, Marks
 from linker.state import TablePlan
 from linker.steps import WAITING

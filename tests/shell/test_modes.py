@@ -7,9 +7,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
+from linker.pages import Plan
 
 from linker.model import Counts, Mode, Run, Status
-from linker.pages import Plan
 from linker.ports import Entity
 from linker.state import TablePlan
 from tests.fakes.app import FakeApp

@@ -6,10 +6,10 @@ from math import log2
 
 import httpx
 import pytest
-
-from linker.blocks import MOST_ENTRIES, UNCONFIRMED, confirmed, row_hash
-from linker.model import Counts, Mode
 from linker.pages import SPLIT_ROWS, Plan
+
+from linker.core.blocks import MOST_ENTRIES, UNCONFIRMED, confirmed, row_hash
+from linker.model import Counts, Mode
 from linker.state import TablePlan
 from tests.fakes.dataverse import MISSING_TARGET, Refusal
 from tests.fakes.world import FIRST_PAGE, WRITE_S, DiedError, World, contact_id, dies_after, dies_before, key_of

@@ -6,6 +6,7 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
+from linker.pages import Plan
 
 from linker.activities import permits
 from linker.activities.survey import survey
@@ -16,7 +17,6 @@ from linker.facts import SourceFacts
 from linker.judgement import JudgedTable
 from linker.model import Mode, Run, Source, Status, TableRun
 from linker.odata import MappingColumns
-from linker.pages import Plan
 from linker.permission import Permission, Refusal
 from linker.state import TablePlan
 from sandbox.collation import guid_key

@@ -12,9 +12,9 @@ from html import unescape
 from typing import Any
 
 import pytest
+from linker.pages import Plan
 
 from linker.model import Counts, Mode, Run, Status, TableRun
-from linker.pages import Plan
 from linker.portal import rows as page
 from linker.reasons import REASONS, issue
 from linker.state import TablePlan

@@ -3,14 +3,14 @@
 from dataclasses import replace
 
 import pytest
-
 from linker.activities.planning import split_pages
+from linker.pages import Plan
+
 from linker.activities.prepare import prepare_table
 from linker.activities.values import Prepared, SplitTask, TableTask
-from linker.blocks import HashBlock, confirmed
+from linker.core.blocks import HashBlock, confirmed
 from linker.errors import TransientError
 from linker.model import Mode, Run, Status, TableRun, Target
-from linker.pages import Plan
 from linker.state import StoredBlock, TablePlan
 from tests.fakes.dataverse import NAVIGATION, Refusal
 from tests.fakes.world import CRM, FIRST_PAGE, VERSION, DiedError, World, contact_id, key_of

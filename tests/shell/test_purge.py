@@ -4,11 +4,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
+from linker.pages import Plan
 
 from linker import purge
 from linker.core.times import iso
 from linker.model import Mode, PlannedChange, RowIssue, Run, RunRequest, Status, Target
-from linker.pages import Plan
 from linker.purge import Bounds
 from linker.state import AuditEntry, TablePlan
 from tests.fakes.world import START, World

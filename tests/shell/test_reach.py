@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from linker.pages import Plan
 
 from linker import api
 from linker.core.keys import row_key
 from linker.dataverse import reach as reading
-from linker.pages import Plan
 from linker.reach import Reach, Value
 from linker.state import TablePlan
 from sandbox.schema.definition import define_table

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from linker.pages import Plan
 
 from linker.activities.survey import survey
 from linker.activities.values import RunRef, Survey
@@ -12,7 +13,6 @@ from linker.facts import DataSource, DeclaredSource
 from linker.insights import Instance, Job
 from linker.model import Mode, Run, Source, Status
 from linker.odata import MappingColumns
-from linker.pages import Plan
 from linker.state import TablePlan
 from tests.fakes.dataverse import URL, SourceRow
 from tests.fakes.world import World, contact_id

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from linker.pages import Plan
 
 from linker import triggers
 from linker.activities import touch
 from linker.activities.touch import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
 from linker.activities.touch_values import TouchOutcome, TouchRef, TouchTask
 from linker.model import Mode, Status, Touches
-from linker.pages import Plan
 from linker.ports import Tables
 from linker.state import TablePlan, WaitingProfiles
 from linker.state.waiting import SLICES

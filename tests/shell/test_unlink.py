@@ -94,7 +94,7 @@ async def test_a_link_that_an_intent_names_is_ours_too(world: World, who: str) -
     stored = await world.deps.blocks.load("contact", FIRST_PAGE)
     from dataclasses import replace
 
-    from linker.blocks import intend, row_hash
+    from linker.core.blocks import intend, row_hash
 
     intended = row_hash("c9", await world.deps.salt())
     entries = {**stored.block.entries, key_of(1): intend(stored.block.entries[key_of(1)], intended)}

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from linker.pages import Plan
 
 from linker.dataverse import Connection
 from linker.deps import Deps
 from linker.model import Run
-from linker.pages import Plan
 from linker.state import TablePlan
 from sandbox.collation import guid_key
 from sandbox.database import Database, Stamp, bulk_update, scan

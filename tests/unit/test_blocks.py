@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.blocks import (
+from linker.core.blocks import (
     CHUNK_BYTES,
     MOST_ENTRIES,
     UNCONFIRMED,

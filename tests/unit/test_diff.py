@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.blocks import UNCONFIRMED, HashBlock, row_hash, wanted_entries
-from linker.diff import PagePlan, diff_page
+from linker.core.blocks import UNCONFIRMED, HashBlock, row_hash, wanted_entries
+from linker.core.diff import PagePlan, diff_page
 
 SALT = b"salt"
 K1, K2, K3 = (bytes([n]) * 16 for n in (1, 2, 3))

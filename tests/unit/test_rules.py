@@ -1,15 +1,15 @@
 """Small decisions of the shell that are pure: modes, mapping rows, ledgers, waits."""
 
 import pytest
+from linker.activities.mapping import MappingRows, resolve
+from linker.pages import Plan
 
 from linker.activities.life import table_verdict
-from linker.activities.mapping import MappingRows, resolve
 from linker.activities.prepare import mode_of
 from linker.activities.values import TableEnd, Totals
 from linker.dataverse.http import retry_after_s
 from linker.model import Counts, Mode, Status
 from linker.odata import MappingColumns
-from linker.pages import Plan
 from linker.state import TablePlan
 
 K1, K2 = "00000001-0000-0000-0000-00000000000a", "00000002-0000-0000-0000-000000000000"
