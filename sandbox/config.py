@@ -23,6 +23,9 @@ StringOrder = Literal["word", "ordinal"]
 MappingNameColumn = Literal["msdynci_entityname", "msdynci_tablename"]
 TableKind = Literal["elastic", "standard", "virtual"]
 
+ProtectionScope = Literal["user", "server"]
+LagScope = Literal["all", "other_servers"]
+
 DEFAULT_TABLES: Final[TableKind] = "standard"
 """The kind of the tables of Customer Insights - Data. Public sources say elastic; the linker cannot read those yet."""
 
@@ -44,15 +47,17 @@ class SandboxConfig:
         Switch("Extra share of the cost for each request in flight beyond `dop_hint` on the same server.", (0.0, 0.5)),
     ] = 0.0
 
-    # Service protection, counted per user and virtual web server.
+    # Service protection, counted per user.
     protection: Annotated[bool, Switch("Whether the service protection limits are on.")] = True
-    limit_requests: Annotated[
-        PositiveInt, Switch("Requests of a user to a server within the window.", (6000, 8000))
-    ] = 6000
+    protection_scope: Annotated[
+        ProtectionScope,
+        Switch("Whether all servers count a user's requests together (`user`) or each by itself.", proved=False),
+    ] = "user"
+    limit_requests: Annotated[PositiveInt, Switch("Requests of a user within the window.", (6000, 8000))] = 6000
     limit_execution_ms: Annotated[
-        PositiveFloat, Switch("Milliseconds of execution of a user on a server within the window.", (1_200_000.0, 6e5))
+        PositiveFloat, Switch("Milliseconds of execution of a user within the window.", (1_200_000.0, 6e5))
     ] = 1_200_000.0
-    limit_concurrency: Annotated[PositiveInt, Switch("Requests of a user in flight on a server.", (52, 8))] = 52
+    limit_concurrency: Annotated[PositiveInt, Switch("Requests of a user in flight.", (52, 8))] = 52
     limit_window_s: Annotated[PositiveFloat, Switch("Seconds of the sliding window of the limits.", (300.0, 5.0))] = (
         300.0
     )
@@ -77,8 +82,16 @@ class SandboxConfig:
     ] = False
     max_page: Annotated[PositiveInt, Switch("Rows of a page of a standard table.", (5000, 500))] = 5000
     metadata_lag_s: Annotated[
-        NonNegativeFloat, Switch("Seconds that new metadata stay unseen without `Consistency: Strong`.", (0.0, 5.0))
+        NonNegativeFloat,
+        Switch(
+            "Seconds that new metadata stay unseen, for reads and writes without `Consistency: Strong`.", (0.0, 5.0)
+        ),
     ] = 0.0
+    metadata_lag_scope: Annotated[
+        LagScope,
+        Switch("Whether the server that changed metadata lags as well (`all`) or only the others.", proved=False),
+    ] = "all"
+    strong_consistency: Annotated[bool, Switch("Whether `Consistency: Strong` sees metadata that still lag.")] = True
     customization_ms: Annotated[
         NonNegativeFloat,
         Switch("Milliseconds that a change of metadata takes; others meanwhile get 429 `0x80071151`.", (0.0, 2000.0)),

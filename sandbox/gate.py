@@ -20,8 +20,20 @@ from sandbox.identity import TENANT_ID, ApplicationUser, InvalidTokenError, Toke
 from sandbox.protection import Refusal, ServiceProtection, Work
 from sandbox.webapi.errors import ApiError
 from sandbox.webapi.messages import error_answer
+from sandbox.webapi.organization import ORGANIZATION_ID
 
 _AFFINITY: Final = "ARRAffinity"
+_ALWAYS: Final = {
+    "Cache-Control": "no-cache",
+    "Allow": "OPTIONS,GET,HEAD,POST",
+    "Public": "OPTIONS,GET,HEAD,POST",
+    "Expires": "-1",
+    "Vary": "Accept-Encoding",
+    "Strict-Transport-Security": "max-age=31536000; includeSubDomains; preload",
+    "CRM.ServiceId": "framework",
+    "X-Source": "0",
+}
+"""Headers of every answer in a recording of `WhoAmI` (Microsoft's quick start for PowerShell)."""
 _NO_MEMBER: Final = ApiError(403, "0x80072560", "The user is not member of the organization.")
 
 
@@ -67,6 +79,7 @@ class Gate:
         exchange = Exchange(user, self._server(headers))
         refusal = self.protection.admit(user.client_id, exchange.server)
         if refusal is None:
+            scope["server_number"] = exchange.server
             await self._serve(exchange, scope, receive, send)
         else:
             await self._refuse(exchange, refusal, scope, receive, send)
@@ -117,12 +130,20 @@ class Gate:
         headers = MutableHeaders(scope=message)
         left = self.protection.remaining(exchange.user.client_id, exchange.server)
         request_id = str(uuid4())
+        headers.update(_ALWAYS)
         headers["x-ms-ratelimit-burst-remaining-xrm-requests"] = str(left.requests)
         headers["x-ms-ratelimit-time-remaining-xrm-requests"] = f"{left.execution_s:,.2f}"
         headers["x-ms-dop-hint"] = str(self.environment.config.dop_hint)
-        headers["x-ms-service-request-id"] = request_id
         headers["REQ_ID"] = request_id
-        headers.append("set-cookie", f"{_AFFINITY}={affinity(exchange.server)}; path=/; HttpOnly{_secure(scope)}")
+        headers["AuthActivityId"] = str(uuid4())
+        for one in (request_id, str(uuid4())):  # the front end and the web server each add theirs
+            headers.append("x-ms-service-request-id", one)
+        for cookie in (
+            f"{_AFFINITY}={affinity(exchange.server)}",
+            f"ReqClientId={uuid4()}",
+            f"orgId={ORGANIZATION_ID}",
+        ):
+            headers.append("set-cookie", f"{cookie}; path=/; HttpOnly{_secure(scope)}")
 
     def _counted(self, send: Send) -> Send:
         async def counted(message: Message) -> None:

@@ -1,4 +1,7 @@
-"""Service protection limits (dataverse.md 1): three limits per user and virtual web server, and what a request costs.
+"""Service protection limits (dataverse.md 1): three limits per user, and what a request costs.
+
+Microsoft's page says that each web server counts by itself; a report of 2026 from a real environment says that they
+count together (switch `protection_scope`).
 
 Everything here counts in simulated seconds, `time_scale` of which pass in one real second. Only configured costs count
 as execution time, never the time that the sandbox itself needs: figures then depend on the switches alone.
@@ -146,7 +149,7 @@ class ServiceProtection:
             window.asked_for, window.ignored = "", 0
 
     def _window(self, user: str, server: int) -> _Window:
-        window = self._windows[user, server]
+        window = self._windows[user, server if self._config().protection_scope == "server" else 0]
         window.forget_before(self._now() - self._config().limit_window_s)
         return window
 

@@ -45,6 +45,15 @@ class Grants:
         return self.everything or privilege.lower() in self.names
 
 
+@dataclass(frozen=True, slots=True)
+class _Replaced:
+    """A schema that was replaced at a moment by a change on a virtual web server."""
+
+    moment: datetime
+    schema: Schema
+    server: int
+
+
 class Database:
     """Rows, schema and versions. Not for use by several threads at once.
 
@@ -67,7 +76,10 @@ class Database:
         self._connection = _connect(path)
         self._depth = 0
         self._version = self._stored_version()
-        self._replaced: list[tuple[datetime, Schema]] = []
+        self.changing_server = 0
+        """The virtual web server that runs the present change of metadata."""
+        self._replaced: list[_Replaced] = []
+        self._changes = 0
         self._schema = load_schema(self._connection) or Schema()
         self.use_string_order(config.string_order)
         if not self._schema.tables:
@@ -174,9 +186,19 @@ class Database:
         """The schema as it is now."""
         return self._schema
 
-    def schema_as_of(self, moment: datetime) -> Schema:
-        """Return the schema that was current at a moment (a server whose metadata cache lags, dataverse.md 8.2)."""
-        return next((schema for replaced, schema in self._replaced if replaced > moment), self._schema)
+    @property
+    def metadata_version(self) -> int:
+        """A number that rises with each change of metadata."""
+        return _FIRST_VERSION + self._changes
+
+    def schema_as_of(self, moment: datetime, informed: int | None = None) -> Schema:
+        """Return the schema that was current at a moment (a server whose metadata cache lags, dataverse.md 8.2).
+
+        The server `informed` knows all that was changed up to its own last change.
+        """
+        own = [number for number, change in enumerate(self._replaced, 1) if change.server == informed]
+        unknown = (change.schema for change in self._replaced[max(own, default=0) :] if change.moment > moment)
+        return next(unknown, self._schema)
 
     def create_table(self, table: Table) -> None:
         """Create a table, its indexes and the relationships of its lookups; `table_listeners` hear of it."""
@@ -266,7 +288,8 @@ class Database:
             self._connection.execute(f"DROP INDEX IF EXISTS {name}")
 
     def _change(self, schema: Schema) -> None:
-        self._replaced = [*self._replaced[-100:], (self.clock(), self._schema)]
+        self._replaced = [*self._replaced[-100:], _Replaced(self.clock(), self._schema, self.changing_server)]
+        self._changes += 1
         self._schema = schema
         save_schema(self._connection, schema)
 

@@ -17,6 +17,16 @@ _LOCKED: Final = (
     "Cannot start another [EntityCustomization] because there is a previous [EntityCustomization] running at this "
     "moment. Use Solution History for more details."
 )
+_NAMES: Final = {
+    "name_reserved": (500, "0x80060890", "An object with same name exists in solution."),
+    "name_not_unique": (
+        400,
+        "0x80044363",
+        "The schema name is not unique: an object with the same name already exists.",
+    ),
+    "navigation_name_taken": (400, "0x80072551", "The NavigationPropertyName is not unique within an entity."),
+}
+"""What a new column or relationship gets while a deleted one keeps its name, or when a name clashes."""
 _HTML: Final = (
     "<!DOCTYPE html><html><head><title>Service Unavailable</title></head><body><h2>Service Unavailable</h2><hr>"
     "<p>HTTP Error 503. The service is unavailable.</p></body></html>"
@@ -58,6 +68,12 @@ def _server_error(fault: Fault, config: SandboxConfig) -> Response:
     return _error(ApiError(fault.status or 500, "0x80040216", "An unexpected error occurred."))
 
 
+def _name_refused(fault: Fault, config: SandboxConfig) -> Response:
+    del config
+    status, code, message = _NAMES[fault.kind]
+    return _error(ApiError(fault.status or status, code, message))
+
+
 def _unauthorized(fault: Fault, config: SandboxConfig) -> Response:
     del fault, config
     challenge = 'Bearer error="invalid_token", error_description="The token expired."'
@@ -86,4 +102,5 @@ _ANSWERS: Final[dict[str, Callable[[Fault, SandboxConfig], Response]]] = {
     "server_error": _server_error,
     "unauthorized": _unauthorized,
     "unavailable": _unavailable,
+    **dict.fromkeys(_NAMES, _name_refused),
 }

@@ -28,6 +28,9 @@ Kind = Literal[
     "disk_full",
     "rows_deleted",
     "mapping_changed",
+    "name_reserved",
+    "name_not_unique",
+    "navigation_name_taken",
 ]
 
 _OPERATION_KINDS: Final = frozenset({"sql_timeout", "deadlock", "disk_full", "dropped_write"})

@@ -72,7 +72,10 @@ def _formatted(call: Call, shape: Shape, column: Column, values: Sequence[Stored
         return [names.get(value, str(value)) if isinstance(value, int) else ABSENT for value in values]
     if column.type is ColumnType.BOOLEAN:
         return [ABSENT if value is None else ("Yes" if value else "No") for value in values]
-    if column.type in WHOLE_TYPES | FRACTION_TYPES:
+    if column.type in FRACTION_TYPES:
+        sign = "$" if column.type is ColumnType.MONEY else ""
+        return [f"{sign}{value:,.2f}" if isinstance(value, int | float) else ABSENT for value in values]
+    if column.type in WHOLE_TYPES:
         return [f"{value:,}" if isinstance(value, int | float) else ABSENT for value in values]
     if column.type in {ColumnType.DATETIME, ColumnType.DATE}:
         return [ABSENT if value is None else str(value) for value in values]

@@ -51,6 +51,7 @@ async def _read(request: Request) -> ApiRequest:
         body=_body(await request.body(), request.headers.get("content-encoding", "")),
         caller=str(request.scope["user"]),
         address=_address(request),
+        server=int(request.scope.get("server_number", 0)),
     )
 
 

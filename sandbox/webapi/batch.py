@@ -218,7 +218,9 @@ def _operation(batch: ApiRequest, part: _Part) -> Operation:
     path, query = relative(url)
     if path.endswith("$batch"):
         raise payload_error("Microsoft.OData.ODataException: a batch cannot contain a batch.")
-    request = ApiRequest(words[0].upper(), path, query, _headers(headers), body, batch.caller, batch.address)
+    request = ApiRequest(
+        words[0].upper(), path, query, _headers(headers), body, batch.caller, batch.address, batch.server
+    )
     return Operation(request, part.headers.get("content-id") or request.headers.get("content-id"))
 
 

@@ -63,7 +63,8 @@ def open_call(environment: Environment, request: ApiRequest) -> Call:
     """
     schema = environment.database.schema
     lag = environment.config.metadata_lag_s
-    if lag and not request.strong:
-        schema = environment.database.schema_as_of(environment.clock() - timedelta(seconds=lag))
+    if lag and not (request.strong and environment.config.strong_consistency):
+        informed = request.server if environment.config.metadata_lag_scope == "other_servers" else None
+        schema = environment.database.schema_as_of(environment.clock() - timedelta(seconds=lag), informed)
     caller = effective_caller(environment, guid_key(request.caller), request.headers)
     return Call(environment, request, schema, caller)

@@ -22,6 +22,16 @@ AGGREGATE_LIMIT: Final = "0x8004E023"
 PLUGIN_ABORTED: Final = "0x80040265"
 CUSTOMIZATION_LOCK: Final = "0x80071151"
 NOT_IMPLEMENTED: Final = "0x80040219"
+MESSAGE_NAMES: Final[Mapping[str, str]] = {
+    OBJECT_DOES_NOT_EXIST: "ObjectDoesNotExist",
+    PRIVILEGE_DENIED: "PrivilegeDenied",
+    DUPLICATE_RECORD: "DuplicateRecord",
+    VERSION_MISMATCH: "ConcurrencyVersionMismatch",
+    DUPLICATE_KEY_VALUE: "DuplicateRecordEntityKey",
+    STRING_TOO_LONG: "StringLengthTooLong",
+    VALUE_OUT_OF_RANGE: "PicklistValueOutOfRange",
+}
+"""What the platform calls its errors; those of the OData layer in front of it have no name."""
 
 
 @dataclass(eq=False)
@@ -70,6 +80,6 @@ def wrong_method(method: str) -> ApiError:
     return ApiError(405, "", f"The requested resource does not support http method '{method}'.")
 
 
-def row_missing(display_name: str, row_id: str) -> ApiError:
+def row_missing(logical_name: str, row_id: str) -> ApiError:
     """Return the answer to a single row that does not exist."""
-    return ApiError(404, OBJECT_DOES_NOT_EXIST, f"Entity '{display_name}' With Id = {row_id} Does Not Exist")
+    return ApiError(404, OBJECT_DOES_NOT_EXIST, f"Entity '{logical_name}' With Id = {row_id} Does Not Exist")

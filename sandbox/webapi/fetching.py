@@ -73,7 +73,7 @@ def _text(call: Call, table: Table) -> str:
     wanted = call.request.options["savedQuery"]
     found = call.environment.database.rows_of(view, ("returnedtypecode", "fetchxml"), [guid_in(wanted)])
     if not found:
-        raise row_missing(view.display_name, wanted)
+        raise row_missing(view.logical_name, wanted)
     ((of, text),) = found.values()
     if of != table.logical_name:
         raise ApiError(400, "0x80060888", f"The view is not one of '{table.logical_name}'.")

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 from urllib.parse import unquote_plus
+from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import orjson
 
-from sandbox.webapi.errors import QUERY_ERROR, ApiError, payload_error
+from sandbox.webapi.errors import MESSAGE_NAMES, QUERY_ERROR, ApiError, payload_error
 
 JSON_TYPE: Final = "application/json; odata.metadata=minimal"
 MAX_URL: Final = 32_768
@@ -33,6 +34,8 @@ class ApiRequest:
     caller: str
     address: str = ""
     """Scheme and host as the client wrote them, such as `https://Contoso.crm4.dynamics.com`; links repeat them."""
+    server: int = 0
+    """The virtual web server that has the request, from 0."""
     references: Mapping[str, str] = field(default_factory=dict)
     """Content-IDs of a `$batch` and the URLs that they stand for, such as `$1` -> `/contacts(...)`."""
 
@@ -104,10 +107,8 @@ def no_content(headers: Mapping[str, str] | None = None) -> ApiResponse:
 def error_answer(error: ApiError, request: ApiRequest | None = None) -> ApiResponse:
     """Return an error as JSON, with its details if annotations are asked for (dataverse.md 13.1)."""
     body: dict[str, object] = {"code": error.code, "message": error.message}
-    details = {f"ErrorDetails.{name}": value for name, value in error.details.items()}
+    details = {f"ErrorDetails.{name}": value for name, value in {**_details(error), **error.details}.items()}
     details |= {
-        "ErrorDetails.OperationStatus": "0",
-        "ErrorDetails.SubErrorCode": "0",
         "HelpLink": f"{_HELP}{error.code.removeprefix('0x')}&client=platform",
         "TraceText": "",
         "InnerError.Message": error.message,
@@ -116,6 +117,24 @@ def error_answer(error: ApiError, request: ApiRequest | None = None) -> ApiRespo
         if request and request.wants(f"{_DETAILS}{name}"):
             body[f"@{_DETAILS}{name}"] = value
     return json_answer({"error": body}, error.status, error.headers)
+
+
+def _details(error: ApiError) -> dict[str, str]:
+    """Return what recordings of 2025 and 2026 show of an error that the platform names; older ones show a status."""
+    name = MESSAGE_NAMES.get(error.code)
+    if name is None:
+        return {"OperationStatus": "0", "SubErrorCode": "0"}
+    return {
+        "ApiExceptionSourceKey": "Plugin/Microsoft.Crm.ObjectModel.CustomBusinessEntityService",
+        "ApiStepKey": str(uuid5(NAMESPACE_OID, name)),
+        "ApiDepthKey": "1",
+        "ApiActivityIdKey": str(uuid4()),
+        "ApiPluginSolutionNameKey": "System",
+        "ApiStepSolutionNameKey": "System",
+        "ApiExceptionCategory": "ClientError" if error.status < 500 else "SystemFailure",
+        "ApiExceptionMessageName": name,
+        "ApiExceptionHttpStatusCode": str(error.status),
+    }
 
 
 def joined_headers(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:

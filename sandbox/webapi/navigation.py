@@ -60,7 +60,7 @@ async def _read_parent(
 ) -> ApiResponse:
     found = call.environment.database.rows_of(table, (relationship.referencing_attribute,), [key])
     if key not in found:
-        raise row_missing(table.display_name, guid_text(key))
+        raise row_missing(table.logical_name, guid_text(key))
     (parent_key,) = found[key]
     parent = call.schema.tables[relationship.referenced_entity]
     if not isinstance(parent_key, bytes) or not call.environment.database.rows_of(parent, (), [parent_key]):
@@ -91,7 +91,7 @@ async def _read_member(call: Call, related: Table, links: Links, path: Sequence[
     key = existing_key(call, related, Segment(related.entity_set, path[0].arguments))
     member = Query(related, limit=1, links=(*links, (related.primary_id, [key])))
     if not select_page(call.environment.database, call.schema, member, call.dialect).rows:
-        raise row_missing(related.display_name, guid_text(key))
+        raise row_missing(related.logical_name, guid_text(key))
     return await (read_below(call, related, key, path[1:]) if path[1:] else get_row(call, related, key))
 
 
@@ -102,7 +102,7 @@ def _reference(call: Call, table: Table, key: bytes) -> dict[str, str]:
 def _related(call: Call, table: Table, key: bytes, relationship: OneToMany | ManyToMany) -> tuple[Table, Links]:
     """Return the table of related rows and what restricts it to them. Raises the 404 answer if the row is missing."""
     if not call.environment.database.rows_of(table, (), [key]):
-        raise row_missing(table.display_name, guid_text(key))
+        raise row_missing(table.logical_name, guid_text(key))
     if isinstance(relationship, OneToMany):
         child = call.schema.tables[relationship.referencing_entity]
         return child, ((relationship.referencing_attribute, [key]),)

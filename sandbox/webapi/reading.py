@@ -35,6 +35,7 @@ AGGREGATE_ROWS: Final = 50_000
 _REFUSED: Final = frozenset({"$skip", "$search", "$format"})
 _OF_COLLECTIONS: Final = frozenset({"$filter", "$orderby", "$count", "$skip", "$top"})
 _TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
+_METADATA_VERSION: Final = "Microsoft.Dynamics.CRM.globalmetadataversion"
 type Links = tuple[tuple[str, Sequence[bytes]], ...]
 
 
@@ -89,7 +90,7 @@ def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
     names = ("versionnumber", *(column.logical_name for column in shape.columns))
     found = call.environment.database.rows_of(shape.table, names, [key])
     if key not in found:
-        raise row_missing(shape.table.display_name, guid_text(key))
+        raise row_missing(shape.table.logical_name, guid_text(key))
     version, *values = found[key]
     return render(call, shape, [(version, key, *values)])[0]
 
@@ -214,6 +215,8 @@ def _counts(call: Call, query: Query, options: Mapping[str, str]) -> JsonRow:
         found[f"@{_TOTAL}"] = min(count, COUNT_LIMIT)
     if call.request.wants(f"{_TOTAL}limitexceeded"):
         found[f"@{_TOTAL}limitexceeded"] = count > COUNT_LIMIT
+    if call.request.wants(_METADATA_VERSION):
+        found[f"@{_METADATA_VERSION}"] = str(call.environment.database.metadata_version)
     return found
 
 

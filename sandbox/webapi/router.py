@@ -8,7 +8,6 @@ from sandbox.query.syntax import (
     QueryError,
     TooManyConditionsError,
     TooManyLinksError,
-    UnknownPropertyError,
     UnsupportedQueryError,
 )
 from sandbox.schema.model import Table
@@ -91,8 +90,6 @@ def as_api_error(error: ApiError | QueryError) -> ApiError:
         return ApiError(400, TOO_MANY_CONDITIONS, str(error))
     if isinstance(error, TooManyLinksError):
         return ApiError(400, TOO_MANY_LINKS, str(error))
-    if isinstance(error, UnknownPropertyError):
-        return ApiError(400, "0x0", str(error))  # dataverse.md 5.4 and 13.5
     return ApiError(400, QUERY_ERROR, str(error))
 
 

@@ -1,7 +1,8 @@
 """POST, PATCH and DELETE of single rows, and of one column (dataverse.md 4)."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from xml.sax.saxutils import escape
 
 from sandbox.collation import guid_key, guid_text
 from sandbox.database import Change, RestrictedError, delete_rows, insert_row, new_key, update_rows
@@ -9,6 +10,7 @@ from sandbox.database.values import Stored
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import (
+    DUPLICATE_KEY_VALUE,
     DUPLICATE_RECORD,
     VERSION_MISMATCH,
     ApiError,
@@ -56,7 +58,7 @@ def plan_update(call: Call, table: Table, segment: Segment) -> PlannedWrite:
     if key is not None and (exists or "if-match" in headers):
         return _plan_change(call, table, key, payload)
     if "if-match" in headers:
-        raise row_missing(table.display_name, segment.arguments or "")
+        raise row_missing(table.logical_name, segment.arguments or "")
     whole = Payload({**alternate, **payload.values}, payload.parents)
     return _plan_insert(call, table, key or new_key(), whole)
 
@@ -132,17 +134,28 @@ def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
 
 def check_alternate_keys(call: Call, table: Table, key: bytes, values: Mapping[str, Stored]) -> None:
     """Raise the 412 answer if another row has the same values of an alternate key."""
-    for columns in table.alternate_keys.values():
+    for name, columns in table.alternate_keys.items():
         if not all(values.get(column) is not None for column in columns):
             continue
         found = call.environment.database.keys_with(table, {column: values[column] for column in columns})
         if any(other != key for other in found):
-            raise ApiError(
-                412,
-                "0x80060892",
-                f"A record that has the attribute values {', '.join(columns)} already exists. The entity key requires "
-                "that this set of attributes contains unique values. Select unique values and try again.",
-            )
+            raise _duplicate_key(table, name, columns, values)
+
+
+def _duplicate_key(table: Table, name: str, columns: Sequence[str], values: Mapping[str, Stored]) -> ApiError:
+    """Return the answer to a row whose alternate key exists, with the text and details of recorded answers."""
+    labels = ", ".join(table.columns[column].display_name for column in columns)
+    shown = "".join(f"<{column}>{escape(str(values[column]))}</{column}>" for column in columns)
+    return ApiError(
+        412,
+        DUPLICATE_KEY_VALUE,
+        f"Entity Key {name} violated. A record with the same value for {labels} already exists. A duplicate record "
+        "cannot be created. Select one or more unique values and try again.",
+        details={
+            "DuplicateAttributes": f"<DuplicateAttributes>{shown}</DuplicateAttributes>",
+            "DuplicateEntity": table.logical_name,
+        },
+    )
 
 
 def _plan_change(call: Call, table: Table, key: bytes, payload: Payload) -> PlannedWrite:
@@ -162,7 +175,7 @@ def _check_version(call: Call, table: Table, key: bytes) -> None:
     """Raise the 404 answer if the row is missing, the 412 answer if `If-Match` names another version."""
     found = call.environment.database.rows_of(table, ("versionnumber",), [key])
     if key not in found:
-        raise row_missing(table.display_name, guid_text(key))
+        raise row_missing(table.logical_name, guid_text(key))
     wanted, (version,) = call.request.headers.get("if-match", "*"), found[key]
     if wanted not in {"*", f'W/"{version!s}"'}:
         raise ApiError(

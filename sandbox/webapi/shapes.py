@@ -179,5 +179,7 @@ def find_navigation(call: Call, table: Table, name: str) -> tuple[OneToMany | Ma
         if pairs.navigation == name:
             return pairs, True
     raise ApiError(
-        400, "0x0", f"Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{table.logical_name}'."
+        400,
+        QUERY_ERROR,
+        f"Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{table.logical_name}'.",
     )

@@ -195,6 +195,8 @@ def _plan_relationship(call: Call, segment: Segment) -> PlannedWrite:
         return _plan_many_to_many(call, read_many_to_many(document))
     relationship, column = read_one_to_many(document)
     child = _check_one_to_many(call, relationship, column)
+    parent_key = _existing(call, relationship.referenced_entity).primary_id
+    relationship = replace(relationship, referenced_attribute=parent_key)
 
     def change(database: Database) -> None:
         database.add_columns(child, [column])
@@ -232,12 +234,13 @@ def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> T
 def _check_navigation(call: Call, name: str, table: Table) -> None:
     """Raise the 400 answer if a navigation property would be named as a column or another navigation property."""
     schema, owner = schema_of(call), table.logical_name
-    used = {column.property_name for column in table.columns.values()}
-    used |= {one.lookup_navigation for one in schema.lookups(owner)}
+    if name in {column.property_name for column in table.columns.values()}:
+        raise ApiError(400, "0x80048835", f"The navigation property {name} conflicts with a column of {owner}.")
+    used = {one.lookup_navigation for one in schema.lookups(owner)}
     used |= {one.collection_navigation for one in schema.children(owner)}
     used |= {pairs.navigation for pairs in schema.many_to_many(owner)}
     if name in used:
-        raise ApiError(400, "0x80048835", f"The navigation property {name} conflicts with another property of {owner}.")
+        raise ApiError(400, "0x80072551", f"The NavigationPropertyName {name} is not unique within an entity.")
 
 
 def _check_elastic(parent: Table, child: Table, delete: str) -> None:

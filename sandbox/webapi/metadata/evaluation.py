@@ -85,8 +85,9 @@ def selected(document: Document, text: str | None, known: frozenset[str] | None 
     for name in names:
         if name not in (known or document.keys()):
             raise unknown_property(name, document)
-    kept = {"@odata.type", "MetadataId", *names}
-    return {name: value for name, value in document.items() if name in kept}
+    kept = {"@odata.type", *names} - {"MetadataId"}
+    chosen = {name: value for name, value in document.items() if name in kept}
+    return chosen | {"MetadataId": document["MetadataId"]} if "MetadataId" in document else chosen
 
 
 def unknown_property(name: str, document: Document) -> QueryError:

@@ -21,6 +21,7 @@ def plan_change(call: Call, privilege: str, change: Callable[[Database], None], 
     database = call.environment.database
 
     def apply() -> Written:
+        database.changing_server = call.request.server
         change(database)
         return Written(no_content({"OData-EntityId": f"{call.api_url}/{url}"} if url else {}))
 

@@ -137,15 +137,25 @@ def _collection(
     found = [
         _shaped(call, prepared(d), known) for d in matching(documents, options.get("$filter"), call.request.aliases)
     ]
-    document: Document = {"@odata.context": f"{call.api_url}/$metadata#{path}"}
+    document: Document = {"@odata.context": f"{call.api_url}/$metadata#{path}{_selection(call)}"}
     if options.get("$count") == "true":
         document["@odata.count"] = len(found)
     return json_answer(document | {"value": found})
 
 
 def _single(call: Call, path: str, document: Document, known: frozenset[str] | None) -> ApiResponse:
-    context = {"@odata.context": f"{call.api_url}/$metadata#{path}/$entity"}
+    context = {"@odata.context": f"{call.api_url}/$metadata#{path}{_selection(call)}/$entity"}
     return json_answer(context | _shaped(call, document, known))
+
+
+def _selection(call: Call) -> str:
+    """Return what a context says about `$select` and `$expand`: `(LogicalName,Attributes(LogicalName))`."""
+    options = call.request.options
+    names = [name.strip() for name in options.get("$select", "").split(",") if name.strip()]
+    for name, inner in _expansions(options):
+        chosen = dict(part.strip().partition("=")[::2] for part in split_outside(inner, ";"))
+        names.append(f"{name}({chosen.get('$select', '').replace(' ', '')})")
+    return f"({','.join(names)})" if names else ""
 
 
 def _shaped(call: Call, document: Document, known: frozenset[str] | None) -> Document:

@@ -55,6 +55,7 @@ def _new_tables(call: Call, documents: Sequence[Json]) -> list[Table]:
 
 
 def _create(call: Call, tables: Sequence[Table]) -> None:
+    call.environment.database.changing_server = call.request.server
     for table in tables:
         if table.logical_name in names_in_use(call):
             raise table_exists(table.logical_name)

@@ -62,7 +62,16 @@ async def test_answers_tell_what_is_left(api: httpx.AsyncClient) -> None:
     assert answer.headers["x-ms-ratelimit-burst-remaining-xrm-requests"] == "5999"
     assert answer.headers["x-ms-ratelimit-time-remaining-xrm-requests"] == "1,200.00"
     assert answer.headers["x-ms-dop-hint"] == "4"
-    assert answer.headers["REQ_ID"] == answer.headers["x-ms-service-request-id"]
+
+
+async def test_answers_have_the_headers_of_a_recorded_one(api: httpx.AsyncClient) -> None:
+    headers = (await api.get("/WhoAmI")).headers
+    first, second = headers.get_list("x-ms-service-request-id")
+    assert (headers["REQ_ID"], first != second) == (first, True)
+    names = "Cache-Control Allow Public Expires Vary Strict-Transport-Security CRM.ServiceId AuthActivityId X-Source"
+    assert [name for name in names.split() if name not in headers] == []
+    cookies = {cookie.partition("=")[0] for cookie in headers.get_list("set-cookie")}
+    assert cookies == {"ARRAffinity", "ReqClientId", "orgId"}
 
 
 async def test_beyond_a_limit_the_answer_is_429(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
@@ -97,13 +106,80 @@ async def test_the_affinity_cookie_keeps_a_client_on_its_server(sandbox: Sandbox
     assert statuses == [200, 200, 429]
 
 
-async def test_without_cookies_the_limits_add_up_over_servers(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
-    switch(sandbox, servers=3, limit_requests=2)
+@pytest.mark.parametrize(("scope", "served"), [("user", 2), ("server", 6)])
+async def test_requests_without_cookies_are_counted_together_or_by_server(
+    sandbox: Sandbox, api: httpx.AsyncClient, scope: str, served: int
+) -> None:
+    switch(sandbox, servers=3, limit_requests=2, protection_scope=scope)
     statuses = []
-    for _ in range(7):
+    for _ in range(served + 1):
         api.cookies.clear()
         statuses.append((await api.get("/WhoAmI")).status_code)
-    assert statuses == [200] * 6 + [429]
+    assert statuses == [200] * served + [429]
+
+
+NEW_COLUMN = "/contacts?$top=1&$select=_new_customerprofile_value"
+
+
+async def create_lookup(sandbox: Sandbox) -> str:
+    """Create the column; return the cookie of the server that did it."""
+    admin = in_process(sandbox, API_PATH, ADMIN)
+    body = {
+        "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
+        "SchemaName": "new_account_contact",
+        "ReferencedEntity": "account",
+        "ReferencingEntity": "contact",
+        "CascadeConfiguration": {"Delete": "RemoveLink"},
+        "Lookup": {
+            "@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata",
+            "SchemaName": "new_CustomerProfile",
+        },
+    }
+    answer = await admin.post("/RelationshipDefinitions", json=body)
+    assert answer.status_code == 204, answer.text
+    return answer.cookies["ARRAffinity"]
+
+
+class TestNewColumn:
+    """A column that not every server knows yet: dataverse.md 8.2."""
+
+    @staticmethod
+    async def seen(sandbox: Sandbox, **headers: str) -> list[int]:
+        """The status of a read by each of three servers."""
+        async with in_process(sandbox, API_PATH) as client:
+            answers = []
+            for server in range(3):
+                client.cookies.clear()
+                sent = {"Cookie": f"ARRAffinity={affinity(server)}", **headers}
+                answers.append((await client.get(NEW_COLUMN, headers=sent)).status_code)
+        return answers
+
+    @pytest.mark.parametrize(("scope", "expected"), [("all", [400, 400, 400]), ("other_servers", [200, 400, 400])])
+    async def test_it_is_unknown_to_all_or_to_the_other_servers(
+        self, sandbox: Sandbox, scope: str, expected: list[int]
+    ) -> None:
+        switch(sandbox, servers=3, metadata_lag_s=60, metadata_lag_scope=scope)
+        assert await create_lookup(sandbox) == affinity(0)
+        assert await self.seen(sandbox) == expected
+
+    @pytest.mark.parametrize(("strong", "status"), [(True, 200), (False, 400)])
+    async def test_strong_consistency_sees_it_unless_a_switch_denies_that(
+        self, sandbox: Sandbox, strong: bool, status: int
+    ) -> None:
+        switch(sandbox, servers=3, metadata_lag_s=60, strong_consistency=strong)
+        await create_lookup(sandbox)
+        assert await self.seen(sandbox, Consistency="Strong") == [status] * 3
+
+    async def test_a_write_meets_the_same_servers(self, sandbox: Sandbox) -> None:
+        switch(sandbox, servers=2, metadata_lag_s=60, metadata_lag_scope="other_servers")
+        await create_lookup(sandbox)
+        statuses = []
+        for server in range(2):
+            async with in_process(sandbox, API_PATH, ADMIN) as client:
+                sent = {"Cookie": f"ARRAffinity={affinity(server)}"}
+                body = {"lastname": "Ash", "new_CustomerProfile@odata.bind": None}
+                statuses.append((await client.post("/contacts", json=body, headers=sent)).status_code)
+        assert statuses == [204, 400]
 
 
 async def test_parts_of_a_batch_count_as_requests(sandbox: Sandbox, api: httpx.AsyncClient) -> None:

@@ -187,12 +187,20 @@ def test_requests_already_on_their_way_do_not_make_the_wait_longer(time_scale: f
     assert set(waits) == {wait_s}
 
 
-@pytest.mark.parametrize(("user", "server"), [("admin", 0), ("linker", 1)], ids=["another user", "another server"])
-def test_limits_are_per_user_and_server(user: str, server: int) -> None:
-    sandbox = bench(limit_requests=1)
-    sandbox.request()
-    assert sandbox.request() is not None
-    assert sandbox.request(user=user, server=server) is None
+@pytest.mark.parametrize(
+    ("scope", "user", "server", "served"),
+    [
+        pytest.param("user", "admin", 0, True, id="another user"),
+        pytest.param("user", "linker", 1, False, id="another server, limits of the user"),
+        pytest.param("server", "linker", 1, True, id="another server, limits of each server"),
+    ],
+)
+@pytest.mark.parametrize("limit", ["limit_requests", "limit_concurrency"])
+def test_whose_limits_count(scope: str, user: str, server: int, served: bool, limit: str) -> None:
+    sandbox = bench(**{limit: 1, "protection_scope": scope})
+    assert sandbox.limits.admit("linker", 0) is None
+    assert sandbox.limits.admit("linker", 0) is not None
+    assert (sandbox.limits.admit(user, server) is None) == served
 
 
 def test_each_part_of_a_batch_counts_as_a_request() -> None:

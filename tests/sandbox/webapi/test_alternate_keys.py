@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.steps import create, error, read, update_multiple
+from tests.sandbox.webapi.steps import create, error, message, read, update_multiple
 
 CONTACT = "EntityDefinitions(LogicalName='contact')"
 TYPE = "Microsoft.Dynamics.CRM.contact"
@@ -70,7 +70,17 @@ async def test_if_match_prevents_the_create_and_if_none_match_the_change(keyed: 
 
 async def test_a_second_row_with_the_same_key_is_refused(keyed: Client) -> None:
     await create(keyed, "contacts", emailaddress1="a@x")
-    assert error(await keyed.post("contacts", json={"emailaddress1": "A@X"})) == (412, "0x80060892")
+    asked = {"Prefer": 'odata.include-annotations="*"'}
+    answer = await keyed.post("contacts", json={"emailaddress1": "A@X"}, headers=asked)
+    assert error(answer) == (412, "0x80060892")
+    assert message(answer) == (
+        "Entity Key new_mail violated. A record with the same value for Email already exists. A duplicate record "
+        "cannot be created. Select one or more unique values and try again."
+    )
+    details = answer.json()["error"]
+    name = "@Microsoft.PowerApps.CDS.ErrorDetails"
+    attributes = "<DuplicateAttributes><emailaddress1>A@X</emailaddress1></DuplicateAttributes>"
+    assert (details[f"{name}.DuplicateAttributes"], details[f"{name}.DuplicateEntity"]) == (attributes, "contact")
 
 
 async def test_upsert_multiple_names_rows_by_key(keyed: Client) -> None:

@@ -144,7 +144,7 @@ async def test_what_stands_behind_a_definition_is_not_read_over(api: Client, url
 
 
 async def test_an_unknown_property_of_a_definition_is_named(api: Client) -> None:
-    assert error(await api.get(f"{CONTACT}?$select=Nothing")) == (400, "0x0")
+    assert error(await api.get(f"{CONTACT}?$select=Nothing")) == (400, "0x80060888")
 
 
 async def test_the_languages_are_english_alone(api: Client) -> None:
@@ -226,15 +226,15 @@ async def test_a_name_that_cannot_be_is_refused(api: Client, url: str, body: dic
 
 
 @pytest.mark.parametrize(
-    "names",
+    ("names", "code"),
     [
-        {"ReferencingEntityNavigationPropertyName": "createdby"},
-        {"ReferencingEntityNavigationPropertyName": "lastname"},
-        {"ReferencedEntityNavigationPropertyName": "msdynci_customerid"},
+        ({"ReferencingEntityNavigationPropertyName": "createdby"}, "0x80072551"),
+        ({"ReferencingEntityNavigationPropertyName": "lastname"}, "0x80048835"),
+        ({"ReferencedEntityNavigationPropertyName": "msdynci_customerid"}, "0x80048835"),
     ],
 )
-async def test_a_navigation_property_is_not_named_as_another(api: Client, names: dict[str, str]) -> None:
-    assert error(await create_lookup(api, **names)) == (400, "0x80048835")
+async def test_a_navigation_property_is_not_named_as_another(api: Client, names: dict[str, str], code: str) -> None:
+    assert error(await create_lookup(api, **names)) == (400, code)
 
 
 async def test_a_column_that_is_needed_is_not_deleted(api: Client) -> None:
@@ -269,3 +269,31 @@ async def test_the_pairs_of_a_deleted_table_go_with_it(api: Client) -> None:
         assert (await api.post("RelationshipDefinitions", json=pairs)).status_code == 204
         assert (await api.delete("EntityDefinitions(LogicalName='new_bankaccount')")).status_code == 204
     assert error(await api.get("RelationshipDefinitions(SchemaName='new_pairs')")) == (404, "0x80040217")
+
+
+@pytest.mark.parametrize(
+    ("url", "context"),
+    [
+        ("EntityDefinitions?$select=LogicalName,SchemaName", "EntityDefinitions(LogicalName,SchemaName)"),
+        (f"{CONTACT}?$select=LogicalName", "EntityDefinitions(LogicalName)/$entity"),
+        (
+            f"{CONTACT}?$select=LogicalName&$expand=Keys($select=SchemaName)",
+            "EntityDefinitions(LogicalName,Keys(SchemaName))/$entity",
+        ),
+        (
+            f"{CONTACT}/Attributes/{TYPE}.LookupAttributeMetadata?$select=LogicalName",
+            f"EntityDefinitions('contact')/Attributes/{TYPE}.LookupAttributeMetadata(LogicalName)",
+        ),
+    ],
+)
+async def test_a_context_names_what_was_selected(api: Client, url: str, context: str) -> None:
+    assert (await read(api, url))["@odata.context"].partition("$metadata#")[2] == context
+
+
+async def test_what_is_selected_comes_before_the_metadata_id(api: Client) -> None:
+    assert list(await read(api, f"{CONTACT}?$select=SchemaName"))[1:] == ["SchemaName", "MetadataId"]
+
+
+async def test_a_relationship_is_kept_with_the_key_that_it_refers_to(api: Client) -> None:
+    url = (await create_lookup(api, ReferencedAttribute=None)).headers["OData-EntityId"]
+    assert (await read(api, url))["ReferencedAttribute"] == "msdynci_customerprofileid"

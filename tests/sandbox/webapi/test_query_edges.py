@@ -4,7 +4,7 @@ import pytest
 
 from sandbox.webapi.cookies import write_cookie
 from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.steps import NONE, create, error, message, names, read
+from tests.sandbox.webapi.steps import NONE, create, create_lookup, error, message, names, read
 
 
 async def test_a_parameter_may_stand_for_a_column(api: Client) -> None:
@@ -41,7 +41,7 @@ async def test_annotations_are_asked_for_by_patterns(api: Client) -> None:
 async def test_details_of_errors_are_asked_for_by_patterns(api: Client, wanted: str) -> None:
     answer = await api.get(f"contacts({NONE})", headers={"Prefer": f'odata.include-annotations="{wanted}"'})
     details = answer.json()["error"]
-    assert details["@Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus"] == "0"
+    assert details["@Microsoft.PowerApps.CDS.ErrorDetails.ApiExceptionHttpStatusCode"] == "404"
     assert ("@Microsoft.PowerApps.CDS.TraceText" in details) is (wanted == "*")
 
 
@@ -114,3 +114,19 @@ async def test_other_messages_of_dataverse_are_said_to_be_missing(api: Client, m
 async def test_table_names_are_counted_in_either_quotes(api: Client, names: str) -> None:
     counted = (await read(api, f"RetrieveTotalRecordCount(EntityNames={names})"))["EntityRecordCountCollection"]
     assert counted["Keys"] == ["contact"]
+
+
+async def test_annotations_tell_the_version_of_the_metadata(api: Client) -> None:
+    wanted = {"Prefer": 'odata.include-annotations="*"'}
+    name = "@Microsoft.Dynamics.CRM.globalmetadataversion"
+    before = await read(api, "contacts?$select=lastname", **wanted)
+    await create_lookup(api)
+    after = await read(api, "contacts?$select=lastname", **wanted)
+    assert int(after[name]) > int(before[name])
+    assert name not in await read(api, "contacts?$select=lastname")
+
+
+async def test_money_is_shown_with_its_sign_and_two_places(api: Client) -> None:
+    account = await create(api, "accounts", name="Contoso", revenue=100000)
+    row = await read(api, f"accounts({account})?$select=revenue", Prefer='odata.include-annotations="*"')
+    assert row["revenue@OData.Community.Display.V1.FormattedValue"] == "$100,000.00"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.webapi.conftest import Client, Clock
-from tests.sandbox.webapi.steps import LOOKUP, NONE, create, create_lookup, error, message, read
+from tests.sandbox.webapi.steps import LOOKUP, NONE, add_step, create, create_lookup, error, message, read
 
 
 async def test_a_created_row_is_named_by_its_url(api: Client) -> None:
@@ -61,7 +61,7 @@ async def test_a_patch_changes_modifiedon_even_with_the_same_value(api: Client, 
 async def test_patch_with_if_match_on_a_missing_row_is_404(api: Client) -> None:
     answer = await api.patch(f"contacts({NONE})", json={"lastname": "x"}, headers={"If-Match": "*"})
     assert error(answer) == (404, "0x80040217")
-    assert message(answer) == f"Entity 'Contact' With Id = {NONE} Does Not Exist"
+    assert message(answer) == f"Entity 'contact' With Id = {NONE} Does Not Exist"
 
 
 async def test_patch_without_if_match_creates_a_missing_row(api: Client) -> None:
@@ -242,8 +242,25 @@ async def test_an_unknown_action_is_404(api: Client) -> None:
 async def test_details_come_with_an_error_when_annotations_are_asked_for(api: Client) -> None:
     answer = await api.get(f"contacts({NONE})", headers={"Prefer": 'odata.include-annotations="*"'})
     details = answer.json()["error"]
-    assert details["@Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus"] == "0"
     assert details["@Microsoft.PowerApps.CDS.InnerError.Message"] == details["message"]
+    named = {name.rpartition(".")[2]: value for name, value in details.items() if "ErrorDetails." in name}
+    assert named == named | {
+        "ApiExceptionSourceKey": "Plugin/Microsoft.Crm.ObjectModel.CustomBusinessEntityService",
+        "ApiDepthKey": "1",
+        "ApiPluginSolutionNameKey": "System",
+        "ApiStepSolutionNameKey": "System",
+        "ApiExceptionCategory": "ClientError",
+        "ApiExceptionMessageName": "ObjectDoesNotExist",
+        "ApiExceptionHttpStatusCode": "404",
+    }
+    assert {name for name in named if not name.startswith("Api")} == set()
+
+
+async def test_an_error_of_a_plug_in_has_a_status_of_operation(api: Client) -> None:
+    await add_step(api, "Create", configuration='{"throws": "No."}')
+    answer = await api.post("contacts", json={}, headers={"Prefer": 'odata.include-annotations="*"'})
+    details = answer.json()["error"]
+    assert details["@Microsoft.PowerApps.CDS.ErrorDetails.OperationStatus"] == "0"
 
 
 # -- lookups
