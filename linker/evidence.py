@@ -12,13 +12,14 @@ from linker.core.keys import key_text, row_key
 from linker.dataverse import Dataverse, identity, metadata
 from linker.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.dataverse.http import parse_time
+from linker.dataverse.probing import LinkedColumn
 from linker.dataverse.shapes import Fields
 from linker.deps import Deps
 from linker.errors import ConfigurationError, DataverseError, StateError
 from linker.facts import DataSource, DataverseTable, EnvironmentFacts, Recognised, SourceFacts, Told, told, unseen
 from linker.insights import Instance, NoAnswer
 from linker.judgement import Judgement, Rules, judge
-from linker.model import Source
+from linker.model import LOOKUP_SCHEMA_NAME, Source
 from linker.odata import MappingColumns
 from linker.privileges import Depth, Need, Right
 from linker.settings import Settings
@@ -164,6 +165,13 @@ async def _kept(deps: Deps) -> KeptInsight | None:
     if found is None or deps.clock() - parse_time(found[0].said_at) > KEPT_S:
         return None
     return found[0]
+
+
+async def linked_columns(deps: Deps, seen: Evidence) -> tuple[LinkedColumn, ...]:
+    """Return the lookup columns of tables that were linked before, whose rows show what a link looks like."""
+    linked = set(await deps.states.tables())
+    tables = [judged.table for judged in seen.judgement.tables if judged.table.logical_name in linked]
+    return tuple(LinkedColumn(table.entity_set, LOOKUP_SCHEMA_NAME) for table in dict.fromkeys(tables))
 
 
 def unanswered(seen: Evidence) -> tuple[str, ...]:

@@ -84,6 +84,7 @@ class DataverseTable:
     table_type: str = "Standard"
     can_create_columns: bool = True
     can_be_related: bool = True  # may have lookups to other tables
+    can_be_primary: bool = True  # other tables may have lookups to it
 
     def is_called(self, name: str) -> bool:
         """Whether `name` is one of the table's own names, in any case."""

@@ -22,6 +22,7 @@ class Refusal(StrEnum):
 
     NONE = ""
     PRIVILEGE = "missing privilege"
+    UNFIT = "unfit"
     BLOCKED = "blocked"
     HELD = "held"
 
@@ -57,6 +58,9 @@ class TableLook:
     registered: tuple[Automation, ...] | None = ()
     unread: str = ""
     missing: tuple[Missing, ...] = ()
+    unfit: str = ""  # why the table cannot have the lookup column
+    customers: int = 0  # sampled from the mapping rows of the table
+    without_profile: int = 0  # of these have no profile that the account can see
     approval: Approval | None = None
     second_writer: SecondWriter | None = None
     blind_roles: tuple[str, ...] = ()
@@ -99,7 +103,7 @@ def applied(run: TableRun, found: Permission | None, *, dry_run: bool) -> TableR
     run = replace(run, automations=tuple(map(judgement.describe, found.automations[:MOST_LISTED])))
     if not found.refusal:
         return run
-    if dry_run:
+    if dry_run and found.refusal is not Refusal.UNFIT:
         return replace(run, refusal=found.refusal)
     status = Status.FAILED if found.refusal is Refusal.PRIVILEGE else Status.SKIPPED
     return replace(run, status=status, detail=found.detail, refusal=found.refusal)
@@ -118,6 +122,8 @@ def _refusal(
 ) -> tuple[Refusal, str]:
     if look.missing:
         return Refusal.PRIVILEGE, f"Nothing was written. {complaint(look.missing, account)}"
+    if look.unfit:
+        return Refusal.UNFIT, look.unfit
     if not running and look.registered is not None:
         return Refusal.NONE, ""
     what = _what_fires(look, running, cost)
@@ -164,11 +170,24 @@ def _told(look: TableLook, running: Sequence[Automation], *, refused: bool) -> t
             warnings.append(fires)
     if look.registered is None and not refused:
         warnings.append(f"Which automations a link on '{table}' fires could not be read: {look.unread}")
+    if look.without_profile and not refused:
+        warnings.append(_without_profile(look))
     if look.second_writer is not None:
         warnings.append(_second_writer(table, look.second_writer))
     if look.blind_roles:
         warnings.append(_blind_roles(table, look.blind_roles))
     return tuple(warnings), tuple(notes)
+
+
+def _without_profile(look: TableLook) -> str:
+    """Return the warning on customers without a visible profile: the mapping belongs to the root business unit, profiles may
+    not, so an account may see all of the mapping and only some profiles.
+    """
+    return (
+        f"Of {counted(look.customers, 'sampled customer')} of table '{look.table}', {look.without_profile} have no profile "
+        "that the app can see. Their rows are deferred and no link is cleared. If no unification is running, give the app's "
+        f"role read access to table '{PROFILE_TABLE}' for the whole organization; business units may hide the other profiles."
+    )
 
 
 def _second_writer(table: str, writer: SecondWriter) -> str:

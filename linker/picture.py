@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Literal
 
 from linker.automations import Automation, Estimate
+from linker.core.capabilities import Capabilities
 from linker.facts import Asked, SourceFacts
 from linker.model import WIRE, Finding, Mode
 from linker.privileges import Missing
@@ -83,6 +84,7 @@ class Picture:
     service_account: str = ""
     customer_insights: Asked = "not set up"
     findings: tuple[Finding, ...] = ()
+    capabilities: Capabilities | None = None  # of the profile and the mapping table; None when they were not looked at
     tables: tuple[TablePicture, ...] = ()
     missing: tuple[Missing, ...] = ()
     entitlement: Entitlement = Entitlement()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from linker import evidence, permission
@@ -11,6 +11,7 @@ from linker.activities.permits import PrivilegeError, Standing
 from linker.activities.prepare import mode_of, reason_for_full, with_capabilities
 from linker.activities.survey import full_reason
 from linker.activities.values import TableTask
+from linker.core.capabilities import Capabilities
 from linker.core.scanning import TableState
 from linker.dataverse import Dataverse, column, metadata
 from linker.deps import Deps
@@ -36,19 +37,31 @@ async def look(deps: Deps) -> Picture:
         return _unable(deps, replace(who, missing=(*who.missing, error.missing)))
 
 
+@dataclass(frozen=True, slots=True)
+class _NextRun:
+    """What all tables of the next run share: the mapping's columns, what the tables can do, and a reason for a full run."""
+
+    columns: MappingColumns
+    can: Capabilities
+    because: str
+    schema: str
+
+
 async def _look(deps: Deps, dataverse: Dataverse, who: Standing) -> Picture:
     seen = await evidence.gather(deps, dataverse, who.held)
     if seen.columns is None:
-        return _picture(deps, who, seen, (), ())
-    permitted = await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns)
+        return _picture(deps, who, seen, (), (), None)
+    can = await deps.probe_capabilities(await evidence.linked_columns(deps, seen))
+    permitted = await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns, can)
     because, schema = await full_reason(deps, seen), await metadata.profile_schema(dataverse)
+    next_run = _NextRun(seen.columns, can, because, schema)
     tables = [
-        await _table(deps, dataverse, table, permitted[table.table.logical_name], seen.columns, (because, schema))
+        await _table(deps, dataverse, table, permitted[table.table.logical_name], next_run)
         if table.run.status is Status.QUEUED
         else _skipped(table)
         for table in seen.judgement.tables
     ]
-    return _picture(deps, who, seen, tuple(tables), tuple(permitted.values()))
+    return _picture(deps, who, seen, tuple(tables), tuple(permitted.values()), can)
 
 
 def _unable(deps: Deps, who: Standing) -> Picture:
@@ -67,12 +80,13 @@ def _picture(
     seen: Evidence,
     tables: tuple[TablePicture, ...],
     permitted: tuple[Permission, ...],
+    can: Capabilities | None,
 ) -> Picture:
-    judged = seen.judgement
+    judged, refused = seen.judgement, {one.table for one in permitted if one.refusal}
     warnings = (
         *judged.warnings,
         *who.warnings,
-        *(table.detail for table in tables if table.outcome == "refused" and not table.column),
+        *(table.detail for table in tables if table.outcome == "refused" and table.table not in refused),
         *(warning for one in permitted for warning in one.all_warnings),
     )
     told, detail = tuple(dict.fromkeys(warnings)), judged.detail or permission.obstacle(permitted)
@@ -83,6 +97,7 @@ def _picture(
         service_account=who.account.name,
         customer_insights=seen.environment.insights,
         findings=judged.findings,
+        capabilities=can,
         tables=tables,
         missing=who.missing,
         entitlement=entitlement(tables, touches=deps.settings.touch_profiles),
@@ -111,13 +126,14 @@ async def _table(
     dataverse: Dataverse,
     judged: JudgedTable,
     permitted: Permission,
-    columns: MappingColumns,
-    full: tuple[str, str],
+    next_run: _NextRun,
 ) -> TablePicture:
-    """Return one table that may be linked. `full` is the reason for a full run, and the profiles' schema."""
+    """Return one table that may be linked."""
     seen = _skipped(judged)
+    if permitted.refusal is Refusal.UNFIT:
+        return replace(seen, outcome="refused", detail=permitted.detail)
     try:
-        state, (mode, why) = await _preparation(deps, dataverse, judged, columns, full)
+        state, (mode, why) = await _preparation(deps, dataverse, judged, next_run)
     except (ConfigurationError, DataverseError) as error:
         return replace(seen, outcome="refused", detail=str(error))
     return replace(
@@ -135,16 +151,16 @@ async def _table(
 
 
 async def _preparation(
-    deps: Deps, dataverse: Dataverse, judged: JudgedTable, columns: MappingColumns, full: tuple[str, str]
+    deps: Deps, dataverse: Dataverse, judged: JudgedTable, next_run: _NextRun
 ) -> tuple[Literal["exists", "would be created"], tuple[Mode, str]]:
     """Return what preparing a table would come to: its column, its mode and why."""
-    because, schema = full
     found = await column.find_or_plan(dataverse, judged.table, deps.settings.solution)
     name = judged.table.logical_name
     stored = await deps.states.load(name)
     state = stored[0] if stored else TableState()
-    target = with_capabilities(judged.target(columns.table), await deps.capabilities())
-    task = TableTask("", name, Mode.INCREMENTAL, dry_run=True, full_reason=because, schema=schema)
+    because = next_run.because
+    target = with_capabilities(judged.target(next_run.columns.table), next_run.can)
+    task = TableTask("", name, Mode.INCREMENTAL, dry_run=True, full_reason=because, schema=next_run.schema)
     reason = await reason_for_full(deps, dataverse, task, target, state) if found else because
     mode = mode_of(Mode.INCREMENTAL, state, column_is_new=found is None, because=reason)
     return "exists" if found else "would be created", mode

@@ -6,13 +6,17 @@ from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from linker import privileges
+from linker import odata, privileges
+from linker.activities.prepare import with_capabilities
 from linker.automations import Automation
+from linker.core.capabilities import Capabilities
+from linker.core.claims import fold_customer
 from linker.core.times import iso
 from linker.dataverse import Dataverse, column, identity, metadata
 from linker.dataverse.automations import READ_TABLES, automations
 from linker.dataverse.client import MAPPING_SET
 from linker.dataverse.metadata import ServiceAccount
+from linker.dataverse.shapes import Fields, customer_in
 from linker.deps import Deps
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.facts import DataverseTable
@@ -25,6 +29,7 @@ from linker.privileges import Depth, Missing, Need, Right
 from linker.settings import Settings
 
 LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
+SAMPLED_CUSTOMERS = 40
 COUNT_CAP = 5_000  # dataverse.md 5.3
 
 
@@ -113,16 +118,25 @@ class _Look:
     columns: MappingColumns
     catalogue: privileges.Catalogue
     vendor: ServiceAccount | None
+    can: Capabilities
+    profiles_closed: bool  # the profile table takes no new relationships
 
 
 async def permissions(
-    deps: Deps, dataverse: Dataverse, who: Standing, tables: Sequence[JudgedTable], columns: MappingColumns
+    deps: Deps,
+    dataverse: Dataverse,
+    who: Standing,
+    tables: Sequence[JudgedTable],
+    columns: MappingColumns,
+    can: Capabilities,
 ) -> dict[str, Permission]:
     """Return for each table whether it may be written now. Writes nothing."""
     wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
     catalogue = await identity.of_tables(dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")])
     vendor = await _unless_refused(identity.vendor_account(dataverse))
-    look = _Look(deps, dataverse, who, columns, catalogue, vendor)
+    profile_table = await metadata.find_tables(dataverse, PROFILE_TABLE)
+    closed = any(not table.can_be_primary for table in profile_table)
+    look = _Look(deps, dataverse, who, columns, catalogue, vendor, can, closed)
     return {judged.table.logical_name: await _permission(look, judged) for judged in tables}
 
 
@@ -137,7 +151,8 @@ async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
 async def _permission(look: _Look, judged: JudgedTable) -> Permission:
     deps, settings, name = look.deps, look.deps.settings, judged.table.logical_name
     state, held = await deps.states.load(name), await deps.first_links.load(name)
-    there = await _has_column(look.dataverse, judged.table)
+    there, unfit = await _column(look, judged.table)
+    sampled, unseen = await _unless_refused(_customers(look, judged)) or (0, 0)
     registered, unread = await registered_on(look.dataverse, name)
     seen = TableLook(
         name,
@@ -146,7 +161,10 @@ async def _permission(look: _Look, judged: JudgedTable) -> Permission:
         linked=state[0].linked if state is not None else await deps.states.is_of_version_1(name),
         registered=registered,
         unread=unread,
-        missing=_missing(look, name, creates=not there),
+        missing=_missing(look, name, creates=not there and not unfit),
+        unfit=unfit,
+        customers=sampled,
+        without_profile=unseen,
         approval=held.approval if held else None,
         second_writer=await _second_writer(look, judged.table) if there else None,
         blind_roles=await _unless_refused(_blind_roles(look, name)) or (),
@@ -155,12 +173,34 @@ async def _permission(look: _Look, judged: JudgedTable) -> Permission:
     return permission(seen, policy=settings.automations, hold=hold, account=account)
 
 
-async def _has_column(dataverse: Dataverse, table: DataverseTable) -> bool:
-    """Return whether the lookup's name is taken. By what is looked at, and refused, when the table is prepared."""
+async def _column(look: _Look, table: DataverseTable) -> tuple[bool, str]:
+    """Return whether a table has the lookup column, and why it cannot have one: what preparing the table would find."""
+    name = table.logical_name
     try:
-        return await column.find(dataverse, table.logical_name) is not None
-    except ConfigurationError:
-        return True
+        found = await column.find_or_plan(look.dataverse, table, look.deps.settings.solution)
+    except ConfigurationError as error:
+        return False, str(error)
+    if found is None and look.profiles_closed:
+        return False, (
+            f"Table '{PROFILE_TABLE}' takes no new relationships (CanBePrimaryEntityInRelationship is false), so table "
+            f"'{name}' cannot get its lookup column. Nothing was written. Ask Microsoft support for Customer Insights - Data "
+            "to allow relationships to that table."
+        )
+    return found is not None, ""
+
+
+async def _customers(look: _Look, judged: JudgedTable) -> tuple[int, int]:
+    """Return how many customers of a table's mapping rows were sampled, and how many of these have no visible profile."""
+    texts: dict[str, None] = {}
+    for facts in judged.sources:
+        path = MAPPING_SET + odata.query(
+            select=look.columns.customer, filter=look.columns.of_source(facts.source), top=SAMPLED_CUSTOMERS
+        )
+        rows = await look.dataverse.first(path, Fields)
+        texts |= {str(row[look.columns.customer]): None for row in rows if customer_in(row.get(look.columns.customer))}
+    target = with_capabilities(judged.target(look.columns.table), look.can)
+    found = await look.dataverse.profiles(texts, target)
+    return len(texts), sum(1 for text in texts if not found.get(fold_customer(text)))
 
 
 async def registered_on(dataverse: Dataverse, table: str) -> tuple[tuple[Automation, ...] | None, str]:

@@ -61,7 +61,8 @@ async def _permitted(deps: Deps, dataverse: Dataverse, who: Standing, seen: Evid
     """Look at the tables that the run would link, unless it ends here."""
     if seen.columns is None or seen.judgement.status is not None:
         return {}
-    return await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns)
+    can = await deps.check_capabilities(await evidence.linked_columns(deps, seen))
+    return await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns, can)
 
 
 def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Permission]) -> Run:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from linker.core.capabilities import Capabilities
+from linker.core.signals import Signal
 from linker.history import PastRun
 from linker.model import WIRE, PlannedChange, RowIssue, Run, Status
 from linker.state import AuditEntry, RowRecord
@@ -22,7 +24,9 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """The task as the product's Status page shows it, and its latest run."""
+    """The task as the product's Status page shows it, and its latest run; what the signals of a finished unification reported
+    last, and what the profile and the mapping table can do (None before the first look).
+    """
 
     __pydantic_config__ = WIRE
     task: str
@@ -30,6 +34,8 @@ class TaskStatus:
     status: Status
     last_updated: str | None
     run: Run | None
+    signals: tuple[Signal, ...] = ()
+    capabilities: Capabilities | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -131,9 +131,10 @@ async def post_cancel(call: Call) -> Reply:
 @operation("GET", "/status", answer=TaskStatus)
 async def get_status(call: Call) -> Reply:
     """Show the task as the product's Status page does, and its latest run."""
-    run = await call.deps.runs.shown()
-    status = run.status if run else Status.NOT_STARTED
-    return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, run.last_updated if run else None, run)))
+    deps = call.deps
+    run, signals, can = await asyncio.gather(deps.runs.shown(), deps.signals.all(), deps.capability_store.load())
+    status, updated = (run.status, run.last_updated) if run else (Status.NOT_STARTED, None)
+    return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, updated, run, signals, can)))
 
 
 async def found_run(call: Call[Any, Any]) -> Run:

@@ -12,6 +12,7 @@ from rich.table import Column, Table
 
 from linker.automations import describe
 from linker.cli.shell import plain, with_deps
+from linker.core.capabilities import Capabilities
 from linker.model import Finding, Verdict
 from linker.picture import Picture, Severity, TablePicture
 from linker.preflight import look
@@ -19,6 +20,7 @@ from linker.wire import to_json
 
 EXIT_CODES = {Severity.READY: 0, Severity.WARNINGS: 1, Severity.BLOCKED: 2}
 _MARKS = {Verdict.MET: "[green]yes[/]", Verdict.VIOLATED: "[red]NO[/]", Verdict.UNKNOWN: "[yellow]unknown[/]"}
+_AVAILABLE = {True: "[green]yes[/]", False: "[yellow]no[/]", None: "not known"}
 _COLORS = {"ready": "green", "held": "yellow", "refused": "red", "skipped": "red"}
 _SEVERITIES = {Severity.READY: "green", Severity.WARNINGS: "yellow", Severity.BLOCKED: "red"}
 
@@ -49,6 +51,7 @@ def shown(picture: Picture) -> RenderableType:
         "",
         *([_tables(picture.tables)] if picture.tables else []),
         _findings(picture),
+        *([_capabilities(picture.capabilities)] if picture.capabilities else []),
         *[_automations(table) for table in picture.tables if table.automations],
         *_listed("Missing privileges", lacking),
         *_listed("Look at this", picture.warnings),
@@ -108,6 +111,17 @@ def _add(shown: Table, of: str, finding: Finding) -> None:
     docs = "" if finding.verdict is Verdict.MET else f" ({finding.docs})"
     answer = _MARKS[finding.verdict]
     shown.add_row(plain(of), finding.requirement, finding.question, answer, plain(text + docs))
+
+
+def _capabilities(can: Capabilities) -> RenderableType:
+    kinds = f"profile table {can.profile_kind}, mapping table {can.mapping_kind}, probed {can.probed_at}"
+    shown = Table(
+        "Capability", "", "Evidence, and what a missing one costs", title=f"Capabilities: {kinds}", title_justify="left"
+    )
+    for one in can.findings:
+        cost = "" if one.available else f" {one.cost}"
+        shown.add_row(one.name, _AVAILABLE[one.available], plain(one.evidence + cost))
+    return Group(shown, "")
 
 
 def _automations(table: TablePicture) -> RenderableType:

@@ -49,6 +49,20 @@ class Capability(StrEnum):
     SORTING = "sorting"  # one $orderby column, on both tables
 
 
+NAMES: Final = {
+    Capability.IN_FILTER: "Filter by a list of texts (In)",
+    Capability.TEXT_RANGES: "Filter by ranges of text",
+    Capability.COUNT: "Exact $count",
+    Capability.LARGE_PAGES: "More than 500 rows in a response",
+    Capability.FOLDS_CASE: "Comparison regardless of letter case",
+    Capability.LABELS: "Label of a link",
+    Capability.PARTITION_COLUMN: "Partition of a profile",
+    Capability.PID_COLUMN: "Partition column of a link",
+    Capability.MODIFIED_FILTER: "Filter by time of change",
+    Capability.CHANGE_TRACKING: "Change tracking",
+    Capability.MAPPING_NAMES_PROFILE: "Mapping rows name the profile",
+    Capability.SORTING: "Sorting by time of change",
+}
 COSTS: Final = {
     Capability.IN_FILTER: "Profiles are looked up with at most 50 CustomerIds in a query instead of 500, so more requests.",
     Capability.TEXT_RANGES: "Each data source is read in one stream instead of several, so a full scan takes longer.",
@@ -78,6 +92,11 @@ class Finding:
     evidence: str
     probed_at: str
     cost: str
+
+    @property
+    def name(self) -> str:
+        """The capability's name for people."""
+        return NAMES[self.capability]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from linker.odata import MappingColumns
 
 _TABLE_FACTS = (
     "LogicalName,SchemaName,EntitySetName,PrimaryIdAttribute,TableType"
-    ",CanCreateAttributes,CanBeRelatedEntityInRelationship"
+    ",CanCreateAttributes,CanBeRelatedEntityInRelationship,CanBePrimaryEntityInRelationship"
 )
 
 
@@ -48,6 +48,7 @@ class _Definition(TypedDict):
     TableType: NotRequired[str | None]
     CanCreateAttributes: NotRequired[_Flag | None]
     CanBeRelatedEntityInRelationship: NotRequired[_Flag | None]
+    CanBePrimaryEntityInRelationship: NotRequired[_Flag | None]
 
 
 class _Person(TypedDict, total=False):
@@ -171,6 +172,7 @@ def _table(row: _Definition) -> DataverseTable:
         table_type=row.get("TableType") or "Standard",
         can_create_columns=_allowed(row.get("CanCreateAttributes")),
         can_be_related=_allowed(row.get("CanBeRelatedEntityInRelationship")),
+        can_be_primary=_allowed(row.get("CanBePrimaryEntityInRelationship")),
     )
 
 

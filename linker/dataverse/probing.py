@@ -126,10 +126,10 @@ async def probe_capabilities(
 
 async def _mapping(dataverse: Dataverse, columns: MappingColumns) -> _Table:
     names = await _column_names(dataverse, MAPPING_TABLE)
-    table = _Table(MAPPING_SET, MAPPING_KEY, columns.identifier, names)
+    table = _Table(MAPPING_SET, MAPPING_KEY, columns.key, names)
     lookup = {f"_{MAPPING_LOOKUP}_value"} if MAPPING_LOOKUP in names else set[str]()
     more = lookup | (names & {"modifiedon", f"{MAPPING_LOOKUP}pid"})
-    return await _page(dataverse, table, (MAPPING_KEY, columns.identifier, CUSTOMER), more)
+    return await _page(dataverse, table, (MAPPING_KEY, columns.key, CUSTOMER), more)
 
 
 async def _profiles(dataverse: Dataverse) -> _Table:
@@ -227,14 +227,9 @@ class _Probe:
         cut = odata.literal(str(sampled[len(sampled) // 2][column]))
         among = _any_of(column, (str(row[column]) for row in sampled))
         wanted = _keys(table, sampled)
-        below, above = [
-            [
-                key
-                for key in _keys(table, await self._rows(table, f"({among}) and {column} {side} {cut}"))
-                if key in wanted
-            ]
-            for side in ("lt", "ge")
-        ]
+        sides = (f"({column} lt {cut} or {column} eq null)", f"{column} ge {cut}")
+        found = [_keys(table, await self._rows(table, f"({among}) and {side}")) for side in sides]
+        below, above = ([key for key in keys if key in wanted] for keys in found)
         if sorted(below + above) != sorted(wanted):
             raise WrongAnswerError(
                 f"lt and ge on {column} returned {len(below)} and {len(above)} of {len(wanted)} rows."
@@ -288,15 +283,22 @@ class _Probe:
     async def _linked_rows(self, *, pid: bool) -> tuple[str, list[Fields]]:
         """Return the lookup column and some rows that have a value in it: of a source table, else of the mapping."""
         for place in self.linked[:MOST_PLACES]:
-            select = f"_{place.column}_value" + (f",{place.column}pid" if pid else "")
-            options = odata.query(select=select, filter=f"_{place.column}_value ne null", top=SAMPLED)
-            rows = shapes.checked(Page, await self.dataverse.get(place.entity_set + options, prefer=WITH_LABELS))[
-                "value"
-            ]
+            value = f"_{place.column}_value"
+            filled = odata.query(select=value, filter=f"{value} ne null", top=SAMPLED)
+            try:
+                rows = await self._labeled(place.entity_set + filled)
+            except DataverseError:  # the column is gone
+                continue
+            if rows and pid:
+                options = odata.query(select=f"{value},{place.column}pid", filter=f"{value} ne null", top=SAMPLED)
+                rows = await self._labeled(place.entity_set + options)
             if rows:
-                return place.column, list(rows)
-        filled = [row for row in self.mapping.rows if row.get(f"_{MAPPING_LOOKUP}_value")]
-        return MAPPING_LOOKUP, _some(filled[:SAMPLED], "links to a profile")
+                return place.column, rows
+        of_mapping = [row for row in self.mapping.rows if row.get(f"_{MAPPING_LOOKUP}_value")]
+        return MAPPING_LOOKUP, _some(of_mapping[:SAMPLED], "links to a profile")
+
+    async def _labeled(self, path: str) -> list[Fields]:
+        return list(shapes.checked(Page, await self.dataverse.get(path, prefer=WITH_LABELS))["value"])
 
     async def _pid_column(self) -> str:
         column, rows = await self._linked_rows(pid=True)

@@ -32,14 +32,24 @@ class StatusQuery(BaseModel):
 async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
     runs, now = call.deps.runs, iso(call.deps.clock())
-    shown, recent = await asyncio.gather(runs.shown(), runs.newest(RECENT))
+    shown, recent, signals, can = await asyncio.gather(
+        runs.shown(), runs.newest(RECENT), call.deps.signals.all(), call.deps.capability_store.load()
+    )
     view = status_of(shown, recent)
     waiting = await undecided(call.deps, view.first_links)
     opened = await _opened(call, shown)
     progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
     paused = paused_until(view.current, now) if view.current else None
     return await render(
-        call, "status.html", asked=call.query, view=view, waiting=waiting, progress=progress, paused=paused
+        call,
+        "status.html",
+        asked=call.query,
+        view=view,
+        waiting=waiting,
+        progress=progress,
+        paused=paused,
+        signals=signals,
+        capabilities=can,
     )
 
 

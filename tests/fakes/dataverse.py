@@ -66,6 +66,7 @@ class FakeTable:
     bulk: bool = True
     column: bool = True
     creatable: bool = True
+    primary: bool = True
     custom: bool = False
     points_to: str = "msdynci_customerprofile"
     rows: dict[str, SourceRow] = field(default_factory=dict)
@@ -78,6 +79,7 @@ class FakeTable:
             "PrimaryIdAttribute": self.key,
             "TableType": self.table_type,
             "CanCreateAttributes": {"Value": self.creatable},
+            "CanBePrimaryEntityInRelationship": {"Value": self.primary},
             "IsPrivate": False,
             "Privileges": [],
             "IsCustomEntity": self.custom,

@@ -51,7 +51,9 @@ async def allowed(world: Sandboxed, mapped: int = 0) -> Permission:
     judged = JudgedTable(TableRun("contact", "crm", Status.QUEUED), table, (SourceFacts(SOURCE, table),))
     who = await permits.standing(world.deps, dataverse)
     columns = MappingColumns("msdynci_tablename")
-    found = await permits.permissions(world.deps, dataverse, who, [judged], columns)
+    found = await permits.permissions(
+        world.deps, dataverse, who, [judged], columns, await world.deps.probe_capabilities()
+    )
     await permits.remember_held(world.deps, found)
     return found["contact"]
 
