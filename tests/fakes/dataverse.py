@@ -111,6 +111,7 @@ class FakeDataverse:
     def __init__(self) -> None:
         self.mapping: list[dict[str, Any]] = []
         self.profiles: dict[str, str] = {}  # profile id -> CustomerId
+        self.languages: list[int] | None = [1033]  # None: the organization may not be read
         self.partitions: dict[str, str] = {}  # by profile id: those that are not the default one
         self.tables: dict[str, FakeTable] = {}  # by entity set
         self.mapping_column = "msdynci_entityname"
@@ -182,10 +183,14 @@ class FakeDataverse:
                 if row.link in gone:
                     _set(row, None)
 
+    def vanish(self, customer: str) -> None:
+        """Delete a profile as an elastic table does: links to it stay."""
+        self.profiles = {profile: found for profile, found in self.profiles.items() if found != customer}
+
     def customer_of(self, key: str, entity_set: str = "contacts") -> str | None:
         """Return the CustomerId that a row is linked to."""
         row = self.tables[entity_set].rows[key]
-        return self.profiles[row.link] if row.link else None
+        return self.profiles.get(row.link, "gone") if row.link else None
 
     def link_by_hand(self, key: str, customer: str | None, entity_set: str = "contacts") -> None:
         """Change a link as a person would."""
@@ -206,7 +211,11 @@ class FakeDataverse:
             return refusal.answer()
         if isinstance(body, str):
             return httpx.Response(status, text=body, headers=self._headers())
-        return httpx.Response(status, json=body, headers=self._headers()) if body else httpx.Response(status)
+        return (
+            httpx.Response(status, json=body, headers=self._headers())
+            if body
+            else httpx.Response(status, headers=self._headers())
+        )
 
     def _headers(self) -> dict[str, str]:
         return {"x-ms-dop-hint": str(self.dop_hint)} if self.dop_hint else {}
@@ -242,7 +251,9 @@ class FakeDataverse:
         for hook in self.after:
             await _run(hook, parts[0])
         text = "\r\n".join([*out, "--answer--", ""])
-        return httpx.Response(200, content=text.encode(), headers={"Content-Type": "multipart/mixed; boundary=answer"})
+        return httpx.Response(
+            200, content=text.encode(), headers={"Content-Type": "multipart/mixed; boundary=answer", **self._headers()}
+        )
 
     def _route(self, asked: Request) -> tuple[int, Any]:  # noqa: PLR0911 - a table of what is understood
         if (about := self._about(asked.path)) is not None:
@@ -285,7 +296,9 @@ class FakeDataverse:
             case _ if path.endswith("RetrieveUserPrivileges()"):
                 return {"RolePrivileges": [{"PrivilegeName": name, "Depth": "Global"} for name in self.privileges]}
             case "organizations":
-                return {"value": [{"languagecode": 1033}]}
+                if self.languages is None:
+                    raise Refusal(403, "0x80040220", "prvReadOrganization is missing")
+                return {"value": [{"languagecode": code} for code in self.languages]}
             case _ if path.startswith("systemusers("):
                 return {"fullname": "# linker", "domainname": "linker@contoso"}
             case _ if path.startswith("RetrieveTotalRecordCount("):

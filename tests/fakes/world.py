@@ -13,7 +13,9 @@ from linker.activities.scanning import Opening, open_scan, plan_shards, scan_sli
 from linker.activities.shard import link_shard
 from linker.activities.unlink import unlink_table
 from linker.activities.values import ShardOutcome, ShardsTask, ShardTask, SliceTask, UnlinkOutcome, UnlinkTask
-from linker.core.blocks import HashBlock
+from linker.core.blocks import Entry, HashBlock, hash_link, hash_wish
+from linker.core.capabilities import Capabilities, Capability, TableKind, finding
+from linker.core.claims import Claim
 from linker.core.scanning import ScanChoice, TableState
 from linker.core.shards import Shard
 from linker.core.times import iso
@@ -21,7 +23,7 @@ from linker.dataverse import Connection
 from linker.deps import Deps
 from linker.insights import Insights
 from linker.lock_store import RunLock
-from linker.model import Mode, RowIssue, Run, Source, Status, TableRun, Target
+from linker.model import Link, Mode, RowIssue, Run, Source, Status, TableRun, Target
 from linker.own_writes import OwnWrites
 from linker.ports import Properties
 from linker.settings import Settings
@@ -185,6 +187,12 @@ class World:
 
     # ---- the world ----
 
+    async def can(self, *capabilities: Capability, kind: TableKind = TableKind.ELASTIC) -> None:
+        """Let the profile and the mapping table be of a kind, and these capabilities be proved."""
+        at = self.deps.now()
+        found = tuple(finding(one, one in capabilities, "for a test", at) for one in Capability)
+        await self.deps.capability_store.save(Capabilities(kind, kind, found, at))
+
     def contact(self, number: int, customer: str | None = None, *, profile: bool = True) -> str:
         """Add a contact that the mapping names for a customer; return its id."""
         key = contact_id(number)
@@ -235,12 +243,14 @@ class World:
         if await self.deps.states.load("contact") is None:
             await self.deps.states.save("contact", TableState(bits, linked=True, proven=True), None)
 
-    async def scan(self, run: str = "run1", *, since: float | None = None, deps: Deps | None = None) -> Scan:
+    async def scan(
+        self, run: str = "run1", *, since: float | None = None, revisit: Sequence[str] = (), deps: Deps | None = None
+    ) -> Scan:
         """Read and stage the mapping of the contacts; return the scan, ready to be linked."""
         host = deps or self.deps
         target, found = await host.target(run, "contact"), await host.states.load("contact")
         state = found[0] if found else TableState()
-        opening = Opening(run, target, ScanChoice(since, "for a test"), state, newest=0.0)
+        opening = Opening(run, target, ScanChoice(since, "for a test"), state, 0.0, revisit)
         scan = await open_scan(host, host.dataverse(), opening)
         for stream in range(scan.streams):
             while not (outcome := await scan_slice(host, SliceTask(run, "contact", scan.id, stream))).done:
@@ -276,6 +286,13 @@ class World:
     async def issues(self, run: str = "run1") -> dict[str, RowIssue]:
         """Return the row issues of a run by row."""
         return {issue.row: issue async for _, issue in self.deps.issues.of_run(run)}
+
+
+async def entry_of(world: World, number: int, customer: str) -> Entry:
+    """Return the confirmed entry of a contact that is linked to a customer."""
+    salt, key = await world.deps.salt(), key_of(number)
+    profile = next(profile for profile, found in world.dataverse.profiles.items() if found == customer)
+    return Entry(hash_wish(key, Claim(customer), salt, names_profile=False), hash_link(key, Link(profile), salt))
 
 
 def dies_before(world: World, kind: str, times: int = 1) -> None:

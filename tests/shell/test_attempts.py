@@ -1,13 +1,13 @@
-"""Two attempts at one page (design decision 10): one owns it, the other waits, and a late one hides nothing."""
+"""Two attempts at one shard: one owns it, the other waits, and a late one hides nothing."""
 
 import asyncio
 
 import httpx
 import pytest
 
-from linker.core.blocks import UNCONFIRMED, confirmed, row_hash
+from linker.core.blocks import is_confirmed, unconfirm
 from linker.model import Counts, Mode
-from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_before, key_of, stalls_before
+from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_before, entry_of, key_of, stalls_before
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ async def world() -> World:
 
 
 @pytest.mark.parametrize("kind", ["profiles", "update", "links"])
-async def test_a_page_that_another_attempt_holds_is_tried_when_its_time_is_over(world: World, kind: str) -> None:
+async def test_a_shard_that_another_attempt_holds_is_tried_when_its_time_is_over(world: World, kind: str) -> None:
     gate = stalls_before(world, kind)
     first = asyncio.create_task(world.link("run1"))
     await gate.reached.wait()
@@ -34,14 +34,17 @@ async def test_a_page_that_another_attempt_holds_is_tried_when_its_time_is_over(
 
 
 async def test_of_two_attempts_that_start_together_one_links_the_page(world: World) -> None:
-    outcomes = await asyncio.gather(*(world.link("run1", deps=world.host()) for _ in range(8)))
+    await world.prepare("run1")
+    scan = await world.scan("run1")
+    attempts = (world.link("run1", scan=scan, deps=world.host()) for _ in range(8))
+    outcomes = await asyncio.gather(*attempts)
     done = [outcome for outcome in outcomes if not outcome.later_s]
     assert [outcome.counts.linked for outcome in done if outcome.counts.linked] == [1]
     assert world.dataverse.written["bulk"] == 3 + 1
     assert world.is_right()
 
 
-async def test_the_page_of_a_dead_attempt_is_taken_when_its_time_is_over(world: World) -> None:
+async def test_the_shard_of_a_dead_attempt_is_taken_when_its_time_is_over(world: World) -> None:
     dies_before(world, "update")
     with pytest.raises(DiedError):
         await world.link("run1")
@@ -65,7 +68,7 @@ async def test_an_attempt_that_wakes_after_its_time_and_was_superseded_sends_not
     assert world.is_right()
 
 
-async def test_an_attempt_that_wakes_after_its_time_takes_the_page_again_when_nobody_else_did(world: World) -> None:
+async def test_an_attempt_that_wakes_after_its_time_takes_the_shard_again_when_nobody_else_did(world: World) -> None:
     gate = stalls_before(world, "profiles")
     late = asyncio.create_task(world.link("run1"))
     await gate.reached.wait()
@@ -86,7 +89,7 @@ async def test_a_write_that_comes_late_unconfirms_its_rows_in_the_block_of_the_l
     gate.open.set()
     assert (await late).later_s > 0
     assert world.links()[contact_id(1)] == "c2"  # the harm that cannot be prevented ...
-    assert not confirmed((await world.block()).entries[key_of(1)])  # ... and is not hidden
+    assert not is_confirmed((await world.block()).entries[key_of(1)])  # ... and is not hidden
     assert (await world.link("run3")).counts == Counts(rows_read=3, linked=1, unchanged=2)
     assert world.is_right()
 
@@ -103,8 +106,7 @@ async def test_a_late_write_to_a_row_that_left_the_block_meanwhile_is_named_ther
     gate.open.set()
     await late
     assert world.links()[contact_id(1)] == "c2"
-    intended = row_hash("c2", await world.deps.salt()) | UNCONFIRMED
-    assert intended in (await world.block()).entries.get(key_of(1), ())
+    assert (await world.block()).entries[key_of(1)] == unconfirm([await entry_of(world, 1, "c2")])
     assert (await world.link("run3")).departed == 1
     assert (await world.unlink("run3", departed=1)).counts == Counts(unlinked=1)
     assert world.links()[contact_id(1)] is None
@@ -121,10 +123,10 @@ async def test_a_block_that_is_lost_under_an_attempt_stays_unknown(world: World)
     assert (await world.link("run2")).counts == Counts(rows_read=3, unchanged=3)
 
 
-# ---- what a page that is delivered again counts (decision 17) ----
+# ---- what a shard that is delivered again counts  ----
 
 
-async def test_a_page_that_is_delivered_again_after_it_was_saved_counts_what_it_linked(world: World) -> None:
+async def test_a_shard_that_is_delivered_again_after_it_was_saved_counts_what_it_linked(world: World) -> None:
     counts = Counts(rows_read=3, linked=1, unchanged=2)
     assert (await world.link("run1")).counts == counts
     world.store.writes.clear()
@@ -134,7 +136,7 @@ async def test_a_page_that_is_delivered_again_after_it_was_saved_counts_what_it_
     assert (await world.link("run2")).counts == Counts(rows_read=3, unchanged=3)
 
 
-async def test_a_page_that_is_delivered_again_counts_what_was_linked_since_as_well(world: World) -> None:
+async def test_a_shard_that_is_delivered_again_counts_what_was_linked_since_as_well(world: World) -> None:
     await world.link("run1")
     world.dataverse.map(contact_id(2), "c3")
     counts = Counts(rows_read=3, linked=2, unchanged=1)
@@ -153,7 +155,7 @@ async def test_three_attempts_of_which_two_die_count_each_row_once(world: World)
     assert (await world.link("run1")).counts == Counts(rows_read=3, linked=3)
 
 
-async def test_a_verify_run_whose_page_is_delivered_again_still_tells_what_somebody_had_changed(world: World) -> None:
+async def test_a_verify_run_whose_shard_is_delivered_again_still_tells_what_somebody_had_changed(world: World) -> None:
     await world.link("run1")
     world.dataverse.link_by_hand(contact_id(2), "c3")
     for _ in range(2):
@@ -161,7 +163,7 @@ async def test_a_verify_run_whose_page_is_delivered_again_still_tells_what_someb
         assert (outcome.counts, outcome.drift) == (Counts(rows_read=3, linked=1, unchanged=2), 1)
 
 
-async def test_a_row_whose_write_got_no_answer_is_counted_once_by_a_page_that_is_delivered_again(world: World) -> None:
+async def test_a_row_whose_write_got_no_answer_is_counted_once_by_a_shard_that_is_delivered_again(world: World) -> None:
     def silence(asked: object) -> None:
         if getattr(asked, "kind", "") == "update":
             world.dataverse.after.clear()

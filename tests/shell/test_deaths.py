@@ -7,9 +7,10 @@ import pytest
 from linker import api, triggers
 from linker.activities import life
 from linker.activities.prepare import prepare_table
+from linker.activities.scanning import scan_slice
 from linker.activities.settle import settle
 from linker.activities.strays import find_strays
-from linker.activities.values import Beat, Report, SettleTask, TableTask
+from linker.activities.values import Beat, Report, SettleTask, SliceTask, StraysTask, TableTask
 from linker.errors import TransientError
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.steps import WAITING
@@ -203,29 +204,38 @@ async def gave_way(request: pytest.FixtureRequest) -> World:
     return world
 
 
-async def test_the_unlinking_pass_stops_before_its_next_page(gave_way: World) -> None:
+async def test_the_unlinking_pass_stops_before_its_next_shard(gave_way: World) -> None:
     outcome = await gave_way.unlink("run1", departed=1)
     assert (outcome.counts, outcome.after, bool(outcome.later_s)) == (Counts(), "", True)
     assert not gave_way.dataverse.written
     assert gave_way.links()[contact_id(1)] == "c1"
 
 
-async def test_no_other_page_begins(gave_way: World) -> None:
+async def test_no_other_shard_begins(gave_way: World) -> None:
+    scan = await gave_way.deps.staging.scan("contact")
     gave_way.dataverse.map(contact_id(2), "c9")
-    outcome = await gave_way.link("run1")
+    outcome = await gave_way.link("run1", scan=scan)
     assert (outcome.counts, bool(outcome.later_s), outcome.held) == (Counts(), True, False)
+    assert not gave_way.dataverse.asked
+
+
+async def test_no_other_slice_is_read(gave_way: World) -> None:
+    scan = await gave_way.deps.staging.scan("contact")
+    assert scan is not None
+    outcome = await scan_slice(gave_way.deps, SliceTask("run1", "contact", scan.id, 0))
+    assert (outcome.rows, outcome.done, bool(outcome.later_s)) == (0, False, True)
     assert not gave_way.dataverse.asked
 
 
 async def test_no_other_table_is_prepared(gave_way: World) -> None:
     prepared = await prepare_table(gave_way.deps, TableTask("run1", "contact", Mode.INCREMENTAL))
-    assert (prepared.pages, bool(prepared.retry_s)) == (0, True)
+    assert (prepared.streams, bool(prepared.retry_s)) == (0, True)
     assert not gave_way.dataverse.asked
 
 
 async def test_the_search_for_stray_links_breaks_off(gave_way: World) -> None:
     with pytest.raises(TransientError, match="gives way"):
-        await find_strays(gave_way.deps, TableTask("run1", "contact", Mode.VERIFY))
+        await find_strays(gave_way.deps, StraysTask("run1", "contact"))
 
 
 async def test_settling_stops(gave_way: World) -> None:

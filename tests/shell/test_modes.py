@@ -1,4 +1,4 @@
-"""Modes, run after run: why a run is full, what it compares and writes, and what the next one is (design decision 12)."""
+"""Modes, run after run: why a run is full, what it compares and writes, and what the next one is ."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import pytest
-from linker.pages import Plan
 
+from linker.core.scanning import TableState
+from linker.core.shards import shard_of
 from linker.model import Counts, Mode, Run, Status
 from linker.ports import Entity
-from linker.state import TablePlan
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Request
 from tests.fakes.memory_tables import Key
-from tests.fakes.world import VERSION, DiedError, World, contact_id
+from tests.fakes.world import DiedError, World, contact_id, key_of
 from tests.shell.test_survey import FakeInsights
 
 ROWS = 3
@@ -48,9 +48,9 @@ def forget(world: World) -> None:
 
 
 def remembered(world: World) -> dict[Key, Entity]:
-    """Return the blocks and plans, which a run leaves to the next one."""
+    """Return the blocks and states of tables, which a run leaves to the next one."""
     found = world.store.entities.items()
-    return {key: entity for key, entity in found if "-contact-" in key[1] or key[2].startswith("plan-")}
+    return {key: entity for key, entity in found if "-contact-" in key[1] or key[2].startswith("table-")}
 
 
 def how(run: Run) -> tuple[Mode | None, str]:
@@ -156,7 +156,7 @@ def test_what_somebody_else_changed_is_set_right_and_reported_as_drift(linked: F
     linked.world.dataverse.link_by_hand(contact_id(1), "c2")
     run = linked.run(mode=mode)
     assert (run.status, run.counts.linked) == (Status.WARNINGS, 1)
-    assert "somebody else had changed" in run.tables[0].detail
+    assert "another writer had changed" in run.tables[0].detail
     assert linked.world.is_right()
 
 
@@ -174,15 +174,15 @@ def test_a_link_that_neither_mapping_nor_block_names_is_reported_by_verify_and_n
 # ---- interrupted ----
 
 
-def three_pages(world: World) -> None:
-    """Leave a plan with one contact a page."""
-    plan = TablePlan(Plan(VERSION, (contact_id(2), contact_id(3))))
-    asyncio.run(world.deps.plans.save("contact", plan, None))
+def several_shards(world: World) -> None:
+    """Leave a state with one contact in a shard."""
+    bits = next(bits for bits in range(9) if len({shard_of(key_of(n), bits) for n in (1, 2, 3)}) == ROWS)
+    asyncio.run(world.deps.states.save("contact", TableState(bits), None))
 
 
 def interrupted(app: FakeApp) -> None:
-    """A first run that died when two of its three pages were done."""
-    three_pages(app.world)
+    """A first run that died when two of its three rows were done."""
+    several_shards(app.world)
 
     def dies_at_the_third_write(asked: Request) -> None:
         if asked.kind == "update" and app.world.dataverse.written["bulk"] == ROWS - 1:
@@ -200,10 +200,10 @@ def test_an_interrupted_full_run_goes_on_where_it_was_and_the_next_one_is_increm
     interrupted(app)
     world = app.world
     run = app.recover()
-    assert (run.status, how(run)) == (Status.SUCCESSFUL, (Mode.FULL, "the first run was interrupted and goes on"))
+    assert (run.status, how(run)) == (Status.SUCCESSFUL, (Mode.FULL, "the first run was interrupted and continues"))
     assert run.counts == Counts(rows_read=ROWS, linked=1, unchanged=ROWS - 1)
     assert world.dataverse.written == {"bulk": 1}
-    assert world.dataverse.asked["links"] == 2  # of the third page alone: compared, and read back
+    assert world.dataverse.asked["links"] == 2  # of the third shard alone: compared, and read back
     assert how(app.run()) == (Mode.INCREMENTAL, "only rows that changed")
 
 
@@ -217,7 +217,7 @@ def test_what_an_interrupted_full_run_saved_is_not_believed_when(
     assert (run.status, app.world.is_right()) == (Status.SUCCESSFUL, True)
     assert (
         happened is not another_schema or app.world.dataverse.asked["links"] == ROWS + 1
-    )  # each page, and a read-back
+    )  # each shard, and a read-back
     assert how(app.run()) == (Mode.INCREMENTAL, "only rows that changed")
 
 

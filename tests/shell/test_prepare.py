@@ -1,24 +1,25 @@
-"""Making a table ready: its column, its pages, its mode, and the rows whose link vanished (decisions 6, 7, 11, 12)."""
+"""Making a table ready: its column, its scan, its mode, and the rows whose link vanished."""
 
 from dataclasses import replace
 
 import pytest
-from linker.activities.planning import split_pages
-from linker.pages import Plan
 
 from linker.activities.prepare import prepare_table
-from linker.activities.values import Prepared, SplitTask, TableTask
-from linker.core.blocks import HashBlock, confirmed
-from linker.errors import TransientError
+from linker.activities.values import Prepared, TableTask
+from linker.core.blocks import is_confirmed
+from linker.core.capabilities import Capability, TableKind
+from linker.core.scanning import OVERLAP_S, TableState
 from linker.model import Mode, Run, Status, TableRun, Target
-from linker.state import StoredBlock, TablePlan
+from linker.state import Scan
 from tests.fakes.dataverse import NAVIGATION, Refusal
-from tests.fakes.world import CRM, FIRST_PAGE, VERSION, DiedError, World, contact_id, key_of
+from tests.fakes.world import CRM, World, contact_id, key_of
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+async def world() -> World:
+    world = World()
+    await world.can(Capability.IN_FILTER, Capability.MODIFIED_FILTER)
+    return world
 
 
 async def surveyed(world: World, run: str) -> None:
@@ -34,20 +35,23 @@ async def prepared(world: World, run: str = "run1", *, survey: bool = True, **va
     return await prepare_table(world.deps, TableTask(run, "contact", **{"mode": Mode.INCREMENTAL, **values}))  # type: ignore[arg-type]
 
 
-async def stored(world: World) -> TablePlan:
-    found = await world.deps.plans.load("contact")
+async def stored(world: World) -> TableState:
+    found = await world.deps.states.load("contact")
     assert found is not None
     return found[0]
-
-
-async def already_linked(world: World, **values: object) -> None:
-    await world.deps.plans.save("contact", TablePlan(Plan(VERSION), **{"linked": True, **values}), None)  # type: ignore[arg-type]
 
 
 # ---- the column ----
 
 
-async def test_the_first_run_creates_the_column_with_the_documented_names(world: World) -> None:
+@pytest.mark.parametrize(
+    ("kind", "delete"),
+    [(TableKind.STANDARD, "RemoveLink"), (TableKind.ELASTIC, "NoCascade"), (TableKind.VIRTUAL, "NoCascade")],
+)
+async def test_the_first_run_creates_the_column_with_the_documented_names(
+    world: World, kind: TableKind, delete: str
+) -> None:
+    await world.can(kind=kind)
     world.contacts.column = False
     ready = await prepared(world)
     assert (ready.failed, ready.mode) == ("", Mode.FULL)
@@ -58,7 +62,10 @@ async def test_the_first_run_creates_the_column_with_the_documented_names(world:
     )
     assert made["Lookup"]["DisplayName"]["LocalizedLabels"][0]["Label"] == "Customer Profile"
     cascade = made["CascadeConfiguration"]
-    assert {name: what for name, what in cascade.items() if what != "NoCascade"} == {"Delete": "RemoveLink"}
+    assert cascade == {
+        **dict.fromkeys(("Assign", "Merge", "Reparent", "Share", "Unshare"), "NoCascade"),
+        "Delete": delete,
+    }
     target = await world.deps.runs.target("run1", "contact")
     assert (target.navigation, target.column_created) == (NAVIGATION, True)
 
@@ -86,7 +93,7 @@ async def test_a_dry_run_creates_no_column_and_saves_no_epoch(world: World) -> N
     await prepared(world, dry_run=True)
     assert not world.dataverse.bodies
     assert (await world.deps.runs.target("run1", "contact")).column_created  # as it would be
-    found = await world.deps.plans.load("contact")
+    found = await world.deps.states.load("contact")
     assert found is None or found[0].epoch == ""
 
 
@@ -108,6 +115,32 @@ async def test_a_table_that_cannot_have_the_column_says_why(
     assert words in ready.failed
     assert "Nothing was written" in ready.failed
     assert ready.retry_s == 0.0
+
+
+@pytest.mark.parametrize("languages", [[1031], [], None])
+async def test_the_label_is_in_the_base_language_of_the_environment(world: World, languages: list[int] | None) -> None:
+    world.contacts.column = False
+    world.dataverse.languages = languages
+    await prepared(world)
+    (made,) = [asked.body for asked in world.dataverse.bodies]
+    codes = {label["LanguageCode"] for label in made["Lookup"]["DisplayName"]["LocalizedLabels"]}
+    assert codes == {languages[0] if languages else 1033}
+
+
+async def test_an_environment_that_refuses_the_cascade_gets_the_column_without_one(world: World) -> None:
+    await world.can(kind=TableKind.STANDARD)
+    world.contacts.column = False
+
+    def refuses(asked: object) -> None:
+        if (
+            getattr(asked, "kind", "") == "create column"
+            and asked.body["CascadeConfiguration"]["Delete"] != "NoCascade"
+        ):  # type: ignore[attr-defined]
+            raise Refusal(400, "0x80047014", "Cascading is not supported.")
+
+    world.dataverse.hooks.append(refuses)
+    assert (await prepared(world)).failed == ""
+    assert world.contacts.column
 
 
 async def test_another_customisation_is_waited_for(world: World) -> None:
@@ -134,114 +167,123 @@ async def test_a_column_that_somebody_created_in_the_same_moment_is_used(world: 
     assert (await world.deps.runs.target("run1", "contact")).navigation == NAVIGATION
 
 
-# ---- pages ----
+# ---- the scan ----
 
 
-async def test_a_small_table_is_one_page_and_its_plan_is_stored(world: World) -> None:
-    world.people(30)
+async def scan_of(world: World) -> Scan:
+    found = await world.deps.staging.scan("contact")
+    assert found is not None
+    return found
+
+
+async def test_a_table_gets_a_scan_of_its_own_with_a_stream_for_each_data_source(world: World) -> None:
+    world.people(3)
     ready = await prepared(world)
-    assert (ready.pages, ready.version) == (1, (await stored(world)).plan.version)
+    scan = await scan_of(world)
+    assert (ready.scan, ready.streams, scan.run, scan.full) == (scan.id, 1, "run1", True)
 
 
-async def test_pages_are_cut_from_counts_and_hold_every_row(world: World) -> None:
-    numbers = range(0, 12_000_000, 1_000)
-    for number in numbers:
-        world.dataverse.add_mapping(contact_id(number * 300), f"c{number}")
-    ready = await prepared(world)
-    plan = (await stored(world)).plan
-    pages = [plan.page_of(key_of(number * 300)) for number in numbers]
-    sizes = [pages.count(page) for page in range(ready.pages)]
-    assert sum(sizes) == len(numbers)
-    assert 3 <= ready.pages <= 6
-    assert max(sizes) <= 5_000
+async def test_preparing_twice_in_one_run_leaves_the_scan_as_it_is(world: World) -> None:
+    world.people(3)
+    first = await prepared(world)
+    assert await prepared(world, survey=False) == first
 
 
-async def test_the_stored_plan_is_kept(world: World) -> None:
-    await already_linked(world)
-    assert (await prepared(world)).version == VERSION
-    assert not world.dataverse.asked["count"]
+async def test_a_later_run_replaces_the_scan_and_what_it_staged(world: World) -> None:
+    world.people(3)
+    await world.link("run0")
+    staged = {key for key in world.store.entities if key[0] == "linkerstaging"}
+    assert staged
+    await prepared(world, "run1")
+    assert not staged & world.store.entities.keys()
 
 
-async def test_an_environment_that_does_not_honour_key_ranges_is_refused(world: World) -> None:
-    world.people(30)
-    honest = world.dataverse._filtered
-    world.dataverse._filtered = lambda rows, asked: (  # type: ignore[method-assign]
-        rows if "msdynci_identifier" in asked.options.get("$filter", "") else honest(rows, asked)
-    )
-    ready = await prepared(world)
-    assert "not honoured" in ready.failed
-    assert await world.deps.plans.load("contact") is None
+NEWEST = 1_794_990_000.0
 
 
-async def large_page(world: World) -> dict[bytes, tuple[int, ...]]:
-    """One page with more rows than a count tells, of which some are unconfirmed; return its entries."""
-    await surveyed(world, "run1")
-    await already_linked(world, epoch="e")
-    numbers = [number * 700_000 for number in range(6_000)]
-    for number in numbers:
-        world.dataverse.add_mapping(contact_id(number), "c")
-    entries = {key_of(number): (number + number % 2,) for number in numbers} | {key_of(5): (3,)}
-    block = HashBlock().saved_by("run0", "e", entries)
-    await world.deps.blocks.save("contact", FIRST_PAGE, StoredBlock(block, None))
-    return entries
+async def linked_lately(world: World, **values: object) -> None:
+    """Leave the state of a large table that was scanned whole an hour ago."""
+    world.people(3)
+    await world.link("run0")
+    known = {"watermark": NEWEST - 1, "scanned_at": world.clock() - 3_600, "rows": 1_000_000, "sources": (CRM,)}
+    await world.deps.change_state("contact", lambda state: replace(state, **{**known, **values}))  # type: ignore[arg-type]
 
 
-SPLIT = SplitTask("run1", "contact", VERSION, (0,))
+async def test_a_large_table_is_read_from_its_watermark_on(world: World) -> None:
+    await linked_lately(world)
+    await prepared(world, newest=NEWEST)
+    assert (await scan_of(world)).since == NEWEST - 1 - OVERLAP_S
 
 
-async def test_a_split_moves_entries_bits_and_epoch_to_the_new_pages(world: World) -> None:
-    entries = await large_page(world)
-    split = await split_pages(world.deps, SPLIT)
-    plan = (await stored(world)).plan
-    assert (split.version, split.shares) == (plan.version, ((0, plan.pages),))
-    blocks = [await world.block(plan.name(page)) for page in range(plan.pages)]
-    assert len(blocks) >= 2
-    assert {key: value for block in blocks for key, value in block.entries.items()} == entries
-    assert all(plan.page_of(key) == page for page, block in enumerate(blocks) for key in block.entries)
-    assert {(block.header.run, block.header.epoch, block.known) for block in blocks} == {("run0", "e", True)}
-    assert not (await world.block(FIRST_PAGE)).known
+@pytest.mark.parametrize(
+    ("values", "task", "reason"),
+    [
+        pytest.param({"rows": 200_000}, {}, "no more than 200,000", id="a small table"),
+        pytest.param({"due": "removed rows waited"}, {}, "removed rows waited", id="an earlier run asks for it"),
+        pytest.param({"watermark": 0.0}, {}, "does not say when", id="no watermark"),
+        pytest.param({}, {"newest": 0.0}, "does not say when", id="the mapping has no times"),
+        pytest.param({"scanned_at": 1.0}, {}, "too long ago", id="the last full scan is old"),
+        pytest.param({"sources": ()}, {}, "other data sources", id="another data source"),
+        pytest.param({}, {"allowed": True}, "an operator allowed", id="links may be cleared"),
+        pytest.param({}, {"mode": Mode.VERIFY}, "verify", id="a verify run"),
+    ],
+)
+async def test_every_row_is_read_when(
+    world: World, values: dict[str, object], task: dict[str, object], reason: str
+) -> None:
+    await linked_lately(world, **values)
+    await prepared(world, **{"newest": NEWEST, **task})
+    scan = await scan_of(world)
+    assert scan.full
+    assert reason in scan.reason
 
 
-@pytest.mark.parametrize("writes_done", range(8))
-async def test_a_split_that_dies_anywhere_is_repeated_without_losing_an_entry(world: World, writes_done: int) -> None:
-    entries = await large_page(world)
-    left = [writes_done]
-
-    def dies(operation: str, partition: str, row: str) -> None:
-        if operation not in ("get", "header"):
-            left[0] -= 1
-            if left[0] < 0:
-                raise DiedError(operation)
-
-    world.store.hooks.append(dies)
-    try:
-        await split_pages(world.deps, SPLIT)
-    except DiedError:
-        world.store.hooks.clear()
-        world.deps = world.host()
-        if (await stored(world)).plan.version == VERSION:
-            await split_pages(world.deps, SPLIT)
-    plan = (await stored(world)).plan
-    blocks = [await world.block(plan.name(page)) for page in range(plan.pages)]
-    assert {key: value for block in blocks for key, value in block.entries.items()} == entries
+async def test_rows_that_were_left_open_are_revisited_by_a_delta_scan(world: World) -> None:
+    await linked_lately(world)
+    world.dataverse.map(contact_id(2), "not there yet")
+    await world.link("run0b")
+    await prepared(world, newest=NEWEST)
+    assert (await scan_of(world)).revisit == (key_of(2).hex(),)
 
 
-async def test_a_page_without_a_block_is_split_into_pages_that_know_nothing(world: World) -> None:
-    await large_page(world)
+# ---- state that does not fit ----
+
+
+async def test_a_mapping_that_is_older_than_at_the_last_run_makes_the_run_full(world: World) -> None:
+    await linked_lately(world)
+    ready = await prepared(world, newest=NEWEST - 100)
+    assert (ready.mode, (await scan_of(world)).full) == (Mode.FULL, True)
+
+
+async def test_a_lost_block_makes_the_run_full(world: World) -> None:
+    await linked_lately(world)
     del world.store.entities[world.block_entity()]
-    await split_pages(world.deps, SPLIT)
-    plan = (await stored(world)).plan
-    assert not any([(await world.block(plan.name(page))).known for page in range(plan.pages)])
+    assert (await prepared(world, newest=NEWEST)).mode is Mode.FULL
 
 
-async def test_a_page_that_is_still_worked_on_is_not_split(world: World) -> None:
-    await large_page(world)
-    held = await world.deps.blocks.load("contact", FIRST_PAGE)
-    owned = replace(held, block=held.block.owned_by("somebody", world.clock.now + 50))
-    await world.deps.blocks.take("contact", FIRST_PAGE, owned)
-    with pytest.raises(TransientError, match="worked on"):
-        await split_pages(world.deps, SPLIT)
-    assert (await stored(world)).plan.version == VERSION
+async def test_another_secret_makes_the_run_full(world: World) -> None:
+    await linked_lately(world, secret="of another storage account")
+    assert (await prepared(world, newest=NEWEST)).mode is Mode.FULL
+
+
+async def test_links_that_are_not_as_confirmed_make_the_run_full_with_that_reason(world: World) -> None:
+    """Dataverse was restored: the rows hold earlier links."""
+    await linked_lately(world)
+    for number in (1, 2):
+        world.dataverse.link_by_hand(contact_id(number), "c3")
+    ready = await prepared(world, newest=NEWEST)
+    run = await world.deps.runs.load("run1")
+    assert run is not None
+    assert (ready.mode, run.mode_reason) == (Mode.FULL, "contact: 2 of 3 sampled links are not as they were confirmed")
+
+
+async def test_state_of_version_1_makes_the_first_run_full_and_is_kept_until_it_is_replaced(world: World) -> None:
+    await world.deps.documents.insert("plan-contact", {"plan": {"version": "v1"}, "linked": True})
+    assert await world.deps.states.tables() == ["contact"]
+    await prepared(world)
+    run = await world.deps.runs.load("run1")
+    assert run is not None
+    assert run.mode_reason == "contact: the stored state is of version 1"
 
 
 # ---- modes ----
@@ -262,7 +304,9 @@ async def test_mode_and_reason_are_shown(world: World) -> None:
 
 
 async def test_a_profile_table_with_another_schema_makes_the_run_full_once(world: World) -> None:
-    await already_linked(world, schema="old")
+    world.people(1)
+    await world.link("run0")
+    await world.deps.change_state("contact", lambda state: replace(state, schema="old"))
     assert (await prepared(world, "run1", schema="old")).mode is Mode.INCREMENTAL
     assert (await prepared(world, "run2", schema="new")).mode is Mode.FULL
     assert (await stored(world)).schema == "new"
@@ -279,7 +323,7 @@ async def test_rows_whose_link_is_empty_although_a_block_names_them_become_uncon
     world.dataverse.link_by_hand(contact_id(4), None)
     await prepared(world, "run1")
     entries = (await world.block()).entries
-    assert {key for key, hashes in entries.items() if not confirmed(hashes)} == {key_of(2), key_of(4)}
+    assert {key for key, hashes in entries.items() if not is_confirmed(hashes)} == {key_of(2), key_of(4)}
     world.dataverse.profile("c2")
     assert (await world.link("run1")).counts.linked == 2
     assert world.is_right()

@@ -3,17 +3,16 @@
 from dataclasses import replace
 
 import pytest
-from linker.pages import Plan
 
 from linker.activities.survey import survey
 from linker.activities.values import RunRef, Survey
+from linker.core.scanning import TableState
 from linker.errors import ConfigurationError
 from linker.evidence import find_sources
 from linker.facts import DataSource, DeclaredSource
 from linker.insights import Instance, Job
 from linker.model import Mode, Run, Source, Status
 from linker.odata import MappingColumns
-from linker.state import TablePlan
 from tests.fakes.dataverse import URL, SourceRow
 from tests.fakes.world import World, contact_id
 
@@ -229,7 +228,7 @@ async def test_only_the_tables_that_were_asked_for_are_linked(world: World) -> N
 
 async def test_a_table_that_left_unification_still_takes_part_so_that_the_guard_sees_it(world: World) -> None:
     world.dataverse.table("lead")
-    await world.deps.plans.save("lead", TablePlan(Plan("v1"), linked=True), None)
+    await world.deps.states.save("lead", TableState(linked=True), None)
     answer, _ = await surveyed(world, FakeInsights())
     assert answer.tables == ("contact", "lead")
     assert (await world.deps.runs.target("run1", "lead")).sources == ()

@@ -1,17 +1,30 @@
-"""The second pass: rows that left the mapping lose the link that we gave them, and no other (design decision 18)."""
+"""The second pass: rows that left the mapping lose the link that we gave them, and no other."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
 
 from linker.activities import unlink
 from linker.activities.unlink import guard
+from linker.core.blocks import intend
+from linker.core.shards import shard_of
 from linker.model import Counts, UnlinkAllowance
 from linker.settling import Marks
 from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.departed import left_by
-from tests.fakes.world import FIRST_PAGE, WRITE_S, DiedError, World, contact_id, dies_after, key_of, stalls_before
+from tests.fakes.world import (
+    FIRST_SHARD,
+    WRITE_S,
+    DiedError,
+    World,
+    contact_id,
+    dies_after,
+    entry_of,
+    key_of,
+    stalls_before,
+)
 
 GONE = contact_id(1)
 
@@ -91,15 +104,11 @@ async def test_a_row_that_changes_between_look_and_clear_is_deferred(world: Worl
 @pytest.mark.parametrize("who", ["c1", "c9"])
 async def test_a_link_that_an_intent_names_is_ours_too(world: World, who: str) -> None:
     """The write of an intent may have been committed before the crash."""
-    stored = await world.deps.blocks.load("contact", FIRST_PAGE)
-    from dataclasses import replace
-
-    from linker.core.blocks import intend, row_hash
-
-    intended = row_hash("c9", await world.deps.salt())
+    stored = await world.deps.blocks.load("contact", FIRST_SHARD)
+    intended = await entry_of(world, 1, "c9")
     entries = {**stored.block.entries, key_of(1): intend(stored.block.entries[key_of(1)], intended)}
     saved = stored.block.saved_by("run0", "", entries)
-    await world.deps.blocks.save("contact", FIRST_PAGE, replace(stored, block=saved))
+    await world.deps.blocks.save("contact", FIRST_SHARD, replace(stored, block=saved))
     world.dataverse.link_by_hand(GONE, who)
     assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
 
@@ -203,46 +212,48 @@ async def test_a_dry_run_says_what_would_happen_and_touches_nothing(world: World
 # ---- what interrupts it ----
 
 
-async def several_pages(pages: int) -> World:
-    """A world with one departed row on each page."""
+async def several_shards(bits: int) -> World:
+    """A world of 2**bits shards with one removed row in each."""
     world = World()
-    cuts = tuple(contact_id(10 * n) for n in range(1, pages))
-    await world.prepare("run0", cuts=cuts)
-    for number in range(10 * pages):
-        world.contact(number, f"c{number}")
-    for page in range(pages):
-        await world.link("run0", page=page)
-        world.dataverse.map(contact_id(10 * page), None)
-    departed = [(await world.link("run1", page=page)).departed for page in range(pages)]
-    assert departed == [1] * pages
+    await world.prepare("run0", bits=bits)
+    world.people(40)
+    gone = {shard_of(key_of(number), bits).number: contact_id(number) for number in range(1, 41)}
+    scan = await world.scan("run0")
+    for number in range(scan.count):
+        await world.link("run0", scan=scan, number=number)
+    for row in gone.values():
+        world.dataverse.map(row, None)
+    await world.prepare("run1")
+    scan = await world.scan("run1")
+    assert [(await world.link("run1", scan=scan, number=n)).departed for n in range(scan.count)] == [1] * scan.count
     return world
 
 
-async def test_a_long_pass_is_done_in_calls_of_a_bounded_number_of_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unlink, "PAGES_A_CALL", 2)
-    world = await several_pages(5)
+async def test_a_long_pass_is_done_in_calls_of_a_bounded_number_of_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unlink, "SHARDS_A_CALL", 2)
+    world = await several_shards(2)
     counts, after, calls = Counts(), "", 0
     while after is not None:
-        outcome = await world.unlink("run1", departed=5, after=after)
+        outcome = await world.unlink("run1", departed=4, after=after)
         counts, after, calls = counts + outcome.counts, outcome.after, calls + 1
-    assert (counts, calls) == (Counts(unlinked=5), 3)
-    assert sum(customer is None for customer in world.links().values()) == 5
+    assert (counts, calls) == (Counts(unlinked=4), 3)
+    assert sum(customer is None for customer in world.links().values()) == 4
 
 
-async def test_a_throttle_keeps_the_counts_of_the_pages_that_are_done_and_the_pass_goes_on_there() -> None:
-    world = await several_pages(3)
+async def test_a_throttle_keeps_the_counts_of_the_shards_that_are_done_and_the_pass_goes_on_there() -> None:
+    world = await several_shards(2)
 
     def throttle(asked: object) -> None:
         if getattr(asked, "kind", "") == "clear" and world.dataverse.written["clear"] == 2:
             raise Refusal(429, "0x80072322", "Too many requests", retry_after="40")
 
     world.dataverse.hooks.append(throttle)
-    first = await world.unlink("run1", departed=3)
+    first = await world.unlink("run1", departed=4)
     assert (first.counts, first.later_s) == (Counts(unlinked=2), 40.0)
     world.dataverse.hooks.clear()
     assert first.after is not None
-    second = await world.unlink("run1", departed=3, after=first.after)
-    assert (second.counts, second.after) == (Counts(unlinked=1), None)
+    second = await world.unlink("run1", departed=4, after=first.after)
+    assert (second.counts, second.after) == (Counts(unlinked=2), None)
 
 
 async def test_a_pass_that_died_after_clearing_is_repeated_with_the_same_counts(world: World) -> None:
@@ -254,7 +265,7 @@ async def test_a_pass_that_died_after_clearing_is_repeated_with_the_same_counts(
     assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
 
 
-async def test_a_clear_without_an_answer_keeps_the_page_until_it_can_commit_no_more(world: World) -> None:
+async def test_a_clear_without_an_answer_keeps_the_shard_until_it_can_commit_no_more(world: World) -> None:
     def silence(asked: object) -> None:
         if getattr(asked, "kind", "") == "clear":
             raise httpx.ReadTimeout("silence")
@@ -281,7 +292,7 @@ async def test_rows_that_only_an_earlier_run_noted_are_left_to_a_run_that_sees_t
     assert world.links()[GONE] == "c1"
 
 
-async def test_a_refusal_that_is_about_no_row_fails_the_pass_and_gives_the_page_back(world: World) -> None:
+async def test_a_refusal_that_is_about_no_row_fails_the_pass_and_gives_the_shard_back(world: World) -> None:
     def refuse(asked: object) -> None:
         if getattr(asked, "kind", "") == "clear":
             raise Refusal(403, "0x80040220", "missing prvWriteContact privilege")
@@ -290,3 +301,13 @@ async def test_a_refusal_that_is_about_no_row_fails_the_pass_and_gives_the_page_
     outcome = await world.unlink("run1", departed=1)
     assert "prvWriteContact" in outcome.failed
     assert (await world.block()).header.attempt == ""
+
+
+# ---- profiles that are gone ----
+
+
+async def test_a_removed_row_whose_profile_is_gone_too_loses_its_link(world: World) -> None:
+    """Nothing empties the lookup when an elastic profile is deleted, and the link is known as ours without its profile."""
+    world.dataverse.vanish("c1")
+    assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
+    assert world.links()[GONE] is None

@@ -1,4 +1,4 @@
-"""Linking one page: what it reads, what it writes, and what it remembers (design decisions 8, 9, 12, 14, 16, 17, 19)."""
+"""Linking one shard: what it reads, what it writes, and what it remembers."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -6,13 +6,25 @@ from math import log2
 
 import httpx
 import pytest
-from linker.pages import SPLIT_ROWS, Plan
 
-from linker.core.blocks import MOST_ENTRIES, UNCONFIRMED, confirmed, row_hash
+from linker.activities.prepare import mark_unconfirmed
+from linker.core.blocks import MAX_ENTRIES, Entry, intend, is_confirmed
+from linker.core.shards import Shard
+from linker.dataverse.shapes import time_in
 from linker.model import Counts, Mode
-from linker.state import TablePlan
+from linker.state import Scan
 from tests.fakes.dataverse import MISSING_TARGET, Refusal
-from tests.fakes.world import FIRST_PAGE, WRITE_S, DiedError, World, contact_id, dies_after, dies_before, key_of
+from tests.fakes.world import (
+    FIRST_SHARD,
+    WRITE_S,
+    DiedError,
+    World,
+    contact_id,
+    dies_after,
+    dies_before,
+    entry_of,
+    key_of,
+)
 
 PLUGIN = Refusal(400, "0x80040265", "The plug-in said no.")
 
@@ -39,21 +51,24 @@ async def test_the_first_run_links_every_row_and_remembers_it_as_confirmed(world
     outcome = await world.link()
     assert outcome.counts == Counts(rows_read=3, linked=3)
     assert world.is_right()
-    block, salt = await world.block(), await world.deps.salt()
-    assert block.entries == {key_of(n): (row_hash(f"c{n}", salt),) for n in (1, 2, 3)}
+    block = await world.block()
+    assert block.entries == {key_of(n): (await entry_of(world, n, f"c{n}"),) for n in (1, 2, 3)}
     assert (block.header.run, block.header.attempt, block.header.unconfirmed) == ("run1", "", 0)
 
 
-async def test_an_unchanged_page_costs_one_mapping_read_and_one_header_read(world: World) -> None:
+async def test_an_unchanged_shard_costs_one_header_read_and_no_request(world: World) -> None:
     await linked(world, 50)
     await world.prepare("run1")
     await world.deps.salt()
+    scan = await world.scan("run1")
+    assert world.dataverse.asked == {"mapping": 1}
+    world.dataverse.asked.clear()
     world.store.reads.clear()
     world.store.writes.clear()
-    outcome = await world.link("run1")
+    outcome = await world.link("run1", scan=scan)
     assert outcome.counts == Counts(rows_read=50, unchanged=50)
-    assert world.dataverse.asked == {"mapping": 1}
-    assert [read for read in world.store.reads if read[0] == "linkerhashes"] == [("linkerhashes", FIRST_PAGE, True)]
+    assert not world.dataverse.asked
+    assert [read for read in world.store.reads if read[0] == "linkerhashes"] == [("linkerhashes", FIRST_SHARD, True)]
     assert [write for write in world.store.writes if write[1] != "linkerstatus"] == []
 
 
@@ -116,9 +131,8 @@ async def test_intents_are_saved_before_the_first_write(world: World) -> None:
     dies_before(world, "update")
     with pytest.raises(DiedError):
         await world.link()
-    salt = await world.deps.salt()
-    old, new = row_hash("c1", salt), row_hash("c2", salt)
-    assert (await world.block()).entries[key_of(1)] == tuple(sorted((old, new | UNCONFIRMED)))
+    old, new = await entry_of(world, 1, "c1"), await entry_of(world, 1, "c2")
+    assert (await world.block()).entries[key_of(1)] == intend((old,), new)
 
 
 @pytest.mark.parametrize("dies", [dies_before, dies_after])
@@ -212,27 +226,19 @@ async def test_a_block_that_cannot_be_believed_costs_a_comparison_and_no_rewrite
     assert (await world.block()).header.rows == 5
 
 
-async def test_a_page_that_outgrew_its_requests_asks_to_be_split_and_does_nothing(world: World) -> None:
-    for number in range(SPLIT_ROWS + 1):
-        world.dataverse.add_mapping(contact_id(number), "c")
-    outcome = await world.link()
-    assert (outcome.split, outcome.counts) == (True, Counts())
-    assert not world.dataverse.written
-
-
-async def test_a_block_with_more_rows_than_an_entity_holds_fails_its_page_and_says_so(world: World) -> None:
-    """Rows that departed count too: the mapping alone does not tell how large a block is."""
+async def test_a_block_with_more_rows_than_an_entity_holds_fails_its_shard_and_says_so(world: World) -> None:
+    """Rows that were removed count too: the mapping alone does not tell how large a block is."""
     await linked(world, 1)
     await world.link("run1")
-    stored = await world.deps.blocks.load("contact", FIRST_PAGE)
-    departed = {key_of(number): (2,) for number in range(10, 10 + MOST_ENTRIES - 1)}
-    entries = {**stored.block.entries, **departed}
+    stored = await world.deps.blocks.load("contact", FIRST_SHARD)
+    removed = {key_of(number): (Entry(1, 2),) for number in range(10, 10 + MAX_ENTRIES - 1)}
+    entries = {**stored.block.entries, **removed}
     await world.deps.blocks.save(
-        "contact", FIRST_PAGE, replace(stored, block=stored.block.saved_by("run1", "", entries))
+        "contact", FIRST_SHARD, replace(stored, block=stored.block.saved_by("run1", "", entries))
     )
     world.contact(2, "c2")
     outcome = await world.link("run2")
-    assert "split" in outcome.failed
+    assert "more shards" in outcome.failed
     assert not world.dataverse.asked["update"]
 
 
@@ -372,7 +378,7 @@ async def test_a_write_that_is_dropped_twice_is_rejected_and_counted_as_lost(wor
     assert outcome.counts == Counts(rows_read=3, linked=2, rejected=1)
     assert outcome.lost == 1
     assert (await world.issues())[contact_id(2)].code == "NotStored"
-    assert not confirmed((await world.block()).entries[key_of(2)])
+    assert not is_confirmed((await world.block()).entries[key_of(2)])
 
 
 def no_answer(world: World, *, commits: bool, times: int = 1) -> None:
@@ -462,15 +468,15 @@ async def test_a_dry_run_counts_as_a_real_one_and_writes_nothing_anywhere(world:
     assert (outcome.counts, outcome.departed) == (Counts(rows_read=4, linked=1, unchanged=2, deferred=1), 1)
     changed = {key for key, entity in world.store.entities.items() if before.get(key) != entity.properties}
     kept = {key for key in changed if key[:2] != ("linkerhashes", "env-touches-dry")}  # counted, then forgotten
-    assert {key[0] for key in kept} <= {"linkererrors"}  # the reasons, which are what a dry run is for
+    assert {key[0] for key in kept} <= {"linkererrors", "linkerstaging", "linkerstatus"}  # reasons, and the scan
     assert world.links() == links
     assert not world.dataverse.written
 
 
-# ---- what the page answers ----
+# ---- what the shard answers ----
 
 
-async def test_departed_rows_are_noted_for_the_unlinking_pass_and_keep_entry_and_link(world: World) -> None:
+async def test_removed_rows_are_noted_for_the_unlinking_pass_and_keep_entry_and_link(world: World) -> None:
     await linked(world)
     world.dataverse.map(contact_id(3), None)
     world.dataverse.map(contact_id(1), "c2")
@@ -478,8 +484,8 @@ async def test_departed_rows_are_noted_for_the_unlinking_pass_and_keep_entry_and
     assert (outcome.counts, outcome.departed) == (Counts(rows_read=2, linked=1, unchanged=1), 1)
     assert world.links()[contact_id(3)] == "c3"
     assert key_of(3) in (await world.block()).entries
-    noted = [page async for page in world.deps.departed.after("contact", "run1", "")]
-    assert noted == [(FIRST_PAGE, [key_of(3)])]
+    noted = [shard async for shard in world.deps.removed.after("contact", "run1", "")]
+    assert noted == [(FIRST_SHARD, [key_of(3)])]
 
 
 async def test_duplicates_are_counted_once_and_conflicts_resolved_by_the_lowest_customer(world: World) -> None:
@@ -491,22 +497,23 @@ async def test_duplicates_are_counted_once_and_conflicts_resolved_by_the_lowest_
     assert world.links() == {contact_id(1): "c1", contact_id(2): "c1"}
 
 
-async def test_a_page_that_is_not_in_the_current_plan_stops(world: World) -> None:
+async def test_a_shard_of_an_earlier_scan_stops(world: World) -> None:
     world.people(1)
     await world.prepare("run1")
-    found = await world.deps.plans.load("contact")
-    assert found is not None
-    await world.deps.plans.save("contact", TablePlan(Plan("v2")), found[1])
-    assert "current plan" in (await world.link("run1")).failed
+    old = await world.scan("run1")
+    await world.scan("run1")
+    assert "later run" in (await world.link("run1", scan=old)).failed
     assert not world.dataverse.written
 
 
-async def test_pages_read_their_own_key_range_over_several_responses(world: World) -> None:
-    await world.prepare("run1", cuts=(contact_id(4), contact_id(7)))
-    world.people(9)
-    world.dataverse.page_size = 2
-    counts = [(await world.link("run1", page=page)).counts.linked for page in range(3)]
-    assert counts == [3, 3, 3]
+async def test_each_shard_links_its_own_rows_however_many_responses_the_mapping_takes(world: World) -> None:
+    await world.prepare("run1", bits=2)
+    world.people(40)
+    world.dataverse.page_size = 3
+    scan = await world.scan("run1")
+    counts = [(await world.link("run1", scan=scan, number=number)).counts.linked for number in range(4)]
+    assert sum(counts) == 40
+    assert all(counts)
     assert world.is_right()
 
 
@@ -515,3 +522,96 @@ async def test_the_load_tells_what_the_pace_needs(world: World) -> None:
     world.dataverse.dop_hint = 7
     load = (await world.link()).load
     assert (load.dop_hint, load.slowest_rows, load.throttled, load.timed_out) == (7, 3, False, False)
+
+
+# ---- delta scans ----
+
+
+async def test_a_delta_scan_links_what_changed_and_leaves_the_other_rows_alone(world: World) -> None:
+    await linked(world, 5)
+    world.dataverse.marks["msdynci_alternatekeys"] = LATER
+    world.dataverse.map(contact_id(2), "c5")
+    outcome = await world.link("run1", scan=await delta(world))
+    assert (outcome.counts, outcome.departed) == (Counts(rows_read=1, linked=1), 0)
+    assert world.is_right()
+    assert len((await world.block()).entries) == 5
+
+
+async def test_a_delta_scan_knows_nothing_of_removed_rows(world: World) -> None:
+    await linked(world, 5)
+    world.dataverse.map(contact_id(1), None)
+    outcome = await world.link("run1", scan=await delta(world, revisit=(1,)))
+    assert (outcome.counts, outcome.departed) == (Counts(), 0)
+    assert world.links()[contact_id(1)] == "c1"
+    assert key_of(1) in (await world.block()).entries
+
+
+async def test_a_changed_row_is_looked_up_with_all_of_its_claims(world: World) -> None:
+    """Another mapping row claims the same source row, and the rule lets it win although it did not change."""
+    await linked(world, 3)
+    world.dataverse.add_mapping(contact_id(3), "c1")
+    await world.link("run1")
+    assert world.links()[contact_id(3)] == "c1"
+    world.dataverse.marks["msdynci_alternatekeys"] = LATER
+    world.dataverse.mapping[2] = {**world.dataverse.mapping[2], "msdynci_customerid": "c2", "modifiedon": LATER}
+    outcome = await world.link("run2", scan=await delta(world, "run2"))
+    assert (outcome.counts, outcome.conflicts) == (Counts(rows_read=1, unchanged=1), 1)
+    assert world.links()[contact_id(3)] == "c1"
+
+
+async def test_rows_that_earlier_runs_left_open_are_looked_up_in_a_delta_scan(world: World) -> None:
+    await linked(world, 3)
+    world.dataverse.map(contact_id(2), "later")
+    await world.link("run1")
+    world.dataverse.profile("later")
+    outcome = await world.link("run2", scan=await delta(world, "run2", revisit=(2,)))
+    assert outcome.counts == Counts(rows_read=1, linked=1)
+    assert world.links()[contact_id(2)] == "later"
+
+
+async def test_rows_whose_link_is_not_confirmed_are_looked_up_in_a_delta_scan(world: World) -> None:
+    await linked(world, 3)
+    world.dataverse.link_by_hand(contact_id(2), None)
+    found = await world.deps.states.load("contact")
+    assert found is not None
+    await mark_unconfirmed(world.deps, "contact", found[0], [key_of(2)])
+    outcome = await world.link("run1", scan=await delta(world))
+    assert outcome.counts == Counts(rows_read=1, linked=1)
+    assert world.is_right()
+
+
+LATER = "2026-11-02T00:00:00Z"
+
+
+async def delta(world: World, run: str = "run1", revisit: tuple[int, ...] = ()) -> Scan:
+    """Return a scan of the mapping rows that changed on 2 November, with contacts to revisit."""
+    await world.prepare(run)
+    scan = await world.scan(run, since=time_in(LATER), revisit=tuple(key_of(number).hex() for number in revisit))
+    assert not scan.full
+    return scan
+
+
+# ---- shards that grow ----
+
+
+async def test_when_shards_split_every_row_keeps_what_is_known_of_it(world: World) -> None:
+    await linked(world, 40)
+    await world.deps.change_state("contact", lambda state: replace(state, bits=2, earlier_bits=(0,)))
+    await world.prepare("run1")
+    scan = await world.scan("run1")
+    counts = [(await world.link("run1", scan=scan, number=number)).counts for number in range(4)]
+    assert sum(count.unchanged for count in counts) == 40
+    assert not world.dataverse.written
+    names = [Shard(2, number).name for number in range(4)]
+    assert sum([len((await world.block(name)).entries) for name in names]) == 40
+
+
+async def test_a_shard_waits_for_an_attempt_that_still_holds_the_larger_one(world: World) -> None:
+    await linked(world, 8)
+    stored = await world.deps.blocks.load("contact", FIRST_SHARD)
+    owned = replace(stored, block=stored.block.owned_by("other", world.clock() + 100))
+    await world.deps.blocks.take("contact", FIRST_SHARD, owned)
+    await world.deps.change_state("contact", lambda state: replace(state, bits=1, earlier_bits=(0,)))
+    outcome = await world.link("run1")
+    assert outcome.held
+    assert outcome.later_s == pytest.approx(101)
