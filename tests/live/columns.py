@@ -54,7 +54,7 @@ async def _creation(site: Site, headers: Mapping[str, str]) -> str:
 
 
 @check(
-    "dataverse.md 8.1, 19.7",
+    "dataverse.md 8.1",
     claim="A column with the prefix msdynci_ can be created outside a solution of our own.",
     expected=f"created as {LOOKUP_SCHEMA_NAME}",
     advice=_PREFIX_REFUSED,
@@ -64,7 +64,7 @@ async def the_documented_name(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 8.1, 19.7",
+    "dataverse.md 8.1",
     claim="A column with the prefix msdynci_ can be created in a solution of another publisher.",
     expected=f"created as {LOOKUP_SCHEMA_NAME}",
     advice=f"If only this is refused, leave LINKER_SOLUTION empty. {_PREFIX_REFUSED}",
@@ -74,7 +74,7 @@ async def the_documented_name_in_a_solution(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 8.2, 19.9",
+    "dataverse.md 8.2",
     claim="A new column can be read and written without publishing, as soon as it is made.",
     expected="by everybody, with and without Consistency: Strong",
     advice="Nothing: the linker waits until a new column is known.",

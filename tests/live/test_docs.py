@@ -1,5 +1,6 @@
 """docs/live.md says what is asked."""
 
+import re
 from pathlib import Path
 
 from tests.live.probes.asking import READING
@@ -7,9 +8,15 @@ from tests.live.proof import CHECKS, WRITING
 from tests.live.report import listed, listed_probes
 
 PAGE = Path(__file__).parents[2] / "docs" / "live.md"
+REFERENCE = PAGE.parent / "reference" / "elastic-tables.md"
 
 
 def test_the_page_lists_every_check_and_probe_as_it_is() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert listed(CHECKS) in text
     assert listed_probes((*READING, *WRITING)) in text
+
+
+def test_every_point_names_a_section_of_the_reference() -> None:
+    headings = re.findall(r"^#{2,3} (\d+(?:\.\d+)?)\.? ", REFERENCE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert {point.fact for probe in (*READING, *WRITING) for point in probe.points} <= set(headings)

@@ -19,7 +19,7 @@ _ISOLATION = (
 
 
 @check(
-    "dataverse.md 2.2, 19.4",
+    "dataverse.md 2.2",
     claim="UpdateMultiple sets 500 lookups in one request.",
     expected="500 of 500 linked",
     advice="Links cannot be written as the linker writes them. Report what it says.",
@@ -62,7 +62,7 @@ async def a_row_twice_in_one_request(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 2.6, 19.1",
+    "dataverse.md 2.6",
     claim="UpdateMultiple with a missing row is refused, says which one, and writes nothing.",
     expected="refused: 404 0x80040217, names the row, for a single row, nothing written",
     advice=_ISOLATION,
