@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 
 from linker import odata
+from linker.core.capabilities import table_kind
 from linker.dataverse import column, metadata
 from linker.errors import DataverseError
 from linker.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE
@@ -114,11 +115,13 @@ async def the_same_column_twice(site: Site) -> str:
     advice=_PREFIX_REFUSED,
 )
 async def a_column_to_real_profiles(site: Site) -> str:
-    if not await metadata.find_tables(site.dataverse, PROFILE_TABLE):
+    profiles = await metadata.find_tables(site.dataverse, PROFILE_TABLE)
+    if not profiles:
         raise Unanswered(f"There is no table '{PROFILE_TABLE}': link Customer Insights - Data to this environment.")
-    relationship = column.definition(site.rows)["SchemaName"]
+    kind = table_kind(profiles[0].table_type, None)
+    relationship = ground.lookup(site.own, site.rows)["SchemaName"]
     try:
-        made = await patiently(partial(column.create, site.dataverse, site.rows, None), site.pause)
+        made = await patiently(partial(column.create, site.dataverse, site.rows, None, kind), site.pause)
     except DataverseError as error:
         return refusal(error)
     finally:

@@ -14,7 +14,6 @@ from tests.live import own as names
 from tests.live.own import Own
 from tests.live.site import BULK, Pause, Site, bulk_key, patiently, send
 
-LANGUAGE = 1033
 OPTION_PREFIX = 71_340  # a publisher must have one; nothing here uses it
 _TEXT = "Microsoft.Dynamics.CRM.ComplexStringAttributeMetadata"
 
@@ -110,22 +109,22 @@ def _definition(own: Own, name: str, columns: tuple[str, ...]) -> dict[str, Any]
     return {
         "@odata.type": "Microsoft.Dynamics.CRM.ComplexEntityMetadata",
         "SchemaName": name,
-        "DisplayName": _label(label),
-        "DisplayCollectionName": _label(label),
-        "Description": _label("Made by a live proof of the customer profile linker; it may be deleted."),
+        "DisplayName": _label(label, own.language),
+        "DisplayCollectionName": _label(label, own.language),
+        "Description": _label("Made by a live proof of the customer profile linker; it may be deleted.", own.language),
         "OwnershipType": "UserOwned",
         "HasActivities": False,
         "HasNotes": False,
         "IsActivity": False,
-        "Attributes": [_text(own.name, primary=True), *map(_text, columns)],
+        "Attributes": [_text(own, own.name, primary=True), *(_text(own, name) for name in columns)],
     }
 
 
-def _text(name: str, *, primary: bool = False) -> dict[str, Any]:
+def _text(own: Own, name: str, *, primary: bool = False) -> dict[str, Any]:
     return {
         "@odata.type": _TEXT,
         "SchemaName": name,
-        "DisplayName": _label(name),
+        "DisplayName": _label(name, own.language),
         "RequiredLevel": {"Value": "None"},
         "MaxLength": 400,
         "FormatName": {"Value": "Text"},
@@ -133,8 +132,8 @@ def _text(name: str, *, primary: bool = False) -> dict[str, Any]:
     }
 
 
-def _label(text: str) -> dict[str, Any]:
-    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": LANGUAGE}
+def _label(text: str, language: int) -> dict[str, Any]:
+    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": language}
     return {"@odata.type": "Microsoft.Dynamics.CRM.Label", "LocalizedLabels": [localized]}
 
 
@@ -153,7 +152,7 @@ def _described(row: dict[str, Any]) -> DataverseTable:
 
 def lookup(own: Own, rows: DataverseTable, *, name: str = "") -> dict[str, Any]:
     """Return the linker's own definition of its lookup, but to our own profiles; with another `name` for the column."""
-    body = column.definition(rows)
+    body = column.definition(rows, "RemoveLink", own.language)
     body |= {"ReferencedEntity": own.profile, "ReferencedAttribute": f"{own.profile}id"}
     if name:
         body |= {"SchemaName": f"{own.prefix}_row_{name}", "Lookup": {**body["Lookup"], "SchemaName": name}}

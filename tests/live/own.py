@@ -5,15 +5,22 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from linker.dataverse.column import ENGLISH
+
 MARK = "linkerlive"  # how the unique names of our publishers and solutions begin
 _TAG = re.compile(MARK + r"([0-9a-f]{5})")
 
 
 @dataclass(frozen=True, slots=True)
 class Own:
-    """Names of everything that one proof makes. `tag` is five hexadecimal digits: a prefix has at most eight characters."""
+    """Names of everything that one proof makes.
+
+    `tag` is five hexadecimal digits: a prefix has at most eight characters. `language` is the language code of labels: an
+    environment takes no label without its base language.
+    """
 
     tag: str
+    language: int = ENGLISH
 
     @property
     def publisher(self) -> str:

@@ -20,7 +20,6 @@ from tests.live.probes.wire import ANNOTATIONS, Answer, Asker, Maker
 from tests.live.site import Site
 
 PARTITION = "linkerlive"  # of our own elastic row that is not in its default partition
-_ACTIONS = ("Assign", "Delete", "Merge", "Reparent", "Share", "Unshare")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +70,11 @@ class Link:
 
     async def create(self, make: Maker, delete: str) -> Answer:
         """Send the relationship with one behavior on delete, and NoCascade otherwise."""
-        body = column.definition(self.site.rows)
+        body = column.definition(self.site.rows, delete, self.site.own.language)
         body |= {
             "SchemaName": f"{self.site.own.row}_{self.column}",
             "ReferencedEntity": self.target,
             "ReferencedAttribute": self.key,
-            "CascadeConfiguration": dict.fromkeys(_ACTIONS, "NoCascade") | {"Delete": delete},
             "Lookup": {**body["Lookup"], "SchemaName": self.column},
         }
         headers = {"MSCRM.SolutionUniqueName": self.site.own.publisher}
