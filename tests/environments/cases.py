@@ -502,8 +502,9 @@ CASES = [
     case(
         "R6: declared",
         GOOD.but(instance=UNTOLD, profiles=False, settings={"declared": ("R6",)}),
-        READY,
+        WARNINGS,
         BOTH_READY,
+        "have no profile that the app can see",
     ),
     case(
         "R6: Dataverse has no mapping",

@@ -10,6 +10,7 @@ from linker.activities.survey import survey
 from linker.activities.values import RunRef, TableTask
 from linker.deps import Deps
 from linker.model import Mode, Run, Status
+from linker.permission import Refusal
 from linker.picture import Picture, Severity
 from linker.preflight import look
 from linker.wire import to_json
@@ -88,9 +89,11 @@ def test_a_run_links_what_preflight_says(seen: Seen) -> None:
         table for table, outcome in outcomes.items() if outcome == "ready"
     }
     details = {table.table: table.detail for table in seen.picture.tables}
-    assert {table: why for table, why in seen.refused.items() if why} == {
+    skipped = {table.table: table.detail for table in seen.run.tables if table.refusal == Refusal.UNFIT}
+    assert skipped | {table: why for table, why in seen.refused.items() if why} == {
         table: details[table] for table, outcome in outcomes.items() if outcome == "refused"
     }
+    assert all(table.status is Status.SKIPPED for table in seen.run.tables if table.table in skipped)
 
 
 def test_there_are_enough_environments() -> None:
