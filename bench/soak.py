@@ -20,7 +20,7 @@ from bench.compare import live_links
 from bench.environment import AppHost, Environment, ended, linker_settings, running, sandbox
 from bench.progress import Step, progress
 from bench.soak_figures import Hub, Round, Soak, Stored, goals, page
-from linker.lock import MOST_SERVED
+from linker.merging import MOST_SERVED
 from linker.table_rules import entity_bytes
 
 HOURS = 6  # between unifications: at most four scheduled refreshes a day (customer-insights.md 2)

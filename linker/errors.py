@@ -7,6 +7,7 @@ LinkerError
 ├── DataverseError            Dataverse refused a request for good; carries status, code and text
 ├── UnknownOutcomeError       no answer came: the write may or may not have been committed
 ├── SupersededError           another attempt owns this page now; nothing more may be sent
+├── ConflictError             a request contradicts what is known by now; the caller has to look again
 ├── FaultError                a fault of ours, told without the words of what caused it
 ├── LedgerError               rows read and outcomes do not add up; the run must not call itself successful
 └── StateError
@@ -52,6 +53,10 @@ class UnknownOutcomeError(LinkerError):
 
 class SupersededError(LinkerError):
     """A later attempt took the page."""
+
+
+class ConflictError(LinkerError):
+    """A request that does not fit what is known by now; nothing was done, and the caller has to look again."""
 
 
 class FaultError(LinkerError):

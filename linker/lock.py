@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
+from linker.errors import ConflictError
+from linker.merging import MOST_SERVED, bounded, covers, merged
 from linker.model import WIRE, Mode, RunRequest, Ticket
 
-MOST_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
-MOST_TABLES: Final = 50  # that a run is asked for by name; who wants more of them gets all
+MOST_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
 MOST_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
 MOST_INTERRUPTIONS: Final = 3  # without a newly saved page between them
 # Pages renew all the time; a lease younger than this share of its length is left alone, which saves the writes.
@@ -25,14 +26,16 @@ class TakeOver:
     """A dead run, and how its work goes on.
 
     `successor` is the run that does the work again, "" when it was canceled, parked, or a dry run that is given up.
-    `next` is the run to start now: the successor, or another one that goes first.
+    `next` is the run to start now: the successor, or another one that goes first. `begun`: the dead run had renewed once.
+    The lock keeps it without `next`, and without the lists of the dead run's request: both may be long.
     """
 
     __pydantic_config__ = WIRE
     ended: Ticket
     canceled: bool
     successor: str
-    next: Ticket | None
+    next: Ticket | None = None
+    begun: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,9 @@ class LockState:
     previous: str = ""  # run that handed the lock to a holder which has not renewed yet
     taken: TakeOver | None = None  # the last one, for a watchdog that dies before it has told of it
     served: tuple[tuple[str, str], ...] = ()  # (unification job, run that served it), newest last
-    asked: tuple[tuple[str, str], ...] = ()  # (key of a request, run that it led to), newest last
+    asked: tuple[tuple[str, str], ...] = ()  # (key of a request and its content, run that it led to), newest last
+    unstarted: str = ""  # holder that has not renewed yet: whoever finds it so starts it again
+    dropped: tuple[str, ...] = ()  # waiting runs that were canceled, newest last
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +88,13 @@ def request(
     """Find the run that does what is wanted: one that did, one that runs, one that waits, or a new one named `run_id`.
 
     A free lock is taken; a lock that is held, also by a dead run, lets the request wait, merged with others of its kind.
-    The same `key` again is the same request, sent twice: it leads where it led, for the last MOST_ASKED of them.
+    The same `key` again is the same request, sent twice: it leads where it led, for the last MOST_ASKED of them. After a
+    dot the key names the content of the request. Raises ConflictError when the content is another one now, and when the
+    request cannot be merged with the one that waits.
     """
-    if key and (run := dict(state.asked).get(key)):
+    if key and (run := _led_to(state, key)):
         return state, Grant(run)
-    state, grant = _granted(state, _bounded(wanted), run_id=run_id, now=now, lease_s=lease_s)
+    state, grant = _granted(state, bounded(wanted), run_id=run_id, now=now, lease_s=lease_s)
     return (replace(state, asked=(*state.asked, (key, grant.run))[-MOST_ASKED:]) if key else state), grant
 
 
@@ -110,9 +117,11 @@ def renew(state: LockState, run: str, *, now: float, lease_s: float) -> tuple[Lo
     if not _holds(state, run):
         return state, Renewal(held=False, cancel=False)
     renewal = Renewal(held=True, cancel=state.cancel == run)
-    if now + lease_s - state.expires < _FRESH_SHARE * lease_s and not state.previous:
+    # A lease that ends later than any right clock could have set it is set back: its host's clock was ahead.
+    is_fresh = -_FRESH_SHARE * lease_s <= now + lease_s - state.expires < _FRESH_SHARE * lease_s
+    if is_fresh and not (state.previous or state.unstarted):
         return state, renewal
-    return replace(state, expires=max(state.expires, now + lease_s), previous=""), renewal
+    return replace(state, expires=now + lease_s, previous="", unstarted=""), renewal
 
 
 def finish(
@@ -136,24 +145,30 @@ def cancel(state: LockState, run: str) -> tuple[LockState, Cancellation]:
         return replace(state, cancel=run), Cancellation.RUNNING
     for waiting in (state.pending, state.pending_dry):
         if waiting is not None and waiting.run == run:
+            state = replace(state, dropped=(*state.dropped, run)[-MOST_DROPPED:])
             return _with_waiting(state, None, dry=waiting.request.dry_run), Cancellation.PENDING
     return state, Cancellation.UNKNOWN
 
 
-def take_over(state: LockState, *, run_id: str, now: float, lease_s: float) -> tuple[LockState, TakeOver | None]:
+def take_over(
+    state: LockState, *, run_id: str, now: float, lease_s: float, unchanged_s: float = 0.0
+) -> tuple[LockState, TakeOver | None]:
     """End a run whose lease has run out; None when there is none.
 
+    The lease was set by the clock of the holder's host, which may be wrong. So a lease counts as run out, too, when the
+    caller has watched it unchanged for its whole length (`unchanged_s`, by the caller's own stopwatch).
+
     A canceled one just ends. The work of another one starts again as `run_id`, or together with a waiting run of its
-    kind under that one's id, which was promised to somebody.
+    kind under that one's id, which was promised to its requester.
     """
     dead = state.holder
-    if dead is None or now < state.expires:
+    if dead is None or (now < state.expires and unchanged_s < lease_s):
         return state, None
-    canceled = state.cancel == dead.run
+    canceled, begun = state.cancel == dead.run, state.unstarted != dead.run
     state, successor = (state, "") if canceled else _restarted(state, dead, run_id)
     state, following = _handed_on(state, now, lease_s)
-    taken = TakeOver(dead, canceled, successor, following)
-    return replace(state, taken=taken), taken
+    taken = TakeOver(dead, canceled, successor, following, begun)
+    return replace(state, taken=_brief(taken)), taken
 
 
 def progressed(state: LockState, run: str) -> LockState:
@@ -161,29 +176,6 @@ def progressed(state: LockState, run: str) -> LockState:
     if state.holder is None or state.holder.run != run or not state.holder.interruptions:
         return state
     return replace(state, holder=replace(state.holder, interruptions=0))
-
-
-def merged(first: RunRequest, second: RunRequest) -> RunRequest:
-    """Return the request that covers both; both are real or both are dry. The first one's trigger stays.
-
-    It stays small, however many requests merge: of very many jobs only the newest are remembered as served.
-    """
-    both = replace(
-        first,
-        mode=max(first.mode, second.mode, key=lambda mode: mode.strength),
-        tables=_united(first.tables, second.tables) if first.tables and second.tables else (),
-        jobs=_united(first.jobs, second.jobs),
-        unlink_allowed=_united(first.unlink_allowed, second.unlink_allowed),
-        job_start=max(first.job_start, second.job_start),
-        nameless_job=first.nameless_job or second.nameless_job,
-    )
-    return _bounded(both)
-
-
-def covers(done: RunRequest, wanted: RunRequest) -> bool:
-    """Whether a run of `done` does everything that `wanted` asks for."""
-    same_start = replace(wanted, job_start=done.job_start)  # not every trigger tells it
-    return merged(done, same_start) == done and done.dry_run == wanted.dry_run
 
 
 def _served_by(state: LockState, wanted: RunRequest) -> str | None:
@@ -240,7 +232,9 @@ def _handed_on(state: LockState, now: float, lease_s: float, *, previous: str = 
     if following is not None:
         state = _with_waiting(state, None, dry=following.request.dry_run)
     expires = now + lease_s if following else 0.0
-    return replace(state, holder=following, expires=expires, cancel="", previous=previous), following
+    unstarted = following.run if following else ""
+    state = replace(state, holder=following, expires=expires, cancel="", previous=previous, unstarted=unstarted)
+    return state, following
 
 
 def _with_served(served: tuple[tuple[str, str], ...], ticket: Ticket) -> tuple[tuple[str, str], ...]:
@@ -262,10 +256,45 @@ def _with_waiting(state: LockState, ticket: Ticket | None, *, dry: bool) -> Lock
     return replace(state, pending_dry=ticket) if dry else replace(state, pending=ticket)
 
 
-def _bounded(request: RunRequest) -> RunRequest:
-    tables = request.tables if len(request.tables) <= MOST_TABLES else ()
-    return replace(request, tables=tables, jobs=request.jobs[-MOST_SERVED:])
+def _led_to(state: LockState, key: str) -> str:
+    """Return the run that a request with this key led to, empty when none did."""
+    name, _, content = key.partition(".")
+    for known, run in state.asked:
+        known_name, _, known_content = known.partition(".")
+        if known_name == name and known_content in ("", content):  # an earlier version kept no content
+            return run
+        if known_name == name:
+            raise ConflictError(
+                f"This Idempotency-Key came with another request before, which led to run {run}. Nothing was started. Send a "
+                "new key with a new request."
+            )
+    return ""
 
 
-def _united[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
-    return tuple(dict.fromkeys((*first, *second)))
+def _brief(taken: TakeOver) -> TakeOver:
+    request = replace(taken.ended.request, tables=(), jobs=(), unlink_allowed=())
+    return replace(taken, ended=replace(taken.ended, request=request), next=None)
+
+
+def slimmed(state: LockState) -> LockState:
+    """Return a state as it was stored, with every part bounded: an earlier version let some of them grow.
+
+    What no longer fits is left out, so that any state can be left: by its run, the watchdog, or a cancellation.
+    """
+    return replace(
+        state,
+        holder=_slim(state.holder),
+        pending=_slim(state.pending),
+        pending_dry=_slim(state.pending_dry),
+        parked=_slim(state.parked),
+        taken=state.taken and _brief(state.taken),
+    )
+
+
+def _slim(ticket: Ticket | None) -> Ticket | None:
+    if ticket is None:
+        return None
+    try:
+        return replace(ticket, request=bounded(ticket.request))
+    except ConflictError:
+        return replace(ticket, request=bounded(replace(ticket.request, unlink_allowed=())))

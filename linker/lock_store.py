@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from linker import lock
@@ -36,12 +37,27 @@ class _Saved:
     etag: str | None
 
 
+@dataclass(slots=True)
+class Watch:
+    """The lease as this process saw it last, and since when, by its own stopwatch: no clock of another host is trusted."""
+
+    lease: tuple[str, float] = ("", 0.0)  # holder and end
+    since_s: float = 0.0
+
+    def unchanged_s(self, state: LockState, now_s: float) -> float:
+        """Return for how many seconds the lease has been as it is."""
+        lease = (state.holder.run if state.holder else "", state.expires)
+        if lease != self.lease:
+            self.lease, self.since_s = lease, now_s
+        return now_s - self.since_s
+
+
 @dataclass(frozen=True, slots=True)
 class RunLock:
     """The lock of one environment (`partition`). Every method is one atomic change; any of them may be repeated.
 
-    `clock` gives epoch seconds, `new_id` ids that nobody else has. Raises TransientError when the storage does not
-    answer or the lock stays contended; the change may then have been made.
+    `clock` returns epoch seconds, `new_id` ids that are used once, `stopwatch` seconds that nothing sets. Raises
+    TransientError when the storage does not answer or the lock stays contended; the change may then have been made.
     """
 
     tables: Tables
@@ -50,6 +66,8 @@ class RunLock:
     lease_s: float
     new_id: Callable[[], str]
     pause: Callable[[int], Awaitable[None]] = pause
+    stopwatch: Callable[[], float] = time.monotonic
+    watch: Watch = field(default_factory=Watch)
 
     async def request(self, wanted: RunRequest, key: str = "") -> Grant:
         """See lock.request. The new run, if there is one, is named by `new_id`."""
@@ -75,9 +93,12 @@ class RunLock:
     async def take_over(self) -> TakeOver | None:
         """See lock.take_over. The run that does the work again is named by `new_id`."""
         run_id = self.new_id()
-        return await self._change(
-            lambda state: lock.take_over(state, run_id=run_id, now=self.clock(), lease_s=self.lease_s)
-        )
+
+        def step(state: LockState) -> tuple[LockState, TakeOver | None]:
+            seen_s = self.watch.unchanged_s(state, self.stopwatch())
+            return lock.take_over(state, run_id=run_id, now=self.clock(), lease_s=self.lease_s, unchanged_s=seen_s)
+
+        return await self._change(step)
 
     async def progressed(self, run: str) -> None:
         """See lock.progressed."""
@@ -126,4 +147,4 @@ class RunLock:
 
 def _read(entity: Entity) -> _Saved:
     text = joined(entity) or str(entity.properties["state"])  # as the version before saved it, in one piece
-    return _Saved(loads(LockState, text), tuple(str(entity.properties["marks"]).split()), entity.etag)
+    return _Saved(lock.slimmed(loads(LockState, text)), tuple(str(entity.properties["marks"]).split()), entity.etag)

@@ -16,7 +16,8 @@ from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.events import epoch_s, read_events
 from linker.insights import NoAnswer
-from linker.lock import MOST_INTERRUPTIONS, LockState, TakeOver, merged
+from linker.lock import MOST_INTERRUPTIONS, LockState, TakeOver
+from linker.merging import merged
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.settling import Marks
 from linker.steps import WAITING
@@ -29,7 +30,15 @@ UNSERVED_RETRY_S = 3_600.0
 # A row that was deleted and re-created, or a profile that is gone, moves no mark.
 MOST_BETWEEN_RUNS_S = 86_400.0
 
-INTERRUPTED = "interrupted: the app stopped while the run was under way."
+# Hosts and Customer Insights agree on the time to some minutes. What began later than that did not begin.
+MAX_AHEAD_S = 300.0
+OPEN_DAYS = 30.0  # among the runs of so many days the watchdog looks for open ones
+
+INTERRUPTED = "interrupted: the run gave no sign of life. The app or its storage stopped."
+NEVER_BEGAN = "interrupted: the run was promised and could not be started. Nothing was written."
+LOST = "interrupted: the run lock names this run no more. Its storage was deleted or set back."
+CANCELED = "Canceled by request."
+TAKEN_BACK = "Canceled by request before it began."
 
 type Start = Callable[[Ticket], Awaitable[None]]
 """Starts the orchestration of a run; one that runs already is left alone."""
@@ -38,15 +47,17 @@ type Start = Callable[[Ticket], Awaitable[None]]
 async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "") -> Run:
     """Return the run that does what is wanted: a new one, one that waits, one that runs, or one that did it already.
 
-    The same `key` again is the same request, sent twice.
+    The same `key` again is the same request, sent twice. A run that took the lock and was not started, because the app or
+    its storage failed in between, is started by whoever asks next.
     """
+    if wanted.job_start > deps.clock() + MAX_AHEAD_S:
+        wanted = replace(wanted, job_start=0.0)
     grant = await deps.lock.request(wanted, key)
     state = await deps.lock.peek()
     ticket = _ticket(state, grant.run, wanted)
     await deps.runs.create(promised(ticket))
-    if grant.starts:
-        await start(ticket)
-    elif ticket in (state.pending, state.pending_dry):
+    await _start_again(deps, state, start)
+    if ticket in (state.pending, state.pending_dry):
         await deps.runs.advance(grant.run, lambda run: as_waiting(run, ticket.request))
     run = await deps.runs.load(grant.run)
     if run is None:
@@ -78,18 +89,64 @@ async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) 
 
 
 async def watchdog(deps: Deps, start: Start) -> str:
-    """End a run whose lease ran out and start its work again. Returns the run that was started, empty when none was."""
+    """End a run whose lease ran out and start its work again; start a run that was promised and not started; end runs that
+    the lock names no more. Returns the run that was started, empty when none was.
+    """
     await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone
+    found = await _end_lost(deps, start)
     taken = await deps.lock.take_over()
     if taken is None:
-        return ""
-    await deps.runs.create(promised(taken.ended))  # whoever asked for it may have died, or sleep, before he saved it
+        return await _start_again(deps, await deps.lock.peek(), start) or found
+    await deps.runs.create(promised(taken.ended))  # its requester may have died, or sleep, before saving it
     await _end_interrupted(deps)
     if taken.next is None:
-        return ""
+        return found
     await deps.runs.create(promised(taken.next))
     await start(taken.next)
     return taken.next.run
+
+
+async def _start_again(deps: Deps, state: LockState, start: Start) -> str:
+    """Start the run that holds the lock and has not begun yet; one that is about to begin is left alone by `start`."""
+    holder = state.holder
+    if holder is None or state.unstarted != holder.run:
+        return ""
+    await deps.runs.create(promised(holder))
+    await start(holder)
+    return holder.run
+
+
+async def _end_lost(deps: Deps, start: Start) -> str:
+    """End the runs that are shown as open and that the lock does not name. Returns the run that does their work again.
+
+    A run is written into the lock before it is shown, and leaves the lock after it was shown as ended. So one that is open
+    and not named was canceled while it waited, or the lock was lost.
+    """
+    shown = [run.id for run in await deps.runs.since(OPEN_DAYS) if run.ended_at is None]
+    state = await deps.lock.peek()
+    dead = state.taken.ended if state.taken else None
+    named = {ticket.run for ticket in (state.holder, state.pending, state.pending_dry, dead) if ticket is not None}
+    follower = ""
+    for lost in [run for run in shown if run not in named]:
+        follower = await _end_one(deps, lost, start, is_dropped=lost in state.dropped) or follower
+    return follower
+
+
+async def _end_one(deps: Deps, lost: str, start: Start, *, is_dropped: bool) -> str:
+    run, now = await deps.runs.load(lost), deps.clock()
+    if run is None or run.ended_at is not None:
+        return ""
+    if is_dropped:
+        await deps.runs.advance(lost, lambda old: ended(old, Status.CANCELED, TAKEN_BACK, now))
+        return ""
+    work = RunRequest(run.mode, tables=run.requested_tables, jobs=run.jobs, trigger=run.trigger)
+    follower = "" if run.dry_run else (await request_run(deps, work, start)).id
+    rest = f" Its work starts again as run {follower}." if follower else ""
+    await deps.runs.advance(
+        lost, lambda old: replace(ended(old, Status.FAILED, f"{LOST}{rest}", now), follow_up=follower or None)
+    )
+    _LOG.warning("Run %s: %s%s", lost, LOST, rest)
+    return follower
 
 
 async def poll(deps: Deps, start: Start) -> str:
@@ -132,12 +189,13 @@ async def _end_interrupted(deps: Deps) -> None:
 def _how_it_died(taken: TakeOver) -> str:
     """Say what becomes of the work of a run that was taken over."""
     if taken.canceled:
-        return "Canceled by request."
+        return CANCELED
+    what = INTERRUPTED if taken.begun else NEVER_BEGAN
     if taken.successor:
-        return f"{INTERRUPTED} Its work starts again as run {taken.successor}."
+        return f"{what} Its work starts again as run {taken.successor}."
     rests = "A dry run is given up then" if taken.ended.request.dry_run else "Its work rests until a run is asked for"
     return (
-        f"{INTERRUPTED} That happened {MOST_INTERRUPTIONS} times without anything newly saved. {rests}; "
+        f"{what} That happened {MOST_INTERRUPTIONS} times without anything newly saved. {rests}; "
         "see the log of the app for why it stopped."
     )
 

@@ -19,7 +19,7 @@ REFUSALS = {
     401: "Nobody is signed in, or the function key is missing.",
     403: "The caller lacks the app role, or the app's settings switch this off.",
     404: "It does not exist.",
-    409: "It cannot be done any more.",
+    409: "It cannot be done any more, or it contradicts what is known by now: look again.",
     413: f"The body is larger than {MOST_BODY_BYTES:,} bytes.",
     500: "A fault of the app; its log says more.",
     503: "The app is not set up, or its storage or Dataverse does not answer.",
@@ -29,7 +29,7 @@ KEY_HEADER = {
     "name": "Idempotency-Key",
     "in": "header",
     "required": False,
-    "description": "The same key of the same caller leads to the same run.",
+    "description": "The same key of the same caller leads to the same run. With another request it is refused.",
     "schema": {"type": "string"},
 }
 LOCATION = {"Location": {"description": "Where the run is found.", "schema": {"type": "string"}}}
@@ -118,4 +118,5 @@ def _responses(one: Operation, schemas: Schemas) -> Json:
 def _refusals(one: Operation) -> list[int]:
     """Return every status that this operation may be refused with."""
     own = {400, 413} if one.body else set[int]()
+    own |= {409} if one.asks_for_run else set[int]()
     return sorted({401, 403, 500, 503, *one.refusals, *own, *({400} if one.query else ())})

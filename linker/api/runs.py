@@ -6,7 +6,16 @@ import asyncio
 import hashlib
 from typing import Annotated, Any, Self
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
 
 from linker.activities.life import ended
@@ -16,11 +25,12 @@ from linker.api.operation import Call, TableName, operation
 from linker.api.paging import PageQuery
 from linker.core.signals import SignalKind
 from linker.history import history
-from linker.lock import MOST_TABLES, Cancellation
-from linker.model import TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
+from linker.lock import Cancellation
+from linker.merging import MOST_TABLES
+from linker.model import MAX_ROWS, TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.roles import Role
-from linker.triggers import request_run
-from linker.wire import to_json
+from linker.triggers import CANCELED, TAKEN_BACK, request_run
+from linker.wire import dumps, to_json
 
 KEY = "idempotency-key"  # header; names are lower case
 LOOK_BACK = 30  # runs behind a page among which the one to compare with is looked for
@@ -31,11 +41,20 @@ class _StrictBody(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
 
 
+def _whole(value: object) -> object:
+    """JSON has no whole numbers of its own: 5.0 is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 class AllowanceBody(_StrictBody):
     """Links of departed rows that this one run may clear although the guard would hold them back."""
 
     table: TableName
-    most_rows: Annotated[int, Field(ge=1, description="If more rows have left by then, none is cleared.")]
+    most_rows: Annotated[
+        int,
+        Field(ge=1, le=MAX_ROWS, description="If more rows have left by then, none is cleared."),
+        BeforeValidator(_whole),
+    ]
     empty_mapping: Annotated[bool, Field(description="Also if the mapping names no row of the table any more.")] = False
 
 
@@ -120,8 +139,8 @@ async def post_cancel(call: Call) -> Reply:
     found, deps = await found_run(call), call.deps
     if await deps.lock.cancel(found.id) is Cancellation.RUNNING:
         return Reply(202, to_json(found))
-    if found.status is Status.QUEUED:  # it waited, or somebody took it back and died before he said so
-        detail = "Canceled by request before it began."
+    if found.ended_at is None:  # it waited, or its cancellation was not shown, or the lock was lost
+        detail = CANCELED if found.started_at else TAKEN_BACK
         found = await deps.runs.advance(found.id, lambda old: ended(old, Status.CANCELED, detail, deps.clock()))
         if found.status is Status.CANCELED:
             return Reply(202, to_json(found))
@@ -152,11 +171,16 @@ def _must_be_on(setting: str, *, is_on: bool) -> None:
 
 async def requested(call: Call[Any], request: RunRequest) -> Reply:
     """Ask for a run; the answer is the run that will do it. A caller's key makes a repetition the same request."""
-    run = await request_run(call.deps, request, call.start, _key(call))
+    run = await request_run(call.deps, request, call.start, _key(call, request))
     return Reply(202, to_json(run), {"Location": f"{call.request.base_url}/api/runs/{run.id}"})
 
 
-def _key(call: Call[Any]) -> str:
-    """Return what the lock remembers of the caller's key, empty without one: short, whoever calls and whatever he sends."""
+def _key(call: Call[Any], request: RunRequest) -> str:
+    """Return what the lock remembers of the caller's key, empty without one: `key.content`, both short whatever was sent."""
     key = call.request.headers.get(KEY, "")
-    return hashlib.sha256(f"{call.caller.id} {key}".encode()).hexdigest()[:32] if key else ""
+    content = f"{sorted(call.parameters.items())} {dumps(request)}"
+    return f"{_digest(f'{call.caller.id} {key}', 32)}.{_digest(content, 16)}" if key else ""
+
+
+def _digest(text: str, length: int) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]

@@ -13,7 +13,7 @@ from linker.api.audit import completed, entry_of
 from linker.api.http import ProblemError, Reply, Request
 from linker.api.operation import Call, Operation, parsed_body, parsed_parameters, parsed_query
 from linker.deps import Deps
-from linker.errors import ConfigurationError, LinkerError
+from linker.errors import ConfigurationError, ConflictError, LinkerError
 from linker.model import Ticket
 from linker.roles import Caller, Role, identify, is_same_origin
 from linker.triggers import Start
@@ -73,6 +73,8 @@ def admitted(caller: Caller | None, needed: Role) -> Caller:
 
 def failure(error: LinkerError) -> ProblemError:
     """Return the refusal of a request that could not be served."""
+    if isinstance(error, ConflictError):
+        return ProblemError(409, "Look again", str(error))
     _LOG.warning("A request was not served: %s", error)
     if isinstance(error, ConfigurationError):
         return ProblemError(503, "The app is not set up", str(error))

@@ -28,7 +28,9 @@ def number(value: float | None) -> str:
     """Return a number with separators, without digits behind the point from 10 on; a dash for none."""
     if value is None:
         return NONE
-    return f"{value:,.1f}" if isinstance(value, float) and abs(value) < 10 else f"{value:,.0f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if abs(value) < 10 else f"{value:,.0f}"
 
 
 def duration(seconds: float | None) -> str:

@@ -61,6 +61,7 @@ class FakeApp:
         self.called: Counter[str] = Counter()
         self._loop = loop
         self._started: list[Ticket] = []
+        self._known: set[str] = set()  # the task hub starts none twice
         monkeypatch.setattr(bootstrap, "deps", lambda: self.world.deps)
 
     def run(self, **request: Any) -> Run:
@@ -95,7 +96,9 @@ class FakeApp:
         return found
 
     async def _start(self, ticket: Ticket) -> None:
-        self._started.append(ticket)
+        if ticket.run not in self._known:
+            self._known.add(ticket.run)
+            self._started.append(ticket)
 
     def _go_on(self) -> None:
         activities = {each.durable_name: partial(self._call, each) for each in _activities()}
@@ -112,7 +115,7 @@ class FakeApp:
 
     def _start_next(self, task: dict[str, Any]) -> dict[str, Any]:
         ticket = from_json(Ticket, task)
-        self._started.append(ticket)
+        self._loop.run(self._start(ticket))
         return to_json(RunRef(ticket.run))
 
 

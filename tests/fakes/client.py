@@ -13,13 +13,14 @@ BASE = "https://app"
 
 
 class Starter:
-    """Remembers the runs that were started."""
+    """Remembers the runs that were started; as the task hub does, it starts none twice."""
 
     def __init__(self) -> None:
         self.started: list[Ticket] = []
 
     async def __call__(self, ticket: Ticket) -> None:
-        self.started.append(ticket)
+        if ticket.run not in [one.run for one in self.started]:
+            self.started.append(ticket)
 
 
 class Client:

@@ -162,7 +162,7 @@ class World:
             return iso(self.clock())
 
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.dataverse))
-        lock = RunLock(tables, "env", self.clock, self.settings.lease_seconds, new_id)
+        lock = RunLock(tables, "env", self.clock, self.settings.lease_seconds, new_id, stopwatch=self.clock)
         return Deps(
             settings=self.settings,
             connection=Connection(URL, client, self.tokens, self.settings.write_timeout_seconds),

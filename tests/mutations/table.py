@@ -104,7 +104,7 @@ MUTATIONS = (
     ),
     Mutation("D22", "linker/table_rules.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
     Mutation("D22", "linker/verdict.py", "if code == SQL_TIMEOUT or status == 413:", "if code == SQL_TIMEOUT:"),
-    Mutation("D23", _LOCK, "if dead is None or now < state.expires:", "if True:"),
+    Mutation("D23", _LOCK, "if dead is None or (now < state.expires and unchanged_s < lease_s):", "if True:"),
     Mutation(
         "D23",
         _TRIGGERS,
@@ -127,7 +127,7 @@ MUTATIONS = (
     Mutation("1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
     Mutation("2", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
     Mutation("2", _GENERATION, "return not self.stop and ", "return "),
-    Mutation("3", _LOCK, "mode=max(first.mode", "mode=min(first.mode"),
+    Mutation("3", "linker/merging.py", "mode=max(first.mode", "mode=min(first.mode"),
     Mutation("3", _LOCK, "if interruptions >= MOST_INTERRUPTIONS:", "if False:"),
     Mutation(
         "3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"

@@ -77,9 +77,9 @@ async def test_a_unification_without_a_name_is_waited_for_like_any_other(client:
 
 
 async def test_the_webhook_may_say_when_the_unification_began(client: Client) -> None:
-    body = {"jobId": "job-1", "startedAt": "2026-11-23T21:00:00+01:00"}
+    body = {"jobId": "job-1", "startedAt": "2026-11-18T11:00:00+01:00"}
     await client.ask(api.post_unification_event, body=body)
-    began = datetime(2026, 11, 23, 20, tzinfo=UTC).timestamp()
+    began = datetime(2026, 11, 18, 10, tzinfo=UTC).timestamp()
     assert client.start.started[0].request == RunRequest(jobs=("job-1",), job_start=began, trigger="webhook")
     for wrong in ("yesterday", "2026-11-23T21:00:00", 1e400):
         reply = await client.ask(api.post_unification_event, body={"startedAt": wrong})

@@ -106,6 +106,7 @@ async def test_a_run_that_was_interrupted_says_what_becomes_of_its_work(
     for _ in range(2):
         lease_runs_out(world)
         again = await triggers.watchdog(world.deps, start)
+        await life.begin_run(world.deps, start.started[-1])
         dead = await loaded(world, run)
         assert dead.status_detail == f"{triggers.INTERRUPTED} Its work starts again as run {again}."
         run = again

@@ -8,8 +8,9 @@ from uuid import uuid4
 import pytest
 
 from linker.errors import ChangedError, TransientError
-from linker.lock import MOST_SERVED, MOST_TABLES, Cancellation, Grant, LockState
+from linker.lock import Cancellation, Grant, LockState
 from linker.lock_store import MOST_ATTEMPTS, ROW, TABLE, RunLock, pause
+from linker.merging import MOST_SERVED, MOST_TABLES
 from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
 from linker.ports import Properties, Tables
 from linker.wire import dumps
@@ -154,6 +155,7 @@ async def test_what_changes_nothing_writes_nothing() -> None:
     tables = MemoryTables()
     lock = run_lock(tables)
     run = (await lock.request(RunRequest())).run
+    await lock.renew(run)  # the first one says that it has begun
     before = dict(tables.entities)
     await lock.renew(run)
     await lock.progressed(run)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from linker.events import MOST_JOBS, Unifications, read_events
 
 INSTANCE = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
-START = "2026-11-23T20:00:00.000Z"
+START = "2026-11-18T10:00:00.000Z"
 START_S = datetime.fromisoformat(START).timestamp()
 RESOURCE = f"/SUBSCRIPTIONS/S/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.D365CUSTOMERINSIGHTS/INSTANCES/{INSTANCE.upper()}"
 

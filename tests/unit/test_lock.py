@@ -6,21 +6,19 @@ import pytest
 
 from linker.lock import (
     MOST_ASKED,
-    MOST_SERVED,
-    MOST_TABLES,
     Cancellation,
     Grant,
     LockState,
     Renewal,
+    TakeOver,
     cancel,
-    covers,
     finish,
-    merged,
     progressed,
     renew,
     request,
     take_over,
 )
+from linker.merging import MOST_SERVED, MOST_TABLES, covers, merged
 from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
 
 LEASE_S = 100.0
@@ -81,8 +79,8 @@ def taken_over(state: LockState, *, now: float = LEASE_S):
         pytest.param(
             ALLOWED,
             RunRequest(unlink_allowed=(MORE, SOME)),
-            RunRequest(unlink_allowed=(SOME, MORE)),
-            id="allowances for one table are not added up",
+            RunRequest(unlink_allowed=(MORE,)),
+            id="of allowances for one table the largest",
         ),
     ],
 )
@@ -129,7 +127,7 @@ def test_who_asks_for_very_many_tables_gets_all() -> None:
 def test_a_request_takes_the_free_lock() -> None:
     state, grants = asked(FREE, JOB, now=5.0)
     assert grants == [Grant("new1", starts=True)]
-    assert state == LockState(holder=Ticket("new1", JOB), expires=5.0 + LEASE_S)
+    assert state == LockState(holder=Ticket("new1", JOB), expires=5.0 + LEASE_S, unstarted="new1")
 
 
 def test_requests_to_a_held_lock_wait_as_one_run() -> None:
@@ -313,8 +311,8 @@ def test_canceling_does_not_reach_the_next_run() -> None:
 
 def test_canceling_a_waiting_run_removes_it() -> None:
     state = running(Ticket("r", ANY), pending=Ticket("p", ANY), pending_dry=Ticket("d", DRY))
-    assert cancel(state, "p") == (replace(state, pending=None), Cancellation.PENDING)
-    assert cancel(state, "d") == (replace(state, pending_dry=None), Cancellation.PENDING)
+    assert cancel(state, "p") == (replace(state, pending=None, dropped=("p",)), Cancellation.PENDING)
+    assert cancel(state, "d") == (replace(state, pending_dry=None, dropped=("d",)), Cancellation.PENDING)
 
 
 def test_canceling_an_unknown_run_changes_nothing() -> None:
@@ -333,7 +331,8 @@ def test_the_work_of_a_dead_run_starts_again() -> None:
     again = Ticket("again", JOB, interruptions=1)
     assert taken is not None
     assert (taken.ended, taken.canceled, taken.successor, taken.next) == (dead, False, "again", again)
-    assert state == LockState(holder=again, expires=2 * LEASE_S, taken=taken)
+    kept = TakeOver(Ticket("r", ANY), canceled=False, successor="again")
+    assert state == LockState(holder=again, expires=2 * LEASE_S, taken=kept, unstarted="again")
 
 
 @pytest.mark.parametrize(
@@ -409,7 +408,7 @@ def test_after_three_interruptions_the_work_joins_a_waiting_run_which_starts_afr
 def test_after_three_interruptions_a_dry_run_is_given_up() -> None:
     state, taken = taken_over(running(Ticket("r", DRY, interruptions=2)))
     assert taken is not None
-    assert (taken.successor, taken.next, state) == ("", None, replace(FREE, taken=taken))
+    assert (taken.successor, taken.next, state.holder, state.parked) == ("", None, None, None)
 
 
 def test_a_saved_page_makes_interruptions_count_anew() -> None:

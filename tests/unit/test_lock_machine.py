@@ -18,7 +18,16 @@ REQUESTS = st.builds(
     tables=st.sampled_from([(), (), (), ("contact",), ("lead",)]),
     jobs=st.sampled_from([(), ("j1",), ("j2",), ("j1", "j2")]),
     nameless_job=st.sampled_from([False, False, True]),
-    unlink_allowed=st.sampled_from([(), (), (), (UnlinkAllowance("contact", 5),), (UnlinkAllowance("contact", 9),)]),
+    unlink_allowed=st.sampled_from(
+        [
+            (),
+            (),
+            (),
+            (UnlinkAllowance("contact", 5),),
+            (UnlinkAllowance("contact", 9),),
+            (UnlinkAllowance("contact", 7, empty_mapping=True),),
+        ]
+    ),
 )
 
 
@@ -46,9 +55,14 @@ def does(run: RunRequest, wanted: RunRequest) -> bool:
     ranks = {Mode.INCREMENTAL: 0, Mode.VERIFY: 1, Mode.FULL: 2}
     everywhere = not run.tables or bool(wanted.tables and set(wanted.tables) <= set(run.tables))
     enough = ranks[run.mode] >= ranks[wanted.mode] and set(run.jobs) >= set(wanted.jobs)
-    allowed = set(wanted.unlink_allowed) <= set(run.unlink_allowed)
+    allowed = all(any(is_within(one, given) for given in run.unlink_allowed) for one in wanted.unlink_allowed)
     waits = run.nameless_job or not wanted.nameless_job
     return run.dry_run == wanted.dry_run and everywhere and enough and allowed and waits
+
+
+def is_within(one: UnlinkAllowance, other: UnlinkAllowance) -> bool:
+    """Whether another allowance allows all that this one does."""
+    return one.table == other.table and one.most_rows <= other.most_rows and one.empty_mapping <= other.empty_mapping
 
 
 def unallowed(request: RunRequest) -> RunRequest:

@@ -1,0 +1,75 @@
+"""What several requests for runs become together. Pure.
+
+Many callers merge into one waiting run, so every part of a request has a bound: a run lock that everybody can fill is a run
+lock that anybody can stop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Final
+
+from linker.errors import ConflictError
+from linker.model import MAX_ROWS, RunRequest, UnlinkAllowance
+
+MOST_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
+MOST_TABLES: Final = 50  # that a run is asked for by name, and that allowances name; more of the first mean all tables
+
+
+def merged(first: RunRequest, second: RunRequest) -> RunRequest:
+    """Return the request that covers both; both are real or both are dry. The first one's trigger stays.
+
+    Of very many jobs only the newest stay. Raises ConflictError when the allowances name too many tables: an allowance that
+    was accepted is never dropped.
+    """
+    both = replace(
+        first,
+        mode=max(first.mode, second.mode, key=lambda mode: mode.strength),
+        tables=_united(first.tables, second.tables) if first.tables and second.tables else (),
+        jobs=_united(first.jobs, second.jobs),
+        unlink_allowed=(*first.unlink_allowed, *second.unlink_allowed),
+        job_start=max(first.job_start, second.job_start),
+        nameless_job=first.nameless_job or second.nameless_job,
+    )
+    return bounded(both)
+
+
+def bounded(request: RunRequest) -> RunRequest:
+    """Return a request whose parts are bounded. Raises ConflictError when its allowances name too many tables."""
+    tables = request.tables if len(request.tables) <= MOST_TABLES else ()
+    allowed = _strongest(request.unlink_allowed)
+    if len({one.table for one in allowed}) > MOST_TABLES:
+        raise ConflictError(
+            f"Links of {MOST_TABLES} tables are allowed to be cleared by the run that waits already. Nothing was started. Ask "
+            "again when that run has begun."
+        )
+    return replace(request, tables=tables, jobs=request.jobs[-MOST_SERVED:], unlink_allowed=allowed)
+
+
+def covers(done: RunRequest, wanted: RunRequest) -> bool:
+    """Whether a run of `done` does everything that `wanted` asks for."""
+    same_start = replace(wanted, job_start=done.job_start)  # not every trigger tells it
+    try:
+        return merged(done, same_start) == done and done.dry_run == wanted.dry_run
+    except ConflictError:
+        return False
+
+
+def _strongest(allowed: Iterable[UnlinkAllowance]) -> tuple[UnlinkAllowance, ...]:
+    """Return the allowances without those that another one covers: at most two a table, one also for an empty mapping."""
+    most: dict[tuple[str, bool], UnlinkAllowance] = {}
+    for one in allowed:
+        capped = replace(one, most_rows=min(one.most_rows, MAX_ROWS))
+        known = most.get((one.table, one.empty_mapping), capped)
+        most[one.table, one.empty_mapping] = max(known, capped, key=lambda each: each.most_rows)
+    return tuple(one for one in most.values() if one.empty_mapping or not _is_covered(one, most))
+
+
+def _is_covered(one: UnlinkAllowance, most: dict[tuple[str, bool], UnlinkAllowance]) -> bool:
+    stronger = most.get((one.table, True))
+    return stronger is not None and stronger.most_rows >= one.most_rows
+
+
+def _united[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
+    return tuple(dict.fromkeys((*first, *second)))
