@@ -57,18 +57,19 @@ def covers(done: RunRequest, wanted: RunRequest) -> bool:
 
 
 def _strongest(allowed: Iterable[UnlinkAllowance]) -> tuple[UnlinkAllowance, ...]:
-    """Return the allowances without those that another one covers: at most two a table, one also for an empty mapping."""
-    most: dict[tuple[str, bool], UnlinkAllowance] = {}
+    """Return the allowances without those that another one covers: at most one of each kind for a table."""
+    most: dict[UnlinkAllowance, UnlinkAllowance] = {}
     for one in allowed:
-        capped = replace(one, most_rows=min(one.most_rows, MAX_ROWS))
-        known = most.get((one.table, one.empty_mapping), capped)
-        most[one.table, one.empty_mapping] = max(known, capped, key=lambda each: each.most_rows)
-    return tuple(one for one in most.values() if one.empty_mapping or not _is_covered(one, most))
+        kind, capped = replace(one, most_rows=0), replace(one, most_rows=min(one.most_rows, MAX_ROWS))
+        most[kind] = max(most.get(kind, capped), capped, key=lambda each: each.most_rows)
+    kept = tuple(most.values())
+    return tuple(one for one in kept if not any(_is_within(one, other) for other in kept if other != one))
 
 
-def _is_covered(one: UnlinkAllowance, most: dict[tuple[str, bool], UnlinkAllowance]) -> bool:
-    stronger = most.get((one.table, True))
-    return stronger is not None and stronger.most_rows >= one.most_rows
+def _is_within(one: UnlinkAllowance, other: UnlinkAllowance) -> bool:
+    """Whether another allowance allows all that this one does."""
+    same = (one.table, one.orphans) == (other.table, other.orphans)
+    return same and one.most_rows <= other.most_rows and one.empty_mapping <= other.empty_mapping
 
 
 def _united[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:

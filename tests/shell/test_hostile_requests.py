@@ -14,13 +14,12 @@ from linker.errors import TransientError
 from linker.lock import MOST_ASKED, MOST_DROPPED, LockState, TakeOver, cancel, finish, request, slimmed, take_over
 from linker.lock_store import ROW, TABLE
 from linker.merging import MOST_SERVED, MOST_TABLES, bounded
-from linker.model import MAX_ROWS, Mode, RunRequest, Status, Ticket, UnlinkAllowance
+from linker.model import MAX_ROWS, Mode, Run, RunRequest, Status, Ticket, UnlinkAllowance
 from linker.state.documents import cut
 from linker.table_rules import MOST_ENTITY_BYTES, entity_bytes
 from linker.wire import dumps
 from tests.fakes.client import Client, Starter
 from tests.fakes.world import World
-from tests.shell.test_life import begun, loaded
 
 ANY = RunRequest()
 
@@ -35,6 +34,20 @@ def start() -> Starter:
     return Starter()
 
 
+async def begun(world: World, start: Starter, request: RunRequest = ANY) -> str:
+    """Ask for a run that takes the lock and works."""
+    run = (await triggers.request_run(world.deps, request, start)).id
+    await life.begin_run(world.deps, start.started[-1])
+    await world.deps.runs.advance(run, lambda old: replace(old, status=Status.REFRESHING))
+    return run
+
+
+async def loaded(world: World, run: str) -> Run:
+    found = await world.deps.runs.load(run)
+    assert found is not None
+    return found
+
+
 # ---- everything that merges is bounded ----
 
 
@@ -42,7 +55,8 @@ def largest(number: int, *, dry_run: bool = False) -> RunRequest:
     """The largest request that any entry lets in, unlike any other `number`; four bytes a character."""
     names = tuple(f"{number:04}{table:02}".ljust(128, "x") for table in range(MOST_TABLES))
     jobs = tuple(f"{number:04}{job:02}".ljust(200, "\N{GRINNING FACE}") for job in range(MOST_SERVED))
-    allowed = tuple(UnlinkAllowance(name, MAX_ROWS, empty_mapping=empty) for name in names for empty in (True, False))
+    kinds = [(False, False), (True, False), (False, True), (True, True)]
+    allowed = tuple(UnlinkAllowance(name, MAX_ROWS - 2 * flags[0], *flags) for name in names for flags in kinds)
     return RunRequest(Mode.FULL, dry_run, names, jobs, 1.8e9, "follow-up", allowed, nameless_job=True)
 
 

@@ -26,6 +26,7 @@ REQUESTS = st.builds(
             (UnlinkAllowance("contact", 5),),
             (UnlinkAllowance("contact", 9),),
             (UnlinkAllowance("contact", 7, empty_mapping=True),),
+            (UnlinkAllowance("contact", 8, orphans=True),),
         ]
     ),
 )
@@ -62,7 +63,8 @@ def does(run: RunRequest, wanted: RunRequest) -> bool:
 
 def is_within(one: UnlinkAllowance, other: UnlinkAllowance) -> bool:
     """Whether another allowance allows all that this one does."""
-    return one.table == other.table and one.most_rows <= other.most_rows and one.empty_mapping <= other.empty_mapping
+    same = (one.table, one.orphans) == (other.table, other.orphans)
+    return same and one.most_rows <= other.most_rows and one.empty_mapping <= other.empty_mapping
 
 
 def unallowed(request: RunRequest) -> RunRequest:
