@@ -14,7 +14,8 @@ from linker.errors import ConflictError
 from linker.model import MAX_ROWS, RunRequest, UnlinkAllowance
 
 MOST_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
-MOST_TABLES: Final = 50  # that a run is asked for by name, and that allowances name; more of the first mean all tables
+MOST_TABLES: Final = 50  # that a run is asked for by name; more mean all tables
+MAX_ALLOWED_TABLES: Final = 20  # that the allowances of a run name
 
 
 def merged(first: RunRequest, second: RunRequest) -> RunRequest:
@@ -39,9 +40,9 @@ def bounded(request: RunRequest) -> RunRequest:
     """Return a request whose parts are bounded. Raises ConflictError when its allowances name too many tables."""
     tables = request.tables if len(request.tables) <= MOST_TABLES else ()
     allowed = _strongest(request.unlink_allowed)
-    if len({one.table for one in allowed}) > MOST_TABLES:
+    if len({one.table for one in allowed}) > MAX_ALLOWED_TABLES:
         raise ConflictError(
-            f"Links of {MOST_TABLES} tables are allowed to be cleared by the run that waits already. Nothing was started. Ask "
+            f"Links of {MAX_ALLOWED_TABLES} tables at most are cleared by one run, and the waiting run has its allowances already. Nothing was started. Ask "
             "again when that run has begun."
         )
     return replace(request, tables=tables, jobs=request.jobs[-MOST_SERVED:], unlink_allowed=allowed)

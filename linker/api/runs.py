@@ -26,7 +26,7 @@ from linker.api.paging import PageQuery
 from linker.core.signals import SignalKind
 from linker.history import history
 from linker.lock import Cancellation
-from linker.merging import MOST_TABLES
+from linker.merging import MAX_ALLOWED_TABLES, MOST_TABLES
 from linker.model import MAX_ROWS, TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.roles import Role
 from linker.triggers import CANCELED, TAKEN_BACK, request_run
@@ -66,7 +66,7 @@ class RunBody(_StrictBody):
     tables: Annotated[
         list[TableName], Field(max_length=MOST_TABLES, description="Logical names; empty means all.")
     ] = []
-    allow_unlinking: Annotated[list[AllowanceBody], Field(max_length=20)] = []
+    allow_unlinking: Annotated[list[AllowanceBody], Field(max_length=MAX_ALLOWED_TABLES)] = []
 
     @model_validator(mode="after")
     def _allows_what_it_runs(self) -> Self:

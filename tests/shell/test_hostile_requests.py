@@ -13,7 +13,7 @@ from linker.activities import life
 from linker.errors import TransientError
 from linker.lock import MOST_ASKED, MOST_DROPPED, LockState, TakeOver, cancel, finish, request, slimmed, take_over
 from linker.lock_store import ROW, TABLE
-from linker.merging import MOST_SERVED, MOST_TABLES, bounded
+from linker.merging import MAX_ALLOWED_TABLES, MOST_SERVED, MOST_TABLES, bounded
 from linker.model import MAX_ROWS, Mode, Run, RunRequest, Status, Ticket, UnlinkAllowance
 from linker.state.documents import cut
 from linker.table_rules import MOST_ENTITY_BYTES, entity_bytes
@@ -56,7 +56,9 @@ def largest(number: int, *, dry_run: bool = False) -> RunRequest:
     names = tuple(f"{number:04}{table:02}".ljust(128, "x") for table in range(MOST_TABLES))
     jobs = tuple(f"{number:04}{job:02}".ljust(200, "\N{GRINNING FACE}") for job in range(MOST_SERVED))
     kinds = [(False, False), (True, False), (False, True), (True, True)]
-    allowed = tuple(UnlinkAllowance(name, MAX_ROWS - 2 * flags[0], *flags) for name in names for flags in kinds)
+    allowed = tuple(
+        UnlinkAllowance(name, MAX_ROWS - 2 * flags[0], *flags) for name in names[:MAX_ALLOWED_TABLES] for flags in kinds
+    )
     return RunRequest(Mode.FULL, dry_run, names, jobs, 1.8e9, "follow-up", allowed, nameless_job=True)
 
 
@@ -117,13 +119,13 @@ async def test_allowances_of_more_tables_than_fit_are_refused_and_none_is_droppe
     client = Client(world)
     await client.ask(api.post_run)
     statuses = []
-    for first in range(0, MOST_TABLES + 20, 20):
-        allowed = [{"table": f"t{first + n}", "mostRows": 5} for n in range(20)]
+    for first in range(0, 2 * MAX_ALLOWED_TABLES, MAX_ALLOWED_TABLES // 2):
+        allowed = [{"table": f"t{first + n}", "mostRows": 5} for n in range(MAX_ALLOWED_TABLES // 2)]
         statuses.append((await client.ask(api.post_run, body={"allowUnlinking": allowed})).status)
     assert statuses == [202, 202, 409, 409]
     pending = (await world.deps.lock.peek()).pending
     assert pending is not None
-    assert len(pending.request.unlink_allowed) == 40
+    assert len(pending.request.unlink_allowed) == MAX_ALLOWED_TABLES
 
 
 async def test_five_requests_and_a_restart_do_not_stop_linking(world: World, start: Starter) -> None:
