@@ -42,8 +42,8 @@ def bounded(request: RunRequest) -> RunRequest:
     allowed = _strongest(request.unlink_allowed)
     if len({one.table for one in allowed}) > MAX_ALLOWED_TABLES:
         raise ConflictError(
-            f"Links of {MAX_ALLOWED_TABLES} tables at most are cleared by one run, and the waiting run has its allowances already. Nothing was started. Ask "
-            "again when that run has begun."
+            f"One run clears links of {MAX_ALLOWED_TABLES} tables at most, and the waiting run would get more. Nothing was "
+            "started. Ask again when the waiting run has begun."
         )
     return replace(request, tables=tables, jobs=request.jobs[-MOST_SERVED:], unlink_allowed=allowed)
 
