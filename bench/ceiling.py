@@ -15,7 +15,7 @@ import aiohttp
 from bench.environment import TABLE
 from bench.profiles import Profile
 from bench.writers import API, ENTITY_SET, KEY, Work
-from linker.pace import Pace
+from linker.core.pace import Pace
 
 WIDTHS = (2, 4, 8, 16)
 BATCH = Pace().batch

@@ -15,10 +15,10 @@ from bench.scale import Growth, Pass
 from bench.simulation import Simulated
 from bench.spent import sentence
 from linker.activities.unlink import PAGES_A_CALL
+from linker.core.pace import Pace
 from linker.odata import IN_VALUES
 from linker.orchestration.generation import GENERATION_PAGES, MOST_CALLS
 from linker.orchestration.run import UNLINK_CALLS
-from linker.pace import Pace
 
 _MET = {True: "yes", False: "**no**", None: "not at this size"}
 

@@ -9,11 +9,11 @@ from linker.pages import COUNT_CAP, DIGITS, cuts_from_counts
 
 from linker.activities.unlink import PAGES_A_CALL
 from linker.core.blocks import pack
+from linker.core.pace import Pace
 from linker.odata import IN_VALUES
 from linker.orchestration.generation import GENERATION_PAGES, REPORTS
 from linker.orchestration.run import UNLINK_CALLS
 from linker.orchestration.steps import Room
-from linker.pace import Pace
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 PAGE_ROWS_READ = 5_000  # one response (dataverse.md 5.1)

@@ -20,6 +20,7 @@ from linker.dataverse import Connection, Dataverse
 from linker.dataverse.client import BYPASS
 from linker.deps import Deps
 from linker.insights import Insights
+from linker.limiter import Limiter
 from linker.lock_store import RunLock
 from linker.own_writes import OwnWrites
 from linker.ports import Tables
@@ -74,6 +75,7 @@ def build(settings: Settings, tables: Tables | None = None) -> Deps:
         tokens,
         settings.write_timeout_seconds,
         {"CallerObjectId": str(settings.impersonate)} if settings.impersonate else {},
+        Limiter(most=settings.width, process=new_id()),
     )
     return Deps(
         settings=settings,

@@ -6,13 +6,14 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linker.core.capabilities import Capabilities, is_current
+from linker.core.pace import Load
 from linker.core.scanning import TableState
 from linker.core.times import iso
 from linker.dataverse import Connection, Dataverse, Meter, metadata
 from linker.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
 from linker.errors import ChangedError
-from linker.gate import Gate
 from linker.insights import Insights
+from linker.limiter import Limiter
 from linker.lock_store import RunLock
 from linker.model import PROFILE_TABLE, Target
 from linker.settings import Settings
@@ -74,7 +75,6 @@ class Deps:
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
     write_headers: Mapping[str, str] = field(default_factory=dict)  # of every write of rows: BYPASS, or none
     cache: Cache = field(default_factory=Cache)
-    gate: Gate = field(default_factory=Gate)
 
     async def close(self) -> None:
         """Close what is open; nothing can be used afterwards."""
@@ -84,6 +84,15 @@ class Deps:
     def dataverse(self) -> Dataverse:
         """Return a client that meters what one activity asks."""
         return Dataverse(self.connection, Meter(), self.write_headers)
+
+    @property
+    def limiter(self) -> Limiter:
+        """The limiter of this process."""
+        return self.connection.limiter
+
+    def load(self, dataverse: Dataverse, *, throttled: bool) -> Load:
+        """Return what an activity reports of its requests; `throttled` says that it ended for the sake of a pause."""
+        return Load(self.limiter.report(), throttled=throttled or dataverse.meter.throttled > 0)
 
     async def salt(self) -> bytes:
         """Return the salt of this environment's row hashes."""

@@ -5,11 +5,19 @@ from __future__ import annotations
 import re
 from enum import StrEnum
 
+from linker.core.allowance import Kind
+
 SQL_TIMEOUT = "0x80044151"
 SQL_ERROR = "0x80044150"  # with 1205 in its text: deadlock
 CUSTOMIZATION_LOCK = "0x80071151"
 NO_MEMBER = "0x80072560"  # the token is good, but its owner is no user of the environment
-_THROTTLES = frozenset({"0x80072321", "0x80072322", "0x80072326", "0x80072327", "0x8005f103"})
+_THROTTLES: dict[str, Kind] = {
+    "0x80072321": "time",
+    "0x80072322": "requests",
+    "0x80072326": "concurrency",
+    "0x80072327": "concurrency",
+    "0x8005f103": "time",
+}
 _TRANSIENT = frozenset(
     {CUSTOMIZATION_LOCK, "0x80040255", "0x8004a001", "0x80048544", "0x80048551", "0x80048553", "0x80048559", "0x80048561",
      "0x80073000", "0x8004ed47"}
@@ -47,6 +55,11 @@ def judge(status: int, code: str, text: str) -> Answer:
     if status == 404 and code not in _ROW_MISSING and not named_rows(text):
         return Answer.STOP
     return Answer.ISOLATE
+
+
+def throttle_kind(code: str) -> Kind:
+    """Return which limit a throttle is about (dataverse.md 1.1); execution time when the code does not say."""
+    return _THROTTLES.get(code.lower(), "time")
 
 
 def named_rows(text: str) -> tuple[str, ...]:

@@ -11,6 +11,7 @@ from linker.activities.prepare import with_capabilities
 from linker.automations import Automation
 from linker.core.capabilities import Capabilities
 from linker.core.claims import fold_customer
+from linker.core.pace import Pace
 from linker.core.times import iso
 from linker.dataverse import Dataverse, column, identity, metadata
 from linker.dataverse.automations import READ_TABLES, automations
@@ -23,7 +24,6 @@ from linker.facts import DataverseTable
 from linker.judgement import JudgedTable
 from linker.model import PROFILE_TABLE
 from linker.odata import MappingColumns
-from linker.pace import Pace
 from linker.permission import Permission, Refusal, SecondWriter, TableLook, permission
 from linker.privileges import Depth, Missing, Need, Right
 from linker.settings import Settings

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from linker.activities.life import go_on
-from linker.activities.shard import load_of
 from linker.activities.values import Shards, ShardsTask, SliceOutcome, SliceTask
 from linker.core.blocks import hash_wish
 from linker.core.claims import ClaimRow
@@ -16,7 +15,14 @@ from linker.core.segments import SliceSegments
 from linker.core.shards import bits_for, group_by_shard
 from linker.dataverse import Dataverse
 from linker.deps import Deps
-from linker.errors import ConfigurationError, DataverseError, LinkerError, TransientError, UnknownOutcomeError
+from linker.errors import (
+    ConfigurationError,
+    DataverseError,
+    LinkerError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from linker.model import Run, Target
 from linker.odata import MappingColumns
 from linker.state import Scan, Slice, Stream
@@ -94,12 +100,12 @@ async def scan_slice(deps: Deps, task: SliceTask) -> SliceOutcome:
     dataverse = deps.dataverse()
     try:
         await go_on(deps, task.run)
-        outcome = await _slice(deps, dataverse, task)
+        return await _slice(deps, dataverse, task)
     except (TransientError, UnknownOutcomeError) as error:
-        outcome = SliceOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
+        wait_s = getattr(error, "wait_s", 1.0)
+        return SliceOutcome(later_s=wait_s, later_reason=str(error)[:300], throttled=isinstance(error, ThrottledError))
     except LinkerError as error:
-        outcome = SliceOutcome(failed=str(error)[:1000])
-    return replace(outcome, load=load_of(dataverse.meter))
+        return SliceOutcome(failed=str(error)[:1000])
 
 
 async def _slice(deps: Deps, dataverse: Dataverse, task: SliceTask) -> SliceOutcome:

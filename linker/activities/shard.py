@@ -18,18 +18,18 @@ from linker.core.blocks import Entry, HashBlock, hash_link, intend, unconfirm
 from linker.core.claims import Claim, Wanted
 from linker.core.diff import ShardPlan, diff_shard
 from linker.core.keys import key_text
-from linker.dataverse import Dataverse, Meter
+from linker.dataverse import Dataverse
 from linker.deps import Deps
 from linker.errors import (
     ConfigurationError,
     LedgerError,
     LinkerError,
     SupersededError,
+    ThrottledError,
     TransientError,
     UnknownOutcomeError,
 )
 from linker.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, PlannedChange, RowKey, Target
-from linker.pace import Load
 from linker.reasons import refusal
 from linker.state.staging import Scan
 
@@ -38,27 +38,19 @@ async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
     """Link one shard. What is expected to fail comes back as a value: later, or failed with the reason."""
     started = deps.clock()
     dataverse = deps.dataverse()
+    deps.limiter.adopt(task.pace)
+    throttled = False
     try:
         await go_on(deps, task.run)
         outcome = await _link(deps, task, dataverse)
     except ShardHeldError as error:
         outcome = ShardOutcome(later_s=error.wait_s, later_reason=str(error), held=True)
     except (TransientError, SupersededError, UnknownOutcomeError) as error:
+        throttled = isinstance(error, ThrottledError)
         outcome = ShardOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
     except LinkerError as error:
         outcome = ShardOutcome(failed=str(error)[:1000])
-    return replace(outcome, load=load_of(dataverse.meter), seconds=round(deps.clock() - started, 3))
-
-
-def load_of(meter: Meter) -> Load:
-    """Return what the pace learns from the requests of one activity."""
-    return Load(
-        throttled=meter.throttled > 0,
-        timed_out=meter.timed_out,
-        dop_hint=meter.dop_hint,
-        slowest_s=round(meter.slowest_write_s, 3),
-        slowest_rows=meter.slowest_write_rows,
-    )
+    return replace(outcome, load=deps.load(dataverse, throttled=throttled), seconds=round(deps.clock() - started, 3))
 
 
 async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutcome:
@@ -229,9 +221,7 @@ class _ShardWork:
         """Save intents and write. A row whose label shows another customer is resolved again without the mapping's lookup."""
         await self._intend(links, entries)
         task, customers = self.task, {key: claims[key].customer for key in links}
-        writer = Writer(
-            self.dataverse, self.target, self.attempt, self.deps.gate, task.batch, task.width, task.lanes, self.sent
-        )
+        writer = Writer(self.dataverse, self.target, self.attempt, self.deps.limiter, task.lanes, self.sent)
         written = await self._write_canary(writer, links, customers) if task.canary else Written()
         rest = {key: link for key, link in links.items() if key not in written.links}
         written = written.with_more(await writer.write(rest, customers))

@@ -44,7 +44,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     names = tuple(table.table for table in shown.tables if table.status is Status.QUEUED)
     schema = await metadata.profile_schema(dataverse) if seen.columns is not None else ""
     status, settings = seen.judgement.status, deps.settings
-    return Survey(names, status, await full_reason(deps, seen), schema, settings.width, settings.touch_profiles)
+    return Survey(names, status, await full_reason(deps, seen), schema, deps.limiter.report(), settings.touch_profiles)
 
 
 async def hold(deps: Deps, table: str) -> None:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from linker import automations
 from linker.activities.life import renew
 from linker.activities.permits import registered_on
-from linker.activities.shard import load_of
 from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.activities.values import Beat, Go
 from linker.core.times import iso
@@ -78,13 +77,14 @@ def parts_for(waiting: int) -> int:
 async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
     """Touch the next profiles of a part. What keeps it from its work comes back with what is done. Safe to repeat."""
     dataverse = deps.dataverse()
+    deps.limiter.adopt(task.pace)
     outcome = TouchOutcome(after=task.after)
     try:
         part = await deps.waiting.part(task.run, task.part, task.parts, dry_run=task.dry_run)
         waiting = [profile for profile in part if profile > task.after]
         if task.dry_run:
             return TouchOutcome(Touches(profiles=len(waiting)))
-        for some in chunks(waiting[:PROFILES_A_CALL], task.batch):
+        for some in chunks(waiting[:PROFILES_A_CALL], deps.limiter.batch):
             outcome = await _touch(dataverse, some, task, outcome)
         if len(waiting) <= PROFILES_A_CALL:
             outcome = replace(outcome, after=None)
@@ -92,7 +92,7 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
         outcome = replace(outcome, later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
     except LinkerError as error:
         outcome = replace(outcome, after=None, left_out=str(error)[:400])
-    return replace(outcome, load=load_of(dataverse.meter))
+    return replace(outcome, load=deps.load(dataverse, throttled=bool(outcome.later_s)))
 
 
 async def _touch(dataverse: Dataverse, ids: Sequence[str], task: TouchTask, before: TouchOutcome) -> TouchOutcome:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from linker.core.pace import Load, Pace
 from linker.model import WIRE, Touches
-from linker.pace import Load
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +29,13 @@ class TouchPlan:
 
 @dataclass(frozen=True, slots=True)
 class TouchTask:
-    """The next profiles of one part, those after the id `after`, `batch` of them in a write."""
+    """The next profiles of one part, those after the id `after`."""
 
     __pydantic_config__ = WIRE
     run: str
     part: int
     parts: int
-    batch: int
+    pace: Pace = Pace()
     bulk: bool = True
     dry_run: bool = False
     after: str = ""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from linker.core.pace import Load, Pace
 from linker.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowance
-from linker.pace import Load, Pace
 from linker.settling import WireMarks
 
 
@@ -66,7 +66,7 @@ class Survey:
     status: Status | None = None
     full_reason: str = ""
     schema: str = ""
-    width: int = 0  # LINKER_WIDTH
+    pace: Pace = Pace()  # to begin with: Dataverse's hint is known from the requests so far
     touch: bool = False  # LINKER_TOUCH_PROFILES
 
 
@@ -142,8 +142,8 @@ class SliceOutcome:
     rows: int = 0  # of this slice
     later_s: float = 0.0
     later_reason: str = ""
+    throttled: bool = False  # Dataverse asked for a pause
     failed: str = ""
-    load: Load = Load()
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,8 +179,7 @@ class ShardTask:
     number: int
     mode: Mode
     epoch: str
-    batch: int = 0  # rows in a write
-    width: int = 1  # writes at once of all shards together
+    pace: Pace = Pace()
     lanes: int = 1  # writes at once of this shard
     dry_run: bool = False
     canary: bool = False  # its first write is to prove that links of the table are alive

@@ -6,17 +6,15 @@ import asyncio
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, field, replace
 
-from linker import odata
 from linker.activities.attempt import Attempt
 from linker.core.capabilities import TableKind
 from linker.core.claims import fold_customer
 from linker.dataverse import Dataverse, LiveLink
-from linker.errors import ConfigurationError, DataverseError, TransientError, UnknownOutcomeError
-from linker.gate import Gate
+from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
+from linker.limiter import SHORT_WAIT_S, Limiter
 from linker.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, RowKey, Target
 from linker.verdict import Answer, judge, named_rows
 
-SHORT_WAIT_S = 5.0  # a longer pause is the orchestrator's: it costs nothing there
 SHORT_WAITS = 3
 PATCHES = 100  # single updates of one batch: one look at the time left covers them all
 ROUNDS = 2  # writes of one row in one attempt: what two accepted writes did not change is not a passing fault
@@ -55,9 +53,7 @@ class Writer:
     dataverse: Dataverse
     target: Target
     attempt: Attempt
-    gate: Gate
-    batch: int
-    width: int
+    limiter: Limiter
     lanes: int
     sent: set[RowKey] = field(default_factory=set)
 
@@ -96,8 +92,10 @@ class Writer:
             raise errors[0]
 
     def _batches(self, links: Links) -> Generator[Links]:
-        size = self.batch if self.target.bulk else min(self.batch, PATCHES)
-        for rows in odata.chunks(sorted(links), size):
+        waiting = sorted(links)
+        while waiting:  # each batch is as large as the pace says when it is cut
+            size = min(self.limiter.batch, len(waiting) if self.target.bulk else PATCHES)
+            rows, waiting = waiting[:size], waiting[size:]
             yield {row: links[row] for row in rows}
 
     async def _lane(self, batches: Generator[Links], written: Written) -> None:
@@ -116,7 +114,6 @@ class Writer:
             return await self._patiently(links)
         except UnknownOutcomeError:
             self.attempt.unanswered()
-            self.dataverse.meter.timed_out = True  # perhaps too much at once: the next pages write less
             written.doubtful.update(links)
             return {}
         except DataverseError as error:
@@ -125,7 +122,8 @@ class Writer:
                 raise
             if len(links) == 1:
                 return dict.fromkeys(links, error)
-            self.dataverse.meter.timed_out |= answer is Answer.SHRINK
+            if answer is Answer.SHRINK:
+                self.limiter.overloaded()
             bad = _named(links, error)
             refused = dict.fromkeys(bad, error)
             for part in _parts(links, bad):
@@ -139,11 +137,12 @@ class Writer:
             except TransientError as error:
                 if not left or error.wait_s > SHORT_WAIT_S:
                     raise
-                await asyncio.sleep(error.wait_s)
+                if not isinstance(error, ThrottledError):  # the lane waits until that pause is over
+                    await asyncio.sleep(error.wait_s)
         raise AssertionError("the last round returns or raises")
 
     async def _write(self, links: Links) -> dict[RowKey, DataverseError]:
-        async with self.gate.lane(self.width):
+        async with self.limiter.lane(len(links)):
             await self.attempt.before_send()
             self.sent.update(links)  # in place: the page marks these rows when it finds itself late
             return await self.dataverse.write_links(self.target, links)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -19,7 +18,7 @@ from linker.errors import DataverseError, ThrottledError, TransientError
 from linker.model import PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
 from linker.odata import MappingColumns
 from linker.transport import json_of
-from linker.verdict import Answer, judge
+from linker.verdict import Answer, judge, throttle_kind
 
 MAPPING_SET = "msdynci_alternatekeys"
 PROFILE_SET, PROFILE_KEY = "msdynci_customerprofiles", f"{PROFILE_TABLE}id"
@@ -235,11 +234,7 @@ class Dataverse:
         UpdateMultiple writes all rows or none, and then raises DataverseError. Where a table lacks it, single PATCH requests
         in a batch never create a row (If-Match: *).
         """
-        started = time.monotonic()
-        try:
-            return await (self._update_multiple(target, links) if target.bulk else self._patch_each(target, links))
-        finally:
-            self.meter.wrote(len(links), time.monotonic() - started)
+        return await (self._update_multiple(target, links) if target.bulk else self._patch_each(target, links))
 
     async def _update_multiple(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
         key, bind = target.key, f"{target.navigation}@odata.bind"
@@ -310,7 +305,9 @@ class Dataverse:
     async def _exchange(self, parts: Sequence[batch.Part], *, reads: bool = False) -> list[batch.PartAnswer]:
         headers = {"Content-Type": batch.CONTENT_TYPE, "Prefer": "odata.continue-on-error"}
         body = batch.build(parts)
-        answer = await self.connection.send(self.meter, "POST", "$batch", body=body, headers=headers, reads=reads)
+        answer = await self.connection.send(
+            self.meter, "POST", "$batch", body=body, headers=headers, reads=reads, operations=len(parts)
+        )
         return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
 
     def _refusal(self, answer: batch.PartAnswer) -> Exception:
@@ -319,6 +316,7 @@ class Dataverse:
             case Answer.WAIT:
                 self.meter.throttled += 1
                 telemetry.throttled(THROTTLED_WAIT_S)
+                self.connection.limiter.refused(THROTTLED_WAIT_S, throttle_kind(code))
                 return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=THROTTLED_WAIT_S)
             case Answer.RETRY:
                 return TransientError(f"Dataverse answered {answer.status} {code}: {text}")

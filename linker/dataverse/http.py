@@ -18,7 +18,8 @@ import httpx
 from linker import telemetry
 from linker.core.addresses import is_same_origin, origin_of, path_of
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
-from linker.verdict import CUSTOMIZATION_LOCK, NO_MEMBER, Answer, judge
+from linker.limiter import Limiter
+from linker.verdict import CUSTOMIZATION_LOCK, NO_MEMBER, Answer, judge, throttle_kind
 
 API = "/api/data/v9.2/"
 PAGE_SIZE = "odata.maxpagesize=5000"
@@ -49,19 +50,11 @@ class TokenSource(Protocol):
 
 @dataclass(slots=True)
 class Meter:
-    """What one activity asked of Dataverse. Times in seconds."""
+    """What one activity asked of Dataverse."""
 
     requests: int = 0
     throttled: int = 0
     dop_hint: int = 0
-    slowest_write_s: float = 0.0
-    slowest_write_rows: int = 0
-    timed_out: bool = False
-
-    def wrote(self, rows: int, seconds: float) -> None:
-        """Note how long a write request took."""
-        if seconds > self.slowest_write_s:
-            self.slowest_write_s, self.slowest_write_rows = seconds, rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +66,7 @@ class Connection:
     tokens: TokenSource
     write_timeout_s: float = 150.0
     extra_headers: Mapping[str, str] = field(default_factory=dict)
+    limiter: Limiter = field(default_factory=Limiter)
 
     async def send(
         self,
@@ -83,9 +77,11 @@ class Connection:
         body: bytes | None = None,
         headers: Mapping[str, str] | None = None,
         reads: bool = False,
+        operations: int = 1,
     ) -> httpx.Response:
         """Return the answer to one request. `path` is relative to the API, or a link that Dataverse gave.
         `reads` says that a POST changes nothing, so that silence is a passing fault and no unknown outcome.
+        `operations` are the parts of a batch: service protection counts each of them (dataverse.md 1.6).
 
         Raises ThrottledError, TransientError, DataverseError; UnknownOutcomeError when a write got no answer.
         """
@@ -96,11 +92,16 @@ class Connection:
         try:
             with telemetry.request(method, path) as sent:
                 async with asyncio.timeout(limit_s):
+                    await self.limiter.admit()
+                    began_s = time.monotonic()
                     answer = await self._asked(meter, method, path, body, headers or {}, writes=writes)
                 sent.status = answer.status_code
         except TimeoutError as error:
             raise UnknownOutcomeError(f"{method} {path[:200]} got no answer within {limit_s:g} s.") from error
-        meter.dop_hint = _integer(answer.headers.get("x-ms-dop-hint")) or meter.dop_hint
+        hint = _integer(answer.headers.get("x-ms-dop-hint"))
+        meter.dop_hint = hint or meter.dop_hint
+        if answer.status_code != 429:
+            self.limiter.answered(time.monotonic() - began_s, operations, hint)
         if answer.is_success:
             return answer
         raise self._refused(answer, meter, writes=writes)
@@ -170,6 +171,7 @@ class Connection:
                 meter.throttled += 1
                 wait_s = retry_after_s(answer.headers.get("Retry-After"), time.time()) or THROTTLED_WAIT_S
                 telemetry.throttled(wait_s)
+                self.limiter.refused(wait_s, throttle_kind(code))
                 return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s)
             case Answer.RETRY:
                 locked = LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypedDict
@@ -47,8 +46,7 @@ async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: 
     UpdateMultiple where it is supported (`bulk`). When that is refused for the sake of a row, or the table lacks it, single
     updates in batches: each only if the profile is still what was read (If-Match), so none is created or set back.
     """
-    started = time.monotonic()
-    try:
+    async with dataverse.connection.limiter.lane(len(profiles)):
         if bulk and await _touched_at_once(dataverse, profiles):
             return {}
         return await dataverse.write_parts(
@@ -57,8 +55,6 @@ async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: 
                 for profile, known in profiles.items()
             }
         )
-    finally:
-        dataverse.meter.wrote(len(profiles), time.monotonic() - started)
 
 
 async def _touched_at_once(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> bool:
@@ -69,6 +65,7 @@ async def _touched_at_once(dataverse: Dataverse, profiles: Mapping[str, Profile]
         answer = judge(error.status, error.code, error.text)
         if answer is Answer.STOP:
             raise
-        dataverse.meter.timed_out |= answer is Answer.SHRINK
+        if answer is Answer.SHRINK:
+            dataverse.connection.limiter.overloaded()
         return False
     return True

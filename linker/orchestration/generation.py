@@ -9,9 +9,9 @@ from typing import Any
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
 from linker.activities.values import Go, Report, ShardOutcome, ShardTask, Trouble
+from linker.core.pace import lanes_of_shard, next_pace, shards_in_flight
 from linker.orchestration.steps import BROKEN_OFF_S, Room, Steps, call
 from linker.orchestration.values import GenerationOutcome, GenerationTask, Share, joined
-from linker.pace import next_pace
 from linker.wire import from_json, to_json
 
 GENERATION = "link_generation"
@@ -20,7 +20,6 @@ GENERATION_SHARDS = (
 )
 REPORTS = 40  # news of a run's progress, spread over its shards
 MAX_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
-SPARE = 2  # shards in flight beyond the width: they read while the others write
 LONGEST_WAIT_S = 120.0  # between two tries of one shard
 PATIENCE = 30  # tries of one shard: another attempt at it ends when its time is over
 
@@ -101,7 +100,7 @@ class _Generation:
         now = self.ctx.current_utc_datetime
         self.waiting += [shard for ready, shard in self.delayed if ready <= now]
         self.delayed = [(ready, shard) for ready, shard in self.delayed if ready > now]
-        most = self.pace.width + SPARE
+        most = shards_in_flight(self.pace)
         held_up: list[ShardTask] = []
         while self.waiting and self.may_start and len(self.flying) < most:
             shard = self.waiting.pop(0)
@@ -111,10 +110,10 @@ class _Generation:
             if self.totals[shard.table].failed:
                 continue  # what stopped the table holds for its other shards
             canary = shard.table in self.unproven
-            lanes = (
-                1 if len(self.waiting) > most and not canary else self.pace.width
-            )  # the last shards share idle lanes
-            shard = replace(shard, batch=self.pace.batch, width=self.pace.width, lanes=lanes, canary=canary)
+            # The last shards share the lanes that others leave idle.
+            is_last = canary or len(self.waiting) < most
+            lanes = self.pace.ceiling if is_last else lanes_of_shard(self.pace, most)
+            shard = replace(shard, pace=self.pace, lanes=lanes, canary=canary)
             self.flying.append(_Flight(self.ctx.call_activity("link_shard", input=to_json(shard)), shard, now))
             self.calls += 1
         self.waiting = held_up + self.waiting
@@ -122,8 +121,7 @@ class _Generation:
     def _landed(self, flight: _Flight, outcome: ShardOutcome) -> Steps[None]:
         shard, again = flight.shard, outcome.load.throttled and flight.started < self.slowed
         self.troubles.pop((shard.table, shard.number), None)
-        if not again:
-            self.pace = next_pace(self.pace, outcome.load)
+        self.pace = next_pace(self.pace, outcome.load)
         if outcome.load.throttled:
             self.slowed = self.ctx.current_utc_datetime
         if outcome.later_s and outcome.load.throttled:

@@ -26,6 +26,7 @@ from linker.activities.values import (
     Totals,
     UnlinkTask,
 )
+from linker.core.pace import Pace
 from linker.model import Counts, Status, Ticket, UnlinkAllowance
 from linker.orchestration.generation import GENERATION, GENERATION_SHARDS
 from linker.orchestration.scanning import ScanShare, scan_all
@@ -42,7 +43,6 @@ from linker.orchestration.steps import (
 from linker.orchestration.touching import touch
 from linker.orchestration.unlinking import unlink
 from linker.orchestration.values import Elsewhere, GenerationOutcome, GenerationTask, Share
-from linker.pace import Pace, first_pace
 from linker.wire import from_json, to_json
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
@@ -86,7 +86,7 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     tables = yield from _scan(ctx, ticket.run, tables)
     strays = yield from _hold_links_against_profiles(ctx, ticket, tables)
     tables, shares = yield from _plan(ctx, ticket, tables)
-    linked = yield from _link(ctx, ticket, tables, shares, first_pace(survey.width))
+    linked = yield from _link(ctx, ticket, tables, shares, survey.pace)
     room = Room(UNLINK_CALLS)
     for number, table in enumerate(tables):
         departed = _unlink_task(ticket, table, linked, settled)

@@ -33,14 +33,13 @@ class ScanShare:
 
 @dataclass(frozen=True, slots=True)
 class Scanning:
-    """What is left to scan. `failed` says by table why its scan ended early; `hint` is the last x-ms-dop-hint that came."""
+    """What is left to scan. `failed` says by table why its scan ended early."""
 
     __pydantic_config__ = WIRE
     run: str
     shares: tuple[ScanShare, ...]
     failed: dict[str, str] = field(default_factory=dict)
     stop: str = ""
-    hint: int = 0
 
     @property
     def is_open(self) -> bool:
@@ -86,7 +85,6 @@ class _Scan:
         self.flying: list[_Flight] = []
         self.tries: dict[tuple[str, int], int] = {}
         self.failed = dict(state.failed)
-        self.hint = state.hint
         self.calls = 0
         self.stop = ""
 
@@ -106,7 +104,7 @@ class _Scan:
             self._landed(landed.of, _outcome_of(finished))
         left = [*self.waiting, *(of for _, of in self.delayed)]
         shares = _joined([of for of in left if of.table not in self.failed])
-        return replace(self.state, shares=shares, failed=self.failed, stop=self.stop, hint=self.hint)
+        return replace(self.state, shares=shares, failed=self.failed, stop=self.stop)
 
     def _launch(self) -> Steps[None]:
         now = self.ctx.current_utc_datetime
@@ -138,7 +136,6 @@ class _Scan:
         self.calls += 2
 
     def _landed(self, of: SliceTask, outcome: SliceOutcome) -> None:
-        self.hint = outcome.load.dop_hint or self.hint
         address = (of.table, of.stream)
         if outcome.failed:
             self.failed[of.table] = outcome.failed
@@ -147,9 +144,7 @@ class _Scan:
             if tries >= PATIENCE:
                 self.failed[of.table] = f"The mapping could not be read: {outcome.later_reason}"
                 return
-            wait_s = (
-                outcome.later_s if outcome.load.throttled else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)
-            )
+            wait_s = outcome.later_s if outcome.throttled else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)
             self.delayed.append((self.ctx.current_utc_datetime + timedelta(seconds=wait_s), of))
         else:
             self.tries.pop(address, None)
@@ -157,9 +152,9 @@ class _Scan:
                 self.waiting.insert(0, of)  # its next rows come from where Dataverse just read
 
 
-def scan_all(ctx: OrchestrationContext, run: str, shares: list[ScanShare], hint: int = 0) -> Steps[Scanning]:
+def scan_all(ctx: OrchestrationContext, run: str, shares: list[ScanShare]) -> Steps[Scanning]:
     """Scan the streams of all tables, so many at a time as fit into one value."""
-    done = Scanning(run, (), hint=hint)
+    done = Scanning(run, ())
     for some in _groups(shares):
         done = yield from scan(ctx, replace(done, shares=some))
         if done.stop:

@@ -10,9 +10,9 @@ from durabletask.task import OrchestrationContext, TaskFailedError, when_all
 
 from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.activities.values import Go, Trouble
+from linker.core.pace import Pace, next_pace
 from linker.model import WIRE, Touches
 from linker.orchestration.steps import Room, RunFailedError, RunStopped, Steps, call, pause, stop_unless
-from linker.pace import Pace, next_pace
 from linker.wire import from_json, to_json
 
 TOUCHING = "touch_waiting_profiles"
@@ -88,7 +88,7 @@ def _wave(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
     """Let as many parts as the pace allows go on, each in one activity, and wait for all of them."""
     parts = list(state.left)[: state.pace.width]
     tasks = [
-        TouchTask(state.run, part, state.parts, state.pace.batch, state.bulk, state.dry_run, state.left[part])
+        TouchTask(state.run, part, state.parts, state.pace, state.bulk, state.dry_run, state.left[part])
         for part in parts
     ]
     answers = yield when_all([ctx.call_activity("touch_profiles", input=to_json(task)) for task in tasks])
@@ -120,10 +120,8 @@ def _after(state: Touching, outcomes: dict[int, TouchOutcome]) -> Touching:
 
 
 def _pace_after(pace: Pace, outcomes: Sequence[TouchOutcome]) -> Pace:
-    """What several activities of one wave felt of a throttle is one throttle."""
-    throttled = [outcome.load for outcome in outcomes if outcome.load.throttled]
-    for load in [outcome.load for outcome in outcomes if not outcome.load.throttled] + throttled[:1]:
-        pace = next_pace(pace, load)
+    for outcome in outcomes:
+        pace = next_pace(pace, outcome.load)
     return pace
 
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from linker.activities.values import Totals
+from linker.core.pace import Pace
 from linker.model import WIRE, Counts, Mode
-from linker.pace import Pace
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ from linker.activities.values import ShardOutcome, ShardsTask, ShardTask, SliceT
 from linker.core.blocks import Entry, HashBlock, hash_link, hash_wish
 from linker.core.capabilities import Capabilities, Capability, TableKind, finding
 from linker.core.claims import Claim
+from linker.core.pace import Pace
 from linker.core.scanning import ScanChoice, TableState
 from linker.core.shards import Shard
 from linker.core.times import iso
 from linker.dataverse import Connection
 from linker.deps import Deps
 from linker.insights import Insights
+from linker.limiter import Limiter
 from linker.lock_store import RunLock
 from linker.model import Link, Mode, RowIssue, Run, Source, Status, TableRun, Target
 from linker.own_writes import OwnWrites
@@ -64,6 +66,11 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        """Let time pass for code that waits."""
+        self.now += seconds
+        await asyncio.sleep(0)
 
     def pass_s(self, seconds: float) -> None:
         self.now += seconds
@@ -146,7 +153,7 @@ class World:
         self.settings = Settings(dataverse_url=URL, storage="UseDevelopmentStorage=true", settle_minutes=0, **settings)
         self.tokens = StaticTokens()
         self.insights: Insights | None = None
-        self.ids, self.write_ids = count(), count()
+        self.ids, self.write_ids, self.processes = count(), count(), count()
         self.deps = self.host()
 
     def host(self) -> Deps:
@@ -162,10 +169,11 @@ class World:
             return iso(self.clock())
 
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.dataverse))
+        limiter = Limiter(self.clock, self.settings.width, f"process{next(self.processes)}", self.clock.sleep)
         lock = RunLock(tables, "env", self.clock, self.settings.lease_seconds, new_id, stopwatch=self.clock)
         return Deps(
             settings=self.settings,
-            connection=Connection(URL, client, self.tokens, self.settings.write_timeout_seconds),
+            connection=Connection(URL, client, self.tokens, self.settings.write_timeout_seconds, limiter=limiter),
             insights=self.insights,
             lock=lock,
             documents=documents,
@@ -266,7 +274,8 @@ class World:
         """Prepare, scan and link one shard of the contacts."""
         await self.prepare(run)
         scan = scan or await self.scan(run, deps=deps)
-        task = {"number": 0, "mode": Mode.INCREMENTAL, "epoch": "", "batch": 1_000} | values
+        pace = Pace(values.pop("width", 4), values.pop("batch", 1_000), hint=64, at_s=self.clock())
+        task = {"number": 0, "mode": Mode.INCREMENTAL, "epoch": "", "pace": pace} | values
         return await link_shard(deps or self.deps, ShardTask(run=run, table="contact", scan=scan.id, **task))
 
     async def unlink(self, run: str = "run1", *, departed: int, rows: int = 1_000, **values: Any) -> UnlinkOutcome:

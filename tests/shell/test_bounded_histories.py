@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from linker.activities.values import Go, PageOutcome, UnlinkOutcome
+from linker.core.pace import Load
 from linker.model import Counts, Mode
 from linker.orchestration.generation import GENERATION, PATIENCE, link_generation
 from linker.orchestration.run import customerid_backstamping_hydration
 from linker.orchestration.unlinking import UNLINKING, unlink_departed_rows
 from linker.orchestration.values import Share, joined
-from linker.pace import Load
 from linker.wire import MOST_BYTES, to_json
 from tests.fakes.durable import FakeContext
 from tests.shell.test_orchestration import ROWS, TICKET, Activities, pages_linked

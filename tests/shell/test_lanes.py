@@ -74,6 +74,7 @@ async def test_no_batch_begins_after_one_was_throttled() -> None:
     outcome = await world.link(batch=BATCH, width=2, lanes=2)
     assert outcome.later_s == 60
     assert began == [1, 2]
+    world.clock.pass_s(60)
     assert (await world.link()).counts.linked == PEOPLE
     assert world.is_right()
 

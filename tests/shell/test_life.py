@@ -9,11 +9,11 @@ from linker import triggers
 from linker.activities import life
 from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
+from linker.core.pace import Pace
 from linker.core.signals import SignalKind
 from linker.core.times import iso
 from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
-from linker.pace import Pace
 from linker.settling import CONFIRM_S, Marks
 from linker.state import TablePlan
 from linker.steps import WAITING

@@ -27,11 +27,11 @@ from linker.activities.values import (
     Trouble,
     UnlinkOutcome,
 )
+from linker.core.pace import MAX_SHARDS, SPARE, Load, Pace, shards_in_flight
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
-from linker.orchestration.generation import GENERATION, GENERATION_PAGES, LONGEST_WAIT_S, SPARE, link_generation
+from linker.orchestration.generation import GENERATION, GENERATION_PAGES, LONGEST_WAIT_S, link_generation
 from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.orchestration.steps import MOST_TRIES
-from linker.pace import Load, Pace
 from linker.settling import Marks
 from linker.wire import MOST_BYTES, to_json
 from tests.fakes.durable import Activity, FakeContext
@@ -105,34 +105,40 @@ def test_generations_cover_every_page_of_every_table_once(pages: int) -> None:
     }
 
 
-def test_two_pages_more_are_in_flight_than_the_width_allows_writes() -> None:
-    ctx = context(pages=300)
+def paced(width: int) -> Load:
+    return Load(Pace(width, hint=width, at_s=1.0))
+
+
+@pytest.mark.parametrize(
+    ("width", "flying", "lanes"),
+    [
+        pytest.param(1, 3, 1, id="two pages read while one writes"),
+        pytest.param(6, 8, 1, id="a page has one lane as long as there are enough pages"),
+        pytest.param(48, MAX_SHARDS, 5, id="pages that the platform runs have lanes enough for a great width"),
+    ],
+)
+def test_pages_in_flight_times_their_lanes_reach_the_width(width: int, flying: int, lanes: int) -> None:
+    ctx = context(pages=200, link_page=lambda _: PageOutcome(ROWS, load=paced(width)))
     run(ctx)
-    widths = [task["width"] for task in ctx.of("link_page")]
-    assert ctx.most_flying == max(widths) + SPARE
-    assert max(widths) > 4
+    tasks = ctx.of("link_page")[50:-flying]
+    assert {task["lanes"] for task in tasks[:100]} == {lanes}
+    assert flying * lanes >= width
+    assert ctx.most_flying == max(flying, shards_in_flight(Pace()))
 
 
-def test_a_dop_hint_bounds_the_width() -> None:
-    ctx = context(pages=200, link_page=lambda _: PageOutcome(ROWS, load=Load(dop_hint=6)))
-    run(ctx)
-    assert max(task["width"] for task in ctx.of("link_page")) == 6
-    assert ctx.most_flying <= 6 + SPARE
-
-
-def test_only_the_last_pages_of_a_generation_use_several_lanes() -> None:
-    ctx = context(pages=60, link_page=lambda _: PageOutcome(ROWS, load=Load(dop_hint=4)))
+def test_the_last_pages_of_a_generation_share_the_lanes_that_others_leave_idle() -> None:
+    ctx = context(pages=60, link_page=lambda _: PageOutcome(ROWS, load=paced(4)))
     run(ctx)
     lanes = [task["lanes"] for task in ctx.of("link_page")]
     assert lanes == [1] * (60 - 4 - SPARE) + [4] * (4 + SPARE)
 
 
-def test_the_batch_that_the_pace_found_goes_to_the_next_pages() -> None:
-    fast = PageOutcome(ROWS, load=Load(slowest_s=1.0, slowest_rows=500))
-    ctx = context(pages=10, link_page=lambda _: fast)
+def test_the_pace_that_a_page_reports_goes_to_the_next_pages() -> None:
+    found = Pace(3, 700, hint=3, at_s=1.0)
+    ctx = context(pages=10, link_page=lambda _: PageOutcome(ROWS, load=Load(found)))
     run(ctx)
-    batches = [task["batch"] for task in ctx.of("link_page")]
-    assert (batches[0], batches[-1]) == (500, 1_000)
+    paces = [task["pace"] for task in ctx.of("link_page")]
+    assert (paces[0], paces[-1]) == (to_json(Pace()), to_json(found))
 
 
 def throttles(*, at_page: int, wait_s: float) -> Callable[[Any], PageOutcome]:

@@ -9,6 +9,7 @@ import pytest
 
 from linker.activities.prepare import mark_unconfirmed
 from linker.core.blocks import MAX_ENTRIES, Entry, intend, is_confirmed
+from linker.core.pace import SMALLEST
 from linker.core.shards import Shard
 from linker.dataverse.shapes import time_in
 from linker.model import Counts, Mode
@@ -333,9 +334,9 @@ async def test_a_batch_that_is_too_slow_is_halved(world: World) -> None:
             raise Refusal(500, "0x80044151", "SQL timeout expired.")
 
     world.dataverse.hooks.append(slow)
-    outcome = await world.link()
+    outcome = await world.link(batch=100)
     assert outcome.counts == Counts(rows_read=8, linked=8)
-    assert outcome.load.timed_out
+    assert outcome.load.pace.batch == SMALLEST
 
 
 async def test_tables_without_update_multiple_are_written_by_patch_that_never_creates(world: World) -> None:
@@ -432,6 +433,7 @@ async def test_a_throttle_gives_the_page_back_with_the_wait_that_dataverse_asked
     block = await world.block()
     assert (block.header.attempt, block.header.unconfirmed) == ("", 4)
     world.dataverse.hooks.clear()
+    world.clock.pass_s(37)
     outcome = await world.link("run1", batch=2)
     assert outcome.counts == Counts(rows_read=4, linked=4)
     assert world.dataverse.written == {"bulk": 4}
@@ -517,11 +519,14 @@ async def test_each_shard_links_its_own_rows_however_many_responses_the_mapping_
     assert world.is_right()
 
 
-async def test_the_load_tells_what_the_pace_needs(world: World) -> None:
+async def test_a_page_reports_the_pace_that_its_process_has_found(world: World) -> None:
     world.people(3)
     world.dataverse.dop_hint = 7
     load = (await world.link()).load
-    assert (load.dop_hint, load.slowest_rows, load.throttled, load.timed_out) == (7, 3, False, False)
+    assert (load.pace.hint, load.pace.width, load.throttled) == (7, 4, False)
+    assert sum(requests for *_, requests in world.deps.limiter.control.allowance.spent) == sum(
+        number for kind, number in world.dataverse.asked.items() if kind != "$batch"
+    )
 
 
 # ---- delta scans ----

@@ -11,6 +11,7 @@ from linker import triggers
 from linker.activities import touch
 from linker.activities.touch import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
 from linker.activities.touch_values import TouchOutcome, TouchRef, TouchTask
+from linker.core.pace import Pace
 from linker.model import Mode, Status, Touches
 from linker.ports import Tables
 from linker.state import TablePlan, WaitingProfiles
@@ -339,7 +340,7 @@ async def test_a_long_part_is_done_in_calls_of_a_bounded_number_of_profiles(monk
     await world.deps.waiting.note("run1", "a", ids, dry_run=False)
     calls: list[TouchOutcome] = [TouchOutcome(after="")]
     while (after := calls[-1].after) is not None:
-        calls.append(await touch_profiles(world.deps, TouchTask("run1", 0, 1, 2, after=after)))
+        calls.append(await touch_profiles(world.deps, TouchTask("run1", 0, 1, Pace(batch=2), after=after)))
     assert [call.touches.touched for call in calls[1:]] == [4, 4, 2]
     assert [call.after for call in calls[1:]] == [ids[3], ids[7], None]
     assert set(world.dataverse.touches.values()) == {1}

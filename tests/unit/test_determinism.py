@@ -24,7 +24,7 @@ ALLOWED = frozenset(
         "linker.activities.touch_values",
         "linker.activities.values",
         "linker.model",
-        "linker.pace",
+        "linker.core.pace",
         "linker.settling",
         "linker.wire",
         "typing",

@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
-from linker import lock, model, pace, pages
+from linker import lock, model, pages
 from linker.activities import values
+from linker.core import pace
 from linker.errors import StateError
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.orchestration import values as orchestration_values
