@@ -24,6 +24,9 @@ MappingNameColumn = Literal["msdynci_entityname", "msdynci_tablename"]
 TableKind = Literal["elastic", "standard", "virtual"]
 
 ProtectionScope = Literal["user", "server"]
+InsightsAnswer = Literal["answers", "401", "403", "404", "410", "redirect", "no_address"]
+WorkflowTables = Literal["filled", "empty", "absent"]
+WorkflowWords = Literal["camel", "pascal", "upper"]
 LagScope = Literal["all", "other_servers"]
 
 DEFAULT_TABLES: Final[TableKind] = "standard"
@@ -118,8 +121,29 @@ class SandboxConfig:
         Switch("What an expired delta token gets: `0x80044352` or all rows.", proved=False),
     ] = "error"
 
+    # What Customer Insights - Data keeps in Dataverse besides.
+    workflow_tables: Annotated[
+        WorkflowTables,
+        Switch(
+            "Whether the tables `msdyn_ciworkflow...` hold the jobs, are empty or do not exist.",
+            proved=False,
+            at_start=True,
+        ),
+    ] = "empty"
+    workflow_words: Annotated[
+        WorkflowWords,
+        Switch("The letter case of status and type words in the workflow tables.", proved=False),
+    ] = "camel"
+
     # Tokens and the Customer Insights API.
     token_lifetime_s: Annotated[PositiveFloat, Switch("Seconds that new tokens live.", (3600.0, 60.0))] = 3600.0
+    insights_api: Annotated[
+        InsightsAnswer,
+        Switch(
+            "Whether the Customer Insights API answers, refuses with a status, redirects or has no address.",
+            proved=False,
+        ),
+    ] = "answers"
     insights_subscription_key: Annotated[
         str | None,
         Switch("When set, the Customer Insights API requires it as `Ocp-Apim-Subscription-Key`.", (None, "secret")),

@@ -23,6 +23,7 @@ from sandbox.dataset import Dataset
 from sandbox.environment import Environment
 from sandbox.faults import InvalidFaultError, arm_all
 from sandbox.generate import Sizes, generate
+from sandbox.insights_front import NO_ADDRESS
 from sandbox.loading import read_folder
 from sandbox.measures import with_measures
 from sandbox.protocol import ResettableProtocol
@@ -81,9 +82,10 @@ def _calm_collector() -> None:
 def ready_line(sandbox: Sandbox, tables: str | None, files: TlsFiles | None) -> str:
     """Return the line that tells where everything is."""
     url = sandbox.environment.base_url
+    absent = sandbox.environment.config.insights_api == "no_address"
     ready = {
         "dataverse": url,
-        "insights": url + INSIGHTS_PATH,
+        "insights": NO_ADDRESS if absent else url + INSIGHTS_PATH,
         "identityEndpoint": url + IDENTITY_PATH,
         "identityHeader": sandbox.identity.header,
         "tables": tables,

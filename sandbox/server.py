@@ -21,6 +21,7 @@ from sandbox.faults import FaultLayer, Faults
 from sandbox.gate import Exchange, Gate
 from sandbox.identity import IdentityEndpoint, TokenAuthority, kept_key, pem_of
 from sandbox.insights import InsightsApi
+from sandbox.insights_front import InsightsFront
 from sandbox.pipeline import Pipeline
 from sandbox.protection import ServiceProtection
 from sandbox.pushing import EventPush
@@ -29,6 +30,7 @@ from sandbox.webapi.app import routes
 from sandbox.webapi.errors import not_supported
 from sandbox.webapi.messages import error_answer
 from sandbox.workflow import Workflow
+from sandbox.workflow_rows import WorkflowRows
 
 API_PATH: Final = "/api/data/v9.2"
 _OLDER_PATHS: Final = ("/api/data/v9.0", "/api/data/v9.1")
@@ -85,8 +87,9 @@ async def _other_version(_request: Request) -> Response:
 def compose(environment: Environment, clock_s: Callable[[], float] = time.monotonic) -> Sandbox:
     """Return a sandbox over an environment. `clock_s` is what service protection counts by, in seconds."""
     documents = Documents(environment.database)
-    workflow = Workflow(documents, environment.clock, EventPush(lambda: environment.config.events_url))
-    workflow.abort_unfinished()
+    rows = WorkflowRows(environment)
+    push = EventPush(lambda: environment.config.events_url)
+    workflow = Workflow(documents, environment.clock, push, rows.save)
     simulator = Simulator(environment, documents, workflow)
     identity = _identity(documents, environment)
     authority = identity.authority
@@ -105,12 +108,15 @@ def compose(environment: Environment, clock_s: Callable[[], float] = time.monoto
 
     admin = Admin(environment, documents, workflow, protection, simulator, faults, requests)
     insights = InsightsApi(environment, documents, workflow, authority, submit)
-    web_api = Gate(faulty(Router(routes(environment))), environment, authority, protection, requests, in_flight)
+    web_api_routes = Router(routes(environment))  # an empty database gets its organization here
+    rows.prepare()
+    workflow.abort_unfinished()
+    web_api = Gate(faulty(web_api_routes), environment, authority, protection, requests, in_flight)
     app = Starlette(
         routes=[
             *(Mount(path, web_api) for path in (API_PATH, *_OLDER_PATHS)),
             Route("/api/data/{rest:path}", _other_version),
-            Mount(INSIGHTS_PATH, faulty(Router(insights.routes()))),
+            Mount(INSIGHTS_PATH, InsightsFront(faulty(Router(insights.routes())), environment)),
             Mount(ADMIN_PATH, routes=admin.routes()),
             Route(IDENTITY_PATH, faulty(Router([Route(IDENTITY_PATH, identity.answer)]))),
         ]

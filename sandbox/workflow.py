@@ -3,7 +3,7 @@
 Shapes: customer-insights.md 3 (GraphJobInfo, GraphTaskInfo, GraphNodeInfo) and 4 (WorkflowEvent records).
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
@@ -39,13 +39,20 @@ class JobRequest:
 class Workflow:
     """The workflow `main` of one instance: recent jobs and the events they emitted.
 
-    `now` is in UTC; `push` takes each Event Hubs message as it arises.
+    `now` is in UTC; `push` takes each Event Hubs message as it arises; `show` takes a changed job and all nodes.
     """
 
-    def __init__(self, documents: Documents, now: Callable[[], datetime], push: Callable[[Document], None]) -> None:
+    def __init__(
+        self,
+        documents: Documents,
+        now: Callable[[], datetime],
+        push: Callable[[Document], None],
+        show: Callable[[Document, Iterable[Document]], None],
+    ) -> None:
         self._documents = documents
         self._now = now
         self._push = push
+        self._show = show
 
     def jobs(self) -> list[Document]:
         """Return recent jobs with their tasks, newest first."""
@@ -116,6 +123,7 @@ class Workflow:
     def _save(self, job: Document) -> None:
         others = [other for other in self._documents.listed(_JOBS) if other["jobId"] != job["jobId"]]
         self._documents.replace_list(_JOBS, [*others, job])
+        self._show(job, nodes(self.jobs()))
 
     def _emit(self, record: Document) -> None:
         message: Document = {"records": [record]}

@@ -87,7 +87,7 @@ def seed(environment: Environment) -> None:
     """Fill an empty database; one that was seeded before stays as it is. Tables to come are announced as well."""
     database = environment.database
     prepare_depths(database)
-    database.table_listeners.append(lambda table: announce_table(environment, table))
+    database.table_listeners.append(lambda table: announce_table(environment, table, linked=_is_linkable(table)))
     if next(scan(database, "systemuser", ["systemuserid"]), None) is not None:
         return
     stamp = Stamp(environment.clock(), guid_key(ADMIN.systemuser_id))
@@ -100,6 +100,11 @@ def seed(environment: Environment) -> None:
         _grant(database, LINKER_ROLE, _LINKER_MISCELLANEOUS)
         for table in list(database.schema.tables.values()):
             announce_table(environment, table, linked=table.logical_name in _LINKED_TABLES)
+
+
+def _is_linkable(table: Table) -> bool:
+    """Return whether the linker may write rows of a table that comes later; it only reads those of Microsoft's."""
+    return not table.logical_name.startswith(("msdyn_", "mscipriv_"))
 
 
 def announce_table(environment: Environment, table: Table, *, linked: bool = True) -> None:

@@ -5,10 +5,16 @@ import json
 import httpx
 import pytest
 
+from sandbox.config import changed
 from sandbox.identity import LINKER
+from sandbox.serve import ready_line
 from sandbox.server import INSIGHTS_PATH, Sandbox
 
 from .conftest import URL, bearer
+
+
+def switch(sandbox: Sandbox, **switches: object) -> None:
+    sandbox.environment.configure(changed(sandbox.environment.config, switches))
 
 
 def instance_url(sandbox: Sandbox) -> str:
@@ -175,3 +181,32 @@ async def test_events_follow_the_resource_log_schema(admin: httpx.AsyncClient) -
         "Merge",
         "full",
     )
+
+
+class TestAvailability:
+    """The API of a tenant may refuse, move or be gone: facts on the withdrawn deprecation, and reports."""
+
+    @pytest.mark.parametrize("status", [401, 403, 404, 410])
+    async def test_a_switch_refuses_with_a_status(
+        self, sandbox: Sandbox, insights: httpx.AsyncClient, status: int
+    ) -> None:
+        switch(sandbox, insights_api=str(status))
+        answer = await insights.get("")
+        assert (answer.status_code, answer.json()["statusCode"]) == (status, status)
+
+    async def test_a_switch_redirects_to_a_host_that_is_not_there(
+        self, sandbox: Sandbox, insights: httpx.AsyncClient
+    ) -> None:
+        switch(sandbox, insights_api="redirect")
+        answer = await insights.get("")
+        assert (answer.status_code, httpx.URL(answer.headers["Location"]).host) == (302, "login.invalid")
+
+    async def test_without_an_address_nothing_answers(self, sandbox: Sandbox, insights: httpx.AsyncClient) -> None:
+        switch(sandbox, insights_api="no_address")
+        with pytest.raises(ConnectionResetError):
+            await insights.get("")
+        assert json.loads(ready_line(sandbox, None, None))["insights"] == "http://insights.invalid/v1"
+
+    async def test_it_answers_by_default(self, sandbox: Sandbox, insights: httpx.AsyncClient) -> None:
+        assert (await insights.get(instance_url(sandbox))).status_code == 200
+        assert json.loads(ready_line(sandbox, None, None))["insights"] == URL + INSIGHTS_PATH
