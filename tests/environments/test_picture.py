@@ -3,17 +3,16 @@
 from io import StringIO
 
 import pytest
-from linker.pages import Plan
 from rich.console import Console
 
 from linker.cli.preflight import EXIT_CODES, shown
+from linker.core.scanning import TableState
 from linker.dataverse.client import MAPPING_SET
 from linker.dataverse.newest import newest_change
 from linker.judgement import LEFT
 from linker.model import Status
 from linker.picture import Entitlement, Picture, Severity
 from linker.preflight import look
-from linker.state import TablePlan
 from sandbox.collation import guid_key
 from sandbox.database.security import revoke_privilege
 from sandbox.server import Sandbox
@@ -98,7 +97,7 @@ async def test_rows_that_may_be_read_in_part_only_are_not_told_to_be_of_another_
 
 async def test_a_table_that_left_unification_is_shown_since_its_links_meet_the_guard() -> None:
     with running(Made(fed=(CRM_CONTACTS,))) as (deps, _, __):
-        await deps.plans.save("lead", TablePlan(Plan("v1"), linked=True), None)
+        await deps.states.save("lead", TableState(linked=True), None)
         contact, lead = (await look(deps)).tables
         assert (contact.detail, lead.detail) == ("", LEFT)
         assert (lead.outcome, lead.rows) == ("ready", 0)

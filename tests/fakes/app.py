@@ -16,10 +16,12 @@ from linker.deps import Deps
 from linker.model import Run, RunRequest, Ticket
 from linker.orchestration import (
     GENERATION,
+    SCANNING,
     TOUCHING,
     UNLINKING,
     customerid_backstamping_hydration,
     link_generation,
+    scan_mapping,
     touch_waiting_profiles,
     unlink_departed_rows,
 )
@@ -29,6 +31,7 @@ from tests.fakes.durable import FakeContext
 
 CHILDREN = {
     GENERATION: link_generation,
+    SCANNING: scan_mapping,
     TOUCHING: touch_waiting_profiles,
     UNLINKING: unlink_departed_rows,
 }

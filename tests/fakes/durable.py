@@ -51,7 +51,7 @@ class FakeContext:
         task: CompletableTask[Any] = CompletableTask()
         self.called.append((self.now_s, name, input))
         self._weigh(name, input)
-        if name == "link_page":
+        if name == "link_shard":
             self.flying += 1
             self.most_flying = max(self.most_flying, self.flying)
         self._later(self.seconds(name, input), lambda: self._run(task, name, input))
@@ -91,7 +91,7 @@ class FakeContext:
                 return json.loads(json.dumps(stop.value))  # type: ignore[no-any-return]
 
     def _run(self, task: CompletableTask[Any], name: str, given: dict[str, Any]) -> None:
-        self.flying -= name == "link_page"
+        self.flying -= name == "link_shard"
         try:
             answer = self.activities[name](given)
         except ArithmeticError as error:

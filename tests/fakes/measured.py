@@ -9,6 +9,7 @@ from typing import Any
 
 from linker.core.keys import row_key
 from linker.dataverse import column, metadata
+from linker.dataverse.probing import read_tables
 from linker.model import Target
 from sandbox.dataset import store
 from sandbox.generate import Sizes, generate
@@ -68,7 +69,7 @@ async def measured(**settings: Any) -> AsyncIterator[Measured]:
         store(with_measures(generate(Sizes(contacts=0, leads=2))), made.environment.database)
         admin = made.dataverse_as(ADMIN)
         (table,) = await metadata.find_tables(admin, TABLE)
-        found = await column.create(admin, table, None)
+        found = await column.create(admin, table, None, (await read_tables(admin)).profile_kind)
         target = Target(TABLE, table.entity_set, table.primary_id, found.navigation)
         rows = (await admin.get(f"{target.entity_set}?$select={target.key}"))["value"]
         profile = (await admin.get("msdynci_customerprofiles?$top=1"))["value"][0]

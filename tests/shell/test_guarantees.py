@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import linker
 from linker.activities.writing import Writer, Written
+from linker.core.shards import shard_of
 from linker.dataverse.client import BYPASS
 from linker.model import Counts, Status
+from linker.table_rules import batches, entity_bytes
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Request
-from tests.fakes.world import World, contact_id, stalls_before
+from tests.fakes.world import World, contact_id, key_of, stalls_before
 
 LINKER = Path(linker.__file__).parent
 
@@ -83,24 +89,41 @@ async def test_rows_that_paging_gives_twice_because_others_came_in_are_counted_o
     assert (await world.link("run2")).counts == Counts(rows_read=5, linked=1, unchanged=4)
 
 
-async def test_pages_of_one_process_do_not_wait_for_each_other() -> None:
+async def test_shards_of_one_process_do_not_wait_for_each_other() -> None:
     world = World()
-    world.people(2)
-    await world.prepare(cuts=(contact_id(2),))
+    world.people(20)
+    await world.prepare(bits=1)
+    scan = await world.scan()
+    rows = Counter(shard_of(key_of(number), 1).number for number in range(1, 21))
     gate = stalls_before(world, "update")
-    stalled = asyncio.create_task(world.link(page=0, width=2))
+    stalled = asyncio.create_task(world.link(scan=scan, number=0, width=2))
     await gate.reached.wait()
-    async with asyncio.timeout(5):  # else a page that waits would wait for ever
-        assert (await world.link(page=1, width=2)).counts.linked == 1
+    async with asyncio.timeout(5):  # else a shard that waits would wait for ever
+        assert (await world.link(scan=scan, number=1, width=2)).counts.linked == rows[1] > 0
     assert not stalled.done()
     gate.open.set()
-    assert (await stalled).counts.linked == 1
+    assert (await stalled).counts.linked == rows[0] > 0
 
 
-def test_nothing_is_sent_to_storage_in_transactions_so_their_limits_cannot_be_met() -> None:
-    """100 operations or 4 MiB at once: the local emulator takes more, the service does not (azure.md 8.1)."""
-    sources = {path.name: path.read_text(encoding="utf-8") for path in LINKER.rglob("*.py")}
-    assert [name for name, text in sources.items() if "submit_transaction" in text] == []
+@given(st.lists(st.integers(0, 900_000), max_size=240))
+@settings(max_examples=60, deadline=None)
+def test_transactions_of_storage_stay_below_their_limits_and_keep_each_entity(sizes: list[int]) -> None:
+    """100 operations or 4 MiB at once, base64 included: the local emulator takes more, the service does not."""
+    entities = [(f"r{number}", {"b": bytes(size)}) for number, size in enumerate(sizes)]
+    groups = list(batches("p", entities))
+    assert [entity for group in groups for entity in group] == entities
+    assert all(len(group) <= 100 for group in groups)
+    assert all(sum(len(p["b"]) * 4 / 3 + 500 for _, p in group) < 4 * 1024 * 1024 for group in groups)
+    assert all(len(one) + len(other) > 100 or bytes_of(one + other) > 2_800_000 for one, other in pairwise(groups))
+
+
+def bytes_of(group: list[tuple[str, dict[str, bytes]]]) -> int:
+    return sum(entity_bytes("p", row, properties) for row, properties in group)
+
+
+def test_one_module_alone_sends_transactions_to_storage() -> None:
+    sources = {path.relative_to(LINKER): path.read_text(encoding="utf-8") for path in LINKER.rglob("*.py")}
+    assert [str(name) for name, text in sources.items() if "submit_transaction" in text] == ["tables.py"]
 
 
 def test_packages_on_which_replay_depends_are_pinned_exactly() -> None:
@@ -110,5 +133,5 @@ def test_packages_on_which_replay_depends_are_pinned_exactly() -> None:
 
 
 def test_orchestrators_know_nothing_of_the_platform_that_decorates_them() -> None:
-    sources = {path.name: path.read_text(encoding="utf-8") for path in LINKER.rglob("*.py")}
+    sources = {path: path.read_text(encoding="utf-8") for path in LINKER.rglob("*.py")}
     assert [name for name, text in sources.items() if "azure.durable_functions" in text] == []

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import httpx
 import pytest
 
+from linker.core.claims import fold_customer
 from linker.dataverse import Connection, Dataverse, Meter
 from linker.errors import (
     ConfigurationError,
@@ -14,7 +15,8 @@ from linker.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from tests.fakes.dataverse import API, URL
+from linker.model import Link, Target
+from tests.fakes.dataverse import API, NAVIGATION, URL
 from tests.fakes.world import StaticTokens, World
 
 
@@ -163,19 +165,35 @@ def test_links_of_the_environment_are_followed(path: str) -> None:
     assert connection(raises(AssertionError())).address(path).startswith(f"{URL}{API}contacts?")
 
 
-async def test_a_next_link_to_another_host_stops_the_page() -> None:
+async def test_a_next_link_to_another_host_stops_the_scan() -> None:
     world = World()
     world.people(5)
     world.dataverse.page_size, world.dataverse.next_link_host = 2, "https://evil.example"
-    assert "not followed" in (await world.link()).failed
+    await world.prepare()
+    with pytest.raises(AssertionError, match="not followed"):
+        await world.scan()
+    assert not world.dataverse.bodies
 
 
-async def test_a_profile_that_two_rows_hold_is_always_the_same_one() -> None:
+@pytest.mark.parametrize(
+    ("stored", "asked", "found"),
+    [
+        pytest.param(["c1"], "c1", [1], id="one"),
+        pytest.param(["c1", "C1"], "c1", [1], id="one has exactly the text of the mapping"),
+        pytest.param(["c1", "C1"], "C1", [2], id="so has the other"),
+        pytest.param(["c1", "c1"], "c1", [1, 2], id="two cannot be told apart"),
+        pytest.param(["cA", "Ca"], "ca", [1, 2], id="none has the text of the mapping"),
+        pytest.param(["c1"], "c2", [], id="none"),
+    ],
+)
+async def test_profiles_that_cannot_be_told_apart_are_all_given(
+    stored: list[str], asked: str, found: list[int]
+) -> None:
     world = World()
-    world.dataverse.profile("c1", "ffffffff-0000-4000-9000-000000000000")
-    world.dataverse.profile("C1", "0000000a-0000-4000-9000-000000000000")
-    found = await Dataverse(world.deps.connection).profiles(["c1", "nobody"])
-    assert found == {"c1": "0000000a-0000-4000-9000-000000000000"}
+    made = [world.dataverse.profile(customer) for customer in stored]
+    target = Target("contact", "contacts", "contactid", NAVIGATION, has_in=True)
+    profiles = await Dataverse(world.deps.connection).profiles([asked], target)
+    assert profiles.get(fold_customer(asked), ()) == tuple(sorted(Link(made[number - 1]) for number in found))
 
 
 @pytest.mark.parametrize("code", ["", "0x80040216"])

@@ -8,7 +8,8 @@ from linker import bootstrap
 from linker.core.keys import row_key
 from linker.dataverse import Dataverse, column, metadata
 from linker.dataverse.client import BYPASS
-from linker.model import LOOKUP_SCHEMA_NAME, Target
+from linker.dataverse.probing import read_tables
+from linker.model import LOOKUP_SCHEMA_NAME, Link, Target
 from linker.settings import Settings
 from sandbox.identity import ADMIN, LINKER, VENDOR
 from sandbox.webapi.organization import LINKER_ROLE
@@ -39,17 +40,18 @@ async def written_by(world: Sandboxed, contact: str) -> tuple[str, str | None]:
 
 @pytest.mark.parametrize("bulk", [True, False], ids=["UpdateMultiple", "PATCH in a batch"])
 async def test_every_write_is_in_the_users_name(world: Sandboxed, acting: Dataverse, bulk: bool) -> None:
+    admin = world.dataverse_as(ADMIN)
     (table,) = await metadata.find_tables(world.dataverse, "contact")
-    lookup = await column.create(world.dataverse_as(ADMIN), table, None)
+    lookup = await column.create(admin, table, None, (await read_tables(admin)).profile_kind)
     contact = await create(world.admin, "contacts")
     profile = await create(world.admin, "msdynci_customerprofiles", msdynci_customerid="c1")
     key = row_key(contact)
     assert key is not None
     target = Target("contact", "contacts", "contactid", lookup.navigation, bulk)
-    assert await acting.write_links(target, {key: profile}) == {}
+    assert await acting.write_links(target, {key: Link(profile)}) == {}
     assert await written_by(world, contact) == (VENDOR.systemuser_id, LINKER.systemuser_id)
     links = await acting.links(target, LOOKUP_SCHEMA_NAME, [key])
-    assert links[key].customer == "c1"
+    assert links[key].link == Link(profile)
     await acting.clear_links(target, {key: links[key].etag})
     assert await written_by(world, contact) == (VENDOR.systemuser_id, LINKER.systemuser_id)
 

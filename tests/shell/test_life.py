@@ -1,25 +1,27 @@
 """The life of a run around its pages: requested, begun, settled, reported, ended."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from linker.pages import Plan
 
 from linker import triggers
 from linker.activities import life
 from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
 from linker.core.pace import Pace
+from linker.core.scanning import TableState
 from linker.core.signals import SignalKind
 from linker.core.times import iso
 from linker.dataverse.http import parse_time
 from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.settling import CONFIRM_S, Marks
-from linker.state import TablePlan
+from linker.state import Scan, Stream
+from linker.state.issues import MOST_ISSUES
 from linker.steps import WAITING
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import PROFILE_SET, STAMP, Refusal, Request
-from tests.fakes.world import World
+from tests.fakes.world import CRM, START, World
 
 ALL = RunRequest()
 
@@ -313,22 +315,74 @@ async def test_ending_a_table_twice_says_its_warning_once(world: World, start: S
 @pytest.mark.parametrize(
     ("end", "closed"),
     [
-        pytest.param(TableEnd("", "contact", GOOD, epoch="e"), True, id="all of it"),
-        pytest.param(TableEnd("", "contact", replace(GOOD, failed="no"), epoch="e"), False, id="a page failed"),
-        pytest.param(TableEnd("", "contact", GOOD, canceled=True, epoch="e"), False, id="canceled"),
-        pytest.param(TableEnd("", "contact", GOOD, dry_run=True, epoch="e"), False, id="dry run"),
-        pytest.param(TableEnd("", "contact", GOOD, epoch="other"), False, id="another full run's epoch"),
+        pytest.param(TableEnd("", "contact", GOOD, epoch="e", scan="s"), True, id="all of it"),
+        pytest.param(
+            TableEnd("", "contact", replace(GOOD, failed="no"), epoch="e", scan="s"), False, id="a shard failed"
+        ),
+        pytest.param(TableEnd("", "contact", GOOD, canceled=True, epoch="e", scan="s"), False, id="canceled"),
+        pytest.param(TableEnd("", "contact", GOOD, dry_run=True, epoch="e", scan="s"), False, id="dry run"),
+        pytest.param(TableEnd("", "contact", GOOD, epoch="other", scan="s"), False, id="another full run's epoch"),
+        pytest.param(TableEnd("", "contact", GOOD, epoch="e", scan="r"), False, id="a later run scans the table"),
     ],
 )
-async def test_a_full_run_is_over_only_when_every_page_of_it_was(
+async def test_a_full_run_is_over_only_when_every_shard_of_it_was(
     world: World, start: Starter, end: TableEnd, closed: bool
 ) -> None:
     run = await begun(world, start, ALL, CONTACT)
-    await world.deps.plans.save("contact", TablePlan(Plan("v1"), epoch="e"), None)
+    await world.deps.states.save("contact", TableState(epoch="e"), None)
+    await scanned(world, run)
     await life.end_table(world.deps, replace(end, run=run))
-    found = await world.deps.plans.load("contact")
+    found = await world.deps.states.load("contact")
     assert found is not None
     assert (found[0].linked, found[0].epoch) == ((True, "") if closed else (False, "e"))
+    assert (found[0].watermark, found[0].scanned_at) == ((7.0, START) if closed else (0.0, 0.0))
+
+
+async def scanned(world: World, run: str, **values: Any) -> None:
+    """Leave scan `s` of a table, read to its end."""
+    scan = Scan("s", run, None, "for a test", START, watermark=7.0, streams=1, sources=(CRM,))
+    await world.deps.staging.open("contact", replace(scan, **values), [Stream(CRM, read=3, done=True)])
+
+
+@pytest.mark.parametrize(
+    ("since", "totals", "unlinking", "expected"),
+    [
+        pytest.param(
+            None, GOOD, Counts(), TableState(watermark=7.0, scanned_at=START, rows=3, sources=(CRM,)), id="full"
+        ),
+        pytest.param(5.0, GOOD, Counts(), TableState(watermark=7.0, scanned_at=1.0, rows=9), id="delta"),
+        pytest.param(
+            5.0,
+            replace(GOOD, departed=2),
+            Counts(deferred=2),
+            TableState(watermark=7.0, scanned_at=1.0, rows=9, due="removed rows waited for the mapping to rest"),
+            id="removed rows waited",
+        ),
+        pytest.param(
+            5.0,
+            Totals(Counts(rows_read=MOST_ISSUES + 1, deferred=MOST_ISSUES + 1)),
+            Counts(),
+            TableState(
+                watermark=7.0,
+                scanned_at=1.0,
+                rows=9,
+                due="more rows were rejected or deferred than are remembered",
+            ),
+            id="more open rows than are remembered",
+        ),
+    ],
+)
+async def test_the_end_of_a_table_says_how_far_the_mapping_was_seen_and_when_to_read_all_of_it(
+    world: World, start: Starter, since: float | None, totals: Totals, unlinking: Counts, expected: TableState
+) -> None:
+    run = await begun(world, start, ALL, CONTACT)
+    before = TableState(linked=True, scanned_at=1.0, rows=9, earlier_bits=(0,) if since is None else ())
+    await world.deps.states.save("contact", before, None)
+    await scanned(world, run, since=since)
+    await life.end_table(world.deps, TableEnd(run, "contact", totals, unlinking, scan="s"))
+    found = await world.deps.states.load("contact")
+    assert found is not None
+    assert found[0] == replace(expected, linked=True)
 
 
 async def test_ending_a_run_twice_gives_the_same_answer(world: World, start: Starter) -> None:

@@ -6,11 +6,11 @@ from dataclasses import replace
 from uuid import UUID
 
 import pytest
-from linker.pages import Plan
 
 from linker.activities import permits
 from linker.activities.survey import survey
 from linker.activities.values import RunRef
+from linker.core.scanning import TableState
 from linker.dataverse import metadata
 from linker.errors import ConfigurationError
 from linker.facts import SourceFacts
@@ -18,7 +18,6 @@ from linker.judgement import JudgedTable
 from linker.model import Mode, Run, Source, Status, TableRun
 from linker.odata import MappingColumns
 from linker.permission import Permission, Refusal
-from linker.state import TablePlan
 from sandbox.collation import guid_key
 from sandbox.database.security import grant_privileges, revoke_privilege
 from sandbox.environment import NoHooks, ReadOperation
@@ -67,7 +66,7 @@ def grant(world: Sandboxed, name: str, depth: str = "Global") -> None:
 
 
 async def linked_before(world: Sandboxed) -> None:
-    await world.deps.plans.save("contact", TablePlan(Plan("v1"), linked=True), None)
+    await world.deps.states.save("contact", TableState(linked=True), None)
 
 
 async def test_without_automations_a_first_link_starts_by_itself(world: Sandboxed) -> None:

@@ -12,12 +12,11 @@ from html import unescape
 from typing import Any
 
 import pytest
-from linker.pages import Plan
 
+from linker.core.scanning import TableState
 from linker.model import Counts, Mode, Run, Status, TableRun
 from linker.portal import rows as page
 from linker.reasons import REASONS, issue
-from linker.state import TablePlan
 from tests.fakes.browser import Browser
 from tests.fakes.dataverse import Refusal
 from tests.fakes.measured import TABLE, Measured, measured
@@ -157,7 +156,7 @@ async def test_what_was_typed_is_shown_again_and_inert(world: World, browser: Br
 @pytest.fixture
 async def insights() -> AsyncIterator[tuple[Measured, Browser]]:
     async with measured() as made:
-        await made.sandboxed.deps.plans.save(TABLE, TablePlan(Plan("v1")), None)
+        await made.sandboxed.deps.states.save(TABLE, TableState(), None)
         browser = Browser(made.sandboxed)  # type: ignore[arg-type]
         await browser.sign_in()
         yield made, browser

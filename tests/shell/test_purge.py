@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
-from linker.pages import Plan
 
 from linker import purge
+from linker.core.scanning import TableState
 from linker.core.times import iso
 from linker.model import Mode, PlannedChange, RowIssue, Run, RunRequest, Status, Target
 from linker.purge import Bounds
-from linker.state import AuditEntry, TablePlan
+from linker.state import AuditEntry
 from tests.fakes.world import START, World
 
 DAY = purge.DAY_S
@@ -101,7 +101,7 @@ async def test_only_so_many_runs_are_deleted_at_once(world: World) -> None:
 
 
 async def test_what_is_remembered_of_a_row_goes_when_it_had_no_error_for_so_long(world: World) -> None:
-    await world.deps.plans.save("contact", TablePlan(Plan("v1"), linked=True), None)
+    await world.deps.states.save("contact", TableState(linked=True), None)
     await ran(world, "run1", rows=2)
     world.clock.pass_s(KEEP * DAY)
     await ran(world, "run2", rows=1)

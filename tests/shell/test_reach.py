@@ -3,13 +3,12 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from linker.pages import Plan
 
 from linker import api
 from linker.core.keys import row_key
+from linker.core.scanning import TableState
 from linker.dataverse import reach as reading
 from linker.reach import Reach, Value
-from linker.state import TablePlan
 from sandbox.schema.definition import define_table
 from sandbox.schema.model import Column, ColumnType
 from tests.fakes.client import Client
@@ -167,7 +166,7 @@ async def test_only_so_many_tables_are_read_and_the_others_are_named(
 
 @pytest.fixture
 async def client(world: Measured) -> Client:
-    await world.sandboxed.deps.plans.save(TABLE, TablePlan(Plan("v1")), None)
+    await world.sandboxed.deps.states.save(TABLE, TableState(), None)
     return Client(world.sandboxed)  # type: ignore[arg-type]
 
 

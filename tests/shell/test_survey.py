@@ -71,7 +71,7 @@ async def test_an_eligible_table_is_linked_and_a_file_is_a_note(world: World) ->
 async def test_sources_are_found_by_skipping_whatever_their_number(world: World) -> None:
     for number in range(30):
         world.dataverse.add_mapping(f"{number}", "c1", table="loyalty", source=f"source {number}")
-    found = await find_sources(world.deps.dataverse(), MappingColumns("msdynci_tablename"))
+    found = await find_sources(world.deps.dataverse(), MappingColumns("msdynci_entityname"))
     assert len(found) == 32
     assert world.dataverse.asked["source"] == 33
 
@@ -80,7 +80,7 @@ async def test_names_that_never_end_stop_the_run_before_anything_is_written(worl
     for number in range(201):
         world.dataverse.add_mapping(f"{number}", "c1", table="loyalty", source=f"source {number}")
     with pytest.raises(ConfigurationError, match="more than 200 pairs"):
-        await find_sources(world.deps.dataverse(), MappingColumns("msdynci_tablename"))
+        await find_sources(world.deps.dataverse(), MappingColumns("msdynci_entityname"))
 
 
 async def test_two_data_sources_of_one_table_are_one_table_run(world: World) -> None:
@@ -117,7 +117,7 @@ async def test_an_output_that_goes_elsewhere_skips_the_run(world: World) -> None
 async def test_a_table_that_was_renamed_is_told_by_its_keys(world: World) -> None:
     for row in world.dataverse.mapping[:3]:
         row.update(
-            {"msdynci_tablename": "clients", "msdynci_identifier": f"crm|clients|{row['msdynci_alternatevalue']}"}
+            {"msdynci_entityname": "clients", "msdynci_identifier": f"crm|clients|{row['msdynci_alternatevalue']}"}
         )
     answer, run = await surveyed(world, FakeInsights())
     assert answer.status is Status.SKIPPED
@@ -235,18 +235,19 @@ async def test_a_table_that_left_unification_still_takes_part_so_that_the_guard_
 
 
 async def test_a_mapping_without_any_table_skips_the_run(world: World) -> None:
-    world.dataverse.mapping = [row for row in world.dataverse.mapping if row["msdynci_tablename"] == "loyalty"]
+    world.dataverse.mapping = [row for row in world.dataverse.mapping if row["msdynci_entityname"] == "loyalty"]
     answer, run = await surveyed(world, FakeInsights())
     assert answer.status is Status.SKIPPED
     assert "No Dataverse table" in run.status_detail
 
 
-async def test_the_older_name_of_the_table_column_is_accepted() -> None:
+@pytest.mark.parametrize("name", ["msdynci_tablename", "msdynci_entityname"])
+async def test_both_names_of_the_table_column_are_accepted(name: str) -> None:
     world = World()
-    world.dataverse.mapping_column = "msdynci_entityname"
+    world.dataverse.mapping_column = name
     world.people(2)
     await surveyed(world, FakeInsights())
-    assert (await world.deps.runs.target("run1", "contact")).name_column == "msdynci_entityname"
+    assert (await world.deps.runs.target("run1", "contact")).name_column == name
 
 
 async def test_a_survey_writes_nothing_to_dataverse_and_may_be_repeated(world: World) -> None:

@@ -10,6 +10,7 @@ from linker.activities import life
 from linker.activities.late import mark_late
 from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Settled, SettleTask
+from linker.core.shards import Shard
 from linker.deps import Deps
 from linker.errors import TransientError
 from linker.events import epoch_s
@@ -140,7 +141,7 @@ async def test_once_a_day_the_timer_asks_for_a_run_anyway(world: World, start: S
 async def test_rows_of_a_late_write_do_not_wait_for_the_next_day(world: World, start: Starter) -> None:
     run = await triggers.poll(world.deps, start)
     await ran(world, run, start, None, GOOD)
-    await mark_late(world.deps, "contact", "p0", {})
+    await mark_late(world.deps, "contact", Shard(0, 0), {})
     assert await triggers.poll(world.deps, start) == ""  # a run has just ended: what is late may not be alone
     world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
     assert await triggers.poll(world.deps, start) not in ("", run)

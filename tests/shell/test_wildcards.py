@@ -2,21 +2,24 @@
 
 from collections.abc import AsyncIterator
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from linker.core.scanning import KeySpan
 from linker.dataverse import Connection, Dataverse
 from linker.evidence import find_sources
-from linker.model import KeyRange, Source
+from linker.model import Source, Target
 from linker.odata import MappingColumns
 from sandbox.config import SandboxConfig
 from sandbox.database import Database, Stamp, bulk_load
 from sandbox.environment import Environment
 from sandbox.identity import LINKER
 from tests.fakes.sandboxed import URL, client
-from tests.fakes.world import StaticTokens, contact_id
+from tests.fakes.world import StaticTokens, contact_id, key_of
 
+TARGET = Target("contact", "contacts", "contactid", "")
 COLUMNS = MappingColumns("msdynci_tablename")
 SOURCES = [
     Source(data_source, table)
@@ -51,13 +54,21 @@ async def test_every_source_is_found(dataverse: Dataverse) -> None:
 
 
 @pytest.mark.parametrize(
-    ("keys", "expected"), [(KeyRange(), 10), (KeyRange(None, "00000005"), 5), (KeyRange("00000005"), 5)]
+    ("span", "expected"), [(KeySpan(), 10), (KeySpan(None, "00000005"), 5), (KeySpan("00000005"), 5)]
 )
-async def test_a_source_gives_its_own_rows_and_no_others(dataverse: Dataverse, keys: KeyRange, expected: int) -> None:
+async def test_a_source_gives_its_own_rows_and_no_others(dataverse: Dataverse, span: KeySpan, expected: int) -> None:
     for source in SOURCES:
-        rows = [row async for part in dataverse.mapping(COLUMNS, source, keys) for row in part]
-        assert len(rows) == expected, source
-        assert {row["msdynci_customerid"].rpartition(" ")[0] for row in rows} == {source.data_source}
-        assert await dataverse.count_mapping(COLUMNS, source, keys) >= expected, (
-            source
-        )  # for plans: too many do no harm
+        rows, more = await dataverse.mapping_page(COLUMNS, source, dataverse.stream_path(COLUMNS, TARGET, source, span))
+        assert (len(rows), more) == (expected, ""), source
+        assert {row.claim.stored.rpartition(" ")[0] for row in rows} == {source.data_source}
+
+
+@pytest.mark.parametrize("has_in", [True, False], ids=["In", "chains of eq"])
+async def test_a_look_at_single_rows_gives_those_of_its_sources_and_no_others(
+    dataverse: Dataverse, has_in: bool
+) -> None:
+    target, keys = replace(TARGET, has_in=has_in), {key_of(1): (), key_of(2): ()}
+    for source in SOURCES:
+        found = await dataverse.claims_of(COLUMNS, target, [source], keys)
+        assert {row.key for row in found} == keys.keys()
+        assert {row.claim.stored for row in found} == {f"{source.data_source} {number}" for number in (1, 2)}

@@ -36,7 +36,7 @@ def _of_kind(functions: Bindings, kind: str) -> dict[str, dict[str, Any]]:
 
 def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(functions: Bindings) -> None:
     called = {
-        "begin_run", "renew", "settle", "survey", "prepare_table", "split_pages", "link_page", "unlink_table",
+        "begin_run", "renew", "settle", "survey", "prepare_table", "scan_slice", "plan_shards", "link_shard", "unlink_table",
         "find_strays", "plan_touch", "touch_profiles", "report_touch", "report", "end_table", "end_run", "start_run",
     }  # fmt: skip
     activities = {b.get("activity") or name for name, b in _of_kind(functions, "activityTrigger").items()}
@@ -45,6 +45,7 @@ def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(function
     assert {
         "customerid_backstamping_hydration",
         "link_generation",
+        "scan_mapping",
         "touch_waiting_profiles",
         "unlink_departed_rows",
     } <= orchestrators

@@ -8,9 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker import odata
+from linker.core.scanning import KeySpan, cut_spans
 from linker.errors import ConfigurationError
-from linker.model import KeyRange, Source
+from linker.model import Source
 from linker.odata import MappingColumns
+from tests.fakes.odata_filter import matcher
 
 COLUMNS = MappingColumns("msdynci_tablename")
 CRM = Source("crm", "contact")
@@ -94,27 +96,73 @@ def test_a_name_with_wildcards_is_excluded_as_a_range_and_found_by_what_finds_it
     assert (odata.matches("c", name), odata.is_exactly("c", name)) == (matches, exactly)
 
 
+KEY = "msdynci_alternatevalue"
+
+
 @pytest.mark.parametrize(
-    ("keys", "parts"),
+    ("span", "since", "parts"),
     [
-        pytest.param(KeyRange(), [], id="open"),
-        pytest.param(KeyRange("4"), ["msdynci_identifier ge 'crm|contact|4'"], id="from"),
-        pytest.param(KeyRange(None, "8"), ["msdynci_identifier lt 'crm|contact|8'"], id="to"),
-        pytest.param(
-            KeyRange("4", "8"),
-            ["msdynci_identifier ge 'crm|contact|4'", "msdynci_identifier lt 'crm|contact|8'"],
-            id="both",
-        ),
+        pytest.param(KeySpan(), "", [], id="all"),
+        pytest.param(KeySpan("4"), "", [f"{KEY} ge '4'"], id="from"),
+        pytest.param(KeySpan(None, "8"), "", [f"({KEY} lt '8' or {KEY} eq null)"], id="to, and rows without a key"),
+        pytest.param(KeySpan("4", "8"), "", [f"{KEY} ge '4'", f"{KEY} lt '8'"], id="both"),
+        pytest.param(KeySpan(), "2026-11-23T20:15:00Z", ["modifiedon ge 2026-11-23T20:15:00Z"], id="changed since"),
     ],
 )
-def test_a_range_is_half_open_and_within_its_source(keys: KeyRange, parts: list[str]) -> None:
+def test_a_stream_is_half_open_and_within_its_source(span: KeySpan, since: str, parts: list[str]) -> None:
     source = "msdynci_datasourcename eq 'crm' and msdynci_tablename eq 'contact'"
-    assert COLUMNS.in_range(CRM, keys) == " and ".join([source, *parts])
+    assert COLUMNS.in_stream(CRM, span, since) == " and ".join([source, *parts])
+
+
+@given(st.integers(1, 16), st.none() | st.text(st.characters(codec="ascii", exclude_characters="'"), max_size=4))
+def test_every_row_is_in_exactly_one_stream_of_a_source(streams: int, key: str | None) -> None:
+    row = {"msdynci_datasourcename": "crm", "msdynci_tablename": "contact", KEY: key}
+    found = [matcher(COLUMNS.in_stream(CRM, span))(row) for span in cut_spans(streams)]
+    assert sum(found) == 1
 
 
 def test_a_source_with_quotes_is_escaped_in_every_place() -> None:
-    text = COLUMNS.in_range(Source("o'brien", "it's"), KeyRange("4"))
+    text = COLUMNS.in_stream(Source("o'brien", "it's"), KeySpan("a'", "b'"))
     assert text.count("''") == 4
+
+
+@pytest.mark.parametrize(
+    ("has_in", "terms", "requests"),
+    [
+        pytest.param(True, odata.IN_VALUES, 1, id="In takes many"),
+        pytest.param(True, odata.IN_VALUES + 1, 2, id="and no more"),
+        pytest.param(False, odata.EQ_TERMS, 1, id="a chain takes few"),
+        pytest.param(False, odata.EQ_TERMS + 1, 2, id="and no more of them"),
+        pytest.param(False, 0, 0, id="nothing to ask"),
+    ],
+)
+def test_a_list_of_values_is_asked_in_as_few_requests_as_the_table_can_take(
+    has_in: bool, terms: int, requests: int
+) -> None:
+    values = [f"v{number}" for number in range(terms)]
+    expressions = odata.any_of("c", values, has_in=has_in)
+    assert len(expressions) == requests
+    found = {value for value in values if any(matcher(one)({"c": value}) for one in expressions)}
+    assert found == set(values)
+    assert not any(matcher(one)({"c": "w"}) for one in expressions)
+
+
+def test_guids_stand_in_chains_without_quotes() -> None:
+    first, second = "00000001-0000-4000-8000-000000000000", "00000002-0000-4000-8000-000000000000"
+    assert odata.any_guid("c", [first, second], has_in=False) == [f"c eq {first} or c eq {second}"]
+    assert odata.any_guid("c", [first], has_in=True) == [odata.is_in("c", [first])]
+
+
+@pytest.mark.parametrize(
+    ("partition", "expected"),
+    [
+        pytest.param("", "/profiles(0f)", id="its default partition: by id alone"),
+        pytest.param("eu", "/profiles(profileid=0f,partitionid='eu')", id="another one: by both"),
+        pytest.param("o'b/1 ä", "/profiles(profileid=0f,partitionid='o%27%27b%2F1%20%C3%A4')", id="escaped"),
+    ],
+)
+def test_a_profile_is_addressed_by_its_id_and_its_partition(partition: str, expected: str) -> None:
+    assert odata.address("profiles", "profileid", "0f", partition) == expected
 
 
 def test_sources_found_so_far_and_rows_that_name_none_are_left_out() -> None:

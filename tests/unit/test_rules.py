@@ -1,79 +1,56 @@
-"""Small decisions of the shell that are pure: modes, mapping rows, ledgers, waits."""
+"""Small decisions of the shell that are pure: modes, ledgers, waits."""
 
 import pytest
-from linker.activities.mapping import MappingRows, resolve
-from linker.pages import Plan
 
 from linker.activities.life import table_verdict
-from linker.activities.prepare import mode_of
+from linker.activities.prepare import OTHER_SCHEMA, OTHER_SECRET, VERSION_1, mode_of
 from linker.activities.values import TableEnd, Totals
+from linker.core.scanning import TableState
 from linker.dataverse.http import retry_after_s
 from linker.model import Counts, Mode, Status
-from linker.odata import MappingColumns
-from linker.state import TablePlan
 
-K1, K2 = "00000001-0000-0000-0000-00000000000a", "00000002-0000-0000-0000-000000000000"
-B1, B2 = bytes.fromhex(K1.replace("-", "")), bytes.fromhex(K2.replace("-", ""))
-COLUMNS = MappingColumns("msdynci_tablename")
-PLAN = Plan("v1")
-
-
-def rows(*pairs: tuple[str | None, str | None]) -> list[dict[str, str | None]]:
-    return [{"msdynci_alternatevalue": key, "msdynci_customerid": customer} for key, customer in pairs]
-
-
-@pytest.mark.parametrize(
-    ("found", "expected"),
-    [
-        pytest.param([], MappingRows({}, 0), id="nothing"),
-        pytest.param([(K1, "a"), (K2, "b")], MappingRows({B1: "a", B2: "b"}, 2), id="two rows"),
-        pytest.param([(K1, " A ")], MappingRows({B1: "a"}, 1), id="customers are normalised"),
-        pytest.param([(K1, "a"), (K1, "a")], MappingRows({B1: "a"}, 2, 1), id="the same twice"),
-        pytest.param(
-            [(K1, "a"), (f"{{{K1.upper()}}}", "A"), (K2, "b")],
-            MappingRows({B1: "a", B2: "b"}, 3, 1, texts={B1: {K1, f"{{{K1.upper()}}}"}}),
-            id="in two spellings",
-        ),
-        pytest.param([(K1, "b"), (K1, "a")], MappingRows({B1: "a"}, 2, 1, (), (B1,)), id="a conflict: the lowest wins"),
-        pytest.param([(K1, "a"), (K1, "b")], MappingRows({B1: "a"}, 2, 1, (), (B1,)), id="in any order"),
-        pytest.param(
-            [(K1, "c"), (K1, "a"), (K1, "b")], MappingRows({B1: "a"}, 3, 2, (), (B1,)), id="three claims, one conflict"
-        ),
-        pytest.param([("x", "a"), (K1, "a")], MappingRows({B1: "a"}, 2, 0, ("x",)), id="no guid"),
-        pytest.param([(K1, None), (None, "a"), (K2, "")], MappingRows({}, 3, 0, (K1, "", K2)), id="something missing"),
-    ],
-)
-def test_resolve(found: list[tuple[str | None, str | None]], expected: MappingRows) -> None:
-    assert resolve(rows(*found), COLUMNS) == expected
+LINKED = TableState(linked=True)
 
 
 @pytest.mark.parametrize(
     ("asked", "stored", "options", "mode", "reason"),
     [
-        pytest.param(Mode.INCREMENTAL, TablePlan(PLAN), {}, Mode.FULL, "first run on this table", id="first run"),
+        pytest.param(Mode.INCREMENTAL, TableState(), {}, Mode.FULL, "first run on this table", id="first run"),
         pytest.param(
-            Mode.INCREMENTAL, TablePlan(PLAN, "e"), {}, Mode.FULL, "the first run was interrupted and goes on", id="1st goes on"
+            Mode.INCREMENTAL, TableState(epoch="e"), {}, Mode.FULL, "the first run was interrupted and continues",
+            id="first run continues",
         ),
         pytest.param(
-            Mode.INCREMENTAL, TablePlan(PLAN, "e", linked=True), {}, Mode.FULL, "a full run was interrupted and goes on",
-            id="full goes on",
+            Mode.INCREMENTAL, TableState(epoch="e", linked=True), {}, Mode.FULL, "a full run was interrupted and continues",
+            id="full run continues",
         ),
         pytest.param(
-            Mode.INCREMENTAL, TablePlan(PLAN, linked=True), {}, Mode.INCREMENTAL, "only rows that changed", id="incremental"
+            Mode.INCREMENTAL, LINKED, {}, Mode.INCREMENTAL, "only rows that changed", id="incremental"
         ),
-        pytest.param(Mode.FULL, TablePlan(PLAN, linked=True), {}, Mode.FULL, "asked for", id="full asked for"),
-        pytest.param(Mode.VERIFY, TablePlan(PLAN, linked=True), {}, Mode.VERIFY, "asked for", id="verify asked for"),
+        pytest.param(Mode.FULL, LINKED, {}, Mode.FULL, "asked for", id="full asked for"),
+        pytest.param(Mode.VERIFY, LINKED, {}, Mode.VERIFY, "asked for", id="verify asked for"),
         pytest.param(
-            Mode.INCREMENTAL, TablePlan(PLAN, linked=True), {"column_is_new": True}, Mode.FULL,
+            Mode.INCREMENTAL, LINKED, {"column_is_new": True}, Mode.FULL,
             "the lookup column was missing and is new", id="column was removed",
         ),
         pytest.param(
-            Mode.INCREMENTAL, TablePlan(PLAN, linked=True), {"because": "no successful merge"}, Mode.FULL,
+            Mode.INCREMENTAL, LINKED, {"because": "no successful merge"}, Mode.FULL,
             "no successful merge", id="a reason of the run",
+        ),
+        *(
+            pytest.param(
+                Mode.INCREMENTAL, TableState(epoch="e"), {"because": reason}, Mode.FULL, reason,
+                id=f"a first run begins again: {reason}",
+            )
+            for reason in (OTHER_SCHEMA, OTHER_SECRET, VERSION_1)
+        ),
+        pytest.param(
+            Mode.INCREMENTAL, TableState(epoch="e"), {"because": "no successful merge"}, Mode.FULL,
+            "the first run was interrupted and continues", id="no reason to begin a first run again",
         ),
     ],
 )  # fmt: skip
-def test_mode_of(asked: Mode, stored: TablePlan, options: dict[str, object], mode: Mode, reason: str) -> None:
+def test_mode_of(asked: Mode, stored: TableState, options: dict[str, object], mode: Mode, reason: str) -> None:
     assert mode_of(asked, stored, **options) == (mode, reason)  # type: ignore[arg-type]
 
 

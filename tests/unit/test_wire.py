@@ -10,13 +10,15 @@ from typing import Any
 
 import pytest
 
-from linker import lock, model, pages
+from linker import lock, model
 from linker.activities import values
-from linker.core import pace
+from linker.core import pace, shards
+from linker.core import scanning as core_scanning
 from linker.errors import StateError
 from linker.model import Counts, Mode, RunRequest, Status, Ticket
+from linker.orchestration import scanning as scanning_values
 from linker.orchestration import values as orchestration_values
-from linker.state import TablePlan
+from linker.state import Scan, Stream
 from linker.wire import MOST_BYTES, brief, dumps, from_json, loads, to_json
 
 LONG_TEXT = {
@@ -40,7 +42,11 @@ def classes_of(*modules: ModuleType) -> list[type]:
     return [kind for kind in found if hasattr(kind, "__pydantic_config__")]
 
 
-CLASSES = [*classes_of(model, values, orchestration_values, lock, pace, pages), TablePlan]
+CLASSES = [
+    *classes_of(model, values, orchestration_values, lock, pace, core_scanning, shards, scanning_values),
+    Scan,
+    Stream,
+]
 TABLE = "contoso_quite_a_long_table_name"
 RUN = "20261123T212534Z-0123abcd"
 
@@ -97,17 +103,15 @@ def test_what_an_activity_takes_or_returns_stays_below_4_kilobytes(kind: type) -
     assert len(dumps(large(kind)).encode()) < MOST_BYTES
 
 
-@pytest.mark.parametrize("pages_at_once", [values.MOST_LARGE])
-def test_the_pages_to_split_stay_below_4_kilobytes_however_many_a_table_has(pages_at_once: int) -> None:
-    pages = tuple(range(10**6, 10**6 + pages_at_once))
-    task = values.SplitTask(RUN, TABLE, "v" * 8, pages)
-    answer = values.Split("v" * 8, tuple((page, page + 16) for page in pages))
-    assert len(dumps(task)) < MOST_BYTES
-    assert len(dumps(answer)) < MOST_BYTES
+def test_the_streams_to_scan_stay_below_4_kilobytes_however_many_tables_there_are() -> None:
+    shares = tuple(
+        scanning_values.ScanShare(f"{TABLE}{number}", RUN, 0, 8) for number in range(scanning_values.STREAMS_HELD)
+    )
+    assert len(dumps(scanning_values.Scanning(RUN, shares))) < MOST_BYTES
 
 
 def test_a_table_of_classes_is_walked() -> None:
-    assert {"Ticket", "Run", "PageTask", "PageOutcome", "Ended", "LockState", "Load", "Plan"} <= {
+    assert {"Ticket", "Run", "ShardTask", "ShardOutcome", "Ended", "LockState", "Load", "TableState", "Scan"} <= {
         k.__name__ for k in CLASSES
     }
 
