@@ -47,6 +47,11 @@ class Documents:
             text = entity.properties.get(name)
             yield entity.row, None if text is None else str(text)
 
+    async def every(self, prefix: str) -> list[str]:
+        """Return the JSON texts of all values whose row key starts with `prefix`, read with one request."""
+        found = self._tables.query(STATUS, self.partition, first=prefix, end=prefix + "~")
+        return [joined(entity) async for entity in found]
+
     async def rows(self, prefix: str) -> list[str]:
         """Return the row keys that start with `prefix`, ascending."""
         found = self._tables.query(STATUS, self.partition, first=prefix, end=prefix + "~", select=("RowKey",))

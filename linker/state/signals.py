@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 
 from linker.core.signals import Signal, SignalKind, received, silent
 from linker.errors import StateError
 from linker.settling import Look
 from linker.state.documents import Documents
+from linker.wire import loads
 
-LOOK = "look"
+ROW, LOOK = "signal-", "look"
 
 
 class Signals:
@@ -21,7 +21,8 @@ class Signals:
 
     async def all(self) -> tuple[Signal, ...]:
         """Return every signal, the ones that never reported anything included."""
-        return tuple(await asyncio.gather(*map(self._load, SignalKind)))
+        known = {signal.kind: signal for text in await self._documents.every(ROW) if (signal := _read(text))}
+        return tuple(known.get(kind) or Signal(kind) for kind in SignalKind)
 
     async def receive(self, kind: SignalKind, detail: str, *, again: bool = False) -> None:
         """Remember that a signal reported something; `again` counts news that were reported before."""
@@ -47,11 +48,18 @@ class Signals:
 
     async def _load(self, kind: SignalKind) -> Signal:
         try:
-            found = await self._documents.load(Signal, f"signal-{kind}")
+            found = await self._documents.load(Signal, ROW + kind)
         except StateError:
             found = None
         return found[0] if found else Signal(kind)
 
     async def _save(self, before: Signal, after: Signal) -> None:
         if after != before:
-            await self._documents.save(f"signal-{after.kind}", after)
+            await self._documents.save(ROW + after.kind, after)
+
+
+def _read(text: str) -> Signal | None:
+    try:
+        return loads(Signal, text)
+    except StateError:
+        return None

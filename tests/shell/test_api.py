@@ -7,6 +7,7 @@ import pytest
 
 from linker import api
 from linker.api.serving import failure
+from linker.core.signals import SignalKind
 from linker.errors import ConfigurationError, TransientError
 from linker.model import Mode, Run, RunRequest, Status, Ticket
 from linker.roles import PRINCIPAL_ID
@@ -168,6 +169,10 @@ async def test_the_status_before_the_first_run(client: Client) -> None:
         "status": "Not started",
         "lastUpdated": None,
         "run": None,
+        "signals": [
+            {"kind": str(kind), "receivedAt": None, "detail": "", "note": "", "notedAt": None} for kind in SignalKind
+        ],
+        "capabilities": None,
     }
 
 
