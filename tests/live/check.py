@@ -9,7 +9,7 @@ from enum import StrEnum
 from tests.live.site import Site
 
 
-class Unanswered(Exception):  # noqa: N818  # no error: the environment at hand cannot tell; the text says why
+class Unanswered(Exception):  # noqa: N818  # not an error: this environment cannot answer, and the text says why
     """A check that this environment, or this way of asking, gives no answer to."""
 
 
@@ -25,7 +25,7 @@ class Verdict(StrEnum):
 class Check:
     """One question. `ask` returns what was observed, in words that equal `expected` where the sandbox is right.
 
-    `advice` says what a difference asks of you; one that is `harmless` asks nothing, since the linker handles both.
+    `advice` says what to do about a difference. A `harmless` one needs no action: the linker handles both answers.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Finding:
 
     @property
     def counts(self) -> bool:
-        """Whether it is a difference that asks something of you."""
+        """Whether it is a difference that needs action."""
         return self.verdict is Verdict.DIFFERENT and not self.check.harmless
 
 

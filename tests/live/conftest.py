@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +12,7 @@ import httpx
 import pytest
 
 from linker.dataverse import Connection, Dataverse
+from linker.limiter import Limiter
 from sandbox.config import SandboxConfig, changed
 from sandbox.database import Database
 from sandbox.environment import Environment
@@ -28,7 +30,7 @@ A_MOMENT_S = 0.1  # the longest wait here
 
 @dataclass(frozen=True, slots=True)
 class Tokens:
-    """One token, for ever."""
+    """One token that does not expire."""
 
     text: str
 
@@ -62,7 +64,7 @@ class Listening(httpx.AsyncBaseTransport):
 
 @dataclass(slots=True)
 class Tenant:
-    """A sandbox with one unified row, and what a proof said there."""
+    """A sandbox with one unified row, and the lines that a proof printed."""
 
     sandbox: Sandbox
     said: list[str] = field(default_factory=list)
@@ -76,7 +78,8 @@ class Tenant:
         inner = Listening(inner, heard) if heard is not None else inner
         client = httpx.AsyncClient(transport=Twisted(inner, twist) if twist else inner)
         token = self.sandbox.identity.authority.issue(user, URL, 3600)["access_token"]
-        return Dataverse(Connection(URL, client, Tokens(token)))
+        limiter = Limiter(clock=lambda: time.time() + sum(self.waits))  # a wait that is cut short here counts in full
+        return Dataverse(Connection(URL, client, Tokens(token), limiter=limiter))
 
     async def prove(
         self,
@@ -125,8 +128,9 @@ class Tenant:
 
 def linked_tenant(rows: int = 60, **switches: Any) -> Tenant:
     """Return a sandbox with a unification whose source rows the vendor's account linked."""
-    database = Database()
-    made = Tenant(compose(Environment(database, changed(SandboxConfig(), switches), URL)))
+    config = changed(SandboxConfig(), switches)
+    database = Database(config=config)
+    made = Tenant(compose(Environment(database, config, URL)))
     made.sandbox.load(generate(Sizes(rows, rows // 2, 0)))
     fill_links(database)
     return made

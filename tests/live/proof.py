@@ -31,7 +31,7 @@ CHECKS = tuple(chain(reading.CHECKS, writing.CHECKS, columns.CHECKS, insights.CH
 WRITING: tuple[WritingProbe, ...] = (*binding.WRITING, *watching.WRITING)
 WRITING_NAMES = frozenset(probe.name for probe in WRITING) | {check.name for check in CHECKS}
 NAMES = WRITING_NAMES | {probe.name for probe in READING}
-# Types of organization on which nobody depends: sandboxes, trials, developers' own (OrganizationType in Microsoft's reference).
+# Types of organization without production data: sandboxes, trials, developers' own (OrganizationType in Microsoft's reference).
 HARMLESS = frozenset(
     {"CustomerTest", "CustomerFreeTest", "CustomerPreview", "TestDrive", "EmailTrial", "Developer", "Trial"}
 )

@@ -20,7 +20,7 @@ from linker.facts import DataverseTable
 from linker.model import Target
 from tests.live.own import Own
 
-TRIES = 20  # somebody's import of a solution may lock customisation for minutes (dataverse.md 8.4)
+TRIES = 20  # an import of a solution can lock customization for minutes (dataverse.md 8.4)
 SILENCE_WAIT_S = 30.0
 THERE_ALREADY = "0x80040237"
 CREATED_AT_ONCE = 1_000  # rows of one CreateMultiple (dataverse.md 2.4)

@@ -1,4 +1,4 @@
-"""What an environment tells of itself: metadata, privileges, headers, refusals before any row is looked at."""
+"""What an environment shows of itself: metadata, privileges, headers, and refusals before it looks at a row."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _PREFLIGHT = "Preflight would ask in vain, or answer wrongly. Report what it say
     expected="supported",
     advice="The linker falls back on single updates in batches: right, and slower. Report it.",
 )
-async def update_multiple_is_told(site: Site) -> str:
-    return "supported" if await metadata.supports_update_multiple(site.dataverse, site.own.row) else "not told"
+async def update_multiple_is_listed(site: Site) -> str:
+    return "supported" if await metadata.supports_update_multiple(site.dataverse, site.own.row) else "not listed"
 
 
 @check(
@@ -67,7 +67,7 @@ async def privileges_of_a_table(site: Site) -> str:
     "dataverse.md 10, 11",
     claim="The privileges that belong to no table exist under the names that the linker asks for.",
     expected="all of them",
-    advice="Preflight would ask for a privilege that nobody can hold. Report the names.",
+    advice="Preflight would ask for a privilege that does not exist. Report the names.",
 )
 async def privileges_by_name(site: Site) -> str:
     names = (*READ_METADATA, *CREATE_COLUMN, BYPASS, ACT_FOR_OTHERS)
@@ -78,7 +78,7 @@ async def privileges_by_name(site: Site) -> str:
 
 @check(
     "dataverse.md 11",
-    claim="RetrieveUserPrivileges tells names and levels.",
+    claim="RetrieveUserPrivileges returns names and levels.",
     expected="names and levels",
     advice=_PREFLIGHT,
 )
@@ -88,7 +88,7 @@ async def privileges_of_a_user(site: Site) -> str:
 
 @check(
     "dataverse.md 11",
-    claim="RetrieveRolePrivilegesRole tells ids and levels.",
+    claim="RetrieveRolePrivilegesRole returns ids and levels.",
     expected="names and levels",
     advice="'python -m linker setup' cannot see what its role holds. Report what it says.",
 )
@@ -96,7 +96,7 @@ async def privileges_of_a_role(site: Site) -> str:
     path = f"systemusers({await site.dataverse.user()})/systemuserroles_association"
     roles = (await site.dataverse.get(path + odata.query(select="roleid", top=1)))["value"]
     if not roles:
-        raise Unanswered("You hold no role yourself, only through a team: ask as somebody who does.")
+        raise Unanswered("You hold roles only through a team: sign in as a user who holds a role.")
     return _levels(await identity.role_depths(site.dataverse, roles[0]["roleid"]))
 
 
@@ -108,14 +108,14 @@ def _levels(held: dict[str, Depth]) -> str:
 @check(
     "dataverse.md 1.4",
     claim="Answers carry x-ms-dop-hint, a number.",
-    expected="told",
+    expected="present",
     advice="Nothing: without the hint a run begins at its default width and feels its way (docs/performance.md).",
     harmless=True,
 )
 async def a_hint_of_parallelism(site: Site) -> str:
     asked = Dataverse(site.dataverse.connection, Meter())
     await asked.get("WhoAmI")
-    return "told" if asked.meter.dop_hint else "not told"
+    return "present" if asked.meter.dop_hint else "missing"
 
 
 @check(
@@ -134,7 +134,7 @@ async def retry_after(site: Site) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _NoToken:
-    """What is no token."""
+    """A text that is not a token."""
 
     async def token(self) -> str:
         return "none"
@@ -145,9 +145,9 @@ class _NoToken:
 
 @check(
     "dataverse.md 13.2",
-    claim="A token that is none is answered with 401.",
+    claim="A text that is not a token is refused with 401.",
     expected="401",
-    advice="A token that ended during a run might end the run instead of being fetched anew. Report what it says.",
+    advice="A token that ended during a run might end the run instead of being renewed. Report what it says.",
 )
 async def a_bad_token(site: Site) -> str:
     stranger = Dataverse(replace(site.dataverse.connection, tokens=_NoToken()))
@@ -160,22 +160,22 @@ async def a_bad_token(site: Site) -> str:
 
 @check(
     "dataverse.md 13.3",
-    claim="An identity that is no user of the environment is told so, by 0x80072560.",
-    expected="told so",
+    claim="An identity that is not a user of the environment is refused with 0x80072560.",
+    expected="refused so",
     advice="The app would not say that its user is missing. Add the code to linker.verdict.NO_MEMBER, and report it.",
 )
 async def a_stranger(site: Site) -> str:
     if site.stranger is None:
-        raise Unanswered("Give --stranger, the client id of a managed identity that is no user there.")
+        raise Unanswered("Give --stranger, the client id of a managed identity that is not a user there.")
     try:
         await site.stranger.user()
     except ConfigurationError:
-        return "told so"
+        return "refused so"
     return "accepted"
 
 
 CHECKS = (
-    update_multiple_is_told,
+    update_multiple_is_listed,
     finding_tables,
     what_a_link_fires,
     privileges_of_a_table,

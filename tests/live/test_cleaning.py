@@ -1,4 +1,4 @@
-"""A proof leaves nothing behind, whatever happens to it, and touches nobody else's."""
+"""A proof leaves nothing behind, whatever happens to it, and leaves those of other users alone."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ async def test_a_passing_fault_is_waited_for(tenant: Tenant) -> None:
 @pytest.mark.parametrize(
     ("code", "status", "verdict"),
     [
-        pytest.param("0x80071151", 429, Verdict.UNANSWERED, id="somebody customises all the time"),
+        pytest.param("0x80071151", 429, Verdict.UNANSWERED, id="another customization runs all the time"),
         pytest.param("0x80072322", 429, Verdict.UNANSWERED, id="throttled all the time"),
         pytest.param("", 503, Verdict.DIFFERENT, id="unavailable all the time"),
     ],

@@ -1,4 +1,4 @@
-"""Every check is able to fail: an environment that differs in what it asks about is told apart from the sandbox."""
+"""Every check is able to fail: an environment that differs in what it asks about gives another verdict than the sandbox."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ TWISTS = {
     "a-new-column-is-known": (Twist(switches={"metadata_lag_s": 0.5}), "Consistency: Strong accepted"),
     "the-same-column-twice": (Twist(COLUMN, told=("0x8004432B", "0x80048888")), "refused: 400 0x80048888"),
     "a-column-to-real-profiles": (Twist(COLUMN, status=400, code="0x80044344"), "refused: 400 0x80044344"),
-    "update-multiple-of-profiles": (Twist("sdkmessagefilters", told=(r'"value":\[.*\]', '"value":[]')), "not told"),
-    "update-multiple-is-told": (Twist("sdkmessagefilters", told=(r'"value":\[.*\]', '"value":[]')), "not told"),
+    "update-multiple-of-profiles": (Twist("sdkmessagefilters", told=(r'"value":\[.*\]', '"value":[]')), "not listed"),
+    "update-multiple-is-listed": (Twist("sdkmessagefilters", told=(r'"value":\[.*\]', '"value":[]')), "not listed"),
     "finding-tables": (Twist("EntityDefinitions", (r"PrimaryIdAttribute eq '\w+'", "MetadataId eq null")), "not by key"),
     "what-a-link-fires": (Twist("callbackregistrations", status=403, code="0x80040220"), "403 0x80040220"),
     "privileges-of-a-table": (Twist("Privileges", told=('"PrivilegeType":"Append"', '"PrivilegeType":"X"')), "Read, Write"),
     "privileges-by-name": (Twist(r"^GET .*/privileges\?", asked=("prvReadEntity", "prvX")), "not prvReadEntity"),
     "privileges-of-a-user": (Twist("RetrieveUserPrivileges", told=('"Global"', '"Whole"')), "without a level"),
     "privileges-of-a-role": (Twist("RetrieveRolePrivileges", told=('"Global"', '"Whole"')), "without a level"),
-    "a-hint-of-parallelism": (Twist(without="x-ms-dop-hint"), "not told"),
+    "a-hint-of-parallelism": (Twist(without="x-ms-dop-hint"), "missing"),
     "a-bad-token": (Twist("Bearer none", status=403, code="0x80040220"), "Dataverse answered 403"),
     "a-stranger": (Twist("WhoAmI", told=("0x80072560", "0x80040220")), "Dataverse answered 403"),
     "retry-after": (Twist(ROWS_READ, status=429, code="0x80072322", times=1), "absent"),
@@ -61,7 +61,7 @@ def test_every_check_has_a_twist() -> None:
 
 
 @pytest.mark.parametrize("name", [check.name for check in CHECKS])
-async def test_a_different_environment_is_told_apart(tenant: Tenant, name: str) -> None:
+async def test_a_different_environment_gets_another_verdict(tenant: Tenant, name: str) -> None:
     twist, observed = TWISTS[name]
     tenant.configure(**twist.switches)
     rows = ROWS if name == "pages-of-5000" else FEW

@@ -215,7 +215,7 @@ def test_case(asked: list[Answer], said: str) -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        ({1: "works", 50: "works", 500: "works"}, "works with 500 values"),
+        ({1: "works", 50: "works", 500: "works"}, "works: with 500 values"),
         ({1: "works", 50: "works", 500: "refused: 414"}, "works with 50 values, with 500 refused: 414"),
         ({1: "refused: 400 0x0", 50: "refused: 400 0x0", 500: "refused: 400 0x0"}, "refused: 400 0x0"),
     ],
@@ -327,13 +327,13 @@ def test_count(number: int | None, read: int, is_all: bool, said: str) -> None:
     ("pages", "read", "said"),
     [
         ([500, 100], 600, "all of them"),
-        ([500], 600, "500 of more, without a link to the rest"),
+        ([500], 600, "cut at 500"),
         ([400], 400, ""),
     ],
 )
 def test_groups(pages: list[int], read: int, said: str) -> None:
     answers = [page(*({"rows": 1} for _ in range(size))) for size in pages]
-    assert paging.describe_groups(answers, read, is_all=True).answer == said
+    assert paging.describe_groups(answers, read).answer == said
 
 
 STAMP = "2026-11-30T11:00:00Z"
@@ -353,17 +353,24 @@ def test_changes_since(answer: Answer | None, said: str) -> None:
     assert paging.describe_since(POINT, answer, "modifiedon", STAMP).answer == said
 
 
+TRACKED = {"preference-applied": "odata.track-changes"}
+
+
 @pytest.mark.parametrize(
-    ("answer", "said"),
+    ("pages", "said"),
     [
-        (page(deltaLink="x"), "a delta link"),
-        (page(nextLink="x"), "rows and the next page"),
-        (page(), "ignored"),
-        (REFUSED, "refused: 400 0x80048d0b"),
+        ([page(nextLink="x"), page(deltaLink="x")], "a delta link"),
+        (
+            [Answer(200, body={"@odata.nextLink": "x"}, headers=TRACKED)],
+            "accepted, the end of the table was not reached",
+        ),
+        ([page(nextLink="x")], "ignored"),
+        ([page()], "ignored"),
+        ([page(nextLink="x"), REFUSED], "refused: 400 0x80048d0b"),
     ],
 )
-def test_tracking(answer: Answer, said: str) -> None:
-    assert paging.describe_tracking(answer) == said
+def test_tracking(pages: list[Answer], said: str) -> None:
+    assert paging.describe_tracking(pages) == said
 
 
 @pytest.mark.parametrize(
@@ -396,7 +403,7 @@ def test_words_are_shown_and_other_texts_are_not() -> None:
     assert signals.describe_words({"task": tasks}) == "task taskstatus: Successful, other"
 
 
-def test_payloads_show_telling_names_alone() -> None:
+def test_payloads_show_known_names_alone() -> None:
     payload = '{"Kind": "attachCds", "sources": [{"primaryKey": "contactid", "Maria": {}}]}'
     answer = page({"mscipriv_payload1": payload, "msdyn_name": "x"})
     assert signals.describe_payloads(answer) == "kind, primarykey and 2 other names"

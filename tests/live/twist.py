@@ -1,4 +1,4 @@
-"""Makes a sandbox differ from itself: what is asked or told is changed on its way."""
+"""Makes a sandbox differ from itself: requests and answers are changed on their way."""
 
 from __future__ import annotations
 

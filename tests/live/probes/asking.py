@@ -77,7 +77,8 @@ async def ask_one(ask: Asker, probe: Probe, scene: Scene | str | None) -> Sequen
     if not isinstance(scene, Scene):
         return [point.leave_open(scene or "") for point in probe.points]
     try:
-        return await probe.ask(ask, scene)
+        results = await probe.ask(ask, scene)
+        return [result.without_switch for result in results] if scene.is_standard else results
     except Unanswered as why:
         reason = str(why)
     except (LinkerError, httpx.RequestError) as error:

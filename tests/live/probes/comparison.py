@@ -76,10 +76,14 @@ def row_with_letters(rows: Sequence[Row], column: str) -> tuple[Row, str]:
     raise Unanswered(f"No row that was read has a letter in {column}.")
 
 
-IN = Point("in-operator", "2.3", "How many values does Microsoft.Dynamics.CRM.In take?")
+_ALLOWED = {"works": "allow", "refused": "400"}
+
+IN = Point("in-operator", "2.3", "Does Microsoft.Dynamics.CRM.In work on a text?", "elastic_in", _ALLOWED)
 OR = Point("or-chain", "2.3", "Does a chain of 50 eq terms joined by or find its rows?")
 STARTS = Point("startswith", "2.3", "Does startswith find its rows?")
-RANGE = Point("text-ranges", "2.3", "Does a range of identifiers hold the rows between its bounds?")
+RANGE = Point(
+    "text-ranges", "2.3", "Does a range of identifiers hold the rows between its bounds?", "elastic_ranges", _ALLOWED
+)
 RANGE_CASE = Point("case-of-ranges", "2.3", "Does a range of identifiers regard case?", "elastic_case", _CASES)
 
 
@@ -105,7 +109,7 @@ async def _ask_in(ask: Asker, customers: Sequence[str]) -> Result:
         query = odata.query(select=CUSTOMER, filter=odata.is_in(CUSTOMER, some))
         pages = await ask.pages(MAPPING_SET + query, 10 * len(some) + 1_000)
         found[len(some)] = describe_found(pages, CUSTOMER, some)
-    return IN.settle(summarize_sizes(found), f"{len(customers):,} values are known")
+    return IN.settle(summarize_sizes(found), f"asked with {', '.join(map(str, found))} values")
 
 
 async def _ask_or(ask: Asker, customers: Sequence[str]) -> Result:
@@ -133,7 +137,7 @@ async def _ask_range(ask: Asker, identifiers: Sequence[str]) -> tuple[Result, Re
     answer = describe_range(stored, identifiers, lower, upper)
     shouted = await ask.pages(_range(lower.upper(), upper.upper()), KNOWN_ROWS)
     if answer.startswith("refused") or lower == lower.upper():
-        return RANGE.settle(answer), RANGE_CASE.leave_open("There is no range to compare with.")
+        return RANGE.settle(answer), RANGE_CASE.leave_open("Ranges are refused, or the bounds have no letter.")
     same = [sorted(str(row.get(IDENTIFIER)) for page in pages for row in page.rows) for pages in (stored, shouted)]
     return RANGE.settle(answer), RANGE_CASE.settle("folded" if same[0] == same[1] else "exact")
 
@@ -159,7 +163,7 @@ def summarize_sizes(found: dict[int, str]) -> str:
     working = [size for size, answer in found.items() if answer == "works"]
     broken = next(((size, answer) for size, answer in found.items() if answer != "works"), None)
     if broken is None:
-        return f"works with {max(working)} values"
+        return f"works: with {max(working)} values"
     if not working:
         return broken[1]
     return f"works with {max(working)} values, with {broken[0]} {broken[1]}"
@@ -177,7 +181,13 @@ def describe_range(pages: Sequence[Answer], known: Sequence[str], lower: str, up
 
 
 ONE = Point("one-sort-column", "2.3", "Can rows be sorted by one column?")
-TWO = Point("two-sort-columns", "2.3", "Can rows be sorted by two columns?")
+TWO = Point(
+    "two-sort-columns",
+    "2.3",
+    "Can rows be sorted by two columns?",
+    "elastic_orderby",
+    {"refused for want of an index": "index", "refused": "plain"},
+)
 BY_LOOKUP = Point("sort-by-lookup", "2.3", "Can rows be sorted by a lookup?")
 KEY_ORDER = Point("order-of-ids", "2.3", "In which order do ids of profiles come?")
 TEXT_ORDER = Point("order-of-texts", "2.3", "In which order do identifiers come?")
@@ -193,7 +203,7 @@ async def ask_sorting(ask: Asker, scene: Scene) -> Sequence[Result]:
     texts = await _sorted_by(ask, MAPPING_SET, IDENTIFIER, IDENTIFIER)
     return (
         ONE.settle(describe_descending(stamps, "modifiedon")),
-        TWO.settle(describe_descending(two, "modifiedon")),
+        TWO.settle(describe_two(two), two.text),
         BY_LOOKUP.settle("accepted" if lookup.is_ok else f"refused: {lookup.refusal}"),
         KEY_ORDER.settle(describe_key_order(keys)),
         TEXT_ORDER.settle(describe_text_order(texts)),
@@ -210,6 +220,12 @@ def describe_descending(answer: Answer, column: str) -> str:
         return f"refused: {answer.refusal}"
     stamps = [str(row.get(column)) for row in answer.rows]
     return "works" if stamps == sorted(stamps, reverse=True) else "accepted, the rows are not sorted"
+
+
+def describe_two(answer: Answer) -> str:
+    """Return whether two sort columns work, and whether a refusal names a missing index."""
+    said = describe_descending(answer, "modifiedon")
+    return said.replace("refused", "refused for want of an index") if "index" in answer.text.lower() else said
 
 
 def describe_key_order(answer: Answer) -> str:

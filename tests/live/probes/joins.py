@@ -14,9 +14,16 @@ from tests.live.probes.wire import Answer, Asker
 
 _OWN = OWN_LOOKUP.removeprefix("_").removesuffix("_value")
 
-IN_LIST = Point("expand-in-a-list", "3", "What becomes of $expand of the profile in a list of source rows?")
-ALONE = Point("expand-of-one-row", "3", "What becomes of $expand of the profile of one source row?")
-OUTER = Point("outer-join", "2.3", "What becomes of an outer link-entity to the profile?")
+_LIST = {"refused": "refuse", "null instead of the profile": "null", "works": "work"}
+_JOIN = {"refused": "refuse", "accepted, nothing of the profile came": "null", "works": "work"}
+
+IN_LIST = Point(
+    "expand-in-a-list", "3", "What becomes of $expand of the profile in a list of source rows?", "elastic_expand", _LIST
+)
+ALONE = Point(
+    "expand-of-one-row", "3", "What becomes of $expand of the profile of one source row?", "elastic_expand_one", _LIST
+)
+OUTER = Point("outer-join", "2.3", "What becomes of an outer link-entity to the profile?", "elastic_expand", _JOIN)
 INNER = Point("inner-join", "2.3", "What becomes of an inner link-entity to the profile?")
 THROUGH = Point("filter-through-the-link", "3", "What becomes of a filter through the link?")
 OF_MAPPING = Point("expand-of-mapping-rows", "2.3", "What becomes of $expand of the profile in a list of mapping rows?")

@@ -24,13 +24,20 @@ LARGE_PAGE = Point(
     "page-of-5000",
     "2.3",
     "How many rows does a page have when 5,000 are asked for?",
-    "elastic_page_max",
+    "page_max",
     {"500": "500", "5000": "5000", "more than 500": "5000"},
 )
 NEXT = Point("next-link", "2.3", "Of which form is the link to the next page?")
+VIRTUAL_ROWS = Point(
+    "rows-of-a-virtual-table",
+    "4",
+    "What does a query of more than 1,000 rows of a virtual table return?",
+    "virtual_limit",
+    {"refused": "error", "1000 and no link to more": "cut", "1000 and a link to more": "page", "all rows": "page"},
+)
 
 
-@probe("P11", "Pages", (DEFAULT_PAGE, SMALL_PAGE, LARGE_PAGE, NEXT))
+@probe("P11", "Pages", (DEFAULT_PAGE, SMALL_PAGE, LARGE_PAGE, NEXT, VIRTUAL_ROWS))
 async def ask_pages(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
     path = MAPPING_SET + odata.query(select=MAPPING_KEY)
@@ -43,6 +50,7 @@ async def ask_pages(ask: Asker, scene: Scene) -> Sequence[Result]:
         describe_page(SMALL_PAGE, small, 500),
         describe_page(LARGE_PAGE, large, 5_000),
         NEXT.settle(describe_link(links[0])) if links else NEXT.leave_open("The mapping fits into one page."),
+        describe_virtual(large, scene.definitions[MAPPING_TABLE].get("TableType")),
     )
 
 
@@ -56,8 +64,22 @@ def describe_page(point: Point, answer: Answer, asked: int) -> Result:
     if rows > 500:
         return point.settle("more than 500", f"{rows:,} rows, and the table ended")
     return point.leave_open(
-        f"The table ends after {rows:,} rows, so a page of {asked:,} cannot be told from a smaller one."
+        f"The table ends after {rows:,} rows, so a page of {asked:,} rows and a smaller one look the same."
     )
+
+
+def describe_virtual(answer: Answer, kind: object) -> Result:
+    """Return what a large query of a virtual mapping brought; open for other types and for small tables."""
+    if kind != "Virtual":
+        return VIRTUAL_ROWS.leave_open("The mapping is not virtual.")
+    if not answer.is_ok:
+        return VIRTUAL_ROWS.settle(f"refused: {answer.refusal}", answer.text)
+    rows = len(answer.rows)
+    if rows < 1_000:
+        return VIRTUAL_ROWS.leave_open(f"The table ends after {rows:,} rows.")
+    if rows > 1_000:
+        return VIRTUAL_ROWS.settle("all rows", f"{rows:,} rows at once")
+    return VIRTUAL_ROWS.settle(f"1000 and {'a' if answer.next_link else 'no'} link to more")
 
 
 def describe_link(link: str) -> str:
@@ -76,23 +98,37 @@ _COOKIES = {
     "with the paging cookie of FetchXML": "pagingcookie",
 }
 
+_COUNTS = {"exact": "exact", "5000 although there are more": "capped", "refused": "400"}
+
 SLASH_COUNT = Point(
     "count-of-a-table",
     "2.3",
     "What does /$count return?",
     "elastic_count",
-    {"exact": "exact", "5000 although there are more": "capped", "refused": "refuse"},
+    _COUNTS,
 )
 INLINE_COUNT = Point(
     "count-beside-rows",
     "2.3",
     "What does $count=true return?",
     "elastic_count",
-    {"exact": "exact", "5000 although there are more": "capped", "refused": "refuse"},
+    _COUNTS,
 )
 AGGREGATE = Point("aggregate", "2.3", "What does an aggregate count return?")
-GROUPS = Point("grouped-counts", "2.3", "Are all groups of a grouped count returned?")
-TOTAL = Point("total-record-count", "2.3", "What does RetrieveTotalRecordCount return?")
+GROUPS = Point(
+    "grouped-counts",
+    "2.3",
+    "Are all groups of a grouped count returned?",
+    "elastic_groups",
+    {"cut at 500": "cut", "all of them": "next"},
+)
+TOTAL = Point(
+    "total-record-count",
+    "2.3",
+    "What does RetrieveTotalRecordCount return?",
+    "record_count_refusal",
+    {"refused as a virtual entity": "virtual", "refused": "method"},
+)
 
 
 @probe("P12", "Counts", (SLASH_COUNT, INLINE_COUNT, AGGREGATE, GROUPS, TOTAL))
@@ -111,8 +147,8 @@ async def ask_counts(ask: Asker, scene: Scene) -> Sequence[Result]:
         describe_count(SLASH_COUNT, slash, slash.body, read, is_all=is_all),
         describe_count(INLINE_COUNT, inline, _counted(inline), read, is_all=is_all),
         describe_count(AGGREGATE, aggregate, _first(aggregate, "rows"), read, is_all=is_all),
-        describe_groups(grouped, read, is_all=is_all),
-        TOTAL.settle("a number" if total.is_ok else f"refused: {total.refusal}", total.text),
+        describe_groups(grouped, read),
+        TOTAL.settle(describe_total(total), total.text),
     )
 
 
@@ -138,7 +174,7 @@ def describe_count(point: Point, answer: Answer, number: Any, read: int, *, is_a
     return point.settle("exact" if is_all and count == read else "above the rows read" if count >= read else "too low")
 
 
-def describe_groups(pages: Sequence[Answer], read: int, *, is_all: bool) -> Result:
+def describe_groups(pages: Sequence[Answer], read: int) -> Result:
     """Return whether a count by group brought every group."""
     refused = next((page for page in pages if not page.is_ok), None)
     if refused:
@@ -148,7 +184,14 @@ def describe_groups(pages: Sequence[Answer], read: int, *, is_all: bool) -> Resu
         return GROUPS.leave_open(f"There are only {read:,} groups, and a limit would show above 500.")
     if groups >= read:
         return GROUPS.settle("all of them", f"{groups:,} groups in {len(pages)} pages")
-    return GROUPS.settle(f"{groups} of more, without a link to the rest" if is_all or groups < read else "some")
+    return GROUPS.settle(f"cut at {groups}", f"{len(pages)} pages, and no link to the rest")
+
+
+def describe_total(answer: Answer) -> str:
+    """Return whether the number of rows of the table comes, and whether a refusal calls the table virtual."""
+    if answer.is_ok:
+        return "a number"
+    return f"refused{' as a virtual entity' if 'virtual entity' in answer.text.lower() else ''}: {answer.refusal}"
 
 
 SINCE_VERSION = Point("filter-by-version", "2.3", "Does a filter by versionnumber find what changed?")
@@ -160,11 +203,11 @@ TRACK = Point("track-changes", "2.3", "What becomes of odata.track-changes?")
 async def ask_changes(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
     version, stamp = scene.mappings[0].get("versionnumber"), scene.mappings[0].get("modifiedon")
-    tracked = await ask.get(MAPPING_SET + odata.query(select=IDENTIFIER), prefer="odata.track-changes")
+    tracked = await ask.pages(MAPPING_SET + odata.query(select=IDENTIFIER), MOST_READ, prefer="odata.track-changes")
     return (
         describe_since(SINCE_VERSION, await _since(ask, "versionnumber", "gt", version), "versionnumber", version),
         describe_since(SINCE_TIME, await _since(ask, "modifiedon", "ge", stamp), "modifiedon", stamp),
-        TRACK.settle(describe_tracking(tracked), tracked.text),
+        TRACK.settle(describe_tracking(tracked), tracked[-1].text),
     )
 
 
@@ -192,14 +235,15 @@ def _ordered(value: Any) -> tuple[datetime, int]:
     return (datetime.fromisoformat(value), 0) if isinstance(value, str) else (origin, int(value or 0))
 
 
-def describe_tracking(answer: Answer) -> str:
+def describe_tracking(pages: Sequence[Answer]) -> str:
     """Return whether tracking changes brings a link for later, or how it was refused."""
-    if not answer.is_ok:
-        return f"refused: {answer.refusal}"
-    marks = answer.body if isinstance(answer.body, dict) else {}
-    return (
-        "a delta link" if "@odata.deltaLink" in marks else "rows and the next page" if answer.next_link else "ignored"
-    )
+    refused = next((page for page in pages if not page.is_ok), None)
+    if refused:
+        return f"refused: {refused.refusal}"
+    if any("@odata.deltaLink" in page.body for page in pages):
+        return "a delta link"
+    is_taken = "track-changes" in pages[0].headers.get("preference-applied", "")
+    return "accepted, the end of the table was not reached" if is_taken and pages[-1].next_link else "ignored"
 
 
 COSMOS = Point("cosmos-query-of-profiles", "2.3", "Does ExecuteCosmosSqlQuery read the profile table?")

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from tests.live.probes.scene import Scene
 from tests.live.probes.wire import Asker
+
+# These switches say something about every kind of table; all others about tables that are not standard.
+GENERAL = frozenset({"profile_table", "mapping_table", "mapping_name_column", "workflow_tables", "workflow_words"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,11 @@ class Result:
     answer: str
     evidence: str
     settled: bool
+
+    @property
+    def without_switch(self) -> Result:
+        """The same result where the switch does not apply, since both tables are standard."""
+        return self if self.point.switch in GENERAL else replace(self, point=replace(self.point, switch="", plays={}))
 
     @property
     def setting(self) -> str:

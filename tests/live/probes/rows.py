@@ -8,7 +8,7 @@ from typing import Any
 
 from linker import odata
 from linker.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
-from linker.model import LOOKUP_SCHEMA_NAME
+from linker.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.privacy import describe_kinds
 from tests.live.probes.scene import (
@@ -31,15 +31,34 @@ from tests.live.probes.wire import ANNOTATIONS, Answer, Asker
 _COSMOS = re.compile(r'W/"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"', re.IGNORECASE)
 _NUMBER = re.compile(r'W/"\d+"')
 
-PARTITION = Point("partition-of-a-profile", "2.2", "What does the column partitionid of a profile hold?")
+PARTITION = Point(
+    "partition-of-a-profile",
+    "2.2",
+    "What does the column partitionid of a profile hold?",
+    "partition_shown",
+    {"own id in lower case": "lower", "own id in upper case": "upper", "null": "null"},
+)
 SAME_ID = Point("profile-id-and-customer-id", "6", "Is the profile's id its CustomerId read as a GUID?")
 CUSTOMER_FORM = Point("form-of-customer-ids", "6", "How are CustomerIds written?")
 VALUE_FORM = Point("form-of-keys", "6", "How are the keys of Dataverse rows written in the mapping?")
 IDENTIFIER_FORM = Point("form-of-identifiers", "6", "Is the identifier data source, table, and key, joined by '|'?")
-NAME_COLUMN = Point("name-column", "6", "Which column of the mapping names the source table?")
+NAME_COLUMN = Point(
+    "name-column",
+    "6",
+    "Which column of the mapping names the source table?",
+    "mapping_name_column",
+    {name: name for name in ("msdynci_entityname", "msdynci_tablename")},
+)
 TABLE_NAMES = Point("table-names", "6", "Does that column hold logical names of tables?")
 OWN_PROFILE = Point("profile-of-mapping-rows", "6", "Do mapping rows name their profile in their own lookup?")
-STAMPS = Point("time-stamps", "2.3", "Do modifiedon and createdon hold whole seconds?")
+STAMPS = Point("time-stamps", "2.3", "What do modifiedon and createdon hold?")
+VIRTUAL_STAMPS = Point(
+    "time-stamps-of-virtual-rows",
+    "4",
+    "Do rows of a virtual table show when they changed?",
+    "virtual_modifiedon",
+    {"no": "absent", "yes": "present"},
+)
 VERSIONS = Point("row-versions", "2.3", "What does versionnumber hold?")
 ETAGS = Point("etags", "2.4", "Of which form are ETags of profiles?")
 
@@ -49,7 +68,7 @@ ETAGS = Point("etags", "2.4", "Of which form are ETags of profiles?")
     "Shape of profiles and mapping rows",
     (
         PARTITION, SAME_ID, CUSTOMER_FORM, VALUE_FORM, IDENTIFIER_FORM, NAME_COLUMN, TABLE_NAMES, OWN_PROFILE, STAMPS,
-        VERSIONS, ETAGS,
+        VIRTUAL_STAMPS, VERSIONS, ETAGS,
     ),
 )  # fmt: skip
 async def ask_shapes(ask: Asker, scene: Scene) -> Sequence[Result]:
@@ -69,6 +88,7 @@ async def ask_shapes(ask: Asker, scene: Scene) -> Sequence[Result]:
         TABLE_NAMES.settle("logical names" if named else "no name of a table among the rows read"),
         OWN_PROFILE.settle(describe_own_profiles(scene.mappings, found.rows), f"{len(scene.mappings)} rows"),
         STAMPS.settle(describe_kinds(row.get(name) for row in both for name in ("modifiedon", "createdon"))),
+        describe_virtual_stamps(scene),
         VERSIONS.settle(describe_versions(row.get("versionnumber") for row in both)),
         ETAGS.settle(describe_etags(row.get("@odata.etag") for row in scene.profiles)),
     )
@@ -129,6 +149,19 @@ def describe_own_profiles(mappings: Sequence[Row], profiles: Sequence[Row]) -> s
     return "filled" if len(filled) == len(mappings) else "filled for some rows"
 
 
+def describe_virtual_stamps(scene: Scene) -> Result:
+    """Return whether rows of virtual tables have modifiedon; open where both tables keep their rows in Dataverse."""
+    virtual = [
+        row
+        for table, rows in ((PROFILE_TABLE, scene.profiles), (MAPPING_TABLE, scene.mappings))
+        for row in rows
+        if scene.definitions[table].get("TableType") == "Virtual"
+    ]
+    if not virtual:
+        return VIRTUAL_STAMPS.leave_open("Neither table is virtual.")
+    return VIRTUAL_STAMPS.settle("yes" if all(row.get("modifiedon") for row in virtual) else "no")
+
+
 def describe_versions(values: Iterable[Any]) -> str:
     """Return whether row versions are ticks of the clock, small numbers, or missing."""
     kinds = {
@@ -186,7 +219,13 @@ def found_or_refused(answer: Answer, key: str, column: str = PROFILE_KEY) -> str
 
 
 SINGLE_LABEL = Point("label-of-one-row", "3", "Does a linked row that is read alone show the label of its link?")
-LIST_LABEL = Point("label-in-a-list", "3", "Does a linked row in a list show the label of its link?")
+LIST_LABEL = Point(
+    "label-in-a-list",
+    "3",
+    "Does a linked row in a list show the label of its link?",
+    "elastic_list_labels",
+    {"the CustomerId": "given", "missing": "absent"},
+)
 PID_READ = Point("partition-column-read", "3", "What does the partition column of a link hold?")
 
 

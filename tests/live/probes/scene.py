@@ -56,6 +56,12 @@ class Scene:
         names = self.columns(MAPPING_TABLE)
         return next((name for name in ("msdynci_entityname", "msdynci_tablename") if name in names), "")
 
+    @property
+    def is_standard(self) -> bool:
+        """Whether both tables are kept as standard tables are."""
+        kinds = {self.definitions[name].get("TableType") for name in (PROFILE_TABLE, MAPPING_TABLE)}
+        return kinds == {"Standard"}
+
     def columns(self, table: str) -> frozenset[str]:
         """The logical names of a table's columns."""
         return frozenset(str(row["LogicalName"]) for row in self.attributes.get(table, ()))

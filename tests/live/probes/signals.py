@@ -16,7 +16,20 @@ VENDOR = "99ff962b-6252-4b98-8478-0c65a3ea1925"
 _WORD = re.compile(r"[A-Za-z][A-Za-z .]{0,39}")
 _LINKING = re.compile(r"hydrat|backstamp", re.IGNORECASE)
 
-WORKFLOW = Point("workflow-rows", "7.2", "Do rows of jobs, tasks, and nodes exist?")
+WORKFLOW = Point(
+    "workflow-rows",
+    "7.2",
+    "Do rows of jobs, tasks, and nodes exist?",
+    "workflow_tables",
+    {state: state for state in ("filled", "empty", "absent")},
+)
+WORD_CASE = Point(
+    "case-of-workflow-words",
+    "7.2",
+    "In which letter case do their words stand?",
+    "workflow_words",
+    {case: case for case in ("camel", "pascal", "upper")},
+)
 WORDS = Point("workflow-words", "7.2", "Which words do their statuses and types use?")
 HYDRATION = Point("hydration-rows", "7.2", "Does one of them name hydration or the linking of rows?")
 RETENTION = Point("workflow-retention", "7.2", "How far back do they reach?")
@@ -27,7 +40,7 @@ _WORKFLOW = {
 }
 
 
-@probe("P15", "Jobs, tasks, and nodes of the workflow", (WORKFLOW, WORDS, HYDRATION, RETENTION))
+@probe("P15", "Jobs, tasks, and nodes of the workflow", (WORKFLOW, WORDS, WORD_CASE, HYDRATION, RETENTION))
 async def ask_workflow(ask: Asker, scene: Scene) -> Sequence[Result]:
     newest = {kind: await _newest(ask, kind, "desc") for kind in _WORKFLOW}
     oldest = await _newest(ask, "job", "asc")
@@ -35,11 +48,12 @@ async def ask_workflow(ask: Asker, scene: Scene) -> Sequence[Result]:
     found = WORKFLOW.settle(describe_presence(newest))
     if not any(rows.values()):
         why = "There is no row to look at."
-        return found, WORDS.leave_open(why), HYDRATION.leave_open(why), RETENTION.leave_open(why)
+        return found, *(point.leave_open(why) for point in (WORDS, WORD_CASE, HYDRATION, RETENTION))
     named = [row for some in rows.values() for row in some if _LINKING.search(json.dumps(row))]
     return (
         found,
         WORDS.settle(describe_words(rows)),
+        WORD_CASE.settle(describe_word_case(rows)),
         HYDRATION.settle("yes" if named else "no", f"{len(named)} of {sum(map(len, rows.values()))} rows"),
         RETENTION.settle(describe_age(rows["job"], oldest.rows)),
     )
@@ -60,7 +74,7 @@ def describe_presence(answers: dict[str, Answer]) -> str:
 
 
 def describe_words(rows: dict[str, list[Row]]) -> str:
-    """Return the status and type words of each table as they are written; what is no word is counted as 'other'."""
+    """Return the status and type words of each table as they are written; other texts are shown as 'other'."""
     parts = []
     for kind, columns in _WORKFLOW.items():
         for column in columns:
@@ -68,6 +82,18 @@ def describe_words(rows: dict[str, list[Row]]) -> str:
             if words:
                 parts.append(f"{kind} {column}: {', '.join(sorted(words))}")
     return "; ".join(parts) or "none"
+
+
+def describe_word_case(rows: dict[str, list[Row]]) -> str:
+    """Return how words are written: camel such as 'successful', pascal such as 'Successful', or upper."""
+    words = {
+        _word(row.get(f"msdyn_{column}"))
+        for kind, columns in _WORKFLOW.items()
+        for column in columns
+        for row in rows.get(kind, ())
+    } - {"", "other"}
+    cases = {"upper" if word.isupper() else "pascal" if word[0].isupper() else "camel" for word in words}
+    return ", ".join(sorted(cases)) or "no words"
 
 
 def _word(value: Any) -> str:
@@ -83,7 +109,7 @@ def describe_age(newest: Sequence[Row], oldest: Sequence[Row]) -> str:
 
 PRIVATE = ("datasourcemetadata", "conflationmetadata", "instancesettings", "profilestorestateinfo")
 # Words of the published API models that would answer a requirement. Other names in a payload are counted, never shown.
-_TELLING = frozenset(
+_KNOWN_WORDS = frozenset(
     {
         "kind", "name", "isactive", "refreshstate", "primarykey", "entityname", "entityinformation", "entitytype", "keys",
         "datasourcemetadata", "isb2b", "isb2c", "cdsorginfo", "cdsmdlinfo", "iscdsmdlorcdsbyodl", "url", "instancetype",
@@ -100,16 +126,18 @@ async def ask_private(ask: Asker, scene: Scene) -> Sequence[Result]:
 
 
 def describe_payloads(answer: Answer) -> str:
-    """Return which telling words the payloads of a row hold; values are never looked at."""
+    """Return which known words the payloads of a row hold; values are never looked at."""
     if not answer.is_ok:
         return f"refused: {answer.refusal}"
     if not answer.rows:
         return "empty"
     payloads = [value for name, value in answer.rows[0].items() if "payload" in name and isinstance(value, str)]
     words = {word for payload in payloads for word in words_in(payload)}
-    shown = sorted(words & _TELLING)
+    shown = sorted(words & _KNOWN_WORDS)
     return (
-        f"{', '.join(shown) or 'no telling name'} and {len(words - _TELLING)} other names" if payloads else "no payload"
+        f"{', '.join(shown) or 'no known name'} and {len(words - _KNOWN_WORDS)} other names"
+        if payloads
+        else "no payload"
     )
 
 

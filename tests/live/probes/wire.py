@@ -35,7 +35,7 @@ async def refuse_writes(request: httpx.Request) -> None:
 
 @asynccontextmanager
 async def reading_only(client: httpx.AsyncClient) -> AsyncIterator[None]:
-    """Let a client send GET requests alone while the context lasts, whoever uses it."""
+    """Let a client send GET requests alone while the context lasts."""
     hooks = client.event_hooks
     client.event_hooks = {**hooks, "request": [refuse_writes, *hooks["request"]]}
     try:
@@ -56,7 +56,7 @@ class Answer:
 
     @property
     def is_ok(self) -> bool:
-        """Whether it is no refusal."""
+        """Whether the request succeeded."""
         return 200 <= self.status < 300
 
     @property

@@ -101,7 +101,13 @@ def profile_link(site: Site, scene: Scene) -> Link:
     return Link(site, PROFILE_TABLE, str(definition["EntitySetName"]), PROFILE_KEY, f"{site.own.prefix}_vendor")
 
 
-CASCADE = Point("cascade-refusal", "3", "What becomes of a relationship to the profile table with Delete: RemoveLink?")
+CASCADE = Point(
+    "cascade-refusal",
+    "3",
+    "What becomes of a relationship to the profile table with Delete: RemoveLink?",
+    "cascade_refusal",
+    {f"refused: 400 {code}": code for code in ("0x80047014", "0x80048d0b", "0x80040216")},
+)
 NO_CASCADE = Point("no-cascade", "3", "What becomes of that relationship with NoCascade throughout?")
 COMPANION = Point("new-partition-column", "3", "Does the new lookup get a column for the partition?")
 
@@ -137,7 +143,13 @@ async def _columns_of(make: Maker, site: Site) -> set[str]:
 
 PLAIN_BIND = Point("bind-by-id", "3", "What is a link that was bound by the profile's id?")
 KEY_BIND = Point("bind-by-id-and-partition", "3", "What is a link that was bound by id and partition?")
-MISSING_BIND = Point("bind-to-a-missing-profile", "3", "What becomes of a link to a profile that does not exist?")
+MISSING_BIND = Point(
+    "bind-to-a-missing-profile",
+    "3",
+    "What becomes of a link to a profile that does not exist?",
+    "bind_missing",
+    {"accepted": "accept", "refused": "refuse"},
+)
 WRONG_BIND = Point("bind-with-the-wrong-partition", "3", "What becomes of a link with the wrong partition?")
 PID_WRITE = Point("partition-column-written-alone", "3", "Can the partition column be written alone?")
 EMPTIED = Point("emptied-link", "3", "What holds the partition column after the link is emptied?")
@@ -154,12 +166,17 @@ async def ask_binds(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
     return (
         PLAIN_BIND.settle(await _bind(make, link, rows[0], link.plain(target), target)),
         KEY_BIND.settle(await _bind(make, link, rows[1], link.keyed(target, partition), target)),
-        MISSING_BIND.settle(await _bind(make, link, rows[2], link.plain(missing), missing)),
+        MISSING_BIND.settle(describe_missing(await _bind(make, link, rows[2], link.plain(missing), missing))),
         WRONG_BIND.settle(await _bind(make, link, rows[3], link.keyed(target, missing), target)),
         PID_WRITE.settle(await _bind(make, link, rows[0], {f"{link.column}pid": PARTITION}, target)),
         EMPTIED.settle(await _bind(make, link, rows[1], {f"{link.navigation}@odata.bind": None}, target)),
         MULTIPLE.settle(await _bind_several(make, link, rows[4:], target, partition)),
     )
+
+
+def describe_missing(said: str) -> str:
+    """Return whether a link to nothing was taken, and what it then shows."""
+    return said if said.startswith("refused") else f"accepted: {said}"
 
 
 async def _known(make: Maker, link: Link) -> Link:
