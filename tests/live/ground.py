@@ -37,14 +37,15 @@ async def remove(dataverse: Dataverse, own: Own, pause: Pause, say: Callable[[st
         ("sdkmessageprocessingsteps", "sdkmessageprocessingstepid"),
         ("serviceendpoints", "serviceendpointid"),
     ):
-        for row in await _called(dataverse, entity_set, key, own.publisher):
+        for row in await patiently(partial(_called, dataverse, entity_set, key, own.publisher), pause):
             await patiently(partial(_deleted, dataverse, f"{entity_set}({row[key]})"), pause)
             say(f"Removed '{own.publisher}' from {entity_set}.")
     for table in own.tables:
         if await patiently(partial(_dropped, dataverse, table), pause):
             say(f"Removed table '{table}'.")
     for entity_set, key in (("solutions", "solutionid"), ("publishers", "publisherid")):
-        for row in await _named(dataverse, entity_set, f"uniquename eq {odata.literal(own.publisher)}"):
+        named = f"uniquename eq {odata.literal(own.publisher)}"
+        for row in await patiently(partial(_named, dataverse, entity_set, named), pause):
             await patiently(partial(_deleted, dataverse, f"{entity_set}({row[key]})"), pause)
             say(f"Removed '{own.publisher}' from {entity_set}.")
 
