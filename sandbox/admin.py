@@ -129,8 +129,8 @@ class Admin:
     async def unify(self, request: Request) -> Response:
         """Run a unification: 200 when it has ended, 202 while it goes on writing."""
         wanted = read_request(await _document(request))
-        answer = await self.simulator.run(wanted)
-        return JSONResponse(answer, status_code=202 if wanted.hydration_s else 200)
+        gradual = wanted.completed(self.environment.config).duration_s > 0
+        return JSONResponse(await self.simulator.run(wanted), status_code=202 if gradual else 200)
 
     async def unifications(self, request: Request) -> Response:
         """Return recent jobs with their tasks, newest first."""

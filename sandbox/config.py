@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from functools import cache
 from typing import Annotated, ClassVar, Final, Literal
 
-from pydantic import ConfigDict, NonNegativeFloat, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, NonNegativeFloat, PositiveFloat, PositiveInt, TypeAdapter, ValidationError
 
 from sandbox.switches import InvalidConfigError, Switch, registry, unknown_switch
 
@@ -27,6 +27,8 @@ ProtectionScope = Literal["user", "server"]
 InsightsAnswer = Literal["answers", "401", "403", "404", "410", "redirect", "no_address"]
 WorkflowTables = Literal["filled", "empty", "absent"]
 WorkflowWords = Literal["camel", "pascal", "upper"]
+HydrationWrites = Literal["changed", "all"]
+Fraction = Annotated[float, Field(ge=0, le=1)]
 LagScope = Literal["all", "other_servers"]
 
 DEFAULT_TABLES: Final[TableKind] = "standard"
@@ -120,6 +122,29 @@ class SandboxConfig:
         Literal["error", "all_rows"],
         Switch("What an expired delta token gets: `0x80044352` or all rows.", proved=False),
     ] = "error"
+
+    # How a unification writes; `POST /sandbox/unifications` may say otherwise.
+    hydration_s: Annotated[
+        NonNegativeFloat,
+        Switch("Simulated seconds over which profiles and mapping are written in a mixed order.", (0.0, 60.0)),
+    ] = 0.0
+    hydration_writes: Annotated[
+        HydrationWrites,
+        Switch("Whether a unification writes all rows of profiles and mapping or only changed ones.", proved=False),
+    ] = "changed"
+    profiles_vanish: Annotated[
+        Fraction,
+        Switch("Share of the profiles that each unification deletes, though the mapping names them.", (0.0, 0.01)),
+    ] = 0.0
+    profile_ids_change: Annotated[
+        Fraction,
+        Switch(
+            "Share of the profiles that each unification writes under another id, for the same CustomerId.",
+            (0.0, 0.01),
+            proved=False,
+        ),
+    ] = 0.0
+    second_writer: Annotated[bool, Switch("Whether the vendor's own task links rows after each unification.")] = False
 
     # What Customer Insights - Data keeps in Dataverse besides.
     workflow_tables: Annotated[

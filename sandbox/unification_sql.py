@@ -101,6 +101,13 @@ def profiles(database: Database) -> Iterator[Profile]:
         yield Profile(_guid(row_id), str(customer_id), str(previous or ""))
 
 
+def all_keys(database: Database, table_name: str) -> list[bytes]:
+    """Return the keys of all rows."""
+    key = ddl.quoted(database.schema.tables[table_name].primary_id)
+    sql = f"SELECT {key} FROM {ddl.quoted(table_name)}"  # noqa: S608
+    return [value for (value,) in database.execute(sql) if isinstance(value, bytes)]
+
+
 def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
     """Yield what mapping and profiles say about the rows of a table, in the order of the identifiers."""
     columns = database.schema.tables[PROFILES].columns

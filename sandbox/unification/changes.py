@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
-from typing import Literal
+from itertools import batched, groupby
+from typing import Final, Literal
 
 from sandbox.collation import guid_key
-from sandbox.database import Database, Stamp, bulk_delete, bulk_load, bulk_update
+from sandbox.database import Change, Database, Stamp, bulk_delete, bulk_load, bulk_update, update_rows
 from sandbox.dataset import Row
 from sandbox.identity import ADMIN, VENDOR
 
+type RowKey = tuple[str, bytes]
+"""Table and key of a row."""
+
+_BATCH: Final = 10_000
 Kind = Literal["insert", "update", "delete", "recreate"]
 
 
@@ -27,6 +31,14 @@ def apply_changes(database: Database, changes: Iterable[RowChange]) -> None:
     with database.transaction():
         for (kind, table, _), group in groupby(changes, key=_same_statement):
             _WRITE[kind](database, table, [change.row for change in group])
+
+
+def rewrite_rows(database: Database, keys: Iterable[RowKey]) -> None:
+    """Write rows with the values that they have: their times and versions move, nothing else does."""
+    for table_name, group in groupby(sorted(keys), key=lambda one: one[0]):
+        table, stamp = database.schema.tables[table_name], _stamp(database, table_name)
+        for some in batched(group, _BATCH, strict=False):
+            update_rows(database, table, [Change(key, {}) for _, key in some], stamp)
 
 
 def _same_statement(change: RowChange) -> tuple[Kind, str, tuple[str, ...]]:

@@ -1,5 +1,6 @@
 """Lets measures follow the profiles that a unification creates and removes."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
 from sandbox.database import Database
@@ -24,5 +25,11 @@ def _with_columns(change: RowChange) -> RowChange:
 
 def _of(table: str, profiles: Sequence[RowChange]) -> Iterator[RowChange]:
     make = measure_row if table == MEASURES else issues_row
+    kinds: defaultdict[str, set[str]] = defaultdict(set)
     for change in profiles:
-        yield RowChange(change.kind, table, make(change.row))
+        kinds[str(change.row["msdynci_customerid"])].add(change.kind)
+    for change in profiles:
+        if len(kinds[str(change.row["msdynci_customerid"])]) == 1:
+            yield RowChange(change.kind, table, make(change.row))
+        elif change.kind == "insert":  # a profile under another id: its measures follow it
+            yield RowChange("update", table, make(change.row))

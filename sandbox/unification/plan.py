@@ -56,10 +56,12 @@ def plan_unification(database: Database, request: UnificationRequest, stash: lis
         "dropped": [_unmap(row) for row in sample.dropped],
         "takenOut": [_unmap(row) for row in sample.taken_out],
         "profilesDeleted": [_remove(profile) for profile in sample.deleted],
+        "profileIdsChanged": list(maker.renewed(sample.renewed)),
         "recreated": list(maker.recreated(sample.recreated)),
     }
     counts = {name: len(changes) for name, changes in parts.items()}
     counts["added"] = sum(change.table == MAPPING for change in parts["added"])
+    counts["profileIdsChanged"] = len(sample.renewed)
     counts["moved"] = sum(row.row_id in assigned for row in sample.moved)
     changes = [change for part in parts.values() for change in part]
     changes += [_remove(gone) for gone, _ in sample.merged]
@@ -125,6 +127,13 @@ class _Maker:
                 continue
             new_id = {"msdynci_customerprofileid": self._guid("profile")} if how == "new id" else {}
             yield RowChange("insert", PROFILES, {**row, **new_id})
+
+    def renewed(self, profiles: list[Profile]) -> Iterator[RowChange]:
+        """Yield profiles as they are under another id, and the end of the rows with the old one."""
+        for profile in profiles:
+            row = {**self.profile(profile), "msdynci_customerprofileid": self._guid("profile")}
+            yield RowChange("insert", PROFILES, row)
+            yield _remove(profile)
 
     def recreated(self, rows: list[MappingRow]) -> Iterator[RowChange]:
         """Yield source rows as they are, without their links."""

@@ -1,11 +1,13 @@
 """What a simulated unification changes, as somebody asks for it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, ConfigDict, Field, NonNegativeFloat, PositiveInt, TypeAdapter, ValidationError
+
+from sandbox.config import SandboxConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 
@@ -27,7 +29,7 @@ class UnificationRequest:
     """One unification. The same request on the same state changes the same rows.
 
     `move`, `drop`, `add` and `recreate` are shares of the mapping rows of Dataverse tables; `merge`, `split` and
-    `delete_profiles` are shares of the profiles.
+    `delete_profiles` and `new_profile_ids` are shares of the profiles. What is None is as the switches say.
     """
 
     __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -49,14 +51,16 @@ class UnificationRequest:
     """New source rows, every other one with a new profile."""
     drop: Share = 0.0
     """Rows leave the mapping; the source rows stay."""
-    delete_profiles: Share = 0.0
+    delete_profiles: Share | None = None
     """Profiles vanish from Dataverse although the mapping still names them."""
+    new_profile_ids: Share | None = None
+    """Profiles are written under another id, for the same CustomerId; the row with the old id is deleted."""
     take_out: Names = ()
     """Tables that leave unification altogether."""
     recreate: Share = 0.0
     """Source rows are deleted and created under the same id, so their links are lost."""
-    hydration_s: NonNegativeFloat = 0.0
-    """Real seconds over which mapping and profiles are rewritten, in a mixed order, after the merge."""
+    hydration_s: NonNegativeFloat | None = None
+    """Simulated seconds over which mapping and profiles are written, in a mixed order, after the merge."""
     steps: PositiveInt = 20
     announce_first: bool = False
     """End the job before hydration begins: the outside learns of it while the tables still change."""
@@ -68,8 +72,37 @@ class UnificationRequest:
     @property
     def changes_rows(self) -> bool:
         """Whether anything but going back to a snapshot is asked for."""
-        shares = (self.move, self.merge, self.split, self.add, self.drop, self.delete_profiles, self.recreate)
-        return any(shares) or bool(self.take_out) or self.bring_back is not None
+        shares = (self.move, self.merge, self.split, self.add, self.drop, self.recreate)
+        return any((*shares, self.vanish, self.renew)) or bool(self.take_out) or self.bring_back is not None
+
+    @property
+    def vanish(self) -> float:
+        """The share of the profiles that vanish."""
+        return self.delete_profiles or 0.0
+
+    @property
+    def renew(self) -> float:
+        """The share of the profiles that get another id."""
+        return self.new_profile_ids or 0.0
+
+    @property
+    def duration_s(self) -> float:
+        """Simulated seconds that hydration takes."""
+        return self.hydration_s or 0.0
+
+    def completed(self, config: SandboxConfig) -> "UnificationRequest":
+        """Return this request with what it leaves open taken from the switches; going back changes nothing else."""
+        calm = self.restore is not None
+
+        def chosen(own: float | None, switch: float) -> float:
+            return switch if own is None else own
+
+        return replace(
+            self,
+            hydration_s=chosen(self.hydration_s, config.hydration_s),
+            delete_profiles=chosen(self.delete_profiles, 0.0 if calm else config.profiles_vanish),
+            new_profile_ids=chosen(self.new_profile_ids, 0.0 if calm else config.profile_ids_change),
+        )
 
 
 @cache
@@ -95,7 +128,8 @@ def _check(request: UnificationRequest) -> None:
         raise InvalidRequestError(
             "move, drop, recreate: together they are more than all rows; no row is in two of them"
         )
-    if round(2 * request.merge + request.delete_profiles, 9) > 1:
+    if round(2 * request.merge + request.vanish + request.renew, 9) > 1:
         raise InvalidRequestError(
-            "merge, delete_profiles: there are not enough profiles; each merge takes one that vanishes and one that stays"
+            "merge, delete_profiles, new_profile_ids: there are not enough profiles; each merge takes one that vanishes "
+            "and one that stays"
         )

@@ -28,6 +28,8 @@ class Sample:
     """Profiles that vanish, each with the one that takes its rows."""
     split: list[Profile] = field(default_factory=list)
     deleted: list[Profile] = field(default_factory=list)
+    renewed: list[Profile] = field(default_factory=list)
+    """Profiles that get another id."""
     targets: list[Profile] = field(default_factory=list)
     rows_of: dict[str, list[MappingRow]] = field(default_factory=dict)
     """All rows of the profiles that vanish or may be split, by CustomerId."""
@@ -49,14 +51,21 @@ def take_sample(database: Database, request: UnificationRequest) -> Sample:
 
 def _pick_profiles(database: Database, request: UnificationRequest, chance: random.Random, sample: Sample) -> None:
     total = sql.count_profiles(database)
-    merges, splits, deletes = (
-        round(share * total) for share in (request.merge, request.split, request.delete_profiles)
+    merges, splits, deletes, renewals = (
+        round(share * total) for share in (request.merge, request.split, request.vanish, request.renew)
     )
-    sizes = (merges, merges, deletes, _TARGETS if request.move or request.add else 0, splits * _SPLIT_CANDIDATES)
+    sizes = (
+        merges,
+        merges,
+        deletes,
+        renewals,
+        _TARGETS if request.move or request.add else 0,
+        splits * _SPLIT_CANDIDATES,
+    )
     picked = chance.sample(range(total), min(total, sum(sizes)))
     found = dict(_at(sql.profiles(database), set(picked)))
     order = [found[index] for index in picked]
-    gone, stay, sample.deleted, sample.targets, sample.split = _cut(order, sizes)
+    gone, stay, sample.deleted, sample.renewed, sample.targets, sample.split = _cut(order, sizes)
     sample.merged = list(zip(gone, stay, strict=False))
 
 

@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import uuid4
 
-from sandbox.dataset import Row
+from sandbox.collation import guid_key
+from sandbox.dataset import MAPPING, PROFILES, Row
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
 from sandbox.unification import second_writer
-from sandbox.unification.changes import RowChange, apply_changes
+from sandbox.unification.changes import RowKey, apply_changes, rewrite_rows
 from sandbox.unification.plan import Plan, plan_restore, plan_unification
 from sandbox.unification.request import InvalidRequestError, UnificationRequest
-from sandbox.unification_sql import has_snapshot, save_snapshot
+from sandbox.unification_sql import all_keys, has_snapshot, save_snapshot
 from sandbox.workflow import JobRequest, Status, Workflow
 
 _STASH = "deleted_profiles"
@@ -42,6 +43,7 @@ class Simulator:
         if self.hydration is not None and not self.hydration.done():
             raise BusyError("A unification is still writing. Wait until its job has ended.")
         self.check(request)
+        request = request.completed(self.environment.config)
         job_id = str(uuid4())
         plan = self._plan(request)  # before the job begins: it is not to run for ever because this breaks
         if request.snapshot is not None:
@@ -50,7 +52,7 @@ class Simulator:
         if not self._merged(job_id, request):
             return {"jobId": job_id}
         self.hydration = asyncio.create_task(self._hydrate(job_id, request, plan))
-        if not request.hydration_s:
+        if not request.duration_s:
             await self.hydration
         return {"jobId": job_id, **plan.counts}
 
@@ -103,12 +105,24 @@ class Simulator:
             self._end(job_id)
 
     async def _write(self, request: UnificationRequest, plan: Plan) -> None:
-        for changes in _steps(request, plan.changes):
-            apply_changes(self.environment.database, changes)
-            await asyncio.sleep(request.hydration_s / request.steps)
+        environment = self.environment
+        rewritten = self._unchanged(plan) if environment.config.hydration_writes == "all" else []
+        pause_s = request.duration_s / request.steps / environment.config.time_scale
+        for changes, keys in zip(_steps(request, plan.changes), _steps(request, rewritten), strict=True):
+            with environment.database.transaction():
+                apply_changes(environment.database, changes)
+                rewrite_rows(environment.database, keys)
+            await asyncio.sleep(pause_s)
         self._save_stash([] if request.bring_back else self._stash(), plan.deleted)
-        if self.documents.get("second_writer").get("enabled"):
-            second_writer.fill_links(self.environment.database)
+        if environment.config.second_writer or self.documents.get("second_writer").get("enabled"):
+            second_writer.fill_links(environment.database)
+
+    def _unchanged(self, plan: Plan) -> list[RowKey]:
+        """Return the rows of profiles and mapping that a plan leaves alone."""
+        database = self.environment.database
+        ids = {table: database.schema.tables[table].primary_id for table in (PROFILES, MAPPING)}
+        changed = {(c.table, guid_key(str(c.row[ids[c.table]]))) for c in plan.changes if c.table in ids}
+        return [(table, key) for table in ids for key in all_keys(database, table) if (table, key) not in changed]
 
     def _end(self, job_id: str, status: Status = "successful") -> Document:
         self.workflow.end_task(job_id, "profileStore", status)
@@ -122,9 +136,9 @@ class Simulator:
         self.documents.put(_STASH, {"rows": [*kept, *deleted]})
 
 
-def _steps(request: UnificationRequest, changes: Sequence[RowChange]) -> list[list[RowChange]]:
+def _steps[T](request: UnificationRequest, changes: Sequence[T]) -> list[list[T]]:
     """Return all changes at once, or a part for each step in a mixed order: Customer Insights promises none."""
-    if not request.hydration_s:
+    if not request.duration_s:
         return [list(changes)]
     mixed = random.Random(request.seed).sample(changes, len(changes))
     return [mixed[step :: request.steps] for step in range(request.steps)]
