@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
+from tests.model import scan_model
 from tests.model.page_model import Model
 
 # Changes of the world that it takes to break the promise with one attempt at a time; fewer make the search short.
@@ -56,4 +57,43 @@ BREAKING = {
         "two: send",
     ],
     "late-bit": [*_BOTH, "one: send, frozen since its check", "one: read back", "one: late"],
+}
+
+# ---- scanning ----
+
+# Changes of the world that it takes to break the promise of scanning with one run at a time.
+SCAN_CHANGES = {
+    "segments-first": 1,
+    "watermark-late": 1,
+    "watermark-old": 1,
+    "overlap": 1,
+    "revisit": 2,
+    "open": 1,
+    "absence": 2,
+}
+
+
+@cache
+def search_scan(rule: str) -> tuple[list[str], str]:
+    """Return the shortest schedule that breaks the promise of scanning without the rule, and how."""
+    _, schedule, broken = scan_model.Model(rule, SCAN_CHANGES[rule], crashes=0, runs=1).search()
+    return schedule, broken
+
+
+SCAN_BREAKING = {
+    "current": [
+        "one opens a full scan",
+        "one.a reads",
+        "one.a stages",
+        "one.a commits",
+        "mapping -> 2",
+        "time passes",
+        "two opens a delta scan",
+        "two.a reads",
+        "two.a stages",
+        "two.a commits",
+        "two links",
+        "two closes",
+        "one links",
+    ],
 }
