@@ -111,6 +111,7 @@ class FakeDataverse:
     def __init__(self) -> None:
         self.mapping: list[dict[str, Any]] = []
         self.profiles: dict[str, str] = {}  # profile id -> CustomerId
+        self.labels = True  # whether links show the CustomerId of their profile
         self.languages: list[int] | None = [1033]  # None: the organization may not be read
         self.partitions: dict[str, str] = {}  # by profile id: those that are not the default one
         self.tables: dict[str, FakeTable] = {}  # by entity set
@@ -370,7 +371,7 @@ class FakeDataverse:
             "@odata.etag": f'W/"{row.version}"',
             table.key: key,
             f"_{COLUMN}_value": row.link,
-        } | ({f"_{COLUMN}_value{LABEL}": self.profiles[row.link]} if row.link in self.profiles else {})
+        } | ({f"_{COLUMN}_value{LABEL}": self.profiles[row.link]} if row.link in self.profiles and self.labels else {})
 
     def _metadata(self, asked: Request) -> dict[str, Any]:
         if asked.path.endswith("/OneToManyRelationships") or "$expand" in asked.options:

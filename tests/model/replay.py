@@ -1,4 +1,4 @@
-"""Plays a schedule of the page model on the real page and unlinking code, one request or storage operation at a time.
+"""Plays a schedule of the page model on the real shard and unlinking code, one request or storage operation at a time.
 
 Each attempt is a task that stops before and after everything it does outside of itself. A step of the schedule lets it do the
 operations of that step and no more. Where the code does less than the model at a step, the step does nothing; where it does
@@ -14,20 +14,20 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from linker.pages import Plan
-
 from linker.activities.prepare import mark_vanished
-from tests.fakes.world import ATTEMPT_S, FIRST_PAGE, VERSION, World, contact_id, key_of
+from linker.core.scanning import TableState
+from linker.errors import StateError
+from tests.fakes.world import ATTEMPT_S, FIRST_SHARD, ScanReplacedError, World, contact_id, key_of
 
 ROW = contact_id(1)
 CUSTOMERS = {1: "a", 2: "b", 3: "somebody"}
 # What an attempt may do at each step of the model. It is held after the last one without a look at what would come next.
 OPERATIONS = {
     "empties": (("empties", "get", "replace"), ""),
-    "take": (("header",), "header"),
+    "take": ((), ""),  # the code takes the shard when it knows that something has to be done
     "read": (("mapping",), "mapping"),
-    "decide": (("get", "insert", "merge", "note"), ""),
-    "compare": (("links", "replace"), ""),
+    "decide": (("header", "get", "insert", "merge", "note"), ""),
+    "compare": (("profiles", "links", "replace"), ""),
     "resolve": (("links", "profiles"), "profiles"),
     "intend": (("replace",), "replace"),
     "send": (("merge", "update"), "update"),
@@ -111,11 +111,14 @@ class Attempt:
 
 
 async def one_run(world: World, run: str) -> None:
-    """What an incremental run does about the page."""
+    """What an incremental run does about the shard."""
     await world.prepare(run)
     deps = world.host()
-    await mark_vanished(deps, deps.dataverse(), await deps.runs.target(run, "contact"), Plan(VERSION))
-    outcome = await world.link(run, deps=deps)
+    await mark_vanished(deps, deps.dataverse(), await deps.runs.target(run, "contact"), TableState())
+    try:
+        outcome = await world.link(run, deps=deps)
+    except (ScanReplacedError, StateError):
+        return  # a later run replaced the scan
     if outcome.departed:
         await world.unlink(run, departed=outcome.departed)
 
@@ -125,6 +128,7 @@ class Replay:
 
     def __init__(self) -> None:
         self.world = World()
+        self.world.dataverse.labels = False  # a second check that would hide what the first one misses
         self.world.contact(1)
         self.world.contact(2, "c2")
         for customer in CUSTOMERS.values():
@@ -161,11 +165,11 @@ class Replay:
         await self._hold("")
 
     async def _storage(self, operation: str, partition: str, row: str) -> None:
-        if row == FIRST_PAGE:
+        if row == FIRST_SHARD:
             await self._hold("note" if partition.endswith("departed") else operation)
 
     async def _stored(self, operation: str, partition: str, row: str) -> None:
-        if row == FIRST_PAGE and not partition.endswith("departed"):
+        if row == FIRST_SHARD and not partition.endswith("departed"):
             await self._hold("")
 
     async def _hold(self, operation: str) -> None:
@@ -279,5 +283,5 @@ class Replay:
         return self.world.wanted().get(ROW)
 
     def _block_key(self) -> tuple[str, str, str]:
-        found = [key for key in self.world.store.entities if key[0] == "linkerhashes" and key[2] == FIRST_PAGE]
+        found = [key for key in self.world.store.entities if key[0] == "linkerhashes" and key[2] == FIRST_SHARD]
         return next((key for key in found if not key[1].endswith("departed")), ("", "", ""))

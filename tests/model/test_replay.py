@@ -1,4 +1,4 @@
-"""The real page and unlinking code keep the promise on the schedules that break the model, and break it without its rules."""
+"""The real shard and unlinking code keep the promise on the schedules that break the model, and break it without its rules."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from typing import Any
 
 import pytest
 
-from linker.activities import page, unlink
+from linker.activities import shard, unlink, writing
 from linker.activities.attempt import Attempt
-from linker.activities.writing import Writer
-from linker.core.blocks import UNCONFIRMED
+from linker.core.blocks import UNCONFIRMED, Entry
 from linker.dataverse import Dataverse
 from tests.model import replay
 from tests.model.page_model import Model, State
@@ -34,8 +33,8 @@ async def nothing(*_: Any, **__: Any) -> int:
     return 0
 
 
-async def no_rows(*_: Any, **__: Any) -> dict[bytes, str]:
-    return {}
+async def no_claims(*_: Any, **__: Any) -> list[Any]:
+    return []
 
 
 def with_any_etag(patch: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,15 +42,15 @@ def with_any_etag(patch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 WITHOUT: dict[str, tuple[object, str, object]] = {
-    "intent": (page, "intend", lambda hashes, wanted: tuple(hashes) or (0,)),
-    "old-entry": (page, "intend", lambda hashes, wanted: (wanted | UNCONFIRMED,)),
+    "intent": (shard, "intend", lambda row, wanted: tuple(row) or (Entry(0, 0),)),
+    "old-entry": (shard, "intend", lambda row, wanted: (Entry(wanted.wish, wanted.link | UNCONFIRMED),)),
     "empties": (replay, "mark_vanished", nothing),
-    "absence": (Dataverse, "still_mapped", no_rows),
+    "absence": (Dataverse, "claims_of", no_claims),
     "etag": (Dataverse, "patch", with_any_etag(Dataverse.patch)),
     "ours": (unlink, "_is_ours", lambda *_: True),
-    "read-back": (Writer, "_not_stored", no_rows),
+    "read-back": (writing, "is_stored", lambda *_: True),
     "fence": (Attempt, "before_send", nothing),
-    "late-bit": (page, "mark_late", nothing),
+    "late-bit": (shard, "mark_late", nothing),
 }
 
 
