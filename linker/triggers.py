@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
@@ -224,7 +225,8 @@ async def _have_moved(deps: Deps, seen: Marks | None) -> bool:
 
 async def _last_unification(deps: Deps) -> WorkflowJob | None:
     """Return the newest unification that Customer Insights or Dataverse knows of. None is no error: the marks decide."""
-    return await _from_insights(deps) or await _from_workflow_tables(deps)
+    told = await asyncio.gather(_from_insights(deps), _from_workflow_tables(deps))
+    return next((job for job in told if job is not None), None)
 
 
 async def _from_insights(deps: Deps) -> WorkflowJob | None:

@@ -63,12 +63,13 @@ class TableFacts:
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """A table, the columns that may be selected (none known: empty) and the rows of one response."""
+    """A table, the columns that metadata names (empty: unknown) and the rows of one response."""
 
     entity_set: str
     key: str
     text: str  # the text column that is compared
     columns: frozenset[str] = frozenset()
+    unread: frozenset[str] = frozenset()  # of these, the ones that could not be selected
     rows: Sequence[Fields] = ()
     more: bool = False  # whether a next link came
     faults: tuple[str, ...] = ()  # why larger requests were refused
@@ -151,15 +152,16 @@ async def _page(dataverse: Dataverse, table: _Table, base: Sequence[str], more: 
     faults: list[str] = []
     for select, top in ((columns, 0), (columns, FEW), (base, FEW)):
         path = table.entity_set + odata.query(select=",".join(select), top=top or "")
+        prefer = WITH_LABELS if top else f"{PAGE_SIZE},{WITH_LABELS}"  # $top is ignored beside a page size
         try:
-            page = shapes.checked(Page, await dataverse.get(path, prefer=f"{PAGE_SIZE},{WITH_LABELS}"))
+            page = shapes.checked(Page, await dataverse.get(path, prefer=prefer))
         except LinkerError as error:
             faults.append(_short(error))
             continue
         rows = page["value"]
-        known = table.columns if select == columns else table.columns & set(base)
         is_more = bool(page.get("@odata.nextLink")) or len(rows) == top
-        return replace(table, columns=known, rows=rows, more=is_more, faults=tuple(faults))
+        unread = frozenset(more) if select != columns else frozenset[str]()
+        return replace(table, unread=unread, rows=rows, more=is_more, faults=tuple(faults))
     return replace(table, faults=tuple(faults))
 
 
@@ -424,7 +426,9 @@ def _expect_column(table: _Table, column: str) -> None:
     if not table.columns:
         raise NothingToAskError(f"The columns of {table.entity_set} could not be read. {table.fault}".rstrip())
     if column not in table.columns:
-        raise WrongAnswerError(table.fault or f"{table.entity_set} has no column {column}.")
+        raise WrongAnswerError(f"{table.entity_set} has no column {column}.")
+    if {column, f"_{column}_value"} & table.unread:
+        raise WrongAnswerError(f"Column {column} of {table.entity_set} could not be selected: {table.fault}")
 
 
 def _expect_all(table: _Table, wanted: Iterable[Fields], found: Sequence[Fields], what: str) -> None:

@@ -109,12 +109,13 @@ class ElasticTables:
             rows = [row for row in rows if self._matches(row, expression)]
         if options.get("$orderby") and self.sorting == "allow":
             rows = sorted(rows, key=lambda row: str(row["modifiedon"]), reverse=True)
-        wanted = int(options.get("$top", 5_000 if "5000" in prefer else 50))
+        paged = re.search(r"maxpagesize=(\d+)", prefer)  # beside a page size $top is ignored
+        wanted = int(paged[1]) if paged else int(options.get("$top", self.page_max))
         if min(len(rows), wanted) > self.most_rows:
             return _refusal(400, "0x80048d0b", "Too many rows.")
         shown, headers = rows[: min(wanted, self.page_max)], {}
         body: dict[str, Any] = {"value": [_selected(row, options) for row in shown]}
-        if len(shown) < len(rows) and "$top" not in options:
+        if len(shown) < len(rows) and (paged or "$top" not in options):
             body["@odata.nextLink"] = f"{URL}{API}{path}?$skiptoken=x"
         if self.tracking == "on" and "track-changes" in prefer:
             headers["Preference-Applied"] = "odata.track-changes"

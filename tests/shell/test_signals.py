@@ -138,7 +138,7 @@ SILENT: dict[str, Any] = {
     "absent": (Refusal(404, "0x80060888", "Resource not found"), "There is no table"),
     "refused": (Refusal(400, "0x0", "Could not find a property named 'msdyn_taskstatus'."), "cannot be read"),
     "forbidden": (Refusal(403, "0x80040220", "missing prvReadmsdyn_ciworkflowtask privilege"), "cannot be read"),
-    "throttled": (Refusal(429, "429", "Too many requests"), "did not answer"),
+    "throttled": (Refusal(429, "429", "Too many requests", "1"), "did not answer"),
     "down": (Refusal(503, "", "Unavailable"), "did not answer"),
     "empty": ([], "no unification of the last two days"),
     "unknown words": ([{"msdyn_operationtype": "zusammenführen", "modifiedon": None}], "no unification"),
