@@ -98,10 +98,10 @@ class Tenant:
             Order(rows=rows, only=only or tuple(WRITING_NAMES), **{"disposable": True, **order}),
             say or self.said.append,
             stranger=Dataverse(replace(dataverse.connection, tokens=stranger)),
-            pause=pause or self._wait,
+            pause=pause or self.wait,
         )
 
-    async def _wait(self, seconds: float) -> None:
+    async def wait(self, seconds: float) -> None:
         self.waits.append(seconds)
         await asyncio.sleep(min(seconds, A_MOMENT_S))
 

@@ -19,16 +19,15 @@ from linker.verdict import CUSTOMIZATION_LOCK
 from tests.live import columns, ground, insights, reading, surroundings, writing
 from tests.live.check import Check, Finding, Unanswered, Verdict
 from tests.live.own import Own
-from tests.live.probes import watching
-from tests.live.probes import writing as binding
+from tests.live.probes import binding, elastic, watching
 from tests.live.probes.asking import READING, Asked, ask_probes, read_probes
+from tests.live.probes.binding import WritingProbe
 from tests.live.probes.wire import reading_only
-from tests.live.probes.writing import WritingProbe
 from tests.live.site import Pause, Site, new_tag, patiently
 
 ROWS = 5_001  # one more than a page holds (dataverse.md 5.1)
 CHECKS = tuple(chain(reading.CHECKS, writing.CHECKS, columns.CHECKS, insights.CHECKS, surroundings.CHECKS))
-WRITING: tuple[WritingProbe, ...] = (*binding.WRITING, *watching.WRITING)
+WRITING: tuple[WritingProbe, ...] = (*binding.WRITING, *elastic.WRITING, *watching.WRITING)
 WRITING_NAMES = frozenset(probe.name for probe in WRITING) | {check.name for check in CHECKS}
 NAMES = WRITING_NAMES | {probe.name for probe in READING}
 # Types of organization without production data: sandboxes, trials, developers' own (OrganizationType in Microsoft's reference).
@@ -186,7 +185,7 @@ async def _ask_writing(site: Site, order: Order, say: Callable[[str], None]) -> 
     connection = site.dataverse.connection
     bound, watched = (
         [probe.on(site) for probe in probes if order.includes(probe.name)]
-        for probes in (binding.WRITING, watching.WRITING)
+        for probes in ((*binding.WRITING, *elastic.WRITING), watching.WRITING)
     )
     asked = await ask_probes(connection, bound, say, site.pause)
     if watched and order.watch_minutes:

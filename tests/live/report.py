@@ -12,9 +12,9 @@ from rich.text import Text
 
 from tests.live.check import Check, Finding, Verdict
 from tests.live.probes import facts
+from tests.live.probes.binding import WritingProbe
 from tests.live.probes.facts import describe_setting, settled_and_open
 from tests.live.probes.points import Probe
-from tests.live.probes.writing import WritingProbe
 from tests.live.proof import WRITING, Place, Report
 from tests.live.tables import as_table
 

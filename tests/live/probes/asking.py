@@ -70,6 +70,8 @@ async def _look(ask: Asker) -> Scene | str:
         return await survey(ask)
     except Unanswered as why:
         return str(why)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        return f"The definitions of tables have another shape than documented ({type(error).__name__})."
 
 
 async def ask_one(ask: Asker, probe: Probe, scene: Scene | str | None) -> Sequence[Result]:

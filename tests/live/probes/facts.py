@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from tests.live.probes.asking import Asked
+from tests.live.probes.binding import WritingProbe
 from tests.live.probes.points import Result
-from tests.live.probes.writing import WritingProbe
 from tests.live.tables import as_table
 
 PAGE = "elastic-tables.md"

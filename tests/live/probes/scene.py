@@ -76,8 +76,10 @@ async def survey(ask: Asker) -> Scene:
     """Return what there is. Raises Unanswered where Customer Insights - Data never wrote its tables."""
     names = (PROFILE_TABLE, MAPPING_TABLE, *SOURCES)
     either = " or ".join(f"LogicalName eq {odata.literal(name)}" for name in names)
-    found = (await ask.get("EntityDefinitions" + odata.query(select=_FACTS, filter=either))).rows
-    definitions = {str(row["LogicalName"]): row for row in found}
+    found = await ask.get("EntityDefinitions" + odata.query(select=_FACTS, filter=either))
+    if not found.is_ok:
+        raise Unanswered(f"The definitions of tables cannot be read: {found.refusal}.")
+    definitions = {str(row["LogicalName"]): row for row in found.rows}
     if not {PROFILE_TABLE, MAPPING_TABLE} <= set(definitions):
         raise Unanswered(
             f"There is no table '{PROFILE_TABLE}' or no '{MAPPING_TABLE}': link Customer Insights - Data first."

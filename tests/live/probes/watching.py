@@ -10,10 +10,10 @@ from linker import odata
 from linker.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.model import PROFILE_TABLE
 from tests.live.check import Unanswered
+from tests.live.probes.binding import WritingProbe
 from tests.live.probes.points import Point, Result
 from tests.live.probes.scene import LOOKUP, MAPPING_KEY, Linked, Row, Scene
 from tests.live.probes.wire import Answer, Maker
-from tests.live.probes.writing import WritingProbe
 from tests.live.site import Site
 
 MINUTE_S = 60.0

@@ -1,4 +1,4 @@
-"""W1 to W3: relationships and links to elastic rows, on tables of our own in an environment that is disposable."""
+"""W1 and W2: a relationship to the profile table and the ways to bind a link, on tables of our own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from uuid import uuid4
 from linker import odata
 from linker.dataverse import column
 from linker.dataverse.client import PROFILE_KEY
-from linker.facts import DataverseTable
 from linker.model import PROFILE_TABLE
 from tests.live import ground
 from tests.live.check import Unanswered
@@ -19,7 +18,7 @@ from tests.live.probes.scene import LABEL, Row, Scene, profile_id
 from tests.live.probes.wire import ANNOTATIONS, Answer, Asker, Maker
 from tests.live.site import Site
 
-PARTITION = "linkerlive"  # of our own elastic row that is not in its default partition
+PARTITION = "linkerlive"  # written where a partition of our own is tried
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,17 +158,17 @@ MULTIPLE = Point("update-multiple-with-both", "3", "Does UpdateMultiple take bot
 async def ask_binds(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
     if not scene.profiles:
         raise Unanswered("There is no profile that this account can read: run a unification.")
-    link = await _known(make, profile_link(site, scene))
+    link = await read_names(make, profile_link(site, scene))
     target = profile_id(scene.profiles[0])
     partition, missing = str(scene.profiles[0].get("partitionid") or target), str(uuid4())
     rows = await site.new_rows(6)
     return (
-        PLAIN_BIND.settle(await _bind(make, link, rows[0], link.plain(target), target)),
-        KEY_BIND.settle(await _bind(make, link, rows[1], link.keyed(target, partition), target)),
-        MISSING_BIND.settle(describe_missing(await _bind(make, link, rows[2], link.plain(missing), missing))),
-        WRONG_BIND.settle(await _bind(make, link, rows[3], link.keyed(target, missing), target)),
-        PID_WRITE.settle(await _bind(make, link, rows[0], {f"{link.column}pid": PARTITION}, target)),
-        EMPTIED.settle(await _bind(make, link, rows[1], {f"{link.navigation}@odata.bind": None}, target)),
+        PLAIN_BIND.settle(await bind(make, link, rows[0], link.plain(target), target)),
+        KEY_BIND.settle(await bind(make, link, rows[1], link.keyed(target, partition), target)),
+        MISSING_BIND.settle(describe_missing(await bind(make, link, rows[2], link.plain(missing), missing))),
+        WRONG_BIND.settle(await bind(make, link, rows[3], link.keyed(target, missing), target)),
+        PID_WRITE.settle(await bind(make, link, rows[0], {f"{link.column}pid": PARTITION}, target)),
+        EMPTIED.settle(await bind(make, link, rows[1], {f"{link.navigation}@odata.bind": None}, target)),
         MULTIPLE.settle(await _bind_several(make, link, rows[4:], target, partition)),
     )
 
@@ -179,7 +178,7 @@ def describe_missing(said: str) -> str:
     return said if said.startswith("refused") else f"accepted: {said}"
 
 
-async def _known(make: Maker, link: Link) -> Link:
+async def read_names(make: Maker, link: Link) -> Link:
     """Return the link with its names from metadata. Raises Unanswered when there is no such lookup."""
     names = await _columns_of(make, link.site)
     navigation = await ground.navigation(link.site.dataverse, link.site.rows, link.column)
@@ -188,7 +187,7 @@ async def _known(make: Maker, link: Link) -> Link:
     return replace(link, navigation=navigation, has_pid=f"{link.column}pid" in names)
 
 
-async def _bind(make: Maker, link: Link, row: str, body: Mapping[str, Any], target: str) -> str:
+async def bind(make: Maker, link: Link, row: str, body: Mapping[str, Any], target: str) -> str:
     written = await link.write(make, row, body)
     if not written.is_ok:
         return describe_outcome(written)
@@ -231,73 +230,6 @@ def _pid(row: Row, link: Link, target: str) -> str:
     return f"partition {known.get(value, 'another value')}"
 
 
-ELASTIC = Point("own-elastic-table", "2.1", "Can an elastic table be made through the Web API?")
-OWN_PARTITION = Point("partition-not-given", "2.2", "What does partitionid hold in a row that was created without it?")
-CUSTOM_PLAIN = Point("custom-partition-by-id", "3", "What is a link by id alone to a row in a partition of its own?")
-CUSTOM_KEYED = Point("custom-partition-by-key", "3", "What is a link by id and partition to such a row?")
-ORPHAN = Point("deleted-target", "3", "What becomes of a link when its elastic row is deleted?")
-TOKEN = Point("session-token", "2.5", "Which writes return a session token?")
-
-
-async def ask_elastic(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
-    table = await ground.make_elastic(site)
-    if table.table_type != "Elastic":
-        raise Unanswered(f"The table was made as {table.table_type}.")
-    link = Link(site, table.logical_name, table.entity_set, table.primary_id, f"{site.own.prefix}_far")
-    await link.create(make, "NoCascade")
-    link = await _known(make, link)
-    default, custom = str(uuid4()), str(uuid4())
-    created = await _create(make, table, site, {table.primary_id: default})
-    partitioned = await _create(make, table, site, {table.primary_id: custom, "partitionid": PARTITION})
-    shown = await make.get(f"{table.entity_set}({default})" + odata.query(select="partitionid"))
-    rows = await site.new_rows(3)
-    first = await _bind(make, link, rows[0], link.plain(default), default)
-    results = (
-        ELASTIC.settle(f"yes, a link to its row is {first}"),
-        OWN_PARTITION.settle(describe_own_partition(shown, default)),
-        *(
-            await _custom(make, link, rows[1:], custom)
-            if partitioned.is_ok
-            else _no_custom(f"The row was {describe_outcome(partitioned)}.")
-        ),
-    )
-    deleted = await make.send("DELETE", f"{table.entity_set}({default})")
-    left = describe_link(await link.read(make, rows[0]), link, default)
-    tokens = {"create": created, "delete": deleted}
-    return (
-        *results,
-        ORPHAN.settle(left)
-        if deleted.is_ok
-        else ORPHAN.leave_open(f"The row could not be deleted: {deleted.refusal}."),
-        TOKEN.settle(
-            ", ".join(name for name, answer in tokens.items() if "x-ms-session-token" in answer.headers) or "none"
-        ),
-    )
-
-
-async def _create(make: Maker, table: DataverseTable, site: Site, row: Mapping[str, Any]) -> Answer:
-    return await make.send("POST", table.entity_set, {site.own.name: "live proof", **row})
-
-
-async def _custom(make: Maker, link: Link, rows: Sequence[str], target: str) -> tuple[Result, Result]:
-    return (
-        CUSTOM_PLAIN.settle(await _bind(make, link, rows[0], link.plain(target), target)),
-        CUSTOM_KEYED.settle(await _bind(make, link, rows[1], link.keyed(target, PARTITION), target)),
-    )
-
-
-def _no_custom(why: str) -> tuple[Result, Result]:
-    return CUSTOM_PLAIN.leave_open(why), CUSTOM_KEYED.leave_open(why)
-
-
-def describe_own_partition(answer: Answer, key: str) -> str:
-    """Return what partitionid holds in a row of our own that was created without one."""
-    if not answer.rows:
-        return f"refused: {answer.refusal}"
-    known = {None: "null", key: "own id in lower case", key.upper(): "own id in upper case"}
-    return known.get(answer.rows[0].get("partitionid"), "another value")
-
-
 WRITING = (
     WritingProbe(
         "W1",
@@ -312,12 +244,5 @@ WRITING = (
         (PLAIN_BIND, KEY_BIND, MISSING_BIND, WRONG_BIND, PID_WRITE, EMPTIED, MULTIPLE),
         "Links of our own rows to a profile that exists and to one that does not. No profile is written.",
         ask_binds,
-    ),
-    WritingProbe(
-        "W3",
-        "Links to an elastic table of our own",
-        (ELASTIC, OWN_PARTITION, CUSTOM_PLAIN, CUSTOM_KEYED, ORPHAN, TOKEN),
-        "An elastic table of our own with two rows, links of our own rows to them, and the deletion of one of them.",
-        ask_elastic,
     ),
 )
