@@ -11,6 +11,7 @@ from sandbox.database.values import ColumnValueError, lenient
 from sandbox.identity import ADMIN, VENDOR
 from sandbox.link_column import ensure_link_column
 from sandbox.schema.definition import define_table
+from sandbox.schema.kinds import make_like
 from sandbox.schema.model import Column, ColumnType, Table
 
 MAPPING: Final = "msdynci_alternatekey"
@@ -103,7 +104,7 @@ def _ensure_table(data: TableData, database: Database) -> Table:
     """Return the table of some data, with all its columns; it is created if it does not exist."""
     table = database.schema.tables.get(data.name)
     if table is None:
-        database.create_table(_custom_table(data))
+        database.create_table(_custom_table(data, database))
     else:
         database.add_columns(table, [column for column in data.columns if column.logical_name not in table.columns])
     if data.linked:
@@ -111,6 +112,10 @@ def _ensure_table(data: TableData, database: Database) -> Table:
     return database.schema.tables[data.name]
 
 
-def _custom_table(data: TableData) -> Table:
+def _custom_table(data: TableData, database: Database) -> Table:
+    """Return a new table; measures that Customer Insights writes are of the kind of the profiles."""
     owner = Column("ownerid", ColumnType.LOOKUP, "OwnerId", "Owner", targets=("systemuser",))
-    return define_table(data.name, [owner, *data.columns], entity_set=data.entity_set, primary_id=data.key, custom=True)
+    columns = [owner, *data.columns]
+    table = define_table(data.name, columns, entity_set=data.entity_set, primary_id=data.key, custom=True)
+    written = data.name.startswith("msdynci_")
+    return make_like(table, database.schema.tables[PROFILES]) if written else table

@@ -3,6 +3,7 @@
 from typing import Final
 
 from sandbox.database import Database
+from sandbox.schema.kinds import partition_column
 from sandbox.schema.model import Column, ColumnType, OneToMany, metadata_id
 
 LOOKUP: Final = "msdynci_lookupfield_customerprofile"
@@ -14,6 +15,7 @@ def ensure_link_column(database: Database, table_name: str, profiles: str) -> No
     if LOOKUP in table.columns:
         return
     relationship = f"msdynci_{profiles}_{table_name}_{LOOKUP}"
+    parent = database.schema.tables[profiles]
     column = Column(
         LOOKUP,
         ColumnType.LOOKUP,
@@ -23,6 +25,9 @@ def ensure_link_column(database: Database, table_name: str, profiles: str) -> No
         custom=True,
         metadata_id=metadata_id(table_name, LOOKUP),
     )
+    delete = "RemoveLink" if parent.standard else "NoCascade"
     with database.transaction():
-        database.add_columns(table, [column])
-        database.add_relationship(OneToMany.emptied(table_name, LOOKUP, profiles, LOOKUP, relationship, custom=True))
+        database.add_columns(table, [column, *([partition_column(table_name, column)] if parent.elastic else [])])
+        database.add_relationship(
+            OneToMany.named(table_name, LOOKUP, profiles, LOOKUP, relationship, delete=delete, custom=True)
+        )

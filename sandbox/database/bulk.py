@@ -26,13 +26,13 @@ def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, o
     names = [*(c.logical_name for c in columns), *map(ddl.key_name, keyed), *SYSTEM_NAMES]
     marks = ", ".join("?" * len(names))
     target = f"{ddl.quoted(table.logical_name)} ({', '.join(map(ddl.quoted, names))})"
-    loaded = _rows_to_load(database, columns, rows, stamp)
+    loaded = _rows_to_load(database, table, columns, rows, stamp)
     with database.transaction():
         return database.execute_many(f"INSERT OR REPLACE INTO {target} VALUES ({marks})", loaded)  # noqa: S608
 
 
 def _rows_to_load(
-    database: Database, columns: Sequence[Column], rows: Iterable[Mapping[str, object]], stamp: Stamp
+    database: Database, table: Table, columns: Sequence[Column], rows: Iterable[Mapping[str, object]], stamp: Stamp
 ) -> Iterator[list[Stored]]:
     now = iso_time(stamp.moment)
     names = [column.logical_name for column in columns]
@@ -46,12 +46,12 @@ def _rows_to_load(
         if values[0] is None:  # the key is the first column of every table
             values[0] = new_key()
         values += [read_key(values[place]) for place, read_key in keys]
-        values += (row.get("createdon") or now, now, stamp.user, stamp.user, None, database.next_version())  # type: ignore[arg-type]  # a text
+        values += (row.get("createdon") or now, now, stamp.user, stamp.user, None, database.next_version(table))  # type: ignore[arg-type]  # a text
         yield values
 
 
-def _key_reader(database: Database, column: Column) -> Callable[[Any], bytes | None]:
-    sort_key = SORT_KEYS[database.string_order]
+def _key_reader(database: Database, column: Column) -> Callable[[Any], str | bytes | None]:
+    sort_key = SORT_KEYS[ddl.order_of(column, database.string_order)]
     return lru_cache(maxsize=1024)(sort_key) if column.repeats else sort_key
 
 

@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from sandbox.collation import SORT_KEYS, exact_text
+from sandbox.collation import SORT_KEYS, escaped, exact_text, guid_text
+from sandbox.config import Joins
 from sandbox.database import ddl
-from sandbox.database.joins import check_join, collection
+from sandbox.database.joins import collection, join_works
 from sandbox.database.literals import comparable, incompatible
 from sandbox.database.patterns import like, values_like
 from sandbox.database.values import ColumnValueError, Stored, lenient
@@ -27,7 +28,8 @@ from sandbox.query.syntax import (
     UnsupportedQueryError,
 )
 from sandbox.query.vocabulary import DATAVERSE_FUNCTIONS
-from sandbox.schema.model import GUID_TYPES, TEXT_TYPES, Column, Schema, Table
+from sandbox.schema.kinds import PARTITION
+from sandbox.schema.model import GUID_TYPES, TEXT_TYPES, Column, ColumnType, Schema, Table
 
 MAX_CONDITIONS: Final = 500
 _SQL: Final = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -36,11 +38,20 @@ _MIRRORED: Final = {"gt": "lt", "ge": "le", "lt": "gt", "le": "ge"}
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Which order strings have, whether guid ranges are answered, and who asks (for EqualUserId)."""
+    """How queries are understood, and who asks (for EqualUserId).
+
+    `joins`, `text_in` and `text_ranges` are about tables that are not standard; `partitions` is how a default partition
+    is written. Of profiles only those with keys from `least_profile` on are visible, None for all.
+    """
 
     string_order: str = "word"
     guid_ranges: bool = False
     user: bytes | None = None
+    joins: Joins = "refuse"
+    text_in: bool = True
+    text_ranges: bool = True
+    partitions: str = "lower"
+    least_profile: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +116,10 @@ class Compiler:
         column = place.table.column_of(names[-1])
         if column is None:
             raise self._no_column(place.table.logical_name, names[-1])
+        if column.type is ColumnType.LOOKUP and place.table.virtual:
+            raise QueryError(
+                f"The lookup '{column.logical_name}' of a virtual table can be neither filtered nor sorted."
+            )
         return place, column
 
     def _no_column(self, table: str, name: str) -> QueryError:
@@ -114,7 +129,24 @@ class Compiler:
 
     def sort_expression(self, place: Place, column: Column) -> str:
         """Return the expression by which a column is compared and ordered."""
+        if column.attribute_of or (place.table.elastic and column.logical_name == PARTITION):
+            order = ddl.order_of(column, self.dialect.string_order)
+            return ddl.key_expression(order, self.shown(place, column))
+        if column.type in GUID_TYPES and place.table.elastic:
+            return ddl.guid_order(place.sql(column))
         return ddl.sort_expression(column, self.dialect.string_order, f"{place.alias}.")
+
+    def shown(self, place: Place, column: Column) -> str:
+        """Return the expression of what clients see of a column."""
+        return ddl.shown_expression(place.table, column, self.dialect.partitions, f"{place.alias}.")
+
+    def sort_key(self, place: Place, column: Column, value: Stored) -> Stored:
+        """Return the value that `sort_expression` has for a stored value."""
+        if isinstance(value, str) and column.type in TEXT_TYPES:
+            return SORT_KEYS[ddl.order_of(column, self.dialect.string_order)](value)
+        if isinstance(value, bytes) and place.table.elastic:
+            return guid_text(value).replace("-", "").upper()
+        return value
 
     def _count(self) -> None:
         self.conditions += 1
@@ -132,13 +164,11 @@ class Compiler:
         for relationship in self.schema.lookups(place.table.logical_name):
             if relationship.lookup_navigation == navigation:
                 parent = self.schema.tables[relationship.referenced_entity]
-                check_join(navigation, place.table, parent)
                 target = Place(parent, self._new_alias())
                 lookup = place.table.columns[relationship.referencing_attribute]
-                join = (
-                    f" LEFT JOIN {ddl.quoted(parent.logical_name)} AS {target.alias}"
-                    f" ON {target.sql(parent.primary_key)} = {place.sql(lookup)}"
-                )
+                same = f"{target.sql(parent.primary_key)} = {place.sql(lookup)}"
+                test = same if join_works(self.dialect.joins, place.table, parent) else "0"
+                join = f" LEFT JOIN {ddl.quoted(parent.logical_name)} AS {target.alias} ON {test}"
                 self._joins[place.alias, navigation] = (target, join)
                 return target
         raise UnknownPropertyError(navigation, place.table.logical_name)
@@ -159,21 +189,32 @@ class Compiler:
         if isinstance(right, Path):
             return self._compare_columns(operator, place, column, right)
         if right.kind is Kind.NULL:
-            return _null_test(operator, place.sql(column))
-        self._check_range(operator, column)
+            return _null_test(operator, self.shown(place, column))
+        self._check_range(operator, place, column)
         if column.type in TEXT_TYPES:
             return self._compare_text(operator, place, column, right)
         operator, value = comparable(operator, column, right)
+        if column.type in GUID_TYPES and operator in _MIRRORED:
+            key = self._bind(self.sort_key(place, column, value))
+            return f"{self.sort_expression(place, column)} {_SQL[operator]} {key}"
         return f"{place.sql(column)} {_SQL[operator]} {self._bind(value)}"
 
     def _compare_columns(self, operator: str, place: Place, column: Column, right: Path) -> str:
         other_place, other = self.column(right)
         if other_place.alias != place.alias or other.type is not column.type:
             raise QueryError("Columns can only be compared within the same table and type.")
-        self._check_range(operator, column)
+        if not place.table.standard:
+            raise QueryError(f"Columns of '{place.table.logical_name}' cannot be compared with each other.")
+        self._check_range(operator, place, column)
         return f"{self.sort_expression(place, column)} {_SQL[operator]} {self.sort_expression(other_place, other)}"
 
-    def _check_range(self, operator: str, column: Column) -> None:
+    def _check_range(self, operator: str, place: Place, column: Column) -> None:
+        if (
+            operator in _MIRRORED
+            and column.type in TEXT_TYPES
+            and not (place.table.standard or self.dialect.text_ranges)
+        ):
+            raise QueryError(f"The operator '{operator}' is not supported for '{column.logical_name}'.")
         if operator in _MIRRORED and column.type in GUID_TYPES and not self.dialect.guid_ranges:
             raise QueryError(
                 f"The operator '{operator}' is not valid for the uniqueidentifier attribute "
@@ -183,28 +224,38 @@ class Compiler:
     def _compare_text(self, operator: str, place: Place, column: Column, literal: Literal) -> str:
         if not isinstance(literal.value, str):
             raise incompatible(column, literal)
-        exact = exact_text(literal.value)
+        exact = literal.value if column.collation else exact_text(literal.value)
         if operator in {"eq", "ne"} and exact is None:
             matched = self._pattern_test(place, column, literal.value)
             return matched if operator == "eq" else f"(NOT {matched})"
         text = literal.value if operator in _MIRRORED or exact is None else exact
-        key = SORT_KEYS[self.dialect.string_order](text)
-        return f"{self.sort_expression(place, column)} {_SQL[operator]} {self._bind(key)}"
+        key = self._bind(self.sort_key(place, column, text))
+        return f"{self.sort_expression(place, column)} {_SQL[operator]} {key}"
 
     def _pattern_test(self, place: Place, column: Column, pattern: str) -> str:
-        expression = self.sort_expression(place, column)
+        expression, order = self.sort_expression(place, column), ddl.order_of(column, self.dialect.string_order)
         if not column.repeats:
-            return like(expression, place.sql(column), pattern, self.dialect.string_order, self._bind)
-        among = values_like(place.table, column, pattern, self.dialect.string_order, self._bind)
+            return like(expression, self.shown(place, column), pattern, order, self._bind)
+        among = values_like(place.table, column, pattern, order, self._bind)
         return f"{expression} IN ({among})"
+
+    def _compare_pattern(self, place: Place, column: Column, pattern: str) -> str:
+        """Return a match against a pattern of FetchXML; one without wildcards is a comparison."""
+        exact = exact_text(pattern)
+        if exact is None:
+            return self._pattern_test(place, column, pattern)
+        return f"{self.sort_expression(place, column)} = {self._bind(self.sort_key(place, column, exact))}"
 
     def _text_match(self, match: TextMatch) -> str:
         place, column = self.column(match.path)
         if column.type not in TEXT_TYPES:
             raise QueryError(f"The function '{match.function}' needs a string, '{match.path}' is none.")
+        if match.function == "like":
+            return self._compare_pattern(place, column, match.text)
         before = "" if match.function == "startswith" else "%"
         after = "" if match.function == "endswith" else "%"
-        return self._pattern_test(place, column, f"{before}{match.text}{after}")
+        text = escaped(match.text) if column.collation else match.text
+        return self._pattern_test(place, column, f"{before}{text}{after}")
 
     # -- Dataverse query functions
 
@@ -232,8 +283,11 @@ class Compiler:
     def _in(self, place: Place, column: Column, values: tuple[str, ...]) -> str:
         if not values:
             raise QueryError("PropertyValues must hold at least one value.")
+        text = column.type in TEXT_TYPES
+        if text and not (place.table.standard or self.dialect.text_in):
+            raise QueryError(f"The function 'In' is not supported for '{column.logical_name}'.")
         marks = ", ".join(self._bind(self._key_of(column, value)) for value in values)
-        return f"{self.sort_expression(place, column)} IN ({marks})"
+        return f"{self.sort_expression(place, column) if text else place.sql(column)} IN ({marks})"
 
     def _between(self, place: Place, column: Column, values: tuple[str, ...]) -> str:
         if len(values) != 2 or column.type in GUID_TYPES | TEXT_TYPES:
@@ -243,7 +297,7 @@ class Compiler:
 
     def _key_of(self, column: Column, value: str) -> Stored:
         if column.type in TEXT_TYPES:
-            return SORT_KEYS[self.dialect.string_order](value)
+            return SORT_KEYS[ddl.order_of(column, self.dialect.string_order)](value)
         try:
             return lenient(column, value)
         except ColumnValueError as error:
@@ -260,9 +314,9 @@ class Compiler:
         for name in before:
             place = self._join(place, name)
         child, link = collection(self.schema, place.table, navigation)
-        check_join(navigation, place.table, child)
         inner = Place(child, self._new_alias())
-        return self._exists(condition, inner, link.format(inner=inner.alias, outer=place.alias))
+        joined = link.format(inner=inner.alias, outer=place.alias)
+        return self._exists(condition, inner, joined if join_works(self.dialect.joins, place.table, child) else "0")
 
     def _exists(self, condition: Quantified, inner: Place, link: str) -> str:
         source = f"SELECT 1 FROM {ddl.quoted(inner.table.logical_name)} AS {inner.alias} WHERE {link}"  # noqa: S608

@@ -4,16 +4,16 @@ import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import uuid4
 
-from sandbox.collation import SORT_KEYS, guid_key, text_like
+from sandbox.collation import LIKES, PARTITIONS, SORT_KEYS, guid_key
 from sandbox.config import DEFAULTS, SandboxConfig
 from sandbox.database import ddl
 from sandbox.database.stored_schema import CREATE, load_schema, save_schema
 from sandbox.database.values import Stored
-from sandbox.schema.builtin import builtin_schema, with_lookups
+from sandbox.schema.builtin import builtin_schema, with_lookups, with_partitions
 from sandbox.schema.model import TEXT_TYPES, Column, ManyToMany, OneToMany, Schema, Table
 
 _PRAGMAS: Final = (
@@ -31,6 +31,15 @@ _CHUNK: Final = 30_000  # below SQLite's default limit of 32,766 parameters
 def utc_now() -> datetime:
     """Return the time; tests pass another clock."""
     return datetime.now(UTC)
+
+
+def ticks(moment: datetime) -> int:
+    """Return a time as .NET counts it: tenths of microseconds since the year 1."""
+    return (moment - _YEAR_ONE) // _MICROSECOND * 10
+
+
+_YEAR_ONE: Final = datetime(1, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +84,7 @@ class Database:
         self.table_listeners: list[Callable[[Table], None]] = []
         self._connection = _connect(path)
         self._depth = 0
+        self._ticks = 0
         self._version = self._stored_version()
         self.changing_server = 0
         """The virtual web server that runs the present change of metadata."""
@@ -110,20 +120,22 @@ class Database:
         finally:
             self._depth = 0
 
-    @property
-    def current_version(self) -> int:
-        """The highest row version that was taken."""
-        return self._version
+    def current_version(self, table: Table) -> int:
+        """Return the highest version that a row of a table can have."""
+        return max(self._ticks, ticks(self.clock())) if table.elastic else self._version
 
-    def next_version(self) -> int:
+    def next_version(self, table: Table | None = None) -> int:
         """Return a row version that is higher than all before."""
-        self._version += 1
-        return self._version
+        return self.take_versions(1, table).start
 
-    def take_versions(self, count: int) -> range:
-        """Return `count` row versions."""
-        first = self._version + 1
-        self._version += count
+    def take_versions(self, count: int, table: Table | None = None) -> range:
+        """Return `count` row versions: those of elastic tables are ticks of time, of others numbers of SQL Server."""
+        if table is not None and table.elastic:
+            first = max(self._ticks + 1, ticks(self.clock()))
+            self._ticks = first + count - 1
+        else:
+            first = self._version + 1
+            self._version += count
         return range(first, first + count)
 
     def _stored_version(self) -> int:
@@ -139,11 +151,11 @@ class Database:
 
     def with_keys(self, table: Table, values: Mapping[str, Stored]) -> dict[str, Stored]:
         """Return values by SQL column: texts whose sort key is stored bring it with them."""
-        sort_key = SORT_KEYS[self.string_order]
         written = dict(values)
         for name, value in values.items():
-            if ddl.is_keyed(table.columns[name]) and (value is None or isinstance(value, str)):
-                written[ddl.key_name(table.columns[name])] = sort_key(value)
+            column = table.columns[name]
+            if ddl.is_keyed(column) and (value is None or isinstance(value, str)):
+                written[ddl.key_name(column)] = SORT_KEYS[ddl.order_of(column, self.string_order)](value)
         return written
 
     def execute(self, sql: str, parameters: Sequence[Stored] = ()) -> list[tuple[Stored, ...]]:
@@ -171,13 +183,15 @@ class Database:
 
     def keys_with(self, table: Table, values: Mapping[str, Stored]) -> list[bytes]:
         """Return the keys of the rows that hold these values; texts compare as Dataverse compares them."""
-        tests = " AND ".join(
-            f"{ddl.sort_expression(table.columns[name], self.string_order)} = "
-            f"{self.string_order + '_key(?)' if table.columns[name].type in TEXT_TYPES else '?'}"
-            for name in values
-        )
+        tests = " AND ".join(self._equality(table.columns[name]) for name in values)
         sql = f"SELECT {ddl.quoted(table.primary_id)} FROM {ddl.quoted(table.logical_name)} WHERE {tests}"  # noqa: S608
         return [key for (key,) in self._connection.execute(sql, list(values.values()))]
+
+    def _equality(self, column: Column) -> str:
+        mark = "?"
+        if column.type in TEXT_TYPES:
+            mark = ddl.key_expression(ddl.order_of(column, self.string_order), mark)
+        return f"{ddl.sort_expression(column, self.string_order)} = {mark}"
 
     # -- schema
 
@@ -202,6 +216,7 @@ class Database:
 
     def create_table(self, table: Table) -> None:
         """Create a table, its indexes and the relationships of its lookups; `table_listeners` hear of it."""
+        table = with_partitions(self._schema, table)
         with self.transaction():
             self._connection.execute(ddl.create_table(table))
             self.create_indexes(table)
@@ -274,7 +289,8 @@ class Database:
             for table in self._schema.tables.values():
                 self.drop_indexes(table)
                 for column in filter(ddl.is_keyed, table.columns.values()):
-                    self._connection.execute(ddl.compute_keys(table, column, order))
+                    if not column.collation:
+                        self._connection.execute(ddl.compute_keys(table, column, order))
                 self.create_indexes(table)
 
     def create_indexes(self, table: Table) -> None:
@@ -316,7 +332,10 @@ def _connect(path: str | None) -> sqlite3.Connection:
         connection.execute(f"PRAGMA {pragma}")
     for order, function in SORT_KEYS.items():
         connection.create_function(f"{order}_key", 1, function, deterministic=True)
-    connection.create_function("text_like", 2, text_like, deterministic=True)
+    for shown, partition in PARTITIONS.items():
+        connection.create_function(f"partition_{shown}", 1, partition, deterministic=True)
+    for order, matches in LIKES.items():
+        connection.create_function(f"{order}_like", 2, matches, deterministic=True)
     return connection
 
 

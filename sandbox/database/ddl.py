@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
+from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import (
     FLAG_TYPES,
     FRACTION_TYPES,
@@ -38,16 +39,47 @@ def quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+def order_of(column: Column, order: str) -> str:
+    """Return the order in which the texts of a column compare: its own, else that of the database."""
+    return column.collation or order
+
+
 def sort_expression(column: Column, order: str, source: str = "") -> str:
     """Return the SQL expression by which a column is compared and ordered; it is the one that is indexed."""
     if is_keyed(column):
         return f"{source}{quoted(key_name(column))}"
     name = f"{source}{quoted(column.logical_name)}"
-    return f"{order}_key({name})" if column.type in TEXT_TYPES else name
+    return key_expression(order_of(column, order), name) if column.type in TEXT_TYPES else name
+
+
+def shown_expression(table: Table, column: Column, partitions: str, source: str = "") -> str:
+    """Return the SQL expression of what clients see of a column.
+
+    A partition that is not stored is the default one: that of a row is its own key, that of a lookup the key that the
+    lookup holds. `partitions` says how it is written: `lower`, `upper` or `null`.
+    """
+    name = f"{source}{quoted(column.logical_name)}"
+    key = column.attribute_of or (table.primary_id if table.elastic and column.logical_name == PARTITION else "")
+    return f"coalesce({name}, partition_{partitions}({source}{quoted(key)}))" if key else name
+
+
+def guid_order(name: str) -> str:
+    """Return the SQL expression by which guids order as their texts do, which elastic tables compare."""
+    return " || ".join(f"substr(hex({name}), {place + 1}, {length})" for place, length in _TEXT_ORDER)
+
+
+_TEXT_ORDER: Final = ((30, 2), (28, 2), (26, 2), (24, 2), (22, 2), (20, 2), (18, 2), (16, 2), (12, 4), (0, 12))
+
+
+def key_expression(order: str, text: str) -> str:
+    """Return the SQL expression of the sort key of a text."""
+    return text if order == "exact" else f"{order}_key({text})"
 
 
 def is_keyed(column: Column) -> bool:
     """Return whether a column's sort key is stored beside it; computing a million keys for a scan takes seconds."""
+    if column.collation == "exact":
+        return False  # the text itself is its key
     return column.type in TEXT_TYPES and (column.indexed or column.keyed) and not column.joined
 
 
@@ -89,7 +121,7 @@ def create_intersect(relationship: ManyToMany) -> str:
 
 def indexes(table: Table, order: str) -> Iterator[tuple[str, str]]:
     """Yield (name, CREATE INDEX) of every index besides the key's; each ends in the key, for paging."""
-    single = [Index((column.logical_name,)) for column in table.columns.values() if _is_indexed(column)]
+    single = [Index((column.logical_name,)) for column in table.columns.values() if _is_indexed(table, column)]
     for index in (*single, *table.indexes):
         name = quoted(f"{table.logical_name}.{'.'.join(index.columns)}")
         parts = [sort_expression(table.columns[part], order) for part in (*index.columns, table.primary_id)]
@@ -97,5 +129,8 @@ def indexes(table: Table, order: str) -> Iterator[tuple[str, str]]:
         yield name, f"CREATE INDEX IF NOT EXISTS {name} ON {quoted(table.logical_name)} ({wanted})"
 
 
-def _is_indexed(column: Column) -> bool:
-    return column.indexed or (column.type is ColumnType.LOOKUP and not column.read_only)
+def _is_indexed(table: Table, column: Column) -> bool:
+    """Return whether a column has an index of its own; deleting a parent looks for its children in standard tables."""
+    if column.indexed:
+        return True
+    return table.standard and column.type is ColumnType.LOOKUP and not column.read_only

@@ -7,7 +7,7 @@ from sandbox.database import ddl
 from sandbox.database.compiler import MAX_CONDITIONS, Compiler, Dialect, Place
 from sandbox.database.core import Database
 from sandbox.database.fetch_filter import condition_of
-from sandbox.database.joins import check_join
+from sandbox.database.joins import join_works
 from sandbox.database.values import Stored
 from sandbox.query.fetch_filter import Filter
 from sandbox.query.fetchxml import Fetch, Link
@@ -39,9 +39,9 @@ class _Joined:
     filter: Filter | None
 
 
-def parts_of(schema: Schema, fetch: Fetch) -> list[Part]:
+def parts_of(schema: Schema, fetch: Fetch, dialect: Dialect) -> list[Part]:
     """Return the tables of a query, the query's own first. Raises QueryError for an unknown table or column."""
-    return [joined.part for joined in _joined(schema, fetch)]
+    return [joined.part for joined in _joined(schema, fetch, dialect)]
 
 
 def select_fetch(
@@ -51,14 +51,14 @@ def select_fetch(
 
     A part that an outer join found nothing for has nothing but nulls.
     """
-    root, *others = list(_joined(schema, fetch))
+    root, *others = list(_joined(schema, fetch, dialect))
     compiler = Compiler(schema, root.place, dialect)
     parameters: list[Stored] = []
     joins = [f"{one.join}{_filtered(schema, one, dialect, parameters)}" for one in others]
     where = f"1{_filtered(schema, root, dialect, parameters)}"
     if sum(1 for one in (root, *others) if one.filter for _ in one.filter.tests()) > MAX_CONDITIONS:
         raise TooManyConditionsError("Number of conditions in query exceeded maximum limit.")
-    wanted = ", ".join(name for one in (root, *others) for name in _selected(one))
+    wanted = ", ".join(name for one in (root, *others) for name in _selected(compiler, one))
     source = f"{ddl.quoted(fetch.table)} AS {compiler.root.alias}{''.join(joins)}"
     order = ", ".join(_terms(compiler, fetch))
     sql = f"SELECT {wanted} FROM {source} WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}"  # noqa: S608
@@ -73,24 +73,26 @@ def _filtered(schema: Schema, joined: _Joined, dialect: Dialect, parameters: lis
     return f" AND {compiler.condition(condition_of(joined.place.table, joined.filter))}"
 
 
-def _joined(schema: Schema, fetch: Fetch) -> Iterator[_Joined]:
+def _joined(schema: Schema, fetch: Fetch, dialect: Dialect) -> Iterator[_Joined]:
     root = Place(_table(schema, fetch.table), "t0")
-    names = fetch.attributes or tuple(root.table.columns)
+    names = fetch.attributes or tuple(column.logical_name for column in root.table.visible)
     yield _Joined(Part("", root.table, _columns(root.table, names)), root, "", fetch.filter)
     places = {id(link): root for link in fetch.links}
     for number, link in enumerate(fetch.all_links(), 1):
         outer = places[id(link)]
         place = Place(_table(schema, link.table), f"t{number}")
-        check_join(link.alias, outer.table, place.table)
+        works = join_works(dialect.joins, outer.table, place.table)
         places |= {id(inner): place for inner in link.links}
         part = Part(link.alias, place.table, _columns(place.table, link.attributes))
-        yield _Joined(part, place, _join(link, outer, place), link.filter)
+        yield _Joined(part, place, _join(link, outer, place, works=works), link.filter)
 
 
-def _join(link: Link, outer: Place, place: Place) -> str:
+def _join(link: Link, outer: Place, place: Place, *, works: bool) -> str:
+    """Return a join; one that does not work finds no row, and keeps those of the outer table."""
     near, far = _column(outer.table, link.target), _column(place.table, link.source)
-    kind = "LEFT JOIN" if link.outer else "JOIN"
-    return f" {kind} {ddl.quoted(link.table)} AS {place.alias} ON {place.sql(far)} = {outer.sql(near)}"
+    kind = "LEFT JOIN" if link.outer or not works else "JOIN"
+    test = f"{place.sql(far)} = {outer.sql(near)}" if works else "0"
+    return f" {kind} {ddl.quoted(link.table)} AS {place.alias} ON {test}"
 
 
 def _table(schema: Schema, name: str) -> Table:
@@ -104,14 +106,15 @@ def _columns(table: Table, names: Sequence[str]) -> tuple[Column, ...]:
 
 
 def _column(table: Table, name: str) -> Column:
-    if name not in table.columns:
+    if name not in table.columns or table.columns[name].hidden:
         raise QueryError(f"'{table.logical_name}' entity doesn't contain attribute with Name = '{name}'.")
     return table.columns[name]
 
 
-def _selected(joined: _Joined) -> list[str]:
-    table = joined.part.table
-    return [joined.place.sql(c) for c in (table.columns["versionnumber"], table.primary_key, *joined.part.columns)]
+def _selected(compiler: Compiler, joined: _Joined) -> list[str]:
+    table, place = joined.part.table, joined.place
+    fixed = [place.sql(column) for column in (table.columns["versionnumber"], table.primary_key)]
+    return fixed + [compiler.shown(place, column) for column in joined.part.columns]
 
 
 def _terms(compiler: Compiler, fetch: Fetch) -> Iterator[str]:

@@ -3,8 +3,20 @@
 from collections.abc import Mapping
 from typing import Final
 
+from sandbox.collation import escaped
 from sandbox.query.fetch_filter import ColumnTest, Filter
-from sandbox.query.syntax import Compare, Condition, CrmFunction, Junction, Kind, Literal, Not, Path, QueryError
+from sandbox.query.syntax import (
+    Compare,
+    Condition,
+    CrmFunction,
+    Junction,
+    Kind,
+    Literal,
+    Not,
+    Path,
+    QueryError,
+    TextMatch,
+)
 from sandbox.schema.model import FLAG_TYPES, FRACTION_TYPES, GUID_TYPES, TIME_TYPES, WHOLE_TYPES, Column, Table
 
 _COMPARED: Final = {"eq": "eq", "ne": "ne", "neq": "ne", "gt": "gt", "ge": "ge", "lt": "lt", "le": "le"}
@@ -29,22 +41,18 @@ def condition_of(table: Table, asked: Filter) -> Condition:
 
 def _test(table: Table, test: ColumnTest) -> Condition:
     column = table.columns.get(test.attribute)
-    if column is None:
+    if column is None or column.hidden:
         raise QueryError(f"'{table.logical_name}' entity doesn't contain attribute with Name = '{test.attribute}'.")
     path, operator = Path((column.property_name,)), test.operator
     if operator in {"null", "not-null"}:
         return Compare("eq" if operator == "null" else "ne", path, Literal(None, Kind.NULL))
     if operator in _NEGATED:
-        return Not(_pattern(path, _NEGATED[operator], test.values[0]))
+        return Not(TextMatch("like", path, _PATTERNS[_NEGATED[operator]].format(test.values[0])))
     if operator in _PATTERNS:
-        return _pattern(path, operator, test.values[0])
+        return TextMatch("like", path, _PATTERNS[operator].format(test.values[0]))
     if operator in _FUNCTIONS:
         return CrmFunction(_FUNCTIONS[operator], path, test.values)
     return Compare(_COMPARED[operator], path, _literal(column, test.values[0]))
-
-
-def _pattern(path: Path, operator: str, text: str) -> Condition:
-    return Compare("eq", path, Literal(_PATTERNS[operator].format(text), Kind.TEXT))
 
 
 def _literal(column: Column, text: str) -> Literal:
@@ -60,9 +68,7 @@ def _literal(column: Column, text: str) -> Literal:
         raise QueryError(f"'{text}' is no value of the attribute '{column.logical_name}'.") from None
     if column.type in GUID_TYPES:
         return Literal(text, Kind.GUID)
-    return Literal(text, Kind.TIME) if column.type in TIME_TYPES else Literal(_escaped(text), Kind.TEXT)
-
-
-def _escaped(text: str) -> str:
-    """Return a text whose wildcards are letters, as they are to every operator but like."""
-    return "".join(f"[{character}]" if character in "%_[" else character for character in text)
+    if column.type in TIME_TYPES:
+        return Literal(text, Kind.TIME)
+    # Wildcards are letters to every operator but like; only SQL reads them as wildcards anywhere.
+    return Literal(text if column.collation else escaped(text), Kind.TEXT)

@@ -1,15 +1,18 @@
-"""How a condition reaches the rows of a collection-valued navigation property, and which tables cannot be joined."""
+"""How a condition reaches the rows of a collection-valued navigation property, and which joins cannot be made."""
 
+from sandbox.config import Joins
 from sandbox.database import ddl
-from sandbox.query.syntax import QueryError, UnknownPropertyError
+from sandbox.query.syntax import RefusedJoinError, UnknownPropertyError
 from sandbox.schema.model import ManyToMany, Schema, Table
 
 
-def check_join(navigation: str, *tables: Table) -> None:
-    """Raise QueryError if one of the tables is elastic: their rows cannot be joined (dataverse.md 15)."""
-    for table in tables:
-        if table.elastic:
-            raise QueryError(f"'{navigation}' cannot be followed: '{table.logical_name}' is elastic and has no joins.")
+def join_works(joins: Joins, *tables: Table) -> bool:
+    """Return whether tables are really joined. Raises RefusedJoinError if one of them cannot be."""
+    if joins == "work" or all(table.standard for table in tables):
+        return True
+    if joins == "refuse":
+        raise RefusedJoinError
+    return False
 
 
 def collection(schema: Schema, table: Table, navigation: str) -> tuple[Table, str]:

@@ -1,14 +1,11 @@
 """SQL that matches texts against patterns with wildcards (dataverse.md 6.2)."""
 
 from collections.abc import Callable
-from typing import Final
 
-from sandbox.collation import PREFIX_KEYS
+from sandbox.collation import bounds
 from sandbox.database import ddl
 from sandbox.database.values import Stored
 from sandbox.schema.model import Column, Table
-
-_AFTER_ALL: Final = b"\xff"  # above every weight of a sort key
 
 type Bind = Callable[[Stored], str]
 """Takes a parameter and returns its mark; parameters must be taken in the order in which they stand in the SQL."""
@@ -16,9 +13,8 @@ type Bind = Callable[[Stored], str]
 
 def like(key: str, name: str, pattern: str, order: str, bind: Bind) -> str:
     """Return a match of every row; what stands before the first wildcard bounds the index range that is searched."""
-    prefix = PREFIX_KEYS[order](pattern)
-    bounds = f"{key} >= {bind(prefix)} AND {key} < {bind(prefix + _AFTER_ALL)}"
-    return f"({bounds} AND text_like({bind(pattern)}, {name}))"
+    low, high = bounds(order, pattern)
+    return f"({key} >= {bind(low)} AND {key} < {bind(high)} AND {order}_like({bind(pattern)}, {name}))"
 
 
 def values_like(table: Table, column: Column, pattern: str, order: str, bind: Bind) -> str:
@@ -27,12 +23,11 @@ def values_like(table: Table, column: Column, pattern: str, order: str, bind: Bi
     It skips along the column's index from one value to the next, so that its cost does not grow with the rows.
     """
     source, name = ddl.quoted(table.logical_name), ddl.quoted(column.logical_name)
-    key, low = ddl.sort_expression(column, order), PREFIX_KEYS[order](pattern)
-    high = low + _AFTER_ALL
+    key, (low, high) = ddl.sort_expression(column, order), bounds(order, pattern)
     first = f"SELECT min({key}) FROM {source} WHERE {key} >= {bind(low)} AND {key} < {bind(high)}"  # noqa: S608
     following = f"SELECT min({key}) FROM {source} WHERE {key} > v.k AND {key} < {bind(high)}"  # noqa: S608
     text = f"SELECT {name} FROM {source} WHERE {key} = v.k LIMIT 1"  # noqa: S608
     return (
         f"WITH RECURSIVE v(k) AS ({first} UNION ALL SELECT ({following}) FROM v WHERE v.k IS NOT NULL) "  # noqa: S608
-        f"SELECT k FROM v WHERE k IS NOT NULL AND text_like({bind(pattern)}, ({text}))"
+        f"SELECT k FROM v WHERE k IS NOT NULL AND {order}_like({bind(pattern)}, ({text}))"
     )

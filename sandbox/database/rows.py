@@ -44,7 +44,7 @@ def insert_row(database: Database, table: Table, change: Change, stamp: Stamp) -
         "createdby": stamp.user,
         "modifiedby": stamp.user,
         "modifiedonbehalfby": stamp.on_behalf,
-        "versionnumber": database.next_version(),
+        "versionnumber": database.next_version(table),
     }
     names = ", ".join(map(ddl.quoted, values))
     marks = ", ".join("?" * len(values))
@@ -79,7 +79,7 @@ def _update_group(
     touched = (*names, "modifiedon", "modifiedby", "modifiedonbehalfby", "versionnumber")
     assignments = ", ".join(f"{ddl.quoted(name)} = ?" for name in touched)
     stamped = (iso_time(stamp.moment), stamp.user, stamp.on_behalf)
-    versions = database.take_versions(len(changes))
+    versions = database.take_versions(len(changes), table)
     database.execute_many(
         f"UPDATE {ddl.quoted(table.logical_name)} SET {assignments} WHERE {ddl.quoted(table.primary_id)} = ?",  # noqa: S608
         ((*c.values.values(), *stamped, version, c.key) for c, version in zip(changes, versions, strict=True)),

@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.collation import SORT_KEYS
 from sandbox.database import ddl
 from sandbox.database.compiler import Compiler, Dialect, Place
 from sandbox.database.core import Database
 from sandbox.database.values import Stored
 from sandbox.query.syntax import Condition, Order, Path
-from sandbox.schema.model import TEXT_TYPES, Column, ColumnType, Schema, Table
+from sandbox.schema.insights_tables import PROFILES
+from sandbox.schema.model import Column, ColumnType, Schema, Table
 
 COUNT_LIMIT: Final = 5000  # dataverse.md 5.3
 
@@ -40,12 +40,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Term:
-    """One ordering: `raw` is what a cookie keeps, `expression` is what is compared."""
+    """One ordering: `raw` is what a cookie keeps, `expression` is what is compared; by its `place`, None for the key."""
 
     raw: str
     expression: str
     column: Column
     descending: bool
+    place: Place | None = None
 
 
 def select_page(database: Database, schema: Schema, query: Query, dialect: Dialect) -> Page:
@@ -58,7 +59,8 @@ def select_page(database: Database, schema: Schema, query: Query, dialect: Diale
     if query.after is not None:
         condition += f" AND {_beyond(terms, query.after, compiler)}"
     place = compiler.root
-    wanted = [place.sql(c) for c in (query.table.columns["versionnumber"], query.table.primary_key, *query.columns)]
+    wanted = [place.sql(c) for c in (query.table.columns["versionnumber"], query.table.primary_key)]
+    wanted += [compiler.shown(place, c) if c.attribute_of else place.sql(c) for c in query.columns]
     cookie = [term.raw for term in terms[:-1]]  # the last term is the key, which is selected anyway
     direction = {True: " DESC", False: ""}
     order = ", ".join(f"{term.expression}{direction[term.descending]}" for term in terms)
@@ -77,8 +79,25 @@ def select_page(database: Database, schema: Schema, query: Query, dialect: Diale
     )
 
 
+def count_groups(  # a query, its groups, and a part of them
+    database: Database,
+    schema: Schema,
+    query: Query,
+    columns: Sequence[Column],
+    dialect: Dialect,
+    part: tuple[int, int],
+) -> list[tuple[Stored, ...]]:
+    """Return the values of some columns with the number of their rows, in their order; `part` is limit and offset."""
+    compiler, condition = _compiled(schema, query, dialect)
+    keys = ", ".join(compiler.sort_expression(compiler.root, column) for column in columns)
+    shown = ", ".join(f"min({compiler.shown(compiler.root, column)})" for column in columns)
+    source = f"{ddl.quoted(query.table.logical_name)} AS {compiler.root.alias}{compiler.joins}"
+    sql = f"SELECT {shown}, count(*) FROM {source} WHERE {condition} GROUP BY {keys} ORDER BY {keys} LIMIT ? OFFSET ?"  # noqa: S608
+    return database.execute(sql, [*compiler.parameters, *part])
+
+
 def count_matching(database: Database, schema: Schema, query: Query, dialect: Dialect, limit: int) -> int:
-    """Return how many rows match, at most `limit`."""
+    """Return how many rows match, at most `limit`; -1 is no limit."""
     compiler, condition = _compiled(schema, query, dialect)
     source = f"{ddl.quoted(query.table.logical_name)} AS {compiler.root.alias}{compiler.joins}"
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT {limit})"  # noqa: S608
@@ -89,6 +108,9 @@ def count_matching(database: Database, schema: Schema, query: Query, dialect: Di
 def _compiled(schema: Schema, query: Query, dialect: Dialect) -> tuple[Compiler, str]:
     compiler = Compiler(schema, Place(query.table, "t0"), dialect)
     parts = [compiler.condition(query.condition)] if query.condition else []
+    if dialect.least_profile is not None and query.table.logical_name == PROFILES:
+        parts.append(f"{compiler.root.sql(query.table.primary_key)} >= ?")
+        compiler.parameters.append(dialect.least_profile)
     for name, keys in query.links:
         marks = ", ".join("?" * len(keys))
         parts.append(f"{compiler.root.sql(query.table.columns[name])} IN ({marks})")
@@ -108,9 +130,9 @@ def _term(compiler: Compiler, order: Order) -> _Term:
     place, column = compiler.column(order.path)
     labels = _labels(compiler, order, place, column) if column.type is ColumnType.LOOKUP else []
     shown = labels or [(place, column)]
-    raw = [place.sql(column) for place, column in shown]
+    raw = [compiler.shown(place, column) for place, column in shown]
     keys = [compiler.sort_expression(place, column) for place, column in shown]
-    return _Term(_first_of(raw), _first_of(keys), shown[0][1], order.descending)
+    return _Term(_first_of(raw), _first_of(keys), shown[0][1], order.descending, shown[0][0])
 
 
 def _labels(compiler: Compiler, order: Order, place: Place, lookup: Column) -> list[tuple[Place, Column]]:
@@ -152,9 +174,7 @@ def _past(term: _Term, value: Stored, compiler: Compiler) -> str:
 
 
 def _comparable(term: _Term, value: Stored, compiler: Compiler) -> Stored:
-    if isinstance(value, str) and term.column.type in TEXT_TYPES:
-        return SORT_KEYS[compiler.dialect.string_order](value)
-    return value
+    return value if term.place is None else compiler.sort_key(term.place, term.column, value)
 
 
 def _bind(compiler: Compiler, value: Stored) -> str:

@@ -48,7 +48,7 @@ def load_empty(database: Database, table: Table, rows: Iterable[Mapping[str, obj
 
 def _take_over(database: Database, table: Table, staged: Sequence[str], count: int, stamp: Stamp) -> None:
     """Move the staged rows into the table in the order of its key; the same for all rows is said once."""
-    now, before = iso_time(stamp.moment), database.take_versions(count).start - 1
+    now, before = iso_time(stamp.moment), database.take_versions(count, table).start - 1
     same: dict[str, Stored] = {"modifiedon": now, "createdby": stamp.user, "modifiedby": stamp.user, "createdon": now}
     if "ownerid" in table.columns:
         same["ownerid"] = stamp.user  # every row of a user-owned table has an owner
@@ -98,6 +98,6 @@ def _keys(column: Column, values: list[Any]) -> list[Stored]:
     return [lenient(column, value) or new_key() for value in values]
 
 
-def _sort_key(database: Database, column: Column) -> Callable[[Any], bytes | None]:
-    key = SORT_KEYS[database.string_order]
+def _sort_key(database: Database, column: Column) -> Callable[[Any], str | bytes | None]:
+    key = SORT_KEYS[ddl.order_of(column, database.string_order)]
     return lru_cache(maxsize=1024)(key) if column.repeats else key  # names of sources and tables repeat

@@ -33,7 +33,7 @@ def note_deletions(database: Database, table: Table, keys: Sequence[bytes]) -> N
     found = database.rows_of(table, (), keys)
     database.execute_many(
         "INSERT INTO _deleted (owner, version, key) VALUES (?, ?, ?)",
-        [(table.logical_name, database.next_version(), key) for key in found],
+        [(table.logical_name, database.next_version(table), key) for key in found],
     )
 
 

@@ -30,6 +30,13 @@ class TooManyLinksError(QueryError):
         super().__init__("Number of link entities in query exceeded maximum limit.")
 
 
+class RefusedJoinError(QueryError):
+    """A query joins a table that is elastic or virtual."""
+
+    def __init__(self) -> None:
+        super().__init__("Link entities are not supported")
+
+
 class UnsupportedQueryError(QueryError):
     """Dataverse knows this, the sandbox does not: the answer is 501. The message names the feature."""
 
@@ -75,7 +82,7 @@ class Compare:
 
 @dataclass(frozen=True, slots=True)
 class TextMatch:
-    """`contains|startswith|endswith(path, 'text')`."""
+    """`contains|startswith|endswith(path, 'text')`; `like` of FetchXML, whose text is a pattern."""
 
     function: str
     path: Path

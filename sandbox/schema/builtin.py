@@ -5,8 +5,10 @@ from itertools import chain
 from typing import Final
 
 from sandbox.config import SandboxConfig
-from sandbox.schema.customer_tables import customer_tables, insights_tables
+from sandbox.schema.customer_tables import customer_tables
 from sandbox.schema.definition import SYSTEM_NAMES
+from sandbox.schema.insights_tables import insights_tables
+from sandbox.schema.kinds import partition_column
 from sandbox.schema.model import ManyToMany, OneToMany, Schema, Table, metadata_id
 from sandbox.schema.system_tables import plugin_tables, process_tables, security_tables, solution_tables
 
@@ -29,6 +31,18 @@ _NAVIGATION: Final = {
     ("task", "regardingobjectid", "account"): ("regardingobjectid_account_task", "Account_Tasks"),
     ("task", "regardingobjectid", "contact"): ("regardingobjectid_contact_task", "Contact_Tasks"),
     ("task", "regardingobjectid", "lead"): ("regardingobjectid_lead_task", "Lead_Tasks"),
+    **{
+        (f"msdynci_{name}", "msdynci_lookupfield_customer", "msdynci_customerprofile"): (
+            "msdynci_lookupfield_customer",
+            f"msdynci_customer_{relationship}",
+        )
+        for name, relationship in (
+            ("alternatekey", "alternatekey"),
+            ("customermeasure", "customer_measure"),
+            ("segmentmembership", "segment_membership"),
+            ("unifiedactivity", "unifiedactivity"),
+        )
+    },
     ("sdkmessageprocessingstep", "eventhandler", "plugintype"): (
         "eventhandler_plugintype",
         "plugintype_sdkmessageprocessingstep",
@@ -40,12 +54,14 @@ _NAVIGATION: Final = {
 }
 
 
-def lookup_relationships(table: Table) -> Iterator[OneToMany]:
+def lookup_relationships(schema: Schema, table: Table) -> Iterator[OneToMany]:
     """Yield the relationships of a table's own and system lookups, named as Dataverse names system relationships."""
     for column in table.columns.values():
         for target in column.targets:
             name = (table.logical_name, column.logical_name, target)
-            yield OneToMany.emptied(*name, *_NAVIGATION.get(name, _default_names(*name)))
+            parent = schema.tables.get(target)
+            delete = "RemoveLink" if parent is None or parent.standard else "NoCascade"
+            yield OneToMany.named(*name, *_NAVIGATION.get(name, _default_names(*name)), delete=delete)
 
 
 def _default_names(table: str, column: str, target: str) -> tuple[str, str]:
@@ -90,15 +106,22 @@ def builtin_schema(config: SandboxConfig) -> Schema:
     )
     schema = Schema()
     for table in tables:
-        schema = with_lookups(schema, table)
+        schema = with_lookups(schema, with_partitions(schema, table))
     for relationship in _MANY_TO_MANY:
         schema = schema.with_relationship(relationship)
     return schema
 
 
+def with_partitions(schema: Schema, table: Table) -> Table:
+    """Return a table with the column beside each of its lookups to an elastic table that holds the row's partition."""
+    elastic = {other.logical_name for other in (*schema.tables.values(), table) if other.elastic}
+    lookups = [column for column in table.columns.values() if elastic & {*column.targets}]
+    return table.with_columns(partition_column(table.logical_name, column) for column in lookups)
+
+
 def with_lookups(schema: Schema, table: Table) -> Schema:
     """Return the schema with a table and the relationships of its lookups."""
     schema = schema.with_table(table)
-    for relationship in lookup_relationships(table):
+    for relationship in lookup_relationships(schema, table):
         schema = schema.with_relationship(relationship)
     return schema

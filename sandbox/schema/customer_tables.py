@@ -1,12 +1,11 @@
-"""Customers, and what Customer Insights - Data writes, with the names of Microsoft's table reference."""
+"""Customers and their business, with the names of Microsoft's table reference."""
 
 from collections.abc import Iterator
 from typing import Final
 
-from sandbox.config import SandboxConfig
 from sandbox.schema.columns import T, choice, lookup, text, texts
 from sandbox.schema.definition import define_table
-from sandbox.schema.model import Column, Index, Option, Table
+from sandbox.schema.model import Column, Option, Table
 
 _STATE: Final = (
     Column("statecode", T.STATE, "StateCode", options=(Option(0, "Active"), Option(1, "Inactive"))),
@@ -22,10 +21,6 @@ _TASK_STATUSES: Final = tuple(
 _OPPORTUNITY_STATUSES: Final = (Option(1, "In Progress"), Option(2, "On Hold"), Option(3, "Won"), Option(4, "Canceled"))
 _CASE_STATUSES: Final = (Option(1, "In Progress"), Option(2, "On Hold"), Option(5, "Problem Solved"))
 _CASE_PRIORITIES: Final = (Option(1, "High"), Option(2, "Normal"), Option(3, "Low"))
-# Readers ask these tables for their newest change, of profiles by others than themselves; elsewhere it only slows writes.
-_MARKS: Final = (Index(("modifiedon", "versionnumber")),)
-_PROFILE_MARKS: Final = (Index(("modifiedon", "versionnumber"), included=("modifiedby",)),)
-_MAPPED: Final = ("versionnumber", "msdynci_alternatevalue", "msdynci_customerid")  # what readers of key ranges want
 _ADDRESS: Final = texts(
     "address1_line1", "address1_line2", "address1_city", "address1_postalcode", "address1_stateorprovince"
 )
@@ -204,63 +199,4 @@ def _task() -> Table:
         display_name="Task",
         display_collection_name="Tasks",
         object_type_code=4212,
-    )
-
-
-def insights_tables(config: SandboxConfig) -> Iterator[Table]:
-    """Yield what Customer Insights - Data writes (customer-insights.md 2), of the kinds that the switches choose."""
-    yield _customerprofile()
-    yield _alternatekey(config.mapping_name_column)
-    yield _customermeasure()
-
-
-def _customerprofile() -> Table:
-    return define_table(
-        "msdynci_customerprofile",
-        [
-            text("msdynci_customerid", indexed=True),
-            text("msdynci_fullname", indexed=True),
-            text("msdynci_loyaltytier"),
-            Column("msdynci_lifetimevalue", T.DOUBLE),
-            *texts("msdynci_previouscustomerid"),
-        ],
-        entity_set="msdynci_customerprofiles",
-        primary_name="msdynci_fullname",
-        display_name="Customer Profile",
-        display_collection_name="Customer Profiles",
-        object_type_code=10101,
-        custom=True,
-        indexes=_PROFILE_MARKS,
-    )
-
-
-def _alternatekey(name_column: str) -> Table:
-    return define_table(
-        "msdynci_alternatekey",
-        [
-            Column("msdynci_datasourcename", keyed=True, repeats=True),
-            Column(name_column, indexed=True, repeats=True),
-            Column("msdynci_identifier", keyed=True),
-            text("msdynci_alternatevalue", indexed=True),
-            Column("msdynci_keyring", T.MEMO, max_length=1_048_576),
-            Column("msdynci_customerid", keyed=True),
-        ],
-        entity_set="msdynci_alternatekeys",
-        primary_name="msdynci_identifier",
-        display_name="Alternate Key",
-        object_type_code=10102,
-        custom=True,
-        indexes=(Index(("msdynci_datasourcename", name_column, "msdynci_identifier"), _MAPPED), *_MARKS),
-    )
-
-
-def _customermeasure() -> Table:
-    return define_table(
-        "msdynci_customermeasure",
-        [text("msdynci_customerid", indexed=True), Column("msdynci_measures", T.MEMO, max_length=1_048_576)],
-        entity_set="msdynci_customermeasures",
-        primary_name="msdynci_customerid",
-        display_name="Customer Measure",
-        object_type_code=10103,
-        custom=True,
     )

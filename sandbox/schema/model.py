@@ -76,6 +76,12 @@ class Column:
     required: str = "None"
     description: str = ""
     metadata_id: str = ""
+    collation: str = ""
+    """How texts compare where it is not as the database does: `exact` or `fold` (case does not count)."""
+    attribute_of: str = ""
+    """The lookup whose partition this column holds."""
+    hidden: bool = False
+    """Whether the column is kept but not part of the table: virtual tables have neither versions nor authors."""
 
     @property
     def property_name(self) -> str:
@@ -93,6 +99,12 @@ class Cascade:
     reparent: str = "NoCascade"
     share: str = "NoCascade"
     unshare: str = "NoCascade"
+
+    @property
+    def acts(self) -> bool:
+        """Whether anything at all is handed on to the children."""
+        actions = (self.delete, self.assign, self.merge, self.reparent, self.share, self.unshare)
+        return any(action != "NoCascade" for action in actions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +125,18 @@ class OneToMany:
     """The associated menu as JSON, which is kept for readers of the definition; "" for Dataverse's default."""
 
     @classmethod
-    def emptied(
-        cls, child: str, column: str, parent: str, navigation: str, collection: str, *, custom: bool = False
+    def named(  # a relationship has this many names
+        cls,
+        child: str,
+        column: str,
+        parent: str,
+        navigation: str,
+        collection: str,
+        *,
+        delete: str = "RemoveLink",
+        custom: bool = False,
     ) -> Self:
-        """Return the relationship of a lookup that loses its value when the parent is deleted, named as its collection."""
+        """Return the relationship of a lookup, named as its collection; `delete` is what deleting the parent does."""
         return cls(
             schema_name=collection,
             referenced_entity=parent,
@@ -125,7 +145,7 @@ class OneToMany:
             referencing_attribute=column,
             lookup_navigation=navigation,
             collection_navigation=collection,
-            cascade=Cascade(delete="RemoveLink"),
+            cascade=Cascade(delete=delete),
             custom=custom,
             metadata_id=metadata_id("relationship", collection),
         )
@@ -167,8 +187,13 @@ class Table:
     object_type_code: int = 0
     display_name: str = ""
     display_collection_name: str = ""
+    collection_name: str = ""
+    """LogicalCollectionName; "" where it is the entity set."""
     description: str = ""
     table_type: str = "Standard"
+    data_provider_id: str | None = None
+    collation: str = ""
+    """The collation of its texts, those of columns that are added later among them."""
     ownership: str = "UserOwned"
     custom: bool = False
     change_tracking: bool = True
@@ -184,8 +209,28 @@ class Table:
 
     @property
     def elastic(self) -> bool:
-        """Whether its rows share no transaction and cannot be joined (dataverse.md 15)."""
+        """Whether its rows share no transaction and have partitions (dataverse.md 15)."""
         return self.table_type == "Elastic"
+
+    @property
+    def virtual(self) -> bool:
+        """Whether its rows live outside Dataverse."""
+        return self.table_type == "Virtual"
+
+    @property
+    def standard(self) -> bool:
+        """Whether its rows live in SQL, so that they can be joined, counted and emptied."""
+        return self.table_type == "Standard"
+
+    @property
+    def visible(self) -> tuple[Column, ...]:
+        """The columns that clients see."""
+        return tuple(column for column in self.columns.values() if not column.hidden)
+
+    def partition_of(self, lookup: str) -> Column | None:
+        """Return the column that holds the partition of a lookup, None for a lookup to a table without partitions."""
+        column = self.columns.get(f"{lookup}pid")
+        return column if column is not None and column.attribute_of == lookup else None
 
     @property
     def primary_key(self) -> Column:
@@ -201,11 +246,12 @@ class Table:
         column = self.columns.get(property_name)
         if column is None and property_name.startswith("_") and property_name.endswith("_value"):
             column = self.columns.get(property_name[1:-6])
-        return column if column and column.property_name == property_name else None
+        return column if column and column.property_name == property_name and not column.hidden else None
 
     def with_columns(self, columns: Iterable[Column]) -> "Table":
-        """Return this table with columns added or replaced."""
-        return replace(self, columns={**self.columns, **{column.logical_name: column for column in columns}})
+        """Return this table with columns added or replaced; texts compare as the others of the table do."""
+        fitted = (replace(c, collation=self.collation) if c.type in TEXT_TYPES else c for c in columns)
+        return replace(self, columns={**self.columns, **{column.logical_name: column for column in fitted}})
 
     def without_column(self, logical_name: str) -> "Table":
         """Return this table with one column less."""

@@ -24,16 +24,14 @@ def plan_publish(call: Call) -> PlannedWrite:
 
 
 def _plan_can_be(what: str) -> Callable[[Call], PlannedWrite]:
-    """Return the plan of CanBeReferenced or CanBeReferencing; elastic tables are no children (dataverse.md 8.6)."""
+    """Return the plan of CanBeReferenced or CanBeReferencing (dataverse.md 8.6)."""
 
     def plan(call: Call) -> PlannedWrite:
         name = str(call.request.json().get("EntityName"))
-        table = call.schema.tables.get(name)
-        if table is None:
+        if name not in call.schema.tables:
             raise ApiError(400, "0x80041102", f"The entity with a name = '{name}' was not found in the MetadataCache.")
         context = f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.{what}Response"
-        can_be = what == "CanBeReferenced" or not table.elastic
-        return PlannedWrite(lambda: Written(json_answer({"@odata.context": context, what: can_be})))
+        return PlannedWrite(lambda: Written(json_answer({"@odata.context": context, what: True})))
 
     return plan
 

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from sandbox.database.values import Stored
+from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import FRACTION_TYPES, WHOLE_TYPES, Column, ColumnType, OneToMany
 from sandbox.webapi.call import Call
+from sandbox.webapi.partitions import living_links
 from sandbox.webapi.shapes import Shape
 
 type JsonRow = dict[str, object]
@@ -27,9 +29,11 @@ def without_absent(objects: Iterable[JsonRow]) -> list[JsonRow]:
     return [{name: value for name, value in row.items() if value is not ABSENT} for row in objects]
 
 
-def annotated(call: Call, shape: Shape, column: Column, values: Sequence[Stored]) -> Iterator[tuple[str, list[object]]]:
-    """Yield those annotations of a column that are asked for, each with its value for every row."""
-    formatted = _formatted(call, shape, column, values)
+def annotated(
+    call: Call, shape: Shape, column: Column, values: Sequence[Stored], keys: Sequence[bytes]
+) -> Iterator[tuple[str, list[object]]]:
+    """Yield those annotations of a column that are asked for, each with its value for every row; `keys` are the rows."""
+    formatted = _formatted(call, shape, column, values, keys)
     found: list[tuple[str, list[object]]] = [(_FORMATTED, formatted)] if formatted else []
     if column.type is ColumnType.LOOKUP:
         found += _lookup_annotations(call, shape, column, values)
@@ -62,9 +66,14 @@ def _owners(call: Call, shape: Shape, column: Column, values: Sequence[Stored]) 
     return owners
 
 
-def _formatted(call: Call, shape: Shape, column: Column, values: Sequence[Stored]) -> list[object]:
+def _formatted(
+    call: Call, shape: Shape, column: Column, values: Sequence[Stored], keys: Sequence[bytes]
+) -> list[object]:
     """Return display texts; empty if the type has none."""
     if column.type is ColumnType.LOOKUP:
+        elastic = _elastic_parent(call, shape, column)
+        if elastic is not None:
+            return _living_labels(call, shape, elastic, keys)
         labels = _labels(call, shape, column, values)
         return [labels.get(value, ABSENT) if isinstance(value, bytes) else ABSENT for value in values]
     if column.options:
@@ -80,6 +89,28 @@ def _formatted(call: Call, shape: Shape, column: Column, values: Sequence[Stored
     if column.type in {ColumnType.DATETIME, ColumnType.DATE}:
         return [ABSENT if value is None else str(value) for value in values]
     return []
+
+
+def _elastic_parent(call: Call, shape: Shape, column: Column) -> OneToMany | None:
+    """Return the relationship of a lookup to an elastic table, None for other lookups."""
+    if not any(call.schema.tables[target].elastic for target in column.targets):
+        return None
+    found = call.schema.lookups(shape.table.logical_name)
+    return next((one for one in found if one.referencing_attribute == column.logical_name), None)
+
+
+def _living_labels(call: Call, shape: Shape, relationship: OneToMany, keys: Sequence[bytes]) -> list[object]:
+    """Return the labels of a lookup to an elastic table: only a link that finds a row in its default partition has one.
+
+    Whether lists have them at all is not proved.
+    """
+    if call.environment.config.elastic_list_labels == "absent" and not shape.one:
+        return [ABSENT for _ in keys]
+    links = living_links(call, shape.table, relationship, keys)
+    parent = call.schema.tables[relationship.referenced_entity]
+    found = call.environment.database.rows_of(parent, (parent.primary_name, PARTITION), list(set(links.values())))
+    labels = {key: label for key, (label, partition) in found.items() if label is not None and partition is None}
+    return [labels.get(links[key], ABSENT) if key in links else ABSENT for key in keys]
 
 
 def _labels(call: Call, shape: Shape, column: Column, values: Sequence[Stored]) -> dict[bytes, object]:

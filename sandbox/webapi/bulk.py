@@ -4,22 +4,24 @@ On a standard table a request is all or nothing; on an elastic one each row is w
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from sandbox.collation import guid_text
 from sandbox.database import Change, delete_rows, new_key, update_rows
 from sandbox.environment import WriteKind
+from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.elastic import Row, write_alone
 from sandbox.webapi.errors import DUPLICATE_RECORD, OBJECT_DOES_NOT_EXIST, ApiError, no_resource, payload_error
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
-from sandbox.webapi.partitions import check_properties
+from sandbox.webapi.partitions import check_partition, read_partition
 from sandbox.webapi.payloads import Payload, PayloadReader, check_parents, require_write
 from sandbox.webapi.references import alternate_values, key_of
-from sandbox.webapi.rows import check_alternate_keys, given_key, insert
+from sandbox.webapi.rows import check_alternate_keys, given_key, insert, replaced
 from sandbox.webapi.urls import parse_path, relative
-from sandbox.webapi.writing import PlannedWrite, Written, planned
+from sandbox.webapi.writing import PlannedWrite, Written, planned, without_automation
 
 type Targets = Sequence[Mapping[str, Any]]
 
@@ -71,8 +73,16 @@ def plan_update_multiple(call: Call, table: Table) -> PlannedWrite:
     for index, target in enumerate(_targets(call, table, "UpdateMultiple")):
         key = _required_key(table, target, "UpdateMultiple")
         payload = reader.read(target)
-        rows.setdefault(key, Row(index, key, payload))
+        rows.setdefault(key, _addressed(table, Row(index, key, payload)))
     return _plan_updates(call, table, list(rows.values()))
+
+
+def _addressed(table: Table, row: Row) -> Row:
+    """Return a row whose partition names it and is not set: it never changes."""
+    if not table.elastic or PARTITION not in row.payload.values:
+        return row
+    values = {name: value for name, value in row.payload.values.items() if name != PARTITION}
+    return replace(row, payload=replace(row.payload, values=values), partition=row.payload.values[PARTITION])
 
 
 def _required_key(table: Table, target: Mapping[str, Any], message: str) -> bytes:
@@ -91,6 +101,8 @@ def _plan_updates(call: Call, table: Table, rows: Sequence[Row]) -> PlannedWrite
 
     def update(some: Sequence[Row]) -> int:
         _check_parents(call, some)
+        for row in some if table.elastic else ():
+            check_partition(call, table, row.key, row.partition)
         changes = [Change(row.key, row.payload.values) for row in some]
         if table.alternate_keys:
             for change in changes:
@@ -124,7 +136,11 @@ def plan_upsert_multiple(call: Call, table: Table) -> list[PlannedWrite]:
     known = call.environment.database.rows_of(table, (), list(rows))
     old = [row for row in rows.values() if row.key in known]
     new = [row for row in rows.values() if row.key not in known]
-    updates = [_plan_updates(call, table, old)] if old else []
+    if table.elastic:  # an upsert replaces the whole row and fires nothing
+        old = [replace(one, payload=replaced(table, one.payload)) for one in (_addressed(table, row) for row in old)]
+        updates = [without_automation(_plan_updates(call, table, old))] if old else []
+    else:
+        updates = [_plan_updates(call, table, old)] if old else []
     return updates + ([_plan_creates(call, table, new, no_content())] if new else [])
 
 
@@ -133,11 +149,12 @@ def plan_delete_multiple(call: Call, table: Table) -> PlannedWrite:
     call.require("Delete", table)
     rows: dict[bytes, Row] = {}
     for index, target in enumerate(_targets(call, table, "DeleteMultiple")):
-        check_properties(table, target)
         key = _required_key(table, target, "DeleteMultiple")
-        rows.setdefault(key, Row(index, key))
+        rows.setdefault(key, Row(index, key, partition=read_partition(target.get(PARTITION))))
 
     def delete(some: Sequence[Row]) -> int:
+        for row in some:
+            check_partition(call, table, row.key, row.partition)
         if delete_rows(call.environment.database, table, [row.key for row in some]) < len(some):
             raise _rows_missing(table, some)
         return len(some)

@@ -31,7 +31,15 @@ class Call:
     def dialect(self) -> Dialect:
         """How conditions are understood for this caller."""
         config = self.environment.config
-        return Dialect(config.string_order, config.guid_ranges, self.caller.user)
+        return Dialect(
+            string_order=config.string_order,
+            guid_ranges=config.guid_ranges,
+            user=self.caller.user,
+            joins=config.elastic_expand,
+            text_in=config.elastic_in == "allow",
+            text_ranges=config.elastic_ranges == "allow",
+            partitions=config.partition_shown,
+        )
 
     @property
     def stamp(self) -> Stamp:

@@ -10,14 +10,14 @@ from sandbox.schema.model import Table
 from sandbox.webapi.annotations import JsonRow
 from sandbox.webapi.call import Call
 from sandbox.webapi.cookies import fetch_cookie
+from sandbox.webapi.elastic import check_orders
 from sandbox.webapi.errors import ApiError, row_missing
 from sandbox.webapi.messages import ApiResponse, json_answer
-from sandbox.webapi.reading import applied_preferences, count_read
+from sandbox.webapi.reading import applied_preferences, count_read, largest_page
 from sandbox.webapi.references import guid_in
 from sandbox.webapi.rendering import render
 from sandbox.webapi.shapes import Shape
 
-_MOST_ROWS: Final = 5000
 _COOKIE: Final = "Microsoft.Dynamics.CRM.fetchxmlpagingcookie"
 _MORE: Final = "Microsoft.Dynamics.CRM.morerecords"
 _OPTIONS: Final = ("fetchXml", "savedQuery")
@@ -36,9 +36,11 @@ async def fetch_rows(call: Call, table: Table) -> ApiResponse:
     fetch = parse_fetch(_text(call, table))
     if fetch.table != table.logical_name:
         raise ApiError(400, "0x80041102", f"The query is about '{fetch.table}', not about '{table.logical_name}'.")
-    parts = parts_of(call.schema, fetch)
+    parts = parts_of(call.schema, fetch, call.dialect)
     call.require("Read", *(part.table for part in parts))
-    limit = min(_MOST_ROWS if fetch.size is None else fetch.size, _MOST_ROWS)
+    check_orders(call, table, [table.columns.get(order.attribute) for order in fetch.orders])
+    most = largest_page(call, table, asked=fetch.size is not None)
+    limit = min(most if fetch.size is None else fetch.size, most)
     offset = (fetch.page - 1) * limit
     found = select_fetch(call.environment.database, call.schema, fetch, call.dialect, limit + 1, offset)
     rows = [_merged(pieces) for pieces in zip(*_shown(call, parts, [part[:limit] for part in found]), strict=True)]

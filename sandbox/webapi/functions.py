@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 
 from sandbox.webapi.call import Call
+from sandbox.webapi.elastic import check_countable
 from sandbox.webapi.errors import ApiError
 from sandbox.webapi.messages import ApiResponse, json_answer
 from sandbox.webapi.metadata.documents import LANGUAGE
@@ -80,6 +81,8 @@ async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiRespon
         )
     tables = [call.schema.tables[name] for name in names]
     call.require("Read", *tables)
+    for table in tables:
+        check_countable(call, table)
     oldest = call.environment.clock() - _SNAPSHOT_AGE
     counts = [call.environment.snapshots.count(call.environment.database, table, oldest) for table in tables]
     collection = {"Count": len(names), "IsReadOnly": False, "Keys": names, "Values": counts}
@@ -87,17 +90,12 @@ async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiRespon
 
 
 def _valid_relatives(name: str, parameter: str) -> "Function":
-    """Return the function that lists the other ends of a relationship; elastic tables are no children."""
+    """Return the function that lists the other ends of a relationship."""
 
     async def function(call: Call, segment: Segment) -> ApiResponse:
-        table = call.schema.tables.get(argument(segment, parameter, call.request.aliases))
-        if table is None:
+        if argument(segment, parameter, call.request.aliases) not in call.schema.tables:
             raise ApiError(400, "0x80041102", "The entity was not found in the MetadataCache.")
-        if parameter == "ReferencedEntityName":
-            found = [one.logical_name for one in call.schema.tables.values() if not one.elastic]
-        else:
-            found = [] if table.elastic else list(call.schema.tables)
-        return json_answer(_context(call, name) | {"EntityNames": sorted(found)})
+        return json_answer(_context(call, name) | {"EntityNames": sorted(call.schema.tables)})
 
     return function
 

@@ -11,6 +11,7 @@ from sandbox.schema.model import Column, ManyToMany, OneToMany, Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, payload_error, row_missing, segment_not_found, wrong_method
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
+from sandbox.webapi.partitions import living_links
 from sandbox.webapi.payloads import Parent, Payload
 from sandbox.webapi.reading import Links, count_rows, get_row, list_rows, single_row
 from sandbox.webapi.references import existing_key, row_reference
@@ -58,13 +59,12 @@ def _read_column(call: Call, table: Table, key: bytes, column: Column, rest: Seq
 async def _read_parent(
     call: Call, table: Table, key: bytes, relationship: OneToMany, rest: Sequence[Segment]
 ) -> ApiResponse:
-    found = call.environment.database.rows_of(table, (relationship.referencing_attribute,), [key])
-    if key not in found:
+    if not call.environment.database.rows_of(table, (), [key]):
         raise row_missing(table.logical_name, guid_text(key))
-    (parent_key,) = found[key]
     parent = call.schema.tables[relationship.referenced_entity]
-    if not isinstance(parent_key, bytes) or not call.environment.database.rows_of(parent, (), [parent_key]):
-        return no_content()  # empty, or a lookup with several targets points at another table
+    parent_key = living_links(call, table, relationship, [key]).get(key)
+    if parent_key is None:
+        return no_content()  # empty, a dead link, or a lookup with several targets points at another table
     if [segment.name for segment in rest] == ["$ref"]:
         return json_answer(_reference(call, parent, parent_key))
     return await (read_below(call, parent, parent_key, rest) if rest else get_row(call, parent, parent_key))
@@ -126,21 +126,23 @@ def plan_reference(call: Call, table: Table, key: bytes, navigation: Segment) ->
         raise wrong_method(method)
     child = call.schema.tables[relationship.referencing_entity]
     child_key = _other(call, child, navigation)
-    parent = (table, key) if method == "POST" else None
+    parent = (table, key, None) if method == "POST" else None
     return _plan_lookup(call, child, child_key, relationship, parent)
 
 
 def _plan_lookup(
-    call: Call, table: Table, key: bytes, relationship: OneToMany, parent: tuple[Table, bytes] | None
+    call: Call, table: Table, key: bytes, relationship: OneToMany, parent: tuple[Table, bytes, str | None] | None
 ) -> PlannedWrite:
     if parent is not None and parent[0].logical_name != relationship.referenced_entity:
         raise payload_error("Microsoft.OData.ODataException: the row is not of the type of the navigation property.")
     parents = (Parent(parent[0].logical_name, parent[1]),) if parent else ()
     value = parent[1] if parent else None
-    return plan_values(call, table, key, Payload({relationship.referencing_attribute: value}, parents))
+    partition = table.partition_of(relationship.referencing_attribute)
+    named = {partition.logical_name: parent[2] if parent else None} if partition else {}
+    return plan_values(call, table, key, Payload({relationship.referencing_attribute: value, **named}, parents))
 
 
-def _given(call: Call) -> tuple[Table, bytes]:
+def _given(call: Call) -> tuple[Table, bytes, str | None]:
     url = call.request.json().get("@odata.id")
     if not isinstance(url, str):
         raise payload_error("Microsoft.OData.ODataException: '@odata.id' is required.")

@@ -7,10 +7,11 @@ from typing import Final
 
 from sandbox.collation import guid_key
 from sandbox.database.values import ColumnValueError, Stored, TooLongError, stored
+from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import Column, ColumnType, OneToMany, Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import STRING_TOO_LONG, VALUE_OUT_OF_RANGE, ApiError, not_supported, payload_error
-from sandbox.webapi.partitions import check_properties
+from sandbox.webapi.partitions import read_partition
 from sandbox.webapi.references import record_not_found, row_reference
 
 _BIND: Final = "@odata.bind"
@@ -19,8 +20,10 @@ _PLAIN_REFERENCE: Final = re.compile(
 )
 """How nearly all references are written; a bulk request has a thousand of them."""
 
-type Assignment = tuple[str, Stored, "Parent | None"]
-"""Column, value, and the parent row that must exist."""
+type Assignment = tuple[str, Stored, "Parent | None", "Partition | None"]
+"""Column, value, the parent row, and the partition in which a lookup looks for it."""
+type Partition = tuple[str, str | None]
+"""The column beside a lookup, and what it holds: None for the default partition."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +63,8 @@ class PayloadReader:
                 values[assignment[0]] = assignment[1]
                 if assignment[2] is not None:
                     parents.append(assignment[2])
+                if assignment[3] is not None:
+                    values.setdefault(*assignment[3])  # one that is given as a column counts
         return Payload(values, tuple(parents))
 
     def _meaning(self, name: str) -> Callable[[object], Assignment | None]:
@@ -69,13 +74,14 @@ class PayloadReader:
             return self._typed
         if "@" in name:
             return _ignored
-        check_properties(self.table, [name])
         column = self.table.columns.get(name)
-        if column is None or column.property_name != name:
+        if column is None or column.hidden or column.property_name != name:
             return self._navigation(name)
         if column.read_only or name == self.table.primary_id:
             return _ignored
-        return lambda value: (name, self._stored(column, value), None)
+        if self.table.elastic and name == PARTITION:
+            return lambda value: (name, read_partition(value), None, None)
+        return lambda value: (name, self._stored(column, value), None, None)
 
     def _stored(self, column: Column, value: object) -> Stored:
         try:
@@ -120,29 +126,32 @@ class PayloadReader:
                 self.table.entity_set,
             )
         column = relationship.referencing_attribute
+        partition = self.table.partition_of(column)
 
         def assign(value: object) -> Assignment:
-            return column, *self._parent(relationship, value)
+            key, parent, named = self._parent(relationship, value)
+            return column, key, parent, (partition.logical_name, named) if partition else None
 
         return assign
 
-    def _parent(self, relationship: OneToMany, value: object) -> tuple[bytes | None, Parent | None]:
+    def _parent(self, relationship: OneToMany, value: object) -> tuple[bytes | None, Parent | None, str | None]:
+        """Return the key that a lookup shall hold, the row that it names, and the partition that is named with it."""
         if value is None:
-            return None, None
+            return None, None, None
         if not isinstance(value, str):
             raise payload_error(f"Microsoft.OData.ODataException: '{value}' is no URL.", self.table.entity_set)
         plain = _PLAIN_REFERENCE.fullmatch(value)
         if plain and plain[1] == self.call.schema.tables[relationship.referenced_entity].entity_set:
             key = guid_key(plain[2])
-            return key, Parent(relationship.referenced_entity, key)
-        table, key = row_reference(self.call, value)
+            return key, Parent(relationship.referenced_entity, key), None
+        table, key, partition = row_reference(self.call, value)
         if table.logical_name != relationship.referenced_entity:
             raise payload_error(
                 f"Microsoft.OData.ODataException: '{value}' is not of type "
                 f"'Microsoft.Dynamics.CRM.{relationship.referenced_entity}'.",
                 self.table.entity_set,
             )
-        return key, Parent(table.logical_name, key)
+        return key, Parent(table.logical_name, key), partition
 
     def _navigation(self, name: str) -> Callable[[object], Assignment | None]:
         """A navigation property can be set to null; rows within rows (deep insert) are not answered."""
@@ -171,7 +180,8 @@ class PayloadReader:
     def _cleared(self, relationship: OneToMany, value: object) -> Assignment:
         if value is not None:
             raise not_supported("creating related rows in one request (deep insert)")
-        return relationship.referencing_attribute, None, None
+        partition = self.table.partition_of(relationship.referencing_attribute)
+        return relationship.referencing_attribute, None, None, (partition.logical_name, None) if partition else None
 
     def _invalid(self, name: str) -> ApiError:
         return ApiError(
@@ -194,6 +204,8 @@ def check_parents(call: Call, parents: Iterable[Parent]) -> None:
         by_table.setdefault(parent.table, []).append(parent.key)
     for name, keys in by_table.items():
         table = call.schema.tables[name]
+        if table.virtual or (table.elastic and call.environment.config.bind_missing == "accept"):
+            continue  # rows that are not in SQL are not looked up
         if len(call.environment.database.rows_of(table, (), keys)) < len(keys):
             raise record_not_found(table)
 

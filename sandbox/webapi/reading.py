@@ -1,24 +1,26 @@
 """GET of rows: collections with paging and counts, single rows, counts alone."""
 
-import re
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from sandbox.collation import guid_text
+from sandbox.collation import guid_key, guid_text
 from sandbox.database.select import COUNT_LIMIT, Page, Query, count_matching, select_page
 from sandbox.environment import ReadOperation
 from sandbox.query.parser import parse_filter, parse_orderby
 from sandbox.query.syntax import Condition, Order
+from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import Table
 from sandbox.webapi.annotations import JsonRow
 from sandbox.webapi.call import Call
 from sandbox.webapi.cookies import read_cookie, write_cookie
-from sandbox.webapi.elastic import MAX_PAGE
-from sandbox.webapi.errors import AGGREGATE_LIMIT, QUERY_ERROR, ApiError, not_supported, row_missing
+from sandbox.webapi.elastic import DEFAULT_PAGE, check_orders, count_limit
+from sandbox.webapi.errors import QUERY_ERROR, ApiError, not_supported, row_missing
 from sandbox.webapi.messages import JSON_TYPE, ApiResponse, json_answer
-from sandbox.webapi.rendering import render
+from sandbox.webapi.partitions import same_partition
+from sandbox.webapi.rendering import render, rows_by_key
 from sandbox.webapi.shapes import Shape, read_shape, read_top
 from sandbox.webapi.tracking import PREFERENCE, count_tracked, read_changes, tracks_changes
+from sandbox.webapi.virtual import VIRTUAL_ROWS, virtual_page
 
 _LIST_OPTIONS: Final = frozenset(
     {"$select", "$filter", "$orderby", "$top", "$count", "$expand", "$skiptoken", "tag", "partitionId"}
@@ -30,8 +32,6 @@ _UNSUPPORTED: Final = {
     "savedQuery": "saved queries",
     "userQuery": "saved queries",
 }
-_APPLY: Final = re.compile(r"\s*(?:filter\((.*)\)\s*/\s*)?aggregate\(\s*\$count\s+as\s+(\w+)\s*\)\s*", re.DOTALL)
-AGGREGATE_ROWS: Final = 50_000
 _REFUSED: Final = frozenset({"$skip", "$search", "$format"})
 _OF_COLLECTIONS: Final = frozenset({"$filter", "$orderby", "$count", "$skip", "$top"})
 _TOTAL: Final = "Microsoft.Dynamics.CRM.totalrecordcount"
@@ -41,8 +41,6 @@ type Links = tuple[tuple[str, Sequence[bytes]], ...]
 
 async def list_rows(call: Call, table: Table, links: Links = (), context: str | None = None) -> ApiResponse:
     """Answer a GET of a collection; `links` restrict it to the rows of a navigation property."""
-    if "$apply" in call.request.options:
-        return await aggregate(call, table)
     if tracks_changes(call):
         return await _list_changes(call, table, links)
     check_options(call)
@@ -50,7 +48,8 @@ async def list_rows(call: Call, table: Table, links: Links = (), context: str | 
     page_rows, paged = _page_size(call, table)
     shape = read_shape(call, table, options, page_rows if "odata.maxpagesize" in call.request.preferences else None)
     number, query = _query(call, shape, page_rows, links)
-    page = select_page(call.environment.database, call.schema, query, call.dialect)
+    page = virtual_page(call, query) if table.virtual else None
+    page = page or select_page(call.environment.database, call.schema, query, call.dialect)
     document: JsonRow = {"@odata.context": f"{call.api_url}/$metadata#{context or context_of(shape)}"}
     document |= _counts(call, query, options)
     document["value"] = render(call, shape, page.rows)
@@ -75,53 +74,36 @@ async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
     `If-None-Match` with its ETag answers 304, unless the answer also shows what the ETag does not cover.
     """
     _check_row_options(call)
-    shape = read_shape(call, table, call.request.options)
+    shape = read_shape(call, table, call.request.options, one=True)
     row = single_row(call, shape, key)
     await count_read(call, table, 1)
     covered = not shape.expands and not call.request.annotations
-    if covered and call.request.headers.get("if-none-match") == row["@odata.etag"]:
+    etag = row.get("@odata.etag")
+    if covered and etag is not None and call.request.headers.get("if-none-match") == etag:
         return ApiResponse(304, {"Content-Type": JSON_TYPE})
     context = {"@odata.context": f"{call.api_url}/$metadata#{context_of(shape)}/$entity"}
-    return json_answer(context | row, headers=applied_preferences(call, table) | {"ETag": str(row["@odata.etag"])})
+    return json_answer(context | row, headers=applied_preferences(call, table) | ({"ETag": str(etag)} if etag else {}))
 
 
 def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
     """Return one row in a shape. Raises the 404 answer."""
-    names = ("versionnumber", *(column.logical_name for column in shape.columns))
-    found = call.environment.database.rows_of(shape.table, names, [key])
-    if key not in found:
+    found = rows_by_key(call, shape, [key])
+    if not found:
         raise row_missing(shape.table.logical_name, guid_text(key))
-    version, *values = found[key]
-    return render(call, shape, [(version, key, *values)])[0]
+    return render(call, shape, found)[0]
 
 
 async def count_rows(call: Call, table: Table, links: Links = ()) -> ApiResponse:
-    """Answer `GET set/$count`: digits, at most 5,000 (dataverse.md 5.3)."""
+    """Answer `GET set/$count`: digits, at most 5,000 of a standard table (dataverse.md 5.3)."""
     if tracks_changes(call):
         count = count_tracked(call, table)
     else:
         check_options(call)
         call.require("Read", table)
-        query = Query(table, condition=_condition(call), links=links)
-        count = count_matching(call.environment.database, call.schema, query, call.dialect, COUNT_LIMIT)
+        query = Query(table, condition=_condition(call), links=(*links, *_partition(call, table)))
+        count = count_matching(call.environment.database, call.schema, query, call.dialect, count_limit(call, table))
     await count_read(call, table, 0)
     return ApiResponse(200, {"Content-Type": "text/plain"}, str(count).encode())
-
-
-async def aggregate(call: Call, table: Table) -> ApiResponse:
-    """Answer `$apply=aggregate($count as n)`, also after a filter, over at most 50,000 rows (dataverse.md 5.3)."""
-    call.require("Read", table)
-    match = _APPLY.fullmatch(call.request.options["$apply"])
-    if match is None or set(call.request.options) - {"$apply"}:
-        raise not_supported("$apply with other transformations than filter(...)/aggregate($count as name)")
-    query = Query(table, condition=parse_filter(match[1]) if match[1] else None)
-    database = call.environment.database
-    count = count_matching(database, call.schema, query, call.dialect, AGGREGATE_ROWS + 1)
-    if count > AGGREGATE_ROWS:
-        raise ApiError(400, AGGREGATE_LIMIT, "The maximum record limit is exceeded. Reduce the number of records.")
-    await count_read(call, table, 0)
-    context = f"{call.api_url}/$metadata#{table.entity_set}"
-    return json_answer({"@odata.context": context, "value": [{match[2]: count}]})
 
 
 def check_options(call: Call) -> None:
@@ -153,7 +135,7 @@ def applied_preferences(call: Call, table: Table) -> dict[str, str]:
     """Return the `Preference-Applied` header for what was honoured of a read's `Prefer`."""
     applied = [PREFERENCE] if PREFERENCE in call.request.preferences else []
     if "odata.maxpagesize" in call.request.preferences:
-        applied.append(f"odata.maxpagesize={min(_max_page_size(call), _largest_page(call, table))}")
+        applied.append(f"odata.maxpagesize={min(_max_page_size(call), largest_page(call, table, asked=True))}")
     if call.request.annotations:
         applied.append(f'odata.include-annotations="{call.request.annotations}"')
     return {"Preference-Applied": ",".join(applied)} if applied else {}
@@ -176,13 +158,20 @@ def _max_page_size(call: Call) -> int:
     return int(wanted)
 
 
-def _largest_page(call: Call, table: Table) -> int:
-    return min(MAX_PAGE, call.environment.config.max_page) if table.elastic else call.environment.config.max_page
+def largest_page(call: Call, table: Table, *, asked: bool) -> int:
+    """Return how many rows a page can have; whether more than the default can be asked for of elastic rows is open."""
+    config = call.environment.config
+    if table.standard:
+        return config.max_page
+    if table.virtual:
+        return VIRTUAL_ROWS
+    return config.page_max if asked else DEFAULT_PAGE
 
 
 def _page_size(call: Call, table: Table) -> tuple[int, bool]:
     """Return how many rows to answer and whether more pages may follow; maxpagesize beats $top."""
-    largest, options = _largest_page(call, table), call.request.options
+    options = call.request.options
+    largest = largest_page(call, table, asked="odata.maxpagesize" in call.request.preferences or "$top" in options)
     if "odata.maxpagesize" in call.request.preferences:
         return min(_max_page_size(call), largest), True
     if "$top" not in options:
@@ -198,23 +187,47 @@ def _condition(call: Call) -> Condition | None:
 def _query(call: Call, shape: Shape, page_rows: int, links: Links) -> tuple[int, Query]:
     options = call.request.options
     orders = parse_orderby(options["$orderby"], call.request.aliases) if "$orderby" in options else ()
+    check_orders(call, shape.table, [shape.table.column_of(order.path.names[-1]) for order in orders])
     number, after = 1, None
     if "$skiptoken" in options:
         number, after = read_cookie(options["$skiptoken"], _cookie_names(shape.table, orders))
+    links = (*links, *_partition(call, shape.table))
     return number, Query(shape.table, shape.columns, _condition(call), orders, page_rows, after, links)
+
+
+def _partition(call: Call, table: Table) -> Links:
+    """Return the restriction to the rows of one partition that `?partitionId=` asks for."""
+    wanted = call.request.options.get("partitionId")
+    if wanted is None or not table.elastic:
+        return ()
+    database = call.environment.database
+    keys = database.keys_with(table, {PARTITION: wanted})
+    own = {key: wanted for key in [_key_in(wanted)] if key is not None}
+    keys += [key for key in own if same_partition(call, key, None, wanted)]
+    stored = database.rows_of(table, (PARTITION,), keys)
+    return ((table.primary_id, [key for key, (kept,) in stored.items() if same_partition(call, key, kept, wanted)]),)
+
+
+def _key_in(text: str) -> bytes | None:
+    try:
+        return guid_key(text)
+    except ValueError:
+        return None
 
 
 def _counts(call: Call, query: Query, options: Mapping[str, str]) -> JsonRow:
     counted = options.get("$count", "false") == "true"
     count = -1
+    limit = COUNT_LIMIT
     if counted:
+        limit = count_limit(call, query.table)
         without_page = Query(query.table, condition=query.condition, links=query.links)
-        count = count_matching(call.environment.database, call.schema, without_page, call.dialect, COUNT_LIMIT + 1)
-    found: JsonRow = {"@odata.count": min(count, COUNT_LIMIT)} if counted else {}
+        count = count_matching(call.environment.database, call.schema, without_page, call.dialect, limit + 1)
+    found: JsonRow = {"@odata.count": min(count, limit)} if counted else {}
     if call.request.wants(_TOTAL):
-        found[f"@{_TOTAL}"] = min(count, COUNT_LIMIT)
+        found[f"@{_TOTAL}"] = min(count, limit)
     if call.request.wants(f"{_TOTAL}limitexceeded"):
-        found[f"@{_TOTAL}limitexceeded"] = count > COUNT_LIMIT
+        found[f"@{_TOTAL}limitexceeded"] = count > limit
     if call.request.wants(_METADATA_VERSION):
         found[f"@{_METADATA_VERSION}"] = str(call.environment.database.metadata_version)
     return found

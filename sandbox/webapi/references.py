@@ -13,13 +13,14 @@ from sandbox.webapi.errors import (
     payload_error,
     segment_not_found,
 )
-from sandbox.webapi.partitions import check_properties
+from sandbox.webapi.partitions import check_partition, named_partition
 from sandbox.webapi.urls import Segment, parse_path, relative, unquoted
 
 
-def row_reference(call: Call, url: str) -> tuple[Table, bytes]:
+def row_reference(call: Call, url: str) -> tuple[Table, bytes, str | None]:
     """Return the row that a URL names: absolute, rooted or relative, by id or alternate key, or `$n` of a `$batch`.
 
+    The third value is the partition that it names, None for none; whether the row is in it is not looked at.
     Raises the 400 answer if it is no reference, the 404 answer if an alternate key finds nothing.
     """
     if url.startswith("$"):
@@ -31,7 +32,7 @@ def row_reference(call: Call, url: str) -> tuple[Table, bytes]:
     key = key_of(call, table, segments[0])
     if key is None:
         raise record_not_found(table)
-    return table, key
+    return table, key, named_partition(call, table, segments[0])
 
 
 def referenced(references: Mapping[str, str], name: str) -> str:
@@ -55,7 +56,6 @@ def key_of(call: Call, table: Table, segment: Segment) -> bytes | None:
     Raises the 400 answer if it is no key.
     """
     named = segment.named_arguments
-    check_properties(table, named)
     text = (segment.single_key or "") if not named else named.get(table.primary_id)
     if text is None:
         return _by_alternate_key(call, table, alternate_values(table, segment))
@@ -114,10 +114,14 @@ def record_not_found(table: Table) -> ApiError:
 
 
 def existing_key(call: Call, table: Table, segment: Segment) -> bytes:
-    """Return the key of a segment that must name a row by id or alternate key. Raises the 404 answer."""
+    """Return the key of a segment that must name a row by id or alternate key, in its partition.
+
+    Raises the 404 answer.
+    """
     if segment.arguments is None:
         raise segment_not_found(segment.name)
     key = key_of(call, table, segment)
     if key is None:
         raise record_not_found(table)
+    check_partition(call, table, key, named_partition(call, table, segment))
     return key

@@ -8,10 +8,13 @@ from sandbox.collation import guid_text
 from sandbox.database.security import partners
 from sandbox.database.select import COUNT_LIMIT, Page, Query, select_page
 from sandbox.database.values import Stored, shown_column
+from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import ManyToMany, OneToMany
 from sandbox.webapi.annotations import ABSENT, JsonRow, annotated, without_absent
 from sandbox.webapi.call import Call
 from sandbox.webapi.cookies import write_cookie
+from sandbox.webapi.elastic import etags
+from sandbox.webapi.partitions import living_links, shown_partitions
 from sandbox.webapi.shapes import Expand, Shape
 
 _PLAIN: Final = "/(),;='$:@*"  # what may stand in a link as it is
@@ -22,13 +25,17 @@ def render(call: Call, shape: Shape, rows: Sequence[tuple[Stored, ...]]) -> list
     if not rows:
         return []
     versions, keys, *stored_columns = zip(*rows, strict=True)
-    series: dict[str, Iterable[object]] = {"@odata.etag": [f'W/"{version}"' for version in versions]}
+    own = [key for key in keys if isinstance(key, bytes)]
+    series: dict[str, Iterable[object]] = {}
+    if not shape.table.virtual:
+        series["@odata.etag"] = etags(shape.table, versions)
     for column, values in zip(shape.columns, stored_columns, strict=True):
         if call.request.annotations:
-            series |= annotated(call, shape, column, values)
+            series |= annotated(call, shape, column, values, own)
         series[column.property_name] = shown_column(column, values)
-    series[shape.table.primary_id] = shown_column(shape.table.primary_key, keys)
-    own = [key for key in keys if isinstance(key, bytes)]
+    ids = series[shape.table.primary_id] = list(shown_column(shape.table.primary_key, keys))
+    if shape.table.elastic and PARTITION in series:
+        series[PARTITION] = shown_partitions(series[PARTITION], ids, call.environment.config.partition_shown)
     for expand in shape.expands:
         series |= _expanded(call, shape, expand, own)
     names = tuple(series)
@@ -40,6 +47,9 @@ def render(call: Call, shape: Shape, rows: Sequence[tuple[Stored, ...]]) -> list
 def _expanded(call: Call, shape: Shape, expand: Expand, keys: Sequence[bytes]) -> dict[str, Iterable[object]]:
     """Return the property of an expanded navigation property, of a collection with the link to it."""
     relationship = expand.relationship
+    if expand.empty:
+        nothing: list[object] = [[] if expand.collection else None for _ in keys]
+        return {expand.name: nothing}
     if isinstance(relationship, OneToMany) and not expand.collection:
         return {expand.name: _parents(call, shape, expand, relationship, keys)}
     if isinstance(relationship, OneToMany) and expand.page is None:
@@ -61,10 +71,10 @@ def _expanded(call: Call, shape: Shape, expand: Expand, keys: Sequence[bytes]) -
 
 def _parents(call: Call, shape: Shape, expand: Expand, relationship: OneToMany, keys: Sequence[bytes]) -> list[object]:
     """Return the parent of each row, or null; parents are read once, however many rows share them."""
-    lookups = call.environment.database.rows_of(shape.table, (relationship.referencing_attribute,), keys)
-    wanted = list({value for (value,) in lookups.values() if isinstance(value, bytes)})
+    lookups = living_links(call, shape.table, relationship, keys)
+    wanted = list(set(lookups.values()))
     found = _references(call, expand, wanted) if expand.reference else _rows_by_key(call, expand, wanted)
-    return [found.get(lookups[key][0]) for key in keys]
+    return [found.get(lookups.get(key)) for key in keys]
 
 
 def _references(call: Call, expand: Expand, keys: Sequence[bytes]) -> Mapping[Stored, JsonRow]:
@@ -75,11 +85,14 @@ def _references(call: Call, expand: Expand, keys: Sequence[bytes]) -> Mapping[St
 
 
 def _rows_by_key(call: Call, expand: Expand, keys: Sequence[bytes]) -> Mapping[Stored, JsonRow]:
-    shape = expand.shape
-    names = ("versionnumber", *(column.logical_name for column in shape.columns))
-    found = call.environment.database.rows_of(shape.table, names, keys)
-    rows = [(version, key, *values) for key, (version, *values) in found.items()]
-    return dict(zip(found, render(call, shape, rows), strict=True))
+    rows = rows_by_key(call, expand.shape, keys)
+    return {row[1]: shown for row, shown in zip(rows, render(call, expand.shape, rows), strict=True)}
+
+
+def rows_by_key(call: Call, shape: Shape, keys: Sequence[bytes]) -> list[tuple[Stored, ...]]:
+    """Return those rows of some keys that exist and that the caller sees, as `render` takes them."""
+    query = Query(shape.table, shape.columns, limit=len(keys), links=((shape.table.primary_id, keys),))
+    return select_page(call.environment.database, call.schema, query, call.dialect).rows
 
 
 # -- collections: at most 5,000 rows for each row that is expanded

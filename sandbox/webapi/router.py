@@ -6,12 +6,14 @@ from typing import Final
 from sandbox.environment import Environment
 from sandbox.query.syntax import (
     QueryError,
+    RefusedJoinError,
     TooManyConditionsError,
     TooManyLinksError,
     UnsupportedQueryError,
 )
 from sandbox.schema.model import Table
 from sandbox.webapi.actions import ACTIONS
+from sandbox.webapi.aggregating import aggregate
 from sandbox.webapi.bulk import (
     plan_create_multiple,
     plan_delete_multiple,
@@ -19,6 +21,7 @@ from sandbox.webapi.bulk import (
     plan_upsert_multiple,
 )
 from sandbox.webapi.call import Call, open_call
+from sandbox.webapi.elastic import PROVIDER_ERROR
 from sandbox.webapi.errors import (
     QUERY_ERROR,
     TOO_MANY_CONDITIONS,
@@ -37,7 +40,6 @@ from sandbox.webapi.metadata.csdl import read_csdl
 from sandbox.webapi.metadata.reading import read_definitions
 from sandbox.webapi.missing import DATAVERSE_MESSAGES
 from sandbox.webapi.navigation import plan_reference, read_below
-from sandbox.webapi.partitions import check_url
 from sandbox.webapi.reading import count_rows, get_row, list_rows
 from sandbox.webapi.references import existing_key
 from sandbox.webapi.roles import (
@@ -90,6 +92,8 @@ def as_api_error(error: ApiError | QueryError) -> ApiError:
         return ApiError(400, TOO_MANY_CONDITIONS, str(error))
     if isinstance(error, TooManyLinksError):
         return ApiError(400, TOO_MANY_LINKS, str(error))
+    if isinstance(error, RefusedJoinError):
+        return ApiError(400, PROVIDER_ERROR, str(error))
     return ApiError(400, QUERY_ERROR, str(error))
 
 
@@ -126,17 +130,13 @@ def _service_document(call: Call) -> ApiResponse:
     return json_answer({"@odata.context": f"{call.api_url}/$metadata", "value": sets})
 
 
-def _table(call: Call, segment: Segment) -> Table:
-    table = call.table_of_set(segment.name)
-    check_url(table, call.request.path, call.request.query)
-    return table
-
-
 async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
-    table = _table(call, segments[0])
+    table = call.table_of_set(segments[0].name)
     names = [segment.name for segment in segments[1:]]
     if segments[0].arguments is None:
         if not names:
+            if "$apply" in call.request.options:
+                return await aggregate(call, table)
             return await (fetch_rows if asks_for_fetch(call) else list_rows)(call, table)
         if names == ["$count"]:
             return await count_rows(call, table)
@@ -162,7 +162,7 @@ def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
         raise not_supported(_UNSUPPORTED[name])
     if name in FUNCTIONS:  # functions are asked by GET alone
         raise no_resource(f"{call.api_url}/{call.request.path}")
-    table = _table(call, segments[0])
+    table = call.table_of_set(segments[0].name)
     if segments[0].arguments is None:
         return _plan_on_set(call, table, segments[1:])
     if len(segments) == 1:

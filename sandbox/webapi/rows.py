@@ -7,8 +7,10 @@ from xml.sax.saxutils import escape
 from sandbox.collation import guid_key, guid_text
 from sandbox.database import Change, RestrictedError, delete_rows, insert_row, new_key, update_rows
 from sandbox.database.values import Stored
+from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import Table
 from sandbox.webapi.call import Call
+from sandbox.webapi.elastic import etag
 from sandbox.webapi.errors import (
     DUPLICATE_KEY_VALUE,
     DUPLICATE_RECORD,
@@ -19,13 +21,15 @@ from sandbox.webapi.errors import (
     segment_not_found,
 )
 from sandbox.webapi.messages import ApiResponse, json_answer, no_content
+from sandbox.webapi.organization import BUSINESS_UNIT_ID
+from sandbox.webapi.partitions import check_partition, named_partition, read_partition
 from sandbox.webapi.payloads import Payload, PayloadReader, check_parents, require_write
 from sandbox.webapi.people import application_user
 from sandbox.webapi.reading import applied_preferences, context_of, single_row
 from sandbox.webapi.references import alternate_values, key_of
 from sandbox.webapi.shapes import read_shape
 from sandbox.webapi.urls import Segment
-from sandbox.webapi.writing import PlannedWrite, Written, planned
+from sandbox.webapi.writing import PlannedWrite, Written, planned, without_automation
 
 
 def plan_create(call: Call, table: Table) -> PlannedWrite:
@@ -55,12 +59,36 @@ def plan_update(call: Call, table: Table, segment: Segment) -> PlannedWrite:
     headers = call.request.headers
     if exists and headers.get("if-none-match") == "*":
         raise ApiError(412, DUPLICATE_RECORD, "A record with matching key values already exists.")
+    partition = named_partition(call, table, segment)
+    if key is not None and exists:
+        check_partition(call, table, key, partition)
+        payload = _unmoved(payload)
+    if key is not None and exists and table.elastic and "if-match" not in headers:
+        return _plan_replacement(call, table, key, payload)
     if key is not None and (exists or "if-match" in headers):
         return _plan_change(call, table, key, payload)
     if "if-match" in headers:
         raise row_missing(table.logical_name, segment.arguments or "")
-    whole = Payload({**alternate, **payload.values}, payload.parents)
+    named = {PARTITION: read_partition(partition)} if partition else {}
+    whole = Payload({**alternate, **named, **payload.values}, payload.parents)
     return _plan_insert(call, table, key or new_key(), whole)
+
+
+def _unmoved(payload: Payload) -> Payload:
+    """Return what a payload sets in a row that exists: its partition never changes."""
+    return Payload({name: value for name, value in payload.values.items() if name != PARTITION}, payload.parents)
+
+
+def _plan_replacement(call: Call, table: Table, key: bytes, payload: Payload) -> PlannedWrite:
+    """Plan an upsert of an elastic row that exists: it replaces the whole row and fires no automation."""
+    return without_automation(_plan_change(call, table, key, replaced(table, payload)))
+
+
+def replaced(table: Table, payload: Payload) -> Payload:
+    """Return the payload that leaves nothing of a row but what it sets itself."""
+    kept = (table.primary_id, PARTITION, "ownerid")
+    names = (c.logical_name for c in table.columns.values() if not (c.read_only or c.joined or c.logical_name in kept))
+    return Payload({**dict.fromkeys(names), **payload.values}, payload.parents)
 
 
 def plan_delete(call: Call, table: Table, key: bytes) -> PlannedWrite:
@@ -127,6 +155,7 @@ def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
     # What somebody registers is custom; level 0 is the platform itself (dataverse.md 9.1).
     status = table.columns.get("statuscode")
     known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user, "customizationlevel": 1}
+    known["owningbusinessunit"] = guid_key(BUSINESS_UNIT_ID)
     if status is not None and status.options:
         known["statuscode"] = status.options[0].value
     return {name: value for name, value in known.items() if name in table.columns}
@@ -135,7 +164,7 @@ def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
 def check_alternate_keys(call: Call, table: Table, key: bytes, values: Mapping[str, Stored]) -> None:
     """Raise the 412 answer if another row has the same values of an alternate key."""
     for name, columns in table.alternate_keys.items():
-        if not all(values.get(column) is not None for column in columns):
+        if PARTITION in columns or not all(values.get(column) is not None for column in columns):
             continue
         found = call.environment.database.keys_with(table, {column: values[column] for column in columns})
         if any(other != key for other in found):
@@ -177,7 +206,7 @@ def _check_version(call: Call, table: Table, key: bytes) -> None:
     if key not in found:
         raise row_missing(table.logical_name, guid_text(key))
     wanted, (version,) = call.request.headers.get("if-match", "*"), found[key]
-    if wanted not in {"*", f'W/"{version!s}"'}:
+    if wanted != "*" and wanted != etag(table, version):
         raise ApiError(
             412,
             VERSION_MISMATCH,
@@ -186,7 +215,12 @@ def _check_version(call: Call, table: Table, key: bytes) -> None:
 
 
 def entity_url(call: Call, table: Table, key: bytes) -> str:
-    """Return the URL of a row."""
+    """Return the URL of a row; one in a partition of its own is named by both parts of its key."""
+    found = call.environment.database.rows_of(table, (PARTITION,), [key]) if table.elastic else {}
+    (partition,) = found.get(key, (None,))
+    if isinstance(partition, str):
+        named = partition.replace("'", "''")
+        return f"{call.api_url}/{table.entity_set}({table.primary_id}={guid_text(key)},{PARTITION}='{named}')"
     return f"{call.api_url}/{table.entity_set}({guid_text(key)})"
 
 
@@ -196,7 +230,7 @@ def _answer(call: Call, table: Table, key: bytes, *, created: bool) -> ApiRespon
         return no_content({"OData-EntityId": url} | ({"Location": url} if created else {}))
     honoured = {"$select", "$expand"} if created else {"$select"}
     options = {name: value for name, value in call.request.options.items() if name in honoured}
-    shape = read_shape(call, table, options)
+    shape = read_shape(call, table, options, one=True)
     row = single_row(call, shape, key)
     context = {"@odata.context": f"{call.api_url}/$metadata#{context_of(shape)}/$entity"}
     applied = applied_preferences(call, table).get("Preference-Applied", "")

@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sandbox.database.joins import check_join
+from sandbox.config import Joins
+from sandbox.database.joins import join_works
 from sandbox.query.parser import parse_filter, parse_orderby
 from sandbox.query.syntax import MOST_LINKS, Condition, Order, TooManyLinksError, UnknownPropertyError
+from sandbox.schema.kinds import SHOWN_ALWAYS
 from sandbox.schema.model import Column, ManyToMany, OneToMany, Table
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import QUERY_ERROR, ApiError, not_supported
@@ -30,6 +32,8 @@ class Shape:
     expands: tuple["Expand", ...] = ()
     selected: tuple[str, ...] = ()
     """The names as asked for, for `@odata.context`; empty for all columns."""
+    one: bool = False
+    """Whether it is asked for of one row, not of a list."""
 
     @property
     def context(self) -> str:
@@ -55,6 +59,8 @@ class Expand:
     """Whether only the URL of the parent is asked for (`/$ref`)."""
     page: int | None = None
     """Rows of a collection in the answer, where `odata.maxpagesize` counts for it."""
+    empty: bool = False
+    """Whether nothing is found, because tables that are not standard are not joined."""
 
     @property
     def context(self) -> str:
@@ -62,12 +68,17 @@ class Expand:
         return f"{self.name},{self.name}/$ref()" if self.reference else f"{self.name}{self.shape.context or '()'}"
 
 
-def read_shape(call: Call, table: Table, options: Mapping[str, str], page: int | None = None) -> Shape:
+def read_shape(
+    call: Call, table: Table, options: Mapping[str, str], page: int | None = None, *, one: bool = False
+) -> Shape:
     """Return the shape that query options ask for; `page` is how many rows `odata.maxpagesize` asks for.
 
-    Raises UnknownPropertyError, or the 400, 403 or 501 answer.
+    `one` row may bring related rows where a list may not. Raises UnknownPropertyError or RefusedJoinError, or the 400,
+    403 or 501 answer.
     """
-    shape = _shape(call, table, options)
+    config = call.environment.config
+    shape = _shape(call, table, options, config.elastic_expand_one if one else config.elastic_expand)
+    shape = replace(shape, one=one)
     every = list(_every_expand(shape))
     if len(every) > MOST_LINKS:
         raise TooManyLinksError
@@ -92,15 +103,19 @@ def _paged(shape: Shape, page: int) -> Shape:
     return replace(shape, expands=paged)
 
 
-def _shape(call: Call, table: Table, options: Mapping[str, str]) -> Shape:
+def _shape(call: Call, table: Table, options: Mapping[str, str], joins: Joins) -> Shape:
     call.require("Read", table)
     selected = tuple(name.strip() for name in options.get("$select", "").split(",") if name.strip())
     if selected and selected != ("*",):
         columns = tuple(_column(table, name) for name in dict.fromkeys(selected))
+        if table.elastic:
+            columns = tuple(dict.fromkeys((*columns, *(table.columns[name] for name in SHOWN_ALWAYS))))
     else:
-        columns, selected = tuple(table.columns.values()), ()
+        columns, selected = table.visible, ()
     wanted = tuple(column for column in columns if column.logical_name != table.primary_id)
-    expands = tuple(_expand(call, table, part.strip()) for part in split_outside(options.get("$expand", ""), ","))
+    expands = tuple(
+        _expand(call, table, part.strip(), joins) for part in split_outside(options.get("$expand", ""), ",")
+    )
     return Shape(table, wanted, expands, selected)
 
 
@@ -111,14 +126,13 @@ def _column(table: Table, name: str) -> Column:
     return column
 
 
-def _expand(call: Call, table: Table, text: str) -> Expand:
+def _expand(call: Call, table: Table, text: str, joins: Joins) -> Expand:
     match = _EXPANDED.fullmatch(text)
     if match is None:
         raise ApiError(400, QUERY_ERROR, f"Syntax error in $expand at '{text}'.")
     name, reference = match[1].strip(), bool(match[2])
     relationship, collection = find_navigation(call, table, name)
     target = call.schema.tables[_target(relationship, table, collection)]
-    check_join(name, table, target)
     if reference and collection:
         raise ApiError(400, QUERY_ERROR, "Expand with $ref is only supported on lookup type navigation property.")
     options = dict(_options(match[3] or ""))
@@ -127,12 +141,13 @@ def _expand(call: Call, table: Table, text: str) -> Expand:
         name=name,
         relationship=relationship,
         collection=collection,
-        shape=_shape(call, target, options),
+        shape=_shape(call, target, options, joins),
         condition=parse_filter(options["$filter"]) if "$filter" in options else None,
         orders=parse_orderby(options["$orderby"]) if "$orderby" in options else (),
         top=read_top(options["$top"]) if "$top" in options else None,
         options=tuple(options.items()),
         reference=reference,
+        empty=not join_works(joins, table, target),
     )
 
 

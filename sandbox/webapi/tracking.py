@@ -55,7 +55,7 @@ def read_changes(call: Call, table: Table, rows: int) -> tuple[ApiResponse, int]
     Raises the 400 answer for a table without change tracking and for a token that is too old or none.
     """
     _check(call, table)
-    page = _page_of(call)
+    page = _page_of(call, table)
     shape = read_shape(call, table, {"$select": call.request.options.get("$select", "")})
     database = call.environment.database
     found = changed_rows(database, table, shape.columns, page.span, page.after, rows + 1)
@@ -71,7 +71,7 @@ def read_changes(call: Call, table: Table, rows: int) -> tuple[ApiResponse, int]
 def count_tracked(call: Call, table: Table) -> int:
     """Return how many changes there are since a token. Raises the 400 answer."""
     _check(call, table)
-    return count_changes(call.environment.database, table, _page_of(call).span)
+    return count_changes(call.environment.database, table, _page_of(call, table).span)
 
 
 def _check(call: Call, table: Table) -> None:
@@ -87,12 +87,12 @@ def _check(call: Call, table: Table) -> None:
         raise not_supported(f"{min(others)} with change tracking")
 
 
-def _page_of(call: Call) -> _Page:
+def _page_of(call: Call, table: Table) -> _Page:
     """Return what is asked for; the versions of a further page are those of the first one."""
     options = call.request.options
     if "$skiptoken" in options:
         return _further_page(options["$skiptoken"], _since(call, options.get("$deltatoken")))
-    return _Page(Span(_since(call, options.get("$deltatoken")), call.environment.database.current_version))
+    return _Page(Span(_since(call, options.get("$deltatoken")), call.environment.database.current_version(table)))
 
 
 def _since(call: Call, token: str | None) -> int:

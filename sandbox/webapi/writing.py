@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sandbox.database import Database
@@ -65,6 +65,11 @@ def planned(
     tokened = table.elastic and kind != "Delete"
     apply = _with_token(call.environment.database, apply) if tokened else apply
     return PlannedWrite(apply, operation, firings(call, operation), url, elastic=table.elastic)
+
+
+def without_automation(write: PlannedWrite) -> PlannedWrite:
+    """Return a write that fires nothing, as an upsert of an elastic row."""
+    return replace(write, firings=())
 
 
 def _with_token(database: Database, apply: Callable[[], Written]) -> Callable[[], Written]:

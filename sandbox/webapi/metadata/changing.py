@@ -5,7 +5,8 @@ from dataclasses import replace
 from typing import Final
 
 from sandbox.database import Database
-from sandbox.schema.model import Column, Index, ManyToMany, OneToMany, Table, metadata_id
+from sandbox.schema.kinds import partition_column
+from sandbox.schema.model import Cascade, Column, Index, ManyToMany, OneToMany, Table, metadata_id
 from sandbox.webapi.call import Call
 from sandbox.webapi.errors import ApiError, no_resource, not_supported, wrong_method
 from sandbox.webapi.members import object_in, texts_in, whole_in
@@ -155,6 +156,8 @@ def _plan_column_removal(call: Call, table: Table, segment: Segment) -> PlannedW
 
 
 def _plan_key(call: Call, table: Table, _segment: Segment) -> PlannedWrite:
+    if not table.standard:
+        raise ApiError(400, _INVALID, f"{table.logical_name} is not a standard table: it has no custom alternate keys.")
     document = call.request.json()
     name, columns = custom_name(document), texts_in(document, "KeyAttributes")
     if not columns or len(set(columns)) < len(columns) or not table.columns.keys() >= set(columns):
@@ -195,11 +198,12 @@ def _plan_relationship(call: Call, segment: Segment) -> PlannedWrite:
         return _plan_many_to_many(call, read_many_to_many(document))
     relationship, column = read_one_to_many(document)
     child = _check_one_to_many(call, relationship, column)
-    parent_key = _existing(call, relationship.referenced_entity).primary_id
-    relationship = replace(relationship, referenced_attribute=parent_key)
+    parent = _existing(call, relationship.referenced_entity)
+    relationship = replace(relationship, referenced_attribute=parent.primary_id)
+    columns = [column, *([partition_column(child.logical_name, column)] if parent.elastic else [])]
 
     def change(database: Database) -> None:
-        database.add_columns(child, [column])
+        database.add_columns(child, columns)
         database.add_relationship(relationship)
 
     return plan_change(call, "prvCreateAttribute", change, f"RelationshipDefinitions({relationship.metadata_id})")
@@ -210,8 +214,8 @@ def _plan_many_to_many(call: Call, relationship: ManyToMany) -> PlannedWrite:
     if relationship.intersect_entity in names_in_use(call):
         raise table_exists(relationship.intersect_entity)
     for name in (relationship.entity1, relationship.entity2):
-        if _existing(call, name).elastic:
-            raise ApiError(400, _INVALID, f"{name} is elastic: it has no many-to-many relationships.")
+        if not _existing(call, name).standard:
+            raise ApiError(400, _INVALID, f"{name} is not a standard table: it has no many-to-many relationships.")
     url = f"RelationshipDefinitions({relationship.metadata_id})"
     return plan_change(call, "prvCreateRelationship", lambda database: database.add_relationship(relationship), url)
 
@@ -227,7 +231,7 @@ def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> T
     _check_new_column(child, column)
     _check_navigation(call, relationship.collection_navigation, parent)
     _check_navigation(call, relationship.lookup_navigation, child)
-    _check_elastic(parent, child, relationship.cascade.delete)
+    _check_cascade(call, parent, child, relationship.cascade)
     return child
 
 
@@ -243,14 +247,16 @@ def _check_navigation(call: Call, name: str, table: Table) -> None:
         raise ApiError(400, "0x80072551", f"The NavigationPropertyName {name} is not unique within an entity.")
 
 
-def _check_elastic(parent: Table, child: Table, delete: str) -> None:
-    """Raise the 400 answer unless an elastic table is the parent alone and nothing cascades (dataverse.md 8.6)."""
-    if child.elastic:
-        raise ApiError(400, _INVALID, f"{child.logical_name} is elastic: it cannot be the child of a relationship.")
-    if parent.elastic and delete != "NoCascade":
-        raise ApiError(400, _INVALID, "Relationships of elastic tables cannot cascade; Delete must be NoCascade.")
-    if not parent.elastic and delete == "NoCascade":
-        raise ApiError(400, _INVALID, "The cascade 'NoCascade' is not valid for Delete.")
+def _check_cascade(call: Call, parent: Table, child: Table, cascade: Cascade) -> None:
+    """Raise the 400 answer for a cascade that the tables do not support (Microsoft's page on elastic tables)."""
+    if parent.standard and child.standard:
+        if cascade.delete == "NoCascade":
+            raise ApiError(400, _INVALID, "The cascade 'NoCascade' is not valid for Delete.")
+    elif cascade.acts:
+        code = call.environment.config.cascade_refusal
+        tables = f"'{parent.logical_name}' and '{child.logical_name}'"
+        text = f"The cascade configuration is not valid for a relationship of {tables}: every action must be NoCascade."
+        raise ApiError(400, code, text)
 
 
 def _existing(call: Call, name: str) -> Table:
@@ -286,7 +292,7 @@ def _plan_relationship_change(call: Call, segment: Segment) -> PlannedWrite:
     document = call.request.json()
     cascade = read_cascade(object_in(document, "CascadeConfiguration"))
     tables = call.schema.tables
-    _check_elastic(tables[relationship.referenced_entity], tables[relationship.referencing_entity], cascade.delete)
+    _check_cascade(call, tables[relationship.referenced_entity], tables[relationship.referencing_entity], cascade)
     changed = replace(relationship, cascade=cascade, menu=read_menu(document) or relationship.menu)
     return plan_change(call, "prvWriteRelationship", lambda database: database.add_relationship(changed))
 

@@ -55,11 +55,12 @@ def table_document(table: Table) -> Document:
         "LogicalName": table.logical_name,
         "SchemaName": table.schema_name,
         "EntitySetName": table.entity_set,
-        "LogicalCollectionName": table.entity_set,
+        "LogicalCollectionName": table.collection_name or table.entity_set,
         "CollectionSchemaName": table.entity_set,
         "PrimaryIdAttribute": table.primary_id,
         "PrimaryNameAttribute": table.primary_name,
         "TableType": table.table_type,
+        "DataProviderId": table.data_provider_id,
         "ObjectTypeCode": table.object_type_code,
         "OwnershipType": table.ownership,
         "DisplayName": label(table.display_name),
@@ -73,14 +74,14 @@ def table_document(table: Table) -> Document:
         "IsLogicalEntity": False,
         "IsValidForAdvancedFind": True,
         "ChangeTrackingEnabled": table.change_tracking,
-        "CanChangeTrackingBeEnabled": managed(True, "canchangetrackingbeenabled"),
-        "IsOptimisticConcurrencyEnabled": True,
+        "CanChangeTrackingBeEnabled": managed(not table.virtual, "canchangetrackingbeenabled"),
+        "IsOptimisticConcurrencyEnabled": not table.virtual,
         "IsAuditEnabled": managed(False, "canmodifyauditsettings"),
         "IsCustomizable": managed(True, "iscustomizable"),
         "CanCreateAttributes": managed(table.takes_columns, "cancreateattributes"),
-        "CanBeRelatedEntityInRelationship": managed(not table.elastic, "canberelatedentityinrelationship"),
+        "CanBeRelatedEntityInRelationship": managed(True, "canberelatedentityinrelationship"),
         "CanBePrimaryEntityInRelationship": managed(True, "canbeprimaryentityinrelationship"),
-        "CanBeInManyToMany": managed(not table.elastic, "canbeinmanytomany"),
+        "CanBeInManyToMany": managed(table.standard, "canbeinmanytomany"),
         "Privileges": [_privilege(table, verb) for verb in _PRIVILEGES],
     }
 
@@ -148,7 +149,7 @@ def attribute_document(table: Table, column: Column) -> Document:
         "EntityLogicalName": table.logical_name,
         "AttributeType": kind,
         "AttributeTypeName": {"Value": type_name},
-        "AttributeOf": None,
+        "AttributeOf": column.attribute_of or None,
         "DisplayName": label(column.display_name),
         "Description": label(column.description),
         "RequiredLevel": managed(column.required, "canmodifyrequirementlevelsettings"),
@@ -164,6 +165,7 @@ def attribute_document(table: Table, column: Column) -> Document:
         "IsValidForUpdate": writable and column.logical_name != table.primary_id,
         **constant.COLUMN,
         **_derived(table, column),
+        **({"IsValidForForm": False} if column.attribute_of else {}),
     }
 
 
@@ -284,7 +286,7 @@ def _cascade(cascade: Cascade) -> Document:
 type Collection = Callable[[Schema, Table], Iterator[Document]]
 
 COLLECTIONS: Final[Mapping[str, Collection]] = {
-    "Attributes": lambda _, table: (attribute_document(table, column) for column in table.columns.values()),
+    "Attributes": lambda _, table: (attribute_document(table, column) for column in table.visible),
     "Keys": lambda _, table: (key_document(table, name) for name in table.alternate_keys),
     "ManyToOneRelationships": lambda schema, table: map(relationship_document, schema.lookups(table.logical_name)),
     "OneToManyRelationships": lambda schema, table: map(relationship_document, schema.children(table.logical_name)),

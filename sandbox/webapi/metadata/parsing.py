@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 
 from sandbox.schema.definition import define_table, plural
+from sandbox.schema.kinds import make_elastic
 from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Table, metadata_id
 from sandbox.webapi.errors import ApiError, not_supported, payload_error
 from sandbox.webapi.members import Json, object_in, objects_in, whole_in
@@ -27,9 +28,6 @@ _CREATABLE: Final = {
     "DateTime": ColumnType.DATETIME,
     "Picklist": ColumnType.PICKLIST,
 }
-_STANDARD_MESSAGES: Final = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
-_MESSAGES: Final = {"Standard": _STANDARD_MESSAGES, "Elastic": (*_STANDARD_MESSAGES, "DeleteMultiple")}
-"""What sdkmessagefilters offer for a table, by its TableType (dataverse.md 2.3)."""
 _MAX_NAME: Final = 100
 
 
@@ -100,8 +98,11 @@ def _options(document: Json) -> tuple[Option, ...]:
     )
 
 
-def read_table(document: Json, object_type_code: int) -> Table:
-    """Return a new table with its columns; its name column is marked IsPrimaryName. Raises the 400 answer."""
+def read_table(document: Json, object_type_code: int, collation: str) -> Table:
+    """Return a new table with its columns; its name column is marked IsPrimaryName. Raises the 400 answer.
+
+    `collation` is how texts of elastic tables compare.
+    """
     name, kind = custom_name(document), _table_type(document)
     attributes = objects_in(document, "Attributes")
     columns = [read_column(attribute) for attribute in attributes]
@@ -119,7 +120,7 @@ def read_table(document: Json, object_type_code: int) -> Table:
         Column("statuscode", ColumnType.STATUS, "statuscode", options=(Option(1, "Active"), Option(2, "Inactive"))),
     )
     named = (replace(c, indexed=c.logical_name == primary[0]) for c in columns)
-    return define_table(
+    table = define_table(
         name.lower(),
         [*named, *owned, *states],
         entity_set=plural(name.lower()),
@@ -132,16 +133,15 @@ def read_table(document: Json, object_type_code: int) -> Table:
         change_tracking=bool(document.get("ChangeTrackingEnabled", False)),
         object_type_code=object_type_code,
         custom=True,
-        table_type=kind,
-        messages=_MESSAGES[kind],
     )
+    return make_elastic(table, collation) if kind == "Elastic" else table
 
 
 def _table_type(document: Json) -> str:
     kind = str(document.get("TableType") or "Standard")
     if kind == "Virtual":
         raise not_supported("virtual tables")
-    if kind not in _MESSAGES:
+    if kind not in {"Standard", "Elastic"}:
         raise payload_error(f"Microsoft.OData.ODataException: '{kind}' is no TableType.")
     return kind
 

@@ -51,7 +51,8 @@ def plan_table(call: Call) -> PlannedWrite:
 def _new_tables(call: Call, documents: Sequence[Json]) -> list[Table]:
     taken = {table.object_type_code for table in schema_of(call).tables.values()}
     first = max([_FIRST_CUSTOM_CODE, *taken]) + 1
-    return [read_table(document, code) for code, document in enumerate(documents, first)]
+    collation = call.environment.config.elastic_case
+    return [read_table(document, code, collation) for code, document in enumerate(documents, first)]
 
 
 def _create(call: Call, tables: Sequence[Table]) -> None:

@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
+from sandbox.config import SandboxConfig
 from sandbox.database import Database
 from sandbox.environment import Environment
 from sandbox.identity import ADMIN, APPLICATION_USERS
@@ -49,9 +50,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def environment(clock: Clock) -> Iterator[Environment]:
-    database = Database(clock=clock)
-    yield Environment(database, base_url="http://dataverse", clock=clock)
+def config() -> SandboxConfig:
+    """The switches; modules and classes about certain kinds of tables have their own."""
+    return SandboxConfig()
+
+
+@pytest.fixture
+def environment(clock: Clock, config: SandboxConfig) -> Iterator[Environment]:
+    database = Database(clock=clock, config=config)
+    yield Environment(database, config, base_url="http://dataverse", clock=clock)
     database.close()
 
 

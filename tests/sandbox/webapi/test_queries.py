@@ -150,7 +150,7 @@ async def test_guid_ranges_can_be_switched_on_and_order_as_sql_server_does(
         pytest.param("contacts?$skiptoken=x", 400, "0x80040203", id="broken cookie"),
         pytest.param("contacts?sql=SELECT name FROM contact", 501, "0x80040219", id="SQL"),
         pytest.param("contacts/$count?fetchXml=<fetch/>", 501, "0x80040219", id="FetchXML elsewhere than on rows"),
-        pytest.param("contacts?$apply=groupby((lastname))", 501, "0x80040219", id="groupby"),
+        pytest.param("contacts?$apply=groupby((x/y))", 501, "0x80040219", id="groups of a parent"),
         pytest.param("contacts?$filter=gendercode eq 'x' or", 400, "0x80060888", id="half a filter"),
         pytest.param("contacts?$expand=parentcustomerid_account($top=x)", 400, "0x0", id="top in expand"),
         pytest.param("contacts?$orderby=lastname up", 400, "0x80060888", id="unknown direction"),

@@ -1,0 +1,274 @@
+"""Lookups to elastic rows: binds with and without a partition, dead and orphaned links, labels.
+
+Microsoft's pages on using elastic tables; that the label of the link is the CustomerId follows from the primary name.
+"""
+
+import pytest
+
+from sandbox.config import SandboxConfig
+from sandbox.environment import Environment
+from tests.sandbox.webapi.conftest import Client
+from tests.sandbox.webapi.kinds import (
+    ANNOTATED,
+    LABEL,
+    LINK,
+    PID,
+    PROFILES,
+    add_link_column,
+    add_profiles,
+    contact_bound_to,
+    link_of,
+    of_kind,
+    switch,
+)
+from tests.sandbox.webapi.steps import NONE, create, error, names, read, update_multiple
+
+KEY = "msdynci_customerprofiles(msdynci_customerprofileid={},partitionid='{}')"
+
+
+@pytest.fixture
+def config() -> SandboxConfig:
+    return of_kind("elastic")
+
+
+@pytest.fixture(autouse=True)
+async def column(api: Client) -> None:
+    await add_link_column(api)
+
+
+async def test_a_plain_bind_finds_a_row_in_its_default_partition(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    assert await link_of(api, contact) == (profile, "c1", profile)
+
+
+async def test_a_plain_bind_to_a_row_of_another_partition_is_dead_without_an_error(api: Client) -> None:
+    (profile,) = await add_profiles_in(api, "p", "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    assert await link_of(api, contact) == (profile, None, profile)
+    assert (await api.get(f"contacts({contact})/new_CustomerProfile")).status_code == 204
+
+
+async def add_profiles_in(api: Client, partition: str, *customer_ids: str) -> list[str]:
+    """Create profiles in a partition and return their ids."""
+    found = []
+    for number, customer_id in enumerate(customer_ids, 1):
+        profile = f"{number:08d}-0000-4000-8000-000000000000"
+        row = {"msdynci_customerprofileid": profile, "msdynci_customerid": customer_id, "partitionid": partition}
+        assert (await api.post(PROFILES, json=row)).status_code == 204
+        found.append(profile)
+    return found
+
+
+async def test_a_bind_with_the_partition_stores_both_and_has_no_label(api: Client) -> None:
+    (profile,) = await add_profiles_in(api, "p'1", "c1")
+    contact = await contact_bound_to(api, KEY.format(profile, "p''1"))
+    assert await link_of(api, contact) == (profile, None, "p'1")
+    assert (await read(api, f"contacts({contact})/new_CustomerProfile"))["msdynci_customerid"] == "c1"
+
+
+async def test_a_bind_with_a_wrong_partition_is_dead_without_an_error(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, KEY.format(profile, "wrong"))
+    assert await link_of(api, contact) == (profile, None, "wrong")
+
+
+async def test_a_bind_with_the_rows_own_id_as_partition_is_alive(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, KEY.format(profile, profile))
+    assert await link_of(api, contact) == (profile, "c1", profile)
+
+
+async def test_another_bind_changes_the_partition_and_null_clears_both(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, KEY.format(profile, "wrong"))
+    await api.patch(f"contacts({contact})", json={"new_CustomerProfile@odata.bind": f"{PROFILES}({profile})"})
+    assert await link_of(api, contact) == (profile, "c1", profile)
+    await api.patch(f"contacts({contact})", json={"new_CustomerProfile@odata.bind": KEY.format(profile, "p")})
+    await api.patch(f"contacts({contact})", json={"new_CustomerProfile": None})
+    assert await link_of(api, contact) == (None, None, None)
+    await api.patch(f"contacts({contact})", json={"new_CustomerProfile@odata.bind": KEY.format(profile, "p")})
+    await api.patch(f"contacts({contact})", json={"new_CustomerProfile@odata.bind": None})
+    assert await link_of(api, contact) == (None, None, None)
+
+
+async def test_a_reference_sets_and_clears_both_as_well(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await create(api, "contacts")
+    url = f"contacts({contact})/new_CustomerProfile/$ref"
+    await api.put(url, json={"@odata.id": KEY.format(profile, "p")})
+    assert await link_of(api, contact) == (profile, None, "p")
+    await api.delete(url)
+    assert await link_of(api, contact) == (None, None, None)
+
+
+async def test_the_partition_is_a_column_that_can_be_written(api: Client) -> None:
+    (profile,) = await add_profiles_in(api, "p", "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    await api.patch(f"contacts({contact})", json={PID: "p"})
+    assert (await read(api, f"contacts({contact})/new_CustomerProfile"))["msdynci_customerid"] == "c1"
+    both = {PID: "p", "new_CustomerProfile@odata.bind": f"{PROFILES}({profile})"}
+    other = await create(api, "contacts", **both)
+    assert await link_of(api, other) == (profile, None, "p")
+
+
+async def test_update_multiple_takes_both_forms_of_a_bind(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contacts = [await create(api, "contacts") for _ in range(2)]
+    references = [f"{PROFILES}({profile})", KEY.format(profile, "p")]
+    targets = [
+        {"contactid": contact, "new_CustomerProfile@odata.bind": reference}
+        for contact, reference in zip(contacts, references, strict=True)
+    ]
+    assert (await update_multiple(api, *targets)).status_code == 204
+    assert [await link_of(api, contact) for contact in contacts] == [(profile, "c1", profile), (profile, None, "p")]
+
+
+async def test_deleting_a_profile_leaves_the_lookup_and_its_partition(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    assert (await api.delete(f"{PROFILES}({profile})")).status_code == 204
+    assert await link_of(api, contact) == (profile, None, profile)
+
+
+async def test_a_profile_that_comes_back_under_its_id_revives_the_link(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    await api.delete(f"{PROFILES}({profile})")
+    await create(api, PROFILES, msdynci_customerprofileid=profile, msdynci_customerid="c2")
+    assert await link_of(api, contact) == (profile, "c2", profile)
+
+
+@pytest.mark.parametrize(("mode", "status"), [("accept", 204), ("refuse", 404)])
+async def test_whether_a_missing_row_can_be_bound_is_a_switch(
+    api: Client, environment: Environment, mode: str, status: int
+) -> None:
+    switch(environment, bind_missing=mode)
+    for reference in (f"{PROFILES}({NONE})", KEY.format(NONE, "p")):
+        answer = await api.post("contacts", json={"new_CustomerProfile@odata.bind": reference})
+        assert answer.status_code == status
+
+
+@pytest.mark.parametrize(("mode", "labelled"), [("given", True), ("absent", False)])
+async def test_whether_lists_have_labels_is_a_switch(
+    api: Client, environment: Environment, mode: str, labelled: bool
+) -> None:
+    switch(environment, elastic_list_labels=mode)
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    (row,) = (await api.get(f"contacts?$select={LINK}", headers=ANNOTATED)).json()["value"]
+    assert (row.get(LABEL) == "c1") is labelled
+    assert (await link_of(api, contact))[1] == "c1"
+
+
+async def test_the_lookup_itself_is_filtered_as_any_other(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    await create(api, "contacts", lastname="Ash", **{"new_CustomerProfile@odata.bind": f"{PROFILES}({profile})"})
+    await create(api, "contacts", lastname="Elm")
+    assert await names(api, f"{LINK} eq {profile}") == ["Ash"]
+    assert await names(api, f"{LINK} eq null") == ["Elm"]
+    assert await names(api, f"{PID} eq '{profile}'") == ["Ash"]
+
+
+@pytest.mark.parametrize("shown", ["lower", "upper", "null"])
+async def test_the_partition_of_a_plain_bind_is_shown_as_that_of_the_row(
+    api: Client, environment: Environment, shown: str
+) -> None:
+    switch(environment, partition_shown=shown)
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    of_row = (await read(api, f"{PROFILES}({profile})"))["partitionid"]
+    assert await link_of(api, contact) == (profile, "c1", of_row)
+
+
+# -- related rows
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("refuse", (400, "0x80048d0b")), ("null", None), ("work", "c1")],
+)
+async def test_what_an_expanded_list_gets_is_a_switch(
+    api: Client, environment: Environment, mode: str, expected: object
+) -> None:
+    switch(environment, elastic_expand=mode)
+    (profile,) = await add_profiles(api, "c1")
+    await contact_bound_to(api, f"{PROFILES}({profile})")
+    answer = await api.get("contacts?$expand=new_CustomerProfile($select=msdynci_customerid)")
+    if mode == "refuse":
+        assert error(answer) == expected
+        assert answer.json()["error"]["message"] == "Link entities are not supported"
+        return
+    (row,) = answer.json()["value"]
+    found = row["new_CustomerProfile"]
+    assert (found and found["msdynci_customerid"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [("work", "c1"), ("null", None), ("refuse", (400, "0x80048d0b"))],
+)
+async def test_what_one_row_brings_along_is_a_switch(
+    api: Client, environment: Environment, mode: str, expected: object
+) -> None:
+    switch(environment, elastic_expand_one=mode)
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    answer = await api.get(f"contacts({contact})?$expand=new_CustomerProfile($select=msdynci_customerid)")
+    if mode == "refuse":
+        assert error(answer) == expected
+        return
+    found = answer.json()["new_CustomerProfile"]
+    assert (found and found["msdynci_customerid"]) == expected
+
+
+async def test_one_row_brings_nothing_along_by_a_dead_link(api: Client) -> None:
+    (profile,) = await add_profiles_in(api, "p", "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    row = await read(api, f"contacts({contact})?$expand=new_CustomerProfile")
+    assert row["new_CustomerProfile"] is None
+
+
+@pytest.mark.parametrize(
+    "path", ["new_CustomerProfile/msdynci_customerid eq 'c1'", "new_CustomerProfile/msdynci_customerid ne null"]
+)
+@pytest.mark.parametrize("mode", ["refuse", "null", "work"])
+async def test_a_filter_through_the_lookup_follows_the_same_switch(
+    api: Client, environment: Environment, mode: str, path: str
+) -> None:
+    switch(environment, elastic_expand=mode)
+    (profile,) = await add_profiles(api, "c1")
+    await contact_bound_to(api, f"{PROFILES}({profile})")
+    answer = await api.get(f"contacts?$filter={path}")
+    if mode == "refuse":
+        assert error(answer) == (400, "0x80048d0b")
+    else:
+        assert len(answer.json()["value"]) == (mode == "work")
+
+
+@pytest.mark.parametrize("kind", ["inner", "outer"])
+@pytest.mark.parametrize("mode", ["refuse", "null", "work"])
+async def test_a_link_entity_follows_the_same_switch(
+    api: Client, environment: Environment, mode: str, kind: str
+) -> None:
+    switch(environment, elastic_expand=mode)
+    (profile,) = await add_profiles(api, "c1")
+    await contact_bound_to(api, f"{PROFILES}({profile})")
+    link = (
+        f'<link-entity name="msdynci_customerprofile" from="msdynci_customerprofileid" to="new_customerprofile" '
+        f'alias="p" link-type="{kind}"><attribute name="msdynci_customerid"/></link-entity>'
+    )
+    fetch = f'<fetch><entity name="contact"><attribute name="contactid"/>{link}</entity></fetch>'
+    answer = await api.get("contacts", params={"fetchXml": fetch})
+    if mode == "refuse":
+        assert error(answer) == (400, "0x80048d0b")
+        return
+    (row,) = answer.json()["value"]
+    assert row.get("p.msdynci_customerid") == ("c1" if mode == "work" else None)
+
+
+async def test_the_rows_below_an_elastic_parent_can_be_listed(api: Client) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    found = await read(api, f"{PROFILES}({profile})/new_msdynci_customerprofile_contact?$select=contactid")
+    assert [row["contactid"] for row in found["value"]] == [contact]
