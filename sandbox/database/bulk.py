@@ -7,7 +7,7 @@ from typing import Any
 from sandbox.collation import SORT_KEYS, guid_key
 from sandbox.database import ddl
 from sandbox.database.core import Database, new_key
-from sandbox.database.rows import Change, Stamp, delete_rows, update_rows
+from sandbox.database.rows import Change, Stamp, delete_rows, owners_of, update_rows
 from sandbox.database.values import Stored, iso_time, lenient, shown
 from sandbox.schema.definition import SYSTEM_NAMES
 from sandbox.schema.model import Column, Table
@@ -38,11 +38,11 @@ def _rows_to_load(
     names = [column.logical_name for column in columns]
     readers = [partial(lenient, column) for column in columns]
     keys = [(place, _key_reader(database, column)) for place, column in enumerate(columns) if ddl.is_keyed(column)]
-    owner = names.index("ownerid") if "ownerid" in names else None
+    owners = [(names.index(name), owner) for name, owner in owners_of(database, table, stamp).items()]
     for row in rows:
         values = [read(row.get(name)) for name, read in zip(names, readers, strict=True)]
-        if owner is not None and values[owner] is None:  # every row of a user-owned table has an owner
-            values[owner] = stamp.user
+        for place, owner in owners:
+            values[place] = owner if values[place] is None else values[place]
         if values[0] is None:  # the key is the first column of every table
             values[0] = new_key()
         values += [read_key(values[place]) for place, read_key in keys]

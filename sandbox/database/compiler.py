@@ -168,7 +168,7 @@ class Compiler:
                 lookup = place.table.columns[relationship.referencing_attribute]
                 same = f"{target.sql(parent.primary_key)} = {place.sql(lookup)}"
                 test = same if join_works(self.dialect.joins, place.table, parent) else "0"
-                join = f" LEFT JOIN {ddl.quoted(parent.logical_name)} AS {target.alias} ON {test}"
+                join = f" LEFT JOIN {ddl.rows_from(parent)} AS {target.alias} ON {test}"
                 self._joins[place.alias, navigation] = (target, join)
                 return target
         raise UnknownPropertyError(navigation, place.table.logical_name)
@@ -319,7 +319,7 @@ class Compiler:
         return self._exists(condition, inner, joined if join_works(self.dialect.joins, place.table, child) else "0")
 
     def _exists(self, condition: Quantified, inner: Place, link: str) -> str:
-        source = f"SELECT 1 FROM {ddl.quoted(inner.table.logical_name)} AS {inner.alias} WHERE {link}"  # noqa: S608
+        source = f"SELECT 1 FROM {ddl.rows_from(inner.table)} AS {inner.alias} WHERE {link}"  # noqa: S608
         if condition.condition is None:
             return f"EXISTS ({source})"
         joins_before = len(self._joins)

@@ -81,6 +81,8 @@ class Database:
         self.string_order: str = config.string_order
         self.grants: dict[bytes, Grants] = {}
         """What users may do, until a pair of a many-to-many relationship changes."""
+        self.stale: dict[str, float] = {}
+        """Elastic tables of which other sessions still see old rows, and until when, in seconds since 1970."""
         self.table_listeners: list[Callable[[Table], None]] = []
         self._connection = _connect(path)
         self._depth = 0
@@ -177,7 +179,7 @@ class Database:
         for start in range(0, len(keys), _CHUNK):
             chunk = keys[start : start + _CHUNK]
             marks = ", ".join("?" * len(chunk))
-            sql = f"SELECT {names} FROM {ddl.quoted(table.logical_name)} WHERE {ddl.quoted(table.primary_id)} IN ({marks})"  # noqa: S608
+            sql = f"SELECT {names} FROM {ddl.rows_from(table)} WHERE {ddl.quoted(table.primary_id)} IN ({marks})"  # noqa: S608
             found.update((row[0], row[1:]) for row in self._connection.execute(sql, chunk))
         return found
 

@@ -39,6 +39,11 @@ def quoted(name: str) -> str:
     return f'"{escaped}"'
 
 
+def rows_from(table: Table) -> str:
+    """Return the SQL name of what the rows of a table are read from."""
+    return quoted(table.source or table.logical_name)
+
+
 def order_of(column: Column, order: str) -> str:
     """Return the order in which the texts of a column compare: its own, else that of the database."""
     return column.collation or order

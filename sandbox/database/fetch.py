@@ -59,7 +59,7 @@ def select_fetch(
     if sum(1 for one in (root, *others) if one.filter for _ in one.filter.tests()) > MAX_CONDITIONS:
         raise TooManyConditionsError("Number of conditions in query exceeded maximum limit.")
     wanted = ", ".join(name for one in (root, *others) for name in _selected(compiler, one))
-    source = f"{ddl.quoted(fetch.table)} AS {compiler.root.alias}{''.join(joins)}"
+    source = f"{ddl.rows_from(compiler.root.table)} AS {compiler.root.alias}{''.join(joins)}"
     order = ", ".join(_terms(compiler, fetch))
     sql = f"SELECT {wanted} FROM {source} WHERE {where} ORDER BY {order} LIMIT {limit} OFFSET {offset}"  # noqa: S608
     return _split(database.execute(sql, parameters), [one.part for one in (root, *others)])
@@ -92,7 +92,7 @@ def _join(link: Link, outer: Place, place: Place, *, works: bool) -> str:
     near, far = _column(outer.table, link.target), _column(place.table, link.source)
     kind = "LEFT JOIN" if link.outer or not works else "JOIN"
     test = f"{place.sql(far)} = {outer.sql(near)}" if works else "0"
-    return f" {kind} {ddl.quoted(link.table)} AS {place.alias} ON {test}"
+    return f" {kind} {ddl.rows_from(place.table)} AS {place.alias} ON {test}"
 
 
 def _table(schema: Schema, name: str) -> Table:

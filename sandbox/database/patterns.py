@@ -22,7 +22,7 @@ def values_like(table: Table, column: Column, pattern: str, order: str, bind: Bi
 
     It skips along the column's index from one value to the next, so that its cost does not grow with the rows.
     """
-    source, name = ddl.quoted(table.logical_name), ddl.quoted(column.logical_name)
+    source, name = ddl.rows_from(table), ddl.quoted(column.logical_name)
     key, (low, high) = ddl.sort_expression(column, order), bounds(order, pattern)
     first = f"SELECT min({key}) FROM {source} WHERE {key} >= {bind(low)} AND {key} < {bind(high)}"  # noqa: S608
     following = f"SELECT min({key}) FROM {source} WHERE {key} > v.k AND {key} < {bind(high)}"  # noqa: S608

@@ -33,6 +33,16 @@ class Change:
     values: Mapping[str, Stored]
 
 
+def owners_of(database: Database, table: Table, stamp: Stamp) -> dict[str, Stored]:
+    """Return who owns a row of a table that names no owner: its author, and the root business unit."""
+    known: dict[str, Stored] = {"ownerid": stamp.user}
+    if "owningbusinessunit" in table.columns:
+        known["owningbusinessunit"] = next(iter(database.execute("SELECT businessunitid FROM businessunit")), (None,))[
+            0
+        ]
+    return {name: value for name, value in known.items() if name in table.columns}
+
+
 def insert_row(database: Database, table: Table, change: Change, stamp: Stamp) -> None:
     """Insert one row; raises sqlite3.IntegrityError if the key exists."""
     now = iso_time(stamp.moment)

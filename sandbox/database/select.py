@@ -65,7 +65,7 @@ def select_page(database: Database, schema: Schema, query: Query, dialect: Diale
     direction = {True: " DESC", False: ""}
     order = ", ".join(f"{term.expression}{direction[term.descending]}" for term in terms)
     sql = (
-        f"SELECT {', '.join(wanted + cookie)} FROM {ddl.quoted(query.table.logical_name)} AS {place.alias}"  # noqa: S608
+        f"SELECT {', '.join(wanted + cookie)} FROM {ddl.rows_from(query.table)} AS {place.alias}"  # noqa: S608
         f"{compiler.joins} WHERE {condition} ORDER BY {order} LIMIT {query.limit + 1}"
     )
     rows = database.execute(sql, compiler.parameters)
@@ -91,7 +91,7 @@ def count_groups(  # a query, its groups, and a part of them
     compiler, condition = _compiled(schema, query, dialect)
     keys = ", ".join(compiler.sort_expression(compiler.root, column) for column in columns)
     shown = ", ".join(f"min({compiler.shown(compiler.root, column)})" for column in columns)
-    source = f"{ddl.quoted(query.table.logical_name)} AS {compiler.root.alias}{compiler.joins}"
+    source = f"{ddl.rows_from(query.table)} AS {compiler.root.alias}{compiler.joins}"
     sql = f"SELECT {shown}, count(*) FROM {source} WHERE {condition} GROUP BY {keys} ORDER BY {keys} LIMIT ? OFFSET ?"  # noqa: S608
     return database.execute(sql, [*compiler.parameters, *part])
 
@@ -99,7 +99,7 @@ def count_groups(  # a query, its groups, and a part of them
 def count_matching(database: Database, schema: Schema, query: Query, dialect: Dialect, limit: int) -> int:
     """Return how many rows match, at most `limit`; -1 is no limit."""
     compiler, condition = _compiled(schema, query, dialect)
-    source = f"{ddl.quoted(query.table.logical_name)} AS {compiler.root.alias}{compiler.joins}"
+    source = f"{ddl.rows_from(query.table)} AS {compiler.root.alias}{compiler.joins}"
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT {limit})"  # noqa: S608
     (row,) = database.execute(sql, compiler.parameters)
     return int(row[0] or 0)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sandbox.collation import SORT_KEYS
 from sandbox.database import ddl
 from sandbox.database.core import Database, new_key
-from sandbox.database.rows import Stamp
+from sandbox.database.rows import Stamp, owners_of
 from sandbox.database.values import Stored, iso_time, lenient
 from sandbox.schema.definition import SYSTEM_COLUMNS
 from sandbox.schema.model import TEXT_TYPES, Column, Table
@@ -50,8 +50,7 @@ def _take_over(database: Database, table: Table, staged: Sequence[str], count: i
     """Move the staged rows into the table in the order of its key; the same for all rows is said once."""
     now, before = iso_time(stamp.moment), database.take_versions(count, table).start - 1
     same: dict[str, Stored] = {"modifiedon": now, "createdby": stamp.user, "modifiedby": stamp.user, "createdon": now}
-    if "ownerid" in table.columns:
-        same["ownerid"] = stamp.user  # every row of a user-owned table has an owner
+    same |= owners_of(database, table, stamp)
     own = [name for name in staged if name not in same]
     target = ", ".join(map(ddl.quoted, (*own, *same, "versionnumber")))
     given = [f"coalesce({ddl.quoted(name)}, ?)" if name in staged else "?" for name in same]

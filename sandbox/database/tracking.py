@@ -46,7 +46,7 @@ def changed_rows(
     names = ["versionnumber", table.primary_id, *(column.logical_name for column in columns)]
     key = ddl.quoted(table.primary_id)
     sql = (
-        f"SELECT {', '.join(map(ddl.quoted, names))} FROM {ddl.quoted(table.logical_name)} "  # noqa: S608
+        f"SELECT {', '.join(map(ddl.quoted, names))} FROM {ddl.rows_from(table)} "  # noqa: S608
         f"WHERE versionnumber > ? AND versionnumber <= ? AND (versionnumber, {key}) > (?, ?) "
         f"ORDER BY versionnumber, {key} LIMIT {limit}"
     )
@@ -72,6 +72,6 @@ def deleted_keys(
 
 def count_changes(database: Database, table: Table, span: Span) -> int:
     """Return how many rows and deletions a span holds."""
-    sql = f"SELECT count(*) FROM {ddl.quoted(table.logical_name)} WHERE versionnumber > ? AND versionnumber <= ?"  # noqa: S608
+    sql = f"SELECT count(*) FROM {ddl.rows_from(table)} WHERE versionnumber > ? AND versionnumber <= ?"  # noqa: S608
     ((rows,),) = database.execute(sql, [span.since, span.until])
     return int(str(rows)) + len(deleted_keys(database, table, span, None, -1))

@@ -204,6 +204,8 @@ class Table:
     """Besides those of lookups and `indexed` columns."""
     messages: tuple[str, ...] = ("Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple")
     metadata_id: str = ""
+    source: str = ""
+    """The SQL table or view that its rows are read from, "" for its own."""
     privileges_of: str = ""
     """How privileges name the table, where it is not by its schema name (`prvReadQuery` for a view)."""
 

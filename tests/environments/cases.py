@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,6 +15,7 @@ from sandbox.environment import Environment
 from sandbox.schema.builtin import lookup_relationships
 from sandbox.schema.columns import lookup
 from sandbox.schema.definition import define_table
+from sandbox.schema.kinds import make_elastic, make_virtual
 from sandbox.schema.model import Column, metadata_id
 from tests.environments.made import (
     CONTACTS,
@@ -86,20 +87,23 @@ def with_column(column: Column) -> Change:
         database = environment.database
         made = replace(column, metadata_id=metadata_id("contact", column.logical_name), custom=True)
         database.add_columns(database.schema.tables["contact"], [made])
-        for relationship in lookup_relationships(database.schema.tables["contact"]):
+        for relationship in lookup_relationships(database.schema, database.schema.tables["contact"]):
             if relationship.referencing_attribute == column.logical_name:
                 database.add_relationship(relationship)
 
     return change
 
 
+_MADE: Final = {"Standard": lambda table: table, "Elastic": make_elastic, "Virtual": make_virtual}
+
+
 def member_table(table_type: str, *, with_lookup: bool = False) -> Change:
     columns = [lookup(COLUMN, "msdynci_customerprofile")] if with_lookup else []
 
     def change(environment: Environment) -> None:
-        table = define_table("new_member", columns, entity_set="new_memberset", custom=True, table_type=table_type)
+        table = _MADE[table_type](define_table("new_member", columns, entity_set="new_memberset", custom=True))
         environment.database.create_table(table)
-        for relationship in lookup_relationships(table):
+        for relationship in lookup_relationships(environment.database.schema, table):
             environment.database.add_relationship(relationship)
 
     return change
