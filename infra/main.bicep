@@ -87,9 +87,19 @@ param natGatewayId string = ''
 
 // ---- storage and monitoring ----
 
-@description('Replication of the storage account.')
-@allowed(['Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
-param storageSku string = 'Standard_ZRS'
+@description('Replication of the storage accounts. Auto spreads over zones where the region has them (Standard_ZRS), and is Standard_LRS elsewhere.')
+@allowed(['Auto', 'Standard_LRS', 'Standard_ZRS', 'Standard_GRS', 'Standard_GZRS'])
+param storageSku string = 'Auto'
+
+@description('Keep the account of the state from being deleted, until the lock is.')
+param lockState bool = false
+
+@description('Budget of the resource group a month, in the currency of the subscription; 0 sets none. It mails, and stops nothing.')
+@minValue(0)
+param monthlyBudget int = 0
+
+@description('First day of the month that the budget begins with, such as 2027-01-01: the current month when it is first deployed, and the same later.')
+param budgetStart string = ''
 
 @description('Days that logs are kept.')
 @minValue(30)
@@ -123,8 +133,11 @@ param alertRunHours int = 6
 var suffix = uniqueString(resourceGroup().id, namePrefix)
 var appName = 'func-${namePrefix}-${suffix}'
 var identityName = 'id-${namePrefix}-${suffix}'
+var workspaceName = 'log-${namePrefix}-${suffix}'
 var insightsName = 'appi-${namePrefix}-${suffix}'
-var storageName = take('st${namePrefix}${suffix}', 24)
+var packageIdentityName = 'id-${namePrefix}-package-${suffix}'
+var hostStorageName = take('sth${namePrefix}${suffix}', 24)
+var stateStorageName = take('sts${namePrefix}${suffix}', 24)
 var eventHubsName = 'evhns-${namePrefix}-${suffix}'
 var schedulerName = 'dts-${namePrefix}-${suffix}'
 var vaultName = take('kv-${namePrefix}-${suffix}', 24)
@@ -135,15 +148,30 @@ var schedulerOn = durableBackend == 'DurableTaskScheduler'
 var eventsOn = events != 'Off'
 var authenticationOn = !empty(authClientId)
 
+// Regions with availability zones where Flex Consumption is offered. A region that is not here yet gets LRS with 'Auto'.
+var zonalRegions = loadJsonContent('zonal-regions.json')
+var hasZones = contains(zonalRegions, toLower(replace(location, ' ', '')))
+var spreads = !zoneRedundant || hasZones
+  ? zoneRedundant
+  : fail('zoneRedundant needs availability zones, and ${location} has none. Choose another region. Nothing was deployed.')
+var sku = storageSku != 'Auto' ? storageSku : hasZones ? 'Standard_ZRS' : 'Standard_LRS'
+var begins = monthlyBudget == 0 || !empty(budgetStart)
+  ? budgetStart
+  : fail('monthlyBudget needs budgetStart, the first day of a month such as 2027-01-01. Nothing was deployed.')
+
 // ---- resources ----
 
 module identity 'modules/identity.bicep' = {
   params: { name: identityName, location: location, tags: allTags }
 }
 
+module packageIdentity 'modules/identity.bicep' = {
+  params: { name: packageIdentityName, location: location, tags: allTags }
+}
+
 module monitoring 'modules/monitoring.bicep' = {
   params: {
-    workspaceName: 'log-${namePrefix}-${suffix}'
+    workspaceName: workspaceName
     insightsName: insightsName
     location: location
     tags: allTags
@@ -152,14 +180,39 @@ module monitoring 'modules/monitoring.bicep' = {
   }
 }
 
-module storage 'modules/storage.bicep' = {
+// Logs of the platform's account leave out what Durable Functions does without a rest: it renews leases (blobs and tables) and
+// polls queues, tens of thousands of times a day. What is deleted there is logged.
+module hostStorage 'modules/storage.bicep' = {
   params: {
-    name: storageName
+    name: hostStorageName
     location: location
     tags: allTags
-    sku: storageSku
-    packageContainer: packageContainer
+    sku: sku
+    containers: []
+    tables: []
+    blobLogs: ['StorageDelete']
+    queueLogs: []
+    tableLogs: ['StorageDelete']
     privateNetwork: privateNetwork
+    locked: false
+    workspaceId: monitoring.outputs.workspaceId
+  }
+}
+
+// Who read or changed state or package is logged in full: nothing there happens without a reason.
+module stateStorage 'modules/storage.bicep' = {
+  params: {
+    name: stateStorageName
+    location: location
+    tags: allTags
+    sku: sku
+    containers: [packageContainer]
+    tables: ['linkeraudit', 'linkererrors', 'linkerhashes', 'linkerstaging', 'linkerstatus']
+    blobLogs: ['StorageRead', 'StorageWrite', 'StorageDelete']
+    queueLogs: []
+    tableLogs: ['StorageRead', 'StorageWrite', 'StorageDelete']
+    privateNetwork: privateNetwork
+    locked: lockState
     workspaceId: monitoring.outputs.workspaceId
   }
 }
@@ -171,8 +224,15 @@ module network 'modules/network.bicep' = if (privateNetwork) {
     tags: allTags
     addressPrefix: networkPrefix
     natGatewayId: natGatewayId
-    storageId: storage.outputs.id
+    endpoints: [
+      { name: 'blob', account: hostStorageName, service: 'blob' }
+      { name: 'queue', account: hostStorageName, service: 'queue' }
+      { name: 'table', account: hostStorageName, service: 'table' }
+      { name: 'package', account: stateStorageName, service: 'blob' }
+      { name: 'state', account: stateStorageName, service: 'table' }
+    ]
   }
+  dependsOn: [hostStorage, stateStorage]
 }
 
 module eventHubs 'modules/events.bicep' = if (eventsOn) {
@@ -204,13 +264,17 @@ module roles 'modules/roles.bicep' = {
   params: {
     identityName: identityName
     principalId: identity.outputs.principalId
-    storageName: storageName
+    packageIdentityName: packageIdentityName
+    packagePrincipalId: packageIdentity.outputs.principalId
+    hostStorageName: hostStorageName
+    stateStorageName: stateStorageName
+    packageContainer: packageContainer
     insightsName: insightsName
     eventHubsName: eventsOn ? eventHubsName : ''
     scheduler: schedulerOn ? { name: schedulerName, taskHub: taskHubName } : { name: '', taskHub: '' }
     vaultName: insightsKeyInVault ? vaultName : ''
   }
-  dependsOn: [storage, monitoring, eventHubs, scheduler, vault]
+  dependsOn: [hostStorage, stateStorage, monitoring, eventHubs, scheduler, vault]
 }
 
 module app 'modules/app.bicep' = {
@@ -220,12 +284,13 @@ module app 'modules/app.bicep' = {
     location: location
     tags: allTags
     identityId: identity.outputs.id
-    packageUrl: '${storage.outputs.endpoints.blob}${packageContainer}'
+    packageIdentityId: packageIdentity.outputs.id
+    packageUrl: '${stateStorage.outputs.endpoints.blob}${packageContainer}'
     instanceMemoryMb: instanceMemoryMb
     maximumInstances: maximumInstances
-    alwaysReadyInstances: zoneRedundant ? max(alwaysReadyInstances, 2) : alwaysReadyInstances
+    alwaysReadyInstances: spreads ? max(alwaysReadyInstances, 2) : alwaysReadyInstances
     httpConcurrency: httpConcurrency
-    zoneRedundant: zoneRedundant
+    zoneRedundant: spreads
     updateStrategy: updateStrategy
     subnetId: privateNetwork ? network!.outputs.appSubnetId : null
     workspaceId: monitoring.outputs.workspaceId
@@ -237,7 +302,8 @@ module settings 'modules/settings.bicep' = {
   params: {
     appName: appName
     clientId: identity.outputs.clientId
-    endpoints: storage.outputs.endpoints
+    endpoints: hostStorage.outputs.endpoints
+    stateTables: stateStorage.outputs.endpoints.table
     connectionString: monitoring.outputs.connectionString
     dataverseUrl: dataverseUrl
     insightsUrl: insightsUrl
@@ -263,7 +329,8 @@ module authentication 'modules/authentication.bicep' = if (authenticationOn) {
 }
 
 module workbook 'monitoring/workbook.bicep' = {
-  params: { location: location, tags: allTags, workspaceId: monitoring.outputs.workspaceId }
+  params: { location: location, tags: allTags, workspaceName: workspaceName }
+  dependsOn: [monitoring]
 }
 
 module alerts 'monitoring/alerts.bicep' = {
@@ -277,6 +344,10 @@ module alerts 'monitoring/alerts.bicep' = {
     rowsPercent: alertRowsPercent
     runHours: alertRunHours
   }
+}
+
+module budget 'modules/budget.bicep' = if (monthlyBudget > 0) {
+  params: { name: 'budget-${namePrefix}', amount: monthlyBudget, start: begins, emails: alertEmails }
 }
 
 @description('Name of the app: what a package is deployed to.')

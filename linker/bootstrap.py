@@ -134,7 +134,12 @@ def is_authenticated() -> bool:
 
 
 def check_environment() -> None:
-    """Raise ConfigurationError when a LINKER_ setting that is there is unknown or malformed."""
+    """Raise ConfigurationError when a LINKER_ setting that is there is unknown or malformed.
+
+    Switches on strict typing of durable payloads, wherever the app runs: else azure-functions imports any class that a
+    stored payload names (azure/functions/_durable_functions.py).
+    """
+    os.environ["AZURE_FUNCTIONS_DURABLE_STRICT_TYPING"] = "true"
     settings_module.check()
 
 

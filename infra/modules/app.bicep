@@ -15,6 +15,9 @@ param tags object
 @description('Resource id of the app\'s identity.')
 param identityId string
 
+@description('Resource id of the identity that reads and writes the package, and nothing else.')
+param packageIdentityId string
+
 @description('Container that the deployment package is read from.')
 param packageUrl string
 
@@ -56,10 +59,12 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
   location: location
   tags: union(tags, { 'azd-service-name': 'linker' })
   kind: 'functionapp,linux'
-  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {} } }
+  identity: { type: 'UserAssigned', userAssignedIdentities: { '${identityId}': {}, '${packageIdentityId}': {} } }
   properties: {
     serverFarmId: plan.id
     httpsOnly: true
+    clientAffinityEnabled: false // every instance reads the same state, so no caller needs the same one again
+    publicNetworkAccess: 'Enabled' // Power Automate and people call from outside; App Service Authentication or keys admit them
     keyVaultReferenceIdentity: identityId
     virtualNetworkSubnetId: subnetId
     functionAppConfig: {
@@ -68,7 +73,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         storage: {
           type: 'blobContainer'
           value: packageUrl
-          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: identityId }
+          authentication: { type: 'UserAssignedIdentity', userAssignedIdentityResourceId: packageIdentityId }
         }
       }
       scaleAndConcurrency: {
@@ -82,11 +87,25 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
     }
     siteConfig: {
       minTlsVersion: '1.2'
+      scmMinTlsVersion: '1.2'
       ftpsState: 'Disabled'
       http20Enabled: true
       remoteDebuggingEnabled: false
     }
   }
+}
+
+// A user name and a password would be a second way to deploy, beside Entra.
+resource deploymentPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: app
+  name: 'scm'
+  properties: { allow: false }
+}
+
+resource ftpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2025-03-01' = {
+  parent: app
+  name: 'ftp'
+  properties: { allow: false }
 }
 
 #disable-next-line use-recent-api-versions // the newest that is deployed everywhere; the rule proposes one from 2016

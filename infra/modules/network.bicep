@@ -1,4 +1,4 @@
-// A network for the app, and private endpoints for blob, queue and table (Durable Functions needs all three).
+// A network for the app, and private endpoints for its storage accounts.
 
 @description('Start of the resource names.')
 param name string
@@ -15,8 +15,8 @@ param addressPrefix string
 @description('Resource id of a NAT gateway for the app\'s outgoing traffic; empty leaves that to the platform.')
 param natGatewayId string
 
-@description('Storage account that the private endpoints lead to.')
-param storageId string
+@description('Private endpoints: a name, the name of the storage account, and which of its services.')
+param endpoints { name: string, account: string, service: ('blob' | 'queue' | 'table') }[]
 
 var services = ['blob', 'queue', 'table']
 
@@ -66,7 +66,7 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
     name: 'app'
   }
 
-  resource endpoints 'subnets' existing = {
+  resource endpointSubnet 'subnets' existing = {
     name: 'endpoints'
   }
 }
@@ -90,24 +90,37 @@ resource links 'Microsoft.Network/privateDnsZones/virtualNetworkLinks@2024-06-01
 ]
 
 resource privateEndpoints 'Microsoft.Network/privateEndpoints@2026-03-01' = [
-  for service in services: {
-    name: '${name}-${service}'
+  for endpoint in endpoints: {
+    name: '${name}-${endpoint.name}'
     location: location
     tags: tags
     properties: {
-      subnet: { id: network::endpoints.id }
+      subnet: { id: network::endpointSubnet.id }
       privateLinkServiceConnections: [
-        { name: service, properties: { privateLinkServiceId: storageId, groupIds: [service] } }
+        {
+          name: endpoint.name
+          properties: {
+            privateLinkServiceId: resourceId('Microsoft.Storage/storageAccounts', endpoint.account)
+            groupIds: [endpoint.service]
+          }
+        }
       ]
     }
   }
 ]
 
 resource zoneGroups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2026-03-01' = [
-  for (service, index) in services: {
+  for (endpoint, index) in endpoints: {
     parent: privateEndpoints[index]
     name: 'default'
-    properties: { privateDnsZoneConfigs: [{ name: service, properties: { privateDnsZoneId: zones[index].id } }] }
+    properties: {
+      privateDnsZoneConfigs: [
+        {
+          name: endpoint.service
+          properties: { privateDnsZoneId: zones[indexOf(services, endpoint.service)].id }
+        }
+      ]
+    }
   }
 ]
 

@@ -6,8 +6,11 @@ param appName string
 @description('Client id of the app\'s identity.')
 param clientId string
 
-@description('Addresses of the storage account.')
+@description('Addresses of the storage account of the platform.')
 param endpoints { blob: string, queue: string, table: string }
+
+@description('Address of the tables that hold the state.')
+param stateTables string
 
 @description('Where telemetry is sent to; opens nothing, since local authentication is off.')
 param connectionString string
@@ -59,7 +62,7 @@ var platform = {
   AzureWebJobsStorage__tableServiceUri: endpoints.table
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: clientId
-  AZURE_FUNCTIONS_DURABLE_STRICT_TYPING: 'true' // no class is imported because a stored payload names it (azure.md 1.5)
+  FUNCTIONS_REQUEST_BODY_SIZE_LIMIT: '1048576' // bytes; the app itself takes less, and 100 MB would be read before it can refuse
 }
 
 var telemetry = {
@@ -73,7 +76,7 @@ var telemetry = {
 
 var linker = {
   LINKER_DATAVERSE_URL: dataverseUrl
-  LINKER_STORAGE__tableServiceUri: endpoints.table
+  LINKER_STORAGE__tableServiceUri: stateTables
   LINKER_CLIENT_ID: clientId
 }
 

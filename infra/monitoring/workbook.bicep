@@ -6,8 +6,11 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Workspace that the queries read.')
-param workspaceId string
+@description('Name of the workspace that the queries read.')
+param workspaceName string
+
+// Not an output of the workspace: this way what-if and the snapshots show the whole workbook.
+var workspaceId = resourceId('Microsoft.OperationalInsights/workspaces', workspaceName)
 
 resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
   name: guid(resourceGroup().id, 'customer-profile-linker')
@@ -19,6 +22,6 @@ resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
     category: 'workbook'
     sourceId: workspaceId
     version: 'Notebook/1.0'
-    serializedData: loadTextContent('workbook.json')
+    serializedData: replace(loadTextContent('workbook.json'), 'Azure Monitor', workspaceId) // fallbackResourceIds
   }
 }

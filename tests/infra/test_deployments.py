@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from linker import settings
+from linker.api.operation import MOST_BODY_BYTES
 from linker.events import GROUP, HUB
 from linker.roles import Role
 from linker.state.blocks import HASHES
@@ -29,28 +30,62 @@ FORBIDDEN_ON_FLEX = {
 ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Microsoft.Storage/storageAccounts/",
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Microsoft.Storage/storageAccounts/",
+    "ba92f5b4-2d11-453d-a403-e96b0029c9fe": "Microsoft.Storage/storageAccounts/",
     "0a9a7e1f-b9d0-4cc4-a60d-0319b160aaa3": "Microsoft.Storage/storageAccounts/",
     "3913510d-42f4-4e42-8a64-420c390055eb": "Microsoft.Insights/components/",
     "a638d3c7-ab3a-418d-83e6-5f17a39d4fde": "Microsoft.EventHub/namespaces/",
     "4633458b-17de-408a-b874-0445c86b69e6": "Microsoft.KeyVault/vaults/",
     "0ad04412-c4d5-4796-b79c-f76d14c8d402": "Microsoft.DurableTask/schedulers/",
 }
-ALWAYS = set(list(ROLES)[:4])
+ALWAYS = set(list(ROLES)[:5])
+
+
+BLOB_OWNER, QUEUES, PACKAGE, TABLES, *_ = ROLES
+
+
+def assignments(deployment: Deployment) -> list[tuple[str, str]]:
+    """Return role and scope of each assignment."""
+    found = deployment.of("Microsoft.Authorization/roleAssignments")
+    assert {one["properties"]["principalType"] for one in found} == {"ServicePrincipal"}
+    return [
+        (one["properties"]["roleDefinitionId"][-36:], one["id"].partition("/providers/Microsoft.Authorization")[0])
+        for one in found
+    ]
 
 
 def scopes(deployment: Deployment) -> dict[str, str]:
-    """Return the scope of each role that is given, by the role's id."""
-    found = deployment.of("Microsoft.Authorization/roleAssignments")
-    assert {one["properties"]["principalType"] for one in found} == {"ServicePrincipal"}
-    return {
-        one["properties"]["roleDefinitionId"][-36:]: one["id"].partition("/providers/Microsoft.Authorization")[0]
-        for one in found
-    }
+    """Return the scope of each role that is given once, by the role's id."""
+    return dict(assignments(deployment))
+
+
+def accounts(deployment: Deployment) -> dict[str, dict[str, Any]]:
+    """Return the storage accounts of the platform and of the state, each with its properties."""
+    found = {one["name"][2]: one for one in deployment.of("Microsoft.Storage/storageAccounts")}
+    return {"host": found["h"]["properties"], "state": found["s"]["properties"]}
 
 
 def test_each_role_is_given_on_the_one_resource_that_needs_it(deployment: Deployment) -> None:
-    for role, scope in scopes(deployment).items():
+    for role, scope in assignments(deployment):
         assert f"/providers/{ROLES[role]}" in scope
+
+
+def test_what_the_code_signs_in_with_cannot_replace_the_package(deployment: Deployment) -> None:
+    """Blob roles of the code reach the platform's account alone; the package has an identity of its own."""
+    blobs = [(role, scope) for role, scope in assignments(deployment) if role in (BLOB_OWNER, PACKAGE)]
+    where = dict(blobs)
+    assert len(blobs) == len(where) == 2
+    assert "/storageAccounts/sth" in where[BLOB_OWNER]
+    assert "/storageAccounts/sts" in where[PACKAGE]
+    assert "/containers/app-package-" in where[PACKAGE]
+    (app,) = deployment.of("Microsoft.Web/sites")
+    identity = app["properties"]["functionAppConfig"]["deployment"]["storage"]["authentication"]
+    assert "'packageIdentity'" in identity["userAssignedIdentityResourceId"]
+    assert len(app["identity"]["userAssignedIdentities"]) == 2
+
+
+def test_the_state_is_reached_by_its_tables_alone(deployment: Deployment) -> None:
+    on_state = {role for role, scope in assignments(deployment) if "/storageAccounts/sts" in scope}
+    assert on_state == {TABLES, PACKAGE}
 
 
 @pytest.mark.parametrize(
@@ -74,12 +109,39 @@ def test_the_scheduler_role_reaches_its_task_hub_only(other: Deployment) -> None
 
 
 def test_storage_knows_no_key_and_no_public_blob(deployment: Deployment) -> None:
-    account = deployment.one("Microsoft.Storage/storageAccounts")
-    assert (account["allowSharedKeyAccess"], account["allowBlobPublicAccess"]) == (False, False)
-    assert (account["minimumTlsVersion"], account["supportsHttpsTrafficOnly"]) == ("TLS1_2", True)
-    blobs = deployment.one("Microsoft.Storage/storageAccounts/blobServices")
-    assert blobs["deleteRetentionPolicy"]["enabled"]
-    assert blobs["containerDeleteRetentionPolicy"]["enabled"]
+    for account in accounts(deployment).values():
+        assert (account["allowSharedKeyAccess"], account["allowBlobPublicAccess"]) == (False, False)
+        assert (account["minimumTlsVersion"], account["supportsHttpsTrafficOnly"]) == ("TLS1_2", True)
+    for blobs in deployment.of("Microsoft.Storage/storageAccounts/blobServices"):
+        assert blobs["properties"]["deleteRetentionPolicy"]["enabled"]
+        assert blobs["properties"]["containerDeleteRetentionPolicy"]["enabled"]
+
+
+def test_no_password_deploys_and_old_tls_is_refused(deployment: Deployment) -> None:
+    ways = {one["name"].rpartition("/")[2]: one["properties"]["allow"] for one in deployment.of(
+        "Microsoft.Web/sites/basicPublishingCredentialsPolicies"
+    )}  # fmt: skip
+    assert ways == {"scm": False, "ftp": False}
+    site = deployment.one("Microsoft.Web/sites")
+    assert (site["siteConfig"]["minTlsVersion"], site["siteConfig"]["scmMinTlsVersion"]) == ("1.2", "1.2")
+    assert site["clientAffinityEnabled"] is False
+
+
+def test_the_platform_refuses_bodies_that_the_app_would(deployment: Deployment) -> None:
+    limit = int(deployment.settings["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
+    assert MOST_BODY_BYTES < limit <= 2**20
+
+
+def test_the_logs_show_who_touched_the_state_and_leave_out_what_never_rests(deployment: Deployment) -> None:
+    logged = {}
+    for one in deployment.of("Microsoft.Insights/diagnosticSettings"):
+        if match := re.search(r"/storageAccounts/st(\w)\w+/(\w+)/default/", one["id"]):
+            logged[match.groups()] = {log["category"] for log in one["properties"]["logs"]}
+    everything = {"StorageRead", "StorageWrite", "StorageDelete"}
+    assert logged == {
+        ("s", "blobServices"): everything, ("s", "tableServices"): everything,
+        ("h", "blobServices"): {"StorageDelete"}, ("h", "tableServices"): {"StorageDelete"},
+    }  # fmt: skip
 
 
 def test_telemetry_takes_identities_only_and_is_bounded(deployment: Deployment) -> None:
@@ -169,7 +231,7 @@ def test_given_settings_win_over_computed_ones(other: Deployment) -> None:
 @pytest.mark.parametrize(
     ("kind", "count"),
     [
-        ("Microsoft.Storage/storageAccounts", 3),  # blob, queue, table
+        ("Microsoft.Storage/storageAccounts", 4),  # blobs and tables of both
         ("Microsoft.Web/sites", 1),
         ("Microsoft.EventHub/namespaces", 1),
         ("Microsoft.KeyVault/vaults", 1),
@@ -208,12 +270,18 @@ def test_the_app_registration_gets_every_role_that_the_api_knows() -> None:
     assert len({role["id"] for role in roles}) == len(Role)
 
 
-def test_a_private_network_closes_storage_and_leads_to_all_three_services(prod: Deployment, dev: Deployment) -> None:
-    assert prod.one("Microsoft.Storage/storageAccounts")["publicNetworkAccess"] == "Disabled"
-    assert dev.one("Microsoft.Storage/storageAccounts")["publicNetworkAccess"] == "Enabled"
-    endpoints = prod.of("Microsoft.Network/privateEndpoints")
-    groups = {one["properties"]["privateLinkServiceConnections"][0]["properties"]["groupIds"][0] for one in endpoints}
-    assert groups == {"blob", "queue", "table"}
+def test_a_private_network_closes_storage_and_leads_to_every_service_in_use(prod: Deployment, dev: Deployment) -> None:
+    assert {one["publicNetworkAccess"] for one in accounts(prod).values()} == {"Disabled"}
+    assert {one["publicNetworkAccess"] for one in accounts(dev).values()} == {"Enabled"}
+    endpoints = [
+        one["properties"]["privateLinkServiceConnections"][0]["properties"]
+        for one in prod.of("Microsoft.Network/privateEndpoints")
+    ]
+    led = {(one["privateLinkServiceId"].rpartition("/")[2][2], *one["groupIds"]) for one in endpoints}
+    assert led == {("h", "blob"), ("h", "queue"), ("h", "table"), ("s", "blob"), ("s", "table")}
+    for group in prod.of("Microsoft.Network/privateEndpoints/privateDnsZoneGroups"):
+        (zone,) = group["properties"]["privateDnsZoneConfigs"]
+        assert f"'privatelink.{{0}}.{{1}}', '{zone['name']}'" in zone["properties"]["privateDnsZoneId"]
     assert prod.one("Microsoft.Web/sites")["virtualNetworkSubnetId"].endswith(".outputs.appSubnetId.value]")
     assert not dev.of("Microsoft.Network/virtualNetworks")
 

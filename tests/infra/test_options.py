@@ -74,13 +74,20 @@ def smallest(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Deploy
             {
                 "Microsoft.Network/virtualNetworks": 1,
                 "Microsoft.Network/networkSecurityGroups": 2,
-                "Microsoft.Network/privateEndpoints": 3,
-                "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": 3,
+                "Microsoft.Network/privateEndpoints": 5,
+                "Microsoft.Network/privateEndpoints/privateDnsZoneGroups": 5,
                 "Microsoft.Network/privateDnsZones": 3,
                 "Microsoft.Network/privateDnsZones/virtualNetworkLinks": 3,
             },
             set(),
             id="private network",
+        ),
+        pytest.param({"lockState": True}, {"Microsoft.Authorization/locks": 1}, set(), id="lock"),
+        pytest.param(
+            {"monthlyBudget": 100, "budgetStart": "2027-01-01"},
+            {"Microsoft.Consumption/budgets": 1},
+            set(),
+            id="budget",
         ),
         pytest.param(
             {"alertEmails": ["a@contoso.com"]}, {"Microsoft.Insights/actionGroups": 1}, set(), id="somebody to tell"
@@ -99,7 +106,8 @@ def test_an_option_adds_its_own_and_no_more(
 def test_shared_keys_of_events_are_the_only_ones_and_have_to_be_asked_for(compiler: None, tmp_path: Path) -> None:
     chosen = evaluated(tmp_path, SMALLEST | {"events": "Namespace", "eventsSharedKeys": True})
     assert chosen.one("Microsoft.EventHub/namespaces")["disableLocalAuth"] is False
-    assert chosen.one("Microsoft.Storage/storageAccounts")["allowSharedKeyAccess"] is False
+    accounts = chosen.of("Microsoft.Storage/storageAccounts")
+    assert {one["properties"]["allowSharedKeyAccess"] for one in accounts} == {False}
 
 
 def test_the_app_goes_out_through_a_given_gateway(compiler: None, tmp_path: Path) -> None:
@@ -117,6 +125,43 @@ def test_without_a_gateway_the_app_still_has_a_way_out(compiler: None, tmp_path:
     app, endpoints = chosen.one("Microsoft.Network/virtualNetworks")["subnets"]
     assert app["properties"]["defaultOutboundAccess"] is True
     assert endpoints["properties"]["defaultOutboundAccess"] is False
+
+
+@pytest.mark.parametrize(
+    ("options", "sku", "zones"),
+    [
+        pytest.param({"location": "westeurope"}, "Standard_ZRS", False, id="a region with zones"),
+        pytest.param({"location": "West Europe"}, "Standard_ZRS", False, id="by its display name"),
+        pytest.param({"location": "westus"}, "Standard_LRS", False, id="a region without"),
+        pytest.param({"location": "westus", "storageSku": "Standard_GRS"}, "Standard_GRS", False, id="what was chosen"),
+        pytest.param({"location": "westeurope", "zoneRedundant": True}, "Standard_ZRS", True, id="spread over zones"),
+    ],
+)
+def test_zones_are_used_where_the_region_has_them(
+    compiler: None, tmp_path: Path, options: dict[str, Any], sku: str, zones: bool
+) -> None:
+    chosen = evaluated(tmp_path, SMALLEST | options)
+    assert {one["sku"]["name"] for one in chosen.of("Microsoft.Storage/storageAccounts")} == {sku}
+    assert chosen.one("Microsoft.Web/serverfarms")["zoneRedundant"] is zones
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"location": "westus", "zoneRedundant": True}, "westus has none"),
+        ({"monthlyBudget": 50}, "monthlyBudget needs budgetStart"),
+    ],
+)
+def test_options_that_cannot_work_deploy_nothing(
+    compiler: None, tmp_path: Path, options: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(AssertionError, match=rf"{told}.*Nothing was deployed"):
+        evaluated(tmp_path, SMALLEST | options)
+
+
+def test_the_lock_is_on_the_state(compiler: None, tmp_path: Path) -> None:
+    (lock,) = evaluated(tmp_path, SMALLEST | {"lockState": True}).of("Microsoft.Authorization/locks")
+    assert "/storageAccounts/sts" in lock["id"]
 
 
 def kinds(deployment: Deployment) -> Counter[str]:

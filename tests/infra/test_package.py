@@ -95,6 +95,16 @@ import function_app
     assert done.returncode == 0, done.stderr[-2000:]
 
 
+def test_the_app_itself_switches_strict_typing_on() -> None:
+    """A class that a stored payload names is imported otherwise."""
+    code = "import function_app; from azure.functions import _durable_functions as d; print(d._is_strict_mode())"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("AZURE_", "LINKER_"))}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, env=clean, check=False
+    )
+    assert done.stdout.strip() == "True", done.stderr[-2000:]
+
+
 def test_compiled_files_are_used_whatever_time_a_file_system_shows(unpacked: Path) -> None:
     flags = {file.read_bytes()[4:8] for file in (unpacked / "linker").rglob("*.pyc")}
     assert flags == {(1).to_bytes(4, "little")}, "checked by no hash and by no time (PEP 552)"

@@ -61,6 +61,8 @@ def test_mail_goes_where_somebody_asked_for_it(prod: Deployment, dev: Deployment
     assert not dev.of("Microsoft.Insights/actionGroups")
 
 
-def test_the_workbook_is_deployed_as_it_stands_in_its_file(dev: Deployment) -> None:
+def test_the_workbook_is_that_of_its_file_bound_to_its_workspace(dev: Deployment) -> None:
     workbook = dev.one("Microsoft.Insights/workbooks")
-    assert json.loads(workbook["serializedData"]) == json.loads((MONITORING / "workbook.json").read_text())
+    assert "/workspaces/" in workbook["sourceId"]
+    written = json.loads((MONITORING / "workbook.json").read_text(encoding="utf-8"))
+    assert json.loads(workbook["serializedData"]) == written | {"fallbackResourceIds": [workbook["sourceId"]]}

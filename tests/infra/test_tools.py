@@ -18,12 +18,15 @@ def test_checkov_finds_nothing_that_is_not_skipped_with_a_reason(
     checkov: Path, compiled: dict[str, Any], tmp_path: Path
 ) -> None:
     for name, template in templates(compiled):
+        if isinstance(template["resources"], dict):  # by symbolic name; checkov reads lists alone
+            template = {key: value for key, value in template.items() if key != "languageVersion"}  # noqa: PLW2901
+            template["resources"] = [one for one in template["resources"].values() if not one.get("existing")]
         (tmp_path / f"{name}.json").write_text(json.dumps(template), encoding="utf-8")
     options = ["--config-file", INFRA / "checkov.yaml", "--directory", tmp_path, "--output", "json"]
     done = subprocess.run([checkov, *options], capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)
     assert [(one["check_id"], one["resource"]) for one in found["results"]["failed_checks"]] == []
-    assert found["summary"]["passed"] >= 10, "the templates were read"
+    assert found["summary"]["passed"] >= 40, "the templates were read"
     assert found["summary"]["parsing_errors"] == 0
 
 

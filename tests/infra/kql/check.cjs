@@ -7,7 +7,7 @@ const common = "TimeGenerated: datetime, Properties: dynamic, OperationId: strin
 const tables = {
   AppTraces: `${common}, Message: string, SeverityLevel: int`,
   AppMetrics: `${common}, Name: string, Sum: real, Min: real, Max: real, ItemCount: int`,
-  AppDependencies: `${common}, Name: string, Target: string, DurationMs: real, Success: bool, ResultCode: string`,
+  AppDependencies: `${common}, Name: string, Target: string, DurationMs: real, Success: bool, ResultCode: string, ItemCount: int`,
   Usage: "TimeGenerated: datetime, DataType: string, IsBillable: bool, Quantity: real",
 };
 
