@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from linker.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE, WIRE
+from linker.odata import is_name
 
 CUSTOMER = "msdynci_customerid"
 MEASURE_TABLE = "msdynci_customermeasure"
@@ -20,6 +22,8 @@ _PLAIN = frozenset(
      "String", "Uniqueidentifier"}
 )  # fmt: skip
 _FORMATTED = "@OData.Community.Display.V1.FormattedValue"
+
+MAX_TEXT: Final = 10_000  # characters of one value that are shown
 
 type Plain = str | int | float | bool | None
 
@@ -118,34 +122,44 @@ class Reach:
 
 
 def columns_in(rows: Iterable[Mapping[str, Any]]) -> tuple[Column, ...]:
-    """Return the columns of attribute metadata by name, without the key and without those that only accompany another one."""
+    """Return the columns of attribute metadata by name, without the key and without those that only accompany another one.
+
+    `rows` are of the shape linker.dataverse.metadata.Attribute. A name that could be no name of a column is left out.
+    """
     found = (
-        Column(row["LogicalName"], label_in(row["DisplayName"]) or row["LogicalName"], row["AttributeType"])
+        Column(
+            row["LogicalName"], label_in(row.get("DisplayName")) or row["LogicalName"], row.get("AttributeType") or ""
+        )
         for row in rows
-        if row["IsValidForRead"] and row["AttributeOf"] is None and not row["IsPrimaryId"]
+        if row.get("IsValidForRead") and row.get("AttributeOf") is None and not row.get("IsPrimaryId")
     )
-    return tuple(sorted(found, key=lambda column: column.name))
+    return tuple(sorted((column for column in found if is_name(column.name)), key=lambda column: column.name))
 
 
-def label_in(label: Mapping[str, Any] | None) -> str:
+def label_in(label: object) -> str:
     """Return the text of a label of metadata, empty when it has none."""
-    localized = (label or {}).get("UserLocalizedLabel")
-    return str(localized["Label"]) if localized else ""
+    localized = label.get("UserLocalizedLabel") if isinstance(label, Mapping) else None
+    text = localized.get("Label") if isinstance(localized, Mapping) else None
+    return text if isinstance(text, str) else ""
 
 
 def related_in(tables: Iterable[Mapping[str, Any]], lookups: Mapping[str, str]) -> tuple[RelatedTable, ...]:
     """Return the related tables among definitions that carry the attributes named CustomerId they have, by name.
 
-    `lookups` are the columns that point at the profile, by table.
+    `lookups` are the columns that point at the profile, by table. A table that no query can name is left out.
     """
     found = (
         RelatedTable(
-            name, label_in(row["DisplayCollectionName"]) or name, row["EntitySetName"] or "", lookups.get(name, "")
+            name,
+            label_in(row.get("DisplayCollectionName")) or name,
+            row.get("EntitySetName") or "",
+            lookups.get(name, ""),
         )
         for row in tables
-        if (name := row["LogicalName"]) in lookups or row["Attributes"]
+        if (name := row["LogicalName"]) in lookups or row.get("Attributes")
     )
-    return tuple(sorted((table for table in found if is_related(table.name)), key=lambda table: table.name))
+    related = (table for table in found if is_related(table.name) and is_name(table.name) and is_name(table.entity_set))
+    return tuple(sorted(related, key=lambda table: table.name))
 
 
 def is_related(table: str) -> bool:
@@ -155,12 +169,8 @@ def is_related(table: str) -> bool:
 
 def lookups_in(relationships: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """Return the column by which each table points at the profile; our own link is not meant. Of several the first by name."""
-    rows = sorted(relationships, key=lambda row: str(row["ReferencingAttribute"]), reverse=True)
-    return {
-        row["ReferencingEntity"]: row["ReferencingAttribute"]
-        for row in rows
-        if row["ReferencingAttribute"] != LOOKUP_SCHEMA_NAME
-    }
+    pairs = sorted(((row["ReferencingAttribute"], row["ReferencingEntity"]) for row in relationships), reverse=True)
+    return {table: column for column, table in pairs if column != LOOKUP_SCHEMA_NAME and is_name(column)}
 
 
 def values_in(row: Mapping[str, Any], columns: Iterable[Column]) -> tuple[Value, ...]:
@@ -170,11 +180,25 @@ def values_in(row: Mapping[str, Any], columns: Iterable[Column]) -> tuple[Value,
             column.name,
             column.label,
             column.type,
-            row.get(column.property_name),
-            row.get(column.property_name + _FORMATTED) or "",
+            plain(row.get(column.property_name)),
+            str(row.get(column.property_name + _FORMATTED) or "")[:MAX_TEXT],
         )
         for column in columns
     )
+
+
+def plain(value: object) -> Plain:
+    """Return a value as JSON can carry it: lists and objects as text, a number that is none as text, long texts cut."""
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value[:MAX_TEXT]
+    try:
+        return json.dumps(value, ensure_ascii=False)[:MAX_TEXT]
+    except RecursionError:
+        return "(nested too deep to be shown)"
 
 
 def measures_in(text: str) -> tuple[Value, ...]:
@@ -184,7 +208,7 @@ def measures_in(text: str) -> tuple[Value, ...]:
     """
     try:
         parsed = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         parsed = None
     pairs = parsed.items() if isinstance(parsed, dict) else _listed(parsed)
     return tuple(_measure(str(name), value) for name, value in pairs) or (_measure(MEASURES, text),)
@@ -200,5 +224,4 @@ def _listed(parsed: object) -> list[tuple[object, object]]:
 
 
 def _measure(name: str, value: object) -> Value:
-    plain = value if value is None or isinstance(value, str | int | float) else json.dumps(value, ensure_ascii=False)
-    return Value(name, name, "", plain)
+    return Value(name[:MAX_TEXT], name[:MAX_TEXT], "", plain(value))

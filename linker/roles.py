@@ -75,7 +75,18 @@ def is_same_origin(headers: Mapping[str, str]) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host")
+    if origin is None:
+        return True
+    host = _host_of(origin)
+    return host is not None and host == headers.get("host")
+
+
+def _host_of(origin: str) -> str | None:
+    """Return the host and port of an Origin header, None when the header is no address."""
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None
 
 
 class _Claim(BaseModel):

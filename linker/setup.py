@@ -7,18 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TypedDict
 
 from linker import odata, privileges
 from linker.activities.permits import general_needs
 from linker.dataverse import Dataverse, identity, reach
 from linker.dataverse.sending import send_json
+from linker.dataverse.shapes import Fields, guid_in, odd, read
 from linker.privileges import Depth, Need, Privilege, Right
 from linker.reach import MEASURE_TABLE
 from linker.settings import Settings
 
 ROLE = "Customer Profile Linker"
 _GLOBAL = "3"  # the number of Depth.GLOBAL (dataverse.md 10)
+
+
+class _User(TypedDict):
+    isdisabled: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +86,9 @@ async def _with_user(dataverse: Dataverse, setup: Setup) -> Setup:
     select, expression = "isdisabled,_businessunitid_value", f"applicationid eq {setup.client_id}"
     user = await _first(dataverse, "systemusers", select, expression)
     if user is None:
-        return replace(setup, business_unit=(await dataverse.get("WhoAmI"))["BusinessUnitId"])
-    return replace(
-        setup, user=user["systemuserid"], disabled=user["isdisabled"], business_unit=user["_businessunitid_value"]
-    )
+        return replace(setup, business_unit=guid_in(await dataverse.one("WhoAmI", Fields), "BusinessUnitId"))
+    unit, disabled = guid_in(user, "_businessunitid_value"), read(_User, user)["isdisabled"]
+    return replace(setup, user=guid_in(user, "systemuserid"), disabled=disabled, business_unit=unit)
 
 
 async def _with_role(dataverse: Dataverse, setup: Setup) -> Setup:
@@ -92,11 +96,12 @@ async def _with_role(dataverse: Dataverse, setup: Setup) -> Setup:
     role = await _first(dataverse, "roles", "name", named)
     if role is None:
         return setup
-    depths = await identity.role_depths(dataverse, role["roleid"])
+    role_id = guid_in(role, "roleid")
+    depths = await identity.role_depths(dataverse, role_id)
     held = {privilege for privilege in setup.lacking if depths.get(privilege.id) is Depth.GLOBAL}
-    assigned = bool(setup.user) and await _is_assigned(dataverse, setup.user, role["roleid"])
+    assigned = bool(setup.user) and await _is_assigned(dataverse, setup.user, role_id)
     lacking = _sorted({*setup.lacking} - held)
-    return replace(setup, role=role["roleid"], lacking=lacking, held=_sorted(held), assigned=assigned)
+    return replace(setup, role=role_id, lacking=lacking, held=_sorted(held), assigned=assigned)
 
 
 async def apply(dataverse: Dataverse, setup: Setup) -> Setup:
@@ -143,19 +148,23 @@ async def undo(dataverse: Dataverse, setup: Setup) -> Setup:
     return replace(setup, disabled=bool(setup.user), role="", assigned=False, lacking=lacking, held=())
 
 
-async def _first(dataverse: Dataverse, entity_set: str, select: str, expression: str) -> dict[str, Any] | None:
-    rows = (await dataverse.get(entity_set + odata.query(select=select, filter=expression, top=1)))["value"]
+async def _first(dataverse: Dataverse, entity_set: str, select: str, expression: str) -> Fields | None:
+    rows = await dataverse.first(entity_set + odata.query(select=select, filter=expression, top=1), Fields)
     return rows[0] if rows else None
 
 
 async def _is_assigned(dataverse: Dataverse, user: str, role: str) -> bool:
     path = f"systemusers({user})/systemuserroles_association" + odata.query(select="name", filter=f"roleid eq {role}")
-    return bool((await dataverse.get(path))["value"])
+    return bool(await dataverse.first(path, Fields))
 
 
 async def _create(dataverse: Dataverse, entity_set: str, body: dict[str, str]) -> str:
+    """Return the id of a new row."""
     answer = await send_json(dataverse, "POST", entity_set, body)
-    return str(answer.headers["OData-EntityId"]).rpartition("(")[2].rstrip(")")
+    address = str(answer.headers.get("OData-EntityId", ""))
+    if not address.endswith(")"):
+        raise odd("a created row has no address")
+    return guid_in({"id": address.rpartition("(")[2].rstrip(")")}, "id")
 
 
 async def _switch(dataverse: Dataverse, user: str, *, disabled: bool) -> None:

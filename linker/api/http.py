@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,8 +34,29 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The body as it is sent."""
-        return self.body if isinstance(self.body, str) else json.dumps(self.body, ensure_ascii=False)
+        """The body as it is sent: valid JSON and valid Unicode, whatever came in from outside."""
+        return sendable(self.body if isinstance(self.body, str) else to_text(self.body))
+
+
+def to_text(value: Any) -> str:
+    """Return a JSON value as text. A number that JSON does not have becomes null."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=False)
+
+
+def sendable(text: str) -> str:
+    """Return a text with halves of characters replaced: Dataverse stores UTF-16, and a text may have been cut anywhere."""
+    return text.encode(errors="replace").decode()
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    return [_finite(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 class ProblemError(Exception):

@@ -32,6 +32,7 @@ HEADERS = {
 }
 READ_TIMEOUT_S = 60.0
 THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
+MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
 MOST_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
 LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (dataverse.md 8.4)
 
@@ -193,7 +194,7 @@ def error_in(body: Any) -> tuple[str, str] | None:
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
         return None
-    return str(error.get("code") or ""), str(error.get("message") or "")
+    return str(error.get("code") or "")[:MAX_CODE], str(error.get("message") or "")[:MAX_WORDS]
 
 
 def retry_after_s(value: str | None, now: float) -> float | None:

@@ -8,7 +8,7 @@ from typing import TypedDict
 from linker import odata
 from linker.dataverse.client import Dataverse
 from linker.dataverse.metadata import ServiceAccount
-from linker.dataverse.shapes import Fields, read
+from linker.dataverse.shapes import Fields, guid_in, read
 from linker.facts import DataverseTable
 from linker.model import LOOKUP_SCHEMA_NAME
 from linker.permission import SecondWriter
@@ -144,7 +144,9 @@ async def vendor_account(dataverse: Dataverse) -> ServiceAccount | None:
     """Return the account of the vendor's own task, if it is a user here (customer-insights.md section 1)."""
     wanted = f"contains(fullname,'{VENDOR}') or startswith(domainname,'{VENDOR.lower()}')"
     rows = await dataverse.first("systemusers" + odata.query(select="fullname", filter=wanted, top=1), _Person)
-    return ServiceAccount(rows[0]["systemuserid"], rows[0]["fullname"] or VENDOR) if rows else None
+    if not rows:
+        return None
+    return ServiceAccount(guid_in({**rows[0]}, "systemuserid"), rows[0]["fullname"] or VENDOR)
 
 
 async def written_by(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from linker import odata
 from linker.core.keys import key_text
-from linker.dataverse import metadata
+from linker.dataverse import metadata, shapes
 from linker.dataverse.client import Dataverse
+from linker.dataverse.shapes import Fields
 from linker.errors import DataverseError, LinkerError
 from linker.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE, RowKey, Target
 from linker.reach import (
@@ -39,6 +40,22 @@ _HIDDEN = Unreachable(
 )
 
 
+class _Lookup(TypedDict):
+    ReferencingEntity: str
+    ReferencingAttribute: str
+
+
+class _Definition(TypedDict):
+    LogicalName: str
+    EntitySetName: NotRequired[str | None]
+    DisplayCollectionName: NotRequired[Fields | None]
+    Attributes: NotRequired[list[Fields] | None]
+
+
+class _Profile(TypedDict):
+    msdynci_customerid: NotRequired[str | None]
+
+
 async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | None:
     """Return what a row reaches now, None when there is no such row. A part that cannot be read is named, with the reason.
 
@@ -47,17 +64,18 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
     row, denied = await _row(dataverse, target, key)
     if row is None:
         return None
-    if row[_LINK] is None:
+    if row.get(_LINK) is None:
         return Reach()
-    profile = row.get(target.navigation)
-    customer = profile[CUSTOMER] if profile else None
+    link, expanded = shapes.guid_in(row, _LINK), row.get(target.navigation)
+    profile = shapes.read(Fields, expanded) if expanded is not None else None
+    customer = shapes.read(_Profile, profile).get("msdynci_customerid") if profile else None
     parts = await asyncio.gather(
         *([_attributes(dataverse, profile)] if profile else []),
-        _related(dataverse, row[_LINK], customer),
+        _related(dataverse, link, customer),
         _measures(dataverse, customer),
     )
     hidden = () if profile or denied else (_HIDDEN,)
-    return sum(parts, Reach(str(row[_LINK]).lower(), customer, unreachable=(*denied, *hidden)))
+    return sum(parts, Reach(link, customer, unreachable=(*denied, *hidden)))
 
 
 async def columns_of(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
@@ -73,34 +91,37 @@ async def made_columns(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
 async def related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
     """Return the tables with rows about a customer: they point at the profile, or carry a CustomerId."""
     relationships, tables = await asyncio.gather(
-        dataverse.get(
+        dataverse.first(
             f"EntityDefinitions(LogicalName={odata.literal(PROFILE_TABLE)})/OneToManyRelationships"
-            + odata.query(select="ReferencingEntity,ReferencingAttribute")
+            + odata.query(select="ReferencingEntity,ReferencingAttribute"),
+            _Lookup,
         ),
-        dataverse.get(
+        dataverse.first(
             "EntityDefinitions"
             + odata.query(
                 select="LogicalName,EntitySetName,DisplayCollectionName",
                 filter="IsPrivate eq false and IsCustomEntity eq true",
                 expand=f"Attributes($select=LogicalName;$filter=LogicalName eq {odata.literal(CUSTOMER)})",
-            )
+            ),
+            _Definition,
         ),
     )
-    return related_in(tables["value"], lookups_in(relationships["value"]))
+    return related_in(tables, lookups_in(relationships))
 
 
-async def _row(dataverse: Dataverse, target: Target, key: RowKey) -> tuple[Any, tuple[Unreachable, ...]]:
+async def _row(dataverse: Dataverse, target: Target, key: RowKey) -> tuple[Fields | None, tuple[Unreachable, ...]]:
     """Return the row with its profile, None when it is gone; without the profile when that may not be read.
 
     The profile comes with all its columns: there can be more of them than fit into an address.
     """
     path = f"{target.entity_set}({key_text(key)})"
     try:
-        return await dataverse.get(path + odata.query(select=_LINK, expand=target.navigation), prefer=_FORMATTED), ()
+        found = await dataverse.get(path + odata.query(select=_LINK, expand=target.navigation), prefer=_FORMATTED)
+        return shapes.read(Fields, found), ()
     except DataverseError as error:
         if error.status == 404:
             return None, ()
-        return await dataverse.get(path + odata.query(select=_LINK)), (_because(PROFILE_TABLE, error),)
+        return await dataverse.one(path + odata.query(select=_LINK), Fields), (_because(PROFILE_TABLE, error),)
 
 
 async def _attributes(dataverse: Dataverse, profile: dict[str, Any]) -> Reach:
@@ -142,7 +163,7 @@ async def _rows_of(
     whose = f"_{table.lookup}_value eq {profile}" if table.lookup else odata.is_in(CUSTOMER, [customer or ""])
     select = ",".join(column.property_name for column in columns)
     path = table.entity_set + odata.query(select=select, filter=whose, top=MOST_ROWS + 1)
-    return list((await dataverse.get(path, prefer=_FORMATTED))["value"])
+    return shapes.rows_in(Fields, await dataverse.get(path, prefer=_FORMATTED))
 
 
 async def _measures(dataverse: Dataverse, customer: str | None) -> Reach:
@@ -151,10 +172,11 @@ async def _measures(dataverse: Dataverse, customer: str | None) -> Reach:
         return Reach(unreachable=(_no_customer(MEASURE_TABLE),))
     path = MEASURE_SET + odata.query(select=MEASURES, filter=odata.is_in(CUSTOMER, [customer]), top=1)
     try:
-        rows = (await dataverse.get(path))["value"]
+        rows = await dataverse.first(path, Fields)
     except LinkerError as error:
         return Reach(unreachable=(_because(MEASURE_TABLE, error),))
-    return Reach(measures=tuple(value for row in rows if row[MEASURES] for value in measures_in(row[MEASURES])))
+    texts = [text for row in rows if isinstance(text := row.get(MEASURES), str) and text]
+    return Reach(measures=tuple(value for text in texts for value in measures_in(text)))
 
 
 def _left_out(table: str, columns: Sequence[Column]) -> tuple[Unreachable, ...]:

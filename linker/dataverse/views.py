@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from linker import odata
 from linker.dataverse import column
 from linker.dataverse.client import Dataverse
 from linker.dataverse.reach import columns_of, made_columns, related_tables
 from linker.dataverse.sending import send_json
+from linker.dataverse.shapes import Fields
 from linker.errors import ConfigurationError, DataverseError
 from linker.model import PROFILE_TABLE
 from linker.reach import label_in
@@ -20,6 +21,27 @@ _SET = "savedqueries"
 _PUBLIC = 0  # querytype of a view that everybody sees in the list
 _FACTS = "LogicalName,EntitySetName,PrimaryIdAttribute,PrimaryNameAttribute,ObjectTypeCode,DisplayCollectionName"
 _DESCRIPTION = "Made by 'python -m linker view', which overwrites it when it is asked for the same name again."
+
+
+_View = TypedDict(
+    "_View",
+    {
+        "savedqueryid": str,
+        "name": str,
+        "fetchxml": NotRequired[str | None],
+        "layoutxml": NotRequired[str | None],
+        "@odata.etag": NotRequired[str],
+    },
+)
+
+
+class _Table(TypedDict):
+    LogicalName: str
+    EntitySetName: str
+    PrimaryIdAttribute: str
+    PrimaryNameAttribute: NotRequired[str | None]
+    DisplayCollectionName: NotRequired[Fields | None]
+    ObjectTypeCode: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +74,7 @@ async def look(dataverse: Dataverse, view: View) -> Stored | None:
     named = f"returnedtypecode eq {odata.literal(view.table.name)} and name eq {odata.literal(view.name)}"
     ours = f"savedqueryid eq {view.id}"
     select = "name,fetchxml,layoutxml"
-    rows = (await dataverse.get(_SET + odata.query(select=select, filter=f"{ours} or ({named})")))["value"]
+    rows = await dataverse.first(_SET + odata.query(select=select, filter=f"{ours} or ({named})"), _View)
     if any(row["savedqueryid"] != view.id and row["name"].casefold() == view.name.casefold() for row in rows):
         raise ConfigurationError(
             f"Table '{view.table.name}' has a view '{view.name}' that this command did not make. Nothing was written. Choose "
@@ -62,8 +84,9 @@ async def look(dataverse: Dataverse, view: View) -> Stored | None:
     return _stored(found) if found else None
 
 
-def _stored(row: dict[str, Any]) -> Stored:
-    return Stored(row["@odata.etag"], row["name"], row["fetchxml"] or "", row["layoutxml"] or "")
+def _stored(row: _View) -> Stored:
+    """Without an ETag any version is overwritten: nothing else writes our view."""
+    return Stored(row.get("@odata.etag", "*"), row["name"], row.get("fetchxml") or "", row.get("layoutxml") or "")
 
 
 async def save(dataverse: Dataverse, view: View, stored: Stored | None, solution: str | None) -> None:
@@ -90,7 +113,7 @@ async def publish(dataverse: Dataverse, table: str) -> None:
 async def _list_table(dataverse: Dataverse, table: str) -> ListTable:
     path = f"EntityDefinitions(LogicalName={odata.literal(odata.name(table))})"
     try:
-        row = await dataverse.get(path + odata.query(select=_FACTS))
+        row = await dataverse.one(path + odata.query(select=_FACTS), _Table)
     except DataverseError as error:
         if error.status != 404:
             raise
@@ -106,7 +129,7 @@ async def _list_table(dataverse: Dataverse, table: str) -> ListTable:
         name=row["LogicalName"],
         entity_set=row["EntitySetName"],
         key=row["PrimaryIdAttribute"],
-        primary_name=row["PrimaryNameAttribute"] or row["PrimaryIdAttribute"],  # not every table has names
-        label=label_in(row["DisplayCollectionName"]) or row["LogicalName"],
+        primary_name=row.get("PrimaryNameAttribute") or row["PrimaryIdAttribute"],  # not every table has names
+        label=label_in(row.get("DisplayCollectionName")) or row["LogicalName"],
         type_code=row["ObjectTypeCode"],
     )

@@ -2,6 +2,7 @@
 
 import logging
 import re
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from linker import telemetry
 from linker.errors import DataverseError
-from linker.redaction import cleaned, one_line, without_secrets, without_words
+from linker.redaction import MAX_TEXT, cleaned, one_line, without_secrets, without_words
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln-bmF0_dXJl"
@@ -147,3 +148,70 @@ def test_whatever_the_app_says_goes_through_a_logger_that_is_cleaned() -> None:
         for line in lines
         if re.search(r"\b(print|sys\.std(out|err)|traceback\.print_\w+|logging\.(info|error))\(", line)
     ] == []
+
+
+# ---- long and hostile texts ----
+
+SEEDS = [
+    pytest.param("a", id="word characters, which a mail address may have"),
+    pytest.param("a@", id="beginnings of mail addresses"),
+    pytest.param("a@b", id="mail addresses without an end"),
+    pytest.param("a.-+_", id="all that a local part may have"),
+    pytest.param("eyJ", id="beginnings of tokens"),
+    pytest.param("eyJ-", id="beginnings of tokens at each word"),
+    pytest.param("eyJa.", id="tokens without an end"),
+    pytest.param("sig" + " " * 9, id="names of secrets without a value"),
+    pytest.param("sig ", id="names of secrets"),
+    pytest.param("code=", id="function keys"),
+    pytest.param("?", id="queries"),
+    pytest.param("Dataverse answered 5", id="answers"),
+    pytest.param("0f8fad5b-", id="beginnings of ids"),
+    pytest.param("\n", id="line ends"),
+    pytest.param("\ud800", id="halves of characters"),
+]
+
+
+def seconds(text: str) -> float:
+    began = time.process_time()
+    cleaned(text)
+    return time.process_time() - began
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_no_text_takes_long_however_long_it_is(seed: str) -> None:
+    assert seconds(seed * 400_000) < 1.0
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+def test_cleaning_itself_is_linear(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice the text takes twice the time, not four times; small times are not compared."""
+    monkeypatch.setattr("linker.redaction.MAX_TEXT", 10_000_000)
+    short, long = seed * (20_000 // len(seed)), seed * (160_000 // len(seed))
+    assert seconds(long) < 24 * max(seconds(short), 0.005)
+
+
+@given(st.text(max_size=30_000))
+def test_what_is_kept_of_a_text_has_a_bound(text: str) -> None:
+    assert len(cleaned(text * 40)) <= 12 * MAX_TEXT
+
+
+def test_a_secret_at_the_cut_is_left_out_as_a_whole() -> None:
+    for missing in range(40):
+        text = "x" * (MAX_TEXT - missing) + " ada.lovelace@contoso.com"
+        assert "ada" not in without_secrets(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "client_secret=topsecret",
+        '{"access_token":"topsecret"}',
+        '{"refresh_token": "topsecret"}',
+        "X-IDENTITY-HEADER: topsecret",
+        "Cookie: linker_session=topsecret",
+        "code=" + "topsecret" * 6,
+        "https://contoso.crm4.dynamics.com refused the token (401). topsecret",
+    ],
+)
+def test_other_names_of_secrets_are_known(text: str) -> None:
+    assert "topsecret" not in cleaned(text)
