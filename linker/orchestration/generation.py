@@ -80,14 +80,14 @@ class _Generation:
         yield from self._rest(self.task.rest_s, throttled=True)
         while self.flying or (self.may_start and (self.waiting or self.delayed)):
             self._launch()
-            if not self.flying:
+            if self.flying:
+                finished = yield when_any([flight.task for flight in self.flying])
+                landed = next(flight for flight in self.flying if flight.task is finished)
+                self.flying = [flight for flight in self.flying if flight is not landed]
+                yield from self._landed(landed, _outcome_of(finished))
+            elif self.delayed:
                 first = min(ready for ready, _ in self.delayed)
                 yield from self._rest((first - self.ctx.current_utc_datetime).total_seconds(), throttled=False)
-                continue
-            finished = yield when_any([flight.task for flight in self.flying])
-            landed = next(flight for flight in self.flying if flight.task is finished)
-            self.flying = [flight for flight in self.flying if flight is not landed]
-            yield from self._landed(landed, _outcome_of(finished))
         left = () if self.stop else joined(map(self._share_of, [*self.waiting, *(shard for _, shard in self.delayed)]))
         return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left, self.rest_s)
 
@@ -98,8 +98,10 @@ class _Generation:
 
     def _launch(self) -> None:
         now = self.ctx.current_utc_datetime
-        self.waiting += [shard for ready, shard in self.delayed if ready <= now]
-        self.delayed = [(ready, shard) for ready, shard in self.delayed if ready > now]
+        # What stopped a table holds for its other shards.
+        alive = [(ready, shard) for ready, shard in self.delayed if not self.totals[shard.table].failed]
+        self.waiting += [shard for ready, shard in alive if ready <= now]
+        self.delayed = [(ready, shard) for ready, shard in alive if ready > now]
         most = shards_in_flight(self.pace)
         held_up: list[ShardTask] = []
         while self.waiting and self.may_start and len(self.flying) < most:
@@ -108,7 +110,7 @@ class _Generation:
                 held_up.append(shard)  # until the first link of its table is proved to be alive
                 continue
             if self.totals[shard.table].failed:
-                continue  # what stopped the table holds for its other shards
+                continue
             canary = shard.table in self.unproven
             # The last shards share the lanes that others leave idle.
             is_last = canary or len(self.waiting) < most

@@ -134,8 +134,8 @@ def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Pr
 def _scan(ctx: OrchestrationContext, run: str, tables: list[Prepared]) -> Steps[list[Prepared]]:
     """Read the mapping of all tables; return the tables, with a reason those whose mapping could not be read."""
     shares = [ScanShare(t.table, t.scan, 0, t.streams) for t in tables if t.streams and not t.failed]
-    done = yield from scan_all(ctx, run, shares)
-    return [replace(t, failed=t.failed or done.failed.get(t.table, "")) for t in tables]
+    failed = yield from scan_all(ctx, run, shares)
+    return [replace(t, failed=t.failed or failed.get(t.table, "")) for t in tables]
 
 
 def _plan(

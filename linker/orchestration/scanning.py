@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -15,20 +16,22 @@ from linker.wire import from_json, to_json
 
 SCANNING = "scan_mapping"
 STREAMS_AT_ONCE = 4  # readers at once: reads count against the same limits as writes
-STREAMS_HELD = 40  # in one value
+TABLES_HELD = 6  # in one value, each with a reason of up to MAX_REASON characters: a value stays below 4 KB
+MAX_REASON = 400
 PATIENCE = 12  # tries of one slice that failed for a passing reason
 LONGEST_WAIT_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class ScanShare:
-    """Streams `first` to `end` (exclusive) of one table's scan."""
+    """Streams `first` to `end` (exclusive) of one table's scan, of which one has at most `tries` failed slices behind it."""
 
     __pydantic_config__ = WIRE
     table: str
     scan: str
     first: int
     end: int
+    tries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +50,14 @@ class Scanning:
         return bool(self.shares) and not self.stop
 
 
-def scan(ctx: OrchestrationContext, state: Scanning) -> Steps[Scanning]:
-    """Scan everything, in children of the run. Streams of a table whose scan failed are left out."""
+def scan(ctx: OrchestrationContext, state: Scanning, child: str) -> Steps[Scanning]:
+    """Scan everything, in children of the run named from `child`. Streams of a table whose scan failed are left out."""
     number = 0
     while state.is_open:
         try:
-            answer = yield ctx.call_sub_orchestrator(
-                SCANNING, input=to_json(state), instance_id=f"{state.run}-s{number}"
-            )
+            answer = yield ctx.call_sub_orchestrator(SCANNING, input=to_json(state), instance_id=f"{child}-{number}")
         except TaskFailedError as error:
-            broken = {share.table: f"{error}"[:1000] for share in state.shares}
+            broken = {share.table: f"{error}"[:MAX_REASON] for share in state.shares}
             return replace(state, shares=(), failed={**state.failed, **broken})
         state, number = from_json(Scanning, answer), number + 1
     return state
@@ -83,7 +84,7 @@ class _Scan:
         self.waiting = [SliceTask(state.run, share.table, share.scan, number) for share, number in streams]
         self.delayed: list[tuple[datetime, SliceTask]] = []
         self.flying: list[_Flight] = []
-        self.tries: dict[tuple[str, int], int] = {}
+        self.tries = {(share.table, number): share.tries for share, number in streams if share.tries}
         self.failed = dict(state.failed)
         self.calls = 0
         self.stop = ""
@@ -95,21 +96,22 @@ class _Scan:
     def run(self) -> Steps[Scanning]:
         while self.flying or (self.may_start and (self.waiting or self.delayed)):
             yield from self._launch()
-            if not self.flying:
+            if self.flying:
+                finished = yield when_any([flight.task for flight in self.flying])
+                landed = next(flight for flight in self.flying if flight.task is finished)
+                self.flying.remove(landed)
+                self._landed(landed.of, _outcome_of(finished))
+            elif self.delayed and self.may_start:
                 yield from self._rest()
-                continue
-            finished = yield when_any([flight.task for flight in self.flying])
-            landed = next(flight for flight in self.flying if flight.task is finished)
-            self.flying.remove(landed)
-            self._landed(landed.of, _outcome_of(finished))
         left = [*self.waiting, *(of for _, of in self.delayed)]
-        shares = _joined([of for of in left if of.table not in self.failed])
+        shares = _joined([of for of in left if of.table not in self.failed], self.tries)
         return replace(self.state, shares=shares, failed=self.failed, stop=self.stop)
 
     def _launch(self) -> Steps[None]:
         now = self.ctx.current_utc_datetime
-        self.waiting += [of for ready, of in self.delayed if ready <= now]
-        self.delayed = [(ready, of) for ready, of in self.delayed if ready > now]
+        alive = [(ready, of) for ready, of in self.delayed if of.table not in self.failed]
+        self.waiting += [of for ready, of in alive if ready <= now]
+        self.delayed = [(ready, of) for ready, of in alive if ready > now]
         while self.waiting and self.may_start and len(self.flying) < STREAMS_AT_ONCE:
             of = self.waiting.pop(0)
             if of.table in self.failed:
@@ -123,8 +125,6 @@ class _Scan:
             self.flying.append(_Flight(self.ctx.call_activity("scan_slice", input=to_json(of)), of))
 
     def _rest(self) -> Steps[None]:
-        if not self.may_start:
-            return
         first = min(ready for ready, _ in self.delayed)
         go = yield from renewed(self.ctx, self.state.run)
         if not go.held or go.cancel:
@@ -138,7 +138,7 @@ class _Scan:
     def _landed(self, of: SliceTask, outcome: SliceOutcome) -> None:
         address = (of.table, of.stream)
         if outcome.failed:
-            self.failed[of.table] = outcome.failed
+            self.failed[of.table] = outcome.failed[:MAX_REASON]
         elif outcome.later_s:
             tries = self.tries[address] = self.tries.get(address, 0) + 1
             if tries >= PATIENCE:
@@ -152,30 +152,30 @@ class _Scan:
                 self.waiting.insert(0, of)  # its next rows come from where Dataverse just read
 
 
-def scan_all(ctx: OrchestrationContext, run: str, shares: list[ScanShare]) -> Steps[Scanning]:
-    """Scan the streams of all tables, so many at a time as fit into one value."""
-    done = Scanning(run, ())
-    for some in _groups(shares):
-        done = yield from scan(ctx, replace(done, shares=some))
+def scan_all(ctx: OrchestrationContext, run: str, shares: list[ScanShare]) -> Steps[dict[str, str]]:
+    """Scan the streams of all tables, so many at a time as fit into one value. Return by table why a scan ended early.
+
+    Raises RunStopped.
+    """
+    failed: dict[str, str] = {}
+    for number, start in enumerate(range(0, len(shares), TABLES_HELD)):
+        some = Scanning(run, tuple(shares[start : start + TABLES_HELD]))
+        done = yield from scan(ctx, some, f"{run}-s{number}")
         if done.stop:
-            break
-    if done.stop:
-        raise RunStopped(canceled=done.stop == "canceled")
-    return done
+            raise RunStopped(canceled=done.stop == "canceled")
+        failed |= done.failed
+    return failed
 
 
-def _groups(shares: list[ScanShare]) -> list[tuple[ScanShare, ...]]:
-    return [tuple(shares[start : start + STREAMS_HELD]) for start in range(0, len(shares), STREAMS_HELD)]
-
-
-def _joined(left: list[SliceTask]) -> tuple[ScanShare, ...]:
+def _joined(left: list[SliceTask], tries: Mapping[tuple[str, int], int]) -> tuple[ScanShare, ...]:
     shares: list[ScanShare] = []
     for of in sorted(left, key=lambda of: (of.table, of.stream)):
         last = shares[-1] if shares else None
+        mine = tries.get((of.table, of.stream), 0)
         if last is not None and (last.table, last.end) == (of.table, of.stream):
-            shares[-1] = replace(last, end=of.stream + 1)
+            shares[-1] = replace(last, end=of.stream + 1, tries=max(last.tries, mine))
         else:
-            shares.append(ScanShare(of.table, of.scan, of.stream, of.stream + 1))
+            shares.append(ScanShare(of.table, of.scan, of.stream, of.stream + 1, mine))
     return tuple(shares)
 
 

@@ -7,30 +7,32 @@ from typing import Any
 
 import pytest
 
-from linker.activities.values import Go, PageOutcome, UnlinkOutcome
+from linker.activities.values import Go, Prepared, ShardOutcome, SliceOutcome, UnlinkOutcome
 from linker.core.pace import Load
 from linker.model import Counts, Mode
+from linker.orchestration import scanning
 from linker.orchestration.generation import GENERATION, PATIENCE, link_generation
 from linker.orchestration.run import customerid_backstamping_hydration
+from linker.orchestration.scanning import SCANNING, scan_mapping
 from linker.orchestration.unlinking import UNLINKING, unlink_departed_rows
 from linker.orchestration.values import Share, joined
 from linker.wire import MOST_BYTES, to_json
 from tests.fakes.durable import FakeContext
-from tests.shell.test_orchestration import ROWS, TICKET, Activities, pages_linked
+from tests.shell.test_orchestration import ROWS, TICKET, Activities, shards_linked
 
 EVENTS_A_CALL = 4  # scheduled, completed, and the turn that it wakes
 MOST_EVENTS = 2_000
 SLICE_S = 48.0  # of a lease of two minutes
 DAY_S = 86_400.0
 
-type PageWork = Callable[[dict[str, Any]], PageOutcome]
+type ShardWork = Callable[[dict[str, Any]], ShardOutcome]
 
 
 class Counting(FakeContext):
     """Knows what each instance called: its history is four times as long. The run itself is instance ''."""
 
     def __init__(self, **activities: Any) -> None:
-        children = {GENERATION: link_generation, UNLINKING: unlink_departed_rows}
+        children = {GENERATION: link_generation, SCANNING: scan_mapping, UNLINKING: unlink_departed_rows}
         super().__init__(Activities(**{"report": _go, "renew": _go, **activities}).table(), children)
         self.calls: dict[str, int] = {"": 0}
         self._instance = ""
@@ -61,45 +63,45 @@ def _go(_: Any) -> Go:
     return Go(slice_s=SLICE_S)
 
 
-def throttled(wait_s: float) -> PageOutcome:
-    return PageOutcome(later_s=wait_s, later_reason="pause", load=Load(throttled=True))
+def throttled(wait_s: float) -> ShardOutcome:
+    return ShardOutcome(later_s=wait_s, later_reason="pause", load=Load(throttled=True))
 
 
-def every_second(wait_s: float) -> PageWork:
-    """Pages of which every second call is throttled."""
+def every_second(wait_s: float) -> ShardWork:
+    """Shards of which every second call is throttled."""
     calls: list[int] = []
 
-    def link_page(task: dict[str, Any]) -> PageOutcome:
-        calls.append(task["page"])
-        return throttled(wait_s) if len(calls) % 2 else PageOutcome(ROWS)
+    def link_shard(task: dict[str, Any]) -> ShardOutcome:
+        calls.append(task["number"])
+        return throttled(wait_s) if len(calls) % 2 else ShardOutcome(ROWS)
 
-    return link_page
+    return link_shard
 
 
-def once(outcome: PageOutcome) -> PageWork:
-    """Pages of which the first call comes to this."""
+def once(outcome: ShardOutcome) -> ShardWork:
+    """Shards of which the first call comes to this."""
     first = [outcome]
-    return lambda _: first.pop() if first else PageOutcome(ROWS)
+    return lambda _: first.pop() if first else ShardOutcome(ROWS)
 
 
 @pytest.mark.parametrize(
-    ("pages", "link_page"),
+    ("shards", "link_shard"),
     [
         pytest.param(400, every_second(300.0), id="many pauses"),
         pytest.param(400, once(throttled(DAY_S)), id="a long one"),
-        pytest.param(400, once(PageOutcome(later_s=5.0, later_reason="busy")), id="none"),
+        pytest.param(400, once(ShardOutcome(later_s=5.0, later_reason="busy")), id="none"),
     ],
 )
-def test_pages_that_are_paused_make_more_generations_and_no_longer_ones(pages: int, link_page: PageWork) -> None:
-    ctx = Counting(pages=pages, link_page=link_page)
+def test_shards_that_are_paused_make_more_generations_and_no_longer_ones(shards: int, link_shard: ShardWork) -> None:
+    ctx = Counting(shards=shards, link_shard=link_shard)
     assert ctx.longest < MOST_EVENTS
-    assert ctx.of("end_table")[0]["totals"]["pages"] == len(pages_linked(ctx)) == pages
+    assert ctx.of("end_table")[0]["totals"]["pages"] == len(shards_linked(ctx)) == shards
     assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
 
 
 def test_a_pause_that_outlasts_its_generation_is_kept_to_its_end() -> None:
-    ctx = Counting(pages=40, link_page=once(throttled(DAY_S)))
-    starts = [at for at, name, _ in ctx.called if name == "link_page"]
+    ctx = Counting(shards=40, link_shard=once(throttled(DAY_S)))
+    starts = [at for at, name, _ in ctx.called if name == "link_shard"]
     before = [at for at in starts if at < DAY_S / 2]
     assert max(before) < SLICE_S
     assert min(starts[len(before) :]) >= DAY_S
@@ -108,16 +110,49 @@ def test_a_pause_that_outlasts_its_generation_is_kept_to_its_end() -> None:
     assert len(ctx.child_ids) > 2
 
 
-def test_a_page_that_never_succeeds_fails_in_the_end_over_however_many_generations() -> None:
+def test_a_shard_that_never_succeeds_fails_in_the_end_over_however_many_generations() -> None:
     ctx = Counting(
-        pages=2,
+        shards=2,
         report=lambda _: Go(slice_s=2.0),
-        link_page=lambda task: PageOutcome(later_s=60.0, later_reason="busy") if task["page"] else PageOutcome(ROWS),
+        link_shard=lambda task: (
+            ShardOutcome(later_s=60.0, later_reason="busy") if task["number"] else ShardOutcome(ROWS)
+        ),
     )
-    assert pages_linked(ctx) == {("contact", 0): 1, ("contact", 1): PATIENCE}
+    assert shards_linked(ctx) == {("contact", 0): 1, ("contact", 1): PATIENCE}
     assert len(ctx.child_ids) > 1
     assert "busy" in ctx.of("end_table")[0]["totals"]["failed"]
     assert ctx.longest < MOST_EVENTS
+
+
+def test_a_scan_of_very_many_slices_makes_more_children_and_no_longer_ones() -> None:
+    left = [40] * 30
+
+    def scan_slice(task: dict[str, Any]) -> SliceOutcome:
+        left[task["stream"]] -= 1
+        return SliceOutcome(done=not left[task["stream"]], rows=1)
+
+    ctx = Counting(prepare_table=lambda task: Prepared(task["table"], "s1", 30), scan_slice=scan_slice)
+    assert ctx.longest < MOST_EVENTS
+    assert len(ctx.of("scan_slice")) == 30 * 40
+    assert len(ctx.of("link_shard")) == 3
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
+
+
+@pytest.mark.parametrize("slice_s", [2.0, SLICE_S])
+@pytest.mark.parametrize("streams", [1, 40])
+def test_a_mapping_that_is_never_read_fails_its_table_in_the_end_over_however_many_children(
+    slice_s: float, streams: int
+) -> None:
+    ctx = Counting(
+        prepare_table=lambda task: Prepared(task["table"], "s1", streams),
+        scan_slice=lambda _: SliceOutcome(later_s=5.0, later_reason="busy"),
+        renew=lambda _: Go(slice_s=slice_s),
+        report=lambda _: Go(slice_s=slice_s),
+    )
+    assert "busy" in ctx.of("end_table")[0]["failed"]
+    assert len(ctx.of("scan_slice")) <= streams * scanning.PATIENCE
+    assert ctx.longest < MOST_EVENTS
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
 
 
 @pytest.mark.parametrize("later_s", [0.0, 300.0, DAY_S / 10])
@@ -125,7 +160,7 @@ def test_an_unlinking_pass_goes_on_in_children_when_the_run_has_no_more_room(lat
     calls = 1_000 if not later_s else 60
     left = [UnlinkOutcome(Counts(unlinked=1), f"p{n:04}", later_s=later_s) for n in range(calls)]
     answers = iter([*left, UnlinkOutcome(Counts(unlinked=1))])
-    ctx = Counting(link_page=lambda _: PageOutcome(ROWS, departed=1), unlink_table=lambda _: next(answers))
+    ctx = Counting(link_shard=lambda _: ShardOutcome(ROWS, departed=1), unlink_table=lambda _: next(answers))
     assert ctx.longest < MOST_EVENTS
     assert ctx.of("end_table")[0]["unlinking"] == to_json(Counts(unlinked=calls + 1))
     assert [task["after"] for task in ctx.of("unlink_table")] == ["", *(outcome.after for outcome in left)]
@@ -140,7 +175,7 @@ def test_an_unlinking_pass_that_is_canceled_in_a_child_keeps_what_it_did() -> No
         return Go(cancel=len(renewals) > 250, slice_s=SLICE_S)
 
     ctx = Counting(
-        link_page=lambda _: PageOutcome(ROWS, departed=1),
+        link_shard=lambda _: ShardOutcome(ROWS, departed=1),
         unlink_table=lambda task: UnlinkOutcome(Counts(unlinked=1), f"{task['after']}p", later_s=60.0),
         renew=renew,
     )
@@ -150,15 +185,15 @@ def test_an_unlinking_pass_that_is_canceled_in_a_child_keeps_what_it_did() -> No
     assert ctx.of("end_run")[0]["status"] == "Canceled"
 
 
-def test_pages_that_are_left_are_handed_on_as_the_fewest_shares() -> None:
-    def page(number: int, table: str = "contact", tries: int = 0) -> Share:
-        return Share(table, "v1", number, number + 1, Mode.FULL, "run1", tries)
+def test_shards_that_are_left_are_handed_on_as_the_fewest_shares() -> None:
+    def shard(number: int, table: str = "contact", tries: int = 0) -> Share:
+        return Share(table, "s1", number, number + 1, Mode.FULL, "run1", tries)
 
-    pages = [page(4), page(1), page(2), page(0, "lead"), page(3, tries=2), page(0)]
-    assert joined(pages) == (
-        Share("contact", "v1", 0, 3, Mode.FULL, "run1"),
-        page(3, tries=2),
-        page(4),
-        page(0, "lead"),
+    shards = [shard(4), shard(1), shard(2), shard(0, "lead"), shard(3, tries=2), shard(0)]
+    assert joined(shards) == (
+        Share("contact", "s1", 0, 3, Mode.FULL, "run1"),
+        shard(3, tries=2),
+        shard(4),
+        shard(0, "lead"),
     )
     assert joined([]) == ()

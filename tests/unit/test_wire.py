@@ -105,9 +105,10 @@ def test_what_an_activity_takes_or_returns_stays_below_4_kilobytes(kind: type) -
 
 def test_the_streams_to_scan_stay_below_4_kilobytes_however_many_tables_there_are() -> None:
     shares = tuple(
-        scanning_values.ScanShare(f"{TABLE}{number}", RUN, 0, 8) for number in range(scanning_values.STREAMS_HELD)
+        scanning_values.ScanShare(f"{TABLE}{number}", RUN, 0, 8) for number in range(scanning_values.TABLES_HELD)
     )
-    assert len(dumps(scanning_values.Scanning(RUN, shares))) < MOST_BYTES
+    failed = {share.table: "x" * scanning_values.MAX_REASON for share in shares}
+    assert len(dumps(scanning_values.Scanning(RUN, shares, failed))) < MOST_BYTES
 
 
 def test_a_table_of_classes_is_walked() -> None:
