@@ -108,6 +108,7 @@ class FakeApp:
         activities["start_run"] = self._start_next  # without a durable client
         while self._started:
             ctx = FakeContext(activities, CHILDREN)
+            ctx.slept = self.world.clock.pass_s  # activities see the same time
             self.context = ctx
             ctx.run(customerid_backstamping_hydration, to_json(self._started.pop(0)))
 

@@ -29,6 +29,7 @@ class FakeContext:
         self.flying = self.most_flying = 0
         self.child_ids: list[str] = []
         self.largest_bytes: dict[str, int] = {}
+        self.slept: Callable[[float], None] = lambda seconds: None  # called when a timer ends
         self._due: list[tuple[datetime, int, Callable[[], None]]] = []
         self._order = count()
 
@@ -60,8 +61,12 @@ class FakeContext:
     def create_timer(self, wait: timedelta) -> CompletableTask[Any]:
         task: CompletableTask[Any] = CompletableTask()
         self.called.append((self.now_s, "timer", wait.total_seconds()))
-        self._later(wait.total_seconds(), lambda: task.complete(None))
+        self._later(wait.total_seconds(), lambda: self._wake(task, wait.total_seconds()))
         return task
+
+    def _wake(self, task: CompletableTask[Any], seconds: float) -> None:
+        self.slept(seconds)
+        task.complete(None)
 
     def call_sub_orchestrator(self, name: str, *, input: dict[str, Any], instance_id: str) -> CompletableTask[Any]:  # noqa: A002
         task: CompletableTask[Any] = CompletableTask()

@@ -1,11 +1,11 @@
-"""Several writes of one page at once, and the gate that all pages share (docs/decisions/0015)."""
+"""Several writes of one shard at once, and the gate that all shards share (docs/decisions/0015)."""
 
 import asyncio
 from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from linker.activities.values import PageOutcome
+from linker.activities.values import ShardOutcome
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import ATTEMPT_S, Gate, World, contact_id, stalls_before
 
@@ -37,7 +37,7 @@ def counting(world: World) -> Callable[[], int]:
     return lambda: most[0]
 
 
-async def test_a_page_writes_in_as_many_lanes_as_it_has() -> None:
+async def test_a_shard_writes_in_as_many_lanes_as_it_has() -> None:
     world = world_of_people()
     most = counting(world)
     outcome = await world.link(batch=BATCH, width=4, lanes=3)
@@ -47,12 +47,12 @@ async def test_a_page_writes_in_as_many_lanes_as_it_has() -> None:
     assert world.is_right()
 
 
-async def test_pages_of_one_process_share_the_width() -> None:
+async def test_shards_of_one_process_share_the_width() -> None:
     world = world_of_people()
     most = counting(world)
-    half = contact_id(PEOPLE // 2)[:8]
-    await world.prepare(cuts=(half,))
-    await asyncio.gather(*(world.link(page=page, batch=BATCH, width=2, lanes=2) for page in (0, 1)))
+    await world.prepare(bits=1)
+    scan = await world.scan()
+    await asyncio.gather(*(world.link(scan=scan, number=number, batch=BATCH, width=2, lanes=2) for number in (0, 1)))
     assert most() == 2
     assert world.is_right()
 
@@ -79,7 +79,7 @@ async def test_no_batch_begins_after_one_was_throttled() -> None:
     assert world.is_right()
 
 
-async def test_lanes_that_need_more_time_at_once_take_the_page_once() -> None:
+async def test_lanes_that_need_more_time_at_once_take_the_shard_once() -> None:
     world = world_of_people()
     world.dataverse.hooks.append(
         lambda asked: world.clock.pass_s(ATTEMPT_S * 0.6) if asked.kind == "profiles" else None
@@ -89,8 +89,8 @@ async def test_lanes_that_need_more_time_at_once_take_the_page_once() -> None:
     assert world.is_right()
 
 
-async def lost_page(world: World, gate: Gate) -> asyncio.Task[PageOutcome]:
-    """Freeze both lanes of an attempt with a write in hand, and let a later attempt link the page otherwise."""
+async def lost_shard(world: World, gate: Gate) -> asyncio.Task[ShardOutcome]:
+    """Freeze both lanes of an attempt with a write in hand, and let a later attempt link the shard otherwise."""
     late = asyncio.create_task(world.link("run1", batch=BATCH, width=2, lanes=2))
     await gate.reached.wait()
     world.clock.pass_s(ATTEMPT_S + 1)
@@ -100,10 +100,10 @@ async def lost_page(world: World, gate: Gate) -> asyncio.Task[PageOutcome]:
     return late
 
 
-async def test_a_page_that_was_lost_marks_the_rows_of_all_its_lanes() -> None:
+async def test_a_shard_that_was_lost_marks_the_rows_of_all_its_lanes() -> None:
     world = world_of_people()
     gate = stalls_before(world, "update", times=2)
-    late = await lost_page(world, gate)
+    late = await lost_shard(world, gate)
     gate.open.set()
     assert (await late).later_s > 0
     assert not world.is_right()  # what came late
@@ -111,10 +111,10 @@ async def test_a_page_that_was_lost_marks_the_rows_of_all_its_lanes() -> None:
     assert world.is_right()
 
 
-async def test_a_lost_page_marks_what_one_lane_wrote_late_although_the_other_failed_otherwise() -> None:
+async def test_a_lost_shard_marks_what_one_lane_wrote_late_although_the_other_failed_otherwise() -> None:
     world = world_of_people()
     gate = stalls_before(world, "update", times=2)
-    late = await lost_page(world, gate)
+    late = await lost_shard(world, gate)
     answers = [Refusal(429, "0x80072322", "Too many", retry_after="60")]
 
     def throttle(asked: Any) -> None:

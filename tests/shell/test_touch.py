@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from linker.pages import Plan
 
 from linker import triggers
 from linker.activities import touch
 from linker.activities.touch import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
 from linker.activities.touch_values import TouchOutcome, TouchRef, TouchTask
 from linker.core.pace import Pace
+from linker.core.scanning import TableState
 from linker.model import Mode, Status, Touches
 from linker.ports import Tables
-from linker.state import TablePlan, WaitingProfiles
+from linker.state import WaitingProfiles
 from linker.state.waiting import SLICES
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Refusal, Request
@@ -66,11 +66,10 @@ def test_it_is_the_last_phase_after_every_table_has_ended(app: FakeApp) -> None:
     assert names[-6:] == ["end_table", "plan_touch", "touch_profiles", "report_touch", "report_touch", "end_run"]
 
 
-def test_a_profile_of_rows_on_several_pages_is_touched_once(app: FakeApp) -> None:
-    plan = TablePlan(Plan("v1", ("00000002", "00000004")))
-    app.do(app.world.deps.plans.save("contact", plan, None))
+def test_a_profile_of_rows_in_several_shards_is_touched_once(app: FakeApp) -> None:
+    app.do(app.world.deps.states.save("contact", TableState(bits=2), None))
     app.run()
-    assert app.called["link_page"] == 3
+    assert app.called["link_shard"] == 4
     assert customers(app) == {"c1": 1, "c2": 1, "c3": 1}
 
 
