@@ -158,7 +158,7 @@ class Admin:
     async def run_second_writer(self, request: Request) -> Response:
         """Let the vendor's own task link all rows now; returns rows by table."""
         del request
-        return JSONResponse({"linked": second_writer.fill_links(self.environment.database)})
+        return JSONResponse({"linked": second_writer.fill_links(self.environment)})
 
     async def truth(self, request: Request) -> Response:
         """Return the expected links of `?table=` as NDJSON: id, customerId, profileId (null if it is missing)."""

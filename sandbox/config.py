@@ -29,6 +29,7 @@ ProtectionScope = Literal["user", "server"]
 InsightsAnswer = Literal["answers", "401", "403", "404", "410", "redirect", "no_address"]
 WorkflowTables = Literal["filled", "empty", "absent"]
 WorkflowWords = Literal["camel", "pascal", "upper"]
+WriterPartition = Literal["own_id", "null"]
 HydrationWrites = Literal["changed", "all"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 LagScope = Literal["all", "other_servers"]
@@ -221,6 +222,10 @@ class SandboxConfig:
         ),
     ] = 0.0
     second_writer: Annotated[bool, Switch("Whether the vendor's own task links rows after each unification.")] = False
+    second_writer_partition: Annotated[
+        WriterPartition,
+        Switch("What the vendor's task writes as the partition of a link: the profile's id or nothing.", proved=False),
+    ] = "own_id"
 
     # What Customer Insights - Data keeps in Dataverse besides.
     workflow_tables: Annotated[

@@ -110,9 +110,14 @@ def all_keys(database: Database, table_name: str) -> list[bytes]:
 
 def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
     """Yield what mapping and profiles say about the rows of a table, in the order of the identifiers."""
-    columns = database.schema.tables[PROFILES].columns
-    same = ddl.sort_expression(columns["msdynci_customerid"], database.string_order, "p.")
-    wanted = ddl.sort_expression(columns["msdynci_customerid"], database.string_order, "m.")
+    of_profile, of_mapping = (
+        database.schema.tables[name].columns["msdynci_customerid"] for name in (PROFILES, MAPPING)
+    )
+    order = ddl.order_of(of_profile, database.string_order)
+    same = ddl.sort_expression(of_profile, database.string_order, "p.")
+    wanted = ddl.sort_expression(of_mapping, database.string_order, "m.")
+    if ddl.order_of(of_mapping, database.string_order) != order:  # tables of different kinds
+        wanted = ddl.key_expression(order, "m.msdynci_customerid")
     named = [name for name, logical in mapped_names(database).items() if logical == table]
     sql = (
         "SELECT m.msdynci_alternatevalue, m.msdynci_customerid, p.msdynci_customerprofileid "  # noqa: S608

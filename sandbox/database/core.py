@@ -124,7 +124,10 @@ class Database:
 
     def current_version(self, table: Table) -> int:
         """Return the highest version that a row of a table can have."""
-        return max(self._ticks, ticks(self.clock())) if table.elastic else self._version
+        if not table.elastic:
+            return self._version
+        self._ticks = max(self._ticks, ticks(self.clock()))  # what is written from now on has a higher one
+        return self._ticks
 
     def next_version(self, table: Table | None = None) -> int:
         """Return a row version that is higher than all before."""

@@ -115,7 +115,7 @@ class Simulator:
             await asyncio.sleep(pause_s)
         self._save_stash([] if request.bring_back else self._stash(), plan.deleted)
         if environment.config.second_writer or self.documents.get("second_writer").get("enabled"):
-            second_writer.fill_links(environment.database)
+            second_writer.fill_links(environment)
 
     def _unchanged(self, plan: Plan) -> list[RowKey]:
         """Return the rows of profiles and mapping that a plan leaves alone."""

@@ -132,7 +132,7 @@ def linked_tenant(rows: int = 60, **switches: Any) -> Tenant:
     database = Database(config=config)
     made = Tenant(compose(Environment(database, config, URL)))
     made.sandbox.load(generate(Sizes(rows, rows // 2, 0)))
-    fill_links(database)
+    fill_links(made.sandbox.environment)
     return made
 
 

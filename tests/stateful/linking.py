@@ -144,7 +144,7 @@ class Linking:
 
     def vendor_links(self) -> None:
         """Let the vendor's own task fill the column."""
-        second_writer.fill_links(self.database)
+        second_writer.fill_links(self.environment)
 
     def links(self) -> dict[str, str | None]:
         """Return the profile that each contact is linked to."""

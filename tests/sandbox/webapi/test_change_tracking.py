@@ -6,11 +6,14 @@ from typing import Any
 
 import pytest
 
+from sandbox.config import SandboxConfig
 from sandbox.environment import Environment
 from tests.sandbox.webapi.conftest import Client, Clock
+from tests.sandbox.webapi.kinds import PROFILES, add_profiles, of_kind
 from tests.sandbox.webapi.steps import Json, create, error, message, read
 
 TRACK = {"Prefer": "odata.track-changes"}
+TYPE = "Microsoft.Dynamics.CRM"
 FIRST = "contacts?$select=lastname"
 
 
@@ -174,3 +177,44 @@ class TestTokenTooOld:
         clock.pass_seconds(29 * 86_400)
         environment.configure(replace(environment.config, change_tracking_days=30.0))
         assert last_names(await changes(api, document)) == []
+
+
+class TestElasticTables:
+    """The reference lists RetrieveEntityChanges for the tables of Customer Insights; their versions are ticks."""
+
+    @pytest.fixture
+    def config(self) -> SandboxConfig:
+        return of_kind("elastic")
+
+    async def test_their_changes_are_tracked(self, api: Client) -> None:
+        (kept, gone_id) = await add_profiles(api, "a", "b")
+        answer = await api.get(f"{PROFILES}?$select=msdynci_customerid", headers=TRACK)
+        document = answer.json()
+        assert len(document["value"]) == 2
+        assert (await changes(api, document))["value"] == []
+        await api.patch(f"{PROFILES}({kept})", json={"msdynci_fullname": "Ash"}, headers={"If-Match": "*"})
+        await add_profiles(api, "c")
+        await api.delete(f"{PROFILES}({gone_id})")
+        delta = await changes(api, document)
+        written = [row["msdynci_customerid"] for row in delta["value"] if "msdynci_customerid" in row]
+        assert (written, gone(delta)) == (["a", "c"], [gone_id])
+
+    async def test_a_page_has_at_most_500_rows(self, api: Client) -> None:
+        targets = [{"@odata.type": f"{TYPE}.msdynci_customerprofile", "msdynci_customerid": str(n)} for n in range(501)]
+        await api.post(f"{PROFILES}/{TYPE}.CreateMultiple", json={"Targets": targets})
+        page = (await api.get(PROFILES, headers={"Prefer": "odata.track-changes,odata.maxpagesize=5000"})).json()
+        assert (len(page["value"]), "@odata.deltaLink" in page) == (500, False)
+        last = await read(api, page["@odata.nextLink"])
+        assert (len(last["value"]), "@odata.deltaLink" in last) == (1, True)
+
+
+class TestVirtualTables:
+    """Microsoft's page on virtual tables: they do not track changes."""
+
+    @pytest.fixture
+    def config(self) -> SandboxConfig:
+        return of_kind("virtual")
+
+    async def test_they_are_not_enabled_for_it(self, api: Client) -> None:
+        answer = await api.get(PROFILES, headers=TRACK)
+        assert error(answer) == (400, "0x80072491")
