@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from linker import odata, privileges
 from linker.activities.prepare import with_capabilities
 from linker.automations import Automation
-from linker.core.capabilities import Capabilities
+from linker.core.capabilities import Capabilities, TableKind
 from linker.core.claims import fold_customer
 from linker.core.pace import Pace
+from linker.core.scanning import KeySpan
 from linker.core.times import iso
 from linker.dataverse import Dataverse, column, identity, metadata
 from linker.dataverse.automations import READ_TABLES, automations
@@ -20,9 +21,9 @@ from linker.dataverse.metadata import ServiceAccount
 from linker.dataverse.shapes import Fields, customer_in
 from linker.deps import Deps
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
-from linker.facts import DataverseTable
+from linker.facts import DataverseTable, named
 from linker.judgement import JudgedTable
-from linker.model import PROFILE_TABLE
+from linker.model import MAPPING_TABLE, PROFILE_TABLE
 from linker.odata import MappingColumns
 from linker.permission import Permission, Refusal, SecondWriter, TableLook, permission
 from linker.privileges import Depth, Missing, Need, Right
@@ -30,6 +31,7 @@ from linker.settings import Settings
 
 LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
 SAMPLED_CUSTOMERS = 40
+VIRTUAL_ROWS = 1_000  # most that a query of a virtual table returns
 COUNT_CAP = 5_000  # dataverse.md 5.3
 
 
@@ -152,6 +154,7 @@ async def _permission(look: _Look, judged: JudgedTable) -> Permission:
     deps, settings, name = look.deps, look.deps.settings, judged.table.logical_name
     state, held = await deps.states.load(name), await deps.first_links.load(name)
     there, unfit = await _column(look, judged.table)
+    unfit = unfit or await _unreadable(look, judged)
     sampled, unseen = await _unless_refused(_customers(look, judged)) or (0, 0)
     registered, unread = await registered_on(look.dataverse, name)
     seen = TableLook(
@@ -187,6 +190,32 @@ async def _column(look: _Look, table: DataverseTable) -> tuple[bool, str]:
             "to allow relationships to that table."
         )
     return found is not None, ""
+
+
+async def _unreadable(look: _Look, judged: JudgedTable) -> str:
+    """Return why the mapping rows of a table cannot be read to their end. Only virtual tables limit the rows of a query: some
+    refuse a larger one, and some leave out the rest without a word, which would look as if rows had left the mapping.
+    """
+    if look.can.mapping_kind is not TableKind.VIRTUAL:
+        return ""
+    target = with_capabilities(judged.target(look.columns.table), look.can)
+    for facts in judged.sources:
+        path = look.dataverse.stream_path(look.columns, target, facts.source, KeySpan())
+        try:
+            rows, more = await look.dataverse.mapping_page(look.columns, facts.source, path)
+        except DataverseError as error:
+            return f"{_UNREADABLE.format(named(facts.source))} Dataverse refused to read it: {error.text[:300]}"
+        if len(rows) == VIRTUAL_ROWS and not more:
+            return (
+                f"{_UNREADABLE.format(named(facts.source))} They end after {VIRTUAL_ROWS:,} rows, the limit of a query."
+            )
+    return ""
+
+
+_UNREADABLE = (
+    f"Nothing was written. Table '{MAPPING_TABLE}' is virtual, and the rows of {{}} cannot be read completely. Set the output "
+    "of Customer Insights - Data to Dataverse, which keeps the mapping in an elastic table."
+)
 
 
 async def _customers(look: _Look, judged: JudgedTable) -> tuple[int, int]:
