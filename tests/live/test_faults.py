@@ -45,7 +45,8 @@ async def test_a_throttled_request_is_sent_again(linked: Tenant) -> None:
     throttled = Twist(r"maxpagesize=500\b", status=429, code="0x80072322", times=2)
     report = await prove(linked.dataverse(throttled), Order(only=("P11",)), linked.said.append, pause=linked.wait)
     assert linked.waits == [15.0, 15.0]
-    assert [exchange.status for one in report.asked for exchange in one.exchanges] == [200, 200, 200]
+    (pages,) = report.asked
+    assert [exchange.status for exchange in pages.exchanges[-3:]] == [200, 200, 200]
 
 
 async def test_an_environment_without_customer_insights_leaves_everything_open(linked: Tenant) -> None:

@@ -11,11 +11,12 @@ from linker.model import MAPPING_TABLE, PROFILE_TABLE
 from tests.live.conftest import Heard, Tenant
 from tests.live.probes.privacy import describe_body, describe_value, hide_literals, hide_values
 from tests.live.probes.scene import SOURCES
+from tests.live.probes.signals import PRIVATE
 from tests.live.probes.wire import texts_in
 from tests.live.proof import Order, prove
 from tests.live.report import document, markdown
 
-SCHEMA = {*SOURCES, PROFILE_TABLE, MAPPING_TABLE}
+SCHEMA = {*SOURCES, *PRIVATE, PROFILE_TABLE, MAPPING_TABLE}
 GUID = "11111111-aaaa-4111-8111-111111111111"
 
 
@@ -73,6 +74,7 @@ def test_a_value_is_shown_as_its_kind(value: object, kind: str) -> None:
             "keys?$filter=In(PropertyName='c',PropertyValues=[\"x\",\"y\"])",
             "GET keys?$filter=In(PropertyName='…',PropertyValues=['…' x 2])",
         ),
+        ("profiles(key=1,partitionid='Maria')?$select=a", "GET profiles(key=1,partitionid='…')?$select=a"),
         ("keys?$filter=modifiedon ge 2026-11-30T11:00:00Z", "GET keys?$filter=modifiedon ge …"),
         ("keys?$filter=versionnumber gt 638751518483842799", "GET keys?$filter=versionnumber gt …"),
         (f"profiles({GUID})?$select=a&partitionId=Maria", "GET profiles(…)?$select=a&partitionId=…"),

@@ -185,8 +185,9 @@ def test_join(answer: Answer, said: str) -> None:
     [
         ([page({"a": 1})] * 3, "filled"),
         ([page()] * 3, "empty"),
-        ([Answer(404)] * 3, "absent"),
-        ([page({"a": 1}), page(), Answer(404)], "job filled, task empty, node absent"),
+        ([signals.ABSENT] * 3, "absent"),
+        ([Answer(403, "0x80040220")] * 3, "refused (403 0x80040220)"),
+        ([page({"a": 1}), page(), signals.ABSENT], "job filled, task empty, node absent"),
     ],
 )
 def test_workflow_rows(answers: list[Answer], said: str) -> None:

@@ -56,12 +56,14 @@ async def ask_probes(
     """
     asked: list[Asked] = []
     values: set[str] = set()
-    scene = await _look(Asker(connection, pause, values=values)) if probes else None
+    first = Asker(connection, pause, values=values)
+    scene = await _look(first) if probes else None
     for probe in probes:
         ask = Asker(connection, pause, values=values)
         results = await ask_one(ask, probe, scene)
         say(f"{_summary(results):>14}  {probe.name} {probe.title}")
         asked.append(Asked(probe, tuple(results), tuple(ask.exchanges)))
+    asked[:1] = [replace(one, exchanges=(*first.exchanges, *one.exchanges)) for one in asked[:1]]
     return tuple(_without_values(one, values - {*SOURCES, PROFILE_TABLE, MAPPING_TABLE}) for one in asked)
 
 

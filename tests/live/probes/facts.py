@@ -78,7 +78,7 @@ def _not_asked(probes: Sequence[WritingProbe]) -> list[str]:
 def _exchanges(asked: Asked) -> list[str]:
     title = f"#### {asked.probe.name} {asked.probe.title}"
     if not asked.exchanges:
-        return ["", title, "No request was sent."]
+        return ["", title, "The first look answered this: its requests stand below the first probe."]
     rows = ((f"`{one.asked}`", str(one.status), one.code, one.text, one.shape) for one in asked.exchanges)
     return ["", title, *as_table(("Request", "Status", "Code", "Text", "Shape"), rows)]
 

@@ -184,7 +184,7 @@ def describe_groups(pages: Sequence[Answer], read: int) -> Result:
         return GROUPS.leave_open(f"There are only {read:,} groups, and a limit would show above 500.")
     if groups >= read:
         return GROUPS.settle("all of them", f"{groups:,} groups in {len(pages)} pages")
-    return GROUPS.settle(f"cut at {groups}", f"{len(pages)} pages, and no link to the rest")
+    return GROUPS.settle(f"cut at {groups}", "and no link to the rest")
 
 
 def describe_total(answer: Answer) -> str:

@@ -97,7 +97,7 @@ def hide_literals(path: str, headers: Mapping[str, str] | None = None) -> str:
     if not _SCHEMA_QUERY.match(text):
         text = re.sub(r"'(?:[^']|'')*'", "'…'", text)
         text = re.sub(r'\[".*?"\]', lambda found: f"['…' x {found[0].count(chr(34)) // 2}]", text)
-        text = re.sub(r"(?i)((?:partitionid|skiptoken|deltatoken)=)[^&]*", r"\1…", text)
+        text = re.sub(r"(?i)([?&](?:partitionid|\$skiptoken|\$deltatoken)=)[^&]*", r"\1…", text)
         text = re.sub(r"(['…\w]+ eq '…')(?: or \1)+", r"\1 or …", text)
     text = re.sub(rf"{_GUID}|{_TIME.pattern}|\b\d{{7,}}\b", "…", text, flags=re.IGNORECASE)
     text = re.sub(r"(\S+ eq …)(?: or \1)+", r"\1 or …", text)

@@ -75,7 +75,8 @@ async def ask_shapes(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
     named = [row for row in scene.mappings if str(row.get(scene.name_column, "")).lower() in scene.definitions]
     both = [*scene.profiles, *scene.mappings]
-    found = await ask.get(_by_ids({str(row[OWN_LOOKUP]) for row in scene.mappings if row.get(OWN_LOOKUP)}))
+    named_profiles = {str(row[OWN_LOOKUP]) for row in scene.mappings if row.get(OWN_LOOKUP)}
+    found = (await ask.get(_by_ids(named_profiles))).rows if named_profiles else []
     return (
         PARTITION.settle(describe_partitions(scene.profiles)),
         SAME_ID.settle(compare_ids(scene.profiles)),
@@ -86,7 +87,7 @@ async def ask_shapes(ask: Asker, scene: Scene) -> Sequence[Result]:
         IDENTIFIER_FORM.settle(describe_identifiers(scene.mappings, scene.name_column)),
         NAME_COLUMN.settle(scene.name_column or "neither of the two known ones"),
         TABLE_NAMES.settle("logical names" if named else "no name of a table among the rows read"),
-        OWN_PROFILE.settle(describe_own_profiles(scene.mappings, found.rows), f"{len(scene.mappings)} rows"),
+        OWN_PROFILE.settle(describe_own_profiles(scene.mappings, found), f"{len(scene.mappings)} rows"),
         STAMPS.settle(describe_kinds(row.get(name) for row in both for name in ("modifiedon", "createdon"))),
         describe_virtual_stamps(scene),
         VERSIONS.settle(describe_versions(row.get("versionnumber") for row in both)),

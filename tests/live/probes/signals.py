@@ -12,6 +12,7 @@ from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.scene import LOOKUP, SOURCES, Row, Scene
 from tests.live.probes.wire import Answer, Asker
 
+ABSENT = Answer(404)  # stands for the answer of a table that does not exist
 VENDOR = "99ff962b-6252-4b98-8478-0c65a3ea1925"
 _WORD = re.compile(r"[A-Za-z][A-Za-z .]{0,39}")
 _LINKING = re.compile(r"hydrat|backstamp", re.IGNORECASE)
@@ -42,8 +43,9 @@ _WORKFLOW = {
 
 @probe("P15", "Jobs, tasks, and nodes of the workflow", (WORKFLOW, WORDS, WORD_CASE, HYDRATION, RETENTION))
 async def ask_workflow(ask: Asker, scene: Scene) -> Sequence[Result]:
-    newest = {kind: await _newest(ask, kind, "desc") for kind in _WORKFLOW}
-    oldest = await _newest(ask, "job", "asc")
+    sets = await find_sets(ask, [f"msdyn_ciworkflow{kind}" for kind in _WORKFLOW])
+    newest = {kind: await _newest(ask, sets.get(f"msdyn_ciworkflow{kind}"), "desc") for kind in _WORKFLOW}
+    oldest = await _newest(ask, sets.get("msdyn_ciworkflowjob"), "asc")
     rows = {kind: answer.rows for kind, answer in newest.items()}
     found = WORKFLOW.settle(describe_presence(newest))
     if not any(rows.values()):
@@ -59,18 +61,31 @@ async def ask_workflow(ask: Asker, scene: Scene) -> Sequence[Result]:
     )
 
 
-async def _newest(ask: Asker, kind: str, direction: str) -> Answer:
-    return await ask.get(f"msdyn_ciworkflow{kind}s" + odata.query(orderby=f"createdon {direction}", top=20))
+async def find_sets(ask: Asker, tables: Sequence[str]) -> dict[str, str]:
+    """Return the entity set names of the tables that exist, by logical name."""
+    either = " or ".join(f"LogicalName eq {odata.literal(table)}" for table in tables)
+    answer = await ask.get("EntityDefinitions" + odata.query(select="LogicalName,EntitySetName", filter=either))
+    return {str(row["LogicalName"]): str(row["EntitySetName"]) for row in answer.rows}
+
+
+async def _newest(ask: Asker, entity_set: str | None, direction: str) -> Answer:
+    if entity_set is None:
+        return ABSENT
+    return await ask.get(entity_set + odata.query(orderby=f"createdon {direction}", top=20))
 
 
 def describe_presence(answers: dict[str, Answer]) -> str:
     """Return for which of job, task, and node there are rows, an empty table, or no table."""
-    states = {
-        kind: "filled" if answer.rows else "empty" if answer.is_ok else "absent" for kind, answer in answers.items()
-    }
+    states = {kind: _presence(answer) for kind, answer in answers.items()}
     if len(set(states.values())) == 1:
         return next(iter(states.values()))
     return ", ".join(f"{kind} {state}" for kind, state in states.items())
+
+
+def _presence(answer: Answer) -> str:
+    if answer is ABSENT:
+        return "absent"
+    return "filled" if answer.rows else "empty" if answer.is_ok else f"refused ({answer.refusal})"
 
 
 def describe_words(rows: dict[str, list[Row]]) -> str:
@@ -121,12 +136,18 @@ PAYLOADS = Point("payloads-of-private-tables", "7.3", "Do rows of mscipriv table
 
 @probe("P16", "Private tables", (PAYLOADS,))
 async def ask_private(ask: Asker, scene: Scene) -> Sequence[Result]:
-    found = {name: await ask.get(f"mscipriv_{name}s" + odata.query(top=1)) for name in PRIVATE}
+    sets = await find_sets(ask, [f"mscipriv_{name}" for name in PRIVATE])
+    found = {
+        name: await ask.get(sets[f"mscipriv_{name}"] + odata.query(top=1)) if f"mscipriv_{name}" in sets else ABSENT
+        for name in PRIVATE
+    }
     return (PAYLOADS.settle("; ".join(f"{name}: {describe_payloads(answer)}" for name, answer in found.items())),)
 
 
 def describe_payloads(answer: Answer) -> str:
     """Return which known words the payloads of a row hold; values are never looked at."""
+    if answer is ABSENT:
+        return "absent"
     if not answer.is_ok:
         return f"refused: {answer.refusal}"
     if not answer.rows:
