@@ -227,7 +227,13 @@ LIST_LABEL = Point(
     "elastic_list_labels",
     {"the CustomerId": "given", "missing": "absent"},
 )
-PID_READ = Point("partition-column-read", "3", "What does the partition column of a link hold?")
+PID_READ = Point(
+    "partition-column-read",
+    "3",
+    "What does the partition column of a link hold that the vendor wrote?",
+    "second_writer_partition",
+    {"the profile's id in lower case": "own_id", "null": "null"},
+)
 
 
 @probe("P6", "What a linked row shows", (SINGLE_LABEL, LIST_LABEL, PID_READ))

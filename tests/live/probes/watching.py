@@ -20,8 +20,17 @@ MINUTE_S = 60.0
 _NO_WATCH = "Give --watch MINUTES and start a unification when the call says so."
 
 SETTLING = Point("settling", "7.4", "How long do mapping and profiles change during one unification?")
-PROFILES_REWRITTEN = Point("rewritten-profiles", "5", "Which profiles get a new modifiedon by one unification?")
-MAPPING_REWRITTEN = Point("rewritten-mapping-rows", "5", "Which mapping rows get a new modifiedon by one unification?")
+_WRITES = {"all": "all", "some": "changed", "none": "changed"}
+PROFILES_REWRITTEN = Point(
+    "rewritten-profiles", "5", "Which profiles get a new modifiedon by one unification?", "hydration_writes", _WRITES
+)
+MAPPING_REWRITTEN = Point(
+    "rewritten-mapping-rows",
+    "5",
+    "Which mapping rows get a new modifiedon by one unification?",
+    "hydration_writes",
+    _WRITES,
+)
 JOB = Point("job-of-the-unification", "7.2", "Does a new job row show while the unification runs?")
 LINKS_WRITTEN = Point("links-of-the-vendor", "8", "Are linked rows written during the unification?")
 
@@ -44,6 +53,8 @@ async def watch_unification(make: Maker, scene: Scene, site: Site) -> Sequence[R
         await site.pause(MINUTE_S)
         moments.append(await _look(make))
     after = await _stamps(make, scene)
+    if len({(moment.mapping, moment.profile) for moment in moments}) == 1:
+        raise Unanswered(f"Neither table changed within {site.watch_minutes} minutes: no unification wrote.")
     return (
         SETTLING.settle(describe_settling(moments)),
         PROFILES_REWRITTEN.settle(describe_rewritten(before["profile"], after["profile"])),
