@@ -23,8 +23,20 @@ POINTS = {
     point.name: (probe.name, point) for probes in (READING, WRITING) for probe in probes for point in probe.points
 }
 SWITCHED = [(name, point) for name, point in POINTS.values() if point.switch]
+# Values that reads of the sandbox do not show; remove a line as soon as they do.
+NOT_SHOWN = {
+    "second_writer_partition=null": pytest.mark.xfail(
+        strict=True, reason="a partition that is not stored shows as the default"
+    )
+}
 CASES = [
-    pytest.param(probe, point, value, id=f"{point.name} {point.switch}={value}")
+    pytest.param(
+        probe,
+        point,
+        value,
+        id=f"{point.name} {point.switch}={value}",
+        marks=NOT_SHOWN.get(f"{point.switch}={value}", ()),
+    )
     for probe, point in SWITCHED
     for value in dict.fromkeys(point.plays.values())
 ]
