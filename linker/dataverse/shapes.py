@@ -22,7 +22,7 @@ Page = TypedDict("Page", {"value": list[Fields], "@odata.nextLink": NotRequired[
 """Rows of one response, and where the next ones are."""
 
 MOST_NAME = 400  # characters of a data source or table: its pairs stand in one query
-MAX_PARTITION = 1_024  # bytes of a partition
+MAX_PARTITION = 1_024  # characters of a partition
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,8 +123,13 @@ def claim_row(row: Fields, columns: MappingColumns) -> ClaimRow:
     named = row_key(profile) if isinstance(profile, str) else None
     if named is None:
         return ClaimRow(key, Claim(str(stored)), "", b"")
-    own = key_text(named)
-    return ClaimRow(key, Claim(str(stored), own, normalize_partition(own, partition)[:MAX_PARTITION]), "", b"")
+    own, partition = key_text(named), partition if is_partition(partition) else ""
+    return ClaimRow(key, Claim(str(stored), own, normalize_partition(own, partition)), "", b"")
+
+
+def is_partition(found: object) -> bool:
+    """Return whether a value can be a partition: text that can be sent, of the length that Dataverse allows."""
+    return isinstance(found, str) and len(found) <= MAX_PARTITION and is_sendable(found)
 
 
 def show_text(value: object) -> str:

@@ -41,6 +41,11 @@ KINDS = (
     "POST contacts/Microsoft.Dynamics.CRM.UpdateMultiple",
     "POST msdynci_customerprofiles/Microsoft.Dynamics.CRM.UpdateMultiple",
     "POST $batch msdynci_alternatekeys",
+    "GET EntityDefinitions PrimaryNameAttribute",
+    "GET contacts _msdynci_lookupfield_customerprofile_value",
+    "GET msdynci_alternatekeys msdynci_alternatekeyid",
+    "GET msdynci_alternatekeys msdynci_customerid",
+    "GET msdynci_customerprofiles msdynci_customerprofileid",
 )  # fmt: skip
 NAMES = tuple(DAMAGES)
 STRIDE = 1 if IS_LONG else 3

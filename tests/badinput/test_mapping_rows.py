@@ -10,10 +10,12 @@ import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linker.activities.mapping import resolve
 
+from linker.core.claims import decide_claims
 from linker.core.keys import key_text
+from linker.core.segments import Segment, SliceSegments
 from linker.dataverse import Connection
+from linker.dataverse.shapes import claim_row
 from linker.model import RowIssue, Run, Status
 from linker.odata import MappingColumns
 from tests.badinput import QUICK
@@ -115,10 +117,29 @@ keys = values | st.sampled_from([LONE, LONE.upper(), f"{{{LONE}}}", contact_id(5
 customers = values | st.sampled_from(["c1", "C1", " c2", "c" * 100, "c" * 101])
 
 
+profiles = values | st.sampled_from([LONE, LONE.upper(), "0" * 32])
+OPTIONAL = {
+    COLUMNS.key: keys,
+    COLUMNS.customer: customers,
+    COLUMNS.id: values | st.uuids().map(str),
+    f"_{COLUMNS.lookup}_value": profiles,
+    f"{COLUMNS.lookup}pid": profiles,
+}
+
+
 @QUICK
-@given(st.lists(st.fixed_dictionaries({}, optional={COLUMNS.key: keys, COLUMNS.customer: customers}), max_size=12))
-def test_every_row_of_the_mapping_is_a_wish_or_a_duplicate_or_rejected(rows: list[dict[str, Any]]) -> None:
-    found = resolve(rows, COLUMNS)
-    assert found.read == len(rows) == len(found.wanted) + found.duplicates + len(found.invalid)
-    assert {key_text(key) for key in found.wanted} <= {LONE, contact_id(5)}
-    assert all(text.encode() is not None and len(text) <= 200 for text in found.invalid)
+@given(st.lists(st.fixed_dictionaries({}, optional=OPTIONAL), max_size=12))
+def test_every_row_of_the_mapping_is_a_wish_or_rejected_and_is_staged_as_it_was_read(
+    rows: list[dict[str, Any]],
+) -> None:
+    read = [claim_row(row, COLUMNS) for row in rows]
+    wanted = decide_claims(read)
+    assert {key_text(key) for key in wanted.claims} <= {LONE, contact_id(5)}
+    assert wanted.claims.keys() == {row.key for row in read if row.key is not None}
+    assert bool(wanted.invalid) == any(row.key is None for row in read)
+    assert all(text.encode() is not None and len(text) <= 200 for text in wanted.invalid)
+    staged = SliceSegments(0)
+    for row in read:
+        staged.add(row, 7)
+    stored = [Segment.read(0, properties) for _, _, properties in staged]
+    assert decide_claims(row for segment in stored for row, _ in segment.rows()) == wanted

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +40,7 @@ async def of_rows(dataverse: Dataverse, target: object, column: str, keys: list[
     return [*map(key_text, keys)], f"Bearer {await dataverse.connection.tokens.token()}"
 
 
-async def of_customers(dataverse: Dataverse, customers: list[CustomerId]) -> object:
+async def of_customers(dataverse: Dataverse, customers: Iterable[CustomerId], target: object) -> object:
     return list(customers), await dataverse.connection.tokens.token()
 
 

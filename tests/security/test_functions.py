@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from linker.orchestration import GENERATION, ORCHESTRATOR, TOUCHING, UNLINKING
+from linker.orchestration import GENERATION, ORCHESTRATOR, SCANNING, TOUCHING, UNLINKING
 from sandbox.demo.children import Child
 
 CONTENTS = Path(__file__).parents[2] / "function_app.py"
@@ -16,5 +16,5 @@ def test_the_app_has_no_function_that_does_not_stand_in_its_table_of_contents(au
     own = {*re.findall(r"^ *async def (\w+)", CONTENTS.read_text(encoding="utf-8"), re.MULTILINE)}
     found = httpx.get(f"{authenticated.ready['url']}/admin/functions", timeout=30).raise_for_status().json()
     names = {one["name"] for one in found}
-    assert names - own - {ORCHESTRATOR, GENERATION, TOUCHING, UNLINKING} == set()
-    assert {"link_page", ORCHESTRATOR} <= names
+    assert names - own - {ORCHESTRATOR, GENERATION, SCANNING, TOUCHING, UNLINKING} == set()
+    assert {"link_shard", ORCHESTRATOR} <= names

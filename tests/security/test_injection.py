@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import httpx
 import pytest
@@ -16,7 +16,8 @@ from linker.activities.survey import survey
 from linker.activities.values import RunRef
 from linker.api import Operation
 from linker.api.errors import as_csv
-from linker.model import KeyRange, Mode, Run, RunRequest, Source, Status
+from linker.core.scanning import KeySpan
+from linker.model import Mode, Run, RunRequest, Source, Status
 from linker.odata import MappingColumns
 from linker.reasons import issue
 from linker.table_rules import check_entity, key_text
@@ -73,12 +74,12 @@ def operators(name: str, as_range: str) -> tuple[str, ...]:
 
 @given(TEXTS, TEXTS, TEXTS, TEXTS)
 def test_any_name_and_any_key_stays_one_literal(source: str, table: str, lower: str, upper: str) -> None:
-    condition = heard(COLUMNS.in_range(Source(source, table), KeyRange(lower, upper)))
+    condition = heard(COLUMNS.in_stream(Source(source, table), KeySpan(lower, upper)))
     named = {"msdynci_datasourcename": source, "msdynci_tablename": table}
     assert list(compared(condition)) == [
         *((operator, column, name) for column, name in named.items() for operator in operators(name, "[")),
-        ("ge", "msdynci_identifier", f"{source}|{table}|{lower}"),
-        ("lt", "msdynci_identifier", f"{source}|{table}|{upper}"),
+        ("ge", "msdynci_alternatevalue", lower),
+        ("lt", "msdynci_alternatevalue", upper),
     ]
 
 
@@ -98,6 +99,25 @@ def test_any_list_of_values_stays_a_list_of_values(values: list[str]) -> None:
     assert heard(odata.is_in("msdynci_customerid", values)) == CrmFunction(
         "In", Path(("msdynci_customerid",)), tuple(values)
     )
+
+
+@given(st.lists(TEXTS, min_size=1, max_size=4))
+def test_any_list_of_values_stays_a_chain_of_literals_where_there_is_no_in(values: list[str]) -> None:
+    (expression,) = odata.any_of("msdynci_customerid", values, has_in=False)
+    condition = heard(expression)
+    parts = condition.parts if isinstance(condition, Junction) and condition.word == "or" else (condition,)
+    found = [next(iter(compared(part)))[1:] for part in parts]
+    assert found == [("msdynci_customerid", value) for value in values]
+
+
+@given(TEXTS)
+def test_a_partition_stays_one_part_of_an_address(partition: str) -> None:
+    address = odata.address("msdynci_customerprofiles", "msdynci_customerprofileid", "0f", partition)
+    url = httpx.URL(URL + API[:-1] + address)
+    assert (url.query, url.fragment) == (b"", "")
+    quoted = partition.replace("'", "''")
+    end = f"(msdynci_customerprofileid=0f,partitionid='{quoted}')" if partition else "(0f)"
+    assert unquote(url.raw_path.decode()) == f"{API}msdynci_customerprofiles{end}"
 
 
 # ---- addresses ----

@@ -22,7 +22,10 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from linker.bootstrap import environment_key
-from linker.core.blocks import row_hash
+from linker.core.blocks import hash_link, hash_wish
+from linker.core.claims import Claim
+from linker.core.keys import row_key
+from linker.model import Link
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import Sandbox
 from tests.replay.record import IMPATIENT
@@ -179,10 +182,16 @@ def test_the_run_went_through_faults_and_a_break_and_its_material_is_all_there(l
 
 def test_what_broke_is_told_with_its_kind_and_its_place(left: Left) -> None:
     for place in ("host.log", "telemetry"):
-        for told in ("link_page broke off", "get_runs failed", "watch_runs broke off", "KeyError", "talkative_host.py"):
+        for told in (
+            "link_shard broke off",
+            "get_runs failed",
+            "watch_runs broke off",
+            "KeyError",
+            "talkative_host.py",
+        ):
             assert told in left.told[place], place
     histories = "".join(text for name, text in left.told.items() if name.endswith(".jsonl"))
-    assert "link_page broke off: KeyError" in histories
+    assert "link_shard broke off: KeyError" in histories
     items = json.loads(left.told["telemetry"])
     assert [one for one in items if one["data"]["baseType"] == "ExceptionData"]
 
@@ -210,16 +219,27 @@ def test_hashes_tell_a_customer_to_nobody_without_the_salt(left: Left) -> None:
     entities = [json.loads(line) for line in left.stored["linkerstatus"].splitlines()]
     (found,) = [one for one in entities if (one["PartitionKey"], one["RowKey"]) == (left.environment, "salt")]
     salt = bytes.fromhex(json.loads(found["j00"]))
-    customers = {row["msdynci_customerid"] for row in read(SAMPLE, "customerprofile")}
+    claims = [
+        (row_key(row["msdynci_alternatevalue"]), row["msdynci_customerid"]) for row in read(SAMPLE, "alternatekey")
+    ]
     hashes = left.stored["linkerhashes"]
-    assert [one for one in customers if hashed(one, salt) in hashes]
-    assert [one for one in customers if hashed(one, b"") in hashes or hashed(one, bytes(16)) in hashes] == []
+    assert [one for one in claims if hashed(*one, salt) in hashes]
+    assert [one for one in claims if hashed(*one, b"") in hashes or hashed(*one, bytes(16)) in hashes] == []
     assert salt.hex() not in hashes
 
 
-def hashed(customer: str, salt: bytes) -> str:
-    """Return a row hash as it is stored, without the bit that says whether it is confirmed."""
-    return row_hash(customer, salt).to_bytes(8).hex()[:-1]
+def test_hashes_do_not_show_which_rows_are_of_one_customer() -> None:
+    """Two rows of one customer, and two rows with a link to one profile, share no hash."""
+    salt, rows = bytes(range(16)), [bytes([number]) * 16 for number in range(50)]
+    wishes = {hash_wish(row, Claim("c1"), salt, names_profile=False) for row in rows}
+    links = {hash_link(row, Link("00000000-0000-4000-9000-000000000001"), salt) for row in rows}
+    assert (len(wishes), len(links), len(wishes & links)) == (50, 50, 0)
+
+
+def hashed(row: bytes | None, customer: str, salt: bytes) -> str:
+    """Return the wish hash of a row as it is stored."""
+    assert row is not None
+    return hash_wish(row, Claim(customer), salt, names_profile=False).to_bytes(8).hex()
 
 
 def test_no_foreign_word_forged_a_line_of_the_log(left: Left) -> None:
