@@ -71,9 +71,10 @@ async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wa
     """
     columns, insight = await metadata.mapping_columns(dataverse), await _insight(deps)
     rules = _rules(deps.settings, wanted)
-    sources = (
-        await _as_far_as_read(dataverse, await _sources(dataverse, columns, insight, rules), held) if columns else ()
-    )
+    sources: tuple[SourceFacts, ...] = ()
+    if columns is not None:
+        columns, found = await _find_sources(dataverse, columns)
+        sources = await _as_far_as_read(dataverse, await _sources(dataverse, columns, found, insight, rules), held)
     environment = await _environment(deps, dataverse, insight, mapping=bool(sources) or None if columns else False)
     left = await _left_behind(deps, dataverse, sources) if columns else []
     return Evidence(environment, sources, judge(environment, sources, left, rules), columns, insight)
@@ -90,9 +91,9 @@ def _rules(settings: Settings, wanted: tuple[str, ...]) -> Rules:
 
 
 async def _sources(
-    dataverse: Dataverse, columns: MappingColumns, insight: Insight, rules: Rules
+    dataverse: Dataverse, columns: MappingColumns, found: Iterable[Source], insight: Insight, rules: Rules
 ) -> tuple[SourceFacts, ...]:
-    found, others = await find_sources(dataverse, columns), _once(lambda: _tables_of_customers(dataverse))
+    others = _once(lambda: _tables_of_customers(dataverse))
     room = asyncio.Semaphore(SOURCES_AT_ONCE)
 
     async def facts(source: Source) -> SourceFacts:
@@ -112,6 +113,34 @@ async def _environment(deps: Deps, dataverse: Dataverse, insight: Insight, *, ma
         profiles=await _has_rows(dataverse, PROFILE_SET, "msdynci_customerid"),
         mapping=mapping,
     )
+
+
+async def _find_sources(dataverse: Dataverse, columns: MappingColumns) -> tuple[MappingColumns, list[Source]]:
+    """Return the sources, and the mapping's columns as this environment compares them: by ranges where names have wildcards,
+    or by `eq` alone where it refuses ranges of text.
+    """
+    try:
+        return columns, await find_sources(dataverse, columns)
+    except DataverseError as error:
+        if error.status not in (400, 501):
+            raise
+    plain = columns.without_ranges()
+    found = await find_sources(dataverse, plain)
+    for source in (source for source in found if odata.may_be_pattern(source.data_source + source.table)):
+        await _expect_exact(dataverse, plain, source)
+    return plain, found
+
+
+async def _expect_exact(dataverse: Dataverse, columns: MappingColumns, source: Source) -> None:
+    """Raise ConfigurationError when `eq` takes "_" for any character: a source would hide others, and their links would go."""
+    pattern = replace(source, data_source="_" + source.data_source[1:])
+    options = odata.query(select=columns.key, filter=columns.of_source(pattern), top=1)
+    if pattern != source and await dataverse.first(MAPPING_SET + options, Fields):
+        raise ConfigurationError(
+            f"The name of data source '{source.data_source}' or table '{source.table}' has characters that this environment "
+            "takes for wildcards, and it refuses ranges of text. Nothing was written. Rename the data source without "
+            "_, %, and [."
+        )
 
 
 async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[Source]:

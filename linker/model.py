@@ -103,6 +103,7 @@ class Target:
     partition_column: str = ""  # companion of the lookup that can be read on rows; empty when there is none
     names_profile: bool = False  # mapping rows name the right profile, as a sample confirmed
     has_in: bool = False  # the profile and mapping tables understand the In function
+    has_ranges: bool = True  # the mapping table compares text by ranges
     has_partitions: bool = False  # profiles show their partition
     has_labels: bool = False  # the label of a live link is its CustomerId
     profile_kind: str = "elastic"  # linker.core.capabilities.TableKind

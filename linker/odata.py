@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from typing import Self
 from urllib.parse import quote
 
 from linker.core.scanning import KeySpan
 from linker.errors import ConfigurationError
-from linker.model import Source
+from linker.model import Source, Target
 
 EQ_TERMS = (
     50  # of a chain of comparisons, where In is not available: facts of elastic tables show chains of that length
@@ -103,12 +104,30 @@ class MappingColumns:
     lookup = "msdynci_lookupfield_customer"
     id = "msdynci_alternatekeyid"
 
-    def __init__(self, table: str) -> None:
-        self.table = name(table)
+    def __init__(self, table: str, *, has_ranges: bool = True) -> None:
+        self.table, self.has_ranges = name(table), has_ranges
+
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        """Return the columns as the mapping of a table's sources is read."""
+        return cls(target.name_column, has_ranges=target.has_ranges)
+
+    def without_ranges(self) -> MappingColumns:
+        """Return the columns of a mapping that does not compare text by ranges. There `eq` has to mean exactly one text."""
+        return MappingColumns(self.table, has_ranges=False)
 
     def of_source(self, source: Source) -> str:
         """Return the filter for the rows of one source, and perhaps some of others (may_be_pattern)."""
+        if not self.has_ranges:
+            return self._is_source(source)
         return f"{matches(self.data_source, source.data_source)} and {matches(self.table, source.table)}"
+
+    def _is_source(self, source: Source) -> str:
+        """Return the filter for the rows of one source and of no other."""
+        pairs = ((self.data_source, source.data_source), (self.table, source.table))
+        if self.has_ranges:
+            return " and ".join(is_exactly(column, text) for column, text in pairs)
+        return " and ".join(f"{column} eq {literal(text)}" for column, text in pairs)
 
     def in_stream(self, source: Source, span: KeySpan, since: str = "") -> str:
         """Return the filter for the mapping rows of one stream: of one source, within a span of key texts, changed `since`.
@@ -131,8 +150,4 @@ class MappingColumns:
         table belongs to none.
         """
         named = [f"{column} ne null" for column in (self.data_source, self.table)]
-        pairs = (
-            f"{is_exactly(self.data_source, source.data_source)} and {is_exactly(self.table, source.table)}"
-            for source in found
-        )
-        return " and ".join([*named, *(f"not ({pair})" for pair in pairs)])
+        return " and ".join([*named, *(f"not ({self._is_source(source)})" for source in found)])

@@ -200,6 +200,7 @@ def with_capabilities(target: Target, can: Capabilities) -> Target:
         target,
         names_profile=can.has(Capability.MAPPING_NAMES_PROFILE) and can.has(Capability.LABELS),
         has_in=can.has(Capability.IN_FILTER),
+        has_ranges=not can.lacks(Capability.TEXT_RANGES),
         has_partitions=can.has(Capability.PARTITION_COLUMN),
         profile_kind=can.profile_kind,
     )

@@ -83,7 +83,7 @@ async def _divided(dataverse: Dataverse, target: Target, stream: Stream, state: 
     count = streams_for(state.rows // max(1, len(target.sources)))
     if count == 1:
         return [stream]
-    columns, spans = MappingColumns(target.name_column), cut_spans(count)
+    columns, spans = MappingColumns.of(target), cut_spans(count)
     link = dataverse.stream_path(columns, target, stream.source, KeySpan())
     try:
         rows, _ = await dataverse.mapping_page(columns, stream.source, link)
@@ -152,7 +152,7 @@ class _Slice:
 
     async def read(self) -> Stream:
         """Read rows until time or room is used up; return the stream as it is afterwards, without this slice."""
-        columns, until = MappingColumns(self.target.name_column), self.deps.clock() + SLICE_S
+        columns, until = MappingColumns.of(self.target), self.deps.clock() + SLICE_S
         link = self.stream.cursor or self._first_link(columns)
         while link:
             rows, link = await self.dataverse.mapping_page(columns, self.stream.source, link)

@@ -67,7 +67,7 @@ class StagedShard:
         yield from (key for key in map(bytes.fromhex, self.scan.revisit) if self.shard.holds(key))
 
     async def _look_up(self, keys: Iterable[RowKey]) -> list[ClaimRow]:
-        columns = MappingColumns(self.target.name_column)
+        columns = MappingColumns.of(self.target)
         return await self.dataverse.claims_of(columns, self.target, self.scan.sources, dict.fromkeys(keys, ()))
 
     def _rows_of(self, segment: Segment) -> Iterable[ClaimRow]:

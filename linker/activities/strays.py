@@ -106,7 +106,7 @@ class _Search:
         self.orphans |= {key for key in unnamed if not links[key]}
 
     async def _unmapped(self, keys: list[RowKey]) -> AsyncIterator[RowKey]:
-        columns = MappingColumns(self.target.name_column)
+        columns = MappingColumns.of(self.target)
         for some in chunks(keys, KEYS_ASKED):
             asked = dict.fromkeys(some, ())
             rows = await self.dataverse.claims_of(columns, self.target, self.target.sources, asked)

@@ -126,7 +126,7 @@ class _Unlinking:
     async def start(cls, deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held) -> _Unlinking:
         target = await deps.target(task.run, task.table)
         called = {task.table.casefold(), *(source.table.casefold() for source in target.sources)}
-        found = await find_sources(dataverse, MappingColumns(target.name_column))
+        found = await find_sources(dataverse, MappingColumns.of(target))
         sources = {*target.sources, *(source for source in found if source.table.casefold() in called)}
         return cls(deps, task, target, tuple(sorted(sources)), dataverse, held)
 
@@ -149,7 +149,7 @@ class _Unlinking:
 
     async def _settle(self, attempt: Attempt, removed: list[RowKey]) -> Cleared:
         """Confirm absence, read link and ETag, clear what is ours, and forget only what was confirmed."""
-        columns = MappingColumns(self.target.name_column)
+        columns = MappingColumns.of(self.target)
         found = await self.dataverse.claims_of(columns, self.target, self.sources, dict.fromkeys(removed, ()))
         back = {row.key for row in found}
         absent = [row for row in removed if row not in back]

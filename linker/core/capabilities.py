@@ -113,6 +113,10 @@ class Capabilities:
         """Whether a capability is proved."""
         return any(finding.capability is capability and finding.available is True for finding in self.findings)
 
+    def lacks(self, capability: Capability) -> bool:
+        """Whether a capability was refused, or answered wrongly; False while nothing is known of it."""
+        return any(finding.capability is capability and finding.available is False for finding in self.findings)
+
     @property
     def kinds(self) -> tuple[TableKind, TableKind]:
         """Kind of the profile table, kind of the mapping table."""

@@ -90,8 +90,19 @@ class Hosted:
 
 @pytest.mark.parametrize(("rows", "values"), CASES.values(), ids=CASES.keys())
 def test_preflight_says_what_a_run_does(rows: int, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    agree("crm", rows, values, monkeypatch)
+
+
+@pytest.mark.parametrize("ranges", ["allow", "400"])
+@pytest.mark.parametrize("name", ["my_crm", "a[b]c", "100%", "o'neil & co", "crm|contact"])
+def test_names_with_wildcards_need_no_ranges(name: str, ranges: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    agree(name, 20, ELASTIC | {"elastic_ranges": ranges}, monkeypatch)
+
+
+def agree(data_source: str, rows: int, values: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look at an environment, run in it, and compare."""
     keys = ids("contact", rows)
-    fed = (Fed("crm", "contact", keys, "contactid"),)
+    fed = (Fed(data_source, "contact", keys, "contactid"),)
     made = Made(fed=fed, rows={"contact": keys}, switches=values, settings={"declared": DECLARED})
     with asyncio.Runner() as loop, running(made) as (deps, sandbox, world):
         picture = loop.run(look(deps))
