@@ -19,21 +19,24 @@ Times are epoch seconds.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 WINDOW_S = 300.0  # documented
-SLOTS = 16  # an expense joins the one before while both lie within a sixteenth of the time since the oldest
+SLOTS = 48  # an expense joins the one before while both lie within this part of the time since the oldest
 FINEST_S = 0.25
-RESERVE = 0.03  # of the budget stays unspent: the next refusal costs more
+RESERVE = 0.04  # of the budget stays unspent, half of it for certain: the next refusal costs more
 LAG = 20  # what is left beyond the reserve is spent within a twentieth of the window
 LEAST_REQUEST_S = 0.001
 FLOOR, FLOOR_REQUESTS = (
     0.5,
     2.0,
 )  # lanes and requests a second at least: a refusal caused by others must not end all writing
+FREED = 0.05
+EXPLAINED = 0.8  # of the known budget spent: the refusal is about that budget
 BINDING = 0.7  # of the budget spent within a window: it is what limits the run
-QUIET, MOST_QUIET = 4, 16  # windows without a refusal before the budget is raised
+QUIET, MOST_QUIET = 2, 16  # windows without a refusal before the budget is raised
 RAISE, MOST_RAISE = 0.04, 0.5  # of the budget; doubles with each further quiet window
 
 type Kind = Literal["time", "requests", "concurrency"]
@@ -76,7 +79,10 @@ def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allow
     spent = [expense for expense in allowance.spent if expense[0] > at_s - WINDOW_S]
     if not spent:
         return allowance  # others spent it all: the pause is all that there is to learn
-    window_s = min(WINDOW_S, at_s + wait_s - spent[0][0])
+    window_s = min(WINDOW_S, at_s + wait_s - _begin(spent))
+    if is_explained(allowance, at_s, kind):
+        window_s = allowance.window_s
+    spent = [expense for expense in spent if expense[0] > at_s - window_s]
     seconds, requests = sum(e[1] for e in spent), sum(e[2] for e in spent)
     quiet = min(MOST_QUIET, allowance.quiet * 2 if allowance.is_known else QUIET)
     learned = replace(
@@ -89,6 +95,13 @@ def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allow
     if kind == "requests":
         return replace(learned, requests=max(float(requests), FLOOR_REQUESTS * window_s))
     return replace(learned, execution_s=max(seconds, FLOOR * window_s))
+
+
+def is_explained(allowance: Allowance, at_s: float, kind: Kind) -> bool:
+    """Whether the budget for the window as it is known was used up: then a refusal says nothing new about the window."""
+    seconds, requests = _spent(allowance, at_s)
+    known, spent = (allowance.requests, requests) if kind == "requests" else (allowance.execution_s, seconds)
+    return bool(known) and spent >= EXPLAINED * known
 
 
 def left_s(allowance: Allowance, at_s: float) -> float:
@@ -107,7 +120,7 @@ def lanes(allowance: Allowance, at_s: float) -> int | None:
     if not allowance.is_known:
         return None
     left, budget = left_s(allowance, at_s), _budget_s(allowance)
-    if left <= 0:
+    if left <= RESERVE / 2 * budget:
         return 0
     return max(1, round(sustained(allowance) + (left - RESERVE * budget) / (allowance.window_s / LAG)))
 
@@ -125,10 +138,20 @@ def is_binding(allowance: Allowance, at_s: float) -> bool:
 def free_at(allowance: Allowance, at_s: float) -> float:
     """Return when something may be spent again: `at_s` or later."""
     for expense in allowance.spent:
-        if left_s(allowance, at_s) > 0:
+        if lanes(allowance, at_s) != 0:
             break
         at_s = max(at_s, round(expense[0] + allowance.window_s + 0.01, 2))
     return at_s
+
+
+def _begin(spent: Sequence[Expense]) -> float:
+    """Return when the first share of the expenses was spent: it has left the window when Retry-After ends."""
+    rest = FREED * sum(seconds for _, seconds, _ in spent)
+    for at_s, seconds, _ in spent:
+        rest -= seconds
+        if rest <= 0:
+            return at_s
+    return spent[-1][0]
 
 
 def _raised(allowance: Allowance, at_s: float) -> Allowance:

@@ -33,14 +33,15 @@ FEWEST = 1
 MAX_WIDTH = 64  # what a process can do: more writes at once only wait for its one processor
 UNHINTED = 4  # writes at once until the first hint: what 1,200 s in 300 s allow for ever (dataverse.md 1.5)
 SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice is 100 to 1,000 (dataverse.md 2.4)
-FIRST_BATCH = 250
+FIRST_BATCH = 100
 TARGET_S = 2.0
 SMOOTHING = 0.1
 SLOWER = 1.3  # times the seconds a row took at best lately: worth a trial
 FORGET = 1.0003  # for each write: how fast the best is forgotten, since other tables cost more
 WIDE = 8  # a hint above this is tried once without a reason: at less, a trial costs more than it can bring
-ENOUGH = 12  # writes to judge a width by, or a round of it, whichever is more
+ENOUGH = 12  # writes to judge a width by, or half a round of it, whichever is more
 AS_GOOD, BETTER = 0.97, 1.05  # of the rows a second: below and above this, two widths differ
+SURGE = 1.7  # times the width that the budget sustains: where it decides, going slower costs nothing
 COSTLY, CHEAP = 1.15, 1.05  # times the best seconds of a row, where the budget decides
 COARSE, FINE, WIDER = 0.5, 0.75, 1.5  # factors of a trial
 PATIENCE_S, MAX_PATIENCE_S = 30.0, 480.0  # until the next trial
@@ -204,8 +205,12 @@ def after_throttle(control: Control, at_s: float, wait_s: float, kind: Kind, und
     control = replace(control, at_s=at_s, held_until_s=held)
     if kind == "concurrency":
         return _rested(_step(control, max(FEWEST, min(control.width, under_way) * 4 // 5), at_s))
-    allowance = learn(control.allowance, at_s, wait_s, kind)
-    return _stopped(replace(control, allowance=allowance), at_s)
+    control = _stopped(replace(control, allowance=learn(control.allowance, at_s, wait_s, kind)), at_s)
+    if not control.allowance.is_known:
+        return control
+    rate = sustained(control.allowance)
+    surge = SURGE if control.width > WIDE else 1.0
+    return _step(control, min(control.width, max(ceil(rate), int(surge * rate))), at_s)
 
 
 def after_timeout(control: Control, at_s: float, under_way: int) -> Control:
@@ -299,7 +304,7 @@ def _searched(control: Control, write: Write) -> Control:
         round(old.crowd_s + write.seconds * write.under_way, 3),
     )
     control = replace(control, trial=replace(trial, sample=sample))
-    if sample.writes < max(ENOUGH, control.width):
+    if sample.writes < max(ENOUGH, control.width // 2):
         return control
     if binds:
         return _spared(control, write.at_s)
@@ -313,8 +318,8 @@ def _spared(control: Control, at_s: float) -> Control:
     cost = trial.sample.row_s / control.best_row_s
     if cost > COSTLY:
         return _step(control, max(ceil(sustained(control.allowance)), min(control.width * 3 // 4, control.width)), at_s)
-    if cost < CHEAP and trial.sample.under_way > 0.7 * control.width:
-        return _step(control, max(control.width + 1, int(control.width * 1.1)), at_s)
+    if cost < CHEAP and trial.sample.under_way > 0.7 * control.width and at_s >= trial.next_s:
+        return _step(control, max(control.width + 1, control.width * 5 // 4), at_s)
     return _measuring(control, at_s)
 
 

@@ -44,7 +44,7 @@ class World:
     knee: int
     growth: float  # of the time of a row, for each request beyond the knee
     noise: float  # standard deviation of a write's time, as a share
-    servers: int
+    servers: int  # that count by themselves
     window_s: float
     execution_s: float  # for each server and window
     requests: int
@@ -67,13 +67,15 @@ def world(seed: int) -> World:
     limits = chance.choice((1.0, 1.0, 1.0, 0.5, 2.0))
     window_s = chance.choice((300.0, 300.0, 300.0, 120.0, 60.0))
     crowds = chance.random() < 0.4
+    knee = max(1, int(hint * chance.choice((0.5, 0.75, 1.0)))) if crowds else hint
     return World(
         seed=seed,
         hint=hint,
         row_s=chance.choice((0.001, 0.002, 0.005, 0.01, 0.02, 0.05)),
         request_s=chance.choice((0.0, 0.05, 0.2)),
-        knee=max(1, int(hint * chance.choice((0.25, 0.5, 0.75)))) if crowds else hint,
-        growth=chance.choice((0.02, 0.1, 0.5)) if crowds else 0.0,
+        knee=knee,
+        # Beyond the knee: still a little more, as much as at the knee, or much less (1 over the knee shares a full server).
+        growth=chance.choice((0.3, 1.0, 3.0)) / knee if crowds else 0.0,
         noise=chance.choice((0.0, 0.1, 0.3)),
         servers=chance.choice((1, 1, 1, 2, 4)),
         window_s=window_s,
@@ -136,6 +138,7 @@ class Service:
             limit_concurrency=world.concurrency,
             limit_window_s=world.window_s,
             servers=world.servers,
+            protection_scope="server",
             dop_hint=world.hint,
         )
         self.protection = ServiceProtection(lambda: config, lambda: self.now_s)
@@ -181,7 +184,7 @@ class Service:
         wait_s = float(refusal.retry_after_s)
         self.outcome.refused += 1
         self.outcome.refused_late += self._is_late
-        self.outcome.grown += self.protection._windows["linker", server].ignored > 0  # not seen from outside
+        self.outcome.grown += self.protection._window("linker", server).ignored > 0  # not seen from outside
         self.outcome.longest_wait_s = max(self.outcome.longest_wait_s, wait_s)
         self.control = after_throttle(self.control, self.now_s, wait_s, KINDS[refusal.code], self.under_way + 1)
         return False
