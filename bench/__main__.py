@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +15,7 @@ from rich.console import Console
 from bench import compare, documents, machine, portal, scale, state
 from bench.environment import sandbox
 from bench.figures import Figures, goals
-from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Sizes
+from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
 from bench.progress import Step, progress
 
 PASSES = 3  # steps of each size in `scale`
@@ -25,17 +26,34 @@ app = typer.Typer(add_completion=False)
 def main(
     *,
     full: Annotated[bool, typer.Option("--full", help="A million rows; takes half an hour or so.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Profiles to measure; then nothing is saved.")] = None,
     json_file: Annotated[Path, typer.Option("--json", help="Where the figures go.")] = Path("bench/results.json"),
     docs: Annotated[Path, typer.Option(help="Folder of performance.md and scale.md.")] = Path("docs"),
 ) -> None:
     """Measure the linker beside its peers and the raw ceiling."""
     console = Console()
     sizes = FULL if full else SHORT
-    with progress(console, compare.steps(len(PROFILES)) + PASSES * len(sizes.growth) + 4) as step:
+    if only:
+        _show(console, [profile for profile in PROFILES if profile.name in only], sizes)
+        return
+    chosen = PROFILES
+    with progress(console, compare.steps(chosen) + PASSES * len(sizes.growth) + 4) as step:
         figures = measure(sizes, step, full=full)
     save(figures, json_file, docs)
     for goal in goals(figures):
         console.print(goal.line())
+
+
+def _show(console: Console, profiles: Sequence[Profile], sizes: Sizes) -> None:
+    """Measure some profiles and print them."""
+    with progress(console, compare.steps(profiles)) as step:
+        results = [result for profile in profiles for result in compare.compare(profile, sizes, step)]
+    for found in results:
+        share = f"{found.share:.3f}" if found.share else "-"
+        console.print(
+            f"{found.profile} | {found.competitor} | {found.rows:,} rows | {found.seconds:.1f} s | share {share} | "
+            f"lost {found.lost} | {found.requests} requests | {found.throttled} refused | {found.told}"
+        )
 
 
 def save(figures: Figures, json_file: Path, docs: Path) -> None:

@@ -6,20 +6,22 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import Any
 
 import httpx
 
-from bench import ceiling
+from bench import ceiling, optimum
 from bench.environment import TABLE, Environment, app_host, sandbox
+from bench.neighbor import neighbor
 from bench.profiles import Profile, Sizes
 from bench.progress import Step
 from bench.spent import Spent, spent
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
+from linker.core.capabilities import TableKind
 from linker.dataverse import Connection, Dataverse
 from linker.dataverse.column import create
 from linker.dataverse.metadata import find_tables
@@ -43,17 +45,25 @@ class Result:
     told: str = ""
     width: int | None = None
     spent: Spent | None = None  # of this engine
+    least_s: float | None = None  # what the limits leave for these rows, see bench/optimum.py
+    cpu: float | None = None  # processors in use, on average, by this engine
+    others_share: float = 0.0  # of the budget, spent by another client
 
     @property
     def rows_s(self) -> float:
         """Rows offered a second; without those that were lost."""
         return (self.rows - self.lost) / self.seconds
 
+    @property
+    def share(self) -> float | None:
+        """Rows a second over the most that the limits allow."""
+        return self.least_s / self.seconds * (self.rows - self.lost) / self.rows if self.least_s else None
+
 
 def compare(profile: Profile, sizes: Sizes, step: Step) -> list[Result]:
     """Measure all competitors in one profile."""
     sizes, results = sizes.of(profile), []
-    for name, write in PEERS.items():
+    for name, write in PEERS.items() if profile.peers else ():
         step(f"{profile.name}: {name}")
         results.append(_peer(profile, name, write, sizes.patch if write is loop_of_patch else sizes.bulk))
     step(f"{profile.name}: {CEILING}")
@@ -63,9 +73,9 @@ def compare(profile: Profile, sizes: Sizes, step: Step) -> list[Result]:
     return results
 
 
-def steps(profiles: int) -> int:
-    """Return how many times `compare` tells a step over so many profiles."""
-    return profiles * (len(PEERS) + 2)
+def steps(profiles: Sequence[Profile]) -> int:
+    """Return how many times `compare` tells a step over these profiles."""
+    return sum((len(PEERS) if profile.peers else 0) + 2 for profile in profiles)
 
 
 def bad_rows(links: Mapping[str, str], share: float) -> set[str]:
@@ -84,61 +94,60 @@ def faults_for(rows: set[str]) -> list[dict[str, object]]:
 
 
 def _peer(profile: Profile, name: str, write: Writer, rows: int) -> Result:
-    with sandbox(rows, azurite=False) as environment:
+    with sandbox(rows, azurite=False, tables=profile.tables) as environment:
         work = _prepare(environment, profile)
         with _counting(environment, profile, work.links) as measured:
             measured["told"] = told(lambda: write(work))
-        return Result(profile.name, name, rows, **measured)
+        return _result(profile, name, rows, rows, measured)
+
+
+def _result(profile: Profile, name: str, rows: int, request_rows: int, measured: dict[str, Any], **more: Any) -> Result:
+    least_s = optimum.least_s(profile, rows, request_rows, measured["others_share"])
+    return Result(profile.name, name, rows, **measured, **more, least_s=least_s)
 
 
 def _ceiling(profile: Profile, sizes: Sizes) -> Result:
-    """Search the width on part of the rows, then measure it. Bad rows are left out: its requests are the good ones."""
-    widths = ceiling.widths_to_try(profile)
-    with sandbox(sizes.ceiling, azurite=False) as environment:
+    """Measure the ceiling. Bad rows are left out: its requests are the good ones."""
+    config = profile.sandbox()
+    width, batch = optimum.width(config), optimum.engine_request_rows(config)
+    width = width // 2 if profile.neighbor else width  # what the other client leaves
+    with sandbox(sizes.ceiling, azurite=False, tables=profile.tables) as environment:
         work = _prepare(environment, profile)
-        environment.configure(profile.config())
-        some = Work(environment, work.navigation, dict(list(work.links.items())[: sizes.search]))
-        tried = [_rested(environment, lambda width=width: ceiling.send(some, width)) for width in widths]  # type: ignore[misc]
-        width = ceiling.best(tried).width
-        with _counting(
-            environment, Profile(profile.name, profile.ms_per_row, "", profile.switches), work.links
-        ) as measured:
-            ceiling.send(work, width)
-        return Result(profile.name, CEILING, sizes.ceiling, **measured, width=width)
-
-
-def _rested[T](environment: Environment, measure: Callable[[], T]) -> T:
-    environment.reset()
-    return measure()
+        with _counting(environment, replace(profile, bad_share=0.0), work.links) as measured:
+            ceiling.send(work, width, batch)
+        return _result(profile, CEILING, sizes.ceiling, batch, measured, width=width)
 
 
 def engine(profile: Profile, rows: int, *, touch: bool = False) -> Result:
     """Measure this engine; with `touch` its last phase writes the profiles too."""
-    with sandbox(rows) as environment:
+    with sandbox(rows, tables=profile.tables) as environment:
         with app_host(environment, touch=touch) as host:
             links = environment.truth()
+            before_s = host.cpu_s()
             with _counting(environment, profile, links) as measured:
                 began = time.perf_counter()
                 run = host.run()
                 measured["told"] = f"{run['status']}. {run['statusDetail']}"[:160]
+                cpu_s = host.cpu_s() - before_s
         where = spent(
             [(str(kind), start, end) for kind, start, end in host.hub["requests"]], began, began + measured["seconds"]
         )
-        return Result(profile.name, LINKER, rows, **measured, spent=where)
+        batch = optimum.engine_request_rows(profile.sandbox())
+        return _result(profile, LINKER, rows, batch, measured, spent=where, cpu=cpu_s / measured["seconds"])
 
 
 def _prepare(environment: Environment, profile: Profile) -> Work:
-    del profile
-    return Work(environment, asyncio.run(_lookup_column(environment)), environment.truth())
+    kind = TableKind(profile.tables)
+    return Work(environment, asyncio.run(_lookup_column(environment, kind)), environment.truth())
 
 
-async def _lookup_column(environment: Environment) -> str:
+async def _lookup_column(environment: Environment, kind: TableKind) -> str:
     """Create the lookup column as the product does, and return the name of its navigation property."""
     trust = ssl.create_default_context(cafile=environment.ca)
     async with httpx.AsyncClient(verify=trust, trust_env=False) as client:
         dataverse = Dataverse(Connection(environment.url, client, _Token(environment.token())))
         table = (await find_tables(dataverse, TABLE))[0]
-        return (await create(dataverse, table, None)).navigation
+        return (await create(dataverse, table, None, kind)).navigation
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,12 +168,19 @@ def _counting(environment: Environment, profile: Profile, links: Mapping[str, st
     environment.configure(profile.config())
     environment.arm(faults_for(bad))
     environment.reset()
-    measured: dict[str, Any] = {}
-    started = time.perf_counter()
-    yield measured
-    measured["seconds"] = time.perf_counter() - started
-    asked = environment.counters()["requests"]
+    measured: dict[str, Any] = {"others_share": 0.0}
+    with neighbor(environment, list(links)) if profile.neighbor else nullcontext() as other:
+        started = time.perf_counter()
+        yield measured
+        measured["seconds"] = time.perf_counter() - started
+        asked = environment.counters()["requests"]
     measured |= {"requests": asked.get("total", 0), "throttled": asked.get("429", 0)}
+    if other is not None:
+        measured["requests"] -= other.requests
+        measured["throttled"] -= other.throttled
+        config = profile.sandbox()
+        allowed_s = optimum.budget_s(config) / optimum.window_s(config) * measured["seconds"]
+        measured["others_share"] = min(0.95, other.rows * optimum.row_s(config) / allowed_s)
     environment.configure({"protection": False, "ms_per_row": 0})
     live = live_links(environment)
     measured["lost"] = sum(1 for row, wanted in links.items() if row not in bad and live.get(row) != wanted)

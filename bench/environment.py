@@ -40,6 +40,10 @@ class Environment:
         """Path of the certificate authority to trust."""
         return self.ready["ca"]
 
+    def trust(self) -> ssl.SSLContext:
+        """Return the trust in this sandbox alone."""
+        return ssl.create_default_context(cafile=self.ca)
+
     def token(self) -> str:
         """Return a bearer token of the linker's identity."""
         answer = self.admin.get(
@@ -82,10 +86,13 @@ class Environment:
 
 
 @contextmanager
-def sandbox(rows: int, *, azurite: bool = True) -> Iterator[Environment]:
-    """Run a fresh sandbox over https. The same number of rows gives the same rows."""
+def sandbox(rows: int, *, azurite: bool = True, tables: str = "elastic") -> Iterator[Environment]:
+    """Run a fresh sandbox over https. The same number of rows gives the same rows. `tables` is the kind of the profile and
+    the mapping table.
+    """
     with TemporaryDirectory() as folder:
         options = ["--contacts", str(rows), "--leads", "0", "--members", "0", "--seed", "1", "--no-measures", "--https"]
+        options += ["--tables", tables]
         command = ["serve", "--port", "0", *options, "--tls-folder", folder, "--azurite" if azurite else "--no-azurite"]
         with running([sys.executable, "-m", "sandbox", *command], {}) as (ready, _):
             trust = ssl.create_default_context(cafile=ready["ca"])
@@ -113,6 +120,11 @@ class AppHost:
         status = Path(f"/proc/{self.pid}/status").read_text(encoding="ascii")
         line = next(line for line in status.splitlines() if line.startswith(what))
         return int(line.split()[1]) / 1024
+
+    def cpu_s(self) -> float:
+        """Return the processor time that the process has used so far, in seconds."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def client(self) -> httpx.Client:
         """Return a client of the host."""

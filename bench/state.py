@@ -12,9 +12,10 @@ from typing import Any
 
 from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient, TableServiceClient
-from linker.pages import PAGE_ROWS
 
+from linker.core.blocks import Entry as BlockEntry
 from linker.core.blocks import HashBlock, to_block, to_properties
+from linker.core.shards import SHARD_ROWS
 from linker.model import RowKey
 from linker.ports import Properties
 from linker.tables import AzureTables
@@ -58,7 +59,7 @@ def entries(rows: int) -> Iterator[Entry]:
 
 async def _packed(connection: str, rows: int) -> Store:
     tables = AzureTables(connection_string=connection)
-    pages = [_block(page) for page in batched(entries(rows), PAGE_ROWS, strict=False)]
+    pages = [_block(page) for page in batched(entries(rows), SHARD_ROWS, strict=False)]
     await tables.replace(PACKED, "warm", "warm", {"n": 1})  # creates the table
     try:
         started = time.perf_counter()
@@ -74,7 +75,7 @@ async def _packed(connection: str, rows: int) -> Store:
 
 
 def _block(page: tuple[Entry, ...]) -> HashBlock:
-    return HashBlock().saved_by("bench", "", {key: (value,) for key, value in page})
+    return HashBlock().saved_by("bench", "", {key: (BlockEntry(value, value),) for key, value in page})
 
 
 def _same(page: HashBlock, properties: Properties) -> None:

@@ -6,11 +6,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from linker.pages import PAGE_ROWS
 
-from bench import ceiling, compare, documents, machine, portal, simulation, state
+from bench import ceiling, compare, documents, machine, optimum, portal, simulation, state
 from bench.__main__ import save
-from bench.ceiling import Rate
 from bench.compare import CEILING, LINKER, Result
 from bench.environment import Environment
 from bench.figures import SDK, Figures, goals
@@ -21,17 +19,24 @@ from bench.scale import Growth, Pass
 from bench.spent import Spent, kind_of, sentence, spent
 from bench.state import Store
 from bench.writers import Work
+from linker.core.shards import SHARD_ROWS
+from sandbox.protection import Work as SandboxWork
+from sandbox.protection import cost_ms
 
 
 def result(profile: str, competitor: str, rows_s: float, lost: int = 0) -> Result:
     return Result(profile, competitor, 1_000, (1_000 - lost) / rows_s, lost, 10, 0)
 
 
+def shared(profile: str, share: float) -> Result:
+    return replace(result(profile, LINKER, 1_900), rows=60_000, seconds=30.0, least_s=30.0 * share)
+
+
 def growth(rows: int, **changes: object) -> Growth:
     one = Growth(
         rows,
         first=Pass(rows / 1_000, rows // 100, rows, "Successful"),
-        unchanged=Pass(rows / 20_000, rows // 5_000 + 20, 0, "Successful"),
+        unchanged=Pass(rows / 20_000, rows // 500 + 20, 0, "Successful"),
         changed=Pass(rows / 10_000, rows // 4_000 + 20, rows // 100, "Successful"),
         peak_mb=120.0, instances=6, most_events=900, sent_bytes=1, received_bytes=1, most_result_bytes=1,
     )  # fmt: skip
@@ -43,9 +48,8 @@ PAGES = (PageTime("Status", 9.0, 10.0, 4_000), PageTime("Timeline", 20.0, 80.0, 
 
 def figures(*results: Result, sizes: tuple[Growth, ...] | None = None, pages: tuple[PageTime, ...] = PAGES) -> Figures:
     names = ("normal", "plug-in heavy")
-    standard = [
-        result(name, who, rate) for name in names for who, rate in ((CEILING, 2_000), (LINKER, 1_900), (SDK, 400))
-    ]
+    standard = [result(name, who, rate) for name in names for who, rate in ((CEILING, 2_000), (SDK, 400))]
+    standard += [shared(name, 0.95) for name in names]
     given = {(r.profile, r.competitor): r for r in (*standard, *results)}
     return Figures(
         Machine("2026-01-01 00:00 UTC", "CPU", 2, 8.0, "3.13.0", 1.2), full=False, seconds=60.0,
@@ -60,29 +64,54 @@ def missed(found: Figures) -> list[str]:
     return [goal.what for goal in goals(found) if goal.met is False]
 
 
-# ---- profiles and ceiling ----
-
-
-def test_the_documented_limits_sustain_four_seconds_of_work_a_second() -> None:
-    assert NORMAL.busy_budget == 4.0
-    assert NORMAL.budget_rows_s == 2_000
+# ---- profiles and optimum ----
 
 
 @pytest.mark.parametrize(
-    ("name", "widths"),
+    ("profile", "rows", "request_rows", "seconds"),
     [
-        pytest.param("fast", [2, 4, 8, 16], id="rows that cost nothing use up nothing"),
-        pytest.param("normal", [2, 4], id="above four the documented limits strike back"),
-        pytest.param("throttled", [2], id="half the limit, half the width"),
-        pytest.param("crowded", [2, 4, 8, 16], id="nothing is limited"),
+        pytest.param(Profile("p", 2.0, ""), 60_000, 500, 30.0, id="the hint of four uses the budget up exactly"),
+        pytest.param(Profile("p", 10.0, "", {"dop_hint": 48}), 100_000, 200, 1_000 / 48, id="a burst in one window"),
+        pytest.param(
+            Profile("p", 10.0, "", {"dop_hint": 48}), 360_000, 1, 600 + (3_600 - 2 * 1_200.48) / 48,
+            id="three windows: budget and what is under way, twice, and the rest",
+        ),
+        pytest.param(
+            Profile("p", 10.0, "", {"dop_hint": 48, "time_scale": 10.0}), 360_000, 1, 60 + (360 - 2 * 120.048) / 48,
+            id="ten times as fast",
+        ),
+        pytest.param(
+            Profile("p", 2.0, "", {"dop_hint": 8, "servers": 2, "protection_scope": "server"}), 60_000, 500, 15.0,
+            id="two servers that count by themselves",
+        ),
+        pytest.param(
+            Profile("p", 2.0, "", {"dop_hint": 8, "servers": 2, "limit_window_s": 10.0, "limit_execution_ms": 40_000.0}),
+            60_000, 1, 20 + (120 - 2 * 40.016) / 8, id="two servers that count together",
+        ),
+        pytest.param(Profile("p", 2.0, "", {"protection": False}), 60_000, 500, 30.0, id="no limits, the width alone"),
+        pytest.param(Profile("p", 0.0, ""), 60_000, 500, None, id="rows that cost nothing"),
     ],
-)
-def test_the_ceiling_tries_only_widths_that_a_profile_sustains(name: str, widths: list[int]) -> None:
-    assert ceiling.widths_to_try(next(p for p in PROFILES if p.name == name)) == widths
+)  # fmt: skip
+def test_the_optimum_is_what_the_limits_leave(
+    profile: Profile, rows: int, request_rows: int, seconds: float | None
+) -> None:
+    found = optimum.least_s(profile, rows, request_rows)
+    assert found == (None if seconds is None else pytest.approx(seconds))
 
 
-def test_the_best_width_is_the_fastest_one() -> None:
-    assert ceiling.best([Rate(1, 100, 2.0), Rate(4, 100, 0.5), Rate(8, 100, 0.6)]).width == 4
+def test_what_others_spend_leaves_less() -> None:
+    profile = Profile("p", 2.0, "", {"limit_window_s": 20.0, "limit_execution_ms": 80_000.0})
+    assert optimum.sustained_rows_s(profile) == pytest.approx(2_000)
+    assert optimum.sustained_rows_s(profile, 0.5) == pytest.approx(1_000)
+    assert (optimum.least_s(profile, 60_000, 1, 0.5) or 0) > (optimum.least_s(profile, 60_000, 1) or 0)
+
+
+@pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
+def test_above_its_hint_a_server_writes_no_more(profile: Profile) -> None:
+    config = profile.sandbox()
+    at_hint = cost_ms(config, SandboxWork(rows_written=100), config.dop_hint) / config.dop_hint
+    for more in (config.dop_hint + 1, 2 * config.dop_hint, 52):
+        assert cost_ms(config, SandboxWork(rows_written=100), more) / more >= at_hint * (1 - 1e-9)
 
 
 def test_prepared_requests_hold_every_row_once_with_key_and_bind_alone(environment: Environment) -> None:
@@ -100,8 +129,9 @@ def test_the_engine_gets_at_least_as_many_rows_as_any_peer(sizes: Sizes) -> None
 
 def test_where_a_row_costs_much_all_but_the_engine_get_half_as_many() -> None:
     costly = next(profile for profile in PROFILES if profile.name == "plug-in heavy")
-    assert SHORT.of(costly) == replace(SHORT, ceiling=5_000, search=2_000, bulk=1_000)
+    assert SHORT.of(costly) == replace(SHORT, ceiling=10_000, bulk=1_000)
     assert SHORT.of(NORMAL) == SHORT
+    assert SHORT.of(replace(NORMAL, rows=7)).engine == 7
 
 
 def test_one_row_in_a_thousand_is_bad_and_always_the_same() -> None:
@@ -123,9 +153,9 @@ def test_each_bad_row_is_refused_in_bulk_and_alone() -> None:
 
 
 @pytest.mark.parametrize("rows", [1, 4_999, 5_000, 70_000, 1_000_000, 10_000_000])
-def test_pages_are_never_fuller_than_what_was_counted_for_one(rows: int) -> None:
+def test_shards_hold_no_more_rows_than_are_planned_for_one(rows: int) -> None:
     found = simulation.simulate(rows)
-    assert found.page_rows <= max(PAGE_ROWS, simulation.COUNT_CAP)
+    assert found.shard_rows <= SHARD_ROWS
     assert found.read_requests >= rows / simulation.PAGE_ROWS_READ
 
 
@@ -155,21 +185,28 @@ def test_good_figures_meet_every_goal() -> None:
 @pytest.mark.parametrize(
     ("bad", "goal"),
     [
-        pytest.param(figures(result("normal", LINKER, 1_700)), "First link, normal, over the raw ceiling", id="slow"),
+        pytest.param(figures(shared("normal", 0.80)), "First link, normal, share of the optimum", id="slow"),
+        pytest.param(
+            figures(shared("plug-in heavy", 1.01)), "Largest share of the optimum in any measurement", id="too fast"
+        ),
+        pytest.param(
+            figures(replace(shared("normal", 0.95), requests=1_000, throttled=20)),
+            "Requests refused after settling, the worst profile", id="refused",
+        ),
         pytest.param(figures(result("normal", SDK, 1_000)), f"First link, normal, over Microsoft's {SDK}", id="fast SDK"),
         pytest.param(
             figures(result("plug-in heavy", LINKER, 2_000, lost=1)), "Rows lost by this engine over all profiles", id="lost"
         ),
         pytest.param(
-            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(50.0, 220, 1, "")))),
+            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(50.0, 2_020, 1, "")))),
             "Nothing changed, 1,000,000 rows: writes", id="a write too many",
         ),
         pytest.param(
-            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(50.0, 280, 0, "")))),
+            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(50.0, 2_280, 0, "")))),
             "Nothing changed, 1,000,000 rows: requests", id="requests",
         ),
         pytest.param(
-            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(61.0, 220, 0, "")))),
+            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(61.0, 2_020, 0, "")))),
             "Nothing changed, 1,000,000 rows: seconds", id="a minute and more",
         ),
         pytest.param(
@@ -211,10 +248,10 @@ def test_stored_runs_lie_in_the_days_that_the_pages_show_newest_first() -> None:
 
 
 def test_the_page_shows_every_competitor_and_every_missed_goal() -> None:
-    text = documents.performance(figures(result("normal", LINKER, 1_000)))
+    text = documents.performance(figures(shared("normal", 0.5)))
     assert "| **this engine** |" in text
     assert "| raw ceiling |" in text
-    assert "| First link, normal, over the raw ceiling | >= 0.90 | 0.50 | **no** |" in text
+    assert "| First link, normal, share of the optimum | >= 0.92 at 60,000 rows | 0.50 | **no** |" in text
     assert "2026-01-01 00:00 UTC" in text
     assert "load average 1.2" in text
 
@@ -256,7 +293,8 @@ def environment() -> Environment:
 
 
 def test_a_profile_sends_its_cost_and_its_switches() -> None:
-    assert Profile("p", 2.0, "", {"protection": False}).config() == {"ms_per_row": 2.0, "protection": False}
+    sent = Profile("p", 2.0, "", {"protection": False}).config()
+    assert sent == {"ms_per_row": 2.0, "protection": False, "latency_growth": 0.25}
 
 
 # ---- where the time went ----
