@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from sandbox.environment import Environment
 from sandbox.protocol import reset_connection
 
-NO_ADDRESS: Final = "http://insights.invalid/v1"
+NO_ADDRESS: Final = "https://insights.invalid/v1"
 """An address that no name server knows: `.invalid` is reserved for that (RFC 2606)."""
 _SIGN_IN: Final = "https://login.invalid/common/oauth2/authorize"
 _TEXTS: Final = {

@@ -35,7 +35,7 @@ class Change:
 
 def owners_of(database: Database, table: Table, stamp: Stamp) -> dict[str, Stored]:
     """Return who owns a row of a table that names no owner: its author, and the root business unit."""
-    known: dict[str, Stored] = {"ownerid": stamp.user}
+    known: dict[str, Stored] = {"ownerid": stamp.user, "owninguser": stamp.user}
     if "owningbusinessunit" in table.columns:
         known["owningbusinessunit"] = next(iter(database.execute("SELECT businessunitid FROM businessunit")), (None,))[
             0

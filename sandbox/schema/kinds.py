@@ -31,6 +31,14 @@ _OWNERS: Final = (
         read_only=True,
     ),
 )
+OWNED: Final = (
+    *_OWNERS,
+    Column("owninguser", ColumnType.LOOKUP, "OwningUser", "Owning User", targets=("systemuser",), read_only=True),
+    Column("owningteam", ColumnType.LOOKUP, "OwningTeam", "Owning Team", targets=("team",), read_only=True),
+    Column("importsequencenumber", ColumnType.INTEGER, "ImportSequenceNumber", "Import Sequence Number"),
+    Column("overriddencreatedon", ColumnType.DATE, "OverriddenCreatedOn", "Record Created On"),
+)
+"""Columns of every user-owned table that somebody creates."""
 _ELASTIC_COLUMNS: Final = (
     *_OWNERS,
     Column(PARTITION, schema_name="PartitionId", display_name="Partition Id", max_length=_PARTITION_LENGTH),

@@ -65,6 +65,8 @@ class PayloadReader:
                     parents.append(assignment[2])
                 if assignment[3] is not None:
                     values.setdefault(*assignment[3])  # one that is given as a column counts
+        if "ownerid" in values and "owninguser" in self.table.columns:
+            values["owninguser"] = values["ownerid"]
         return Payload(values, tuple(parents))
 
     def _meaning(self, name: str) -> Callable[[object], Assignment | None]:

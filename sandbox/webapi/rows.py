@@ -154,7 +154,8 @@ def insert(call: Call, table: Table, change: Change) -> None:
 def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
     # What somebody registers is custom; level 0 is the platform itself (dataverse.md 9.1).
     status = table.columns.get("statuscode")
-    known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user, "customizationlevel": 1}
+    known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user, "owninguser": user}
+    known["customizationlevel"] = 1
     known["owningbusinessunit"] = guid_key(BUSINESS_UNIT_ID)
     if status is not None and status.options:
         known["statuscode"] = status.options[0].value

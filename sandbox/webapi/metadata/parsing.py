@@ -7,7 +7,7 @@ from typing import Final
 import orjson
 
 from sandbox.schema.definition import define_table, plural
-from sandbox.schema.kinds import make_elastic
+from sandbox.schema.kinds import OWNED, make_elastic
 from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Table, metadata_id
 from sandbox.webapi.errors import ApiError, not_supported, payload_error
 from sandbox.webapi.members import Json, object_in, objects_in, whole_in
@@ -113,8 +113,7 @@ def read_table(document: Json, object_type_code: int, collation: str) -> Table:
     primary = [c.logical_name for c, a in zip(columns, attributes, strict=True) if a.get("IsPrimaryName")]
     if len(primary) != 1:
         raise ApiError(400, "0x80044363", "Exactly one column must be the primary name.")
-    owner = Column("ownerid", ColumnType.LOOKUP, "OwnerId", "Owner", targets=("systemuser",))
-    owned = [owner] if document.get("OwnershipType", "UserOwned") == "UserOwned" else []
+    owned = OWNED if document.get("OwnershipType", "UserOwned") == "UserOwned" else ()
     states = (
         Column("statecode", ColumnType.STATE, "statecode", options=(Option(0, "Active"), Option(1, "Inactive"))),
         Column("statuscode", ColumnType.STATUS, "statuscode", options=(Option(1, "Active"), Option(2, "Inactive"))),

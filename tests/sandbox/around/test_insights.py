@@ -205,7 +205,7 @@ class TestAvailability:
         switch(sandbox, insights_api="no_address")
         with pytest.raises(ConnectionResetError):
             await insights.get("")
-        assert json.loads(ready_line(sandbox, None, None))["insights"] == "http://insights.invalid/v1"
+        assert json.loads(ready_line(sandbox, None, None))["insights"] == "https://insights.invalid/v1"
 
     async def test_it_answers_by_default(self, sandbox: Sandbox, insights: httpx.AsyncClient) -> None:
         assert (await insights.get(instance_url(sandbox))).status_code == 200

@@ -6,6 +6,7 @@ import pytest
 
 from sandbox.config import SandboxConfig
 from sandbox.environment import Environment
+from sandbox.identity import LINKER
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import create, create_lookup, error, message, read
 
@@ -297,3 +298,17 @@ async def test_what_is_selected_comes_before_the_metadata_id(api: Client) -> Non
 async def test_a_relationship_is_kept_with_the_key_that_it_refers_to(api: Client) -> None:
     url = (await create_lookup(api, ReferencedAttribute=None)).headers["OData-EntityId"]
     assert (await read(api, url))["ReferencedAttribute"] == "msdynci_customerprofileid"
+
+
+async def test_a_row_of_a_new_table_has_an_owner_and_what_belongs_to_it(api: Client) -> None:
+    url = (await api.post("EntityDefinitions", json=bank())).headers["OData-EntityId"]
+    entity_set = (await read(api, url))["EntitySetName"]
+    row = await create(api, entity_set, new_accountname="x")
+    who = await read(api, "WhoAmI")
+    names = ("_ownerid_value", "_owninguser_value", "_owningbusinessunit_value", "_owningteam_value")
+    others = ("importsequencenumber", "overriddencreatedon")
+    found = await read(api, f"{entity_set}({row})?$select={','.join((*names, *others))}")
+    assert [found[name] for name in names] == [who["UserId"], who["UserId"], who["BusinessUnitId"], None]
+    await api.patch(f"{entity_set}({row})", json={"ownerid@odata.bind": f"systemusers({LINKER.systemuser_id})"})
+    found = await read(api, f"{entity_set}({row})?$select={','.join(names)}")
+    assert [found[name] for name in names[:2]] == [LINKER.systemuser_id] * 2
