@@ -10,7 +10,7 @@ import pytest
 from linker.core.keys import row_key
 from linker.dataverse import Connection, Dataverse, profiles
 from linker.dataverse.client import BYPASS, MAPPING_SET, PROFILE_SET
-from linker.model import Target
+from linker.model import Link, Target
 from sandbox.environment import AutomationCounters, Environment
 from tests.fakes.world import StaticTokens
 from tests.sandbox.webapi.conftest import Client, application
@@ -35,7 +35,7 @@ class Rows:
         return Target("contact", "contacts", "contactid", LOOKUP, bulk=bulk)
 
     async def link(self, dataverse: Dataverse, *, bulk: bool) -> None:
-        assert await dataverse.write_links(self.target(bulk=bulk), {self.key: self.profile}) == {}
+        assert await dataverse.write_links(self.target(bulk=bulk), {self.key: Link(self.profile)}) == {}
 
     async def unlink(self, dataverse: Dataverse) -> None:
         live = await dataverse.links(self.target(), COLUMN, [self.key])
