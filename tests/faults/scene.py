@@ -15,14 +15,13 @@ from urllib.parse import urlsplit
 import pytest
 import uvicorn
 from durabletask.task import TaskFailedError
-from linker.pages import Plan
 
 from linker import bootstrap, triggers
+from linker.core.scanning import TableState
 from linker.deps import Deps
 from linker.model import Run, RunRequest
 from linker.orchestration.steps import RunFailedError
 from linker.settings import Settings
-from linker.state import TablePlan
 from sandbox.azurite import connection_string
 from sandbox.config import SandboxConfig
 from sandbox.database import Database, bulk_delete, scan
@@ -42,7 +41,7 @@ from .watch import Watch
 
 SIZES = Sizes(contacts=120, leads=0, members=60)
 TABLES = ("contact", "new_member")
-CUTS = ("5", "a")  # three pages a table, where as few rows would make one
+BITS = 2  # four shards a table, where as few rows would make one
 GONE = 2  # rows of the last page that the mapping names and Dataverse has not: they are rejected in every run
 SETTINGS: dict[str, Any] = {
     "settle_minutes": 0,
@@ -149,7 +148,7 @@ def scene(azurite_port: int = 0) -> Iterator[Scene]:
         settings = _settings(sandbox, storage_port)
         world = _world(bootstrap.build(settings, None if azurite_port else MemoryTables()), runner)
         with _running(runner, _closing(world.deps)):
-            runner.run(_cut(world.deps))
+            runner.run(_divide(world.deps))
             yield Scene(sandbox, storage, TimedApp(world, monkeypatch, runner), Watch.over(sandbox), world.deps)
 
 
@@ -239,6 +238,6 @@ def _world(deps: Deps, runner: asyncio.Runner) -> World:
     return World(replace(deps, clock=clock, lock=replace(deps.lock, clock=clock)), clock)
 
 
-async def _cut(deps: Deps) -> None:
+async def _divide(deps: Deps) -> None:
     for table in TABLES:
-        await deps.plans.save(table, TablePlan(Plan("v1", CUTS)), None)
+        await deps.states.save(table, TableState(BITS), None)
