@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak stateful mutations faults histories live sandbox screenshots package lock outdated licences sbom infra snapshots clean
+.PHONY: help setup demo test check format bench soak stateful mutations faults matrix histories live sandbox screenshots package lock outdated licences sbom infra snapshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -52,6 +52,9 @@ mutations: setup ## take each decision of docs/proofs.md back in a copy and see 
 
 faults: setup ## faults at every step of a run, in docs/reliability.md; faults ONLY="late_commit / write", REST=1, SEEDS=3
 	@$(PYTHON) -m tests.faults $(if $(REST),--rest) $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(ONLY),"$(ONLY)")
+
+matrix: setup ## the main job over every kind of table, every switch and 200 combinations; matrix ONLY=page_max
+	@$(PYTHON) -m tests.matrix $(ONLY)
 
 histories: setup ## record anew what the replay tests replay, after the orchestrators changed on purpose
 	@$(PYTHON) -m tests.replay.record
