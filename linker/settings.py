@@ -110,6 +110,7 @@ class Settings(BaseSettings):
     solution: str | None = None
     full: Literal["compare", "rewrite"] = "compare"
     touch_profiles: bool = True
+    touch_max_profiles: int = Field(5_000, ge=0)
     settle_minutes: float = Field(10, ge=0, le=1_440)
     settle_most_minutes: float = Field(120, ge=0, le=1_440)
     arrival_minutes: float = Field(30, ge=0, le=1_440)

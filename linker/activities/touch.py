@@ -1,4 +1,4 @@
-"""The last phase: each profile that got a newly linked row is written once more, unchanged (design decision 20).
+"""The last phase: each profile that got a newly linked row is written once more, unchanged.
 
 It is apart from the links: nothing here makes a run fail, and what was not touched is said in the run's notes.
 """
@@ -13,8 +13,10 @@ from linker.activities.life import renew
 from linker.activities.permits import registered_on
 from linker.activities.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.activities.values import Beat, Go
+from linker.activities.writing import PATCHES
+from linker.core.capabilities import Capability, TableKind
 from linker.core.times import iso
-from linker.dataverse import Dataverse, metadata, profiles
+from linker.dataverse import Dataverse, profiles
 from linker.deps import Deps
 from linker.errors import LinkerError, TransientError, UnknownOutcomeError
 from linker.model import PROFILE_TABLE, Progress, Run, Touches
@@ -22,6 +24,7 @@ from linker.odata import chunks
 from linker.state.waiting import SLICES
 
 PROFILES_A_PART = 1_000  # one or two writes: few profiles are touched at full width too
+REQUESTS_A_MINUTE = 1_200  # 6,000 in five minutes (docs/reference/dataverse.md)
 PROFILES_A_CALL = 10_000  # an activity stays short, so that cancelling and renewing stay quick
 
 
@@ -45,13 +48,23 @@ async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
 async def _planned(deps: Deps, waiting: int) -> tuple[TouchPlan, str]:
     """Return the plan and what a touch fires, in words."""
     dataverse = deps.dataverse()
-    (table,) = await metadata.find_tables(dataverse, PROFILE_TABLE)
-    if table.table_type != "Standard":
-        return TouchPlan(left_out=f"the profile table is {table.table_type.lower()}, so it is only read"), ""
+    if (await deps.capabilities()).profile_kind is TableKind.VIRTUAL:
+        return TouchPlan(left_out="the profile table is virtual, so its rows are kept outside Dataverse"), ""
+    if waiting > deps.settings.touch_max_profiles:
+        return TouchPlan(left_out=_too_many(waiting, deps.settings.touch_max_profiles)), ""
     fires = await _fires(deps, dataverse)
     if fires and deps.settings.automations == "block":
         return TouchPlan(left_out=f"{fires} (LINKER_AUTOMATIONS=block)"), fires
-    return TouchPlan(parts_for(waiting), await metadata.supports_update_multiple(dataverse, PROFILE_TABLE)), fires
+    return TouchPlan(parts_for(waiting)), fires
+
+
+def _too_many(waiting: int, most: int) -> str:
+    """Return what a touch of so many profiles would cost: each is a request of its own, since it carries a version."""
+    minutes = waiting / REQUESTS_A_MINUTE
+    return (
+        f"{waiting:,} wait, more than {most:,} (LINKER_TOUCH_MAX_PROFILES). Each takes a request of its own, about "
+        f"{minutes:,.0f} minutes in all within the limits of Dataverse"
+    )
 
 
 async def _fires(deps: Deps, dataverse: Dataverse) -> str:
@@ -84,8 +97,8 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
         waiting = [profile for profile in part if profile > task.after]
         if task.dry_run:
             return TouchOutcome(Touches(profiles=len(waiting)))
-        for some in chunks(waiting[:PROFILES_A_CALL], deps.limiter.batch):
-            outcome = await _touch(dataverse, some, task, outcome)
+        for some in chunks(waiting[:PROFILES_A_CALL], PATCHES):
+            outcome = await _touch(deps, dataverse, some, outcome)
         if len(waiting) <= PROFILES_A_CALL:
             outcome = replace(outcome, after=None)
     except (TransientError, UnknownOutcomeError) as error:
@@ -95,9 +108,11 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
     return replace(outcome, load=deps.load(dataverse, throttled=bool(outcome.later_s)))
 
 
-async def _touch(dataverse: Dataverse, ids: Sequence[str], task: TouchTask, before: TouchOutcome) -> TouchOutcome:
-    found = await profiles.read(dataverse, ids)
-    refused = await profiles.touch(dataverse, found, bulk=task.bulk)
+async def _touch(deps: Deps, dataverse: Dataverse, ids: Sequence[str], before: TouchOutcome) -> TouchOutcome:
+    can = await deps.capabilities()
+    options = {"has_in": can.has(Capability.IN_FILTER), "has_partitions": can.has(Capability.PARTITION_COLUMN)}
+    found = await profiles.read(dataverse, ids, **options)
+    refused = await profiles.touch(dataverse, found)
     gone = sum(1 for error in refused.values() if error.status == 404)
     touches = Touches(len(ids), len(found) - len(refused), len(ids) - len(found) + gone, len(refused) - gone)
     refusal = next((str(error)[:300] for error in refused.values() if error.status != 404), before.refusal)

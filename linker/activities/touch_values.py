@@ -23,7 +23,6 @@ class TouchPlan:
 
     __pydantic_config__ = WIRE
     parts: int = 0
-    bulk: bool = True  # UpdateMultiple is supported
     left_out: str = ""
 
 
@@ -36,7 +35,6 @@ class TouchTask:
     part: int
     parts: int
     pace: Pace = Pace()
-    bulk: bool = True
     dry_run: bool = False
     after: str = ""
 

@@ -1,71 +1,66 @@
-"""Writing profiles once more without changing them: the second update of the described task (design decision 20)."""
+"""Writing profiles once more without changing them: the second update of the described task."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from linker import odata
 from linker.dataverse import shapes
 from linker.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
 from linker.errors import DataverseError
-from linker.model import PROFILE_TABLE
-from linker.verdict import Answer, judge
 
 CUSTOMER = "msdynci_customerid"
+CONFLICT = 412  # the profile has another version than the one that was read
 
-
-_Row = TypedDict("_Row", {"msdynci_customerid": str, "@odata.etag": str})
+_Row = TypedDict("_Row", {"msdynci_customerid": str, "partitionid": NotRequired[str | None], "@odata.etag": str})
 
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """What a profile says of itself; `customer` letter by letter, since it is written back."""
+    """What a profile says of itself. `customer` is exactly as stored, because it is written back."""
 
     customer: str
     etag: str
+    partition: str = ""
 
 
-async def read(dataverse: Dataverse, ids: Sequence[str]) -> dict[str, Profile]:
+async def read(dataverse: Dataverse, ids: Sequence[str], *, has_in: bool, has_partitions: bool) -> dict[str, Profile]:
     """Return the profiles that exist, by id."""
+    select = f"{CUSTOMER},partitionid" if has_partitions else CUSTOMER
     queries = [
-        PROFILE_SET + odata.query(select=CUSTOMER, filter=odata.is_in(PROFILE_KEY, some)) for some in odata.chunks(ids)
+        PROFILE_SET + odata.query(select=select, filter=expression)
+        for expression in odata.any_guid(PROFILE_KEY, ids, has_in=has_in)
     ]
     rows = [row for answer in await dataverse.read_all(queries) for row in answer]
-    return {shapes.guid_in(row, PROFILE_KEY): _profile(shapes.checked(_Row, row)) for row in rows}
+    return {shapes.guid_in(row, PROFILE_KEY): _profile(row) for row in rows}
 
 
-def _profile(row: _Row) -> Profile:
-    return Profile(row["msdynci_customerid"], row["@odata.etag"])
+def _profile(row: shapes.Fields) -> Profile:
+    found, profile = shapes.checked(_Row, row), shapes.guid_in(row, PROFILE_KEY)
+    partition = shapes.normalize_partition(profile, found.get("partitionid"))
+    return Profile(found["msdynci_customerid"], found["@odata.etag"], partition)
 
 
-async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile], *, bulk: bool) -> dict[str, DataverseError]:
+async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> dict[str, DataverseError]:
     """Write each profile's own CustomerId again; return those that were refused one by one.
 
-    UpdateMultiple where it is supported (`bulk`). When that is refused for the sake of a row, or the table lacks it, single
-    updates in batches: each only if the profile is still what was read (If-Match), so none is created or set back.
+    Each write holds only for the version that was read (If-Match). So a value that Customer Insights wrote meanwhile is never
+    set back, and no profile is created. A bulk message cannot carry versions, which is why there is none here. A conflict
+    means that another writer has just updated the profile, which is what the touch is for.
     """
     async with dataverse.connection.limiter.lane(len(profiles)):
-        if bulk and await _touched_at_once(dataverse, profiles):
-            return {}
-        return await dataverse.write_parts(
+        refused = await dataverse.write_parts(
             {
-                profile: dataverse.patch(PROFILE_SET, profile, {CUSTOMER: known.customer}, known.etag)
+                profile: dataverse.patch(PROFILE_SET, _key(profile, known), {CUSTOMER: known.customer}, known.etag)
                 for profile, known in profiles.items()
             }
         )
+    return {profile: error for profile, error in refused.items() if error.status != CONFLICT}
 
 
-async def _touched_at_once(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> bool:
-    rows = [{PROFILE_KEY: profile, CUSTOMER: known.customer} for profile, known in profiles.items()]
-    try:
-        await dataverse.update_multiple(PROFILE_TABLE, PROFILE_SET, rows)
-    except DataverseError as error:
-        answer = judge(error.status, error.code, error.text)
-        if answer is Answer.STOP:
-            raise
-        if answer is Answer.SHRINK:
-            dataverse.connection.limiter.overloaded()
-        return False
-    return True
+def _key(profile: str, known: Profile) -> str:
+    """Return what stands in parentheses in the address of a profile."""
+    address = odata.address(PROFILE_SET, PROFILE_KEY, profile, known.partition)
+    return address.removeprefix(f"/{PROFILE_SET}(").removesuffix(")")

@@ -29,7 +29,6 @@ class Touching:
     parts: int
     pace: Pace
     dry_run: bool = False
-    bulk: bool = True
     left: dict[int, str] = field(default_factory=dict)
     touches: Touches = Touches()
     idle: int = 0  # waves without a profile done
@@ -61,7 +60,7 @@ def _touched(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
     ref = TouchRef(state.run, state.dry_run)
     plan = yield from call(ctx, "plan_touch", ref, TouchPlan, renewing=state.run)
     left = dict.fromkeys(range(plan.parts), "")
-    state = replace(state, parts=plan.parts, bulk=plan.bulk, left=left, left_out=plan.left_out)
+    state = replace(state, parts=plan.parts, left=left, left_out=plan.left_out)
     number = 0
     while state.goes_on:
         child = f"{state.run}-t{number}"
@@ -87,10 +86,7 @@ def touch_waiting_profiles(ctx: OrchestrationContext, request: dict[str, Any]) -
 def _wave(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
     """Let as many parts as the pace allows go on, each in one activity, and wait for all of them."""
     parts = list(state.left)[: state.pace.width]
-    tasks = [
-        TouchTask(state.run, part, state.parts, state.pace, state.bulk, state.dry_run, state.left[part])
-        for part in parts
-    ]
+    tasks = [TouchTask(state.run, part, state.parts, state.pace, state.dry_run, state.left[part]) for part in parts]
     answers = yield when_all([ctx.call_activity("touch_profiles", input=to_json(task)) for task in tasks])
     outcomes = [_outcome_of(answer, task) for answer, task in zip(answers, tasks, strict=True)]
     state = _after(state, dict(zip(parts, outcomes, strict=True)))

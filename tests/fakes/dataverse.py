@@ -63,6 +63,7 @@ class FakeTable:
     key: str
     schema: str = ""
     table_type: str = "Standard"
+    provider: str | None = None  # of the data of a virtual or elastic table
     bulk: bool = True
     column: bool = True
     creatable: bool = True
@@ -78,6 +79,7 @@ class FakeTable:
             "EntitySetName": self.entity_set,
             "PrimaryIdAttribute": self.key,
             "TableType": self.table_type,
+            "DataProviderId": self.provider,
             "CanCreateAttributes": {"Value": self.creatable},
             "CanBePrimaryEntityInRelationship": {"Value": self.primary},
             "IsPrivate": False,
@@ -434,7 +436,8 @@ class FakeDataverse:
         if missing := [profile for profile in rows if profile not in self.profiles]:
             raise Refusal(404, MISSING_ROW, f"Customer Profile With Ids = {', '.join(missing)} Do Not Exist")
         for profile, values in rows.items():
-            assert asked.headers.get("if-match", "") in ("", f'W/"{self.touches[profile]}"')
+            if asked.headers["if-match"] != f'W/"{self.touches[profile]}"':
+                raise Refusal(412, CHANGED_ROW, "The version of the existing record doesn't match.")
             assert values.keys() - {"@odata.type"} == {"msdynci_customerid"}
             assert values["msdynci_customerid"] == self.profiles[profile]
             if profile in self.refuse:

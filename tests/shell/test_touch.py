@@ -10,6 +10,7 @@ from linker import triggers
 from linker.activities import touch
 from linker.activities.touch import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
 from linker.activities.touch_values import TouchOutcome, TouchRef, TouchTask
+from linker.core.capabilities import TableKind
 from linker.core.pace import Pace
 from linker.core.scanning import TableState
 from linker.model import Mode, Status, Touches
@@ -95,9 +96,9 @@ def test_adopted_links_touch_nothing(linked: FakeApp) -> None:
 
 def test_nothing_but_its_own_customer_id_is_written_to_a_profile(app: FakeApp) -> None:
     app.run()
-    (sent,) = app.world.dataverse.touch_requests
-    names = {name for row in sent.body["Targets"] for name in row}
-    assert names == {"@odata.type", "msdynci_customerid"}  # and the key, which the fake took out
+    sent = app.world.dataverse.touch_requests
+    assert {name for request in sent for name in request.body} == {"msdynci_customerid"}
+    assert all(request.headers["if-match"].startswith("W/") for request in sent)
 
 
 def test_a_switch_turns_it_off(make_app: Callable[..., FakeApp]) -> None:
@@ -148,13 +149,48 @@ def test_a_dry_run_leaves_alone_what_waits_for_a_real_one(app: FakeApp) -> None:
     assert waiting(app) == left
 
 
-@pytest.mark.parametrize("kind", ["Virtual", "Elastic"])
-def test_a_profile_table_that_is_only_read_is_said_and_not_failed(app: FakeApp, kind: str) -> None:
-    app.world.dataverse.profile_table.table_type = kind
+def test_a_virtual_profile_table_is_reported_and_not_failed(app: FakeApp) -> None:
+    app.world.dataverse.profile_table.table_type = "Virtual"
+    app.world.dataverse.profile_table.provider = "7015a531-cc0d-4537-b5f2-c882a1eb65ad"
     run = app.run()
     assert (run.status, run.touches, run.warnings) == (Status.SUCCESSFUL, Touches(), ())
-    assert any(f"the profile table is {kind.lower()}" in note for note in run.notes)
+    assert any("the profile table is virtual" in note for note in run.notes)
     assert waiting(app) == []
+
+
+@pytest.mark.parametrize("kind", [TableKind.STANDARD, TableKind.ELASTIC])
+def test_standard_and_elastic_profiles_are_touched(app: FakeApp, kind: TableKind) -> None:
+    app.do(app.world.can(kind=kind))
+    run = app.run()
+    assert run.touches is not None
+    assert run.touches.touched == run.touches.profiles > 0
+
+
+def test_more_profiles_than_the_setting_allows_are_left_out_with_what_they_would_cost(
+    make_app: Callable[..., FakeApp],
+) -> None:
+    app = make_app(touch_max_profiles=1)
+    run = app.run()
+    assert (run.status, run.touches) == (Status.SUCCESSFUL, Touches())
+    assert any("more than 1 (LINKER_TOUCH_MAX_PROFILES)" in note and "minutes" in note for note in run.notes)
+
+
+def test_a_profile_that_changes_meanwhile_keeps_its_new_value_and_counts_as_touched(app: FakeApp) -> None:
+    """Version 1 read the CustomerId and wrote it back without a version, over whatever Customer Insights had written."""
+    changed: list[str] = []
+
+    def merges(asked: Request) -> None:
+        if asked.kind == "touch" and not changed:
+            profile = min(app.world.dataverse.profiles)
+            changed.append(profile)
+            app.world.dataverse.profiles[profile] = "merged"
+            app.world.dataverse.touches[profile] += 1
+
+    app.world.dataverse.hooks.append(merges)
+    run = app.run()
+    assert run.touches is not None
+    assert (run.touches.touched, run.touches.refused) == (run.touches.profiles, 0)
+    assert app.world.dataverse.profiles[changed[0]] == "merged"
 
 
 def test_an_app_that_may_not_write_profiles_says_so_and_its_run_is_successful(app: FakeApp) -> None:
@@ -343,4 +379,4 @@ async def test_a_long_part_is_done_in_calls_of_a_bounded_number_of_profiles(monk
     assert [call.touches.touched for call in calls[1:]] == [4, 4, 2]
     assert [call.after for call in calls[1:]] == [ids[3], ids[7], None]
     assert set(world.dataverse.touches.values()) == {1}
-    assert max(len(asked.body["Targets"]) for asked in world.dataverse.touch_requests) == 2
+    assert {asked.method for asked in world.dataverse.touch_requests} == {"PATCH"}
