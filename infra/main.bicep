@@ -111,8 +111,18 @@ param logRetentionDays int = 30
 @maxValue(100)
 param logDailyCapGb int = 1
 
-@description('Addresses that alerts are mailed to; empty makes rules that only show in the portal.')
+@description('Addresses that alerts are mailed to. Without any receiver the rules only show in the portal.')
 param alertEmails string[] = []
+
+@description('Addresses of Teams channels that alerts are posted to: in Teams, the channel\'s menu > Get email address.')
+param alertTeamsChannels string[] = []
+
+@description('Address that alerts are posted to, in the common alert schema; it may hold a key.')
+@secure()
+param alertWebhookUrl string = ''
+
+@description('Where docs/operations.md is published for those who get the alerts; empty names the file.')
+param alertRunbook string = ''
 
 @description('Rows that may be rejected in a table before an alert is raised.')
 @minValue(0)
@@ -123,9 +133,9 @@ param alertRejectedRows int = 0
 @maxValue(100)
 param alertRowsPercent int = 20
 
-@description('Hours after which a run counts as too long.')
+@description('Hours after which a run counts as too long. The rule reads two days, so above a day it could hardly ever fire.')
 @minValue(1)
-@maxValue(48)
+@maxValue(24)
 param alertRunHours int = 6
 
 // ---- names ----
@@ -339,7 +349,10 @@ module alerts 'monitoring/alerts.bicep' = {
     location: location
     tags: allTags
     workspaceId: monitoring.outputs.workspaceId
-    emails: alertEmails
+    emails: concat(alertEmails, alertTeamsChannels)
+    webhookUrl: alertWebhookUrl
+    statusPage: 'https://${appName}.azurewebsites.net/api/portal'
+    runbook: alertRunbook
     rejectedRows: alertRejectedRows
     rowsPercent: alertRowsPercent
     runHours: alertRunHours

@@ -28,6 +28,7 @@ from linker.status import ENDED
 
 LOGGER = "linker"  # what is below it is exported (PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME)
 BEGAN, RUN_ENDED, TABLE_ENDED = "Linking run began", "Linking run ended", "Table ended"
+HEARTBEAT = "Watchdog looked"  # each minute, after state and task hub answered
 OUTCOMES = ("linked", "unchanged", "unlinked", "rejected", "deferred")
 
 _LOG = logging.getLogger(__name__)
@@ -177,7 +178,8 @@ def _facts(run: Run) -> dict[str, str | int]:
 
 def _of_table(run: Run, table: TableRun) -> dict[str, str | int]:
     mode = {"mode": table.mode or run.mode, "modeReason": table.mode_reason or run.mode_reason}
-    return mode | {"table": table.table, "status": table.status} | _rows(table.counts)
+    scan = "full" if table.full_scan else "changes"
+    return mode | {"table": table.table, "status": table.status, "scan": scan} | _rows(table.counts)
 
 
 def _rows(counts: Counts) -> dict[str, str | int]:
@@ -198,6 +200,11 @@ def _draw(name: str, run: Run, **facts: str) -> None:
         start = int(datetime.fromisoformat(run.started_at).timestamp() * 1e9)
         known = {"linker.run": run.id} | {f"linker.{key}": one for key, one in facts.items()}
         _TRACER.start_span(name, start_time=start, attributes=known).end()
+
+
+def beat() -> None:
+    """Say that the watchdog looked. An alert misses it when the app, its timers, its state or its telemetry stand still."""
+    _LOG.info(HEARTBEAT)
 
 
 # ---- logs ----

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
 
+from linker import telemetry
 from linker.activities.life import asked_for, ended, promised
 from linker.activities.marks import look_at_marks
 from linker.core.signals import SignalKind
@@ -96,6 +97,7 @@ async def watchdog(deps: Deps, start: Start) -> str:
     await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone
     found = await _end_lost(deps, start)
     taken = await deps.lock.take_over()
+    telemetry.beat()
     if taken is None:
         return await _start_again(deps, await deps.lock.peek(), start) or found
     await deps.runs.create(promised(taken.ended))  # its requester may have died, or sleep, before saving it

@@ -233,7 +233,7 @@ async def _tell(deps: Deps, task: ShardsTask, scan: Scan, read: int, state: Tabl
     text = describe_scan(choice, read, state, scan_rules(deps), deps.clock())
 
     def change(run: Run) -> Run:
-        tables = tuple(replace(t, scan=text) if t.table == task.table else t for t in run.tables)
+        tables = tuple(replace(t, scan=text, full_scan=choice.full) if t.table == task.table else t for t in run.tables)
         return replace(run, tables=tables, status_detail="")
 
     await deps.runs.advance(task.run, change)

@@ -179,7 +179,7 @@ def _python(match: re.Match[str]) -> str:
     if duration := re.fullmatch(r"(\d+)([mhd])", token):
         return str(float(duration[1]) * _UNITS[duration[2]])
     if token.startswith("Properties."):
-        return f"r['Properties'].get('{token.partition('.')[2]}')"
+        return f"(r['Properties'] or {{}}).get('{token.partition('.')[2]}')"
     return f"'{token}'" if match.string[: match.start()].endswith("prev(") else f"r['{token}']"
 
 

@@ -47,7 +47,8 @@ def _rules() -> list[Query]:
 
 
 def _filled(file: Path) -> str:
-    return re.sub(r"\b(REJECTED_ROWS|ROWS_PERCENT|RUN_HOURS)\b", "6", file.read_text(encoding="utf-8"))
+    text = file.read_text(encoding="utf-8").replace("RUN_HOURS", "6h").replace("STATUS_PAGE", "https://example.com")
+    return re.sub(r"\b(REJECTED_ROWS|ROWS_PERCENT)\b", "6", text)
 
 
 def _workbook() -> list[Query]:

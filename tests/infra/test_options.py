@@ -89,9 +89,7 @@ def smallest(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Deploy
             set(),
             id="budget",
         ),
-        pytest.param(
-            {"alertEmails": ["a@contoso.com"]}, {"Microsoft.Insights/actionGroups": 1}, set(), id="somebody to tell"
-        ),
+        pytest.param({"alertEmails": ["a@contoso.com"]}, {}, set(), id="receivers of alerts"),
     ],
 )
 def test_an_option_adds_its_own_and_no_more(

@@ -6,13 +6,14 @@ That the app emits what they read is tested where it runs: tests/system/test_tel
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
 
 from tests.infra.queries import MONITORING, Query, queries
-from tests.infra.templates import ROOT, Deployment
+from tests.infra.templates import ROOT, Deployment, evaluated
 
 PARSER = ROOT / ".tools" / "kusto" / "node_modules" / "@kusto" / "language-service-next"
 CHECK = Path(__file__).parent / "kql" / "check.cjs"
@@ -40,7 +41,7 @@ def test_every_rule_of_the_folder_is_deployed(prod: Deployment) -> None:
     assert {rule["name"].removeprefix("linkerprod-") for rule in rules} == files
     for rule in rules:
         (criterion,) = rule["properties"]["criteria"]["allOf"]
-        assert not {"REJECTED_ROWS", "ROWS_PERCENT", "RUN_HOURS"} & set(criterion["query"].replace("*", " ").split())
+        assert not {"REJECTED_ROWS", "ROWS_PERCENT", "RUN_HOURS"} & set(re.findall(r"\w+", criterion["query"]))
 
 
 def test_an_alert_tells_once_when_it_fires_and_once_when_it_is_over(deployment: Deployment) -> None:
@@ -55,10 +56,24 @@ def test_what_an_alert_is_split_by_is_a_column_of_its_query(prod: Deployment) ->
         assert [one["name"] for one in criterion["dimensions"] if one["name"] not in columns] == []
 
 
-def test_mail_goes_where_somebody_asked_for_it(prod: Deployment, dev: Deployment) -> None:
-    (group,) = prod.of("Microsoft.Insights/actionGroups")
-    assert [one["emailAddress"] for one in group["properties"]["emailReceivers"]] == ["crm-operations@contoso.com"]
-    assert not dev.of("Microsoft.Insights/actionGroups")
+def test_alerts_go_to_people_channels_and_a_webhook(compiler: None, tmp_path: Path) -> None:
+    wanted = {"alertEmails": ["a@contoso.com"], "alertTeamsChannels": ["channel@emea.teams.ms"]}
+    chosen = evaluated(tmp_path, {"dataverseUrl": "https://test.crm4.dynamics.com"} | wanted)
+    group = chosen.one("Microsoft.Insights/actionGroups")
+    assert [one["emailAddress"] for one in group["emailReceivers"]] == ["a@contoso.com", "channel@emea.teams.ms"]
+    assert "'serviceUri', parameters('webhookUrl')" in group["webhookReceivers"], "only where one is given"
+
+
+def test_a_message_leads_to_the_status_page_the_run_and_the_runbook(prod: Deployment) -> None:
+    (app,) = prod.of("Microsoft.Web/sites")
+    page = f"https://{app['name']}.azurewebsites.net/api/portal"
+    for rule in prod.of("Microsoft.Insights/scheduledQueryRules"):
+        told = rule["properties"]["actions"]["customProperties"]
+        assert (told["statusPage"], told["runbook"]) == (page, "docs/operations.md")
+        assert rule["name"].removeprefix("linkerprod-") in rule["properties"]["description"]
+        query = rule["properties"]["criteria"]["allOf"][0]["query"]
+        assert "STATUS_PAGE" not in query
+        assert not re.search(r"\brun\)", query.splitlines()[-1]) or f'"{page}?run="' in query
 
 
 def test_the_workbook_is_that_of_its_file_bound_to_its_workspace(dev: Deployment) -> None:
