@@ -27,8 +27,9 @@ from sandbox.insights_front import NO_ADDRESS
 from sandbox.loading import read_folder
 from sandbox.measures import with_measures
 from sandbox.protocol import ResettableProtocol
-from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.server import ADMIN_PATH, IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
 from sandbox.tls import TlsFiles, ensure_certificates
+from sandbox.visitors import LocalOnly
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _dataset(options: ServeOptions) -> Dataset:
 
 async def _run(sandbox: Sandbox, listener: socket.socket, files: TlsFiles | None, ready: str) -> None:
     config = uvicorn.Config(
-        sandbox.app,
+        LocalOnly(sandbox.app, guarded=(ADMIN_PATH,)),
         http=ResettableProtocol,
         ws="none",
         lifespan="off",

@@ -8,7 +8,6 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -17,8 +16,9 @@ from starlette.routing import Route
 from sandbox.host.backend import Backend
 from sandbox.host.events import deliver, events_of
 from sandbox.host.functions import HTTP, HostedFunction
-from sandbox.host.http import Keys
 from sandbox.host.invoker import Invoker
+from sandbox.host.keys import Keys, Level
+from sandbox.host.status import RETRY_AFTER_S, describe, status_code
 from sandbox.host.tasks import Tasks
 from sandbox.host.timers import Timer
 
@@ -36,24 +36,29 @@ class Admin:
     hubs: Mapping[str, list[HostedFunction]]
     backend: Backend
     invoker: Invoker
-    keys: Keys
+    keys: Keys | None
     background: Tasks
     route_prefix: str
 
     def routes(self) -> list[Route]:
-        """Return the routes; all but the state ask for the key."""
+        """Return the routes; the ping alone is open. `/admin` asks for the master key, webhooks for the system key."""
         return [
-            Route("/admin/host/status", self._state),
-            Route("/admin/functions", self._guarded(self._list)),
-            Route("/admin/functions/{name}", self._guarded(self._run), methods=["POST"]),
-            Route("/admin/eventhubs/{hub}", self._guarded(self._publish), methods=["POST"]),
-            Route("/runtime/webhooks/durabletask/instances/{id}", self._guarded(self._instance)),
-            Route("/runtime/webhooks/{rest:path}", self._guarded(_not_here), methods=["GET", "POST", "DELETE"]),
+            Route("/admin/host/ping", _pong, methods=["GET", "POST"]),
+            Route("/admin/host/status", self._guarded(self._state, "admin")),
+            Route("/admin/functions", self._guarded(self._list, "admin")),
+            Route("/admin/functions/{name}", self._guarded(self._one, "admin"), methods=["GET"]),
+            Route("/admin/functions/{name}", self._guarded(self._run, "admin"), methods=["POST"]),
+            Route("/admin/eventhubs/{hub}", self._guarded(self._publish, "admin"), methods=["POST"]),
+            Route("/runtime/webhooks/durabletask/instances/{id}", self._guarded(self._instance, "system")),
+            Route(
+                "/runtime/webhooks/{rest:path}", self._guarded(_not_here, "system"), methods=["GET", "POST", "DELETE"]
+            ),
         ]
 
-    def _guarded(self, endpoint: Endpoint) -> Endpoint:
+    def _guarded(self, endpoint: Endpoint, level: Level) -> Endpoint:
         async def answer(request: Request) -> Response:
-            return await endpoint(request) if self.keys.allow(request) else Response(status_code=401)
+            allowed = self.keys is None or self.keys.allow(request, level)
+            return await endpoint(request) if allowed else Response(status_code=401)
 
         return answer
 
@@ -74,19 +79,34 @@ class Admin:
             "config": {"bindings": [json.loads(binding) for binding in function.bindings]},
         }
 
+    async def _one(self, request: Request) -> Response:
+        function = self._named(request)
+        return JSONResponse(self._described(function, request)) if function else Response(status_code=404)
+
     async def _run(self, request: Request) -> Response:
-        name = request.path_params["name"]
-        if timer := self.timers.get(name):
-            return self._accepted(timer.tick())
-        function = next((function for function in self._event_functions() if function.name == name), None)
+        """Run a function now. As on the platform, an empty body is refused and an unknown name has no answer but 404."""
+        function = self._named(request)
         if function is None:
-            return _refused(404, f"'{name}' is no timer and no event function of this app.")
+            return Response(status_code=404)
         try:
-            given = json.loads(await request.body() or b"{}").get("input") or ""
-            events = events_of(given.encode())
+            body = json.loads(await request.body())
+            given = body.get("input") or ""
         except (ValueError, AttributeError):
+            return _refused(400, 'Send a JSON object: {} for a timer, {"input": "..."} with the event as JSON text.')
+        if timer := self.timers.get(function.name):
+            return self._accepted(timer.tick())
+        if function not in self._event_functions():
+            return _refused(
+                501, f"'{function.name}' is no timer and no event function: the local host runs no other by hand."
+            )
+        try:
+            events = events_of(str(given).encode())
+        except ValueError:
             return _refused(400, 'Send {"input": "..."} with the event as JSON text.')
         return self._accepted(deliver(function, events, self.invoker))
+
+    def _named(self, request: Request) -> HostedFunction | None:
+        return next((function for function in self.functions if function.name == request.path_params["name"]), None)
 
     async def _publish(self, request: Request) -> Response:
         subscribed = self.hubs.get(request.path_params["hub"], [])
@@ -104,9 +124,11 @@ class Admin:
         asked = pb.GetInstanceRequest(instanceId=request.path_params["id"], getInputsAndOutputs=True)
         answer = self.backend.GetInstance(asked, None)
         if not answer.exists:
-            return _refused(404, f"There is no orchestration '{asked.instanceId}'.")
-        state = answer.orchestrationState
-        return JSONResponse(_described_instance(state), 200 if state.HasField("completedTimestamp") else 202)
+            return Response(status_code=404)
+        described = describe(answer.orchestrationState, self.backend.history(asked.instanceId), request.query_params)
+        code = status_code(described, request.query_params)
+        polled = {"Location": str(request.url), "Retry-After": str(RETRY_AFTER_S)} if code == 202 else {}
+        return JSONResponse(described, code, polled)
 
     def _event_functions(self) -> list[HostedFunction]:
         return [function for functions in self.hubs.values() for function in functions]
@@ -116,20 +138,8 @@ class Admin:
         return Response(status_code=202)
 
 
-def _described_instance(state: pb.OrchestrationState) -> dict[str, object]:
-    """Describe an orchestration as the platform's status endpoint does (azure.md 1.11)."""
-    status = str(helpers.get_orchestration_status_str(state.orchestrationStatus))
-    output = state.output.value or json.dumps(state.failureDetails.errorMessage or None)
-    return {
-        "name": state.name,
-        "instanceId": state.instanceId,
-        "runtimeStatus": status.title().replace("_", ""),
-        "input": json.loads(state.input.value or "null"),
-        "customStatus": json.loads(state.customStatus.value or "null"),
-        "output": json.loads(output),
-        "createdTime": state.createdTimestamp.ToJsonString(),
-        "lastUpdatedTime": state.lastUpdatedTimestamp.ToJsonString(),
-    }
+async def _pong(_: Request) -> Response:
+    return Response(status_code=200)
 
 
 def _refused(status: int, message: str) -> Response:

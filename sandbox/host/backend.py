@@ -124,6 +124,12 @@ class Backend(InMemoryOrchestrationBackend):
             self._first_tokens = {key: token for key, token in self._first_tokens.items() if key in self._instances}
         return answer
 
+    def history(self, instance_id: str) -> list[pb.HistoryEvent]:
+        """Return what happened to an instance in its present execution, oldest first."""
+        with self._lock:
+            instance = self._instances.get(instance_id)
+            return list(instance.history) if instance else []
+
     def _create_instance_internal(
         self, instance_id: str, name: str, encoded_input: str | None = None, version: str | None = None
     ) -> None:

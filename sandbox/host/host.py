@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -17,10 +18,12 @@ from sandbox.host.backend import Backend
 from sandbox.host.config import HostConfig
 from sandbox.host.durable import DurableHost
 from sandbox.host.functions import EVENT_HUB, HTTP, TIMER, HostedFunction, of_kind
-from sandbox.host.http import Keys, function_routes
+from sandbox.host.http import function_routes
 from sandbox.host.invoker import Invoker
+from sandbox.host.keys import Keys
 from sandbox.host.tasks import Tasks
 from sandbox.host.timers import Timer, checked_schedule
+from sandbox.visitors import LocalOnly
 
 type Resolve = Callable[[str, str], str]  # text with %NAME%, whose binding -> text
 
@@ -31,7 +34,7 @@ class Host:
     """Runs one app. Must be built on the running event loop. Raises StartRefusedError for bindings it cannot serve."""
 
     def __init__(
-        self, functions: list[HostedFunction], config: HostConfig, url: str, resolve: Resolve, keys: Keys
+        self, functions: list[HostedFunction], config: HostConfig, url: str, resolve: Resolve, keys: Keys | None
     ) -> None:
         schedules = timer_schedules(functions, resolve)
         hubs = event_hubs(functions, resolve)
@@ -45,7 +48,9 @@ class Host:
         )
         routes = function_routes(of_kind(functions, HTTP), config.route_prefix, self.invoker, keys)
         self.web = Starlette(
-            routes=[*admin.routes(), *routes], exception_handlers=dict.fromkeys((404, 405), _no_such_route)
+            routes=[*admin.routes(), *routes],
+            exception_handlers=dict.fromkeys((404, 405), _no_such_route),
+            middleware=[Middleware(LocalOnly, guarded=("/admin", "/runtime"))],
         )
         self._ticking: list[asyncio.Task[None]] = []
 

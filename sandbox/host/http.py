@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import secrets
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 
 import azure.functions as func
 from azure.functions.decorators.core import AuthLevel
@@ -19,6 +17,7 @@ from starlette.routing import Route
 from sandbox.host.errors import StartRefusedError
 from sandbox.host.functions import HostedFunction
 from sandbox.host.invoker import Invoker
+from sandbox.host.keys import Keys, Level
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,19 +25,9 @@ _PARAMETER = re.compile(r"\{(?P<rest>\*?)(?P<name>\w+)(?::(?P<constraint>\w+))?(
 _CONVERTERS = {None: "str", "int": "int", "long": "int", "guid": "uuid"}
 
 
-@dataclass(frozen=True, slots=True)
-class Keys:
-    """The one key of the local host, good for every level; None asks for none, as Core Tools does."""
-
-    key: str | None = None
-
-    def allow(self, request: Request) -> bool:
-        """Whether the request carries the key, as ?code= or x-functions-key (azure.md 4.5)."""
-        given = request.headers.get("x-functions-key") or request.query_params.get("code", "")
-        return self.key is None or secrets.compare_digest(given.encode(), self.key.encode())
-
-
-def function_routes(functions: Iterable[HostedFunction], prefix: str, invoker: Invoker, keys: Keys) -> list[Route]:
+def function_routes(
+    functions: Iterable[HostedFunction], prefix: str, invoker: Invoker, keys: Keys | None
+) -> list[Route]:
     """Return the routes of HTTP functions, literal segments before parameters, as ASP.NET routing ranks them."""
     routes = [route for function in functions for route in _routes(function, prefix, invoker, keys)]
     return sorted(routes, key=lambda route: _rank(route.path))
@@ -83,7 +72,7 @@ def http_response(result: object) -> Response:
     return response
 
 
-def _routes(function: HostedFunction, prefix: str, invoker: Invoker, keys: Keys) -> list[Route]:
+def _routes(function: HostedFunction, prefix: str, invoker: Invoker, keys: Keys | None) -> list[Route]:
     template = getattr(function.trigger, "route", None) or function.name
     methods = [str(method) for method in getattr(function.trigger, "methods", None) or ()]
     paths = local_paths(template, prefix)
@@ -96,11 +85,15 @@ def _route(path: str, endpoint: Callable[[Request], Awaitable[Response]], method
     return route
 
 
-def _endpoint(function: HostedFunction, invoker: Invoker, keys: Keys) -> Callable[[Request], Awaitable[Response]]:
-    anonymous = getattr(function.trigger, "auth_level", None) == AuthLevel.ANONYMOUS
+def _endpoint(
+    function: HostedFunction, invoker: Invoker, keys: Keys | None
+) -> Callable[[Request], Awaitable[Response]]:
+    wanted = getattr(function.trigger, "auth_level", None)
+    level: Level = "admin" if wanted == AuthLevel.ADMIN else "function"
+    asked_for = None if wanted == AuthLevel.ANONYMOUS else keys
 
     async def answer(request: Request) -> Response:
-        if not anonymous and not keys.allow(request):
+        if asked_for and not asked_for.allow(request, level, function.name):
             return Response(status_code=401)
         try:
             asked = function_request(request, await request.body())

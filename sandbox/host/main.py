@@ -8,7 +8,6 @@ import importlib
 import json
 import logging
 import os
-import secrets
 import signal
 import socket
 import sys
@@ -20,9 +19,9 @@ import uvicorn
 
 from sandbox.host.config import HostConfig, read_host_config
 from sandbox.host.errors import StartRefusedError
-from sandbox.host.functions import HostedFunction, check_folder, load_functions
+from sandbox.host.functions import HTTP, HostedFunction, check_folder, load_functions, of_kind
 from sandbox.host.host import Host
-from sandbox.host.http import Keys
+from sandbox.host.keys import make_keys
 from sandbox.host.settings import apply_settings, resolve_placeholders
 
 _LOG = logging.getLogger(__name__)
@@ -55,11 +54,12 @@ def configure_logging(level: str) -> None:
 
 async def _run(port: int, keys: bool, app_dir: Path) -> None:
     functions, config = prepare(app_dir)
-    key = (os.environ.get("LOCAL_FUNCTION_KEY") or secrets.token_urlsafe(32)) if keys else None
+    known = make_keys((one.name for one in of_kind(functions, HTTP)), os.environ) if keys else None
     with _listening(port) as listener:
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        host = Host(functions, config, url, _resolve, Keys(key))
-        ready = {"url": url, "functions": [function.name for function in functions]} | ({"key": key} if key else {})
+        host = Host(functions, config, url, _resolve, known)
+        told = known.described() if known else {}
+        ready = {"url": url, "functions": [function.name for function in functions]} | told
         await _serve(host, listener, json.dumps(ready))
     await _close_app()
     _leave(host)

@@ -119,7 +119,7 @@ def test_everything_that_can_be_asked_for_is_listed_with_its_role() -> None:
 def test_every_route_asks_for_a_key_that_fits_its_role_where_nobody_signs_in(keyed: Child, keyed_client: Any) -> None:
     levels = {Role.VIEWER: "FUNCTION", Role.OPERATOR: "FUNCTION", Role.ADMIN: "ADMIN"}
     expected = {(one.method, one.path[1:]): levels[ROLES[named(one)]] for one in api.OPERATIONS}
-    assert registered(keyed_client, **{"x-functions-key": keyed.ready["key"]}) == expected | OTHERS
+    assert registered(keyed_client, **{"x-functions-key": keyed.ready["keys"]["master"]}) == expected | OTHERS
 
 
 def test_no_route_asks_for_a_key_where_people_sign_in(client: httpx.Client) -> None:
@@ -203,9 +203,10 @@ def test_pages_lead_to_the_sign_in_without_a_session(keyed_client: httpx.Client,
 
 
 def test_with_the_key_forged_headers_give_no_more_and_no_less(keyed: Child, keyed_client: httpx.Client) -> None:
-    key = {"x-functions-key": keyed.ready["key"]}
+    key, master = ({"x-functions-key": keyed.ready["keys"][kind]} for kind in ("host", "master"))
     assert keyed_client.post("/api/runs", json={"dryRun": True}, headers=key | signed_in("viewer")).status_code == 202
-    (newest, *_) = keyed_client.get("/api/audit", headers=key | FORGED).json()["value"]
+    assert keyed_client.get("/api/audit", headers=key | FORGED).status_code == 401
+    (newest, *_) = keyed_client.get("/api/audit", headers=master | FORGED).json()["value"]
     assert (newest["who"], newest["whoId"]) == ("holder of a function key", "")
 
 

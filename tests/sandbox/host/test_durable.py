@@ -1,5 +1,9 @@
 """Orchestrations of a real function app, started with the real durable client, over the local host."""
 
+import re
+
+import pytest
+
 from tests.sandbox.host.running import Running, until
 
 
@@ -75,7 +79,57 @@ def test_status_of_a_running_instance_is_202(host: Running) -> None:
     host.start("waiting", "still", 60)
     url = "/runtime/webhooks/durabletask/instances/still"
     until(lambda: host.status("still")["runtimeStatus"], lambda status: status == "Running")
-    assert host.http.get(url).status_code == 202
+    answer = host.http.get(url)
+    assert (answer.status_code, answer.headers["Retry-After"]) == (202, "5")
+    assert answer.headers["Location"] == f"{host.ready['url']}{url}"
+
+
+def test_status_of_an_ended_instance_names_no_other_place(host: Running) -> None:
+    host.outcome("parent", "over", 1)
+    answer = host.http.get("/runtime/webhooks/durabletask/instances/over")
+    assert answer.status_code == 200
+    assert not {"location", "retry-after"} & answer.headers.keys()
+
+
+def test_an_unknown_instance_is_a_404_without_a_word(host: Running) -> None:
+    answer = host.http.get("/runtime/webhooks/durabletask/instances/nobody")
+    assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_times_have_whole_seconds_and_history_is_absent_unless_asked_for(host: Running) -> None:
+    status = host.outcome("parent", "timely", 1)
+    for name in ("createdTime", "lastUpdatedTime"):
+        assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", status[name])
+    assert (status["input"], status["historyEvents"]) == (1, None)
+
+
+@pytest.mark.parametrize("query", ["showInput=false", "showinput=False"])
+def test_the_input_is_left_out_on_demand(host: Running, query: str) -> None:
+    host.outcome("parent", "discreet", 1)
+    status = host.http.get(f"/runtime/webhooks/durabletask/instances/discreet?{query}").json()
+    assert (status["input"], status["runtimeStatus"]) == (None, "Completed")
+
+
+def test_the_history_names_what_ran_and_its_results_on_demand(host: Running) -> None:
+    host.outcome("parent", "historic", 1)
+    url = "/runtime/webhooks/durabletask/instances/historic?showHistory=true"
+    plain, full = (host.http.get(f"{url}{more}").json()["historyEvents"] for more in ("", "&showHistoryOutput=true"))
+    kinds = [event["EventType"] for event in plain]
+    assert (kinds[0], kinds[-1]) == ("ExecutionStarted", "ExecutionCompleted")
+    assert not {"TaskScheduled", "OrchestratorStarted"} & set(kinds)
+    assert plain[0]["FunctionName"] == "parent"
+    ended = [event for event in plain if event["EventType"].endswith("Completed") and "FunctionName" in event]
+    assert ended
+    assert all("ScheduledTime" in event for event in ended)
+    assert not [event for event in plain if "Result" in event]
+    assert [event for event in full if "Result" in event]
+
+
+def test_a_failed_orchestration_is_an_error_on_demand(host: Running) -> None:
+    host.outcome("no_such_orchestrator", "failing")
+    url = "/runtime/webhooks/durabletask/instances/failing"
+    assert host.http.get(url).status_code == 200
+    assert host.http.get(f"{url}?returnInternalServerErrorOnFailure=true").status_code == 500
 
 
 def test_other_webhooks_are_refused_by_name(host: Running) -> None:

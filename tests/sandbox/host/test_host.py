@@ -18,7 +18,6 @@ from sandbox.host.errors import StartRefusedError
 from sandbox.host.events import deliver, events_of
 from sandbox.host.functions import HostedFunction, Retries, host_functions, of_kind
 from sandbox.host.host import Host
-from sandbox.host.http import Keys
 from sandbox.host.invoker import Invoker
 
 LIMIT = 2
@@ -53,7 +52,7 @@ def crowd_app() -> df.DFApp:
 @pytest.fixture
 async def host() -> AsyncIterator[Host]:
     config = HostConfig(activities=LIMIT)
-    host = Host(host_functions(crowd_app()), config, "http://127.0.0.1", lambda text, _: text, Keys())
+    host = Host(host_functions(crowd_app()), config, "http://127.0.0.1", lambda text, _: text, None)
     host.start()
     yield host
     await host.stop()

@@ -8,8 +8,9 @@ from starlette.applications import Starlette
 
 from sandbox.host.errors import StartRefusedError
 from sandbox.host.functions import host_functions, of_kind
-from sandbox.host.http import Keys, function_routes, http_response, local_paths
+from sandbox.host.http import function_routes, http_response, local_paths
 from sandbox.host.invoker import Invoker
+from sandbox.host.keys import Keys, make_keys
 
 
 @pytest.mark.parametrize(
@@ -53,6 +54,9 @@ def test_a_result_that_the_worker_would_not_take_is_an_error() -> None:
         http_response({"status": 200})
 
 
+KEYS = Keys("the-master", "the-host", "the-system", {"guarded": "its-own", "other": "of-another"})
+
+
 def guarded() -> Starlette:
     app = df.DFApp(http_auth_level=func.AuthLevel.FUNCTION)
 
@@ -60,25 +64,43 @@ def guarded() -> Starlette:
     def guarded(req: func.HttpRequest) -> str:
         return "in"
 
+    @app.route(route="audit", auth_level=func.AuthLevel.ADMIN)
+    def audit(req: func.HttpRequest) -> str:
+        return "in"
+
     @app.route(route="health", auth_level=func.AuthLevel.ANONYMOUS)
     def health(req: func.HttpRequest) -> str:
         return "in"
 
     functions = of_kind(host_functions(app), "httpTrigger")
-    return Starlette(routes=function_routes(functions, "api", Invoker("{}"), Keys("the-key")))
+    return Starlette(routes=function_routes(functions, "api", Invoker("{}"), KEYS))
 
 
-@pytest.mark.parametrize(
-    ("path", "headers", "status"),
-    [
-        pytest.param("guarded", {}, 401, id="no key"),
-        pytest.param("guarded", {"x-functions-key": "another"}, 401, id="wrong key"),
-        pytest.param("guarded", {"x-functions-key": "the-key"}, 200, id="key as header"),
-        pytest.param("guarded?code=the-key", {}, 200, id="key in the address"),
-        pytest.param("health", {}, 200, id="anonymous"),
-    ],
-)
-async def test_function_keys(path: str, headers: dict[str, str], status: int) -> None:
+OPENS = {  # which routes each key opens
+    "": {"health"},
+    "another": {"health"},
+    "of-another": {"health"},
+    "the-system": {"health"},
+    "its-own": {"health", "guarded"},
+    "the-host": {"health", "guarded"},
+    "the-master": {"health", "guarded", "audit"},
+}
+
+
+@pytest.mark.parametrize("key", OPENS)
+@pytest.mark.parametrize("way", ["header", "query"])
+async def test_each_kind_of_key_opens_its_own_routes(key: str, way: str) -> None:
     transport = httpx.ASGITransport(guarded())
+    sent = {"headers": {"x-functions-key": key}} if way == "header" else {"params": {"code": key}}
     async with httpx.AsyncClient(transport=transport, base_url="http://host") as client:
-        assert (await client.get(f"/api/{path}", headers=headers)).status_code == status
+        answers = {
+            path: (await client.get(f"/api/{path}", **sent)).status_code for path in ("health", "guarded", "audit")
+        }  # type: ignore[arg-type]
+    assert answers == {path: 200 if path in OPENS[key] else 401 for path in answers}
+
+
+def test_keys_can_be_given_and_are_made_up_otherwise() -> None:
+    made = make_keys(["a"], {"LOCAL_FUNCTION_KEY": "f", "LOCAL_MASTER_KEY": "m", "LOCAL_SYSTEM_KEY": "s"})
+    assert (made.host, made.master, made.system) == ("f", "m", "s")
+    other = make_keys(["a", "b"], {})
+    assert len({other.host, other.master, other.system, *other.functions.values()}) == 5

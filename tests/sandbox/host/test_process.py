@@ -39,10 +39,27 @@ def test_a_missing_setting_stops_the_start_with_the_apps_own_message() -> None:
 
 def test_keys_are_asked_for_on_demand_and_told_in_the_ready_line() -> None:
     with running("checked", keys=True, SAMPLE_URL="http://sample", LOCAL_FUNCTION_KEY="the-key") as host:
-        assert host.ready["key"] == "the-key"
-        assert host.http.get("/admin/functions").status_code == 401
-        assert host.http.get("/admin/functions?code=the-key").status_code == 200
-        assert host.http.get("/admin/host/status").status_code == 200
+        keys = host.ready["keys"]
+        assert (host.ready["key"], keys["host"]) == ("the-key", "the-key")
+
+        def status(path: str, key: str = "") -> int:
+            return host.http.get(path, headers={"x-functions-key": key}).status_code
+
+        for path in ("/admin/functions", "/admin/host/status"):
+            assert [status(path, key) for key in ("", "the-key", keys["durabletask"], keys["master"])] == [
+                401,
+                401,
+                401,
+                200,
+            ]
+        instance = "/runtime/webhooks/durabletask/instances/none"
+        assert [status(instance, key) for key in ("", "the-key", keys["durabletask"], keys["master"])] == [
+            401,
+            401,
+            404,
+            404,
+        ]
+        assert status("/admin/host/ping") == 200
 
 
 def test_a_placeholder_falls_back_to_the_apps_own_default() -> None:

@@ -48,7 +48,7 @@ def test_a_timer_ticks_by_a_schedule_from_the_settings(host: Running) -> None:
 
 def test_run_on_startup_runs_once_and_a_timer_can_be_run_by_hand(host: Running) -> None:
     assert host.seen()["startup"] == 1
-    assert host.http.post("/admin/functions/yearly").status_code == 202
+    assert host.http.post("/admin/functions/yearly", json={}).status_code == 202
     until(host.seen, lambda seen: seen["startup"] == 2)
 
 
@@ -67,8 +67,10 @@ def test_an_event_function_can_be_run_by_hand(host: Running) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status"),
     [
-        pytest.param("functions/parent", "", 404, id="an orchestrator is not run by hand"),
-        pytest.param("functions/on_events", "", 400, id="an event function needs an event"),
+        pytest.param("functions/parent", "{}", 501, id="an orchestrator is not run by hand"),
+        pytest.param("functions/on_events", "{}", 400, id="an event function needs an event"),
+        pytest.param("functions/yearly", "", 400, id="Azure refuses an empty body, of a timer too"),
+        pytest.param("functions/yearly", "[]", 400, id="a body is an object"),
         pytest.param("eventhubs/other", "{}", 404, id="nobody subscribes"),
         pytest.param("eventhubs/insight-logs-operational", "no json", 400, id="an event is JSON"),
     ],
@@ -77,6 +79,48 @@ def test_what_cannot_be_run_is_refused_with_a_reason(host: Running, path: str, b
     answer = host.http.post(f"/admin/{path}", content=body)
     assert answer.status_code == status
     assert answer.json()["error"]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_an_unknown_function_is_a_404_without_a_word(host: Running, method: str) -> None:
+    answer = host.http.request(method, "/admin/functions/nobody", json={})
+    assert (answer.status_code, answer.content) == (404, b"")
+
+
+def test_one_function_is_described_as_in_the_list(host: Running) -> None:
+    one = host.http.get("/admin/functions/yearly").json()
+    assert one in host.http.get("/admin/functions").json()
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_a_ping_is_answered(host: Running, method: str) -> None:
+    answer = host.http.request(method, "/admin/host/ping")
+    assert (answer.status_code, answer.content) == (200, b"")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "status"),
+    [
+        pytest.param("GET", "/api/seen", {"host": "evil.example"}, 403, id="DNS rebinding reads"),
+        pytest.param("POST", "/admin/functions/yearly", {"host": "evil.example:7071"}, 403, id="DNS rebinding writes"),
+        pytest.param("GET", "/api/seen", {"host": "localhost:1234"}, 200, id="a forwarded port"),
+        pytest.param("GET", "/api/seen", {"host": "[::1]:1234"}, 200, id="IPv6"),
+        pytest.param(
+            "POST", "/admin/functions/yearly", {"origin": "https://evil.example"}, 403, id="another site posts"
+        ),
+        pytest.param("POST", "/admin/functions/yearly", {"origin": "null"}, 403, id="a sandboxed frame posts"),
+        pytest.param("POST", "/admin/functions/yearly", {"sec-fetch-site": "cross-site"}, 403, id="without an origin"),
+        pytest.param("POST", "/admin/functions/yearly", {"origin": "http://localhost:7071"}, 202, id="a page of here"),
+        pytest.param("GET", "/admin/functions", {"origin": "https://evil.example"}, 200, id="reads are kept by CORS"),
+        pytest.param("POST", "/runtime/webhooks/x", {"origin": "https://evil.example"}, 403, id="webhooks too"),
+    ],
+)
+def test_no_page_of_another_site_gets_in(
+    host: Running, method: str, path: str, headers: dict[str, str], status: int
+) -> None:
+    answer = host.http.request(method, path, headers=headers, json={} if method == "POST" else None)
+    assert answer.status_code == status
+    assert ("Nothing was done" in answer.text) is (status == 403)
 
 
 def test_the_state_is_running_once_the_host_is_ready(host: Running) -> None:
