@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 
 from tests.live.conftest import Tenant
@@ -47,6 +48,26 @@ async def test_a_throttled_request_is_sent_again(linked: Tenant) -> None:
     assert linked.waits == [15.0, 15.0]
     (pages,) = report.asked
     assert [exchange.status for exchange in pages.exchanges[-3:]] == [200, 200, 200]
+
+
+async def test_the_report_says_how_requests_were_throttled(linked: Tenant) -> None:
+    throttled = Twist(r"maxpagesize=500\b", status=429, code="0x80072322", times=2)
+    report = await prove(linked.dataverse(throttled), Order(only=("P11",)), linked.said.append, pause=linked.wait)
+    assert "2 answers had status 429, without Retry-After." in markdown(report)
+
+
+@pytest.mark.parametrize(("lost", "answered"), [(2, True), (99, False)])
+async def test_a_lost_connection_is_tried_again(linked: Tenant, lost: int, answered: bool) -> None:
+    dataverse, failures = linked.dataverse(), [httpx.ConnectError("lost") for _ in range(lost)]
+
+    async def fail(request: httpx.Request) -> None:
+        if "maxpagesize" in request.headers.get("Prefer", "") and failures:
+            raise failures.pop()
+
+    dataverse.connection.client.event_hooks = {"request": [fail]}
+    report = await prove(dataverse, Order(only=("P11",)), linked.said.append, pause=linked.wait)
+    (pages,) = report.asked
+    assert {("gave no answer" in result.evidence) for result in pages.results} == {not answered}
 
 
 async def test_an_environment_without_customer_insights_leaves_everything_open(linked: Tenant) -> None:

@@ -38,6 +38,12 @@ def _json(text: str) -> object:
     return {} if isinstance(body, dict) and "error" in body else body
 
 
+async def test_the_report_fits_into_the_reference(linked: Tenant) -> None:
+    report = await prove(linked.dataverse(), Order(), linked.said.append, pause=asyncio.sleep)
+    lines = [line for line in markdown(report).splitlines() if not line.startswith("|")]
+    assert [line for line in lines if len(line) > 120] == []
+
+
 @pytest.mark.parametrize(
     ("value", "kind"),
     [

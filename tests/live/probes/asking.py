@@ -7,8 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-import httpx
-
 from linker.dataverse import Connection
 from linker.errors import LinkerError
 from linker.model import MAPPING_TABLE, PROFILE_TABLE
@@ -32,11 +30,15 @@ READING: tuple[Probe, ...] = tuple(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """One probe, what it settled, and the requests that it sent."""
+    """One probe, what it settled, and the requests that it sent.
+
+    `throttles` are the Retry-After headers of answers with status 429, None for one that came without.
+    """
 
     probe: Probe
     results: tuple[Result, ...]
     exchanges: tuple[Exchange, ...]
+    throttles: tuple[str | None, ...] = ()
 
 
 async def read_probes(
@@ -62,7 +64,7 @@ async def ask_probes(
         ask = Asker(connection, pause, values=values)
         results = await ask_one(ask, probe, scene)
         say(f"{_summary(results):>14}  {probe.name} {probe.title}")
-        asked.append(Asked(probe, tuple(results), tuple(ask.exchanges)))
+        asked.append(Asked(probe, tuple(results), tuple(ask.exchanges), tuple(ask.throttles)))
     asked[:1] = [replace(one, exchanges=(*first.exchanges, *one.exchanges)) for one in asked[:1]]
     return tuple(_without_values(one, values - {*SOURCES, PROFILE_TABLE, MAPPING_TABLE}) for one in asked)
 
@@ -85,7 +87,7 @@ async def ask_one(ask: Asker, probe: Probe, scene: Scene | str | None) -> Sequen
         return [result.without_switch for result in results] if scene.is_standard else results
     except Unanswered as why:
         reason = str(why)
-    except (LinkerError, httpx.RequestError) as error:
+    except LinkerError as error:
         reason = f"No answer: {type(error).__name__}: {str(error)[:200]}"
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         reason = f"The answer has another shape than documented ({type(error).__name__})."
@@ -98,8 +100,8 @@ def _summary(results: Sequence[Result]) -> str:
 
 def _without_values(asked: Asked, values: set[str]) -> Asked:
     """Return what was asked without any text that rows brought."""
-    return Asked(
-        asked.probe,
-        tuple(replace(one, evidence=hide_values(one.evidence, values)) for one in asked.results),
-        tuple(replace(one, text=hide_values(one.text, values)) for one in asked.exchanges),
+    return replace(
+        asked,
+        results=tuple(replace(one, evidence=hide_values(one.evidence, values)) for one in asked.results),
+        exchanges=tuple(replace(one, text=hide_values(one.text, values)) for one in asked.exchanges),
     )

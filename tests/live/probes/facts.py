@@ -31,7 +31,10 @@ def facts(asked: Sequence[Asked], place: str, day: str, not_asked: Sequence[Writ
     return "\n".join(
         [
             f"## Seen in a real environment on {day}",
-            f"{place} {len(settled)} points settled, {len(still_open)} still open. {written}",
+            place,
+            f"{len(settled)} points settled, {len(still_open)} still open.",
+            written,
+            *describe_throttling(asked),
             "",
             "### Settled",
             *as_table(
@@ -59,6 +62,16 @@ def _settled_row(asked: Asked, result: Result, day: str) -> tuple[str, ...]:
     point = result.point
     probe = f"{asked.probe.name} {point.name}"
     return point.fact, point.question, result.answer, result.evidence, f"seen {day}", probe, describe_setting(result)
+
+
+def describe_throttling(asked: Iterable[Asked]) -> list[str]:
+    """Return a sentence on answers with status 429 and their Retry-After, nothing where none came."""
+    waits = [wait for one in asked for wait in one.throttles]
+    kinds = {
+        "without Retry-After" if wait is None else "with Retry-After in seconds" if wait.isdecimal() else "with a date"
+        for wait in waits
+    }
+    return [f"{len(waits)} answers had status 429, {' and '.join(sorted(kinds))}."] if waits else []
 
 
 def describe_setting(result: Result) -> str:

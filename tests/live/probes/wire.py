@@ -13,7 +13,7 @@ import httpx
 
 from linker.dataverse import Connection
 from linker.dataverse.http import HEADERS, READ_TIMEOUT_S, error_of, retry_after_s
-from linker.errors import LinkerError
+from linker.errors import LinkerError, TransientError
 from tests.live.probes.privacy import describe_body, hide_literals
 from tests.live.site import Pause
 
@@ -106,7 +106,7 @@ class Asker:
         """Return the answer to one GET, repeated while the fault may pass.
 
         `path` is relative to the API or a next link. Raises what the connection raises for an address that is not the
-        environment's, and httpx.RequestError when there is no answer at all.
+        environment's, and TransientError when no answer comes.
         """
         sent = {**(headers or {}), **({"Prefer": prefer} if prefer else {})}
         answer = await self._patiently(path, sent)
@@ -128,7 +128,11 @@ class Asker:
         self, path: str, headers: Mapping[str, str], method: str = "GET", body: bytes | None = None
     ) -> Answer:
         for _ in range(TRIES - 1):
-            answer = await self._once(method, path, headers, body)
+            try:
+                answer = await self._once(method, path, headers, body)
+            except TransientError as lost:
+                await self.pause(lost.wait_s)
+                continue
             if answer.status not in PASSING:
                 return answer
             if answer.status == httpx.codes.UNAUTHORIZED:
@@ -141,7 +145,10 @@ class Asker:
         sent = {**HEADERS, **headers, "Authorization": authorization}
         url = self.connection.address(path)
         timeout_s = READ_TIMEOUT_S if method == "GET" else self.connection.write_timeout_s
-        came = await self.connection.client.request(method, url, headers=sent, content=body, timeout=timeout_s)
+        try:
+            came = await self.connection.client.request(method, url, headers=sent, content=body, timeout=timeout_s)
+        except httpx.TransportError as error:
+            raise TransientError(f"{self.connection.url} gave no answer: {error!r}.", wait_s=WAIT_S) from error
         if came.status_code == httpx.codes.TOO_MANY_REQUESTS:
             self.throttles.append(came.headers.get("Retry-After"))
         return answer_of(came)
