@@ -242,6 +242,7 @@ class TableRun:
     column: ColumnState = ""
     automations: tuple[str, ...] = ()  # that its links fire, each with what to do about it
     held_back: int = 0  # removed rows that the guard left linked; an operator may allow a run to clear them
+    passing: bool = False  # it failed for a reason that may pass
     scan: str = ""  # which mapping rows were read, and why
     full_scan: bool = False  # all of them, so that `rows_read` is what the table has
 

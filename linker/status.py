@@ -11,7 +11,9 @@ ENDED = frozenset({Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKI
 
 MOVES: dict[Status, frozenset[Status]] = {
     Status.NOT_STARTED: frozenset({Status.QUEUED, Status.SKIPPED, Status.FAILED, Status.CANCELED}),
-    Status.QUEUED: frozenset({Status.NOT_STARTED, Status.REFRESHING, Status.SKIPPED, Status.FAILED, Status.CANCELED}),
+    Status.QUEUED: frozenset(
+        {Status.NOT_STARTED, Status.REFRESHING, Status.RETRYING, Status.SKIPPED, Status.FAILED, Status.CANCELED}
+    ),
     Status.REFRESHING: frozenset({Status.RETRYING, Status.NOT_STARTED, *ENDED}),
     Status.RETRYING: frozenset({Status.REFRESHING, Status.NOT_STARTED, *ENDED}),
     **{ended: frozenset() for ended in ENDED},
@@ -51,12 +53,14 @@ def _stage(status: Status) -> int:
 def overall(tables: Iterable[TableRun]) -> Status:
     """Return how a run ended whose tables ended so.
 
-    One failed table fails the run; tables skipped, or with rows that need a look, make it end with warnings; when every
-    table was skipped, so was the run.
+    One failed table fails the run; when each of them failed for a reason that may pass, the run is tried again soon. Tables
+    skipped, or with rows that need a look, make it end with warnings. When every table was skipped, so was the run.
     """
+    tables = list(tables)
     ends = [table.status for table in tables]
     if Status.FAILED in ends:
-        return Status.FAILED
+        failed = [table for table in tables if table.status is Status.FAILED]
+        return Status.RETRYING if all(table.passing for table in failed) else Status.FAILED
     if Status.CANCELED in ends:
         return Status.CANCELED
     if ends and all(end is Status.SKIPPED for end in ends):

@@ -134,7 +134,15 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
         unsettled = bool(end.totals.counts.deferred) or (bool(end.unlinking.deferred) and not end.guarded)
         held_back = end.totals.departed if end.guarded else 0
         tables = tuple(
-            replace(t, status=status, detail=detail, counts=counts, unsettled=unsettled, held_back=held_back)
+            replace(
+                t,
+                status=status,
+                detail=detail,
+                counts=counts,
+                unsettled=unsettled,
+                held_back=held_back,
+                passing=end.passing,
+            )
             if t.table == end.table
             else t
             for t in old.tables
@@ -235,9 +243,7 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
     ready = (await deps.runs.task()).ready
 
     def change(old: Run) -> Run:
-        tables = tuple(
-            t if t.status not in _OPEN else replace(t, status=ending.status or Status.FAILED) for t in old.tables
-        )
+        tables = tuple(t if t.status not in _OPEN else replace(t, status=_closed(ending.status)) for t in old.tables)
         counts = sum((t.counts for t in tables), Counts())
         status = _end_status(ending, tables, ready=ready)
         detail = "" if status is Status.SUCCESSFUL else ending.detail or old.status_detail or _why(old, status)
@@ -257,11 +263,16 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
     return Ended(run.status, await deps.lock.finish(ending.run, completed=completed))
 
 
+def _closed(status: Status | None) -> Status:
+    """Return how a table ended that was open when its run ended."""
+    return Status.FAILED if status in (None, Status.RETRYING) else status
+
+
 def _why(run: Run, status: Status) -> str:
     """Return why a run ended so, and how many more warnings there are: the first table that failed, else one whose links
     wait for somebody's decision, else the first warning.
     """
-    failed = [t for t in run.tables if t.status is Status.FAILED] if status is Status.FAILED else []
+    failed = [t for t in run.tables if t.status is Status.FAILED] if status in _FAILED else []
     held_back = [t for t in run.tables if t.held_back]
     first = [f"Table '{t.table}': {t.detail}" for t in (*failed, *held_back) if t.detail]
     told = tuple(dict.fromkeys((*first, *run.warnings)))
@@ -319,4 +330,5 @@ async def _moved(deps: Deps, ending: Ending) -> bool:
 
 
 FOLLOW_UP = "follow-up"
+_FAILED = frozenset({Status.FAILED, Status.RETRYING})
 _OPEN = frozenset({Status.QUEUED, Status.REFRESHING, Status.RETRYING})

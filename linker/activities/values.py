@@ -119,6 +119,7 @@ class Prepared:
     epoch: str = ""
     failed: str = ""
     retry_s: float = 0.0  # when it is worth trying again
+    passing: bool = False  # what failed may pass: the next run tries again soon
     links_due: bool = False  # all links are to be held against all profiles
 
 
@@ -200,6 +201,7 @@ class ShardOutcome:
     later_reason: str = ""
     held: bool = False  # by another attempt, which is not a failure
     failed: str = ""
+    passing: bool = False  # what failed may pass
     load: Load = Load()
     seconds: float = 0.0
 
@@ -216,6 +218,7 @@ class Totals:
     lost: int = 0
     pages: int = 0  # shards that are done
     failed: str = ""
+    passing: bool = False
 
     def plus(self, shard: ShardOutcome) -> Totals:
         """Return the totals with one more finished shard."""
@@ -227,6 +230,7 @@ class Totals:
             self.lost + shard.lost,
             self.pages + 1,
             self.failed or shard.failed,
+            self.passing if self.failed else shard.passing,
         )
 
 
@@ -307,6 +311,7 @@ class TableEnd:
     dry_run: bool = False
     epoch: str = ""
     scan: str = ""
+    passing: bool = False  # what failed may pass
 
 
 @dataclass(frozen=True, slots=True)

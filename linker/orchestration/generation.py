@@ -148,7 +148,8 @@ class _Generation:
         address = (shard.table, shard.number)
         tries = self.tries[address] = self.tries[address] + 1
         if tries >= PATIENCE:
-            gave_up = ShardOutcome(failed=f"Page {shard.number} of '{shard.table}': {outcome.later_reason}")
+            why = f"Shard {shard.number} of '{shard.table}': {outcome.later_reason}"
+            gave_up = ShardOutcome(failed=why, passing=True)
             self.totals[shard.table] = self.totals[shard.table].plus(gave_up)
             return
         wait_s = outcome.later_s if outcome.held else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)

@@ -64,7 +64,8 @@ def customerid_backstamping_hydration(ctx: OrchestrationContext, request: dict[s
             return {"run": ticket.run, "status": "superseded"}
         ending = Ending(ticket.run, Status.CANCELED, "Canceled by request; the next run goes on from here.")
     except (RunFailedError, TaskFailedError) as error:
-        ending = Ending(ticket.run, Status.FAILED, f"{error}"[:1500], dry_run=ticket.request.dry_run)
+        status = Status.RETRYING if isinstance(error, RunFailedError) and error.passing else Status.FAILED
+        ending = Ending(ticket.run, status, f"{error}"[:1500], dry_run=ticket.request.dry_run)
     ended = yield from call(ctx, "end_run", ending, Ended, renewing="")
     if ended.next is not None:
         yield from call(ctx, "start_run", ended.next, RunRef, renewing="")
@@ -123,9 +124,9 @@ def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Pr
         try:
             prepared = yield from call(ctx, "prepare_table", task, Prepared, renewing=task.run)
         except RunFailedError as error:
-            return Prepared(task.table, failed=f"{error}"[:1000])
+            return Prepared(task.table, failed=f"{error}"[:1000], passing=error.passing)
         if not prepared.retry_s or tries + 1 == PREPARE_TRIES or not room.is_left:
-            return prepared
+            return replace(prepared, passing=bool(prepared.retry_s))
         wait_s = max(prepared.retry_s, min(prepared.retry_s * 2**tries, MOST_PREPARE_WAIT_S))
         yield from pause(ctx, task.run, wait_s, trouble=prepared.failed, room=room)
     raise AssertionError("the last try returns")
@@ -134,8 +135,11 @@ def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Pr
 def _scan(ctx: OrchestrationContext, run: str, tables: list[Prepared]) -> Steps[list[Prepared]]:
     """Read the mapping of all tables; return the tables, with a reason those whose mapping could not be read."""
     shares = [ScanShare(t.table, t.scan, 0, t.streams) for t in tables if t.streams and not t.failed]
-    failed = yield from scan_all(ctx, run, shares)
-    return [replace(t, failed=t.failed or failed.get(t.table, "")) for t in tables]
+    done = yield from scan_all(ctx, run, shares)
+    return [
+        replace(t, failed=done.failed[t.table], passing=t.table in done.passing) if t.table in done.failed else t
+        for t in tables
+    ]
 
 
 def _plan(
@@ -150,7 +154,7 @@ def _plan(
             try:
                 shards = yield from call(ctx, "plan_shards", task, Shards, renewing=ticket.run)
             except RunFailedError as error:
-                table = replace(table, failed=f"{error}"[:1000])  # noqa: PLW2901 - the table with what became of it
+                table = replace(table, failed=f"{error}"[:1000], passing=error.passing)  # noqa: PLW2901 - the table with what became of it
             else:
                 mine = Share(table.table, table.scan, 0, shards.count, table.mode, table.epoch, canary=shards.canary)
                 shares += [mine] if shards.count else []
@@ -218,6 +222,7 @@ def _end_of(ticket: Ticket, table: Prepared, linked: GenerationOutcome) -> Table
         dry_run=ticket.request.dry_run,
         epoch=table.epoch,
         scan=table.scan,
+        passing=table.passing or totals.passing,
     )
 
 
@@ -243,6 +248,7 @@ def _unlinked(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd, child:
         held_back=done.held_back,
         guarded=done.guarded,
         failed=done.failed,
+        passing=done.passing,
         canceled=bool(done.stop),
     )
 

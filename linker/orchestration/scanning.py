@@ -42,6 +42,7 @@ class Scanning:
     run: str
     shares: tuple[ScanShare, ...]
     failed: dict[str, str] = field(default_factory=dict)
+    passing: tuple[str, ...] = ()  # tables of `failed` whose reason may pass
     stop: str = ""
 
     @property
@@ -58,7 +59,7 @@ def scan(ctx: OrchestrationContext, state: Scanning, child: str) -> Steps[Scanni
             answer = yield ctx.call_sub_orchestrator(SCANNING, input=to_json(state), instance_id=f"{child}-{number}")
         except TaskFailedError as error:
             broken = {share.table: f"{error}"[:MAX_REASON] for share in state.shares}
-            return replace(state, shares=(), failed={**state.failed, **broken})
+            return replace(state, shares=(), failed={**state.failed, **broken}, passing=(*state.passing, *broken))
         state, number = from_json(Scanning, answer), number + 1
     return state
 
@@ -85,7 +86,7 @@ class _Scan:
         self.delayed: list[tuple[datetime, SliceTask]] = []
         self.flying: list[_Flight] = []
         self.tries = {(share.table, number): share.tries for share, number in streams if share.tries}
-        self.failed = dict(state.failed)
+        self.failed, self.passing = dict(state.failed), list(state.passing)
         self.calls = 0
         self.stop = ""
 
@@ -105,7 +106,7 @@ class _Scan:
                 yield from self._rest()
         left = [*self.waiting, *(of for _, of in self.delayed)]
         shares = _joined([of for of in left if of.table not in self.failed], self.tries)
-        return replace(self.state, shares=shares, failed=self.failed, stop=self.stop)
+        return replace(self.state, shares=shares, failed=self.failed, passing=tuple(self.passing), stop=self.stop)
 
     def _launch(self) -> Steps[None]:
         now = self.ctx.current_utc_datetime
@@ -143,6 +144,7 @@ class _Scan:
             tries = self.tries[address] = self.tries.get(address, 0) + 1
             if tries >= PATIENCE:
                 self.failed[of.table] = f"The mapping could not be read: {outcome.later_reason}"
+                self.passing.append(of.table)
                 return
             wait_s = outcome.later_s if outcome.throttled else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)
             self.delayed.append((self.ctx.current_utc_datetime + timedelta(seconds=wait_s), of))
@@ -152,19 +154,20 @@ class _Scan:
                 self.waiting.insert(0, of)  # its next rows come from where Dataverse just read
 
 
-def scan_all(ctx: OrchestrationContext, run: str, shares: list[ScanShare]) -> Steps[dict[str, str]]:
+def scan_all(ctx: OrchestrationContext, run: str, shares: list[ScanShare]) -> Steps[Scanning]:
     """Scan the streams of all tables, so many at a time as fit into one value. Return by table why a scan ended early.
 
     Raises RunStopped.
     """
-    failed: dict[str, str] = {}
+    all_done = Scanning(run, ())
     for number, start in enumerate(range(0, len(shares), TABLES_HELD)):
         some = Scanning(run, tuple(shares[start : start + TABLES_HELD]))
         done = yield from scan(ctx, some, f"{run}-s{number}")
         if done.stop:
             raise RunStopped(canceled=done.stop == "canceled")
-        failed |= done.failed
-    return failed
+        failed, passing = {**all_done.failed, **done.failed}, (*all_done.passing, *done.passing)
+        all_done = replace(all_done, failed=failed, passing=passing)
+    return all_done
 
 
 def _joined(left: list[SliceTask], tries: Mapping[tuple[str, int], int]) -> tuple[ScanShare, ...]:

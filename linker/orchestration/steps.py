@@ -23,7 +23,11 @@ type Steps[T] = Generator[Any, Any, T]
 
 
 class RunFailedError(Exception):
-    """A step of the run failed, for good or too often."""
+    """A step of the run failed: for good, or too often for a reason that may pass (`passing`)."""
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
 
 
 class RunStopped(Exception):  # noqa: N818 - not a failure: the run gives way
@@ -51,7 +55,7 @@ def call[T](ctx: OrchestrationContext, name: str, task: object, kind: type[T], *
             yield from pause(ctx, renewing, answer.wait_s * 2**tries, trouble=answer.trouble)
         else:
             yield ctx.create_timer(timedelta(seconds=answer.wait_s))
-    raise RunFailedError(answer.trouble)
+    raise RunFailedError(answer.trouble, passing=bool(answer.wait_s))
 
 
 def _answer(ctx: OrchestrationContext, name: str, task: object) -> Steps[Any]:

@@ -27,6 +27,7 @@ class Unlinking:
     guarded: bool = False
     lost: int = 0
     failed: str = ""
+    passing: bool = False  # what failed may pass
     done: bool = False
     stop: str = ""
     tries: int = 0
@@ -49,6 +50,7 @@ class Unlinking:
             guarded=outcome.guarded or self.guarded,
             lost=self.lost + outcome.lost,
             failed=outcome.failed or (gave_up if outcome.after is not None else ""),
+            passing=bool(gave_up) and not outcome.failed,
             done=outcome.after is None,
             tries=tries,
             rest_s=outcome.later_s,
@@ -85,7 +87,7 @@ def _go_on(ctx: OrchestrationContext, state: Unlinking, room: Room) -> Steps[Unl
                 outcome = yield from call(ctx, "unlink_table", state.task, UnlinkOutcome, renewing=state.task.run)
                 state = state.after(outcome)
     except RunFailedError as error:
-        return replace(state, failed=f"{error}"[:1000])
+        return replace(state, failed=f"{error}"[:1000], passing=error.passing)
     except RunStopped as stopped:
         return replace(state, stop="canceled" if stopped.canceled else "superseded")
     return state

@@ -300,9 +300,9 @@ def test_a_step_that_fails_for_good_fails_the_run_with_its_own_words() -> None:
 
 
 @pytest.mark.parametrize("step", ["settle", "survey"])
-def test_a_step_that_breaks_off_every_time_fails_the_run_and_hands_the_lock_on(step: str) -> None:
+def test_a_step_that_breaks_off_every_time_ends_the_run_as_retrying_and_hands_the_lock_on(step: str) -> None:
     ctx = context(**{step: lambda _: 1 / 0})
-    assert run(ctx)["status"] == "Failed (permanent)"
+    assert run(ctx)["status"] == "Failed (retrying)"
     assert len(ctx.of(step)) == MOST_TRIES
     assert f"{step} broke off" in ctx.of("end_run")[0]["detail"]
 

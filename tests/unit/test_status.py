@@ -9,7 +9,7 @@ from linker.status import ENDED, MOVES, advanced, may_move, overall
 
 LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",
-    "Queued": "Not-started Refreshing Skipped Failed Canceled",
+    "Queued": "Not-started Refreshing Retrying Skipped Failed Canceled",
     "Refreshing": "Retrying Not-started Successful Warnings Failed Skipped Canceled",
     "Failed (retrying)": "Refreshing Not-started Successful Warnings Failed Skipped Canceled",
 }
@@ -112,3 +112,17 @@ S, W, F, K, C = Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKIPPE
 )
 def test_overall(ends: list[Status], expected: Status) -> None:
     assert overall(TableRun(f"t{n}", "crm", end) for n, end in enumerate(ends)) is expected
+
+
+@pytest.mark.parametrize(
+    ("passing", "status"),
+    [
+        pytest.param((True, True), Status.RETRYING, id="both failed for reasons that may pass"),
+        pytest.param((True, False), Status.FAILED, id="one failed for good"),
+    ],
+)
+def test_a_run_whose_tables_failed_for_passing_reasons_is_tried_again(
+    passing: tuple[bool, bool], status: Status
+) -> None:
+    tables = [TableRun(f"t{number}", "crm", Status.FAILED, passing=each) for number, each in enumerate(passing)]
+    assert overall([*tables, TableRun("done", "crm", Status.SUCCESSFUL)]) is status
