@@ -10,6 +10,7 @@ from linker.core.pace import Load
 from linker.core.scanning import TableState
 from linker.core.times import iso
 from linker.dataverse import Connection, Dataverse, Meter, metadata
+from linker.dataverse.patience import patient
 from linker.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
 from linker.errors import ChangedError
 from linker.insights import Insights
@@ -85,6 +86,10 @@ class Deps:
         """Return a client that meters what one activity asks."""
         return Dataverse(self.connection, Meter(), self.write_headers)
 
+    def patient_dataverse(self) -> Dataverse:
+        """Return a client for a step that asks many small questions: its reads wait out the pauses that Dataverse asks for."""
+        return Dataverse(patient(self.connection), Meter(), self.write_headers)
+
     @property
     def limiter(self) -> Limiter:
         """The limiter of this process."""
@@ -126,7 +131,7 @@ class Deps:
         """Read the kinds of both tables, and probe and save everything if they changed, or if it is time. A run begins
         with this. `again` probes in any case; `linked` are lookup columns that may hold links.
         """
-        known, tables = await self.capability_store.load(), await read_tables(self.dataverse())
+        known, tables = await self.capability_store.load(), await read_tables(self.patient_dataverse())
         if known and not again and is_current(known, self.now(), (tables.profile_kind, tables.mapping_kind)):
             return known
         found = await self.probe_capabilities(linked)
@@ -135,7 +140,7 @@ class Deps:
 
     async def probe_capabilities(self, linked: Sequence[LinkedColumn] = ()) -> Capabilities:
         """Return what both tables can do now; save nothing."""
-        dataverse = self.dataverse()
+        dataverse = self.patient_dataverse()
         return await probe_capabilities(dataverse, await metadata.mapping_columns(dataverse), self.now(), linked)
 
     def now(self) -> str:

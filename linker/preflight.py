@@ -26,7 +26,7 @@ from linker.picture import Picture, Severity, TablePicture, entitlement, severit
 
 async def look(deps: Deps) -> Picture:
     """Return the whole picture. Raises TransientError; DataverseError when Dataverse refuses for no missing privilege."""
-    dataverse = deps.dataverse()
+    dataverse = deps.patient_dataverse()
     who = await permits.standing(deps, dataverse)
     if who.obstacle:
         return _unable(deps, who)

@@ -24,7 +24,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
 
     Raises ConfigurationError when the service account lacks a privilege that every table needs.
     """
-    dataverse = deps.dataverse()
+    dataverse = deps.patient_dataverse()
     asked = await deps.runs.load(ref.run)
     who = await permits.standing(deps, dataverse)
     if who.obstacle:
@@ -49,7 +49,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
 
 async def hold(deps: Deps, table: str) -> None:
     """Remember what an approval of a table's first link would allow, as a run does that finds it held."""
-    dataverse = deps.dataverse()
+    dataverse = deps.patient_dataverse()
     who = await permits.standing(deps, dataverse)
     if who.obstacle:
         raise ConfigurationError(who.obstacle)

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from linker.dataverse import client, http
 from linker.deps import Deps
 from linker.model import LOOKUP_SCHEMA_NAME, Run, Status
 from linker.picture import Picture
@@ -103,6 +104,11 @@ def agree(data_source: str, rows: int, values: dict[str, Any], monkeypatch: pyte
     """Look at an environment, run in it, and compare."""
     keys = ids("contact", rows)
     fed = (Fed(data_source, "contact", keys, "contactid"),)
+    for module in (
+        http,
+        client,
+    ):  # a bare 429 of an elastic table asks for no time; half a minute would take too long here
+        monkeypatch.setattr(module, "THROTTLED_WAIT_S", 0.05)
     made = Made(fed=fed, rows={"contact": keys}, switches=values, settings={"declared": DECLARED})
     with asyncio.Runner() as loop, running(made) as (deps, sandbox, world):
         picture = loop.run(look(deps))
@@ -112,9 +118,12 @@ def agree(data_source: str, rows: int, values: dict[str, Any], monkeypatch: pyte
     limited = values["mapping_table"] == "virtual" and rows >= 1_000 and values.get("virtual_limit") != "page"
     assert shown.outcome == ("refused" if limited else "ready"), told(picture, run)
     if shown.outcome == "ready":
-        assert (run.status, table.status) == (Status.SUCCESSFUL, Status.SUCCESSFUL), told(picture, run)
-        assert links == wanted
-        assert len(links) == rows
+        good = Status.WARNINGS if values.get("hidden_profiles") else Status.SUCCESSFUL
+        assert (run.status, table.status) == (good, good), told(picture, run)
+        assert links.items() <= wanted.items()
+        assert len(links) == rows - table.counts.deferred
+        assert (good is Status.WARNINGS) is bool(table.counts.deferred)
+        assert ("have no profile that the app can see" in told(picture, run)) is bool(table.counts.deferred)
     else:
         assert (run.status, table.status, links) == (Status.SKIPPED, Status.SKIPPED, {}), told(picture, run)
         assert table.detail == shown.detail
@@ -146,7 +155,10 @@ async def everything(admin: Any, path: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
     link: str | None = path
     while link:
-        body = (await admin.get(link)).json()
+        answer = await admin.get(link)
+        if answer.status_code == 429:  # of the table itself
+            continue
+        body = answer.json()
         rows += body.get("value", [])
         link = body.get("@odata.nextLink")
     return rows
