@@ -205,6 +205,9 @@ class SandboxConfig:
         NonNegativeFloat,
         Switch("Simulated seconds over which profiles and mapping are written in a mixed order.", (0.0, 60.0)),
     ] = 0.0
+    job_ends_first: Annotated[
+        bool, Switch("Whether the job of a unification ends before its hydration begins.", proved=False)
+    ] = False
     hydration_writes: Annotated[
         HydrationWrites,
         Switch("Whether a unification writes all rows of profiles and mapping or only changed ones.", proved=False),

@@ -62,7 +62,7 @@ class UnificationRequest:
     hydration_s: NonNegativeFloat | None = None
     """Simulated seconds over which mapping and profiles are written, in a mixed order, after the merge."""
     steps: PositiveInt = 20
-    announce_first: bool = False
+    announce_first: bool | None = None
     """End the job before hydration begins: the outside learns of it while the tables still change."""
     job_type: Literal["full", "incremental"] = "incremental"
     submission_kind: Literal["onDemand", "scheduled"] = "onDemand"
@@ -93,12 +93,14 @@ class UnificationRequest:
     def completed(self, config: SandboxConfig) -> "UnificationRequest":
         """Return this request with what it leaves open taken from the switches; going back changes nothing else."""
         calm = self.restore is not None
+        first = config.job_ends_first if self.announce_first is None else self.announce_first
 
         def chosen(own: float | None, switch: float) -> float:
             return switch if own is None else own
 
         return replace(
             self,
+            announce_first=first,
             hydration_s=chosen(self.hydration_s, config.hydration_s),
             delete_profiles=chosen(self.delete_profiles, 0.0 if calm else config.profiles_vanish),
             new_profile_ids=chosen(self.new_profile_ids, 0.0 if calm else config.profile_ids_change),

@@ -49,7 +49,7 @@ from sandbox.webapi.roles import (
     retrieve_user_privileges,
 )
 from sandbox.webapi.rows import plan_column, plan_create, plan_delete, plan_update
-from sandbox.webapi.urls import Segment, parse_path
+from sandbox.webapi.urls import Segment, parse_path, unquoted
 from sandbox.webapi.writing import PlannedWrite, run_writes
 
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
@@ -109,6 +109,8 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
         return await FUNCTIONS[first.name](call, first)
     if first.name in _DEFINITIONS:
         return await read_definitions(call, segments)
+    if first.name == "GlobalOptionSetDefinitions":
+        return _no_option_sets(call, first)
     if first.name in _UNSUPPORTED:
         raise not_supported(_UNSUPPORTED[first.name])
     if first.name in ACTIONS:
@@ -121,6 +123,16 @@ def _unknown(call: Call, name: str) -> ApiError:
     if name.startswith(_NAMESPACE):
         return no_resource(f"{call.api_url}/{call.request.path}")
     return segment_not_found(name)
+
+
+def _no_option_sets(call: Call, segment: Segment) -> ApiResponse:
+    """Answer `GET GlobalOptionSetDefinitions`: there are none here, and `$filter` is refused there (seen live)."""
+    if "$filter" in call.request.options:
+        raise wrong_method(call.request.method)
+    if segment.arguments is not None:
+        name = unquoted(segment.named_arguments.get("Name", segment.single_key or ""))
+        raise ApiError(404, "0x80040217", f"Could not find an optionset with the specified name: {name}.")
+    return json_answer({"@odata.context": f"{call.api_url}/$metadata#GlobalOptionSetDefinitions", "value": []})
 
 
 def _service_document(call: Call) -> ApiResponse:

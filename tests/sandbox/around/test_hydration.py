@@ -43,11 +43,19 @@ async def test_a_second_unification_has_to_wait_for_the_first(admin: httpx.Async
     await unify(admin)
 
 
+@pytest.mark.parametrize(
+    ("switches", "request_"),
+    [
+        pytest.param({}, {"announce_first": True}, id="asked for"),
+        pytest.param({"job_ends_first": True}, {}, id="by a switch"),
+    ],
+)
 async def test_announced_first_the_job_ends_before_the_tables_change(
-    sandbox: Sandbox, admin: httpx.AsyncClient
+    sandbox: Sandbox, admin: httpx.AsyncClient, switches: dict[str, bool], request_: dict[str, bool]
 ) -> None:
+    switch(sandbox, **switches)
     before = mapping(sandbox)
-    await unify(admin, move=0.2, hydration_s=0.1, steps=2, announce_first=True)
+    await unify(admin, move=0.2, hydration_s=0.1, steps=2, **request_)
     await asyncio.sleep(0)
     assert (await admin.get("/unifications")).json()[0]["jobStatus"] == "successful"
     assert len(differences(before, mapping(sandbox))) < 40

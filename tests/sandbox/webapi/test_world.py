@@ -3,7 +3,7 @@
 import pytest
 
 from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.steps import create, create_lookup, read
+from tests.sandbox.webapi.steps import create, create_lookup, error, read
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,18 @@ async def test_an_opportunity_takes_the_lookup_to_profiles(api: Client) -> None:
         "_new_customerprofile_value"
         in (await read(api, "opportunities?$select=_new_customerprofile_value"))["@odata.context"]
     )
+
+
+class TestGlobalOptionSets:
+    """There are none, which is no error; a filter on them is refused with 405 (seen in a real environment)."""
+
+    async def test_the_list_is_empty(self, api: Client) -> None:
+        assert (await read(api, "GlobalOptionSetDefinitions"))["value"] == []
+
+    async def test_one_by_its_name_is_not_found(self, api: Client) -> None:
+        answer = await api.get("GlobalOptionSetDefinitions(Name='new_tier')")
+        assert error(answer) == (404, "0x80040217")
+
+    async def test_a_filter_is_refused(self, api: Client) -> None:
+        answer = await api.get("GlobalOptionSetDefinitions?$filter=Name eq 'new_tier'")
+        assert answer.status_code == 405
