@@ -23,13 +23,14 @@ from linker.deps import Deps
 from linker.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.facts import DataverseTable, named
 from linker.judgement import JudgedTable
-from linker.model import MAPPING_TABLE, PROFILE_TABLE
+from linker.model import MAPPING_TABLE, PROFILE_TABLE, WIRE
 from linker.odata import MappingColumns
 from linker.permission import Permission, Refusal, SecondWriter, TableLook, permission
 from linker.privileges import Depth, Missing, Need, Right
 from linker.settings import Settings
 
 LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
+SURROUNDINGS_S = 86_400.0  # how long what surrounds a linked table is remembered
 SAMPLED_CUSTOMERS = 40
 VIRTUAL_ROWS = 1_000  # most that a query of a virtual table returns
 COUNT_CAP = 5_000  # dataverse.md 5.3
@@ -122,6 +123,26 @@ class _Look:
     vendor: ServiceAccount | None
     can: Capabilities
     profiles_closed: bool  # the profile table takes no new relationships
+    remembers: bool = False  # what surrounds a linked table may have been read by an earlier run
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What surrounds a table and rarely changes, as it was read at a time (epoch s). The names are those of TableLook.
+
+    Reading it takes about ten requests a table, so runs over tables that are linked already read it once a day.
+    """
+
+    __pydantic_config__ = WIRE
+    at: float
+    rows: int
+    rows_a_request: int
+    registered: tuple[Automation, ...] | None
+    unread: str
+    customers: int
+    without_profile: int
+    second_writer: SecondWriter | None
+    blind_roles: tuple[str, ...]
 
 
 async def permissions(
@@ -131,14 +152,16 @@ async def permissions(
     tables: Sequence[JudgedTable],
     columns: MappingColumns,
     can: Capabilities,
+    *,
+    remembers: bool = False,
 ) -> dict[str, Permission]:
-    """Return for each table whether it may be written now. Writes nothing."""
+    """Return for each table whether it may be written now. Writes nothing to Dataverse. `remembers` see _Look."""
     wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
     catalogue = await identity.of_tables(dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")])
     vendor = await _unless_refused(identity.vendor_account(dataverse))
     profile_table = await metadata.find_tables(dataverse, PROFILE_TABLE)
     closed = any(not table.can_be_primary for table in profile_table)
-    look = _Look(deps, dataverse, who, columns, catalogue, vendor, can, closed)
+    look = _Look(deps, dataverse, who, columns, catalogue, vendor, can, closed, remembers)
     return {judged.table.logical_name: await _permission(look, judged) for judged in tables}
 
 
@@ -155,25 +178,58 @@ async def _permission(look: _Look, judged: JudgedTable) -> Permission:
     state, held = await deps.states.load(name), await deps.first_links.load(name)
     there, unfit = await _column(look, judged.table)
     unfit = unfit or await _unreadable(look, judged)
-    sampled, unseen = await _unless_refused(_customers(look, judged)) or (0, 0)
-    registered, unread = await registered_on(look.dataverse, name)
+    linked = state[0].linked if state is not None else await deps.states.is_of_version_1(name)
+    around = await _surroundings(look, judged, there=there, linked=linked)
     seen = TableLook(
         name,
-        rows=await _rows(look, judged),
-        rows_a_request=Pace().batch if await metadata.supports_update_multiple(look.dataverse, name) else 1,
-        linked=state[0].linked if state is not None else await deps.states.is_of_version_1(name),
-        registered=registered,
-        unread=unread,
+        rows=around.rows,
+        rows_a_request=around.rows_a_request,
+        linked=linked,
+        registered=around.registered,
+        unread=around.unread,
         missing=_missing(look, name, creates=not there and not unfit),
         unfit=unfit,
-        customers=sampled,
-        without_profile=unseen,
+        customers=around.customers,
+        without_profile=around.without_profile,
         approval=held.approval if held else None,
-        second_writer=await _second_writer(look, judged.table) if there else None,
-        blind_roles=await _unless_refused(_blind_roles(look, name)) or (),
+        second_writer=around.second_writer,
+        blind_roles=around.blind_roles,
     )
     hold, account = settings.first_link == "hold", look.who.account.name
     return permission(seen, policy=settings.automations, hold=hold, account=account)
+
+
+async def _surroundings(look: _Look, judged: JudgedTable, *, there: bool, linked: bool) -> Surroundings:
+    """Return what surrounds a table: read now, or by an earlier run of the last day where nothing depends on the minute.
+
+    A first link waits for what is registered, and the policy `block` refuses a table for it, so both read it now.
+    """
+    documents, row = look.deps.documents, f"around-{judged.table.logical_name}"
+    if look.remembers and linked and there and look.deps.settings.automations != "block":
+        found = await documents.load(Surroundings, row)
+        if found is not None and 0 <= look.deps.clock() - found[0].at < SURROUNDINGS_S:
+            return found[0]
+    around = await _read_surroundings(look, judged, there=there)
+    if look.remembers:
+        await documents.save(row, around)
+    return around
+
+
+async def _read_surroundings(look: _Look, judged: JudgedTable, *, there: bool) -> Surroundings:
+    name = judged.table.logical_name
+    sampled, unseen = await _unless_refused(_customers(look, judged)) or (0, 0)
+    registered, unread = await registered_on(look.dataverse, name)
+    return Surroundings(
+        look.deps.clock(),
+        rows=await _rows(look, judged),
+        rows_a_request=Pace().batch if await metadata.supports_update_multiple(look.dataverse, name) else 1,
+        registered=registered,
+        unread=unread,
+        customers=sampled,
+        without_profile=unseen,
+        second_writer=await _second_writer(look, judged.table) if there else None,
+        blind_roles=await _unless_refused(_blind_roles(look, name)) or (),
+    )
 
 
 async def _column(look: _Look, table: DataverseTable) -> tuple[bool, str]:

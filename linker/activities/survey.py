@@ -62,7 +62,7 @@ async def _permitted(deps: Deps, dataverse: Dataverse, who: Standing, seen: Evid
     if seen.columns is None or seen.judgement.status is not None:
         return {}
     can = await deps.check_capabilities(await evidence.linked_columns(deps, seen))
-    return await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns, can)
+    return await permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns, can, remembers=True)
 
 
 def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Permission]) -> Run:
