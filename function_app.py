@@ -99,6 +99,11 @@ async def get_preflight(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_preflight, req)
 
 
+@app.route(route="tables/{table}/first-link", methods=["GET"])
+async def get_first_link(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.get_first_link, req)
+
+
 @app.route(route="tables/{table}/approve", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_approve(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:

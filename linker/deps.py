@@ -16,6 +16,7 @@ from linker.errors import ChangedError
 from linker.insights import Insights
 from linker.limiter import Limiter
 from linker.lock_store import RunLock
+from linker.looks import Looks
 from linker.model import PROFILE_TABLE, Target
 from linker.settings import Settings
 from linker.state import (
@@ -76,6 +77,7 @@ class Deps:
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
     write_headers: Mapping[str, str] = field(default_factory=dict)  # of every write of rows: BYPASS, or none
     cache: Cache = field(default_factory=Cache)
+    looks: Looks = field(default_factory=Looks)
 
     async def close(self) -> None:
         """Close what is open; nothing can be used afterwards."""

@@ -3,7 +3,8 @@
 LinkerError
 ├── ConfigurationError        fix a setting, a permission or the environment; trying again changes nothing
 ├── TransientError            try later; `wait_s` says when
-│   └── ThrottledError        Dataverse asked us to pause (service protection)
+│   ├── ThrottledError        Dataverse asked us to pause (service protection)
+│   └── BusyError             callers asked for more looks at Dataverse than the app makes for them
 ├── DataverseError            Dataverse refused a request for good; carries status, code and text
 ├── UnknownOutcomeError       no answer came: the write may or may not have been committed
 ├── SupersededError           another attempt owns this page now; nothing more may be sent
@@ -37,6 +38,10 @@ class TransientError(LinkerError):
 
 class ThrottledError(TransientError):
     """A 429 of service protection; `wait_s` is what Retry-After asked for (dataverse.md 1.2)."""
+
+
+class BusyError(TransientError):
+    """The budget of looks for callers is used up; `wait_s` says when to ask again."""
 
 
 class DataverseError(LinkerError):

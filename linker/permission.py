@@ -15,6 +15,7 @@ from linker.privileges import Missing, complaint
 type Policy = Literal["warn", "block", "bypass"]
 MOST_ROLES_NAMED = 10
 MOST_LISTED = 20  # automations kept with a table of a run
+UNREAD = "unread"  # stands for automations that could not be read, among the ids that an approval names
 
 
 class Refusal(StrEnum):
@@ -79,6 +80,21 @@ class Permission:
     missing: tuple[Missing, ...] = ()
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    unread: str = ""  # why the automations could not be read, empty when they could
+
+    @property
+    def approvable(self) -> tuple[str, ...]:
+        """What an approval of the first link would name: ids of automations, or UNREAD."""
+        return (UNREAD,) if self.unread else tuple(automation.id for automation in self.automations)
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """What an approver reads of it, a line for each; of very many the first ones and how many more there are."""
+        if self.unread:
+            return (f"Which automations a link fires could not be read: {self.unread}",)
+        more = len(self.automations) - MOST_LISTED
+        lines = tuple(map(judgement.describe, self.automations[:MOST_LISTED]))
+        return (*lines, f"And {more} more.") if more > 0 else lines
 
     @property
     def all_warnings(self) -> tuple[str, ...]:
@@ -93,7 +109,8 @@ def permission(look: TableLook, *, policy: Policy, hold: bool, account: str) -> 
     cost = judgement.estimate(running, look.rows, rows_a_request=look.rows_a_request)
     refusal, detail = _refusal(look, running, cost, policy=policy, hold=hold, account=account)
     warnings, notes = _told(look, running, refused=bool(refusal))
-    return Permission(look.table, refusal, detail, running, cost, look.missing, warnings, notes)
+    unread = look.unread or "no reason was given" if look.registered is None else ""
+    return Permission(look.table, refusal, detail, running, cost, look.missing, warnings, notes, unread)
 
 
 def applied(run: TableRun, found: Permission | None, *, dry_run: bool) -> TableRun:
@@ -138,10 +155,13 @@ def _refusal(
 def covers(
     approval: Approval | None, running: Sequence[Automation], registered: tuple[Automation, ...] | None = ()
 ) -> bool:
-    """Whether an approval allows these automations: none of them came since. Any allows what could not be read."""
+    """Whether an approval allows these automations: none of them came since. What could not be read is allowed only by an
+    approval that was given although it could not be read.
+    """
     if approval is None:
         return False
-    return registered is None or {automation.id for automation in running} <= set(approval.automations)
+    needed = {UNREAD} if registered is None else {automation.id for automation in running}
+    return needed <= set(approval.automations)
 
 
 def _what_fires(look: TableLook, running: Sequence[Automation], cost: Estimate) -> str:

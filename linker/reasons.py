@@ -99,6 +99,9 @@ _BY_ANSWER = {
 }
 
 
+NO_KEY = "(empty)"  # stands for a key that is not there
+
+
 def issue(table: str, row: str, code: str, text: str = "") -> RowIssue:
     """Return the issue of one row; `text` replaces the code's own words."""
     reason = REASONS[code]
@@ -109,7 +112,7 @@ def invalid_key(table: str, text: str) -> RowIssue:
     """Return the issue of a mapping row whose key is `text`; a guid there means that the row has no CustomerId."""
     if row_key(text) is not None:
         return RowIssue(table, text, "rejected", "InvalidMappingRow", NO_CUSTOMER, "Run unification again.")
-    return RowIssue(table, text or "(empty)", "rejected", "InvalidMappingRow", *key_fault(text))
+    return RowIssue(table, text or NO_KEY, "rejected", "InvalidMappingRow", *key_fault(text))
 
 
 def refusal(table: str, row: str, error: DataverseError) -> RowIssue:

@@ -81,6 +81,11 @@ def is_same_origin(headers: Mapping[str, str]) -> bool:
     return host is not None and host == headers.get("host")
 
 
+def opens_page(headers: Mapping[str, str]) -> bool:
+    """Whether a person follows a link to a page of its own, from any site: no picture, frame or script asks for it."""
+    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
+
+
 def _host_of(origin: str) -> str | None:
     """Return the host and port of an Origin header, None when the header is no address."""
     try:

@@ -37,6 +37,8 @@ MOST_BETWEEN_RUNS_S = 86_400.0
 MAX_AHEAD_S = 300.0
 OPEN_DAYS = 30.0  # among the runs of so many days the watchdog looks for open ones
 
+EVENTS = "event hub"  # who acts in the audit: it does not say who sent an event
+
 INTERRUPTED = "interrupted: the run gave no sign of life. The app or its storage stopped."
 NEVER_BEGAN = "interrupted: the run was promised and could not be started. Nothing was written."
 LOST = "interrupted: the run lock names this run no more. Its storage was deleted or set back."
@@ -88,6 +90,7 @@ async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) 
     if not told.jobs:
         return ""
     await deps.signals.receive(SignalKind.EVENTS, f"Job {told.jobs[-1]} has merged.", again=True)
+    await deps.audit.note("unification_events", EVENTS, {"jobs": list(told.jobs)})
     return (await request_run(deps, RunRequest(jobs=told.jobs, job_start=told.job_start, trigger="event"), start)).id
 
 

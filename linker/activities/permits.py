@@ -169,8 +169,7 @@ async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
     """Save what an approval would allow."""
     for one in found.values():
         if one.refusal is Refusal.HELD:
-            ids = tuple(automation.id for automation in one.automations)
-            await deps.first_links.hold(one.table, ids, one.estimate)
+            await deps.first_links.hold(one.table, one.approvable, one.estimate, one.shown)
 
 
 async def _permission(look: _Look, judged: JudgedTable) -> Permission:

@@ -11,7 +11,7 @@ from linker.api.rows import get_row
 from linker.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
 from linker.api.samples import get_samples
 from linker.api.serving import Api
-from linker.api.tables import post_approve
+from linker.api.tables import get_first_link, post_approve
 
 __all__ = [
     "OPERATIONS",
@@ -21,6 +21,7 @@ __all__ = [
     "Request",
     "get_audit",
     "get_errors",
+    "get_first_link",
     "get_insights",
     "get_openapi",
     "get_preflight",
@@ -56,6 +57,7 @@ OPERATIONS: tuple[Operation, ...] = (
     get_insights,
     get_status,
     get_preflight,
+    get_first_link,
     post_approve,
     get_audit,
     get_openapi,

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from linker.automations import Estimate
 from linker.core.capabilities import Capabilities
 from linker.core.signals import Signal
 from linker.history import PastRun
 from linker.model import WIRE, PlannedChange, RowIssue, Run, Status
+from linker.permission import Approval
 from linker.state import AuditEntry, RowRecord
 
 
@@ -71,6 +73,23 @@ class AuditPage:
     __pydantic_config__ = WIRE
     value: tuple[AuditEntry, ...]
     continuation: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HeldLink:
+    """The first link of a table that was held. An approval names the `digest` of what is shown here.
+
+    `automations` says what each link fires and what to do about it; `waits`: an approval is still needed.
+    """
+
+    __pydantic_config__ = WIRE
+    table: str
+    digest: str
+    waits: bool
+    held_since: str
+    automations: tuple[str, ...]
+    estimate: Estimate | None
+    approval: Approval | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import json
+import re
 from collections.abc import Sequence
 from dataclasses import fields
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ from pydantic import Field
 from pydantic.alias_generators import to_camel
 
 from linker.api.answers import IssuePage
-from linker.api.http import CSV, JSON, NDJSON, Reply, Request, to_continuation
+from linker.api.http import CSV, JSON, NDJSON, Reply, Request, to_continuation, to_text
 from linker.api.operation import Call, operation
 from linker.api.paging import PageQuery, first_of
 from linker.api.runs import found_run
@@ -22,8 +22,11 @@ from linker.wire import to_json
 
 Format = Literal["json", "csv", "ndjson"]
 MEDIA_TYPES: dict[Format, str] = {"json": JSON, "csv": CSV, "ndjson": NDJSON}
-# A spreadsheet takes such a text for a formula. Row keys and Dataverse's words are not ours.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# A spreadsheet takes a text for a formula that begins so, also in full width, after spaces, quotes and control characters.
+# It cuts lines at commas, or at what the settings of its user say: a text after such a separator is a cell of its own.
+# Row keys and Dataverse's words are not ours.
+_FORMULA = re.compile(r"(^|[;|\t\r\n])([\s\x00-\x1f\"']*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_CONTROL = re.compile(r"^(?=[\x00-\x1f])")
 
 
 class ErrorQuery(PageQuery):
@@ -53,7 +56,7 @@ async def get_errors(call: Call[None, ErrorQuery]) -> Reply:
         case "csv":
             return Reply(200, as_csv(issues), headers, CSV)
         case "ndjson":
-            return Reply(200, "".join(json.dumps(to_json(issue)) + "\n" for issue in issues), headers, NDJSON)
+            return Reply(200, "".join(to_text(to_json(issue)) + "\n" for issue in issues), headers, NDJSON)
         case _:
             return Reply(200, to_json(IssuePage(issues, continuation)), headers)
 
@@ -75,7 +78,7 @@ def as_csv(issues: Sequence[RowIssue]) -> str:
 
 
 def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return _CONTROL.sub("'", _FORMULA.sub(r"\1\2'", value)) if isinstance(value, str) else value
 
 
 def _next(call: Call[None, ErrorQuery], kind: Format, continuation: str) -> str:

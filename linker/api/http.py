@@ -62,14 +62,14 @@ def _finite(value: Any) -> Any:
 class ProblemError(Exception):
     """A request that is refused. `detail` says why and what to do, and repeats nothing of the request."""
 
-    def __init__(self, status: int, title: str, detail: str) -> None:
+    def __init__(self, status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(f"{status} {title}: {detail}")
-        self.status, self.title, self.detail = status, title, detail
+        self.status, self.title, self.detail, self.headers = status, title, detail, headers or {}
 
     def reply(self) -> Reply:
         """Return the answer (RFC 9457)."""
         body = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
-        return Reply(self.status, body, media_type=PROBLEM)
+        return Reply(self.status, body, self.headers, PROBLEM)
 
 
 def not_found(what: str) -> ProblemError:

@@ -8,6 +8,7 @@ from linker.api.rows import linked_row
 from linker.dataverse.column import linked_table
 from linker.dataverse.reach import reach
 from linker.deps import Deps
+from linker.looks import INSIGHTS_COST, ROW_KEPT_S
 from linker.reach import Reach
 from linker.wire import to_json
 
@@ -22,7 +23,11 @@ async def row_reach(deps: Deps, table: str, row: str) -> Reach:
     """Return what a row reaches now. Raises ProblemError 404 when there is no such row, or the table is no linked one."""
     key, _ = await linked_row(deps, table, row)
     dataverse = deps.dataverse()
-    found = await reach(dataverse, await linked_table(dataverse, table), key)
+
+    async def read() -> Reach | None:
+        return await reach(dataverse, await linked_table(dataverse, table), key)
+
+    found = await deps.looks.once(f"insights {table} {key.hex()}", INSIGHTS_COST, deps.clock(), read, kept_s=ROW_KEPT_S)
     if found is None:
         raise not_found("row with this id in the table")
     return found

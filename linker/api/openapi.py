@@ -20,6 +20,7 @@ REFUSALS = {
     403: "The caller lacks the app role, or the app's settings switch this off.",
     404: "It does not exist.",
     409: "It cannot be done any more, or it contradicts what is known by now: look again.",
+    429: "Too many looks at Dataverse were asked for; Retry-After says when to ask again.",
     413: f"The body is larger than {MOST_BODY_BYTES:,} bytes.",
     500: "A fault of the app; its log says more.",
     503: "The app is not set up, or its storage or Dataverse does not answer.",
@@ -78,7 +79,9 @@ def _operation(one: Operation, schemas: Schemas) -> Json:
         "responses": _responses(one, schemas),
     }
     if one.body:
-        shown["requestBody"] = {"content": {JSON: {"schema": schemas[f"{one.name}.body", "validation"]}}}
+        needed = any(field.is_required() for field in one.body.model_fields.values())
+        content = {JSON: {"schema": schemas[f"{one.name}.body", "validation"]}}
+        shown["requestBody"] = {"required": needed, "content": content}
     return shown
 
 

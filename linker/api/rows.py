@@ -13,6 +13,7 @@ from linker.dataverse.column import linked_table
 from linker.dataverse.shapes import LiveLink
 from linker.deps import Deps
 from linker.errors import LinkerError
+from linker.looks import ROW_COST, ROW_KEPT_S
 from linker.model import LOOKUP_SCHEMA_NAME, RowKey
 from linker.wire import to_json
 
@@ -53,8 +54,11 @@ async def linked_row(deps: Deps, table: str, row: str) -> tuple[RowKey, TableSta
 
 
 async def _look(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] | None) -> tuple[LookupNow | None, str]:
+    async def read() -> LookupNow:
+        return await _now(deps, table, key, entries)
+
     try:
-        return await _now(deps, table, key, entries), ""
+        return await deps.looks.once(f"row {table} {key.hex()}", ROW_COST, deps.clock(), read, kept_s=ROW_KEPT_S), ""
     except LinkerError as error:  # what is stored is worth an answer without it
         return None, str(error)
 

@@ -37,8 +37,11 @@ LOOK_BACK = 30  # runs behind a page among which the one to compare with is look
 type JobId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
+STRICT = ConfigDict(extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+
 class _StrictBody(BaseModel):
-    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+    model_config = STRICT
 
 
 def _whole(value: object) -> object:
@@ -102,7 +105,14 @@ async def post_run(call: Call[RunBody]) -> Reply:
 
 
 @operation(
-    "POST", "/unification-events", role=Role.OPERATOR, body=UnificationBody, answer=Run, status=202, asks_for_run=True
+    "POST",
+    "/unification-events",
+    role=Role.OPERATOR,
+    body=UnificationBody,
+    answer=Run,
+    status=202,
+    audited=True,
+    asks_for_run=True,
 )
 async def post_unification_event(call: Call[UnificationBody]) -> Reply:
     """Tell that a unification has completed. The same job again leads to the same run."""

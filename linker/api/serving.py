@@ -13,14 +13,19 @@ from linker.api.audit import completed, entry_of
 from linker.api.http import ProblemError, Reply, Request
 from linker.api.operation import Call, Operation, parsed_body, parsed_parameters, parsed_query
 from linker.deps import Deps
-from linker.errors import ConfigurationError, ConflictError, LinkerError
+from linker.errors import BusyError, ConfigurationError, ConflictError, LinkerError
 from linker.model import Ticket
+from linker.redaction import without_secrets
 from linker.roles import Caller, Role, identify, is_same_origin
 from linker.triggers import Start
 
 _LOG = logging.getLogger(__name__)
 # Rows and runs are nobody else's: no cache keeps them, and no browser takes them for a page.
-HEADERS: Final = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ class Api:
 
     async def _serve(self, wanted: Operation, request: Request, start: Start) -> Reply:
         caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)
-        if wanted.method != "GET" and not is_same_origin(request.headers):
+        if not is_same_origin(request.headers):
             raise ProblemError(403, "Refused", "A page of another site sent this in your name. Nothing was done.")
         return await served(wanted, call_of(wanted, self.deps(), start, request, caller))
 
@@ -66,6 +71,7 @@ def admitted(caller: Caller | None, needed: Role) -> Caller:
     if caller is None:
         raise ProblemError(401, "Not signed in", "Sign in with Entra, or send a token for this app. Nothing was done.")
     if not caller.may(needed):
+        _LOG.warning("Caller %s was refused: the app role '%s' is needed.", without_secrets(caller.id), needed)
         to_do = "Whoever looks after the app gives it: Entra ID > Enterprise applications > Users and groups."
         raise ProblemError(403, "Not allowed", f"This asks for the app role '{needed}'. Nothing was done. {to_do}")
     return caller
@@ -73,6 +79,9 @@ def admitted(caller: Caller | None, needed: Role) -> Caller:
 
 def failure(error: LinkerError) -> ProblemError:
     """Return the refusal of a request that could not be served."""
+    if isinstance(error, BusyError):
+        wait_s = max(1, round(error.wait_s))
+        return ProblemError(429, "Too many requests", str(error), {"Retry-After": str(wait_s)})
     if isinstance(error, ConflictError):
         return ProblemError(409, "Look again", str(error))
     _LOG.warning("A request was not served: %s", error)

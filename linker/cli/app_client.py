@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import httpx
 
+from linker.api.answers import HeldLink
 from linker.errors import ConfigurationError, LinkerError, TransientError
 from linker.model import Run
 from linker.settings import AppAccess
@@ -40,9 +41,13 @@ class AppClient:
         """Return a run as it is now."""
         return from_json(Run, self._json("GET", f"/api/runs/{run}"))
 
-    def approve(self, table: str) -> Run:
-        """Allow the first link of a table; return the run that does it."""
-        return from_json(Run, self._json("POST", f"/api/tables/{quote(table, safe='')}/approve"))
+    def first_link(self, table: str) -> HeldLink:
+        """Return what the first link of a table fires."""
+        return from_json(HeldLink, self._json("GET", f"/api/tables/{quote(table, safe='')}/first-link"))
+
+    def approve(self, table: str, digest: str) -> Run:
+        """Allow the first link of a table as it was shown; return the run that does it."""
+        return from_json(Run, self._json("POST", f"/api/tables/{quote(table, safe='')}/approve", {"digest": digest}))
 
     def _json(self, method: str, path: str, body: object = None) -> Any:
         try:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from linker.api.http import Reply
 from linker.api.operation import Call, operation
+from linker.api.preflight import shared_look
 from linker.api.runs import KEY, AllowanceBody, RunBody, post_run
 from linker.deps import Deps
 from linker.errors import LinkerError
@@ -19,7 +20,6 @@ from linker.picture import Picture
 from linker.portal.acting import act
 from linker.portal.actions_view import Newest, at_most, expected, newest_by_table, work_of
 from linker.portal.render import redirect, render
-from linker.preflight import look
 from linker.roles import Role
 
 RECENT: Final = 20  # runs among which the newest of each table is looked for
@@ -99,6 +99,6 @@ async def undecided(deps: Deps, tables: Sequence[str]) -> tuple[str, ...]:
 
 async def _looked(deps: Deps) -> tuple[Picture | None, str]:
     try:
-        return await look(deps), ""
+        return await shared_look(deps), ""
     except LinkerError as error:  # the page is worth showing without
         return None, str(error)

@@ -10,7 +10,7 @@ from linker.api.operation import Call, operation
 from linker.api.paging import first_of
 from linker.api.runs import found_run, post_cancel
 from linker.api.samples import samples_of
-from linker.api.tables import post_approve
+from linker.api.tables import ApproveBody, held_link, post_approve
 from linker.deps import Deps
 from linker.model import RowIssue
 from linker.portal.acting import act
@@ -23,6 +23,10 @@ from linker.roles import Role
 
 SAMPLE_ROWS: Final = 10
 MOST_LOOKED_AT: Final = 500  # row errors of a table among which the held-back ones are looked for
+
+
+class ApproveForm(KeyForm, ApproveBody):
+    """The decision, with what the page showed."""
 
 
 @operation("GET", "/portal/runs/{run}/cancel", role=Role.OPERATOR)
@@ -51,17 +55,15 @@ async def cancel_run(call: Call[KeyForm]) -> Reply:
 async def show_approve(call: Call) -> Reply:
     """Show what the first link of a table sets in motion."""
     table = call.parameters["table"]
-    held = await call.deps.first_links.load(table)
-    if held is None:
-        raise not_found("table of this name whose first link waits for an approval")
+    held = await held_link(call.deps, table)
     newest = (await newest_tables(call.deps)).get(table)
     return await render(call, "approve.html", held=held, newest=newest, key=call.deps.new_id())
 
 
-@operation("POST", "/portal/tables/{table}/approve", role=Role.OPERATOR, body=KeyForm)
-async def approve_table(call: Call[KeyForm]) -> Reply:
+@operation("POST", "/portal/tables/{table}/approve", role=Role.OPERATOR, body=ApproveForm)
+async def approve_table(call: Call[ApproveForm]) -> Reply:
     """Allow the first link of a table, and lead to the run that does it."""
-    run = await act(keyed(call), post_approve, table=call.parameters["table"])
+    run = await act(keyed(call), post_approve, ApproveBody(digest=call.body.digest), table=call.parameters["table"])
     return redirect(run=run["id"], notice="approved")
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from linker.api.http import ProblemError, Reply
+from linker.api.http import ProblemError, Reply, Request
 from linker.api.operation import Call
 from linker.portal import assets
 from linker.portal.notices import NOTICES
 from linker.portal.session import form_token, session_of
 from linker.portal.words import FILTERS
-from linker.roles import Role
+from linker.roles import Caller, Role
 
 if TYPE_CHECKING:  # it costs 0.1 s to import: cold start
     from jinja2 import Environment
@@ -39,6 +39,7 @@ HEADERS: Final[Mapping[str, str]] = {
     "Referrer-Policy": "same-origin",
     "X-Content-Type-Options": "nosniff",
     "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
 }
 
 
@@ -79,7 +80,12 @@ def refusal(problem: ProblemError) -> Reply:
 
 def who_asks(call: Call[Any, Any]) -> str:
     """Return what a form of the caller is bound to: who signed in, or the session."""
-    return call.caller.id or session_of(call.request.headers) or call.caller.name
+    return form_owner(call.caller, call.request)
+
+
+def form_owner(caller: Caller, request: Request) -> str:
+    """Return what a form of a caller is bound to."""
+    return caller.id or session_of(request.headers) or caller.name
 
 
 @cache

@@ -18,8 +18,8 @@ from linker.deps import Deps
 from linker.portal import session
 from linker.portal.assets import asset
 from linker.portal.forms import TOKEN, fields, parsed_form
-from linker.portal.render import ROOT, html, link, redirect, refusal, who_asks
-from linker.roles import Caller, identify, is_same_origin
+from linker.portal.render import ROOT, form_owner, html, link, redirect, refusal
+from linker.roles import KEY_HOLDER, Caller, identify, is_same_origin, opens_page
 from linker.triggers import Start
 
 SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
@@ -45,6 +45,8 @@ class Portal:
         return await answered(self._open_session(request), "Signing in", refusal)
 
     async def _serve(self, method: str, path: str, request: Request, start: Start) -> Reply:
+        if method == "GET" and not (is_same_origin(request.headers) or opens_page(request.headers)):
+            raise ProblemError(403, "Refused", "A page of another site asked for this. Open the page itself.")
         if method == "GET" and path.startswith(ASSETS):
             return asset(path.removeprefix(ASSETS))
         if (method, path) == ("GET", SIGN_IN):
@@ -59,10 +61,10 @@ class Portal:
         caller = await self._caller(request)
         if caller is None and not self.authenticated:
             return redirect(SIGN_IN, page=_address(wanted, asked, path))
-        call = call_of(wanted, self.deps(), start, asked, admitted(caller, wanted.role), parsed_form)
+        caller = admitted(caller, wanted.role)
         if method != "GET":
-            await _check_own_form(call.deps, who_asks(call), request)
-        return await served(wanted, call)
+            await _check_own_form(self.deps(), form_owner(caller, request), request)
+        return await served(wanted, call_of(wanted, self.deps(), start, asked, caller, parsed_form))
 
     def _page(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
         for page in self.pages:
@@ -85,6 +87,7 @@ class Portal:
         if not is_same_origin(request.headers):
             raise _foreign()
         deps = self.deps()
+        await deps.audit.note("open_session", KEY_HOLDER.name)
         value = session.issued(await deps.salt(), deps.new_id(), deps.clock())
         wanted = fields(request.body).get("page", [""])[-1]
         return _with_session(redirect_within(wanted), value, request)

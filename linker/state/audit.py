@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from linker.model import WIRE
@@ -40,6 +41,11 @@ class Audit:
     def next_id(self) -> str:
         """Return the id of a new entry: newer ones come first."""
         return f"{_left_ms(self._clock())}-{self._new_id()}"
+
+    async def note(self, action: str, who: str, asked: Mapping[str, Any] | None = None) -> None:
+        """Save an entry of an effect that is no operation of the API: a session, events."""
+        at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        await self.save(AuditEntry(self.next_id(), at, who, "", action, asked=asked or {}))
 
     async def save(self, entry: AuditEntry) -> None:
         """Save an entry, or what became of it."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from hashlib import sha256
 
 from linker.automations import Estimate
-from linker.errors import ChangedError
+from linker.errors import ChangedError, ConflictError
 from linker.model import WIRE
 from linker.permission import Approval
 from linker.state.documents import Documents
@@ -14,7 +16,10 @@ from linker.state.documents import Documents
 
 @dataclass(frozen=True, slots=True)
 class FirstLink:
-    """The first link of a table as it was last held. `automations` are the ids of those that it would fire."""
+    """The first link of a table as it was last held.
+
+    `automations` are the ids of those that it would fire, or permission.UNREAD; `shown` is what an approver reads of them.
+    """
 
     __pydantic_config__ = WIRE
     table: str
@@ -22,6 +27,12 @@ class FirstLink:
     automations: tuple[str, ...]
     estimate: Estimate | None = None
     approval: Approval | None = None
+    shown: tuple[str, ...] = ()
+
+    @property
+    def digest(self) -> str:
+        """What stands for all that an approver saw: it changes with each automation and with each word about one."""
+        return sha256(json.dumps([sorted(self.automations), self.shown]).encode()).hexdigest()[:16]
 
     @property
     def waits(self) -> bool:
@@ -40,23 +51,32 @@ class FirstLinks:
         found = await self._documents.load(FirstLink, _row(table))
         return found[0] if found else None
 
-    async def hold(self, table: str, automations: tuple[str, ...], estimate: Estimate | None) -> None:
+    async def hold(
+        self, table: str, automations: tuple[str, ...], estimate: Estimate | None, shown: tuple[str, ...] = ()
+    ) -> None:
         """Remember what an approval would allow. An approval for other automations stays on record."""
 
         def held(old: FirstLink | None) -> FirstLink:
-            if old is None:
-                return FirstLink(table, self._now(), automations, estimate)
-            return replace(old, automations=automations, estimate=estimate)
+            known = old or FirstLink(table, self._now(), ())
+            return replace(known, automations=automations, estimate=estimate, shown=shown)
 
         await self._change(table, held)
 
-    async def approve(self, table: str, by: str) -> FirstLink | None:
-        """Allow what was held and return it, None when nothing was. Repeating it renews who and when."""
+    async def approve(self, table: str, by: str, digest: str) -> FirstLink | None:
+        """Allow what was held and return it, None when nothing was. Repeating it renews who and when.
+
+        Raises ConflictError when `digest` is not that of what is held by now: the approver saw something else.
+        """
         if await self.load(table) is None:
             return None
 
         def approved(old: FirstLink | None) -> FirstLink:
             known = old or FirstLink(table, self._now(), ())
+            if known.digest != digest:
+                raise ConflictError(
+                    f"What the first link of '{table}' fires is not what you saw. Nothing was approved. Look again, then "
+                    "approve."
+                )
             return replace(known, approval=Approval(by, self._now(), known.automations))
 
         return await self._change(table, approved)

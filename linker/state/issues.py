@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -10,7 +11,8 @@ from linker import telemetry
 from linker.core.keys import row_key
 from linker.model import WIRE, RowIssue, RowKey
 from linker.ports import Entity, Tables
-from linker.state.documents import Documents, cut, joined
+from linker.reasons import NO_KEY
+from linker.state.documents import Documents, cut, joined, salt_of
 from linker.table_rules import key_text as safe_key
 from linker.wire import dumps, loads
 
@@ -18,6 +20,7 @@ ERRORS = "linkererrors"
 ISSUES_AT_ONCE = 16
 MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
 _KEY = ("RowKey",)
+MAX_SHOWN = 3  # characters of a key that is no id
 MOST_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
 
 
@@ -49,6 +52,7 @@ class Issues:
 
     def __init__(self, tables: Tables, documents: Documents, now: Callable[[], str]) -> None:
         self._tables, self._documents, self._now = tables, documents, now
+        self._salt = b""
 
     async def save(self, run: str, issues: Sequence[RowIssue], *, dry_run: bool = False) -> None:
         """Save the row issues of one page of one table, MOST_ISSUES of them; the same row again overwrites.
@@ -58,6 +62,7 @@ class Issues:
         """
         if not issues:
             return
+        issues = await self._without_people(issues)
         if not dry_run:
             telemetry.issues(issues)
         kept = {row_name(issue.row): issue for issue in issues[:MOST_ISSUES]}
@@ -69,6 +74,13 @@ class Issues:
                 await self._save_one(run, name, self._counted(issue, run, known.get(name), dry_run=dry_run), dry_run)
 
         await asyncio.gather(*(save_one(name, issue) for name, issue in kept.items()))
+
+    async def _without_people(self, issues: Sequence[RowIssue]) -> list[RowIssue]:
+        """Return issues whose row is an id, or a text that names no person: an odd key may be a name or a mail address."""
+        if all(row_key(issue.row) is not None for issue in issues):
+            return list(issues)
+        self._salt = self._salt or await salt_of(self._documents)
+        return [replace(issue, row=masked(issue.row, self._salt)) for issue in issues]
 
     async def looked_at(self, table: str, run: str) -> None:
         """Remember that a run has looked at every row of a table: what it did not meet again is over."""
@@ -140,6 +152,18 @@ class Issues:
 
     def _partition(self, table: str) -> str:
         return f"{self._documents.partition}-{table}"
+
+
+def masked(row: str, salt: bytes) -> str:
+    """Return a row's key if it is an id, else the first letters of what stands in its place, its length and a keyed hash.
+
+    That is enough to find the row in the mapping and to tell two such rows apart, and it does not give the text away.
+    """
+    if row == NO_KEY or row_key(row) is not None:
+        return row
+    mark = hmac.digest(salt, row.encode(errors="surrogatepass"), "sha256").hex()[:10]
+    shown = row[:MAX_SHOWN].encode(errors="replace").decode()
+    return f"{shown}... ({len(row)} characters, {mark})"
 
 
 def row_name(row: str) -> str:

@@ -88,7 +88,7 @@ class Stage:
 
     async def hold(self, table: str, since: str, automations: tuple[str, ...], estimate: Estimate) -> None:
         """Let the first link of a table wait for somebody's word."""
-        await FirstLinks(self.documents, lambda: since).hold(table, automations, estimate)
+        await FirstLinks(self.documents, lambda: since).hold(table, automations, estimate, ("Plug-in step 'Sync'.",))
 
     async def _empty(self, table: str, partition: str, *, kept: tuple[str, ...] = ()) -> None:
         async for entity in self.tables.query(table, partition, select=("RowKey",)):

@@ -6,7 +6,7 @@ from pathlib import Path
 from tests.mutations.proofs import exists
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (.+?) \| .+? \| (.*`(?:security|shell|unit|system)/.+) \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| (.+?) \| .+? \| (.*`(?:security|shell|unit|system|badinput)/.+) \|$", PAGE, re.MULTILINE)
 
 
 def test_every_test_that_is_named_exists() -> None:

@@ -43,6 +43,7 @@ LISTED = {
         POST /runs
         POST /unification-events
         POST /runs/{run}/cancel
+        GET /tables/{table}/first-link
         POST /tables/{table}/approve
         POST /portal/actions/review
         POST /portal/actions/run

@@ -1,9 +1,12 @@
 """An operator allows the first link of a table that was held (design decision 21)."""
 
+from typing import Any
+
 import pytest
 
 from linker import api
 from linker.automations import Automation, Kind, estimate
+from linker.errors import ConflictError
 from linker.roles import KEY_HOLDER
 from linker.state import FirstLink
 from tests.fakes.client import Client
@@ -17,14 +20,21 @@ def world() -> World:
     return World()
 
 
-async def held(world: World, *ids: str) -> None:
-    await world.deps.first_links.hold("contact", ids or (STEP.id,), estimate([STEP], 3, rows_a_request=500))
+async def held(world: World, *ids: str, shown: str = "Plug-in step 'Sync'.") -> str:
+    """Hold the first link of contact; return the digest of what is shown."""
+    cost = estimate([STEP], 3, rows_a_request=500)
+    await world.deps.first_links.hold("contact", ids or (STEP.id,), cost, (shown,))
+    link = await world.deps.first_links.load("contact")
+    assert link is not None
+    return link.digest
 
 
 async def test_an_approval_says_who_and_when_and_asks_for_a_run(world: World) -> None:
-    await held(world)
+    digest = await held(world)
     client = Client(world)
-    reply = await client.ask(api.post_approve, table="Contact")
+    seen = (await client.ask(api.get_first_link, table="Contact")).body
+    assert (seen["digest"], seen["waits"], seen["automations"]) == (digest, True, ["Plug-in step 'Sync'."])
+    reply = await client.ask(api.post_approve, table="Contact", body={"digest": digest})
     assert (reply.status, reply.headers["Location"]) == (202, f"https://app/api/runs/{reply.body['id']}")
     (ticket,) = client.start.started
     assert (ticket.run, ticket.request.trigger) == (reply.body["id"], "approval")
@@ -36,9 +46,9 @@ async def test_an_approval_says_who_and_when_and_asks_for_a_run(world: World) ->
 
 
 async def test_it_is_written_down_as_a_manual_action(world: World) -> None:
-    await held(world)
+    digest = await held(world)
     client = Client(world)
-    run = (await client.ask(api.post_approve, table="contact")).body["id"]
+    run = (await client.ask(api.post_approve, table="contact", body={"digest": digest})).body["id"]
     (entry,) = (await client.ask(api.get_audit)).body["value"]
     assert (entry["action"], entry["who"], entry["parameters"], entry["run"]) == (
         "post_approve",
@@ -50,15 +60,14 @@ async def test_it_is_written_down_as_a_manual_action(world: World) -> None:
 
 async def test_what_was_never_held_cannot_be_approved_and_starts_nothing(world: World) -> None:
     client = Client(world)
-    reply = await client.ask(api.post_approve, table="contact")
+    reply = await client.ask(api.post_approve, table="contact", body={"digest": "0" * 16})
     assert reply.status == 404
     assert "GET /api/preflight" in reply.body["detail"]
     assert not client.start.started
 
 
 async def test_holding_again_keeps_when_it_began_and_who_approved_what(world: World) -> None:
-    await held(world)
-    await world.deps.first_links.approve("contact", "Ada")
+    await world.deps.first_links.approve("contact", "Ada", await held(world))
     before = await world.deps.first_links.load("contact")
     world.clock.pass_s(60)
     await held(world, STEP.id, "2")
@@ -69,8 +78,8 @@ async def test_holding_again_keeps_when_it_began_and_who_approved_what(world: Wo
     assert after.automations == (STEP.id, "2")
 
 
-async def test_two_that_change_it_at_once_lose_nothing(world: World) -> None:
-    await held(world)
+async def test_what_changes_while_it_is_approved_is_not_approved(world: World) -> None:
+    digest = await held(world)
 
     async def hold_meanwhile(operation: str, partition: str, row: str) -> None:
         if operation == "replace" and row == "first-link-contact":
@@ -78,7 +87,37 @@ async def test_two_that_change_it_at_once_lose_nothing(world: World) -> None:
             await held(world, "a", "b")
 
     world.store.hooks.append(hold_meanwhile)
-    link = await world.deps.first_links.approve("contact", "Ada")
+    with pytest.raises(ConflictError, match="not what you saw"):
+        await world.deps.first_links.approve("contact", "Ada", digest)
+    link = await world.deps.first_links.load("contact")
     assert link is not None
-    assert link.approval is not None
-    assert link.approval.automations == ("a", "b")
+    assert (link.approval, link.automations) == (None, ("a", "b"))
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        pytest.param({"ids": ("1", "2")}, id="another automation"),
+        pytest.param({"ids": ("2",)}, id="one for another"),
+        pytest.param({"ids": ("unread",)}, id="automations that cannot be read any more"),
+        pytest.param({"shown": "Plug-in step 'Sync', synchronous now."}, id="another behavior of the same one"),
+    ],
+)
+async def test_an_approval_of_what_is_no_longer_so_is_refused_with_what_to_do(
+    world: World, later: dict[str, Any]
+) -> None:
+    digest = await held(world)
+    await held(world, *later.pop("ids", ("1",)), **later)
+    client = Client(world)
+    reply = await client.ask(api.post_approve, table="contact", body={"digest": digest})
+    assert (reply.status, reply.body["title"]) == (409, "Look again")
+    assert not client.start.started
+    link = await world.deps.first_links.load("contact")
+    assert link is not None
+    assert link.approval is None
+
+
+@pytest.mark.parametrize("body", [None, {}, {"digest": ""}, {"digest": "x" * 16}, {"digest": None}])
+async def test_an_approval_says_what_it_approves(world: World, body: object) -> None:
+    await held(world)
+    assert (await Client(world).ask(api.post_approve, table="contact", body=body)).status == 400

@@ -1,5 +1,6 @@
 """`python -m linker setup` and `approve`: what they say, and that looking writes nothing."""
 
+import json
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -112,11 +113,12 @@ def test_without_an_identity_it_asks_whose_user_it_is(world: Sandboxed) -> None:
 def test_an_approval_is_asked_of_the_app() -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if str(request.url) == "https://app/api/tables/contact/approve":
+            assert json.loads(request.content) == {"digest": "0123456789abcdef"}
             return httpx.Response(202, json=to_json(Run("r1", Mode.INCREMENTAL, Status.QUEUED)))
         return httpx.Response(404)
 
     access = AppAccess.model_validate({"url": "https://app"})
     with AppClient(access, httpx.MockTransport(answer)) as app:
-        assert app.approve("contact").id == "r1"
+        assert app.approve("contact", "0123456789abcdef").id == "r1"
         with pytest.raises(RefusedError):
-            app.approve("contact/../../runs")
+            app.approve("contact/../../runs", "0123456789abcdef")

@@ -55,7 +55,7 @@ async def populated() -> World:
     await world.link()
     await world.deps.issues.save("run1", [issue("contact", contact_id(2), "Refused")])
     await world.deps.runs.create(Run("20261123T000000Z-00000000", Mode.FULL, Status.SUCCESSFUL))
-    await world.deps.first_links.hold("contact", ("a plug-in step",), None)
+    await world.deps.first_links.hold("contact", ("a plug-in step",), None, ("Plug-in step 'Sync'.",))
     await replace(world.deps.lock, new_id=lambda: WORKS).request(RunRequest())
     await world.deps.runs.create(Run(WORKS, Mode.INCREMENTAL, Status.REFRESHING))
     return world

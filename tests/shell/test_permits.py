@@ -84,10 +84,17 @@ async def test_a_first_link_that_fires_something_is_held_with_the_estimate_and_w
     assert "nothing was written" in found.detail
 
 
+async def approve(world: Sandboxed) -> None:
+    """Allow what is held, as it is held."""
+    held = await world.deps.first_links.load("contact")
+    assert held is not None
+    await world.deps.first_links.approve("contact", "Ada", held.digest)
+
+
 async def test_an_approval_lets_it_start_and_is_shown_as_a_note(world: Sandboxed) -> None:
     await add_step(world.admin, name="Sync to ERP")
     await allowed(world)
-    await world.deps.first_links.approve("contact", "Ada")
+    await approve(world)
     found = await allowed(world)
     assert (found.refusal, found.warnings) == (Refusal.NONE, ())
     (note,) = found.notes
@@ -97,10 +104,10 @@ async def test_an_approval_lets_it_start_and_is_shown_as_a_note(world: Sandboxed
 async def test_an_automation_that_came_after_the_approval_holds_it_again(world: Sandboxed) -> None:
     await add_step(world.admin, name="Sync to ERP")
     await allowed(world)
-    await world.deps.first_links.approve("contact", "Ada")
+    await approve(world)
     await add_step(world.admin, name="Newcomer")
     assert (await allowed(world)).refusal is Refusal.HELD
-    await world.deps.first_links.approve("contact", "Ada")
+    await approve(world)
     assert (await allowed(world)).refusal is Refusal.NONE
 
 
@@ -206,7 +213,7 @@ async def test_automations_that_cannot_be_read_hold_the_first_link(world: Sandbo
     found = await allowed(world)
     assert found.refusal is Refusal.HELD
     assert "could not be read" in found.detail
-    await world.deps.first_links.approve("contact", "Ada")
+    await approve(world)
     assert (await allowed(world)).refusal is Refusal.NONE
 
 

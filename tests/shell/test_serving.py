@@ -10,12 +10,16 @@ from linker.core.times import iso
 from linker.deps import Deps
 from linker.errors import ConfigurationError, TransientError
 from linker.roles import Role
-from tests.fakes.client import Client
+from linker.triggers import unification_events
+from tests.fakes.browser import Browser
+from tests.fakes.client import Client, Starter
 from tests.fakes.principal import headers
 from tests.fakes.world import START, World
+from tests.unit.test_events import body, record
 
 READS = [one for one in api.OPERATIONS if one.role is Role.VIEWER]
-ACTS = [one for one in api.OPERATIONS if one.role is Role.OPERATOR]
+ACTS = [one for one in api.OPERATIONS if one.role is Role.OPERATOR and one.method != "GET"]
+PREPARES = [api.get_first_link]  # a look for those who decide
 ADMINISTERS = [one for one in api.OPERATIONS if one.role is Role.ADMIN]
 RUN = "20261123T000000Z-00000000"
 
@@ -50,7 +54,7 @@ def test_every_operation_that_changes_something_asks_for_more_than_a_look() -> N
 @pytest.mark.parametrize(
     ("role", "refused"),
     [
-        pytest.param("viewer", [*ACTS, *ADMINISTERS], id="viewer"),
+        pytest.param("viewer", [*PREPARES, *ACTS, *ADMINISTERS], id="viewer"),
         pytest.param("operator", ADMINISTERS, id="operator"),
         pytest.param("admin", [], id="admin"),
         pytest.param("owner", list(api.OPERATIONS), id="none of ours"),
@@ -94,7 +98,16 @@ async def test_a_page_of_another_site_can_ask_for_nothing_in_ones_name(
     client.headers |= says
     assert (await client.ask(api.post_run)).status == status
     assert bool(client.start.started) is (status == 202)
-    assert (await client.ask(api.get_runs)).status == 200
+    assert (await client.ask(api.get_runs)).status == (200 if status == 202 else 403)  # looks cost something, too
+
+
+@pytest.mark.parametrize("origin", ["http://[", "https://a]b", "null", "", "http://", "\ud800", "x" * 10_000])
+@pytest.mark.parametrize("one", api.OPERATIONS, ids=lambda one: one.name)
+async def test_an_origin_that_is_no_address_is_a_foreign_one(world: World, one: api.Operation, origin: str) -> None:
+    client = signed_in(world, "admin")
+    client.headers |= {"origin": origin, "host": "app"}
+    assert (await ask(client, one)).status == 403
+    assert not client.start.started
 
 
 @pytest.mark.parametrize("one", api.OPERATIONS, ids=lambda one: one.name)
@@ -102,6 +115,7 @@ async def test_no_answer_is_kept_or_taken_for_something_else(world: World, one: 
     for client in (Client(world), Client(world, authenticated=True)):
         kept = (await ask(client, one)).headers
         assert (kept["Cache-Control"], kept["X-Content-Type-Options"]) == ("no-store", "nosniff")
+        assert kept["Cross-Origin-Resource-Policy"] == "same-origin"
 
 
 async def test_who_is_refused_starts_nothing(world: World) -> None:
@@ -176,11 +190,42 @@ async def test_an_action_whose_end_cannot_be_written_down_is_still_answered(worl
     assert [entry["status"] for entry in await audit(world)] == [None]
 
 
-async def test_looking_and_events_are_no_manual_actions(world: World) -> None:
+async def test_looking_is_no_action(world: World) -> None:
     client = Client(world)
-    await client.ask(api.get_runs)
-    await client.ask(api.post_unification_event, body={"jobId": "job"})
+    for one in READS:
+        await ask(client, one)
     assert await audit(world) == []
+
+
+def test_every_operation_that_is_more_than_a_look_is_audited() -> None:
+    assert {one.name for one in api.OPERATIONS if one.audited} == {
+        one.name for one in api.OPERATIONS if one.method != "GET"
+    }
+
+
+async def test_a_run_that_the_webhook_starts_names_its_caller(world: World) -> None:
+    run = (await signed_in(world, "operator").ask(api.post_unification_event, body={"jobId": "job"})).body["id"]
+    (entry,) = await audit(world)
+    assert (entry["action"], entry["who"], entry["whoId"], entry["run"]) == (
+        "post_unification_event",
+        "ada@contoso.com",
+        "7c0f",
+        run,
+    )
+
+
+async def test_runs_that_events_start_and_sessions_of_the_page_are_written_down(world: World) -> None:
+    start = Starter()
+    await unification_events(world.deps, [body(record())], start)
+    browser = Browser(world)
+    await browser.sign_in()
+    session, events = sorted(await audit(world), key=lambda entry: str(entry["action"]))
+    assert (session["action"], session["who"]) == ("open_session", "holder of a function key")
+    assert (events["action"], events["who"], events["asked"]) == (
+        "unification_events",
+        "event hub",
+        {"jobs": ["job"]},
+    )
 
 
 async def test_the_audit_comes_page_by_page(world: World) -> None:

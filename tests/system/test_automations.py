@@ -58,7 +58,7 @@ def test_a_first_link_waits_for_its_approval_and_then_costs_what_was_estimated(a
     assert (contact["outcome"], contact["estimate"]["rows"], len(contact["automations"])) == ("held", CONTACTS, 5)
 
     automated.sandbox.reset_counters()
-    approved = linker(automated, "approve", "contact", LINKER_APP_URL=automated.host.ready["url"])
+    approved = linker(automated, "approve", "contact", "--yes", LINKER_APP_URL=automated.host.ready["url"])
     assert approved.returncode == 0, approved.stderr
     run = automated.ended(approved.stdout.partition("Run ")[2].partition(":")[0])
     assert (run["status"], run["trigger"], run["counts"]["linked"]) == ("Successful", "approval", CONTACTS)
@@ -72,14 +72,14 @@ def test_a_first_link_waits_for_its_approval_and_then_costs_what_was_estimated(a
 def test_what_a_preflight_shows_may_be_approved_before_any_run_held_it(automated: World) -> None:
     (contact,) = [table for table in automated.app.preflight()["tables"] if table["table"] == "contact"]
     assert contact["outcome"] == "held"
-    approved = linker(automated, "approve", "contact", LINKER_APP_URL=automated.host.ready["url"])
+    approved = linker(automated, "approve", "contact", "--yes", LINKER_APP_URL=automated.host.ready["url"])
     assert approved.returncode == 0, approved.stderr
     run = automated.ended(approved.stdout.partition("Run ")[2].partition(":")[0])
     assert (run["status"], run["counts"]["linked"]) == ("Successful", CONTACTS + LEADS)
 
 
 def test_a_table_that_nobody_holds_cannot_be_approved(automated: World) -> None:
-    refused = linker(automated, "approve", "account", LINKER_APP_URL=automated.host.ready["url"])
+    refused = linker(automated, "approve", "account", "--yes", LINKER_APP_URL=automated.host.ready["url"])
     assert refused.returncode == 2
     assert "whose first link waits for an approval" in refused.stderr
 

@@ -23,6 +23,7 @@ STEP = Automation("Sync", Kind.STEP, id="1")
 MICROSOFTS = Automation("Core", Kind.STEP, bypassable=False, id="2")
 LACKS = Missing("prvWriteContact", "contact", "none", "write its lookup")
 APPROVED = Approval("Ada", "2026-11-24T00:00:00Z", (STEP.id,))
+BLIND = Approval("Ada", "2026-11-24T00:00:00Z", ("unread",))
 NONE, HELD, BLOCKED, PRIVILEGE = Refusal.NONE, Refusal.HELD, Refusal.BLOCKED, Refusal.PRIVILEGE
 
 QUIET = TableLook("contact", rows=10, rows_a_request=500)
@@ -49,7 +50,11 @@ UNREAD = replace(QUIET, registered=None, unread="refused")
         pytest.param(replace(QUIET, registered=(MICROSOFTS,)), "bypass", True, HELD, id="cannot be bypassed"),
         pytest.param(UNREAD, "warn", True, HELD, id="not known: held"),
         pytest.param(UNREAD, "block", True, BLOCKED, id="not known: blocked"),
-        pytest.param(replace(UNREAD, approval=APPROVED), "warn", True, NONE, id="not known, approved"),
+        pytest.param(
+            replace(UNREAD, approval=APPROVED), "warn", True, HELD, id="not known, approved when it was known"
+        ),
+        pytest.param(replace(UNREAD, approval=BLIND), "warn", True, NONE, id="not known, approved all the same"),
+        pytest.param(replace(LOUD, approval=BLIND), "warn", True, HELD, id="known by now, approved when it was not"),
         pytest.param(replace(UNREAD, linked=True), "warn", True, NONE, id="not known, linked before"),
         pytest.param(replace(QUIET, missing=(LACKS,)), "warn", True, PRIVILEGE, id="a privilege is missing"),
         pytest.param(replace(LOUD, missing=(LACKS,)), "block", True, PRIVILEGE, id="a privilege before all else"),
