@@ -119,10 +119,12 @@ class Segment:
             for key, wish in INDEX.iter_unpack(self.index):
                 claim, at = _unpack_claim(self.claims, at)
                 yield ClaimRow(key, claim, "", b""), wish
+            if at != len(self.claims):
+                raise IndexError
             at = 0
             while at < len(self.invalid):
-                identity = self.invalid[at : at + _GUID_BYTES]
-                text, at = _unpack_text(self.invalid, at + _GUID_BYTES)
+                identity, at = _take(self.invalid, at, _GUID_BYTES)
+                text, at = _unpack_text(self.invalid, at)
                 yield ClaimRow(None, Claim(""), text, identity), 0
         except (struct.error, UnicodeDecodeError, IndexError) as error:
             raise StateError(
@@ -168,14 +170,14 @@ def _unpack_claim(data: bytes, at: int) -> tuple[Claim, int]:
     flags = data[at]
     at += 1
     if flags & (_HEX | _DASHED):
-        digits = data[at : at + _GUID_BYTES].hex()
-        customer = digits if flags & _HEX else _dashed(digits)
-        at += _GUID_BYTES
+        digits, at = _take(data, at, _GUID_BYTES)
+        customer = digits.hex() if flags & _HEX else _dashed(digits.hex())
     else:
         customer, at = _unpack_text(data, at)
     profile = partition = ""
     if flags & _PROFILE:
-        profile, at = _dashed(data[at : at + _GUID_BYTES].hex()), at + _GUID_BYTES
+        digits, at = _take(data, at, _GUID_BYTES)
+        profile = _dashed(digits.hex())
     if flags & _PARTITION:
         partition, at = _unpack_text(data, at)
     return Claim(customer, profile, partition), at
@@ -192,7 +194,11 @@ def _pack_text(text: str) -> bytes:
 
 def _unpack_text(data: bytes, at: int) -> tuple[str, int]:
     (length,) = _LENGTH.unpack_from(data, at)
-    at += _LENGTH.size
+    text, at = _take(data, at + _LENGTH.size, length)
+    return text.decode(), at
+
+
+def _take(data: bytes, at: int, length: int) -> tuple[bytes, int]:
     if at + length > len(data):
         raise IndexError
-    return data[at : at + length].decode(), at + length
+    return data[at : at + length], at + length
