@@ -159,13 +159,17 @@ class Deps:
         return targets[run, table]
 
     async def scan(self, table: str, scan: str, *, again: bool = False) -> Scan | None:
-        """Return a table's scan if it is still the current one; `again` reads it from storage in any case."""
+        """Return a table's scan if it is still the current one; `again` reads it from storage in any case.
+
+        Only a planned scan is remembered: until then, another process may change it.
+        """
         known = None if again else self.cache.scans.get(table)
         if known is None or known.id != scan:
             known = await self.staging.scan(table)
         if known is None or known.id != scan:
             return None
-        self.cache.scans[table] = known
+        if known.planned:
+            self.cache.scans[table] = known
         return known
 
     async def streams(self, table: str, scan: Scan) -> list[Stream]:

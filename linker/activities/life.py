@@ -13,7 +13,7 @@ from linker.deps import Deps
 from linker.errors import LinkerError, TransientError
 from linker.lock import Renewal
 from linker.model import SKIPPED_MESSAGE, Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
-from linker.state import TaskState
+from linker.state import Scan, TaskState
 from linker.state.issues import MOST_ISSUES
 from linker.status import overall
 
@@ -127,8 +127,9 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     """Check the table's ledger and show how it ended. Its full run is over only when every page of it was."""
     counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
     status, detail = table_verdict(end, counts)
-    if status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
-        await _close_table(deps, end)
+    scan = await deps.scan(end.table, end.scan, again=True) if end.scan else None
+    if scan is not None and status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
+        await _close_table(deps, end, scan)
 
     def change(old: Run) -> Run:
         unsettled = bool(end.totals.counts.deferred) or (bool(end.unlinking.deferred) and not end.guarded)
@@ -151,6 +152,8 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
         return replace(old, tables=tables, warnings=tuple(dict.fromkeys((*old.warnings, *warning))))
 
     await deps.runs.advance(end.run, change)
+    if scan is not None:
+        await deps.staging.drop_rows(end.table, scan)
     return RunRef(end.run)
 
 
@@ -202,14 +205,11 @@ def _how_to_allow(end: TableEnd) -> str:
     return f" If they were right to leave, run with '{option}' (See docs/operations.md)."
 
 
-async def _close_table(deps: Deps, end: TableEnd) -> None:
+async def _close_table(deps: Deps, end: TableEnd, scan: Scan) -> None:
     """Remember what a complete run over a table makes true: how far the mapping was seen, and that a full run is over.
 
     After a full scan every shard has a block of its own, so those of larger shards and of version 1 can go.
     """
-    scan = await deps.scan(end.table, end.scan, again=True)
-    if scan is None:
-        return
     streams = await deps.streams(end.table, scan)
     due = _why_due(end)
 

@@ -16,6 +16,7 @@ from linker.core.shards import bits_for, group_by_shard
 from linker.dataverse import Dataverse
 from linker.deps import Deps
 from linker.errors import (
+    ChangedError,
     ConfigurationError,
     DataverseError,
     LinkerError,
@@ -154,8 +155,12 @@ class _Slice:
         """Read rows until time or room is used up; return the stream as it is afterwards, without this slice."""
         columns, until = MappingColumns.of(self.target), self.deps.clock() + SLICE_S
         link = self.stream.cursor or self._first_link(columns)
+        seen = set[str]()
         while link:
+            seen.add(link)
             rows, link = await self.dataverse.mapping_page(columns, self.stream.source, link)
+            if link in seen:
+                raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
             self._stage(rows)
             if self.deps.clock() >= until or self.segments.rows >= SLICE_ROWS:
                 break
@@ -181,21 +186,27 @@ async def _show(deps: Deps, task: SliceTask, read: int) -> None:
 async def plan_shards(deps: Deps, task: ShardsTask) -> Shards:
     """Name the shards to link, now that every stream of the scan was read, and remember how many rows there were.
 
+    Repeating it gives the same answer: shards are named once, since a late delivery may come while they are linked.
+
     Raises TransientError when a stream is not complete.
     """
-    scan = await deps.scan(task.table, task.scan, again=True)
-    if scan is None:
+    found = await deps.staging.load(task.table)
+    if found is None or found[0].id != task.scan:
         raise ConfigurationError(f"A later run scans table '{task.table}'. Nothing was written.")
+    scan, etag = found
     streams = await deps.staging.streams(task.table, scan)
     if not all(stream.done for stream in streams):
         raise TransientError(f"The mapping of '{task.table}' is not read whole yet.")
     read = sum(stream.read for stream in streams)
     state = await _grown(deps, task, scan, read)
-    scan = replace(scan, bits=state.bits, earlier_bits=state.earlier_bits)
-    if not scan.full:
-        scan = replace(scan, shards=await _touched(deps, task, scan, streams))
-    await deps.staging.update(task.table, scan)
-    deps.cache.scans.pop(task.table, None)
+    if not scan.planned:
+        scan = replace(scan, planned=True, bits=state.bits, earlier_bits=state.earlier_bits)
+        if not scan.full:
+            scan = replace(scan, shards=await _touched(deps, task, scan, streams))
+        try:
+            await deps.staging.save(task.table, scan, etag)
+        except ChangedError as error:
+            raise TransientError("Another attempt named the shards, or a later run scans the table.") from error
     await _tell(deps, task, scan, read, state)
     return Shards(scan.count, canary=not state.proven and not task.dry_run)
 
@@ -233,6 +244,8 @@ async def _tell(deps: Deps, task: ShardsTask, scan: Scan, read: int, state: Tabl
     text = describe_scan(choice, read, state, scan_rules(deps), deps.clock())
 
     def change(run: Run) -> Run:
+        if run.ended_at:
+            return run
         tables = tuple(replace(t, scan=text, full_scan=choice.full) if t.table == task.table else t for t in run.tables)
         return replace(run, tables=tables, status_detail="")
 

@@ -119,8 +119,7 @@ class Segment:
             for key, wish in INDEX.iter_unpack(self.index):
                 claim, at = _unpack_claim(self.claims, at)
                 yield ClaimRow(key, claim, "", b""), wish
-            if at != len(self.claims):
-                raise IndexError
+            _check_end(self.claims, at)
             at = 0
             while at < len(self.invalid):
                 identity, at = _take(self.invalid, at, _GUID_BYTES)
@@ -196,6 +195,11 @@ def _unpack_text(data: bytes, at: int) -> tuple[str, int]:
     (length,) = _LENGTH.unpack_from(data, at)
     text, at = _take(data, at + _LENGTH.size, length)
     return text.decode(), at
+
+
+def _check_end(data: bytes, at: int) -> None:
+    if at != len(data):
+        raise IndexError
 
 
 def _take(data: bytes, at: int, length: int) -> tuple[bytes, int]:

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from linker.core.scanning import KeySpan
 from linker.core.segments import INDEX_NAMES, Segment, SliceSegments
 from linker.core.shards import Shard
-from linker.errors import ChangedError, StateError
+from linker.errors import AlreadyThereError, ChangedError, StateError
 from linker.model import WIRE, Source
 from linker.ports import Properties, Tables
 from linker.state.documents import Documents
@@ -68,7 +68,8 @@ class Scan:
     sources: tuple[Source, ...] = ()
     names_profile: bool = False
     revisit: tuple[str, ...] = ()
-    bits: int = 0  # of its shards, once every stream is read
+    planned: bool = False  # every stream is read, and the shards are named; nothing of it changes any more
+    bits: int = 0  # of its shards
     earlier_bits: tuple[int, ...] = ()
     shards: tuple[int, ...] = ()  # that a delta scan links
 
@@ -95,21 +96,34 @@ class Staging:
 
     async def scan(self, table: str) -> Scan | None:
         """Return the current scan of a table."""
-        found = await self._documents.load(Scan, f"scan-{table}")
+        found = await self.load(table)
         return found[0] if found else None
 
+    async def load(self, table: str) -> tuple[Scan, str] | None:
+        """Return the current scan of a table and its ETag."""
+        return await self._documents.load(Scan, f"scan-{table}")
+
     async def open(self, table: str, scan: Scan, streams: Sequence[Stream]) -> None:
-        """Replace the scan of a table: what the last one staged goes first, so that nothing is left without a name."""
-        before = await self.scan(table)
-        if before is not None and before.id != scan.id:
-            await self.drop(table, before)
+        """Replace the scan of a table: what the last one staged goes first, so that nothing is left without a name.
+
+        Raises ChangedError when another run opened one meanwhile.
+        """
+        before = await self.load(table)
+        if before is not None:
+            await self.drop(table, before[0])
         for number, stream in enumerate(streams):
             await self._documents.save(_stream_row(table, scan.id, number), stream)
-        await self._documents.save(f"scan-{table}", scan)
+        await self.save(table, scan, before[1] if before else None)
 
-    async def update(self, table: str, scan: Scan) -> None:
-        """Save what became known of a scan."""
-        await self._documents.save(f"scan-{table}", scan)
+    async def save(self, table: str, scan: Scan, etag: str | None) -> None:
+        """Save a scan over what was read with this ETag, None for nothing. Raises ChangedError."""
+        try:
+            if etag is None:
+                await self._documents.insert(f"scan-{table}", scan)
+            else:
+                await self._documents.save(f"scan-{table}", scan, etag)
+        except AlreadyThereError as error:
+            raise ChangedError(str(error)) from error
 
     async def stream(self, table: str, scan: Scan, number: int) -> tuple[Stream, str]:
         """Return a stream and its ETag. Raises StateError when it is gone: a later scan replaced it."""
@@ -152,7 +166,7 @@ class Staging:
         committed = _committed(streams)
         for bits in sorted({piece.bits for stream in streams for piece in stream.slices}):
             buckets = shard.buckets(bits)
-            first, end = f"{bits:02}-{buckets.start:05x}", f"{bits:02}-{buckets.stop:05x}"
+            first, end = f"{bits:02}-{buckets[0]:05x}-", f"{bits:02}-{buckets[-1]:05x}."  # "." follows "-"
             for partition in self._partitions(table, scan, buckets, bits):
                 async for entity in self._tables.query(STAGING, partition, first=first, end=end, select=select):
                     _, _, number, at, attempt, _ = entity.row.split("-")
@@ -170,9 +184,13 @@ class Staging:
 
     async def drop(self, table: str, scan: Scan) -> None:
         """Remove everything that a scan staged."""
-        await _in_turns(self._drop_partition(self._name(table, scan, digit)) for digit in range(1 << PARTITION_BITS))
+        await self.drop_rows(table, scan)
         for number in range(scan.streams):
             await self._documents.delete(_stream_row(table, scan.id, number))
+
+    async def drop_rows(self, table: str, scan: Scan) -> None:
+        """Remove the mapping rows that a scan staged. They name customers, so they stay no longer than they are needed."""
+        await _in_turns(self._drop_partition(self._name(table, scan, digit)) for digit in range(1 << PARTITION_BITS))
 
     async def _drop_partition(self, partition: str) -> None:
         rows = [entity.row async for entity in self._tables.query(STAGING, partition, select=("RowKey",))]

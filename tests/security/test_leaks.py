@@ -219,9 +219,8 @@ def test_hashes_tell_a_customer_to_nobody_without_the_salt(left: Left) -> None:
     entities = [json.loads(line) for line in left.stored["linkerstatus"].splitlines()]
     (found,) = [one for one in entities if (one["PartitionKey"], one["RowKey"]) == (left.environment, "salt")]
     salt = bytes.fromhex(json.loads(found["j00"]))
-    claims = [
-        (row_key(row["msdynci_alternatevalue"]), row["msdynci_customerid"]) for row in read(SAMPLE, "alternatekey")
-    ]
+    rows = read(SAMPLE, "alternatekey")
+    claims = [(key, row["msdynci_customerid"]) for row in rows if (key := row_key(row["msdynci_alternatevalue"]))]
     hashes = left.stored["linkerhashes"]
     assert [one for one in claims if hashed(*one, salt) in hashes]
     assert [one for one in claims if hashed(*one, b"") in hashes or hashed(*one, bytes(16)) in hashes] == []
@@ -236,9 +235,8 @@ def test_hashes_do_not_show_which_rows_are_of_one_customer() -> None:
     assert (len(wishes), len(links), len(wishes & links)) == (50, 50, 0)
 
 
-def hashed(row: bytes | None, customer: str, salt: bytes) -> str:
+def hashed(row: bytes, customer: str, salt: bytes) -> str:
     """Return the wish hash of a row as it is stored."""
-    assert row is not None
     return hash_wish(row, Claim(customer), salt, names_profile=False).to_bytes(8).hex()
 
 

@@ -9,8 +9,10 @@ from linker import triggers
 from linker.activities import life
 from linker.activities.settle import settle
 from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
+from linker.core.claims import Claim, ClaimRow
 from linker.core.pace import Pace
 from linker.core.scanning import TableState
+from linker.core.segments import SliceSegments
 from linker.core.signals import SignalKind
 from linker.core.times import iso
 from linker.dataverse.http import parse_time
@@ -18,10 +20,11 @@ from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.settling import CONFIRM_S, Marks
 from linker.state import Scan, Stream
 from linker.state.issues import MOST_ISSUES
+from linker.state.staging import STAGING
 from linker.steps import WAITING
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import PROFILE_SET, STAMP, Refusal, Request
-from tests.fakes.world import CRM, START, World
+from tests.fakes.world import CRM, START, World, key_of
 
 ALL = RunRequest()
 
@@ -342,6 +345,24 @@ async def scanned(world: World, run: str, **values: Any) -> None:
     """Leave scan `s` of a table, read to its end."""
     scan = Scan("s", run, None, "for a test", START, watermark=7.0, streams=1, sources=(CRM,))
     await world.deps.staging.open("contact", replace(scan, **values), [Stream(CRM, read=3, done=True)])
+
+
+@pytest.mark.parametrize("end", [{}, {"failed": "no"}, {"canceled": True}, {"dry_run": True}], ids=str)
+async def test_what_a_table_staged_goes_with_its_end_however_it_ends_and_however_often(
+    world: World, start: Starter, end: dict[str, Any]
+) -> None:
+    """Staged rows name customers."""
+    run = await begun(world, start, ALL, CONTACT)
+    await world.deps.states.save("contact", TableState(linked=True), None)
+    await scanned(world, run)
+    rows = SliceSegments(2)
+    for number in range(20):
+        rows.add(ClaimRow(key_of(number), Claim(f"c{number}"), "", b""), 1)
+    await world.deps.staging.write("contact", (await world.deps.staging.scan("contact")), 0, 0, "a", rows)  # type: ignore[arg-type]
+    assert [key for key in world.store.entities if key[0] == STAGING]
+    for _ in range(2):
+        await life.end_table(world.deps, TableEnd(run, "contact", GOOD, scan="s", **end))
+        assert not [key for key in world.store.entities if key[0] == STAGING]
 
 
 @pytest.mark.parametrize(
