@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from linker.core.capabilities import Capabilities, is_current
+from linker.core.capabilities import Capabilities, is_current, with_earlier
 from linker.core.pace import Load
 from linker.core.scanning import TableState
 from linker.core.times import iso
@@ -136,7 +136,7 @@ class Deps:
         known, tables = await self.capability_store.load(), await read_tables(self.patient_dataverse())
         if known and not again and is_current(known, self.now(), (tables.profile_kind, tables.mapping_kind)):
             return known
-        found = await self.probe_capabilities(linked)
+        found = with_earlier(await self.probe_capabilities(linked), known)
         await self.capability_store.save(found)
         return found
 

@@ -8,7 +8,7 @@ wrong finding may cost time, never a row.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
@@ -145,6 +145,23 @@ def is_current(known: Capabilities, now: str, kinds: tuple[TableKind, TableKind]
     is_open = any(one.available is None for one in known.findings)
     age = datetime.fromisoformat(now) - datetime.fromisoformat(known.probed_at)
     return timedelta(0) <= age < (OPEN_FOR if is_open else GOOD_FOR)
+
+
+def with_earlier(found: Capabilities, known: Capabilities | None) -> Capabilities:
+    """Return new findings, with what was known before where a question has no answer now, such as while Dataverse pauses.
+
+    Findings of other kinds of tables, and those that are older than a day, do not count.
+    """
+    if known is None or known.kinds != found.kinds:
+        return found
+    now = datetime.fromisoformat(found.probed_at)
+    young = {
+        one.capability: one
+        for one in known.findings
+        if one.available is not None and timedelta(0) <= now - datetime.fromisoformat(one.probed_at) < GOOD_FOR
+    }
+    findings = tuple(young.get(one.capability, one) if one.available is None else one for one in found.findings)
+    return replace(found, findings=findings)
 
 
 def finding(capability: Capability, available: bool | None, evidence: str, probed_at: str) -> Finding:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, is_current, table_kind
+from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, is_current, table_kind, with_earlier
 from linker.dataverse.probing import MOST_REQUESTS, LinkedColumn, probe_capabilities
 from linker.odata import MappingColumns
 from linker.wire import dumps, from_json, loads, to_json
@@ -163,6 +163,25 @@ async def test_findings_are_stored_and_shown_whole() -> None:
     assert loads(Capabilities, dumps(found)) == found
     assert from_json(Capabilities, to_json(found)) == found
     assert to_json(found)["findings"][0]["capability"] == "inFilter"
+
+
+@pytest.mark.parametrize(
+    ("before", "kind", "kept"),
+    [
+        pytest.param("2026-11-30T11:00:00Z", TableKind.ELASTIC, True, id="an hour ago"),
+        pytest.param("2026-11-29T11:59:59Z", TableKind.ELASTIC, False, id="more than a day ago"),
+        pytest.param("2026-12-01T00:00:00Z", TableKind.ELASTIC, False, id="by a clock that was ahead"),
+        pytest.param("2026-11-30T11:00:00Z", TableKind.STANDARD, False, id="of another kind of table"),
+    ],
+)
+def test_a_question_without_an_answer_keeps_the_earlier_one(before: str, kind: TableKind, kept: bool) -> None:
+    known = Capabilities(kind, kind, (Finding(C.COUNT, False, "capped", before, ""),), before)
+    silent, proved = Finding(C.COUNT, None, "busy", NOW, ""), Finding(C.SORTING, True, "sorted", NOW, "")
+    found = Capabilities(TableKind.ELASTIC, TableKind.ELASTIC, (silent, proved), NOW)
+    merged = with_earlier(found, known)
+    assert merged.findings == ((known.findings[0] if kept else silent), proved)
+    assert with_earlier(found, None) == found
+    assert merged.lacks(C.COUNT) is kept
 
 
 @pytest.mark.parametrize(
