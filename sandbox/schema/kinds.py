@@ -38,7 +38,7 @@ OWNED: Final = (
     Column("importsequencenumber", ColumnType.INTEGER, "ImportSequenceNumber", "Import Sequence Number"),
     Column("overriddencreatedon", ColumnType.DATE, "OverriddenCreatedOn", "Record Created On"),
 )
-"""Columns of every user-owned table that somebody creates."""
+"""Columns of every new user-owned table."""
 _ELASTIC_COLUMNS: Final = (
     *_OWNERS,
     Column(PARTITION, schema_name="PartitionId", display_name="Partition Id", max_length=_PARTITION_LENGTH),

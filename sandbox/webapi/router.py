@@ -126,7 +126,7 @@ def _unknown(call: Call, name: str) -> ApiError:
 
 
 def _no_option_sets(call: Call, segment: Segment) -> ApiResponse:
-    """Answer `GET GlobalOptionSetDefinitions`: there are none here, and `$filter` is refused there (seen live)."""
+    """Answer `GET GlobalOptionSetDefinitions`: the list is empty, and `$filter` is refused (seen live)."""
     if "$filter" in call.request.options:
         raise wrong_method(call.request.method)
     if segment.arguments is not None:

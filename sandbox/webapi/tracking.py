@@ -52,7 +52,7 @@ def read_changes(call: Call, table: Table, rows: int) -> tuple[ApiResponse, int]
     """Return a page of at most `rows` changes, and how many rows it holds.
 
     Without a token that is every row. Rows come in the order of their versions, deletions after them.
-    Raises the 400 answer for a table without change tracking and for a token that is too old or none.
+    Raises the 400 answer for a table without change tracking and for a token that is too old or malformed.
     """
     _check(call, table)
     page = _page_of(call, table)

@@ -78,14 +78,14 @@ async def test_deleted_rows_come_last(api: Client) -> None:
     assert last_names(delta) == ["Elm"]
 
 
-async def test_a_row_made_and_deleted_in_between_is_a_deletion(api: Client) -> None:
+async def test_a_row_made_and_deleted_in_between_is_reported_as_deleted(api: Client) -> None:
     document = await first(api)
     ash = await create(api, "contacts", lastname="Ash")
     await api.delete(f"contacts({ash})")
     assert gone(await changes(api, document)) == [ash]
 
 
-async def test_a_row_that_exists_again_is_no_deletion(api: Client) -> None:
+async def test_a_row_that_exists_again_is_not_reported_as_deleted(api: Client) -> None:
     ash = await create(api, "contacts", lastname="Ash")
     document = await first(api)
     await api.delete(f"contacts({ash})")
@@ -151,7 +151,7 @@ async def test_a_table_without_change_tracking_is_refused(api: Client, environme
     assert message(answer) == "Entity task isn't enabled for change tracking."
 
 
-async def test_a_token_that_is_none_is_refused(api: Client) -> None:
+async def test_a_malformed_token_is_refused(api: Client) -> None:
     assert error(await api.get("contacts?$deltatoken=nonsense")) == (400, "0x80060888")
 
 

@@ -56,7 +56,7 @@ async def test_an_opportunity_takes_the_lookup_to_profiles(api: Client) -> None:
 
 
 class TestGlobalOptionSets:
-    """There are none, which is no error; a filter on them is refused with 405 (seen in a real environment)."""
+    """The list is empty; a filter on it is refused with 405 (seen in a real environment)."""
 
     async def test_the_list_is_empty(self, api: Client) -> None:
         assert (await read(api, "GlobalOptionSetDefinitions"))["value"] == []
