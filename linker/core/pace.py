@@ -38,7 +38,7 @@ TARGET_S = 2.0
 SMOOTHING = 0.1
 SLOWER = 1.3  # times the seconds a row took at best lately: worth a trial
 FORGET = 1.0003  # for each write: how fast the best is forgotten, since other tables cost more
-WIDE = 8  # a hint above this is tried once without a reason: at less, a trial costs more than it can bring
+WIDE, NARROW = 8, 4  # above, a trial costs little beside what it can bring; below, it costs more than it can bring
 ENOUGH = 12  # writes to judge a width by, or half a round of it, whichever is more
 AS_GOOD, BETTER = 0.97, 1.05  # of the rows a second: below and above this, two widths differ
 SURGE = 1.7  # times the width that the budget sustains: where it decides, going slower costs nothing
@@ -88,6 +88,7 @@ class Trial:
     next_s: float = 0.0
     patience_s: float = PATIENCE_S
     is_due: bool = True  # a narrower width should be tried
+    began_s: float = 0.0  # first write
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +298,7 @@ def _searched(control: Control, write: Write) -> Control:
     if write.under_way < 0.7 * control.width and not binds:  # a lack of work: nothing to learn about the width
         return _stopped(control, write.at_s)
     old = trial.sample
+    trial = trial if trial.began_s else replace(trial, began_s=write.at_s)
     sample = Sample(
         old.writes + 1,
         old.rows + write.rows,
@@ -326,10 +328,17 @@ def _spared(control: Control, at_s: float) -> Control:
 def _begun(control: Control, at_s: float) -> Control:
     """Begin a trial when there is a reason for one; else measure again."""
     trial, is_slow = control.trial, control.row_s > SLOWER * control.best_row_s
-    is_due = trial.is_due and control.width > WIDE
+    # A narrow width is tried in small steps, and not at once: a short run would not win back what that costs.
+    is_wide = control.width > WIDE
+    is_due = (
+        trial.is_due
+        and at_s >= trial.next_s
+        and (is_wide or (control.width >= NARROW and at_s > trial.began_s + PATIENCE_S))
+    )
     width = control.width
-    if is_slow or (is_due and at_s >= trial.next_s):
-        width = min(control.width - 1, int(control.width * trial.factor))
+    if is_slow or is_due:
+        factor = trial.factor if is_wide or is_slow else FINE
+        width = min(control.width - 1, int(control.width * factor))
     elif at_s >= trial.next_s and control.width < control.ceiling:
         width = min(control.ceiling, max(control.width + 1, int(control.width * WIDER)))
     if width == control.width or width < FEWEST:

@@ -52,7 +52,7 @@ class World:
     neighbor: float  # share of the budget that another client of the same user spends
     others: int  # requests of other users under way
     others_from_s: float
-    seconds: float  # how long the run lasts
+    seconds: float  # how long the run lasts; a much shorter one ends before there is anything to learn
 
     def crowded(self, under_way: float, now_s: float) -> float:
         """Return the seconds of a row when so many writes of the linker are under way."""
@@ -85,7 +85,7 @@ def world(seed: int) -> World:
         neighbor=chance.choice((0.0, 0.0, 0.0, 0.25, 0.5)),
         others=chance.choice((0, 0, 0, hint // 4)) if crowds else 0,
         others_from_s=chance.choice((0.0, 60.0)),
-        seconds=chance.choice((60.0, 300.0, 600.0, 900.0)),
+        seconds=chance.choice((120.0, 300.0, 600.0, 900.0)),
     )
 
 
