@@ -183,7 +183,8 @@ What one table takes, computed by `bench/simulation.py` from the product's own c
 - Rows are spread over shards of up to {SHARD_ROWS:,} rows on average; a table that doubles doubles its shards.
 - First link: besides, one `$batch` that finds profiles ({IN_VALUES} CustomerIds a part), a write for up to {LARGEST:,}
   rows, and one `$batch` that reads back ({IN_VALUES} keys a part). Service protection counts each part as an operation.
-- State: {simulation.ENTRY_BYTES} bytes a row.
+- State: {simulation.ENTRY_BYTES} bytes a row. Storage operations of a shard: {simulation.OPERATIONS_UNCHANGED} when
+  nothing changed, {simulation.OPERATIONS_WRITTEN} when it is written.
 - History: {simulation.EVENTS_A_CALL} events for each call that an orchestrator awaits. A generation has at most
   {GENERATION_SHARDS} shards and {MAX_CALLS} calls, pauses included, so only the run's own history grows, by
   {simulation.EVENTS_A_CALL} events a generation.
@@ -202,6 +203,8 @@ def _simulated(found: Sequence[Simulated]) -> str:
         ("First link: write requests, at least", "write_requests"),
         ("First link: requests", "link_requests"),
         ("First link: operations that service protection counts", "link_operations"),
+        ("Nothing changed: storage operations", "unchanged_transactions"),
+        ("First link: storage operations", "link_transactions"),
         ("State, bytes", "state_bytes"),
         ("Generations", "generations"),
         ("History events of a generation", "generation_events"),

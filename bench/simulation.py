@@ -23,6 +23,8 @@ ENTRY_BYTES = len(pack({bytes(16): (Entry(0, 0),)}))
 EVENTS_A_CALL = 4
 EVENTS_A_RUN = 6  # execution started and completed, first and last episode
 STEPS_OF_A_RUN = 10  # begin, settle, survey, prepare, scan, plan, unlink, end of table, end of run, start of the next
+# Table Storage operations of a shard: lock and header; or lock, header, block, owner, state, intents, result, lock.
+OPERATIONS_UNCHANGED, OPERATIONS_WRITTEN = 2, 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,8 @@ class Simulated:
     write_requests: int  # the fewest: small or slow requests make more
     link_requests: int  # of a first link: mapping, profiles, writes, read-back
     link_operations: int  # the same, each part of a $batch counted
+    unchanged_transactions: int  # of shards; a scan has some for each slice besides
+    link_transactions: int
     state_bytes: int
     generations: int
     generation_events: int
@@ -69,6 +73,8 @@ def simulate(rows: int) -> Simulated:
         write_requests=batches,
         link_requests=reads + shards + batches + shards,
         link_operations=reads + profile_parts + batches + row_parts,
+        unchanged_transactions=shards * OPERATIONS_UNCHANGED,
+        link_transactions=shards * OPERATIONS_WRITTEN,
         state_bytes=rows * ENTRY_BYTES,
         generations=generations,
         generation_events=EVENTS_A_RUN + EVENTS_A_CALL * (min(shards, GENERATION_SHARDS) + reports),

@@ -34,12 +34,12 @@ RUNS, PAGE_S, AT_ONCE, WRITE_S = 120, 1.5, 16, 2.5  # as the rows of the table s
 def running(rows: int) -> list[str]:
     """Return what a table of `rows` rows costs, as a column of the page's table."""
     table = simulate(rows)
-    busy_s = table.pages * PAGE_S / AT_ONCE
+    busy_s = table.shards * PAGE_S / AT_ONCE
     return [
-        f"{table.pages:,}",
+        f"{table.shards:,}",
         f"{busy_s:.0f}",
         f"{busy_s * RUNS * 2 * 0.000016:.2f}",
-        f"{table.pages * OPERATIONS_UNCHANGED * RUNS / 10_000 * 0.00036:.2f}",
+        f"{table.shards * OPERATIONS_UNCHANGED * RUNS / 10_000 * 0.00036:.2f}",
         f"{table.state_bytes / 1e9 * 0.045:.2f}",
         f"{table.write_requests:,}",
         f"{table.write_requests * WRITE_S / AT_ONCE / 3_600:.2f}",

@@ -24,7 +24,7 @@ _UNLINK = "linker/activities/unlink.py"
 _PLANNING = "linker/activities/planning.py"
 _CLIENT = "linker/dataverse/client.py"
 _PERMISSION = "linker/permission.py"
-_PACE = "linker/pace.py"
+_PACE = "linker/core/pace.py"
 _LOCK = "linker/lock.py"
 _TRIGGERS = "linker/triggers.py"
 _GENERATION = "linker/orchestration/generation.py"
@@ -47,15 +47,15 @@ MUTATIONS = (
         'headers = {"Content-Type": "application/json", **self.write_headers}',
         'headers = {"Content-Type": "application/json"}',
     ),
-    Mutation("D4", _PACE, "return pace.width / pace.row_s < LOSS", "return False and LOSS"),
-    Mutation("D4", _PACE, "fitting = int(load.slowest_rows * TARGET_S / load.slowest_s)", "fitting = LARGEST"),
+    Mutation("D4", _PACE, "if is_slow or is_due:", "if False:"),
+    Mutation("D4", _PACE, "int(TARGET_S / control.row_s)", "LARGEST"),
     Mutation(
         "D5", _LIFE, "paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None", "paused_until=None"
     ),
     Mutation("D5", "linker/portal/progress_view.py", "until if until and until > now else None", "until"),
     Mutation("D6", _LIFE, "rows_per_second=round(rate, 1)", "rows_per_second=0.0"),
     Mutation("D7", "linker/verdict.py", '(code == SQL_ERROR and "1205" in text)', "False"),
-    Mutation("D7", _PACE, "return max(SMALLEST, batch // 2)", "return batch"),
+    Mutation("D7", _PACE, "max(SMALLEST, control.batch // 2)", "control.batch"),
     Mutation("D8", _WRITING, "refused = dict.fromkeys(bad, error)", "return dict.fromkeys(links, error)"),
     Mutation("D8", _WRITING, "half = len(rows) // 2", "half = 1"),
     Mutation(
@@ -83,7 +83,9 @@ MUTATIONS = (
     Mutation("D17", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
     Mutation("D17", _GENERATION, "return not self.stop and self.calls < MOST_CALLS", "return not self.stop"),
     Mutation("D17", _RUN, "room = Room(UNLINK_CALLS)", "room = Room(100_000)"),
-    Mutation("D18", "linker/gate.py", "self._under_way < width", "self._under_way < 1"),
+    Mutation(
+        "D18", "linker/limiter.py", "self._under_way < law.width_at(self.control, self._clock())", "self._under_way < 1"
+    ),
     Mutation("D19", "linker/activities/values.py", "MOST_LARGE = 200", "MOST_LARGE = 2_000"),
     Mutation("D20", "linker/purge.py", "deleted == most.runs", "False"),
     Mutation("D20", "linker/purge.py", "< now - _kept_s(deps, found)", "< 0"),
@@ -133,9 +135,10 @@ MUTATIONS = (
         "3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"
     ),
     Mutation("3", _LOCK, "    if completed:\n", "    if True:\n"),
-    Mutation("4", _PACE, "pace.width // 2", "pace.width"),
-    Mutation("4", _PACE, "_step(pace, pace.width + 1)", "_step(pace, pace.width)"),
-    Mutation("4", _PACE, "load.dop_hint or pace.ceiling", "pace.ceiling"),
+    Mutation("4", _PACE, "known.hint or UNHINTED", "UNHINTED"),
+    Mutation("4", _PACE, "if now_s < control.held_until_s:\n        return 0", "if False:\n        return 0"),
+    Mutation("4", _PACE, "if hint and hint != control.hint", "if False"),
+    Mutation("4", "linker/core/allowance.py", "execution_s=max(seconds, FLOOR * window_s)", "execution_s=0.0"),
     # ---- reading ----
     Mutation("5", _CLIENT, "filter=columns.outside(found)", 'filter=""'),
     Mutation("5", "linker/odata.py", "if may_be_pattern(text) else", "if False else"),

@@ -1,0 +1,277 @@
+"""The pace by its rules: where it starts, what moves it, and what it never does. The whole law: test_pace_simulation."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linker.core import pace as law
+from linker.core.pace import (
+    ENOUGH,
+    LARGEST,
+    MAX_SHARDS,
+    MAX_WIDTH,
+    SMALLEST,
+    SPARE,
+    TARGET_S,
+    Control,
+    Load,
+    Pace,
+    Write,
+    after_throttle,
+    after_timeout,
+    after_write,
+    first_control,
+    hold_s,
+    lanes_of_shard,
+    next_pace,
+    report,
+    shards_in_flight,
+    width_at,
+    with_hint,
+)
+
+NOW = 1_000_000.0
+
+
+def written(control: Control, row_s: float, *, writes: int, at_s: float = NOW) -> Control:
+    """Return the state after so many writes, each row of which takes so long at any width."""
+    for _ in range(writes):
+        seconds = control.batch * row_s
+        at_s += seconds / control.width
+        control = after_write(control, Write(max(at_s, control.at_s) + seconds, seconds, control.batch, control.width))
+    return control
+
+
+@pytest.mark.parametrize(
+    ("most", "hint", "width"),
+    [
+        pytest.param(0, 0, 4, id="without a hint, what the documented limits allow for ever"),
+        pytest.param(0, 48, 48, id="the hint"),
+        pytest.param(8, 48, 8, id="LINKER_WIDTH bounds the hint"),
+        pytest.param(8, 2, 2, id="the hint bounds LINKER_WIDTH"),
+        pytest.param(0, 500, MAX_WIDTH, id="what a process can do bounds both"),
+    ],
+)
+def test_the_width_starts_at_the_hint(most: int, hint: int, width: int) -> None:
+    assert first_control(most, hint).width == width
+
+
+@pytest.mark.parametrize(
+    ("width", "before", "hint", "after"),
+    [
+        pytest.param(16, 16, 6, 6, id="down at once"),
+        pytest.param(16, 16, 32, 32, id="up at once from the ceiling"),
+        pytest.param(9, 16, 32, 9, id="a width below the ceiling was measured, and stays"),
+        pytest.param(9, 16, 12, 9, id="a ceiling that is still above changes nothing"),
+        pytest.param(16, 16, 0, 16, id="a response without a hint changes nothing"),
+    ],
+)
+def test_a_hint_that_changes_takes_effect_with_its_response(width: int, before: int, hint: int, after: int) -> None:
+    control = replace(first_control(0, before), width=width)
+    assert with_hint(control, hint).width == after
+
+
+@pytest.mark.parametrize("processes", [1, 2, 3, 7])
+@pytest.mark.parametrize("hint", [1, 4, 48])
+def test_all_processes_together_respect_the_hint(hint: int, processes: int) -> None:
+    pace = Pace(hint, hint=hint)
+    for number in range(processes):
+        pace = next_pace(pace, Load(Pace(hint, hint=hint, at_s=NOW + number, process=f"p{number}")))
+    assert pace.processes == processes
+    widths = [
+        law.adopted(replace(first_control(0, hint), process=f"p{number}"), pace).width for number in range(processes)
+    ]
+    assert sum(widths) <= max(hint, processes)  # each has one at least
+
+
+def test_a_process_that_reports_no_more_gives_its_share_back() -> None:
+    pace = next_pace(Pace(), Load(Pace(24, hint=48, at_s=NOW, process="gone")))
+    pace = next_pace(pace, Load(Pace(24, hint=48, at_s=NOW + 1, process="here")))
+    assert pace.processes == 2
+    pace = next_pace(pace, Load(Pace(24, hint=48, at_s=NOW + law.PEER_S + 1, process="here")))
+    assert pace.processes == 1
+
+
+def test_a_pause_of_one_process_holds_for_the_others() -> None:
+    other = replace(first_control(0, 8), process="other", at_s=NOW)
+    held = after_throttle(replace(first_control(0, 8), process="one"), NOW, 60.0, "time", 8)
+    assert width_at(law.adopted(other, report(held, NOW)), NOW + 59) == 0
+
+
+def test_an_older_pace_teaches_a_process_nothing_but_how_many_share() -> None:
+    own = replace(first_control(0, 16), at_s=NOW, process="one", batch=700)
+    adopted = law.adopted(own, Pace(3, 50, hint=3, at_s=NOW - 1, process="two", processes=2))
+    assert (adopted.batch, adopted.hint, adopted.width) == (700, 16, 8)
+
+
+# ---- throttles and timeouts ----
+
+
+def test_nothing_is_sent_until_retry_after_has_passed() -> None:
+    control = after_throttle(first_control(0, 8), NOW, 37.0, "time", 8)
+    assert (width_at(control, NOW + 36.9), hold_s(control, NOW)) == (0, 37.0)
+    assert width_at(control, NOW + 37.1) > 0
+
+
+def test_refusals_from_before_the_first_one_only_move_the_end_of_the_pause() -> None:
+    first = after_throttle(first_control(0, 8), NOW, 2.0, "concurrency", 8)
+    second = after_throttle(first, NOW + 0.5, 3.0, "concurrency", 8)
+    assert second.width == first.width
+    assert hold_s(second, NOW) == 3.5
+
+
+@pytest.mark.parametrize(("under_way", "width"), [(48, 38), (10, 8), (1, 1)])
+def test_a_concurrency_throttle_leads_below_what_was_under_way(under_way: int, width: int) -> None:
+    assert after_throttle(first_control(0, 48), NOW, 2.0, "concurrency", under_way).width == width
+
+
+def test_a_timeout_narrows_the_width_once_and_halves_the_batch_each_time() -> None:
+    control = replace(first_control(0, 12), batch=800)
+    control = after_timeout(control, NOW, 12)
+    assert (control.width, control.batch) == (8, 400)
+    control = after_timeout(control, NOW + 0.1, 7)  # it was under way at the same time
+    assert (control.width, control.batch) == (8, 200)
+    assert after_timeout(control, NOW + 60, 8).width == 5
+
+
+# ---- rows in a write ----
+
+
+@pytest.mark.parametrize(
+    ("row_s", "batch"),
+    [
+        pytest.param(0.004, 500, id="a write takes about its target"),
+        pytest.param(0.0001, LARGEST, id="never above the largest"),
+        pytest.param(1.0, SMALLEST, id="never below the smallest"),
+    ],
+)
+def test_the_batch_is_what_a_write_of_the_target_holds(row_s: float, batch: int) -> None:
+    control = first_control(0, 4)
+    for number in range(30):
+        control = after_write(control, Write(NOW + number, control.batch * row_s, control.batch, 4))
+    assert control.batch == batch
+
+
+def test_one_fast_write_at_most_doubles_the_batch() -> None:
+    control = first_control(0, 4)
+    after = after_write(control, Write(NOW, 0.001, control.batch, 4))
+    assert after.batch == 2 * control.batch
+
+
+# ---- the search for the best width ----
+
+
+def settled(control: Control, capacity: int, *, writes: int = 4_000) -> list[int]:
+    """Return the widths in an environment that writes no more above `capacity` lanes, and half as much far above."""
+    at_s, widths = NOW, []
+    for _ in range(writes):
+        crowd = max(0.0, control.width - capacity)
+        row_s = 0.01 * (1 + 2 / capacity * crowd)
+        seconds = control.batch * row_s
+        at_s += seconds / control.width
+        control = after_write(control, Write(at_s + seconds, seconds, control.batch, control.width))
+        widths.append(control.width)
+    return widths
+
+
+@pytest.mark.parametrize("capacity", [3, 6, 12, 24])
+def test_a_hint_that_is_too_high_is_left_for_the_width_that_brings_the_most(capacity: int) -> None:
+    widths = settled(first_control(0, 2 * capacity), capacity)
+    late = widths[len(widths) // 2 :]
+    assert 0.6 * capacity <= sum(late) / len(late) <= 1.35 * capacity
+
+
+@pytest.mark.parametrize("hint", [4, 16, 48])
+def test_an_environment_that_scales_is_used_at_its_hint(hint: int) -> None:
+    widths = settled(first_control(0, hint), capacity=10 * hint)
+    assert sum(widths) / len(widths) >= 0.9 * hint
+
+
+def test_rows_that_cost_more_at_any_width_cost_few_writes_at_a_narrower_one() -> None:
+    control = written(first_control(0, 16), 0.002, writes=200)
+    began = control.width
+    widths = []
+    for _ in range(20):
+        control = written(control, 0.01, writes=20, at_s=control.at_s)  # the next table: five times the cost
+        widths.append(control.width)
+    assert began == 16
+    assert sum(widths) / len(widths) >= 0.85 * 16
+
+
+def test_trials_that_bring_nothing_become_rare() -> None:
+    widths = settled(first_control(0, 48), capacity=20, writes=12_000)
+    changes = [number for number, (a, b) in enumerate(pairwise(widths)) if a != b]
+    early = sum(1 for number in changes if number < 6_000)
+    assert len(changes) - early <= early
+
+
+def test_a_lack_of_work_says_nothing_about_the_width() -> None:
+    control = first_control(0, 16)
+    for number in range(200):
+        control = after_write(control, Write(NOW + number, 2.0, 200, 3.0))
+    assert control.width == 16
+
+
+# ---- what the orchestrator does with it ----
+
+
+@pytest.mark.parametrize(
+    ("width", "shards", "lanes"),
+    [
+        pytest.param(1, 3, 1, id="two read while one writes"),
+        pytest.param(4, 6, 1, id="one lane each"),
+        pytest.param(12, MAX_SHARDS, 2, id="as many as the platform runs"),
+        pytest.param(48, MAX_SHARDS, 5, id="and lanes enough in each of them"),
+    ],
+)
+def test_shards_times_lanes_reach_the_width(width: int, shards: int, lanes: int) -> None:
+    pace = Pace(width, hint=width)
+    assert (shards_in_flight(pace), lanes_of_shard(pace, shards)) == (shards, lanes)
+    assert shards * lanes >= width
+
+
+def test_a_report_after_a_throttle_names_the_width_after_the_pause() -> None:
+    control = after_throttle(first_control(0, 8), NOW, 60.0, "time", 8)
+    assert report(control, NOW).width == control.width
+    assert SPARE + control.width >= shards_in_flight(report(control, NOW))
+
+
+# ---- whatever happens ----
+
+events = st.one_of(
+    st.tuples(st.just("write"), st.floats(0.001, 200), st.integers(1, LARGEST)),
+    st.tuples(st.sampled_from(["time", "requests", "concurrency"]), st.floats(0, 1_000), st.integers(0, 64)),
+    st.tuples(st.just("timeout"), st.floats(0.001, 200), st.integers(0, 64)),
+    st.tuples(st.just("hint"), st.just(0.0), st.integers(0, 500)),
+)
+
+
+@given(st.lists(events, max_size=60), st.integers(1, 64), st.integers(1, 5))
+def test_width_and_batch_stay_within_their_bounds(
+    felt: list[tuple[str, float, int]], most: int, processes: int
+) -> None:
+    control, now_s = law.shared(first_control(most, 48), processes), NOW
+    for kind, seconds, number in felt:
+        now_s += 1.0
+        if kind == "write":
+            control = law.after_request(control, now_s, seconds)
+            control = after_write(control, Write(now_s, seconds, number, control.width))
+        elif kind == "timeout":
+            control = after_timeout(control, now_s, number)
+        elif kind == "hint":
+            control = with_hint(control, number)
+        else:
+            control = after_throttle(control, now_s, seconds, kind, number)  # type: ignore[arg-type]
+        assert 1 <= control.width <= control.ceiling <= max(1, most // processes)
+        assert SMALLEST <= control.batch <= LARGEST
+        assert 0 <= width_at(control, now_s) <= control.width
+        held_s = hold_s(control, now_s)
+        assert width_at(control, now_s + held_s + 0.02) >= 1, "a pause ends"
+
+
+def test_the_target_leaves_room_before_dataverse_gives_up() -> None:
+    assert TARGET_S * 10 < 120
+    assert ENOUGH >= 12
