@@ -125,6 +125,11 @@ async def report(deps: Deps, news: Report) -> Go:
 
 async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     """Check the table's ledger and show how it ended. Its full run is over only when every page of it was."""
+    # Listed before the look at the lock: notes of a successor are not among them.
+    noted = await deps.removed.notes(end.table)
+    if not (await deps.lock.renew(end.run)).held:
+        return RunRef(end.run)  # the table is a successor's now
+    await deps.removed.forget(end.table, noted)
     counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
     status, detail = table_verdict(end, counts)
     scan = await deps.scan(end.table, end.scan, again=True) if end.scan else None

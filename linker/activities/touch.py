@@ -122,7 +122,12 @@ async def _touch(deps: Deps, dataverse: Dataverse, ids: Sequence[str], before: T
 async def report_touch(deps: Deps, news: TouchReport) -> Go:
     """Show how far the touch is, keep the lock, and say whether to go on. When it is over, forget what waited."""
     if news.over and not news.again:
-        await deps.waiting.clear(dry_run=news.dry_run)
+        # A run that lost its lock may get here late. Only what was noted while it held the lock is its own to forget, so the
+        # notes are listed first: a successor begins after the look at the lock, and its notes are not among them.
+        notes = await deps.waiting.notes(dry_run=news.dry_run)
+        if not (await deps.lock.renew(news.run)).held:
+            return Go(held=False)
+        await deps.waiting.forget(notes, dry_run=news.dry_run)
     paused_until = iso(deps.clock() + news.paused_s) if news.paused_s else None
 
     def change(run: Run) -> Run:

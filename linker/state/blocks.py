@@ -123,29 +123,37 @@ def _part_of(block: HashBlock, shard: Shard) -> HashBlock:
 
 
 class RemovedRows:
-    """Which shards hold rows that left the mapping, for the unlinking pass that follows."""
+    """Which shards hold rows that left the mapping, for the unlinking pass that follows. Each run has notes of its own."""
 
     def __init__(self, tables: Tables, environment: str) -> None:
         self._tables, self._environment = tables, environment
 
     async def note(self, table: str, shard: str, run: str, keys: Iterable[RowKey]) -> None:
-        """Remember the removed rows that a run found in a shard, over what an earlier run noted."""
+        """Remember the removed rows that a run found in a shard."""
         packed = b"".join(sorted(keys))
         chunks = {f"k{n:02}": packed[at : at + CHUNK_BYTES] for n, at in enumerate(range(0, len(packed), CHUNK_BYTES))}
-        await self._tables.replace(HASHES, self._partition(table), shard, {"run": run, **chunks})
+        await self._tables.replace(HASHES, self._partition(table), f"{run}_{shard}", chunks)
 
     async def after(self, table: str, run: str, shard: str) -> AsyncIterator[tuple[str, list[RowKey]]]:
         """Yield the shards after `shard` that this run noted, by name, with their removed rows."""
-        partition = self._partition(table)
-        async for entity in self._tables.query(HASHES, partition, first=shard):
-            if entity.row == shard:
-                continue
-            if entity.properties["run"] != run:  # an earlier run's, which this run did not confirm
-                await self._tables.delete(HASHES, partition, entity.row)
+        last, end = f"{run}_{shard}", f"{run}_~"
+        async for entity in self._tables.query(HASHES, self._partition(table), first=last, end=end):
+            if entity.row == last:
                 continue
             chunks = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "k")
             packed = b"".join(bytes(entity.properties[name]) for name in chunks)  # type: ignore[arg-type]
-            yield entity.row, [packed[at : at + 16] for at in range(0, len(packed), 16)]
+            keys = [packed[at : at + 16] for at in range(0, len(packed), 16)]
+            yield entity.row.removeprefix(f"{run}_"), keys
+
+    async def notes(self, table: str) -> list[str]:
+        """Return the names of all notes on a table, those of earlier runs and versions among them."""
+        found = self._tables.query(HASHES, self._partition(table), select=("RowKey",))
+        return [entity.row async for entity in found]
+
+    async def forget(self, table: str, notes: Iterable[str]) -> None:
+        """Remove notes by their names. The caller makes sure that none of them is another run's that works now."""
+        for note in notes:
+            await self._tables.delete(HASHES, self._partition(table), note)
 
     def _partition(self, table: str) -> str:
         return f"{self._environment}-{table}-departed"

@@ -48,15 +48,18 @@ class WaitingProfiles:
             ids.update(packed[at : at + _GUID_BYTES] for at in range(0, len(packed), _GUID_BYTES))
         return [key_text(profile) for profile in sorted(ids)]
 
-    async def clear(self, *, dry_run: bool) -> None:
-        """Forget all of them; also what dry runs left that ended before they counted."""
+    async def notes(self, *, dry_run: bool) -> list[str]:
+        """Return the names of all notes; also of those that dry runs left which ended before they counted."""
+        return [entity.row async for entity in self._notes("", dry_run, ("RowKey",))]
+
+    async def forget(self, notes: Iterable[str], *, dry_run: bool) -> None:
+        """Remove notes by their names. The caller makes sure that none of them is another run's that works now."""
         gate = asyncio.Semaphore(DELETES_AT_ONCE)
 
         async def delete(note: str) -> None:
             async with gate:
                 await self._tables.delete(HASHES, self._partition(dry_run), note)
 
-        notes = [entity.row async for entity in self._notes("", dry_run, ("RowKey",))]
         await asyncio.gather(*(delete(note) for note in notes))
 
     def _notes(self, run: str, dry_run: bool, select: Sequence[str]) -> AsyncIterator[Entity]:

@@ -22,6 +22,11 @@ from tests.fakes.dataverse import Refusal, Request
 from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_after, dies_before
 
 
+async def forget(waiting: WaitingProfiles, *, dry_run: bool) -> None:
+    """Remove all notes."""
+    await waiting.forget(await waiting.notes(dry_run=dry_run), dry_run=dry_run)
+
+
 @pytest.fixture
 def app(make_app: Callable[..., FakeApp]) -> FakeApp:
     """Three contacts of three customers, and two more of the first one, before any run."""
@@ -145,7 +150,7 @@ def test_a_dry_run_leaves_alone_what_waits_for_a_real_one(app: FakeApp) -> None:
         app.run()
     left = waiting(app)
     assert left
-    app.do(app.world.deps.waiting.clear(dry_run=True))
+    app.do(forget(app.world.deps.waiting, dry_run=True))
     assert waiting(app) == left
 
 
@@ -364,7 +369,7 @@ async def test_the_parts_hold_every_profile_once(tables: Tables, parts: int) -> 
     found = [await waiting.part(f"run{parts}", part, parts, dry_run=True) for part in range(parts)]
     assert sorted(profile for part in found for profile in part) == ids
     assert all(part == sorted(part) for part in found)
-    await waiting.clear(dry_run=True)
+    await forget(waiting, dry_run=True)
     assert await waiting.rows(f"run{parts}", dry_run=True) == 0
 
 
