@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
 from linker import preflight
 from linker.activities.survey import survey
 from linker.activities.values import RunRef
+from linker.cli.preflight import shown
 from linker.core.capabilities import Capability
 from linker.model import Mode, Run, Status, TableRun
 from linker.picture import Picture, Severity
@@ -110,9 +113,9 @@ async def test_preflight_says_what_the_run_does(world: World, case: Case) -> Non
     case.change(world)
     picture = await looked(world)
     run, table = await surveyed(world)
-    (shown,) = picture.tables
-    assert (shown.outcome, picture.severity, table.status) == (case.outcome, case.severity, case.status)
-    for said in ((shown.detail, *picture.warnings), (table.detail, *run.warnings)):
+    (seen,) = picture.tables
+    assert (seen.outcome, picture.severity, table.status) == (case.outcome, case.severity, case.status)
+    for said in ((seen.detail, *picture.warnings), (table.detail, *run.warnings)):
         assert case.words in " ".join(said)
     assert len(picture.warnings) == len(set(picture.warnings))
     assert not world.dataverse.written
@@ -133,6 +136,21 @@ async def test_preflight_shows_kinds_and_every_capability_and_the_run_keeps_them
     assert all(one.evidence and one.cost and one.probed_at for one in picture.capabilities.findings)
     await surveyed(world)
     assert await world.deps.capability_store.load() == picture.capabilities
+
+
+async def test_the_command_line_shows_kinds_and_every_capability(world: World) -> None:
+    picture = await looked(world)
+    assert picture.capabilities is not None
+    console = Console(width=400, record=True, file=StringIO())
+    console.print(shown(picture))
+    text = console.export_text()
+    assert (
+        f"profile table {picture.capabilities.profile_kind}, mapping table {picture.capabilities.mapping_kind}" in text
+    )
+    for one in picture.capabilities.findings:
+        assert one.name in text
+        assert one.evidence in text
+        assert (one.cost in text) is not one.available
 
 
 async def test_a_customer_without_profile_does_not_stop_a_run(world: World) -> None:
