@@ -34,6 +34,7 @@ from linker.state import (
     Staging,
     Stream,
     TableStates,
+    UnlinkedRows,
     WaitingProfiles,
     salt_of,
 )
@@ -47,6 +48,9 @@ class Cache:
     user: str = ""
     has_labels: bool | None = None
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
+    held_shards: dict[tuple[str, str], tuple[tuple[str, float], float]] = field(
+        default_factory=dict
+    )  # owner, since when
     scans: dict[str, Scan] = field(default_factory=dict)  # by table
     streams: dict[str, tuple[str, list[Stream]]] = field(default_factory=dict)  # of complete scans, by table
 
@@ -100,6 +104,11 @@ class Deps:
     def load(self, dataverse: Dataverse, *, throttled: bool) -> Load:
         """Return what an activity reports of its requests; `throttled` says that it ended for the sake of a pause."""
         return Load(self.limiter.report(), throttled=throttled or dataverse.meter.throttled > 0)
+
+    @property
+    def unlinked(self) -> UnlinkedRows:
+        """What was unlinked of late."""
+        return UnlinkedRows(self.documents)
 
     async def salt(self) -> bytes:
         """Return the salt of this environment's row hashes."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from dataclasses import replace
 
-from linker.core.blocks import Entries, HashBlock
+from linker.core.blocks import Entries, HashBlock, Header
 from linker.deps import Deps
 from linker.errors import ChangedError, SupersededError, TransientError
 from linker.state import StoredBlock
@@ -44,8 +44,23 @@ class Attempt:
         """Start from a block that was read. Raises ShardHeldError while another attempt owns it."""
         header, now = stored.block.header, self._deps.clock()
         if header.attempt and header.until > now:
-            raise ShardHeldError("Another attempt works on this shard.", wait_s=header.until - now + MARGIN_S)
+            left_s = min(header.until - now, self._left_s(header, now))
+            if left_s > 0:
+                raise ShardHeldError("Another attempt works on this shard.", wait_s=left_s + MARGIN_S)
+        self._deps.cache.held_shards.pop(self._key, None)
         self._stored, self._before = stored, header
+
+    def _left_s(self, header: Header, now: float) -> float:
+        """Return for how long at most the attempt in a header may still send, by the time that this process has seen it.
+
+        `until` comes from the clock of another host, which may be wrong. An attempt that does not take the shard again
+        sends for `attempt_seconds` and no longer, so one that was seen unchanged for so long is over.
+        """
+        seen, owner = self._deps.cache.held_shards, (header.attempt, header.until)
+        known, since = seen.get(self._key, (owner, now))
+        since = since if known == owner else now
+        seen[self._key] = (owner, since)
+        return since + self._deps.settings.attempt_seconds - now
 
     async def take(self) -> None:
         """Own the shard from now on. Raises ShardHeldError when another attempt was faster."""

@@ -36,11 +36,19 @@ async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
         return UnlinkOutcome(after=task.after, later_s=error.wait_s)
     except LinkerError as error:
         return UnlinkOutcome(after=task.after, failed=str(error)[:1000])
-    return _counted_only(task, held) if task.dry_run else await _shards(deps, task, deps.dataverse(), held)
+    if task.dry_run:
+        return _counted_only(task, held)
+    outcome = await _shards(deps, task, deps.dataverse(), held)
+    if outcome.counts.unlinked and not task.allowed:
+        await deps.unlinked.add(task.table, task.run, task.after, outcome.counts.unlinked, deps.clock())
+    return outcome
 
 
-def guard(departed: int, rows: int, most_share: float, allowed: Sequence[UnlinkAllowance] = ()) -> str:
-    """Return why nothing of a table may be unlinked, empty when it may. `rows` counts mapped and departed rows.
+def guard(
+    departed: int, rows: int, most_share: float, allowed: Sequence[UnlinkAllowance] = (), *, earlier: int = 0
+) -> str:
+    """Return why nothing of a table may be unlinked, empty when it may. `rows` counts mapped and departed rows, `earlier`
+    those that other runs unlinked in the last 24 hours: many small steps empty a table, too.
 
     An empty mapping clears nothing at any share: it is what a mapping looks like that is being written. What is `allowed`
     for the table in this run goes before all that, as far as it goes.
@@ -50,9 +58,10 @@ def guard(departed: int, rows: int, most_share: float, allowed: Sequence[UnlinkA
     beyond = ", and beyond what is allowed for this run" if allowed else ""
     if departed >= rows:
         return f"no row of the table is left in the mapping{beyond}"
-    if departed > most_share * rows:
+    if departed + earlier > most_share * (rows + earlier):
         share = f"more than {most_share:.0%} (LINKER_UNLINK_MAX_SHARE)"
-        return f"{departed:,} of {rows:,} rows left the mapping, {share}{beyond}"
+        before = f" after {earlier:,} that were unlinked in the last 24 hours" if earlier else ""
+        return f"{departed:,} of {rows:,} rows left the mapping{before}, {share}{beyond}"
     return ""
 
 
@@ -81,7 +90,8 @@ class Held:
 
 
 async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
-    if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share, task.allowed):
+    earlier = await deps.unlinked.before(task.table, task.run, deps.clock())
+    if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share, task.allowed, earlier=earlier):
         return Held(GUARDED, reason)
     if task.marks is not None and await marks_of(deps, task.marks) != task.marks:
         return Held("MappingMoved", "mapping or profiles changed while the run was under way")

@@ -11,6 +11,7 @@ from linker.state.samples import Samples
 from linker.state.signals import Signals
 from linker.state.staging import Scan, Slice, Staging, Stream
 from linker.state.table_states import TableStates
+from linker.state.unlinked import UnlinkedRows
 from linker.state.waiting import WaitingProfiles
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Stream",
     "TableStates",
     "TaskState",
+    "UnlinkedRows",
     "WaitingProfiles",
     "salt_of",
 ]

@@ -1,13 +1,25 @@
 """Two attempts at one shard: one owns it, the other waits, and a late one hides nothing."""
 
 import asyncio
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from linker.activities.attempt import Attempt, ShardHeldError
 from linker.core.blocks import is_confirmed, unconfirm
 from linker.model import Counts, Mode
-from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_before, entry_of, key_of, stalls_before
+from tests.fakes.world import (
+    ATTEMPT_S,
+    FIRST_SHARD,
+    DiedError,
+    World,
+    contact_id,
+    dies_before,
+    entry_of,
+    key_of,
+    stalls_before,
+)
 
 
 @pytest.fixture
@@ -52,6 +64,36 @@ async def test_the_shard_of_a_dead_attempt_is_taken_when_its_time_is_over(world:
     world.clock.pass_s(wait_s)
     assert (await world.link("run1")).counts == Counts(rows_read=3, linked=1, unchanged=2)
     assert world.is_right()
+
+
+@pytest.mark.parametrize("ahead_s", [60.0, 3_600.0, 86_400.0])
+async def test_a_dead_attempt_on_a_host_whose_clock_was_ahead_holds_its_shard_no_longer_than_any(
+    world: World, ahead_s: float
+) -> None:
+    ahead = replace(world.host(), clock=lambda: world.clock.now + ahead_s)
+    dies_before(world, "update")
+    with pytest.raises(DiedError):
+        await world.link("run1", deps=ahead)
+    other = world.host()
+    wait_s = (await world.link("run1", deps=other)).later_s
+    assert wait_s <= ATTEMPT_S + 2
+    world.clock.pass_s(wait_s)
+    assert (await world.link("run1", deps=other)).counts == Counts(rows_read=3, linked=1, unchanged=2)
+    assert world.is_right()
+
+
+async def test_an_attempt_on_a_host_whose_clock_is_ahead_keeps_its_shard_while_it_takes_it_again(world: World) -> None:
+    """What another process saw of an earlier time does not count against it."""
+    ahead = replace(world.host(), clock=lambda: world.clock.now + 3_600.0)
+    stored = await world.deps.blocks.load("contact", FIRST_SHARD)
+    attempt, other = Attempt(ahead, "contact", FIRST_SHARD), world.host()
+    attempt.found(stored)
+    for _ in range(4):
+        await attempt.take()
+        seen = await other.blocks.load("contact", FIRST_SHARD)
+        with pytest.raises(ShardHeldError):
+            Attempt(other, "contact", FIRST_SHARD).found(seen)
+        world.clock.pass_s(ATTEMPT_S - 1)
 
 
 async def test_an_attempt_that_wakes_after_its_time_and_was_superseded_sends_nothing(world: World) -> None:
