@@ -21,7 +21,10 @@ __all__ = [
 
 StringOrder = Literal["word", "ordinal"]
 MappingNameColumn = Literal["msdynci_entityname", "msdynci_tablename"]
+Share = Annotated[float, Field(ge=0, le=1)]
 TableKind = Literal["elastic", "standard", "virtual"]
+CustomerLinks = Literal["empty", "filled", "mixed", "wrong"]
+"""Whether mapping rows name their profile: none, all, half of them, or an eighth of them another profile."""
 Joins = Literal["refuse", "null", "work"]
 """What a query gets that joins a table whose rows are not in SQL: a refusal, nothing, or its rows."""
 
@@ -118,6 +121,36 @@ class SandboxConfig:
     mapping_name_column: Annotated[
         MappingNameColumn, Switch("The column of the mapping that names the source table.", at_start=True)
     ] = "msdynci_tablename"
+    mapping_lookup: Annotated[
+        CustomerLinks,
+        Switch(
+            "Which mapping rows have `msdynci_lookupfield_customer`: none, all, half, or all but some with a wrong profile.",
+            proved=False,
+            at_start=True,
+        ),
+    ] = "empty"
+    hidden_profiles: Annotated[
+        Share,
+        Switch(
+            "Share of the profiles in business units that only administrators see; mapping rows are all visible.",
+            (0.0, 0.2),
+        ),
+    ] = 0.0
+    stale_s: Annotated[
+        NonNegativeFloat,
+        Switch(
+            "Seconds for which readers without a session token see old elastic rows after hydration.",
+            (2.0, 0.0, 10.0),
+            proved=False,
+        ),
+    ] = 2.0
+    elastic_throttle: Annotated[
+        Literal["off", "wait", "bare"],
+        Switch(
+            "Whether each tenth request to an elastic table gets 429 of the table itself, with or without Retry-After.",
+            proved=False,
+        ),
+    ] = "off"
     elastic_case: Annotated[
         Literal["exact", "fold"],
         Switch(

@@ -171,6 +171,8 @@ class Environment:
     counters: Counters = field(default_factory=Counters)
     hooks: Hooks = field(default_factory=NoHooks)
     snapshots: Snapshots = field(default_factory=Snapshots)
+    elastic_requests: int = 0
+    """Requests to elastic tables so far, of which the tables themselves refuse some."""
     customizing: bool = False
     """Whether a change of metadata is running, which locks out others (dataverse.md 8.4)."""
 

@@ -117,7 +117,9 @@ def measure_row(profile: Row) -> Row:
     }
     return {
         "msdynci_customermeasureid": guid(0, f"measure/{customer_id}", 0),
+        "msdynci_identifier": customer_id,
         "msdynci_customerid": customer_id,
+        "msdynci_lookupfield_customer": profile["msdynci_customerprofileid"],
         "msdynci_measures": orjson.dumps(values).decode(),
     }
 

@@ -14,6 +14,7 @@ from starlette.routing import Mount, Route, Router
 from starlette.types import ASGIApp
 
 from sandbox.admin import Admin
+from sandbox.customer_links import fill_customer_links
 from sandbox.dataset import Dataset, store
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
@@ -64,6 +65,7 @@ class Sandbox:
     def load(self, dataset: Dataset) -> dict[str, int]:
         """Load a data set and publish one successful unification; returns rows by table."""
         counts = store(dataset, self.environment.database)
+        fill_customer_links(self.environment.database, self.environment.config.mapping_lookup)
         self.documents.put("instance", dataset.instance)
         self.documents.replace_list("datasources", dataset.datasources)
         self.simulator.publish()

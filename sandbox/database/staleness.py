@@ -4,9 +4,9 @@ Elastic tables are consistent within a session only (Microsoft's page on elastic
 table, and a view shows them in place of the new ones; both are made when they are first needed.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
 
 from sandbox.database import ddl
 from sandbox.database.core import Database
@@ -24,7 +24,7 @@ def keep_old_rows(database: Database, table: Table, keys: Sequence[bytes], lag_s
     if not table.elastic or not lag_s or not keys:
         return
     _prepare(database, table)
-    until = _seconds(database.clock() + timedelta(seconds=lag_s))
+    until = time.monotonic() + lag_s
     source, old, key = _name(table), _name(table, "old"), ddl.quoted(table.primary_id)
     names = _columns(database, table)
     copied = f"INSERT OR IGNORE INTO {old} ({names}, {_UNTIL}, {_EXISTED}) SELECT {names}, ?, 1 FROM {source} WHERE {key} = ?"  # noqa: S608
@@ -39,12 +39,17 @@ def as_stale_readers_see(database: Database, table: Table) -> Table:
     until = database.stale.get(table.logical_name)
     if until is None:
         return table
-    now = _seconds(database.clock())
+    now = time.monotonic()
     database.execute(f"DELETE FROM {_name(table, 'old')} WHERE {_UNTIL} <= ?", [now])  # noqa: S608
     if until <= now:
         del database.stale[table.logical_name]
         return table
     return replace(table, source=f"{table.logical_name}~stale")
+
+
+def stale_for_s(database: Database) -> float:
+    """Return how many seconds pass until every reader sees the rows as they are."""
+    return max(0.0, *(until - time.monotonic() for until in database.stale.values()), 0.0)
 
 
 def _prepare(database: Database, table: Table) -> None:
@@ -69,7 +74,3 @@ def _columns(database: Database, table: Table) -> str:
 
 def _name(table: Table, kind: str = "") -> str:
     return ddl.quoted(f"{table.logical_name}~{kind}" if kind else table.logical_name)
-
-
-def _seconds(moment: datetime) -> float:
-    return moment.timestamp()

@@ -38,20 +38,26 @@ def note_deletions(database: Database, table: Table, keys: Sequence[bytes]) -> N
 
 
 def changed_rows(
-    database: Database, table: Table, columns: Sequence[Column], span: Span, after: Place | None, limit: int
+    database: Database,
+    table: Table,
+    columns: Sequence[Column],
+    span: Span,
+    after: Place | None,
+    limit: int,
+    least: bytes = b"",
 ) -> list[tuple[Stored, ...]]:
-    """Return at most `limit` rows as (version, key, columns...) in the order of their versions."""
+    """Return at most `limit` rows as (version, key, columns...) in the order of their versions, with keys from `least`."""
     if after is not None and after.deleted:
         return []
     names = ["versionnumber", table.primary_id, *(column.logical_name for column in columns)]
     key = ddl.quoted(table.primary_id)
     sql = (
         f"SELECT {', '.join(map(ddl.quoted, names))} FROM {ddl.rows_from(table)} "  # noqa: S608
-        f"WHERE versionnumber > ? AND versionnumber <= ? AND (versionnumber, {key}) > (?, ?) "
+        f"WHERE versionnumber > ? AND versionnumber <= ? AND (versionnumber, {key}) > (?, ?) AND {key} >= ? "
         f"ORDER BY versionnumber, {key} LIMIT {limit}"
     )
     start = (after.version, after.key) if after else (span.since, b"")
-    return database.execute(sql, [span.since, span.until, *start])
+    return database.execute(sql, [span.since, span.until, *start, least])
 
 
 def deleted_keys(

@@ -10,6 +10,7 @@ from sandbox.config import SandboxConfig
 from sandbox.faults.model import Fault
 from sandbox.gate import throttled
 from sandbox.protection import refusal
+from sandbox.webapi.elastic import table_throttled
 from sandbox.webapi.errors import ApiError
 from sandbox.webapi.messages import error_answer
 
@@ -102,5 +103,6 @@ _ANSWERS: Final[dict[str, Callable[[Fault, SandboxConfig], Response]]] = {
     "server_error": _server_error,
     "unauthorized": _unauthorized,
     "unavailable": _unavailable,
+    "table_throttled": lambda fault, _config: _error(table_throttled(_retry_after(fault))),
     **dict.fromkeys(_NAMES, _name_refused),
 }

@@ -31,6 +31,7 @@ Kind = Literal[
     "name_reserved",
     "name_not_unique",
     "navigation_name_taken",
+    "table_throttled",
 ]
 
 _OPERATION_KINDS: Final = frozenset({"sql_timeout", "deadlock", "disk_full", "dropped_write"})

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from uuid import uuid4
 
 from sandbox.collation import guid_key
+from sandbox.customer_links import fill_customer_links
+from sandbox.database.staleness import keep_old_rows, stale_for_s
 from sandbox.dataset import MAPPING, PROFILES, Row
 from sandbox.documents import Document, Documents
 from sandbox.environment import Environment
 from sandbox.unification import second_writer
-from sandbox.unification.changes import RowKey, apply_changes, rewrite_rows
+from sandbox.unification.changes import RowChange, RowKey, apply_changes, rewrite_rows
 from sandbox.unification.plan import Plan, plan_restore, plan_unification
 from sandbox.unification.request import InvalidRequestError, UnificationRequest
 from sandbox.unification_sql import all_keys, has_snapshot, save_snapshot
@@ -54,6 +56,7 @@ class Simulator:
         self.hydration = asyncio.create_task(self._hydrate(job_id, request, plan))
         if not request.duration_s:
             await self.hydration
+            await asyncio.sleep(stale_for_s(self.environment.database))  # until every reader sees what was written
         return {"jobId": job_id, **plan.counts}
 
     def publish(self) -> Document:
@@ -110,12 +113,22 @@ class Simulator:
         pause_s = request.duration_s / request.steps / environment.config.time_scale
         for changes, keys in zip(_steps(request, plan.changes), _steps(request, rewritten), strict=True):
             with environment.database.transaction():
+                self._keep_old(changes, keys)
                 apply_changes(environment.database, changes)
                 rewrite_rows(environment.database, keys)
+                fill_customer_links(environment.database, environment.config.mapping_lookup)
             await asyncio.sleep(pause_s)
         self._save_stash([] if request.bring_back else self._stash(), plan.deleted)
         if environment.config.second_writer or self.documents.get("second_writer").get("enabled"):
             second_writer.fill_links(environment)
+
+    def _keep_old(self, changes: Sequence[RowChange], rewritten: Sequence[RowKey]) -> None:
+        """Keep the rows that are about to be written for readers of elastic tables who do not see new rows yet."""
+        database, lag_s = self.environment.database, self.environment.config.stale_s
+        ids = {name: table.primary_id for name, table in database.schema.tables.items()}
+        keys = [*rewritten, *((one.table, guid_key(str(one.row[ids[one.table]]))) for one in changes)] if lag_s else []
+        for table in {table for table, _ in keys}:
+            keep_old_rows(database, database.schema.tables[table], [key for name, key in keys if name == table], lag_s)
 
     def _unchanged(self, plan: Plan) -> list[RowKey]:
         """Return the rows of profiles and mapping that a plan leaves alone."""

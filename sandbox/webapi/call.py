@@ -2,15 +2,20 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from sandbox.collation import guid_key, guid_text
 from sandbox.database import Stamp
 from sandbox.database.compiler import Dialect
+from sandbox.database.security import grants_of
+from sandbox.database.staleness import as_stale_readers_see
 from sandbox.environment import Environment
 from sandbox.schema.model import Schema, Table
 from sandbox.webapi.errors import segment_not_found
 from sandbox.webapi.messages import ApiRequest
 from sandbox.webapi.privileges import Caller, effective_caller, require
+
+_AFTER_ALL: Final = b"\xff" * 17
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +44,22 @@ class Call:
             text_in=config.elastic_in == "allow",
             text_ranges=config.elastic_ranges == "allow",
             partitions=config.partition_shown,
+            least_profile=self._least_profile,
         )
+
+    @property
+    def _least_profile(self) -> bytes | None:
+        """The first profile that the caller sees, None for all: other business units' rows are an administrator's."""
+        hidden = self.environment.config.hidden_profiles
+        if not hidden or grants_of(self.environment.database, self.caller.user).everything:
+            return None
+        return round(hidden * 0xFFFF).to_bytes(2) if hidden < 1 else _AFTER_ALL
+
+    def seen(self, table: Table) -> Table:
+        """Return a table with the rows that the caller sees: old ones without the session token of a write."""
+        if not table.elastic or self.request.headers.get("mscrm.sessiontoken"):
+            return table
+        return as_stale_readers_see(self.environment.database, table)
 
     @property
     def stamp(self) -> Stamp:

@@ -1,6 +1,6 @@
 """What elastic tables do otherwise: rows that succeed or fail alone, session tokens, no joins (dataverse.md 2.8, 15)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -86,6 +86,25 @@ def etag(table: Table, version: object) -> str:
 
 _SPREAD: Final = 2_654_435_761  # odd, so that all versions of some minutes get different marks
 _UNIX: Final = ticks(datetime(1970, 1, 1, tzinfo=UTC))
+
+
+def throttle(call: Call, table: Table) -> None:
+    """Raise the 429 answer with which an elastic table itself refuses each tenth request, if a switch says so."""
+    mode = call.environment.config.elastic_throttle
+    if mode == "off" or not table.elastic:
+        return
+    call.environment.elastic_requests += 1
+    if call.environment.elastic_requests % _THROTTLED == 0:
+        raise table_throttled({"Retry-After": "1"} if mode == "wait" else {})
+
+
+def table_throttled(headers: Mapping[str, str]) -> ApiError:
+    """Return the 429 answer of an elastic table, which is no service protection; its code is the bare number."""
+    text = "Request rate is large. More Request Units may be needed, so no changes were made. Please retry this request later."
+    return ApiError(429, "429", text, dict(headers))
+
+
+_THROTTLED: Final = 10
 
 
 def count_limit(call: Call, table: Table) -> int:

@@ -36,13 +36,14 @@ async def fetch_rows(call: Call, table: Table) -> ApiResponse:
     fetch = parse_fetch(_text(call, table))
     if fetch.table != table.logical_name:
         raise ApiError(400, "0x80041102", f"The query is about '{fetch.table}', not about '{table.logical_name}'.")
-    parts = parts_of(call.schema, fetch, call.dialect)
+    schema = call.schema.with_table(table)  # with the rows that the caller sees
+    parts = parts_of(schema, fetch, call.dialect)
     call.require("Read", *(part.table for part in parts))
     check_orders(call, table, [table.columns.get(order.attribute) for order in fetch.orders])
     most = largest_page(call, table, asked=fetch.size is not None)
     limit = min(most if fetch.size is None else fetch.size, most)
     offset = (fetch.page - 1) * limit
-    found = select_fetch(call.environment.database, call.schema, fetch, call.dialect, limit + 1, offset)
+    found = select_fetch(call.environment.database, schema, fetch, call.dialect, limit + 1, offset)
     rows = [_merged(pieces) for pieces in zip(*_shown(call, parts, [part[:limit] for part in found]), strict=True)]
     await count_read(call, table, len(rows))
     more = fetch.top is None and len(found[0]) > limit

@@ -7,6 +7,7 @@ from typing import Final
 import orjson
 
 from sandbox.webapi.call import Call
+from sandbox.webapi.cosmos import execute_cosmos_sql_query
 from sandbox.webapi.elastic import check_countable
 from sandbox.webapi.errors import ApiError
 from sandbox.webapi.messages import ApiResponse, json_answer
@@ -109,6 +110,7 @@ FUNCTIONS: Final[dict[str, Function]] = {
     "RetrieveProvisionedLanguages": retrieve_languages,
     "RetrieveCurrentOrganization": retrieve_current_organization,
     "RetrieveTotalRecordCount": retrieve_total_record_count,
+    "ExecuteCosmosSqlQuery": execute_cosmos_sql_query,
     "GetValidReferencingEntities": _valid_relatives("GetValidReferencingEntities", "ReferencedEntityName"),
     "GetValidReferencedEntities": _valid_relatives("GetValidReferencedEntities", "ReferencingEntityName"),
 }

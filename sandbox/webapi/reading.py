@@ -88,6 +88,10 @@ async def get_row(call: Call, table: Table, key: bytes) -> ApiResponse:
 def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
     """Return one row in a shape. Raises the 404 answer."""
     found = rows_by_key(call, shape, [key])
+    if not found and call.environment.database.rows_of(shape.table, (), [key]):
+        raise ApiError(
+            403, "0x80040220", f"SecLib::AccessCheckEx failed. ObjectID: {guid_text(key)}, AccessRights: ReadAccess"
+        )
     if not found:
         raise row_missing(shape.table.logical_name, guid_text(key))
     return render(call, shape, found)[0]
@@ -198,8 +202,11 @@ def _query(call: Call, shape: Shape, page_rows: int, links: Links) -> tuple[int,
 def _partition(call: Call, table: Table) -> Links:
     """Return the restriction to the rows of one partition that `?partitionId=` asks for."""
     wanted = call.request.options.get("partitionId")
-    if wanted is None or not table.elastic:
-        return ()
+    return () if wanted is None or not table.elastic else partition_links(call, table, wanted)
+
+
+def partition_links(call: Call, table: Table, wanted: str) -> Links:
+    """Return the restriction of an elastic table to the rows of one partition."""
     database = call.environment.database
     keys = database.keys_with(table, {PARTITION: wanted})
     own = {key: wanted for key in [_key_in(wanted)] if key is not None}

@@ -21,7 +21,7 @@ from sandbox.webapi.bulk import (
     plan_upsert_multiple,
 )
 from sandbox.webapi.call import Call, open_call
-from sandbox.webapi.elastic import PROVIDER_ERROR
+from sandbox.webapi.elastic import PROVIDER_ERROR, throttle
 from sandbox.webapi.errors import (
     QUERY_ERROR,
     TOO_MANY_CONDITIONS,
@@ -144,8 +144,10 @@ def _service_document(call: Call) -> ApiResponse:
 
 async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     table = call.table_of_set(segments[0].name)
+    throttle(call, table)
     names = [segment.name for segment in segments[1:]]
     if segments[0].arguments is None:
+        table = call.seen(table)
         if not names:
             if "$apply" in call.request.options:
                 return await aggregate(call, table)
@@ -155,7 +157,7 @@ async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
         raise _unknown(call, names[0])
     key = existing_key(call, table, segments[0])
     if not names:
-        return await get_row(call, table, key)
+        return await get_row(call, call.seen(table), key)
     if names == [f"{_NAMESPACE}RetrieveUserPrivileges"] and table.logical_name == "systemuser":
         return await retrieve_user_privileges(call, key)
     return await read_below(call, table, key, segments[1:])
@@ -175,6 +177,7 @@ def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
     if name in FUNCTIONS:  # functions are asked by GET alone
         raise no_resource(f"{call.api_url}/{call.request.path}")
     table = call.table_of_set(segments[0].name)
+    throttle(call, table)
     if segments[0].arguments is None:
         return _plan_on_set(call, table, segments[1:])
     if len(segments) == 1:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from sandbox.collation import guid_key, guid_text
 from sandbox.database.tracking import Place, Span, changed_rows, count_changes, deleted_keys
+from sandbox.schema.insights_tables import PROFILES
 from sandbox.schema.model import Table
 from sandbox.webapi.annotations import JsonRow
 from sandbox.webapi.call import Call
@@ -58,7 +59,7 @@ def read_changes(call: Call, table: Table, rows: int) -> tuple[ApiResponse, int]
     page = _page_of(call, table)
     shape = read_shape(call, table, {"$select": call.request.options.get("$select", "")})
     database = call.environment.database
-    found = changed_rows(database, table, shape.columns, page.span, page.after, rows + 1)
+    found = changed_rows(database, table, shape.columns, page.span, page.after, rows + 1, _least(call, table))
     gone = deleted_keys(database, table, page.span, page.after, rows + 1 - len(found))
     changes = [Place(False, int(str(row[0])), bytes(row[1])) for row in found]  # type: ignore[arg-type]  # a key
     changes += [Place(True, version, key) for version, key in gone]
@@ -66,6 +67,11 @@ def read_changes(call: Call, table: Table, rows: int) -> tuple[ApiResponse, int]
     shown += [_deleted(call, table, key) for _, key in gone[: rows - len(shown)]]
     following = _following(call, page, changes[rows - 1] if len(changes) > rows else None)
     return json_answer({"@odata.context": _context(call, shape)} | following | {"value": shown}), len(shown)
+
+
+def _least(call: Call, table: Table) -> bytes:
+    """Return the least key of the rows that the caller sees."""
+    return call.dialect.least_profile or b"" if table.logical_name == PROFILES else b""
 
 
 def count_tracked(call: Call, table: Table) -> int:

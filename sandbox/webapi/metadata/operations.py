@@ -51,6 +51,18 @@ FUNCTIONS: Final = (
         (("ReferencingEntityName", "Edm.String"),),
         f"{_OWN}GetValidReferencedEntitiesResponse",
     ),
+    Operation(
+        "ExecuteCosmosSqlQuery",
+        (
+            ("QueryText", "Edm.String"),
+            ("EntityLogicalName", "Edm.String"),
+            ("QueryParameters", f"{_OWN}ParameterCollection"),
+            ("PageSize", "Edm.Int64"),
+            ("PagingCookie", "Edm.String"),
+            ("PartitionId", "Edm.String"),
+        ),
+        f"{_OWN}crmbaseentity",
+    ),
     Operation("RetrieveRolePrivilegesRole", (("RoleId", "Edm.Guid"),), f"{_OWN}RetrieveRolePrivilegesRoleResponse"),
 )
 
@@ -70,6 +82,8 @@ COMPLEX_TYPES: Final[dict[str, Parameters]] = {
     "RetrieveVersionResponse": (("Version", "Edm.String"),),
     "RetrieveAvailableLanguagesResponse": (("LocaleIds", "Collection(Edm.Int32)"),),
     "RetrieveProvisionedLanguagesResponse": (("RetrieveProvisionedLanguages", "Collection(Edm.Int32)"),),
+    "ParameterCollection": (("Keys", "Collection(Edm.String)"), ("Values", f"Collection({_OWN}Object)")),
+    "Object": (("Type", "Edm.String"), ("Value", "Edm.String")),
     "RetrieveCurrentOrganizationResponse": (("Detail", f"{_OWN}OrganizationDetail"),),
     "OrganizationDetail": (
         ("OrganizationId", "Edm.Guid"),
