@@ -120,7 +120,7 @@ class SandboxConfig:
     mapping_table: Annotated[TableKind, Switch("The kind of the mapping table.", at_start=True)] = DEFAULT_TABLES
     mapping_name_column: Annotated[
         MappingNameColumn, Switch("The column of the mapping that names the source table.", at_start=True)
-    ] = "msdynci_tablename"
+    ] = "msdynci_entityname"
     mapping_lookup: Annotated[
         CustomerLinks,
         Switch(

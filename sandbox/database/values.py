@@ -170,6 +170,9 @@ def shown_column(column: Column, values: Sequence[Stored]) -> Iterable[object]:
 
 
 def _shown_guids(values: Sequence[Stored]) -> Iterable[object]:
+    different = set(values)
+    if len(different) * 8 < len(values):  # owners, say, are the same for a whole page
+        return map({value: _shown_guid(value) for value in different}.__getitem__, values)
     texts = iter(guid_texts([value for value in values if isinstance(value, bytes)]))
     return (next(texts) if isinstance(value, bytes) else None for value in values)
 

@@ -46,7 +46,7 @@ def load() -> Iterator[Load]:
     with ExitStack() as stack:
 
         def load(dataset: Dataset, **switches: object) -> Sandbox:
-            config = SandboxConfig(**switches)  # type: ignore[arg-type]
+            config = SandboxConfig(**{"stale_s": 0.0, **switches})  # type: ignore[arg-type]
             database = Database(config=config)
             stack.callback(database.close)
             made = compose(Environment(database, config, URL))

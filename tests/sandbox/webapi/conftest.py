@@ -51,8 +51,8 @@ def clock() -> Clock:
 
 @pytest.fixture
 def config() -> SandboxConfig:
-    """The switches; modules and classes about certain kinds of tables have their own."""
-    return SandboxConfig()
+    """The switches: standard tables. Modules and classes about other kinds have their own."""
+    return SandboxConfig(profile_table="standard", mapping_table="standard")
 
 
 @pytest.fixture
