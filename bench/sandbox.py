@@ -34,7 +34,7 @@ WRITES = 40
 PAGE = 5_000
 RANGE = (
     "msdynci_alternatekeys?$select=msdynci_alternatevalue,msdynci_customerid&$filter=msdynci_datasourcename eq "
-    "'DynamicsSales' and msdynci_tablename eq 'contact' and msdynci_identifier ge 'DynamicsSales|contact|{}' and "
+    "'DynamicsSales' and msdynci_entityname eq 'contact' and msdynci_identifier ge 'DynamicsSales|contact|{}' and "
     "msdynci_identifier lt 'DynamicsSales|contact|{}'"
 )
 RANGES = 40

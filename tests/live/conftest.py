@@ -168,7 +168,7 @@ async def _unified(client: httpx.AsyncClient, tenant: Tenant) -> None:
         "msdynci_customerprofiles": {"msdynci_customerid": "a" * 32},
         "msdynci_alternatekeys": {
             "msdynci_datasourcename": "Sales",
-            "msdynci_tablename": "contact",
+            "msdynci_entityname": "contact",
             "msdynci_alternatevalue": key,
             "msdynci_identifier": f"Sales|contact|{key}",
         },

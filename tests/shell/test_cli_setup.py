@@ -98,7 +98,7 @@ async def test_who_may_not_do_all_of_it_is_told_how_far_it_came(world: Sandboxed
 async def test_without_tables_those_of_the_mapping_count(world: Sandboxed, admin: Dataverse) -> None:
     assert "Tables     none: no unification yet" in await told(world, admin, tables=())
     for name in ("Lead", "loyalty"):
-        names = {"msdynci_datasourcename": "crm", "msdynci_tablename": name}
+        names = {"msdynci_datasourcename": "crm", "msdynci_entityname": name}
         await create(world.admin, "msdynci_alternatekeys", **names, msdynci_alternatevalue="1")
     assert "Tables     lead\n" in await told(world, admin, tables=())
 

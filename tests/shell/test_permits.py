@@ -43,13 +43,13 @@ def world() -> Iterator[Sandboxed]:
 async def allowed(world: Sandboxed, mapped: int = 0) -> Permission:
     """Return whether contacts may be written, with so many rows in the mapping."""
     for number in range(mapped):
-        names = {"msdynci_datasourcename": "crm", "msdynci_tablename": "contact"}
+        names = {"msdynci_datasourcename": "crm", "msdynci_entityname": "contact"}
         await create(world.admin, "msdynci_alternatekeys", **names, msdynci_alternatevalue=f"{number}")
     dataverse = world.dataverse
     (table,) = await metadata.find_tables(dataverse, "contact")
     judged = JudgedTable(TableRun("contact", "crm", Status.QUEUED), table, (SourceFacts(SOURCE, table),))
     who = await permits.standing(world.deps, dataverse)
-    columns = MappingColumns("msdynci_tablename")
+    columns = MappingColumns("msdynci_entityname")
     found = await permits.permissions(
         world.deps, dataverse, who, [judged], columns, await world.deps.probe_capabilities()
     )
@@ -329,7 +329,7 @@ async def surveyed(world: Sandboxed, *, dry_run: bool = False) -> Run:
         "msdynci_customerid": profile,
         "msdynci_identifier": f"crm|contact|{contact}",
     }
-    names = {"msdynci_datasourcename": "crm", "msdynci_tablename": "contact"}
+    names = {"msdynci_datasourcename": "crm", "msdynci_entityname": "contact"}
     await create(world.admin, "msdynci_alternatekeys", **names, **row)
     await world.deps.runs.create(Run("run1", Mode.INCREMENTAL, Status.REFRESHING, dry_run=dry_run))
     await survey(world.deps, RunRef("run1"))

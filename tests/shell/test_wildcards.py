@@ -20,7 +20,7 @@ from tests.fakes.sandboxed import URL, client
 from tests.fakes.world import StaticTokens, contact_id, key_of
 
 TARGET = Target("contact", "contacts", "contactid", "")
-COLUMNS = MappingColumns("msdynci_tablename")
+COLUMNS = MappingColumns("msdynci_entityname")
 SOURCES = [
     Source(data_source, table)
     for data_source in ("CRM [EU]", "CRM E", "a_b", "aXb", "100%", "100 pieces")
@@ -37,7 +37,7 @@ async def dataverse(request: pytest.FixtureRequest) -> AsyncIterator[Dataverse]:
         rows = (
             {
                 "msdynci_datasourcename": source.data_source,
-                "msdynci_tablename": source.table,
+                "msdynci_entityname": source.table,
                 "msdynci_alternatevalue": contact_id(number),
                 "msdynci_customerid": f"{source.data_source} {number}",
                 "msdynci_identifier": f"{source.data_source}|{source.table}|{contact_id(number)}",

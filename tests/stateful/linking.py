@@ -184,4 +184,4 @@ def profile(number: int, generation: int) -> Row:
 def mapped(contact: int, customer: int) -> Row:
     """Return the row of the mapping that names a customer for a contact; some are spelled as others do."""
     spelled = ("{}", "{}", "{{{}}}")[contact % 3].format(contact_id(contact))
-    return mapping_row(CRM.data_source, CONTACT, spelled, customer_id(customer), "msdynci_tablename")
+    return mapping_row(CRM.data_source, CONTACT, spelled, customer_id(customer), "msdynci_entityname")

@@ -113,9 +113,9 @@ async def test_rows_that_are_added_where_no_profile_is_left_get_new_ones(
 
 
 async def test_rows_are_added_to_a_mapping_with_the_other_column_name(load: Load) -> None:
-    sandbox = load(generate(SIZES), mapping_name_column="msdynci_entityname")
+    sandbox = load(generate(SIZES), mapping_name_column="msdynci_tablename")
     await unify(in_process(sandbox, "/sandbox"), add=0.1)
-    columns = ["msdynci_entityname", "msdynci_identifier"]
+    columns = ["msdynci_tablename", "msdynci_identifier"]
     rows = list(scan(sandbox.environment.database, "msdynci_alternatekey", columns))
     assert len(rows) == 220
     assert all(str(identifier).split("|")[1] == table for table, identifier in rows)
@@ -146,7 +146,9 @@ async def test_the_mapping_may_call_a_table_by_another_of_its_names(
     sandbox: Sandbox, admin: httpx.AsyncClient, name: str
 ) -> None:
     database = sandbox.environment.database
-    database.execute("UPDATE msdynci_alternatekey SET msdynci_tablename = ? WHERE msdynci_tablename = 'lead'", (name,))
+    database.execute(
+        "UPDATE msdynci_alternatekey SET msdynci_entityname = ? WHERE msdynci_entityname = 'lead'", (name,)
+    )
     assert len((await admin.get("/truth?table=lead")).text.splitlines()) == 50
     assert (await admin.post("/second-writer/runs")).json()["linked"]["lead"] == 50
     assert (await unify(admin, take_out=["lead"]))["takenOut"] == 50

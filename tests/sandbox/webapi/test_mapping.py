@@ -17,7 +17,7 @@ from tests.sandbox.webapi.steps import create, create_lookup, names, read
 SOURCES = [("Dyn_Sales", "contact"), ("Dyn_Sales", "new_member"), ("Other", "new_member")]
 
 
-def mapping(count: int, name_column: str = "msdynci_tablename") -> Iterator[dict[str, str]]:
+def mapping(count: int, name_column: str = "msdynci_entityname") -> Iterator[dict[str, str]]:
     """Yield mapping rows of three sources in turn."""
     for number in range(count):
         source, table = SOURCES[number % 3]
@@ -38,18 +38,18 @@ def filled(environment: Environment) -> Environment:
 
 
 def _source(source: str, table: str) -> str:
-    return f"msdynci_datasourcename eq '{source}' and msdynci_tablename eq '{table}'"
+    return f"msdynci_datasourcename eq '{source}' and msdynci_entityname eq '{table}'"
 
 
 async def test_sources_are_found_by_skipping(api: Client, filled: Environment) -> None:
     found: list[tuple[str, str]] = []
     while True:
         outside = " and ".join(f"not ({_source(*pair)})" for pair in found)
-        url = "msdynci_alternatekeys?$select=msdynci_datasourcename,msdynci_tablename&$top=1"
+        url = "msdynci_alternatekeys?$select=msdynci_datasourcename,msdynci_entityname&$top=1"
         rows = (await read(api, url + (f"&$filter={outside}" if outside else "")))["value"]
         if not rows:
             break
-        found.append((rows[0]["msdynci_datasourcename"], rows[0]["msdynci_tablename"]))
+        found.append((rows[0]["msdynci_datasourcename"], rows[0]["msdynci_entityname"]))
     assert sorted(found) == SOURCES
 
 
@@ -69,7 +69,7 @@ async def test_an_underscore_in_a_name_is_a_wildcard_there_too(api: Client, fill
     bulk_load(
         filled.database,
         "msdynci_alternatekey",
-        [{"msdynci_datasourcename": "DynXSales", "msdynci_tablename": "contact"}],
+        [{"msdynci_datasourcename": "DynXSales", "msdynci_entityname": "contact"}],
         Stamp(filled.clock(), bytes(16)),
     )
     assert (await api.get(f"msdynci_alternatekeys/$count?$filter={_source('Dyn_Sales', 'contact')}")).text == "1001"
