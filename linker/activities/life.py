@@ -222,6 +222,7 @@ async def _close_table(deps: Deps, end: TableEnd, scan: Scan) -> None:
         if state.epoch != end.epoch:
             return state
         state = replace(state, epoch="", linked=state.linked or bool(end.epoch), watermark=scan.watermark, due=due)
+        state = replace(state, profiles_seen=scan.newest_profile)
         if not scan.full:
             return state
         read = sum(stream.read for stream in streams)

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
 from hashlib import blake2b
 
 from linker.activities.life import go_on
+from linker.activities.marking import mark_unconfirmed
+from linker.activities.recreated import mark_recreated
 from linker.activities.restored import find_deviations
 from linker.activities.scanning import Opening, open_scan, scan_rules
 from linker.activities.values import Prepared, TableTask
-from linker.core.blocks import UNCONFIRMED, Entry, is_confirmed, unconfirm
 from linker.core.capabilities import Capabilities, Capability
 from linker.core.scanning import ScanChoice, TableState, choose_scan
-from linker.core.shards import Shard, group_by_shard
+from linker.core.shards import Shard
 from linker.dataverse import Dataverse, column, metadata
 from linker.deps import Deps
 from linker.errors import ChangedError, ConfigurationError, DataverseError, TransientError
 from linker.model import LOOKUP_SCHEMA_NAME, ColumnState, Mode, RowKey, Run, Status, Target
-from linker.state import StoredBlock
 
-MARK_TRIES = 20
 KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards
 MAX_REVISIT = 1_000  # rows that a delta scan looks up one by one; of more, not all are remembered (Issues)
 
@@ -60,19 +58,26 @@ async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepar
     believes = mode is Mode.INCREMENTAL or begun  # what an interrupted full run saved is believed as well
     if believes and not task.dry_run and task.table not in deps.settings.unlisted_tables:
         await mark_vanished(deps, dataverse, target, state)
+    links_due = (
+        mode is Mode.VERIFY
+        or task.clears_orphans
+        or (state.linked and await _are_links_due(deps, dataverse, task, target, state))
+    )
     choice, revisit = await _choice(deps, task, target, state, mode)
     ranges = (await deps.capabilities()).has(Capability.TEXT_RANGES)
     scan = await deps.staging.scan(task.table)
     if scan is None or scan.run != task.run or (choice.full and not scan.full):  # else a repeated delivery opened it
-        opening = Opening(task.run, target, choice, state, task.newest, revisit, ranges)
+        opening = Opening(task.run, target, choice, state, task.newest, task.newest_profile, revisit, ranges)
         scan = await open_scan(deps, dataverse, opening)
     await _show(deps, task, target, mode, reason)
-    is_due = mode is Mode.VERIFY or (state.linked and _are_links_due(deps, state))
-    return Prepared(task.table, scan.id, scan.streams, mode, epoch, links_due=is_due or task.clears_orphans)
+    return Prepared(task.table, scan.id, scan.streams, mode, epoch, links_due=links_due)
 
 
-def _are_links_due(deps: Deps, state: TableState) -> bool:
-    return deps.clock() - (state.orphans_at or state.scanned_at) >= deps.settings.orphan_hours * 3_600
+async def _are_links_due(deps: Deps, dataverse: Dataverse, task: TableTask, target: Target, state: TableState) -> bool:
+    """Return whether all links are to be held against all profiles: once a day, and when new profiles cannot be told."""
+    if deps.clock() - (state.orphans_at or state.scanned_at) >= deps.settings.orphan_hours * 3_600:
+        return True
+    return not task.dry_run and await mark_recreated(deps, dataverse, target, state)
 
 
 async def _choice(
@@ -219,32 +224,6 @@ async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, state:
             marked += await mark_unconfirmed(deps, target.table, state, held)
             held = []
     return marked + await mark_unconfirmed(deps, target.table, state, held)
-
-
-async def mark_unconfirmed(deps: Deps, table: str, state: TableState, keys: Iterable[RowKey]) -> int:
-    """Mark rows unconfirmed wherever a block names them; return how many. Rows that no block names are left alone."""
-    sizes = (state.bits, *state.earlier_bits)
-    groups = [(shard, rows) for bits in sizes for shard, rows in group_by_shard(keys, bits).items()]
-    return sum([await _mark_shard(deps, table, shard, rows) for shard, rows in groups])
-
-
-async def _mark_shard(deps: Deps, table: str, shard: Shard, keys: set[RowKey]) -> int:
-    for _ in range(MARK_TRIES):
-        stored = await deps.blocks.load(table, shard.name)
-        entries = stored.block.entries
-        believed = {key for key in keys if is_confirmed(entries.get(key, (_UNKNOWN,)))}
-        if not believed:
-            return 0
-        marked = {key: unconfirm(row) if key in believed else row for key, row in entries.items()}
-        try:
-            await deps.blocks.save(table, shard.name, StoredBlock(stored.block.holding(marked), stored.etag))
-        except ChangedError:
-            continue
-        return len(believed)
-    raise TransientError(f"A shard of '{table}' keeps changing; its rows could not be marked.")
-
-
-_UNKNOWN = Entry(0, UNCONFIRMED)
 
 
 async def _show(deps: Deps, task: TableTask, target: Target, mode: Mode, reason: str) -> None:

@@ -53,6 +53,7 @@ class Opening:
     choice: ScanChoice
     state: TableState
     newest: float
+    newest_profile: float = 0.0
     revisit: Sequence[str] = ()
     ranges: bool = False
 
@@ -70,6 +71,7 @@ async def open_scan(deps: Deps, dataverse: Dataverse, new: Opening) -> Scan:
         choice.reason,
         deps.clock(),
         watermark=new.newest,
+        newest_profile=new.newest_profile,
         streams=len(streams),
         sources=tuple(sorted(target.sources)),
         names_profile=target.names_profile,

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from linker.activities.life import go_on
-from linker.activities.prepare import mark_unconfirmed
+from linker.activities.marking import mark_unconfirmed
 from linker.activities.values import Strays, StraysTask
 from linker.core.keys import key_text
 from linker.core.scanning import TableState

@@ -82,6 +82,7 @@ class TableTask:
     full_reason: str = ""  # why this run is full, unless it was asked for
     schema: str = ""  # fingerprint of the profile table
     newest: float = 0.0  # newest change of the mapping when it rested (epoch s), 0 when nothing tells
+    newest_profile: float = 0.0  # the same of profiles
     clears_orphans: bool = False  # this run may clear orphaned links that the app did not write
     allowed: bool = False  # this run may clear links that the guard would hold back, so it must see every removed row
 

@@ -36,6 +36,7 @@ class TableState:
     linked: bool = False
     schema: str = ""  # fingerprint of the profile table when the last full run began
     watermark: float = 0.0
+    profiles_seen: float = 0.0  # the newest change of profiles up to which recreated ones were looked for
     scanned_at: float = 0.0  # when every mapping row was read last
     rows: int = 0  # mapping rows that this scan read
     sources: tuple[Source, ...] = ()  # that it read

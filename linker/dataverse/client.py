@@ -228,6 +228,27 @@ class Dataverse:
         async for rows in self.rows(PROFILE_SET + odata.query(select=PROFILE_KEY)):
             yield [shapes.key_in(row, PROFILE_KEY) for row in rows]
 
+    async def new_profiles(self, since: str, target: Target) -> AsyncIterator[dict[str, Link]]:
+        """Yield the profiles that were created after a time, each as its stored CustomerId and how a lookup addresses it."""
+        select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
+        async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon gt {since}")):
+            named = [row for row in rows if shapes.customer_in(row.get("msdynci_customerid"))]
+            yield {row["msdynci_customerid"]: shapes.profile_link(row, PROFILE_KEY) for row in named}
+
+    async def rows_of_customers(
+        self, columns: MappingColumns, target: Target, customers: Sequence[str]
+    ) -> dict[RowKey, str]:
+        """Return the source rows that the mapping names for these CustomerIds, each with its CustomerId as stored."""
+        select = _claim_columns(columns, target, named=True)
+        queries = [
+            MAPPING_SET + odata.query(select=select, filter=expression)
+            for expression in odata.any_of(columns.customer, customers, has_in=target.has_in)
+        ]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        ours = [row for row in rows if any(_is_of(row, columns, source) for source in target.sources)]
+        found = [shapes.claim_row(row, columns) for row in ours]
+        return {row.key: row.claim.stored for row in found if row.key is not None}
+
     async def write_links(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
         """Set the link of each row; return the rows that were refused one by one.
 

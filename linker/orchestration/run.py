@@ -287,6 +287,7 @@ def _table_task(ticket: Ticket, name: str, survey: Survey, settled: Settled) -> 
         survey.full_reason,
         survey.schema,
         newest=settled.marks.mapping if settled.marks else 0.0,
+        newest_profile=settled.marks.profiles if settled.marks else 0.0,
         clears_orphans=bool(_allowed(ticket, name, orphans=True)),
         allowed=bool(_allowed(ticket, name, orphans=False)),
     )

@@ -64,6 +64,7 @@ class Scan:
     reason: str
     began: float
     watermark: float = 0.0
+    newest_profile: float = 0.0
     streams: int = 0
     sources: tuple[Source, ...] = ()
     names_profile: bool = False

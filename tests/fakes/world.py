@@ -262,7 +262,7 @@ class World:
         host = deps or self.deps
         target, found = await host.target(run, "contact"), await host.states.load("contact")
         state = found[0] if found else TableState()
-        opening = Opening(run, target, ScanChoice(since, "for a test"), state, 0.0, revisit)
+        opening = Opening(run, target, ScanChoice(since, "for a test"), state, 0.0, 0.0, revisit)
         scan = await open_scan(host, host.dataverse(), opening)
         for stream in range(scan.streams):
             while not (outcome := await scan_slice(host, SliceTask(run, "contact", scan.id, stream))).done:

@@ -7,7 +7,7 @@ from math import log2
 import httpx
 import pytest
 
-from linker.activities.prepare import mark_unconfirmed
+from linker.activities.marking import mark_unconfirmed
 from linker.core.blocks import MAX_ENTRIES, Entry, intend, is_confirmed
 from linker.core.pace import SMALLEST
 from linker.core.shards import Shard
