@@ -38,7 +38,7 @@ check: $(PACKAGES) ## format, lint, types, import contracts
 	@.venv/bin/lint-imports --no-logo
 	@.venv/bin/bandit --quiet --recursive --configfile pyproject.toml linker function_app.py scripts
 
-bench: setup ## measure beside peers and the raw ceiling; bench FULL=1 takes a million rows
+bench: setup ## measure beside peers and against the limits of Dataverse; bench FULL=1 takes a million rows
 	@$(PYTHON) -m bench $(if $(FULL),--full)
 
 soak: setup ## follow 200 unifications of 50,000 rows and see what grows; most of an hour

@@ -89,6 +89,7 @@ def _weights() -> bytes:
 
 
 _WEIGHTS: Final = _weights()
+_SEPARATE_WEIGHTS: Final = b"\0" + _WEIGHTS[1:]  # NUL, which weighs as much as a mark in a text, stands between texts
 _OTHER_LETTERS: Final = bytes([_FIRST_WEIGHT + len(_ORDER) + 1])
 
 
@@ -105,6 +106,19 @@ def word_key(text: str | None) -> bytes | None:
             return raw.translate(_WEIGHTS, _MINOR) + _minor_marks(raw)
         return raw.translate(_WEIGHTS)
     return _unicode_word_key(_folded(text).rstrip(" "))
+
+
+def word_keys(texts: Sequence[str | None]) -> list[bytes | None]:
+    """Return `word_key` of many texts, in less time where they are plain ASCII, as keys of rows and names of tables are."""
+    joined = "\0".join(text or "" for text in texts)
+    raw = joined.encode() if joined.isascii() else b""
+    plain = len(raw) == len(joined) and joined.count("\0") == len(texts) - 1 and None not in texts
+    if not plain or b"'" in raw or b" \0" in raw or raw.endswith(b" "):
+        return [word_key(text) for text in texts]
+    keys = raw.translate(_SEPARATE_WEIGHTS, _MINOR).split(b"\0")
+    if b"-" not in raw:
+        return list(keys)
+    return [key + _minor_marks(one) if b"-" in one else key for key, one in zip(keys, raw.split(b"\0"), strict=True)]
 
 
 def _minor_marks(raw: bytes) -> bytes:

@@ -9,7 +9,7 @@ from functools import lru_cache, partial
 from itertools import batched, chain
 from typing import Any, Final
 
-from sandbox.collation import SORT_KEYS
+from sandbox.collation import SORT_KEYS, word_keys
 from sandbox.database import ddl
 from sandbox.database.core import Database, new_key
 from sandbox.database.rows import Stamp, owners_of
@@ -69,10 +69,10 @@ def _read(
 ) -> Iterator[tuple[Stored, ...]]:
     """Yield what is staged of each row: its values and then the sort keys."""
     readers = [(column.logical_name, _reader(table, column)) for column in columns]
-    keys = [(place, _sort_key(database, column)) for place, column in enumerate(columns) if ddl.is_keyed(column)]
+    keys = [(place, _sort_keys(database, column)) for place, column in enumerate(columns) if ddl.is_keyed(column)]
     for chunk in batched(rows, _CHUNK, strict=False):
         values = [read([row.get(name) for row in chunk]) for name, read in readers]
-        values += [list(map(key, values[place])) for place, key in keys]
+        values += [keys_of(values[place]) for place, keys_of in keys]
         yield from zip(*values, strict=True)
 
 
@@ -97,6 +97,11 @@ def _keys(column: Column, values: list[Any]) -> list[Stored]:
     return [lenient(column, value) or new_key() for value in values]
 
 
-def _sort_key(database: Database, column: Column) -> Callable[[Any], str | bytes | None]:
-    key = SORT_KEYS[ddl.order_of(column, database.string_order)]
-    return lru_cache(maxsize=1024)(key) if column.repeats else key  # names of sources and tables repeat
+def _sort_keys(database: Database, column: Column) -> Reader:
+    order = ddl.order_of(column, database.string_order)
+    if column.repeats:  # as names of sources and tables do
+        key = lru_cache(maxsize=1024)(SORT_KEYS[order])
+        return lambda values: list(map(key, values))
+    if order == "word":
+        return lambda values: list(word_keys(values))
+    return lambda values: list(map(SORT_KEYS[order], values))

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.collation import exact_text, guid_key, guid_text, guid_texts, ordinal_key, text_like, word_key
+from sandbox.collation import exact_text, guid_key, guid_text, guid_texts, ordinal_key, text_like, word_key, word_keys
 
 
 @given(st.uuids())
@@ -117,3 +117,8 @@ def test_a_pattern_whose_wildcards_are_bracketed_is_one_text(pattern: str, text:
 @given(st.lists(st.binary(min_size=16, max_size=16)))
 def test_texts_of_many_guids_are_those_of_each(keys: list[bytes]) -> None:
     assert guid_texts(keys) == [guid_text(key) for key in keys]
+
+
+@given(st.lists(st.none() | st.text(alphabet="aB1-' \0é|", max_size=12), max_size=20))
+def test_the_keys_of_many_texts_are_the_keys_of_each(texts: list[str | None]) -> None:
+    assert word_keys(texts) == [word_key(text) for text in texts]
