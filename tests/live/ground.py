@@ -40,6 +40,7 @@ async def remove(dataverse: Dataverse, own: Own, pause: Pause, say: Callable[[st
         for row in await patiently(partial(_called, dataverse, entity_set, key, own.publisher), pause):
             await patiently(partial(_deleted, dataverse, f"{entity_set}({row[key]})"), pause)
             say(f"Removed '{own.publisher}' from {entity_set}.")
+    await _remove_jobs(dataverse, own, pause, say)
     for table in own.tables:
         if await patiently(partial(_dropped, dataverse, table), pause):
             say(f"Removed table '{table}'.")
@@ -217,6 +218,24 @@ async def _called(dataverse: Dataverse, entity_set: str, key: str, name: str) ->
         if error.status not in (404, 501):
             raise
         return []
+
+
+async def _remove_jobs(dataverse: Dataverse, own: Own, pause: Pause, say: Callable[[str], None]) -> None:
+    """Cancel and delete the system jobs of our steps, which bear their name; a job that refuses is left and named."""
+    jobs = await patiently(partial(_called, dataverse, "asyncoperations", "asyncoperationid", own.publisher), pause)
+    left = 0
+    for row in jobs:
+        path = f"asyncoperations({row['asyncoperationid']})"
+        try:
+            await patiently(partial(send, dataverse, "PATCH", path, _CANCELED, {"If-Match": "*"}), pause)
+            await patiently(partial(_deleted, dataverse, path), pause)
+        except DataverseError:
+            left += 1
+    if jobs:
+        say(f"Removed {len(jobs) - left:,} system jobs of '{own.publisher}'. {left:,} could not be removed.")
+
+
+_CANCELED = {"statecode": 3, "statuscode": 32}
 
 
 async def _deleted(dataverse: Dataverse, path: str) -> None:

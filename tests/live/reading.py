@@ -32,29 +32,6 @@ async def in_of_500_keys(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 6.4",
-    claim="500 texts fit into one In on a string column.",
-    expected="500 of 500 rows",
-    advice="Lower linker.odata.IN_VALUES to what this environment takes, and report it.",
-)
-async def in_of_500_texts(site: Site) -> str:
-    _need_more_than(499, site)
-    customers = [bulk_key(number).replace("-", "") for number in range(odata.IN_VALUES)]
-    return await _found(site, site.own.customer, customers)
-
-
-@check(
-    "dataverse.md 6.2",
-    claim="In finds texts in any case.",
-    expected="3 of 3 rows",
-    advice="In regards case here: a departed row may be unlinked although the mapping still has its key in capital "
-    "letters. Set LINKER_UNLINK_MAX_SHARE=0 and report it.",
-)
-async def in_of_texts_in_capitals(site: Site) -> str:
-    return await _found(site, site.own.customer, [bulk_key(number).replace("-", "").upper() for number in range(3)])
-
-
-@check(
     "dataverse.md 5.1",
     claim="A page of 5,000 rows is served at once, and the link to the next one stays in the environment.",
     expected="5,000 rows, then the rest by a link within this environment",
@@ -74,7 +51,5 @@ async def pages_of_5000(site: Site) -> str:
 
 CHECKS = (
     in_of_500_keys,
-    in_of_500_texts,
-    in_of_texts_in_capitals,
     pages_of_5000,
 )

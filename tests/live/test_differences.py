@@ -17,8 +17,6 @@ COLUMN = r"^POST .*RelationshipDefinitions(.|\n)*msdynci_lookupfield"
 
 TWISTS = {
     "in-of-500-keys": (Twist(BATCH, FIRST_OF_LIST), "499 of 500 rows"),
-    "in-of-500-texts": (Twist(BATCH, FIRST_OF_LIST), "499 of 500 rows"),
-    "in-of-texts-in-capitals": (Twist(BATCH, FIRST_OF_LIST), "2 of 3 rows"),
     "pages-of-5000": (Twist(switches={"max_page": 2000}), "pages of [2000, 2000, 1001]"),
     "update-multiple-with-binds": (Twist(WRITE, (r'bind":"[^"]*"', 'bind":null')), "0 of 500 linked"),
     "reading-a-link-back": (Twist(BATCH, told=(r'_link_value":"', '_link_value":"{')), "{"),

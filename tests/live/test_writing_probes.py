@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -15,6 +17,7 @@ from tests.live.conftest import URL, Tenant, Tokens, linked_tenant
 from tests.live.own import Own
 from tests.live.probes.points import Result
 from tests.live.probes.scene import Scene
+from tests.live.probes.watching import MESSAGES
 from tests.live.probes.watching import WRITING as WATCHING
 from tests.live.probes.wire import Asker
 from tests.live.proof import Report
@@ -86,46 +89,61 @@ async def test_they_see_what_changes_while_they_watch(written: Tenant) -> None:
 
 
 class Steps:
-    """A Dataverse that keeps service endpoints and steps, and has system jobs for one of them."""
+    """A Dataverse that keeps service endpoints, steps, and system jobs; a step on Create has a job at once."""
 
     def __init__(self) -> None:
-        self.rows: dict[str, dict[str, dict[str, object]]] = {"serviceendpoints": {}, "sdkmessageprocessingsteps": {}}
+        self.rows: dict[str, dict[str, dict[str, Any]]] = {
+            "serviceendpoints": {},
+            "sdkmessageprocessingsteps": {},
+            "asyncoperations": {},
+        }
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         name, _, rest = request.url.path.rpartition("/")[2].partition("(")
         if request.method == "POST":
-            key = f"00000000-0000-4000-8000-{len(self.rows[name]):012}"
-            self.rows[name][key] = json.loads(request.content)
-            return httpx.Response(204, headers={"OData-EntityId": f"{URL}/api/data/v9.2/{name}({key})"})
+            return self._create(name, json.loads(request.content))
         if request.method == "DELETE":
             del self.rows[name][rest.rstrip(")")]
-            return httpx.Response(204)
-        return httpx.Response(200, json={"value": self._found(name, str(request.url))})
+        if request.method == "GET":
+            return httpx.Response(200, json={"value": self._found(name, unquote(str(request.url)))})
+        return httpx.Response(204)
 
-    def _found(self, name: str, url: str) -> list[dict[str, object]]:
+    def _create(self, name: str, row: dict[str, Any]) -> httpx.Response:
+        key = f"00000000-0000-4000-8000-{len(self.rows[name]):012}"
+        self.rows[name][key] = row
+        if row.get("sdkmessageid@odata.bind") == "/sdkmessages(Create)":
+            self.rows["asyncoperations"]["job"] = {"name": row["name"], "step": key}
+        return httpx.Response(204, headers={"OData-EntityId": f"{URL}/api/data/v9.2/{name}({key})"})
+
+    def _found(self, name: str, url: str) -> list[dict[str, Any]]:
         if name == "sdkmessagefilters":
-            return [] if "Upsert" in url else [{"sdkmessagefilterid": "f", "_sdkmessageid_value": "m"}]
-        if name == "asyncoperations":
-            return [{"asyncoperationid": "a"}] if url.count("000000000000") else []
-        return [{f"{name.removesuffix('s')}id": key} for key in self.rows.get(name, {})]
+            message = next(one for one in MESSAGES if f"'{one}'" in url)
+            return [] if message == "Upsert" else [{"sdkmessagefilterid": "f", "_sdkmessageid_value": message}]
+        rows = self.rows.get(name, {})
+        return [
+            {f"{name.removesuffix('s')}id": key}
+            for key, row in rows.items()
+            if "_owningextensionid_value" not in url or row["step"] in url
+        ]
 
 
-async def test_events_are_seen_by_the_jobs_of_steps_that_are_removed() -> None:
+async def test_events_are_seen_by_the_jobs_of_steps_and_all_of_it_is_removed() -> None:
     fake = Steps()
-    client = httpx.AsyncClient(transport=httpx.MockTransport(fake))
-    connection = Connection(URL, client, Tokens("t"))
+    connection = Connection(URL, httpx.AsyncClient(transport=httpx.MockTransport(fake)), Tokens("t"))
+    steps: list[int] = []
 
     async def pause(_seconds: float) -> None:
         endpoint = next(iter(fake.rows["serviceendpoints"].values()))
         assert endpoint["url"] == "https://linkerlive.invalid/events"
-        assert {row["mode"] for row in fake.rows["sdkmessageprocessingsteps"].values()} == {1}
+        steps.append(len(fake.rows["sdkmessageprocessingsteps"]))
 
     table = DataverseTable("lnk00000_row", "lnk00000_row", "lnk00000_rows", "lnk00000_rowid")
     site = Site(Dataverse(connection), Own("00000"), table, table, "x", 0, pause, watch_minutes=1)
     (events,) = [probe.on(site) for probe in WATCHING if probe.name == "W5"]
     (found,) = await events.ask(Asker(connection, pause), Scene({}, {}, [], [], ()))
     assert found.answer == "Create: raised, Update: not raised, Upsert: no such message"
+    assert steps == [2, 1, 1, 1, 1, 1]  # the step that fired is deleted at once
     said: list[str] = []
     await ground.remove(Dataverse(connection), Own("00000"), pause, said.append)
-    assert fake.rows == {"serviceendpoints": {}, "sdkmessageprocessingsteps": {}}
-    assert said.count("Removed 'linkerlive00000' from sdkmessageprocessingsteps.") == 2
+    assert not any(fake.rows.values())
+    assert "Removed 1 system jobs of 'linkerlive00000'. 0 could not be removed." in said
