@@ -250,6 +250,21 @@ def test_settling(looks: list[Moment], said: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("ends", "said"),
+    [
+        (["old", "new", "new", "new"], "yes"),
+        (["old", "", "new", "new"], "no"),
+        (["old", "", "", "new"], "no"),
+        (["old", "", "", ""], ""),
+        (["old", "old", "old", "old"], ""),
+    ],
+)
+def test_end_of_the_job(ends: list[str], said: str) -> None:
+    looks = [Moment(stamp, "p", "j", end) for stamp, end in zip(("1", "2", "3", "3"), ends, strict=True)]
+    assert watching.describe_end(looks).answer == said
+
+
+@pytest.mark.parametrize(
     ("after", "said"),
     [
         ({A: "1", B: "1"}, "none: 0 of 2"),

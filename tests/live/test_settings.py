@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from sandbox.config import SandboxConfig
-from sandbox.switches import at_start, read_assignments, registry
+from sandbox.switches import at_start, read_assignments, registry, value_text
 from sandbox.unification import UnificationRequest
 from tests.live.conftest import Tenant, linked_tenant
 from tests.live.probes.asking import READING
@@ -18,6 +18,7 @@ from tests.live.probes.watching import MINUTE_S
 from tests.live.proof import WRITING, Order, prove
 from tests.live.site import Pause
 
+HYDRATION_S = 3.0  # seconds that a unification writes: two looks see different seconds
 MANY = 5_200  # mapping rows: more than counts, groups, and pages can hide
 POINTS = {
     point.name: (probe.name, point) for probes in (READING, WRITING) for probe in probes for point in probe.points
@@ -41,7 +42,8 @@ CASES = [
     for value in dict.fromkeys(point.plays.values())
 ]
 # These switches shape rows that the sandbox writes when a unification is loaded.
-ROWS_AT_START = {"workflow_words", "second_writer_partition"}
+ROWS_OF_JOBS = {"workflow_words", "job_ends_first"}
+ROWS_AT_START = ROWS_OF_JOBS | {"second_writer_partition"}
 # Unproved switches that no probe asks about, and why.
 NOT_ASKED = {
     "string_order": "about standard tables, whose order no run relies on",
@@ -57,7 +59,7 @@ NOT_ASKED = {
 def kinds(point: Point) -> dict[str, Any]:
     """Return of which kind the tables are for a point: elastic, except where it is about virtual tables."""
     kind = "virtual" if point.switch.startswith("virtual") else "elastic"
-    rows = {"workflow_tables": "filled"} if point.switch == "workflow_words" else {}
+    rows = {"workflow_tables": "filled"} if point.switch in ROWS_OF_JOBS else {}
     return {"profile_table": kind, "mapping_table": kind, **rows}
 
 
@@ -94,12 +96,16 @@ async def ask(tenant: Tenant, probe: str) -> dict[str, Result]:
 
 
 def unifying(tenant: Tenant) -> Pause:
-    """Return a pause that runs a unification in the first minute that a probe watches."""
+    """Return a pause in whose first minute a unification begins, which writes on into the second."""
+    simulator = tenant.sandbox.simulator
 
     async def pause(seconds: float) -> None:
         if seconds == MINUTE_S and MINUTE_S not in tenant.waits:
             await tenant.later()
-            await tenant.sandbox.simulator.run(UnificationRequest(move=0.2))
+            await simulator.run(UnificationRequest(move=0.2, hydration_s=HYDRATION_S))
+            await asyncio.sleep(HYDRATION_S / 2)
+        elif seconds == MINUTE_S and simulator.hydration is not None:
+            await simulator.hydration
         await tenant.wait(seconds)
 
     return pause
@@ -114,7 +120,7 @@ async def test_the_verdict_names_the_value(tenants: dict[str, Tenant], probe: st
 def test_every_value_of_a_switch_is_an_answer() -> None:
     known = registry(SandboxConfig)
     for _, point in SWITCHED:
-        assert {str(value) for value in known[point.switch].values} == set(point.plays.values()), point.name
+        assert set(map(value_text, known[point.switch].values)) == set(point.plays.values()), point.name
 
 
 def test_every_unproved_switch_is_asked_about_or_has_a_reason() -> None:

@@ -10,7 +10,15 @@ from tests.live.probes.wire import Asker
 
 # These switches say something about every kind of table; all others about tables that are not standard.
 GENERAL = frozenset(
-    {"profile_table", "mapping_table", "mapping_name_column", "workflow_tables", "workflow_words", "hydration_writes"}
+    {
+        "profile_table",
+        "mapping_table",
+        "mapping_name_column",
+        "workflow_tables",
+        "workflow_words",
+        "hydration_writes",
+        "job_ends_first",
+    }
 )
 
 

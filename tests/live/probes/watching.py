@@ -33,16 +33,29 @@ MAPPING_REWRITTEN = Point(
     _WRITES,
 )
 JOB = Point("job-of-the-unification", "7.2", "Does a new job row show while the unification runs?")
+JOB_FIRST = Point(
+    "job-before-hydration",
+    "7.2",
+    "Does the job of the unification end before profiles and mapping stop changing?",
+    "job_ends_first",
+    {"yes": "true", "no": "false"},
+)
 LINKS_WRITTEN = Point("links-of-the-vendor", "8", "Are linked rows written during the unification?")
 
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What one look at the environment saw: the newest change of each table, and when its newest job began."""
+    """What one look at the environment saw: the newest change of each table, and its newest job."""
 
     mapping: str
     profile: str
-    job: str
+    job: str  # when it began
+    ended: str = ""  # when it ended, "" while it runs
+
+    @property
+    def changes(self) -> tuple[str, str]:
+        """The newest change of each table."""
+        return self.mapping, self.profile
 
 
 async def watch_unification(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
@@ -54,13 +67,14 @@ async def watch_unification(make: Maker, scene: Scene, site: Site) -> Sequence[R
         await site.pause(MINUTE_S)
         moments.append(await _look(make))
     after = await _stamps(make, scene)
-    if len({(moment.mapping, moment.profile) for moment in moments}) == 1:
+    if len({moment.changes for moment in moments}) == 1:
         raise Unanswered(f"Neither table changed within {site.watch_minutes} minutes: no unification wrote.")
     return (
         SETTLING.settle(describe_settling(moments)),
         PROFILES_REWRITTEN.settle(describe_rewritten(before["profile"], after["profile"])),
         MAPPING_REWRITTEN.settle(describe_rewritten(before["mapping"], after["mapping"])),
         JOB.settle("yes" if len({moment.job for moment in moments}) > 1 else "no"),
+        describe_end(moments),
         LINKS_WRITTEN.settle(describe_rewritten(before["linked"], after["linked"])),
     )
 
@@ -69,8 +83,14 @@ async def _look(make: Maker) -> Moment:
     return Moment(
         await _newest(make, MAPPING_SET, "modifiedon"),
         await _newest(make, PROFILE_SET, "modifiedon"),
-        await _newest(make, "msdyn_ciworkflowjobs", "createdon"),
+        *await _newest_job(make),
     )
+
+
+async def _newest_job(make: Maker) -> tuple[str, str]:
+    query = odata.query(select="createdon,msdyn_endtimestamp", orderby="createdon desc", top=1)
+    rows = (await make.get("msdyn_ciworkflowjobs" + query)).rows
+    return (str(rows[0].get("createdon")), str(rows[0].get("msdyn_endtimestamp") or "")) if rows else ("", "")
 
 
 async def _newest(make: Maker, entity_set: str, column: str) -> str:
@@ -110,15 +130,23 @@ def stamps_in(answer: Answer, key: str) -> dict[str, str]:
 
 def describe_settling(moments: Sequence[Moment]) -> str:
     """Return for how many minutes the newest changes moved."""
-    moved = [
-        number
-        for number, (one, other) in enumerate(pairwise(moments), start=1)
-        if (one.mapping, one.profile) != (other.mapping, other.profile)
-    ]
+    moved = [number for number, (one, other) in enumerate(pairwise(moments), start=1) if one.changes != other.changes]
     if not moved:
         return "no change was seen"
     last = "they still changed at the end" if moved[-1] == len(moments) - 1 else "then nothing"
     return f"from minute {moved[0]} to minute {moved[-1]}, {last}"
+
+
+def describe_end(moments: Sequence[Moment]) -> Result:
+    """Return whether the tables still changed in a look after the one that first showed the end of a new job."""
+    known = {moment.ended for moment in moments[:1]} | {""}
+    ends = [number for number, moment in enumerate(moments) if moment.ended not in known]
+    if not ends:
+        return JOB_FIRST.leave_open("No look showed a job that had ended.")
+    last = max(number for number, (one, other) in enumerate(pairwise(moments), start=1) if one.changes != other.changes)
+    return JOB_FIRST.settle(
+        "yes" if ends[0] < last else "no", f"ended by minute {ends[0]}, last change by minute {last}"
+    )
 
 
 def describe_rewritten(before: Mapping[str, str], after: Mapping[str, str]) -> str:
@@ -221,7 +249,7 @@ WRITING = (
     WritingProbe(
         "W4",
         "What one unification changes",
-        (SETTLING, PROFILES_REWRITTEN, MAPPING_REWRITTEN, JOB, LINKS_WRITTEN),
+        (SETTLING, PROFILES_REWRITTEN, MAPPING_REWRITTEN, JOB, JOB_FIRST, LINKS_WRITTEN),
         "Nothing: for --watch minutes it reads the newest changes of profiles, mapping rows, jobs, and linked rows.",
         watch_unification,
     ),
