@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linker.core.capabilities import Capabilities, is_current, with_earlier
+from linker.core.keys import digest_rows
 from linker.core.pace import Load
 from linker.core.scanning import TableState
 from linker.core.times import iso
@@ -187,6 +188,11 @@ class Deps:
         if known is None or known[0] != scan.id:
             known = self.cache.streams[table] = (scan.id, await self.staging.streams(table, scan))
         return known[1]
+
+    async def removed_digest(self, table: str, run: str) -> str:
+        """Return what stands for the rows that a run found removed from the mapping, empty when it noted none."""
+        keys = [key async for _, found in self.removed.after(table, run, "") for key in found]
+        return digest_rows(keys) if keys else ""
 
     async def change_state(self, table: str, change: Callable[[TableState], TableState]) -> TableState:
         """Change what is remembered of a table and return it; changes of others meanwhile are kept."""

@@ -58,18 +58,23 @@ def covers(done: RunRequest, wanted: RunRequest) -> bool:
 
 
 def _strongest(allowed: Iterable[UnlinkAllowance]) -> tuple[UnlinkAllowance, ...]:
-    """Return the allowances without those that another one covers: at most one of each kind for a table."""
+    """Return the allowances without those that another one covers: at most one of each kind for a table.
+
+    Of two that name other rows the later one stays: its caller has seen what left since.
+    """
     most: dict[UnlinkAllowance, UnlinkAllowance] = {}
     for one in allowed:
-        kind, capped = replace(one, most_rows=0), replace(one, most_rows=min(one.most_rows, MAX_ROWS))
-        most[kind] = max(most.get(kind, capped), capped, key=lambda each: each.most_rows)
+        kind = replace(one, most_rows=0, seen="rows" if one.seen else "")
+        capped = replace(one, most_rows=min(one.most_rows, MAX_ROWS))
+        known = most.get(kind, capped)
+        most[kind] = capped if known.seen != capped.seen or known.most_rows < capped.most_rows else known
     kept = tuple(most.values())
     return tuple(one for one in kept if not any(_is_within(one, other) for other in kept if other != one))
 
 
 def _is_within(one: UnlinkAllowance, other: UnlinkAllowance) -> bool:
     """Whether another allowance allows all that this one does."""
-    same = (one.table, one.orphans) == (other.table, other.orphans)
+    same = (one.table, one.orphans, one.seen) == (other.table, other.orphans, other.seen)
     return same and one.most_rows <= other.most_rows and one.empty_mapping <= other.empty_mapping
 
 

@@ -159,6 +159,9 @@ class UnlinkAllowance:
     most_rows: int
     empty_mapping: bool = False
     orphans: bool = False  # it is about orphaned links that this app did not write, and about nothing else
+    seen: str = (
+        ""  # digest of the rows that were counted (TableRun.held_rows); other rows are not cleared. "": any rows
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,6 +245,7 @@ class TableRun:
     column: ColumnState = ""
     automations: tuple[str, ...] = ()  # that its links fire, each with what to do about it
     held_back: int = 0  # removed rows that the guard left linked; an operator may allow a run to clear them
+    held_rows: str = ""  # digest of these rows, which an allowance names
     passing: bool = False  # it failed for a reason that may pass
     scan: str = ""  # which mapping rows were read, and why
     full_scan: bool = False  # all of them, so that `rows_read` is what the table has

@@ -127,11 +127,12 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     """Check the table's ledger and show how it ended. Its full run is over only when every page of it was."""
     # Listed before the look at the lock: notes of a successor are not among them.
     noted = await deps.removed.notes(end.table)
+    held_rows = await deps.removed_digest(end.table, end.run) if end.guarded else ""
     if not (await deps.lock.renew(end.run)).held:
         return RunRef(end.run)  # the table is a successor's now
     await deps.removed.forget(end.table, noted)
     counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
-    status, detail = table_verdict(end, counts)
+    status, detail = table_verdict(end, counts, held_rows)
     scan = await deps.scan(end.table, end.scan, again=True) if end.scan else None
     if scan is not None and status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
         await _close_table(deps, end, scan)
@@ -147,6 +148,7 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
                 counts=counts,
                 unsettled=unsettled,
                 held_back=held_back,
+                held_rows=held_rows or t.held_rows,
                 passing=end.passing,
             )
             if t.table == end.table
@@ -162,8 +164,8 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     return RunRef(end.run)
 
 
-def table_verdict(end: TableEnd, counts: Counts) -> tuple[Status, str]:
-    """Return how a table ended, and what to tell about it."""
+def table_verdict(end: TableEnd, counts: Counts, held_rows: str = "") -> tuple[Status, str]:
+    """Return how a table ended, and what to say about it; `held_rows` is the digest of rows that were held back."""
     failed = end.failed or end.totals.failed
     if end.canceled and not failed:
         return Status.CANCELED, "Canceled; the next run goes on from here."
@@ -179,12 +181,12 @@ def table_verdict(end: TableEnd, counts: Counts) -> tuple[Status, str]:
             Status.FAILED,
             f"{counts.rows_read:,} rows were read, {counts.outcomes:,} are accounted for. Report this.",
         )
-    return _needs_a_look(end, counts)
+    return _needs_a_look(end, counts, held_rows)
 
 
-def _needs_a_look(end: TableEnd, counts: Counts) -> tuple[Status, str]:
+def _needs_a_look(end: TableEnd, counts: Counts, held_rows: str) -> tuple[Status, str]:
     told = [
-        (end.held_back, f"Links of departed rows were left alone: {end.held_back}.{_how_to_allow(end)}"),
+        (end.held_back, f"Links of departed rows were left alone: {end.held_back}.{_how_to_allow(end, held_rows)}"),
         (counts.rejected, f"Rejected rows: {counts.rejected:,}; see the run's row errors."),
         (
             counts.deferred and not end.held_back,
@@ -201,12 +203,13 @@ def _needs_a_look(end: TableEnd, counts: Counts) -> tuple[Status, str]:
     return (Status.WARNINGS if details else Status.SUCCESSFUL), " ".join(details)
 
 
-def _how_to_allow(end: TableEnd) -> str:
-    """Say what to do about links that the guard held back; the rows are named so that no more are cleared."""
+def _how_to_allow(end: TableEnd, held_rows: str) -> str:
+    """Say what to do about links that the guard held back; the rows are named so that no other ones are cleared."""
     if not end.guarded:
         return ""
     nothing_left = "" if end.totals.counts.rows_read else " --empty-mapping"
-    option = f"--allow-unlinking {end.table}={end.totals.departed}{nothing_left}"
+    seen = f"@{held_rows}" if held_rows else ""
+    option = f"--allow-unlinking {end.table}={end.totals.departed}{seen}{nothing_left}"
     return f" If they were right to leave, run with '{option}' (See docs/operations.md)."
 
 

@@ -91,11 +91,24 @@ class Held:
 
 async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
     earlier = await deps.unlinked.before(task.table, task.run, deps.clock())
-    if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share, task.allowed, earlier=earlier):
-        return Held(GUARDED, reason)
+    allowed = await _still_seen(deps, task)
+    if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share, allowed, earlier=earlier):
+        others = ", and they are other rows than those that were allowed" if len(allowed) < len(task.allowed) else ""
+        return Held(GUARDED, f"{reason}{others}")
     if task.marks is not None and await marks_of(deps, task.marks) != task.marks:
         return Held("MappingMoved", "mapping or profiles changed while the run was under way")
     return Held()
+
+
+async def _still_seen(deps: Deps, task: UnlinkTask) -> tuple[UnlinkAllowance, ...]:
+    """Return the allowances that are for the rows which left the mapping: an operator decided about rows, not a number.
+
+    A dry run notes no rows, so it counts what would be cleared if they are the same.
+    """
+    if task.dry_run or not any(one.seen for one in task.allowed):
+        return task.allowed
+    digest = await deps.removed_digest(task.table, task.run)
+    return tuple(one for one in task.allowed if one.seen in ("", digest))
 
 
 def _counted_only(task: UnlinkTask, held: Held) -> UnlinkOutcome:

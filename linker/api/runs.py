@@ -59,6 +59,10 @@ class AllowanceBody(_StrictBody):
         BeforeValidator(_whole),
     ]
     empty_mapping: Annotated[bool, Field(description="Also if the mapping names no row of the table any more.")] = False
+    seen: Annotated[
+        str,
+        Field(pattern=r"^([0-9a-f]{16})?$", description="heldRows of the run that was looked at: these rows alone."),
+    ] = ""
 
 
 class RunBody(_StrictBody):
@@ -79,7 +83,9 @@ class RunBody(_StrictBody):
 
     def request(self, trigger: str) -> RunRequest:
         """Return it as the lock takes it."""
-        allowed = tuple(UnlinkAllowance(one.table, one.most_rows, one.empty_mapping) for one in self.allow_unlinking)
+        allowed = tuple(
+            UnlinkAllowance(one.table, one.most_rows, one.empty_mapping, seen=one.seen) for one in self.allow_unlinking
+        )
         tables = tuple(dict.fromkeys(self.tables))
         return RunRequest(self.mode, self.dry_run, tables, trigger=trigger, unlink_allowed=allowed)
 

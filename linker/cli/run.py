@@ -72,13 +72,15 @@ def run(
 
 def allowance(text: str, *, empty_mapping: bool) -> dict[str, object]:
     """Return what is allowed as the API takes it. Raises typer.BadParameter."""
-    table, _, rows = text.partition("=")
+    table, _, count = text.partition("=")
+    rows, _, seen = count.partition("@")
     if not table or not rows.isdecimal():
         raise typer.BadParameter(
-            f"'{text}' names no table with a number of rows, such as contact=250. Nothing was started.",
+            f"'{text}' names no table with a number of rows, such as contact=250 or contact=250@<heldRows>. Nothing was "
+            "started.",
             param_hint="--allow-unlinking",
         )
-    return {"table": table, "mostRows": int(rows), "emptyMapping": empty_mapping}
+    return {"table": table, "mostRows": int(rows), "emptyMapping": empty_mapping, "seen": seen}
 
 
 def watched(app: AppClient, shown: Run, console: Console, sleep: Callable[[float], None]) -> Run:

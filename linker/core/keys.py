@@ -7,6 +7,8 @@ it can mean one guid only. Every other text is rejected with advice that fits it
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from hashlib import blake2b
 from typing import Final
 
 from linker.model import RowKey
@@ -105,3 +107,9 @@ def _as_ascii(text: str) -> str:
 
     plain = _DASHES.sub("-", normalize("NFKC", text))
     return _without_brackets("".join(str(digit(one, one)) if one.isdigit() else one for one in plain))
+
+
+def digest_rows(keys: Iterable[RowKey]) -> str:
+    """Return 16 hexadecimal digits that stand for a set of rows, in whatever order they come."""
+    total = sum(int.from_bytes(blake2b(key, digest_size=8).digest()) for key in keys)
+    return f"{total % 2**64:016x}"

@@ -30,6 +30,7 @@ class HeldBack:
     known: int
     run: str
     at: str | None
+    seen: str = ""  # digest of the rows
 
     @property
     def share(self) -> float:
@@ -44,7 +45,8 @@ class HeldBack:
     @property
     def allowance(self) -> str:
         """What a form has to say to clear them (forms of linker.portal.asking)."""
-        return f"{self.table}={self.rows}{',empty' if self.is_whole else ''}"
+        seen = f"@{self.seen}" if self.seen else ""
+        return f"{self.table}={self.rows}{seen}{',empty' if self.is_whole else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +81,9 @@ def held_back(newest: Mapping[str, Newest], allowed: Iterable[UnlinkAllowance] =
     """Return the tables whose departed rows wait for somebody to let them go; not those that are `allowed` to go by now."""
     decided = {one.table for one in allowed}
     return tuple(
-        HeldBack(name, one.table.held_back, one.table.counts.rows_read, one.run.id, one.run.ended_at)
+        HeldBack(
+            name, one.table.held_back, one.table.counts.rows_read, one.run.id, one.run.ended_at, one.table.held_rows
+        )
         for name, one in newest.items()
         if one.table.held_back and name not in decided
     )

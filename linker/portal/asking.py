@@ -23,7 +23,7 @@ from linker.portal.render import redirect, render
 from linker.roles import Role
 
 RECENT: Final = 20  # runs among which the newest of each table is looked for
-_ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(,empty)?")
+_ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(?:@([0-9a-f]{16}))?(,empty)?")
 
 
 class KeyForm(BaseModel):
@@ -33,11 +33,11 @@ class KeyForm(BaseModel):
 
 
 def _allowance(value: object) -> object:
-    """Read 'contact=250', or 'contact=250,empty' where the mapping names no row of the table any more."""
+    """Read 'contact=250@<digest of the rows>', with ',empty' where the mapping names no row of the table any more."""
     found = _ALLOWANCE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError("it names no table with a number of rows")
-    return {"table": found[1], "most_rows": int(found[2]), "empty_mapping": bool(found[3])}
+    return {"table": found[1], "most_rows": int(found[2]), "empty_mapping": bool(found[4]), "seen": found[3] or ""}
 
 
 class RunForm(KeyForm, RunBody):

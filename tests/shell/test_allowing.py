@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from linker import api
-from linker.model import Counts, Run, Status, TableRun, UnlinkAllowance
+from linker.model import Counts, Mode, Run, Status, TableRun, UnlinkAllowance
 from tests.fakes.app import FakeApp
 from tests.fakes.client import Client
 from tests.fakes.world import World, contact_id
@@ -61,6 +61,36 @@ def test_more_rows_than_allowed_by_then_keep_all_their_links(held: FakeApp) -> N
     assert cleared(held.world) == set()
 
 
+def seen_by(run: Run) -> str:
+    """What a page or the command line says for the rows of this run."""
+    return contact(run).held_rows
+
+
+def test_an_allowance_covers_the_rows_that_were_counted(held: FakeApp) -> None:
+    seen = seen_by(looked := held.run())
+    assert f"--allow-unlinking contact={LEFT}@{seen}" in looked.status_detail
+    run = held.run(unlink_allowed=(UnlinkAllowance("contact", LEFT, seen=seen),))
+    assert (run.status, run.counts.unlinked) == (Status.SUCCESSFUL, LEFT)
+
+
+@pytest.mark.parametrize("back", [1, 2])
+def test_other_rows_that_left_meanwhile_are_not_cleared_in_their_place(held: FakeApp, back: int) -> None:
+    """As many rows, or fewer, but others than those that the operator saw."""
+    seen = seen_by(held.run())
+    for number in range(1, back + 1):
+        held.world.dataverse.map(contact_id(number), f"c{number}")
+    held.world.dataverse.map(contact_id(LEFT + 1), None)
+    run = held.run(unlink_allowed=(UnlinkAllowance("contact", LEFT, seen=seen),))
+    assert (run.counts.unlinked, cleared(held.world)) == (0, set())
+    assert "other rows than those that were allowed" in run.status_detail
+    again = held.run(unlink_allowed=(UnlinkAllowance("contact", LEFT, seen=seen_by(run)),))
+    assert again.counts.unlinked == LEFT + 1 - back
+
+
+def test_the_same_rows_are_the_same_in_every_run(held: FakeApp) -> None:
+    assert seen_by(held.run()) == seen_by(held.run(mode=Mode.VERIFY)) != ""
+
+
 def test_an_allowance_for_another_table_lets_nothing_pass(held: FakeApp) -> None:
     assert held.run(unlink_allowed=(UnlinkAllowance("lead", PEOPLE),)).counts.unlinked == 0
 
@@ -91,7 +121,7 @@ async def test_the_api_takes_an_allowance_shows_it_in_the_run_and_audits_it() ->
     client = Client(World())
     body = {"tables": ["contact"], "allowUnlinking": [{"table": "Contact", "mostRows": 4}]}
     reply = await client.ask(api.post_run, body=body)
-    told = {"table": "contact", "mostRows": 4, "emptyMapping": False}
+    told = {"table": "contact", "mostRows": 4, "emptyMapping": False, "seen": ""}
     assert (reply.status, reply.body["unlinkAllowed"]) == (202, [told | {"orphans": False}])
     assert client.start.started[0].request.unlink_allowed == ALLOWED
     (entry,) = (await client.ask(api.get_audit)).body["value"]

@@ -60,8 +60,10 @@ def test_it_asks_with_the_key_and_says_what_it_was_told() -> None:
 
 
 def test_what_is_allowed_to_be_unlinked_is_a_table_with_its_number_of_rows() -> None:
-    expected = {"table": "contact", "mostRows": 250, "emptyMapping": True}
+    expected = {"table": "contact", "mostRows": 250, "emptyMapping": True, "seen": ""}
     assert allowance("contact=250", empty_mapping=True) == expected
+    seen = "0123456789abcdef"
+    assert allowance(f"contact=250@{seen}", empty_mapping=True) == expected | {"seen": seen}
 
 
 @pytest.mark.parametrize("text", ["contact", "contact=", "contact=all", "=5", "contact=-1", ""], ids=repr)

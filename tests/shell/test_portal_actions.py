@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -208,13 +209,14 @@ def test_what_is_held_back_is_shown_with_its_rows_before_anybody_lets_it_go(held
 def test_letting_links_go_allows_as_many_rows_as_were_shown_in_one_run(held: FakeApp) -> None:
     operator = Operator(held)
     page = operator.get("/api/portal/tables/contact/unlink").text
-    assert f'name="allow_unlinking" value="contact={LEFT}"' in page
-    told = operator.review(tables=["contact"], allow_unlinking=[f"contact={LEFT}"])
+    rows = page.partition(f'name="allow_unlinking" value="contact={LEFT}@')[2].partition('"')[0]
+    shown = f"contact={LEFT}@{rows}"
+    told = operator.review(tables=["contact"], allow_unlinking=[shown])
     assert f"at most {LEFT} departed rows of contact are cleared, in this run only" in told
-    run = operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[f"contact={LEFT}"], key="k1")
-    again = operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[f"contact={LEFT}"], key="k1")
+    run = operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[shown], key="k1")
+    again = operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[shown], key="k1")
     assert run_of(run) == run_of(again)
-    allowed = (UnlinkAllowance("contact", LEFT),)
+    allowed = (UnlinkAllowance("contact", LEFT, seen=rows),)
     assert operator.started == [RunRequest(tables=("contact",), unlink_allowed=allowed)]
 
 
@@ -225,7 +227,9 @@ def test_an_empty_mapping_asks_for_a_tick_of_its_own(app: FakeApp) -> None:
     app.run()
     operator = Operator(app)
     page = operator.get("/api/portal/tables/contact/unlink").text
-    assert f'type="checkbox" name="allow_unlinking" value="contact={PEOPLE},empty" required' in page
+    assert re.search(
+        rf'type="checkbox" name="allow_unlinking" value="contact={PEOPLE}@[0-9a-f]{{16}},empty" required', page
+    )
     told = operator.review(tables=["contact"], allow_unlinking=[f"contact={PEOPLE},empty"])
     assert "although the mapping names no row of the table any more" in told
     operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[f"contact={PEOPLE},empty"])
