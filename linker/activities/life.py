@@ -192,7 +192,7 @@ def _needs_a_look(end: TableEnd, counts: Counts, held_rows: str) -> tuple[Status
             counts.deferred and not end.held_back,
             f"Rows deferred to a later run: {counts.deferred:,}; see the run's row errors.",
         ),
-        (end.totals.drift, f"Links that somebody else had changed and that were set right: {end.totals.drift:,}."),
+        (end.totals.drift, f"Links that another writer had changed and that were set right: {end.totals.drift:,}."),
         (end.strays, f"Rows with a link that neither mapping nor this app knows, left alone: {end.strays:,}."),
         (
             end.totals.conflicts,

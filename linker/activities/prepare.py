@@ -41,7 +41,7 @@ async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepar
     target = await _target(deps, task, dataverse, await deps.capabilities())
     before, etag = await _state(deps, task)
     state = before
-    why = await reason_for_full(deps, dataverse, task, target, state)
+    why = "" if target.column_created else await reason_for_full(deps, dataverse, task, target, state)
     mode, reason = mode_of(task.mode, state, column_is_new=target.column_created, because=why)
     starts_again = target.column_created or why in _RESTARTS
     begun = "" if starts_again else state.epoch

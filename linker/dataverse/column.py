@@ -66,7 +66,7 @@ async def create(
 
     Deleting a standard profile empties the links to it (RemoveLink). Elastic and virtual profiles allow no cascade at all.
     When two create the column at the same time, the second one finds that of the first. Raises TransientError while another
-    customization runs, ConfigurationError when the column does not show.
+    customization runs, and while the column does not show in metadata.
     """
     headers = {"Content-Type": "application/json"} | ({"MSCRM.SolutionUniqueName": solution} if solution else {})
     language = await base_language(dataverse)
@@ -85,9 +85,10 @@ async def create(
         ) from error
     column = await find(dataverse, table.logical_name)
     if column is None:
-        raise ConfigurationError(
-            f"The lookup column of table '{table.logical_name}' was created but does not show in its metadata. "
-            "No row was written. Check whether its relationship name is taken by another column; the next run looks again."
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' was created but does not show in its metadata yet. No row was "
+            "written. If this stays, check whether another column has the name of its relationship.",
+            wait_s=LAG_WAIT_S,
         )
     return column
 

@@ -114,6 +114,7 @@ class FakeDataverse:
         self.mapping: list[dict[str, Any]] = []
         self.profiles: dict[str, str] = {}  # profile id -> CustomerId
         self.labels = True  # whether links show the CustomerId of their profile
+        self.created: dict[str, str] = {}  # by profile id, where it is not STAMP
         self.languages: list[int] | None = [1033]  # None: the organization may not be read
         self.partitions: dict[str, str] = {}  # by profile id: those that are not the default one
         self.tables: dict[str, FakeTable] = {}  # by entity set
@@ -335,6 +336,7 @@ class FakeDataverse:
                 "msdynci_customerid": customer,
                 "msdynci_customerprofileid": profile,
                 "partitionid": self.partitions.get(profile, profile),
+                "createdon": self.created.get(profile, STAMP),
             }
             for profile, customer in self.profiles.items()
         ]
@@ -545,7 +547,9 @@ def _kind(asked: Request) -> str:  # noqa: PLR0911, PLR0912 - a table of names
         case "GET", _:
             if f"_{COLUMN}_value" not in select:
                 return "empties" if "eq null" in filtered else "keys"
-            return "linked rows" if "ne null" in filtered else "links"
+            if "ne null" in filtered:
+                return "linked rows"
+            return "links" if "Dynamics.CRM.In(" in filtered else "column"
         case "POST", "RelationshipDefinitions":
             return "create column"
         case "POST" | "PATCH", path if path.startswith(PROFILE_SET):

@@ -85,6 +85,8 @@ def _comparison(column: str, operator: str, literal: str) -> Test:
             return lambda row: (_folded(row.get(column)) or "") >= (value or "")
         case "le":
             return lambda row: (_folded(row.get(column)) or "") <= (value or "")
+        case "gt":
+            return lambda row: (_folded(row.get(column)) or "") > (value or "")
         case "lt":
             return lambda row: (_folded(row.get(column)) or "") < (value or "")
     raise ValueError(f"The operator '{operator}' was not understood.")

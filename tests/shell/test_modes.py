@@ -121,7 +121,8 @@ def test_a_run_is_as_full_as_it_has_to_be_says_why_and_the_next_one_is_increment
     assert (run.status, how(run)) == (Status.SUCCESSFUL, (case.mode, case.reason))
     assert run.counts == Counts(rows_read=ROWS, linked=case.written, unchanged=ROWS - case.written)
     assert world.dataverse.written["bulk"] == case.written
-    looked = world.dataverse.asked["links"] > bool(case.written)  # what is written is read back
+    sampled = case.mode is Mode.INCREMENTAL  # a few confirmed links, for the case of a restored environment
+    looked = world.dataverse.asked["links"] > sampled + bool(case.written)  # what is written is read back
     assert looked is case.compared
     assert world.is_right()
 
@@ -130,7 +131,7 @@ def test_a_run_is_as_full_as_it_has_to_be_says_why_and_the_next_one_is_increment
     following = linked.run()
     assert how(following) == (Mode.INCREMENTAL, "only rows that changed")
     assert following.counts == Counts(rows_read=ROWS, unchanged=ROWS)
-    assert (world.dataverse.asked["links"], world.dataverse.written.total()) == (0, 0)
+    assert (world.dataverse.asked["links"], world.dataverse.written.total()) == (1, 0)  # the sample
 
 
 def test_the_first_run_of_a_table_is_full_and_adopts_links_that_are_right_already(app: FakeApp) -> None:
