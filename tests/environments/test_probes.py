@@ -76,6 +76,13 @@ CASES: dict[str, tuple[int, dict[str, Any], Findings]] = {
     "lists without labels": (ROWS, ELASTIC | {"elastic_list_labels": "absent"}, OF_ELASTIC | {C.LABELS: False}),
     "lists join nothing": (ROWS, ELASTIC | {"elastic_expand": "null"}, OF_ELASTIC),
     "ordering is refused in other words": (ROWS, ELASTIC | {"elastic_orderby": "plain"}, OF_ELASTIC),
+    "mapping names profiles": (
+        ROWS,
+        ELASTIC | {"mapping_lookup": "filled"},
+        OF_ELASTIC | {C.MAPPING_NAMES_PROFILE: True},
+    ),
+    "mapping names half": (ROWS, ELASTIC | {"mapping_lookup": "mixed"}, OF_ELASTIC | {C.MAPPING_NAMES_PROFILE: True}),
+    "mapping names wrong": (ROWS, ELASTIC | {"mapping_lookup": "wrong"}, OF_ELASTIC | {C.MAPPING_NAMES_PROFILE: False}),
     "virtual with times": (
         ROWS,
         VIRTUAL | {"virtual_modifiedon": "present"},
