@@ -8,7 +8,7 @@ import azure.functions as func
 from azure.functions.decorators.function_app import SettingsApi
 
 from linker import api, bootstrap, boundary, orchestration, portal, purge, settings, task_hub, telemetry, triggers
-from linker.activities import life, prepare, scanning, settle, shard, strays, survey, touch, unlink
+from linker.activities import life, prepare, retired, scanning, settle, shard, strays, survey, touch, unlink
 from linker.activities import touch_values as t
 from linker.activities import values as v
 from linker.api.binding import request_of, response_of
@@ -299,6 +299,19 @@ async def end_run(task: dict) -> dict:  # type: ignore[type-arg]
 @app.durable_client_input(client_name="client")
 async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # type: ignore[type-arg]
     return await boundary.run_activity(task_hub.start_run(client), Ticket, bootstrap.deps(), task)
+
+
+# ---- activities of earlier versions, for runs that were under way when the app was updated ----
+
+
+@app.activity_trigger(input_name="task")
+async def link_page(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(retired.give_way, v.RunRef, bootstrap.deps(), task)
+
+
+@app.activity_trigger(input_name="task")
+async def split_pages(task: dict) -> dict:  # type: ignore[type-arg]
+    return await boundary.run_activity(retired.give_way, v.RunRef, bootstrap.deps(), task)
 
 
 # ---- transport ----

@@ -171,6 +171,11 @@ def take_over(
     return replace(state, taken=_brief(taken)), taken
 
 
+def let_go(state: LockState, run: str) -> tuple[LockState, bool]:
+    """Let the lease of `run` end now, so that the watchdog takes it over at its next look. Return whether it held the lock."""
+    return (replace(state, expires=0.0), True) if _holds(state, run) else (state, False)
+
+
 def progressed(state: LockState, run: str) -> LockState:
     """Forget interruptions: the run saved something new, so its work gets on."""
     if state.holder is None or state.holder.run != run or not state.holder.interruptions:

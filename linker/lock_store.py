@@ -100,6 +100,10 @@ class RunLock:
 
         return await self._change(step)
 
+    async def let_go(self, run: str) -> bool:
+        """See lock.let_go."""
+        return await self._change(lambda state: lock.let_go(state, run))
+
     async def progressed(self, run: str) -> None:
         """See lock.progressed."""
         await self._change(lambda state: (lock.progressed(state, run), None))

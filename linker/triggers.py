@@ -10,6 +10,7 @@ from dataclasses import replace
 from linker import telemetry
 from linker.activities.life import asked_for, ended, promised
 from linker.activities.marks import look_at_marks
+from linker.activities.values import UPDATED
 from linker.core.signals import SignalKind
 from linker.core.workflow import WorkflowJob
 from linker.dataverse.http import parse_time
@@ -39,7 +40,7 @@ OPEN_DAYS = 30.0  # among the runs of so many days the watchdog looks for open o
 
 EVENTS = "event hub"  # who acts in the audit: it does not say who sent an event
 
-INTERRUPTED = "interrupted: the run gave no sign of life. The app or its storage stopped."
+INTERRUPTED = "interrupted: the run gave no sign of life. The app or its storage stopped, or the app was updated."
 NEVER_BEGAN = "interrupted: the run was promised and could not be started. Nothing was written."
 LOST = "interrupted: the run lock names this run no more. Its storage was deleted or set back."
 CANCELED = "Canceled by request."
@@ -182,7 +183,7 @@ async def _end_interrupted(deps: Deps) -> None:
     if taken is None or dead is None or dead.ended_at is not None:
         return
     status = Status.CANCELED if taken.canceled else Status.FAILED
-    detail = _how_it_died(taken)
+    detail = _how_it_died(taken, dead)
     now = deps.clock()
     if taken.successor:  # the dead run names it, so it must be there to read
         ticket = _ticket(await deps.lock.peek(), taken.successor, taken.ended.request)
@@ -193,11 +194,11 @@ async def _end_interrupted(deps: Deps) -> None:
     _LOG.warning("Run %s: %s", dead.id, detail)
 
 
-def _how_it_died(taken: TakeOver) -> str:
+def _how_it_died(taken: TakeOver, dead: Run) -> str:
     """Say what becomes of the work of a run that was taken over."""
     if taken.canceled:
         return CANCELED
-    what = INTERRUPTED if taken.begun else NEVER_BEGAN
+    what = UPDATED if dead.status_detail == UPDATED else INTERRUPTED if taken.begun else NEVER_BEGAN
     if taken.successor:
         return f"{what} Its work starts again as run {taken.successor}."
     rests = "A dry run is given up then" if taken.ended.request.dry_run else "Its work rests until a run is asked for"

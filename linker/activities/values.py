@@ -8,6 +8,8 @@ from linker.core.pace import Load, Pace
 from linker.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowance
 from linker.settling import WireMarks
 
+UPDATED = "The app was updated during this run. What was written stays, and the next run continues."
+
 
 @dataclass(frozen=True, slots=True)
 class Settled:

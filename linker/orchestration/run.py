@@ -9,6 +9,7 @@ from typing import Any
 from durabletask.task import OrchestrationContext, TaskFailedError
 
 from linker.activities.values import (
+    UPDATED,
     Ended,
     Ending,
     Go,
@@ -125,6 +126,8 @@ def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Pr
             prepared = yield from call(ctx, "prepare_table", task, Prepared, renewing=task.run)
         except RunFailedError as error:
             return Prepared(task.table, failed=f"{error}"[:1000], passing=error.passing)
+        if not prepared.failed and not prepared.scan:  # an earlier version answered, which knew no scans
+            return replace(prepared, failed=UPDATED)
         if not prepared.retry_s or tries + 1 == PREPARE_TRIES or not room.is_left:
             return replace(prepared, passing=bool(prepared.retry_s))
         wait_s = max(prepared.retry_s, min(prepared.retry_s * 2**tries, MOST_PREPARE_WAIT_S))

@@ -104,7 +104,7 @@ class FakeApp:
             self._started.append(ticket)
 
     def _go_on(self) -> None:
-        activities = {each.durable_name: partial(self._call, each) for each in _activities()}
+        activities = {each.durable_name: partial(self._call, each) for each in hosted_activities()}
         activities["start_run"] = self._start_next  # without a durable client
         while self._started:
             ctx = FakeContext(activities, CHILDREN)
@@ -124,5 +124,6 @@ class FakeApp:
 
 
 @cache
-def _activities() -> list[HostedFunction]:
+def hosted_activities() -> list[HostedFunction]:
+    """Return the activities of function_app.py."""
     return of_kind(load_functions(), ACTIVITY)  # an app can be indexed once

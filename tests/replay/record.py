@@ -57,7 +57,7 @@ def touched(world: World) -> None:
 
 
 def canceled(world: World) -> None:
-    """Somebody cancels while pages are in flight."""
+    """Somebody cancels while shards are in flight."""
     world.sandbox.admin("POST", "faults", {"kind": "late_commit", "operation": "UpdateMultiple", "delay_s": 3})
     run = str(world.app.publish(world.sandbox.last_job())["id"])
     until(lambda: world.app.run(run)["progress"], bool)
@@ -73,8 +73,8 @@ def followed_up(world: World) -> None:
     _ends(world.ended(run["followUp"]), "Completed with warnings")
 
 
-def split(world: World) -> None:
-    """A page outgrows its requests and is cut in two."""
+def grown(world: World) -> None:
+    """A table outgrows its shards, each of which splits in two."""
     _ends(world.publish(), "Successful")
     for seed in (1, 2):
         job = world.unify(add=1.0, seed=seed)["jobId"]
@@ -87,7 +87,7 @@ SCENARIOS = {
     "touched": Scenario(touched),
     "canceled": Scenario(canceled),
     "followed-up": Scenario(followed_up),
-    "split": Scenario(split, ("--contacts", "3000", "--leads", "0")),
+    "grown": Scenario(grown, ("--contacts", "3000", "--leads", "0")),
 }
 
 

@@ -18,10 +18,12 @@ from linker.activities.values import RunRef
 from linker.orchestration import (
     GENERATION,
     ORCHESTRATOR,
+    SCANNING,
     TOUCHING,
     UNLINKING,
     customerid_backstamping_hydration,
     link_generation,
+    scan_mapping,
     touch_waiting_profiles,
     unlink_departed_rows,
 )
@@ -35,6 +37,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads")
 ORCHESTRATORS = {
     ORCHESTRATOR: customerid_backstamping_hydration,
     GENERATION: link_generation,
+    SCANNING: scan_mapping,
     TOUCHING: touch_waiting_profiles,
     UNLINKING: unlink_departed_rows,
 }
@@ -74,12 +77,17 @@ def test_inputs_and_outputs_stay_below_4_kilobytes_and_histories_below_2000_even
         pytest.param("plain", "activity", "unlink_table", id="unlinking"),
         pytest.param("throttled", "timer", "", id="a pause"),
         pytest.param("touched", "child", TOUCHING, id="a touch of profiles"),
-        pytest.param("split", "activity", "split_pages", id="a split"),
+        pytest.param("plain", "child", SCANNING, id="a scan"),
         pytest.param("followed-up", "activity", "start_run", id="a follow-up"),
     ],
 )
 def test_the_scenarios_hold_what_they_are_named_for(scenario: str, kind: str, name: str) -> None:
     assert [asked for asked in asked_for(scenario) if asked[0] == kind and (not name or asked[2] == name)]
+
+
+def test_a_table_that_grew_is_linked_in_more_shards() -> None:
+    numbers = {asked[3]["number"] for asked in asked_for("grown") if asked[0] == "activity" and asked[2] == "link_shard"}
+    assert numbers == {0, 1}
 
 
 def test_the_cancelled_run_ended_as_one() -> None:
