@@ -86,7 +86,9 @@ def test_the_scenarios_hold_what_they_are_named_for(scenario: str, kind: str, na
 
 
 def test_a_table_that_grew_is_linked_in_more_shards() -> None:
-    numbers = {asked[3]["number"] for asked in asked_for("grown") if asked[0] == "activity" and asked[2] == "link_shard"}
+    numbers = {
+        asked[3]["number"] for asked in asked_for("grown") if asked[0] == "activity" and asked[2] == "link_shard"
+    }
     assert numbers == {0, 1, 2, 3}
 
 
