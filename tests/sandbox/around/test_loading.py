@@ -174,16 +174,17 @@ def test_of_rows_with_the_same_key_the_last_one_stays_and_one_is_counted(folder:
     database.close()
 
 
-def test_links_that_were_there_already_are_links(folder: Path, load: Load) -> None:
+@pytest.mark.parametrize(("kind", "emptied"), [("standard", True), ("elastic", False), ("virtual", False)])
+def test_links_that_were_there_already_are_links(folder: Path, load: Load, kind: str, emptied: bool) -> None:
     profile = next(CsvFile(folder / f"{PROFILES}.csv").rows())["msdynci_customerprofileid"]
     edit(folder / "contact.csv", lambda row: {**row, LOOKUP: f"{{{profile}}}"})
     edit(folder / "lead.csv", lambda row: {**row, LOOKUP: ""})
-    sandbox = load(read_folder(folder))
+    sandbox = load(read_folder(folder), profile_table=kind)
     database = sandbox.environment.database
     assert {link for (link,) in scan(database, "contact", [LOOKUP])} == {profile}
     assert {link for (link,) in scan(database, "lead", [LOOKUP])} == {None}
     bulk_delete(database, PROFILES, [str(profile)])
-    assert {link for (link,) in scan(database, "contact", [LOOKUP])} == {None}
+    assert {link for (link,) in scan(database, "contact", [LOOKUP])} == {None if emptied else profile}
 
 
 def test_files_that_make_no_table_are_told(folder: Path) -> None:

@@ -49,11 +49,13 @@ async def test_the_three_forms_agree(api: httpx.AsyncClient) -> None:
     (row,) = (await api.get(f"/msdynci_customermeasures?{query}")).json()["value"]
     assert json.loads(row["msdynci_measures"])["SupportIssuesLastYear"] == expected.issues_last_year
 
-    query = f"$filter=msdynci_profile/msdynci_customerid eq '{customer_id}'&$expand=msdynci_profile"
+    query = f"$filter=_msdynci_profile_value eq {profile['msdynci_customerprofileid']}"
     (row,) = (await api.get(f"/msdynci_supportissues?{query}")).json()["value"]
     issues = (row["msdynci_lastmonth"], row["msdynci_lastyear"], row["msdynci_lifetime"])
     assert issues == (expected.issues_last_month, expected.issues_last_year, expected.issues_lifetime)
-    assert row["msdynci_profile"]["msdynci_customerid"] == customer_id
+    assert row["msdynci_customerid"] == customer_id
+    one = (await api.get(f"/msdynci_supportissues({row['msdynci_supportissueid']})?$expand=msdynci_profile")).json()
+    assert one["msdynci_profile"]["msdynci_customerid"] == customer_id
 
 
 async def test_measures_follow_profiles_that_come_and_go(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
