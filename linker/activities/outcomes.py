@@ -21,7 +21,7 @@ class Outcomes:
     issues: dict[str, RowIssue] = field(default_factory=dict)  # rejected and deferred, by row
     settled: int = 0  # unchanged rows of a shard that was not opened
     earlier: int = 0  # of the unchanged rows, those that an earlier attempt of the same run linked
-    drift: int = 0  # of the linked rows, those whose confirmed link somebody else had changed
+    drift: int = 0  # of the linked rows, those whose confirmed link another writer had changed
 
     @property
     def counts(self) -> Counts:

@@ -110,25 +110,19 @@ _RESTARTS = frozenset({OTHER_SCHEMA, OTHER_SECRET, OTHER_WISHES, LOST_BLOCKS, VE
 
 async def reason_for_full(deps: Deps, dataverse: Dataverse, task: TableTask, target: Target, state: TableState) -> str:
     """Return why every row has to be compared with its live link, empty when nothing asks for it."""
-    if await deps.states.is_of_version_1(task.table) and not state.linked:
-        return VERSION_1
-    if not state.linked:
-        return task.full_reason
+    if not (state.linked or state.epoch):
+        return VERSION_1 if await deps.states.is_of_version_1(task.table) else task.full_reason
     reasons = (
         (because_of_schema(state, task.schema), OTHER_SCHEMA),
         (bool(state.secret) and state.secret != _fingerprint(await deps.salt()), OTHER_SECRET),
         (state.names_profile != target.names_profile, OTHER_WISHES),
         (0 < task.newest < state.watermark, WENT_BACK),
-        (await _blocks_are_lost(deps, state, task.table), LOST_BLOCKS),
+        (state.linked and await _blocks_are_lost(deps, state, task.table), LOST_BLOCKS),
     )
     if reason := next((text for true, text in reasons if true), ""):
         return reason
-    if (
-        task.mode is Mode.INCREMENTAL
-        and not task.full_reason
-        and (said := await find_deviations(deps, dataverse, target, state))
-    ):
-        return said
+    if state.linked and task.mode is Mode.INCREMENTAL and not task.full_reason:
+        return await find_deviations(deps, dataverse, target, state)
     return task.full_reason
 
 

@@ -54,7 +54,7 @@ async def test_it_is_put_into_the_solution_of_the_setting() -> None:
 
         deps.connection.client.event_hooks = {"request": [keep]}
         assert (await prepared(deps)).failed == ""
-        creations = [request for request in sent if request.method == "POST"]
+        creations = [request for request in sent if request.url.path.endswith("RelationshipDefinitions")]
         assert [request.headers["MSCRM.SolutionUniqueName"] for request in creations] == ["links"]
 
 

@@ -95,7 +95,7 @@ def test_the_daily_verify_run_repairs_what_somebody_changed(make: MakeWorld) -> 
     run = shown(world, first)
     assert (run["status"], run["mode"], run["trigger"]) == ("Completed with warnings", "verify", "timer")
     assert (run["counts"]["linked"], run["counts"]["unchanged"]) == (1, 89)
-    assert "somebody else had changed and that were set right: 1" in run["statusDetail"]
+    assert "another writer had changed and that were set right: 1" in run["statusDetail"]
     assert world.links("contact") == truth
 
 

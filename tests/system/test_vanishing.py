@@ -79,7 +79,7 @@ def test_a_link_that_a_person_changed_stays_until_a_verify_run_sets_it_right_and
     assert linked.links("contact")[row] == other
     run = linked.ended(linked.app.request(mode="verify"))
     assert (run["status"], run["counts"]["linked"]) == ("Completed with warnings", 1)
-    assert any("somebody else had changed" in warning for warning in run["warnings"])
+    assert any("another writer had changed" in warning for warning in run["warnings"])
     assert links(linked) == truth(linked)
 
 
