@@ -14,8 +14,8 @@ from bench.simulation import Simulated
 from bench.spent import sentence
 from linker.activities.scanning import SLICE_ROWS
 from linker.activities.unlink import SHARDS_A_CALL
-from linker.core.pace import LARGEST
 from linker.core.shards import SHARD_ROWS
+from linker.core.width import LARGEST
 from linker.odata import IN_VALUES
 from linker.orchestration.generation import GENERATION_SHARDS, MAX_CALLS
 from linker.orchestration.run import UNLINK_CALLS

@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import ceil
 
 from bench.profiles import Profile
-from linker.core.pace import LARGEST, SMALLEST, TARGET_S
+from linker.core.width import FIRST_BATCH, LARGEST, TARGET_S
 from sandbox.config import SandboxConfig
 
 
@@ -37,7 +37,7 @@ def row_s(config: SandboxConfig) -> float:
 
 def engine_request_rows(config: SandboxConfig) -> int:
     """Return how many rows this engine puts into a request."""
-    return max(SMALLEST, min(LARGEST, int(TARGET_S / row_s(config)))) if config.ms_per_row else LARGEST
+    return max(FIRST_BATCH, min(LARGEST, int(TARGET_S / row_s(config)))) if config.ms_per_row else LARGEST
 
 
 def least_s(profile: Profile, rows: int, request_rows: int, others_share: float = 0.0) -> float | None:

@@ -8,8 +8,8 @@ from math import ceil
 from linker.activities.scanning import SLICE_ROWS
 from linker.activities.unlink import SHARDS_A_CALL
 from linker.core.blocks import Entry, pack
-from linker.core.pace import LARGEST
 from linker.core.shards import bits_for
+from linker.core.width import LARGEST
 from linker.odata import IN_VALUES
 from linker.orchestration.generation import GENERATION_SHARDS, REPORTS
 from linker.orchestration.run import UNLINK_CALLS

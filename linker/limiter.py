@@ -14,7 +14,8 @@ from dataclasses import replace
 
 from linker.core import pace as law
 from linker.core.allowance import Kind
-from linker.core.pace import Pace, Write, first_control
+from linker.core.pace import Pace, first_control
+from linker.core.width import Write
 from linker.errors import ThrottledError, UnknownOutcomeError
 
 SHORT_WAIT_S = 5.0  # a longer pause is the orchestrator's: it costs nothing there

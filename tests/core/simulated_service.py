@@ -12,12 +12,6 @@ from itertools import count
 
 from linker.core.allowance import Kind
 from linker.core.pace import (
-    FEWEST,
-    LARGEST,
-    SMALLEST,
-    TARGET_S,
-    Control,
-    Write,
     after_request,
     after_throttle,
     after_write,
@@ -25,6 +19,7 @@ from linker.core.pace import (
     hold_s,
     width_at,
 )
+from linker.core.width import FEWEST, LARGEST, SMALLEST, TARGET_S, Control, Write
 from sandbox.config import SandboxConfig
 from sandbox.protection import ServiceProtection
 

@@ -9,17 +9,10 @@ from hypothesis import strategies as st
 
 from linker.core import pace as law
 from linker.core.pace import (
-    ENOUGH,
-    LARGEST,
     MAX_SHARDS,
-    MAX_WIDTH,
-    SMALLEST,
     SPARE,
-    TARGET_S,
-    Control,
     Load,
     Pace,
-    Write,
     after_throttle,
     after_timeout,
     after_write,
@@ -32,6 +25,7 @@ from linker.core.pace import (
     width_at,
     with_hint,
 )
+from linker.core.width import ENOUGH, LARGEST, MAX_WIDTH, SMALLEST, TARGET_S, Control, Write
 
 NOW = 1_000_000.0
 
@@ -145,6 +139,7 @@ def test_a_timeout_narrows_the_width_once_and_halves_the_batch_each_time() -> No
     [
         pytest.param(0.004, 500, id="a write takes about its target"),
         pytest.param(0.0001, LARGEST, id="never above the largest"),
+        pytest.param(0.03, 100, id="no fewer than Microsoft advises, as long as they take some seconds"),
         pytest.param(1.0, SMALLEST, id="never below the smallest"),
     ],
 )

@@ -47,8 +47,8 @@ MUTATIONS = (
         'headers = {"Content-Type": "application/json", **self.write_headers}',
         'headers = {"Content-Type": "application/json"}',
     ),
-    Mutation("D4", _PACE, "if is_slow or is_due:", "if False:"),
-    Mutation("D4", _PACE, "int(TARGET_S / control.row_s)", "LARGEST"),
+    Mutation("D4", "linker/core/width.py", "if is_slow or is_due:", "if False:"),
+    Mutation("D4", "linker/core/width.py", "fitting = int(TARGET_S / control.row_s)", "fitting = LARGEST"),
     Mutation(
         "D5", _LIFE, "paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None", "paused_until=None"
     ),
@@ -135,7 +135,7 @@ MUTATIONS = (
         "3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"
     ),
     Mutation("3", _LOCK, "    if completed:\n", "    if True:\n"),
-    Mutation("4", _PACE, "known.hint or UNHINTED", "UNHINTED"),
+    Mutation("4", "linker/core/width.py", "hint or UNHINTED", "UNHINTED"),
     Mutation("4", _PACE, "if now_s < control.held_until_s:\n        return 0", "if False:\n        return 0"),
     Mutation("4", _PACE, "if hint and hint != control.hint", "if False"),
     Mutation("4", "linker/core/allowance.py", "execution_s=max(seconds, FLOOR * window_s)", "execution_s=0.0"),

@@ -9,8 +9,8 @@ import pytest
 
 from linker.activities.marking import mark_unconfirmed
 from linker.core.blocks import MAX_ENTRIES, Entry, intend, is_confirmed
-from linker.core.pace import SMALLEST
 from linker.core.shards import Shard
+from linker.core.width import SMALLEST
 from linker.dataverse.shapes import time_in
 from linker.model import Counts, Mode
 from linker.state import Scan
