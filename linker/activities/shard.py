@@ -33,6 +33,8 @@ from linker.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, PlannedChan
 from linker.reasons import refusal
 from linker.state.staging import Scan
 
+CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
+
 
 async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
     """Link one shard. What is expected to fail comes back as a value: later, or failed with the reason."""
@@ -243,9 +245,14 @@ class _ShardWork:
     async def _write_canary(
         self, writer: Writer, links: Mapping[RowKey, Link], customers: Mapping[RowKey, CustomerId]
     ) -> Written:
-        written, self.proven = await prove_first_link(writer, min(links), links, customers)
-        if self.proven:
-            await self.deps.change_state(self.task.table, lambda state: replace(state, proven=True))
+        """Write single rows until one proves that links are alive. A row that is refused proves nothing."""
+        written = Written()
+        for row in sorted(links)[:CANARIES]:
+            one, self.proven = await prove_first_link(writer, row, links, customers)
+            written = written.with_more(one)
+            if self.proven:
+                await self.deps.change_state(self.task.table, lambda state: replace(state, proven=True))
+                break
         return written
 
     async def _intend(self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]]) -> None:

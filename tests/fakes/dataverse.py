@@ -114,6 +114,7 @@ class FakeDataverse:
         self.mapping: list[dict[str, Any]] = []
         self.profiles: dict[str, str] = {}  # profile id -> CustomerId
         self.labels = True  # whether links show the CustomerId of their profile
+        self.label_of: dict[str, str | None] = {}  # by row id: what its link shows instead; None: nothing
         self.created: dict[str, str] = {}  # by profile id, where it is not STAMP
         self.languages: list[int] | None = [1033]  # None: the organization may not be read
         self.partitions: dict[str, str] = {}  # by profile id: those that are not the default one
@@ -375,7 +376,11 @@ class FakeDataverse:
             "@odata.etag": f'W/"{row.version}"',
             table.key: key,
             f"_{COLUMN}_value": row.link,
-        } | ({f"_{COLUMN}_value{LABEL}": self.profiles[row.link]} if row.link in self.profiles and self.labels else {})
+        } | self._label(key, row)
+
+    def _label(self, key: str, row: SourceRow) -> dict[str, str]:
+        label = self.label_of.get(key, self.profiles.get(row.link or "") if self.labels else None)
+        return {f"_{COLUMN}_value{LABEL}": label} if row.link and label else {}
 
     def _metadata(self, asked: Request) -> dict[str, Any]:
         if asked.path.endswith("/OneToManyRelationships") or "$expand" in asked.options:

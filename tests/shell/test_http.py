@@ -17,7 +17,7 @@ from linker.errors import (
 )
 from linker.model import Link, Target
 from tests.fakes.dataverse import API, NAVIGATION, URL
-from tests.fakes.world import StaticTokens, World
+from tests.fakes.world import ScanReplacedError, StaticTokens, World
 
 
 def connection(answer: Callable[[httpx.Request], httpx.Response], tokens: StaticTokens | None = None) -> Connection:
@@ -170,7 +170,7 @@ async def test_a_next_link_to_another_host_stops_the_scan() -> None:
     world.people(5)
     world.dataverse.page_size, world.dataverse.next_link_host = 2, "https://evil.example"
     await world.prepare()
-    with pytest.raises(AssertionError, match="not followed"):
+    with pytest.raises(ScanReplacedError, match="not followed"):
         await world.scan()
     assert not world.dataverse.bodies
 

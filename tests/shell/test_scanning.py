@@ -440,7 +440,7 @@ async def test_each_data_source_has_a_stream_of_its_own(world: World) -> None:
     erp = Source("erp", "contact")
     world.dataverse.map(contact_id(1), "c2", source="erp")
     target = replace(await world.deps.target("run1", "contact"), sources=(erp, CRM))
-    opening = Opening("run1", target, ScanChoice(None, "for a test"), TableState(), 0.0)
+    opening = Opening("run1", target, ScanChoice(None, "for a test"), TableState(), 0.0, 0.0)
     scan = await open_scan(world.deps, world.deps.dataverse(), opening)
     assert scan.sources == (CRM, erp)
     await read_all(world, scan)
@@ -609,7 +609,7 @@ async def test_a_delta_scan_names_shards_with_open_rows_too(world: World) -> Non
     await save_header(world, Shard(4, 10), unconfirmed=0)
     await save_header(world, Shard(3, 7), unconfirmed=2)  # of another size: it is no shard of this table now
     target = await world.deps.target("run1", "contact")
-    opening = Opening("run1", target, ScanChoice(1_795_392_000.0, "x"), TableState(), 0.0, [key_of(5).hex()])
+    opening = Opening("run1", target, ScanChoice(1_795_392_000.0, "x"), TableState(), 0.0, 0.0, [key_of(5).hex()])
     scan = await open_scan(world.deps, world.deps.dataverse(), opening)
     await read_all(world, scan)
     _, scan = await planned(world, scan)

@@ -86,11 +86,11 @@ def test_every_log_line_of_an_activity_names_its_run(observed: Observed) -> None
     assert {one["properties"].get("run") for one in observed.taken.of("MessageData")} <= ids
 
 
-def test_there_are_spans_of_run_table_page_and_request(observed: Observed) -> None:
+def test_there_are_spans_of_run_table_shard_and_request(observed: Observed) -> None:
     spans = {one["name"]: one["properties"] for one in observed.taken.of("RemoteDependencyData")}
     assert spans["linking run"]["linker.run"] == observed.runs[1]["id"]
     assert spans["linking table"]["linker.table"] in TABLES
-    assert {"linker.run", "linker.table", "linker.page"} <= spans["link_page"].keys()
+    assert {"linker.run", "linker.table", "linker.shard"} <= spans["link_shard"].keys()
     assert spans["POST contacts"]["linker.target"] == "contacts"
 
 

@@ -1,0 +1,141 @@
+"""The first link of a table is one row, and is proved to lead to its profile before a second row is written.
+
+A lookup to an elastic row takes a wrong partition without an error, and then leads nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from linker.activities.shard import CANARIES
+from linker.core.claims import fold_customer
+from linker.core.scanning import TableState
+from linker.model import Counts
+from tests.fakes.dataverse import PROFILE_SET, Refusal, Request
+from tests.fakes.world import World, contact_id
+
+PEOPLE = 30
+PLUGIN = Refusal(400, "0x80040265", "The plug-in said no.")
+FIRST = contact_id(1)
+
+
+@pytest.fixture
+async def world() -> World:
+    """Thirty contacts of a table without a proved link."""
+    world = World()
+    world.people(PEOPLE)
+    await world.prepare()
+    await world.deps.change_state("contact", lambda state: replace(state, proven=False))
+    return world
+
+
+async def is_proven(world: World) -> bool:
+    found = await world.deps.states.load("contact")
+    assert found is not None
+    return found[0].proven
+
+
+def sizes(world: World) -> list[int]:
+    """Return how many rows each write had."""
+    return [len(asked.body["Targets"]) for asked in world.dataverse.bodies if "Targets" in asked.body]
+
+
+async def test_one_row_is_written_and_read_back_before_the_others(world: World) -> None:
+    outcome = await world.link(canary=True)
+    assert (outcome.counts, outcome.proven) == (Counts(rows_read=PEOPLE, linked=PEOPLE), True)
+    assert sizes(world) == [1, PEOPLE - 1]
+    assert await is_proven(world)
+    assert world.is_right()
+
+
+async def test_a_table_with_a_proved_link_writes_at_once(world: World) -> None:
+    assert (await world.link()).proven is False
+    assert sizes(world) == [PEOPLE]
+
+
+async def test_where_nothing_is_written_nothing_is_proved(world: World) -> None:
+    for number in range(1, PEOPLE + 1):
+        world.dataverse.link_by_hand(contact_id(number), f"c{number}")
+    outcome = await world.link(canary=True, mode="full", epoch="e")
+    assert (outcome.counts.unchanged, outcome.proven) == (PEOPLE, False)
+    assert not await is_proven(world)
+
+
+def other_label(world: World) -> None:
+    world.dataverse.label_of[FIRST] = "c2"
+
+
+def found_nowhere(world: World) -> None:
+    """Without a label, the id alone finds no profile."""
+    world.dataverse.label_of[FIRST] = None
+
+    def hide(asked: Request) -> None:
+        if asked.path.startswith(f"{PROFILE_SET}("):
+            raise Refusal(404, "0x80040217", "Does Not Exist")
+
+    world.dataverse.hooks.append(hide)
+
+
+@pytest.mark.parametrize("before", [None, "c7"], ids=["an empty link", "a link to another customer"])
+@pytest.mark.parametrize("dead", [other_label, found_nowhere])
+async def test_a_dead_link_is_set_back_and_no_other_row_is_written(
+    world: World, dead: Callable[[World], None], before: str | None
+) -> None:
+    world.dataverse.link_by_hand(FIRST, before)
+    dead(world)
+    outcome = await world.link(canary=True)
+    assert "does not lead to its profile" in outcome.failed
+    assert "The row was set back and no other row was written" in outcome.failed
+    assert world.links() == {contact_id(number): None for number in range(1, PEOPLE + 1)} | {FIRST: before}
+    assert not await is_proven(world)
+
+
+def no_label(world: World) -> None:
+    world.dataverse.label_of = {contact_id(number): None for number in range(1, PEOPLE + 1)}
+
+
+def same_customer(world: World) -> None:
+    world.dataverse.label_of[FIRST] = fold_customer("c1").upper()
+
+
+@pytest.mark.parametrize("alive", [no_label, same_customer])
+async def test_a_label_that_says_nothing_else_is_no_reason_to_stop(
+    world: World, alive: Callable[[World], None]
+) -> None:
+    alive(world)
+    outcome = await world.link(canary=True)
+    assert (outcome.counts.linked, outcome.proven, outcome.failed) == (PEOPLE, True, "")
+
+
+async def test_a_row_that_is_refused_proves_nothing_and_the_next_one_is_tried(world: World) -> None:
+    world.dataverse.refuse = {contact_id(number): PLUGIN for number in (1, 2)}
+    outcome = await world.link(canary=True)
+    assert (outcome.counts, outcome.proven) == (Counts(rows_read=PEOPLE, linked=PEOPLE - 2, rejected=2), True)
+    assert sizes(world)[:4] == [1, 1, 1, PEOPLE - 3]
+
+
+async def test_after_refused_rows_a_dead_link_still_stops_the_table(world: World) -> None:
+    world.dataverse.refuse = {contact_id(number): PLUGIN for number in (1, 2)}
+    world.dataverse.label_of[contact_id(3)] = "c9"
+    assert "does not lead to its profile" in (await world.link(canary=True)).failed
+    assert set(world.links().values()) == {None}
+
+
+async def test_rows_that_are_all_refused_are_not_written_one_by_one_for_ever(world: World) -> None:
+    world.dataverse.refuse = {contact_id(number): PLUGIN for number in range(1, PEOPLE + 1)}
+    outcome = await world.link(canary=True)
+    assert (outcome.counts.rejected, outcome.proven) == (PEOPLE, False)
+    assert sizes(world)[: CANARIES + 1] == [1] * CANARIES + [PEOPLE - CANARIES]
+
+
+async def test_a_dry_run_proves_nothing(world: World) -> None:
+    outcome = await world.link(canary=True, dry_run=True)
+    assert (outcome.counts.linked, outcome.proven) == (PEOPLE, False)
+    assert not world.dataverse.bodies
+
+
+def test_a_new_table_has_no_proved_link() -> None:
+    assert not TableState().proven
