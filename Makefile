@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak stateful mutations faults matrix histories live sandbox screenshots package lock outdated licences sbom infra snapshots clean
+.PHONY: help setup demo test check format bench soak stateful mutations faults matrix histories live sandbox screenshots package lock outdated licences sbom audit infra templates snapshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -10,6 +10,8 @@ PACKAGES := .venv/.packages-installed
 INFRA_TOOLS := .tools/infra/.installed
 KUSTO := 12.4.1
 CYCLONEDX := 7.5.0
+PIP_AUDIT := 2.10.1
+AUDIT := .tools/audit/.installed-$(PIP_AUDIT)
 SBOM := .tools/sbom/.installed-$(CYCLONEDX)
 WORKERS := 4
 TOOLS := .tools/.azurite-$(AZURITE)-installed
@@ -89,8 +91,14 @@ sbom: $(SBOM) ## write dist/sbom.json: what the package is built from, as Cyclon
 	@.tools/sbom/bin/cyclonedx-py requirements requirements.lock --output-reproducible --output-file dist/sbom.json
 	@echo "dist/sbom.json"
 
+audit: $(AUDIT) ## ask the advisory database for known weaknesses of what the package is built from
+	@.tools/audit/bin/pip-audit --requirement requirements.lock --require-hashes --disable-pip --progress-spinner off
+
 infra: $(PACKAGES) $(INFRA_TOOLS) ## check the templates, the package and the queries with every tool there is
 	@$(PYTHON) -m pytest -q tests/infra
+
+templates: ## write what is derived from infra/main.bicep: parameters by environment variable, azd's template, azuredeploy.json
+	@"$$(scripts/find-python)" scripts/templates.py
 
 snapshots: ## write anew what dev and prod would deploy, to be reviewed as a difference
 	@scripts/snapshots overwrite
@@ -129,6 +137,12 @@ $(SBOM):
 	@echo "Installing cyclonedx-bom $(CYCLONEDX) into .tools (some seconds)"
 	@$$(scripts/find-python) -m venv .tools/sbom
 	@.tools/sbom/bin/pip install --quiet --disable-pip-version-check --no-input cyclonedx-bom==$(CYCLONEDX)
+	@touch $@
+
+$(AUDIT):
+	@echo "Installing pip-audit $(PIP_AUDIT) into .tools (some seconds)"
+	@$$(scripts/find-python) -m venv .tools/audit
+	@.tools/audit/bin/pip install --quiet --disable-pip-version-check --no-input pip-audit==$(PIP_AUDIT)
 	@touch $@
 
 $(INFRA_TOOLS): requirements-infra.txt

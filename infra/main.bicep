@@ -71,6 +71,9 @@ param zoneRedundant bool = false
 @allowed(['AzureStorage', 'DurableTaskScheduler'])
 param durableBackend string = 'AzureStorage'
 
+@description('Address of a published package to put into the app; empty leaves that to scripts/publish or azd.')
+param packageUrl string = ''
+
 // ---- who gets in ----
 
 @description('Client id of the app registration for App Service Authentication; empty leaves function keys as the only way in.')
@@ -326,6 +329,11 @@ module settings 'modules/settings.bicep' = {
     linkerSettings: linkerSettings
   }
   dependsOn: [app]
+}
+
+module package 'modules/package.bicep' = if (!empty(packageUrl)) {
+  params: { appName: appName, packageUrl: packageUrl }
+  dependsOn: [settings]
 }
 
 module authentication 'modules/authentication.bicep' = if (authenticationOn) {

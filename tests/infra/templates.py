@@ -59,6 +59,11 @@ def stored(file: Path) -> Deployment:
     return _deployment(file.read_text(encoding="utf-8"))
 
 
+def main_files() -> list[Path]:
+    """Return the files of the deployment itself: what azd has on top is derived from them."""
+    return sorted(file for file in INFRA.rglob("*.bicep") if file.parent.name != "azd")
+
+
 def evaluated(folder: Path, parameters: Mapping[str, Any]) -> Deployment:
     """Return what main.bicep would deploy with these parameters. Raises AssertionError with the compiler's words."""
     file = folder / "set.bicepparam"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from tests.infra.conftest import tool
-from tests.infra.templates import INFRA, ROOT, bicep, complaints, evaluated, templates
+from tests.infra.templates import INFRA, ROOT, bicep, complaints, evaluated, main_files, templates
 
-FILES = sorted(INFRA.rglob("*.bicep"))
+FILES = main_files()
 PARSE = Path(__file__).with_name("parse.py")
 BEYOND_CHECKOV = {
     "main.bicep", "app.bicep", "network.bicep", "roles.bicep", "settings.bicep", "storage.bicep", "alerts.bicep",
@@ -65,21 +65,6 @@ def parsed_by_checkov() -> None:
     python = tool("checkov").with_name("python")
     done = subprocess.run([python, PARSE, *FILES], capture_output=True, text=True, check=True)
     assert set(done.stdout.split()) == BEYOND_CHECKOV
-
-
-@pytest.mark.usefixtures("compiler")
-def test_azd_gets_its_parameters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("LINKER_DATAVERSE_URL", "https://test.crm4.dynamics.com")
-    done = bicep("build-params", INFRA / "main.bicepparam", "--stdout")
-    assert (done.returncode, complaints(done.stderr)) == (0, [])
-
-
-@pytest.mark.usefixtures("compiler")
-def test_azd_deploys_nothing_for_an_environment_that_nobody_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("LINKER_DATAVERSE_URL", raising=False)
-    done = bicep("build-params", INFRA / "main.bicepparam", "--stdout")
-    assert done.returncode != 0
-    assert '"LINKER_DATAVERSE_URL" does not exist' in done.stderr
 
 
 @pytest.mark.usefixtures("compiler")

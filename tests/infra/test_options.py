@@ -82,6 +82,12 @@ def smallest(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Deploy
             set(),
             id="private network",
         ),
+        pytest.param(
+            {"packageUrl": "https://example.com/linker.zip"},
+            {"Microsoft.Web/sites/extensions": 1},
+            set(),
+            id="a published package",
+        ),
         pytest.param({"lockState": True}, {"Microsoft.Authorization/locks": 1}, set(), id="lock"),
         pytest.param(
             {"monthlyBudget": 100, "budgetStart": "2027-01-01"},

@@ -25,9 +25,9 @@ def test_every_action_is_pinned_by_its_hash_and_tells_its_version(text: str) -> 
     assert [one for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []
 
 
-def test_nobody_may_write_but_to_sign_in(text: str) -> None:
+def test_nobody_may_write_but_to_sign_in_and_to_attest(text: str) -> None:
     assert re.search(r"^permissions:( \{\}$|\n  contents: read$)", text, re.MULTILINE)
-    assert set(re.findall(r"([\w-]+): write", text)) <= {"id-token"}
+    assert set(re.findall(r"([\w-]+): write", text)) <= {"id-token", "attestations"}
 
 
 def test_there_is_no_secret(text: str) -> None:
@@ -54,6 +54,47 @@ def test_the_package_is_never_built_again_in_azure() -> None:
     assert "    remoteBuild: false" in azd
     assert "--from-package dist/linker.zip" in azd
     assert [file.name for file in WORKFLOWS if "config-zip" in file.read_text(encoding="utf-8")] == []
+
+
+DEPLOY = (ROOT / ".github" / "workflows" / "deploy.yml").read_text(encoding="utf-8")
+
+
+def job(name: str) -> str:
+    """Return a job of the deployment."""
+    (found,) = re.findall(rf"^  {name}:\n((?:    .*\n|\n)+)", DEPLOY, re.MULTILINE)
+    return str(found)
+
+
+def test_a_reviewer_sees_what_changes_before_being_asked() -> None:
+    """The preview runs in an environment without reviewers; the deployment waits for it, and for those of its own."""
+    assert "az deployment group what-if" in job("preview")
+    assert "environment: ${{ inputs.environment }}-preview\n" in job("preview")
+    assert "what-if" not in job("deploy")
+    assert "needs: [package, preview]\n" in job("deploy")
+    assert "GITHUB_STEP_SUMMARY" in job("preview")
+
+
+def test_every_workflow_compiles_with_the_compiler_of_the_snapshots() -> None:
+    versions = {
+        version for file in WORKFLOWS for version in re.findall(r"\bv0\.\d+\.\d+\b", file.read_text(encoding="utf-8"))
+    }
+    assert len(versions) == 1
+    for name in ("preview", "deploy"):
+        before, _, after = job(name).partition("az bicep install --version")
+        assert "az deployment" not in before
+        assert "az deployment" in after
+
+
+def test_the_package_is_attested_with_its_parts_and_published_with_its_list() -> None:
+    assert job("package").count("subject-path: dist/linker.zip") == 2
+    assert "sbom-path: dist/sbom.json" in job("package")
+    assert "            dist/sbom.json\n" in job("package")
+
+
+def test_dependencies_are_looked_at_each_week() -> None:
+    text = (ROOT / ".github" / "workflows" / "weekly.yml").read_text(encoding="utf-8")
+    assert re.search(r'cron: "\d+ \d+ \* \* \d"', text)
+    assert {"make audit", "make outdated"} <= set(re.findall(r"make \w+", text))
 
 
 def test_a_deployment_ends_with_the_smoke_test() -> None:
