@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.live.answers import POINT, REFUSED, A, B, one, page
-from tests.live.probes import joins, metadata, rows, signals, watching
+from tests.live.probes import joins, links, metadata, rows, signals, watching
 from tests.live.probes.binding import Link, describe_link
 from tests.live.probes.scene import CUSTOMER, IDENTIFIER, LABEL, LOOKUP, OWN_LOOKUP
 from tests.live.probes.watching import Moment
@@ -213,6 +213,14 @@ def test_payloads_show_known_names_alone() -> None:
 )
 def test_second_writer(part: int, said: str) -> None:
     assert signals.describe_share(part, 3) == said
+
+
+@pytest.mark.parametrize(
+    ("waits", "said"),
+    [([], "none"), (["5"], "with Retry-After"), (["5", None], "without Retry-After")],
+)
+def test_throttling_of_the_table(waits: list[str | None], said: str) -> None:
+    assert links.describe_throttles(waits) == said
 
 
 LINK = Link(None, "t", "ts", "tid", "x", "x", has_pid=True)  # type: ignore[arg-type]  # a verdict needs no site

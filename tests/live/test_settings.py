@@ -51,6 +51,7 @@ NOT_ASKED = {
     "expired_delta": "a delta token expires after days, and a proof takes minutes",
     "protection_scope": "to find out which limit counts by what is to be throttled",
     "metadata_lag_scope": "a-new-column-is-known shows a lag, and not which servers have it",
+    "stale_s": "a reader has no token of the writer: a change that comes late looks like a late change",
     "profile_ids_change": "a share of 1 % of the profiles rarely shows in the sample that W4 compares",
     "insights_api": "another service than Dataverse: preflight shows what it answers",
 }
@@ -60,7 +61,7 @@ def kinds(point: Point) -> dict[str, Any]:
     """Return of which kind the tables are for a point: elastic, except where it is about virtual tables."""
     kind = "virtual" if point.switch.startswith("virtual") else "elastic"
     rows = {"workflow_tables": "filled"} if point.switch in ROWS_OF_JOBS else {}
-    return {"profile_table": kind, "mapping_table": kind, **rows}
+    return {"profile_table": kind, "mapping_table": kind, "stale_s": 0, **rows}
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +92,7 @@ async def ask(tenant: Tenant, probe: str) -> dict[str, Result]:
         chosen = ("W1", probe) if probe == "W2" else (probe,)
         report = await tenant.prove(*chosen, rows=1, watch_minutes=2, pause=unifying(tenant))
     else:
-        report = await prove(tenant.dataverse(), Order(only=(probe,)), tenant.said.append, pause=asyncio.sleep)
+        report = await prove(tenant.dataverse(), Order(only=(probe,)), tenant.said.append, pause=tenant.wait)
     return {result.point.name: result for one in report.asked for result in one.results}
 
 

@@ -32,14 +32,33 @@ async def ask_orphans(ask: Asker, scene: Scene) -> Sequence[Result]:
 GAP = Point("profiles-not-visible", "5", "Does this account see the profile of every CustomerId in the mapping?")
 
 
-@probe("P19", "Profiles that are not visible", (GAP,))
+THROTTLE = Point(
+    "throttled-by-the-table",
+    "2.6",
+    "Does the profile table throttle many requests in a row, and does it say how long to wait?",
+    "elastic_throttle",
+    {"none": "off", "with Retry-After": "wait", "without Retry-After": "bare"},
+)
+
+
+@probe("P19", "Profiles that are not visible", (GAP, THROTTLE))
 async def ask_gap(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
     pages = await ask.pages(MAPPING_SET + odata.query(select=f"{MAPPING_KEY},{CUSTOMER}"), MOST_ROWS)
     named = {str(row[CUSTOMER]) for page in pages for row in page.rows if row.get(CUSTOMER)}
     seen = await _found(ask, CUSTOMER, sorted(named), quoted=True)
     missing = len(named - seen)
-    return (GAP.settle("no" if missing else "yes", f"{missing} of {len(named)} CustomerIds without a visible profile"),)
+    return (
+        GAP.settle("no" if missing else "yes", f"{missing} of {len(named)} CustomerIds without a visible profile"),
+        THROTTLE.settle(describe_throttles(ask.throttles), f"{len(ask.throttles)} of {len(ask.exchanges)} requests"),
+    )
+
+
+def describe_throttles(waits: Sequence[str | None]) -> str:
+    """Return whether answers had status 429, and whether each of them said how long to wait."""
+    if not waits:
+        return "none"
+    return "without Retry-After" if None in waits else "with Retry-After"
 
 
 async def _found(ask: Asker, column: str, values: Sequence[str], *, quoted: bool) -> set[str]:

@@ -50,7 +50,13 @@ NAME_COLUMN = Point(
     {name: name for name in ("msdynci_entityname", "msdynci_tablename")},
 )
 TABLE_NAMES = Point("table-names", "6", "Does that column hold logical names of tables?")
-OWN_PROFILE = Point("profile-of-mapping-rows", "6", "Do mapping rows name their profile in their own lookup?")
+OWN_PROFILE = Point(
+    "profile-of-mapping-rows",
+    "6",
+    "Do mapping rows name their profile in their own lookup?",
+    "mapping_lookup",
+    {"empty": "empty", "filled": "filled", "filled for some rows": "mixed", "wrong for some rows": "wrong"},
+)
 STAMPS = Point("time-stamps", "2.3", "What do modifiedon and createdon hold?")
 VIRTUAL_STAMPS = Point(
     "time-stamps-of-virtual-rows",
