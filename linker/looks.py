@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from linker.errors import BusyError, LinkerError
 
-PREFLIGHT_COST, INSIGHTS_COST, ROW_COST = 64, 20, 3  # requests of one look, about
+PREFLIGHT_COST, INSIGHTS_COST, ROW_COST = 64, 20, 5  # requests of one look, about
 KEPT_S: Final = 20.0  # a preflight serves every caller for so long
 ROW_KEPT_S: Final = 3.0  # what is read of one row, which people look at while a run works
 REFUSED_S: Final = 5.0  # a refusal too

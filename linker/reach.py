@@ -54,17 +54,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class RelatedTable:
-    """A table with rows about a customer: over a lookup to the profile, or, without one, by CustomerId."""
+    """A table with rows about a customer: it has a lookup to the profile, a column for the CustomerId, or both."""
 
     name: str
     label: str
     entity_set: str
     lookup: str = ""
-
-    @property
-    def join(self) -> str:
-        """The column that says whose row it is."""
-        return self.lookup or CUSTOMER
+    has_customer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +150,7 @@ def related_in(tables: Iterable[Mapping[str, Any]], lookups: Mapping[str, str]) 
             label_in(row.get("DisplayCollectionName")) or name,
             row.get("EntitySetName") or "",
             lookups.get(name, ""),
+            has_customer=bool(row.get("Attributes")),
         )
         for row in tables
         if (name := row["LogicalName"]) in lookups or row.get("Attributes")

@@ -12,7 +12,7 @@ from linker.core.shards import shard_of
 from linker.dataverse.column import linked_table
 from linker.dataverse.shapes import LiveLink
 from linker.deps import Deps
-from linker.errors import LinkerError
+from linker.errors import DataverseError, LinkerError
 from linker.looks import ROW_COST, ROW_KEPT_S
 from linker.model import LOOKUP_SCHEMA_NAME, RowKey
 from linker.wire import to_json
@@ -66,8 +66,11 @@ async def _look(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] 
 async def _now(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] | None) -> LookupNow:
     dataverse = deps.dataverse()
     target = await linked_table(dataverse, table)
-    link = (await dataverse.links(target, LOOKUP_SCHEMA_NAME, [key])).get(key)
-    if link is None:
+    try:
+        link = await dataverse.link(target, LOOKUP_SCHEMA_NAME, key)
+    except DataverseError as error:
+        if error.status != 404:
+            raise
         return LookupNow(exists=False)
     profile = link.link.profile if link.link else None
     return LookupNow(True, profile, link.label, await _as_confirmed(deps, key, link, entries))

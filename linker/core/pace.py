@@ -127,7 +127,7 @@ def after_write(control: Control, write: Write) -> Control:
 
 def after_throttle(control: Control, at_s: float, wait_s: float, kind: Kind, under_way: int) -> Control:
     """Return the control after a 429. Those that answer requests from before the first one only move the end of the pause."""
-    held = max(control.held_until_s, round(at_s + wait_s, 2))
+    held = max(control.held_until_s, at_s + wait_s)  # not rounded: a moment too early makes the next pause longer
     if at_s < control.held_until_s:
         return replace(control, at_s=at_s, held_until_s=held)
     control = replace(control, at_s=at_s, held_until_s=held)

@@ -180,7 +180,8 @@ async def linked_table(dataverse: Dataverse, table: str) -> Target:
     column = await find(dataverse, table) if tables else None
     if column is None:
         raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
-    return Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation)
+    partition = await find_partition_column(dataverse, tables[0])
+    return Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation, partition_column=partition)
 
 
 async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:

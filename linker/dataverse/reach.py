@@ -1,18 +1,22 @@
-"""Reads live what a row reaches through its link: its profile by `$expand`, related tables, and measures by CustomerId."""
+"""Reads live what a row reaches through its link: its profile, related tables, and measures.
+
+The same requests work on standard, elastic and virtual tables: one row by its address, and equality filters on one column.
+Nothing is joined or expanded, because Dataverse may refuse that on tables that are not standard
+(https://learn.microsoft.com/power-apps/maker/data-platform/create-edit-elastic-tables).
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any, NotRequired, TypedDict
+from typing import NotRequired, TypedDict
 
 from linker import odata
-from linker.core.keys import key_text
 from linker.dataverse import metadata, shapes
-from linker.dataverse.client import Dataverse
-from linker.dataverse.shapes import Fields
+from linker.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
+from linker.dataverse.shapes import WITH_LABELS, Fields
 from linker.errors import DataverseError, LinkerError
-from linker.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE, RowKey, Target
+from linker.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Link, RowKey, Target
 from linker.reach import (
     CUSTOMER,
     MEASURE_TABLE,
@@ -32,12 +36,15 @@ from linker.reach import (
 MEASURE_SET = "msdynci_customermeasures"
 MOST_TABLES = 20  # that one look reads
 MOST_ROWS = 5  # of each
-_FORMATTED = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
+_MEASURED = RelatedTable(MEASURE_TABLE, "", MEASURE_SET, "msdynci_lookupfield_customer", has_customer=True)
 _COLUMN_FACTS = "LogicalName,AttributeType,AttributeOf,DisplayName,IsPrimaryId,IsValidForRead"
-_LINK = f"_{LOOKUP_SCHEMA_NAME}_value"
+_NOT_FOUND_BY_ADDRESS = frozenset(
+    {400, 404}
+)  # of an elastic row in another partition, or an address that is not understood
 _HIDDEN = Unreachable(
     PROFILE_TABLE, "Dataverse shows no profile behind the link: it is gone, or the app may not see it."
 )
+_SEVERAL = Unreachable(PROFILE_TABLE, "Several profiles in different partitions have the id that the link names.")
 
 
 class _Lookup(TypedDict):
@@ -52,30 +59,28 @@ class _Definition(TypedDict):
     Attributes: NotRequired[list[Fields] | None]
 
 
-class _Profile(TypedDict):
-    msdynci_customerid: NotRequired[str | None]
-
-
 async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | None:
     """Return what a row reaches now, None when there is no such row. A part that cannot be read is named, with the reason.
 
     Raises what Connection.send raises when the row itself cannot be read.
     """
-    row, denied = await _row(dataverse, target, key)
-    if row is None:
+    try:
+        link = (await dataverse.link(target, LOOKUP_SCHEMA_NAME, key)).link
+    except DataverseError as error:
+        if error.status != 404:
+            raise
         return None
-    if row.get(_LINK) is None:
+    if link is None:
         return Reach()
-    link, expanded = shapes.guid_in(row, _LINK), row.get(target.navigation)
-    profile = shapes.read(Fields, expanded) if expanded is not None else None
-    customer = shapes.read(_Profile, profile).get("msdynci_customerid") if profile else None
+    profile, missing = await _profile(dataverse, link)
+    customer = profile.get(CUSTOMER) if profile else None
+    customer = customer if isinstance(customer, str) and customer else None
     parts = await asyncio.gather(
         *([_attributes(dataverse, profile)] if profile else []),
-        _related(dataverse, link, customer),
-        _measures(dataverse, customer),
+        _related(dataverse, link.profile, customer),
+        _measures(dataverse, link.profile, customer),
     )
-    hidden = () if profile or denied else (_HIDDEN,)
-    return sum(parts, Reach(link, customer, unreachable=(*denied, *hidden)))
+    return sum(parts, Reach(link.profile, customer, unreachable=missing))
 
 
 async def columns_of(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
@@ -109,22 +114,36 @@ async def related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
     return related_in(tables, lookups_in(relationships))
 
 
-async def _row(dataverse: Dataverse, target: Target, key: RowKey) -> tuple[Fields | None, tuple[Unreachable, ...]]:
-    """Return the row with its profile, None when it is gone; without the profile when that may not be read.
+async def _profile(dataverse: Dataverse, link: Link) -> tuple[Fields | None, tuple[Unreachable, ...]]:
+    """Return the profile that a link names with all its columns, or None and why.
 
-    The profile comes with all its columns: there can be more of them than fit into an address.
+    There can be more columns than fit into an address, so none are selected.
     """
-    path = f"{target.entity_set}({key_text(key)})"
     try:
-        found = await dataverse.get(path + odata.query(select=_LINK, expand=target.navigation), prefer=_FORMATTED)
-        return shapes.read(Fields, found), ()
+        rows = await _profiles(dataverse, link)
+    except LinkerError as error:
+        return None, (_because(PROFILE_TABLE, error),)
+    if len(rows) == 1:
+        return rows[0], ()
+    return None, (_SEVERAL if rows else _HIDDEN,)
+
+
+async def _profiles(dataverse: Dataverse, link: Link) -> list[Fields]:
+    """Return the profiles that a link can mean: the one at its address, else those that have its id.
+
+    An elastic row in a partition that the link does not name is not found at that address, only by a query.
+    """
+    address = odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)[1:]
+    try:
+        return [shapes.read(Fields, await dataverse.get(address, prefer=WITH_LABELS))]
     except DataverseError as error:
-        if error.status == 404:
-            return None, ()
-        return await dataverse.one(path + odata.query(select=_LINK), Fields), (_because(PROFILE_TABLE, error),)
+        if error.status not in _NOT_FOUND_BY_ADDRESS:
+            raise
+    path = PROFILE_SET + odata.query(filter=f"{PROFILE_KEY} eq {link.profile}", top=2)
+    return shapes.rows_in(Fields, await dataverse.get(path, prefer=WITH_LABELS))
 
 
-async def _attributes(dataverse: Dataverse, profile: dict[str, Any]) -> Reach:
+async def _attributes(dataverse: Dataverse, profile: Fields) -> Reach:
     try:
         columns = await made_columns(dataverse, PROFILE_TABLE)
     except LinkerError as error:
@@ -144,39 +163,64 @@ async def _related(dataverse: Dataverse, profile: str, customer: str | None) -> 
 
 
 async def _of_table(dataverse: Dataverse, table: RelatedTable, profile: str, customer: str | None) -> Reach:
-    if not table.lookup and customer is None:
-        return Reach(unreachable=(_no_customer(table.name),))
     try:
         columns = await made_columns(dataverse, table.name)
         shown = [column for column in columns if column.is_readable and column.name not in (table.lookup, CUSTOMER)]
-        rows = await _rows_of(dataverse, table, shown, profile, customer)
+        select = ",".join(column.property_name for column in shown)
+        rows = await _rows_of(dataverse, table, select, MOST_ROWS + 1, _filters(table, profile, customer))
     except LinkerError as error:
         return Reach(unreachable=(_because(table.name, error),))
+    if rows is None:
+        return Reach(unreachable=(_no_customer(table.name),))
     values = tuple(values_in(row, shown) for row in rows[:MOST_ROWS])
     found = RelatedRows(table.name, table.label, values, more=len(rows) > MOST_ROWS)
     return Reach(related=(found,), unreachable=_left_out(table.name, columns))
 
 
-async def _rows_of(
-    dataverse: Dataverse, table: RelatedTable, columns: Sequence[Column], profile: str, customer: str | None
-) -> list[dict[str, Any]]:
-    whose = f"_{table.lookup}_value eq {profile}" if table.lookup else odata.is_in(CUSTOMER, [customer or ""])
-    select = ",".join(column.property_name for column in columns)
-    path = table.entity_set + odata.query(select=select, filter=whose, top=MOST_ROWS + 1)
-    return shapes.rows_in(Fields, await dataverse.get(path, prefer=_FORMATTED))
-
-
-async def _measures(dataverse: Dataverse, customer: str | None) -> Reach:
-    """Read the table that knows the CustomerId only: no lookup leads there, so no `$expand` (customer-insights.md 2)."""
-    if customer is None:
-        return Reach(unreachable=(_no_customer(MEASURE_TABLE),))
-    path = MEASURE_SET + odata.query(select=MEASURES, filter=odata.is_in(CUSTOMER, [customer]), top=1)
+async def _measures(dataverse: Dataverse, profile: str, customer: str | None) -> Reach:
+    """Read the table that has all measures of a customer in one text."""
     try:
-        rows = await dataverse.first(path, Fields)
+        rows = await _rows_of(dataverse, _MEASURED, MEASURES, 1, _filters(_MEASURED, profile, customer))
     except LinkerError as error:
         return Reach(unreachable=(_because(MEASURE_TABLE, error),))
-    texts = [text for row in rows if isinstance(text := row.get(MEASURES), str) and text]
+    texts = [text for row in rows or () if isinstance(text := row.get(MEASURES), str) and text]
     return Reach(measures=tuple(value for text in texts for value in measures_in(text)))
+
+
+def _filters(table: RelatedTable, profile: str, customer: str | None) -> list[str]:
+    """Return the filters that can find a customer's rows, in the order to try them: each is an equality on one column.
+
+    Microsoft's samples use the CustomerId. The lookup finds rows without one; a virtual table refuses to filter by it.
+    """
+    by_customer = [_is_customer(customer)] if table.has_customer and customer else []
+    by_lookup = [f"_{table.lookup}_value eq {profile}"] if table.lookup else []
+    return by_customer + by_lookup
+
+
+def _is_customer(customer: str) -> str:
+    """Compare by `eq`, which every kind of table knows; by In where `eq` could take the text for a pattern."""
+    if odata.may_be_pattern(customer):
+        return odata.is_in(CUSTOMER, [customer])
+    return f"{CUSTOMER} eq {odata.literal(customer)}"
+
+
+async def _rows_of(
+    dataverse: Dataverse, table: RelatedTable, select: str, top: int, filters: Sequence[str]
+) -> list[Fields] | None:
+    """Return the rows of the first filter that finds some, None without a filter. Raises the refusal if none is answered."""
+    answer: list[Fields] | None = None
+    refused: DataverseError | None = None
+    for expression in filters:
+        path = table.entity_set + odata.query(select=select, filter=expression, top=top)
+        try:
+            answer = shapes.rows_in(Fields, await dataverse.get(path, prefer=WITH_LABELS))
+        except DataverseError as error:
+            refused = refused or error
+        if answer:
+            break
+    if answer is None and refused is not None:
+        raise refused
+    return answer
 
 
 def _left_out(table: str, columns: Sequence[Column]) -> tuple[Unreachable, ...]:
