@@ -15,13 +15,16 @@ class Mutation:
     new: str
 
 
-_PAGE = "linker/activities/page.py"
+_SHARD = "linker/activities/shard.py"
+_STAGED = "linker/activities/staged.py"
+_SCANNING = "linker/activities/scanning.py"
+_SCAN = "linker/orchestration/scanning.py"
+_STAGING = "linker/state/staging.py"
 _WRITING = "linker/activities/writing.py"
 _ATTEMPT = "linker/activities/attempt.py"
 _LIFE = "linker/activities/life.py"
 _PREPARE = "linker/activities/prepare.py"
 _UNLINK = "linker/activities/unlink.py"
-_PLANNING = "linker/activities/planning.py"
 _CLIENT = "linker/dataverse/client.py"
 _PERMISSION = "linker/permission.py"
 _PACE = "linker/core/pace.py"
@@ -32,7 +35,9 @@ _RUN = "linker/orchestration/run.py"
 
 MUTATIONS = (
     # ---- demands ----
-    Mutation("D1", _WRITING, "missing = await self._not_stored(missing)", "missing = {}"),
+    Mutation(
+        "D1", _WRITING, "missing = {row: link for row, link in missing.items() if row not in stored}", "missing = {}"
+    ),
     Mutation("D1", _LIFE, "if end.totals.lost:", "if False:"),
     Mutation("D2", _CLIENT, '"CustomSync,CustomAsync"', '"CustomSync"'),
     Mutation(
@@ -64,29 +69,40 @@ MUTATIONS = (
         'LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"])',
         "LookupColumn(LOOKUP_SCHEMA_NAME)",
     ),
-    Mutation("D10", "linker/activities/mapping.py", "duplicates += 1", "duplicates += 0"),
-    Mutation("D11", "linker/diff.py", "elif stored == hashes[key]:", "elif False:"),
+    Mutation(
+        "D10",
+        "linker/core/claims.py",
+        "invalid[row.identity] = row.text",
+        "invalid[row.identity + bytes([len(invalid)])] = row.text",
+    ),
+    Mutation("D10", "linker/core/claims.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"),
+    Mutation("D11", "linker/core/diff.py", "and stored[0].wish == wishes[key]:", "and False:"),
     Mutation(
         "D12",
         _CLIENT,
-        'rows = [{key: key_text(row), bind: f"/{PROFILE_SET}({profile})"}',
-        'rows = [{key: key_text(row), "description": "", bind: f"/{PROFILE_SET}({profile})"}',
+        "rows = [{key: key_text(row), bind: _address(link)}",
+        'rows = [{key: key_text(row), "description": "", bind: _address(link)}',
     ),
-    Mutation("D13", _PAGE, "if counts.rows_read != counts.outcomes:", "if False:"),
+    Mutation("D13", _SHARD, "if counts.rows_read != counts.outcomes:", "if False:"),
     Mutation("D13", _WRITING, "            written.doubtful.update(links)\n", ""),
-    Mutation("D14", _UNLINK, "if departed > most_share * rows:", "if False:"),
+    Mutation("D14", _UNLINK, "if departed + earlier > most_share * (rows + earlier):", "if False:"),
     Mutation("D14", _UNLINK, "if departed >= rows:", "if False:"),
+    Mutation("D15", _SHARD, "for key in written.linked:\n            entry", "for key in links:\n            entry"),
+    Mutation("D16", _LIFE, 'replace(state, epoch="", linked=', "replace(state, linked="),
+    Mutation("D17", _RUN, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
+    Mutation("D17", _GENERATION, "return not self.stop and self.calls < MAX_CALLS", "return not self.stop"),
+    Mutation("D17", _SCAN, "return not self.stop and self.calls < MAX_CALLS", "return not self.stop"),
     Mutation(
-        "D15", _PAGE, "for key in written.linked}\n        self.profiles", "for key in links}\n        self.profiles"
+        "D17",
+        _SCAN,
+        "{(share.table, number): share.tries for share, number in streams if share.tries}",
+        "dict[tuple[str, int], int]()",
     ),
-    Mutation("D16", _LIFE, 'replace(found[0], epoch="", linked=True)', "replace(found[0], linked=True)"),
-    Mutation("D17", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
-    Mutation("D17", _GENERATION, "return not self.stop and self.calls < MOST_CALLS", "return not self.stop"),
     Mutation("D17", _RUN, "room = Room(UNLINK_CALLS)", "room = Room(100_000)"),
     Mutation(
         "D18", "linker/limiter.py", "self._under_way < law.width_at(self.control, self._clock())", "self._under_way < 1"
     ),
-    Mutation("D19", "linker/activities/values.py", "MOST_LARGE = 200", "MOST_LARGE = 2_000"),
+    Mutation("D19", _SCAN, "TABLES_HELD = 6", "TABLES_HELD = 60"),
     Mutation("D20", "linker/purge.py", "deleted == most.runs", "False"),
     Mutation("D20", "linker/purge.py", "< now - _kept_s(deps, found)", "< 0"),
     Mutation(
@@ -127,7 +143,7 @@ MUTATIONS = (
     Mutation("D30", "linker/portal/serving.py", "admitted(caller, wanted.role)", "caller"),
     # ---- engine ----
     Mutation("1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
-    Mutation("2", _RUN, "room = GENERATION_PAGES", "room = 100 * GENERATION_PAGES"),
+    Mutation("2", _RUN, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
     Mutation("2", _GENERATION, "return not self.stop and ", "return "),
     Mutation("3", "linker/merging.py", "mode=max(first.mode", "mode=min(first.mode"),
     Mutation("3", _LOCK, "if interruptions >= MOST_INTERRUPTIONS:", "if False:"),
@@ -145,81 +161,143 @@ MUTATIONS = (
     Mutation(
         "5",
         "linker/evidence.py",
-        "gone = [name for name in await deps.plans.tables() if name not in there]",
+        "gone = [name for name in await deps.states.tables() if name not in there]",
         "gone: list[str] = []",
     ),
-    Mutation("6", _PLANNING, "if rows == again != sum(halves):", "if False:"),
+    Mutation("6", _STAGING, "found is not None and found[0] == stream", "False"),
+    Mutation("6", _STAGING, "await self._documents.save(row, stream, etag)", "await self._documents.save(row, stream)"),
     Mutation(
-        "6", _PLANNING, "    await prove_nothing_is_in_nothing(counter, target)\n    while (rows", "    while (rows"
+        "6",
+        _STAGING,
+        "if (int(number), int(at), attempt) in committed:\n                        yield Segment",
+        "if True:\n                        yield Segment",
     ),
-    Mutation("6", "linker/activities/mapping.py", "if len(rows) > SPLIT_ROWS:", "if False:"),
-    Mutation("6", "linker/pages.py", "(key_text(key) if key_text(key) in found else min(found)) in mine", "True"),
-    Mutation("7", _PLANNING, "    await _move_blocks(deps, task, stored, plan, ranges)\n", ""),
-    Mutation("7", _PAGE, "    if plan is None:\n", "    if False:\n"),
-    Mutation("7", _PAGE, "await _current_plan(self.deps, self.task, anew=True)", "pass"),
-    Mutation("8", _PAGE, "return fresh and header.digest == digest(wanted)", "return False"),
-    Mutation("8", "linker/blocks.py", " or _digest_of(packed) != header.digest", ""),
+    Mutation("6", _SCANNING, "if not stream.cursor or error.status not in (400, 404, 410):", "if True:"),
+    Mutation("6", _SCANNING, 'cursor="", slices=(), read=0,', 'cursor="", read=0,'),
+    Mutation("6", _SCANNING, "if link in seen:", "if False:"),
+    Mutation("6", _SCANNING, "for span in spans] if once else [stream]", "for span in spans]"),
+    Mutation("6", "linker/odata.py", " or {self.key} eq null)", ")"),
+    Mutation("6", "linker/core/scanning.py", "max(0.0, state.watermark - OVERLAP_S)", "state.watermark"),
+    Mutation("6", "linker/core/scanning.py", "(bool(state.due), state.due)", "(False, state.due)"),
+    Mutation("6", "linker/core/scanning.py", "now - state.scanned_at >= rules.full_s", "False"),
+    Mutation("7", "linker/core/shards.py", "place_key(key) >> (PLACE_BITS - self.bits) == self.number", "True"),
+    Mutation("7", "linker/core/shards.py", "digest_size=PLACE_BITS // 8", 'digest_size=PLACE_BITS // 8, person=b"x"'),
+    Mutation("7", "linker/core/scanning.py", "(*self.earlier_bits, self.bits)", "self.earlier_bits"),
+    Mutation("7", "linker/core/segments.py", "    if at + length > len(data):\n", "    if False:\n"),
+    Mutation("7", _SHARD, "staged.scan.earlier_bits)", "staged.scan.earlier_bits[:0])"),
+    Mutation("7", _SHARD, "await _current_scan(self.deps, self.task, again=True)", "pass"),
+    Mutation("7", _SCANNING, "    if not scan.planned:\n", "    if True:\n"),
+    Mutation("7", "linker/deps.py", "if known.planned:", "if True:"),
+    Mutation("7", _STAGED, "return bits >= self.shard.bits or self.shard.holds(key)", "return True"),
+    Mutation("7", _STAGING, "{buckets[-1]:05x}.", "{buckets[-1]:05x}-"),
+    Mutation("8", _SHARD, "if not fresh or not self.staged.scan.full:", "if True:"),
+    Mutation("8", "linker/core/blocks.py", " or _digest_of(packed) != header.digest", ""),
     # ---- knowing what changed ----
-    Mutation("9", _PAGE, "            await self.attempt.intend(entries, self.task.run, **self._so_far())\n", ""),
-    Mutation("9", "linker/blocks.py", "sorted({*hashes, wanted | UNCONFIRMED})", "sorted({wanted | UNCONFIRMED})"),
+    Mutation("9", _SHARD, "        await self.attempt.intend(entries, self.task.run, **self._so_far())\n", ""),
+    Mutation(
+        "9",
+        "linker/core/blocks.py",
+        "sorted({*row, Entry(wanted.wish, wanted.link | UNCONFIRMED)})",
+        "sorted({Entry(wanted.wish, wanted.link | UNCONFIRMED)})",
+    ),
     Mutation("10", _ATTEMPT, "if header.attempt and header.until > now:", "if False:"),
     Mutation("10", _ATTEMPT, "if self._deps.clock() + longest < self.block.header.until:", "if True:"),
-    Mutation("10", _PAGE, "if lost and work.sent:", "if False:"),
+    Mutation("10", _SHARD, "if lost and work.sent:", "if False:"),
+    Mutation("11", _PREPARE, "        await mark_vanished(deps, dataverse, target, state)\n", "        pass\n"),
     Mutation(
-        "11", _PREPARE, "            await mark_vanished(deps, dataverse, target, stored.plan)\n", "            pass\n"
+        "11",
+        _STAGED,
+        "keys = {*self._differing(staged.claims, block), *self._open(block)}",
+        "keys = set(self._open(block))",
     ),
-    Mutation("12", _PREPARE, "    if not stored.linked:\n", "    if False:\n"),
+    Mutation(
+        "11",
+        _STAGED,
+        "keys = {*self._differing(staged.claims, block), *self._open(block)}",
+        "keys = set(self._differing(staged.claims, block))",
+    ),
+    Mutation("11", _SCANNING, "if header.unconfirmed and name", "if False and name"),
+    Mutation("12", _PREPARE, "    if not state.linked:\n        if because in", "    if False:\n        if because in"),
     Mutation("12", _PREPARE, "    if column_is_new:\n", "    if False:\n"),
-    Mutation("12", _PREPARE, "    if stored.epoch:\n", "    if False:\n"),
+    Mutation("12", _PREPARE, "    if state.epoch:\n", "    if False:\n"),
     Mutation("12", _PREPARE, "    if because:\n", "    if False:\n"),
-    Mutation(
-        "12", _PREPARE, "if target.column_created or because_of_schema(stored, task.schema) else", "if False else"
-    ),
+    Mutation("12", _PREPARE, "starts_again = target.column_created or why in _RESTARTS", "starts_again = False"),
     Mutation("12", _PREPARE, "mode is Mode.INCREMENTAL or begun", "mode is Mode.INCREMENTAL"),
-    Mutation("12", _PREPARE, "changed = stored.schema and schema and stored.schema != schema", "changed = False"),
-    Mutation("12", _PAGE, 'self.deps.settings.full == "rewrite"', "False"),
-    Mutation("12", _PAGE, "block.header.epoch != self.task.epoch", "True"),
+    Mutation("12", _PREPARE, "return bool(state.schema and schema and state.schema != schema)", "return False"),
+    Mutation("12", _SHARD, 'self.deps.settings.full == "rewrite"', "False"),
+    Mutation("12", _SHARD, "block.header.epoch != self.task.epoch", "True"),
     Mutation(
         "12",
-        _PAGE,
+        _SHARD,
         "        if not self.task.dry_run:\n            await self.attempt.take()",
         "        if True:\n            await self.attempt.take()",
     ),
-    Mutation("13", _PAGE, "set() if self._rewrites() else await self._compare(plan, wanted)", "set()"),
+    Mutation("13", _SHARD, "set() if self._rewrites() else await self._compare(plan.compare, wanted)", "set()"),
+    Mutation(
+        "13",
+        _WRITING,
+        "if before is None or not (why := await _why_dead(dataverse, target, row, link, customers[row])):",
+        "if True:",
+    ),
+    Mutation("13", _WRITING, "    await _set_back(writer, row, before)\n    raise", "    raise"),
+    Mutation("13", _SHARD, "for row in sorted(links)[:CANARIES]:", "for row in sorted(links)[:1]:"),
+    Mutation("13", _GENERATION, "if shard.table in self.unproven and any(", "if False and any("),
     # ---- writing ----
     Mutation(
         "14",
-        _PAGE,
-        "        written = await writer.write(links) if links else Written()\n",
-        "        await self.attempt.intend(entries | {key: wanted[key] for key in links}, self.task.run)\n"
-        "        written = await writer.write(links) if links else Written()\n",
+        _SHARD,
+        "        written = await self._write_all(links, entries, claims) if links else Written()\n",
+        "        await self.attempt.intend({key: (self._entry(key, link),) for key, link in links.items()}, self.task.run)\n"
+        "        written = await self._write_all(links, {}, claims) if links else Written()\n",
     ),
     Mutation("15", _CLIENT, 'etag="*")', 'etag="")'),
     Mutation("16", _WRITING, "if answer is Answer.STOP:", "if True:"),
-    Mutation("17", "linker/activities/outcomes.py", "if header.run == run:", "if False:"),
-    Mutation("17", _WRITING, "row not in live or live[row].profile != profile", "False"),
+    Mutation(
+        "17",
+        "linker/activities/outcomes.py",
+        "self.earlier, self.drift = min(header.linked, rows), header.drift",
+        "pass",
+    ),
+    Mutation(
+        "17",
+        _WRITING,
+        "if row in live and is_stored(live[row], link, self.target)}\n            written",
+        "}\n            written",
+    ),
     Mutation("18", _UNLINK, "if task.marks is not None and ", "if False and "),
-    Mutation("18", _UNLINK, "if row not in back and row not in elsewhere]", "]"),
+    Mutation("18", _UNLINK, "absent = [row for row in removed if row not in back]", "absent = list(removed)"),
     Mutation("18", _CLIENT, "{bind: None}, etag)", '{bind: None}, "*")'),
-    Mutation("18", _UNLINK, "link.customer is not None and names(", "link.customer is not None or names("),
+    Mutation(
+        "18", _UNLINK, "return live.link is not None and names_link(", "return live.link is not None or names_link("
+    ),
     Mutation("18", _UNLINK, "departed <= one.most_rows and ", ""),
     Mutation("18", _UNLINK, "(departed < rows or one.empty_mapping)", "True"),
     Mutation("18", _LOCK, "    dead = replace(dead, request=replace(dead.request, unlink_allowed=()))\n", ""),
-    Mutation("18", _RUN, " if one.table == table.table", ""),
-    Mutation("19", _PAGE, "            if customer not in profiles:\n", "            if False:\n"),
+    Mutation("18", _RUN, "if one.table == table and one.orphans", "if one.orphans"),
+    Mutation("19", "linker/activities/resolving.py", 'resolved.issues[key] = ("ProfileMissing", text)', "pass"),
     Mutation("19", _LIFE, " or run.trigger == FOLLOW_UP", ""),
-    Mutation("20", _PAGE, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
+    Mutation("20", _SHARD, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
     Mutation("20", "linker/activities/marks.py", "besides=we)", ")"),
     Mutation("21", _PERMISSION, "if hold and not look.linked and ", "if False and "),
     Mutation("21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
     Mutation("22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),
     Mutation("22", "linker/activities/permits.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
     Mutation("23", _LIFE, "if counts.rows_read != counts.outcomes:", "if False:"),
-    Mutation("23", _PAGE, "rows_read=rows.read - rows.duplicates", "rows_read=self.outcomes.counts.outcomes"),
+    Mutation(
+        "23",
+        _SHARD,
+        "replace(self.outcomes.counts, rows_read=rows_read)",
+        "replace(self.outcomes.counts, rows_read=self.outcomes.counts.outcomes)",
+    ),
     # ---- around ----
     Mutation("24", "linker/triggers.py", "if overdue or await _have_moved(deps, task.marks)", "if overdue"),
     Mutation("24", "linker/triggers.py", "if overdue or await", "if await"),
-    Mutation("24", "linker/dataverse/newest.py", '("modifiedon", "versionnumber"), ', ""),
+    Mutation(
+        "24",
+        "linker/dataverse/newest.py",
+        '    yield odata.query(select="modifiedon,versionnumber", filter=others, **order)\n',
+        "",
+    ),
     Mutation("25", "linker/activities/permits.py", 'f"{account.name}, through {real.name}"', "account.name"),
     Mutation("26", "linker/settings.py", "insights_key: SecretStr | None", "insights_key: str | None"),
 )
