@@ -23,7 +23,7 @@ _FRESH_SHARE: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class TakeOver:
-    """A dead run, and how its work goes on.
+    """A dead run, and what becomes of its work.
 
     `successor` is the run that does the work again, "" when it was canceled, parked, or a dry run that is given up.
     `next` is the run to start now: the successor, or another one that goes first. `begun`: the dead run had renewed once.
@@ -40,7 +40,7 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class LockState:
-    """Who runs and who waits. Somebody waits only while somebody runs."""
+    """Who runs and who waits. A run waits only while another one runs."""
 
     __pydantic_config__ = WIRE
     holder: Ticket | None = None
@@ -53,7 +53,7 @@ class LockState:
     taken: TakeOver | None = None  # the last one, for a watchdog that dies before it has told of it
     served: tuple[tuple[str, str], ...] = ()  # (unification job, run that served it), newest last
     asked: tuple[tuple[str, str], ...] = ()  # (key of a request and its content, run that it led to), newest last
-    unstarted: str = ""  # holder that has not renewed yet: whoever finds it so starts it again
+    unstarted: str = ""  # holder that has not renewed yet: the next request or tick starts it again
     dropped: tuple[str, ...] = ()  # waiting runs that were canceled, newest last
 
 

@@ -113,7 +113,7 @@ class RunLock:
         return (await self._load()).state
 
     async def _change[T](self, step: Callable[[LockState], tuple[LockState, T]]) -> T:
-        """Apply `step` to the state in storage, again whenever somebody else was faster, and return its answer.
+        """Apply `step` to the state in storage, again whenever another host was faster, and return its answer.
 
         All attempts carry one mark. An attempt of unknown outcome can be stored only while the state is still the one it
         was computed from, and `step` gives the same answer for the same state, so the latest answer is the right one.
@@ -137,7 +137,7 @@ class RunLock:
         return _Saved(LockState(), (), None) if entity is None else _read(entity)
 
     async def _stored(self, saved: _Saved) -> bool:
-        """False: it was not stored, or nobody knows."""
+        """Return whether it was stored. False: it was not, or the outcome is unknown."""
         properties = {**cut(dumps(saved.state)), "marks": " ".join(saved.marks)}
         try:
             if saved.etag is None:

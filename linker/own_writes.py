@@ -23,7 +23,7 @@ class OwnWrites:
     """The operations of ports.Tables. `new_id` returns a text that no other write has.
 
     ChangedError and AlreadyThereError mean that another writer was faster. An entity that an earlier version stored has no
-    id, and is nobody's own write.
+    id and counts as another writer's.
     """
 
     tables: Tables

@@ -87,7 +87,7 @@ def opens_page(headers: Mapping[str, str]) -> bool:
 
 
 def _host_of(origin: str) -> str | None:
-    """Return the host and port of an Origin header, None when the header is no address."""
+    """Return the host and port of an Origin header, None when the header is not an address."""
     try:
         return urlsplit(origin).netloc
     except ValueError:

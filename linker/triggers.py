@@ -28,7 +28,7 @@ from linker.steps import WAITING
 _LOG = logging.getLogger(__name__)
 
 # A run that failed or skipped a table did not serve its unification. The timer tries again, but not at every tick:
-# somebody has to mend something first, and may ask for a run at once.
+# an administrator has to fix something first, and may ask for a run at once.
 UNSERVED_RETRY_S = 3_600.0
 PASSING_RETRY_S = 240.0  # after a run that failed for a reason that may pass: the next tick of the timer
 # A row that was deleted and re-created, or a profile that is gone, moves no mark.
@@ -54,7 +54,7 @@ async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "
     """Return the run that does what is wanted: a new one, one that waits, one that runs, or one that did it already.
 
     The same `key` again is the same request, sent twice. A run that took the lock and was not started, because the app or
-    its storage failed in between, is started by whoever asks next.
+    its storage failed in between, is started by the next request.
     """
     if wanted.job_start > deps.clock() + MAX_AHEAD_S:
         wanted = replace(wanted, job_start=0.0)
@@ -177,7 +177,7 @@ async def verify(deps: Deps, start: Start) -> str:
 
 
 async def _end_interrupted(deps: Deps) -> None:
-    """End the run that was taken over last, unless somebody did: who took it over may have died before saying so."""
+    """End the run that was taken over last, unless it has ended: the watchdog that took it over may have died before that."""
     taken = (await deps.lock.peek()).taken
     dead = await deps.runs.load(taken.ended.run) if taken else None
     if taken is None or dead is None or dead.ended_at is not None:

@@ -43,7 +43,7 @@ class Audit:
         return f"{_left_ms(self._clock())}-{self._new_id()}"
 
     async def note(self, action: str, who: str, asked: Mapping[str, Any] | None = None) -> None:
-        """Save an entry of an effect that is no operation of the API: a session, events."""
+        """Save an entry of an effect that is not an operation of the API: a session, events."""
         at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         await self.save(AuditEntry(self.next_id(), at, who, "", action, asked=asked or {}))
 

@@ -20,7 +20,7 @@ ERRORS = "linkererrors"
 ISSUES_AT_ONCE = 16
 MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
 _KEY = ("RowKey",)
-MAX_SHOWN = 3  # characters of a key that is no id
+MAX_SHOWN = 3  # characters of a key that is not an id
 MOST_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
 
 
