@@ -10,11 +10,11 @@ orchestrator only reads it, to start enough shards and to wait when Dataverse as
    until Retry-After ends, since asking sooner makes the next wait longer (service protection limits). A concurrency
    throttle is about the width alone, which falls below what was under way.
 3. Take the width with the most rows a second, as measured (linker/core/width.py). Beyond some width each row can take so
-   much longer that
-   less is written (a crowded server, or a busy processor here). A trial compares two widths by Little's law: writes
-   under way, divided by seconds a row. A narrower width that writes as much is better: it costs less of the budget. A
-   trial takes about one round of writes. It is made once at the start of a wide run, when rows take longer than they
-   did, and from time to time below the ceiling; after a failure the next one waits twice as long.
+   much longer that less is written (a crowded server, or a busy processor here). A trial compares two widths by
+   Little's law: writes under way, divided by seconds a row. A narrower width that writes as much is better: it costs
+   less of the budget. A trial takes about half a round of writes. It is made once at the start of a wide run, when rows
+   take longer than they did, and from time to time below the ceiling; after a failure the next one waits twice as long.
+   Where the budget decides, the width at which a row costs the least of it is taken instead.
 4. A timeout narrows the width by a third and halves the rows in a write.
 5. A write takes about TARGET_S: long enough to make its fixed cost small, short enough to feel a change within seconds.
 

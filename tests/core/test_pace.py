@@ -110,6 +110,11 @@ def test_nothing_is_sent_until_retry_after_has_passed() -> None:
     assert width_at(control, NOW + 37.1) > 0
 
 
+@given(st.floats(0, 1e9), st.integers(1, 600))
+def test_a_pause_is_never_a_moment_too_short(at_s: float, wait_s: int) -> None:
+    assert after_throttle(first_control(0, 8), at_s, float(wait_s), "time", 8).held_until_s >= at_s + wait_s
+
+
 def test_refusals_from_before_the_first_one_only_move_the_end_of_the_pause() -> None:
     first = after_throttle(first_control(0, 8), NOW, 2.0, "concurrency", 8)
     second = after_throttle(first, NOW + 0.5, 3.0, "concurrency", 8)

@@ -1,6 +1,6 @@
 """The pace in simulated environments, held against an oracle that knows each of them.
 
-By default a hundred environments run within seconds. `PACE_WORLDS=3000` runs so many (most of an hour).
+By default 150 environments run within seconds. `PACE_WORLDS=3000` runs so many (most of an hour).
 """
 
 import os
@@ -12,7 +12,7 @@ import pytest
 from linker.core.width import LARGEST, TARGET_S
 from tests.core.simulated_service import Outcome, World, optimum, share, world
 
-FEW, MOST_WRITES = 100, 1_500
+FEW, MOST_WRITES = 150, 3_000
 GOOD, IN_PART = 0.8, 0.95  # of the optimum, in this part of the environments
 FLOOR = 0.5  # of the optimum, in each
 SECOND_S = 1.0
