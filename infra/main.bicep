@@ -114,6 +114,9 @@ param logRetentionDays int = 30
 @maxValue(100)
 param logDailyCapGb int = 1
 
+@description('Send the log of the host on a second way, FunctionAppLogs. It doubles what Application Insights has; for a time in which nothing arrives there.')
+param hostLogs bool = false
+
 @description('Addresses that alerts are mailed to. Without any receiver the rules only show in the portal.')
 param alertEmails string[] = []
 
@@ -306,6 +309,7 @@ module app 'modules/app.bicep' = {
     zoneRedundant: spreads
     updateStrategy: updateStrategy
     subnetId: privateNetwork ? network!.outputs.appSubnetId : null
+    hostLogs: hostLogs
     workspaceId: monitoring.outputs.workspaceId
   }
   dependsOn: [roles] // the host reads its storage as soon as it starts

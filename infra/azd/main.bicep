@@ -107,6 +107,9 @@ param logRetentionDays int = 30
 @maxValue(100)
 param logDailyCapGb int = 1
 
+@description('Send the log of the host on a second way, FunctionAppLogs. It doubles what Application Insights has; for a time in which nothing arrives there.')
+param hostLogs bool = false
+
 @description('Addresses that alerts are mailed to. Without any receiver the rules only show in the portal.')
 param alertEmails string[] = []
 
@@ -171,6 +174,7 @@ module linker '../main.bicep' = {
     budgetStart: budgetStart
     logRetentionDays: logRetentionDays
     logDailyCapGb: logDailyCapGb
+    hostLogs: hostLogs
     alertEmails: alertEmails
     alertTeamsChannels: alertTeamsChannels
     alertWebhookUrl: alertWebhookUrl

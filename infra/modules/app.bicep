@@ -42,6 +42,9 @@ param updateStrategy string
 @description('Subnet for outgoing traffic, if any.')
 param subnetId string?
 
+@description('Send the log of the host on a second way, which does not need Application Insights.')
+param hostLogs bool
+
 @description('Resource id of the workspace for diagnostics.')
 param workspaceId string
 
@@ -109,14 +112,10 @@ resource ftpPassword 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@202
 }
 
 #disable-next-line use-recent-api-versions // the newest that is deployed everywhere; the rule proposes one from 2016
-resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = {
+resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' = if (hostLogs) {
   scope: app
   name: 'linker'
-  properties: {
-    workspaceId: workspaceId
-    logs: [{ category: 'FunctionAppLogs', enabled: true }]
-    metrics: [{ category: 'AllMetrics', enabled: true }]
-  }
+  properties: { workspaceId: workspaceId, logs: [{ category: 'FunctionAppLogs', enabled: true }] }
 }
 
 @description('Where the app answers.')

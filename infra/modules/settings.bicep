@@ -69,6 +69,8 @@ var telemetry = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
   PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+  OTEL_METRIC_EXPORT_INTERVAL: '300000' // ms; each export has the performance counters of its process, which nobody asked for
+  APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED: 'true' // one more item with each export of spans
   PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'linker' // other libraries log addresses with row keys in them
   // Requests to Dataverse have spans of the linker's own, without query and keys; the automatic ones would carry both.
   OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'azure_sdk,django,fastapi,flask,httpx,psycopg2,requests,urllib,urllib3'

@@ -37,6 +37,5 @@ resource diagnostics 'Microsoft.Insights/diagnosticSettings@2021-05-01-preview' 
   properties: {
     workspaceId: workspaceId
     logs: [{ category: 'AuditEvent', enabled: true }]
-    metrics: [{ category: 'AllMetrics', enabled: true }]
   }
 }

@@ -35,3 +35,31 @@ def test_every_metric_and_message_and_no_other_is_explained() -> None:
     metrics = set(re.findall(r'_METER\.create_\w+\(\s*"([^"]+)"', CODE))
     messages = {telemetry.BEGAN, telemetry.TABLE_ENDED, telemetry.RUN_ENDED, telemetry.HEARTBEAT}
     assert first_cells("What the app sends to Application Insights") == metrics | messages
+
+
+def test_every_page_that_a_script_names_has_what_it_names() -> None:
+    """A message that leads nowhere costs an administrator the most when something is broken."""
+    named = [
+        found
+        for script in ("publish", "smoke.py")
+        for text in [(ROOT / "scripts" / script).read_text(encoding="utf-8")]
+        for found in re.findall(r"'([A-Z][^'\n]+)' in (docs/\w+\.md)|(docs/\w+\.md), '([A-Z][^'\n]+)'", text)
+    ]
+    assert named
+    for before, first, second, after in named:
+        assert (before or after) in (ROOT / (first or second)).read_text(encoding="utf-8")
+
+
+def test_each_known_fault_of_the_platform_has_a_remedy() -> None:
+    section = PAGE[PAGE.index("## When the platform is at fault") : PAGE.index("## Row errors")]
+    rows = re.findall(r"^\| (.+) \| (.*) \| (.+) \|$", section, re.MULTILINE)[1:]
+    threads = {thread for _, cell, _ in rows for thread in re.findall(r"#(\d+)", cell)}
+    assert {"10169", "11828", "11787", "11796", "3230", "390", "2635", "11769"} <= threads
+    assert [symptom for symptom, _, remedy in rows if len(remedy.split()) < 5] == []
+
+
+def test_upgrade_rollback_and_uninstall_have_a_page_each() -> None:
+    deploy = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    for name in ("upgrade", "rollback", "uninstall"):
+        assert (ROOT / "docs" / f"{name}.md").exists()
+        assert f"({name}.md)" in deploy

@@ -144,6 +144,14 @@ def test_the_logs_show_who_touched_the_state_and_leave_out_what_never_rests(depl
     }  # fmt: skip
 
 
+def test_telemetry_leaves_out_what_nobody_reads(deployment: Deployment) -> None:
+    """Counters of each process, and metrics that the portal shows without a workspace: docs/deploy.md has the figures."""
+    assert deployment.settings["OTEL_METRIC_EXPORT_INTERVAL"] == "300000"
+    assert deployment.settings["APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED"] == "true"
+    for one in deployment.of("Microsoft.Insights/diagnosticSettings"):
+        assert "metrics" not in one["properties"]
+
+
 def test_telemetry_takes_identities_only_and_is_bounded(deployment: Deployment) -> None:
     assert deployment.one("Microsoft.Insights/components")["DisableLocalAuth"] is True
     workspace = deployment.one("Microsoft.OperationalInsights/workspaces")
@@ -232,7 +240,7 @@ def test_given_settings_win_over_computed_ones(other: Deployment) -> None:
     ("kind", "count"),
     [
         ("Microsoft.Storage/storageAccounts", 4),  # blobs and tables of both
-        ("Microsoft.Web/sites", 1),
+        ("Microsoft.Web/sites", 0),  # its telemetry has the same
         ("Microsoft.EventHub/namespaces", 1),
         ("Microsoft.KeyVault/vaults", 1),
     ],

@@ -88,6 +88,7 @@ def smallest(compiler: None, tmp_path_factory: pytest.TempPathFactory) -> Deploy
             set(),
             id="a published package",
         ),
+        pytest.param({"hostLogs": True}, {DIAGNOSTICS: 1}, set(), id="the host's log a second way"),
         pytest.param({"lockState": True}, {"Microsoft.Authorization/locks": 1}, set(), id="lock"),
         pytest.param(
             {"monthlyBudget": 100, "budgetStart": "2027-01-01"},
