@@ -1,5 +1,7 @@
 """A view on a table's list with columns of the profile and of measure tables: what it shows, as FetchXML and layout. Pure.
 
+It joins the profile table, so that table has to be a standard one.
+
 Facts: Microsoft's pages on views (savedquery) and on joining tables by FetchXML.
 """
 
@@ -12,6 +14,7 @@ from difflib import get_close_matches
 from uuid import UUID, uuid5
 from xml.etree import ElementTree as ET
 
+from linker.core.capabilities import TableKind
 from linker.errors import ConfigurationError
 from linker.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE
 from linker.reach import MEASURE_TABLE, Column, RelatedTable
@@ -20,6 +23,7 @@ PROFILE = "profile"  # alias of the profile's columns
 MOST_JOINED = 14  # 15 joined tables are the most, and the profile is one
 MOST_NAME = 200  # characters of a view's name
 _WIDTH = "150"
+_ONE_TEXT = f"Table '{MEASURE_TABLE}' has all measures of a customer in one text, which a list cannot take apart."
 _IDS = UUID("6a0d3c52-6c3c-4b36-9f0e-2d0a4c8f7b11")
 
 
@@ -84,6 +88,11 @@ class View:
     layoutxml: str
 
     @property
+    def shows_profile(self) -> bool:
+        """Whether the view names columns of the profile."""
+        return any(shown.alias == PROFILE for shown in self.shown)
+
+    @property
     def joined(self) -> tuple[str, ...]:
         """The tables that are joined to the profile."""
         return tuple(dict.fromkeys(shown.alias for shown in self.shown if shown.alias not in ("", PROFILE)))
@@ -100,6 +109,23 @@ def same_xml(one: str, other: str) -> bool:
 def default_name(table: ListTable) -> str:
     """Return the name of a view whose maker gave it none."""
     return f"{table.label} with customer profile"
+
+
+def check_kind(profile_kind: TableKind) -> None:
+    """Raise ConfigurationError unless lists can join the profile table, which only a standard table is sure to allow.
+
+    A quick view form is offered as advice and not created: Customer Insights refuses to remove a profile column that a
+    component of Dataverse uses (docs/reference/elastic-tables.md, 3), so an administrator has to decide.
+    """
+    if profile_kind is TableKind.STANDARD:
+        return
+    kind = "an elastic" if profile_kind is TableKind.ELASTIC else "a virtual"
+    raise ConfigurationError(
+        f"Nothing was written, because {PROFILE_TABLE} is {kind} table and lists cannot join it. To show the profile on a "
+        "row's form, add a quick view form as docs/insights.md describes, but know that Customer Insights then cannot remove "
+        "the profile columns in it. To list the rows of one customer, filter by the lookup itself: "
+        f"_{LOOKUP_SCHEMA_NAME}_value eq <profile id>."
+    )
 
 
 def design(columns: Columns, wanted: Sequence[str], name: str = "") -> View:
@@ -133,10 +159,12 @@ def _found(columns: Columns, known: Mapping[str, Shown], given: str) -> Shown:
         return known[wanted]
     table = wanted.partition(".")[0]
     if table == MEASURE_TABLE or table in {related.name for related in columns.related if not related.lookup}:
+        why = (
+            _ONE_TEXT if table == MEASURE_TABLE else f"Table '{table}' has no lookup to the profile for a list to join."
+        )
         raise _refused(
-            f"Table '{table}' knows the CustomerId and has no lookup to the profile, and a list joins over lookups only. "
-            "Make the measure a column of the profile, or write it to a table related to the profile; until then the row's "
-            "insights show it."
+            f"{why} Make the measure a column of the profile, or write it to a table related to the profile; until then the "
+            "row's insights show it."
         )
     close = get_close_matches(wanted, known, n=3, cutoff=0.5)
     advice = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(sorted(known)) or 'none'}."

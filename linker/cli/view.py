@@ -14,9 +14,10 @@ import typer
 from linker import bootstrap, privileges, settings
 from linker.cli.shell import LOCAL_SETTINGS, told, use_local_settings
 from linker.dataverse import Dataverse, views
+from linker.dataverse.probing import read_tables
 from linker.errors import ConfigurationError, DataverseError, LinkerError
 from linker.settings import Settings
-from linker.view import View, design
+from linker.view import View, check_kind, design
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,7 @@ def view(
 ) -> None:
     """Create or update a view that shows profile attributes and measures on a table's list, and publish it.
 
+    The profile table has to be a standard table: lists cannot join an elastic or virtual one, and nothing is written then.
     Run it as a system customizer of the environment (az login). The same name again updates its own view and never another one.
     Exit code 0: done or shown, 2: it could not be done.
     """
@@ -61,6 +63,7 @@ async def _carried_out(given: Settings, order: Order) -> list[str]:
 async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
     """Make the view, or only design it, and return what to tell. Raises LinkerError, with what was written by then."""
     with _allowed():
+        check_kind((await read_tables(dataverse)).profile_kind)
         designed = design(await views.columns(dataverse, order.table), order.columns, order.name)
         stored = await views.look(dataverse, designed)
     head = [*_described(designed), *_notes(designed)]
@@ -107,6 +110,8 @@ def _described(designed: View) -> Iterator[str]:
 
 
 def _notes(designed: View) -> Iterator[str]:
+    if designed.shows_profile:
+        yield "Note       Customer Insights cannot remove a profile column from unification while this view shows it."
     for joined in designed.joined:
         yield f"Note       A row comes once for each row that {joined} has for its profile; a measure of one dimension has one."
 

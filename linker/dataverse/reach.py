@@ -2,7 +2,7 @@
 
 The same requests work on standard, elastic and virtual tables: one row by its address, and equality filters on one column.
 Nothing is joined or expanded, because Dataverse may refuse that on tables that are not standard
-(https://learn.microsoft.com/power-apps/maker/data-platform/create-edit-elastic-tables).
+(docs/reference/elastic-tables.md, 2.3, 3 and 4).
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from linker import odata
+from linker.core.keys import row_key
 from linker.dataverse import metadata, shapes
 from linker.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
 from linker.dataverse.shapes import WITH_LABELS, Fields
@@ -72,6 +73,7 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
         return None
     if link is None:
         return Reach()
+    _check_link(link)
     profile, missing = await _profile(dataverse, link)
     customer = profile.get(CUSTOMER) if profile else None
     customer = customer if isinstance(customer, str) and customer else None
@@ -112,6 +114,12 @@ async def related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
         ),
     )
     return related_in(tables, lookups_in(relationships))
+
+
+def _check_link(link: Link) -> None:
+    """Raise TransientError for a link that no request can carry."""
+    if row_key(link.profile) is None or (link.partition and not shapes.is_partition(link.partition)):
+        raise shapes.odd(f"{LOOKUP_SCHEMA_NAME}: a link that names no profile")
 
 
 async def _profile(dataverse: Dataverse, link: Link) -> tuple[Fields | None, tuple[Unreachable, ...]]:

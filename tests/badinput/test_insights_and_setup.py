@@ -45,7 +45,8 @@ def column(name: str, kind: str = "String") -> dict[str, Any]:
 
 # By the end of the path, the first that fits.
 ANSWERS: tuple[tuple[str, Any], ...] = (
-    (f"contacts({ID})", {f"_{LINK}_value": ID, LINK: {"msdynci_customerid": "c1", "msdynci_tier": "Gold"}}),
+    (f"contacts({ID})", {"@odata.etag": 'W/"1"', f"_{LINK}_value": ID}),
+    (f"msdynci_customerprofiles({ID})", {"msdynci_customerid": "c1", "msdynci_tier": "Gold"}),
     (
         "OneToManyRelationships",
         {"value": [{"ReferencingEntity": "msdynci_visit", "ReferencingAttribute": "msdynci_p"}]},
@@ -167,8 +168,10 @@ DEEP: Any = json.loads("[" * 900 + "]" * 900)
 )
 @pytest.mark.parametrize("where", ["column", "measure", "measures"])
 def test_a_value_that_json_cannot_carry_is_shown_as_text_or_cut(where: str, value: Any) -> None:
-    row = {f"_{LINK}_value": ID, LINK: {"msdynci_customerid": "c1", "msdynci_tier": value}}
+    profile = {"msdynci_customerid": "c1", "msdynci_tier": value}
     text = json.dumps({"m": value}) if where == "measure" else value
     measures = {"value": [{"msdynci_measures": text}]}
-    kind, answer = (f"contacts({ID})", row) if where == "column" else ("msdynci_customermeasures", measures)
+    kind, answer = (
+        (f"msdynci_customerprofiles({ID})", profile) if where == "column" else ("msdynci_customermeasures", measures)
+    )
     asyncio.run(asked(kind, answer, insights))

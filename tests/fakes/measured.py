@@ -11,6 +11,7 @@ from linker.core.keys import row_key
 from linker.dataverse import column, metadata
 from linker.dataverse.probing import read_tables
 from linker.model import Target
+from sandbox.config import SandboxConfig
 from sandbox.dataset import store
 from sandbox.generate import Sizes, generate
 from sandbox.identity import ADMIN
@@ -40,6 +41,11 @@ class Measured:
         return found
 
     @property
+    def kind(self) -> str:
+        """The kind of the profile table."""
+        return str(self.sandboxed.environment.config.profile_table)
+
+    @property
     def customer(self) -> str:
         """The CustomerId of the profile."""
         return str(self.profile["msdynci_customerid"])
@@ -63,14 +69,14 @@ class Measured:
 
 
 @asynccontextmanager
-async def measured(**settings: Any) -> AsyncIterator[Measured]:
-    """Give such an environment, with the linker on it."""
-    with sandboxed(**settings) as made:
+async def measured(config: SandboxConfig | None = None, **settings: Any) -> AsyncIterator[Measured]:
+    """Give such an environment with the switches of `config`, and the linker on it with some `settings`."""
+    with sandboxed(config, **settings) as made:
         store(with_measures(generate(Sizes(contacts=0, leads=2))), made.environment.database)
         admin = made.dataverse_as(ADMIN)
         (table,) = await metadata.find_tables(admin, TABLE)
-        found = await column.create(admin, table, None, (await read_tables(admin)).profile_kind)
-        target = Target(TABLE, table.entity_set, table.primary_id, found.navigation)
+        await column.create(admin, table, None, (await read_tables(admin)).profile_kind)
+        target = await column.linked_table(admin, TABLE)
         rows = (await admin.get(f"{target.entity_set}?$select={target.key}"))["value"]
         profile = (await admin.get("msdynci_customerprofiles?$top=1"))["value"][0]
         world = Measured(made, target, rows[0][target.key], rows[1][target.key], profile)

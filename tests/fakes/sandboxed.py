@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 
 from linker.dataverse import Connection, Dataverse
 from linker.deps import Deps
+from sandbox.config import SandboxConfig
 from sandbox.database import Database
 from sandbox.environment import Environment
 from sandbox.identity import ADMIN, LINKER, ApplicationUser
@@ -57,10 +58,11 @@ def client(environment: Environment, user: ApplicationUser) -> httpx.AsyncClient
 
 
 @contextmanager
-def sandboxed(**settings: Any) -> Iterator[Sandboxed]:
-    """Give an environment and the linker on it."""
-    database = Database()
-    environment = Environment(database, base_url=URL)
+def sandboxed(config: SandboxConfig | None = None, **settings: Any) -> Iterator[Sandboxed]:
+    """Give an environment with the switches of `config`, and the linker on it with some `settings`."""
+    config = config or SandboxConfig()
+    database = Database(config=config)
+    environment = Environment(database, config, URL)
     connection = Connection(URL, client(environment, LINKER), StaticTokens())
     try:
         yield Sandboxed(environment, client(environment, ADMIN), replace(World(**settings).deps, connection=connection))

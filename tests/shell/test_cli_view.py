@@ -7,6 +7,7 @@ import pytest
 from linker.cli.view import Order, carry_out
 from linker.dataverse import Dataverse
 from linker.errors import ConfigurationError, DataverseError
+from sandbox.config import SandboxConfig, TableKind
 from sandbox.identity import ADMIN
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id
@@ -19,10 +20,25 @@ WANTED = ("msdynci_leadscore", "msdynci_supportissue.msdynci_lastmonth")
 PRIVILEGES = ("prvCreateQuery", "prvWriteQuery", "prvPublishCustomization")
 
 
+STANDARD = SandboxConfig(profile_table="standard", mapping_table="standard")
+"""The kind of tables that lists can join."""
+
+
 @pytest.fixture
 async def world() -> AsyncIterator[Measured]:
-    async with measured() as made:
+    async with measured(STANDARD) as made:
         yield made
+
+
+@pytest.mark.parametrize("dry_run", [False, True], ids=["for real", "dry run"])
+@pytest.mark.parametrize("kind", ["elastic", "virtual"])
+async def test_a_profile_table_that_is_not_standard_is_refused_and_nothing_is_written(
+    kind: TableKind, dry_run: bool
+) -> None:
+    async with measured(SandboxConfig(profile_table=kind)) as world:
+        with pytest.raises(ConfigurationError, match=rf"Nothing was written, .* {kind} table and lists cannot join it"):
+            await told(world, dry_run=dry_run)
+        assert await stored(world) == []
 
 
 async def told(world: Measured, *columns: str, dataverse: Dataverse | None = None, **order: object) -> str:
@@ -60,6 +76,8 @@ async def test_a_view_shows_what_the_rows_reach_and_keeps_those_without_a_link(w
         in (text.replace(world.sandboxed.deps.settings.dataverse_url, "https://org.example"))
     )
     assert "Note       A row comes once for each row that msdynci_supportissue has" in text
+    assert "Note       Customer Insights cannot remove a profile column" in text
+    assert "cannot remove" not in await told(world, "msdynci_supportissue.msdynci_lastmonth", dry_run=True)
     rows = await opened(world)
     linked = rows[world.row]
     assert linked["profile.msdynci_leadscore"] == world.measures.lead_score

@@ -1,23 +1,45 @@
-"""What a row reaches through its link, read live from the sandbox's Web API."""
+"""What a row reaches through its link, read live from the sandbox's Web API, for every kind of table."""
 
+import re
 from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
 from linker import api
+from linker.core.blocks import Entry, HashBlock, hash_link
 from linker.core.keys import row_key
 from linker.core.scanning import TableState
+from linker.core.shards import shard_of
+from linker.dataverse import Dataverse
 from linker.dataverse import reach as reading
-from linker.reach import Reach, Value
+from linker.errors import DataverseError
+from linker.model import Link
+from linker.reach import Reach, RelatedRows, Value
+from linker.state.blocks import StoredBlock
+from sandbox.config import SandboxConfig, TableKind
+from sandbox.generate import guid
 from sandbox.schema.definition import define_table
 from sandbox.schema.model import Column, ColumnType
+from sandbox.switches import registry
 from tests.fakes.client import Client
 from tests.fakes.measured import TABLE, Measured, measured
 
+KINDS: tuple[TableKind, ...] = ("elastic", "standard", "virtual")
+RELATED = ("msdynci_segmentmembership", "msdynci_supportissue", "msdynci_unifiedactivity")
+PROFILES = "msdynci_customerprofiles"
+
+
+@pytest.fixture(params=KINDS)
+async def world(request: pytest.FixtureRequest) -> AsyncIterator[Measured]:
+    async with measured(SandboxConfig(profile_table=request.param, mapping_table=request.param)) as made:
+        yield made
+
 
 @pytest.fixture
-async def world() -> AsyncIterator[Measured]:
-    async with measured() as made:
+async def elastic() -> AsyncIterator[Measured]:
+    async with measured(SandboxConfig(profile_table="elastic", mapping_table="elastic")) as made:
         yield made
 
 
@@ -25,6 +47,10 @@ async def reached(world: Measured, row: str = "") -> Reach:
     found = await reading.reach(world.sandboxed.dataverse, world.target, row_key(row or world.row) or b"")
     assert found is not None
     return found
+
+
+def rows_in(found: Reach, table: str) -> RelatedRows:
+    return next(rows for rows in found.related if rows.table == table)
 
 
 def plain(values: tuple[Value, ...]) -> dict[str, object]:
@@ -47,16 +73,13 @@ async def test_columns_of_the_platform_are_left_out(world: Measured) -> None:
     assert {"createdon", "modifiedby", "versionnumber"}.isdisjoint(plain((await reached(world)).attributes))
 
 
-async def test_a_related_measure_table_is_found_by_metadata_and_read_over_its_lookup(world: Measured) -> None:
-    held = (await world.sandboxed.admin.get("msdynci_supportissues")).json()["value"]
-    path = next(row["msdynci_supportissueid"] for row in held if row["msdynci_customerid"] == world.customer)
-    (
-        await world.sandboxed.admin.patch(f"msdynci_supportissues({path})", json={"msdynci_customerid": "x"})
-    ).raise_for_status()
-    (issues,) = (await reached(world)).related
+async def test_a_related_measure_table_is_found_by_metadata(world: Measured) -> None:
+    found = await reached(world)
+    issues = rows_in(found, "msdynci_supportissue")
     (row,) = issues.rows
     measures = world.measures
-    assert (issues.table, issues.more) == ("msdynci_supportissue", False)
+    assert tuple(related.table for related in found.related) == RELATED
+    assert issues.more is False
     assert plain(row) == {
         "msdynci_lastmonth": measures.issues_last_month,
         "msdynci_lastyear": measures.issues_last_year,
@@ -65,10 +88,31 @@ async def test_a_related_measure_table_is_found_by_metadata_and_read_over_its_lo
     }
 
 
-async def test_measures_that_know_the_customer_only_are_joined_by_customer_id(world: Measured) -> None:
+async def test_measures_in_one_text_come_by_name(world: Measured) -> None:
     found = plain((await reached(world)).measures)
     assert found["SupportIssuesLastMonth"] == world.measures.issues_last_month
     assert found["TotalPurchases"] == world.measures.total_purchases
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "found"),
+    [
+        pytest.param("elastic", "msdynci_customerid", True, id="elastic, by the lookup"),
+        pytest.param("elastic", "lookup", True, id="elastic, by the CustomerId"),
+        pytest.param("standard", "msdynci_customerid", True, id="standard, by the lookup"),
+        pytest.param("standard", "lookup", True, id="standard, by the CustomerId"),
+        pytest.param("virtual", "lookup", True, id="virtual, by the CustomerId"),
+        pytest.param("virtual", "msdynci_customerid", False, id="a virtual table refuses to filter by its lookup"),
+    ],
+)
+async def test_rows_about_a_customer_are_found_by_either_column(kind: TableKind, column: str, found: bool) -> None:
+    async with measured(SandboxConfig(profile_table=kind)) as world:
+        for table, lookup in (("supportissue", "msdynci_profile"), ("customermeasure", "msdynci_lookupfield_customer")):
+            emptied = lookup if column == "lookup" else column
+            world.sandboxed.environment.database.execute(f"UPDATE msdynci_{table} SET {emptied} = NULL")  # noqa: S608
+        now = await reached(world)
+        assert bool(rows_in(now, "msdynci_supportissue").rows) is found
+        assert bool(now.measures) is found
 
 
 async def test_a_table_that_carries_the_customer_id_alone_is_read_by_it_and_shows_a_few_rows(world: Measured) -> None:
@@ -85,10 +129,11 @@ async def test_a_table_that_carries_the_customer_id_alone_is_read_by_it_and_show
     assert {dict(plain(row)).get("msdynci_number") for row in visits.rows} <= set(range(count))
 
 
-async def test_a_look_costs_five_requests_and_two_for_each_related_table(world: Measured) -> None:
+async def test_a_look_costs_six_requests_and_two_or_three_for_each_related_table(world: Measured) -> None:
     dataverse = world.sandboxed.dataverse
     await reading.reach(dataverse, world.target, world.key)
-    assert dataverse.meter.requests == 5 + 2
+    with_rows, without = 1, 2  # a table that shows none is asked by both of its columns
+    assert dataverse.meter.requests == 6 + 2 * with_rows + 3 * without
 
 
 async def test_a_row_without_a_link_reaches_nothing(world: Measured) -> None:
@@ -123,8 +168,20 @@ async def test_a_profile_that_may_not_be_read_leaves_the_link_and_says_why(world
     reasons = {reason.what: reason.why for reason in found.unreachable}
     assert (found.profile, found.customer, found.attributes) == (world.profile["msdynci_customerprofileid"], None, ())
     assert "prvReadmsdynci_customerprofile" in reasons["msdynci_customerprofile"]
-    assert "CustomerId of the profile is not known" in reasons["msdynci_customermeasure"]
-    assert [rows.table for rows in found.related] == ["msdynci_supportissue"]  # its lookup needs no CustomerId
+    if world.kind == "virtual":
+        assert "can be neither filtered nor sorted" in reasons["msdynci_customermeasure"]
+        assert reasons.keys() == {"msdynci_customerprofile", "msdynci_customermeasure", *RELATED}
+        return
+    assert tuple(rows.table for rows in found.related) == RELATED  # their lookups need no CustomerId
+    assert plain(found.measures)["TotalPurchases"] == world.measures.total_purchases
+
+
+async def test_a_table_that_only_the_customer_id_leads_to_is_named_when_that_is_unknown(world: Measured) -> None:
+    table = define_table("msdynci_visit", [Column("msdynci_customerid")], entity_set="msdynci_visits", custom=True)
+    world.sandboxed.environment.database.create_table(table)
+    await world.deny("prvReadmsdynci_customerprofile")
+    reasons = {reason.what: reason.why for reason in (await reached(world)).unreachable}
+    assert "CustomerId of the profile is not known" in reasons["msdynci_visit"]
 
 
 async def test_a_profile_that_dataverse_does_not_show_is_said_to_be_hidden(world: Measured) -> None:
@@ -158,10 +215,117 @@ async def test_only_so_many_tables_are_read_and_the_others_are_named(
     monkeypatch.setattr(reading, "MOST_TABLES", 0)
     found = await reached(world)
     assert found.related == ()
-    assert [reason.what for reason in found.unreachable] == ["msdynci_supportissue"]
+    assert tuple(reason.what for reason in found.unreachable) == RELATED
 
 
-# ---- the route ----
+# ---- tables that are not standard ----
+
+
+class Watched(Dataverse):
+    """Remembers the addresses that are read; `refuse` answers one beginning of them with a status."""
+
+    def __init__(self, world: Measured, refuse: str = "-", status: int = 404) -> None:
+        super().__init__(world.sandboxed.deps.connection)
+        self.paths: list[str] = []
+        self.refuse, self.status = refuse, status
+
+    async def get(self, path: str, **how: Any) -> Any:
+        self.paths.append(unquote(path))
+        if path.startswith(self.refuse):
+            raise DataverseError(self.status, "0x80048d0b", f"refused for {path}")
+        return await super().get(path, **how)
+
+
+def switches() -> list[tuple[str, object]]:
+    """Return each value of each switch about tables that are not standard. Those that refuse at random are not among them."""
+    named = ("elastic_", "virtual_", "partition_", "page_", "stale_")
+    return [
+        (entry.name, value)
+        for entry in registry(SandboxConfig).values()
+        if entry.name.startswith(named) and entry.name != "elastic_throttle"
+        for value in entry.values
+    ]
+
+
+@pytest.mark.parametrize(("switch", "value"), [pytest.param(*pair, id="{}={}".format(*pair)) for pair in switches()])
+@pytest.mark.parametrize("kind", ["elastic", "virtual"])
+async def test_whatever_such_a_table_can_do_a_row_reaches_the_same_without_a_join(
+    kind: TableKind, switch: str, value: object
+) -> None:
+    async with measured(SandboxConfig(profile_table=kind, mapping_table=kind, **{switch: value})) as world:  # type: ignore[arg-type]
+        dataverse = Watched(world)
+        found = await reading.reach(dataverse, world.target, world.key)
+        assert found is not None
+        assert (found.customer, found.unreachable) == (world.customer, ())
+        assert plain(found.attributes)["msdynci_leadscore"] == world.measures.lead_score
+        assert len(rows_in(found, "msdynci_supportissue").rows) == 1
+        assert plain(found.measures)["TotalPurchases"] == world.measures.total_purchases
+        rows = [path for path in dataverse.paths if not path.startswith("EntityDefinitions")]
+        filters = [match[1] for path in rows if (match := re.search(r"\$filter=([^&]*)", path))]
+        assert not [path for path in rows if "$expand" in path or "$orderby" in path]
+        assert filters
+        assert all(re.fullmatch(r"\w+ eq ('\w+'|[0-9a-f-]{36})", one) for one in filters), filters
+
+
+async def partitioned(world: Measured, partition: str, *, named: bool) -> str:
+    """Put the linked row's profile into a partition of its own under a new id, and link the row to it, naming the partition
+    or not; returns the id."""
+    profile = guid(0, "partitioned", 0)
+    body = {"msdynci_customerprofileid": profile, "partitionid": partition, "msdynci_customerid": world.customer}
+    (await world.sandboxed.admin.post(PROFILES, json=body)).raise_for_status()
+    doubled = partition.replace("'", "''")
+    key = f"msdynci_customerprofileid={profile},partitionid='{doubled}'" if named else profile
+    bind = {f"{world.target.navigation}@odata.bind": f"/{PROFILES}({key})"}
+    (await world.sandboxed.admin.patch(f"leads({world.row})", json=bind)).raise_for_status()
+    return profile
+
+
+@pytest.mark.parametrize("partition", ["west", "o'brien", "a b"])
+@pytest.mark.parametrize("named", [True, False], ids=["the link names it", "the link does not name it"])
+async def test_a_profile_in_a_partition_of_its_own_is_found(elastic: Measured, partition: str, named: bool) -> None:
+    profile = await partitioned(elastic, partition, named=named)
+    dataverse = Watched(elastic)
+    found = await reading.reach(dataverse, elastic.target, elastic.key)
+    assert found is not None
+    assert (found.profile, found.customer, found.unreachable) == (profile, elastic.customer, ())
+    assert plain(found.measures)["TotalPurchases"] == elastic.measures.total_purchases
+    assert [path.startswith(f"{PROFILES}?") for path in dataverse.paths].count(True) == (0 if named else 1)
+
+
+@pytest.mark.parametrize(
+    ("status", "found"),
+    [
+        pytest.param(404, True, id="not found"),
+        pytest.param(400, True, id="not understood"),
+        pytest.param(403, False, id="not allowed"),
+    ],
+)
+async def test_a_profile_that_its_address_does_not_show_is_found_by_a_query(
+    world: Measured, status: int, found: bool
+) -> None:
+    seen = await reading.reach(Watched(world, f"{PROFILES}(", status), world.target, world.key)
+    assert seen is not None
+    assert (seen.customer == world.customer) is found
+    assert bool(seen.attributes) is found
+    assert [reason.what for reason in seen.unreachable if f"Dataverse answered {status}" in reason.why] == (
+        [] if found else ["msdynci_customerprofile"]
+    )
+
+
+async def test_one_of_several_profiles_with_the_same_id_is_not_guessed(elastic: Measured) -> None:
+    class Twice(Watched):
+        async def get(self, path: str, **how: Any) -> Any:
+            answer = await super().get(path, **how)
+            return {"value": answer["value"] * 2} if path.startswith(f"{PROFILES}?") else answer
+
+    found = await reading.reach(Twice(elastic, f"{PROFILES}("), elastic.target, elastic.key)
+    assert found is not None
+    assert (found.customer, found.attributes) == (None, ())
+    reasons = {reason.what: reason.why for reason in found.unreachable}
+    assert reasons["msdynci_customerprofile"].startswith("Several profiles in different partitions")
+
+
+# ---- the routes ----
 
 
 @pytest.fixture
@@ -193,3 +357,19 @@ async def test_a_row_that_cannot_be_read_at_all_is_told_as_such(world: Measured,
     await world.deny("prvReadLead")
     reply = await client.ask(api.get_insights, table=TABLE, row=world.row)
     assert (reply.status, "prvReadLead" in reply.body["detail"]) == (503, True)
+
+
+@pytest.mark.parametrize(
+    ("confirmed", "comparison"),
+    [pytest.param("west", "equal", id="the same partition"), pytest.param("", "differs", id="another partition")],
+)
+async def test_a_row_is_compared_with_its_partition(elastic: Measured, confirmed: str, comparison: str) -> None:
+    deps = elastic.sandboxed.deps
+    profile = await partitioned(elastic, "west", named=True)
+    entry = Entry(0, hash_link(elastic.key, Link(profile, confirmed), await deps.salt()))
+    state = TableState()
+    await deps.states.save(TABLE, state, None)
+    block = HashBlock().saved_by("run", "", {elastic.key: (entry,)})
+    await deps.blocks.save(TABLE, shard_of(elastic.key, state.bits).name, StoredBlock(block, None))
+    reply = await Client(elastic.sandboxed).ask(api.get_row, table=TABLE, row=elastic.row)  # type: ignore[arg-type]
+    assert (reply.status, reply.body["comparison"]) == (200, comparison)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from linker.model import LOOKUP_SCHEMA_NAME
-from linker.reach import MEASURES, Column, columns_in, lookups_in, measures_in, related_in, values_in
+from linker.reach import MEASURES, Column, RelatedTable, columns_in, lookups_in, measures_in, related_in, values_in
 
 
 def attribute(name: str, **facts: Any) -> dict[str, Any]:
@@ -41,10 +41,10 @@ def test_columns_come_by_name_without_the_key_and_those_that_accompany_another()
 def test_related_tables_point_at_the_profile_or_carry_a_customer_id() -> None:
     tables = [definition("msdynci_visit", customer=True), definition("msdynci_issue"), definition("msdynci_other")]
     found = related_in(tables, {"msdynci_issue": "msdynci_profile"})
-    assert [(table.name, table.join, table.entity_set, table.label) for table in found] == [
-        ("msdynci_issue", "msdynci_profile", "msdynci_issues", "All of msdynci_issue"),
-        ("msdynci_visit", "msdynci_customerid", "msdynci_visits", "All of msdynci_visit"),
-    ]
+    assert found == (
+        RelatedTable("msdynci_issue", "All of msdynci_issue", "msdynci_issues", "msdynci_profile"),
+        RelatedTable("msdynci_visit", "All of msdynci_visit", "msdynci_visits", has_customer=True),
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+from linker.core.capabilities import TableKind
 from linker.errors import ConfigurationError
 from linker.reach import Column, RelatedTable
-from linker.view import MOST_JOINED, Columns, ListTable, View, design, same_xml
+from linker.view import MOST_JOINED, Columns, ListTable, View, check_kind, design, same_xml
 
 LEAD = ListTable("lead", "leads", "leadid", "fullname", "Leads", 4)
 
@@ -16,7 +17,7 @@ def texts(*names: str) -> tuple[Column, ...]:
 
 
 def related(name: str, lookup: str = "msdynci_profile") -> RelatedTable:
-    return RelatedTable(name, name, f"{name}s", lookup)
+    return RelatedTable(name, name, f"{name}s", lookup, has_customer=True)
 
 
 COLUMNS = Columns(
@@ -66,14 +67,39 @@ def test_a_column_is_found_by_the_name_that_people_give(name: str, cell: str) ->
         pytest.param("msdynci_name", "Did you mean msdynci_", id="two tables have it"),
         pytest.param("zzz", "There are: lead.companyname", id="nothing like it"),
         pytest.param("msdynci_photo", "can show no column 'msdynci_photo'", id="a column that no list can show"),
-        pytest.param("msdynci_visit.msdynci_visits", "joins over lookups only", id="no lookup"),
-        pytest.param("msdynci_customermeasure.Score", "joins over lookups only", id="measures by CustomerId"),
+        pytest.param("msdynci_visit.msdynci_visits", "no lookup to the profile for a list to join", id="no lookup"),
+        pytest.param(
+            "msdynci_customermeasure.Score", "all measures of a customer in one text", id="measures as one text"
+        ),
     ],
 )
 def test_what_cannot_be_shown_is_refused_with_advice(name: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as refused:
         designed("msdynci_loyaltytier", name)
     assert "Nothing was written." in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        pytest.param(TableKind.STANDARD, None, id="standard"),
+        pytest.param(TableKind.ELASTIC, "an elastic table", id="elastic"),
+        pytest.param(TableKind.VIRTUAL, "a virtual table", id="virtual"),
+    ],
+)
+def test_a_profile_table_that_lists_cannot_join_is_refused_with_what_works_there(
+    kind: TableKind, words: str | None
+) -> None:
+    if words is None:
+        check_kind(kind)
+        return
+    with pytest.raises(ConfigurationError, match=words) as refused:
+        check_kind(kind)
+    text = str(refused.value)
+    assert text.startswith("Nothing was written")
+    assert text.count(". ") < 3  # at most three sentences
+    for offered in ("quick view form", "cannot remove", "_msdynci_lookupfield_customerprofile_value eq"):
+        assert offered in text
 
 
 def test_a_view_needs_a_column() -> None:
