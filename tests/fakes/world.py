@@ -116,6 +116,14 @@ class Store(MemoryTables):
         await self._tell("delete", table, partition, row)
         await super().delete(table, partition, row, etag=etag)
 
+    async def write_many(self, table: str, partition: str, rows: Sequence[tuple[str, Properties]]) -> None:
+        await self._tell("write_many", table, partition, rows[0][0] if rows else "")
+        await super().write_many(table, partition, rows)
+
+    async def delete_many(self, table: str, partition: str, rows: Sequence[str]) -> None:
+        await self._tell("delete_many", table, partition, rows[0] if rows else "")
+        await super().delete_many(table, partition, rows)
+
     async def _tell(self, operation: str, table: str, partition: str, row: str) -> None:
         if operation not in ("get", "header"):
             self.writes.append((operation, table, row))

@@ -42,7 +42,7 @@ from .watch import Watch
 SIZES = Sizes(contacts=120, leads=0, members=60)
 TABLES = ("contact", "new_member")
 BITS = 2  # four shards a table, where as few rows would make one
-GONE = 2  # rows of the last page that the mapping names and Dataverse has not: they are rejected in every run
+GONE = 2  # rows that the mapping names and Dataverse has not: they are rejected in every run
 SETTINGS: dict[str, Any] = {
     "settle_minutes": 0,
     "first_link": "auto",

@@ -22,7 +22,7 @@ class Step:
 
     `dataverse` are matchers of a fault of the sandbox, `storage` those of a StorageFault; None: it asks no such thing.
     `writes` says what it writes to Dataverse. A fault strikes one of the first `spread` requests of an activity, at random,
-    and in all `most` times at the most, None for a whole run: pages are tried again so often that it would take minutes.
+    and in all `most` times at the most, None for a whole run: shards are tried again so often that it would take minutes.
     """
 
     name: str
@@ -36,7 +36,7 @@ class Step:
     @property
     def most(self) -> int | None:
         """See above."""
-        return 12 if "link_page" in self.activities else None
+        return 12 if {"link_shard", "scan_slice"} & {*self.activities} else None
 
 
 BLOCKS: Final = "/linkerhashes("
@@ -44,14 +44,18 @@ STEPS: Final = (
     Step("settle", ("settle",), {"path": "orderby=modifiedon"}, {}, spread=2),
     Step("requirements", ("survey",), {}, {}, spread=40),
     Step("column", ("prepare_table",), {"path": "/(Entity|Relationship)Definitions"}, {}, spread=2),
-    Step("mapping read", ("link_page",), {"path": "/msdynci_alternatekeys"}),
-    Step("block read", ("link_page",), None, {"method": "GET", "path": BLOCKS}),
-    Step("intent", ("link_page",), None, {"method": "PUT", "path": BLOCKS}),
-    Step("resolve", ("link_page",), {"operation": "$batch", "body": "/msdynci_customerprofiles?"}),
-    Step("write", ("link_page",), {"operation": "UpdateMultiple"}, writes="bulk"),
-    Step("isolate", ("link_page",), {"operation": "UpdateMultiple", "table": "contact", "skip": 1}, writes="bulk"),
-    Step("read-back", ("link_page",), {"operation": "$batch", "body": "$expand=msdynci_lookupfield"}),
-    Step("block write", ("link_page",), None, {"method": "PUT", "path": BLOCKS, "skip": 1}),
+    Step("mapping read", ("scan_slice",), {"path": "/msdynci_alternatekeys"}),
+    Step("stage", ("scan_slice",), None, {"method": "POST", "path": "$batch"}),
+    Step("commit", ("scan_slice",), None, {"method": "PUT", "path": "/linkerstatus("}),
+    Step("shards", ("plan_shards",), None, {}, spread=4),
+    Step("staged rows", ("link_shard",), None, {"method": "GET", "path": "/linkerstaging("}),
+    Step("block read", ("link_shard",), None, {"method": "GET", "path": BLOCKS}),
+    Step("intent", ("link_shard",), None, {"method": "PUT", "path": BLOCKS}),
+    Step("resolve", ("link_shard",), {"operation": "$batch", "body": "/msdynci_customerprofiles?"}),
+    Step("write", ("link_shard",), {"operation": "UpdateMultiple"}, writes="bulk"),
+    Step("isolate", ("link_shard",), {"operation": "UpdateMultiple", "table": "contact", "skip": 1}, writes="bulk"),
+    Step("read-back", ("link_shard",), {"operation": "$batch", "body": "_msdynci_lookupfield_customerprofile_value"}),
+    Step("block write", ("link_shard",), None, {"method": "PUT", "path": BLOCKS, "skip": 1}),
     Step("unlink", ("unlink_table",), {}, {}, "single", spread=8, phases=("later",)),
     Step("touch", ("plan_touch", "touch_profiles", "report_touch"), {}, {}, "bulk", spread=2),
     Step("finish", ("end_table", "end_run"), {"path": "orderby=modifiedon"}, {}, spread=2),

@@ -68,7 +68,7 @@ class Trial:
     def _delete_one_of_the_changed(self) -> None:
         """Those that are gone from the beginning are known by now: only a row that was there makes a write fail.
 
-        It is the last one, so that the writes of the first page are good ones.
+        It is the last one, so that other writes are good ones.
         """
         changed = next(truth.wrong for truth in truths(self.scene.database) if truth.table == "contact")
         bulk_delete(self.scene.database, "contact", [max(changed)])

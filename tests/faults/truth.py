@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linker.core.blocks import row_hash
+from linker.core.blocks import Entry, hash_link, hash_wish
+from linker.core.claims import Claim
 from linker.core.keys import row_key
+from linker.core.shards import all_shards
 from linker.deps import Deps
-from linker.model import Counts, Run, Status
+from linker.model import Counts, Link, Run, Status
 from sandbox.database import Database, scan
 from sandbox.link_column import LOOKUP
 from sandbox.unification_sql import expected_links
@@ -115,9 +117,9 @@ async def _inconsistent_table(deps: Deps, truth: TableTruth) -> list[str]:
     stored = dict(await _entries(deps, truth.table))
     salt = await deps.salt()
     wanted = {
-        key: (row_hash(truth.customers[row], salt),)
+        key: (_entry(key, truth.customers[row], profile, salt),)
         for row in truth.live
-        if row in truth.profiles and row not in truth.waiting and (key := row_key(row)) is not None
+        if (profile := truth.profiles.get(row)) is not None and (key := row_key(row)) is not None
     }
     waiting = {row_key(row) for row in truth.waiting | truth.missing}
     differ = [key for key in wanted if stored.get(key) != wanted[key]]
@@ -126,9 +128,15 @@ async def _inconsistent_table(deps: Deps, truth: TableTruth) -> list[str]:
     return [f"{len(keys)} entries of {truth.table} {what}" for keys, what in told if keys]
 
 
-async def _entries(deps: Deps, table: str) -> Iterator[tuple[bytes, tuple[int, ...]]]:
-    found = await deps.plans.load(table)
+def _entry(key: bytes, customer: str, profile: str, salt: bytes) -> Entry:
+    """Return the confirmed entry of a row: mapping rows of the sandbox name no profile, and no partition is set."""
+    wish = hash_wish(key, Claim(customer), salt, names_profile=False)
+    return Entry(wish, hash_link(key, Link(profile.lower()), salt))
+
+
+async def _entries(deps: Deps, table: str) -> Iterator[tuple[bytes, tuple[Entry, ...]]]:
+    found = await deps.states.load(table)
     assert found is not None
-    plan = found[0].plan
-    blocks = [await deps.blocks.load(table, plan.name(page)) for page in range(plan.pages)]
+    assert not found[0].names_profile
+    blocks = [await deps.blocks.load(table, shard.name) for shard in all_shards(found[0].bits)]
     return (entry for stored in blocks for entry in stored.block.entries.items())

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from linker.pages import Plan
 
+from linker.core.scanning import TableState
 from linker.dataverse import Connection
 from linker.deps import Deps
 from linker.model import Run
-from linker.state import TablePlan
+from linker.state.blocks import HASHES
 from sandbox.collation import guid_key
 from sandbox.database import Database, Stamp, bulk_update, scan
 from sandbox.dataset import Row
@@ -25,12 +25,12 @@ from sandbox.unification import second_writer
 from sandbox.unification.changes import Kind, RowChange, apply_changes
 from tests.fakes.app import FakeApp
 from tests.fakes.sandboxed import URL, client
-from tests.fakes.world import CRM, VERSION, DiedError, StaticTokens, World
+from tests.fakes.world import CRM, DiedError, StaticTokens, World
 from tests.shell.test_survey import FakeInsights
 
 LINK = "msdynci_lookupfield_customerprofile"
 CONTACT, KEY = "contact", "contactid"
-CUTS = ("4", "8", "c")  # four pages, so that rows have neighbours on other pages
+BITS = 2  # four shards, where as few rows would make one
 READS = frozenset({"get", "header"})
 
 type Mishap = Callable[[], Awaitable[None]]
@@ -77,7 +77,7 @@ class Linking:
         self.world.store.hooks.append(self.effects.operation)
         self.world.deps = self._process()
         self.app = FakeApp(self.world, self._patch, self._loop)
-        self.app.do(self.world.deps.plans.save(CONTACT, TablePlan(Plan(VERSION, CUTS), linked=False), None))
+        self.app.do(self.world.deps.states.save(CONTACT, TableState(BITS), None))
 
     def close(self) -> None:
         """End everything."""
@@ -161,13 +161,13 @@ class Linking:
         return sum(counted.rows_written for counted in self.environment.counters.tables.values())
 
     def remembered(self) -> Mapping[Any, Any]:
-        """Return blocks and plans, which a run leaves to the next one."""
+        """Return blocks and the table's state, which a run leaves to the next one."""
         found = self.world.store.entities.items()
-        return {key: entity for key, entity in found if "-contact-" in key[1] or key[2].startswith("plan-")}
+        return {key: entity for key, entity in found if key[0] == HASHES or key[2].startswith("table-")}
 
 
 def contact_id(number: int) -> str:
-    """Return the id of a contact; ids are spread over the pages."""
+    """Return the id of a contact; ids are spread over the shards."""
     return guid(1, CONTACT, number)
 
 
