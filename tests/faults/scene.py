@@ -19,6 +19,7 @@ from durabletask.task import TaskFailedError
 from linker import bootstrap, triggers
 from linker.core.scanning import TableState
 from linker.deps import Deps
+from linker.limiter import Limiter
 from linker.model import Run, RunRequest
 from linker.orchestration.steps import RunFailedError
 from linker.settings import Settings
@@ -235,7 +236,8 @@ def _world(deps: Deps, runner: asyncio.Runner) -> World:
     loop = runner.get_loop()
     assert isinstance(loop, HurriedLoop)
     clock = LoopClock(loop)
-    return World(replace(deps, clock=clock, lock=replace(deps.lock, clock=clock)), clock)
+    connection = replace(deps.connection, limiter=Limiter(clock))
+    return World(replace(deps, clock=clock, lock=replace(deps.lock, clock=clock), connection=connection), clock)
 
 
 async def _divide(deps: Deps) -> None:
