@@ -82,13 +82,11 @@ def _comparison(column: str, operator: str, literal: str) -> Test:
         case "ne":
             return lambda row: _folded(row.get(column)) != value
         case "ge":
-            return lambda row: (_folded(row.get(column)) or "") >= (value or "")
+            return lambda row: row.get(column) is not None and _folded(row[column]) >= (value or "")
         case "le":
-            return lambda row: (_folded(row.get(column)) or "") <= (value or "")
-        case "gt":
-            return lambda row: (_folded(row.get(column)) or "") > (value or "")
+            return lambda row: row.get(column) is not None and _folded(row[column]) <= (value or "")
         case "lt":
-            return lambda row: (_folded(row.get(column)) or "") < (value or "")
+            return lambda row: row.get(column) is not None and _folded(row[column]) < (value or "")
     raise ValueError(f"The operator '{operator}' was not understood.")
 
 
