@@ -83,6 +83,8 @@ def _comparison(column: str, operator: str, literal: str) -> Test:
             return lambda row: _folded(row.get(column)) != value
         case "ge":
             return lambda row: row.get(column) is not None and _folded(row[column]) >= (value or "")
+        case "gt":
+            return lambda row: row.get(column) is not None and _folded(row[column]) > (value or "")
         case "le":
             return lambda row: row.get(column) is not None and _folded(row[column]) <= (value or "")
         case "lt":
