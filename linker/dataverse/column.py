@@ -180,7 +180,10 @@ async def linked_table(dataverse: Dataverse, table: str) -> Target:
     column = await find(dataverse, table) if tables else None
     if column is None:
         raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
-    partition = await find_partition_column(dataverse, tables[0])
+    try:
+        partition = await find_partition_column(dataverse, tables[0])
+    except DataverseError:  # columns may not be read: the profile's id alone has to do
+        partition = ""
     return Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation, partition_column=partition)
 
 

@@ -17,6 +17,7 @@ from linker.core.scanning import TableState
 from linker.model import Counts, Mode, Run, Status, TableRun
 from linker.portal import rows as page
 from linker.reasons import REASONS, issue
+from sandbox.config import SandboxConfig
 from tests.fakes.browser import Browser
 from tests.fakes.dataverse import Refusal
 from tests.fakes.measured import TABLE, Measured, measured
@@ -153,9 +154,9 @@ async def test_what_was_typed_is_shown_again_and_inert(world: World, browser: Br
 # ---- insights ----
 
 
-@pytest.fixture
-async def insights() -> AsyncIterator[tuple[Measured, Browser]]:
-    async with measured() as made:
+@pytest.fixture(params=["elastic", "standard", "virtual"])
+async def insights(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Measured, Browser]]:
+    async with measured(SandboxConfig(profile_table=request.param)) as made:
         await made.sandboxed.deps.states.save(TABLE, TableState(), None)
         browser = Browser(made.sandboxed)  # type: ignore[arg-type]
         await browser.sign_in()

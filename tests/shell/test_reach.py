@@ -14,6 +14,7 @@ from linker.core.scanning import TableState
 from linker.core.shards import shard_of
 from linker.dataverse import Dataverse
 from linker.dataverse import reach as reading
+from linker.dataverse.column import linked_table
 from linker.errors import DataverseError
 from linker.model import Link
 from linker.reach import Reach, RelatedRows, Value
@@ -351,6 +352,57 @@ async def test_the_api_tells_what_a_row_reaches(world: Measured, client: Client)
 )
 async def test_a_row_that_is_not_there_is_not_found(client: Client, table: str, row: str) -> None:
     assert (await client.ask(api.get_insights, table=table, row=row)).status == 404
+
+
+@pytest.mark.parametrize(
+    ("privilege", "what"),
+    [
+        pytest.param("prvReadmsdynci_customerprofile", "msdynci_customerprofile", id="profiles"),
+        pytest.param("prvReadmsdynci_customermeasure", "msdynci_customermeasure", id="measures"),
+        pytest.param("prvReadmsdynci_unifiedactivity", "msdynci_unifiedactivity", id="activities"),
+    ],
+)
+async def test_a_missing_privilege_takes_its_part_from_the_page_and_no_more(
+    world: Measured, client: Client, privilege: str, what: str
+) -> None:
+    await world.deny(privilege)
+    reply = await client.ask(api.get_insights, table=TABLE, row=world.row)
+    assert (reply.status, reply.body["profile"]) == (200, world.profile["msdynci_customerprofileid"])
+    assert privilege in {part["what"]: part["why"] for part in reply.body["unreachable"]}[what]
+
+
+@pytest.mark.parametrize("throttle", ["wait", "bare"])
+async def test_a_pause_of_an_elastic_table_takes_its_part_from_the_page_and_no_more(throttle: str) -> None:
+    config = SandboxConfig(profile_table="elastic", mapping_table="elastic", elastic_throttle=throttle)  # type: ignore[arg-type]
+    async with measured(config) as world:
+        dataverse = world.sandboxed.dataverse
+        for _ in range(5):  # each tenth request gets a pause
+            found = await reading.reach(dataverse, world.target, world.key)
+            assert found is not None
+            if found.unreachable:
+                break
+    assert found.profile == world.profile["msdynci_customerprofileid"]
+    missing = {part.what for part in found.unreachable}
+    assert missing
+    assert missing <= {"msdynci_customerprofile", "msdynci_customermeasure", "related tables", *RELATED}
+
+
+@pytest.mark.parametrize(
+    ("table", "missing"),
+    [
+        pytest.param(TABLE, set[str](), id="of the row: it is read without its partition"),
+        pytest.param("msdynci_customerprofile", {"msdynci_customerprofile"}, id="of the profile"),
+        pytest.param("msdynci_supportissue", {"msdynci_supportissue"}, id="of a related table"),
+    ],
+)
+async def test_columns_that_may_not_be_read_take_their_part_from_the_page_and_no_more(
+    world: Measured, table: str, missing: set[str]
+) -> None:
+    dataverse = Watched(world, f"EntityDefinitions(LogicalName='{table}')/Attributes", 403)
+    found = await reading.reach(dataverse, await linked_table(dataverse, TABLE), world.key)
+    assert found is not None
+    assert found.customer == world.customer
+    assert {part.what for part in found.unreachable} == missing
 
 
 async def test_a_row_that_cannot_be_read_at_all_is_told_as_such(world: Measured, client: Client) -> None:
