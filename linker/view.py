@@ -121,10 +121,9 @@ def check_kind(profile_kind: TableKind) -> None:
         return
     kind = "an elastic" if profile_kind is TableKind.ELASTIC else "a virtual"
     raise ConfigurationError(
-        f"Nothing was written, because {PROFILE_TABLE} is {kind} table and lists cannot join it. To show the profile on a "
-        "row's form, add a quick view form as docs/insights.md describes, but know that Customer Insights then cannot remove "
-        "the profile columns in it. To list the rows of one customer, filter by the lookup itself: "
-        f"_{LOOKUP_SCHEMA_NAME}_value eq <profile id>."
+        f"Nothing was written, because {PROFILE_TABLE} is {kind} table and lists cannot join it. Add a quick view form of the "
+        f"profile to the row's form, or filter the list by the lookup itself (_{LOOKUP_SCHEMA_NAME}_value eq <profile id>). "
+        "Read docs/insights.md first: Customer Insights cannot remove profile columns that a form uses."
     )
 
 

@@ -39,9 +39,8 @@ MOST_TABLES = 20  # that one look reads
 MOST_ROWS = 5  # of each
 _MEASURED = RelatedTable(MEASURE_TABLE, "", MEASURE_SET, "msdynci_lookupfield_customer", has_customer=True)
 _COLUMN_FACTS = "LogicalName,AttributeType,AttributeOf,DisplayName,IsPrimaryId,IsValidForRead"
-_NOT_FOUND_BY_ADDRESS = frozenset(
-    {400, 404}
-)  # of an elastic row in another partition, or an address that is not understood
+# What the address of an elastic row in another partition gets, and an address that is not understood.
+_NOT_FOUND_BY_ADDRESS = frozenset({400, 404})
 _HIDDEN = Unreachable(
     PROFILE_TABLE, "Dataverse shows no profile behind the link: it is gone, or the app may not see it."
 )
