@@ -79,8 +79,11 @@ def not_bypassed(found: Iterable[Automation]) -> tuple[Automation, ...]:
 
 
 def estimate(found: Sequence[Automation], rows: int, *, rows_a_request: int) -> Estimate:
-    """Return what updating so many rows sets in motion; `rows_a_request` is 1 where UpdateMultiple is not supported."""
-    requests = ceil(rows / rows_a_request)
+    """Return what a first link of so many rows sets in motion; `rows_a_request` is 1 where UpdateMultiple is not supported.
+
+    The first row goes alone: it proves that links are alive.
+    """
+    requests = min(rows, 1) + ceil(max(0, rows - 1) / rows_a_request)
     times = [(requests if found.message == BULK_MESSAGE else rows, found.asynchronous) for found in found]
     executions = sum(count for count, asynchronous in times if not asynchronous)
     return Estimate(rows, len(found), executions, sum(count for count, _ in times) - executions)

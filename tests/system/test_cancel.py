@@ -6,20 +6,19 @@ import pytest
 from .conftest import MakeWorld
 from .world import SAMPLE, TABLES, World, until
 
-SIZES = {"contact": 15_000, "lead": 100, "new_member": 100}  # four pages and one and one
-IN_FLIGHT = 3  # pages at a width of one: one writes while the others read
+SIZES = {"contact": 15_000, "lead": 100, "new_member": 100}  # four shards and one and one
 LOADED = [text for name, rows in SIZES.items() for text in (f"--{name.removeprefix('new_')}s", str(rows))]
 
 
 @pytest.fixture
 def world(make: MakeWorld) -> World:
-    """Six pages; those of the contacts take about a second each, one after the other."""
-    return make(*LOADED, "--switch", "ms_per_row=0.3", LINKER_WIDTH="1")
+    """Six shards; those of the contacts take some seconds each, one after the other."""
+    return make(*LOADED, "--switch", "ms_per_row=1", LINKER_WIDTH="1")
 
 
 def test_a_run_stops_with_the_pages_in_flight_and_the_next_one_writes_exactly_the_rest(world: World) -> None:
     run = world.app.publish(world.sandbox.last_job())
-    until(lambda: world.app.run(run["id"])["progress"] or {}, lambda progress: progress.get("pagesDone") == 1)
+    until(lambda: world.app.run(run["id"])["progress"] or {}, lambda progress: progress.get("pagesDone", 0) >= 1)
     assert world.app.cancel(run["id"])["status"] == "Refreshing"
     canceled = world.ended(run)
 
@@ -27,8 +26,7 @@ def test_a_run_stops_with_the_pages_in_flight_and_the_next_one_writes_exactly_th
     assert "next run" in canceled["statusDetail"]
     assert {table["status"] for table in canceled["tables"]} == {"Canceled"}
     written = {table: world.counted("rowsWritten", table) for table in SIZES}
-    assert written["contact"] > 0
-    assert (written["lead"], written["new_member"]) == (0, 0), f"after {1 + IN_FLIGHT} pages it begins no other"
+    assert 0 < written["contact"] < SIZES["contact"]
     assert {table["table"]: table["counts"]["linked"] for table in canceled["tables"]} == written
     assert canceled["counts"]["linked"] == sum(written.values())
     truth, links = world.truth("contact"), world.links("contact")
@@ -43,7 +41,7 @@ def test_a_run_stops_with_the_pages_in_flight_and_the_next_one_writes_exactly_th
 def test_a_run_stops_in_the_midst_of_unlinking_and_the_next_one_clears_the_rest(world: World) -> None:
     assert world.publish()["status"] == "Successful"
     job = world.unify(drop=0.05)["jobId"]
-    world.sandbox.admin("POST", "config", {"ms_per_row": 20})  # some seconds for each of the four pages
+    world.sandbox.admin("POST", "config", {"ms_per_row": 20})  # some seconds for each of the four shards
     run = world.app.publish(job)
     until(lambda: world.counted("rowsWritten", "contact"), bool)
     world.app.cancel(run["id"])

@@ -37,7 +37,13 @@ def test_filtering_attributes_decide(automation: Automation, columns: tuple[str,
     ("automations", "rows_a_request", "executions", "jobs"),
     [
         pytest.param([STEP], 500, 1_200, 0, id="a step on Update runs for each row"),
-        pytest.param([replace(STEP, message="UpdateMultiple")], 500, 3, 0, id="one on UpdateMultiple for each request"),
+        pytest.param(
+            [replace(STEP, message="UpdateMultiple")],
+            500,
+            4,
+            0,
+            id="one on UpdateMultiple for each request, of which the first has one row",
+        ),
         pytest.param(
             [replace(STEP, message="UpdateMultiple")], 1, 1_200, 0, id="which has one row without bulk writes"
         ),
