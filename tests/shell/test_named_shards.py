@@ -104,12 +104,15 @@ async def test_shards_of_a_scan_that_a_later_run_replaced_are_not_named(world: W
 
 
 async def test_a_late_delivery_names_the_same_shards_and_touches_no_later_scan(world: World) -> None:
-    scan = await opened(world, since=0.0)
+    for row in world.dataverse.mapping[1:]:
+        row["modifiedon"] = "2026-11-20T00:00:00Z"
+    world.dataverse.mapping[0]["modifiedon"] = "2026-11-24T00:00:00Z"
+    scan = await opened(world, since=1_795_392_000.0)  # 2026-11-23
     await world.deps.change_state("contact", lambda old: replace(old, bits=4))
     await read_all(world, scan)
     first, named = await planned(world, scan)
-    touched = named.shards[0]
-    other = next(number for number in range(16) if number not in named.shards[:1])
+    (touched,) = named.shards
+    other = (touched + 1) % 16
     await save_header(world, Shard(4, other), unconfirmed=1)
     assert await planned(world, scan) == (first, named)
     assert named.shard(0) == Shard(4, touched)

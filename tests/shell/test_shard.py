@@ -508,6 +508,23 @@ async def test_a_shard_of_an_earlier_scan_stops(world: World) -> None:
     assert not world.dataverse.written
 
 
+async def test_a_shard_whose_scan_is_replaced_while_it_reads_writes_nothing(world: World) -> None:
+    """A late delivery may come after a later run, in a process that remembers the earlier scan."""
+    world.people(3)
+    await world.prepare()
+    await world.prepare("run2")
+    scan = await world.scan()
+
+    async def replaces(operation: str, partition: str, row: str) -> None:
+        if operation == "insert" and row == FIRST_SHARD:
+            world.store.hooks.remove(replaces)
+            await world.scan("run2", deps=world.host())
+
+    world.store.hooks.append(replaces)
+    assert "later run took over" in (await world.link(scan=scan)).failed
+    assert not world.dataverse.bodies
+
+
 async def test_each_shard_links_its_own_rows_however_many_responses_the_mapping_takes(world: World) -> None:
     await world.prepare("run1", bits=2)
     world.people(40)
