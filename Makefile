@@ -58,10 +58,10 @@ faults: setup ## faults at every step of a run, in docs/reliability.md; faults O
 matrix: setup ## the main job over every kind of table, every switch and 200 combinations; matrix ONLY=page_max
 	@$(PYTHON) -m tests.matrix $(ONLY)
 
-histories: setup ## record anew what the replay tests replay, after the orchestrators changed on purpose
+histories: setup ## record again what the replay tests replay, after the orchestrators changed on purpose
 	@$(PYTHON) -m tests.replay.record
 
-screenshots: setup ## take the pictures of the status page in docs/screenshots anew; needs Chromium
+screenshots: setup ## take the pictures of the status page in docs/screenshots again; needs Chromium
 	@$(PYTHON) -m tests.browser.screenshots
 
 live: $(PACKAGES) ## ask a real Dataverse (LINKER_DATAVERSE_URL) what is not proved yet, reading only: docs/live.md
@@ -83,7 +83,7 @@ lock: $(PACKAGES) ## write requirements.lock: what the package is built from and
 outdated: $(PACKAGES) ## ask the package index and the compiler what is newer than a decision of ours
 	@$(PYTHON) -m pytest -q tests/infra/outdated.py
 
-licences: $(PACKAGES) ## write docs/licences.md anew: the licences of what the package is built from
+licences: $(PACKAGES) ## write docs/licences.md: the licences of what the package is built from
 	@$(PYTHON) scripts/licences.py > docs/licences.md
 
 sbom: $(SBOM) ## write dist/sbom.json: what the package is built from, as CycloneDX with hashes
@@ -100,7 +100,7 @@ infra: $(PACKAGES) $(INFRA_TOOLS) ## check the templates, the package and the qu
 templates: ## write what is derived from infra/main.bicep: parameters by environment variable, azd's template, azuredeploy.json
 	@"$$(scripts/find-python)" scripts/templates.py
 
-snapshots: ## write anew what dev and prod would deploy, to be reviewed as a difference
+snapshots: ## write what dev, prod and azd would deploy, to be reviewed as a difference
 	@scripts/snapshots overwrite
 
 clean: ## remove what make has made
@@ -116,21 +116,21 @@ $(PACKAGES): requirements.txt requirements-dev.txt requirements.lock
 	@echo "Installing Python packages into .venv (about a minute)"
 	@sed 's/ --hash=.*//' requirements.lock > .venv/.locked.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --requirement requirements-dev.txt --constraint .venv/.locked.txt \
-	  || { echo "pip could not install the packages: see its message above. Run 'make setup' again once that is mended." >&2; exit 1; }
+	  || { echo "pip could not install the packages: see its message above. Run 'make setup' again once that is fixed." >&2; exit 1; }
 	@touch $@
 
 $(TOOLS):
 	@scripts/check-node
 	@echo "Installing Azurite $(AZURITE) into .tools (about half a minute)"
 	@npm install --prefix .tools --no-save --no-audit --no-fund --no-update-notifier --loglevel=error azurite@$(AZURITE) >/dev/null \
-	  || { echo "npm could not install Azurite: see its message above. Run 'make setup' again once that is mended." >&2; exit 1; }
+	  || { echo "npm could not install Azurite: see its message above. Run 'make setup' again once that is fixed." >&2; exit 1; }
 	@touch $@
 
 $(AXE):
 	@scripts/check-node
 	@echo "Installing axe-core $(AXE_CORE) into .tools (some seconds)"
 	@npm install --prefix .tools/axe-core --no-save --no-audit --no-fund --no-update-notifier --loglevel=error axe-core@$(AXE_CORE) >/dev/null \
-	  || { echo "npm could not install axe-core: see its message above. Run make again once that is mended." >&2; exit 1; }
+	  || { echo "npm could not install axe-core: see its message above. Run make again once that is fixed." >&2; exit 1; }
 	@touch $@
 
 $(SBOM):

@@ -10,10 +10,10 @@ import json
 import os
 import re
 import subprocess
-import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,12 @@ from tests.system.world import SAMPLE, World, world
 
 RESULT = Path(__file__).with_name("telemetry.json")
 IDLE_S, EXPORT_S = 40, 5
-AZURITE = Path(".tools/node_modules/.bin/azurite-table")
+DEPLOYED = (
+    "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
+    "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
+    "APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED",
+)
+AZURITE = ".tools/node_modules/.bin/azurite-table"
 
 
 def main() -> None:
@@ -37,9 +42,14 @@ def main() -> None:
         made.publish()
         idle = _watched(taken, log.name, lambda: time.sleep(IDLE_S))
         made.unify(move=0.01)
-        run = _watched(taken, log.name, lambda: made.publish() and time.sleep(2 * EXPORT_S))
+        run = _watched(taken, log.name, lambda: _one_run(made))
     RESULT.write_text(json.dumps(figures(idle, run), indent=2) + "\n", encoding="utf-8")
     print(RESULT.read_text(encoding="utf-8"))
+
+
+def _one_run(made: World) -> None:
+    made.publish()
+    time.sleep(2 * EXPORT_S)  # until what it counted was exported
 
 
 def figures(idle: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +70,7 @@ def figures(idle: dict[str, Any], run: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _watched(taken: Ingestion, log: str, work: Any) -> dict[str, Any]:
+def _watched(taken: Ingestion, log: str, work: Callable[[], None]) -> dict[str, Any]:
     before, lines = len(taken.items), _requests(log)
     work()
     sizes: Counter[str] = Counter()
@@ -99,16 +109,7 @@ def _azurite(stack: ExitStack, log: str) -> str:
 
 def _started(stack: ExitStack, tables: str, connection: str) -> World:
     deployed = stored(INFRA / "prod.snapshot.json").settings
-    settings = {
-        name: deployed[name]
-        for name in (
-            "PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME",
-            "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS",
-            "APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED",
-        )
-        if name in deployed and "--before" not in sys.argv
-    }
-    settings |= {"PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME": "linker"}
+    settings: dict[str, str] = {name: deployed[name] for name in DEPLOYED}
     settings |= {
         "APPLICATIONINSIGHTS_STATSBEAT_DISABLED_ALL": "true",
         "OTEL_METRIC_EXPORT_INTERVAL": str(EXPORT_S * 1_000),

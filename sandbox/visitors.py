@@ -49,7 +49,7 @@ class LocalOnly:
 
 
 def is_loopback(address: str) -> bool:
-    """Whether an address, such as http://127.0.0.1:8050, is of this machine. 'null' is no address."""
+    """Whether an address, such as http://127.0.0.1:8050, is of this machine. 'null' is not an address."""
     try:
         return urlsplit(address).hostname in LOOPBACK
     except ValueError:

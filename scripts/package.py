@@ -106,18 +106,18 @@ def compile_code(folder: Path) -> None:
     Python uses a compiled file without a look at its source (unchecked), whatever time the file system shows. Another
     Python version compiles for itself. Raises ValueError when the app itself does not compile.
     """
-    mode, told = (
+    mode, options = (
         py_compile.PycInvalidationMode.UNCHECKED_HASH,
         {"quiet": 2, "stripdir": str(folder), "prependdir": MOUNT},
     )
     compiled = [
-        compileall.compile_file(str(folder / "function_app.py"), invalidation_mode=mode, **told),
-        compileall.compile_dir(str(folder / "linker"), invalidation_mode=mode, maxlevels=20, **told),
+        compileall.compile_file(str(folder / "function_app.py"), invalidation_mode=mode, **options),
+        compileall.compile_dir(str(folder / "linker"), invalidation_mode=mode, maxlevels=20, **options),
     ]
     if not all(compiled):
         raise ValueError("The app does not compile. No package was written. Run `make check`.")
     # Packages carry templates and tests for other Pythons, which may not compile.
-    compileall.compile_dir(str(folder / SITE_PACKAGES), invalidation_mode=mode, maxlevels=20, **told)
+    compileall.compile_dir(str(folder / SITE_PACKAGES), invalidation_mode=mode, maxlevels=20, **options)
 
 
 def wheels(tools: Path) -> Path:

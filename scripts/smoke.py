@@ -148,7 +148,7 @@ def expected_functions(package: Path, settings: frozenset[str]) -> set[str]:
             manifest = json.loads(archive.read(MANIFEST))
     except (OSError, KeyError, zipfile.BadZipFile) as error:
         raise NotWellError(
-            f"{package} is no package of `make package`: {error}. Name the one that was deployed."
+            f"{package} was not made by `make package`: {error}. Name the package that was deployed."
         ) from error
     more = [names for setting, names in manifest["when"].items() if setting in settings]
     return {*manifest["functions"], *(name for names in more for name in names)}

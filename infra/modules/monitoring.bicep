@@ -1,4 +1,4 @@
-// Where logs, metrics and traces go. Nobody gets in with a key.
+// Where logs, metrics and traces go. No key opens them.
 
 @description('Name of the Log Analytics workspace.')
 param workspaceName string
@@ -49,5 +49,5 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 @description('Resource id of the workspace.')
 output workspaceId string = workspace.id
 
-@description('Where telemetry is sent to. It names the component and lets nobody in: local authentication is off.')
+@description('Where telemetry is sent to. It names the component and opens nothing: local authentication is off.')
 output connectionString string = insights.properties.ConnectionString

@@ -45,7 +45,7 @@ param linkerSettings { *: string }
 var sample = loadJsonContent('../../local.settings.sample.json').Values
 var known = objectKeys(sample)
 var unknown = filter(objectKeys(linkerSettings), name => !contains(known, name) || !startsWith(name, 'LINKER_'))
-// Whoever may read a deployment or the app reads its settings too, so that what is secret stands there as a reference.
+// Everyone who may read a deployment or the app can read its settings, so a secret stands there as a reference.
 var open = filter(
   ['LINKER_INSIGHTS_KEY', 'LINKER_STORAGE'],
   name => !empty(linkerSettings[?name]) && !startsWith(linkerSettings[?name] ?? '', '@Microsoft.KeyVault(')
@@ -69,7 +69,7 @@ var telemetry = {
   APPLICATIONINSIGHTS_CONNECTION_STRING: connectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${clientId};Authorization=AAD'
   PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
-  OTEL_METRIC_EXPORT_INTERVAL: '300000' // ms; each export has the performance counters of its process, which nobody asked for
+  OTEL_METRIC_EXPORT_INTERVAL: '300000' // ms; each export has the performance counters of its process, which no query reads
   APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED: 'true' // one more item with each export of spans
   PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'linker' // other libraries log addresses with row keys in them
   // Requests to Dataverse have spans of the linker's own, without query and keys; the automatic ones would carry both.

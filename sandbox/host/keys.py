@@ -1,4 +1,4 @@
-"""The keys of a function app, as the platform tells them apart."""
+"""The keys of a function app, as the platform distinguishes them."""
 
 from __future__ import annotations
 

@@ -162,4 +162,4 @@ def test_no_key_is_asked_for_by_a_look_at_the_functions(azure: Azure) -> None:
 
 def test_a_file_that_is_no_package_is_refused(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
     assert checked(azure, "--package", str(azure.folder / "other.zip")) == 1
-    assert "Name the one that was deployed" in capsys.readouterr().err
+    assert "Name the package that was deployed" in capsys.readouterr().err
