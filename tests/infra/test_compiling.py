@@ -16,7 +16,8 @@ from tests.infra.templates import INFRA, ROOT, bicep, complaints, evaluated, mai
 FILES = main_files()
 PARSE = Path(__file__).with_name("parse.py")
 BEYOND_CHECKOV = {
-    "main.bicep", "app.bicep", "budget.bicep", "network.bicep", "roles.bicep", "settings.bicep", "storage.bicep", "alerts.bicep",
+    "main.bicep", "app.bicep", "budget.bicep", "network.bicep", "roles.bicep", "settings.bicep", "storage.bicep",
+    "alerts.bicep",
 }  # fmt: skip
 
 
