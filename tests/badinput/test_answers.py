@@ -39,7 +39,6 @@ KINDS = (
     "POST $batch contacts",
     "POST $batch msdynci_customerprofiles",
     "POST contacts/Microsoft.Dynamics.CRM.UpdateMultiple",
-    "POST msdynci_customerprofiles/Microsoft.Dynamics.CRM.UpdateMultiple",
     "POST $batch msdynci_alternatekeys",
     "GET EntityDefinitions PrimaryNameAttribute",
     "GET contacts _msdynci_lookupfield_customerprofile_value",

@@ -41,17 +41,16 @@ class Rows:
         live = await dataverse.links(self.target(), COLUMN, [self.key])
         assert await dataverse.clear_links(self.target(), {self.key: live[self.key].etag}) == {}
 
-    async def touch(self, dataverse: Dataverse, *, bulk: bool) -> None:
-        found = await profiles.read(dataverse, [self.profile])
-        assert await profiles.touch(dataverse, found, bulk=bulk) == {}
+    async def touch(self, dataverse: Dataverse) -> None:
+        found = await profiles.read(dataverse, [self.profile], has_in=True, has_partitions=False)
+        assert await profiles.touch(dataverse, found) == {}
 
 
 SHAPES = {
     "UpdateMultiple": lambda rows, dataverse: rows.link(dataverse, bulk=True),
     "PATCH in $batch": lambda rows, dataverse: rows.link(dataverse, bulk=False),
     "unlinking": lambda rows, dataverse: rows.unlink(dataverse),
-    "touch by UpdateMultiple": lambda rows, dataverse: rows.touch(dataverse, bulk=True),
-    "touch by PATCH in $batch": lambda rows, dataverse: rows.touch(dataverse, bulk=False),
+    "touch": lambda rows, dataverse: rows.touch(dataverse),
 }
 
 
