@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -29,6 +30,13 @@ def run(folder: Path, settings: dict[str, str], *options: str) -> subprocess.Com
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
 
+def without_dates(picture: dict[str, Any]) -> dict[str, Any]:
+    """Return a preflight without the moments at which capabilities were probed: each look probes for itself."""
+    known = picture["capabilities"]
+    findings = [{**each, "probedAt": ""} for each in known["findings"]]
+    return {**picture, "capabilities": {**known, "findings": findings, "probedAt": ""}}
+
+
 def test_preflight_shows_the_same_picture_on_the_command_line_and_over_http_and_writes_nothing(
     make: MakeWorld, folder: Path
 ) -> None:
@@ -42,7 +50,7 @@ def test_preflight_shows_the_same_picture_on_the_command_line_and_over_http_and_
         "contact": ("ready", "would be created", 60),
         "lead": ("ready", "would be created", 30),
     }
-    assert world.app.preflight() == picture
+    assert without_dates(world.app.preflight()) == without_dates(picture)
     assert world.counted("rowsWritten") == 0
     asked = world.sandbox.counters()["requests"]
     assert not [request for request in asked if request.startswith(("PATCH", "PUT", "DELETE"))]
