@@ -100,12 +100,12 @@ async def _choice(
 
 # Reasons after which nothing that an interrupted full run saved may be believed.
 OTHER_SCHEMA = "the schema of the profile table changed"
-OTHER_SECRET = "the stored row hashes were made with another secret"  # noqa: S105 - a reason, not a secret
+OTHER_HASHES = "the stored row hashes were made with another secret"
 OTHER_WISHES = "the mapping names profiles in another way now"
 LOST_BLOCKS = "what was known of some rows is lost"
 VERSION_1 = "the stored state is of version 1"
 WENT_BACK = "the mapping is older than at the last run: the environment was restored or copied"
-_RESTARTS = frozenset({OTHER_SCHEMA, OTHER_SECRET, OTHER_WISHES, LOST_BLOCKS, VERSION_1, WENT_BACK})
+_RESTARTS = frozenset({OTHER_SCHEMA, OTHER_HASHES, OTHER_WISHES, LOST_BLOCKS, VERSION_1, WENT_BACK})
 
 
 async def reason_for_full(deps: Deps, dataverse: Dataverse, task: TableTask, target: Target, state: TableState) -> str:
@@ -114,7 +114,7 @@ async def reason_for_full(deps: Deps, dataverse: Dataverse, task: TableTask, tar
         return VERSION_1 if await deps.states.is_of_version_1(task.table) else task.full_reason
     reasons = (
         (because_of_schema(state, task.schema), OTHER_SCHEMA),
-        (bool(state.secret) and state.secret != _fingerprint(await deps.salt()), OTHER_SECRET),
+        (bool(state.secret) and state.secret != _fingerprint(await deps.salt()), OTHER_HASHES),
         (state.names_profile != target.names_profile, OTHER_WISHES),
         (0 < task.newest < state.watermark, WENT_BACK),
         (state.linked and await _blocks_are_lost(deps, state, task.table), LOST_BLOCKS),

@@ -28,7 +28,8 @@ class Newest(NamedTuple):
     """When a table was last changed, in epoch seconds, and what tells the changes of that second apart.
 
     `version` is the highest row version of that second, where rows have no version their number, and MANY where the second has
-    more changes than were read. It only serves to see that something else was changed since.
+    more changes than were read and rows cannot be sorted by version. It only serves to see that something
+    else was changed since.
     """
 
     seconds: float
@@ -49,15 +50,40 @@ async def newest_change(dataverse: Dataverse, entity_set: str, *, besides: str =
                 raise
             continue
         if "filter" in options or not besides:
-            return _newest(rows) if rows or not besides else Newest(0.0)
+            newest = _newest(rows) if rows or not besides else Newest(0.0)
+            return await _told_apart(dataverse, entity_set, newest, besides)
         others = [row for row in rows if row.get("_modifiedby_value") != besides]
         return _newest(rows) and (_newest(others) if others else Newest(0.0))
     return None
 
 
+async def _told_apart(dataverse: Dataverse, entity_set: str, newest: Newest | None, besides: str) -> Newest | None:
+    """Return the newest change with its own version when its second has more changes than were read.
+
+    A bulk write fills a second, so a later write in the same second shows only in the highest version.
+    """
+    if newest is None or newest.version != MANY:
+        return newest
+    options = odata.query(
+        select="modifiedon,versionnumber", filter=_others(besides), orderby="versionnumber desc", top=1
+    )
+    try:
+        rows = await dataverse.first(entity_set + options, _Row)
+    except DataverseError as error:
+        if error.status not in _REFUSALS:
+            raise
+        return newest
+    found = _newest(rows)
+    return found if found and rows[0].get("versionnumber") and found.seconds == newest.seconds else newest
+
+
+def _others(besides: str) -> str:
+    return f"_modifiedby_value ne {besides} or _modifiedby_value eq null" if besides else ""
+
+
 def _questions(besides: str) -> Iterator[str]:
     """Yield the options of the best question first: not every table has versions, and not every one filters by a lookup."""
-    others = f"_modifiedby_value ne {besides} or _modifiedby_value eq null" if besides else ""
+    others = _others(besides)
     order: dict[str, Any] = {"orderby": "modifiedon desc", "top": ROWS}
     yield odata.query(select="modifiedon,versionnumber", filter=others, **order)
     yield odata.query(select="modifiedon", filter=others, **order)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Final
 
 import pytest
 
@@ -24,15 +23,6 @@ def cross_section() -> Iterator[Case]:
                 yield case
 
 
-# Known fault, not explained yet: a mapping that changes while links are read back leaves rows wrong that no run reports.
-OPEN: Final = {"mapping_changed / read-back / first / 1"}
-
-
-def marks(case: Case) -> list[pytest.MarkDecorator]:
-    """Return the mark of a case that is known to fail."""
-    return [pytest.mark.xfail(strict=True, reason="rows stay wrong and are not reported")] if case.name in OPEN else []
-
-
-@pytest.mark.parametrize("case", [pytest.param(case, id=case.name, marks=marks(case)) for case in cross_section()])
+@pytest.mark.parametrize("case", [pytest.param(case, id=case.name) for case in cross_section()])
 def test_at_most_two_further_runs_set_everything_right(azurite: str, case: Case) -> None:
     assert try_case(case, port_of(azurite)).harm == ()

@@ -3,7 +3,7 @@
 import pytest
 
 from linker.activities.life import table_verdict
-from linker.activities.prepare import OTHER_SCHEMA, OTHER_SECRET, VERSION_1, mode_of
+from linker.activities.prepare import OTHER_HASHES, OTHER_SCHEMA, VERSION_1, mode_of
 from linker.activities.values import TableEnd, Totals
 from linker.core.scanning import TableState
 from linker.dataverse.http import retry_after_s
@@ -42,7 +42,7 @@ LINKED = TableState(linked=True)
                 Mode.INCREMENTAL, TableState(epoch="e"), {"because": reason}, Mode.FULL, reason,
                 id=f"a first run begins again: {reason}",
             )
-            for reason in (OTHER_SCHEMA, OTHER_SECRET, VERSION_1)
+            for reason in (OTHER_SCHEMA, OTHER_HASHES, VERSION_1)
         ),
         pytest.param(
             Mode.INCREMENTAL, TableState(epoch="e"), {"because": "no successful merge"}, Mode.FULL,
