@@ -36,7 +36,7 @@ def send(work: Work, width: int, batch: int) -> None:
 
 
 class _Sender:
-    """Shares one pause among all requests: whoever is refused makes the others wait."""
+    """Shares one pause among all requests: a refused request makes the others wait."""
 
     def __init__(self, work: Work, headers: Mapping[str, str]) -> None:
         self.url = f"{work.environment.url}{API}{ENTITY_SET}/Microsoft.Dynamics.CRM.UpdateMultiple"

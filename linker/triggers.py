@@ -231,7 +231,7 @@ async def _have_moved(deps: Deps, seen: Marks | None) -> bool:
 
 
 async def _last_unification(deps: Deps) -> WorkflowJob | None:
-    """Return the newest unification that Customer Insights or Dataverse knows of. None is no error: the marks decide."""
+    """Return the newest unification that Customer Insights or Dataverse knows of. None is allowed: the marks decide."""
     told = await asyncio.gather(_from_insights(deps), _from_workflow_tables(deps))
     return next((job for job in told if job is not None), None)
 

@@ -1,6 +1,6 @@
 """The registry of switches, read from the annotations of a configuration class: what each field means and accepts.
 
-A field is `name: Annotated[type, Switch("what it does", values=(...))] = default`. There is no second list: command
+A field is `name: Annotated[type, Switch("what it does", values=(...))] = default`. It is the only list: command
 line, documentation and tests read this one.
 """
 

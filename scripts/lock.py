@@ -59,7 +59,7 @@ def still_allowed(versions: dict[str, str], requirements: list[Requirement]) -> 
 
 
 def resolve(kept: dict[str, str]) -> list[dict[str, Any]]:
-    """Return pip's report of each package that is needed. Raises CalledProcessError when there is no solution."""
+    """Return pip's report of each package that is needed. Raises CalledProcessError when a solution does not exist."""
     with tempfile.TemporaryDirectory() as folder:
         constraint, report = Path(folder, "constraint.txt"), Path(folder, "report.json")
         constraint.write_text("".join(f"{name}=={version}\n" for name, version in kept.items()), encoding="utf-8")

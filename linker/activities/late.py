@@ -39,7 +39,7 @@ async def mark_late(deps: Deps, table: str, shard: Shard, sent: Mapping[RowKey, 
 
 
 async def _reopen(task: TaskState) -> TaskState:
-    """Return the task as if no run had been complete: what the last one left is no longer right."""
+    """Return the task as if no run had been complete: what the last one left is not right now."""
     return replace(task, completed=0.0)
 
 

@@ -20,7 +20,7 @@ TOLERATED = 0.01  # share of the sample that people may have changed by hand wit
 async def find_deviations(deps: Deps, dataverse: Dataverse, target: Target, state: TableState) -> str:
     """Return why the table has to be compared as a whole, empty when a sample of confirmed links is as it was confirmed.
 
-    Links that are empty now are no reason: they are listed in every run.
+    Links that are empty now do not count: every run lists them.
     """
     sample = await _sample(deps, target.table, state)
     if not sample:

@@ -4,7 +4,7 @@ Dataverse counts two things for each user and web server over a window of 300 s:
 requests took (1,200), see dataverse.md 1.1. The numbers differ between environments, the number of web servers is
 unknown, and other clients may spend the same user's budget. So this module takes no limit for granted:
 
-- Until the first refusal there is no limit. An idle account may burst, and an environment that never refuses is never
+- Until the first refusal, nothing limits. An idle account may burst, and an environment that never refuses is never
   slowed down.
 - A refusal says two things. The process has spent all that it was allowed, so what it spent is the budget. And the
   window lasts at least from the oldest expense to the end of Retry-After. The second is bounded by the documented 300 s.

@@ -69,7 +69,7 @@ COSTS: Final = {
     Capability.COUNT: "Rows are counted while they are read, so a removal without other changes waits for a full scan.",
     Capability.LARGE_PAGES: "A full scan takes a request for every 500 rows instead of every 5,000.",
     Capability.FOLDS_CASE: "A CustomerId in other letter case is asked for again in other spellings, so more requests.",
-    Capability.LABELS: "A link is checked by its profile id alone; the CustomerId is no second check.",
+    Capability.LABELS: "A link is checked by its profile id alone, not by the CustomerId.",
     Capability.PARTITION_COLUMN: "Every profile is taken to be in its default partition.",
     Capability.PID_COLUMN: "A link is compared by its profile id alone, without the partition.",
     Capability.MODIFIED_FILTER: "Every run reads the whole mapping instead of its changes.",

@@ -34,7 +34,7 @@ def diff_shard(
     """Decide for each row of a shard whether it is unchanged, must be compared with its live link, or changes.
 
     `wishes` holds the wish hash of each claimed row. `all_live` distrusts every row (full and verify runs); `links_empty` says
-    that this run created the column, so that there are no links to compare with.
+    that this run created the column, so links to compare with do not exist yet.
     """
     unchanged: set[RowKey] = set()
     compare: dict[RowKey, Claim] = {}

@@ -15,7 +15,7 @@ from typing import Final
 MERGES: Final = frozenset({"merge"})
 UNIFICATIONS: Final = frozenset({"all", "merge", "unification"})
 ENDED_WELL: Final = frozenset({"successful", "succeeded", "success", "completed"})
-RECENT_S: Final = 2 * 86_400.0  # rows that nobody changed for longer say nothing about now
+RECENT_S: Final = 2 * 86_400.0  # rows that did not change for longer say nothing about now
 MOST_JOB_ID: Final = 200
 
 
@@ -51,7 +51,7 @@ def newest_workflow_job(tasks: Iterable[WorkflowRow], jobs: Iterable[WorkflowRow
 
 
 def job_ids(text: object) -> tuple[str, ...]:
-    """Return the ids in a serialized list; a text that is no list is one id, and nothing else is any."""
+    """Return the ids in a serialized list; a text that is not a list is one id; other values give none."""
     if not isinstance(text, str) or not text.strip():
         return ()
     try:

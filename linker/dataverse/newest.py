@@ -37,7 +37,7 @@ class Newest(NamedTuple):
 
 
 async def newest_change(dataverse: Dataverse, entity_set: str, *, besides: str = "") -> Newest | None:
-    """Return the newest change of a table, None when that cannot be found out: there is no such table, row or column, or
+    """Return the newest change of a table, None when that cannot be found out: the table, row or column does not exist, or
     Dataverse does not sort.
 
     Rows that the user `besides` wrote last are left out; second 0 when there are no others.

@@ -144,7 +144,7 @@ class _Generation:
                 yield from self._tell()
 
     def _postpone(self, shard: ShardTask, outcome: ShardOutcome) -> None:
-        """Put a shard back until its time: somebody else owns it, or a fault passes. The others go on."""
+        """Put a shard back until its time: another run owns it, or a fault passes. The others continue."""
         address = (shard.table, shard.number)
         tries = self.tries[address] = self.tries[address] + 1
         if tries >= PATIENCE:

@@ -97,7 +97,7 @@ def count_groups(  # a query, its groups, and a part of them
 
 
 def count_matching(database: Database, schema: Schema, query: Query, dialect: Dialect, limit: int) -> int:
-    """Return how many rows match, at most `limit`; -1 is no limit."""
+    """Return how many rows match, at most `limit`; -1 means without a limit."""
     compiler, condition = _compiled(schema, query, dialect)
     source = f"{ddl.rows_from(query.table)} AS {compiler.root.alias}{compiler.joins}"
     sql = f"SELECT count(*) FROM (SELECT 1 FROM {source} WHERE {condition} LIMIT {limit})"  # noqa: S608

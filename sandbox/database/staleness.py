@@ -53,7 +53,7 @@ def stale_for_s(database: Database) -> float:
 
 
 def _prepare(database: Database, table: Table) -> None:
-    """Make the side table and the view anew unless they hold old rows: columns may have been added."""
+    """Rebuild the side table and the view unless they hold old rows: columns may have been added."""
     if table.logical_name in database.stale:
         return
     source, old, view, key = _name(table), _name(table, "old"), _name(table, "stale"), ddl.quoted(table.primary_id)

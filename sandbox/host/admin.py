@@ -97,7 +97,8 @@ class Admin:
             return self._accepted(timer.tick())
         if function not in self._event_functions():
             return _refused(
-                501, f"'{function.name}' is no timer and no event function: the local host runs no other by hand."
+                501,
+                f"'{function.name}' is neither a timer nor an event function: the local host runs only those by hand.",
             )
         try:
             events = events_of(str(given).encode())

@@ -99,7 +99,7 @@ def throttle(call: Call, table: Table) -> None:
 
 
 def table_throttled(headers: Mapping[str, str]) -> ApiError:
-    """Return the 429 answer of an elastic table, which is no service protection; its code is the bare number."""
+    """Return the 429 answer of an elastic table, apart from service protection; its code is the bare number."""
     text = "Request rate is large. More Request Units may be needed, so no changes were made. Please retry this request later."
     return ApiError(429, "429", text, dict(headers))
 

@@ -168,7 +168,7 @@ class Model:
     def cleared(self, s: State) -> State:
         if not s.entry or (s.mapping and self.on("absence")):
             return s
-        harm = "a link that the mapping wants was cleared" if s.mapping else ""
+        harm = "a link that the mapping asks for was cleared" if s.mapping else ""
         return s._replace(link=0, entry=0, confirmed=True, waiting=False, harm=s.harm or harm)
 
     def closed(self, s: State, me: str) -> State:

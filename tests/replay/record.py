@@ -57,7 +57,7 @@ def touched(world: World) -> None:
 
 
 def canceled(world: World) -> None:
-    """Somebody cancels while shards are in flight."""
+    """A caller cancels while shards are in flight."""
     world.sandbox.admin("POST", "faults", {"kind": "late_commit", "operation": "UpdateMultiple", "delay_s": 3})
     run = str(world.app.publish(world.sandbox.last_job())["id"])
     until(lambda: world.app.run(run)["progress"], bool)

@@ -1,4 +1,4 @@
-"""Capabilities: each is found as it is, whatever the tables are; a refusal, a wrong answer or silence is no error."""
+"""Capabilities: each is found as it is, whatever the tables are; a refusal, a wrong answer or silence never fails a run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Callers that ask for too much, or at an unlucky moment: linking goes on, and what they asked for is found."""
+"""Callers that ask for too much, or at an unlucky moment: linking continues, and what they asked for is found."""
 
 from __future__ import annotations
 
