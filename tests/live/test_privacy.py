@@ -16,7 +16,8 @@ from tests.live.probes.wire import texts_in
 from tests.live.proof import Order, prove
 from tests.live.report import document, markdown
 
-SCHEMA = {*SOURCES, *PRIVATE, PROFILE_TABLE, MAPPING_TABLE}
+HEADING = "Sandbox"  # heads a column of the report, and is the kind of environment in some rows
+SCHEMA = {*SOURCES, *PRIVATE, PROFILE_TABLE, MAPPING_TABLE, HEADING}
 GUID = "11111111-aaaa-4111-8111-111111111111"
 
 
