@@ -1,10 +1,17 @@
 """What tests of several kinds share."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
 
 from sandbox.azurite import AzuriteError, azurite_tables, find_azurite
+
+
+def pytest_sessionstart() -> None:
+    """Let the processes that tests start be interrupted: a shell that runs tests in the background makes them ignore Ctrl+C."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
