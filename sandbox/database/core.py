@@ -82,7 +82,7 @@ class Database:
         self.grants: dict[bytes, Grants] = {}
         """What users may do, until a pair of a many-to-many relationship changes."""
         self.stale: dict[str, float] = {}
-        """Elastic tables of which other sessions still see old rows, and until when, in seconds of a monotonic clock."""
+        """Elastic tables of which other sessions still see old rows, and until when, in seconds of `clock`."""
         self.table_listeners: list[Callable[[Table], None]] = []
         self._connection = _connect(path)
         self._depth = 0

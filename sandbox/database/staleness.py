@@ -4,7 +4,6 @@ Elastic tables are consistent within a session only (Microsoft's page on elastic
 table, and a view shows them in place of the new ones; both are made when they are first needed.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -24,7 +23,7 @@ def keep_old_rows(database: Database, table: Table, keys: Sequence[bytes], lag_s
     if not table.elastic or not lag_s or not keys:
         return
     _prepare(database, table)
-    until = time.monotonic() + lag_s
+    until = _now_s(database) + lag_s
     source, old, key = _name(table), _name(table, "old"), ddl.quoted(table.primary_id)
     names = _columns(database, table)
     copied = f"INSERT OR IGNORE INTO {old} ({names}, {_UNTIL}, {_EXISTED}) SELECT {names}, ?, 1 FROM {source} WHERE {key} = ?"  # noqa: S608
@@ -39,7 +38,7 @@ def as_stale_readers_see(database: Database, table: Table) -> Table:
     until = database.stale.get(table.logical_name)
     if until is None:
         return table
-    now = time.monotonic()
+    now = _now_s(database)
     database.execute(f"DELETE FROM {_name(table, 'old')} WHERE {_UNTIL} <= ?", [now])  # noqa: S608
     if until <= now:
         del database.stale[table.logical_name]
@@ -49,7 +48,12 @@ def as_stale_readers_see(database: Database, table: Table) -> Table:
 
 def stale_for_s(database: Database) -> float:
     """Return how many seconds pass until every reader sees the rows as they are."""
-    return max(0.0, *(until - time.monotonic() for until in database.stale.values()), 0.0)
+    return max(0.0, *(until - _now_s(database) for until in database.stale.values()), 0.0)
+
+
+def _now_s(database: Database) -> float:
+    """Return the time by which rows are stamped too, so a test that moves the clock ends the lag as well."""
+    return database.clock().timestamp()
 
 
 def _prepare(database: Database, table: Table) -> None:

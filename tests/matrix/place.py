@@ -101,7 +101,7 @@ def place(config: SandboxConfig) -> Iterator[Place]:
         def now() -> datetime:
             return datetime.fromtimestamp(clock(), UTC)
 
-        with closing(Database(clock=now)) as database:
+        with closing(Database(clock=now, config=config)) as database:
             sandbox = compose(Environment(database, config, URL, clock=now), clock)
             sandbox.load(generate(SIZES))
             deps = _deps(sandbox, clock)

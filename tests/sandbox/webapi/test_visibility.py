@@ -8,7 +8,7 @@ from sandbox.database import Stamp, bulk_delete, bulk_load, bulk_update
 from sandbox.database.staleness import keep_old_rows
 from sandbox.environment import Environment
 from sandbox.identity import LINKER
-from tests.sandbox.webapi.conftest import Client
+from tests.sandbox.webapi.conftest import Client, Clock
 from tests.sandbox.webapi.kinds import MAPPINGS, PROFILES, add_profiles, of_kind, switch
 from tests.sandbox.webapi.steps import create, error, read
 
@@ -82,15 +82,13 @@ async def names(api: Client, **headers: str) -> list[str]:
 
 
 async def test_readers_without_a_token_see_old_rows_until_the_lag_has_passed(
-    api: Client, environment: Environment, monkeypatch: pytest.MonkeyPatch
+    api: Client, environment: Environment, clock: Clock
 ) -> None:
     one, two, _ = await add_profiles(api, "a", "b", "c")
-    now = 1000.0
-    monkeypatch.setattr("sandbox.database.staleness.time.monotonic", lambda: now)
     write(environment, one, two, lag_s=5)
     assert await names(api) == ["a", "b", "c"]
     assert await names(api, **TOKEN) == ["added", "c", "new"]
-    now = 1005.5
+    clock.pass_seconds(5.5)
     assert await names(api) == ["added", "c", "new"]
 
 
