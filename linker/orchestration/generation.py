@@ -58,7 +58,7 @@ class _Generation:
         self.troubles: dict[tuple[str, int], str] = {}  # why a shard has to be tried again
         self.began = ctx.current_utc_datetime
         self.slowed = self.began  # when the last throttle was answered; shards from before felt the same one
-        self.unproven = {share.table for share in task.shares if share.canary}
+        self.unproven = [share.table for share in task.shares if share.canary]
         self.stop = ""
         self.shards_total = task.shards_total
         self.told = self.shards_done
@@ -138,7 +138,7 @@ class _Generation:
         else:
             self.totals[shard.table] = self.totals[shard.table].plus(outcome)
             if outcome.proven:
-                self.unproven.discard(shard.table)
+                self.unproven = [table for table in self.unproven if table != shard.table]
             every = max(1, self.shards_total // REPORTS)
             if self.shards_done >= self.told + every or self.shards_done == self.shards_total:
                 yield from self._tell()

@@ -11,7 +11,7 @@ from linker.core.times import iso
 from linker.model import Mode, PlannedChange, RowIssue, Run, RunRequest, Status, Target
 from linker.purge import Bounds
 from linker.state import AuditEntry
-from tests.fakes.world import START, World
+from tests.fakes.world import START, World, contact_id
 
 DAY = purge.DAY_S
 KEEP = 90
@@ -38,7 +38,7 @@ async def ran(world: World, run: str, status: Status = Status.SUCCESSFUL, *, row
     """A run with row errors and a target, requested now."""
     await world.deps.runs.create(Run(run, Mode.INCREMENTAL, status))
     await world.deps.runs.save_target(run, Target("contact", "contacts", "contactid", ""))
-    issues = [RowIssue("contact", f"row{n}", "rejected", "Refused", "no", "") for n in range(rows)]
+    issues = [RowIssue("contact", contact_id(n), "rejected", "Refused", "no", "") for n in range(rows)]
     await world.deps.issues.save(run, issues)
     await world.deps.samples.save(run, ("contact", "v1_00"), [PlannedChange("contact", "row9", "unlink")])
 
@@ -107,8 +107,8 @@ async def test_what_is_remembered_of_a_row_goes_when_it_had_no_error_for_so_long
     await ran(world, "run2", rows=1)
     world.clock.pass_s(1)
     await purge.purge(world.deps, History())
-    assert await world.deps.issues.last_of("contact", "row0") is not None
-    assert await world.deps.issues.last_of("contact", "row1") is None
+    assert await world.deps.issues.last_of("contact", contact_id(0)) is not None
+    assert await world.deps.issues.last_of("contact", contact_id(1)) is None
 
 
 async def acted(world: World, who: str) -> None:
