@@ -7,6 +7,7 @@ AXE_CORE := 4.14.1
 AZURITE := 3.37.0
 PYTHON := .venv/bin/python
 PACKAGES := .venv/.packages-installed
+COMMAND := .venv/bin/linker
 INFRA_TOOLS := .tools/infra/.installed
 KUSTO := 12.4.1
 CYCLONEDX := 7.5.0
@@ -21,7 +22,7 @@ help: ## list the targets
 	@echo "make <target>:"
 	@sed -n 's/^\([a-z]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
-setup: $(PACKAGES) $(TOOLS) ## install Python packages into .venv and Azurite into .tools
+setup: $(PACKAGES) $(COMMAND) $(TOOLS) ## install Python packages and the command linker into .venv, and Azurite into .tools
 	@:
 
 demo: setup ## run the whole thing on generated data, or on a folder: make demo LOAD=../data
@@ -117,6 +118,12 @@ $(PACKAGES): requirements.txt requirements-dev.txt requirements.lock
 	@sed 's/ --hash=.*//' requirements.lock > .venv/.locked.txt
 	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --requirement requirements-dev.txt --constraint .venv/.locked.txt \
 	  || { echo "pip could not install the packages: see its message above. Run 'make setup' again once that is fixed." >&2; exit 1; }
+	@touch $@
+
+# An editable install: .venv/bin/linker runs the code of this folder.
+$(COMMAND): $(PACKAGES)
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input --no-deps --editable . \
+	  || { echo "pip could not install the command linker: see its message above. Run 'make setup' again once that is fixed." >&2; exit 1; }
 	@touch $@
 
 $(TOOLS):

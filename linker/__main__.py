@@ -1,6 +1,12 @@
-"""The command line: `python -m linker --help`. Not part of the deployed app."""
+"""The command line: `linker --help` or `python -m linker --help`. Not part of the deployed app."""
 
 from linker.cli.app import app
 
-if __name__ == "__main__":
+
+def main() -> None:
+    """Run the command line; the console script `linker` starts here."""
     app()
+
+
+if __name__ == "__main__":
+    main()

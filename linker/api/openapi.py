@@ -11,8 +11,8 @@ from pydantic.json_schema import JsonSchemaMode
 from linker.api.answers import Problem
 from linker.api.http import JSON, PROBLEM
 from linker.api.operation import MOST_BODY_BYTES, PARAMETERS, Operation
+from linker.version import VERSION
 
-VERSION = "1.0"
 REFS = "#/components/schemas/{model}"
 REFUSALS = {
     400: "The request does not fit; nothing was done.",
