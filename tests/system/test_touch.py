@@ -5,7 +5,8 @@ from __future__ import annotations
 from .conftest import MakeWorld
 from .world import PROFILES, SAMPLE, TABLES, World, until
 
-TOUCH = {"table": PROFILES, "operation": "UpdateMultiple"}
+# Each profile is written with the version that was read, so touches are changes of single rows in a batch.
+TOUCH = {"operation": "$batch", "body": "PATCH /api/data/v9.2/msdynci_customerprofiles("}
 # Short, so that a dead host is noticed in seconds; an attempt outlasts the longest write, as it must.
 IMPATIENT = {"LINKER_LEASE_SECONDS": "5", "LINKER_ATTEMPT_SECONDS": "10", "LINKER_WRITE_TIMEOUT_SECONDS": "6"}
 
@@ -20,6 +21,7 @@ def test_a_throttle_is_waited_out_and_no_profile_is_written_twice(fresh: World) 
     run = fresh.publish()
     assert (run["status"], run["touches"]["touched"]) == ("Successful", profiles(fresh))
     assert fresh.counted("rowsWritten", PROFILES) == profiles(fresh)
+    assert len(fresh.sandbox.admin("GET", "faults")["fired"]) == 1
 
 
 def test_a_host_that_dies_in_the_touch_leaves_it_to_the_next_run(make: MakeWorld) -> None:
