@@ -46,7 +46,7 @@ def test_an_activity_may_ask_the_durable_client(host: Running) -> None:
 def test_starting_a_running_instance_is_refused_and_an_ended_one_replaced(host: Running) -> None:
     assert host.start("waiting", "one", 60).status_code == 202
     second = host.start("waiting", "one", 60)
-    assert (second.status_code, second.text) == (409, "ALREADY_EXISTS")
+    assert (second.status_code, second.text) == (409, "ALREADY_EXISTS"), host.status("one")
     host.http.post("/api/tell/one/go")
     assert host.ended("one")["output"] == "event"
     assert host.outcome("waiting", "one", 0.01)["output"] == "timer"
@@ -55,7 +55,8 @@ def test_starting_a_running_instance_is_refused_and_an_ended_one_replaced(host: 
 def test_terminate_ends_an_instance(host: Running) -> None:
     host.start("waiting", "ended", 60)
     host.http.post("/api/terminate/ended")
-    assert host.ended("ended")["runtimeStatus"] == "Terminated"
+    ended = host.ended("ended")
+    assert ended["runtimeStatus"] == "Terminated", ended
 
 
 def test_purge_forgets_an_instance(host: Running) -> None:
