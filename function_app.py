@@ -7,14 +7,29 @@ import azure.durable_functions as df
 import azure.functions as func
 from azure.functions.decorators.function_app import SettingsApi
 
-from linker import api, bootstrap, boundary, orchestration, portal, purge, settings, task_hub, telemetry, triggers
-from linker.activities import life, prepare, retired, scanning, settle, shard, strays, survey, touch, unlink
-from linker.activities import touch_values as t
-from linker.activities import values as v
-from linker.api.binding import request_of, response_of
-from linker.events import GROUP, HUB
-from linker.model import Ticket
-from linker.roles import Role
+from linker import bootstrap, settings
+from linker.adapters import telemetry
+from linker.core.model import Ticket
+from linker.core.roles import Role
+from linker.core.runs import activity_values as v
+from linker.core.runs import touch_values as t
+from linker.core.runs.workflow_events import GROUP, HUB
+from linker.durable import boundary, orchestrators, task_hub
+from linker.durable.activities import (
+    discover_tables,
+    find_orphaned_links,
+    retired,
+    run_lifecycle,
+    scan_mapping,
+    wait_for_quiet,
+)
+from linker.durable.activities import link_shard as shard
+from linker.durable.activities import prepare_table as prepare
+from linker.durable.activities import touch_profiles as touch
+from linker.durable.activities import unlink_table as unlink
+from linker.entrypoints import api, portal
+from linker.entrypoints.http.functions_binding import request_of, response_of
+from linker.services import retention, run_requests
 
 bootstrap.check_environment()
 telemetry.install()
@@ -163,7 +178,7 @@ if settings.takes_events():
         bodies = [event.get_body() for event in events]
         await boundary.run_tick(
             "on_events",
-            lambda: triggers.unification_events(bootstrap.deps(), bodies, task_hub.starter(client)),
+            lambda: run_requests.unification_events(bootstrap.deps(), bodies, task_hub.starter(client)),
             comes_again=False,
         )
 
@@ -172,21 +187,21 @@ if settings.takes_events():
 @app.durable_client_input(client_name="client")
 async def poll_unification(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("poll_unification", lambda: triggers.poll(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("poll_unification", lambda: run_requests.poll(bootstrap.deps(), task_hub.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_VERIFY_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def verify_links(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("verify_links", lambda: triggers.verify(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("verify_links", lambda: run_requests.verify(bootstrap.deps(), task_hub.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_PURGE_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("purge_old", lambda: purge.purge(bootstrap.deps(), task_hub.forgetter(client)))
+    await boundary.run_tick("purge_old", lambda: retention.purge(bootstrap.deps(), task_hub.forgetter(client)))
 
 
 # At every start, too: a run that died with its host is found by the next one. It reads one entity, so that is cheap.
@@ -194,21 +209,21 @@ async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) 
 @app.durable_client_input(client_name="client")
 async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("watch_runs", lambda: triggers.watchdog(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("watch_runs", lambda: run_requests.watchdog(bootstrap.deps(), task_hub.starter(client)))
 
 
 # ---- orchestrators ----
 
-app.orchestration_trigger(context_name="context", orchestration=orchestration.ORCHESTRATOR)(
-    orchestration.customerid_backstamping_hydration
+app.orchestration_trigger(context_name="context", orchestration=orchestrators.ORCHESTRATOR)(
+    orchestrators.customerid_backstamping_hydration
 )
-app.orchestration_trigger(context_name="context", orchestration=orchestration.GENERATION)(orchestration.link_generation)
-app.orchestration_trigger(context_name="context", orchestration=orchestration.SCANNING)(orchestration.scan_mapping)
-app.orchestration_trigger(context_name="context", orchestration=orchestration.TOUCHING)(
-    orchestration.touch_waiting_profiles
+app.orchestration_trigger(context_name="context", orchestration=orchestrators.GENERATION)(orchestrators.link_generation)
+app.orchestration_trigger(context_name="context", orchestration=orchestrators.SCANNING)(orchestrators.scan_mapping)
+app.orchestration_trigger(context_name="context", orchestration=orchestrators.TOUCHING)(
+    orchestrators.touch_waiting_profiles
 )
-app.orchestration_trigger(context_name="context", orchestration=orchestration.UNLINKING)(
-    orchestration.unlink_departed_rows
+app.orchestration_trigger(context_name="context", orchestration=orchestrators.UNLINKING)(
+    orchestrators.unlink_departed_rows
 )
 
 
@@ -217,22 +232,22 @@ app.orchestration_trigger(context_name="context", orchestration=orchestration.UN
 
 @app.activity_trigger(input_name="task")
 async def begin_run(task: dict) -> dict:  # type: ignore[type-arg]  # the worker refuses parameterised annotations
-    return await boundary.run_activity(life.begin_run, Ticket, bootstrap.deps(), task)
+    return await boundary.run_activity(run_lifecycle.begin_run, Ticket, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
 async def renew(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(life.renew, v.Beat, bootstrap.deps(), task)
+    return await boundary.run_activity(run_lifecycle.renew, v.Beat, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task", activity="settle")
 async def settle_tables(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(settle.settle, v.SettleTask, bootstrap.deps(), task)
+    return await boundary.run_activity(wait_for_quiet.settle, v.SettleTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task", activity="survey")
 async def survey_sources(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(survey.survey, v.RunRef, bootstrap.deps(), task)
+    return await boundary.run_activity(discover_tables.survey, v.RunRef, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
@@ -242,12 +257,12 @@ async def prepare_table(task: dict) -> dict:  # type: ignore[type-arg]
 
 @app.activity_trigger(input_name="task")
 async def scan_slice(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(scanning.scan_slice, v.SliceTask, bootstrap.deps(), task)
+    return await boundary.run_activity(scan_mapping.scan_slice, v.SliceTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
 async def plan_shards(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(scanning.plan_shards, v.ShardsTask, bootstrap.deps(), task)
+    return await boundary.run_activity(scan_mapping.plan_shards, v.ShardsTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
@@ -262,7 +277,7 @@ async def unlink_table(task: dict) -> dict:  # type: ignore[type-arg]
 
 @app.activity_trigger(input_name="task")
 async def find_strays(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(strays.find_strays, v.StraysTask, bootstrap.deps(), task)
+    return await boundary.run_activity(find_orphaned_links.find_strays, v.StraysTask, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
@@ -282,17 +297,17 @@ async def report_touch(task: dict) -> dict:  # type: ignore[type-arg]
 
 @app.activity_trigger(input_name="task")
 async def report(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(life.report, v.Report, bootstrap.deps(), task)
+    return await boundary.run_activity(run_lifecycle.report, v.Report, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
 async def end_table(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(life.end_table, v.TableEnd, bootstrap.deps(), task)
+    return await boundary.run_activity(run_lifecycle.end_table, v.TableEnd, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
 async def end_run(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(life.end_run, v.Ending, bootstrap.deps(), task)
+    return await boundary.run_activity(run_lifecycle.end_run, v.Ending, bootstrap.deps(), task)
 
 
 @app.activity_trigger(input_name="task")
@@ -318,6 +333,6 @@ async def split_pages(task: dict) -> dict:  # type: ignore[type-arg]
 
 
 async def _serve(
-    wanted: api.Operation, req: func.HttpRequest, start: triggers.Start | None = None
+    wanted: api.Operation, req: func.HttpRequest, start: run_requests.Start | None = None
 ) -> func.HttpResponse:
     return response_of(await API.serve(wanted, request_of(req), start))

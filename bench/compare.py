@@ -21,11 +21,11 @@ from bench.profiles import Profile, Sizes
 from bench.progress import Step
 from bench.spent import Spent, spent
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
+from linker.adapters.dataverse import Connection, Dataverse
+from linker.adapters.dataverse.lookup_column import create
+from linker.adapters.dataverse.metadata import find_tables
 from linker.core.capabilities import TableKind
-from linker.dataverse import Connection, Dataverse
-from linker.dataverse.column import create
-from linker.dataverse.metadata import find_tables
-from linker.model import LOOKUP_SCHEMA_NAME
+from linker.core.model import LOOKUP_SCHEMA_NAME
 
 LINKER, CEILING = "this engine", "raw ceiling"
 SEED = 1

@@ -12,13 +12,13 @@ from bench.profiles import NORMAL
 from bench.scale import Growth, Pass
 from bench.simulation import Simulated
 from bench.spent import sentence
-from linker.activities.scanning import SLICE_ROWS
-from linker.activities.unlink import SHARDS_A_CALL
-from linker.core.shards import SHARD_ROWS
-from linker.core.width import LARGEST
-from linker.odata import IN_VALUES
-from linker.orchestration.generation import GENERATION_SHARDS, MAX_CALLS
-from linker.orchestration.run import UNLINK_CALLS
+from linker.core.linking.shards import SHARD_ROWS
+from linker.core.odata import IN_VALUES
+from linker.core.throttling.width import LARGEST
+from linker.durable.activities.scan_mapping import SLICE_ROWS
+from linker.durable.activities.unlink_table import SHARDS_A_CALL
+from linker.durable.orchestrators.generation import GENERATION_SHARDS, MAX_CALLS
+from linker.durable.orchestrators.run import UNLINK_CALLS
 
 _MET = {True: "yes", False: "**no**", None: "not at this size"}
 

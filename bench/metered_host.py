@@ -19,7 +19,7 @@ from typing import Any
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from bench.spent import Timed, kind_of
-from linker import telemetry
+from linker.adapters import telemetry
 from sandbox.host import host as host_module
 from sandbox.host.backend import Backend
 from sandbox.host.main import run

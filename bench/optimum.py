@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import ceil
 
 from bench.profiles import Profile
-from linker.core.width import FIRST_BATCH, LARGEST, TARGET_S
+from linker.core.throttling.width import FIRST_BATCH, LARGEST, TARGET_S
 from sandbox.config import SandboxConfig
 
 

@@ -13,10 +13,10 @@ from statistics import median
 import httpx
 
 from bench.environment import AppHost, Environment, app_host, sandbox
+from linker.adapters.storage import Documents, Runs, TaskState
+from linker.adapters.storage.table_client import AzureTables
 from linker.bootstrap import environment_key
-from linker.model import Counts, Mode, Run, Status, TableRun
-from linker.state import Documents, Runs, TaskState
-from linker.tables import AzureTables
+from linker.core.model import Counts, Mode, Run, Status, TableRun
 
 FEW, MANY = 10, 1_000
 DAYS = 30

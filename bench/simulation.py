@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from linker.activities.scanning import SLICE_ROWS
-from linker.activities.unlink import SHARDS_A_CALL
-from linker.core.blocks import Entry, pack
-from linker.core.shards import bits_for
-from linker.core.width import LARGEST
-from linker.odata import IN_VALUES
-from linker.orchestration.generation import GENERATION_SHARDS, REPORTS
-from linker.orchestration.run import UNLINK_CALLS
-from linker.orchestration.steps import Room
+from linker.core.linking.hash_blocks import Entry, pack
+from linker.core.linking.shards import bits_for
+from linker.core.odata import IN_VALUES
+from linker.core.throttling.width import LARGEST
+from linker.durable.activities.scan_mapping import SLICE_ROWS
+from linker.durable.activities.unlink_table import SHARDS_A_CALL
+from linker.durable.orchestrators.activity_calls import Room
+from linker.durable.orchestrators.generation import GENERATION_SHARDS, REPORTS
+from linker.durable.orchestrators.run import UNLINK_CALLS
 
 SIZES = (10_000, 100_000, 1_000_000, 10_000_000, 100_000_000)
 PAGE_ROWS_READ = 500  # one response of an elastic table (elastic.md)

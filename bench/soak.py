@@ -20,8 +20,8 @@ from bench.compare import live_links
 from bench.environment import AppHost, Environment, ended, linker_settings, running, sandbox
 from bench.progress import Step, progress
 from bench.soak_figures import Hub, Round, Soak, Stored, goals, page
-from linker.merging import MOST_SERVED
-from linker.table_rules import entity_bytes
+from linker.adapters.storage.table_limits import entity_bytes
+from linker.core.runs.request_merging import MOST_SERVED
 
 HOURS = 6  # between unifications: at most four scheduled refreshes a day (customer-insights.md 2)
 KEEP_DAYS, KEEP_HISTORY_DAYS = 10, 2

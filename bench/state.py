@@ -13,12 +13,12 @@ from typing import Any
 from azure.data.tables import EdmType, EntityProperty
 from azure.data.tables.aio import TableClient, TableServiceClient
 
-from linker.core.blocks import Entry as BlockEntry
-from linker.core.blocks import HashBlock, to_block, to_properties
-from linker.core.shards import SHARD_ROWS
-from linker.model import RowKey
-from linker.ports import Properties
-from linker.tables import AzureTables
+from linker.adapters.storage.table_client import AzureTables
+from linker.core.linking.hash_blocks import Entry as BlockEntry
+from linker.core.linking.hash_blocks import HashBlock, to_block, to_properties
+from linker.core.linking.shards import SHARD_ROWS
+from linker.core.model import RowKey
+from linker.core.ports import Properties
 
 MOST_OPERATIONS = 100  # of a transaction (azure.md 8.1)
 PACKED, SINGLE = "benchpacked", "benchsingle"

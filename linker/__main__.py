@@ -1,6 +1,6 @@
 """The command line: `linker --help` or `python -m linker --help`. Not part of the deployed app."""
 
-from linker.cli.app import app
+from linker.entrypoints.cli.app import app
 
 
 def main() -> None:

@@ -15,18 +15,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from linker import settings as settings_module
-from linker.core.times import iso
-from linker.dataverse import Connection, Dataverse
-from linker.dataverse.client import BYPASS
-from linker.deps import Deps
-from linker.insights import Insights
-from linker.limiter import Limiter
-from linker.lock_store import RunLock
-from linker.own_writes import OwnWrites
-from linker.ports import Tables
-from linker.roles import authentication_is_on
-from linker.settings import Settings
-from linker.state import (
+from linker.adapters.customer_insights import Insights
+from linker.adapters.dataverse import Connection, Dataverse
+from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.http_limits import CODINGS, bounded, only_to
+from linker.adapters.storage import (
     Audit,
     Blocks,
     CapabilityStore,
@@ -41,10 +34,17 @@ from linker.state import (
     TableStates,
     WaitingProfiles,
 )
-from linker.table_rules import key_text
-from linker.tables import AzureTables
-from linker.tokens import Identity, Tokens
-from linker.transport import CODINGS, bounded, only_to
+from linker.adapters.storage.lock_store import RunLock
+from linker.adapters.storage.own_writes import OwnWrites
+from linker.adapters.storage.table_client import AzureTables
+from linker.adapters.storage.table_limits import key_text
+from linker.adapters.tokens import Identity, Tokens
+from linker.adapters.write_limiter import Limiter
+from linker.core.ports import Tables
+from linker.core.roles import authentication_is_on
+from linker.core.times import iso
+from linker.deps import Deps
+from linker.settings import Settings
 
 INSIGHTS_AUDIENCE = "https://api.ci.ai.dynamics.com"
 

@@ -5,22 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from linker.core.capabilities import Capabilities, is_current, with_earlier
-from linker.core.keys import digest_rows
-from linker.core.pace import Load
-from linker.core.scanning import TableState
-from linker.core.times import iso
-from linker.dataverse import Connection, Dataverse, Meter, metadata
-from linker.dataverse.patience import patient
-from linker.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
-from linker.errors import ChangedError
-from linker.insights import Insights
-from linker.limiter import Limiter
-from linker.lock_store import RunLock
-from linker.looks import Looks
-from linker.model import PROFILE_TABLE, Target
-from linker.settings import Settings
-from linker.state import (
+from linker.adapters.customer_insights import Insights
+from linker.adapters.dataverse import Connection, Dataverse, Meter, metadata
+from linker.adapters.dataverse.patience import patient
+from linker.adapters.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
+from linker.adapters.looks import Looks
+from linker.adapters.storage import (
     Audit,
     Blocks,
     CapabilityStore,
@@ -39,6 +29,16 @@ from linker.state import (
     WaitingProfiles,
     salt_of,
 )
+from linker.adapters.storage.lock_store import RunLock
+from linker.adapters.write_limiter import Limiter
+from linker.core.capabilities import Capabilities, is_current, with_earlier
+from linker.core.errors import ChangedError
+from linker.core.keys import digest_rows
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import PROFILE_TABLE, Target
+from linker.core.throttling.pace import Load
+from linker.core.times import iso
+from linker.settings import Settings
 
 
 @dataclass(slots=True)

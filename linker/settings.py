@@ -17,8 +17,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdap
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from linker.core.addresses import normalized, origin_of
-from linker.errors import ConfigurationError
-from linker.facts import DeclaredSource
+from linker.core.errors import ConfigurationError
+from linker.core.requirements.facts import DeclaredSource
 
 PREFIX = "LINKER_"
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
-from linker.model import WIRE
+from linker.core.model import WIRE, Target
 
 ELASTIC_PROVIDER: Final = UUID("1d9bde74-9ebd-4da9-8ff5-aa74945b9f74")  # of every elastic table
 STANDARD_TYPE: Final = "standard"
@@ -180,3 +180,17 @@ def _uuid(text: str | None) -> UUID | None:
         return UUID((text or "").strip())
     except ValueError:
         return None
+
+
+def with_capabilities(target: Target, can: Capabilities) -> Target:
+    """Return a table with what the profile and the mapping table can do. A mapping row's own lookup is believed only where the
+    label of a written link can contradict it.
+    """
+    return replace(
+        target,
+        names_profile=can.has(Capability.MAPPING_NAMES_PROFILE) and can.has(Capability.LABELS),
+        has_in=can.has(Capability.IN_FILTER),
+        has_ranges=not can.lacks(Capability.TEXT_RANGES),
+        has_partitions=can.has(Capability.PARTITION_COLUMN),
+        profile_kind=can.profile_kind,
+    )

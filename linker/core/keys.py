@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-from linker.model import RowKey
+from linker.core.model import RowKey
 
 DIGITS: Final = 32  # of a guid
 _HEX = "[0-9a-fA-F]"  # ASCII alone: digits of other scripts look alike and are not what Dataverse stores

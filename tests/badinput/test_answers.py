@@ -11,7 +11,7 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from linker.dataverse import Connection
+from linker.adapters.dataverse import Connection
 from tests.badinput import IS_LONG
 from tests.badinput.damage import DAMAGES, Damage, Damaging
 from tests.fakes.app import FakeApp

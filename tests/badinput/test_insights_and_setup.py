@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker import privileges, setup
-from linker.api.http import Reply
+from linker.adapters.dataverse import Connection, Dataverse, saved_views
+from linker.adapters.dataverse.insight_reader import reach
+from linker.core.errors import LinkerError
 from linker.core.keys import row_key
-from linker.dataverse import Connection, Dataverse, views
-from linker.dataverse.reach import reach
-from linker.errors import LinkerError
-from linker.model import Target
-from linker.wire import to_json
+from linker.core.model import Target
+from linker.core.permissions import privileges
+from linker.core.serialization import to_json
+from linker.entrypoints.http.messages import Reply
+from linker.services import environment_setup
 from tests.badinput import QUICK
 from tests.badinput.test_others import damaged
 from tests.fakes.world import StaticTokens, contact_id
@@ -130,12 +131,12 @@ async def insights(dataverse: Dataverse) -> Any:
 
 
 async def view(dataverse: Dataverse) -> Any:
-    return await views.columns(dataverse, "contact")
+    return await saved_views.columns(dataverse, "contact")
 
 
 async def environment(dataverse: Dataverse) -> Any:
-    await setup.needs_of_measures(dataverse)
-    return await setup.look(dataverse, ID, "Least", privileges.to_create_column())
+    await environment_setup.needs_of_measures(dataverse)
+    return await environment_setup.look(dataverse, ID, "Least", privileges.to_create_column())
 
 
 WORK = [pytest.param(insights, id="insights"), pytest.param(view, id="view"), pytest.param(environment, id="set-up")]

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.claims import decide_claims
+from linker.adapters.dataverse import Connection
+from linker.adapters.dataverse.response_models import claim_row
 from linker.core.keys import key_text
-from linker.core.segments import Segment, SliceSegments
-from linker.dataverse import Connection
-from linker.dataverse.shapes import claim_row
-from linker.model import RowIssue, Run, Status
-from linker.odata import MappingColumns
+from linker.core.linking.claims import decide_claims
+from linker.core.linking.segments import Segment, SliceSegments
+from linker.core.model import RowIssue, Run, Status
+from linker.core.odata import MappingColumns
 from tests.badinput import QUICK
 from tests.badinput.damage import Damaging
 from tests.fakes.app import FakeApp

@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker import settings as settings_module
-from linker.errors import ConfigurationError, LinkerError
-from linker.events import read_events
-from linker.insights import Insights, NoAnswer
-from linker.tables import AzureTables
+from linker.adapters.customer_insights import Insights, NoAnswer
+from linker.adapters.storage.table_client import AzureTables
+from linker.core.errors import ConfigurationError, LinkerError
+from linker.core.runs.workflow_events import read_events
 from tests.badinput import QUICK
 from tests.fakes.world import StaticTokens
 

@@ -19,7 +19,7 @@ from bench.scale import Growth, Pass
 from bench.spent import Spent, kind_of, sentence, spent
 from bench.state import Store
 from bench.writers import Work
-from linker.core.shards import SHARD_ROWS
+from linker.core.linking.shards import SHARD_ROWS
 from sandbox.protection import Work as SandboxWork
 from sandbox.protection import cost_ms
 

@@ -5,18 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from linker.eligibility import QUESTIONS
-from linker.model import (
-    Counts,
-    Finding,
-    Mode,
-    Requirement,
-    Run,
-    Source,
-    Status,
-    TableRun,
-    Verdict,
-)
+from linker.core.model import Counts, Finding, Mode, Requirement, Run, Source, Status, TableRun, Verdict
+from linker.core.requirements.checks import QUESTIONS
 
 NOW: Final = datetime.now(UTC).replace(microsecond=0)
 SALES: Final = "DynamicsSales"

@@ -6,19 +6,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from linker import reasons
-from linker.automations import Automation, Kind, describe, estimate
-from linker.model import (
-    SKIPPED_MESSAGE,
-    Counts,
-    Mode,
-    PlannedChange,
-    Progress,
-    RowIssue,
-    Run,
-    Status,
-    Touches,
-)
+from linker.core.linking import row_issues
+from linker.core.model import SKIPPED_MESSAGE, Counts, Mode, PlannedChange, Progress, RowIssue, Run, Status, Touches
+from linker.core.permissions.automations import Automation, Kind, describe, estimate
 
 from .building import NOW, met, row_id, run, soon, table, violated
 
@@ -227,10 +217,10 @@ def rows_in_trouble() -> list[RowIssue]:
     """The rows of `with_warnings`."""
     plugin = "Contoso.Scoring: 'Credit limit' must not be empty."
     return [
-        *(reasons.issue("contact", row_id(number), "PluginRefused", plugin) for number in range(7)),
-        *(reasons.issue("contact", row_id(number), "AccessDenied") for number in range(20, 22)),
-        *(reasons.issue("contact", row_id(number), "ProfileMissing") for number in range(30, 34)),
-        *(reasons.issue("lead", row_id(number), "RowNotFound") for number in range(40, 43)),
+        *(row_issues.issue("contact", row_id(number), "PluginRefused", plugin) for number in range(7)),
+        *(row_issues.issue("contact", row_id(number), "AccessDenied") for number in range(20, 22)),
+        *(row_issues.issue("contact", row_id(number), "ProfileMissing") for number in range(30, 34)),
+        *(row_issues.issue("lead", row_id(number), "RowNotFound") for number in range(40, 43)),
     ]
 
 

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from linker.automations import Estimate
+from linker.adapters.storage import Documents, FirstLinks, Issues, Runs, Samples, TaskState
+from linker.adapters.storage.audit_log import AUDIT
+from linker.adapters.storage.documents import STATUS
+from linker.adapters.storage.issue_store import ERRORS
+from linker.adapters.storage.lock_store import RunLock
+from linker.adapters.storage.table_client import AzureTables
 from linker.bootstrap import environment_key
+from linker.core.model import Counts, PlannedChange, RowIssue, Run, RunRequest, Status, TableRun
+from linker.core.permissions.automations import Estimate
 from linker.core.times import iso
-from linker.lock_store import RunLock
-from linker.model import Counts, PlannedChange, RowIssue, Run, RunRequest, Status, TableRun
-from linker.state import Documents, FirstLinks, Issues, Runs, Samples, TaskState
-from linker.state.audit import AUDIT
-from linker.state.documents import STATUS
-from linker.state.issues import ERRORS
-from linker.tables import AzureTables
 from tests.system.world import World
 
 _LEASE_S = 3600.0  # no watchdog ends a run that nobody works on

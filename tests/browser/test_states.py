@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.async_api import Page, expect
 
-from linker.model import Run, Status
+from linker.core.model import Run, Status
 
 from . import scenes
 from .stage import Stage

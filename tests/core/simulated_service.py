@@ -10,16 +10,9 @@ import random
 from dataclasses import dataclass, field, replace
 from itertools import count
 
-from linker.core.allowance import Kind
-from linker.core.pace import (
-    after_request,
-    after_throttle,
-    after_write,
-    first_control,
-    hold_s,
-    width_at,
-)
-from linker.core.width import FEWEST, LARGEST, SMALLEST, TARGET_S, Control, Write
+from linker.core.throttling.allowance import Kind
+from linker.core.throttling.pace import after_request, after_throttle, after_write, first_control, hold_s, width_at
+from linker.core.throttling.width import FEWEST, LARGEST, SMALLEST, TARGET_S, Control, Write
 from sandbox.config import SandboxConfig
 from sandbox.protection import ServiceProtection
 

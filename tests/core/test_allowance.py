@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.allowance import (
+from linker.core.throttling.allowance import (
     FLOOR,
     WINDOW_S,
     Allowance,

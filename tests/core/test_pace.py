@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core import pace as law
-from linker.core.pace import (
+from linker.core.throttling import pace as law
+from linker.core.throttling.pace import (
     MAX_SHARDS,
     SPARE,
     Load,
@@ -25,7 +25,7 @@ from linker.core.pace import (
     width_at,
     with_hint,
 )
-from linker.core.width import ENOUGH, LARGEST, MAX_WIDTH, SMALLEST, TARGET_S, Control, Write
+from linker.core.throttling.width import ENOUGH, LARGEST, MAX_WIDTH, SMALLEST, TARGET_S, Control, Write
 
 NOW = 1_000_000.0
 

@@ -9,7 +9,7 @@ from itertools import islice
 
 import pytest
 
-from linker.core.width import LARGEST, TARGET_S
+from linker.core.throttling.width import LARGEST, TARGET_S
 from tests.core.simulated_service import Outcome, World, optimum, share, world
 
 FEW, MOST_WRITES = 150, 3_000

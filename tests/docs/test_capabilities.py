@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from linker.adapters.dataverse.probing import MOST_REQUESTS
 from linker.core.capabilities import COSTS, NAMES, Capability
-from linker.core.signals import SignalKind
-from linker.dataverse.probing import MOST_REQUESTS
+from linker.core.runs.signals import SignalKind
 
 DOCS = Path(__file__).parents[2] / "docs"
 CAPABILITIES = (DOCS / "capabilities.md").read_text()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from linker import settings
-from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
-from linker.wire import to_json
+from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
+from linker.core.serialization import to_json
 
 ROOT = Path(__file__).parents[2]
 

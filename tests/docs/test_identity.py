@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from linker.dataverse.automations import READ_TABLES
-from linker.dataverse.client import BYPASS
-from linker.permission import Refusal
-from linker.privileges import Need
+from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.dataverse.registered_automations import READ_TABLES
+from linker.core.permissions.privileges import Need
+from linker.core.permissions.write_permission import Refusal
+from linker.services.environment_setup import needs
 from linker.settings import Settings
-from linker.setup import needs
 
 DOCS = Path(__file__).parents[2] / "docs"
 IDENTITY, AUTOMATIONS = (DOCS / "identity.md").read_text(), (DOCS / "automations.md").read_text()

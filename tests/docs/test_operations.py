@@ -3,13 +3,13 @@
 import re
 from pathlib import Path
 
-from linker import telemetry
-from linker.model import Status
-from linker.reasons import REASONS
+from linker.adapters import telemetry
+from linker.core.linking.row_issues import REASONS
+from linker.core.model import Status
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
-CODE = (ROOT / "linker" / "telemetry.py").read_text(encoding="utf-8")
+CODE = (ROOT / "linker" / "adapters" / "telemetry.py").read_text(encoding="utf-8")
 ALERTS = sorted(file.stem for file in (ROOT / "infra" / "monitoring" / "queries").glob("*.kql"))
 
 

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from linker.facts import DeclaredSource
-from linker.picture import Severity
+from linker.core.permissions.preflight_report import Severity
+from linker.core.requirements.facts import DeclaredSource
 from sandbox.config import SandboxConfig
 from sandbox.database import Stamp, bulk_load
 from sandbox.environment import Environment

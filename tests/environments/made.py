@@ -10,9 +10,9 @@ from typing import Any
 
 import httpx
 
-from linker.dataverse import Connection
+from linker.adapters.customer_insights import Insights
+from linker.adapters.dataverse import Connection
 from linker.deps import Deps
-from linker.insights import Insights
 from sandbox.admin import merge_patch
 from sandbox.config import SandboxConfig
 from sandbox.database import Database

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import httpx
 
-from linker.activities.prepare import prepare_table
-from linker.activities.survey import survey
-from linker.activities.values import Prepared, RunRef, TableTask
+from linker.core.model import Mode, Run, Status
+from linker.core.runs.activity_values import Prepared, RunRef, TableTask
 from linker.deps import Deps
-from linker.model import Mode, Run, Status
+from linker.durable.activities.discover_tables import survey
+from linker.durable.activities.prepare_table import prepare_table
 from sandbox.config import SandboxConfig
 from sandbox.server import Sandbox
 from tests.environments.cases import solution

@@ -5,15 +5,15 @@ from dataclasses import dataclass
 
 import pytest
 
-from linker.activities.prepare import prepare_table
-from linker.activities.survey import survey
-from linker.activities.values import RunRef, TableTask
+from linker.core.model import Mode, Run, Status
+from linker.core.permissions.preflight_report import Picture, Severity
+from linker.core.permissions.write_permission import Refusal
+from linker.core.runs.activity_values import RunRef, TableTask
+from linker.core.serialization import to_json
 from linker.deps import Deps
-from linker.model import Mode, Run, Status
-from linker.permission import Refusal
-from linker.picture import Picture, Severity
-from linker.preflight import look
-from linker.wire import to_json
+from linker.durable.activities.discover_tables import survey
+from linker.durable.activities.prepare_table import prepare_table
+from linker.services.preflight_checks import look
 from tests.environments.cases import CASES, Expected
 from tests.environments.made import running
 

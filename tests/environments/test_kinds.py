@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from linker.dataverse import client, http
+from linker.adapters.dataverse import client, http
+from linker.core.model import LOOKUP_SCHEMA_NAME, Run, Status
+from linker.core.permissions.preflight_report import Picture
 from linker.deps import Deps
-from linker.model import LOOKUP_SCHEMA_NAME, Run, Status
-from linker.picture import Picture
-from linker.preflight import look
+from linker.services.preflight_checks import look
 from sandbox.config import SandboxConfig
 from sandbox.server import Sandbox
 from sandbox.switches import registry

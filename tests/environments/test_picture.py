@@ -5,14 +5,14 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from linker.cli.preflight import EXIT_CODES, shown
-from linker.core.scanning import TableState
-from linker.dataverse.client import MAPPING_SET
-from linker.dataverse.newest import newest_change
-from linker.judgement import LEFT
-from linker.model import Status
-from linker.picture import Entitlement, Picture, Severity
-from linker.preflight import look
+from linker.adapters.dataverse.change_times import newest_change
+from linker.adapters.dataverse.client import MAPPING_SET
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Status
+from linker.core.permissions.preflight_report import Entitlement, Picture, Severity
+from linker.core.requirements.table_eligibility import LEFT
+from linker.entrypoints.cli.preflight import EXIT_CODES, shown
+from linker.services.preflight_checks import look
 from sandbox.collation import guid_key
 from sandbox.database.security import revoke_privilege
 from sandbox.server import Sandbox

@@ -7,11 +7,11 @@ from typing import Any
 import httpx
 import pytest
 
+from linker.adapters.dataverse import lookup_column, metadata
+from linker.adapters.dataverse.probing import MOST_REQUESTS, LinkedColumn
 from linker.core.capabilities import Capability, TableKind
-from linker.dataverse import column, metadata
-from linker.dataverse.probing import MOST_REQUESTS, LinkedColumn
+from linker.core.model import LOOKUP_SCHEMA_NAME
 from linker.deps import Deps
-from linker.model import LOOKUP_SCHEMA_NAME
 from tests.environments.made import Fed, Made, administrator, ids, running
 
 C = Capability
@@ -100,7 +100,7 @@ async def link_contacts(deps: Deps, sandbox: Any, keys: tuple[str, ...]) -> Link
     dataverse = deps.dataverse()
     (table,) = await metadata.find_tables(dataverse, "contact")
     kind = (await deps.probe_capabilities()).profile_kind
-    found = await column.create(dataverse, table, None, kind)
+    found = await lookup_column.create(dataverse, table, None, kind)
     admin = administrator(sandbox)
     profiles = (await admin.get("msdynci_customerprofiles?$select=msdynci_customerid&$top=5")).json()["value"]
     for key, profile in zip(keys, profiles, strict=False):

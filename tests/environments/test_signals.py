@@ -8,10 +8,10 @@ from itertools import product
 
 import pytest
 
-from linker import triggers
-from linker.core.signals import Signal, SignalKind
-from linker.model import Ticket
-from linker.state import TaskState
+from linker.adapters.storage import TaskState
+from linker.core.model import Ticket
+from linker.core.runs.signals import Signal, SignalKind
+from linker.services import run_requests
 from sandbox.config import SandboxConfig
 from sandbox.switches import registry
 from tests.environments.made import Made, running
@@ -47,7 +47,7 @@ async def test_the_timer_starts_one_run_and_says_what_each_signal_said(api: str,
             return replace(task, completed=time.time())
 
         await deps.runs.change_task(complete)
-        run = await triggers.poll(deps, start)
+        run = await run_requests.poll(deps, start)
         signals: dict[SignalKind, Signal] = {signal.kind: signal for signal in await deps.signals.all()}
     (ticket,) = started
     assert ticket.run == run

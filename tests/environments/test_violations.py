@@ -6,9 +6,9 @@ from typing import get_args
 
 import pytest
 
-from linker.model import Requirement, Verdict
-from linker.picture import Severity
-from linker.preflight import look
+from linker.core.model import Requirement, Verdict
+from linker.core.permissions.preflight_report import Severity
+from linker.services.preflight_checks import look
 from tests.environments.cases import OUTSIDE
 from tests.environments.made import CONTACTS, FOREIGN, Fed, Made, running
 

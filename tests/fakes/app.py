@@ -10,11 +10,12 @@ from typing import Any, Protocol
 
 import pytest
 
-from linker import bootstrap, triggers
-from linker.activities.values import RunRef
+from linker import bootstrap
+from linker.core.model import Run, RunRequest, Ticket
+from linker.core.runs.activity_values import RunRef
+from linker.core.serialization import from_json, to_json
 from linker.deps import Deps
-from linker.model import Run, RunRequest, Ticket
-from linker.orchestration import (
+from linker.durable.orchestrators import (
     GENERATION,
     SCANNING,
     TOUCHING,
@@ -25,7 +26,7 @@ from linker.orchestration import (
     touch_waiting_profiles,
     unlink_departed_rows,
 )
-from linker.wire import from_json, to_json
+from linker.services import run_requests
 from sandbox.host.functions import ACTIVITY, HostedFunction, load_functions, of_kind
 from tests.fakes.durable import FakeContext
 
@@ -70,7 +71,7 @@ class FakeApp:
     def run(self, **request: Any) -> Run:
         """Ask for a run and return it as it ended."""
         self.called.clear()
-        asked = self._loop.run(triggers.request_run(self.world.deps, RunRequest(**request), self._start))
+        asked = self._loop.run(run_requests.request_run(self.world.deps, RunRequest(**request), self._start))
         self._go_on()
         return self.shown(asked.id)
 
@@ -84,7 +85,7 @@ class FakeApp:
     def watch(self) -> Run | None:
         """Let the watchdog look; return the run that goes on with a dead one's work as it ended, None when there is none."""
         self.called.clear()
-        follower = self._loop.run(triggers.watchdog(self.world.deps, self._start))
+        follower = self._loop.run(run_requests.watchdog(self.world.deps, self._start))
         self._go_on()
         return self.shown(follower) if follower else None
 

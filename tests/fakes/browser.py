@@ -6,8 +6,8 @@ import re
 from html import unescape
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from linker import portal
-from linker.api import Reply, Request
+from linker.entrypoints import portal
+from linker.entrypoints.api import Reply, Request
 from tests.fakes.client import BASE, Starter
 from tests.fakes.world import World
 

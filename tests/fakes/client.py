@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from linker import api
-from linker.model import Ticket
+from linker.core.model import Ticket
+from linker.entrypoints import api
 from tests.fakes.world import World
 
 BASE = "https://app"

@@ -17,7 +17,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 
-from linker.privileges import CREATE_COLUMN, READ_METADATA
+from linker.core.permissions.privileges import CREATE_COLUMN, READ_METADATA
 from tests.fakes.odata_filter import matcher
 
 URL = "https://contoso.crm4.dynamics.com"

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 import httpx
 
+from linker.adapters.dataverse import Connection, Dataverse
 from linker.core.capabilities import ELASTIC_PROVIDER
-from linker.dataverse import Connection, Dataverse
 from tests.fakes.world import StaticTokens
 
 API = "/api/data/v9.2/"

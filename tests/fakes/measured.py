@@ -7,10 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from linker.adapters.dataverse import lookup_column, metadata
+from linker.adapters.dataverse.probing import read_tables
 from linker.core.keys import row_key
-from linker.dataverse import column, metadata
-from linker.dataverse.probing import read_tables
-from linker.model import Target
+from linker.core.model import Target
 from sandbox.config import SandboxConfig
 from sandbox.dataset import store
 from sandbox.generate import Sizes, generate
@@ -75,8 +75,8 @@ async def measured(config: SandboxConfig | None = None, **settings: Any) -> Asyn
         store(with_measures(generate(Sizes(contacts=0, leads=2))), made.environment.database)
         admin = made.dataverse_as(ADMIN)
         (table,) = await metadata.find_tables(admin, TABLE)
-        await column.create(admin, table, None, (await read_tables(admin)).profile_kind)
-        target = await column.linked_table(admin, TABLE)
+        await lookup_column.create(admin, table, None, (await read_tables(admin)).profile_kind)
+        target = await lookup_column.linked_table(admin, TABLE)
         rows = (await admin.get(f"{target.entity_set}?$select={target.key}"))["value"]
         profile = (await admin.get("msdynci_customerprofiles?$top=1"))["value"][0]
         world = Measured(made, target, rows[0][target.key], rows[1][target.key], profile)

@@ -5,9 +5,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace as changed
 from itertools import count
 
-from linker.errors import AlreadyThereError, ChangedError
-from linker.ports import Entity, Properties
-from linker.table_rules import batches, check_entity
+from linker.adapters.storage.table_limits import batches, check_entity
+from linker.core.errors import AlreadyThereError, ChangedError
+from linker.core.ports import Entity, Properties
 
 type Key = tuple[str, str, str]
 

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from linker.dataverse import Connection, Dataverse
+from linker.adapters.dataverse import Connection, Dataverse
 from linker.deps import Deps
 from sandbox.config import SandboxConfig
 from sandbox.database import Database

@@ -6,17 +6,17 @@ from collections import Counter
 from dataclasses import replace
 from typing import Any
 
-from linker.activities import scanning
-from linker.activities.scanning import Opening, open_scan, plan_shards, scan_slice
-from linker.activities.staged import StagedShard
-from linker.activities.values import Shards, ShardsTask, SliceOutcome, SliceTask
-from linker.core.blocks import Header
-from linker.core.claims import Wanted
-from linker.core.scanning import ScanChoice, TableState
-from linker.core.shards import Shard
+from linker.adapters.storage import Scan, StoredBlock, Stream
+from linker.core.linking.claims import Wanted
+from linker.core.linking.hash_blocks import Header
+from linker.core.linking.mapping_scan import ScanChoice, TableState
+from linker.core.linking.shards import Shard
+from linker.core.model import RowKey
+from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask
 from linker.deps import Deps
-from linker.model import RowKey
-from linker.state import Scan, StoredBlock, Stream
+from linker.durable.activities import scan_mapping
+from linker.durable.activities.scan_mapping import Opening, open_scan, plan_shards, scan_slice
+from linker.durable.shards.staged import StagedShard
 from tests.fakes.world import (
     World,
     key_of,
@@ -87,7 +87,7 @@ def all_rows(number: int = PEOPLE) -> dict[RowKey, int]:
 def slow(world: World) -> None:
     """Let each response of the mapping use up the time of a slice."""
     world.dataverse.after.append(
-        lambda asked: world.clock.pass_s(scanning.SLICE_S) if asked.kind == "mapping" else None
+        lambda asked: world.clock.pass_s(scan_mapping.SLICE_S) if asked.kind == "mapping" else None
     )
 
 

@@ -9,27 +9,9 @@ from typing import Any
 
 import httpx
 
-from linker.activities.scanning import Opening, open_scan, plan_shards, scan_slice
-from linker.activities.shard import link_shard
-from linker.activities.unlink import unlink_table
-from linker.activities.values import ShardOutcome, ShardsTask, ShardTask, SliceTask, UnlinkOutcome, UnlinkTask
-from linker.core.blocks import Entry, HashBlock, hash_link, hash_wish
-from linker.core.capabilities import Capabilities, Capability, TableKind, finding
-from linker.core.claims import Claim
-from linker.core.pace import Pace
-from linker.core.scanning import ScanChoice, TableState
-from linker.core.shards import Shard
-from linker.core.times import iso
-from linker.dataverse import Connection
-from linker.deps import Deps
-from linker.insights import Insights
-from linker.limiter import Limiter
-from linker.lock_store import RunLock
-from linker.model import Link, Mode, RowIssue, Run, Source, Status, TableRun, Target
-from linker.own_writes import OwnWrites
-from linker.ports import Properties
-from linker.settings import Settings
-from linker.state import (
+from linker.adapters.customer_insights import Insights
+from linker.adapters.dataverse import Connection
+from linker.adapters.storage import (
     Audit,
     Blocks,
     CapabilityStore,
@@ -45,6 +27,24 @@ from linker.state import (
     TableStates,
     WaitingProfiles,
 )
+from linker.adapters.storage.lock_store import RunLock
+from linker.adapters.storage.own_writes import OwnWrites
+from linker.adapters.write_limiter import Limiter
+from linker.core.capabilities import Capabilities, Capability, TableKind, finding
+from linker.core.linking.claims import Claim
+from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link, hash_wish
+from linker.core.linking.mapping_scan import ScanChoice, TableState
+from linker.core.linking.shards import Shard
+from linker.core.model import Link, Mode, RowIssue, Run, Source, Status, TableRun, Target
+from linker.core.ports import Properties
+from linker.core.runs.activity_values import ShardOutcome, ShardsTask, ShardTask, SliceTask, UnlinkOutcome, UnlinkTask
+from linker.core.throttling.pace import Pace
+from linker.core.times import iso
+from linker.deps import Deps
+from linker.durable.activities.link_shard import link_shard
+from linker.durable.activities.scan_mapping import Opening, open_scan, plan_shards, scan_slice
+from linker.durable.activities.unlink_table import unlink_table
+from linker.settings import Settings
 from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, SourceRow
 from tests.fakes.memory_tables import MemoryTables
 

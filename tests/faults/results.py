@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-from linker.wire import from_json
+from linker.core.serialization import from_json
 
 from .trial import Verdict
 

@@ -16,12 +16,13 @@ import pytest
 import uvicorn
 from durabletask.task import TaskFailedError
 
-from linker import bootstrap, triggers
-from linker.core.scanning import TableState
+from linker import bootstrap
+from linker.adapters.write_limiter import Limiter
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Run, RunRequest
 from linker.deps import Deps
-from linker.limiter import Limiter
-from linker.model import Run, RunRequest
-from linker.orchestration.steps import RunFailedError
+from linker.durable.orchestrators.activity_calls import RunFailedError
+from linker.services import run_requests
 from linker.settings import Settings
 from sandbox.azurite import connection_string
 from sandbox.config import SandboxConfig
@@ -76,13 +77,13 @@ class TimedApp(FakeApp):
 
     def serve(self, **request: Any) -> list[Run]:
         """Ask for a run and return it as it ended, followed by those that did the rest of its work."""
-        asked = self.do(triggers.request_run(self.world.deps, RunRequest(**request), self._start))
+        asked = self.do(run_requests.request_run(self.world.deps, RunRequest(**request), self._start))
         self._go_on_or_die()
         for _ in range(MOST_RECOVERIES):
             if self.do(self.world.deps.lock.peek()).holder is None:
                 break
             self._clock.pass_s(self.world.deps.settings.lease_seconds)
-            self.do(triggers.watchdog(self.world.deps, self._start))
+            self.do(run_requests.watchdog(self.world.deps, self._start))
             self._go_on_or_die()
         return self._chain(asked.id)
 

@@ -8,8 +8,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from linker.errors import ChangedError, TransientError
-from linker.tables import AzureTables
+from linker.adapters.storage.table_client import AzureTables
+from linker.core.errors import ChangedError, TransientError
 from sandbox.azurite import connection_string
 
 from .clock import HurriedLoop

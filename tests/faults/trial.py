@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from linker.model import Run
+from linker.core.model import Run
 from sandbox.database import bulk_delete
 
 from .cases import Case

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from linker.core.blocks import Entry, hash_link, hash_wish
-from linker.core.claims import Claim
 from linker.core.keys import row_key
-from linker.core.shards import all_shards
+from linker.core.linking.claims import Claim
+from linker.core.linking.hash_blocks import Entry, hash_link, hash_wish
+from linker.core.linking.shards import all_shards
+from linker.core.model import Counts, Link, Run, Status
 from linker.deps import Deps
-from linker.model import Counts, Link, Run, Status
 from sandbox.database import Database, scan
 from sandbox.link_column import LOOKUP
 from sandbox.unification_sql import expected_links

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from linker import settings
-from linker.api.operation import MOST_BODY_BYTES
-from linker.events import GROUP, HUB
-from linker.roles import Role
-from linker.state.blocks import HASHES
-from linker.state.documents import STATUS
-from linker.state.issues import ERRORS
+from linker.adapters.storage.block_store import HASHES
+from linker.adapters.storage.documents import STATUS
+from linker.adapters.storage.issue_store import ERRORS
+from linker.core.roles import Role
+from linker.core.runs.workflow_events import GROUP, HUB
+from linker.entrypoints.http.operations import MOST_BODY_BYTES
 from tests.infra.templates import ROOT, Deployment, evaluated
 
 # azure.md 6.2
@@ -266,7 +266,7 @@ def test_names_are_those_of_the_code(prod: Deployment) -> None:
     tables = {
         one["name"].rpartition("/")[2] for one in prod.of("Microsoft.Storage/storageAccounts/tableServices/tables")
     }
-    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "linker" / "state").glob("*.py"))
+    code = "".join(file.read_text(encoding="utf-8") for file in (ROOT / "linker" / "adapters" / "storage").glob("*.py"))
     assert tables == set(re.findall(r'^[A-Z]+ = "(linker\w+)"$', code, re.MULTILINE)) >= {HASHES, STATUS, ERRORS}
     (group,) = prod.of("Microsoft.EventHub/namespaces/eventhubs/consumergroups")
     assert group["name"].endswith(f"/{HUB}/{GROUP}")

@@ -76,7 +76,7 @@ def test_the_package_holds_the_app_and_its_packages_alone(names: list[str]) -> N
     expected = {"function_app.py", "host.json", "functions.json", "linker", "requirements.txt", ".python_packages"}
     assert top == expected | {"__pycache__"}
     assert [name for name in names if name.startswith("__pycache__/")] == ["__pycache__/function_app.cpython-313.pyc"]
-    assert not [name for name in names if name.startswith(("linker/cli/", "linker/__main__"))]
+    assert not [name for name in names if name.startswith(("linker/entrypoints/cli/", "linker/__main__"))]
 
 
 def test_a_cold_start_compiles_nothing(unpacked: Path) -> None:
@@ -136,19 +136,19 @@ def test_nothing_of_the_development_environment_alters_the_package(package: Path
     ("file", "belongs"),
     [
         ("function_app.py", True),
-        ("linker/api/runs.py", True),
-        ("linker/portal/templates/status.html", True),
-        ("linker/cli/run.py", False),
-        ("linker/api/__pycache__/runs.cpython-313.pyc", False),
+        ("linker/entrypoints/api/runs.py", True),
+        ("linker/entrypoints/portal/templates/status.html", True),
+        ("linker/entrypoints/cli/run.py", False),
+        ("linker/entrypoints/api/__pycache__/runs.cpython-313.pyc", False),
         ("sandbox/linker/a.py", False),
         ("local.settings.json", False),
         ("customers.csv", False),
         ("data/contact.csv", False),
         ("linker/.env", False),
-        ("linker/api/.env.production", False),
+        ("linker/entrypoints/api/.env.production", False),
         ("linker/signing.pem", False),
         ("linker/tls/server.key", False),
-        ("linker/portal/assets/app.pfx", False),
+        ("linker/entrypoints/portal/assets/app.pfx", False),
         ("linker/local.settings.prod.json", False),
         ("linker/app.publishsettings", False),
     ],
@@ -158,10 +158,10 @@ def test_what_lies_about_stays_out(file: str, belongs: bool) -> None:
 
 
 def test_the_status_page_comes_along_with_its_templates_style_and_script(names: list[str]) -> None:
-    parts = {f"linker/portal/{kind}" for kind in ("templates", "assets")}
+    parts = {f"linker/entrypoints/portal/{kind}" for kind in ("templates", "assets")}
     here = {file.relative_to(ROOT).as_posix() for part in parts for file in (ROOT / part).iterdir()}
     assert {name for name in names if name.rpartition("/")[0] in parts} == here
-    assert {"linker/portal/templates/status.html", "linker/portal/assets/portal.css"} <= here
+    assert {"linker/entrypoints/portal/templates/status.html", "linker/entrypoints/portal/assets/portal.css"} <= here
 
 
 def test_no_package_for_development_comes_along(names: list[str]) -> None:

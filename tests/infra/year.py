@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from linker import telemetry
-from linker.triggers import MOST_BETWEEN_RUNS_S
+from linker.adapters import telemetry
+from linker.services.run_requests import MOST_BETWEEN_RUNS_S
 from tests.infra.kusto import DAY, HOUR, Row
 
 MINUTE = 60.0

@@ -14,10 +14,10 @@ import typer
 from rich.console import Console
 
 from linker import bootstrap, settings
-from linker.cli.shell import LOCAL_SETTINGS, told, use_local_settings
-from linker.dataverse import Dataverse
+from linker.adapters.dataverse import Dataverse
+from linker.adapters.tokens import Tokens
+from linker.entrypoints.cli.connection import LOCAL_SETTINGS, told, use_local_settings
 from linker.settings import Settings
-from linker.tokens import Tokens
 from tests.live import proof, report
 from tests.live.probes.asking import READING
 from tests.live.proof import CHECKS, NAMES, ROWS, WRITING, WRITING_NAMES, Order, Report

@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from linker.dataverse import Connection, Dataverse
-from linker.limiter import Limiter
+from linker.adapters.dataverse import Connection, Dataverse
+from linker.adapters.write_limiter import Limiter
 from sandbox.config import SandboxConfig, changed
 from sandbox.database import Database
 from sandbox.environment import Environment

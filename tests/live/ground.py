@@ -6,10 +6,10 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from linker import odata
-from linker.dataverse import Dataverse, column
-from linker.errors import DataverseError, TransientError
-from linker.facts import DataverseTable
+from linker.adapters.dataverse import Dataverse, lookup_column
+from linker.core import odata
+from linker.core.errors import DataverseError, TransientError
+from linker.core.requirements.facts import DataverseTable
 from tests.live import own as names
 from tests.live.own import Own
 from tests.live.site import BULK, Pause, Site, bulk_key, patiently, send
@@ -154,7 +154,7 @@ def _described(row: dict[str, Any]) -> DataverseTable:
 
 def lookup(own: Own, rows: DataverseTable, *, name: str = "") -> dict[str, Any]:
     """Return the linker's own definition of its lookup, but to our own profiles; with another `name` for the column."""
-    body = column.definition(rows, "RemoveLink", own.language)
+    body = lookup_column.definition(rows, "RemoveLink", own.language)
     body |= {"ReferencedEntity": own.profile, "ReferencedAttribute": f"{own.profile}id"}
     if name:
         body |= {"SchemaName": f"{own.prefix}_row_{name}", "Lookup": {**body["Lookup"], "SchemaName": name}}
@@ -195,7 +195,9 @@ async def _seen_at(dataverse: Dataverse, entity_set: str, column_name: str) -> N
     except DataverseError as error:
         if error.status not in (400, 404):
             raise
-        raise TransientError("Our tables are new, and not all servers know them.", wait_s=column.LAG_WAIT_S) from error
+        raise TransientError(
+            "Our tables are new, and not all servers know them.", wait_s=lookup_column.LAG_WAIT_S
+        ) from error
 
 
 # ---- removing ----

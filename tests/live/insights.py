@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from linker.dataverse import metadata
-from linker.model import PROFILE_TABLE
+from linker.adapters.dataverse import metadata
+from linker.core.model import PROFILE_TABLE
 from tests.live.check import Unanswered, check
 from tests.live.site import Site
 

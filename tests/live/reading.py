@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linker import odata
+from linker.core import odata
 from tests.live.check import Unanswered, check
 from tests.live.site import BULK, Site, bulk_key
 
@@ -24,7 +24,7 @@ async def _found(site: Site, column: str, values: list[str]) -> str:
     "dataverse.md 6.4",
     claim="500 keys fit into one In, asked within a batch.",
     expected="500 of 500 rows",
-    advice="Lower linker.odata.IN_VALUES to what this environment takes, and report it.",
+    advice="Lower linker.core.odata.IN_VALUES to what this environment takes, and report it.",
 )
 async def in_of_500_keys(site: Site) -> str:
     _need_more_than(499, site)

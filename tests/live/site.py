@@ -13,11 +13,11 @@ from uuid import UUID, uuid4, uuid5
 
 import httpx
 
-from linker import odata
-from linker.dataverse import Dataverse
-from linker.errors import DataverseError, TransientError, UnknownOutcomeError
-from linker.facts import DataverseTable
-from linker.model import Target
+from linker.adapters.dataverse import Dataverse
+from linker.core import odata
+from linker.core.errors import DataverseError, TransientError, UnknownOutcomeError
+from linker.core.model import Target
+from linker.core.requirements.facts import DataverseTable
 from tests.live.own import Own
 
 TRIES = 20  # an import of a solution can lock customization for minutes (dataverse.md 8.4)

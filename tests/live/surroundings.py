@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from linker import odata
-from linker.dataverse import Dataverse, Meter, identity, metadata
-from linker.dataverse.automations import automations
-from linker.errors import ConfigurationError, TransientError
-from linker.privileges import ACT_FOR_OTHERS, BYPASS, CREATE_COLUMN, READ_METADATA, Depth, Need, of_table
+from linker.adapters.dataverse import Dataverse, Meter, identity, metadata
+from linker.adapters.dataverse.registered_automations import automations
+from linker.core import odata
+from linker.core.errors import ConfigurationError, TransientError
+from linker.core.permissions.privileges import (
+    ACT_FOR_OTHERS,
+    BYPASS,
+    CREATE_COLUMN,
+    READ_METADATA,
+    Depth,
+    Need,
+    of_table,
+)
 from tests.live.check import Unanswered, check
 from tests.live.site import Site
 
@@ -162,7 +170,7 @@ async def a_bad_token(site: Site) -> str:
     "dataverse.md 13.3",
     claim="An identity that is not a user of the environment is refused with 0x80072560.",
     expected="refused so",
-    advice="The app would not say that its user is missing. Add the code to linker.verdict.NO_MEMBER, and report it.",
+    advice="The app would not say that its user is missing. Add the code to error_classification.NO_MEMBER, and report it.",
 )
 async def a_stranger(site: Site) -> str:
     if site.stranger is None:

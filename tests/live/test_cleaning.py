@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from linker.errors import ConfigurationError, DataverseError
+from linker.core.errors import ConfigurationError, DataverseError
 from sandbox.identity import ADMIN, VENDOR, ApplicationUser
 from tests.live import ground
 from tests.live.check import Verdict

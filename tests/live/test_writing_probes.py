@@ -10,8 +10,8 @@ from urllib.parse import unquote
 import httpx
 import pytest
 
-from linker.dataverse import Connection, Dataverse
-from linker.facts import DataverseTable
+from linker.adapters.dataverse import Connection, Dataverse
+from linker.core.requirements.facts import DataverseTable
 from tests.live import ground
 from tests.live.conftest import URL, Tenant, Tokens, linked_tenant
 from tests.live.own import Own

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from linker import odata
-from linker.dataverse.client import BYPASS, Dataverse
-from linker.errors import DataverseError
-from linker.verdict import Answer, judge, named_rows
+from linker.adapters.dataverse.client import BYPASS, Dataverse
+from linker.core import odata
+from linker.core.errors import DataverseError
+from linker.core.throttling.error_classification import Answer, judge, named_rows
 from tests.live.check import Unanswered, check
 from tests.live.site import Site, bulk_key, outcome, refusal, send
 
-BATCH = 500  # rows of a write, as a run begins (linker.model.Pace)
+BATCH = 500  # rows of a write, as a run begins (linker.core.model.Pace)
 _NEVER_WRITE = "Stop: a write of the linker does harm here. Do not run it in this environment, and report it."
 _ISOLATION = (
     "The linker does not recognise which row is to blame: good rows of a batch may fail with a bad one. Report it."

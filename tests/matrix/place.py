@@ -13,9 +13,9 @@ import httpx
 import pytest
 
 from linker import bootstrap
+from linker.adapters.customer_insights import Insights
+from linker.core.model import Run
 from linker.deps import Deps
-from linker.insights import Insights
-from linker.model import Run
 from linker.settings import Settings
 from sandbox.config import SandboxConfig
 from sandbox.database import Database

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from linker.model import Mode, Run, Status
+from linker.core.model import Mode, Run, Status
 from sandbox.config import SandboxConfig
 from sandbox.database import scan
 from sandbox.dataset import MAPPING, PROFILES

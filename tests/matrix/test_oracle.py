@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from linker.model import Mode
+from linker.core.model import Mode
 from sandbox.config import SandboxConfig, changed
 from sandbox.database import Stamp, bulk_update, scan
 from tests.matrix import story

@@ -14,9 +14,9 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from typing import Any
 
-from linker.activities.prepare import mark_vanished
-from linker.core.scanning import TableState
-from linker.errors import StateError
+from linker.core.errors import StateError
+from linker.core.linking.mapping_scan import TableState
+from linker.durable.activities.prepare_table import mark_vanished
 from tests.fakes.world import ATTEMPT_S, FIRST_SHARD, ScanReplacedError, World, contact_id, key_of
 
 ROW = contact_id(1)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from linker.activities import shard, unlink, writing
-from linker.activities.attempt import Attempt
-from linker.core.blocks import UNCONFIRMED, Entry
-from linker.dataverse import Dataverse
+from linker.adapters.dataverse import Dataverse
+from linker.core.linking.hash_blocks import UNCONFIRMED, Entry
+from linker.durable.activities import link_shard, unlink_table
+from linker.durable.shards import writes
+from linker.durable.shards.attempt import Attempt
 from tests.model import replay
 from tests.model.page_model import Model, State
 from tests.model.replay import Replay
@@ -42,15 +43,15 @@ def with_any_etag(patch: Callable[..., Any]) -> Callable[..., Any]:
 
 
 WITHOUT: dict[str, tuple[object, str, object]] = {
-    "intent": (shard, "intend", lambda row, wanted: tuple(row) or (Entry(0, 0),)),
-    "old-entry": (shard, "intend", lambda row, wanted: (Entry(wanted.wish, wanted.link | UNCONFIRMED),)),
+    "intent": (link_shard, "intend", lambda row, wanted: tuple(row) or (Entry(0, 0),)),
+    "old-entry": (link_shard, "intend", lambda row, wanted: (Entry(wanted.wish, wanted.link | UNCONFIRMED),)),
     "empties": (replay, "mark_vanished", nothing),
     "absence": (Dataverse, "claims_of", no_claims),
     "etag": (Dataverse, "patch", with_any_etag(Dataverse.patch)),
-    "ours": (unlink, "_is_ours", lambda *_: True),
-    "read-back": (writing, "is_stored", lambda *_: True),
+    "ours": (unlink_table, "_is_ours", lambda *_: True),
+    "read-back": (writes, "is_stored", lambda *_: True),
     "fence": (Attempt, "before_send", nothing),
-    "late-bit": (shard, "mark_late", nothing),
+    "late-bit": (link_shard, "mark_late", nothing),
 }
 
 

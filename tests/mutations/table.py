@@ -15,23 +15,23 @@ class Mutation:
     new: str
 
 
-_SHARD = "linker/activities/shard.py"
-_STAGED = "linker/activities/staged.py"
-_SCANNING = "linker/activities/scanning.py"
-_SCAN = "linker/orchestration/scanning.py"
-_STAGING = "linker/state/staging.py"
-_WRITING = "linker/activities/writing.py"
-_ATTEMPT = "linker/activities/attempt.py"
-_LIFE = "linker/activities/life.py"
-_PREPARE = "linker/activities/prepare.py"
-_UNLINK = "linker/activities/unlink.py"
-_CLIENT = "linker/dataverse/client.py"
-_PERMISSION = "linker/permission.py"
-_PACE = "linker/core/pace.py"
-_LOCK = "linker/lock.py"
-_TRIGGERS = "linker/triggers.py"
-_GENERATION = "linker/orchestration/generation.py"
-_RUN = "linker/orchestration/run.py"
+_SHARD = "linker/durable/activities/link_shard.py"
+_STAGED = "linker/durable/shards/staged.py"
+_SCANNING = "linker/durable/activities/scan_mapping.py"
+_SCAN = "linker/durable/orchestrators/scanning.py"
+_STAGING = "linker/adapters/storage/staging.py"
+_WRITING = "linker/durable/shards/writes.py"
+_ATTEMPT = "linker/durable/shards/attempt.py"
+_LIFE = "linker/durable/activities/run_lifecycle.py"
+_PREPARE = "linker/durable/activities/prepare_table.py"
+_UNLINK = "linker/durable/activities/unlink_table.py"
+_CLIENT = "linker/adapters/dataverse/client.py"
+_PERMISSION = "linker/core/permissions/write_permission.py"
+_PACE = "linker/core/throttling/pace.py"
+_LOCK = "linker/core/runs/run_lock.py"
+_TRIGGERS = "linker/services/run_requests.py"
+_GENERATION = "linker/durable/orchestrators/generation.py"
+_RUN = "linker/durable/orchestrators/run.py"
 
 MUTATIONS = (
     # ---- demands ----
@@ -52,31 +52,35 @@ MUTATIONS = (
         'headers = {"Content-Type": "application/json", **self.write_headers}',
         'headers = {"Content-Type": "application/json"}',
     ),
-    Mutation("D4", "linker/core/width.py", "if is_slow or is_due:", "if False:"),
-    Mutation("D4", "linker/core/width.py", "fitting = int(TARGET_S / control.row_s)", "fitting = LARGEST"),
+    Mutation("D4", "linker/core/throttling/width.py", "if is_slow or is_due:", "if False:"),
+    Mutation("D4", "linker/core/throttling/width.py", "fitting = int(TARGET_S / control.row_s)", "fitting = LARGEST"),
     Mutation(
         "D5", _LIFE, "paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None", "paused_until=None"
     ),
-    Mutation("D5", "linker/portal/progress_view.py", "until if until and until > now else None", "until"),
+    Mutation(
+        "D5", "linker/entrypoints/portal/views/progress_view.py", "until if until and until > now else None", "until"
+    ),
     Mutation("D6", _LIFE, "rows_per_second=round(rate, 1)", "rows_per_second=0.0"),
-    Mutation("D7", "linker/verdict.py", '(code == SQL_ERROR and "1205" in text)', "False"),
+    Mutation("D7", "linker/core/throttling/error_classification.py", '(code == SQL_ERROR and "1205" in text)', "False"),
     Mutation("D7", _PACE, "max(SMALLEST, control.batch // 2)", "control.batch"),
     Mutation("D8", _WRITING, "refused = dict.fromkeys(bad, error)", "return dict.fromkeys(links, error)"),
     Mutation("D8", _WRITING, "half = len(rows) // 2", "half = 1"),
     Mutation(
         "D9",
-        "linker/dataverse/column.py",
+        "linker/adapters/dataverse/lookup_column.py",
         'LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"])',
         "LookupColumn(LOOKUP_SCHEMA_NAME)",
     ),
     Mutation(
         "D10",
-        "linker/core/claims.py",
+        "linker/core/linking/claims.py",
         "invalid[row.identity] = row.text",
         "invalid[row.identity + bytes([len(invalid)])] = row.text",
     ),
-    Mutation("D10", "linker/core/claims.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"),
-    Mutation("D11", "linker/core/diff.py", "and stored[0].wish == wishes[key]:", "and False:"),
+    Mutation(
+        "D10", "linker/core/linking/claims.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"
+    ),
+    Mutation("D11", "linker/core/linking/shard_diff.py", "and stored[0].wish == wishes[key]:", "and False:"),
     Mutation(
         "D12",
         _CLIENT,
@@ -100,11 +104,14 @@ MUTATIONS = (
     ),
     Mutation("D17", _RUN, "room = Room(UNLINK_CALLS)", "room = Room(100_000)"),
     Mutation(
-        "D18", "linker/limiter.py", "self._under_way < law.width_at(self.control, self._clock())", "self._under_way < 1"
+        "D18",
+        "linker/adapters/write_limiter.py",
+        "self._under_way < law.width_at(self.control, self._clock())",
+        "self._under_way < 1",
     ),
     Mutation("D19", _SCAN, "TABLES_HELD = 6", "TABLES_HELD = 60"),
-    Mutation("D20", "linker/purge.py", "deleted == most.runs", "False"),
-    Mutation("D20", "linker/purge.py", "< now - _kept_s(deps, found)", "< 0"),
+    Mutation("D20", "linker/services/retention.py", "deleted == most.runs", "False"),
+    Mutation("D20", "linker/services/retention.py", "< now - _kept_s(deps, found)", "< 0"),
     Mutation(
         "D21",
         _LOCK,
@@ -112,16 +119,24 @@ MUTATIONS = (
         "if False:\n        return state, Grant(ticket.run)",
     ),
     Mutation(
-        "D22", "linker/table_rules.py", "MOST_VALUE_BYTES: Final = 64 * 1024", "MOST_VALUE_BYTES: Final = 1024 * 1024"
+        "D22",
+        "linker/adapters/storage/table_limits.py",
+        "MOST_VALUE_BYTES: Final = 64 * 1024",
+        "MOST_VALUE_BYTES: Final = 1024 * 1024",
     ),
     Mutation(
         "D22",
-        "linker/table_rules.py",
+        "linker/adapters/storage/table_limits.py",
         "MOST_ENTITY_BYTES: Final = 1024 * 1024",
         "MOST_ENTITY_BYTES: Final = 2 * 1024 * 1024",
     ),
-    Mutation("D22", "linker/table_rules.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
-    Mutation("D22", "linker/verdict.py", "if code == SQL_TIMEOUT or status == 413:", "if code == SQL_TIMEOUT:"),
+    Mutation("D22", "linker/adapters/storage/table_limits.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
+    Mutation(
+        "D22",
+        "linker/core/throttling/error_classification.py",
+        "if code == SQL_TIMEOUT or status == 413:",
+        "if code == SQL_TIMEOUT:",
+    ),
     Mutation("D23", _LOCK, "if dead is None or (now < state.expires and unchanged_s < lease_s):", "if True:"),
     Mutation(
         "D23",
@@ -129,38 +144,48 @@ MUTATIONS = (
         "    await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone\n",
         "",
     ),
-    Mutation("D24", "linker/state/samples.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
+    Mutation("D24", "linker/adapters/storage/dry_run_samples.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
     Mutation(
-        "D25", "linker/state/issues.py", "first_seen=known.issue.first_seen if known else self._now()", 'first_seen=""'
+        "D25",
+        "linker/adapters/storage/issue_store.py",
+        "first_seen=known.issue.first_seen if known else self._now()",
+        'first_seen=""',
     ),
     Mutation("D26", "docs/errors.md", "| `HeldBack` |", "| `Other` |"),
     Mutation("D27", "infra/prod.snapshot.json", '"linkerprod-permanent-failure"', '"linkerprod-other"'),
     Mutation("D28", _LIFE, "eta_seconds=None if left_s is None else", "eta_seconds=None if True else"),
-    Mutation("D28", "linker/history.py", "_per_cent(seconds_of(run), seconds_of(other))", "None"),
-    Mutation("D29", "linker/triggers.py", "RunRequest(jobs=told.jobs, job_start", "RunRequest(jobs=(), job_start"),
-    Mutation("D30", "linker/roles.py", "self.role.rank >= needed.rank", "True"),
-    Mutation("D30", "linker/api/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
-    Mutation("D30", "linker/portal/serving.py", "admitted(caller, wanted.role)", "caller"),
+    Mutation("D28", "linker/core/runs/history.py", "_per_cent(seconds_of(run), seconds_of(other))", "None"),
+    Mutation(
+        "D29",
+        "linker/services/run_requests.py",
+        "RunRequest(jobs=told.jobs, job_start",
+        "RunRequest(jobs=(), job_start",
+    ),
+    Mutation("D30", "linker/core/roles.py", "self.role.rank >= needed.rank", "True"),
+    Mutation("D30", "linker/entrypoints/http/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
+    Mutation("D30", "linker/entrypoints/portal/serving.py", "admitted(caller, wanted.role)", "caller"),
     # ---- engine ----
     Mutation("1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
     Mutation("2", _RUN, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
     Mutation("2", _GENERATION, "return not self.stop and ", "return "),
-    Mutation("3", "linker/merging.py", "mode=max(first.mode", "mode=min(first.mode"),
+    Mutation("3", "linker/core/runs/request_merging.py", "mode=max(first.mode", "mode=min(first.mode"),
     Mutation("3", _LOCK, "if interruptions >= MOST_INTERRUPTIONS:", "if False:"),
     Mutation(
         "3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"
     ),
     Mutation("3", _LOCK, "    if completed:\n", "    if True:\n"),
-    Mutation("4", "linker/core/width.py", "hint or UNHINTED", "UNHINTED"),
+    Mutation("4", "linker/core/throttling/width.py", "hint or UNHINTED", "UNHINTED"),
     Mutation("4", _PACE, "if now_s < control.held_until_s:\n        return 0", "if False:\n        return 0"),
     Mutation("4", _PACE, "if hint and hint != control.hint", "if False"),
-    Mutation("4", "linker/core/allowance.py", "execution_s=max(seconds, FLOOR * window_s)", "execution_s=0.0"),
+    Mutation(
+        "4", "linker/core/throttling/allowance.py", "execution_s=max(seconds, FLOOR * window_s)", "execution_s=0.0"
+    ),
     # ---- reading ----
     Mutation("5", _CLIENT, "filter=columns.outside(found)", 'filter=""'),
-    Mutation("5", "linker/odata.py", "if may_be_pattern(text) else", "if False else"),
+    Mutation("5", "linker/core/odata.py", "if may_be_pattern(text) else", "if False else"),
     Mutation(
         "5",
-        "linker/evidence.py",
+        "linker/services/fact_gathering.py",
         "gone = [name for name in await deps.states.tables() if name not in there]",
         "gone: list[str] = []",
     ),
@@ -176,14 +201,16 @@ MUTATIONS = (
     Mutation("6", _SCANNING, 'cursor="", slices=(), read=0,', 'cursor="", read=0,'),
     Mutation("6", _SCANNING, "if link in seen:", "if False:"),
     Mutation("6", _SCANNING, "for span in spans] if once else [stream]", "for span in spans]"),
-    Mutation("6", "linker/odata.py", " or {self.key} eq null)", ")"),
-    Mutation("6", "linker/core/scanning.py", "max(0.0, state.watermark - OVERLAP_S)", "state.watermark"),
-    Mutation("6", "linker/core/scanning.py", "(bool(state.due), state.due)", "(False, state.due)"),
-    Mutation("6", "linker/core/scanning.py", "now - state.scanned_at >= rules.full_s", "False"),
-    Mutation("7", "linker/core/shards.py", "place_key(key) >> (PLACE_BITS - self.bits) == self.number", "True"),
-    Mutation("7", "linker/core/shards.py", "digest_size=PLACE_BITS // 8", 'digest_size=PLACE_BITS // 8, person=b"x"'),
-    Mutation("7", "linker/core/scanning.py", "(*self.earlier_bits, self.bits)", "self.earlier_bits"),
-    Mutation("7", "linker/core/segments.py", "    if at + length > len(data):\n", "    if False:\n"),
+    Mutation("6", "linker/core/odata.py", " or {self.key} eq null)", ")"),
+    Mutation("6", "linker/core/linking/mapping_scan.py", "max(0.0, state.watermark - OVERLAP_S)", "state.watermark"),
+    Mutation("6", "linker/core/linking/mapping_scan.py", "(bool(state.due), state.due)", "(False, state.due)"),
+    Mutation("6", "linker/core/linking/mapping_scan.py", "now - state.scanned_at >= rules.full_s", "False"),
+    Mutation("7", "linker/core/linking/shards.py", "place_key(key) >> (PLACE_BITS - self.bits) == self.number", "True"),
+    Mutation(
+        "7", "linker/core/linking/shards.py", "digest_size=PLACE_BITS // 8", 'digest_size=PLACE_BITS // 8, person=b"x"'
+    ),
+    Mutation("7", "linker/core/linking/mapping_scan.py", "(*self.earlier_bits, self.bits)", "self.earlier_bits"),
+    Mutation("7", "linker/core/linking/segments.py", "    if at + length > len(data):\n", "    if False:\n"),
     Mutation("7", _SHARD, "staged.scan.earlier_bits)", "staged.scan.earlier_bits[:0])"),
     Mutation("7", _SHARD, "await _current_scan(self.deps, self.task, again=True)", "pass"),
     Mutation("7", _SCANNING, "    if not scan.planned:\n", "    if True:\n"),
@@ -191,12 +218,12 @@ MUTATIONS = (
     Mutation("7", _STAGED, "return bits >= self.shard.bits or self.shard.holds(key)", "return True"),
     Mutation("7", _STAGING, "{buckets[-1]:05x}.", "{buckets[-1]:05x}-"),
     Mutation("8", _SHARD, "if not fresh or not self.staged.scan.full:", "if True:"),
-    Mutation("8", "linker/core/blocks.py", " or _digest_of(packed) != header.digest", ""),
+    Mutation("8", "linker/core/linking/hash_blocks.py", " or _digest_of(packed) != header.digest", ""),
     # ---- knowing what changed ----
     Mutation("9", _SHARD, "        await self.attempt.intend(entries, self.task.run, **self._so_far())\n", ""),
     Mutation(
         "9",
-        "linker/core/blocks.py",
+        "linker/core/linking/hash_blocks.py",
         "sorted({*row, Entry(wanted.wish, wanted.link | UNCONFIRMED)})",
         "sorted({Entry(wanted.wish, wanted.link | UNCONFIRMED)})",
     ),
@@ -254,7 +281,7 @@ MUTATIONS = (
     Mutation("16", _WRITING, "if answer is Answer.STOP:", "if True:"),
     Mutation(
         "17",
-        "linker/activities/outcomes.py",
+        "linker/durable/shards/outcomes.py",
         "self.earlier, self.drift = min(header.linked, rows), header.drift",
         "pass",
     ),
@@ -274,14 +301,14 @@ MUTATIONS = (
     Mutation("18", _UNLINK, "(departed < rows or one.empty_mapping)", "True"),
     Mutation("18", _LOCK, "    dead = replace(dead, request=replace(dead.request, unlink_allowed=()))\n", ""),
     Mutation("18", _RUN, "if one.table == table and one.orphans", "if one.orphans"),
-    Mutation("19", "linker/activities/resolving.py", 'resolved.issues[key] = ("ProfileMissing", text)', "pass"),
+    Mutation("19", "linker/durable/shards/resolving.py", 'resolved.issues[key] = ("ProfileMissing", text)', "pass"),
     Mutation("19", _LIFE, " or run.trigger == FOLLOW_UP", ""),
     Mutation("20", _SHARD, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
-    Mutation("20", "linker/activities/marks.py", "besides=we)", ")"),
+    Mutation("20", "linker/services/watermark_reading.py", "besides=we)", ")"),
     Mutation("21", _PERMISSION, "if hold and not look.linked and ", "if False and "),
     Mutation("21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
     Mutation("22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),
-    Mutation("22", "linker/activities/permits.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
+    Mutation("22", "linker/services/write_permits.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
     Mutation("23", _LIFE, "if counts.rows_read != counts.outcomes:", "if False:"),
     Mutation(
         "23",
@@ -290,14 +317,16 @@ MUTATIONS = (
         "replace(self.outcomes.counts, rows_read=self.outcomes.counts.outcomes)",
     ),
     # ---- around ----
-    Mutation("24", "linker/triggers.py", "if overdue or await _have_moved(deps, task.marks)", "if overdue"),
-    Mutation("24", "linker/triggers.py", "if overdue or await", "if await"),
+    Mutation(
+        "24", "linker/services/run_requests.py", "if overdue or await _have_moved(deps, task.marks)", "if overdue"
+    ),
+    Mutation("24", "linker/services/run_requests.py", "if overdue or await", "if await"),
     Mutation(
         "24",
-        "linker/dataverse/newest.py",
+        "linker/adapters/dataverse/change_times.py",
         '    yield odata.query(select="modifiedon,versionnumber", filter=others, **order)\n',
         "",
     ),
-    Mutation("25", "linker/activities/permits.py", 'f"{account.name}, through {real.name}"', "account.name"),
+    Mutation("25", "linker/services/write_permits.py", 'f"{account.name}, through {real.name}"', "account.name"),
     Mutation("26", "linker/settings.py", "insights_key: SecretStr | None", "insights_key: str | None"),
 )

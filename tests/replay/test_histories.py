@@ -14,8 +14,9 @@ import pytest
 from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.task import OrchestrationContext
 
-from linker.activities.values import RunRef
-from linker.orchestration import (
+from linker.core.runs.activity_values import RunRef
+from linker.core.serialization import MOST_BYTES, to_json
+from linker.durable.orchestrators import (
     GENERATION,
     ORCHESTRATOR,
     SCANNING,
@@ -27,7 +28,6 @@ from linker.orchestration import (
     touch_waiting_profiles,
     unlink_departed_rows,
 )
-from linker.wire import MOST_BYTES, to_json
 from tests.replay.histories import FOLDER, Asked, History, holds, load, payload_bytes, replayed
 from tests.replay.record import SCENARIOS
 

@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
+from linker.adapters.dataverse import Dataverse
+from linker.adapters.storage import Runs
+from linker.adapters.storage.lock_store import RunLock
 from linker.core.keys import key_text
-from linker.dataverse import Dataverse
-from linker.lock_store import RunLock
-from linker.model import CustomerId
-from linker.state import Runs
+from linker.core.model import CustomerId
 from sandbox.host import host as host_module
 from sandbox.host.main import run
 from tests.replay.recording_host import RecordingBackend

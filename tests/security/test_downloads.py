@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker import api
-from linker.api.errors import as_csv
-from linker.errors import TransientError
-from linker.model import RowIssue
-from linker.reasons import NO_KEY, invalid_key, issue
-from linker.state.issues import masked
-from linker.table_rules import check_entity
+from linker.adapters.storage.issue_store import masked
+from linker.adapters.storage.table_limits import check_entity
+from linker.core.errors import TransientError
+from linker.core.linking.row_issues import NO_KEY, invalid_key, issue
+from linker.core.model import RowIssue
+from linker.entrypoints import api
+from linker.entrypoints.api.row_errors import as_csv
 from tests.fakes.client import Client
 from tests.fakes.world import World, contact_id
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import httpx
 
-from linker.orchestration import GENERATION, ORCHESTRATOR, SCANNING, TOUCHING, UNLINKING
+from linker.durable.orchestrators import GENERATION, ORCHESTRATOR, SCANNING, TOUCHING, UNLINKING
 from sandbox.demo.children import Child
 
 CONTENTS = Path(__file__).parents[2] / "function_app.py"

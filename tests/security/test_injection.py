@@ -11,14 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker import api, odata, portal
-from linker.activities.survey import survey
-from linker.activities.values import RunRef
-from linker.api import Operation
-from linker.core.scanning import KeySpan
-from linker.model import Mode, Run, RunRequest, Source, Status
-from linker.odata import MappingColumns
-from linker.table_rules import check_entity, key_text
+from linker.adapters.storage.table_limits import check_entity, key_text
+from linker.core import odata
+from linker.core.linking.mapping_scan import KeySpan
+from linker.core.model import Mode, Run, RunRequest, Source, Status
+from linker.core.odata import MappingColumns
+from linker.core.runs.activity_values import RunRef
+from linker.durable.activities.discover_tables import survey
+from linker.entrypoints import api, portal
+from linker.entrypoints.api import Operation
 from sandbox.query.parser import parse_filter
 from sandbox.query.syntax import Compare, Condition, CrmFunction, Junction, Kind, Literal, Not, Path
 from tests.fakes.dataverse import API, URL, Request

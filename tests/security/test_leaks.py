@@ -22,10 +22,10 @@ import pytest
 from azure.data.tables import TableServiceClient
 
 from linker.bootstrap import environment_key
-from linker.core.blocks import hash_link, hash_wish
-from linker.core.claims import Claim
 from linker.core.keys import row_key
-from linker.model import Link
+from linker.core.linking.claims import Claim
+from linker.core.linking.hash_blocks import hash_link, hash_wish
+from linker.core.model import Link
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import Sandbox
 from tests.replay.record import IMPATIENT

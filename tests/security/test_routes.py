@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from linker import api, portal
-from linker.api import Operation
-from linker.roles import Role
+from linker.core.roles import Role
+from linker.entrypoints import api, portal
+from linker.entrypoints.api import Operation
 from sandbox.demo.children import Child
 from tests.fakes.principal import headers
 from tests.fakes.world import contact_id

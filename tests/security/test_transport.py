@@ -9,12 +9,12 @@ from itertools import repeat
 import httpx
 import pytest
 
-from linker.dataverse import Connection, Dataverse, Meter, batch
-from linker.dataverse.http import MOST_WAIT_S, retry_after_s
-from linker.errors import ConfigurationError, DataverseError, LinkerError, TransientError, UnknownOutcomeError
-from linker.insights import Insights, NoAnswer
+from linker.adapters.customer_insights import Insights, NoAnswer
+from linker.adapters.dataverse import Connection, Dataverse, Meter, batch
+from linker.adapters.dataverse.http import MOST_WAIT_S, retry_after_s
+from linker.adapters.http_limits import MOST_ANSWER_BYTES
+from linker.core.errors import ConfigurationError, DataverseError, LinkerError, TransientError, UnknownOutcomeError
 from linker.settings import Settings
-from linker.transport import MOST_ANSWER_BYTES
 from tests.fakes.dataverse import API, URL
 from tests.fakes.world import StaticTokens
 

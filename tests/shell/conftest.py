@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from linker.ports import Tables
-from linker.tables import AzureTables
+from linker.adapters.storage.table_client import AzureTables
+from linker.core.ports import Tables
 from tests.fakes.app import FakeApp
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import World

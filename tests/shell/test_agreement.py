@@ -9,13 +9,13 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
-from linker import preflight
-from linker.activities.survey import survey
-from linker.activities.values import RunRef
-from linker.cli.preflight import shown
 from linker.core.capabilities import Capability
-from linker.model import Mode, Run, Status, TableRun
-from linker.picture import Picture, Severity
+from linker.core.model import Mode, Run, Status, TableRun
+from linker.core.permissions.preflight_report import Picture, Severity
+from linker.core.runs.activity_values import RunRef
+from linker.durable.activities.discover_tables import survey
+from linker.entrypoints.cli.preflight import shown
+from linker.services import preflight_checks
 from tests.fakes.world import World, contact_id
 
 
@@ -94,7 +94,7 @@ def world() -> World:
 
 async def looked(world: World) -> Picture:
     before = list(world.store.writes)
-    picture = await preflight.look(world.deps)
+    picture = await preflight_checks.look(world.deps)
     assert world.store.writes == before, "a preflight writes nothing"
     return picture
 

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from linker import api
-from linker.model import Counts, Mode, Run, Status, TableRun, UnlinkAllowance
+from linker.core.model import Counts, Mode, Run, Status, TableRun, UnlinkAllowance
+from linker.entrypoints import api
 from tests.fakes.app import FakeApp
 from tests.fakes.client import Client
 from tests.fakes.world import World, contact_id

@@ -5,12 +5,12 @@ from datetime import UTC, datetime
 
 import pytest
 
-from linker import api
-from linker.api.serving import failure
-from linker.core.signals import SignalKind
-from linker.errors import ConfigurationError, TransientError
-from linker.model import Mode, Run, RunRequest, Status, Ticket
-from linker.roles import PRINCIPAL_ID
+from linker.core.errors import ConfigurationError, TransientError
+from linker.core.model import Mode, Run, RunRequest, Status, Ticket
+from linker.core.roles import PRINCIPAL_ID
+from linker.core.runs.signals import SignalKind
+from linker.entrypoints import api
+from linker.entrypoints.http.serving import failure
 from tests.fakes.client import BASE, Client
 from tests.fakes.principal import headers
 from tests.fakes.world import World

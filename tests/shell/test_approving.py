@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from linker import api
-from linker.automations import Automation, Kind, estimate
-from linker.errors import ConflictError
-from linker.roles import KEY_HOLDER
-from linker.state import FirstLink
+from linker.adapters.storage import FirstLink
+from linker.core.errors import ConflictError
+from linker.core.permissions.automations import Automation, Kind, estimate
+from linker.core.roles import KEY_HOLDER
+from linker.entrypoints import api
 from tests.fakes.client import Client
 from tests.fakes.world import World
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from linker.activities.attempt import Attempt, ShardHeldError
-from linker.core.blocks import is_confirmed, unconfirm
-from linker.model import Counts, Mode
+from linker.core.linking.hash_blocks import is_confirmed, unconfirm
+from linker.core.model import Counts, Mode
+from linker.durable.shards.attempt import Attempt, ShardHeldError
 from tests.fakes.world import (
     ATTEMPT_S,
     FIRST_SHARD,

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from linker.automations import Automation, Kind, estimate, fired, not_bypassed
-from linker.dataverse.automations import automations
-from linker.dataverse.client import BYPASS
+from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.dataverse.registered_automations import automations
+from linker.core.permissions.automations import Automation, Kind, estimate, fired, not_bypassed
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 from tests.sandbox.webapi.steps import add_step, create, update_multiple
 

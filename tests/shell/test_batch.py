@@ -2,8 +2,8 @@
 
 import pytest
 
-from linker.dataverse.batch import BOUNDARY, CONTENT_TYPE, Part, PartAnswer, build, parse
-from linker.errors import TransientError
+from linker.adapters.dataverse.batch import BOUNDARY, CONTENT_TYPE, Part, PartAnswer, build, parse
+from linker.core.errors import TransientError
 
 ANSWER = (
     "--b\r\nContent-Type: application/http\r\nContent-Transfer-Encoding: binary\r\n\r\n"

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from linker import boundary
-from linker.activities.values import RunRef
-from linker.errors import ConfigurationError, FaultError, LinkerError, TransientError
+from linker.core.errors import ConfigurationError, FaultError, LinkerError, TransientError
+from linker.core.runs.activity_values import RunRef
+from linker.durable import boundary
 from tests.fakes.world import World
 
 WORDS = "Ada Lovelace, ada@contoso.com, 0f8fad5b-d9cb-469f-a165-70867728950e, Bearer abc.def.ghi"

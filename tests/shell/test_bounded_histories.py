@@ -7,16 +7,16 @@ from typing import Any
 
 import pytest
 
-from linker.activities.values import Go, Prepared, ShardOutcome, SliceOutcome, UnlinkOutcome
-from linker.core.pace import Load
-from linker.model import Counts, Mode
-from linker.orchestration import scanning
-from linker.orchestration.generation import GENERATION, PATIENCE, link_generation
-from linker.orchestration.run import customerid_backstamping_hydration
-from linker.orchestration.scanning import SCANNING, scan_mapping
-from linker.orchestration.unlinking import UNLINKING, unlink_departed_rows
-from linker.orchestration.values import Share, joined
-from linker.wire import MOST_BYTES, to_json
+from linker.core.model import Counts, Mode
+from linker.core.runs.activity_values import Go, Prepared, ShardOutcome, SliceOutcome, UnlinkOutcome
+from linker.core.runs.generation_values import Share, joined
+from linker.core.serialization import MOST_BYTES, to_json
+from linker.core.throttling.pace import Load
+from linker.durable.orchestrators import scanning
+from linker.durable.orchestrators.generation import GENERATION, PATIENCE, link_generation
+from linker.durable.orchestrators.run import customerid_backstamping_hydration
+from linker.durable.orchestrators.scanning import SCANNING, scan_mapping
+from linker.durable.orchestrators.unlinking import UNLINKING, unlink_departed_rows
 from tests.fakes.durable import FakeContext
 from tests.shell.test_orchestration import ROWS, TICKET, Activities, shards_linked
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from linker.adapters.dataverse.probing import MOST_REQUESTS, LinkedColumn, probe_capabilities
 from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, is_current, table_kind, with_earlier
-from linker.dataverse.probing import MOST_REQUESTS, LinkedColumn, probe_capabilities
-from linker.odata import MappingColumns
-from linker.wire import dumps, from_json, loads, to_json
+from linker.core.odata import MappingColumns
+from linker.core.serialization import dumps, from_json, loads, to_json
 from tests.fakes.elastic import LINK, ElasticTables
 from tests.fakes.world import World
 

@@ -5,9 +5,9 @@ import logging
 import pytest
 import typer
 
-from linker.cli import app, shell
+from linker.core.errors import TransientError
 from linker.deps import Deps
-from linker.errors import TransientError
+from linker.entrypoints.cli import app, connection
 
 ADDRESSES = {
     "LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com",
@@ -25,7 +25,7 @@ def test_who_cannot_be_reached_is_named_with_what_to_do(
     for name, value in ADDRESSES.items():
         monkeypatch.setenv(name, value)
     with pytest.raises(typer.Exit) as ended:
-        shell.with_deps(unreachable)
+        connection.with_deps(unreachable)
     assert ended.value.exit_code == 2
     said = capsys.readouterr().err
     assert said.startswith(

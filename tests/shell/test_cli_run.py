@@ -13,13 +13,13 @@ import pytest
 import typer
 from rich.console import Console
 
-from linker.cli.app_client import AppClient, RefusedError
-from linker.cli.run import EXIT_CODES, MOST_FAILURES, allowance, describe, result, watched
-from linker.errors import ConfigurationError, LinkerError, TransientError
-from linker.model import Counts, Mode, Progress, Run, Status, TableRun
+from linker.core.errors import ConfigurationError, LinkerError, TransientError
+from linker.core.model import Counts, Mode, Progress, Run, Status, TableRun
+from linker.core.runs.status import ENDED
+from linker.core.serialization import to_json
+from linker.entrypoints.cli.app_client import AppClient, RefusedError
+from linker.entrypoints.cli.run import EXIT_CODES, MOST_FAILURES, allowance, describe, result, watched
 from linker.settings import load_access
-from linker.status import ENDED
-from linker.wire import to_json
 
 RUN = Run("r1", Mode.FULL, Status.REFRESHING, progress=Progress(pages_total=4, pages_done=1, rows_per_second=2_000))
 OVER = replace(RUN, status=Status.SUCCESSFUL, ended_at="2026-11-23T21:00:00Z", progress=None)

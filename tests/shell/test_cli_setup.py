@@ -7,13 +7,13 @@ from uuid import UUID
 import httpx
 import pytest
 
-from linker.cli.app_client import AppClient, RefusedError
-from linker.cli.setup import Order, carry_out, whose
-from linker.dataverse import Connection, Dataverse
-from linker.errors import ConfigurationError
-from linker.model import Mode, Run, Status
+from linker.adapters.dataverse import Connection, Dataverse
+from linker.core.errors import ConfigurationError
+from linker.core.model import Mode, Run, Status
+from linker.core.serialization import to_json
+from linker.entrypoints.cli.app_client import AppClient, RefusedError
+from linker.entrypoints.cli.setup import Order, carry_out, whose
 from linker.settings import AppAccess
-from linker.wire import to_json
 from sandbox.identity import ADMIN, LINKER, NEWCOMER
 from sandbox.webapi.organization import LINKER_ROLE
 from sandbox.webapi.privileges import privilege_id

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from linker.cli.view import Order, carry_out
-from linker.dataverse import Dataverse
-from linker.errors import ConfigurationError, DataverseError
+from linker.adapters.dataverse import Dataverse
+from linker.core.errors import ConfigurationError, DataverseError
+from linker.entrypoints.cli.view import Order, carry_out
 from sandbox.config import SandboxConfig, TableKind
 from sandbox.identity import ADMIN
 from sandbox.webapi.organization import LINKER_ROLE

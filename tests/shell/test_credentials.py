@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 from azure.identity.aio import DefaultAzureCredential
 
-from linker.errors import ConfigurationError
-from linker.tokens import Tokens, credential
+from linker.adapters.tokens import Tokens, credential
+from linker.core.errors import ConfigurationError
 from sandbox.identity import LINKER, VENDOR, ApplicationUser
 from tests.sandbox.around.test_identity import AUDIENCES, ENDPOINT, ORG, listening
 

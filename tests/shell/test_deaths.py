@@ -4,16 +4,18 @@ from dataclasses import replace
 
 import pytest
 
-from linker import api, triggers
-from linker.activities import life
-from linker.activities.prepare import prepare_table
-from linker.activities.scanning import scan_slice
-from linker.activities.settle import settle
-from linker.activities.strays import find_strays
-from linker.activities.values import Beat, Report, SettleTask, SliceTask, StraysTask, TableTask
-from linker.errors import TransientError
-from linker.model import Counts, Mode, RunRequest, Status, Ticket
-from linker.steps import WAITING
+from linker.core.errors import TransientError
+from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
+from linker.core.runs import lifecycle
+from linker.core.runs.activity_values import Beat, Report, SettleTask, SliceTask, StraysTask, TableTask
+from linker.core.runs.run_steps import WAITING
+from linker.durable.activities import run_lifecycle
+from linker.durable.activities.find_orphaned_links import find_strays
+from linker.durable.activities.prepare_table import prepare_table
+from linker.durable.activities.scan_mapping import scan_slice
+from linker.durable.activities.wait_for_quiet import settle
+from linker.entrypoints import api
+from linker.services import run_requests
 from tests.fakes.client import Client, Starter
 from tests.fakes.world import DiedError, World, contact_id
 from tests.shell.test_life import begun, loaded, queued
@@ -54,9 +56,9 @@ async def test_a_run_whose_watchdog_and_successor_die_is_ended_all_the_same(worl
     lease_runs_out(world)
     dies_at(world, "get", f"run-{run}")
     with pytest.raises(DiedError):
-        await triggers.watchdog(world.deps, start)
+        await run_requests.watchdog(world.deps, start)
     lease_runs_out(world)
-    again = await triggers.watchdog(world.deps, start)
+    again = await run_requests.watchdog(world.deps, start)
     dead = await loaded(world, run)
     between = await loaded(world, dead.follow_up or "")
     assert (dead.status, between.status, between.follow_up) == (Status.FAILED, Status.FAILED, again)
@@ -66,10 +68,10 @@ async def test_a_run_whose_watchdog_and_successor_die_is_ended_all_the_same(worl
 async def test_who_asks_again_after_the_app_died_over_it_is_told_how_it_ended(world: World, start: Starter) -> None:
     dies_at(world, "insert", "run-")
     with pytest.raises(DiedError):
-        await triggers.request_run(world.deps, ANY, start, "key")
+        await run_requests.request_run(world.deps, ANY, start, "key")
     lease_runs_out(world)
-    again = await triggers.watchdog(world.deps, start)
-    told = await triggers.request_run(world.deps, ANY, start, "key")
+    again = await run_requests.watchdog(world.deps, start)
+    told = await run_requests.request_run(world.deps, ANY, start, "key")
     assert (told.status, told.follow_up) == (Status.FAILED, again)
     assert [ticket.run for ticket in start.started] == [again]
 
@@ -79,8 +81,8 @@ async def test_a_requester_that_sleeps_through_the_lease_leaves_no_run_that_wait
 ) -> None:
     grant = await world.deps.lock.request(ANY)
     lease_runs_out(world)
-    again = await triggers.watchdog(world.deps, start)
-    await world.deps.runs.create(life.promised(Ticket(grant.run, ANY)))  # what it does next
+    again = await run_requests.watchdog(world.deps, start)
+    await world.deps.runs.create(lifecycle.promised(Ticket(grant.run, ANY)))  # what it does next
     dead = await loaded(world, grant.run)
     assert (dead.status, dead.follow_up) == (Status.FAILED, again)
 
@@ -105,13 +107,13 @@ async def test_a_run_that_was_interrupted_says_what_becomes_of_its_work(
     run = await begun(world, start, request_)
     for _ in range(2):
         lease_runs_out(world)
-        again = await triggers.watchdog(world.deps, start)
-        await life.begin_run(world.deps, start.started[-1])
+        again = await run_requests.watchdog(world.deps, start)
+        await run_lifecycle.begin_run(world.deps, start.started[-1])
         dead = await loaded(world, run)
-        assert dead.status_detail == f"{triggers.INTERRUPTED} Its work starts again as run {again}."
+        assert dead.status_detail == f"{run_requests.INTERRUPTED} Its work starts again as run {again}."
         run = again
     lease_runs_out(world)
-    assert await triggers.watchdog(world.deps, start) == ""
+    assert await run_requests.watchdog(world.deps, start) == ""
     dead = await loaded(world, run)
     assert (dead.status, dead.follow_up) == (Status.FAILED, None)
     assert "3 times without anything newly saved" in dead.status_detail
@@ -123,13 +125,13 @@ async def test_a_run_whose_work_rested_leads_to_the_one_that_took_it_up(world: W
     run = await begun(world, start, RunRequest(jobs=("job",)))
     for _ in range(3):
         lease_runs_out(world)
-        run = await triggers.watchdog(world.deps, start) or run
+        run = await run_requests.watchdog(world.deps, start) or run
     rested = await loaded(world, run)
     assert (rested.status, rested.follow_up) == (Status.FAILED, None)
-    following = await triggers.request_run(world.deps, ANY, start)
+    following = await run_requests.request_run(world.deps, ANY, start)
     assert start.started[-1].request.jobs == ("job",)
     for _ in range(2):
-        await life.begin_run(world.deps, start.started[-1])
+        await run_lifecycle.begin_run(world.deps, start.started[-1])
         assert await loaded(world, run) == replace(rested, follow_up=following.id)
 
 
@@ -137,11 +139,11 @@ async def test_it_leads_there_also_when_that_one_dies_before_it_begins(world: Wo
     run = await begun(world, start)
     for _ in range(3):
         lease_runs_out(world)
-        run = await triggers.watchdog(world.deps, start) or run
-    await triggers.request_run(world.deps, ANY, start)
+        run = await run_requests.watchdog(world.deps, start) or run
+    await run_requests.request_run(world.deps, ANY, start)
     lease_runs_out(world)
-    again = await triggers.watchdog(world.deps, start)
-    await life.begin_run(world.deps, start.started[-1])
+    again = await run_requests.watchdog(world.deps, start)
+    await run_lifecycle.begin_run(world.deps, start.started[-1])
     assert (await loaded(world, run)).follow_up == again
 
 
@@ -155,27 +157,27 @@ async def test_a_run_that_was_deleted_meanwhile_is_led_nowhere(world: World) -> 
 
 async def test_what_a_waiting_run_shows_only_becomes_more_whoever_tells_it_last(world: World, start: Starter) -> None:
     await queued(world, start)
-    waiting = (await triggers.request_run(world.deps, RunRequest(tables=("contact",), jobs=("one",)), start)).id
+    waiting = (await run_requests.request_run(world.deps, RunRequest(tables=("contact",), jobs=("one",)), start)).id
     states = [await world.deps.lock.peek()]
     await world.deps.lock.request(RunRequest(Mode.FULL, jobs=("two",)))
     states.append(await world.deps.lock.peek())
     for state in reversed(states):
         ticket = state.pending
         assert ticket is not None
-        await world.deps.runs.advance(waiting, lambda run, now=ticket: triggers.as_waiting(run, now.request))  # type: ignore[misc]
+        await world.deps.runs.advance(waiting, lambda run, now=ticket: run_requests.as_waiting(run, now.request))  # type: ignore[misc]
     shown = await loaded(world, waiting)
     assert (shown.mode, shown.requested_tables, set(shown.jobs)) == (Mode.FULL, (), {"one", "two"})
 
 
 async def test_a_run_that_began_does_not_wait_again(world: World, start: Starter) -> None:
     first = await begun(world, start)
-    waiting = (await triggers.request_run(world.deps, ANY, start)).id
+    waiting = (await run_requests.request_run(world.deps, ANY, start)).id
     assert (await loaded(world, waiting)).status_detail == WAITING
     following = await world.deps.lock.finish(first, completed=True)
     assert following is not None
-    await life.begin_run(world.deps, following)
+    await run_lifecycle.begin_run(world.deps, following)
     began = await loaded(world, waiting)
-    assert triggers.as_waiting(began, RunRequest(Mode.FULL)) == began
+    assert run_requests.as_waiting(began, RunRequest(Mode.FULL)) == began
 
 
 # ---- runs that give way ----
@@ -246,8 +248,8 @@ async def test_settling_stops(gave_way: World) -> None:
 async def test_a_run_that_was_asked_to_stop_shows_no_trouble(world: World, start: Starter) -> None:
     run = await begun(world, start)
     await world.deps.lock.cancel(run)
-    assert (await life.renew(world.deps, Beat(run, "The run gives way."))).cancel
-    assert (await life.report(world.deps, Report(run, trouble="The run gives way."))).cancel
+    assert (await run_lifecycle.renew(world.deps, Beat(run, "The run gives way."))).cancel
+    assert (await run_lifecycle.report(world.deps, Report(run, trouble="The run gives way."))).cancel
     shown = await loaded(world, run)
     assert (shown.status, shown.status_detail) == (Status.REFRESHING, "")
 

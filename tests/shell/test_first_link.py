@@ -10,10 +10,10 @@ from dataclasses import replace
 
 import pytest
 
-from linker.activities.shard import CANARIES
-from linker.core.claims import fold_customer
-from linker.core.scanning import TableState
-from linker.model import Counts
+from linker.core.linking.claims import fold_customer
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Counts
+from linker.durable.activities.link_shard import CANARIES
 from tests.fakes.dataverse import PROFILE_SET, Refusal, Request
 from tests.fakes.world import World, contact_id
 

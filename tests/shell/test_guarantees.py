@@ -14,11 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import linker
-from linker.activities.writing import Writer, Written
-from linker.core.shards import shard_of
-from linker.dataverse.client import BYPASS
-from linker.model import Counts, Status
-from linker.table_rules import batches, entity_bytes
+from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.storage.table_limits import batches, entity_bytes
+from linker.core.linking.shards import shard_of
+from linker.core.model import Counts, Status
+from linker.durable.shards.writes import Writer, Written
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Request
 from tests.fakes.world import World, contact_id, key_of, stalls_before

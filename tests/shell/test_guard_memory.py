@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from linker.activities.unlink import guard
-from linker.model import Status, UnlinkAllowance
-from linker.state import Documents, UnlinkedRows
-from linker.state.unlinked import MEMORY_S
+from linker.adapters.storage import Documents, UnlinkedRows
+from linker.adapters.storage.cleared_links import MEMORY_S
+from linker.core.model import Status, UnlinkAllowance
+from linker.durable.activities.unlink_table import guard
 from tests.fakes.app import FakeApp
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import contact_id

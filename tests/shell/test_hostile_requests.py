@@ -8,16 +8,28 @@ from typing import Any
 
 import pytest
 
-from linker import api, triggers
-from linker.activities import life
-from linker.errors import TransientError
-from linker.lock import MOST_ASKED, MOST_DROPPED, LockState, TakeOver, cancel, finish, request, slimmed, take_over
-from linker.lock_store import ROW, TABLE
-from linker.merging import MAX_ALLOWED_TABLES, MOST_SERVED, MOST_TABLES, bounded
-from linker.model import MAX_ROWS, Mode, Run, RunRequest, Status, Ticket, UnlinkAllowance
-from linker.state.documents import cut
-from linker.table_rules import MOST_ENTITY_BYTES, entity_bytes
-from linker.wire import dumps
+from linker.adapters.storage.documents import cut
+from linker.adapters.storage.lock_store import ROW, TABLE
+from linker.adapters.storage.table_limits import MOST_ENTITY_BYTES, entity_bytes
+from linker.core.errors import TransientError
+from linker.core.model import MAX_ROWS, Mode, Run, RunRequest, Status, Ticket, UnlinkAllowance
+from linker.core.runs import lifecycle
+from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MOST_SERVED, MOST_TABLES, bounded
+from linker.core.runs.run_lock import (
+    MOST_ASKED,
+    MOST_DROPPED,
+    LockState,
+    TakeOver,
+    cancel,
+    finish,
+    request,
+    slimmed,
+    take_over,
+)
+from linker.core.serialization import dumps
+from linker.durable.activities import run_lifecycle
+from linker.entrypoints import api
+from linker.services import run_requests
 from tests.fakes.client import Client, Starter
 from tests.fakes.world import World
 
@@ -36,8 +48,8 @@ def start() -> Starter:
 
 async def begun(world: World, start: Starter, request: RunRequest = ANY) -> str:
     """Ask for a run that takes the lock and works."""
-    run = (await triggers.request_run(world.deps, request, start)).id
-    await life.begin_run(world.deps, start.started[-1])
+    run = (await run_requests.request_run(world.deps, request, start)).id
+    await run_lifecycle.begin_run(world.deps, start.started[-1])
     await world.deps.runs.advance(run, lambda old: replace(old, status=Status.REFRESHING))
     return run
 
@@ -85,7 +97,7 @@ def test_the_fullest_lock_takes_less_than_half_of_what_an_entity_holds() -> None
 
 
 def test_the_largest_run_takes_less_than_half_of_what_an_entity_holds() -> None:
-    run = life.promised(Ticket("r" * 25, bounded(largest(1))))
+    run = lifecycle.promised(Ticket("r" * 25, bounded(largest(1))))
     assert entity_bytes("environment", "run-" + run.id, cut(dumps(run))) < MOST_ENTITY_BYTES / 2
 
 
@@ -131,13 +143,13 @@ async def test_allowances_of_more_tables_than_fit_are_refused_and_none_is_droppe
 async def test_five_requests_and_a_restart_do_not_stop_linking(world: World, start: Starter) -> None:
     client = Client(world)
     await client.ask(api.post_run, body={"mode": "full"})
-    await life.begin_run(world.deps, client.start.started[0])
+    await run_lifecycle.begin_run(world.deps, client.start.started[0])
     for number in range(5):
         tables = [f"t{number}{n:02}".ljust(128, "x") for n in range(14)]
         allowed = [{"table": table, "mostRows": MAX_ROWS} for table in tables]
         await client.ask(api.post_run, body={"allowUnlinking": allowed})
     world.clock.pass_s(world.settings.lease_seconds)
-    again = await triggers.watchdog(world.deps, start)
+    again = await run_requests.watchdog(world.deps, start)
     assert (await loaded(world, again)).status is Status.QUEUED
     assert [ticket.run for ticket in start.started] == [again]
 
@@ -149,7 +161,7 @@ async def test_a_lock_that_an_earlier_version_filled_can_be_left(world: World, s
     full = LockState(run, 1.0, pending=Ticket("20261118T000000Z-wait", RunRequest(unlink_allowed=huge)))
     assert entity_bytes("env", ROW, cut(dumps(full))) > MOST_ENTITY_BYTES / 2
     await world.store.insert(TABLE, "env", ROW, {**cut(dumps(full)), "marks": ""})
-    assert await triggers.watchdog(world.deps, start) == "20261118T000000Z-wait"
+    assert await run_requests.watchdog(world.deps, start) == "20261118T000000Z-wait"
     state = await world.deps.lock.peek()
     assert state.holder is not None
     assert state.holder.request.unlink_allowed == ()
@@ -188,7 +200,7 @@ async def test_a_unification_that_has_not_begun_yet_makes_nobody_wait(
     world: World, start: Starter, ahead_s: float, kept: bool
 ) -> None:
     began = world.clock.now + ahead_s
-    await triggers.request_run(world.deps, RunRequest(jobs=("job",), job_start=began), start)
+    await run_requests.request_run(world.deps, RunRequest(jobs=("job",), job_start=began), start)
     assert start.started[0].request.job_start == (began if kept else 0.0)
 
 
@@ -225,15 +237,15 @@ def storage_fails_once(world: World, operation: str, row: str) -> None:
 
 
 async def by_the_same_key(world: World, start: Any) -> None:
-    await triggers.request_run(world.deps, ANY, start, "key")
+    await run_requests.request_run(world.deps, ANY, start, "key")
 
 
 async def by_another_request(world: World, start: Any) -> None:
-    await triggers.request_run(world.deps, RunRequest(Mode.VERIFY), start, "other")
+    await run_requests.request_run(world.deps, RunRequest(Mode.VERIFY), start, "other")
 
 
 async def by_the_next_tick(world: World, start: Any) -> None:
-    await triggers.watchdog(world.deps, start)
+    await run_requests.watchdog(world.deps, start)
 
 
 @pytest.mark.parametrize("repair", [by_the_same_key, by_another_request, by_the_next_tick])
@@ -246,7 +258,7 @@ async def test_a_run_that_was_promised_and_not_started_is_started_by_whoever_com
         storage_fails_once(world, "insert", "run-")
     while True:
         try:
-            await triggers.request_run(world.deps, ANY, start, "key")
+            await run_requests.request_run(world.deps, ANY, start, "key")
             break
         except TransientError:
             if broken == "storage" or not start.left:
@@ -261,8 +273,8 @@ async def test_a_run_that_was_promised_and_not_started_is_started_by_whoever_com
 async def test_a_run_that_has_begun_is_not_started_again(world: World, start: Starter) -> None:
     await begun(world, start)
     start.started.clear()
-    await triggers.request_run(world.deps, ANY, start)
-    await triggers.watchdog(world.deps, start)
+    await run_requests.request_run(world.deps, ANY, start)
+    await run_requests.watchdog(world.deps, start)
     assert not start.started
 
 
@@ -270,43 +282,43 @@ async def test_the_run_after_another_one_is_started_by_the_watchdog_when_its_sta
     world: World, start: Starter
 ) -> None:
     run = await begun(world, start)
-    waiting = (await triggers.request_run(world.deps, ANY, start)).id
+    waiting = (await run_requests.request_run(world.deps, ANY, start)).id
     await world.deps.lock.finish(run, completed=True)  # the host dies before it starts the next one
-    await world.deps.runs.advance(run, lambda old: life.ended(old, Status.SUCCESSFUL, "", world.clock.now))
-    assert await triggers.watchdog(world.deps, start) == waiting
+    await world.deps.runs.advance(run, lambda old: lifecycle.ended(old, Status.SUCCESSFUL, "", world.clock.now))
+    assert await run_requests.watchdog(world.deps, start) == waiting
     assert start.started[-1].run == waiting
 
 
 async def test_a_run_that_could_not_be_started_says_so(world: World, start: Starter) -> None:
     with pytest.raises(TransientError):
-        await triggers.request_run(world.deps, ANY, Failing(1))
+        await run_requests.request_run(world.deps, ANY, Failing(1))
     dead = (await world.deps.lock.peek()).holder
     assert dead is not None
     world.clock.pass_s(world.settings.lease_seconds)
-    await triggers.watchdog(world.deps, start)
-    assert (await loaded(world, dead.run)).status_detail.startswith(triggers.NEVER_BEGAN)
+    await run_requests.watchdog(world.deps, start)
+    assert (await loaded(world, dead.run)).status_detail.startswith(run_requests.NEVER_BEGAN)
 
 
 async def test_a_waiting_run_that_was_canceled_does_not_stay_queued(world: World, start: Starter) -> None:
     """The storage fails between the lock and the run, and the caller does not come back."""
     await begun(world, start)
-    waiting = (await triggers.request_run(world.deps, ANY, start)).id
+    waiting = (await run_requests.request_run(world.deps, ANY, start)).id
     await world.deps.lock.cancel(waiting)
     assert (await loaded(world, waiting)).status is Status.QUEUED
-    await triggers.watchdog(world.deps, start)
+    await run_requests.watchdog(world.deps, start)
     ended = await loaded(world, waiting)
-    assert (ended.status, ended.status_detail) == (Status.CANCELED, triggers.TAKEN_BACK)
+    assert (ended.status, ended.status_detail) == (Status.CANCELED, run_requests.TAKEN_BACK)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
 async def test_runs_whose_lock_was_lost_end_and_their_work_goes_on(world: World, start: Starter, dry_run: bool) -> None:
     working = await begun(world, start, RunRequest(Mode.FULL, dry_run, jobs=("job",)))
-    waiting = (await triggers.request_run(world.deps, RunRequest(Mode.VERIFY, dry_run), start)).id
+    waiting = (await run_requests.request_run(world.deps, RunRequest(Mode.VERIFY, dry_run), start)).id
     await world.store.delete(TABLE, "env", ROW)
-    again = await triggers.watchdog(world.deps, start)
+    again = await run_requests.watchdog(world.deps, start)
     ended = [await loaded(world, run) for run in (working, waiting)]
     assert [run.status for run in ended] == [Status.FAILED] * 2
-    assert all(triggers.LOST in run.status_detail for run in ended)
+    assert all(run_requests.LOST in run.status_detail for run in ended)
     assert bool(again) is not dry_run
     if again:
         assert {run.follow_up for run in ended} <= {again, (await world.deps.lock.peek()).pending.run}  # type: ignore[union-attr]
@@ -322,9 +334,9 @@ async def test_a_run_whose_lock_was_lost_can_be_canceled(world: World, start: St
 
 async def test_a_quiet_watchdog_writes_nothing(world: World, start: Starter) -> None:
     await begun(world, start)
-    await triggers.request_run(world.deps, ANY, start)
+    await run_requests.request_run(world.deps, ANY, start)
     world.store.writes.clear()
-    await triggers.watchdog(world.deps, start)
+    await run_requests.watchdog(world.deps, start)
     assert not world.store.writes
 
 
@@ -335,37 +347,37 @@ async def test_a_host_whose_clock_is_an_hour_ahead_and_that_dies_blocks_nobody_f
     world: World, start: Starter
 ) -> None:
     ahead = replace(world.host(), lock=replace(world.deps.lock, clock=lambda: world.clock.now + 3_600))
-    run = (await triggers.request_run(ahead, ANY, start)).id
-    await life.begin_run(ahead, start.started[0])
+    run = (await run_requests.request_run(ahead, ANY, start)).id
+    await run_lifecycle.begin_run(ahead, start.started[0])
     lease_s = world.settings.lease_seconds
     other = world.host()
-    assert await triggers.watchdog(other, start) == ""
+    assert await run_requests.watchdog(other, start) == ""
     world.clock.pass_s(lease_s)
-    again = await triggers.watchdog(other, start)
+    again = await run_requests.watchdog(other, start)
     assert again
     assert (await loaded(world, run)).status is Status.FAILED
 
 
 async def test_a_host_whose_clock_is_an_hour_ahead_keeps_its_run_while_it_renews(world: World, start: Starter) -> None:
     ahead = replace(world.host(), lock=replace(world.deps.lock, clock=lambda: world.clock.now + 3_600))
-    run = (await triggers.request_run(ahead, ANY, start)).id
-    await life.begin_run(ahead, start.started[0])
+    run = (await run_requests.request_run(ahead, ANY, start)).id
+    await run_lifecycle.begin_run(ahead, start.started[0])
     other = world.host()
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds / 3)
         await ahead.lock.renew(run)
-        assert await triggers.watchdog(other, start) == ""
+        assert await run_requests.watchdog(other, start) == ""
 
 
 async def test_a_run_that_moves_to_a_host_with_a_right_clock_keeps_its_lease(world: World, start: Starter) -> None:
     ahead = replace(world.host(), lock=replace(world.deps.lock, clock=lambda: world.clock.now + 3_600))
-    run = (await triggers.request_run(ahead, ANY, start)).id
-    await life.begin_run(ahead, start.started[0])
+    run = (await run_requests.request_run(ahead, ANY, start)).id
+    await run_lifecycle.begin_run(ahead, start.started[0])
     right, watching = world.host(), world.host()
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds / 3)
         assert (await right.lock.renew(run)).held
-        assert await triggers.watchdog(watching, start) == ""
+        assert await run_requests.watchdog(watching, start) == ""
     assert (await world.deps.lock.peek()).expires == world.clock.now + world.settings.lease_seconds
 
 

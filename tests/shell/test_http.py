@@ -5,9 +5,8 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from linker.core.claims import fold_customer
-from linker.dataverse import Connection, Dataverse, Meter
-from linker.errors import (
+from linker.adapters.dataverse import Connection, Dataverse, Meter
+from linker.core.errors import (
     ConfigurationError,
     DataverseError,
     LinkerError,
@@ -15,7 +14,8 @@ from linker.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from linker.model import Link, Target
+from linker.core.linking.claims import fold_customer
+from linker.core.model import Link, Target
 from tests.fakes.dataverse import API, NAVIGATION, URL
 from tests.fakes.world import ScanReplacedError, StaticTokens, World
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator
 import pytest
 
 from linker import bootstrap
+from linker.adapters.dataverse import Dataverse, lookup_column, metadata
+from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.dataverse.probing import read_tables
 from linker.core.keys import row_key
-from linker.dataverse import Dataverse, column, metadata
-from linker.dataverse.client import BYPASS
-from linker.dataverse.probing import read_tables
-from linker.model import LOOKUP_SCHEMA_NAME, Link, Target
+from linker.core.model import LOOKUP_SCHEMA_NAME, Link, Target
 from linker.settings import Settings
 from sandbox.identity import ADMIN, LINKER, VENDOR
 from sandbox.webapi.organization import LINKER_ROLE
@@ -42,7 +42,7 @@ async def written_by(world: Sandboxed, contact: str) -> tuple[str, str | None]:
 async def test_every_write_is_in_the_users_name(world: Sandboxed, acting: Dataverse, bulk: bool) -> None:
     admin = world.dataverse_as(ADMIN)
     (table,) = await metadata.find_tables(world.dataverse, "contact")
-    lookup = await column.create(admin, table, None, (await read_tables(admin)).profile_kind)
+    lookup = await lookup_column.create(admin, table, None, (await read_tables(admin)).profile_kind)
     contact = await create(world.admin, "contacts")
     profile = await create(world.admin, "msdynci_customerprofiles", msdynci_customerid="c1")
     key = row_key(contact)

@@ -5,7 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
-from linker.insights import NEWEST_JOBS, Insights, Job
+from linker.adapters.customer_insights import NEWEST_JOBS, Insights, Job
 from tests.fakes.world import StaticTokens
 
 type Json = dict[str, Any]

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from linker.model import RowIssue
-from linker.ports import Tables
-from linker.reasons import issue
-from linker.state import Documents, Issues, RowRecord
-from linker.state.issues import MOST_ISSUES
+from linker.adapters.storage import Documents, Issues
+from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.core.linking.row_issues import issue
+from linker.core.model import RowIssue
+from linker.core.ports import Tables
+from linker.core.records import RowRecord
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import contact_id
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from linker.activities.values import ShardOutcome
+from linker.core.runs.activity_values import ShardOutcome
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import ATTEMPT_S, Gate, World, contact_id, stalls_before
 

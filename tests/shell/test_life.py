@@ -5,23 +5,23 @@ from typing import Any
 
 import pytest
 
-from linker import triggers
-from linker.activities import life
-from linker.activities.settle import settle
-from linker.activities.values import Beat, Ending, Report, SettleTask, TableEnd, Totals
-from linker.core.claims import Claim, ClaimRow
-from linker.core.pace import Pace
-from linker.core.scanning import TableState
-from linker.core.segments import SliceSegments
-from linker.core.signals import SignalKind
+from linker.adapters.dataverse.http import parse_time
+from linker.adapters.storage import Scan, Stream
+from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.adapters.storage.staging import STAGING
+from linker.core.linking.claims import Claim, ClaimRow
+from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.segments import SliceSegments
+from linker.core.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
+from linker.core.runs.activity_values import Beat, Ending, Report, SettleTask, TableEnd, Totals
+from linker.core.runs.run_steps import WAITING
+from linker.core.runs.signals import SignalKind
+from linker.core.runs.watermarks import CONFIRM_S, Marks
+from linker.core.throttling.pace import Pace
 from linker.core.times import iso
-from linker.dataverse.http import parse_time
-from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
-from linker.settling import CONFIRM_S, Marks
-from linker.state import Scan, Stream
-from linker.state.issues import MOST_ISSUES
-from linker.state.staging import STAGING
-from linker.steps import WAITING
+from linker.durable.activities import run_lifecycle
+from linker.durable.activities.wait_for_quiet import settle
+from linker.services import run_requests
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import PROFILE_SET, STAMP, Refusal, Request
 from tests.fakes.world import CRM, START, World, key_of
@@ -41,8 +41,8 @@ def start() -> Starter:
 
 async def queued(world: World, start: Starter, request: RunRequest = ALL) -> str:
     """A run that holds the lock and waits until mapping and profiles rest."""
-    run = (await triggers.request_run(world.deps, request, start)).id
-    await life.begin_run(world.deps, start.started[-1])
+    run = (await run_requests.request_run(world.deps, request, start)).id
+    await run_lifecycle.begin_run(world.deps, start.started[-1])
     return run
 
 
@@ -63,8 +63,8 @@ async def loaded(world: World, run: str) -> Run:
 
 
 async def test_a_request_starts_one_run_and_later_ones_wait_for_the_same_next_run(world: World, start: Starter) -> None:
-    first = await triggers.request_run(world.deps, ALL, start)
-    waiting = {(await triggers.request_run(world.deps, RunRequest(mode=mode), start)).id for mode in Mode}
+    first = await run_requests.request_run(world.deps, ALL, start)
+    waiting = {(await run_requests.request_run(world.deps, RunRequest(mode=mode), start)).id for mode in Mode}
     assert [ticket.run for ticket in start.started] == [first.id]
     assert len(waiting) == 1
     shown = await loaded(world, waiting.pop())
@@ -74,18 +74,18 @@ async def test_a_request_starts_one_run_and_later_ones_wait_for_the_same_next_ru
 async def test_a_unification_that_was_served_leads_to_the_run_that_served_it(world: World, start: Starter) -> None:
     job = RunRequest(jobs=("job",))
     run = await begun(world, start, job)
-    await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL))
-    assert (await triggers.request_run(world.deps, job, start)).id == run
+    await run_lifecycle.end_run(world.deps, Ending(run, Status.SUCCESSFUL))
+    assert (await run_requests.request_run(world.deps, job, start)).id == run
     assert len(start.started) == 1
 
 
 async def test_the_next_run_does_everything_that_was_asked_for_meanwhile(world: World, start: Starter) -> None:
     run = await begun(world, start)
     for request in (RunRequest(tables=("contact",)), RunRequest(Mode.FULL, tables=("lead",), jobs=("j",))):
-        await triggers.request_run(world.deps, request, start)
-    following = (await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL))).next
+        await run_requests.request_run(world.deps, request, start)
+    following = (await run_lifecycle.end_run(world.deps, Ending(run, Status.SUCCESSFUL))).next
     assert following is not None
-    await life.begin_run(world.deps, following)
+    await run_lifecycle.begin_run(world.deps, following)
     shown = await loaded(world, following.run)
     assert (shown.mode, set(shown.requested_tables), shown.jobs) == (Mode.FULL, {"contact", "lead"}, ("j",))
     assert shown.status_detail == ""
@@ -95,18 +95,18 @@ async def test_the_next_run_does_everything_that_was_asked_for_meanwhile(world: 
 
 
 async def test_a_run_that_begins_twice_is_begun_once(world: World, start: Starter) -> None:
-    await triggers.request_run(world.deps, ALL, start)
+    await run_requests.request_run(world.deps, ALL, start)
     ticket = start.started[0]
-    assert (await life.begin_run(world.deps, ticket)).held
+    assert (await run_lifecycle.begin_run(world.deps, ticket)).held
     began = (await loaded(world, ticket.run)).started_at
     world.clock.pass_s(50)
-    assert (await life.begin_run(world.deps, ticket)).held
+    assert (await run_lifecycle.begin_run(world.deps, ticket)).held
     assert (await loaded(world, ticket.run)).started_at == began
 
 
 async def test_a_run_that_does_not_hold_the_lock_does_not_begin(world: World, start: Starter) -> None:
-    await triggers.request_run(world.deps, ALL, start)
-    assert not (await life.begin_run(world.deps, Ticket("stranger", ALL))).held
+    await run_requests.request_run(world.deps, ALL, start)
+    assert not (await run_lifecycle.begin_run(world.deps, Ticket("stranger", ALL))).held
     assert await world.deps.runs.load("stranger") is None
 
 
@@ -208,18 +208,18 @@ async def test_a_run_has_started_when_it_works_and_not_while_it_waits(start: Sta
 
 async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: World, start: Starter) -> None:
     first = await begun(world, start)
-    second = (await triggers.request_run(world.deps, ALL, start)).id
+    second = (await run_requests.request_run(world.deps, ALL, start)).id
     stale = start.started[0]
 
     async def hold_up(operation: str, partition: str, row: str) -> None:
         if row == "task" and world.store.hooks:
             world.store.hooks.clear()
-            following = (await life.end_run(world.deps, Ending(first, Status.SUCCESSFUL))).next
+            following = (await run_lifecycle.end_run(world.deps, Ending(first, Status.SUCCESSFUL))).next
             assert following is not None
-            await life.begin_run(world.deps, following)
+            await run_lifecycle.begin_run(world.deps, following)
 
     world.store.hooks.append(hold_up)
-    await life.begin_run(world.deps, stale)
+    await run_lifecycle.begin_run(world.deps, stale)
     shown = await world.deps.runs.shown()
     assert shown is not None
     assert shown.id == second
@@ -232,7 +232,7 @@ async def test_what_is_tried_again_is_shown_until_it_is_over(world: World, start
     run = await begun(world, start)
     shown = []
     for trouble in ("busy", None, ""):
-        assert (await life.renew(world.deps, Beat(run, trouble))).held
+        assert (await run_lifecycle.renew(world.deps, Beat(run, trouble))).held
         shown.append(await loaded(world, run))
     assert [(one.status, one.status_detail) for one in shown] == [(Status.RETRYING, "busy")] * 2 + [
         (Status.REFRESHING, "")
@@ -241,7 +241,7 @@ async def test_what_is_tried_again_is_shown_until_it_is_over(world: World, start
 
 async def test_trouble_before_the_beginning_leaves_the_run_queued(world: World, start: Starter) -> None:
     run = await queued(world, start)
-    await life.renew(world.deps, Beat(run, "busy"))
+    await run_lifecycle.renew(world.deps, Beat(run, "busy"))
     shown = await loaded(world, run)
     assert (shown.status, shown.status_detail) == (Status.QUEUED, "busy")
 
@@ -252,7 +252,7 @@ async def test_trouble_before_the_beginning_leaves_the_run_queued(world: World, 
 async def test_a_report_shows_the_way_so_far_and_what_is_left(world: World, start: Starter) -> None:
     run = await begun(world, start)
     news = Report(run, Counts(rows_read=2_000, linked=2_000), 8, 2, Pace(width=5, batch=200), 40.0, paused_s=60.0)
-    assert (await life.report(world.deps, news)).held
+    assert (await run_lifecycle.report(world.deps, news)).held
     shown = (await loaded(world, run)).progress
     assert shown is not None
     assert (shown.rows_per_second, shown.eta_seconds, shown.width, shown.batch) == (50.0, 120.0, 5, 200)
@@ -261,9 +261,9 @@ async def test_a_report_shows_the_way_so_far_and_what_is_left(world: World, star
 
 async def test_a_report_of_a_run_that_lost_the_lock_changes_nothing(world: World, start: Starter) -> None:
     run = await begun(world, start)
-    await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL))
+    await run_lifecycle.end_run(world.deps, Ending(run, Status.SUCCESSFUL))
     before = await loaded(world, run)
-    assert not (await life.report(world.deps, Report(run, Counts(rows_read=1)))).held
+    assert not (await run_lifecycle.report(world.deps, Report(run, Counts(rows_read=1)))).held
     assert await loaded(world, run) == before
 
 
@@ -275,10 +275,10 @@ GOOD = Totals(Counts(rows_read=3, linked=3), pages=1)
 
 async def test_a_table_ends_with_its_counts_and_the_run_with_their_sum(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL, CONTACT, TableRun("lead", "crm", Status.REFRESHING))
-    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", GOOD))
     gone = replace(GOOD, departed=2)
-    await life.end_table(world.deps, TableEnd(run, "lead", gone, unlinking=Counts(unlinked=2)))
-    ended = await life.end_run(world.deps, Ending(run))
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "lead", gone, unlinking=Counts(unlinked=2)))
+    ended = await run_lifecycle.end_run(world.deps, Ending(run))
     shown = await loaded(world, run)
     assert ended.status is shown.status is Status.SUCCESSFUL
     assert shown.counts == Counts(rows_read=8, linked=6, unlinked=2)
@@ -288,11 +288,13 @@ async def test_a_table_ends_with_its_counts_and_the_run_with_their_sum(world: Wo
 async def test_a_report_that_comes_late_leaves_a_table_that_ended_alone(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL, CONTACT)
     news = Report(run, GOOD.counts, 1, 1, tables={"contact": GOOD.counts})
-    await life.report(world.deps, news)
-    await life.end_table(world.deps, TableEnd(run, "contact", replace(GOOD, departed=1), unlinking=Counts(unlinked=1)))
+    await run_lifecycle.report(world.deps, news)
+    await run_lifecycle.end_table(
+        world.deps, TableEnd(run, "contact", replace(GOOD, departed=1), unlinking=Counts(unlinked=1))
+    )
     ended = (await loaded(world, run)).tables
-    await life.report(world.deps, news)
-    await life.report(world.deps, replace(news, pages_done=0))
+    await run_lifecycle.report(world.deps, news)
+    await run_lifecycle.report(world.deps, replace(news, pages_done=0))
     shown = await loaded(world, run)
     assert shown.tables == ended
     assert shown.progress is not None
@@ -301,8 +303,8 @@ async def test_a_report_that_comes_late_leaves_a_table_that_ended_alone(world: W
 
 async def test_a_ledger_that_does_not_add_up_fails_the_table_and_the_run(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL, CONTACT)
-    await life.end_table(world.deps, TableEnd(run, "contact", replace(GOOD, departed=1)))
-    assert (await life.end_run(world.deps, Ending(run))).status is Status.FAILED
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", replace(GOOD, departed=1)))
+    assert (await run_lifecycle.end_run(world.deps, Ending(run))).status is Status.FAILED
     assert "4 rows were read, 3 are accounted for" in (await loaded(world, run)).status_detail
 
 
@@ -311,7 +313,7 @@ async def test_ending_a_table_twice_says_its_warning_once(world: World, start: S
     run = await begun(world, start, ALL, CONTACT)
     rejected = Totals(Counts(rows_read=1, rejected=1))
     for _ in range(2):
-        await life.end_table(world.deps, TableEnd(run, "contact", rejected))
+        await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", rejected))
     assert len((await loaded(world, run)).warnings) == 1
 
 
@@ -334,7 +336,7 @@ async def test_a_full_run_is_over_only_when_every_shard_of_it_was(
     run = await begun(world, start, ALL, CONTACT)
     await world.deps.states.save("contact", TableState(epoch="e"), None)
     await scanned(world, run)
-    await life.end_table(world.deps, replace(end, run=run))
+    await run_lifecycle.end_table(world.deps, replace(end, run=run))
     found = await world.deps.states.load("contact")
     assert found is not None
     assert (found[0].linked, found[0].epoch) == ((True, "") if closed else (False, "e"))
@@ -361,7 +363,7 @@ async def test_what_a_table_staged_goes_with_its_end_however_it_ends_and_however
     await world.deps.staging.write("contact", (await world.deps.staging.scan("contact")), 0, 0, "a", rows)  # type: ignore[arg-type]
     assert [key for key in world.store.entities if key[0] == STAGING]
     for _ in range(2):
-        await life.end_table(world.deps, TableEnd(run, "contact", GOOD, scan="s", **end))
+        await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", GOOD, scan="s", **end))
         assert not [key for key in world.store.entities if key[0] == STAGING]
 
 
@@ -400,7 +402,7 @@ async def test_the_end_of_a_table_says_how_far_the_mapping_was_seen_and_when_to_
     before = TableState(linked=True, scanned_at=1.0, rows=9, earlier_bits=(0,) if since is None else ())
     await world.deps.states.save("contact", before, None)
     await scanned(world, run, since=since)
-    await life.end_table(world.deps, TableEnd(run, "contact", totals, unlinking, scan="s"))
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", totals, unlinking, scan="s"))
     found = await world.deps.states.load("contact")
     assert found is not None
     assert found[0] == replace(expected, linked=True)
@@ -408,8 +410,8 @@ async def test_the_end_of_a_table_says_how_far_the_mapping_was_seen_and_when_to_
 
 async def test_ending_a_run_twice_gives_the_same_answer(world: World, start: Starter) -> None:
     run = await begun(world, start)
-    await triggers.request_run(world.deps, ALL, start)
-    endings = [await life.end_run(world.deps, Ending(run, Status.SUCCESSFUL)) for _ in range(2)]
+    await run_requests.request_run(world.deps, ALL, start)
+    endings = [await run_lifecycle.end_run(world.deps, Ending(run, Status.SUCCESSFUL)) for _ in range(2)]
     assert endings[0] == endings[1]
     assert endings[0].next is not None
 
@@ -430,8 +432,8 @@ async def test_a_run_says_first_what_made_it_end_so(
     await world.deps.runs.advance(run, lambda old: replace(old, warnings=("A plug-in fires.",)))
     for name in names:
         end = TableEnd(run, name, GOOD, failed="It broke." if name in tables else "")
-        await life.end_table(world.deps, end)
-    await life.end_run(world.deps, Ending(run, None if tables else Status.WARNINGS))
+        await run_lifecycle.end_table(world.deps, end)
+    await run_lifecycle.end_run(world.deps, Ending(run, None if tables else Status.WARNINGS))
     shown = await loaded(world, run)
     assert (shown.status, shown.status_detail) == (Status.FAILED if tables else Status.WARNINGS, detail)
 
@@ -442,8 +444,8 @@ async def test_links_that_wait_for_a_decision_are_told_before_what_was_known(wor
     totals = Totals(Counts(90, unchanged=90), departed=10)
     deferred = Counts(deferred=10)
     end = TableEnd(run, "contact", totals, unlinking=deferred, held_back="10 of 100 rows left", guarded=True)
-    await life.end_table(world.deps, end)
-    await life.end_run(world.deps, Ending(run))
+    await run_lifecycle.end_table(world.deps, end)
+    await run_lifecycle.end_run(world.deps, Ending(run))
     told = (await loaded(world, run)).status_detail
     assert "--allow-unlinking contact=10" in told
     assert told.endswith("(1 more warning.)")
@@ -453,14 +455,14 @@ async def test_a_run_that_skipped_every_table_says_so_in_the_words_of_the_task(w
     run = await begun(world, start, ALL)
     held, why = replace(CONTACT, status=Status.SKIPPED), "Table 'contact': Held for approval; nothing was written."
     await world.deps.runs.advance(run, lambda old: replace(old, tables=(held,), warnings=(why,)))
-    assert (await life.end_run(world.deps, Ending(run))).status is Status.SKIPPED
+    assert (await run_lifecycle.end_run(world.deps, Ending(run))).status is Status.SKIPPED
     assert (await loaded(world, run)).status_detail == f"Backstamping job skipped. {why}"
 
 
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
 async def test_a_run_that_did_not_complete_serves_no_unification(world: World, start: Starter, status: Status) -> None:
     run = await begun(world, start, RunRequest(jobs=("job",)))
-    await life.end_run(world.deps, Ending(run, status))
+    await run_lifecycle.end_run(world.deps, Ending(run, status))
     assert (await world.deps.lock.peek()).served == ()
 
 
@@ -479,27 +481,27 @@ async def test_only_a_run_that_skipped_nothing_serves_its_unification(
     run = await begun(world, start, RunRequest(jobs=("job",)))
     ends = tuple(TableRun(f"t{number}", "crm", status) for number, status in enumerate(tables))
     await world.deps.runs.advance(run, lambda old: replace(old, tables=ends))
-    await life.end_run(world.deps, Ending(run))
+    await run_lifecycle.end_run(world.deps, Ending(run))
     assert bool((await world.deps.lock.peek()).served) is served
 
 
 async def test_tables_that_were_not_reached_end_with_the_run(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL, CONTACT)
-    await life.end_run(world.deps, Ending(run, Status.CANCELED, "Canceled by request."))
+    await run_lifecycle.end_run(world.deps, Ending(run, Status.CANCELED, "Canceled by request."))
     assert [table.status for table in (await loaded(world, run)).tables] == [Status.CANCELED]
 
 
 async def test_rows_that_wait_for_profiles_ask_for_one_follow_up_and_no_more(world: World, start: Starter) -> None:
     deferred = Totals(Counts(rows_read=1, deferred=1))
     run = await begun(world, start, ALL, CONTACT)
-    await life.end_table(world.deps, TableEnd(run, "contact", deferred))
-    following = (await life.end_run(world.deps, Ending(run))).next
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", deferred))
+    following = (await run_lifecycle.end_run(world.deps, Ending(run))).next
     assert following is not None
     assert (await loaded(world, run)).follow_up == following.run
-    await life.begin_run(world.deps, following)
+    await run_lifecycle.begin_run(world.deps, following)
     await world.deps.runs.advance(following.run, lambda old: replace(old, status=Status.REFRESHING, tables=(CONTACT,)))
-    await life.end_table(world.deps, TableEnd(following.run, "contact", deferred))
-    assert (await life.end_run(world.deps, Ending(following.run))).next is None
+    await run_lifecycle.end_table(world.deps, TableEnd(following.run, "contact", deferred))
+    assert (await run_lifecycle.end_run(world.deps, Ending(following.run))).next is None
 
 
 @pytest.mark.parametrize(("guarded", "follows"), [(False, True), (True, False)], ids=["each", "by the guard"])
@@ -509,8 +511,8 @@ async def test_departed_rows_that_were_deferred_ask_for_a_follow_up_unless_the_g
     run = await begun(world, start, ALL, CONTACT)
     departed = replace(GOOD, departed=1)
     end = TableEnd(run, "contact", departed, unlinking=Counts(deferred=1), held_back="many" * guarded, guarded=guarded)
-    await life.end_table(world.deps, end)
-    assert ((await life.end_run(world.deps, Ending(run))).next is not None) is follows
+    await run_lifecycle.end_table(world.deps, end)
+    assert ((await run_lifecycle.end_run(world.deps, Ending(run))).next is not None) is follows
 
 
 async def test_what_moves_within_the_second_that_a_run_saw_last_asks_for_a_follow_up(
@@ -518,9 +520,9 @@ async def test_what_moves_within_the_second_that_a_run_saw_last_asks_for_a_follo
 ) -> None:
     run = await begun(world, start, ALL, CONTACT)
     settled = await settle(world.deps, SettleTask(run))
-    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", GOOD))
     world.dataverse.versions["msdynci_alternatekeys"] += 1
-    assert (await life.end_run(world.deps, Ending(run, marks=settled.marks))).next is not None
+    assert (await run_lifecycle.end_run(world.deps, Ending(run, marks=settled.marks))).next is not None
 
 
 async def test_what_moves_in_the_mapping_while_the_profiles_are_looked_at_asks_for_a_follow_up(
@@ -528,26 +530,26 @@ async def test_what_moves_in_the_mapping_while_the_profiles_are_looked_at_asks_f
 ) -> None:
     run = await begun(world, start, ALL, CONTACT)
     settled = await settle(world.deps, SettleTask(run))
-    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", GOOD))
 
     def move(asked: Request) -> None:
         if asked.path == PROFILE_SET:
             world.dataverse.versions["msdynci_alternatekeys"] += 1
 
     world.dataverse.after.append(move)
-    assert (await life.end_run(world.deps, Ending(run, marks=settled.marks))).next is not None
+    assert (await run_lifecycle.end_run(world.deps, Ending(run, marks=settled.marks))).next is not None
 
 
 async def test_a_run_ends_also_when_dataverse_does_not_answer_any_more(world: World, start: Starter) -> None:
     """Else its lock stays until the watchdog takes it, and all its work is done again."""
     run = await begun(world, start, ALL, CONTACT)
-    await life.end_table(world.deps, TableEnd(run, "contact", GOOD))
+    await run_lifecycle.end_table(world.deps, TableEnd(run, "contact", GOOD))
 
     def refuse(_: object) -> None:
         raise Refusal(503)
 
     world.dataverse.hooks.append(refuse)
-    assert (await life.end_run(world.deps, Ending(run, marks=Marks(1.0, 2.0)))).status is Status.SUCCESSFUL
+    assert (await run_lifecycle.end_run(world.deps, Ending(run, marks=Marks(1.0, 2.0)))).status is Status.SUCCESSFUL
     assert (await world.deps.lock.peek()).holder is None
 
 
@@ -558,8 +560,8 @@ async def test_a_run_that_fails_before_it_knows_its_tables_has_ended_and_not_sta
     world: World, start: Starter, trouble: str
 ) -> None:
     run = await begun(world, start)
-    await life.renew(world.deps, Beat(run, trouble))
-    await life.end_run(world.deps, Ending(run, Status.FAILED, "No table could be looked at."))
+    await run_lifecycle.renew(world.deps, Beat(run, trouble))
+    await run_lifecycle.end_run(world.deps, Ending(run, Status.FAILED, "No table could be looked at."))
     shown = await loaded(world, run)
     assert (shown.status, shown.status_detail) == (Status.NOT_STARTED, "No table could be looked at.")
     assert shown.ended_at is not None

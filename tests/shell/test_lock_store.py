@@ -7,13 +7,13 @@ from uuid import uuid4
 
 import pytest
 
-from linker.errors import ChangedError, TransientError
-from linker.lock import Cancellation, Grant, LockState
-from linker.lock_store import MOST_ATTEMPTS, ROW, TABLE, RunLock, pause
-from linker.merging import MOST_SERVED, MOST_TABLES
-from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
-from linker.ports import Properties, Tables
-from linker.wire import dumps
+from linker.adapters.storage.lock_store import MOST_ATTEMPTS, ROW, TABLE, RunLock, pause
+from linker.core.errors import ChangedError, TransientError
+from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
+from linker.core.ports import Properties, Tables
+from linker.core.runs.request_merging import MOST_SERVED, MOST_TABLES
+from linker.core.runs.run_lock import Cancellation, Grant, LockState
+from linker.core.serialization import dumps
 from tests.fakes.memory_tables import MemoryTables
 
 _environments = count()

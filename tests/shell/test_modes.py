@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from linker.core.scanning import TableState
-from linker.core.shards import shard_of
-from linker.model import Counts, Mode, Run, Status
-from linker.ports import Entity
+from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.shards import shard_of
+from linker.core.model import Counts, Mode, Run, Status
+from linker.core.ports import Entity
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Request
 from tests.fakes.memory_tables import Key

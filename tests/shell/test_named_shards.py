@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from linker.activities.scanning import Opening, open_scan, plan_shards
-from linker.activities.values import ShardsTask
-from linker.core.scanning import ScanChoice, TableState
-from linker.core.segments import SliceSegments
-from linker.core.shards import MAX_BITS, SHARD_ROWS, Shard, shard_of
-from linker.errors import ChangedError, ConfigurationError, StateError, TransientError
-from linker.ports import Properties
-from linker.state import Stream
-from linker.state.staging import STAGING, Slice
+from linker.adapters.storage import Stream
+from linker.adapters.storage.staging import STAGING, Slice
+from linker.core.errors import ChangedError, ConfigurationError, StateError, TransientError
+from linker.core.linking.mapping_scan import ScanChoice, TableState
+from linker.core.linking.segments import SliceSegments
+from linker.core.linking.shards import MAX_BITS, SHARD_ROWS, Shard, shard_of
+from linker.core.ports import Properties
+from linker.core.runs.activity_values import ShardsTask
+from linker.durable.activities.scan_mapping import Opening, open_scan, plan_shards
 from tests.fakes.scans import (
     PEOPLE,
     all_rows,

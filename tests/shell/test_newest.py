@@ -9,10 +9,10 @@ from urllib.parse import parse_qsl, urlsplit
 import httpx
 import pytest
 
-from linker.dataverse import Connection, Dataverse
-from linker.dataverse.newest import MANY, ROWS, Newest, newest_change
-from linker.dataverse.shapes import time_in
-from linker.errors import DataverseError
+from linker.adapters.dataverse import Connection, Dataverse
+from linker.adapters.dataverse.change_times import MANY, ROWS, Newest, newest_change
+from linker.adapters.dataverse.response_models import time_in
+from linker.core.errors import DataverseError
 from tests.fakes.world import StaticTokens
 
 URL = "https://contoso.crm4.dynamics.com"

@@ -16,11 +16,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from linker import api
-from linker.api.http import to_continuation
-from linker.api.openapi import document
-from linker.model import Mode, Run, RunRequest, Status
-from linker.reasons import issue
+from linker.core.linking.row_issues import issue
+from linker.core.model import Mode, Run, RunRequest, Status
+from linker.entrypoints import api
+from linker.entrypoints.api.openapi import document
+from linker.entrypoints.http.messages import to_continuation
 from tests.fakes.client import BASE, Starter
 from tests.fakes.world import World, contact_id
 

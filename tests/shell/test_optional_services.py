@@ -10,16 +10,16 @@ from typing import Any
 import httpx
 import pytest
 
-from linker import insights as insights_module
-from linker import preflight, triggers
-from linker.activities.survey import survey
-from linker.activities.values import RunRef, Survey
+from linker.adapters import customer_insights as insights_module
+from linker.adapters.customer_insights import Insights, NoAnswer
+from linker.adapters.http_limits import only_to
+from linker.core.errors import ConfigurationError, TransientError
+from linker.core.model import Mode, Run, Status, Ticket
+from linker.core.permissions.preflight_report import Picture, Severity
+from linker.core.runs.activity_values import RunRef, Survey
 from linker.deps import Deps
-from linker.errors import ConfigurationError, TransientError
-from linker.insights import Insights, NoAnswer
-from linker.model import Mode, Run, Status, Ticket
-from linker.picture import Picture, Severity
-from linker.transport import only_to
+from linker.durable.activities.discover_tables import survey
+from linker.services import preflight_checks, run_requests
 from tests.fakes.dataverse import URL
 from tests.fakes.world import StaticTokens, World
 
@@ -150,7 +150,7 @@ def with_insights(world: World, insights: Insights | None) -> Deps:
 
 
 async def looked(world: World) -> Picture:
-    return await preflight.look(world.deps)
+    return await preflight_checks.look(world.deps)
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
@@ -187,7 +187,7 @@ async def test_the_timer_decides_by_the_marks(world: World, trouble: str) -> Non
     async def start(ticket: Ticket) -> None:
         started.append(ticket)
 
-    assert await triggers.poll(deps, start) == started[0].run
+    assert await run_requests.poll(deps, start) == started[0].run
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)

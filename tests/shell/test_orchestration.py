@@ -14,7 +14,8 @@ from durabletask.client import TaskHubGrpcClient
 from durabletask.testing import create_test_backend
 from durabletask.worker import TaskHubGrpcWorker
 
-from linker.activities.values import (
+from linker.core.model import Counts, Mode, RunRequest, Status, Ticket, UnlinkAllowance
+from linker.core.runs.activity_values import (
     Ended,
     Go,
     Prepared,
@@ -28,15 +29,14 @@ from linker.activities.values import (
     Trouble,
     UnlinkOutcome,
 )
-from linker.core.pace import MAX_SHARDS, SPARE, Load, Pace, shards_in_flight
-from linker.model import Counts, Mode, RunRequest, Status, Ticket, UnlinkAllowance
-from linker.orchestration import scanning
-from linker.orchestration.generation import GENERATION, GENERATION_SHARDS, LONGEST_WAIT_S, link_generation
-from linker.orchestration.run import ORCHESTRATOR, customerid_backstamping_hydration
-from linker.orchestration.scanning import SCANNING, STREAMS_AT_ONCE, scan_mapping
-from linker.orchestration.steps import MAX_CALLS, MOST_TRIES
-from linker.settling import Marks
-from linker.wire import MOST_BYTES, to_json
+from linker.core.runs.watermarks import Marks
+from linker.core.serialization import MOST_BYTES, to_json
+from linker.core.throttling.pace import MAX_SHARDS, SPARE, Load, Pace, shards_in_flight
+from linker.durable.orchestrators import scanning
+from linker.durable.orchestrators.activity_calls import MAX_CALLS, MOST_TRIES
+from linker.durable.orchestrators.generation import GENERATION, GENERATION_SHARDS, LONGEST_WAIT_S, link_generation
+from linker.durable.orchestrators.run import ORCHESTRATOR, customerid_backstamping_hydration
+from linker.durable.orchestrators.scanning import SCANNING, STREAMS_AT_ONCE, scan_mapping
 from tests.fakes.durable import Activity, FakeContext
 
 TICKET = Ticket("run1", RunRequest())

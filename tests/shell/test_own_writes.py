@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from linker.errors import AlreadyThereError, ChangedError, LinkerError, TransientError
-from linker.model import Run, Status
-from linker.own_writes import WRITE, OwnWrites
-from linker.ports import Tables
+from linker.adapters.storage.own_writes import WRITE, OwnWrites
+from linker.core.errors import AlreadyThereError, ChangedError, LinkerError, TransientError
+from linker.core.model import Run, Status
+from linker.core.ports import Tables
 from tests.fakes.app import FakeApp
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import Store

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import httpx
 import pytest
 
-from linker.dataverse import Connection, Meter
-from linker.dataverse.patience import patient
-from linker.errors import ThrottledError
+from linker.adapters.dataverse import Connection, Meter
+from linker.adapters.dataverse.patience import patient
+from linker.core.errors import ThrottledError
 from tests.fakes.world import StaticTokens
 
 URL = "https://contoso.crm4.dynamics.com"

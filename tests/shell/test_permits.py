@@ -7,17 +7,17 @@ from uuid import UUID
 
 import pytest
 
-from linker.activities import permits
-from linker.activities.survey import survey
-from linker.activities.values import RunRef
-from linker.core.scanning import TableState
-from linker.dataverse import metadata
-from linker.errors import ConfigurationError
-from linker.facts import SourceFacts
-from linker.judgement import JudgedTable
-from linker.model import Mode, Run, Source, Status, TableRun
-from linker.odata import MappingColumns
-from linker.permission import Permission, Refusal
+from linker.adapters.dataverse import metadata
+from linker.core.errors import ConfigurationError
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Mode, Run, Source, Status, TableRun
+from linker.core.odata import MappingColumns
+from linker.core.permissions.write_permission import Permission, Refusal
+from linker.core.requirements.facts import SourceFacts
+from linker.core.requirements.table_eligibility import JudgedTable
+from linker.core.runs.activity_values import RunRef
+from linker.durable.activities.discover_tables import survey
+from linker.services import write_permits
 from sandbox.collation import guid_key
 from sandbox.database.security import grant_privileges, revoke_privilege
 from sandbox.environment import NoHooks, ReadOperation
@@ -48,12 +48,12 @@ async def allowed(world: Sandboxed, mapped: int = 0) -> Permission:
     dataverse = world.dataverse
     (table,) = await metadata.find_tables(dataverse, "contact")
     judged = JudgedTable(TableRun("contact", "crm", Status.QUEUED), table, (SourceFacts(SOURCE, table),))
-    who = await permits.standing(world.deps, dataverse)
+    who = await write_permits.standing(world.deps, dataverse)
     columns = MappingColumns("msdynci_entityname")
-    found = await permits.permissions(
+    found = await write_permits.permissions(
         world.deps, dataverse, who, [judged], columns, await world.deps.probe_capabilities()
     )
-    await permits.remember_held(world.deps, found)
+    await write_permits.remember_held(world.deps, found)
     return found["contact"]
 
 
@@ -154,11 +154,11 @@ async def test_what_cannot_be_bypassed_is_held_all_the_same(world: Sandboxed) ->
 
 async def test_bypass_without_its_privilege_is_refused_before_anything_is_written(world: Sandboxed) -> None:
     world = world.using(automations="bypass")
-    who = await permits.standing(world.deps, world.dataverse)
+    who = await write_permits.standing(world.deps, world.dataverse)
     assert "prvBypassCustomBusinessLogic" in who.obstacle
     assert "Nothing was written." in who.obstacle
     grant(world, BYPASS_LOGIC)
-    assert (await permits.standing(world.deps, world.dataverse)).obstacle == ""
+    assert (await write_permits.standing(world.deps, world.dataverse)).obstacle == ""
 
 
 @pytest.mark.parametrize("name", [*OF_CONTACT, "prvCreateAttribute", "prvCreateRelationship"])
@@ -194,7 +194,7 @@ GENERAL = (
 @pytest.mark.parametrize("name", GENERAL)
 async def test_a_missing_privilege_of_every_run_is_named(world: Sandboxed, name: str) -> None:
     revoke(world, name)
-    assert name in (await permits.standing(world.deps, world.dataverse)).obstacle
+    assert name in (await write_permits.standing(world.deps, world.dataverse)).obstacle
 
 
 OPTIONAL = ("prvReadWorkflow", "prvReadSdkMessageProcessingStep", "prvReadRole", "prvWritemsdynci_customerprofile")
@@ -203,7 +203,7 @@ OPTIONAL = ("prvReadWorkflow", "prvReadSdkMessageProcessingStep", "prvReadRole",
 @pytest.mark.parametrize("name", OPTIONAL)
 async def test_a_privilege_that_a_run_can_do_without_is_a_warning(world: Sandboxed, name: str) -> None:
     revoke(world, name)
-    who = await permits.standing(world.deps, world.dataverse)
+    who = await write_permits.standing(world.deps, world.dataverse)
     assert who.obstacle == ""
     assert name in " ".join(who.warnings)
 
@@ -294,7 +294,7 @@ IMPERSONATED = {"impersonate": UUID(VENDOR.object_id)}
 async def test_acting_for_a_user_shows_both_and_asks_for_what_both_may(world: Sandboxed) -> None:
     grant(world, ACT_ON_BEHALF)
     world = impersonating(world.using(**IMPERSONATED))
-    who = await permits.standing(world.deps, world.dataverse)
+    who = await write_permits.standing(world.deps, world.dataverse)
     assert who.account.name == "# InsightsAppsPlatform, through # Customer Profile Linker"
     assert who.obstacle == ""
     for name, role in (
@@ -302,12 +302,12 @@ async def test_acting_for_a_user_shows_both_and_asks_for_what_both_may(world: Sa
         ("prvAppendTomsdynci_customerprofile", LINKER_ROLE),
     ):
         revoke(world, name, role)
-        assert name in (await permits.standing(world.deps, world.dataverse)).obstacle
+        assert name in (await write_permits.standing(world.deps, world.dataverse)).obstacle
 
 
 async def test_acting_for_a_user_needs_its_privilege(world: Sandboxed) -> None:
     world = impersonating(world.using(**IMPERSONATED))
-    assert "prvActOnBehalfOfAnotherUser" in (await permits.standing(world.deps, world.dataverse)).obstacle
+    assert "prvActOnBehalfOfAnotherUser" in (await write_permits.standing(world.deps, world.dataverse)).obstacle
 
 
 def impersonating(world: Sandboxed) -> Sandboxed:

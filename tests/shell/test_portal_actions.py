@@ -9,9 +9,9 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from linker import api
-from linker.api import Reply
-from linker.model import Mode, Run, RunRequest, Status, UnlinkAllowance
+from linker.core.model import Mode, Run, RunRequest, Status, UnlinkAllowance
+from linker.entrypoints import api
+from linker.entrypoints.api import Reply
 from tests.fakes.app import FakeApp
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.client import Client
@@ -60,7 +60,7 @@ class Operator:
         return list(reply.body["value"])
 
     async def _token(self) -> str:
-        from linker.portal.session import form_token
+        from linker.entrypoints.portal.session import form_token
 
         return form_token(await self.app.world.deps.salt(), "7c0f")
 

@@ -9,10 +9,10 @@ from html.parser import HTMLParser
 
 import pytest
 
+from linker.adapters.storage import TaskState
+from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.core.times import iso
-from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
-from linker.portal import assets
-from linker.state import TaskState
+from linker.entrypoints.portal import static_files
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.principal import headers
 from tests.fakes.world import START, World
@@ -393,5 +393,7 @@ async def test_with_a_thousand_runs_stored_a_page_takes_few_requests_and_is_smal
     assert reply.status == 200
     assert crowded.store.calls <= requests
     assert crowded.store.listed <= runs
-    sent = len(reply.text.encode()) + sum((assets.FOLDER / name).stat().st_size for name in assets.MEDIA_TYPES)
+    sent = len(reply.text.encode()) + sum(
+        (static_files.FOLDER / name).stat().st_size for name in static_files.MEDIA_TYPES
+    )
     assert sent < 100_000

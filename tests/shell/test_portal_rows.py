@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from linker.core.scanning import TableState
-from linker.model import Counts, Mode, Run, Status, TableRun
-from linker.portal import rows as page
-from linker.reasons import REASONS, issue
+from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.row_issues import REASONS, issue
+from linker.core.model import Counts, Mode, Run, Status, TableRun
+from linker.entrypoints.portal import rows as page
 from sandbox.config import SandboxConfig
 from tests.fakes.browser import Browser
 from tests.fakes.dataverse import Refusal

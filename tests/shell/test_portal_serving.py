@@ -7,14 +7,14 @@ from urllib.parse import urlencode
 import pytest
 from pydantic import BaseModel
 
-from linker import portal
-from linker.api import Operation, Reply
-from linker.api.operation import Call, operation
+from linker.core.errors import ConfigurationError, TransientError
+from linker.core.roles import Role
 from linker.deps import Deps
-from linker.errors import ConfigurationError, TransientError
-from linker.portal.render import redirect, render
-from linker.portal.session import LIFETIME_S, form_token, is_valid, session_of
-from linker.roles import Role
+from linker.entrypoints import portal
+from linker.entrypoints.api import Operation, Reply
+from linker.entrypoints.http.operations import Call, operation
+from linker.entrypoints.portal.render import redirect, render
+from linker.entrypoints.portal.session import LIFETIME_S, form_token, is_valid, session_of
 from tests.fakes.browser import Browser
 from tests.fakes.principal import headers
 from tests.fakes.world import World

@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from linker.activities.prepare import prepare_table
-from linker.activities.values import Prepared, TableTask
-from linker.core.blocks import is_confirmed
+from linker.adapters.storage import Scan
 from linker.core.capabilities import Capability, TableKind
-from linker.core.scanning import OVERLAP_S, TableState
-from linker.model import Mode, Run, Status, TableRun, Target
-from linker.state import Scan
+from linker.core.linking.hash_blocks import is_confirmed
+from linker.core.linking.mapping_scan import OVERLAP_S, TableState
+from linker.core.model import Mode, Run, Status, TableRun, Target
+from linker.core.runs.activity_values import Prepared, TableTask
+from linker.durable.activities.prepare_table import prepare_table
 from tests.fakes.dataverse import NAVIGATION, Refusal
 from tests.fakes.world import CRM, World, contact_id, key_of
 

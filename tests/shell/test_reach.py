@@ -7,18 +7,18 @@ from urllib.parse import unquote
 
 import pytest
 
-from linker import api
-from linker.core.blocks import Entry, HashBlock, hash_link
+from linker.adapters.dataverse import Dataverse
+from linker.adapters.dataverse import insight_reader as reading
+from linker.adapters.dataverse.lookup_column import linked_table
+from linker.adapters.storage.block_store import StoredBlock
+from linker.core.errors import DataverseError
 from linker.core.keys import row_key
-from linker.core.scanning import TableState
-from linker.core.shards import shard_of
-from linker.dataverse import Dataverse
-from linker.dataverse import reach as reading
-from linker.dataverse.column import linked_table
-from linker.errors import DataverseError
-from linker.model import Link
-from linker.reach import Reach, RelatedRows, Value
-from linker.state.blocks import StoredBlock
+from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link
+from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.shards import shard_of
+from linker.core.model import Link
+from linker.core.profile_insights.insight_paths import Reach, RelatedRows, Value
+from linker.entrypoints import api
 from sandbox.config import SandboxConfig, TableKind
 from sandbox.generate import guid
 from sandbox.schema.definition import define_table

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from linker import api
-from linker.model import Mode, Run, Status
-from linker.reasons import issue
+from linker.core.linking.row_issues import issue
+from linker.core.model import Mode, Run, Status
+from linker.entrypoints import api
 from tests.fakes.client import BASE, Client
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import World, contact_id

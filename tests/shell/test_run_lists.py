@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from linker.history import summary
-from linker.model import Counts, Finding, Mode, Run, Status, TableRun, Verdict
-from linker.ports import Tables
-from linker.state import Documents, Runs
-from linker.wire import brief
+from linker.adapters.storage import Documents, Runs
+from linker.core.model import Counts, Finding, Mode, Run, Status, TableRun, Verdict
+from linker.core.ports import Tables
+from linker.core.runs.history import summary
+from linker.core.serialization import brief
 from tests.fakes.memory_tables import MemoryTables
 
 NOW = datetime(2026, 11, 24, 3, tzinfo=UTC)

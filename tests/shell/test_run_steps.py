@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from linker.model import Status
-from linker.steps import STEPS
+from linker.core.model import Status
+from linker.core.runs.run_steps import STEPS
 from tests.fakes.app import FakeApp
 
 

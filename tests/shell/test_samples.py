@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from linker import api
-from linker.state.samples import SAMPLE_ROWS
+from linker.adapters.storage.dry_run_samples import SAMPLE_ROWS
+from linker.entrypoints import api
 from tests.fakes.app import FakeApp
 from tests.fakes.client import Client
 from tests.fakes.world import contact_id

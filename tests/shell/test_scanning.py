@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from linker.activities import scanning
-from linker.activities.scanning import MAX_RESTARTS
-from linker.activities.values import SliceOutcome
-from linker.core.scanning import TableState
-from linker.core.shards import Shard, shard_of
-from linker.errors import TransientError
-from linker.state.staging import STAGING, Slice
+from linker.adapters.storage.staging import STAGING, Slice
+from linker.core.errors import TransientError
+from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.shards import Shard, shard_of
+from linker.core.runs.activity_values import SliceOutcome
+from linker.durable.activities import scan_mapping
+from linker.durable.activities.scan_mapping import MAX_RESTARTS
 from tests.fakes.dataverse import Refusal, Request
 from tests.fakes.scans import (
     PAGE,
@@ -72,7 +72,7 @@ async def test_a_slice_ends_when_its_time_is_up_and_the_next_one_continues_at_it
 
 
 async def test_a_slice_ends_when_it_has_rows_enough(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(scanning, "SLICE_ROWS", 2 * PAGE)
+    monkeypatch.setattr(scan_mapping, "SLICE_ROWS", 2 * PAGE)
     scan = await opened(world)
     assert (await slice_of(world, scan)).rows == 2 * PAGE
 

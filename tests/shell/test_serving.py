@@ -4,13 +4,13 @@ import json
 
 import pytest
 
-from linker import api
-from linker.api.http import to_continuation
+from linker.core.errors import ConfigurationError, TransientError
+from linker.core.roles import Role
 from linker.core.times import iso
 from linker.deps import Deps
-from linker.errors import ConfigurationError, TransientError
-from linker.roles import Role
-from linker.triggers import unification_events
+from linker.entrypoints import api
+from linker.entrypoints.http.messages import to_continuation
+from linker.services.run_requests import unification_events
 from tests.fakes.browser import Browser
 from tests.fakes.client import Client, Starter
 from tests.fakes.principal import headers

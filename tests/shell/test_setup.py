@@ -5,11 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from linker import setup
-from linker.activities import permits
-from linker.dataverse import Dataverse, identity
-from linker.privileges import Depth
-from linker.setup import Setup
+from linker.adapters.dataverse import Dataverse, identity
+from linker.core.permissions.privileges import Depth
+from linker.services import environment_setup, write_permits
+from linker.services.environment_setup import Setup
 from sandbox.identity import ADMIN, LINKER, NEWCOMER
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 
@@ -29,7 +28,7 @@ def admin(world: Sandboxed) -> Dataverse:
 
 
 async def looked(world: Sandboxed, admin: Dataverse, client_id: str = NEWCOMER.client_id, role: str = ROLE) -> Setup:
-    return await setup.look(admin, client_id, role, setup.needs(world.deps.settings, TABLES))
+    return await environment_setup.look(admin, client_id, role, environment_setup.needs(world.deps.settings, TABLES))
 
 
 async def test_looking_names_every_step_and_takes_none(world: Sandboxed, admin: Dataverse) -> None:
@@ -45,15 +44,15 @@ async def test_looking_names_every_step_and_takes_none(world: Sandboxed, admin: 
 async def test_applying_it_leaves_nothing_to_do_and_repeating_it_changes_nothing(
     world: Sandboxed, admin: Dataverse
 ) -> None:
-    done = await setup.apply(admin, await looked(world, admin))
+    done = await environment_setup.apply(admin, await looked(world, admin))
     again = await looked(world, admin)
     assert (done.steps, again.steps) == ((), ())
-    assert await setup.apply(admin, again) == again
+    assert await environment_setup.apply(admin, again) == again
     assert again.held == done.held
 
 
 async def test_the_role_holds_what_is_needed_and_nothing_else(world: Sandboxed, admin: Dataverse) -> None:
-    done = await setup.apply(admin, await looked(world, admin))
+    done = await environment_setup.apply(admin, await looked(world, admin))
     held = await identity.held(admin, done.user)
     assert held == {privilege.name.lower(): Depth.GLOBAL for privilege in done.held}
     assert not [name for name in held if name.startswith(("prvdelete", "prvassign", "prvshare"))]
@@ -63,44 +62,44 @@ async def test_the_role_holds_what_is_needed_and_nothing_else(world: Sandboxed, 
 async def test_with_that_role_nothing_is_missing_and_without_it_everything_is(
     world: Sandboxed, admin: Dataverse
 ) -> None:
-    done = await setup.apply(admin, await looked(world, admin))
+    done = await environment_setup.apply(admin, await looked(world, admin))
     newcomer = world.dataverse_as(replace(NEWCOMER, systemuser_id=done.user))
-    who = await permits.standing(world.deps, newcomer)
+    who = await write_permits.standing(world.deps, newcomer)
     assert (who.missing, who.account.name) == ((), NEWCOMER.full_name)
-    await setup.undo(admin, done)
-    assert (await permits.standing(world.deps, newcomer)).obstacle
+    await environment_setup.undo(admin, done)
+    assert (await write_permits.standing(world.deps, newcomer)).obstacle
 
 
 async def test_what_is_there_in_part_is_completed(world: Sandboxed, admin: Dataverse) -> None:
-    whole = await setup.apply(admin, await looked(world, admin))
+    whole = await environment_setup.apply(admin, await looked(world, admin))
     body = {"PrivilegeId": whole.held[0].id}
     await world.admin.post(f"roles({whole.role})/Microsoft.Dynamics.CRM.RemovePrivilegeRole", json=body)
     part = await looked(world, admin)
     assert part.steps == (f"give the role 'Least' these privileges at level organization: {whole.held[0].name}",)
-    assert (await setup.apply(admin, part)).steps == ()
+    assert (await environment_setup.apply(admin, part)).steps == ()
 
 
 async def test_a_privilege_at_a_lower_level_is_raised(world: Sandboxed, admin: Dataverse) -> None:
-    whole = await setup.apply(admin, await looked(world, admin))
+    whole = await environment_setup.apply(admin, await looked(world, admin))
     low = {"Privileges": [{"PrivilegeId": whole.held[0].id, "Depth": "0"}]}
     await world.admin.post(f"roles({whole.role})/Microsoft.Dynamics.CRM.AddPrivilegesRole", json=low)
     part = await looked(world, admin)
     assert part.lacking == (whole.held[0],)
-    assert (await setup.apply(admin, part)).lacking == ()
+    assert (await environment_setup.apply(admin, part)).lacking == ()
 
 
 async def test_undoing_it_takes_the_role_away_and_keeps_the_user_disabled(world: Sandboxed, admin: Dataverse) -> None:
-    done = await setup.apply(admin, await looked(world, admin))
-    await setup.undo(admin, done)
+    done = await environment_setup.apply(admin, await looked(world, admin))
+    await environment_setup.undo(admin, done)
     left = await looked(world, admin)
     assert (left.user, left.disabled, left.role, left.assigned) == (done.user, True, "", False)
     assert "enable the application user, which is disabled" in left.steps
-    await setup.apply(admin, left)
+    await environment_setup.apply(admin, left)
     assert (await looked(world, admin)).steps == ()
 
 
 async def test_an_existing_user_keeps_its_business_unit_and_its_other_roles(world: Sandboxed, admin: Dataverse) -> None:
-    done = await setup.apply(admin, await looked(world, admin, LINKER.client_id))
+    done = await environment_setup.apply(admin, await looked(world, admin, LINKER.client_id))
     assert done.user == LINKER.systemuser_id
     roles = await admin.get(f"systemusers({done.user})/systemuserroles_association?$select=name")
     assert sorted(role["name"] for role in roles["value"]) == ["Customer Profile Linker", "Least"]

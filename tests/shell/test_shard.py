@@ -7,13 +7,13 @@ from math import log2
 import httpx
 import pytest
 
-from linker.activities.marking import mark_unconfirmed
-from linker.core.blocks import MAX_ENTRIES, Entry, intend, is_confirmed
-from linker.core.shards import Shard
-from linker.core.width import SMALLEST
-from linker.dataverse.shapes import time_in
-from linker.model import Counts, Mode
-from linker.state import Scan
+from linker.adapters.dataverse.response_models import time_in
+from linker.adapters.storage import Scan
+from linker.core.linking.hash_blocks import MAX_ENTRIES, Entry, intend, is_confirmed
+from linker.core.linking.shards import Shard
+from linker.core.model import Counts, Mode
+from linker.core.throttling.width import SMALLEST
+from linker.durable.shards.marking import mark_unconfirmed
 from tests.fakes.dataverse import MISSING_TARGET, Refusal
 from tests.fakes.world import (
     FIRST_SHARD,

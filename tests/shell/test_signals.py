@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 
-from linker import triggers
-from linker.api.runs import get_status, post_unification_event
-from linker.core.signals import SignalKind
+from linker.adapters.customer_insights import Insights
+from linker.adapters.dataverse.workflow_rows import JOBS, TASKS
+from linker.adapters.storage import TaskState
+from linker.core.runs.signals import SignalKind
 from linker.core.times import iso
-from linker.dataverse.workflow import JOBS, TASKS
-from linker.insights import Insights
-from linker.state import TaskState
+from linker.entrypoints.api.runs import get_status, post_unification_event
+from linker.services import run_requests
 from tests.fakes.browser import Browser
 from tests.fakes.client import Client, Starter
 from tests.fakes.dataverse import Refusal
@@ -91,7 +91,7 @@ async def test_before_anything_happened_every_signal_is_listed_as_never_received
 
 async def test_events_and_the_webhook_are_remembered_each_time(world: World) -> None:
     start = Starter()
-    await triggers.unification_events(world.deps, [json.dumps(EVENT).encode()], start)
+    await run_requests.unification_events(world.deps, [json.dumps(EVENT).encode()], start)
     await Client(world).ask(post_unification_event, body={"jobId": "hook-job"})
     first = iso(world.clock())
     world.clock.pass_s(60)
@@ -111,12 +111,12 @@ async def test_the_api_tells_first_and_its_silence_is_a_note_beside_what_it_said
     world.deps = world.host()
     workflow(world, {TASKS: [merge_task(world)], JOBS: []})
     start = Starter()
-    await triggers.poll(world.deps, start)
+    await run_requests.poll(world.deps, start)
     assert start.started[0].request.jobs == ("api-job",)
     told = (await by_kind(world))["insights"]
     answers.pop(0)
     world.clock.pass_s(300)
-    await triggers.poll(world.deps, start)
+    await run_requests.poll(world.deps, start)
     silent = (await by_kind(world))["insights"]
     assert (silent["receivedAt"], silent["detail"]) == (told["receivedAt"], told["detail"])
     assert "(410)" in silent["note"]
@@ -126,7 +126,7 @@ async def test_the_api_tells_first_and_its_silence_is_a_note_beside_what_it_said
 async def test_the_workflow_tables_start_a_run_where_the_api_does_not_answer(world: World) -> None:
     workflow(world, {TASKS: [merge_task(world)], JOBS: []})
     start = Starter()
-    run = await triggers.poll(world.deps, start)
+    run = await run_requests.poll(world.deps, start)
     (ticket,) = start.started
     assert ticket.run == run
     assert ticket.request.jobs == ("table-job",)
@@ -152,7 +152,7 @@ async def test_workflow_tables_that_say_nothing_are_a_note_and_the_marks_decide(
 ) -> None:
     workflow(world, {TASKS: answer, JOBS: answer})
     start = Starter()
-    assert await triggers.poll(world.deps, start) == start.started[0].run
+    assert await run_requests.poll(world.deps, start) == start.started[0].run
     signals = await by_kind(world)
     assert signals["workflow"]["receivedAt"] is None
     assert note in signals["workflow"]["note"]
@@ -165,14 +165,14 @@ async def test_marks_that_cannot_be_read_are_a_note_too(world: World) -> None:
             raise Refusal(400, "0x80048d0b", "Sorting is not supported.")
 
     world.dataverse.hooks.append(refuse)
-    await triggers.poll(world.deps, Starter())
+    await run_requests.poll(world.deps, Starter())
     assert "does not say" in (await by_kind(world))["watermarks"]["note"]
 
 
 async def test_damaged_signals_and_looks_are_as_good_as_none(world: World) -> None:
     for row in ("signal-events", "signal-watermarks", "look"):
         await world.deps.documents.save(row, {"made": "of wood"})
-    await triggers.poll(world.deps, Starter())
+    await run_requests.poll(world.deps, Starter())
     assert (await by_kind(world))["events"]["receivedAt"] is None
     assert (await by_kind(world))["watermarks"]["receivedAt"] == iso(world.clock())
 
@@ -183,7 +183,7 @@ async def test_the_pages_show_signals_and_capabilities(world: World) -> None:
     text = await browser.text()
     assert "Customer Insights API never" in text
     assert "Not known yet. A preflight or the first run probes them." in text
-    await triggers.unification_events(world.deps, [json.dumps(EVENT).encode()], Starter())
+    await run_requests.unification_events(world.deps, [json.dumps(EVENT).encode()], Starter())
     found = await world.deps.check_capabilities()
     text = await browser.text()
     assert "Job event-job has merged." in text

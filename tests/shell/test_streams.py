@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from linker.activities.scanning import Opening, open_scan
-from linker.core.scanning import STREAM_ROWS, KeySpan, ScanChoice, TableState
-from linker.core.shards import Shard
-from linker.model import Source
+from linker.core.linking.mapping_scan import STREAM_ROWS, KeySpan, ScanChoice, TableState
+from linker.core.linking.shards import Shard
+from linker.core.model import Source
+from linker.durable.activities.scan_mapping import Opening, open_scan
 from tests.fakes.dataverse import Refusal, Request
 from tests.fakes.scans import (
     PEOPLE,

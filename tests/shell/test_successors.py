@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from linker import triggers
-from linker.activities import life
-from linker.activities.touch import report_touch
-from linker.activities.touch_values import TouchReport
-from linker.activities.values import TableEnd, Totals
-from linker.model import RunRequest, Status, TableRun, Touches
+from linker.core.model import RunRequest, Status, TableRun, Touches
+from linker.core.runs.activity_values import TableEnd, Totals
+from linker.core.runs.touch_values import TouchReport
+from linker.durable.activities import run_lifecycle
+from linker.durable.activities.touch_profiles import report_touch
+from linker.services import run_requests
 from tests.fakes.client import Starter
 from tests.fakes.world import World, contact_id, key_of
 
@@ -28,14 +28,14 @@ class Sleepy:
 
     async def begin(self) -> None:
         deps = self.world.deps
-        self.asleep = (await triggers.request_run(deps, RunRequest(), self.start)).id
-        await life.begin_run(deps, self.start.started[-1])
+        self.asleep = (await run_requests.request_run(deps, RunRequest(), self.start)).id
+        await run_lifecycle.begin_run(deps, self.start.started[-1])
         await self._shown(self.asleep)
 
     async def lose(self) -> None:
         self.world.clock.pass_s(self.world.settings.lease_seconds)
-        self.successor = await triggers.watchdog(self.world.deps, self.start)
-        await life.begin_run(self.world.deps, self.start.started[-1])
+        self.successor = await run_requests.watchdog(self.world.deps, self.start)
+        await run_lifecycle.begin_run(self.world.deps, self.start.started[-1])
         await self._shown(self.successor)
 
     async def _shown(self, run: str) -> None:
@@ -104,7 +104,7 @@ async def test_removed_rows_that_the_successor_noted_are_its_own(sleepy: Sleepy)
     await deps.removed.note("contact", "s0", sleepy.successor, [key_of(2), key_of(3)])
     await deps.removed.note("contact", "s0", sleepy.asleep, [key_of(4)])
     assert await removed(sleepy.world, sleepy.asleep) == {"s0": [key_of(4)]}
-    await life.end_table(deps, ended(sleepy.asleep))
+    await run_lifecycle.end_table(deps, ended(sleepy.asleep))
     assert await removed(sleepy.world, sleepy.successor) == {"s0": [key_of(2), key_of(3)]}
 
 
@@ -112,7 +112,7 @@ async def test_the_end_of_a_table_forgets_what_was_noted_of_it_by_whomever(sleep
     deps = sleepy.world.deps
     for run in ("20200101T000000Z-earlier", sleepy.asleep):
         await deps.removed.note("contact", "s0", run, [key_of(1)])
-    await life.end_table(deps, ended(sleepy.asleep))
+    await run_lifecycle.end_table(deps, ended(sleepy.asleep))
     assert await deps.removed.notes("contact") == []
 
 
@@ -120,7 +120,7 @@ async def test_a_table_that_is_a_successors_is_not_ended_by_the_run_before(sleep
     deps = sleepy.world.deps
     await sleepy.lose()
     before = dict(sleepy.world.store.entities)
-    await life.end_table(deps, ended(sleepy.asleep))
+    await run_lifecycle.end_table(deps, ended(sleepy.asleep))
     assert sleepy.world.store.entities == before
 
 

@@ -4,15 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from linker.activities.survey import survey
-from linker.activities.values import RunRef, Survey
-from linker.core.scanning import TableState
-from linker.errors import ConfigurationError
-from linker.evidence import find_sources
-from linker.facts import DataSource, DeclaredSource
-from linker.insights import Instance, Job
-from linker.model import Mode, Run, Source, Status
-from linker.odata import MappingColumns
+from linker.adapters.customer_insights import Instance, Job
+from linker.core.errors import ConfigurationError
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Mode, Run, Source, Status
+from linker.core.odata import MappingColumns
+from linker.core.requirements.facts import DataSource, DeclaredSource
+from linker.core.runs.activity_values import RunRef, Survey
+from linker.durable.activities.discover_tables import survey
+from linker.services.fact_gathering import find_sources
 from tests.fakes.dataverse import URL, SourceRow
 from tests.fakes.world import World, contact_id
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.errors import AlreadyThereError, ChangedError, ConfigurationError, LimitError
-from linker.ports import Properties, Tables, Value
-from linker.table_rules import entity_bytes
-from linker.tables import AzureTables, key_text
+from linker.adapters.storage.table_client import AzureTables, key_text
+from linker.adapters.storage.table_limits import entity_bytes
+from linker.core.errors import AlreadyThereError, ChangedError, ConfigurationError, LimitError
+from linker.core.ports import Properties, Tables, Value
 
 _numbers = count()
 

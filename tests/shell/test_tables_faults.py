@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import pytest
 from azure.core.exceptions import ClientAuthenticationError
 
-from linker.errors import AlreadyThereError, ChangedError, ConfigurationError, StateError, TransientError
-from linker.tables import AzureTables
+from linker.adapters.storage.table_client import AzureTables
+from linker.core.errors import AlreadyThereError, ChangedError, ConfigurationError, StateError, TransientError
 from sandbox.azurite import connection_string
 
 
@@ -60,7 +60,7 @@ async def service() -> Service:
 
 @pytest.fixture
 async def tables(service: Service, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AzureTables]:
-    monkeypatch.setattr("linker.tables._REFUSED_WAITS_S", (0.01, 0.01))
+    monkeypatch.setattr("linker.adapters.storage.table_client._REFUSED_WAITS_S", (0.01, 0.01))
     server = await asyncio.start_server(service.serve, "127.0.0.1", 0)
     tables = AzureTables(connection_string=connection_string(server.sockets[0].getsockname()[1]))
     yield tables

@@ -8,12 +8,12 @@ import grpc
 import pytest
 from durabletask.client import OrchestrationStatus
 
-from linker import task_hub
-from linker.activities.values import RunRef
-from linker.errors import TransientError
-from linker.model import RunRequest, Ticket
-from linker.orchestration import ORCHESTRATOR
-from linker.wire import to_json
+from linker.core.errors import TransientError
+from linker.core.model import RunRequest, Ticket
+from linker.core.runs.activity_values import RunRef
+from linker.core.serialization import to_json
+from linker.durable import task_hub
+from linker.durable.orchestrators import ORCHESTRATOR
 from tests.fakes.world import World
 
 TICKET = Ticket("run1", RunRequest(jobs=("job",)))

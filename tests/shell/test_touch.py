@@ -6,17 +6,17 @@ from collections.abc import Callable
 
 import pytest
 
-from linker import triggers
-from linker.activities import touch
-from linker.activities.touch import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
-from linker.activities.touch_values import TouchOutcome, TouchRef, TouchTask
+from linker.adapters.storage import WaitingProfiles
+from linker.adapters.storage.pending_touches import SLICES
 from linker.core.capabilities import TableKind
-from linker.core.pace import Pace
-from linker.core.scanning import TableState
-from linker.model import Mode, Status, Touches
-from linker.ports import Tables
-from linker.state import WaitingProfiles
-from linker.state.waiting import SLICES
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Mode, Status, Touches
+from linker.core.ports import Tables
+from linker.core.runs.touch_values import TouchOutcome, TouchRef, TouchTask
+from linker.core.throttling.pace import Pace
+from linker.durable.activities import touch_profiles as touch
+from linker.durable.activities.touch_profiles import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
+from linker.services import run_requests
 from tests.fakes.app import FakeApp
 from tests.fakes.dataverse import Refusal, Request
 from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_after, dies_before
@@ -130,11 +130,11 @@ def test_the_timer_sees_no_new_unification_in_a_touch(app: FakeApp) -> None:
     async def start(ticket: object) -> None:
         started.append(str(ticket))
 
-    app.do(triggers.poll(app.world.deps, start))
+    app.do(run_requests.poll(app.world.deps, start))
     assert started == []
     app.world.dataverse.touches.clear()  # somebody else wrote the profiles again, later than ever
     app.world.dataverse.marks["msdynci_customerprofiles"] = "2026-11-02T00:00:00Z"
-    app.do(triggers.poll(app.world.deps, start))
+    app.do(run_requests.poll(app.world.deps, start))
     assert len(started) == 1
 
 

@@ -10,14 +10,21 @@ from typing import Any
 
 import pytest
 
-from linker.activities.touch_values import TouchOutcome, TouchPlan
-from linker.activities.values import Go, Trouble
-from linker.core.pace import Load, Pace
-from linker.model import Touches
-from linker.orchestration.steps import RunStopped
-from linker.orchestration.touching import MOST_CALLS, PATIENCE, TOUCHING, Touching, touch, touch_waiting_profiles
-from linker.state.waiting import SLICES
-from linker.wire import MOST_BYTES, to_json
+from linker.adapters.storage.pending_touches import SLICES
+from linker.core.model import Touches
+from linker.core.runs.activity_values import Go, Trouble
+from linker.core.runs.touch_values import TouchOutcome, TouchPlan
+from linker.core.serialization import MOST_BYTES, to_json
+from linker.core.throttling.pace import Load, Pace
+from linker.durable.orchestrators.activity_calls import RunStopped
+from linker.durable.orchestrators.touching import (
+    MOST_CALLS,
+    PATIENCE,
+    TOUCHING,
+    Touching,
+    touch,
+    touch_waiting_profiles,
+)
 from tests.fakes.durable import FakeContext
 
 PACE = Pace(width=4, batch=500)

@@ -5,18 +5,18 @@ from dataclasses import replace
 
 import pytest
 
-from linker import triggers
-from linker.activities import life
-from linker.activities.late import mark_late
-from linker.activities.settle import settle
-from linker.activities.values import Beat, Ending, Settled, SettleTask
-from linker.core.shards import Shard
+from linker.adapters.customer_insights import Job, NoAnswer
+from linker.core.errors import TransientError
+from linker.core.linking.shards import Shard
+from linker.core.model import Mode, RunRequest, Status, TableRun, Ticket
+from linker.core.runs.activity_values import Beat, Ending, Settled, SettleTask
+from linker.core.runs.watermarks import Marks
+from linker.core.runs.workflow_events import epoch_s
 from linker.deps import Deps
-from linker.errors import TransientError
-from linker.events import epoch_s
-from linker.insights import Job, NoAnswer
-from linker.model import Mode, RunRequest, Status, TableRun, Ticket
-from linker.settling import Marks
+from linker.durable.activities import run_lifecycle
+from linker.durable.activities.wait_for_quiet import settle
+from linker.durable.shards.late_writes import mark_late
+from linker.services import run_requests
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import DiedError, World
@@ -41,18 +41,18 @@ def start() -> Starter:
 
 async def test_one_batch_of_events_asks_for_one_run_for_all_its_unifications(world: World, start: Starter) -> None:
     batch = [body(record(), record("Map.TaskCompleted")), b"?", body(record(properties=properties("job2")))]
-    run = await triggers.unification_events(world.deps, batch, start)
+    run = await run_requests.unification_events(world.deps, batch, start)
     assert start.started == [Ticket(run, RunRequest(jobs=("job", "job2"), job_start=START_S, trigger="event"))]
 
 
 async def test_events_that_concern_nobody_start_nothing(world: World, start: Starter) -> None:
-    assert await triggers.unification_events(world.deps, [b"?", body(record(result="Failure"))], start) == ""
+    assert await run_requests.unification_events(world.deps, [b"?", body(record(result="Failure"))], start) == ""
     assert not start.started
 
 
 async def test_the_event_that_follows_the_webhook_is_the_same_run(world: World, start: Starter) -> None:
-    run = (await triggers.request_run(world.deps, RunRequest(jobs=("job",), trigger="webhook"), start)).id
-    assert await triggers.unification_events(world.deps, [body(record())], start) == run
+    run = (await run_requests.request_run(world.deps, RunRequest(jobs=("job",), trigger="webhook"), start)).id
+    assert await run_requests.unification_events(world.deps, [body(record())], start) == run
     assert (await world.deps.lock.peek()).pending is None
 
 
@@ -75,10 +75,10 @@ def telling(world: World, job: Job | NoAnswer | None) -> Deps:
 
 async def ran(world: World, run: str, start: Starter, status: Status | None = None, *tables: TableRun) -> None:
     """A run that ended, as its tables ended without `status`."""
-    await life.begin_run(world.deps, start.started[-1])
+    await run_lifecycle.begin_run(world.deps, start.started[-1])
     settled: Settled = await settle(world.deps, SettleTask(run))
     await world.deps.runs.advance(run, lambda old: replace(old, tables=tables))
-    await life.end_run(world.deps, Ending(run, status, marks=settled.marks))
+    await run_lifecycle.end_run(world.deps, Ending(run, status, marks=settled.marks))
 
 
 GOOD = TableRun("contact", "crm", Status.SUCCESSFUL)
@@ -88,10 +88,10 @@ JOB = Job("job", START, "")
 
 async def test_the_timer_asks_for_a_run_once_for_each_unification(world: World, start: Starter) -> None:
     deps = telling(world, JOB)
-    run = await triggers.poll(deps, start)
-    assert await triggers.poll(deps, start) == run
+    run = await run_requests.poll(deps, start)
+    assert await run_requests.poll(deps, start) == run
     await ran(world, run, start, None, GOOD)
-    assert await triggers.poll(deps, start) == ""
+    assert await run_requests.poll(deps, start) == ""
     assert start.started == [Ticket(run, RunRequest(jobs=("job",), job_start=epoch_s(START), trigger="timer"))]
 
 
@@ -101,13 +101,13 @@ async def test_without_customer_insights_the_timer_asks_when_the_marks_differ_fr
 ) -> None:
     deps = telling(world, job)
     world.dataverse.profile("c1")
-    run = await triggers.poll(deps, start)
+    run = await run_requests.poll(deps, start)
     await ran(world, run, start, None, GOOD)
-    assert await triggers.poll(deps, start) == ""
+    assert await run_requests.poll(deps, start) == ""
     world.dataverse.marks["msdynci_customerprofiles"] = "2026-11-24T00:00:00Z"
-    again = await triggers.poll(deps, start)
+    again = await run_requests.poll(deps, start)
     assert again not in ("", run)
-    assert await triggers.poll(deps, start) == ""  # that one looks for itself whether anything moved meanwhile
+    assert await run_requests.poll(deps, start) == ""  # that one looks for itself whether anything moved meanwhile
 
 
 @pytest.mark.parametrize("entity_set", ["msdynci_alternatekeys", "msdynci_customerprofiles"])
@@ -116,35 +116,35 @@ async def test_a_change_within_the_second_of_the_last_one_is_seen(
 ) -> None:
     """Dataverse keeps whole seconds: only the versions of the rows tell what came after a run had looked."""
     world.dataverse.profile("c1")
-    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    await ran(world, await run_requests.poll(world.deps, start), start, None, GOOD)
     world.dataverse.versions[entity_set] += 1
-    assert await triggers.poll(world.deps, start) != ""
+    assert await run_requests.poll(world.deps, start) != ""
 
 
 async def test_where_rows_cannot_be_sorted_by_version_the_seconds_have_to_do(world: World, start: Starter) -> None:
     world.dataverse.versions.clear()
     world.dataverse.profile("c1")
-    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
-    assert await triggers.poll(world.deps, start) == ""
+    await ran(world, await run_requests.poll(world.deps, start), start, None, GOOD)
+    assert await run_requests.poll(world.deps, start) == ""
     world.dataverse.marks["msdynci_alternatekeys"] = "2026-11-24T00:00:00Z"
-    assert await triggers.poll(world.deps, start) != ""
+    assert await run_requests.poll(world.deps, start) != ""
 
 
 async def test_once_a_day_the_timer_asks_for_a_run_anyway(world: World, start: Starter) -> None:
-    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    await ran(world, await run_requests.poll(world.deps, start), start, None, GOOD)
     world.clock.pass_s(DAY - 1)
-    assert await triggers.poll(world.deps, start) == ""
+    assert await run_requests.poll(world.deps, start) == ""
     world.clock.pass_s(1)
-    assert await triggers.poll(world.deps, start) != ""
+    assert await run_requests.poll(world.deps, start) != ""
 
 
 async def test_rows_of_a_late_write_do_not_wait_for_the_next_day(world: World, start: Starter) -> None:
-    run = await triggers.poll(world.deps, start)
+    run = await run_requests.poll(world.deps, start)
     await ran(world, run, start, None, GOOD)
     await mark_late(world.deps, "contact", Shard(0, 0), {})
-    assert await triggers.poll(world.deps, start) == ""  # a run has just ended: what is late may not be alone
-    world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
-    assert await triggers.poll(world.deps, start) not in ("", run)
+    assert await run_requests.poll(world.deps, start) == ""  # a run has just ended: what is late may not be alone
+    world.clock.pass_s(run_requests.UNSERVED_RETRY_S + 1)
+    assert await run_requests.poll(world.deps, start) not in ("", run)
 
 
 @pytest.mark.parametrize("tables", [(SKIPPED,), (GOOD, SKIPPED)], ids=["skipped", "a table skipped"])
@@ -152,30 +152,30 @@ async def test_a_run_that_was_not_complete_is_tried_again_only_after_a_while(
     world: World, start: Starter, tables: tuple[TableRun, ...]
 ) -> None:
     deps = telling(world, JOB)
-    run = await triggers.poll(deps, start)
+    run = await run_requests.poll(deps, start)
     await ran(world, run, start, None, *tables)
-    assert await triggers.poll(deps, start) == ""
-    world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
-    assert await triggers.poll(deps, start) not in ("", run)
+    assert await run_requests.poll(deps, start) == ""
+    world.clock.pass_s(run_requests.UNSERVED_RETRY_S + 1)
+    assert await run_requests.poll(deps, start) not in ("", run)
 
 
 async def test_another_unification_does_not_wait_for_that_while(world: World, start: Starter) -> None:
-    run = await triggers.poll(telling(world, JOB), start)
+    run = await run_requests.poll(telling(world, JOB), start)
     await ran(world, run, start, Status.FAILED, GOOD)
-    assert await triggers.poll(telling(world, Job("job2", START, "")), start) not in ("", run)
+    assert await run_requests.poll(telling(world, Job("job2", START, "")), start) not in ("", run)
 
 
 async def test_a_run_of_some_tables_or_a_dry_one_has_not_seen_the_marks(world: World, start: Starter) -> None:
     for request in (RunRequest(tables=("contact",)), RunRequest(dry_run=True)):
-        run = (await triggers.request_run(world.deps, request, start)).id
-        await life.begin_run(world.deps, start.started[-1])
-        await life.end_run(world.deps, Ending(run, marks=Marks(1.0, 2.0), dry_run=request.dry_run))
+        run = (await run_requests.request_run(world.deps, request, start)).id
+        await run_lifecycle.begin_run(world.deps, start.started[-1])
+        await run_lifecycle.end_run(world.deps, Ending(run, marks=Marks(1.0, 2.0), dry_run=request.dry_run))
     assert (await world.deps.runs.task()).marks is None
 
 
 async def test_switched_off_the_timer_starts_nothing(start: Starter) -> None:
     world = World(poll=False)
-    assert await triggers.poll(telling(world, JOB), start) == ""
+    assert await run_requests.poll(telling(world, JOB), start) == ""
 
 
 # ---- not before it is ready ----
@@ -184,35 +184,39 @@ async def test_switched_off_the_timer_starts_nothing(start: Starter) -> None:
 async def test_a_run_that_finds_something_missing_has_not_started_and_the_next_tick_tries_again(
     world: World, start: Starter
 ) -> None:
-    first = await triggers.poll(world.deps, start)
-    await life.begin_run(world.deps, start.started[-1])
-    await life.end_run(world.deps, Ending(first, Status.FAILED, "The app's identity is no user of this environment."))
+    first = await run_requests.poll(world.deps, start)
+    await run_lifecycle.begin_run(world.deps, start.started[-1])
+    await run_lifecycle.end_run(
+        world.deps, Ending(first, Status.FAILED, "The app's identity is no user of this environment.")
+    )
     shown = await world.deps.runs.shown()
     assert shown is not None
     assert (shown.id, shown.status) == (first, Status.NOT_STARTED)
     assert "no user" in shown.status_detail
-    second = await triggers.poll(world.deps, start)
+    second = await run_requests.poll(world.deps, start)
     assert second not in ("", first)
     await ran(world, second, start, None, GOOD)
     world.clock.pass_s(DAY)
-    third = await triggers.poll(world.deps, start)
-    await life.begin_run(world.deps, start.started[-1])
-    await life.end_run(world.deps, Ending(third, Status.FAILED, "The app's identity is no user of this environment."))
+    third = await run_requests.poll(world.deps, start)
+    await run_lifecycle.begin_run(world.deps, start.started[-1])
+    await run_lifecycle.end_run(
+        world.deps, Ending(third, Status.FAILED, "The app's identity is no user of this environment.")
+    )
     assert (await loaded(world, third)).status is Status.FAILED
 
 
 async def test_once_ready_a_lost_access_shows_in_a_run(world: World, start: Starter) -> None:
     """The timer alone would only log it."""
-    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    await ran(world, await run_requests.poll(world.deps, start), start, None, GOOD)
     world.dataverse.hooks.append(refusing(403))
-    assert await triggers.poll(world.deps, start) != ""
+    assert await run_requests.poll(world.deps, start) != ""
 
 
 async def test_a_dataverse_that_is_busy_is_asked_again_by_the_next_tick(world: World, start: Starter) -> None:
-    await ran(world, await triggers.poll(world.deps, start), start, None, GOOD)
+    await ran(world, await run_requests.poll(world.deps, start), start, None, GOOD)
     world.dataverse.hooks.append(refusing(503))
     with pytest.raises(TransientError):
-        await triggers.poll(world.deps, start)
+        await run_requests.poll(world.deps, start)
 
 
 def refusing(status: int) -> Callable[[object], None]:
@@ -241,7 +245,7 @@ def refusing(status: int) -> Callable[[object], None]:
     ],
 )
 async def test_the_daily_verify_run(start: Starter, settings: dict[str, object], wanted: RunRequest | None) -> None:
-    run = await triggers.verify(World(**settings).deps, start)
+    run = await run_requests.verify(World(**settings).deps, start)
     assert start.started == ([Ticket(run, wanted)] if wanted else [])
 
 
@@ -251,15 +255,15 @@ async def test_the_daily_verify_run(start: Starter, settings: dict[str, object],
 async def test_the_watchdog_leaves_a_run_alone_that_renews(world: World, start: Starter) -> None:
     run = await begun(world, start)
     world.clock.pass_s(world.settings.lease_seconds - 1)
-    await life.renew(world.deps, Beat(run))
+    await run_lifecycle.renew(world.deps, Beat(run))
     world.clock.pass_s(world.settings.lease_seconds - 1)
-    assert await triggers.watchdog(world.deps, start) == ""
+    assert await run_requests.watchdog(world.deps, start) == ""
 
 
 async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(world: World, start: Starter) -> None:
     run = await begun(world, start, RunRequest(Mode.FULL, jobs=("job",)), CONTACT)
     world.clock.pass_s(world.settings.lease_seconds + 1)
-    again = await triggers.watchdog(world.deps, start)
+    again = await run_requests.watchdog(world.deps, start)
     dead = await loaded(world, run)
     assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, again, Status.FAILED)
     assert "interrupted" in dead.status_detail
@@ -271,7 +275,7 @@ async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: Wor
     run = await begun(world, start)
     await world.deps.lock.cancel(run)
     world.clock.pass_s(world.settings.lease_seconds + 1)
-    assert await triggers.watchdog(world.deps, start) == ""
+    assert await run_requests.watchdog(world.deps, start) == ""
     assert (await loaded(world, run)).status is Status.CANCELED
     assert (await world.deps.lock.peek()).holder is None
 
@@ -281,7 +285,7 @@ async def test_work_that_dies_again_and_again_without_progress_is_parked(world: 
     restarts = 0
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds + 1)
-        restarts += bool(await triggers.watchdog(world.deps, start))
+        restarts += bool(await run_requests.watchdog(world.deps, start))
     assert restarts == 2
     assert (await world.deps.lock.peek()).parked is not None
 
@@ -301,11 +305,11 @@ async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(
 
     world.store.hooks.append(dies)
     with pytest.raises(DiedError):
-        await triggers.watchdog(world.deps, start)
+        await run_requests.watchdog(world.deps, start)
     world.store.hooks.clear()
     holder = (await world.deps.lock.peek()).holder
     assert (holder is None) is canceled
-    await triggers.watchdog(world.deps, start)
+    await run_requests.watchdog(world.deps, start)
     dead = await loaded(world, run)
     end = Status.CANCELED if canceled else Status.FAILED
     assert (dead.status, dead.follow_up, dead.tables[0].status) == (end, holder.run if holder else None, end)
@@ -317,20 +321,20 @@ async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(
 
 async def test_a_canceled_run_is_asked_for_again_after_a_while(world: World, start: Starter) -> None:
     deps = telling(world, JOB)
-    run = await triggers.poll(deps, start)
+    run = await run_requests.poll(deps, start)
     await ran(world, run, start, Status.CANCELED, GOOD)
-    assert await triggers.poll(deps, start) == ""
-    world.clock.pass_s(triggers.UNSERVED_RETRY_S + 1)
-    assert await triggers.poll(deps, start) not in ("", run)
+    assert await run_requests.poll(deps, start) == ""
+    world.clock.pass_s(run_requests.UNSERVED_RETRY_S + 1)
+    assert await run_requests.poll(deps, start) not in ("", run)
 
 
 async def test_a_run_that_was_canceled_while_it_waited_is_asked_for_again_at_the_next_look(
     world: World, start: Starter
 ) -> None:
     await begun(world, start)
-    waiting = await triggers.poll(telling(world, JOB), start)
+    waiting = await run_requests.poll(telling(world, JOB), start)
     await world.deps.lock.cancel(waiting)
-    again = await triggers.poll(telling(world, JOB), start)
+    again = await run_requests.poll(telling(world, JOB), start)
     pending = (await world.deps.lock.peek()).pending
     assert again != waiting
     assert pending == Ticket(again, RunRequest(jobs=("job",), job_start=epoch_s(START), trigger="timer"))

@@ -6,12 +6,12 @@ from dataclasses import replace
 import httpx
 import pytest
 
-from linker.activities import unlink
-from linker.activities.unlink import guard
-from linker.core.blocks import intend
-from linker.core.shards import shard_of
-from linker.model import Counts, UnlinkAllowance
-from linker.settling import Marks
+from linker.core.linking.hash_blocks import intend
+from linker.core.linking.shards import shard_of
+from linker.core.model import Counts, UnlinkAllowance
+from linker.core.runs.watermarks import Marks
+from linker.durable.activities import unlink_table
+from linker.durable.activities.unlink_table import guard
 from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.departed import left_by
 from tests.fakes.world import (
@@ -195,7 +195,7 @@ async def test_nothing_is_unlinked_when_the_marks_moved_since_settling(world: Wo
 
 
 async def test_marks_that_rest_let_the_pass_go_on(world: World) -> None:
-    from linker.dataverse.http import parse_time
+    from linker.adapters.dataverse.http import parse_time
 
     rest = Marks(parse_time(STAMP), parse_time(STAMP), *world.dataverse.versions.values())
     assert (await world.unlink("run1", departed=1, marks=rest)).counts == Counts(unlinked=1)
@@ -230,7 +230,7 @@ async def several_shards(bits: int) -> World:
 
 
 async def test_a_long_pass_is_done_in_calls_of_a_bounded_number_of_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unlink, "SHARDS_A_CALL", 2)
+    monkeypatch.setattr(unlink_table, "SHARDS_A_CALL", 2)
     world = await several_shards(2)
     counts, after, calls = Counts(), "", 0
     while after is not None:

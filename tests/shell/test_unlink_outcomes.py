@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from linker.model import Counts
+from linker.core.model import Counts
 from tests.fakes.dataverse import Refusal
 from tests.fakes.departed import left_by
 from tests.fakes.world import World, contact_id, key_of

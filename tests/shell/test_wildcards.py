@@ -7,11 +7,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from linker.core.scanning import KeySpan
-from linker.dataverse import Connection, Dataverse
-from linker.evidence import find_sources
-from linker.model import Source, Target
-from linker.odata import MappingColumns
+from linker.adapters.dataverse import Connection, Dataverse
+from linker.core.linking.mapping_scan import KeySpan
+from linker.core.model import Source, Target
+from linker.core.odata import MappingColumns
+from linker.services.fact_gathering import find_sources
 from sandbox.config import SandboxConfig
 from sandbox.database import Database, Stamp, bulk_load
 from sandbox.environment import Environment

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from linker import api
+from linker.entrypoints import api
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = Path(__file__).with_name("worker_script.py")

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from linker.core.scanning import TableState
-from linker.dataverse import Connection
+from linker.adapters.dataverse import Connection
+from linker.adapters.storage.block_store import HASHES
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Run
 from linker.deps import Deps
-from linker.model import Run
-from linker.state.blocks import HASHES
 from sandbox.collation import guid_key
 from sandbox.database import Database, Stamp, bulk_update, scan
 from sandbox.dataset import Row

@@ -20,7 +20,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from linker.model import Mode, Run, Status
+from linker.core.model import Mode, Run, Status
 from sandbox.dataset import MAPPING, PROFILES
 from tests.stateful.linking import CONTACT, KEY, Linking, contact_id, mapped, profile
 

@@ -10,8 +10,8 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from linker import api
-from linker.api.openapi import document
+from linker.entrypoints import api
+from linker.entrypoints.api.openapi import document
 from tests.fakes.principal import headers
 
 from .conftest import MakeWorld

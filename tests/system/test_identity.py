@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from linker import bootstrap, preflight, settings
-from linker.wire import to_json
+from linker import bootstrap, settings
+from linker.core.serialization import to_json
+from linker.services import preflight_checks
 from sandbox.demo.children import app_settings
 from sandbox.identity import NEWCOMER
 
@@ -34,7 +35,7 @@ def looking(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
         monkeypatch.setenv(name, value)
     with asyncio.Runner() as runner:
         deps = bootstrap.build(settings.load())
-        yield lambda: to_json(runner.run(preflight.look(deps)))
+        yield lambda: to_json(runner.run(preflight_checks.look(deps)))
         runner.run(deps.close())
 
 

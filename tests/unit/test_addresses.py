@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linker.adapters.dataverse import Connection
+from linker.adapters.dataverse.http import API
 from linker.bootstrap import environment_key
 from linker.core.addresses import is_same_environment, is_same_origin, origin_of, path_of
-from linker.dataverse import Connection
-from linker.dataverse.http import API
-from linker.errors import ConfigurationError
+from linker.core.errors import ConfigurationError
 from linker.settings import Settings
 from tests.fakes.world import StaticTokens
 

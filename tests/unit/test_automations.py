@@ -4,7 +4,16 @@ from dataclasses import replace
 
 import pytest
 
-from linker.automations import Automation, Kind, advice, describe, describe_all, estimate, fired, not_bypassed
+from linker.core.permissions.automations import (
+    Automation,
+    Kind,
+    advice,
+    describe,
+    describe_all,
+    estimate,
+    fired,
+    not_bypassed,
+)
 
 COLUMN = "msdynci_lookupfield_customerprofile"
 STEP = Automation("Sync", Kind.STEP)

@@ -6,7 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.blocks import (
+from linker.adapters.storage.table_limits import check_entity
+from linker.core.errors import StateError
+from linker.core.linking.claims import Claim
+from linker.core.linking.hash_blocks import (
     CHUNK_BYTES,
     MAX_ENTRIES,
     UNCONFIRMED,
@@ -29,11 +32,8 @@ from linker.core.blocks import (
     unconfirm,
     unpack,
 )
-from linker.core.claims import Claim
-from linker.core.segments import INDEX, digest_records
-from linker.errors import StateError
-from linker.model import Link
-from linker.table_rules import check_entity
+from linker.core.linking.segments import INDEX, digest_records
+from linker.core.model import Link
 
 A, B, C = Entry(1, 2), Entry(3, 4), Entry(5, 6)  # confirmed entries
 SALT = b"salt"

@@ -8,11 +8,15 @@ from pathlib import Path
 
 import pytest
 
-from linker import orchestration
+from linker.durable import orchestrators
 
-FOLDER = Path(orchestration.__file__).parent
+ROOT = Path(__file__).parents[2]
+FOLDER = Path(orchestrators.__file__).parent
 # What they hold in their hands.
-VALUES = [FOLDER.parent / "activities" / name for name in ("values.py", "touch_values.py")]
+VALUES = [
+    ROOT / "linker" / "core" / "runs" / name
+    for name in ("activity_values.py", "generation_values.py", "touch_values.py")
+]
 # What an orchestrator may know: no clock, no chance, no environment, no I/O, no log, no activity's body.
 ALLOWED = frozenset(
     {
@@ -21,12 +25,13 @@ ALLOWED = frozenset(
         "dataclasses",
         "datetime",
         "durabletask.task",
-        "linker.activities.touch_values",
-        "linker.activities.values",
-        "linker.model",
-        "linker.core.pace",
-        "linker.settling",
-        "linker.wire",
+        "linker.core.runs.touch_values",
+        "linker.core.runs.activity_values",
+        "linker.core.runs.generation_values",
+        "linker.core.model",
+        "linker.core.throttling.pace",
+        "linker.core.runs.watermarks",
+        "linker.core.serialization",
         "typing",
     }
 )
@@ -56,7 +61,7 @@ def _faults_of(node: ast.AST) -> Iterator[str]:
 
 
 def _is_allowed(module: str) -> bool:
-    return module in ALLOWED or module.startswith("linker.orchestration.")
+    return module in ALLOWED or module.startswith("linker.durable.orchestrators.")
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in [*sorted(FOLDER.glob("*.py")), *VALUES]])

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from linker.eligibility import check_environment, check_source, unknown, violated
-from linker.facts import DataverseTable, EnvironmentFacts, Fact, Origin, SourceFacts
-from linker.model import Finding, Requirement, Source, Verdict
+from linker.core.model import Finding, Requirement, Source, Verdict
+from linker.core.requirements.checks import check_environment, check_source, unknown, violated
+from linker.core.requirements.facts import DataverseTable, EnvironmentFacts, Fact, Origin, SourceFacts
 
 URL = "https://contoso.crm4.dynamics.com"
 

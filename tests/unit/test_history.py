@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from linker.history import Change, history
-from linker.model import Counts, Mode, Run, Status
+from linker.core.model import Counts, Mode, Run, Status
+from linker.core.runs.history import Change, history
 
 ENDED = {"started_at": "2026-11-23T21:00:00Z", "ended_at": "2026-11-23T21:01:40Z"}
 OLD = Run("1", Mode.INCREMENTAL, Status.SUCCESSFUL, counts=Counts(rows_read=1_000, linked=10), **ENDED)

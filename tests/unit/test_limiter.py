@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 
-from linker.core.pace import Pace
-from linker.errors import ThrottledError, UnknownOutcomeError
-from linker.limiter import SHORT_WAIT_S, Limiter
+from linker.adapters.write_limiter import SHORT_WAIT_S, Limiter
+from linker.core.errors import ThrottledError, UnknownOutcomeError
+from linker.core.throttling.pace import Pace
 from tests.fakes.world import Clock
 
 

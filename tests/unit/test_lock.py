@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from linker.lock import (
+from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
+from linker.core.runs.request_merging import MOST_SERVED, MOST_TABLES, covers, merged
+from linker.core.runs.run_lock import (
     MOST_ASKED,
     Cancellation,
     Grant,
@@ -18,8 +20,6 @@ from linker.lock import (
     request,
     take_over,
 )
-from linker.merging import MOST_SERVED, MOST_TABLES, covers, merged
-from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
 
 LEASE_S = 100.0
 FREE = LockState()

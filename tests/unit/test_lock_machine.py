@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from linker import lock
-from linker.lock import Cancellation, LockState
-from linker.model import Mode, RunRequest, Ticket, UnlinkAllowance
+from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
+from linker.core.runs import run_lock
+from linker.core.runs.run_lock import Cancellation, LockState
 
 LEASE_S = 100.0
 REQUESTS = st.builds(
@@ -83,7 +83,7 @@ class LockMachine(RuleBasedStateMachine):
     @rule(wanted=REQUESTS)
     def request(self, wanted: RunRequest) -> None:
         before = self.state
-        self.state, grant = lock.request(before, wanted, run_id=self.new_id(), now=self.now, lease_s=LEASE_S)
+        self.state, grant = run_lock.request(before, wanted, run_id=self.new_id(), now=self.now, lease_s=LEASE_S)
         if grant.served:
             self.check_served(grant.run, wanted)
             return
@@ -114,11 +114,11 @@ class LockMachine(RuleBasedStateMachine):
     def work(self, passed_s: float, page: bool) -> None:
         self.now += passed_s
         run = self.world.running
-        self.state, renewal = lock.renew(self.state, run, now=self.now, lease_s=LEASE_S)
-        assert renewal == lock.Renewal(held=True, cancel=run in self.world.stopping)
+        self.state, renewal = run_lock.renew(self.state, run, now=self.now, lease_s=LEASE_S)
+        assert renewal == run_lock.Renewal(held=True, cancel=run in self.world.stopping)
         assert self.state.expires >= self.now + 0.9 * LEASE_S
         if page:
-            self.state = lock.progressed(self.state, run)
+            self.state = run_lock.progressed(self.state, run)
 
     @precondition(lambda self: self.world.running)
     @rule(completed=st.sampled_from([True, True, False]), times=st.integers(1, 2))
@@ -131,7 +131,7 @@ class LockMachine(RuleBasedStateMachine):
         self.check_next(answers[0])
 
     def finish_once(self, run: str, *, completed: bool) -> Ticket | None:
-        self.state, following = lock.finish(self.state, run, completed=completed, now=self.now, lease_s=LEASE_S)
+        self.state, following = run_lock.finish(self.state, run, completed=completed, now=self.now, lease_s=LEASE_S)
         return following
 
     @precondition(lambda self: self.world.running)
@@ -158,10 +158,10 @@ class LockMachine(RuleBasedStateMachine):
         before = self.state
         following = self.finish_once(run, completed=completed)
         assert following == (before.holder if before.previous == run else None)
-        self.state, renewal = lock.renew(self.state, run, now=self.now, lease_s=LEASE_S)
+        self.state, renewal = run_lock.renew(self.state, run, now=self.now, lease_s=LEASE_S)
         assert not renewal.held
-        assert lock.progressed(self.state, run) == before
-        assert lock.cancel(self.state, run) == (before, Cancellation.UNKNOWN)
+        assert run_lock.progressed(self.state, run) == before
+        assert run_lock.cancel(self.state, run) == (before, Cancellation.UNKNOWN)
 
     @precondition(lambda self: self.world.running)
     @rule(passed_s=st.sampled_from([LEASE_S - 1, LEASE_S, 3 * LEASE_S]))
@@ -174,13 +174,13 @@ class LockMachine(RuleBasedStateMachine):
         if self.now < self.state.expires or not self.world.running:
             assert self.take_over() == (self.state, None)
 
-    def take_over(self) -> tuple[LockState, lock.TakeOver | None]:
-        return lock.take_over(self.state, run_id=self.new_id(), now=self.now, lease_s=LEASE_S)
+    def take_over(self) -> tuple[LockState, run_lock.TakeOver | None]:
+        return run_lock.take_over(self.state, run_id=self.new_id(), now=self.now, lease_s=LEASE_S)
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
         run = data.draw(st.sampled_from([run for run, _ in self.world.promises]))
-        self.state, found = lock.cancel(self.state, run)
+        self.state, found = run_lock.cancel(self.state, run)
         assert (found is Cancellation.RUNNING) == (run == self.world.running)
         assert (found is Cancellation.PENDING) == (run not in self.world.started | dict.fromkeys(self.world.dropped))
         if found is Cancellation.RUNNING:
@@ -232,7 +232,7 @@ class LockMachine(RuleBasedStateMachine):
     @invariant()
     def interruptions_stay_below_the_limit(self) -> None:
         tickets = (self.state.holder, self.state.pending, self.state.pending_dry)
-        assert all(ticket.interruptions < lock.MOST_INTERRUPTIONS for ticket in tickets if ticket)
+        assert all(ticket.interruptions < run_lock.MOST_INTERRUPTIONS for ticket in tickets if ticket)
 
     def teardown(self) -> None:
         """Let everybody finish: then every promised run has started, but for the canceled ones."""

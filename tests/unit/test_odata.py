@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker import odata
-from linker.core.scanning import KeySpan, cut_spans
-from linker.errors import ConfigurationError
-from linker.model import Source
-from linker.odata import MappingColumns
+from linker.core import odata
+from linker.core.errors import ConfigurationError
+from linker.core.linking.mapping_scan import KeySpan, cut_spans
+from linker.core.model import Source
+from linker.core.odata import MappingColumns
 from tests.fakes.odata_filter import matcher
 
 COLUMNS = MappingColumns("msdynci_tablename")

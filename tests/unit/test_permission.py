@@ -4,9 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from linker.automations import Automation, Kind, describe
-from linker.model import Status, TableRun
-from linker.permission import (
+from linker.core.model import Status, TableRun
+from linker.core.permissions.automations import Automation, Kind, describe
+from linker.core.permissions.privileges import Missing
+from linker.core.permissions.write_permission import (
     Approval,
     Permission,
     Policy,
@@ -17,7 +18,6 @@ from linker.permission import (
     obstacle,
     permission,
 )
-from linker.privileges import Missing
 
 STEP = Automation("Sync", Kind.STEP, id="1")
 MICROSOFTS = Automation("Core", Kind.STEP, bypassable=False, id="2")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from linker.lock import LockState
-from linker.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
-from linker.picture import Entitlement
-from linker.portal.actions_view import (
+from linker.core.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
+from linker.core.permissions.preflight_report import Entitlement
+from linker.core.runs.run_lock import LockState
+from linker.entrypoints.portal.views.actions_view import (
     Expected,
     HeldBack,
     Work,

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from linker.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
-from linker.portal.history_view import COLUMNS, HEIGHT, LEAST, chart_of, lines_of, took_part
-from linker.portal.progress_view import bars_of, by_verdict, progress_of, rows_before
-from linker.portal.status_view import status_of
-from linker.portal.words import LOOKS, NONE, duration, moment, number, percentage
+from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
+from linker.entrypoints.portal.views.history_view import COLUMNS, HEIGHT, LEAST, chart_of, lines_of, took_part
+from linker.entrypoints.portal.views.progress_view import bars_of, by_verdict, progress_of, rows_before
+from linker.entrypoints.portal.views.status_view import status_of
+from linker.entrypoints.portal.views.words import LOOKS, NONE, duration, moment, number, percentage
 
 NOW = "2026-11-24T03:00:00Z"
 CONTACT = TableRun("contact", "crm", Status.SUCCESSFUL, mode=Mode.INCREMENTAL)

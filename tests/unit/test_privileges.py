@@ -2,8 +2,8 @@
 
 import pytest
 
-from linker import privileges
-from linker.privileges import (
+from linker.core.permissions import privileges
+from linker.core.permissions.privileges import (
     ACT_FOR_OTHERS,
     BYPASS,
     Depth,

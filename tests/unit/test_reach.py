@@ -4,8 +4,17 @@ from typing import Any
 
 import pytest
 
-from linker.model import LOOKUP_SCHEMA_NAME
-from linker.reach import MEASURES, Column, RelatedTable, columns_in, lookups_in, measures_in, related_in, values_in
+from linker.core.model import LOOKUP_SCHEMA_NAME
+from linker.core.profile_insights.insight_paths import (
+    MEASURES,
+    Column,
+    RelatedTable,
+    columns_in,
+    lookups_in,
+    measures_in,
+    related_in,
+    values_in,
+)
 
 
 def attribute(name: str, **facts: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from linker.roles import KEY_HOLDER, Caller, Role, authentication_is_on, identify
+from linker.core.roles import KEY_HOLDER, Caller, Role, authentication_is_on, identify
 from tests.fakes.principal import LONG_ROLE, headers
 
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from linker.activities.life import table_verdict
-from linker.activities.prepare import OTHER_HASHES, OTHER_SCHEMA, VERSION_1, mode_of
-from linker.activities.values import TableEnd, Totals
-from linker.core.scanning import TableState
-from linker.dataverse.http import retry_after_s
-from linker.model import Counts, Mode, Status
+from linker.adapters.dataverse.http import retry_after_s
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import Counts, Mode, Status
+from linker.core.runs.activity_values import TableEnd, Totals
+from linker.core.runs.lifecycle import table_verdict
+from linker.core.runs.modes import OTHER_HASHES, OTHER_SCHEMA, VERSION_1, mode_of
 
 LINKED = TableState(linked=True)
 

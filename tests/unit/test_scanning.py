@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.scanning import (
+from linker.core.linking.mapping_scan import (
     MAX_STREAMS,
     OVERLAP_S,
     STREAM_ROWS,
@@ -20,8 +20,8 @@ from linker.core.scanning import (
     describe_scan,
     streams_for,
 )
-from linker.core.shards import SHARD_ROWS
-from linker.model import Mode, Source
+from linker.core.linking.shards import SHARD_ROWS
+from linker.core.model import Mode, Source
 
 NOW = 1_795_000_000.0
 CRM, ERP = Source("crm", "contact"), Source("erp", "contact")

@@ -3,8 +3,8 @@
 import pytest
 
 from linker import settings
-from linker.errors import ConfigurationError
-from linker.facts import DeclaredSource
+from linker.core.errors import ConfigurationError
+from linker.core.requirements.facts import DeclaredSource
 
 GOOD = {"LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com", "LINKER_STORAGE": "UseDevelopmentStorage=true"}
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from linker.settling import CONFIRM_S, SETTLED, Awaited, Look, Marks, SettleRules, look_again, next_wait
-from linker.state import TaskState
-from linker.wire import dumps, loads
+from linker.adapters.storage import TaskState
+from linker.core.runs.watermarks import CONFIRM_S, SETTLED, Awaited, Look, Marks, SettleRules, look_again, next_wait
+from linker.core.serialization import dumps, loads
 
 MINUTE = 60.0
 NOW = 1_000_000.0

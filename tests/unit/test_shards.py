@@ -4,7 +4,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.shards import MAX_BITS, SHARD_ROWS, Shard, all_shards, bits_for, group_by_shard, place_key, shard_of
+from linker.core.linking.shards import (
+    MAX_BITS,
+    SHARD_ROWS,
+    Shard,
+    all_shards,
+    bits_for,
+    group_by_shard,
+    place_key,
+    shard_of,
+)
 
 KEYS = st.binary(min_size=16, max_size=16)
 BITS = st.integers(0, MAX_BITS)

@@ -4,8 +4,8 @@ from itertools import product
 
 import pytest
 
-from linker.model import Mode, Progress, Run, Status, TableRun
-from linker.status import ENDED, MOVES, advanced, may_move, overall
+from linker.core.model import Mode, Progress, Run, Status, TableRun
+from linker.core.runs.status import ENDED, MOVES, advanced, may_move, overall
 
 LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",

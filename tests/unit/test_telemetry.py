@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from linker import telemetry
+from linker.adapters import telemetry
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 

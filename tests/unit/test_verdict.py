@@ -2,7 +2,7 @@
 
 import pytest
 
-from linker.verdict import Answer, judge, named_rows
+from linker.core.throttling.error_classification import Answer, judge, named_rows
 
 ROW = "11111111-1111-1111-1111-11111111111a"
 OTHER = "22222222-2222-2222-2222-222222222222"

@@ -5,9 +5,17 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from linker.core.capabilities import TableKind
-from linker.errors import ConfigurationError
-from linker.reach import Column, RelatedTable
-from linker.view import MOST_JOINED, Columns, ListTable, View, check_kind, design, same_xml
+from linker.core.errors import ConfigurationError
+from linker.core.profile_insights.insight_paths import Column, RelatedTable
+from linker.core.profile_insights.insight_views import (
+    MOST_JOINED,
+    Columns,
+    ListTable,
+    View,
+    check_kind,
+    design,
+    same_xml,
+)
 
 LEAD = ListTable("lead", "leads", "leadid", "fullname", "Leads", 4)
 

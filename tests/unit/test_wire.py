@@ -10,16 +10,17 @@ from typing import Any
 
 import pytest
 
-from linker import lock, model
-from linker.activities import values
-from linker.core import pace, shards
-from linker.core import scanning as core_scanning
-from linker.errors import StateError
-from linker.model import Counts, Mode, RunRequest, Status, Ticket
-from linker.orchestration import scanning as scanning_values
-from linker.orchestration import values as orchestration_values
-from linker.state import Scan, Stream
-from linker.wire import MOST_BYTES, brief, dumps, from_json, loads, to_json
+from linker.adapters.storage import Scan, Stream
+from linker.core import model
+from linker.core.errors import StateError
+from linker.core.linking import mapping_scan as core_scanning
+from linker.core.linking import shards
+from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
+from linker.core.runs import activity_values, run_lock
+from linker.core.runs import generation_values as orchestration_values
+from linker.core.serialization import MOST_BYTES, brief, dumps, from_json, loads, to_json
+from linker.core.throttling import pace
+from linker.durable.orchestrators import scanning as scanning_values
 
 LONG_TEXT = {
     "detail": 1_000,
@@ -43,7 +44,7 @@ def classes_of(*modules: ModuleType) -> list[type]:
 
 
 CLASSES = [
-    *classes_of(model, values, orchestration_values, lock, pace, core_scanning, shards, scanning_values),
+    *classes_of(model, activity_values, orchestration_values, run_lock, pace, core_scanning, shards, scanning_values),
     Scan,
     Stream,
 ]
@@ -98,7 +99,7 @@ def test_names_are_camel_case(kind: type) -> None:
     assert not [name for name in to_json(large(kind)) if "_" in name or name[0].isupper()]
 
 
-@pytest.mark.parametrize("kind", classes_of(values), ids=lambda kind: kind.__name__)
+@pytest.mark.parametrize("kind", classes_of(activity_values), ids=lambda kind: kind.__name__)
 def test_what_an_activity_takes_or_returns_stays_below_4_kilobytes(kind: type) -> None:
     assert len(dumps(large(kind)).encode()) < MOST_BYTES
 
@@ -119,7 +120,7 @@ def test_a_table_of_classes_is_walked() -> None:
 
 def test_enumerations_are_written_as_words() -> None:
     assert to_json(Ticket("r", RunRequest(mode=Mode.FULL)))["request"]["mode"] == "full"
-    assert to_json(values.Ended(Status.WARNINGS))["status"] == "Completed with warnings"
+    assert to_json(activity_values.Ended(Status.WARNINGS))["status"] == "Completed with warnings"
 
 
 @pytest.mark.parametrize(

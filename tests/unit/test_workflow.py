@@ -8,9 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.signals import Signal, SignalKind, received, silent
+from linker.core.runs.signals import Signal, SignalKind, received, silent
+from linker.core.runs.workflow_jobs import (
+    RECENT_S,
+    WorkflowJob,
+    WorkflowRow,
+    job_ids,
+    newest_workflow_job,
+    row_of,
+    time_of,
+)
 from linker.core.times import iso
-from linker.core.workflow import RECENT_S, WorkflowJob, WorkflowRow, job_ids, newest_workflow_job, row_of, time_of
 
 NOW = 1_795_000_000.0
 BEGAN = "2026-11-18T10:00:00Z"

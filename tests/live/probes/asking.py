@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from linker.dataverse import Connection
-from linker.errors import LinkerError
-from linker.model import MAPPING_TABLE, PROFILE_TABLE
+from linker.adapters.dataverse import Connection
+from linker.core.errors import LinkerError
+from linker.core.model import MAPPING_TABLE, PROFILE_TABLE
 from tests.live.check import Unanswered
 from tests.live.probes import comparison, joins, links, metadata, paging, rows, signals
 from tests.live.probes.points import Probe, Result

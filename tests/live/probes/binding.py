@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from linker import odata
-from linker.dataverse import column
-from linker.dataverse.client import PROFILE_KEY
-from linker.model import PROFILE_TABLE
+from linker.adapters.dataverse import lookup_column as column
+from linker.adapters.dataverse.client import PROFILE_KEY
+from linker.core import odata
+from linker.core.model import PROFILE_TABLE
 from tests.live import ground
 from tests.live.check import Unanswered
 from tests.live.probes.points import Point, Probe, Result

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import uuid4
 
-from linker import odata
-from linker.facts import DataverseTable
+from linker.core import odata
+from linker.core.requirements.facts import DataverseTable
 from tests.live import ground
 from tests.live.check import Unanswered
 from tests.live.probes.binding import PARTITION, Link, WritingProbe, bind, describe_link, describe_outcome, read_names

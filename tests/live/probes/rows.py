@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from linker import odata
-from linker.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
-from linker.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
+from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
+from linker.core import odata
+from linker.core.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.privacy import describe_kinds
 from tests.live.probes.scene import (

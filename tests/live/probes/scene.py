@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from linker import odata
-from linker.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
-from linker.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
+from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
+from linker.core import odata
+from linker.core.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
 from tests.live.check import Unanswered
 from tests.live.probes.wire import ANNOTATIONS, Answer, Asker
 

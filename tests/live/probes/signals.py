@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from linker import odata
+from linker.core import odata
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.scene import LOOKUP, SOURCES, Row, Scene
 from tests.live.probes.wire import Answer, Asker

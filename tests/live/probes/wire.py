@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from linker.dataverse import Connection
-from linker.dataverse.http import HEADERS, READ_TIMEOUT_S, error_of, retry_after_s
-from linker.errors import LinkerError, TransientError
+from linker.adapters.dataverse import Connection
+from linker.adapters.dataverse.http import HEADERS, READ_TIMEOUT_S, error_of, retry_after_s
+from linker.core.errors import LinkerError, TransientError
 from tests.live.probes.privacy import describe_body, hide_literals
 from tests.live.site import Pause
 

@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
+from linker.adapters.dataverse import Connection, Dataverse, profiles
+from linker.adapters.dataverse.client import BYPASS, MAPPING_SET, PROFILE_SET
 from linker.core.keys import row_key
-from linker.dataverse import Connection, Dataverse, profiles
-from linker.dataverse.client import BYPASS, MAPPING_SET, PROFILE_SET
-from linker.model import Link, Target
+from linker.core.model import Link, Target
 from sandbox.environment import AutomationCounters, Environment
 from tests.fakes.world import StaticTokens
 from tests.sandbox.webapi.conftest import Client, application

@@ -1,6 +1,6 @@
 import os
 
-from linker.errors import ConfigurationError
+from linker.core.errors import ConfigurationError
 
 
 def check_start() -> None:

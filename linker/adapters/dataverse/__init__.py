@@ -1,0 +1,7 @@
+"""The Dataverse Web API as the linker needs it (facts: dataverse.md). HTTP here, decisions in the core."""
+
+from linker.adapters.dataverse.client import Dataverse
+from linker.adapters.dataverse.http import Connection, Meter, TokenSource
+from linker.adapters.dataverse.response_models import LiveLink
+
+__all__ = ["Connection", "Dataverse", "LiveLink", "Meter", "TokenSource"]

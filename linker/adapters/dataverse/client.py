@@ -1,0 +1,398 @@
+"""What the linker asks of Dataverse about rows: the mapping, profiles, links. One object per activity; it meters itself."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from linker.adapters import telemetry
+from linker.adapters.dataverse import batch, response_models
+from linker.adapters.dataverse.http import API, PAGE_SIZE, THROTTLED_WAIT_S, Connection, Meter, error_in
+from linker.adapters.dataverse.response_models import WITH_LABELS, Fields, LiveLink, Page
+from linker.adapters.http_limits import json_of
+from linker.core import odata
+from linker.core.errors import DataverseError, ThrottledError, TransientError
+from linker.core.keys import key_text, row_key, spellings
+from linker.core.linking.claims import ClaimRow, fold_customer
+from linker.core.linking.mapping_scan import KeySpan
+from linker.core.model import PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
+from linker.core.odata import MappingColumns
+from linker.core.throttling.error_classification import Answer, judge, throttle_kind
+
+MAPPING_SET = "msdynci_alternatekeys"
+PROFILE_SET, PROFILE_KEY = "msdynci_customerprofiles", f"{PROFILE_TABLE}id"
+# No custom step or workflow runs, and no flow is triggered (dataverse.md 10). Needs prvBypassCustomBusinessLogic.
+BYPASS: Final = {
+    "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
+    "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
+}
+GUID_DIGITS = 32
+
+
+class Dataverse:
+    """Reads and writes of one activity. Every method may raise what Connection.send raises.
+
+    `write_headers` go with every write of rows and with no read: BYPASS, or nothing.
+    """
+
+    def __init__(
+        self, connection: Connection, meter: Meter | None = None, write_headers: Mapping[str, str] | None = None
+    ) -> None:
+        self.connection = connection
+        self.meter = meter or Meter()
+        self.write_headers = write_headers or {}
+
+    async def get(self, path: str, *, prefer: str = "", strong: bool = False) -> Any:
+        """Return the JSON at a path. `strong` waits for metadata that another server may not know yet (dataverse.md 8.2)."""
+        headers = {"Prefer": prefer} if prefer else {}
+        headers |= {"Consistency": "Strong"} if strong else {}
+        return json_of(await self.connection.send(self.meter, "GET", path, headers=headers))
+
+    async def first[T](self, path: str, kind: type[T], *, strong: bool = False) -> list[T]:
+        """Return the rows of one response, each as the TypedDict `kind` describes it."""
+        return response_models.rows_in(kind, await self.get(path, strong=strong))
+
+    async def one[T](self, path: str, kind: type[T]) -> T:
+        """Return the object at a path as the TypedDict `kind` describes it."""
+        return response_models.read(kind, await self.get(path))
+
+    async def rows(self, path: str, *, prefer: str = "") -> AsyncIterator[list[dict[str, Any]]]:
+        """Yield the rows of a query, one response of whatever size the server chooses at a time."""
+        wishes = f"{PAGE_SIZE},{prefer}" if prefer else PAGE_SIZE
+        link: str | None = path
+        seen = set[str]()
+        while link:
+            if link in seen:
+                raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
+            seen.add(link)
+            page = response_models.checked(Page, await self.get(link, prefer=wishes))
+            yield page["value"]
+            link = page.get("@odata.nextLink")
+
+    # ---- the mapping ----
+
+    async def next_source(self, columns: MappingColumns, found: Iterable[Source]) -> Source | None:
+        """Return one source that is not among those found so far, None when there is none left.
+
+        Raises ConfigurationError when a name is none that could be asked for.
+        """
+        options = odata.query(select=f"{columns.data_source},{columns.table}", filter=columns.outside(found), top=1)
+        rows = response_models.checked(Page, await self.get(MAPPING_SET + options))["value"]
+        return response_models.source_in(rows[0].get(columns.data_source), rows[0].get(columns.table)) if rows else None
+
+    def stream_path(
+        self, columns: MappingColumns, target: Target, source: Source, span: KeySpan, since: str = ""
+    ) -> str:
+        """Return the query for the mapping rows of one stream: see MappingColumns.in_stream. The rows come in any order."""
+        select = _claim_columns(columns, target, named=_is_doubtful(source))
+        return MAPPING_SET + odata.query(select=select, filter=columns.in_stream(source, span, since))
+
+    async def mapping_page(self, columns: MappingColumns, source: Source, link: str) -> tuple[list[ClaimRow], str]:
+        """Return the mapping rows of one response and the link to the next one, empty at the end.
+
+        `link` is the query of a stream or a link that Dataverse sent. The server decides how many rows come.
+        """
+        page = response_models.checked(Page, await self.get(link, prefer=PAGE_SIZE))
+        found = page["value"]
+        if _is_doubtful(source):
+            found = [row for row in found if _is_of(row, columns, source)]
+        return [response_models.claim_row(row, columns) for row in found], page.get("@odata.nextLink") or ""
+
+    async def count(self, entity_set: str, expression: str) -> int:
+        """Return how many rows a filter finds; 5,000 means that many or more (dataverse.md 5.3)."""
+        path = f"{entity_set}/$count" + odata.query(filter=expression)
+        answer = await self.connection.send(self.meter, "GET", path)
+        return response_models.checked(int, answer.text.lstrip("\ufeff"))
+
+    async def keys_in_span(
+        self, columns: MappingColumns, target: Target, source: Source, span: KeySpan, keys: Sequence[RowKey]
+    ) -> list[RowKey]:
+        """Return which of a few keys a stream of this span gives; a key that it gives twice stands there twice."""
+        texts = [text for key in keys for text in spell_key(key)]
+        expressions = odata.any_of(columns.key, texts, has_in=target.has_in)
+        stream = columns.in_stream(source, span)
+        queries = [MAPPING_SET + odata.query(select=columns.key, filter=f"({one}) and {stream}") for one in expressions]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        return [key for row in rows if (key := row_key(str(row.get(columns.key) or ""))) is not None]
+
+    async def claims_of(
+        self, columns: MappingColumns, target: Target, sources: Sequence[Source], keys: Mapping[RowKey, Collection[str]]
+    ) -> list[ClaimRow]:
+        """Return every mapping row of these sources that names one of the keys, read again now.
+
+        Nothing proves that Dataverse ignores case in the mapping, so each key is asked for in the usual spellings, and in those
+        under which it was seen (the values of `keys`).
+        """
+        texts = sorted({text for key, seen in keys.items() for text in (*spell_key(key), *seen)})
+        select = _claim_columns(columns, target, named=True)
+        queries = [
+            MAPPING_SET + odata.query(select=select, filter=expression)
+            for expression in odata.any_of(columns.key, texts, has_in=target.has_in)
+        ]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        found = [
+            response_models.claim_row(row, columns)
+            for row in rows
+            if any(_is_of(row, columns, source) for source in sources)
+        ]
+        return [row for row in found if row.key in keys]
+
+    async def user(self) -> str:
+        """Return the id of the Dataverse user behind the app's token (dataverse.md 11)."""
+        return response_models.guid_in(await self.one("WhoAmI", Fields), "UserId")
+
+    # ---- profiles and links ----
+
+    async def profiles(self, customers: Iterable[str], target: Target) -> dict[CustomerId, tuple[Link, ...]]:
+        """Return the profiles of each CustomerId, more than one when they cannot be told apart.
+
+        A CustomerId is asked for exactly as the mapping stores it. Where that finds nothing, other spellings follow: nothing
+        proves that comparisons ignore case. A profile with exactly the stored text comes before others.
+        """
+        stored = set(customers)
+        found = await self._profiles_of(sorted(stored), target)
+        missing = {text for text in stored if fold_customer(text) not in found}
+        if missing:
+            spelled = sorted({other for text in missing for other in spell_customer(text)} - stored)
+            others = await self._profiles_of(spelled, target)
+            by_digits = {_digits(customer): rows for customer, rows in others.items()}
+            for text in missing:
+                rows = others.get(fold_customer(text)) or by_digits.get(_digits(fold_customer(text)))
+                if rows:
+                    found[fold_customer(text)] = rows
+        exact = {fold_customer(text): text for text in stored}
+        return {customer: _candidates(rows, exact[customer]) for customer, rows in found.items() if customer in exact}
+
+    async def _profiles_of(self, texts: Sequence[str], target: Target) -> dict[CustomerId, dict[Link, str]]:
+        """Return the profiles whose CustomerId is one of `texts`, with the CustomerId as each of them stores it."""
+        select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
+        queries = [
+            PROFILE_SET + odata.query(select=select, filter=expression)
+            for expression in odata.any_of("msdynci_customerid", texts, has_in=target.has_in)
+        ]
+        found: dict[CustomerId, dict[Link, str]] = defaultdict(dict)
+        for row in [row for answer in await self.read_all(queries) for row in answer]:
+            customer = response_models.customer_in(row.get("msdynci_customerid"))
+            if customer is not None:
+                found[customer][response_models.profile_link(row, PROFILE_KEY)] = row["msdynci_customerid"]
+        return found
+
+    async def customers_of(self, profiles: Collection[str], target: Target) -> dict[str, str]:
+        """Return the CustomerId of each profile that is visible, by profile id."""
+        expressions = odata.any_guid(PROFILE_KEY, sorted(profiles), has_in=target.has_in)
+        queries = [PROFILE_SET + odata.query(select="msdynci_customerid", filter=one) for one in expressions]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        return {response_models.guid_in(row, PROFILE_KEY): str(row.get("msdynci_customerid") or "") for row in rows}
+
+    async def links(self, target: Target, column: str, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
+        """Return the live link of each row that exists. The profile is not read along: lists cannot join an elastic table."""
+        queries = [
+            target.entity_set
+            + odata.query(select=_link_columns(target, column), filter=odata.is_in(target.key, map(key_text, chunk)))
+            for chunk in odata.chunks(keys)
+        ]
+        rows = [row for answer in await self.read_all(queries, prefer=WITH_LABELS) for row in answer]
+        return {response_models.key_in(row, target.key): response_models.link_in(row, target, column) for row in rows}
+
+    async def link(self, target: Target, column: str, key: RowKey) -> LiveLink:
+        """Return the live link of one row by a single read, which shows a label wherever Dataverse has one."""
+        path = f"{target.entity_set}({key_text(key)})" + odata.query(select=_link_columns(target, column))
+        return response_models.link_in(
+            response_models.checked(Fields, await self.get(path, prefer=WITH_LABELS)), target, column
+        )
+
+    async def finds_profile(self, link: Link) -> str | None:
+        """Return the CustomerId of the profile that a lookup's value addresses, None when there is none."""
+        path = odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)[1:]
+        try:
+            row = await self.one(path + odata.query(select="msdynci_customerid"), Fields)
+        except DataverseError as error:
+            if error.status != 404:
+                raise
+            return None
+        return str(row.get("msdynci_customerid") or "")
+
+    async def keys_by_link(self, target: Target, column: str, *, empty: bool) -> AsyncIterator[list[RowKey]]:
+        """Yield the keys of rows whose link is empty, or is not, up to 5,000 at a time."""
+        comparison = "eq" if empty else "ne"
+        path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value {comparison} null")
+        async for rows in self.rows(path):
+            yield [response_models.key_in(row, target.key) for row in rows]
+
+    async def linked_rows(self, target: Target, column: str) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
+        """Yield the rows that have a link: row key and the 16 bytes of the profile id, one response at a time."""
+        value = f"_{column}_value"
+        path = target.entity_set + odata.query(select=f"{target.key},{value}", filter=f"{value} ne null")
+        async for rows in self.rows(path):
+            yield [(response_models.key_in(row, target.key), response_models.key_in(row, value)) for row in rows]
+
+    async def profile_ids(self) -> AsyncIterator[list[bytes]]:
+        """Yield the ids of all visible profiles, 16 bytes each, one response at a time."""
+        async for rows in self.rows(PROFILE_SET + odata.query(select=PROFILE_KEY)):
+            yield [response_models.key_in(row, PROFILE_KEY) for row in rows]
+
+    async def new_profiles(self, since: str, target: Target) -> AsyncIterator[dict[str, Link]]:
+        """Yield the profiles that were created after a time, each as its stored CustomerId and how a lookup addresses it."""
+        select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
+        async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon gt {since}")):
+            named = [row for row in rows if response_models.customer_in(row.get("msdynci_customerid"))]
+            yield {row["msdynci_customerid"]: response_models.profile_link(row, PROFILE_KEY) for row in named}
+
+    async def rows_of_customers(
+        self, columns: MappingColumns, target: Target, customers: Sequence[str]
+    ) -> dict[RowKey, str]:
+        """Return the source rows that the mapping names for these CustomerIds, each with its CustomerId as stored."""
+        select = _claim_columns(columns, target, named=True)
+        queries = [
+            MAPPING_SET + odata.query(select=select, filter=expression)
+            for expression in odata.any_of(columns.customer, customers, has_in=target.has_in)
+        ]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        ours = [row for row in rows if any(_is_of(row, columns, source) for source in target.sources)]
+        found = [response_models.claim_row(row, columns) for row in ours]
+        return {row.key: row.claim.stored for row in found if row.key is not None}
+
+    async def write_links(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
+        """Set the link of each row; return the rows that were refused one by one.
+
+        UpdateMultiple writes all rows or none, and then raises DataverseError. Where a table lacks it, single PATCH requests
+        in a batch never create a row (If-Match: *).
+        """
+        return await (self._update_multiple(target, links) if target.bulk else self._patch_each(target, links))
+
+    async def _update_multiple(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
+        key, bind = target.key, f"{target.navigation}@odata.bind"
+        rows = [{key: key_text(row), bind: _address(link)} for row, link in links.items()]
+        await self.update_multiple(target.table, target.entity_set, rows)
+        return {}
+
+    async def _patch_each(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
+        bind = f"{target.navigation}@odata.bind"
+        parts = {
+            row: self.patch(target.entity_set, key_text(row), {bind: _address(link)}, etag="*")
+            for row, link in links.items()
+        }
+        return await self.write_parts(parts)
+
+    async def clear_links(self, target: Target, etags: Mapping[RowKey, str]) -> dict[RowKey, DataverseError]:
+        """Empty the link of each row that still has the given ETag; return the rows that were refused (412: it changed)."""
+        bind = f"{target.navigation}@odata.bind"
+        return await self.write_parts(
+            {row: self.patch(target.entity_set, key_text(row), {bind: None}, etag) for row, etag in etags.items()}
+        )
+
+    # ---- shapes of writes, each with the write headers ----
+
+    async def update_multiple(self, table: str, entity_set: str, rows: Iterable[Mapping[str, object]]) -> None:
+        """Update rows that carry their key, all or none; never creates one (dataverse.md 2)."""
+        targets = [{"@odata.type": f"Microsoft.Dynamics.CRM.{table}", **row} for row in rows]
+        body = json.dumps({"Targets": targets}, separators=(",", ":")).encode()
+        headers = {"Content-Type": "application/json", **self.write_headers}
+        path = f"{entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple"
+        await self.connection.send(self.meter, "POST", path, body=body, headers=headers)
+
+    def patch(self, entity_set: str, key: str, body: Mapping[str, object], etag: str) -> batch.Part:
+        """Return the update of one row that exists and has this ETag ("*": any), as a part of a batch."""
+        headers = {"If-Match": etag, **self.connection.extra_headers, **self.write_headers}
+        return batch.Part("PATCH", f"{API}{entity_set}({key})", json.dumps(body), headers)
+
+    async def write_parts[K](self, parts: Mapping[K, batch.Part]) -> dict[K, DataverseError]:
+        """Send single writes in batches; return those that were refused."""
+        refused: dict[K, DataverseError] = {}
+        for keys in odata.chunks(list(parts), 100):
+            answers = await self._exchange([parts[key] for key in keys])
+            for key, answer in zip(keys, answers, strict=True):
+                if answer.status >= 300:
+                    error = self._refusal(answer)
+                    if not isinstance(error, DataverseError):
+                        raise error
+                    refused[key] = error
+        return refused
+
+    # ---- batches ----
+
+    async def read_all(self, paths: Sequence[str], *, prefer: str = "") -> list[list[dict[str, Any]]]:
+        """Return the rows of each query, asked in one batch and followed to their last page."""
+        found: list[list[dict[str, Any]]] = []
+        headers = {**self.connection.extra_headers, **({"Prefer": prefer} if prefer else {})}
+        for group in odata.chunks([batch.Part("GET", API + path, headers=headers) for path in paths], 50):
+            for answer in await self._exchange(group, reads=True):
+                if answer.status != 200:
+                    raise self._refusal(answer)
+                page = response_models.checked(Page, answer.body)
+                rows = page["value"]
+                if link := page.get("@odata.nextLink"):
+                    rows += [row async for more in self.rows(link, prefer=prefer) for row in more]
+                found.append(rows)
+        return found
+
+    async def _exchange(self, parts: Sequence[batch.Part], *, reads: bool = False) -> list[batch.PartAnswer]:
+        headers = {"Content-Type": batch.CONTENT_TYPE, "Prefer": "odata.continue-on-error"}
+        body = batch.build(parts)
+        answer = await self.connection.send(
+            self.meter, "POST", "$batch", body=body, headers=headers, reads=reads, operations=len(parts)
+        )
+        return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
+
+    def _refusal(self, answer: batch.PartAnswer) -> Exception:
+        code, text = error_in(answer.body) or ("", "")
+        match judge(answer.status, code, text):
+            case Answer.WAIT:
+                self.meter.throttled += 1
+                telemetry.throttled(THROTTLED_WAIT_S)
+                self.connection.limiter.refused(THROTTLED_WAIT_S, throttle_kind(code))
+                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=THROTTLED_WAIT_S)
+            case Answer.RETRY:
+                return TransientError(f"Dataverse answered {answer.status} {code}: {text}")
+            case _:
+                return DataverseError(answer.status, code, text)
+
+
+def spell_key(key: RowKey) -> tuple[str, ...]:
+    """Return the usual spellings of a row key, in lower and upper case."""
+    return tuple(dict.fromkeys(spelled for text in spellings(key) for spelled in (text, text.upper())))
+
+
+def spell_customer(text: str) -> set[str]:
+    """Return other spellings of a CustomerId: other cases, and with or without the dashes of a GUID."""
+    plain = text.strip()
+    key = row_key(plain) if len(plain) >= GUID_DIGITS else None
+    forms = {plain} | ({key.hex(), key_text(key)} if key is not None else set())
+    return {spelled for form in forms for spelled in (form, form.lower(), form.upper())}
+
+
+def _digits(text: str) -> str:
+    return text.replace("-", "")
+
+
+def _candidates(rows: Mapping[Link, str], stored: str) -> tuple[Link, ...]:
+    exact = [link for link, text in rows.items() if text == stored]
+    return tuple(sorted(exact if len(exact) == 1 else rows))
+
+
+def _address(link: Link) -> str:
+    return odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)
+
+
+def _claim_columns(columns: MappingColumns, target: Target, *, named: bool) -> str:
+    """Return the mapping columns to read. `named`: also those that name the source."""
+    source = (columns.data_source, columns.table) if named else ()
+    profile = (f"_{columns.lookup}_value",) if target.names_profile else ()
+    partition = (f"{columns.lookup}pid",) if target.names_profile and target.has_partitions else ()
+    return ",".join((columns.key, columns.customer, *source, *profile, *partition))
+
+
+def _is_doubtful(source: Source) -> bool:
+    return odata.may_be_pattern(source.data_source + source.table)
+
+
+def _link_columns(target: Target, column: str) -> str:
+    return f"_{column}_value" + (f",{target.partition_column}" if target.partition_column else "")
+
+
+def _is_of(row: Mapping[str, Any], columns: MappingColumns, source: Source) -> bool:
+    """Return whether a mapping row is of a source: a filter may find rows of others as well (odata.may_be_pattern)."""
+    pairs = ((row.get(columns.data_source), source.data_source), (row.get(columns.table), source.table))
+    return all(found == wanted or str(found).casefold() == wanted.casefold() for found, wanted in pairs)

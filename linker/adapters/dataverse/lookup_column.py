@@ -1,0 +1,267 @@
+"""The lookup column of a source table: found, planned, created once, and read back (dataverse.md 7 and 8)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any, NotRequired, TypedDict
+
+from linker.adapters.dataverse import metadata
+from linker.adapters.dataverse.client import Dataverse
+from linker.core import odata
+from linker.core.capabilities import TableKind
+from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
+from linker.core.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Target
+from linker.core.requirements.facts import DataverseTable
+
+_LABEL = "Microsoft.Dynamics.CRM.Label"
+# A column or relationship of that name exists: somebody else was faster (dataverse.md 8.4).
+TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304", "0x80044363", "0x80060890", "0x80072551"})
+_UNFIT = {  # dataverse.md 8.6
+    "Elastic": "nothing would empty its links when profiles are deleted",
+    "Virtual": "its rows are kept outside Dataverse",
+}
+ENGLISH = 1033
+LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (dataverse.md 8.2)
+
+
+class _Relationship(TypedDict):
+    ReferencedEntity: str
+    ReferencingEntityNavigationPropertyName: str
+
+
+class _Organization(TypedDict):
+    languagecode: NotRequired[int | None]
+
+
+class _Solution(TypedDict):
+    ismanaged: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookupColumn:
+    """The lookup column of one table, as metadata has it."""
+
+    navigation: str  # for @odata.bind and $expand; case-sensitive, never built
+
+
+async def find_or_plan(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> LookupColumn | None:
+    """Return the lookup column of a table, None when it has none and can be given one. Writes nothing.
+
+    Raises ConfigurationError when a column of that name is something else, or the table cannot have or use one.
+    """
+    _refuse_type(table)
+    column = await find(dataverse, table.logical_name)
+    if column is None:
+        await _refuse_other_kind(dataverse, table.logical_name)
+        _refuse_table(table)
+        await _refuse_solution(dataverse, table.logical_name, solution)
+    return column
+
+
+async def create(
+    dataverse: Dataverse, table: DataverseTable, solution: str | None, profile_kind: TableKind
+) -> LookupColumn:
+    """Create the lookup column with the documented names and return it as metadata has it.
+
+    Deleting a standard profile empties the links to it (RemoveLink). Elastic and virtual profiles allow no cascade at all.
+    When two create the column at the same time, the second one finds that of the first. Raises TransientError while another
+    customization runs, and while the column does not show in metadata.
+    """
+    headers = {"Content-Type": "application/json"} | ({"MSCRM.SolutionUniqueName": solution} if solution else {})
+    language = await base_language(dataverse)
+    try:
+        await _send_definition(dataverse, definition(table, cascade_for(profile_kind), language), headers)
+    except DataverseError as error:
+        if error.code.lower() not in TAKEN:
+            raise
+    except ThrottledError:
+        raise
+    except TransientError as error:
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' could not be created yet; no row was written. It is tried "
+            f"again in this run and the next. A solution import, for one, keeps others from it while it lasts. {error}",
+            wait_s=error.wait_s,
+        ) from error
+    column = await find(dataverse, table.logical_name)
+    if column is None:
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' was created but does not show in its metadata yet. No row was "
+            "written. If this stays, check whether another column has the name of its relationship.",
+            wait_s=LAG_WAIT_S,
+        )
+    return column
+
+
+def cascade_for(profile_kind: TableKind) -> str:
+    """Return what deleting a profile is to do to the links to it: elastic tables refuse everything but NoCascade."""
+    return "RemoveLink" if profile_kind is TableKind.STANDARD else "NoCascade"
+
+
+async def _send_definition(dataverse: Dataverse, body: dict[str, Any], headers: dict[str, str]) -> None:
+    """Create the relationship, once more without any cascade when the environment refuses the first one for its cascade."""
+
+    async def send(delete: str) -> None:
+        sent = {**body, "CascadeConfiguration": {**body["CascadeConfiguration"], "Delete": delete}}
+        content = json.dumps(sent).encode()
+        await dataverse.connection.send(
+            dataverse.meter, "POST", "RelationshipDefinitions", body=content, headers=headers
+        )
+
+    wanted = body["CascadeConfiguration"]["Delete"]
+    try:
+        await send(wanted)
+    except DataverseError as error:
+        if wanted == "NoCascade" or error.status != 400 or error.code.lower() in TAKEN:
+            raise
+        await send("NoCascade")
+
+
+async def base_language(dataverse: Dataverse) -> int:
+    """Return the language code of the environment's labels; English where it is not told."""
+    try:
+        rows = await dataverse.first("organizations" + odata.query(select="languagecode", top=1), _Organization)
+    except DataverseError:
+        return ENGLISH
+    return (rows[0].get("languagecode") if rows else None) or ENGLISH
+
+
+async def find_partition_column(dataverse: Dataverse, table: DataverseTable) -> str:
+    """Return the companion column of the lookup, which holds the partition of an elastic profile; empty when there is none
+    that can be read on rows.
+    """
+    found = await metadata.attributes(dataverse, table.logical_name, "LogicalName,AttributeOf,AttributeType")
+    named = {row["LogicalName"]: row for row in found}
+    name = next(
+        (n for n, row in named.items() if row.get("AttributeOf") == LOOKUP_SCHEMA_NAME and n.endswith("pid")), ""
+    )
+    name = name or (f"{LOOKUP_SCHEMA_NAME}pid" if f"{LOOKUP_SCHEMA_NAME}pid" in named else "")
+    if not name:
+        return ""
+    try:
+        await dataverse.get(table.entity_set + odata.query(select=name, top=1))
+    except DataverseError:
+        return ""
+    return name
+
+
+async def await_seen(dataverse: Dataverse, table: DataverseTable) -> None:
+    """Raise TransientError while the server that answers does not know a new column yet (dataverse.md 8.2)."""
+    select = f"_{LOOKUP_SCHEMA_NAME}_value"
+    try:
+        await dataverse.get(table.entity_set + odata.query(select=select, top=1))
+    except DataverseError as error:
+        if error.status != 400:
+            raise
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' is new, and not all servers of Dataverse know it yet.",
+            wait_s=LAG_WAIT_S,
+        ) from error
+
+
+async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:
+    """Return the lookup column of a table, None when it has none. Raises ConfigurationError when it points elsewhere."""
+    expression = f"ReferencingAttribute eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
+    select = "SchemaName,ReferencedEntity,ReferencingAttribute,ReferencingEntityNavigationPropertyName"
+    path = f"EntityDefinitions(LogicalName={odata.literal(odata.name(table))})/ManyToOneRelationships"
+    found = await dataverse.first(path + odata.query(select=select, filter=expression), _Relationship, strong=True)
+    ours = [row for row in found if row["ReferencedEntity"] == PROFILE_TABLE]
+    if found and not ours:
+        raise ConfigurationError(
+            f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' points to '{found[0]['ReferencedEntity']}', not to "
+            f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove or rename that column; the next run creates its own."
+        )
+    return LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"]) if ours else None
+
+
+async def linked_table(dataverse: Dataverse, table: str) -> Target:
+    """Return a table that has the lookup column now, by its logical name. Raises ConfigurationError when there is none."""
+    tables = [found for found in await metadata.find_tables(dataverse, table) if found.logical_name == table]
+    column = await find(dataverse, table) if tables else None
+    if column is None:
+        raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
+    try:
+        partition = await find_partition_column(dataverse, tables[0])
+    except DataverseError:  # columns may not be read: the profile's id alone has to do
+        partition = ""
+    return Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation, partition_column=partition)
+
+
+async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:
+    path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
+    expression = f"LogicalName eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
+    select = odata.query(select="LogicalName,AttributeType", filter=expression)
+    rows = await dataverse.first(path + select, metadata.Attribute)
+    for row in rows:
+        if row["LogicalName"] == LOOKUP_SCHEMA_NAME:
+            raise ConfigurationError(
+                f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' is of type {row.get('AttributeType')}, not a lookup to "
+                f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove that column; the next run creates its own."
+            )
+
+
+def _refuse_type(table: DataverseTable) -> None:
+    name = table.logical_name
+    if table.table_type != "Standard":
+        raise ConfigurationError(
+            f"Table '{name}' is {table.table_type.lower()}: {_UNFIT.get(table.table_type, 'only standard tables are linked')}. "
+            "Nothing was written to it. There is nothing to change here: its rows cannot be linked."
+        )
+
+
+def _refuse_table(table: DataverseTable) -> None:
+    for allowed, property_name in (
+        (table.can_create_columns, "CanCreateAttributes"),
+        (table.can_be_related, "CanBeRelatedEntityInRelationship"),
+    ):
+        if not allowed:
+            raise ConfigurationError(
+                f"Table '{table.logical_name}' takes no new columns ({property_name} is false), so it has no place for links. "
+                "Nothing was written to it. Allow customisation of the table, or take it out of unification."
+            )
+
+
+async def _refuse_solution(dataverse: Dataverse, table: str, solution: str | None) -> None:
+    if solution is None:
+        return
+    path = "solutions" + odata.query(select="ismanaged", filter=f"uniquename eq {odata.literal(solution)}")
+    found = await dataverse.first(path, _Solution)
+    why = "does not exist" if not found else "is managed" if found[0]["ismanaged"] else ""
+    if why:
+        raise ConfigurationError(
+            f"The lookup column of table '{table}' belongs into solution '{solution}' (LINKER_SOLUTION), which {why}. Nothing "
+            "was written to it. Name an unmanaged solution by its unique name, or leave the setting empty."
+        )
+
+
+def definition(table: DataverseTable, delete: str, language: int) -> dict[str, Any]:
+    """Return the relationship that makes the lookup column, as it is sent (dataverse.md 8.1)."""
+    return {
+        "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
+        "SchemaName": f"msdynci_{table.logical_name}_customerprofile"[:100],
+        "ReferencedEntity": PROFILE_TABLE,
+        "ReferencedAttribute": f"{PROFILE_TABLE}id",
+        "ReferencingEntity": table.logical_name,
+        "CascadeConfiguration": {
+            "Assign": "NoCascade", "Delete": delete, "Merge": "NoCascade",
+            "Reparent": "NoCascade", "Share": "NoCascade", "Unshare": "NoCascade",
+        },
+        "Lookup": {
+            "@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata",
+            "SchemaName": LOOKUP_SCHEMA_NAME,
+            "AttributeType": "Lookup",
+            "AttributeTypeName": {"Value": "LookupType"},
+            "DisplayName": _label(LOOKUP_DISPLAY_NAME, language),
+            "Description": _label("The unified customer profile of this row, filled after each unification.", language),
+            "RequiredLevel": {
+                "Value": "None",
+                "CanBeChanged": True,
+                "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings",
+            },
+        },
+    }  # fmt: skip
+
+
+def _label(text: str, language: int) -> dict[str, Any]:
+    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": language}
+    return {"@odata.type": _LABEL, "LocalizedLabels": [localized]}

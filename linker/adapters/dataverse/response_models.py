@@ -1,0 +1,174 @@
+"""Answers as they are documented. One in another shape is said to be so where it comes in, and asked for again later."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import blake2b
+from typing import Any, NotRequired, TypedDict
+
+from linker.core.errors import ConfigurationError, StateError, TransientError
+from linker.core.keys import key_text, row_key
+from linker.core.linking.claims import MAX_SHOWN, Claim, ClaimRow, fold_customer, is_customer
+from linker.core.model import CustomerId, Link, RowKey, Source, Target
+from linker.core.odata import MappingColumns
+from linker.core.serialization import from_json
+
+Fields = dict[str, Any]
+"""A row whose members nobody has looked at yet."""
+
+Page = TypedDict("Page", {"value": list[Fields], "@odata.nextLink": NotRequired[str | None]})
+"""Rows of one response, and where the next ones are."""
+
+MOST_NAME = 400  # characters of a data source or table: its pairs stand in one query
+MAX_PARTITION = 1_024  # characters of a partition
+
+
+@dataclass(frozen=True, slots=True)
+class LiveLink:
+    """The link on a source row as it is now. `label` is its formatted value, the CustomerId of a live link, if one came."""
+
+    link: Link | None
+    label: str | None
+    etag: str
+
+
+class Stamped(TypedDict):
+    """A row with the time and the version of its last change."""
+
+    modifiedon: NotRequired[str | None]
+    versionnumber: NotRequired[int | None]
+
+
+Linked = TypedDict("Linked", {"profile": str | None, "partition": str | None, "label": str | None, "@odata.etag": str})
+LABEL = "@OData.Community.Display.V1.FormattedValue"
+WITH_LABELS = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
+
+
+def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
+    """Return an answer, or a part of it, as `kind` describes it: a TypedDict, a list of them. Raises TransientError.
+
+    Halves of characters, which JSON can carry and nothing else, are replaced in its texts: they can be shown and stored.
+    """
+    try:
+        whole = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
+    except RecursionError:
+        raise odd("it is nested beyond all measure", what) from None
+    return checked(kind, whole, what)
+
+
+def checked[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
+    """Return an answer as `kind` describes it with its texts as they are: they are compared. Raises TransientError."""
+    try:
+        return from_json(kind, found)
+    except StateError as error:
+        raise odd(str(error), what) from None
+
+
+def rows_in[T](kind: type[T], answer: object) -> list[T]:
+    """Return the rows of an answer as `kind` describes each. Raises TransientError."""
+    return read(list[kind], checked(Page, answer)["value"])  # type: ignore[valid-type]  # a variable as a type, at runtime
+
+
+def odd(why: str, what: str = "Dataverse") -> TransientError:
+    """Return the error for an answer that is not as documented."""
+    return TransientError(
+        f"{what} sent an answer in another shape than documented ({why[:300]}). It was not used. If this stays, look for "
+        "something between the app and the service that changes answers, and report it."
+    )
+
+
+def key_in(row: Fields, column: str) -> RowKey:
+    """Return the primary key of a row. Raises TransientError when it is no guid."""
+    found = row.get(column)
+    key = row_key(found) if isinstance(found, str) else None
+    if key is None:
+        raise odd(f"{column}: a row without its key")
+    return key
+
+
+def guid_in(row: Fields, column: str) -> str:
+    """Return a guid of a row as canonical text. Raises TransientError when it is none."""
+    return key_text(key_in(row, column))
+
+
+def customer_in(found: object) -> CustomerId | None:
+    """Return a CustomerId as it is compared, None for what cannot be one."""
+    return fold_customer(found) if isinstance(found, str) and is_customer(found) else None
+
+
+def profile_link(row: Fields, key: str) -> Link:
+    """Return how a lookup addresses a profile that was read. Raises TransientError when the row has no key."""
+    profile = guid_in(row, key)
+    return Link(profile, normalize_partition(profile, row.get("partitionid")))
+
+
+def normalize_partition(profile: str, found: object) -> str:
+    """Return a partition as it is compared: empty for the default one, which shows as nothing or as the profile's own id."""
+    if not isinstance(found, str) or not found or row_key(found) == row_key(profile):
+        return ""
+    return found
+
+
+def claim_row(row: Fields, columns: MappingColumns) -> ClaimRow:
+    """Return what one mapping row says; a row without a usable key or CustomerId keeps the text to show."""
+    text, stored = row.get(columns.key), row.get(columns.customer)
+    key = row_key(text) if isinstance(text, str) else None
+    if key is None or not is_customer(stored):
+        shown = show_text(text)
+        identity = row_key(str(row.get(columns.id) or "")) or blake2b(shown.encode(), digest_size=16).digest()
+        return ClaimRow(None, Claim(""), shown, identity)
+    profile, partition = row.get(f"_{columns.lookup}_value"), row.get(f"{columns.lookup}pid")
+    named = row_key(profile) if isinstance(profile, str) else None
+    if named is None:
+        return ClaimRow(key, Claim(str(stored)), "", b"")
+    own, partition = key_text(named), partition if is_partition(partition) else ""
+    return ClaimRow(key, Claim(str(stored), own, normalize_partition(own, partition)), "", b"")
+
+
+def is_partition(found: object) -> bool:
+    """Return whether a value can be a partition: text that can be sent, of the length that Dataverse allows."""
+    return isinstance(found, str) and len(found) <= MAX_PARTITION and is_sendable(found)
+
+
+def show_text(value: object) -> str:
+    """Return what stands in the place of a key as it can be shown and stored: of bounded length, in whole characters."""
+    return str("" if value is None else value)[:MAX_SHOWN].encode(errors="replace").decode()
+
+
+def is_sendable(text: str) -> bool:
+    """Whether a text can be part of a request at all: JSON can carry halves of characters, which UTF-8 cannot."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def source_in(data_source: object, table: object) -> Source:
+    """Return a pair as the mapping names it. Raises ConfigurationError when a name is none that could be asked for."""
+    names = [name for name in (data_source, table) if isinstance(name, str) and is_sendable(name)]
+    if len(names) < 2 or max(map(len, names)) > MOST_NAME:
+        raise ConfigurationError(
+            f"A row of the mapping names the data source {str(data_source)[:40]!r} and the table {str(table)[:40]!r}, "
+            "which cannot be names. Nothing was written. Look at msdynci_alternatekey, and run unification again."
+        )
+    return Source(*names)
+
+
+def link_in(row: Fields, target: Target, column: str) -> LiveLink:
+    """Return the link of a row. Raises TransientError when the answer has another shape."""
+    value, pid = f"_{column}_value", row.get(target.partition_column) if target.partition_column else None
+    found = checked(Linked, {"profile": row.get(value), "partition": pid, "label": row.get(value + LABEL), **row})
+    profile = found["profile"] and found["profile"].lower()
+    link = Link(profile, normalize_partition(profile, pid)) if profile else None
+    return LiveLink(link, found["label"], found["@odata.etag"])
+
+
+def time_in(text: str) -> float:
+    """Return the epoch seconds of a Dataverse time such as '2026-11-23T20:15:00Z'. Raises TransientError when it is none."""
+    try:
+        return datetime.fromisoformat(text).timestamp()
+    except (ValueError, OverflowError):
+        raise odd(f"{text[:40]!r} is no time") from None

@@ -1,0 +1,84 @@
+"""JSON values in table `linkerstatus`, and the secret among them: the salt of the row hashes."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+from collections.abc import AsyncIterator
+
+from linker.core.errors import AlreadyThereError, StateError
+from linker.core.ports import Entity, Properties, Tables
+from linker.core.serialization import dumps, loads
+
+STATUS = "linkerstatus"
+TEXT_CHUNK = 30_000  # characters; a string property holds 32,768 (azure.md 8.1)
+
+
+class Documents:
+    """JSON values of one partition of `linkerstatus`, cut into properties that fit."""
+
+    def __init__(self, tables: Tables, partition: str) -> None:
+        self._tables, self.partition = tables, partition
+
+    async def load[T](self, kind: type[T], row: str) -> tuple[T, str] | None:
+        """Return a value and its ETag, None when there is none."""
+        entity = await self._tables.get(STATUS, self.partition, row)
+        return (loads(kind, joined(entity)), entity.etag) if entity else None
+
+    async def save(self, row: str, value: object, etag: str | None = None, beside: Properties | None = None) -> str:
+        """Save a value: over what was read with `etag`, or over anything. `beside` see `beside()`. Raises ChangedError."""
+        return await self._tables.replace(
+            STATUS, self.partition, row, {**cut(dumps(value)), **(beside or {})}, etag=etag
+        )
+
+    async def insert(self, row: str, value: object, beside: Properties | None = None) -> str:
+        """Save a value that must not be there yet. Raises AlreadyThereError."""
+        return await self._tables.insert(STATUS, self.partition, row, {**cut(dumps(value)), **(beside or {})})
+
+    async def delete(self, row: str) -> None:
+        """Remove a value."""
+        await self._tables.delete(STATUS, self.partition, row)
+
+    async def beside(self, name: str, first: str, end: str) -> AsyncIterator[tuple[str, str | None]]:
+        """Yield the row keys from `first` to before `end`, ascending, each with the text that was saved beside its value
+        under this name: lists need not read whole values.
+        """
+        async for entity in self._tables.query(STATUS, self.partition, first=first, end=end, select=("RowKey", name)):
+            text = entity.properties.get(name)
+            yield entity.row, None if text is None else str(text)
+
+    async def every(self, prefix: str) -> list[str]:
+        """Return the JSON texts of all values whose row key starts with `prefix`, read with one request."""
+        found = self._tables.query(STATUS, self.partition, first=prefix, end=prefix + "~")
+        return [joined(entity) async for entity in found]
+
+    async def rows(self, prefix: str) -> list[str]:
+        """Return the row keys that start with `prefix`, ascending."""
+        found = self._tables.query(STATUS, self.partition, first=prefix, end=prefix + "~", select=("RowKey",))
+        return [entity.row async for entity in found]
+
+
+async def salt_of(documents: Documents) -> bytes:
+    """Return the environment's salt for row hashes, made at first use. Without it a stored hash tells nothing."""
+    found = await documents.load(str, "salt")
+    if found is None:
+        with contextlib.suppress(AlreadyThereError):  # another host was faster; its salt is the one
+            await documents.insert("salt", secrets.token_hex(16))
+        found = await documents.load(str, "salt")
+    if found is None:
+        raise StateError("The salt of the row hashes could not be saved.")
+    return bytes.fromhex(found[0])
+
+
+def cut(text: str) -> dict[str, str]:
+    """Return a text as properties that each fit."""
+    return {
+        f"j{number:02}": text[start : start + TEXT_CHUNK]
+        for number, start in enumerate(range(0, len(text), TEXT_CHUNK))
+    }
+
+
+def joined(entity: Entity) -> str:
+    """Return the text that was cut into the properties of an entity."""
+    names = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "j")
+    return "".join(str(entity.properties[name]) for name in names)

@@ -1,0 +1,162 @@
+"""Rejected and deferred rows (table `linkererrors`): those of each run, and what is remembered of a row over the runs."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from linker.adapters import telemetry
+from linker.adapters.storage.documents import Documents, cut, joined, salt_of
+from linker.adapters.storage.table_limits import key_text as safe_key
+from linker.core.keys import row_key
+from linker.core.linking.row_issues import NO_KEY
+from linker.core.model import WIRE, RowIssue, RowKey
+from linker.core.ports import Entity, Tables
+from linker.core.records import RowRecord
+from linker.core.serialization import dumps, loads
+
+ERRORS = "linkererrors"
+ISSUES_AT_ONCE = 16
+MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
+_KEY = ("RowKey",)
+MAX_SHOWN = 3  # characters of a key that is not an id
+MOST_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    """The last run that looked at every row of a table, and when it had: what it did not meet was over by then."""
+
+    __pydantic_config__ = WIRE
+    run: str = ""
+    at: str = ""
+
+    def follows(self, record: RowRecord) -> bool:
+        """Whether a row with this record has been in order since."""
+        return record.run != self.run and record.seen < self.at
+
+
+class Issues:
+    """Rejected and deferred rows. `now` gives the time as ISO 8601 in UTC."""
+
+    def __init__(self, tables: Tables, documents: Documents, now: Callable[[], str]) -> None:
+        self._tables, self._documents, self._now = tables, documents, now
+        self._salt = b""
+
+    async def save(self, run: str, issues: Sequence[RowIssue], *, dry_run: bool = False) -> None:
+        """Save the row issues of one page of one table, MOST_ISSUES of them; the same row again overwrites.
+
+        A row that had an issue in the last look at its table too keeps the time when it was first seen and counts one more
+        attempt. A dry run is no attempt.
+        """
+        if not issues:
+            return
+        issues = await self._without_people(issues)
+        if not dry_run:
+            telemetry.issues(issues)
+        kept = {row_name(issue.row): issue for issue in issues[:MOST_ISSUES]}
+        table, gate = issues[0].table, asyncio.Semaphore(ISSUES_AT_ONCE)
+        known = await self._not_over(table, kept)
+
+        async def save_one(name: str, issue: RowIssue) -> None:
+            async with gate:
+                await self._save_one(run, name, self._counted(issue, run, known.get(name), dry_run=dry_run), dry_run)
+
+        await asyncio.gather(*(save_one(name, issue) for name, issue in kept.items()))
+
+    async def _without_people(self, issues: Sequence[RowIssue]) -> list[RowIssue]:
+        """Return issues whose row is an id, or a text that names no person: an odd key may be a name or a mail address."""
+        if all(row_key(issue.row) is not None for issue in issues):
+            return list(issues)
+        self._salt = self._salt or await salt_of(self._documents)
+        return [replace(issue, row=masked(issue.row, self._salt)) for issue in issues]
+
+    async def looked_at(self, table: str, run: str) -> None:
+        """Remember that a run has looked at every row of a table: what it did not meet again is over."""
+        await self._documents.save(f"looked-{table}", _Looked(run, self._now()))
+
+    async def of_run(self, run: str, after: str = "") -> AsyncIterator[tuple[str, RowIssue]]:
+        """Yield the row issues of a run that come after a key, each with its own key, in their order."""
+        async for entity in self._tables.query(ERRORS, run, first=after):
+            if entity.row != after:
+                yield entity.row, loads(RowIssue, joined(entity))
+
+    async def last_of(self, table: str, row: str) -> RowRecord | None:
+        """Return the last issue of a row, None when it never had one or nobody remembers."""
+        entity = await self._tables.get(ERRORS, self._partition(table), row_name(row))
+        return loads(RowRecord, joined(entity)) if entity else None
+
+    async def open_rows(self, table: str, most: int) -> list[RowKey]:
+        """Return the rows of a table that were rejected or deferred and have not been in order since, at most so many."""
+        found = await self._documents.load(_Looked, f"looked-{table}")
+        looked, keys = found[0] if found else _Looked(), list[RowKey]()
+        async for entity in self._tables.query(ERRORS, self._partition(table)):
+            record = loads(RowRecord, joined(entity))
+            key = None if looked.follows(record) else row_key(record.issue.row)
+            keys += [] if key is None else [key]
+            if len(keys) == most:
+                break
+        return keys
+
+    async def delete_of_run(self, run: str, most: int) -> int:
+        """Remove row issues of a run, at most so many; return how many there were to remove."""
+        return await self._delete(run, (entity async for entity in self._tables.query(ERRORS, run, select=_KEY)), most)
+
+    async def delete_seen_before(self, table: str, stamp: str, most: int) -> int:
+        """Remove what is remembered of rows that had no issue since a time (ISO 8601); return how many there were."""
+        partition = self._partition(table)
+        found = self._tables.query(ERRORS, partition)
+        old = (entity async for entity in found if loads(RowRecord, joined(entity)).seen < stamp)
+        return await self._delete(partition, old, most)
+
+    async def _delete(self, partition: str, entities: AsyncIterator[Entity], most: int) -> int:
+        rows: list[str] = []
+        async for entity in entities:
+            if len(rows) == most:
+                break
+            rows.append(entity.row)
+        for at in range(0, len(rows), ISSUES_AT_ONCE):
+            some = rows[at : at + ISSUES_AT_ONCE]
+            await asyncio.gather(*(self._tables.delete(ERRORS, partition, row) for row in some))
+        return len(rows)
+
+    def _counted(self, issue: RowIssue, run: str, known: RowRecord | None, *, dry_run: bool) -> RowIssue:
+        before = known.issue.attempts if known else 0
+        tried = before if dry_run or (known is not None and known.run == run) else before + 1
+        return replace(issue, first_seen=known.issue.first_seen if known else self._now(), attempts=tried)
+
+    async def _save_one(self, run: str, name: str, issue: RowIssue, dry_run: bool) -> None:
+        await self._tables.replace(ERRORS, run, f"{issue.table}_{name}", cut(dumps(issue)))
+        if not dry_run:
+            record = RowRecord(issue, run, self._now())
+            await self._tables.replace(ERRORS, self._partition(issue.table), name, cut(dumps(record)))
+
+    async def _not_over(self, table: str, names: Iterable[str]) -> Mapping[str, RowRecord]:
+        """Return what is remembered of rows that were not in order since: one query, the rows of a page lie side by side."""
+        found = await self._documents.load(_Looked, f"looked-{table}")
+        looked, wanted = found[0] if found else _Looked(), set(names)
+        entities = self._tables.query(ERRORS, self._partition(table), first=min(wanted), end=max(wanted) + "~")
+        records = {entity.row: loads(RowRecord, joined(entity)) async for entity in entities if entity.row in wanted}
+        return {name: record for name, record in records.items() if not looked.follows(record)}
+
+    def _partition(self, table: str) -> str:
+        return f"{self._documents.partition}-{table}"
+
+
+def masked(row: str, salt: bytes) -> str:
+    """Return a row's key if it is an id, else the first letters of what stands in its place, its length and a keyed hash.
+
+    That is enough to find the row in the mapping and to tell two such rows apart, and it does not give the text away.
+    """
+    if row == NO_KEY or row_key(row) is not None:
+        return row
+    mark = hmac.digest(salt, row.encode(errors="surrogatepass"), "sha256").hex()[:10]
+    shown = row[:MAX_SHOWN].encode(errors="replace").decode()
+    return f"{shown}... ({len(row)} characters, {mark})"
+
+
+def row_name(row: str) -> str:
+    """Return a row's key, a guid or what stood in its place, as part of a key in Table Storage."""
+    return safe_key(row)[:MOST_KEY]

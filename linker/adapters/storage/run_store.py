@@ -1,0 +1,169 @@
+"""Runs, and the task that mirrors them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+from linker.adapters import telemetry
+from linker.adapters.storage.documents import TEXT_CHUNK, Documents
+from linker.core.errors import AlreadyThereError, ChangedError, StateError
+from linker.core.model import WIRE, Run, Target
+from linker.core.ports import Properties
+from linker.core.runs.history import summary
+from linker.core.runs.run_steps import steps_of
+from linker.core.runs.status import advanced
+from linker.core.runs.watermarks import WireMarks
+from linker.core.serialization import brief, loads
+
+SUMMARY = "summary"
+KEPT_SUMMARIES = 2_000  # some MB; runs that ended stay as they are, and reading a thousand of them takes 20 ms
+LOOK_BACK_DAYS = (0.25, 1, 3, 10, 30, None)  # None: all that are kept
+
+
+@dataclass(frozen=True, slots=True)
+class TaskState:
+    """The status entity that mirrors the task: the run it shows, and what is known from the runs before.
+
+    `ready` says that a preflight has passed once. `marks` are those of the last complete run, which ended at `completed`
+    (epoch s): what differs from them is unseen.
+    """
+
+    __pydantic_config__ = WIRE
+    run: str = ""
+    ready: bool = False
+    marks: WireMarks | None = None
+    completed: float = 0.0
+
+
+class Runs:
+    """Runs, the task that mirrors them, and what a run settled about its tables."""
+
+    def __init__(self, documents: Documents, now: Callable[[], str]) -> None:
+        self._documents, self._now = documents, now
+
+    async def create(self, run: Run) -> None:
+        """Save a run that was just promised; one that is there stays as it is (a repeated or merged request)."""
+        stamp = self._now()
+        try:
+            new = replace(run, requested_at=stamp, last_updated=stamp)
+            await self._documents.insert(f"run-{run.id}", new, _beside(new))
+        except AlreadyThereError:
+            return
+
+    async def load(self, run: str) -> Run | None:
+        """Return a run by its id."""
+        found = await self._documents.load(Run, f"run-{run}")
+        return found[0] if found else None
+
+    async def ids(self) -> list[str]:
+        """Return the ids of all runs that are kept, newest first: an id begins with its time."""
+        return [row.removeprefix("run-") for row in reversed(await self._documents.rows("run-"))]
+
+    async def since(self, days: float | None) -> list[Run]:
+        """Return summaries (core.runs.history) of the runs of the last so many days, newest first; None returns those of all.
+
+        One request for 1,000 runs. A run without a summary, which an earlier version saved, is read on its own.
+        """
+        first = "" if days is None else _id_time(self._now(), days)
+        found = [each async for each in self._documents.beside(SUMMARY, f"run-{first}", "run-~")]
+        runs = [
+            _summarized(text) if text else await self.load(row.removeprefix("run-")) for row, text in reversed(found)
+        ]
+        return [run for run in runs if run is not None]
+
+    async def newest(self, most: int) -> list[Run]:
+        """Return summaries of the newest runs, newest first, at most so many: as few days are read as hold them."""
+        for days in LOOK_BACK_DAYS:
+            found = await self.since(days)
+            if len(found) >= most:
+                break
+        return found[:most]
+
+    async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
+        """Apply a change to a run and return it, as far as it may follow: see status.advanced.
+
+        Raises StateError when there is no such run.
+        """
+        while True:
+            found = await self._documents.load(Run, f"run-{run}")
+            if found is None:
+                raise StateError(f"There is no run '{run}'.")
+            old, etag = found
+            new = advanced(old, change(old))
+            if new is old:
+                return old
+            now = self._now()
+            new = replace(new, last_updated=now, steps=steps_of(new, now))
+            try:
+                await self._documents.save(f"run-{run}", new, etag, _beside(new))
+            except ChangedError:
+                continue
+            telemetry.run_changed(old, new)
+            return new
+
+    async def lead_on(self, run: str, follower: str) -> None:
+        """Let a run that ended with its work undone name the one that took it up, unless it names one or is deleted."""
+        while (found := await self._documents.load(Run, f"run-{run}")) is not None and not found[0].follow_up:
+            new = replace(found[0], follow_up=follower)
+            with contextlib.suppress(ChangedError):
+                await self._documents.save(f"run-{run}", new, found[1], _beside(new))
+
+    async def task(self) -> TaskState:
+        """Return what is known of the task."""
+        found = await self._documents.load(TaskState, "task")
+        return found[0] if found else TaskState()
+
+    async def change_task(self, change: Callable[[TaskState], Awaitable[TaskState]]) -> None:
+        """Apply a change to what is known of the task, again whenever somebody else was faster."""
+        while True:
+            found = await self._documents.load(TaskState, "task")
+            old, etag = found or (TaskState(), None)
+            new = await change(old)
+            if new == old:
+                return
+            try:
+                await (self._documents.save("task", new, etag) if etag else self._documents.insert("task", new))
+            except (AlreadyThereError, ChangedError):
+                continue
+            return
+
+    async def shown(self) -> Run | None:
+        """Return the run that the task mirrors."""
+        return await self.load((await self.task()).run)
+
+    async def delete(self, run: str) -> None:
+        """Remove a run, and first what it settled about its tables: what is left of it can be found by its id."""
+        for row in await self._documents.rows(f"target-{run}-"):
+            await self._documents.delete(row)
+        await self._documents.delete(f"run-{run}")
+
+    async def save_target(self, run: str, target: Target) -> None:
+        """Remember how a table is written in this run."""
+        await self._documents.save(f"target-{run}-{target.table}", target)
+
+    async def target(self, run: str, table: str) -> Target:
+        """Return how a table is written in this run. Raises StateError when it was never prepared."""
+        found = await self._documents.load(Target, f"target-{run}-{table}")
+        if found is None:
+            raise StateError(f"Run '{run}' has not prepared table '{table}'.")
+        return found[0]
+
+
+def _beside(run: Run) -> Properties:
+    """Return the summary of a run as a property; one of more tables than fit is read whole instead."""
+    text = brief(summary(run))
+    return {SUMMARY: text} if len(text) <= TEXT_CHUNK else {}
+
+
+@lru_cache(KEPT_SUMMARIES)
+def _summarized(text: str) -> Run:
+    return loads(Run, text)
+
+
+def _id_time(now: str, days: float) -> str:
+    """Return how the id of a run begins that was asked for so many days before `now` (ISO 8601): ids begin with their time."""
+    return f"{datetime.fromisoformat(now) - timedelta(days=days):%Y%m%dT%H%M%SZ}"

@@ -1,0 +1,116 @@
+"""What Table Storage allows in an entity (azure.md 8.1), checked before sending: Azurite lets most of it pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from linker.core.errors import LimitError
+from linker.core.ports import Properties, Value
+
+MOST_ENTITY_BYTES: Final = 1024 * 1024
+MOST_VALUE_BYTES: Final = 64 * 1024
+MOST_KEY_BYTES: Final = 1024
+MOST_PROPERTIES: Final = 252
+MOST_NAME_LENGTH: Final = 255
+MAX_BATCH: Final = 100  # entities of one transaction
+MAX_BATCH_BYTES: Final = 2_800_000  # of 4 MiB: binary values travel as base64
+_SYSTEM_NAMES: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
+_FORBIDDEN_IN_KEYS: Final = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
+# "%" is allowed in keys but troublesome in tools, and "~" is the mark of an escape.
+_ESCAPED_IN_KEYS: Final = re.compile(r"[/\\#?%~\x00-\x1f\x7f-\x9f]")
+
+
+def key_text(text: str) -> str:
+    """Return `text` as (part of) a partition or row key: each forbidden character becomes "~" and two hex digits a byte.
+
+    Different texts give different keys; `urllib.parse.unquote(key.replace("~", "%"))` gives the text back.
+    """
+    return _ESCAPED_IN_KEYS.sub(lambda found: "".join(f"~{byte:02X}" for byte in found[0].encode()), text)
+
+
+def check_entity(partition: str, row: str, properties: Properties) -> None:
+    """Raise LimitError if Table Storage would refuse an entity of exactly these keys and properties."""
+    where = f"Entity '{partition[:80]}' / '{row[:80]}'"
+    _check_key(partition, where)
+    _check_key(row, where)
+    if len(properties) > MOST_PROPERTIES:
+        raise LimitError(f"{where} has {len(properties)} properties; {MOST_PROPERTIES} are allowed. Nothing was sent.")
+    for name, value in properties.items():
+        _check_property(name, value, where)
+    size = entity_bytes(partition, row, properties)
+    if size > MOST_ENTITY_BYTES:
+        raise LimitError(f"{where} takes {size:,} bytes; {MOST_ENTITY_BYTES:,} are allowed. Nothing was sent.")
+
+
+def batches(partition: str, rows: Iterable[tuple[str, Properties]]) -> Iterator[list[tuple[str, Properties]]]:
+    """Yield entities of one partition in the largest groups that one transaction takes, in their order."""
+    group: list[tuple[str, Properties]] = []
+    size = 0
+    for row, properties in rows:
+        bytes_of = entity_bytes(partition, row, properties)
+        if group and (len(group) == MAX_BATCH or size + bytes_of > MAX_BATCH_BYTES):
+            yield group
+            group, size = [], 0
+        group.append((row, properties))
+        size += bytes_of
+    if group:
+        yield group
+
+
+def _check_key(key: str, where: str) -> None:
+    if _utf16_bytes(key) > MOST_KEY_BYTES:
+        raise LimitError(f"{where}: a key takes more than {MOST_KEY_BYTES} bytes in UTF-16. Nothing was sent.")
+    if _FORBIDDEN_IN_KEYS.search(key):
+        raise LimitError(f"{where}: a key holds / \\ # ? or a control character; use key_text. Nothing was sent.")
+
+
+def entity_bytes(partition: str, row: str, properties: Properties) -> int:
+    """Return what the service counts against the 1 MiB of an entity.
+
+    By the published formula: 4 + 2 a character of both keys, and for each property 8 + 2 a character of its name + its
+    value, where text and binary count 4 more than their content.
+    """
+    keys = 4 + _utf16_bytes(partition) + _utf16_bytes(row)
+    return keys + sum(8 + _utf16_bytes(name) + _stored_bytes(value) for name, value in properties.items())
+
+
+def _check_property(name: str, value: Value, where: str) -> None:
+    if not name.isidentifier() or len(name) > MOST_NAME_LENGTH or name in _SYSTEM_NAMES:
+        raise LimitError(f"{where}: '{name[:80]}' cannot name a property. Nothing was sent.")
+    if isinstance(value, int) and not -(2**63) <= value < 2**63:
+        raise LimitError(f"{where}: property '{name}' is beyond 64 bits. Nothing was sent.")
+    size = _content_bytes(value)
+    if size > MOST_VALUE_BYTES:
+        raise LimitError(
+            f"{where}: property '{name}' takes {size:,} bytes (text counts as UTF-16); {MOST_VALUE_BYTES:,} are allowed."
+            " Nothing was sent."
+        )
+
+
+def _stored_bytes(value: Value) -> int:
+    return _content_bytes(value) + (4 if isinstance(value, str | bytes) else 0)
+
+
+def _content_bytes(value: Value) -> int:
+    match value:
+        case str():
+            return _utf16_bytes(value)
+        case bytes():
+            return len(value)
+        case bool():
+            return 1
+        case int():
+            return 4 if is_int32(value) else 8
+        case float():
+            return 8
+
+
+def is_int32(value: int) -> bool:
+    """Whether `value` fits Edm.Int32; larger ones are Edm.Int64."""
+    return -(2**31) <= value < 2**31
+
+
+def _utf16_bytes(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass"))

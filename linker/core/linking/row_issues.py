@@ -1,0 +1,121 @@
+"""Why a row was not linked in this run, and what to do about it, in words for an admin. docs/errors.md explains each code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from linker.core.errors import DataverseError
+from linker.core.keys import key_fault, row_key
+from linker.core.model import RowIssue
+
+GUARDED = "HeldBack"  # code of departed rows that the guard holds back
+NO_CUSTOMER = "The mapping row has no CustomerId."
+MOST_TEXT = 1_000  # characters of a reason that Dataverse gave
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """What a code means: the outcome of the row, the reason unless Dataverse gave one, and the advice."""
+
+    outcome: Literal["rejected", "deferred"]
+    text: str
+    advice: str
+
+
+REASONS: dict[str, Reason] = {
+    "RowNotFound": Reason(
+        "rejected",
+        "The table has no row with this id.",
+        "The row was deleted since unification read it; the next unification drops it.",
+    ),
+    "InvalidMappingRow": Reason(
+        "rejected",
+        "The mapping row has no guid as key, or no CustomerId.",
+        "Choose the table's primary key in Data > Unify > Customer data, and run unification.",
+    ),
+    "NotStored": Reason(
+        "rejected",
+        "Dataverse accepted the link twice and did not store it.",
+        "Look for a plug-in on the table that resets the column, then run again.",
+    ),
+    "PluginRefused": Reason(
+        "rejected", "A plug-in refused the update.", "Give the plug-in filtering attributes without this column."
+    ),
+    "AccessDenied": Reason("rejected", "The app may not write this row.", "Give the app's role write access to it."),
+    "TooSlow": Reason(
+        "rejected", "One row alone runs into the SQL timeout.", "Look at the plug-ins and workflows on the table."
+    ),
+    "Refused": Reason("rejected", "Dataverse refused the update.", "Read the reason, mend the row, and run again."),
+    "ProfileMissing": Reason(
+        "deferred",
+        "The customer's profile is not in Dataverse.",
+        "Nothing: the profile is written after unification, and a later run links the row.",
+    ),
+    "AmbiguousProfile": Reason(
+        "rejected",
+        "Several profiles have the row's CustomerId.",
+        "Run unification again. If this stays, report the CustomerId to Microsoft support.",
+    ),
+    "OtherCustomer": Reason(
+        "rejected",
+        "The linked profile is of another customer than the mapping names.",
+        "Run unification again. If this stays, report the row's id to Microsoft support.",
+    ),
+    "OrphanedLink": Reason(
+        "deferred",
+        "The row's link leads to a profile that does not exist, and the mapping does not name the row.",
+        "Decide whether the link may go, then allow one run to clear it (see docs/operations.md).",
+    ),
+    "ProfileVanished": Reason(
+        "deferred", "The profile was deleted while the row was written.", "Nothing: the next run links the row."
+    ),
+    GUARDED: Reason(
+        "deferred",
+        "Too many rows of the table left unification at once.",
+        "Check why. Let the rows come back, or allow one run to clear the links (See docs/operations.md).",
+    ),
+    "MappingMoved": Reason(
+        "deferred",
+        "Mapping or profiles changed while the run was under way.",
+        "Nothing: the next run looks again.",
+    ),
+    "Mapped": Reason("deferred", "The mapping names the row again.", "Nothing: the next run decides."),
+    "BlockLost": Reason(
+        "deferred",
+        "What was known of this page's links is lost, so nobody knows whose link this is.",
+        "Look at the row: its link stays, and no later run clears it.",
+    ),
+    "LinkChanged": Reason(
+        "deferred", "Somebody wrote the row while its link was cleared.", "Nothing: the next run looks again."
+    ),
+}
+
+_BY_ANSWER = {
+    "0x80040265": "PluginRefused",
+    "0x80060891": "ProfileVanished",
+    "0x80040220": "AccessDenied",
+    "0x80044151": "TooSlow",
+}
+
+
+NO_KEY = "(empty)"  # stands for a key that is not there
+
+
+def issue(table: str, row: str, code: str, text: str = "") -> RowIssue:
+    """Return the issue of one row; `text` replaces the code's own words."""
+    reason = REASONS[code]
+    return RowIssue(table, row, reason.outcome, code, text or reason.text, reason.advice)
+
+
+def invalid_key(table: str, text: str) -> RowIssue:
+    """Return the issue of a mapping row whose key is `text`; a guid there means that the row has no CustomerId."""
+    if row_key(text) is not None:
+        return RowIssue(table, text, "rejected", "InvalidMappingRow", NO_CUSTOMER, "Run unification again.")
+    return RowIssue(table, text or NO_KEY, "rejected", "InvalidMappingRow", *key_fault(text))
+
+
+def refusal(table: str, row: str, error: DataverseError) -> RowIssue:
+    """Return the issue for a row that Dataverse refused."""
+    code = _BY_ANSWER.get(error.code.lower(), "RowNotFound" if error.status == 404 else "Refused")
+    return issue(table, row, code, error.text[:MOST_TEXT])

@@ -1,0 +1,153 @@
+"""Text of OData requests. The one place where values are escaped and names are let through (dataverse.md 5 and 6)."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from typing import Self
+from urllib.parse import quote
+
+from linker.core.errors import ConfigurationError
+from linker.core.linking.mapping_scan import KeySpan
+from linker.core.model import Source, Target
+
+EQ_TERMS = (
+    50  # of a chain of comparisons, where In is not available: facts of elastic tables show chains of that length
+)
+IN_VALUES = 500  # most conditions of a query; whether each value of In counts is not documented (dataverse.md 6.4)
+_WILDCARDS = frozenset("%_[")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
+
+
+def name(text: str) -> str:
+    """Return a table or column name unchanged. Raises ConfigurationError when it could be anything else than a name."""
+    if not is_name(text):
+        raise ConfigurationError(f"{text[:80]!r} is no valid Dataverse name. Nothing was written.")
+    return text
+
+
+def is_name(text: str) -> bool:
+    """Whether a text can be the name of a table or column at all."""
+    return _NAME.fullmatch(text) is not None
+
+
+def literal(text: str) -> str:
+    """Return a string literal for use in an expression: quotes doubled, not yet percent-encoded."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def may_be_pattern(text: str) -> bool:
+    """Whether `eq` with `text` might match something else: %, _ and [ are documented as wildcards in string values, their
+    escape is not (dataverse.md 6.2). So nothing is escaped, and whoever compares with such a text checks what came back.
+    """
+    return not _WILDCARDS.isdisjoint(text)
+
+
+def matches(column: str, text: str) -> str:
+    """Return an expression that finds this text in a column, and with it perhaps others: see may_be_pattern."""
+    return is_exactly(column, text) if "[" in text else f"{column} eq {literal(text)}"  # x[1] would not find itself
+
+
+def is_exactly(column: str, text: str) -> str:
+    """Return an expression that finds this text in a column and no other. Wildcards mean nothing in a range."""
+    value = literal(text)
+    return f"{column} ge {value} and {column} le {value}" if may_be_pattern(text) else f"{column} eq {value}"
+
+
+def query(**options: str | int) -> str:
+    """Return '?$a=...&$b=...' with percent-encoded values; an empty value is left out."""
+    pairs = [f"${key}={quote(str(value), safe=",()'/$=;@")}" for key, value in options.items() if value != ""]
+    return "?" + "&".join(pairs) if pairs else ""
+
+
+def is_in(column: str, values: Iterable[str]) -> str:
+    """Return the expression 'column is one of values' (Microsoft.Dynamics.CRM.In)."""
+    listed = json.dumps(list(values), ensure_ascii=False, separators=(",", ":"))
+    return f"Microsoft.Dynamics.CRM.In(PropertyName={literal(name(column))},PropertyValues={listed})"
+
+
+def any_of(column: str, values: Sequence[str], *, has_in: bool) -> list[str]:
+    """Return the expressions that together find the rows whose column is one of `values`: In, or chains of `eq`."""
+    if has_in:
+        return [is_in(column, some) for some in chunks(values)]
+    return [" or ".join(matches(column, value) for value in some) for some in chunks(values, EQ_TERMS)]
+
+
+def any_guid(column: str, values: Sequence[str], *, has_in: bool) -> list[str]:
+    """Return the expressions that together find the rows whose GUID column is one of `values`."""
+    if has_in:
+        return [is_in(column, some) for some in chunks(values)]
+    return [" or ".join(f"{column} eq {value}" for value in some) for some in chunks(values, EQ_TERMS)]
+
+
+def address(entity_set: str, key: str, guid: str, partition: str) -> str:
+    """Return the address of an elastic row for use in a bind: by id alone in its default partition, else by both."""
+    if not partition:
+        return f"/{entity_set}({guid})"
+    text = quote(partition.replace("'", "''"), safe="")
+    return f"/{entity_set}({key}={guid},partitionid='{text}')"
+
+
+def chunks[T](items: Sequence[T], size: int = IN_VALUES) -> list[Sequence[T]]:
+    """Return the items in runs of at most `size`."""
+    return [items[start : start + size] for start in range(0, len(items), size)]
+
+
+class MappingColumns:
+    """Columns of the mapping under the names this tenant uses (customer-insights.md section 2)."""
+
+    data_source = "msdynci_datasourcename"
+    key = "msdynci_alternatevalue"
+    customer = "msdynci_customerid"
+    identifier = "msdynci_identifier"
+    lookup = "msdynci_lookupfield_customer"
+    id = "msdynci_alternatekeyid"
+
+    def __init__(self, table: str, *, has_ranges: bool = True) -> None:
+        self.table, self.has_ranges = name(table), has_ranges
+
+    @classmethod
+    def of(cls, target: Target) -> Self:
+        """Return the columns as the mapping of a table's sources is read."""
+        return cls(target.name_column, has_ranges=target.has_ranges)
+
+    def without_ranges(self) -> MappingColumns:
+        """Return the columns of a mapping that does not compare text by ranges. There `eq` has to mean exactly one text."""
+        return MappingColumns(self.table, has_ranges=False)
+
+    def of_source(self, source: Source) -> str:
+        """Return the filter for the rows of one source, and perhaps some of others (may_be_pattern)."""
+        if not self.has_ranges:
+            return self._is_source(source)
+        return f"{matches(self.data_source, source.data_source)} and {matches(self.table, source.table)}"
+
+    def _is_source(self, source: Source) -> str:
+        """Return the filter for the rows of one source and of no other."""
+        pairs = ((self.data_source, source.data_source), (self.table, source.table))
+        if self.has_ranges:
+            return " and ".join(is_exactly(column, text) for column, text in pairs)
+        return " and ".join(f"{column} eq {literal(text)}" for column, text in pairs)
+
+    def in_stream(self, source: Source, span: KeySpan, since: str = "") -> str:
+        """Return the filter for the mapping rows of one stream: of one source, within a span of key texts, changed `since`.
+
+        Rows without a key are in the span without a lower end.
+        """
+        parts = [self.of_source(source)]
+        if span.lower is not None:
+            parts.append(f"{self.key} ge {literal(span.lower)}")
+        if span.upper is not None and span.lower is None:
+            parts.append(f"({self.key} lt {literal(span.upper)} or {self.key} eq null)")
+        elif span.upper is not None:
+            parts.append(f"{self.key} lt {literal(span.upper)}")
+        if since:
+            parts.append(f"modifiedon ge {since}")
+        return " and ".join(parts)
+
+    def outside(self, found: Iterable[Source]) -> str:
+        """Return the filter for rows of no source found so far: `a_b` must not hide `aXb`. What names no data source or
+        table belongs to none.
+        """
+        named = [f"{column} ne null" for column in (self.data_source, self.table)]
+        return " and ".join([*named, *(f"not ({self._is_source(source)})" for source in found)])

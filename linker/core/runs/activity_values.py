@@ -1,0 +1,338 @@
+"""One value into each activity and one out of it, all below 4 KB: names and counts, never rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from linker.core.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowance
+from linker.core.runs.watermarks import WireMarks
+from linker.core.throttling.pace import Load, Pace
+
+UPDATED = "The app was updated during this run. What was written stays, and the next run continues."
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Whether mapping and profiles rest. `wait_s` seconds until it is worth to look again, 0 when they do."""
+
+    __pydantic_config__ = WIRE
+    wait_s: float = 0.0
+    detail: str = ""
+    marks: WireMarks | None = None
+    stop: bool = False  # the run was cancelled, or is no longer the one that holds the lock
+
+
+@dataclass(frozen=True, slots=True)
+class SettleTask:
+    """Look whether mapping and profiles rest, after having waited so long. See settling.Awaited."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    waited_s: float = 0.0
+    for_job: bool = False
+    job_start: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunRef:
+    """A run by its id."""
+
+    __pydantic_config__ = WIRE
+    run: str
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life of a run. `trouble` says what is tried again, "" that it is over, None nothing."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """An activity that could not do its work: worth another try after `wait_s`, or, with 0, not at all."""
+
+    __pydantic_config__ = WIRE
+    trouble: str
+    wait_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """Which tables this run links. `status` is set when the run ends here."""
+
+    __pydantic_config__ = WIRE
+    tables: tuple[str, ...] = ()
+    status: Status | None = None
+    full_reason: str = ""
+    schema: str = ""
+    pace: Pace = Pace()  # to begin with: Dataverse's hint is known from the requests so far
+    touch: bool = False  # LINKER_TOUCH_PROFILES
+
+
+@dataclass(frozen=True, slots=True)
+class TableTask:
+    """One table of a run."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    mode: Mode
+    dry_run: bool = False
+    full_reason: str = ""  # why this run is full, unless it was asked for
+    schema: str = ""  # fingerprint of the profile table
+    newest: float = 0.0  # newest change of the mapping when it rested (epoch s), 0 when nothing tells
+    newest_profile: float = 0.0  # the same of profiles
+    clears_orphans: bool = False  # this run may clear orphaned links that the app did not write
+    allowed: bool = False  # this run may clear links that the guard would hold back, so it must see every removed row
+
+
+@dataclass(frozen=True, slots=True)
+class Strays:
+    """Rows of a table with a link that neither mapping nor blocks name, and those of them whose profile is gone."""
+
+    __pydantic_config__ = WIRE
+    rows: int = 0
+    orphans: int = 0
+    cleared: int = 0  # orphaned links that an operator allowed to clear
+
+
+@dataclass(frozen=True, slots=True)
+class StraysTask:
+    """Hold all links of a table against all profiles; clear at most `clear` orphaned links that are not ours."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    dry_run: bool = False
+    clear: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A table whose mapping is ready to be scanned; `failed` says why it is not."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    scan: str = ""
+    streams: int = 0
+    mode: Mode = Mode.INCREMENTAL
+    epoch: str = ""
+    failed: str = ""
+    retry_s: float = 0.0  # when it is worth trying again
+    passing: bool = False  # what failed may pass: the next run tries again soon
+    links_due: bool = False  # all links are to be held against all profiles
+
+
+@dataclass(frozen=True, slots=True)
+class SliceTask:
+    """The next slice of one stream of a scan."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    scan: str
+    stream: int
+
+
+@dataclass(frozen=True, slots=True)
+class SliceOutcome:
+    """What a slice came to. It was committed, or `later_s` says when to try again, or `failed` says why it never will."""
+
+    __pydantic_config__ = WIRE
+    done: bool = False  # the stream has no more rows
+    rows: int = 0  # of this slice
+    later_s: float = 0.0
+    later_reason: str = ""
+    throttled: bool = False  # Dataverse asked for a pause
+    failed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardsTask:
+    """A scan that is complete."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    scan: str
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shards:
+    """The shards to link: `count` of them, numbered from 0 (Scan.shard). `canary`: no link of the table was proved to be
+    alive yet, so shards run one after the other until one is.
+    """
+
+    __pydantic_config__ = WIRE
+    count: int = 0
+    canary: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ShardTask:
+    """One shard of one table."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    scan: str
+    number: int
+    mode: Mode
+    epoch: str
+    pace: Pace = Pace()
+    lanes: int = 1  # writes at once of this shard
+    dry_run: bool = False
+    canary: bool = False  # its first write is to prove that links of the table are alive
+
+
+@dataclass(frozen=True, slots=True)
+class ShardOutcome:
+    """What became of a shard. Either it is done, or `later_s` says when to try again, or `failed` says why it never will."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    departed: int = 0  # rows for the unlinking pass; part of counts.rows_read
+    conflicts: int = 0  # rows claimed for different customers
+    drift: int = 0  # rows whose confirmed link another writer changed; repaired
+    lost: int = 0  # rows that Dataverse accepted twice and did not keep
+    proven: bool = False  # its first write proved that links of the table are alive
+    later_s: float = 0.0
+    later_reason: str = ""
+    held: bool = False  # by another attempt, which is not a failure
+    failed: str = ""
+    passing: bool = False  # what failed may pass
+    load: Load = Load()
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the shards of one table."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    departed: int = 0
+    conflicts: int = 0
+    drift: int = 0
+    lost: int = 0
+    pages: int = 0  # shards that are done
+    failed: str = ""
+    passing: bool = False
+
+    def plus(self, shard: ShardOutcome) -> Totals:
+        """Return the totals with one more finished shard."""
+        return Totals(
+            self.counts + shard.counts,
+            self.departed + shard.departed,
+            self.conflicts + shard.conflicts,
+            self.drift + shard.drift,
+            self.lost + shard.lost,
+            self.pages + 1,
+            self.failed or shard.failed,
+            self.passing if self.failed else shard.passing,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkTask:
+    """The next shards of a table that hold removed rows.
+
+    `after` names the last one settled; `rows` counts mapped and removed rows.
+    """
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    departed: int
+    rows: int
+    marks: WireMarks | None
+    dry_run: bool = False
+    after: str = ""
+    allowed: tuple[UnlinkAllowance, ...] = ()  # for this table
+
+
+@dataclass(frozen=True, slots=True)
+class UnlinkOutcome:
+    """What became of departed rows; `after` continues the pass, None when it is done."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    after: str | None = None
+    held_back: str = ""
+    guarded: bool = False  # it was the guard that held them back
+    later_s: float = 0.0
+    failed: str = ""
+    lost: int = 0  # links that Dataverse accepted twice to clear and kept
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """News of a run on its way, for the status."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    counts: Counts = Counts()
+    pages_total: int = 0
+    pages_done: int = 0
+    pace: Pace = Pace()
+    seconds: float = 0.0  # since the first page started
+    paused_s: float = 0.0
+    trouble: str = ""  # why a page is being tried again
+    tables: dict[str, Counts] = field(default_factory=dict)  # so far, by table
+
+
+@dataclass(frozen=True, slots=True)
+class Go:
+    """Whether the run may go on."""
+
+    __pydantic_config__ = WIRE
+    held: bool = True
+    cancel: bool = False
+    slice_s: float = 2.0  # longest wait without renewing the lock: less than half a lease
+
+
+@dataclass(frozen=True, slots=True)
+class TableEnd:
+    """How a table ended."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    table: str
+    totals: Totals
+    unlinking: Counts = Counts()
+    held_back: str = ""
+    guarded: bool = False
+    strays: int = 0
+    orphans: int = 0
+    orphans_cleared: int = 0
+    failed: str = ""
+    canceled: bool = False
+    dry_run: bool = False
+    epoch: str = ""
+    scan: str = ""
+    passing: bool = False  # what failed may pass
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a run ends; without `status` its tables decide."""
+
+    __pydantic_config__ = WIRE
+    run: str
+    status: Status | None = None
+    detail: str = ""
+    marks: WireMarks | None = None
+    dry_run: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The run is over; `next` is the run to start now."""
+
+    __pydantic_config__ = WIRE
+    status: Status
+    next: Ticket | None = None

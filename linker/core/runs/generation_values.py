@@ -1,0 +1,82 @@
+"""What a run hands to its generations and gets back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from linker.core.model import WIRE, Counts, Mode
+from linker.core.runs.activity_values import Totals
+from linker.core.throttling.pace import Pace
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Shards `first` to `end` (exclusive) of one table in one scan. `canary`: none of its links was proved to be alive yet."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    scan: str
+    first: int
+    end: int
+    mode: Mode
+    epoch: str
+    tries: int = 0  # that each of these shards has behind it
+    canary: bool = False
+
+
+def joined(shards: Iterable[Share]) -> tuple[Share, ...]:
+    """Return single shards as the fewest shares, so that they fit into one value however many there are."""
+    shares: list[Share] = []
+    for shard in sorted(shards, key=lambda shard: (shard.table, shard.first)):
+        last = shares[-1] if shares else None
+        if (
+            last is not None
+            and replace(shard, first=last.first) == replace(last, end=shard.end)
+            and shard.first == last.end
+        ):
+            shares[-1] = replace(last, end=shard.end)
+        else:
+            shares.append(shard)
+    return tuple(shares)
+
+
+@dataclass(frozen=True, slots=True)
+class Elsewhere:
+    """What the tables came to that a generation has no shards of: their number must not make its values grow."""
+
+    __pydantic_config__ = WIRE
+    counts: Counts = Counts()
+    pages: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationTask:
+    """The shards of one generation, of `shards_total` of the run, and the totals of their tables so far.
+
+    `elsewhere` is what other tables came to. It begins with a pause of `rest_s` that is not over.
+    """
+
+    __pydantic_config__ = WIRE
+    run: str
+    shares: tuple[Share, ...]
+    shards_total: int
+    pace: Pace
+    totals: dict[str, Totals] = field(default_factory=dict)
+    seconds: float = 0.0
+    dry_run: bool = False
+    rest_s: float = 0.0
+    elsewhere: Elsewhere = Elsewhere()
+
+
+@dataclass(frozen=True, slots=True)
+class GenerationOutcome:
+    """Totals of its tables so far, the pace to go on with, and why to stop, if so."""
+
+    __pydantic_config__ = WIRE
+    totals: dict[str, Totals]
+    pace: Pace
+    seconds: float
+    stop: str = ""
+    left: tuple[Share, ...] = ()  # shards that one history had no room for; the next generation has them
+    rest_s: float = 0.0  # of a pause that is not over

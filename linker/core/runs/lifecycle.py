@@ -1,0 +1,117 @@
+"""How a run begins, meets trouble, and ends, as values. Pure: runs and reports in, runs out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Final
+
+from linker.core.model import Counts, Run, RunRequest, Status, TableRun, Ticket
+from linker.core.runs.activity_values import Ending, TableEnd
+from linker.core.runs.status import overall
+from linker.core.times import iso
+
+OPEN: Final = frozenset({Status.QUEUED, Status.REFRESHING, Status.RETRYING})
+_FAILED: Final = frozenset({Status.FAILED, Status.RETRYING})
+
+
+def promised(ticket: Ticket) -> Run:
+    """Return a run as its requester sees it first."""
+    request = ticket.request
+    return asked_for(Run(ticket.run, request.mode, Status.QUEUED, trigger=request.trigger), request)
+
+
+def asked_for(run: Run, request: RunRequest) -> Run:
+    """Return a run with what it has to do: a request that merged with it may have made it more."""
+    return replace(
+        run,
+        mode=request.mode,
+        dry_run=request.dry_run,
+        jobs=request.jobs,
+        requested_tables=request.tables,
+        unlink_allowed=request.unlink_allowed,
+    )
+
+
+def in_trouble(run: Run, trouble: str) -> Run:
+    """Return a run that tries something again, or is over it with ""; one that waits to begin goes on waiting."""
+    status = Status.RETRYING if trouble else Status.REFRESHING
+    return replace(run, status=run.status if run.status is Status.QUEUED else status, status_detail=trouble)
+
+
+def table_verdict(end: TableEnd, counts: Counts, held_rows: str = "") -> tuple[Status, str]:
+    """Return how a table ended, and what to say about it; `held_rows` is the digest of rows that were held back."""
+    failed = end.failed or end.totals.failed
+    if end.canceled and not failed:
+        return Status.CANCELED, "Canceled; the next run goes on from here."
+    if failed:
+        return Status.FAILED, failed
+    if end.totals.lost:
+        return (
+            Status.FAILED,
+            f"Dataverse accepted {end.totals.lost:,} changes of links and did not store them. Run again.",
+        )
+    if counts.rows_read != counts.outcomes:
+        return (
+            Status.FAILED,
+            f"{counts.rows_read:,} rows were read, {counts.outcomes:,} are accounted for. Report this.",
+        )
+    return _needs_a_look(end, counts, held_rows)
+
+
+def _needs_a_look(end: TableEnd, counts: Counts, held_rows: str) -> tuple[Status, str]:
+    told = [
+        (end.held_back, f"Links of departed rows were left alone: {end.held_back}.{_how_to_allow(end, held_rows)}"),
+        (counts.rejected, f"Rejected rows: {counts.rejected:,}; see the run's row errors."),
+        (
+            counts.deferred and not end.held_back,
+            f"Rows deferred to a later run: {counts.deferred:,}; see the run's row errors.",
+        ),
+        (end.totals.drift, f"Links that another writer had changed and that were set right: {end.totals.drift:,}."),
+        (end.strays, f"Rows with a link that neither mapping nor this app knows, left alone: {end.strays:,}."),
+        (
+            end.totals.conflicts,
+            f"Rows claimed for several customers, of which the lowest CustomerId won: {end.totals.conflicts:,}.",
+        ),
+    ]
+    details = [text for true, text in told if true]
+    return (Status.WARNINGS if details else Status.SUCCESSFUL), " ".join(details)
+
+
+def _how_to_allow(end: TableEnd, held_rows: str) -> str:
+    """Say what to do about links that the guard held back; the rows are named so that no other ones are cleared."""
+    if not end.guarded:
+        return ""
+    nothing_left = "" if end.totals.counts.rows_read else " --empty-mapping"
+    seen = f"@{held_rows}" if held_rows else ""
+    option = f"--allow-unlinking {end.table}={end.totals.departed}{seen}{nothing_left}"
+    return f" If they were right to leave, run with '{option}' (See docs/operations.md)."
+
+
+def closed(status: Status | None) -> Status:
+    """Return how a table ended that was open when its run ended."""
+    return Status.FAILED if status in (None, Status.RETRYING) else status
+
+
+def why_ended(run: Run, status: Status) -> str:
+    """Return why a run ended so, and how many more warnings there are: the first table that failed, else one whose links
+    wait for somebody's decision, else the first warning.
+    """
+    failed = [t for t in run.tables if t.status is Status.FAILED] if status in _FAILED else []
+    held_back = [t for t in run.tables if t.held_back]
+    first = [f"Table '{t.table}': {t.detail}" for t in (*failed, *held_back) if t.detail]
+    told = tuple(dict.fromkeys((*first, *run.warnings)))
+    more = len(told) - 1
+    return told[0] + (f" ({more} more warning{'s' if more > 1 else ''}.)" if more else "") if told else ""
+
+
+def end_status(ending: Ending, tables: Sequence[TableRun], *, ready: bool) -> Status:
+    """A run that fails before it knows its tables has not started, while none ever came further: something is missing."""
+    status = ending.status or overall(tables)
+    return Status.NOT_STARTED if status is Status.FAILED and not tables and not ready else status
+
+
+def ended(run: Run, status: Status, detail: str, now: float) -> Run:
+    """Return a run that ended before its own end: open tables end with it."""
+    tables = tuple(replace(t, status=status) if t.status in OPEN else t for t in run.tables)
+    return replace(run, status=status, status_detail=detail, ended_at=iso(now), tables=tables, progress=None)

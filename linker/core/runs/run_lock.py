@@ -1,0 +1,305 @@
+"""The run lock: who runs, who waits and what each has to do (design decision 3). Pure: from one state to the next.
+
+Every operation is one change of one value, which `lock_store` saves under an ETag. Times are epoch seconds. A state that
+nothing happened to is returned as it is, so that nothing needs to be saved.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+
+from linker.core.errors import ConflictError
+from linker.core.model import WIRE, Mode, RunRequest, Ticket
+from linker.core.runs.request_merging import MOST_SERVED, bounded, covers, merged
+
+MOST_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
+MOST_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
+MOST_INTERRUPTIONS: Final = 3  # without a newly saved page between them
+# Pages renew all the time; a lease younger than this share of its length is left alone, which saves the writes.
+_FRESH_SHARE: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class TakeOver:
+    """A dead run, and what becomes of its work.
+
+    `successor` is the run that does the work again, "" when it was canceled, parked, or a dry run that is given up.
+    `next` is the run to start now: the successor, or another one that goes first. `begun`: the dead run had renewed once.
+    The lock keeps it without `next`, and without the lists of the dead run's request: both may be long.
+    """
+
+    __pydantic_config__ = WIRE
+    ended: Ticket
+    canceled: bool
+    successor: str
+    next: Ticket | None = None
+    begun: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LockState:
+    """Who runs and who waits. A run waits only while another one runs."""
+
+    __pydantic_config__ = WIRE
+    holder: Ticket | None = None
+    expires: float = 0.0  # the holder's lease, exclusive
+    pending: Ticket | None = None  # the real run that comes next
+    pending_dry: Ticket | None = None  # the dry run that comes after it
+    parked: Ticket | None = None  # real work that was interrupted too often; the next real request takes it along
+    cancel: str = ""  # run that was asked to stop
+    previous: str = ""  # run that handed the lock to a holder which has not renewed yet
+    taken: TakeOver | None = None  # the last one, for a watchdog that dies before it has told of it
+    served: tuple[tuple[str, str], ...] = ()  # (unification job, run that served it), newest last
+    asked: tuple[tuple[str, str], ...] = ()  # (key of a request and its content, run that it led to), newest last
+    unstarted: str = ""  # holder that has not renewed yet: the next request or tick starts it again
+    dropped: tuple[str, ...] = ()  # waiting runs that were canceled, newest last
+
+
+@dataclass(frozen=True, slots=True)
+class Grant:
+    """Answer to a request: the run that does it. `starts`: the requester starts it now. `served`: it is done already."""
+
+    run: str
+    starts: bool = False
+    served: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Renewal:
+    """Whether the run still holds the lock, and whether it was asked to stop."""
+
+    held: bool
+    cancel: bool
+
+
+class Cancellation(StrEnum):
+    """What became of the run to cancel."""
+
+    RUNNING = "running"  # it stops at its next renewal
+    PENDING = "pending"  # it waited and never starts
+    UNKNOWN = "unknown"  # it neither runs nor waits
+
+
+def request(
+    state: LockState, wanted: RunRequest, *, run_id: str, now: float, lease_s: float, key: str = ""
+) -> tuple[LockState, Grant]:
+    """Find the run that does what is wanted: one that did, one that runs, one that waits, or a new one named `run_id`.
+
+    A free lock is taken; a lock that is held, also by a dead run, lets the request wait, merged with others of its kind.
+    The same `key` again is the same request, sent twice: it leads where it led, for the last MOST_ASKED of them. After a
+    dot the key names the content of the request. Raises ConflictError when the content is another one now, and when the
+    request cannot be merged with the one that waits.
+    """
+    if key and (run := _led_to(state, key)):
+        return state, Grant(run)
+    state, grant = _granted(state, bounded(wanted), run_id=run_id, now=now, lease_s=lease_s)
+    return (replace(state, asked=(*state.asked, (key, grant.run))[-MOST_ASKED:]) if key else state), grant
+
+
+def _granted(
+    state: LockState, wanted: RunRequest, *, run_id: str, now: float, lease_s: float
+) -> tuple[LockState, Grant]:
+    if run := _served_by(state, wanted):
+        return state, Grant(run, served=True)
+    if state.holder is not None and _is_serving(state, state.holder, wanted, now):
+        return state, Grant(state.holder.run)
+    state, ticket = _queued(state, wanted, run_id)
+    if state.holder is not None:
+        return state, Grant(ticket.run)
+    state, _ = _handed_on(state, now, lease_s)
+    return state, Grant(ticket.run, starts=True)
+
+
+def renew(state: LockState, run: str, *, now: float, lease_s: float) -> tuple[LockState, Renewal]:
+    """Extend the lease of `run` to `lease_s` from now, also one that ran out but was not taken over."""
+    if not _holds(state, run):
+        return state, Renewal(held=False, cancel=False)
+    renewal = Renewal(held=True, cancel=state.cancel == run)
+    # A lease that ends later than any right clock could have set it is set back: its host's clock was ahead.
+    is_fresh = -_FRESH_SHARE * lease_s <= now + lease_s - state.expires < _FRESH_SHARE * lease_s
+    if is_fresh and not (state.previous or state.unstarted):
+        return state, renewal
+    return replace(state, expires=now + lease_s, previous="", unstarted=""), renewal
+
+
+def finish(
+    state: LockState, run: str, *, completed: bool, now: float, lease_s: float
+) -> tuple[LockState, Ticket | None]:
+    """End `run` and return the run to start now: a waiting real one, else a waiting dry one, else none.
+
+    Only a completed real run over all tables serves its unification jobs. Repeating it gives the same answer until the
+    next run renews, because activities are delivered at least once. A run that does not hold the lock changes nothing.
+    """
+    if state.holder is None or state.holder.run != run:
+        return state, state.holder if state.previous == run else None
+    if completed:
+        state = replace(state, served=_with_served(state.served, state.holder))
+    return _handed_on(state, now, lease_s, previous=run)
+
+
+def cancel(state: LockState, run: str) -> tuple[LockState, Cancellation]:
+    """Ask the running run to stop, or drop a waiting one with everything that was merged into it."""
+    if _holds(state, run):
+        return replace(state, cancel=run), Cancellation.RUNNING
+    for waiting in (state.pending, state.pending_dry):
+        if waiting is not None and waiting.run == run:
+            state = replace(state, dropped=(*state.dropped, run)[-MOST_DROPPED:])
+            return _with_waiting(state, None, dry=waiting.request.dry_run), Cancellation.PENDING
+    return state, Cancellation.UNKNOWN
+
+
+def take_over(
+    state: LockState, *, run_id: str, now: float, lease_s: float, unchanged_s: float = 0.0
+) -> tuple[LockState, TakeOver | None]:
+    """End a run whose lease has run out; None when there is none.
+
+    The lease was set by the clock of the holder's host, which may be wrong. So a lease counts as run out, too, when the
+    caller has watched it unchanged for its whole length (`unchanged_s`, by the caller's own stopwatch).
+
+    A canceled one just ends. The work of another one starts again as `run_id`, or together with a waiting run of its
+    kind under that one's id, which was promised to its requester.
+    """
+    dead = state.holder
+    if dead is None or (now < state.expires and unchanged_s < lease_s):
+        return state, None
+    canceled, begun = state.cancel == dead.run, state.unstarted != dead.run
+    state, successor = (state, "") if canceled else _restarted(state, dead, run_id)
+    state, following = _handed_on(state, now, lease_s)
+    taken = TakeOver(dead, canceled, successor, following, begun)
+    return replace(state, taken=_brief(taken)), taken
+
+
+def let_go(state: LockState, run: str) -> tuple[LockState, bool]:
+    """Let the lease of `run` end now, so that the watchdog takes it over at its next look. Return whether it held the lock."""
+    return (replace(state, expires=0.0), True) if _holds(state, run) else (state, False)
+
+
+def progressed(state: LockState, run: str) -> LockState:
+    """Forget interruptions: the run saved something new, so its work gets on."""
+    if state.holder is None or state.holder.run != run or not state.holder.interruptions:
+        return state
+    return replace(state, holder=replace(state.holder, interruptions=0))
+
+
+def _served_by(state: LockState, wanted: RunRequest) -> str | None:
+    served = dict(state.served)
+    asks_for_more = wanted.dry_run or wanted.mode is not Mode.INCREMENTAL or wanted.unlink_allowed
+    if asks_for_more or not _is_named(wanted) or not set(wanted.jobs) <= set(served):
+        return None
+    return served[wanted.jobs[-1]]
+
+
+def _is_serving(state: LockState, holder: Ticket, wanted: RunRequest, now: float) -> bool:
+    """Only a request with jobs can be served by a run that started before it: others may ask because of later changes."""
+    alive = now < state.expires and state.cancel != holder.run
+    return alive and _is_named(wanted) and covers(holder.request, wanted)
+
+
+def _is_named(wanted: RunRequest) -> bool:
+    """Whether every unification that the request follows is known by its job, and there is one."""
+    return bool(wanted.jobs) and not wanted.nameless_job
+
+
+def _queued(state: LockState, wanted: RunRequest, run_id: str) -> tuple[LockState, Ticket]:
+    waiting, resumes = _waiting(state, dry=wanted.dry_run), ""
+    if state.parked is not None and not wanted.dry_run:
+        wanted, resumes = merged(wanted, state.parked.request), state.parked.run
+        state = replace(state, parked=None)
+    ticket = replace(waiting, request=merged(waiting.request, wanted)) if waiting else Ticket(run_id, wanted)
+    ticket = replace(ticket, resumes=ticket.resumes or resumes)
+    return _with_waiting(state, ticket, dry=wanted.dry_run), ticket
+
+
+def _restarted(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, str]:
+    """Let the work of a dead run wait again; return the id it waits under, "" when it was interrupted too often.
+
+    What was allowed for the dead run ends with it (docs/decisions/0061).
+    """
+    dead = replace(dead, request=replace(dead.request, unlink_allowed=()))
+    dry = dead.request.dry_run
+    waiting = _waiting(state, dry=dry)
+    interruptions = dead.interruptions + 1
+    if interruptions >= MOST_INTERRUPTIONS:
+        if waiting is None:
+            return (state if dry else replace(state, parked=dead)), ""
+        interruptions = 0  # who waits already is the next request, and takes the work along
+    work = merged(waiting.request, dead.request) if waiting else dead.request
+    resumes = dead.resumes or (waiting.resumes if waiting else "")
+    ticket = Ticket(waiting.run if waiting else run_id, work, interruptions, resumes)
+    return _with_waiting(state, ticket, dry=dry), ticket.run
+
+
+def _handed_on(state: LockState, now: float, lease_s: float, *, previous: str = "") -> tuple[LockState, Ticket | None]:
+    """Give the lock to who waits, or free it."""
+    following = state.pending or state.pending_dry
+    if following is not None:
+        state = _with_waiting(state, None, dry=following.request.dry_run)
+    expires = now + lease_s if following else 0.0
+    unstarted = following.run if following else ""
+    state = replace(state, holder=following, expires=expires, cancel="", previous=previous, unstarted=unstarted)
+    return state, following
+
+
+def _with_served(served: tuple[tuple[str, str], ...], ticket: Ticket) -> tuple[tuple[str, str], ...]:
+    if ticket.request.dry_run or ticket.request.tables:
+        return served
+    jobs = ticket.request.jobs
+    return (*(pair for pair in served if pair[0] not in jobs), *((job, ticket.run) for job in jobs))[-MOST_SERVED:]
+
+
+def _holds(state: LockState, run: str) -> bool:
+    return state.holder is not None and state.holder.run == run
+
+
+def _waiting(state: LockState, *, dry: bool) -> Ticket | None:
+    return state.pending_dry if dry else state.pending
+
+
+def _with_waiting(state: LockState, ticket: Ticket | None, *, dry: bool) -> LockState:
+    return replace(state, pending_dry=ticket) if dry else replace(state, pending=ticket)
+
+
+def _led_to(state: LockState, key: str) -> str:
+    """Return the run that a request with this key led to, empty when none did."""
+    name, _, content = key.partition(".")
+    for known, run in state.asked:
+        known_name, _, known_content = known.partition(".")
+        if known_name == name and known_content in ("", content):  # an earlier version kept no content
+            return run
+        if known_name == name:
+            raise ConflictError(
+                f"This Idempotency-Key came with another request before, which led to run {run}. Nothing was started. Send a "
+                "new key with a new request."
+            )
+    return ""
+
+
+def _brief(taken: TakeOver) -> TakeOver:
+    request = replace(taken.ended.request, tables=(), jobs=(), unlink_allowed=())
+    return replace(taken, ended=replace(taken.ended, request=request), next=None)
+
+
+def slimmed(state: LockState) -> LockState:
+    """Return a state as it was stored, with every part bounded: an earlier version let some of them grow.
+
+    What no longer fits is left out, so that any state can be left: by its run, the watchdog, or a cancellation.
+    """
+    return replace(
+        state,
+        holder=_slim(state.holder),
+        pending=_slim(state.pending),
+        pending_dry=_slim(state.pending_dry),
+        parked=_slim(state.parked),
+        taken=state.taken and _brief(state.taken),
+    )
+
+
+def _slim(ticket: Ticket | None) -> Ticket | None:
+    if ticket is None:
+        return None
+    try:
+        return replace(ticket, request=bounded(ticket.request))
+    except ConflictError:
+        return replace(ticket, request=bounded(replace(ticket.request, unlink_allowed=())))

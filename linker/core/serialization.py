@@ -1,0 +1,58 @@
+"""JSON of everything that crosses a durable call, the state or the API: camelCase, plain dicts. One module converts."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Hashable
+from functools import cache
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from linker.core.errors import StateError
+
+MOST_BYTES = 4_096  # what an activity may take or return (demand D19)
+
+
+@cache
+def _adapter(kind: Hashable) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)  # type: ignore[arg-type]  # any class or generic alias
+
+
+def _hashable(kind: Any) -> Hashable:
+    return kind  # type: ignore[no-any-return]  # classes are; their stubs do not say so
+
+
+def to_json(value: object) -> dict[str, Any]:
+    """Return a frozen value as a plain dict that json can write."""
+    return _adapter(_hashable(type(value))).dump_python(value, mode="json", by_alias=True)  # type: ignore[no-any-return]
+
+
+def from_json[T](kind: type[T], data: object) -> T:
+    """Return the value of `kind` in a plain dict. Raises StateError when the dict has another shape."""
+    try:
+        return _adapter(_hashable(kind)).validate_python(data, strict=False)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise _misshapen(kind, error) from error
+
+
+def dumps(value: object) -> str:
+    """Return a frozen value as compact JSON text."""
+    return json.dumps(to_json(value), separators=(",", ":"), ensure_ascii=False)
+
+
+def brief(value: object) -> str:
+    """Return a frozen value as compact JSON text without the members that have their default; `loads` puts them back."""
+    return _adapter(_hashable(type(value))).dump_json(value, by_alias=True, exclude_defaults=True).decode()
+
+
+def loads[T](kind: type[T], text: str) -> T:
+    """Return the value of `kind` in a JSON text. Raises StateError when it is damaged."""
+    try:
+        return _adapter(_hashable(kind)).validate_json(text)  # type: ignore[no-any-return]
+    except ValidationError as error:
+        raise _misshapen(kind, error) from error
+
+
+def _misshapen(kind: type, error: ValidationError) -> StateError:
+    return StateError(f"This is no {kind.__name__}: {error.errors(include_url=False, include_input=False)}")

@@ -1,0 +1,1 @@
+"""How fast to write: the pace, the width, what service protection allows, and what an answer of Dataverse means."""

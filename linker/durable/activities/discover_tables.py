@@ -1,0 +1,73 @@
+"""Which tables a run links: facts are gathered, R1-R6 answered, and both saved with the run (design decisions 5 and 24)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from linker.adapters.dataverse import metadata
+from linker.core.errors import ConfigurationError
+from linker.core.model import Run, Status
+from linker.core.permissions import write_permission
+from linker.core.permissions.write_permission import Permission
+from linker.core.runs.activity_values import RunRef, Survey
+from linker.deps import Deps
+from linker.services import fact_gathering, write_permits
+from linker.services.fact_gathering import Evidence
+from linker.services.first_link_approval import permitted_tables
+from linker.services.full_reasons import full_reason
+from linker.services.write_permits import Standing
+
+DRY_RUN_NOTE = "Dry run: nothing was written. It does not look for links that vanished since they were confirmed."
+
+
+async def survey(deps: Deps, ref: RunRef) -> Survey:
+    """Find the sources, answer R1-R6, say which tables may be written, and save all with the run. Writes nothing to Dataverse.
+
+    Raises ConfigurationError when the service account lacks a privilege that every table needs.
+    """
+    dataverse = deps.patient_dataverse()
+    asked = await deps.runs.load(ref.run)
+    who = await write_permits.standing(deps, dataverse)
+    if who.obstacle:
+        raise ConfigurationError(who.obstacle)
+    with write_permits.naming(who.account.name):
+        seen = await fact_gathering.gather(deps, dataverse, who.held, asked.requested_tables if asked else ())
+        permitted = await permitted_tables(deps, dataverse, who, seen)
+    await fact_gathering.keep(deps, seen.insight)
+    if asked is None or not asked.dry_run:
+        await write_permits.remember_held(deps, permitted)
+        if obstacle := write_permission.obstacle(permitted.values()):
+            raise ConfigurationError(obstacle)
+    for table in seen.judgement.tables:
+        if seen.columns is not None and table.run.table == table.table.logical_name:
+            await deps.runs.save_target(ref.run, table.target(seen.columns.table))
+    shown = await deps.runs.advance(ref.run, lambda run: _shown(run, seen, who, permitted))
+    names = tuple(table.table for table in shown.tables if table.status is Status.QUEUED)
+    schema = await metadata.profile_schema(dataverse) if seen.columns is not None else ""
+    status, settings = seen.judgement.status, deps.settings
+    return Survey(names, status, await full_reason(deps, seen), schema, deps.limiter.report(), settings.touch_profiles)
+
+
+def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Permission]) -> Run:
+    found = seen.judgement
+    tables = [write_permission.applied(t.run, permitted.get(t.run.table), dry_run=run.dry_run) for t in found.tables]
+    warnings = (
+        *found.warnings,
+        *who.warnings,
+        *(warning for one in permitted.values() for warning in one.all_warnings),
+    )
+    notes = (
+        *fact_gathering.unanswered(seen),
+        *found.notes,
+        *(note for one in permitted.values() for note in one.notes),
+    )
+    return replace(
+        run,
+        service_account=who.account.name,
+        tables=tuple(tables),
+        findings=found.findings,
+        notes=(*notes, DRY_RUN_NOTE) if run.dry_run else notes,
+        warnings=tuple(dict.fromkeys((*run.warnings, *warnings))),  # a survey may be repeated
+        status_detail=found.detail,
+    )

@@ -1,0 +1,143 @@
+"""Links that nothing accounts for: on rows that neither mapping nor blocks name, and to profiles that do not exist any more.
+
+Nothing empties a lookup when an elastic profile is deleted. So from time to time, and in verify runs, all links of a table are
+held against all profiles. Both are read whole; profile ids are held a share at a time, so memory stays flat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from linker.adapters.dataverse import Dataverse
+from linker.core.keys import key_text
+from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.row_issues import issue
+from linker.core.linking.shards import group_by_shard, place_key
+from linker.core.model import LOOKUP_SCHEMA_NAME, RowIssue, RowKey, Target
+from linker.core.odata import MappingColumns, chunks
+from linker.core.runs.activity_values import Strays, StraysTask
+from linker.deps import Deps
+from linker.durable.activities.run_lifecycle import go_on
+from linker.durable.shards.marking import mark_unconfirmed
+
+PROFILES_HELD = 1_000_000  # ids held at once, about 90 bytes each
+LINKS_HELD = 200_000
+KEYS_ASKED = 1_000  # rows of one look into the mapping
+MAX_SHARES = 1_024
+
+
+async def find_strays(deps: Deps, task: StraysTask) -> Strays:
+    """Find rows of a table with a link that nothing accounts for, and mark our own links whose profile is gone.
+
+    A marked row is compared and resolved again. A link that is not ours is reported, row by row, and cleared only as far as an
+    operator allowed it (`task.clear`). Nothing is cleared while the mapping names the row: its profile may still arrive.
+    """
+    dataverse, target = deps.dataverse(), await deps.target(task.run, task.table)
+    found = await deps.states.load(task.table)
+    if found is None or not target.navigation:
+        return Strays()
+    search = _Search(deps, task, dataverse, target, found[0])
+    await search.run()
+    if not task.dry_run:
+        now = deps.clock()
+        await deps.change_state(task.table, lambda state: replace(state, orphans_at=now))
+    return Strays(search.strays, len(search.orphans), search.cleared)
+
+
+@dataclass(slots=True)
+class _Search:
+    deps: Deps
+    task: StraysTask
+    dataverse: Dataverse
+    target: Target
+    state: TableState
+    strays: int = 0
+    orphans: set[RowKey] = field(default_factory=set)  # not ours, not in the mapping, and their profile is gone
+    cleared: int = 0
+
+    async def run(self) -> None:
+        shares = 1
+        while True:
+            try:
+                for share in range(shares):
+                    await self._share(share, shares)
+            except _TooManyError:
+                shares, self.strays, self.orphans = shares * 4, 0, set()
+                if shares > MAX_SHARES:
+                    raise
+                continue
+            break
+        await self._report()
+
+    async def _share(self, share: int, shares: int) -> None:
+        """Hold the links whose profiles fall into one share of all against the profiles of that share."""
+        profiles = await self._profiles(share, shares)
+        held: dict[RowKey, bool] = {}
+        async for links in self.dataverse.linked_rows(self.target, LOOKUP_SCHEMA_NAME):
+            await go_on(self.deps, self.task.run)
+            held |= {key: profile in profiles for key, profile in links if _is_of_share(profile, share, shares)}
+            if len(held) >= LINKS_HELD:
+                await self._judge(held)
+                held = {}
+        await self._judge(held)
+
+    async def _profiles(self, share: int, shares: int) -> set[bytes]:
+        profiles: set[bytes] = set()
+        async for ids in self.dataverse.profile_ids():
+            await go_on(self.deps, self.task.run)
+            profiles.update(one for one in ids if _is_of_share(one, share, shares))
+            if len(profiles) > PROFILES_HELD:
+                raise _TooManyError
+        return profiles
+
+    async def _judge(self, links: Mapping[RowKey, bool]) -> None:
+        """Sort rows with a link (True: to a profile that exists) into ours, the mapping's, and others."""
+        named: set[RowKey] = set()
+        for bits in (self.state.bits, *self.state.earlier_bits):
+            for shard, rows in group_by_shard(links, bits).items():
+                named |= rows & (await self.deps.blocks.load(self.task.table, shard.name)).block.entries.keys()
+        gone = [key for key in named if not links[key]]
+        if gone and not self.task.dry_run:
+            await mark_unconfirmed(self.deps, self.task.table, self.state, gone)
+        others = [key for key in links if key not in named]
+        unnamed = {key async for key in self._unmapped(others)}
+        self.strays += len(unnamed)
+        self.orphans |= {key for key in unnamed if not links[key]}
+
+    async def _unmapped(self, keys: list[RowKey]) -> AsyncIterator[RowKey]:
+        columns = MappingColumns.of(self.target)
+        for some in chunks(keys, KEYS_ASKED):
+            asked = dict.fromkeys(some, ())
+            rows = await self.dataverse.claims_of(columns, self.target, self.target.sources, asked)
+            claimed = {row.key for row in rows}
+            for key in some:
+                if key not in claimed:
+                    yield key
+
+    async def _report(self) -> None:
+        """Clear orphaned links that an operator allowed to clear, and report the others row by row."""
+        orphans = sorted(self.orphans)
+        if orphans and not self.task.dry_run and len(orphans) <= self.task.clear:
+            await self._clear(orphans)
+        issues = [issue(self.task.table, key_text(key), "OrphanedLink") for key in sorted(self.orphans)]
+        await self._save(issues)
+
+    async def _clear(self, orphans: list[RowKey]) -> None:
+        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, orphans)
+        living = await self.dataverse.customers_of({row.link.profile for row in live.values() if row.link}, self.target)
+        etags = {key: row.etag for key, row in live.items() if row.link and row.link.profile not in living}
+        refused = await self.dataverse.clear_links(self.target, etags)
+        self.cleared = len(etags) - len(refused)
+        self.orphans -= etags.keys() - refused.keys()
+
+    async def _save(self, issues: list[RowIssue]) -> None:
+        await self.deps.issues.save(self.task.run, issues, dry_run=self.task.dry_run)
+
+
+class _TooManyError(Exception):
+    """A share of the profiles is larger than what is held at once."""
+
+
+def _is_of_share(profile: bytes, share: int, shares: int) -> bool:
+    return shares == 1 or place_key(profile) % shares == share

@@ -1,0 +1,303 @@
+"""link_shard: link the rows of one shard and save their hashes. Safe to run twice, at the same time too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+
+from linker.adapters import telemetry
+from linker.adapters.dataverse import Dataverse
+from linker.adapters.storage.staging import Scan
+from linker.core.errors import (
+    ConfigurationError,
+    LedgerError,
+    LinkerError,
+    SupersededError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
+from linker.core.keys import key_text
+from linker.core.linking.claims import Claim, Wanted
+from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link, intend, unconfirm
+from linker.core.linking.row_issues import refusal
+from linker.core.linking.shard_diff import ShardPlan, diff_shard
+from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, PlannedChange, RowKey, Target
+from linker.core.runs.activity_values import ShardOutcome, ShardTask
+from linker.deps import Deps
+from linker.durable.activities.run_lifecycle import go_on
+from linker.durable.shards.attempt import Attempt, ShardHeldError
+from linker.durable.shards.late_writes import mark_late
+from linker.durable.shards.outcomes import Outcomes
+from linker.durable.shards.resolving import Resolver
+from linker.durable.shards.staged import StagedShard
+from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
+
+CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
+
+
+async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
+    """Link one shard. What is expected to fail comes back as a value: later, or failed with the reason."""
+    started = deps.clock()
+    dataverse = deps.dataverse()
+    deps.limiter.adopt(task.pace)
+    throttled = False
+    try:
+        await go_on(deps, task.run)
+        outcome = await _link(deps, task, dataverse)
+    except ShardHeldError as error:
+        outcome = ShardOutcome(later_s=error.wait_s, later_reason=str(error), held=True)
+    except (TransientError, SupersededError, UnknownOutcomeError) as error:
+        throttled = isinstance(error, ThrottledError)
+        outcome = ShardOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
+    except LinkerError as error:
+        outcome = ShardOutcome(failed=str(error)[:1000])
+    return replace(outcome, load=deps.load(dataverse, throttled=throttled), seconds=round(deps.clock() - started, 3))
+
+
+async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutcome:
+    scan = await _current_scan(deps, task)
+    target = await deps.target(task.run, task.table)
+    shard = scan.shard(task.number)
+    attempt, outcomes = Attempt(deps, task.table, shard.name), Outcomes(task.table)
+    staged = StagedShard(deps, dataverse, target, scan, shard, await deps.salt())
+    work = _ShardWork(deps, task, target, staged, dataverse, attempt, outcomes)
+    try:
+        return await work.run()
+    except LinkerError as error:
+        lost = isinstance(error, SupersededError) or not await work.attempt.release()
+        if lost and work.sent:
+            await mark_late(deps, task.table, shard, {row: work.intended[row] for row in work.sent})
+        raise
+
+
+async def _current_scan(deps: Deps, task: ShardTask, *, again: bool = False) -> Scan:
+    """Return the scan that the shard is of. Raises ConfigurationError when a later one replaced it."""
+    scan = await deps.scan(task.table, task.scan, again=again)
+    if scan is None:
+        raise ConfigurationError(
+            f"A later run took over table '{task.table}' while shard {task.number} waited. Nothing was written."
+        )
+    return scan
+
+
+@dataclass(slots=True)
+class _ShardWork:
+    """The steps of one attempt at one shard. The order of effects is: intents, Dataverse, read-back, block."""
+
+    deps: Deps
+    task: ShardTask
+    target: Target
+    staged: StagedShard
+    dataverse: Dataverse
+    attempt: Attempt
+    outcomes: Outcomes
+    wishes: Mapping[RowKey, int] = field(default_factory=dict)
+    intended: dict[RowKey, Entry] = field(default_factory=dict)  # the confirmed entry of each row that is written
+    sent: set[RowKey] = field(default_factory=set)
+    planned: dict[RowKey, Link] = field(default_factory=dict)  # what a dry run would write
+    profiles: set[str] = field(default_factory=set)  # that got newly linked rows
+    proven: bool = False  # the first link of the table was read back alive
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Table and name of the shard."""
+        return self.task.table, self.staged.shard.name
+
+    async def run(self) -> ShardOutcome:
+        before = await self.deps.blocks.header(*self.key)
+        if (rows := await self._settled_rows(before.block)) is not None:
+            self.outcomes.confirmed_rows(rows, before.block.header, self.task.run)
+            return await self._outcome(rows, Wanted(), ())
+        stored = await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
+        self.attempt.found(stored)
+        wanted = await self.staged.wanted(stored.block)
+        self.wishes = self.staged.wishes(wanted.claims)
+        self.outcomes.invalid(wanted.invalid)
+        plan = diff_shard(
+            wanted.claims,
+            self.wishes,
+            stored.block,
+            all_live=self._looks_at_all(stored.block),
+            links_empty=self.target.column_created and self._looks_at_all(stored.block),
+        )
+        self.outcomes.confirmed(plan.unchanged, stored.block.header, self.task.run)
+        await self._carry_out(plan, is_split=stored.etag is None and stored.block.known)
+        removed = plan.unclaimed if self.staged.scan.full else ()
+        return await self._outcome(wanted.rows, wanted, removed)
+
+    async def _settled_rows(self, block: HashBlock) -> int | None:
+        """Return how many rows a shard has on which nothing changed, as its index alone tells; None when something may have."""
+        header = block.header
+        fresh = header.known and not header.unconfirmed and not self._looks_at_all(block)
+        if not fresh or not self.staged.scan.full:
+            telemetry.block("read")
+            return None
+        rows = await self.staged.rows_if_equal(header.wishes)
+        telemetry.block("read" if rows is None else "skipped")
+        return rows
+
+    def _looks_at_all(self, block: HashBlock) -> bool:
+        """Return whether every row is compared: a full or verify run distrusts each shard that it has not saved yet."""
+        return self.task.mode is not Mode.INCREMENTAL and block.header.epoch != self.task.epoch
+
+    def _rewrites(self) -> bool:
+        """Return whether every row is written, as the described task does (LINKER_FULL=rewrite)."""
+        full = self.deps.settings.full == "rewrite" and self.task.mode is Mode.FULL
+        return full and self._looks_at_all(self.attempt.block)
+
+    async def _carry_out(self, plan: ShardPlan, *, is_split: bool) -> None:
+        looks = self._looks_at_all(self.attempt.block)
+        if not (plan.compare or plan.change or looks or is_split):
+            return
+        if not self.task.dry_run:
+            await self.attempt.take()
+            await _current_scan(self.deps, self.task, again=True)  # a late delivery may come after a later run
+        wanted = await self._resolve({**plan.compare, **plan.change})
+        same = set() if self._rewrites() else await self._compare(plan.compare, wanted)
+        links = {key: link for key, link in wanted.items() if key not in same and not self.outcomes.has_issue(key)}
+        linked_before = self._intended_before(same) if self.attempt.block.header.run == self.task.run else set()
+        self.outcomes.linked |= linked_before
+        self.outcomes.unchanged |= same - linked_before
+        if self.task.dry_run:
+            self.outcomes.linked |= links.keys()
+            self.planned = links
+            self.profiles.update(link.profile for link in links.values())
+            await self._note_profiles()
+            return
+        entries = {**self.attempt.block.entries, **{key: (self._entry(key, wanted[key]),) for key in same}}
+        await self._write(links, entries, {**plan.compare, **plan.change})
+
+    def _entry(self, key: RowKey, link: Link) -> Entry:
+        """Return the confirmed entry of a row. The partition counts only where it can be read back."""
+        seen = link if self.target.partition_column else Link(link.profile)
+        return Entry(self.wishes[key], hash_link(key, seen, self.staged.salt))
+
+    async def _resolve(self, claims: Mapping[RowKey, Claim], *, trusting: bool = True) -> dict[RowKey, Link]:
+        resolved = await Resolver(self.dataverse, self.target, trusting=trusting).resolve(claims)
+        for key, (code, text) in resolved.issues.items():
+            self.outcomes.issue(key, code, text)
+        return resolved.links
+
+    async def _compare(self, compare: Mapping[RowKey, Claim], wanted: Mapping[RowKey, Link]) -> set[RowKey]:
+        """Return the rows whose live link is already the wanted one; rows that do not exist are rejected."""
+        keys = [key for key in compare if key in wanted]
+        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(compare)) if compare else {}
+        for key in compare.keys() - live.keys():
+            self.outcomes.issue(key, "RowNotFound")
+        same = {key for key in keys if key in live and is_stored(live[key], wanted[key], self.target)}
+        self.profiles |= {wanted[key].profile for key in self._intended_before(same)}
+        stored = self.attempt.block.entries
+        changed = [key for key in keys if key in live and key not in same]
+        self.outcomes.drift += sum(1 for key in changed if _was_confirmed(stored.get(key), self.wishes[key]))
+        return same
+
+    def _intended_before(self, same: Collection[RowKey]) -> set[RowKey]:
+        """Return the rows that an earlier attempt intended: it linked them, whichever attempt reads them back."""
+        entries = self.attempt.block.entries
+        marked = {key: [entry for entry in entries.get(key, ()) if not entry.is_confirmed] for key in same}
+        return {key for key, row in marked.items() if any(entry.wish == self.wishes[key] for entry in row)}
+
+    async def _write(
+        self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]
+    ) -> None:
+        written = await self._write_all(links, entries, claims) if links else Written()
+        for key, error in written.refused.items():
+            self.outcomes.issues[key_text(key)] = refusal(self.task.table, key_text(key), error)
+        for key in written.lost:
+            self.outcomes.issue(key, "NotStored")
+        self.outcomes.linked |= written.linked
+        for key in written.linked:
+            entry = (self.intended[key],)
+            entries[key] = unconfirm(entry) if key in written.doubtful else entry
+        self.profiles |= {written.links[key].profile for key in written.linked}
+        await self._note_profiles()
+        task = self.task
+        epoch = self.attempt.block.header.epoch if task.mode is Mode.INCREMENTAL else task.epoch
+        open_rows = len(written.doubtful & written.linked)  # the attempt that confirms these counts them
+        await self.attempt.finish(entries, task.run, epoch, **self._so_far(besides=open_rows))
+
+    async def _write_all(
+        self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]
+    ) -> Written:
+        """Save intents and write. A row whose label shows another customer is resolved again without the mapping's lookup."""
+        await self._intend(links, entries)
+        task, customers = self.task, {key: claims[key].customer for key in links}
+        writer = Writer(self.dataverse, self.target, self.attempt, self.deps.limiter, task.lanes, self.sent)
+        written = await self._write_canary(writer, links, customers) if task.canary else Written()
+        rest = {key: link for key, link in links.items() if key not in written.links}
+        written = written.with_more(await writer.write(rest, customers))
+        if not written.mislabeled:
+            return written
+        again = await self._resolve({key: claims[key] for key in written.mislabeled}, trusting=False)
+        again = {key: link for key, link in again.items() if link != links[key]}
+        for key in written.mislabeled - again.keys():
+            if not self.outcomes.has_issue(key):
+                self.outcomes.issue(key, "OtherCustomer")
+        if not again:
+            return written
+        await self._intend(again, entries)
+        second = await writer.write(again, customers)
+        for key in second.mislabeled:
+            self.outcomes.issue(key, "OtherCustomer")
+        return written.with_more(second)
+
+    async def _write_canary(
+        self, writer: Writer, links: Mapping[RowKey, Link], customers: Mapping[RowKey, CustomerId]
+    ) -> Written:
+        """Write single rows until one proves that links are alive. A row that is refused proves nothing."""
+        written = Written()
+        for row in sorted(links)[:CANARIES]:
+            one, self.proven = await prove_first_link(writer, row, links, customers)
+            written = written.with_more(one)
+            if self.proven:
+                await self.deps.change_state(self.task.table, lambda state: replace(state, proven=True))
+                break
+        return written
+
+    async def _intend(self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]]) -> None:
+        self.intended |= {key: self._entry(key, link) for key, link in links.items()}
+        entries |= {key: intend(entries.get(key, ()), self.intended[key]) for key in links}
+        await self.attempt.intend(entries, self.task.run, **self._so_far())
+
+    def _so_far(self, *, besides: int = 0) -> dict[str, int]:
+        """Return what this run has done on the shard by now, in whichever attempt."""
+        return {"linked": self.outcomes.counts.linked - besides, "drift": self.outcomes.drift}
+
+    async def _outcome(self, rows_read: int, wanted: Wanted, removed: Iterable[RowKey]) -> ShardOutcome:
+        """Count both sides of the ledger, each where it came from, and hold them against each other."""
+        removed = tuple(removed)
+        counts = replace(self.outcomes.counts, rows_read=rows_read)
+        if counts.rows_read != counts.outcomes:
+            raise LedgerError(
+                f"Shard {self.task.number} of '{self.task.table}' read {counts.rows_read:,} rows and accounts for "
+                f"{counts.outcomes:,}. What it wrote is saved; run again, and report this."
+            )
+        await self._save_issues()
+        if self.task.dry_run:
+            await self._save_samples(wanted, removed)
+        elif removed:
+            await self.deps.removed.note(*self.key, self.task.run, removed)
+        conflicts = len(wanted.conflicts)
+        return ShardOutcome(counts, len(removed), conflicts, self.outcomes.drift, self.outcomes.lost, self.proven)
+
+    async def _note_profiles(self) -> None:
+        """Hand the profiles over to the touch phase, before the block forgets which rows are new."""
+        if self.profiles and self.deps.settings.touch_profiles:
+            note = self.deps.new_id()
+            await self.deps.waiting.note(self.task.run, note, self.profiles, dry_run=self.task.dry_run)
+
+    async def _save_samples(self, wanted: Wanted, removed: Iterable[RowKey]) -> None:
+        table, planned = self.task.table, self.planned.items()
+        links = (
+            PlannedChange(table, key_text(k), "link", wanted.claims[k].customer, link.profile) for k, link in planned
+        )
+        unlinks = (PlannedChange(table, key_text(k), "unlink") for k in removed)
+        await self.deps.samples.save(self.task.run, self.key, links, unlinks)
+
+    async def _save_issues(self) -> None:
+        await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()), dry_run=self.task.dry_run)
+
+
+def _was_confirmed(row: tuple[Entry, ...] | None, wish: int) -> bool:
+    return row is not None and len(row) == 1 and row[0].is_confirmed and row[0].wish == wish

@@ -1,0 +1,160 @@
+"""Make a table ready: its lookup column, its mode, the rows whose link vanished, and the scan of its mapping."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from linker.adapters.dataverse import Dataverse, lookup_column, metadata
+from linker.core.capabilities import Capabilities, Capability, with_capabilities
+from linker.core.errors import ChangedError, ConfigurationError, DataverseError, TransientError
+from linker.core.linking.mapping_scan import ScanChoice, TableState, choose_scan
+from linker.core.model import LOOKUP_SCHEMA_NAME, ColumnState, Mode, RowKey, Run, Status, Target
+from linker.core.runs.activity_values import Prepared, TableTask
+from linker.core.runs.modes import RESTARTS, mode_of
+from linker.deps import Deps
+from linker.durable.activities.run_lifecycle import go_on
+from linker.durable.activities.scan_mapping import Opening, open_scan, scan_rules
+from linker.durable.shards.marking import mark_unconfirmed
+from linker.durable.shards.recreated import mark_recreated
+from linker.services.full_reasons import fingerprint, reason_for_full
+
+KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards
+MAX_REVISIT = 1_000  # rows that a delta scan looks up one by one; of more, not all are remembered (Issues)
+
+
+async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
+    """Prepare one table. What is expected to fail comes back as a value."""
+    dataverse = deps.dataverse()
+    try:
+        await go_on(deps, task.run)
+        return await _prepared(deps, task, dataverse)
+    except TransientError as error:
+        return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])
+    except ChangedError:
+        return Prepared(task.table, retry_s=1.0, failed="What is remembered of the table changed while it was read.")
+    except (ConfigurationError, DataverseError) as error:
+        return Prepared(task.table, failed=str(error)[:1000])
+
+
+async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepared:
+    target = await _target(deps, task, dataverse, await deps.capabilities())
+    before, etag = await _state(deps, task)
+    state = before
+    why = "" if target.column_created else await reason_for_full(deps, dataverse, task, target, state)
+    mode, reason = mode_of(task.mode, state, column_is_new=target.column_created, because=why)
+    starts_again = target.column_created or why in RESTARTS
+    begun = "" if starts_again else state.epoch
+    epoch = begun or (task.run if mode is not Mode.INCREMENTAL else "")
+    state = replace(
+        state,
+        epoch=epoch,
+        schema=task.schema if mode is Mode.FULL else state.schema or task.schema,
+        names_profile=target.names_profile,
+        secret=fingerprint(await deps.salt()),
+    )
+    if not task.dry_run and state != before:
+        await deps.states.save(task.table, state, etag)
+    believes = mode is Mode.INCREMENTAL or begun  # what an interrupted full run saved is believed as well
+    if believes and not task.dry_run and task.table not in deps.settings.unlisted_tables:
+        await mark_vanished(deps, dataverse, target, state)
+    links_due = (
+        mode is Mode.VERIFY
+        or task.clears_orphans
+        or (state.linked and await _are_links_due(deps, dataverse, task, target, state))
+    )
+    choice, revisit = await _choice(deps, task, target, state, mode)
+    ranges = (await deps.capabilities()).has(Capability.TEXT_RANGES)
+    scan = await deps.staging.scan(task.table)
+    if scan is None or scan.run != task.run or (choice.full and not scan.full):  # else a repeated delivery opened it
+        opening = Opening(task.run, target, choice, state, task.newest, task.newest_profile, revisit, ranges)
+        scan = await open_scan(deps, dataverse, opening)
+    await _show(deps, task, target, mode, reason)
+    return Prepared(task.table, scan.id, scan.streams, mode, epoch, links_due=links_due)
+
+
+async def _are_links_due(deps: Deps, dataverse: Dataverse, task: TableTask, target: Target, state: TableState) -> bool:
+    """Return whether all links are to be held against all profiles: once a day, and when new profiles cannot be told."""
+    if deps.clock() - (state.orphans_at or state.scanned_at) >= deps.settings.orphan_hours * 3_600:
+        return True
+    return not task.dry_run and await mark_recreated(deps, dataverse, target, state)
+
+
+async def _choice(
+    deps: Deps, task: TableTask, target: Target, state: TableState, mode: Mode
+) -> tuple[ScanChoice, list[str]]:
+    """Return which mapping rows to read, and the rows (as hex) that earlier runs left open."""
+    rules, now = scan_rules(deps), deps.clock()
+    because = "an operator allowed this run to clear links" if task.allowed else ""
+    has_filter = (await deps.capabilities()).has(Capability.MODIFIED_FILTER)
+    newest = task.newest if has_filter else 0.0
+    choice = choose_scan(state, mode, newest=newest, sources=target.sources, rules=rules, now=now, because=because)
+    if choice.full:
+        return choice, []
+    revisit = await deps.issues.open_rows(task.table, MAX_REVISIT + 1)
+    unconfirmed = sum(header.unconfirmed for header in (await deps.blocks.headers(task.table)).values())
+    if len(revisit) + unconfirmed > MAX_REVISIT:
+        return replace(choice, since=None, reason=f"more than {MAX_REVISIT:,} rows are open"), []
+    return choice, [key.hex() for key in revisit]
+
+
+async def _state(deps: Deps, task: TableTask) -> tuple[TableState, str | None]:
+    found = await deps.states.load(task.table)
+    return found if found is not None else (TableState(), None)
+
+
+async def _target(deps: Deps, task: TableTask, dataverse: Dataverse, can: Capabilities) -> Target:
+    known = await deps.runs.target(task.run, task.table)
+    table = (await metadata.find_tables(dataverse, task.table))[0]
+    found = await lookup_column.find_or_plan(dataverse, table, deps.settings.solution)
+    created = found is None
+    if found is None and not task.dry_run:
+        found = await lookup_column.create(dataverse, table, deps.settings.solution, can.profile_kind)
+    target = replace(
+        with_capabilities(known, can),
+        navigation=found.navigation if found else "",
+        column_created=created or known.column_created,
+        bulk=await metadata.supports_update_multiple(dataverse, task.table),
+        partition_column=await lookup_column.find_partition_column(dataverse, table) if found else "",
+        has_labels=await deps.has_labels(),
+    )
+    await deps.runs.save_target(task.run, target)
+    deps.cache.targets.pop((task.run, task.table), None)
+    if target.column_created and not task.dry_run:
+        await lookup_column.await_seen(dataverse, table)
+    return target
+
+
+async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, state: TableState) -> int:
+    """Mark rows unconfirmed that a block names and whose link is empty now; return how many.
+
+    Nothing is remembered between runs.
+    """
+    marked = 0
+    held: list[RowKey] = []
+    async for keys in dataverse.keys_by_link(target, LOOKUP_SCHEMA_NAME, empty=True):
+        held += keys
+        if len(held) >= KEYS_HELD:
+            marked += await mark_unconfirmed(deps, target.table, state, held)
+            held = []
+    return marked + await mark_unconfirmed(deps, target.table, state, held)
+
+
+async def _show(deps: Deps, task: TableTask, target: Target, mode: Mode, reason: str) -> None:
+    def change(old: Run) -> Run:
+        tables = tuple(
+            replace(t, status=Status.REFRESHING, mode=mode, mode_reason=reason, column=_column(task, target))
+            if t.table == task.table
+            else t
+            for t in old.tables
+        )
+        strongest = max((t.mode for t in tables if t.mode), key=lambda m: m.strength, default=mode)
+        reasons = dict.fromkeys(f"{t.table}: {t.mode_reason}" for t in tables if t.mode is strongest)
+        return replace(old, tables=tables, mode=strongest, mode_reason="; ".join(reasons))
+
+    await deps.runs.advance(task.run, change)
+
+
+def _column(task: TableTask, target: Target) -> ColumnState:
+    if not target.column_created:
+        return "exists"
+    return "would be created" if task.dry_run else "created"

@@ -1,0 +1,247 @@
+"""The life of a run around its pages: begin, sign of life, report, and every way to end."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from linker.adapters.storage import Scan, TaskState
+from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.core.errors import LinkerError, TransientError
+from linker.core.linking.mapping_scan import TableState
+from linker.core.model import SKIPPED_MESSAGE, Counts, Progress, Run, RunRequest, Status, Ticket
+from linker.core.runs.activity_values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
+from linker.core.runs.lifecycle import (
+    OPEN,
+    asked_for,
+    closed,
+    end_status,
+    in_trouble,
+    promised,
+    table_verdict,
+    why_ended,
+)
+from linker.core.runs.run_lock import Renewal
+from linker.core.times import iso
+from linker.deps import Deps
+from linker.services.watermark_reading import marks_of
+
+
+async def begin_run(deps: Deps, ticket: Ticket) -> Go:
+    """Make sure that this run holds the lock, and show it. A second start of the same run does no harm."""
+    renewal = await deps.lock.renew(ticket.run)
+    if not renewal.held:
+        return Go(held=False)
+    request = ticket.request
+    await deps.runs.create(promised(ticket))
+    await _show(deps, ticket.run)
+    if ticket.resumes:
+        await deps.runs.lead_on(ticket.resumes, ticket.run)
+    await deps.runs.advance(ticket.run, lambda run: replace(asked_for(run, request), status_detail=""))
+    return _go(deps, renewal)
+
+
+async def _show(deps: Deps, run: str) -> None:
+    """Let the task mirror this run, unless its time is over: a start that was held up must not bring it back."""
+
+    async def change(task: TaskState) -> TaskState:
+        renewal = await deps.lock.renew(run)
+        return replace(task, run=run) if renewal.held else task
+
+    await deps.runs.change_task(change)
+
+
+async def renew(deps: Deps, beat: Beat) -> Go:
+    """Keep the lock, say whether to go on, and show what is being tried again."""
+    renewal = await deps.lock.renew(beat.run)
+    trouble = beat.trouble
+    if renewal.held and not renewal.cancel and trouble is not None:
+        await deps.runs.advance(beat.run, lambda run: in_trouble(run, trouble))
+    return _go(deps, renewal)
+
+
+async def go_on(deps: Deps, run: str) -> None:
+    """Let an activity that takes long break off: the wait that it asks for shows its orchestrator why.
+
+    Raises TransientError when the run was asked to stop, or another one holds the lock.
+    """
+    state = await deps.lock.peek()
+    if state.cancel == run or (state.holder is not None and state.holder.run != run):
+        raise TransientError("The run gives way: it was asked to stop, or another one goes on with its work.")
+
+
+def slice_s(deps: Deps) -> float:
+    """Return the longest wait without a sign of life: less than half a lease, so that one that fails costs nothing."""
+    return deps.settings.lease_seconds / 2.5
+
+
+def _go(deps: Deps, renewal: Renewal) -> Go:
+    return Go(renewal.held, renewal.cancel, slice_s(deps))
+
+
+async def report(deps: Deps, news: Report) -> Go:
+    """Show how far the run is, keep the lock, and say whether to go on."""
+    renewal = await deps.lock.renew(news.run)
+    if not renewal.held:
+        return Go(held=False)
+    trouble = "" if renewal.cancel else news.trouble
+    rate = news.counts.rows_read / news.seconds if news.seconds > 0 else 0.0
+    left_s = news.seconds / news.pages_done * (news.pages_total - news.pages_done) if news.pages_done else None
+    progress = Progress(
+        pages_total=news.pages_total,
+        pages_done=news.pages_done,
+        width=news.pace.width,
+        batch=news.pace.batch,
+        rows_per_second=round(rate, 1),
+        eta_seconds=None if left_s is None else round(left_s, 1),
+        paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None,
+    )
+
+    def change(run: Run) -> Run:
+        tables = tuple(
+            replace(t, counts=news.tables.get(t.table, t.counts)) if t.status in OPEN else t for t in run.tables
+        )
+        status = Status.RETRYING if trouble else Status.REFRESHING
+        return replace(run, status=status, status_detail=trouble, counts=news.counts, tables=tables, progress=progress)
+
+    await deps.runs.advance(news.run, change)
+    return _go(deps, renewal)
+
+
+async def end_table(deps: Deps, end: TableEnd) -> RunRef:
+    """Check the table's ledger and show how it ended. Its full run is over only when every page of it was."""
+    # Listed before the look at the lock: notes of a successor are not among them.
+    noted = await deps.removed.notes(end.table)
+    held_rows = await deps.removed_digest(end.table, end.run) if end.guarded else ""
+    if not (await deps.lock.renew(end.run)).held:
+        return RunRef(end.run)  # the table is a successor's now
+    await deps.removed.forget(end.table, noted)
+    counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
+    status, detail = table_verdict(end, counts, held_rows)
+    scan = await deps.scan(end.table, end.scan, again=True) if end.scan else None
+    if scan is not None and status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
+        await _close_table(deps, end, scan)
+
+    def change(old: Run) -> Run:
+        unsettled = bool(end.totals.counts.deferred) or (bool(end.unlinking.deferred) and not end.guarded)
+        held_back = end.totals.departed if end.guarded else 0
+        tables = tuple(
+            replace(
+                t,
+                status=status,
+                detail=detail,
+                counts=counts,
+                unsettled=unsettled,
+                held_back=held_back,
+                held_rows=held_rows or t.held_rows,
+                passing=end.passing,
+            )
+            if t.table == end.table
+            else t
+            for t in old.tables
+        )
+        warning = [f"Table '{end.table}': {detail}"] if detail else []
+        return replace(old, tables=tables, warnings=tuple(dict.fromkeys((*old.warnings, *warning))))
+
+    await deps.runs.advance(end.run, change)
+    if scan is not None:
+        await deps.staging.drop_rows(end.table, scan)
+    return RunRef(end.run)
+
+
+async def _close_table(deps: Deps, end: TableEnd, scan: Scan) -> None:
+    """Remember what a complete run over a table makes true: how far the mapping was seen, and that a full run is over.
+
+    After a full scan every shard has a block of its own, so those of larger shards and of version 1 can go.
+    """
+    streams = await deps.streams(end.table, scan)
+    due = _why_due(end)
+
+    def close(state: TableState) -> TableState:
+        if state.epoch != end.epoch:
+            return state
+        state = replace(state, epoch="", linked=state.linked or bool(end.epoch), watermark=scan.watermark, due=due)
+        state = replace(state, profiles_seen=scan.newest_profile)
+        if not scan.full:
+            return state
+        read = sum(stream.read for stream in streams)
+        return replace(state, scanned_at=scan.began, rows=read, sources=scan.sources, earlier_bits=())
+
+    state = await deps.change_state(end.table, close)
+    if not scan.full or state.scanned_at != scan.began:
+        return
+    await deps.issues.looked_at(end.table, end.run)
+    await deps.blocks.delete_others(end.table, state.bits)
+    await deps.states.forget_version_1(end.table)
+
+
+def _why_due(end: TableEnd) -> str:
+    """Return why the next run has to read every mapping row although little changed."""
+    if end.unlinking.deferred and not end.guarded:
+        return "removed rows waited for the mapping to rest"
+    open_rows = end.totals.counts.rejected + end.totals.counts.deferred
+    return "more rows were rejected or deferred than are remembered" if open_rows > MOST_ISSUES else ""
+
+
+async def end_run(deps: Deps, ending: Ending) -> Ended:
+    """Show how the run ended, hand the lock on, and name the run to start next. Repeating it gives the same answer."""
+    ready = (await deps.runs.task()).ready
+
+    def change(old: Run) -> Run:
+        tables = tuple(t if t.status not in OPEN else replace(t, status=closed(ending.status)) for t in old.tables)
+        counts = sum((t.counts for t in tables), Counts())
+        status = end_status(ending, tables, ready=ready)
+        detail = "" if status is Status.SUCCESSFUL else ending.detail or old.status_detail or why_ended(old, status)
+        if status is Status.SKIPPED and SKIPPED_MESSAGE not in detail:
+            detail = f"{SKIPPED_MESSAGE}. {detail}"
+        now = iso(deps.clock())
+        return replace(
+            old, status=status, status_detail=detail, ended_at=now, counts=counts, tables=tables, progress=None
+        )
+
+    follow_up = await _follow_up(deps, ending)
+    run = await deps.runs.advance(ending.run, lambda old: replace(change(old), follow_up=follow_up))
+    skipped = any(table.status is Status.SKIPPED for table in run.tables)
+    completed = run.status in (Status.SUCCESSFUL, Status.WARNINGS) and not skipped and not ending.dry_run
+    passed = run.status not in (Status.NOT_STARTED, Status.CANCELED)
+    await _remember(deps, ending, ready=passed, seen=completed and not run.requested_tables)
+    return Ended(run.status, await deps.lock.finish(ending.run, completed=completed))
+
+
+async def _remember(deps: Deps, ending: Ending, *, ready: bool, seen: bool) -> None:
+    """Keep with the task what the runs to come have to know of this one, while it still holds the lock."""
+    now = deps.clock()
+
+    async def change(task: TaskState) -> TaskState:
+        if not (await deps.lock.renew(ending.run)).held:
+            return task
+        task = replace(task, ready=task.ready or ready)
+        return replace(task, marks=ending.marks, completed=now) if seen else task
+
+    await deps.runs.change_task(change)
+
+
+async def _follow_up(deps: Deps, ending: Ending) -> str | None:
+    """Ask for one more run when rows were deferred, or mapping or profiles moved meanwhile; a follow-up asks for none.
+
+    The request waits behind the run that ends now, so both are one hand-over.
+    """
+    run = await deps.runs.load(ending.run)
+    if run is None or ending.status is not None or ending.dry_run or run.trigger == FOLLOW_UP or run.ended_at:
+        return run.follow_up if run else None
+    if not any(table.unsettled for table in run.tables) and not await _moved(deps, ending):
+        return None
+    request = RunRequest(trigger=FOLLOW_UP)
+    grant = await deps.lock.request(request)
+    await deps.runs.create(promised(Ticket(grant.run, request)))
+    return grant.run
+
+
+async def _moved(deps: Deps, ending: Ending) -> bool:
+    """Whether mapping or profiles changed since settling. A run ends also when Dataverse does not tell."""
+    try:
+        return ending.marks is not None and await marks_of(deps, ending.marks) != ending.marks
+    except LinkerError:
+        return False
+
+
+FOLLOW_UP = "follow-up"

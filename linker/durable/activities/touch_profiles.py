@@ -1,0 +1,150 @@
+"""The last phase: each profile that got a newly linked row is written once more, unchanged.
+
+It is apart from the links: nothing here makes a run fail, and what was not touched is said in the run's notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from linker.adapters.dataverse import Dataverse, profiles
+from linker.adapters.storage.pending_touches import SLICES
+from linker.core.capabilities import Capability, TableKind
+from linker.core.errors import LinkerError, TransientError, UnknownOutcomeError
+from linker.core.model import PROFILE_TABLE, Progress, Run, Touches
+from linker.core.odata import chunks
+from linker.core.permissions import automations
+from linker.core.runs.activity_values import Beat, Go
+from linker.core.runs.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
+from linker.core.times import iso
+from linker.deps import Deps
+from linker.durable.activities.run_lifecycle import renew
+from linker.durable.shards.writes import PATCHES
+from linker.services.write_permits import registered_on
+
+PROFILES_A_PART = 1_000  # one or two writes: few profiles are touched at full width too
+REQUESTS_A_MINUTE = 1_200  # 6,000 in five minutes (docs/reference/dataverse.md)
+PROFILES_A_CALL = 10_000  # an activity stays short, so that cancelling and renewing stay quick
+
+
+async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
+    """Look how many profiles wait, and whether they can be written at all."""
+    waiting = await deps.waiting.rows(ref.run, dry_run=ref.dry_run)
+    if not waiting:
+        return TouchPlan()
+    try:
+        plan, fires = await _planned(deps, waiting)
+    except TransientError:
+        raise
+    except LinkerError as error:
+        return TouchPlan(left_out=str(error)[:400])
+    if fires and plan.parts:
+        note = f"Customer profiles are touched although that sets something in motion: {fires}."
+        await deps.runs.advance(ref.run, lambda run: replace(run, notes=tuple(dict.fromkeys((*run.notes, note)))))
+    return plan
+
+
+async def _planned(deps: Deps, waiting: int) -> tuple[TouchPlan, str]:
+    """Return the plan and what a touch fires, in words."""
+    dataverse = deps.dataverse()
+    if (await deps.capabilities()).profile_kind is TableKind.VIRTUAL:
+        return TouchPlan(left_out="the profile table is virtual, so its rows are kept outside Dataverse"), ""
+    if waiting > deps.settings.touch_max_profiles:
+        return TouchPlan(left_out=_too_many(waiting, deps.settings.touch_max_profiles)), ""
+    fires = await _fires(deps, dataverse)
+    if fires and deps.settings.automations == "block":
+        return TouchPlan(left_out=f"{fires} (LINKER_AUTOMATIONS=block)"), fires
+    return TouchPlan(parts_for(waiting)), fires
+
+
+def _too_many(waiting: int, most: int) -> str:
+    """Return what a touch of so many profiles would cost: each is a request of its own, since it carries a version."""
+    minutes = waiting / REQUESTS_A_MINUTE
+    return (
+        f"{waiting:,} wait, more than {most:,} (LINKER_TOUCH_MAX_PROFILES). Each takes a request of its own, about "
+        f"{minutes:,.0f} minutes in all within the limits of Dataverse"
+    )
+
+
+async def _fires(deps: Deps, dataverse: Dataverse) -> str:
+    """Return what a touch fires for each profile in spite of the policy, empty when nothing."""
+    registered, unread = await registered_on(dataverse, PROFILE_TABLE)
+    if registered is None:
+        return f"which automations a touch fires could not be read: {unread}"
+    found = automations.fired(registered, profiles.CUSTOMER)
+    if deps.settings.automations == "bypass":
+        found = automations.not_bypassed(found)
+    named = ", ".join(f"{each.kind} '{each.name}'" for each in found[: automations.MOST_NAMED])
+    return f"{automations.counted(len(found), 'automation')} on updates of profiles, such as {named}" if found else ""
+
+
+def parts_for(waiting: int) -> int:
+    """Return the fewest parts that keep a part within PROFILES_A_PART profiles: a power of two, as SLICES is."""
+    parts = 1
+    while parts < SLICES and waiting > parts * PROFILES_A_PART:
+        parts *= 2
+    return parts
+
+
+async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
+    """Touch the next profiles of a part. What keeps it from its work comes back with what is done. Safe to repeat."""
+    dataverse = deps.dataverse()
+    deps.limiter.adopt(task.pace)
+    outcome = TouchOutcome(after=task.after)
+    try:
+        part = await deps.waiting.part(task.run, task.part, task.parts, dry_run=task.dry_run)
+        waiting = [profile for profile in part if profile > task.after]
+        if task.dry_run:
+            return TouchOutcome(Touches(profiles=len(waiting)))
+        for some in chunks(waiting[:PROFILES_A_CALL], PATCHES):
+            outcome = await _touch(deps, dataverse, some, outcome)
+        if len(waiting) <= PROFILES_A_CALL:
+            outcome = replace(outcome, after=None)
+    except (TransientError, UnknownOutcomeError) as error:
+        outcome = replace(outcome, later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
+    except LinkerError as error:
+        outcome = replace(outcome, after=None, left_out=str(error)[:400])
+    return replace(outcome, load=deps.load(dataverse, throttled=bool(outcome.later_s)))
+
+
+async def _touch(deps: Deps, dataverse: Dataverse, ids: Sequence[str], before: TouchOutcome) -> TouchOutcome:
+    can = await deps.capabilities()
+    options = {"has_in": can.has(Capability.IN_FILTER), "has_partitions": can.has(Capability.PARTITION_COLUMN)}
+    found = await profiles.read(dataverse, ids, **options)
+    refused = await profiles.touch(dataverse, found)
+    gone = sum(1 for error in refused.values() if error.status == 404)
+    touches = Touches(len(ids), len(found) - len(refused), len(ids) - len(found) + gone, len(refused) - gone)
+    refusal = next((str(error)[:300] for error in refused.values() if error.status != 404), before.refusal)
+    return replace(before, touches=before.touches + touches, after=ids[-1], refusal=refusal)
+
+
+async def report_touch(deps: Deps, news: TouchReport) -> Go:
+    """Show how far the touch is, keep the lock, and say whether to go on. When it is over, forget what waited."""
+    if news.over and not news.again:
+        # A run that lost its lock may get here late. Only what was noted while it held the lock is its own to forget, so the
+        # notes are listed first: a successor begins after the look at the lock, and its notes are not among them.
+        notes = await deps.waiting.notes(dry_run=news.dry_run)
+        if not (await deps.lock.renew(news.run)).held:
+            return Go(held=False)
+        await deps.waiting.forget(notes, dry_run=news.dry_run)
+    paused_until = iso(deps.clock() + news.paused_s) if news.paused_s else None
+
+    def change(run: Run) -> Run:
+        progress = replace(run.progress or Progress(), paused_until=paused_until)
+        detail = "" if news.over else f"Touching customer profiles: {news.touches.profiles:,} so far."
+        notes = tuple(dict.fromkeys((*run.notes, *_notes(news))))
+        return replace(run, touches=news.touches, progress=progress, status_detail=detail, notes=notes)
+
+    await deps.runs.advance(news.run, change)
+    return await renew(deps, Beat(news.run))
+
+
+def _notes(news: TouchReport) -> list[str]:
+    if not news.over:
+        return []
+    next_time = "The next run touches them." if news.again else "Links are not concerned."
+    which = "The other customer" if news.touches.touched else "Customer"
+    left_out = f"{which} profiles were not touched: {news.left_out.rstrip('.')}. {next_time}"
+    refused = f"Customer profiles that could not be touched: {news.touches.refused:,}. {news.refusal}"
+    return [text for true, text in ((news.left_out, left_out), (news.touches.refused, refused)) if true]

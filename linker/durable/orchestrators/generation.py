@@ -1,0 +1,209 @@
+"""A generation: a bounded share of a run's shards, with a sliding window of shards in flight."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from durabletask.task import CompletableTask, OrchestrationContext, when_any
+
+from linker.core.runs.activity_values import Go, Report, ShardOutcome, ShardTask, Trouble
+from linker.core.runs.generation_values import GenerationOutcome, GenerationTask, Share, joined
+from linker.core.serialization import from_json, to_json
+from linker.core.throttling.pace import lanes_of_shard, next_pace, shards_in_flight
+from linker.durable.orchestrators.activity_calls import BROKEN_OFF_S, Room, Steps, call
+
+GENERATION = "link_generation"
+GENERATION_SHARDS = (
+    200  # about 1,000 history events; a replay of more costs noticeably (every instance stays under 2,000)
+)
+REPORTS = 40  # news of a run's progress, spread over its shards
+MAX_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
+LONGEST_WAIT_S = 120.0  # between two tries of one shard
+PATIENCE = 30  # tries of one shard: another attempt at it ends when its time is over
+
+
+def link_generation(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
+    """A bounded share of a run's shards with a sliding window of them in flight. Input: a GenerationTask."""
+    generation = _Generation(ctx, from_json(GenerationTask, request))
+    outcome = yield from generation.run()
+    return to_json(outcome)
+
+
+@dataclass(frozen=True, slots=True)
+class _Flight:
+    """A shard in flight."""
+
+    task: CompletableTask[Any]
+    shard: ShardTask
+    started: datetime
+
+
+class _Generation:
+    """State of one generation. Pages wait in order; those in flight are kept in a list, so that replay finds the same order."""
+
+    def __init__(self, ctx: OrchestrationContext, task: GenerationTask) -> None:
+        self.ctx, self.task = ctx, task
+        self.pace = task.pace
+        self.totals = dict(task.totals)
+        self.waiting = _shards_of(task)
+        self.delayed: list[tuple[datetime, ShardTask]] = []  # shards that are worth another try from a time on
+        self.flying: list[_Flight] = []
+        self.calls = 0
+        self.rest_s = 0.0  # of a pause for which this history has no more room
+        self.tries = {
+            (share.table, shard): share.tries for share in task.shares for shard in range(share.first, share.end)
+        }
+        self.troubles: dict[tuple[str, int], str] = {}  # why a shard has to be tried again
+        self.began = ctx.current_utc_datetime
+        self.slowed = self.began  # when the last throttle was answered; shards from before felt the same one
+        self.unproven = [share.table for share in task.shares if share.canary]
+        self.stop = ""
+        self.shards_total = task.shards_total
+        self.told = self.shards_done
+
+    @property
+    def shards_done(self) -> int:
+        return self.task.elsewhere.pages + sum(totals.pages for totals in self.totals.values())
+
+    @property
+    def seconds(self) -> float:
+        return self.task.seconds + (self.ctx.current_utc_datetime - self.began).total_seconds()
+
+    @property
+    def may_start(self) -> bool:
+        return not self.stop and self.calls < MAX_CALLS
+
+    def run(self) -> Steps[GenerationOutcome]:
+        yield from self._tell()
+        yield from self._rest(self.task.rest_s, throttled=True)
+        while self.flying or (self.may_start and (self.waiting or self.delayed)):
+            self._launch()
+            if self.flying:
+                finished = yield when_any([flight.task for flight in self.flying])
+                landed = next(flight for flight in self.flying if flight.task is finished)
+                self.flying = [flight for flight in self.flying if flight is not landed]
+                yield from self._landed(landed, _outcome_of(finished))
+            elif self.delayed:
+                first = min(ready for ready, _ in self.delayed)
+                yield from self._rest((first - self.ctx.current_utc_datetime).total_seconds(), throttled=False)
+        left = () if self.stop else joined(map(self._share_of, [*self.waiting, *(shard for _, shard in self.delayed)]))
+        return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left, self.rest_s)
+
+    def _share_of(self, shard: ShardTask) -> Share:
+        tries = self.tries[shard.table, shard.number]
+        canary = shard.table in self.unproven
+        return Share(shard.table, shard.scan, shard.number, shard.number + 1, shard.mode, shard.epoch, tries, canary)
+
+    def _launch(self) -> None:
+        now = self.ctx.current_utc_datetime
+        # What stopped a table holds for its other shards.
+        alive = [(ready, shard) for ready, shard in self.delayed if not self.totals[shard.table].failed]
+        self.waiting += [shard for ready, shard in alive if ready <= now]
+        self.delayed = [(ready, shard) for ready, shard in alive if ready > now]
+        most = shards_in_flight(self.pace)
+        held_up: list[ShardTask] = []
+        while self.waiting and self.may_start and len(self.flying) < most:
+            shard = self.waiting.pop(0)
+            if shard.table in self.unproven and any(flight.shard.table == shard.table for flight in self.flying):
+                held_up.append(shard)  # until the first link of its table is proved to be alive
+                continue
+            if self.totals[shard.table].failed:
+                continue
+            canary = shard.table in self.unproven
+            # The last shards share the lanes that others leave idle.
+            is_last = canary or len(self.waiting) < most
+            lanes = self.pace.ceiling if is_last else lanes_of_shard(self.pace, most)
+            shard = replace(shard, pace=self.pace, lanes=lanes, canary=canary)
+            self.flying.append(_Flight(self.ctx.call_activity("link_shard", input=to_json(shard)), shard, now))
+            self.calls += 1
+        self.waiting = held_up + self.waiting
+
+    def _landed(self, flight: _Flight, outcome: ShardOutcome) -> Steps[None]:
+        shard, again = flight.shard, outcome.load.throttled and flight.started < self.slowed
+        self.troubles.pop((shard.table, shard.number), None)
+        self.pace = next_pace(self.pace, outcome.load)
+        if outcome.load.throttled:
+            self.slowed = self.ctx.current_utc_datetime
+        if outcome.later_s and outcome.load.throttled:
+            self.waiting.insert(0, shard)
+            if not again:
+                yield from self._rest(outcome.later_s, throttled=True)
+                self.slowed = self.ctx.current_utc_datetime
+        elif outcome.later_s:
+            self._postpone(shard, outcome)
+            if not outcome.held:
+                yield from self._tell()
+        else:
+            self.totals[shard.table] = self.totals[shard.table].plus(outcome)
+            if outcome.proven:
+                self.unproven = [table for table in self.unproven if table != shard.table]
+            every = max(1, self.shards_total // REPORTS)
+            if self.shards_done >= self.told + every or self.shards_done == self.shards_total:
+                yield from self._tell()
+
+    def _postpone(self, shard: ShardTask, outcome: ShardOutcome) -> None:
+        """Put a shard back until its time: another run owns it, or a fault passes. The others continue."""
+        address = (shard.table, shard.number)
+        tries = self.tries[address] = self.tries[address] + 1
+        if tries >= PATIENCE:
+            why = f"Shard {shard.number} of '{shard.table}': {outcome.later_reason}"
+            gave_up = ShardOutcome(failed=why, passing=True)
+            self.totals[shard.table] = self.totals[shard.table].plus(gave_up)
+            return
+        wait_s = outcome.later_s if outcome.held else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)
+        if not outcome.held:
+            self.troubles[address] = outcome.later_reason
+        ready = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
+        self.delayed.append((ready, shard))
+
+    def _rest(self, wait_s: float, *, throttled: bool) -> Steps[None]:
+        """Start nothing for a while: a throttle concerns all shards, or every shard left has to wait."""
+        until = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
+        while (left_s := (until - self.ctx.current_utc_datetime).total_seconds()) > 0 and self.may_start:
+            go = yield from self._tell(paused_s=left_s if throttled else 0.0)
+            yield self.ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
+            self.calls += 1
+        self.rest_s = max(left_s, self.rest_s) if throttled else self.rest_s
+
+    def _tell(self, paused_s: float = 0.0) -> Steps[Go]:
+        self.told = self.shards_done
+        self.calls += 1
+        counts = sum((totals.counts for totals in self.totals.values()), self.task.elsewhere.counts)
+        news = Report(
+            self.task.run,
+            counts,
+            self.shards_total,
+            self.shards_done,
+            self.pace,
+            self.seconds,
+            paused_s,
+            next(iter(self.troubles.values()), ""),
+            {table: totals.counts for table, totals in self.totals.items()},
+        )
+        go = yield from call(self.ctx, "report", news, Go, renewing="")
+        if not go.held or go.cancel:
+            self.stop = "canceled" if go.held else "superseded"
+        return go
+
+
+def _outcome_of(finished: CompletableTask[Any]) -> ShardOutcome:
+    """Return what became of a shard, also when its activity could not begin its work, or broke off with its host."""
+    if finished.is_failed:
+        return ShardOutcome(later_s=BROKEN_OFF_S, later_reason=f"It broke off: {finished.get_exception()}"[:300])
+    answer = finished.get_result()
+    if "trouble" not in answer:
+        return from_json(ShardOutcome, answer)
+    trouble = from_json(Trouble, answer)
+    if trouble.wait_s:
+        return ShardOutcome(later_s=trouble.wait_s, later_reason=trouble.trouble)
+    return ShardOutcome(failed=trouble.trouble)
+
+
+def _shards_of(task: GenerationTask) -> list[ShardTask]:
+    return [
+        ShardTask(task.run, share.table, share.scan, number, share.mode, share.epoch, dry_run=task.dry_run)
+        for share in task.shares
+        for number in range(share.first, share.end)
+    ]

@@ -1,0 +1,1 @@
+"""What activities share when they read or write the rows of a shard."""

@@ -1,0 +1,224 @@
+"""Writing the links of a shard: batches, short waits, bad rows isolated, every row read back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, field, replace
+
+from linker.adapters.dataverse import Dataverse, LiveLink
+from linker.adapters.write_limiter import SHORT_WAIT_S, Limiter
+from linker.core.capabilities import TableKind
+from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
+from linker.core.linking.claims import fold_customer
+from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, RowKey, Target
+from linker.core.throttling.error_classification import Answer, judge, named_rows
+from linker.durable.shards.attempt import Attempt
+
+SHORT_WAITS = 3
+PATCHES = 100  # single updates of one batch: one look at the time left covers them all
+ROUNDS = 2  # writes of one row in one attempt: what two accepted writes did not change is not a passing fault
+
+type Links = Mapping[RowKey, Link]
+"""The link to write to each row."""
+
+
+@dataclass(slots=True)
+class Written:
+    """What became of the rows of one shard that had to be written. `links` are the links that were asked for."""
+
+    linked: set[RowKey] = field(default_factory=set)  # read back and right
+    refused: dict[RowKey, DataverseError] = field(default_factory=dict)
+    lost: set[RowKey] = field(default_factory=set)  # accepted each time, never stored
+    doubtful: set[RowKey] = field(default_factory=set)  # a write without an answer may still come
+    mislabeled: set[RowKey] = field(default_factory=set)  # stored, but the label shows another customer
+    links: dict[RowKey, Link] = field(default_factory=dict)
+
+    def with_more(self, more: Written) -> Written:
+        """Return what became of all rows after more were written, or some again."""
+        return Written(
+            self.linked | more.linked,
+            self.refused | more.refused,
+            self.lost | more.lost,
+            self.doubtful | more.doubtful,
+            (self.mislabeled - more.linked) | more.mislabeled,
+            self.links | more.links,
+        )
+
+
+@dataclass(slots=True)
+class Writer:
+    """Writes one shard's links within one attempt."""
+
+    dataverse: Dataverse
+    target: Target
+    attempt: Attempt
+    limiter: Limiter
+    lanes: int
+    sent: set[RowKey] = field(default_factory=set)
+
+    async def write(self, links: Links, customers: Mapping[RowKey, CustomerId]) -> Written:
+        """Write and read back. `customers` are the CustomerIds that live links show as their labels, where there are labels.
+
+        Raises TransientError, SupersededError, UnknownOutcomeError for rows that stayed without an
+        answer and are not stored, and DataverseError for what is about no row.
+        """
+        written = Written(links=dict(links))
+        missing = dict(links)
+        for _ in range(ROUNDS):
+            await self._send_all(missing, written)
+            missing = {row: link for row, link in missing.items() if row not in written.refused}
+            live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(missing))
+            stored = {row for row, link in missing.items() if row in live and is_stored(live[row], link, self.target)}
+            written.mislabeled |= {row for row in stored if is_mislabeled(live[row].label, customers[row], self.target)}
+            missing = {row: link for row, link in missing.items() if row not in stored}
+            if not missing:
+                break
+        if silent := missing.keys() & written.doubtful:
+            raise UnknownOutcomeError(
+                f"Writes of {len(silent):,} links got no answer, and the links are not stored yet."
+            )
+        written.lost = set(missing)
+        left = {*written.refused, *missing, *written.mislabeled}
+        written.linked = {row for row in links if row not in left}
+        return written
+
+    async def _send_all(self, links: Links, written: Written) -> None:
+        """Send the batches over the page's lanes. When one fails, those under way end, and no other begins."""
+        batches = self._batches(links)
+        lanes = [self._lane(batches, written) for _ in range(self.lanes)]
+        ended = await asyncio.gather(*lanes, return_exceptions=True)
+        if errors := [error for error in ended if error is not None]:
+            raise errors[0]
+
+    def _batches(self, links: Links) -> Generator[Links]:
+        waiting = sorted(links)
+        while waiting:  # each batch is as large as the pace says when it is cut
+            size = min(self.limiter.batch, len(waiting) if self.target.bulk else PATCHES)
+            rows, waiting = waiting[:size], waiting[size:]
+            yield {row: links[row] for row in rows}
+
+    async def _lane(self, batches: Generator[Links], written: Written) -> None:
+        try:
+            for links in batches:  # shared: each batch is taken once
+                refused = await self._isolating(links, written)
+                written.refused.update(refused)
+        finally:
+            batches.close()
+
+    async def _isolating(self, links: Links, written: Written) -> dict[RowKey, DataverseError]:
+        """Write rows of which some may be bad; the good ones land. One bad row among n costs about 2 log2(n) more requests."""
+        if not links:
+            return {}
+        try:
+            return await self._patiently(links)
+        except UnknownOutcomeError:
+            self.attempt.unanswered()
+            written.doubtful.update(links)
+            return {}
+        except DataverseError as error:
+            answer = judge(error.status, error.code, error.text)
+            if answer is Answer.STOP:
+                raise
+            if len(links) == 1:
+                return dict.fromkeys(links, error)
+            if answer is Answer.SHRINK:
+                self.limiter.overloaded()
+            bad = _named(links, error)
+            refused = dict.fromkeys(bad, error)
+            for part in _parts(links, bad):
+                refused |= await self._isolating(part, written)
+            return refused
+
+    async def _patiently(self, links: Links) -> dict[RowKey, DataverseError]:
+        for left in reversed(range(SHORT_WAITS)):
+            try:
+                return await self._write(links)
+            except TransientError as error:
+                if not left or error.wait_s > SHORT_WAIT_S:
+                    raise
+                if not isinstance(error, ThrottledError):  # the lane waits until that pause is over
+                    await asyncio.sleep(error.wait_s)
+        raise AssertionError("the last round returns or raises")
+
+    async def _write(self, links: Links) -> dict[RowKey, DataverseError]:
+        async with self.limiter.lane(len(links)):
+            await self.attempt.before_send()
+            self.sent.update(links)  # in place: the page marks these rows when it finds itself late
+            return await self.dataverse.write_links(self.target, links)
+
+
+async def prove_first_link(
+    writer: Writer, row: RowKey, links: Links, customers: Mapping[RowKey, CustomerId]
+) -> tuple[Written, bool]:
+    """Write the first link of a table alone; return what became of it, and whether it was proved to lead to its profile.
+
+    A lookup to an elastic row takes a wrong partition without an error, and then leads nowhere. Raises ConfigurationError for
+    such a dead link, after the row was set back to what it held; no other row was written.
+    """
+    dataverse, target, link = writer.dataverse, writer.target, links[row]
+    before = (await dataverse.links(target, LOOKUP_SCHEMA_NAME, [row])).get(row)
+    alone = replace(writer, lanes=1)
+    written = await alone.write({row: link}, customers)
+    if row in written.refused or row in written.lost or (row in written.mislabeled and target.names_profile):
+        return written, False  # the row is to blame: the next one is tried in another shard or run
+    if before is None or not (why := await _why_dead(dataverse, target, row, link, customers[row])):
+        return written, True
+    await _set_back(writer, row, before)
+    raise ConfigurationError(
+        f"The first link of table '{target.table}' does not lead to its profile: {why}. The row was set back and no other row "
+        "was written. Report this with the partition of a profile; docs/troubleshooting.md describes the check."
+    )
+
+
+async def _why_dead(dataverse: Dataverse, target: Target, row: RowKey, link: Link, customer: CustomerId) -> str:
+    """Return why a link that was stored is dead, empty when it is alive or nothing speaks against it."""
+    live = await dataverse.link(target, LOOKUP_SCHEMA_NAME, row)
+    if live.label is not None:
+        wrong = is_mislabeled(live.label, customer, target)
+        return f"its label is '{live.label[:80]}', not {customer}" if wrong else ""
+    if target.profile_kind == TableKind.VIRTUAL or (link.partition and target.partition_column):
+        return ""  # a virtual table gives labels by its provider's choice; a custom partition never has one, and was read back
+    found = await dataverse.finds_profile(Link(link.profile))
+    if found is None or fold_customer(found) != customer:
+        return "it has no label, and its id alone finds no profile of this customer"
+    return ""
+
+
+async def _set_back(writer: Writer, row: RowKey, before: LiveLink) -> None:
+    await writer.attempt.before_send()
+    if before.link is not None:
+        await writer.dataverse.write_links(writer.target, {row: before.link})
+        return
+    live = await writer.dataverse.link(writer.target, LOOKUP_SCHEMA_NAME, row)
+    await writer.dataverse.clear_links(writer.target, {row: live.etag})
+
+
+def is_stored(live: LiveLink, wanted: Link, target: Target) -> bool:
+    """Return whether a lookup holds the wanted link. Without a companion column that can be read, the id alone tells."""
+    if live.link is None:
+        return False
+    return live.link == wanted if target.partition_column else live.link.profile == wanted.profile
+
+
+def is_mislabeled(label: str | None, customer: CustomerId, target: Target) -> bool:
+    """Return whether the label of a link shows another customer. Not every link has a label, nor is it always a CustomerId."""
+    return target.has_labels and label is not None and _digits(label) != _digits(customer)
+
+
+def _digits(text: str) -> str:
+    return fold_customer(text).replace("-", "")
+
+
+def _named(links: Links, error: DataverseError) -> list[RowKey]:
+    """Rows that the error text names; they need no search."""
+    keys = (bytes.fromhex(text.replace("-", "")) for text in named_rows(error.text))
+    return [key for key in keys if key in links]
+
+
+def _parts(links: Links, bad: list[RowKey]) -> list[dict[RowKey, Link]]:
+    if bad:
+        return [{row: link for row, link in links.items() if row not in bad}]
+    rows = list(links.items())
+    half = len(rows) // 2
+    return [dict(rows[:half]), dict(rows[half:])]

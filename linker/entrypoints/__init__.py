@@ -1,0 +1,1 @@
+"""How people and programs reach the app: HTTP API, portal, and command line."""

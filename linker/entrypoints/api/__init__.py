@@ -1,0 +1,64 @@
+"""The HTTP API without its transport: operations, and how they are served. function_app.py puts them on routes."""
+
+from linker.entrypoints.api.audit import get_audit
+from linker.entrypoints.api.openapi import document
+from linker.entrypoints.api.preflight import get_preflight
+from linker.entrypoints.api.row_errors import get_errors
+from linker.entrypoints.api.row_insights import get_insights
+from linker.entrypoints.api.rows import get_row
+from linker.entrypoints.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
+from linker.entrypoints.api.samples import get_samples
+from linker.entrypoints.api.tables import get_first_link, post_approve
+from linker.entrypoints.http.messages import Reply, Request
+from linker.entrypoints.http.operations import Call, Operation, operation
+from linker.entrypoints.http.serving import Api
+
+__all__ = [
+    "OPERATIONS",
+    "Api",
+    "Operation",
+    "Reply",
+    "Request",
+    "get_audit",
+    "get_errors",
+    "get_first_link",
+    "get_insights",
+    "get_openapi",
+    "get_preflight",
+    "get_row",
+    "get_run",
+    "get_runs",
+    "get_samples",
+    "get_status",
+    "post_approve",
+    "post_cancel",
+    "post_run",
+    "post_unification_event",
+]
+
+
+@operation("GET", "/openapi.json")
+async def get_openapi(call: Call) -> Reply:
+    """Show this document."""
+    del call
+    return Reply(200, document(OPERATIONS))
+
+
+# A new operation goes on its route in function_app.py, and here: the OpenAPI document lists these.
+OPERATIONS: tuple[Operation, ...] = (
+    post_run,
+    post_unification_event,
+    get_runs,
+    get_run,
+    post_cancel,
+    get_errors,
+    get_samples,
+    get_row,
+    get_insights,
+    get_status,
+    get_preflight,
+    get_first_link,
+    post_approve,
+    get_audit,
+    get_openapi,
+)

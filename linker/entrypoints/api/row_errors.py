@@ -1,0 +1,86 @@
+"""Row errors of a run as JSON, CSV or NDJSON, page by page."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Annotated, Literal
+
+from pydantic import Field
+from pydantic.alias_generators import to_camel
+
+from linker.core.model import RowIssue
+from linker.core.serialization import to_json
+from linker.entrypoints.api.answers import IssuePage
+from linker.entrypoints.api.runs import found_run
+from linker.entrypoints.http.messages import CSV, JSON, NDJSON, Reply, Request, to_continuation, to_text
+from linker.entrypoints.http.operations import Call, operation
+from linker.entrypoints.http.paging import PageQuery, first_of
+
+Format = Literal["json", "csv", "ndjson"]
+MEDIA_TYPES: dict[Format, str] = {"json": JSON, "csv": CSV, "ndjson": NDJSON}
+# A spreadsheet takes a text for a formula that begins so, also in full width, after spaces, quotes and control characters.
+# It cuts lines at commas, or at what the settings of its user say: a text after such a separator is a cell of its own.
+# Row keys and Dataverse's words are not ours.
+_FORMULA = re.compile(r"(^|[;|\t\r\n])([\s\x00-\x1f\"']*)(?=[=+\-@\uff1d\uff0b\uff0d\uff20])")
+_CONTROL = re.compile(r"^(?=[\x00-\x1f])")
+
+
+class ErrorQuery(PageQuery):
+    """Which row errors, and how."""
+
+    top: Annotated[int, Field(ge=1, le=5_000, description="Most entries of one page.")] = 1_000
+    format: Annotated[Format | Literal[""], Field(description="Instead of an Accept header.")] = ""
+
+
+@operation(
+    "GET",
+    "/runs/{run}/errors",
+    query=ErrorQuery,
+    answer=IssuePage,
+    refusals=(404,),
+    media_types=tuple(MEDIA_TYPES.values()),
+)
+async def get_errors(call: Call[None, ErrorQuery]) -> Reply:
+    """List the rejected and deferred rows of a run with code, reason, advice, when each was first seen, and attempts."""
+    run = await found_run(call)
+    found, more = await first_of(call.deps.issues.of_run(run.id, call.query.after), call.query.top)
+    continuation = to_continuation(found[-1][0]) if more else None
+    kind = call.query.format or accepted(call.request)
+    headers = {"Link": f'<{_next(call, kind, continuation)}>; rel="next"'} if continuation else {}
+    issues = tuple(issue for _, issue in found)
+    match kind:
+        case "csv":
+            return Reply(200, as_csv(issues), headers, CSV)
+        case "ndjson":
+            return Reply(200, "".join(to_text(to_json(issue)) + "\n" for issue in issues), headers, NDJSON)
+        case _:
+            return Reply(200, to_json(IssuePage(issues, continuation)), headers)
+
+
+def accepted(request: Request) -> Format:
+    """Return the first format in the Accept header that there is; JSON without one."""
+    wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
+    formats: dict[str, Format] = {media_type: name for name, media_type in MEDIA_TYPES.items()}
+    return next((formats[media_type] for media_type in wanted if media_type in formats), "json")
+
+
+def as_csv(issues: Sequence[RowIssue]) -> str:
+    """Return row issues as CSV with a header (RFC 4180), safe to open in a spreadsheet."""
+    lines = io.StringIO()
+    writer = csv.writer(lines)
+    writer.writerow(to_camel(field.name) for field in fields(RowIssue))
+    writer.writerows([_cell(value) for value in to_json(issue).values()] for issue in issues)
+    return lines.getvalue()
+
+
+def _cell(value: object) -> object:
+    return _CONTROL.sub("'", _FORMULA.sub(r"\1\2'", value)) if isinstance(value, str) else value
+
+
+def _next(call: Call[None, ErrorQuery], kind: Format, continuation: str) -> str:
+    query = f"format={kind}&top={call.query.top}&continuation={continuation}"
+    return f"{call.request.base_url}/api/runs/{call.parameters['run']}/errors?{query}"

@@ -1,0 +1,202 @@
+"""Runs: ask for one, look at them, stop one. And the webhook that tells of a unification."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from typing import Annotated, Any, Self
+
+from pydantic import (
+    AliasChoices,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    model_validator,
+)
+from pydantic.alias_generators import to_camel
+
+from linker.core.model import MAX_ROWS, TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
+from linker.core.roles import Role
+from linker.core.runs.history import history
+from linker.core.runs.lifecycle import ended
+from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MOST_TABLES
+from linker.core.runs.run_lock import Cancellation
+from linker.core.runs.signals import SignalKind
+from linker.core.serialization import dumps, to_json
+from linker.entrypoints.api.answers import RunPage, TaskStatus
+from linker.entrypoints.http.messages import ProblemError, Reply, not_found, to_continuation
+from linker.entrypoints.http.operations import Call, TableName, operation
+from linker.entrypoints.http.paging import PageQuery
+from linker.services.run_requests import CANCELED, TAKEN_BACK, request_run
+
+KEY = "idempotency-key"  # header; names are lower case
+LOOK_BACK = 30  # runs behind a page among which the one to compare with is looked for
+type JobId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
+
+
+STRICT = ConfigDict(extra="forbid", alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
+
+
+class _StrictBody(BaseModel):
+    model_config = STRICT
+
+
+def _whole(value: object) -> object:
+    """JSON has no whole numbers of its own: 5.0 is one."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+class AllowanceBody(_StrictBody):
+    """Links of departed rows that this one run may clear although the guard would hold them back."""
+
+    table: TableName
+    most_rows: Annotated[
+        int,
+        Field(ge=1, le=MAX_ROWS, description="If more rows have left by then, none is cleared."),
+        BeforeValidator(_whole),
+    ]
+    empty_mapping: Annotated[bool, Field(description="Also if the mapping names no row of the table any more.")] = False
+    seen: Annotated[
+        str,
+        Field(pattern=r"^([0-9a-f]{16})?$", description="heldRows of the run that was looked at: these rows alone."),
+    ] = ""
+
+
+class RunBody(_StrictBody):
+    """What a run has to do."""
+
+    mode: Mode = Mode.INCREMENTAL
+    dry_run: bool = False
+    tables: Annotated[
+        list[TableName], Field(max_length=MOST_TABLES, description="Logical names; empty means all.")
+    ] = []
+    allow_unlinking: Annotated[list[AllowanceBody], Field(max_length=MAX_ALLOWED_TABLES)] = []
+
+    @model_validator(mode="after")
+    def _allows_what_it_runs(self) -> Self:
+        if self.tables and any(allowed.table not in self.tables for allowed in self.allow_unlinking):
+            raise ValueError("allowUnlinking names a table that tables leaves out")
+        return self
+
+    def request(self, trigger: str) -> RunRequest:
+        """Return it as the lock takes it."""
+        allowed = tuple(
+            UnlinkAllowance(one.table, one.most_rows, one.empty_mapping, seen=one.seen) for one in self.allow_unlinking
+        )
+        tables = tuple(dict.fromkeys(self.tables))
+        return RunRequest(self.mode, self.dry_run, tables, trigger=trigger, unlink_allowed=allowed)
+
+
+class UnificationBody(BaseModel):
+    """A unification that has completed. A Power Automate flow may send its whole trigger; other members are ignored."""
+
+    model_config = ConfigDict(extra="ignore")
+    job_id: Annotated[
+        JobId | None, Field(validation_alias=AliasChoices("jobId", "workflowJobId", "unificationJobId"))
+    ] = None
+    started_at: Annotated[
+        AwareDatetime | None,
+        Field(validation_alias="startedAt", description="When it began: what is older than this it has not changed."),
+    ] = None
+
+
+@operation("POST", "/runs", role=Role.OPERATOR, body=RunBody, answer=Run, status=202, audited=True, asks_for_run=True)
+async def post_run(call: Call[RunBody]) -> Reply:
+    """Ask for a run. The answer is the run that will do it, readable at once."""
+    _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
+    return await requested(call, call.body.request("api"))
+
+
+@operation(
+    "POST",
+    "/unification-events",
+    role=Role.OPERATOR,
+    body=UnificationBody,
+    answer=Run,
+    status=202,
+    audited=True,
+    asks_for_run=True,
+)
+async def post_unification_event(call: Call[UnificationBody]) -> Reply:
+    """Tell that a unification has completed. The same job again leads to the same run."""
+    _must_be_on("LINKER_WEBHOOK", is_on=call.deps.settings.webhook)
+    job, began = call.body.job_id, call.body.started_at
+    job_start = began.timestamp() if began else 0.0
+    jobs = (job,) if job else ()
+    await call.deps.signals.receive(
+        SignalKind.WEBHOOK, f"Job {job} has merged." if job else "It named no job.", again=True
+    )
+    return await requested(call, RunRequest(jobs=jobs, job_start=job_start, trigger="webhook", nameless_job=not jobs))
+
+
+@operation("GET", "/runs", query=PageQuery, answer=RunPage)
+async def get_runs(call: Call[None, PageQuery]) -> Reply:
+    """List the last runs, newest first, each compared with the one before it of the same kind."""
+    top, after = call.query.top, call.query.after
+    ids = [run for run in await call.deps.runs.ids() if not after or run < after]
+    loaded = await asyncio.gather(*(call.deps.runs.load(run) for run in ids[: top + LOOK_BACK]))
+    page = history([run for run in loaded if run is not None], top)
+    more = to_continuation(page[-1].id) if page and len(ids) > top else None
+    return Reply(200, to_json(RunPage(page, more)))
+
+
+@operation("GET", "/runs/{run}", answer=Run, refusals=(404,))
+async def get_run(call: Call) -> Reply:
+    """Show a run as it is now."""
+    return Reply(200, to_json(await found_run(call)))
+
+
+@operation("POST", "/runs/{run}/cancel", role=Role.OPERATOR, answer=Run, status=202, refusals=(404, 409), audited=True)
+async def post_cancel(call: Call) -> Reply:
+    """Stop a run after the pages in flight, or take a waiting one back."""
+    found, deps = await found_run(call), call.deps
+    if await deps.lock.cancel(found.id) is Cancellation.RUNNING:
+        return Reply(202, to_json(found))
+    if found.ended_at is None:  # it waited, or its cancellation was not shown, or the lock was lost
+        detail = CANCELED if found.started_at else TAKEN_BACK
+        found = await deps.runs.advance(found.id, lambda old: ended(old, Status.CANCELED, detail, deps.clock()))
+        if found.status is Status.CANCELED:
+            return Reply(202, to_json(found))
+    raise ProblemError(409, "Nothing to cancel", f"The run is over: {found.status}.")
+
+
+@operation("GET", "/status", answer=TaskStatus)
+async def get_status(call: Call) -> Reply:
+    """Show the task as the product's Status page does, and its latest run."""
+    deps = call.deps
+    run, signals, can = await asyncio.gather(deps.runs.shown(), deps.signals.all(), deps.capability_store.load())
+    status, updated = (run.status, run.last_updated) if run else (Status.NOT_STARTED, None)
+    return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, updated, run, signals, can)))
+
+
+async def found_run(call: Call[Any, Any]) -> Run:
+    """Return the run in the path. Raises ProblemError 404."""
+    run = await call.deps.runs.load(call.parameters["run"])
+    if run is None:
+        raise not_found("run with this id")
+    return run
+
+
+def _must_be_on(setting: str, *, is_on: bool) -> None:
+    if not is_on:
+        raise ProblemError(403, "Switched off", f"{setting} is false: this starts no runs. Nothing was started.")
+
+
+async def requested(call: Call[Any], request: RunRequest) -> Reply:
+    """Ask for a run; the answer is the run that will do it. A caller's key makes a repetition the same request."""
+    run = await request_run(call.deps, request, call.start, _key(call, request))
+    return Reply(202, to_json(run), {"Location": f"{call.request.base_url}/api/runs/{run.id}"})
+
+
+def _key(call: Call[Any], request: RunRequest) -> str:
+    """Return what the lock remembers of the caller's key, empty without one: `key.content`, both short whatever was sent."""
+    key = call.request.headers.get(KEY, "")
+    content = f"{sorted(call.parameters.items())} {dumps(request)}"
+    return f"{_digest(f'{call.caller.id} {key}', 32)}.{_digest(content, 16)}" if key else ""
+
+
+def _digest(text: str, length: int) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]

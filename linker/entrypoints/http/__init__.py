@@ -1,0 +1,1 @@
+"""What API and portal share: requests and answers as values, operations, roles, audit."""

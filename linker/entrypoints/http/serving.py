@@ -1,0 +1,133 @@
+"""How a request becomes an answer: who asks, what exactly, the audit around what people do by hand, and every refusal."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from linker.core.errors import BusyError, ConfigurationError, ConflictError, LinkerError
+from linker.core.model import Ticket
+from linker.core.redaction import without_secrets
+from linker.core.roles import Caller, Role, identify, is_same_origin
+from linker.deps import Deps
+from linker.entrypoints.api.audit import completed, entry_of
+from linker.entrypoints.http.messages import ProblemError, Reply, Request
+from linker.entrypoints.http.operations import Call, Operation, parsed_body, parsed_parameters, parsed_query
+from linker.services.run_requests import Start
+
+_LOG = logging.getLogger(__name__)
+# Rows and runs are nobody else's: no cache keeps them, and no browser takes them for a page.
+HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Api:
+    """The API of one app. `authenticated`: App Service Authentication stands before it (linker.core.roles)."""
+
+    deps: Callable[[], Deps]
+    authenticated: bool = False
+
+    async def serve(self, wanted: Operation, request: Request, start: Start | None = None) -> Reply:
+        """Return the answer to a request; whatever goes wrong is one too. Operations that ask for a run need `start`."""
+        work = self._serve(wanted, request, start or starts_nothing)
+        reply = await answered(work, wanted.name, ProblemError.reply)
+        return replace(reply, headers={**HEADERS, **reply.headers})
+
+    async def _serve(self, wanted: Operation, request: Request, start: Start) -> Reply:
+        caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)
+        if not is_same_origin(request.headers):
+            raise ProblemError(403, "Refused", "A page of another site sent this in your name. Nothing was done.")
+        return await served(wanted, call_of(wanted, self.deps(), start, request, caller))
+
+
+async def answered(work: Awaitable[Reply], what: str, refused: Callable[[ProblemError], Reply]) -> Reply:
+    """Return what some work answers, or the refusal that it ends with; `what` names it in the log."""
+    try:
+        return await work
+    except ProblemError as problem:
+        return refused(problem)
+    except LinkerError as error:
+        return refused(failure(error))
+    except Exception:
+        _LOG.exception("%s failed", what)
+        detail = "This is a fault of the app; its log says more. A run may have been started: see GET /api/runs."
+        return refused(ProblemError(500, "The app failed", detail))
+
+
+async def starts_nothing(ticket: Ticket) -> None:
+    raise AssertionError(f"Run {ticket.run} is started by an operation that was given no way to start it.")
+
+
+def admitted(caller: Caller | None, needed: Role) -> Caller:
+    """Return the caller if he may. Raises ProblemError 401 or 403."""
+    if caller is None:
+        raise ProblemError(401, "Not signed in", "Sign in with Entra, or send a token for this app. Nothing was done.")
+    if not caller.may(needed):
+        _LOG.warning("Caller %s was refused: the app role '%s' is needed.", without_secrets(caller.id), needed)
+        to_do = "Whoever looks after the app gives it: Entra ID > Enterprise applications > Users and groups."
+        raise ProblemError(403, "Not allowed", f"This asks for the app role '{needed}'. Nothing was done. {to_do}")
+    return caller
+
+
+def failure(error: LinkerError) -> ProblemError:
+    """Return the refusal of a request that could not be served."""
+    if isinstance(error, BusyError):
+        wait_s = max(1, round(error.wait_s))
+        return ProblemError(429, "Too many requests", str(error), {"Retry-After": str(wait_s)})
+    if isinstance(error, ConflictError):
+        return ProblemError(409, "Look again", str(error))
+    _LOG.warning("A request was not served: %s", error)
+    if isinstance(error, ConfigurationError):
+        return ProblemError(503, "The app is not set up", str(error))
+    return ProblemError(503, "Try again later", str(error))
+
+
+def call_of(
+    wanted: Operation,
+    deps: Deps,
+    start: Start,
+    request: Request,
+    caller: Caller,
+    parsed: Callable[[type[BaseModel], bytes], BaseModel] = parsed_body,
+) -> Call[Any, Any]:
+    """Return an admitted request with its typed input. `parsed` reads its body. Raises ProblemError 400, 404 or 413."""
+    return Call(
+        deps,
+        start,
+        request,
+        caller,
+        parsed_parameters(wanted, request),
+        parsed(wanted.body, request.body) if wanted.body else None,
+        parsed_query(wanted.query, request.query) if wanted.query else None,
+    )
+
+
+async def served(wanted: Operation, call: Call[Any, Any]) -> Reply:
+    """Serve a request; what somebody does by hand is written down before it begins, and what became of it afterwards."""
+    if not wanted.audited:
+        return await wanted.handle(call)
+    entry = entry_of(wanted, call)
+    await call.deps.audit.save(entry)
+    reply = await _answered(wanted, call)
+    try:
+        await call.deps.audit.save(completed(entry, reply))
+    except LinkerError:  # it is done, and written down as asked for
+        _LOG.exception("The audit does not say what became of %s", wanted.name)
+    return reply
+
+
+async def _answered(wanted: Operation, call: Call[Any, Any]) -> Reply:
+    try:
+        return await wanted.handle(call)
+    except ProblemError as problem:
+        return problem.reply()
+    except LinkerError as error:
+        return failure(error).reply()

@@ -1,0 +1,30 @@
+"""The status page: an administrator's view of the task, its runs and rows, and what an operator may do about them.
+
+A page is an operation in PAGES: a handler that returns `render(call, "its_template.html", ...)`. See docs/portal.md.
+"""
+
+from linker.entrypoints.http.operations import Operation
+from linker.entrypoints.portal.actions import show_actions
+from linker.entrypoints.portal.preflight import show_preflight
+from linker.entrypoints.portal.rows import download_rows, show_rows
+from linker.entrypoints.portal.serving import Portal
+from linker.entrypoints.portal.start_run import ask_for_run, review_run
+from linker.entrypoints.portal.status import show_status
+from linker.entrypoints.portal.table_decisions import DECISIONS
+from linker.entrypoints.portal.timeline import show_history, show_timeline
+
+__all__ = ["PAGES", "Portal"]
+
+# A new page stands here; its template is in templates/.
+PAGES: tuple[Operation, ...] = (
+    show_status,
+    show_history,
+    show_timeline,
+    show_preflight,
+    show_rows,
+    download_rows,
+    show_actions,
+    review_run,
+    ask_for_run,
+    *DECISIONS,
+)

@@ -1,0 +1,42 @@
+"""Forms that a browser posts, as typed values. Each carries the token that its page was given (session.py)."""
+
+from __future__ import annotations
+
+from typing import Final, get_origin
+from urllib.parse import parse_qs
+
+from pydantic import BaseModel, ValidationError
+
+from linker.entrypoints.http.messages import ProblemError
+from linker.entrypoints.http.operations import MOST_BODY_BYTES
+
+TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
+MOST_FIELDS: Final = 1_000
+
+
+def parsed_form[T: BaseModel](kind: type[T], body: bytes) -> T:
+    """Return the typed form; a field that the browser left out is absent. Raises ProblemError 400 or 413."""
+    given = fields(body)
+    known = {name: field.annotation for name, field in kind.model_fields.items() if name in given}
+    chosen = {
+        name: given[name] if get_origin(is_a) in (list, tuple) else given[name][-1] for name, is_a in known.items()
+    }
+    try:
+        return kind.model_validate(chosen)
+    except ValidationError as error:
+        wrong = ", ".join(dict.fromkeys(str(fault["loc"][0]) for fault in error.errors() if fault["loc"]))
+        raise _misfit(f"Look at {wrong or 'what was chosen'}.") from None
+
+
+def fields(body: bytes) -> dict[str, list[str]]:
+    """Return the values of each field of a form. Raises ProblemError 400 or 413."""
+    if len(body) > MOST_BODY_BYTES:
+        raise ProblemError(413, "Too large", f"A form has at most {MOST_BODY_BYTES:,} bytes. Nothing was done.")
+    try:
+        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise _misfit("It is no form of this page.") from None
+
+
+def _misfit(what: str) -> ProblemError:
+    return ProblemError(400, "This form does not fit", f"{what} Nothing was done.")

@@ -1,0 +1,108 @@
+"""Templates to answers: the one environment, what every page may use, and headers that keep a browser from anything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode, urlsplit
+
+from linker.core.roles import Caller, Role
+from linker.entrypoints.http.messages import ProblemError, Reply, Request
+from linker.entrypoints.http.operations import Call
+from linker.entrypoints.portal import static_files
+from linker.entrypoints.portal.session import form_token, session_of
+from linker.entrypoints.portal.views.notices import NOTICES
+from linker.entrypoints.portal.views.words import FILTERS
+
+if TYPE_CHECKING:  # it costs 0.1 s to import: cold start
+    from jinja2 import Environment
+
+ROOT: Final = "/api/portal"
+HTML: Final = "text/html"
+SECTIONS: Final = (  # a new one stands here: its name and its path
+    ("Status", ""),
+    ("Timeline", "/timeline"),
+    ("Preflight", "/preflight"),
+    ("Rows", "/rows"),
+    ("Actions", "/actions"),
+)
+# Nothing comes from elsewhere, nothing stands in the page itself, and nobody may frame it.
+POLICY: Final = (
+    "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+)
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": POLICY,
+    # Other sites learn nothing. With "no-referrer" forms say "Origin: null", and App Service Authentication refuses them.
+    "Referrer-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+def link(path: str = "", **query: str | None) -> str:
+    """Return the address of a page of the portal; parameters without a value are left out."""
+    given = urlencode({name: value for name, value in query.items() if value})
+    return f"{ROOT}{path}{'?' if given else ''}{given}"
+
+
+async def render(call: Call[Any, Any], template: str, /, *, status: int = 200, **values: object) -> Reply:
+    """Return a page for whoever asks: the template with `values`, and what every page shows (templates/base.html)."""
+    return html(
+        template,
+        status,
+        caller=call.caller,
+        environment=urlsplit(call.deps.settings.dataverse_url).netloc,
+        operates=call.caller.may(Role.OPERATOR),
+        token=form_token(await call.deps.salt(), who_asks(call)),
+        notice=NOTICES.get(call.request.query.get("notice", "")),
+        **values,
+    )
+
+
+def html(template: str, status: int = 200, /, **values: object) -> Reply:
+    """Return a page that knows nothing of who asks."""
+    return Reply(status, _environment().get_template(template).render(values), HEADERS, HTML)
+
+
+def redirect(path: str = "", **query: str | None) -> Reply:
+    """Return the answer that leads a browser to a page after a form; `notice` names one of the NOTICES to show there."""
+    return Reply(303, "", {**HEADERS, "Location": link(path, **query)}, HTML)
+
+
+def refusal(problem: ProblemError) -> Reply:
+    """Return a refused request as a page."""
+    return html("problem.html", problem.status, problem=problem)
+
+
+def who_asks(call: Call[Any, Any]) -> str:
+    """Return what a form of the caller is bound to: who signed in, or the session."""
+    return form_owner(call.caller, call.request)
+
+
+def form_owner(caller: Caller, request: Request) -> str:
+    """Return what a form of a caller is bound to."""
+    return caller.id or session_of(request.headers) or caller.name
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    made = Environment(
+        loader=FileSystemLoader(Path(__file__).with_name("templates")),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters |= FILTERS
+    made.globals |= {
+        "link": link,
+        "sections": SECTIONS,
+        "asset": lambda name: link(f"/assets/{name}", v=static_files.version(name)),
+    }
+    return made

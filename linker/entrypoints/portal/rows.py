@@ -1,0 +1,157 @@
+"""The Rows page: one row by table and id, and the rejected and deferred rows of the last runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal, cast
+
+from pydantic import BaseModel, Field, ValidationError
+
+from linker.core.errors import LinkerError
+from linker.core.model import RowIssue, Run
+from linker.core.profile_insights.insight_paths import Reach
+from linker.deps import Deps
+from linker.entrypoints.api.answers import RowState
+from linker.entrypoints.api.row_errors import ErrorQuery, get_errors
+from linker.entrypoints.api.row_insights import row_reach
+from linker.entrypoints.api.rows import row_state
+from linker.entrypoints.http.messages import ProblemError, Reply, from_continuation, not_found, to_continuation
+from linker.entrypoints.http.operations import PARAMETERS, Call, RunId, operation
+from linker.entrypoints.http.paging import first_of
+from linker.entrypoints.portal.render import HEADERS, render
+from linker.entrypoints.portal.views.rows_view import RunLine, groups_of, judgement_of, lines_of
+
+LAST_RUNS = 5
+LOOKED_AT = 1_000  # row errors that one page counts: two requests to the storage
+DOWNLOADED = 5_000  # of them in one file
+SHOWN = 50  # of them in one list
+type Text = Annotated[str, Field(max_length=200)]
+type Place = Annotated[str, Field(max_length=1_000)]
+
+
+class RowsQuery(BaseModel):
+    """A row by `table` and `row`; or row errors of a `run` from `start` on, listed for a `table` and `code` after `after`."""
+
+    table: Text = ""
+    row: Text = ""
+    insights: bool = False
+    run: RunId | None = None
+    code: Text = ""
+    start: Place = ""
+    after: Place = ""
+
+
+class DownloadQuery(BaseModel):
+    """Which file, and from where on."""
+
+    format: Literal["csv", "ndjson"] = "csv"
+    start: Place = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFound:
+    """One row as it was looked for. Without a `state`, `problem` says why; without a `reach`, `reach_problem` may."""
+
+    table: str
+    row: str
+    state: RowState | None = None
+    problem: Literal["", "name", "table"] = ""
+    reach: Reach | None = None
+    reach_problem: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Row errors of one run that were looked at. `next` is where the others begin, None when these are all."""
+
+    issues: tuple[tuple[str, RowIssue], ...]
+    next: str | None
+
+
+@operation("GET", "/portal/rows", query=RowsQuery)
+async def show_rows(call: Call[None, RowsQuery]) -> Reply:
+    """Show one row when one is asked for, else the row errors of a run."""
+    asked, deps = call.query, call.deps
+    runs = await _last_runs(deps, asked.run)
+    tables = sorted({table.table for run in runs for table in run.tables if table.mode})
+    if asked.table and asked.row:
+        found = await _found(deps, asked)
+        judged = judgement_of(found.state) if found.state else None
+        return await render(call, "row.html", tables=tables, asked=asked, found=found, judged=judged)
+    lines = lines_of(runs, asked.run or "")
+    opened = next((line for line in lines if line.is_open), None)
+    looked = await _looked_at(deps, opened, asked.start)
+    return await render(
+        call,
+        "rows.html",
+        tables=tables,
+        asked=asked,
+        lines=lines,
+        opened=opened,
+        groups=groups_of(issue for _, issue in looked.issues),
+        listed=_listed(looked, asked),
+        looked=looked,
+        downloaded=DOWNLOADED,
+    )
+
+
+@operation("GET", "/portal/rows/{run}/download", query=DownloadQuery)
+async def download_rows(call: Call[None, DownloadQuery]) -> Reply:
+    """Download row errors from where the page begins, as CSV or NDJSON."""
+    kind, anything = call.query.format, cast("Call[Any, Any]", call)
+    wanted = ErrorQuery(top=DOWNLOADED, continuation=call.query.start, format=kind)
+    reply = await get_errors.handle(replace(anything, query=wanted))
+    name = f"row-errors-{call.parameters['run']}.{kind}"
+    return replace(reply, headers={**HEADERS, "Content-Disposition": f'attachment; filename="{name}"'})
+
+
+async def _last_runs(deps: Deps, wanted: str | None) -> list[Run]:
+    """Return the last runs, and behind them the wanted one if it is an older one. Raises ProblemError 404 without it."""
+    found = await deps.runs.newest(LAST_RUNS)
+    if wanted is None or wanted in {run.id for run in found}:
+        return found
+    older = await deps.runs.load(wanted)
+    if older is None:
+        raise not_found("run with this id; runs are kept for LINKER_KEEP_DAYS")
+    return [*found, older]
+
+
+async def _found(deps: Deps, asked: RowsQuery) -> RowFound:
+    try:
+        table = PARAMETERS["table"].validate_python(asked.table.strip())
+        row = PARAMETERS["row"].validate_python(asked.row.strip())
+        state = await row_state(deps, table, row)
+    except ValidationError:
+        return RowFound(asked.table, asked.row, problem="name")
+    except ProblemError:
+        return RowFound(asked.table, asked.row, problem="table")
+    found = RowFound(table, row, state)
+    return await _with_reach(deps, found) if asked.insights else found
+
+
+async def _with_reach(deps: Deps, found: RowFound) -> RowFound:
+    try:
+        return replace(found, reach=await row_reach(deps, found.table, found.row))
+    except ProblemError:
+        return replace(found, reach_problem="Dataverse has no row with this id in the table.")
+    except LinkerError as error:
+        return replace(found, reach_problem=str(error))
+
+
+async def _looked_at(deps: Deps, opened: RunLine | None, start: str) -> Looked:
+    if opened is None:
+        return Looked((), None)
+    found, more = await first_of(deps.issues.of_run(opened.run.id, from_continuation(start)), LOOKED_AT)
+    return Looked(tuple(found), to_continuation(found[-1][0]) if more else None)
+
+
+def _listed(looked: Looked, asked: RowsQuery) -> Looked:
+    """Return one list of the chosen group."""
+    after = from_continuation(asked.after)
+    chosen = [
+        (key, issue)
+        for key, issue in looked.issues
+        if key > after and issue.code == asked.code and issue.table == asked.table
+    ]
+    some = tuple(chosen[:SHOWN])
+    return Looked(some, to_continuation(some[-1][0]) if len(chosen) > SHOWN else None)

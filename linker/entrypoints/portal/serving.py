@@ -1,0 +1,148 @@
+"""How a request of a browser becomes a page: which one, who asks, whether a form is our own, and every refusal as a page.
+
+Pages are operations as those of the API are (entrypoints/http/operations.py), with roles, typed input and audit; their
+answers are HTML, their bodies are forms.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from urllib.parse import urlsplit
+
+from linker.core.roles import KEY_HOLDER, Caller, identify, is_same_origin, opens_page
+from linker.deps import Deps
+from linker.entrypoints.http.messages import ProblemError, Reply, Request, not_found
+from linker.entrypoints.http.operations import Operation
+from linker.entrypoints.http.serving import admitted, answered, call_of, served, starts_nothing
+from linker.entrypoints.portal import session
+from linker.entrypoints.portal.forms import TOKEN, fields, parsed_form
+from linker.entrypoints.portal.render import ROOT, form_owner, html, link, redirect, refusal
+from linker.entrypoints.portal.static_files import asset
+from linker.services.run_requests import Start
+
+SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
+_OWN = re.compile(rf"{ROOT}(/[\w/-]*)?(\?[\x21-\x7e]*)?", re.ASCII)  # no dots: they would lead out of it
+_LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class Portal:
+    """The status page of one app. `authenticated`: App Service Authentication stands before it (linker.core.roles)."""
+
+    deps: Callable[[], Deps]
+    pages: tuple[Operation, ...]
+    authenticated: bool = False
+
+    async def serve(self, method: str, request: Request, start: Start | None = None) -> Reply:
+        """Return the page at the path parameter `rest`, or what stands in its place: the sign-in, or why there is none."""
+        path = "/" + request.path.get("rest", "").strip("/")
+        return await answered(self._serve(method, path, request, start or starts_nothing), f"Page {path}", refusal)
+
+    async def open_session(self, request: Request) -> Reply:
+        """Begin the session of somebody whose function key the host has checked, and lead to the page that he wanted."""
+        return await answered(self._open_session(request), "Signing in", refusal)
+
+    async def _serve(self, method: str, path: str, request: Request, start: Start) -> Reply:
+        if method == "GET" and not (is_same_origin(request.headers) or opens_page(request.headers)):
+            raise ProblemError(403, "Refused", "A page of another site asked for this. Open the page itself.")
+        if method == "GET" and path.startswith(ASSETS):
+            return asset(path.removeprefix(ASSETS))
+        if (method, path) == ("GET", SIGN_IN):
+            return html("sign_in.html", wanted=_wanted(request))
+        if (method, path) == ("POST", SIGN_OUT):
+            return _signed_out(request)
+        return await self._page_for(method, path, request, start)
+
+    async def _page_for(self, method: str, path: str, request: Request, start: Start) -> Reply:
+        wanted, parameters = self._page(method, path)
+        asked = replace(request, path=parameters)
+        caller = await self._caller(request)
+        if caller is None and not self.authenticated:
+            return redirect(SIGN_IN, page=_address(wanted, asked, path))
+        caller = admitted(caller, wanted.role)
+        if method != "GET":
+            await _check_own_form(self.deps(), form_owner(caller, request), request)
+        return await served(wanted, call_of(wanted, self.deps(), start, asked, caller, parsed_form))
+
+    def _page(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
+        for page in self.pages:
+            parameters = _matched(page.path, f"/portal{path}".rstrip("/"))
+            if page.method == method and parameters is not None:
+                return page, parameters
+        raise not_found("page of this name")
+
+    async def _caller(self, request: Request) -> Caller | None:
+        if self.authenticated:
+            return identify(request.headers, authenticated=True)
+        deps, value = self.deps(), session.session_of(request.headers)
+        if not value or not session.is_valid(await deps.salt(), value, deps.clock()):
+            return None
+        return session.SESSION_HOLDER
+
+    async def _open_session(self, request: Request) -> Reply:
+        if self.authenticated:
+            raise ProblemError(403, "Keys do not count here", "This app is opened by signing in with Entra.")
+        if not is_same_origin(request.headers):
+            raise _foreign()
+        deps = self.deps()
+        await deps.audit.note("open_session", KEY_HOLDER.name)
+        value = session.issued(await deps.salt(), deps.new_id(), deps.clock())
+        wanted = fields(request.body).get("page", [""])[-1]
+        return _with_session(redirect_within(wanted), value, request)
+
+
+def redirect_within(address: str) -> Reply:
+    """Return the answer that leads to an address of the portal; any other leads to its first page."""
+    there = redirect()
+    return replace(there, headers={**there.headers, "Location": address}) if _OWN.fullmatch(address) else there
+
+
+def _signed_out(request: Request) -> Reply:
+    if not is_same_origin(request.headers):
+        raise _foreign()
+    return _with_session(redirect(SIGN_IN), "", request)
+
+
+def _with_session(reply: Reply, value: str, request: Request) -> Reply:
+    """Only on this machine a session may go over plain http."""
+    address = urlsplit(request.base_url)
+    secure = address.scheme != "http" or address.hostname not in _LOCAL
+    return replace(reply, headers={**reply.headers, "Set-Cookie": session.cookie(value, path=ROOT, secure=secure)})
+
+
+async def _check_own_form(deps: Deps, who: str, request: Request) -> None:
+    token = fields(request.body).get(TOKEN, [""])[-1]
+    if not is_same_origin(request.headers) or not session.is_own_form(await deps.salt(), who, token):
+        raise _foreign()
+
+
+def _foreign() -> ProblemError:
+    detail = "It does not come from a page of this app that you have open. Nothing was done; open the page again."
+    return ProblemError(403, "This form was refused", detail)
+
+
+def _wanted(request: Request) -> str:
+    """Return where the sign-in leads, empty for any address but one of the portal: the script follows it as it stands."""
+    address = request.query.get("page", "")
+    return address if _OWN.fullmatch(address) else ""
+
+
+def _address(wanted: Operation, asked: Request, path: str) -> str:
+    """Return where to go on after the sign-in. What the page does not know, such as a key, stays behind."""
+    if wanted.method != "GET":
+        return link()
+    known = wanted.query.model_fields if wanted.query else ()
+    return link(path.rstrip("/"), **{name: value for name, value in asked.query.items() if name in known})
+
+
+def _matched(template: str, path: str) -> dict[str, str] | None:
+    """Return the parameters of a path that fits a template, None when it does not."""
+    wanted, given = template.split("/"), path.split("/")
+    if len(wanted) != len(given):
+        return None
+    pairs = list(zip(wanted, given, strict=True))
+    if any(here != there and not here.startswith("{") for here, there in pairs):
+        return None
+    return {here[1:-1]: there for here, there in pairs if here.startswith("{")}

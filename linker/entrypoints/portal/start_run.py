@@ -1,0 +1,104 @@
+"""Asking for a run on a page: first what it would come to, then the run itself."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Annotated, Any, Final
+
+from pydantic import BaseModel, BeforeValidator, Field
+
+from linker.core.errors import LinkerError
+from linker.core.permissions.preflight_report import Picture
+from linker.core.roles import Role
+from linker.deps import Deps
+from linker.entrypoints.api.preflight import shared_look
+from linker.entrypoints.api.runs import KEY, AllowanceBody, RunBody, post_run
+from linker.entrypoints.http.messages import Reply
+from linker.entrypoints.http.operations import Call, operation
+from linker.entrypoints.portal.acting import act
+from linker.entrypoints.portal.render import redirect, render
+from linker.entrypoints.portal.views.actions_view import Newest, at_most, expected, newest_by_table, work_of
+
+RECENT: Final = 20  # runs among which the newest of each table is looked for
+_ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(?:@([0-9a-f]{16}))?(,empty)?")
+
+
+class KeyForm(BaseModel):
+    """A form that asks for something. Its `key` is its own, so that sending it twice is asking once."""
+
+    key: Annotated[str, Field(max_length=100)] = ""
+
+
+def _allowance(value: object) -> object:
+    """Read 'contact=250@<digest of the rows>', with ',empty' where the mapping names no row of the table any more."""
+    found = _ALLOWANCE.fullmatch(value) if isinstance(value, str) else None
+    if found is None:
+        raise ValueError("it names no table with a number of rows")
+    return {"table": found[1], "most_rows": int(found[2]), "empty_mapping": bool(found[4]), "seen": found[3] or ""}
+
+
+class RunForm(KeyForm, RunBody):
+    """What a run has to do. `look`: Dataverse is to be looked at before."""
+
+    allow_unlinking: Annotated[list[Annotated[AllowanceBody, BeforeValidator(_allowance)]], Field(max_length=20)] = []
+    look: bool = False
+
+    def body(self) -> RunBody:
+        """Return it as the API takes it."""
+        return RunBody.model_validate(self.model_dump(include=set(RunBody.model_fields)))
+
+
+@operation("POST", "/portal/actions/review", role=Role.OPERATOR, body=RunForm)
+async def review_run(call: Call[RunForm]) -> Reply:
+    """Show what a run would come to. Nothing is asked for yet."""
+    deps, wanted = call.deps, call.body
+    lines = expected(await newest_tables(deps), wanted.tables)
+    picture, fault = await _looked(deps) if wanted.look else (None, "")
+    return await render(
+        call,
+        "review.html",
+        wanted=wanted,
+        lines=lines,
+        most=at_most(lines, touches=deps.settings.touch_profiles),
+        rewrites=deps.settings.full == "rewrite",
+        work=work_of(await deps.lock.peek()),
+        picture=picture,
+        fault=fault,
+        key=deps.new_id(),
+    )
+
+
+@operation("POST", "/portal/actions/run", role=Role.OPERATOR, body=RunForm)
+async def ask_for_run(call: Call[RunForm]) -> Reply:
+    """Ask for a run, and lead to its progress details."""
+    run = await act(keyed(call), post_run, call.body.body())
+    return redirect(run=run["id"], notice="asked")
+
+
+def keyed[Body: KeyForm](call: Call[Body, Any]) -> Call[Body, Any]:
+    """Return the call with the key of its form, by which the API knows it again."""
+    return replace(call, request=replace(call.request, headers={**call.request.headers, KEY: call.body.key}))
+
+
+async def newest_tables(deps: Deps) -> dict[str, Newest]:
+    """Return how each table stands by the newest run that tells, with all that the run knows of it."""
+    newest = newest_by_table(await deps.runs.newest(RECENT)).values()
+    ids = sorted({one.run.id for one in newest}, reverse=True)
+    found = await asyncio.gather(*(deps.runs.load(run) for run in ids))
+    return newest_by_table(run for run in found if run is not None)
+
+
+async def undecided(deps: Deps, tables: Sequence[str]) -> tuple[str, ...]:
+    """Return the tables of these whose first link nobody has allowed yet; the run that does it may still be on its way."""
+    held = await asyncio.gather(*(deps.first_links.load(table) for table in tables))
+    return tuple(table for table, first in zip(tables, held, strict=True) if first is None or first.waits)
+
+
+async def _looked(deps: Deps) -> tuple[Picture | None, str]:
+    try:
+        return await shared_look(deps), ""
+    except LinkerError as error:  # the page is worth showing without
+        return None, str(error)

@@ -1,0 +1,63 @@
+"""The Status page: the task and its tables as in Settings > System > Status, and the progress details of a run beside them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, Field
+
+from linker.core.model import Run, Status
+from linker.core.times import iso
+from linker.entrypoints.http.messages import Reply, not_found
+from linker.entrypoints.http.operations import Call, RunId, operation
+from linker.entrypoints.portal.render import render
+from linker.entrypoints.portal.start_run import undecided
+from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
+from linker.entrypoints.portal.views.status_view import status_of
+
+RECENT = 20  # runs among which a table's newest one is looked for
+MOST_NAME = 200
+
+
+class StatusQuery(BaseModel):
+    """Which progress details are open: those of a run, or of one table in it. `status`: which tables alone are listed."""
+
+    run: RunId | None = None
+    table: Annotated[str, Field(max_length=MOST_NAME)] = ""
+    status: Status | Literal[""] = ""
+
+
+@operation("GET", "/portal", query=StatusQuery)
+async def show_status(call: Call[None, StatusQuery]) -> Reply:
+    """Show the task, its tables, and the progress details that are asked for."""
+    runs, now = call.deps.runs, iso(call.deps.clock())
+    shown, recent, signals, can = await asyncio.gather(
+        runs.shown(), runs.newest(RECENT), call.deps.signals.all(), call.deps.capability_store.load()
+    )
+    view = status_of(shown, recent)
+    waiting = await undecided(call.deps, view.first_links)
+    opened = await _opened(call, shown)
+    progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
+    paused = paused_until(view.current, now) if view.current else None
+    return await render(
+        call,
+        "status.html",
+        asked=call.query,
+        view=view,
+        waiting=waiting,
+        progress=progress,
+        paused=paused,
+        signals=signals,
+        capabilities=can,
+    )
+
+
+async def _opened(call: Call[None, StatusQuery], shown: Run | None) -> Run | None:
+    wanted = call.query.run
+    if wanted is None or (shown is not None and shown.id == wanted):
+        return shown if wanted else None
+    found = await call.deps.runs.load(wanted)
+    if found is None:
+        raise not_found("run with this id; runs are kept for LINKER_KEEP_DAYS")
+    return found

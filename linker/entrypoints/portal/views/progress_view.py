@@ -1,0 +1,193 @@
+"""What the progress details of a run show, as values. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Final
+
+from linker.core.model import Counts, Finding, Run, TableRun, Verdict
+from linker.core.runs.history import COMPARABLE
+from linker.core.runs.run_steps import STEPS, Step
+from linker.entrypoints.portal.views.status_view import is_live
+
+TITLES: Final[dict[Step, str]] = {
+    "settle": "Settle",
+    "check": "Check requirements",
+    "prepare": "Prepare tables",
+    "link": "Link rows",
+    "finish": "Finish tables",
+    "touch": "Touch profiles",
+}
+OUTCOMES: Final = ("linked", "unchanged", "unlinked", "rejected", "deferred")
+
+
+@dataclass(frozen=True, slots=True)
+class StepLine:
+    """A step that a run reached. `seconds` so far, or until the next one began; `start` and `width` in per cent of all."""
+
+    title: str
+    began: str
+    seconds: float
+    is_current: bool
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One outcome in a bar, in per cent of its width: where it begins and how wide it is."""
+
+    outcome: str
+    rows: int
+    start: float
+    width: float
+
+
+@dataclass(frozen=True, slots=True)
+class TableBar:
+    """One table with its rows by outcome. It is `expected` to have more rows than are done so far; 0 where nobody knows."""
+
+    table: TableRun
+    segments: tuple[Segment, ...]
+    expected: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One requirement, of a table or of the environment ("")."""
+
+    table: str
+    finding: Finding
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressView:
+    """A run, with one of its tables or all of them. `seconds` it worked so far; requirements that are not met come first."""
+
+    run: Run
+    table: TableRun | None
+    is_live: bool
+    seconds: float | None
+    rows_per_second: float | None
+    paused_until: str | None
+    steps: tuple[StepLine, ...]
+    bars: tuple[TableBar, ...]
+    findings: tuple[Asked, ...]
+
+    @property
+    def unmet(self) -> int:
+        """How many requirements are not met, or not known to be."""
+        return sum(asked.finding.verdict is not Verdict.MET for asked in self.findings)
+
+    @property
+    def automations(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
+        """What the links of each shown table fire."""
+        return tuple((bar.table.table, bar.table.automations) for bar in self.bars if bar.table.automations)
+
+
+def progress_of(run: Run, table: str, now: str, expected: Mapping[str, int] = MappingProxyType({})) -> ProgressView:
+    """Return the details of a run, or of one table in it, at `now` (ISO 8601); a table that it does not know counts as none.
+
+    `expected` are rows by table, as earlier runs saw them (`rows_before`).
+    """
+    chosen = next((one for one in run.tables if one.table == table), None)
+    shown = (chosen,) if chosen else run.tables
+    end = run.ended_at or now
+    return ProgressView(
+        run,
+        chosen,
+        is_live(run),
+        _seconds(run.started_at, end) if run.started_at else None,
+        _rate(run, end),
+        paused_until(run, now),
+        tuple(_steps(run, end)),
+        bars_of(shown, expected, _share(run)),
+        by_verdict([("", run.findings), *((one.table, one.findings) for one in shown)]),
+    )
+
+
+def rows_before(run: Run, runs: Iterable[Run]) -> dict[str, int]:
+    """Return how many rows each table had in the last completed run before this one; `runs` are newest first."""
+    found: dict[str, int] = {}
+    for old in runs:
+        if old.id < run.id and old.status in COMPARABLE:
+            for table in old.tables:
+                found.setdefault(table.table, table.counts.rows_read)
+    return found
+
+
+def bars_of(tables: Sequence[TableRun], expected: Mapping[str, int], share: float = 1.0) -> tuple[TableBar, ...]:
+    """Return the tables with bars that are full when all rows of the table are done.
+
+    How many these are is known of a table that is complete. Before, they are as many as `expected`; where nobody knows, the
+    bars are as long as the run has come: `share`, from 0 to 1.
+    """
+    return tuple(_bar(table, expected.get(table.table, 0), share) for table in tables)
+
+
+def _bar(table: TableRun, expected: int, share: float) -> TableBar:
+    done = table.counts.outcomes
+    if table.status in COMPARABLE:
+        return TableBar(table, _segments(table.counts, done), 0)
+    whole = max(done, expected) if expected else done / share
+    return TableBar(table, _segments(table.counts, whole), expected if expected > done else 0)
+
+
+def by_verdict(of: Iterable[tuple[str, Iterable[Finding]]]) -> tuple[Asked, ...]:
+    """Return the requirements of some tables ("" for the environment) with those first that ask for something to be done."""
+    order = (Verdict.VIOLATED, Verdict.UNKNOWN, Verdict.MET)
+    asked = [Asked(table, finding) for table, findings in of for finding in findings]
+    return tuple(sorted(asked, key=lambda one: (order.index(one.finding.verdict), one.finding.requirement)))
+
+
+def _segments(counts: Counts, most: float) -> tuple[Segment, ...]:
+    found, start = [], 0.0
+    for outcome in OUTCOMES:
+        rows = getattr(counts, outcome)
+        if rows:
+            width = rows / most * 100
+            found.append(Segment(outcome, rows, round(start, 2), round(width, 2)))
+            start += width
+    return tuple(found)
+
+
+def _steps(run: Run, end: str) -> Iterable[StepLine]:
+    reached = [step for step in STEPS if step in run.steps]
+    spans = pairwise([*(run.steps[step] for step in reached), end])
+    first = run.steps[reached[0]] if reached else end
+    whole = _seconds(first, end) or 1.0
+    for step, (began, until) in zip(reached, spans, strict=True):
+        seconds, is_current = _seconds(began, until), run.ended_at is None and step == reached[-1]
+        start, width = _seconds(first, began) / whole * 100, seconds / whole * 100
+        yield StepLine(TITLES[step], began, seconds, is_current, round(start, 2), round(width, 2))
+
+
+def paused_until(run: Run, now: str) -> str | None:
+    """Return until when Dataverse lets the run wait, None when that is over: the next report may be a while."""
+    until = run.progress.paused_until if run.progress else None
+    return until if until and until > now else None
+
+
+def _share(run: Run) -> float:
+    """Return how much of a run is done, so that bars are full when it is; 1 where nobody knows."""
+    progress = run.progress
+    return progress.pages_done / progress.pages_total if progress and progress.pages_done else 1.0
+
+
+def _rate(run: Run, end: str) -> float | None:
+    """Return rows a second: as reported, or over the step that linked."""
+    if run.progress is not None:
+        return run.progress.rows_per_second
+    if "link" not in run.steps:
+        return None
+    until = next((run.steps[step] for step in ("finish", "touch") if step in run.steps), end)
+    seconds = _seconds(run.steps["link"], until)
+    return run.counts.rows_read / seconds if seconds else None
+
+
+def _seconds(start: str, end: str) -> float:
+    return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)

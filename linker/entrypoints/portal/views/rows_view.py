@@ -1,0 +1,125 @@
+"""What the Rows page shows, as values. Pure: what is known of a row and of row errors in, lines out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from linker.core.linking.row_issues import REASONS
+from linker.core.model import RowIssue, Run
+from linker.entrypoints.api.answers import Comparison, RowState
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """How a row stands. `look` is one of words.LOOKS, `detail` says what that means and what happens next."""
+
+    look: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Row errors of one table with one code, among those that were looked at."""
+
+    table: str
+    code: str
+    outcome: str
+    reason: str
+    advice: str
+    rows: int
+    first_seen: str
+    most_attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """A run whose row errors can be looked at."""
+
+    run: Run
+    is_open: bool
+
+    @property
+    def errors(self) -> int:
+        """Rows that were rejected or deferred."""
+        return self.run.counts.rejected + self.run.counts.deferred
+
+
+_EQUAL: Final = Judgement("good", "Linked as confirmed", "The link is the one that the app confirmed last.")
+_GONE: Final = Judgement(
+    "bad",
+    "The row is gone",
+    "Dataverse has no row with this id in the table. The next unification drops it from the mapping.",
+)
+_ABSENT: Final = Judgement(
+    "bad",
+    "There is no such row",
+    "Dataverse has no row with this id in the table, and the app has linked none. Look at the id.",
+)
+_EMPTIED: Final = Judgement(
+    "warning",
+    "The link is empty",
+    "It was confirmed and then emptied by somebody else. The next run links the row again.",
+)
+_OTHER: Final = Judgement(
+    "warning",
+    "Linked to somebody else",
+    "The link is not the one that the app confirmed last: somebody else wrote it. A verify run repairs and reports it.",
+)
+_NOT_ASKED: Final = Judgement("idle", "Not verified", "Dataverse could not be asked for the link just now.")
+_UNCONFIRMED: Final = Judgement(
+    "waiting",
+    "Not confirmed",
+    "A run began to link this row, and nobody has read the link since. The next run compares it.",
+)
+_UNKNOWN: Final = Judgement(
+    "idle",
+    "Not linked by the app",
+    "The mapping named no customer for this row when the app last linked the table, or the row was rejected or deferred.",
+)
+
+
+def judgement_of(state: RowState) -> Judgement:
+    """Return how a row stands: its link now beside the one that was last confirmed."""
+    if state.comparison is Comparison.EQUAL:
+        return _EQUAL
+    if state.comparison is Comparison.GONE:
+        return _GONE if state.known else _ABSENT
+    if state.comparison is Comparison.DIFFERS:
+        return _OTHER if state.now and state.now.profile else _EMPTIED
+    if state.now is None:
+        return _NOT_ASKED
+    return _UNCONFIRMED if state.known else _UNKNOWN
+
+
+def groups_of(issues: Iterable[RowIssue]) -> tuple[Group, ...]:
+    """Return row errors by table and code, the most frequent first."""
+    found: dict[tuple[str, str], list[RowIssue]] = {}
+    for issue in issues:
+        found.setdefault((issue.table, issue.code), []).append(issue)
+    return tuple(sorted(map(_group, found.values()), key=lambda group: (-group.rows, group.table, group.code)))
+
+
+def _group(issues: Sequence[RowIssue]) -> Group:
+    first = issues[0]
+    known = REASONS.get(first.code)  # a run of an earlier version may have had other codes
+    return Group(
+        first.table,
+        first.code,
+        first.outcome,
+        known.text if known else first.reason,
+        first.advice,
+        len(issues),
+        min(issue.first_seen for issue in issues),
+        max(issue.attempts for issue in issues),
+    )
+
+
+def lines_of(runs: Iterable[Run], wanted: str) -> tuple[RunLine, ...]:
+    """Return the runs to choose from. Open is the wanted one, else the newest with row errors, else the newest."""
+    found = list(runs)
+    with_errors = (run.id for run in found if run.counts.rejected + run.counts.deferred)
+    opened = wanted or next(with_errors, found[0].id if found else "")
+    return tuple(RunLine(run, run.id == opened) for run in found)

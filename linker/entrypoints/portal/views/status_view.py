@@ -1,0 +1,102 @@
+"""What the Status page shows, as values. Pure: runs in, lines out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Run, Status, TableRun
+from linker.core.runs.history import seconds_of
+from linker.core.runs.status import ENDED
+from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, held_first_links, newest_by_table
+
+
+@dataclass(frozen=True, slots=True)
+class TaskLine:
+    """One line of the task list. `table` is empty for the task itself; `run` is None before the first one.
+
+    `detail` says why a table stands as it does, where the run that is shown knows.
+    """
+
+    name: str
+    table: str
+    status: Status
+    last_updated: str | None = None
+    run: str | None = None
+    dry_run: bool = False
+    counts: Counts | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusView:
+    """The Status page. `current` goes on or waits; `last` is over, and `seconds` is how long it worked.
+
+    `held_back` waits for somebody's decision, and so may `first_links`.
+    """
+
+    group: str
+    lines: tuple[TaskLine, ...]
+    current: Run | None
+    last: Run | None
+    seconds: float | None
+    held_back: tuple[HeldBack, ...] = ()
+    first_links: tuple[str, ...] = ()
+
+    @property
+    def totals(self) -> tuple[tuple[Status, int], ...]:
+        """Return how many tables there are in each status."""
+        found = Counter(line.status for line in self.lines if line.table)
+        return tuple((status, found[status]) for status in Status if found[status])
+
+    def place_of(self, table: str) -> int:
+        """Return the place of a table's line, from 1; the task's for a table that has none."""
+        return next((place for place, line in enumerate(self.lines, 1) if line.table == table), 1)
+
+
+def status_of(shown: Run | None, recent: Sequence[Run]) -> StatusView:
+    """Return the page for the run that the task mirrors and summaries of the recent ones, newest first.
+
+    A table stands there with the newest run that it took part in: not each run looks at every table. A dry run counts where
+    no real one has looked: what it says of a table is not how the table stands.
+    """
+    runs = [run for run in recent if shown is None or run.id != shown.id]
+    if shown is not None:
+        runs = [shown, *(run for run in runs if run.status is not Status.QUEUED)]
+    last = next((run for run in runs if not is_live(run)), None)
+    current = shown if shown is not None and is_live(shown) else None
+    newest, allowed = newest_by_table(recent), current.unlink_allowed if current and not current.dry_run else ()
+    return StatusView(
+        TASK_GROUP,
+        (_task(shown), *_tables(runs)),
+        current,
+        last,
+        seconds_of(last) if last else None,
+        held_back(newest, allowed),
+        held_first_links(newest),
+    )
+
+
+def is_live(run: Run) -> bool:
+    """Whether a run goes on, or waits to begin."""
+    return run.ended_at is None and run.status not in ENDED
+
+
+def _task(run: Run | None) -> TaskLine:
+    if run is None:
+        return TaskLine(TASK_NAME, "", Status.NOT_STARTED)
+    return TaskLine(TASK_NAME, "", run.status, run.last_updated, run.id, run.dry_run, run.counts)
+
+
+def _tables(runs: Sequence[Run]) -> list[TaskLine]:
+    found: dict[str, TaskLine] = {}
+    for run in sorted(runs, key=lambda run: run.dry_run):  # it keeps the order of the real ones
+        for table in run.tables:
+            found.setdefault(table.table, _table(run, table))
+    return sorted(found.values(), key=lambda line: line.name.casefold())
+
+
+def _table(run: Run, table: TableRun) -> TaskLine:
+    name, updated = table.table, run.ended_at or run.last_updated
+    return TaskLine(name, name, table.status, updated, run.id, run.dry_run, table.counts, table.detail)

@@ -1,0 +1,69 @@
+"""How numbers, times and status words are written on every page. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from linker.core.model import Status
+from linker.core.permissions.automations import describe
+
+NONE: Final = "\N{EN DASH}"
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+# Each look has an icon and a colour in the style sheet; the word itself always stands beside them.
+LOOKS: Final[Mapping[Status, str]] = {
+    Status.NOT_STARTED: "idle",
+    Status.QUEUED: "waiting",
+    Status.REFRESHING: "busy",
+    Status.SUCCESSFUL: "good",
+    Status.WARNINGS: "warning",
+    Status.RETRYING: "retrying",
+    Status.FAILED: "bad",
+    Status.SKIPPED: "skipped",
+    Status.CANCELED: "canceled",
+}
+
+
+def number(value: float | None) -> str:
+    """Return a number with separators, without digits behind the point from 10 on; a dash for none."""
+    if value is None:
+        return NONE
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.1f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Return a time span in its two largest units, such as '3 min 12 s'; a dash for none."""
+    if seconds is None:
+        return NONE
+    whole = max(round(seconds), 0)
+    units = ((whole // DAY_S, "d"), (whole % DAY_S // HOUR_S, "h"), (whole % HOUR_S // MINUTE_S, "min"))
+    parts = [f"{count} {unit}" for count, unit in (*units, (whole % MINUTE_S, "s")) if count]
+    return " ".join(parts[:2]) or "0 s"
+
+
+def percentage(change: float | None) -> str:
+    """Return a change in per cent with its sign; a dash for none."""
+    return NONE if change is None else f"{change:+,.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
+def moment(stamp: str) -> str:
+    """Return an ISO 8601 time in UTC as it is read, such as '2026-11-23 21:27:54 UTC'."""
+    return f"{stamp[:10]} {stamp[11:19]} UTC"
+
+
+def look(status: Status) -> str:
+    """Return how a status looks."""
+    return LOOKS[status]
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "number": number,
+    "duration": duration,
+    "percentage": percentage,
+    "moment": moment,
+    "look": look,
+    "described": describe,
+}
+"""By their names in templates."""

@@ -1,0 +1,333 @@
+"""Reads what is known of an environment and its sources: mapping, metadata, sampled keys, Customer Insights."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from linker.adapters.customer_insights import Instance, NoAnswer
+from linker.adapters.dataverse import Dataverse, identity, metadata
+from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.adapters.dataverse.http import parse_time
+from linker.adapters.dataverse.probing import LinkedColumn
+from linker.adapters.dataverse.response_models import Fields
+from linker.core import odata
+from linker.core.errors import ConfigurationError, DataverseError, StateError
+from linker.core.keys import key_text, row_key
+from linker.core.model import LOOKUP_SCHEMA_NAME, Source
+from linker.core.odata import MappingColumns
+from linker.core.permissions import privileges
+from linker.core.permissions.privileges import Depth, Need, Right
+from linker.core.requirements.facts import (
+    DataSource,
+    DataverseTable,
+    EnvironmentFacts,
+    Recognised,
+    SourceFacts,
+    Told,
+    told,
+    unseen,
+)
+from linker.core.requirements.table_eligibility import Judgement, Rules, judge
+from linker.deps import Deps
+from linker.settings import Settings
+
+SAMPLE = 50  # keys of a source that are looked up as evidence
+READ_FOR_SAMPLE = 200  # mapping rows of a source that are read to choose them from
+MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
+# Dataverse refuses a user's 53rd request at once (dataverse.md 1.2): a source puts four samples, then asks four tables at once.
+SOURCES_AT_ONCE = 8
+TABLES_AT_ONCE = 4
+KEPT_ROW, KEPT_S = "insights", 7 * 86_400.0  # what Customer Insights said counts for so many seconds
+COMMON_TABLES = ("contact", "lead", "account")
+
+
+@dataclass(frozen=True, slots=True)
+class Insight:
+    """What Customer Insights says. `fault` says why it did not answer although its settings are given: a note, no more."""
+
+    instance: Instance = Instance()
+    sources: tuple[DataSource, ...] = ()
+    fault: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptInsight:
+    """What Customer Insights said at `said_at` (ISO 8601)."""
+
+    instance: Instance = Instance()
+    sources: tuple[DataSource, ...] = ()
+    said_at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """All facts, and what follows from them. `columns` is None when Dataverse has no mapping."""
+
+    environment: EnvironmentFacts
+    sources: tuple[SourceFacts, ...]
+    judgement: Judgement
+    columns: MappingColumns | None
+    insight: Insight
+
+
+async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wanted: tuple[str, ...] = ()) -> Evidence:
+    """Return everything that tells which tables may be linked, and the judgement. `held` are the account's privileges,
+    `wanted` logical names, none for all.
+
+    Raises TransientError, DataverseError; ConfigurationError when the mapping's names are not what they seem.
+    """
+    columns, insight = await metadata.mapping_columns(dataverse), await _insight(deps)
+    rules = _rules(deps.settings, wanted)
+    sources: tuple[SourceFacts, ...] = ()
+    if columns is not None:
+        columns, found = await _find_sources(dataverse, columns)
+        sources = await _as_far_as_read(dataverse, await _sources(dataverse, columns, found, insight, rules), held)
+    environment = await _environment(deps, dataverse, insight, mapping=bool(sources) or None if columns else False)
+    left = await _left_behind(deps, dataverse, sources) if columns else []
+    return Evidence(environment, sources, judge(environment, sources, left, rules), columns, insight)
+
+
+def _rules(settings: Settings, wanted: tuple[str, ...]) -> Rules:
+    return Rules(
+        declared=settings.declared,
+        sources=settings.sources,
+        warn_of_unknown=settings.unknown_facts == "warn",
+        all_or_none=settings.requirements == "all",
+        wanted=wanted,
+    )
+
+
+async def _sources(
+    dataverse: Dataverse, columns: MappingColumns, found: Iterable[Source], insight: Insight, rules: Rules
+) -> tuple[SourceFacts, ...]:
+    others = _once(lambda: _tables_of_customers(dataverse))
+    room = asyncio.Semaphore(SOURCES_AT_ONCE)
+
+    async def facts(source: Source) -> SourceFacts:
+        async with room:
+            return await _source(dataverse, columns, source, told(source, insight.sources, rules.sources), others)
+
+    return tuple(await asyncio.gather(*map(facts, found)))
+
+
+async def _environment(deps: Deps, dataverse: Dataverse, insight: Insight, *, mapping: bool | None) -> EnvironmentFacts:
+    return EnvironmentFacts(
+        dataverse_url=deps.settings.dataverse_url,
+        insights="not set up" if deps.insights is None else "no answer" if insight.fault else "asked",
+        linked_url=insight.instance.linked_url,
+        is_b2b=insight.instance.is_b2b,
+        managed_lake=insight.instance.managed_lake,
+        profiles=await _has_rows(dataverse, PROFILE_SET, "msdynci_customerid"),
+        mapping=mapping,
+    )
+
+
+async def _find_sources(dataverse: Dataverse, columns: MappingColumns) -> tuple[MappingColumns, list[Source]]:
+    """Return the sources, and the mapping's columns as this environment compares them: by ranges where names have wildcards,
+    or by `eq` alone where it refuses ranges of text.
+    """
+    try:
+        return columns, await find_sources(dataverse, columns)
+    except DataverseError as error:
+        if error.status not in (400, 501):
+            raise
+    plain = columns.without_ranges()
+    found = await find_sources(dataverse, plain)
+    for source in (source for source in found if odata.may_be_pattern(source.data_source + source.table)):
+        await _expect_exact(dataverse, plain, source)
+    return plain, found
+
+
+async def _expect_exact(dataverse: Dataverse, columns: MappingColumns, source: Source) -> None:
+    """Raise ConfigurationError when `eq` takes "_" for any character: a source would hide others, and their links would go."""
+    pattern = replace(source, data_source="_" + source.data_source[1:])
+    options = odata.query(select=columns.key, filter=columns.of_source(pattern), top=1)
+    if pattern != source and await dataverse.first(MAPPING_SET + options, Fields):
+        raise ConfigurationError(
+            f"The name of data source '{source.data_source}' or table '{source.table}' has characters that this environment "
+            "takes for wildcards, and it refuses ranges of text. Nothing was written. Rename the data source without "
+            "_, %, and [."
+        )
+
+
+async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[Source]:
+    """Return the pairs of data source and table in the mapping, found by skipping from one to the next."""
+    found: list[Source] = []
+    while (source := await dataverse.next_source(columns, found)) is not None:
+        if len(found) == MOST_SOURCES:
+            raise ConfigurationError(
+                f"The mapping names more than {MOST_SOURCES} pairs of data source and table, such as {found[:3]}. Nothing was "
+                "written. Look whether msdynci_datasourcename and the table name hold names in every row."
+            )
+        found.append(source)
+    return sorted(found)
+
+
+def not_in_mapping(evidence: Evidence) -> tuple[Source, ...]:
+    """Return the sources that Customer Insights names and the mapping does not: they took no part in unification."""
+    named = [facts.source for facts in evidence.sources]
+    described = [Source(source.name, table) for source in evidence.insight.sources for table in source.tables]
+    return unseen(described, named)
+
+
+async def _insight(deps: Deps) -> Insight:
+    """Return what Customer Insights says, and what it said last where it does not answer now."""
+    if deps.insights is None:
+        return Insight()
+    answers = await asyncio.gather(deps.insights.instance(), deps.insights.data_sources())
+    faults = dict.fromkeys(answer.reason for answer in answers if isinstance(answer, NoAnswer))
+    kept = await _kept(deps) if faults else None
+    known = kept or KeptInsight()
+    instance, sources = answers
+    return Insight(
+        known.instance if isinstance(instance, NoAnswer) else instance,
+        known.sources if isinstance(sources, NoAnswer) else sources,
+        " ".join((*faults, _instead(kept))) if faults else "",
+    )
+
+
+def _instead(kept: KeptInsight | None) -> str:
+    if kept is None:
+        return "Until it answers, its facts count as unknown."
+    return f"What it said on {kept.said_at} is used instead."
+
+
+async def _kept(deps: Deps) -> KeptInsight | None:
+    """Return what Customer Insights said last, None when that is too long ago."""
+    try:
+        found = await deps.documents.load(KeptInsight, KEPT_ROW)
+    except StateError:  # another version of the app saved it
+        return None
+    if found is None or deps.clock() - parse_time(found[0].said_at) > KEPT_S:
+        return None
+    return found[0]
+
+
+async def linked_columns(deps: Deps, seen: Evidence) -> tuple[LinkedColumn, ...]:
+    """Return the lookup columns of tables that were linked before, whose rows show what a link looks like."""
+    linked = set(await deps.states.tables())
+    tables = [judged.table for judged in seen.judgement.tables if judged.table.logical_name in linked]
+    return tuple(LinkedColumn(table.entity_set, LOOKUP_SCHEMA_NAME) for table in dict.fromkeys(tables))
+
+
+def unanswered(seen: Evidence) -> tuple[str, ...]:
+    """Return the note on a Customer Insights that did not answer, if there is one."""
+    return (seen.insight.fault,) if seen.insight.fault else ()
+
+
+async def keep(deps: Deps, insight: Insight) -> None:
+    """Remember what Customer Insights says, for a run during which it does not answer. A preflight keeps nothing."""
+    if deps.insights is not None and not insight.fault:
+        await deps.documents.save(KEPT_ROW, KeptInsight(insight.instance, insight.sources, deps.now()))
+
+
+async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool | None:
+    """Return whether a table has rows: False when there is no such table, None when it is empty."""
+    try:
+        rows = await dataverse.first(entity_set + odata.query(select=column, top=1), Fields)
+    except DataverseError as error:
+        if error.status != 404:
+            raise
+        return False
+    return bool(rows) or None
+
+
+type _Others = Callable[[], Awaitable[list[DataverseTable]]]
+
+
+async def _source(
+    dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told, others: _Others
+) -> SourceFacts:
+    """Return what is known of one source. Its keys are sampled: rows may have been deleted since."""
+    candidates = await _candidates(dataverse, source, said, others) if said.target else []
+    texts = dict.fromkeys(await _sample(dataverse, columns, source) if candidates else ())
+    guids = [key_text(key) for key in dict.fromkeys(map(row_key, texts)) if key is not None]
+    owner, found = await _owner(dataverse, candidates, guids)
+    recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
+    told_of = (said.origins, said.connector, said.chosen_key)
+    facts = SourceFacts(source, table, recognised, *told_of, sampled=len(texts), guids=len(guids))
+    return replace(facts, found=found or 0, unread=found is None)
+
+
+type _Candidate = tuple[Recognised, DataverseTable]
+
+
+async def _candidates(dataverse: Dataverse, source: Source, said: Told, others: _Others) -> list[_Candidate]:
+    """Return the tables that a source may be: the one of its name, else those of its key column, then all others."""
+    named = await metadata.find_tables(dataverse, source.table) if odata.is_name(source.table) else []
+    if named:
+        return [(Recognised.NAME, named[0])]
+    by_key = await metadata.tables_of_key(dataverse, said.chosen_key.value) if said.chosen_key else []
+    return [(Recognised.KEY_COLUMN, table) for table in by_key] + [(Recognised.KEYS, table) for table in await others()]
+
+
+async def _tables_of_customers(dataverse: Dataverse) -> list[DataverseTable]:
+    """Return the tables whose keys a source may have although its name fits none."""
+    common = [table for name in COMMON_TABLES for table in await metadata.find_tables(dataverse, name)]
+    return common + await metadata.custom_tables(dataverse)
+
+
+async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source) -> list[str]:
+    options = odata.query(select=columns.key, filter=columns.of_source(source), top=READ_FOR_SAMPLE)
+    rows = await dataverse.first(MAPPING_SET + options, Fields)
+    return [str(row.get(columns.key) or "") for row in rows[:: max(1, len(rows) // SAMPLE)]][:SAMPLE]
+
+
+async def _owner(
+    dataverse: Dataverse, candidates: Sequence[_Candidate], keys: Sequence[str]
+) -> tuple[_Candidate | None, int | None]:
+    """Return the first candidate that has rows of these keys, and how many; None if that of the name may not be read."""
+    for some in odata.chunks(candidates if keys else (), TABLES_AT_ONCE):
+        counts = await asyncio.gather(*(_existing(dataverse, candidate, keys) for candidate in some))
+        for candidate, found in zip(some, counts, strict=True):
+            if found != 0:
+                return candidate, found
+    return None, 0
+
+
+async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[str]) -> int | None:
+    recognised, table = candidate
+    try:
+        return await metadata.existing_keys(dataverse, table, keys) if table.entity_set else 0
+    except DataverseError as error:
+        if recognised is not Recognised.NAME:
+            return 0  # a table that is not ours to read is none that we could link
+        if privileges.refused(error.text) is None:
+            raise
+        return None  # which privilege is missing is told where privileges are looked at, for this table alone
+
+
+async def _as_far_as_read(
+    dataverse: Dataverse, sources: tuple[SourceFacts, ...], held: Mapping[str, Depth]
+) -> tuple[SourceFacts, ...]:
+    """Mark the sources whose rows are read in part only: keys that were not found may be there all the same."""
+    needs = [Need(facts.table.logical_name, Right.READ, "") for facts in sources if facts.elsewhere and facts.table]
+    lacking = {gap.table for gap in privileges.missing(needs, await identity.of_tables(dataverse, needs), held)}
+    return tuple(
+        replace(facts, unread=True)
+        if facts.elsewhere and facts.table and facts.table.logical_name in lacking
+        else facts
+        for facts in sources
+    )
+
+
+async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:
+    """Return the tables that were linked before and take part no more."""
+    there = {fact.table.logical_name for fact in facts if fact.table is not None}
+    gone = [name for name in await deps.states.tables() if name not in there]
+    return [table for name in gone for table in await metadata.find_tables(dataverse, name)]
+
+
+def _once[T](ask: Callable[[], Coroutine[Any, Any, T]]) -> Callable[[], Awaitable[T]]:
+    """Return a way to ask a question as often as needed; it is put when it is first asked."""
+    asked: list[asyncio.Task[T]] = []
+
+    async def answer() -> T:
+        if not asked:
+            asked.append(asyncio.ensure_future(ask()))
+        return await asked[0]
+
+    return answer

@@ -1,0 +1,41 @@
+"""The marks: the newest change of mapping and of profiles, by which a run knows whether it has seen what is there."""
+
+from __future__ import annotations
+
+from linker.adapters.dataverse.change_times import newest_change
+from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.core.runs.signals import SignalKind
+from linker.core.runs.watermarks import UNKNOWN, Look, Marks, look_again
+from linker.core.times import iso
+from linker.deps import Deps
+
+
+async def look_at_marks(deps: Deps, since: Marks | None) -> Look:
+    """Return the marks and since when every look has seen the same; the looks of the timer count too."""
+    marks, before = await marks_of(deps, since), await deps.signals.look()
+    look = look_again(before, marks, deps.clock())
+    if look != before:
+        await deps.signals.save_look(look)
+        if marks is None:
+            await deps.signals.miss(SignalKind.WATERMARKS, UNKNOWN)
+        else:
+            await deps.signals.receive(
+                SignalKind.WATERMARKS, f"Mapping {iso(marks.mapping)}, profiles {iso(marks.profiles)}."
+            )
+    return look
+
+
+async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
+    """Return the newest change of mapping and of profiles, None where Dataverse does not say.
+
+    A profile that this app touched last is no change. It may have been the newest one before, so the mark of profiles
+    never falls below the one in `since`, the marks that these are compared with. The mapping is looked at last, so that
+    this is the moment up to which its changes are seen.
+    """
+    dataverse, we = deps.dataverse(), await deps.user()
+    profiles = await newest_change(dataverse, PROFILE_SET, besides=we)
+    mapping = await newest_change(dataverse, MAPPING_SET)
+    if mapping is None or profiles is None:
+        return None
+    seconds, version = max(profiles, (since.profiles, since.profiles_version)) if since else profiles
+    return Marks(mapping.seconds, seconds, mapping.version, version)

@@ -1,0 +1,337 @@
+"""What is looked at before a table may be written: who writes and what it may do, automations, approvals, a second writer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+from linker.adapters.dataverse import Dataverse, identity, lookup_column, metadata
+from linker.adapters.dataverse.client import MAPPING_SET
+from linker.adapters.dataverse.metadata import ServiceAccount
+from linker.adapters.dataverse.registered_automations import READ_TABLES, automations
+from linker.adapters.dataverse.response_models import Fields, customer_in
+from linker.core import odata
+from linker.core.capabilities import Capabilities, TableKind, with_capabilities
+from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
+from linker.core.linking.claims import fold_customer
+from linker.core.linking.mapping_scan import KeySpan
+from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE
+from linker.core.odata import MappingColumns
+from linker.core.permissions import privileges
+from linker.core.permissions.automations import Automation
+from linker.core.permissions.privileges import Depth, Missing, Need, Right
+from linker.core.permissions.write_permission import Permission, Refusal, SecondWriter, TableLook, permission
+from linker.core.requirements.facts import DataverseTable, named
+from linker.core.requirements.table_eligibility import JudgedTable
+from linker.core.throttling.pace import Pace
+from linker.core.times import iso
+from linker.deps import Deps
+from linker.settings import Settings
+
+LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
+SURROUNDINGS_S = 86_400.0  # how long what surrounds a linked table is remembered
+SAMPLED_CUSTOMERS = 40
+VIRTUAL_ROWS = 1_000  # most that a query of a virtual table returns
+COUNT_CAP = 5_000  # dataverse.md 5.3
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Who writes, and what it may do. `missing` is what every run needs and the account lacks."""
+
+    account: ServiceAccount
+    held: Mapping[str, Depth]
+    missing: tuple[Missing, ...]
+
+    @property
+    def obstacle(self) -> str:
+        """Why no run can begin, empty when one can."""
+        vital = [missing for missing in self.missing if missing.vital]
+        return f"Nothing was written. {privileges.complaint(vital, self.account.name)}" if vital else ""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What stays undone or unseen in every run."""
+        rest = [missing for missing in self.missing if not missing.vital]
+        return (f"Something is left out. {privileges.complaint(rest, self.account.name)}",) if rest else ()
+
+
+class PrivilegeError(ConfigurationError):
+    """Dataverse refused a request for the lack of a privilege that it names."""
+
+    def __init__(self, missing: Missing, account: str) -> None:
+        super().__init__(f"Nothing was written. {privileges.complaint([missing], account)}")
+        self.missing = missing
+
+
+@contextmanager
+def naming(account: str) -> Iterator[None]:
+    """Raise PrivilegeError instead of the DataverseError that names a missing privilege."""
+    try:
+        yield
+    except DataverseError as error:
+        if (missing := privileges.refused(error.text)) is None:
+            raise
+        raise PrivilegeError(missing, account) from error
+
+
+async def standing(deps: Deps, dataverse: Dataverse) -> Standing:
+    """Return who writes and what it lacks. A refusal that names a privilege is an answer as well."""
+    unknown = ServiceAccount("", "of this app")
+    try:
+        with naming(unknown.name):
+            return await _standing(deps, dataverse)
+    except PrivilegeError as error:
+        return Standing(unknown, {}, (error.missing,))
+
+
+async def _standing(deps: Deps, dataverse: Dataverse) -> Standing:
+    account = await metadata.service_account(dataverse)
+    held = await identity.held(dataverse, account.id)
+    if deps.settings.impersonate:
+        own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)
+        real = await metadata.service_account(own)
+        held = privileges.shared(held, await identity.held(own, real.id))
+        account = ServiceAccount(account.id, f"{account.name}, through {real.name}")
+    needs = general_needs(deps.settings)
+    catalogue = await identity.of_tables(dataverse, needs)
+    return Standing(account, held, privileges.missing(needs, catalogue, held))
+
+
+def general_needs(settings: Settings) -> tuple[Need, ...]:
+    """Return what every run needs with these settings, whatever the tables."""
+    return (
+        *privileges.always(scanned=READ_TABLES, touches=settings.touch_profiles),
+        *privileges.of_settings(
+            bypass=settings.automations == "bypass",
+            impersonate=settings.impersonate is not None,
+            solution=settings.solution is not None,
+        ),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What looking at several tables shares."""
+
+    deps: Deps
+    dataverse: Dataverse
+    who: Standing
+    columns: MappingColumns
+    catalogue: privileges.Catalogue
+    vendor: ServiceAccount | None
+    can: Capabilities
+    profiles_closed: bool  # the profile table takes no new relationships
+    remembers: bool = False  # what surrounds a linked table may have been read by an earlier run
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What surrounds a table and rarely changes, as it was read at a time (epoch s). The names are those of TableLook.
+
+    Reading it takes about ten requests a table, so runs over tables that are linked already read it once a day.
+    """
+
+    __pydantic_config__ = WIRE
+    at: float
+    rows: int
+    rows_a_request: int
+    registered: tuple[Automation, ...] | None
+    unread: str
+    customers: int
+    without_profile: int
+    second_writer: SecondWriter | None
+    blind_roles: tuple[str, ...]
+
+
+async def permissions(
+    deps: Deps,
+    dataverse: Dataverse,
+    who: Standing,
+    tables: Sequence[JudgedTable],
+    columns: MappingColumns,
+    can: Capabilities,
+    *,
+    remembers: bool = False,
+) -> dict[str, Permission]:
+    """Return for each table whether it may be written now. Writes nothing to Dataverse. `remembers` see _Look."""
+    wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
+    catalogue = await identity.of_tables(dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")])
+    vendor = await _unless_refused(identity.vendor_account(dataverse))
+    profile_table = await metadata.find_tables(dataverse, PROFILE_TABLE)
+    closed = any(not table.can_be_primary for table in profile_table)
+    look = _Look(deps, dataverse, who, columns, catalogue, vendor, can, closed, remembers)
+    return {judged.table.logical_name: await _permission(look, judged) for judged in tables}
+
+
+async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
+    """Save what an approval would allow."""
+    for one in found.values():
+        if one.refusal is Refusal.HELD:
+            await deps.first_links.hold(one.table, one.approvable, one.estimate, one.shown)
+
+
+async def _permission(look: _Look, judged: JudgedTable) -> Permission:
+    deps, settings, name = look.deps, look.deps.settings, judged.table.logical_name
+    state, held = await deps.states.load(name), await deps.first_links.load(name)
+    there, unfit = await _column(look, judged.table)
+    unfit = unfit or await _unreadable(look, judged)
+    linked = state[0].linked if state is not None else await deps.states.is_of_version_1(name)
+    around = await _surroundings(look, judged, there=there, linked=linked)
+    seen = TableLook(
+        name,
+        rows=around.rows,
+        rows_a_request=around.rows_a_request,
+        linked=linked,
+        registered=around.registered,
+        unread=around.unread,
+        missing=_missing(look, name, creates=not there and not unfit),
+        unfit=unfit,
+        customers=around.customers,
+        without_profile=around.without_profile,
+        approval=held.approval if held else None,
+        second_writer=around.second_writer,
+        blind_roles=around.blind_roles,
+    )
+    hold, account = settings.first_link == "hold", look.who.account.name
+    return permission(seen, policy=settings.automations, hold=hold, account=account)
+
+
+async def _surroundings(look: _Look, judged: JudgedTable, *, there: bool, linked: bool) -> Surroundings:
+    """Return what surrounds a table: read now, or by an earlier run of the last day where nothing depends on the minute.
+
+    A first link waits for what is registered, and the policy `block` refuses a table for it, so both read it now.
+    """
+    documents, row = look.deps.documents, f"around-{judged.table.logical_name}"
+    if look.remembers and linked and there and look.deps.settings.automations != "block":
+        found = await documents.load(Surroundings, row)
+        if found is not None and 0 <= look.deps.clock() - found[0].at < SURROUNDINGS_S:
+            return found[0]
+    around = await _read_surroundings(look, judged, there=there)
+    if look.remembers:
+        await documents.save(row, around)
+    return around
+
+
+async def _read_surroundings(look: _Look, judged: JudgedTable, *, there: bool) -> Surroundings:
+    name = judged.table.logical_name
+    sampled, unseen = await _unless_refused(_customers(look, judged)) or (0, 0)
+    registered, unread = await registered_on(look.dataverse, name)
+    return Surroundings(
+        look.deps.clock(),
+        rows=await _rows(look, judged),
+        rows_a_request=Pace().batch if await metadata.supports_update_multiple(look.dataverse, name) else 1,
+        registered=registered,
+        unread=unread,
+        customers=sampled,
+        without_profile=unseen,
+        second_writer=await _second_writer(look, judged.table) if there else None,
+        blind_roles=await _unless_refused(_blind_roles(look, name)) or (),
+    )
+
+
+async def _column(look: _Look, table: DataverseTable) -> tuple[bool, str]:
+    """Return whether a table has the lookup column, and why it cannot have one: what preparing the table would find."""
+    name = table.logical_name
+    try:
+        found = await lookup_column.find_or_plan(look.dataverse, table, look.deps.settings.solution)
+    except ConfigurationError as error:
+        return False, str(error)
+    if found is None and look.profiles_closed:
+        return False, (
+            f"Table '{PROFILE_TABLE}' takes no new relationships (CanBePrimaryEntityInRelationship is false), so table "
+            f"'{name}' cannot get its lookup column. Nothing was written. Ask Microsoft support for Customer Insights - Data "
+            "to allow relationships to that table."
+        )
+    return found is not None, ""
+
+
+async def _unreadable(look: _Look, judged: JudgedTable) -> str:
+    """Return why the mapping rows of a table cannot be read to their end. Only virtual tables limit the rows of a query: some
+    refuse a larger one, and some leave out the rest without a word, which would look as if rows had left the mapping.
+    """
+    if look.can.mapping_kind is not TableKind.VIRTUAL:
+        return ""
+    target = with_capabilities(judged.target(look.columns.table), look.can)
+    for facts in judged.sources:
+        path = look.dataverse.stream_path(look.columns, target, facts.source, KeySpan())
+        try:
+            rows, more = await look.dataverse.mapping_page(look.columns, facts.source, path)
+        except DataverseError as error:
+            return f"{_UNREADABLE.format(named(facts.source))} Dataverse refused to read it: {error.text[:300]}"
+        if len(rows) == VIRTUAL_ROWS and not more:
+            return (
+                f"{_UNREADABLE.format(named(facts.source))} They end after {VIRTUAL_ROWS:,} rows, the limit of a query."
+            )
+    return ""
+
+
+_UNREADABLE = (
+    f"Nothing was written. Table '{MAPPING_TABLE}' is virtual, and the rows of {{}} cannot be read completely. Set the output "
+    "of Customer Insights - Data to Dataverse, which keeps the mapping in an elastic table."
+)
+
+
+async def _customers(look: _Look, judged: JudgedTable) -> tuple[int, int]:
+    """Return how many customers of a table's mapping rows were sampled, and how many of these have no visible profile."""
+    texts: dict[str, None] = {}
+    for facts in judged.sources:
+        path = MAPPING_SET + odata.query(
+            select=look.columns.customer, filter=look.columns.of_source(facts.source), top=SAMPLED_CUSTOMERS
+        )
+        rows = await look.dataverse.first(path, Fields)
+        texts |= {str(row[look.columns.customer]): None for row in rows if customer_in(row.get(look.columns.customer))}
+    target = with_capabilities(judged.target(look.columns.table), look.can)
+    found = await look.dataverse.profiles(texts, target)
+    return len(texts), sum(1 for text in texts if not found.get(fold_customer(text)))
+
+
+async def registered_on(dataverse: Dataverse, table: str) -> tuple[tuple[Automation, ...] | None, str]:
+    """Return what is registered on updates of a table, or None and why it could not be read."""
+    try:
+        return await automations(dataverse, table), ""
+    except DataverseError as error:
+        return None, str(error)
+
+
+async def _rows(look: _Look, judged: JudgedTable) -> int:
+    """Return how many rows a first link writes at most: those mapped; where they cannot be counted, those of the table."""
+    sources = [look.columns.of_source(facts.source) for facts in judged.sources]
+    counts = [await _unless_refused(look.dataverse.count(MAPPING_SET, source)) for source in sources]
+    known = [count for count in counts if count is not None]
+    if len(known) == len(counts) and COUNT_CAP not in known:
+        return sum(known)
+    of_table = await _unless_refused(metadata.total_rows(look.dataverse, judged.table.logical_name))
+    return max(sum(known), of_table or 0)
+
+
+def _missing(look: _Look, table: str, *, creates: bool) -> tuple[Missing, ...]:
+    needs = (*privileges.of_table(table), *(privileges.to_create_column() if creates else ()))
+    return privileges.missing(needs, look.catalogue, look.who.held)
+
+
+async def _second_writer(look: _Look, table: DataverseTable) -> SecondWriter | None:
+    if look.vendor is None:
+        return None
+    since = look.deps.clock() - LATELY_S
+    return await _unless_refused(identity.written_by(look.dataverse, table, look.vendor, iso(since)))
+
+
+async def _blind_roles(look: _Look, table: str) -> tuple[str, ...]:
+    reads = look.catalogue.get((table, Right.READ))
+    profiles = look.catalogue.get((PROFILE_TABLE, Right.READ))
+    return await identity.roles_that_miss(look.dataverse, reads, profiles) if reads and profiles else ()
+
+
+async def _unless_refused[T](ask: Awaitable[T]) -> T | None:
+    """Return an answer that is worth having, None when Dataverse refuses it or takes too long: no run fails for want of it.
+
+    A missing privilege is told elsewhere.
+    """
+    try:
+        return await ask
+    except ThrottledError:
+        raise
+    except (DataverseError, TransientError):
+        return None
