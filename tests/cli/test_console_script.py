@@ -5,9 +5,9 @@ import tomllib
 from importlib import import_module
 from pathlib import Path
 
-from linker.api import OPERATIONS
-from linker.api.openapi import document
-from linker.version import VERSION
+from linker import VERSION
+from linker.entrypoints.api import OPERATIONS
+from linker.entrypoints.api.openapi import document
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))

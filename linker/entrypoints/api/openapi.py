@@ -8,10 +8,10 @@ from typing import Any
 from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
+from linker import VERSION
 from linker.entrypoints.api.answers import Problem
 from linker.entrypoints.http.messages import JSON, PROBLEM
 from linker.entrypoints.http.operations import MOST_BODY_BYTES, PARAMETERS, Operation
-from linker.version import VERSION
 
 REFS = "#/components/schemas/{model}"
 REFUSALS = {
