@@ -149,8 +149,9 @@ class Touches:
 
 @dataclass(frozen=True, slots=True)
 class UnlinkAllowance:
-    """Somebody lets one run clear departed rows of a table that the guard would hold back, so many at most.
+    """What an operator lets one run clear of a table that would otherwise keep its links, so many rows at most.
 
+    Removed rows that the guard holds back, or `orphans`: links that this app did not write and whose profile is gone.
     `empty_mapping`: also when the mapping names no row of the table any more.
     """
 
@@ -158,7 +159,7 @@ class UnlinkAllowance:
     table: str
     most_rows: int
     empty_mapping: bool = False
-    orphans: bool = False  # it is about orphaned links that this app did not write, and about nothing else
+    orphans: bool = False
     seen: str = (
         ""  # digest of the rows that were counted (TableRun.held_rows); other rows are not cleared. "": any rows
     )
@@ -248,6 +249,8 @@ class TableRun:
     automations: tuple[str, ...] = ()  # that its links fire, each with what to do about it
     held_back: int = 0  # removed rows that the guard left linked; an operator may allow a run to clear them
     held_rows: str = ""  # digest of these rows, which an allowance names
+    orphans: int = 0  # rows that nothing accounts for and whose link leads to a profile that does not exist
+    orphan_rows: str = ""  # digest of these rows
     passing: bool = False  # it failed for a reason that may pass
     scan: str = ""  # which mapping rows were read, and why
     full_scan: bool = False  # all of them, so that `rows_read` is what the table has

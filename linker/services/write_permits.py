@@ -16,7 +16,7 @@ from linker.core.capabilities import Capabilities, TableKind, with_capabilities
 from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE
+from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE, Target
 from linker.core.odata import MappingColumns
 from linker.core.permissions import privileges
 from linker.core.permissions.automations import Automation
@@ -216,7 +216,9 @@ async def _surroundings(look: _Look, judged: JudgedTable, *, there: bool, linked
 
 async def _read_surroundings(look: _Look, judged: JudgedTable, *, there: bool) -> Surroundings:
     name = judged.table.logical_name
-    sampled, unseen = await _unless_refused(_customers(look, judged)) or (0, 0)
+    sampled, unseen = await _unless_refused(
+        sample_customers(look.dataverse, look.columns, with_capabilities(judged.target(look.columns.table), look.can))
+    ) or (0, 0)
     registered, unread = await registered_on(look.dataverse, name)
     return Surroundings(
         look.deps.clock(),
@@ -273,17 +275,16 @@ _UNREADABLE = (
 )
 
 
-async def _customers(look: _Look, judged: JudgedTable) -> tuple[int, int]:
+async def sample_customers(dataverse: Dataverse, columns: MappingColumns, target: Target) -> tuple[int, int]:
     """Return how many customers of a table's mapping rows were sampled, and how many of these have no visible profile."""
     texts: dict[str, None] = {}
-    for facts in judged.sources:
+    for source in target.sources:
         path = MAPPING_SET + odata.query(
-            select=look.columns.customer, filter=look.columns.of_source(facts.source), top=SAMPLED_CUSTOMERS
+            select=columns.customer, filter=columns.of_source(source), top=SAMPLED_CUSTOMERS
         )
-        rows = await look.dataverse.first(path, Fields)
-        texts |= {str(row[look.columns.customer]): None for row in rows if customer_in(row.get(look.columns.customer))}
-    target = with_capabilities(judged.target(look.columns.table), look.can)
-    found = await look.dataverse.profiles(texts, target)
+        rows = await dataverse.first(path, Fields)
+        texts |= {str(row[columns.customer]): None for row in rows if customer_in(row.get(columns.customer))}
+    found = await dataverse.profiles(texts, target)
     return len(texts), sum(1 for text in texts if not found.get(fold_customer(text)))
 
 

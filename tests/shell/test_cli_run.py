@@ -12,11 +12,13 @@ import httpx
 import pytest
 import typer
 from rich.console import Console
+from typer.testing import CliRunner
 
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.model import Counts, Mode, Progress, Run, Status, TableRun
 from linker.core.runs.status import ENDED
 from linker.core.serialization import to_json
+from linker.entrypoints.cli.app import app as cli
 from linker.entrypoints.cli.app_client import AppClient, RefusedError
 from linker.entrypoints.cli.run import EXIT_CODES, MOST_FAILURES, allowance, describe, result, watched
 from linker.settings import load_access
@@ -61,15 +63,35 @@ def test_it_asks_with_the_key_and_says_what_it_was_told() -> None:
 
 def test_what_is_allowed_to_be_unlinked_is_a_table_with_its_number_of_rows() -> None:
     expected = {"table": "contact", "mostRows": 250, "emptyMapping": True, "seen": ""}
-    assert allowance("contact=250", empty_mapping=True) == expected
+    assert allowance("contact=250", "--allow-unlinking", emptyMapping=True) == expected
     seen = "0123456789abcdef"
-    assert allowance(f"contact=250@{seen}", empty_mapping=True) == expected | {"seen": seen}
+    assert allowance(f"contact=250@{seen}", "--allow-unlinking", emptyMapping=True) == expected | {"seen": seen}
+
+
+def test_removed_rows_and_orphaned_links_are_allowed_in_one_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[dict[str, Any]] = []
+
+    def remember(_: AppClient, body: dict[str, Any]) -> Run:
+        asked.append(body)
+        return RUN
+
+    monkeypatch.setattr(AppClient, "request_run", remember)
+    done = CliRunner().invoke(
+        cli, ["run", "--allow-unlinking", "contact=3", "--clear-orphans", "contact=2@0123456789abcdef"]
+    )
+    assert done.exit_code == 0, done.output
+    assert asked[0]["allowUnlinking"] == [
+        {"table": "contact", "mostRows": 3, "seen": "", "emptyMapping": False},
+        {"table": "contact", "mostRows": 2, "seen": "0123456789abcdef", "orphans": True},
+    ]
 
 
 @pytest.mark.parametrize("text", ["contact", "contact=", "contact=all", "=5", "contact=-1", ""], ids=repr)
 def test_an_allowance_without_table_or_number_is_refused_before_the_app_is_asked(text: str) -> None:
     with pytest.raises(typer.BadParameter, match="Nothing was started"):
-        allowance(text, empty_mapping=False)
+        allowance(text, "--clear-orphans", orphans=True)
 
 
 @pytest.mark.parametrize(

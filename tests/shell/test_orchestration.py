@@ -505,6 +505,15 @@ def test_links_are_held_against_profiles_where_it_is_due_and_before_any_shard_is
     assert ctx.names().index("find_strays") < ctx.names().index("link_shard")
 
 
+def test_an_operator_learns_that_orphaned_links_could_not_be_looked_for() -> None:
+    ctx = context(
+        prepare_table=lambda task: Prepared(task["table"], "s1", 1, links_due=True), find_strays=lambda _: Trouble("no")
+    )
+    run(ctx, Ticket("run1", RunRequest(unlink_allowed=(UnlinkAllowance("contact", 5, orphans=True),))))
+    (end,) = ctx.of("end_table")
+    assert "Orphaned links could not be found: no" in end["orphansKept"]
+
+
 def test_an_allowance_is_for_removed_rows_or_for_orphaned_links() -> None:
     allowed = (UnlinkAllowance("contact", 7), UnlinkAllowance("contact", 5, orphans=True), UnlinkAllowance("lead", 9))
     ctx = context(
@@ -512,7 +521,7 @@ def test_an_allowance_is_for_removed_rows_or_for_orphaned_links() -> None:
         link_shard=lambda _: ShardOutcome(ROWS, departed=1),
     )
     run(ctx, Ticket("run1", RunRequest(unlink_allowed=allowed)))
-    assert [task["clear"] for task in ctx.of("find_strays")] == [5]
+    assert [[one["mostRows"] for one in task["allowed"]] for task in ctx.of("find_strays")] == [[5]]
     assert [[one["mostRows"] for one in task["allowed"]] for task in ctx.of("unlink_table")] == [[7]]
     (task,) = ctx.of("prepare_table")
     assert (task["allowed"], task["clearsOrphans"]) == (True, True)

@@ -11,7 +11,7 @@ from linker.adapters import telemetry
 from linker.adapters.storage.documents import Documents, cut, joined, salt_of
 from linker.adapters.storage.table_limits import key_text as safe_key
 from linker.core.keys import row_key
-from linker.core.linking.row_issues import NO_KEY
+from linker.core.linking.row_issues import NO_KEY, ORPHANED
 from linker.core.model import WIRE, RowIssue, RowKey
 from linker.core.ports import Entity, Tables
 from linker.core.records import RowRecord
@@ -94,7 +94,8 @@ class Issues:
         looked, keys = found[0] if found else _Looked(), list[RowKey]()
         async for entity in self._tables.query(ERRORS, self._partition(table)):
             record = loads(RowRecord, joined(entity))
-            key = None if looked.follows(record) else row_key(record.issue.row)
+            over = looked.follows(record) or record.issue.code == ORPHANED  # no mapping row tells of an orphaned link
+            key = None if over else row_key(record.issue.row)
             keys += [] if key is None else [key]
             if len(keys) == most:
                 break

@@ -9,6 +9,7 @@ from linker.core.errors import DataverseError
 from linker.core.keys import key_fault, row_key
 from linker.core.model import RowIssue
 
+ORPHANED = "OrphanedLink"  # code of rows whose link leads to no profile, and that nothing accounts for
 GUARDED = "HeldBack"  # code of departed rows that the guard holds back
 NO_CUSTOMER = "The mapping row has no CustomerId."
 MOST_TEXT = 1_000  # characters of a reason that Dataverse gave
@@ -62,9 +63,9 @@ REASONS: dict[str, Reason] = {
         "The linked profile is of another customer than the mapping names.",
         "Run unification again. If this stays, report the row's id to Microsoft support.",
     ),
-    "OrphanedLink": Reason(
+    ORPHANED: Reason(
         "deferred",
-        "The row's link leads to a profile that does not exist, and the mapping does not name the row.",
+        "The row's link leads to a profile that does not exist or that the app cannot see. The mapping does not name the row.",
         "Decide whether the link may go, then allow one run to clear it (see docs/operations.md).",
     ),
     "ProfileVanished": Reason(

@@ -91,23 +91,28 @@ class TableTask:
 
 @dataclass(frozen=True, slots=True)
 class Strays:
-    """Rows of a table with a link that neither mapping nor blocks name, and those of them whose profile is gone."""
+    """Rows of a table with a link that neither mapping nor blocks name, and those of them whose profile is gone.
+
+    `cleared` are orphaned links that were cleared because an operator allowed it; a dry run counts those it would clear.
+    """
 
     __pydantic_config__ = WIRE
     rows: int = 0
-    orphans: int = 0
-    cleared: int = 0  # orphaned links that an operator allowed to clear
+    orphans: int = 0  # that keep their link
+    cleared: int = 0
+    digest: str = ""  # of the rows that keep their orphaned link, which an allowance names
+    kept: str = ""  # why they keep it although an operator allowed to clear them
 
 
 @dataclass(frozen=True, slots=True)
 class StraysTask:
-    """Hold all links of a table against all profiles; clear at most `clear` orphaned links that are not ours."""
+    """Hold all links of a table against all profiles; clear orphaned links that are not ours as far as it is `allowed`."""
 
     __pydantic_config__ = WIRE
     run: str
     table: str
     dry_run: bool = False
-    clear: int = 0
+    allowed: tuple[UnlinkAllowance, ...] = ()  # for orphaned links of this table
 
 
 @dataclass(frozen=True, slots=True)
@@ -309,6 +314,8 @@ class TableEnd:
     strays: int = 0
     orphans: int = 0
     orphans_cleared: int = 0
+    orphan_rows: str = ""
+    orphans_kept: str = ""
     failed: str = ""
     canceled: bool = False
     dry_run: bool = False

@@ -60,6 +60,7 @@ def table_verdict(end: TableEnd, counts: Counts, held_rows: str = "") -> tuple[S
 
 
 def _needs_a_look(end: TableEnd, counts: Counts, held_rows: str) -> tuple[Status, str]:
+    others = end.strays - end.orphans - end.orphans_cleared
     told = [
         (end.held_back, f"Links of departed rows were left alone: {end.held_back}.{_how_to_allow(end, held_rows)}"),
         (counts.rejected, f"Rejected rows: {counts.rejected:,}; see the run's row errors."),
@@ -68,7 +69,12 @@ def _needs_a_look(end: TableEnd, counts: Counts, held_rows: str) -> tuple[Status
             f"Rows deferred to a later run: {counts.deferred:,}; see the run's row errors.",
         ),
         (end.totals.drift, f"Links that another writer had changed and that were set right: {end.totals.drift:,}."),
-        (end.strays, f"Rows with a link that neither mapping nor this app knows, left alone: {end.strays:,}."),
+        (
+            end.orphans,
+            f"Links that lead to no profile, on rows that the mapping does not name: {end.orphans:,}.{_on_orphans(end)}",
+        ),
+        (not end.orphans and end.orphans_kept, end.orphans_kept),
+        (others, f"Rows with a link that neither the mapping nor this app knows, left alone: {others:,}."),
         (
             end.totals.conflicts,
             f"Rows claimed for several customers, of which the lowest CustomerId won: {end.totals.conflicts:,}.",
@@ -86,6 +92,13 @@ def _how_to_allow(end: TableEnd, held_rows: str) -> str:
     seen = f"@{held_rows}" if held_rows else ""
     option = f"--allow-unlinking {end.table}={end.totals.departed}{seen}{nothing_left}"
     return f" If they were right to leave, run with '{option}' (See docs/operations.md)."
+
+
+def _on_orphans(end: TableEnd) -> str:
+    """Say why orphaned links stay, and how to clear exactly these."""
+    why = f" They stay, since {end.orphans_kept}." if end.orphans_kept else ""
+    option = f"--clear-orphans {end.table}={end.orphans}@{end.orphan_rows}"
+    return f"{why} If the links may go, run with '{option}' (See docs/operations.md)."
 
 
 def closed(status: Status | None) -> Status:

@@ -6,20 +6,25 @@ held against all profiles. Both are read whole; profile ids are held a share at 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from linker.adapters.dataverse import Dataverse
-from linker.core.keys import key_text
+from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.core.keys import digest_rows, key_text
 from linker.core.linking.mapping_scan import TableState
-from linker.core.linking.row_issues import issue
+from linker.core.linking.row_issues import ORPHANED, issue
 from linker.core.linking.shards import group_by_shard, place_key
-from linker.core.model import LOOKUP_SCHEMA_NAME, RowIssue, RowKey, Target
+from linker.core.model import LOOKUP_SCHEMA_NAME, PlannedChange, RowKey, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
+from linker.core.permissions.automations import counted
 from linker.core.runs.activity_values import Strays, StraysTask
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
 from linker.durable.shards.marking import mark_unconfirmed
+from linker.durable.shards.writes import PATCHES
+from linker.services.write_permits import sample_customers
 
 PROFILES_HELD = 1_000_000  # ids held at once, about 90 bytes each
 LINKS_HELD = 200_000
@@ -31,7 +36,7 @@ async def find_strays(deps: Deps, task: StraysTask) -> Strays:
     """Find rows of a table with a link that nothing accounts for, and mark our own links whose profile is gone.
 
     A marked row is compared and resolved again. A link that is not ours is reported, row by row, and cleared only as far as an
-    operator allowed it (`task.clear`). Nothing is cleared while the mapping names the row: its profile may still arrive.
+    operator allowed it (`task.allowed`). Nothing is cleared while the mapping names the row: its profile may still arrive.
     """
     dataverse, target = deps.dataverse(), await deps.target(task.run, task.table)
     found = await deps.states.load(task.table)
@@ -42,7 +47,7 @@ async def find_strays(deps: Deps, task: StraysTask) -> Strays:
     if not task.dry_run:
         now = deps.clock()
         await deps.change_state(task.table, lambda state: replace(state, orphans_at=now))
-    return Strays(search.strays, len(search.orphans), search.cleared)
+    return search.found
 
 
 @dataclass(slots=True)
@@ -54,7 +59,7 @@ class _Search:
     state: TableState
     strays: int = 0
     orphans: set[RowKey] = field(default_factory=set)  # not ours, not in the mapping, and their profile is gone
-    cleared: int = 0
+    found: Strays = Strays()
 
     async def run(self) -> None:
         shares = 1
@@ -68,7 +73,7 @@ class _Search:
                     raise
                 continue
             break
-        await self._report()
+        await self._settle()
 
     async def _share(self, share: int, shares: int) -> None:
         """Hold the links whose profiles fall into one share of all against the profiles of that share."""
@@ -105,7 +110,7 @@ class _Search:
         self.strays += len(unnamed)
         self.orphans |= {key for key in unnamed if not links[key]}
 
-    async def _unmapped(self, keys: list[RowKey]) -> AsyncIterator[RowKey]:
+    async def _unmapped(self, keys: Sequence[RowKey]) -> AsyncIterator[RowKey]:
         columns = MappingColumns.of(self.target)
         for some in chunks(keys, KEYS_ASKED):
             asked = dict.fromkeys(some, ())
@@ -115,24 +120,73 @@ class _Search:
                 if key not in claimed:
                     yield key
 
-    async def _report(self) -> None:
-        """Clear orphaned links that an operator allowed to clear, and report the others row by row."""
-        orphans = sorted(self.orphans)
-        if orphans and not self.task.dry_run and len(orphans) <= self.task.clear:
-            await self._clear(orphans)
-        issues = [issue(self.task.table, key_text(key), "OrphanedLink") for key in sorted(self.orphans)]
-        await self._save(issues)
+    async def _settle(self) -> None:
+        """Clear orphaned links as far as an operator allowed it, and report those that stay row by row.
 
-    async def _clear(self, orphans: list[RowKey]) -> None:
-        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, orphans)
-        living = await self.dataverse.customers_of({row.link.profile for row in live.values() if row.link}, self.target)
-        etags = {key: row.etag for key, row in live.items() if row.link and row.link.profile not in living}
-        refused = await self.dataverse.clear_links(self.target, etags)
-        self.cleared = len(etags) - len(refused)
-        self.orphans -= etags.keys() - refused.keys()
+        A dry run counts and lists what would be cleared.
+        """
+        kept, cleared = await self._why_kept(), set[RowKey]()
+        if self.orphans and self.task.allowed and not kept:
+            cleared = await self._would_clear() if self.task.dry_run else await self._clear()
+        left = sorted(self.orphans if self.task.dry_run else self.orphans - cleared)
+        for rows in chunks(left, MOST_ISSUES):
+            issues = [issue(self.task.table, key_text(key), ORPHANED, _sentence(kept)) for key in rows]
+            await self.deps.issues.save(self.task.run, issues, dry_run=self.task.dry_run)
+        stay = self.orphans - cleared
+        digest = digest_rows(stay) if stay else ""
+        self.found = Strays(self.strays, len(stay), len(cleared), digest, kept)
 
-    async def _save(self, issues: list[RowIssue]) -> None:
-        await self.deps.issues.save(self.task.run, issues, dry_run=self.task.dry_run)
+    async def _why_kept(self) -> str:
+        if not self.orphans or not self.task.allowed:
+            return ""
+        hidden = await sample_customers(self.dataverse, MappingColumns.of(self.target), self.target)
+        return guard_orphans(len(self.orphans), digest_rows(self.orphans), self.task.allowed, *hidden)
+
+    async def _would_clear(self) -> set[RowKey]:
+        changes = [PlannedChange(self.task.table, key_text(key), "unlink") for key in sorted(self.orphans)]
+        await self.deps.samples.save(self.task.run, (self.task.table, "orphans"), changes)
+        return self.orphans
+
+    async def _clear(self) -> set[RowKey]:
+        """Clear links whose profile and mapping row are still missing, on the version that was read; return the rows."""
+        cleared = set[RowKey]()
+        for some in chunks(sorted(self.orphans), PATCHES):
+            await go_on(self.deps, self.task.run)
+            live = await self._links([key async for key in self._unmapped(some)])
+            living = await self.dataverse.customers_of({link.profile for link in live.values()}, self.target)
+            etags = {key: row.etag for key, row in live.items() if row.profile not in living}
+            await self.dataverse.clear_links(self.target, etags)
+            cleared |= etags.keys() - (await self._links(list(etags))).keys()
+        return cleared
+
+    async def _links(self, rows: list[RowKey]) -> dict[RowKey, _Linked]:
+        """Return the rows that have a link."""
+        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, rows)
+        return {key: _Linked(row.link.profile, row.etag) for key, row in live.items() if row.link is not None}
+
+
+class _Linked(NamedTuple):
+    profile: str
+    etag: str
+
+
+def guard_orphans(orphans: int, digest: str, allowed: Sequence[UnlinkAllowance], customers: int, hidden: int) -> str:
+    """Return why orphaned links stay although an operator allowed to clear some, empty when they may go.
+
+    `digest` stands for the orphaned rows. `hidden` of `customers` that were sampled from the mapping have no profile that the
+    app can see. Then business units may hide profiles, or unification still writes them, so no profile counts as deleted.
+    """
+    if hidden:
+        return f"of {counted(customers, 'sampled customer')} of the mapping, {hidden:,} have no profile that the app can see"
+    if any(orphans <= one.most_rows and one.seen in ("", digest) for one in allowed):
+        return ""
+    if any(orphans <= one.most_rows for one in allowed):
+        return "they are other rows than those that were allowed"
+    return f"there are {orphans:,}, more than this run was allowed to clear"
+
+
+def _sentence(reason: str) -> str:
+    return f"{issue('', '', 'OrphanedLink').reason} It stays, since {reason}." if reason else ""
 
 
 class _TooManyError(Exception):

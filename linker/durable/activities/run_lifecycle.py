@@ -116,6 +116,7 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
         return RunRef(end.run)  # the table is a successor's now
     await deps.removed.forget(end.table, noted)
     counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
+    counts += Counts(rows_read=end.orphans_cleared, unlinked=end.orphans_cleared)
     status, detail = table_verdict(end, counts, held_rows)
     scan = await deps.scan(end.table, end.scan, again=True) if end.scan else None
     if scan is not None and status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
@@ -133,6 +134,8 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
                 unsettled=unsettled,
                 held_back=held_back,
                 held_rows=held_rows or t.held_rows,
+                orphans=end.orphans,
+                orphan_rows=end.orphan_rows,
                 passing=end.passing,
             )
             if t.table == end.table

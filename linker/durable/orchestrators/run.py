@@ -93,8 +93,7 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     for number, table in enumerate(tables):
         departed = _unlink_task(ticket, table, linked, settled)
         end = yield from _unlinked(ctx, departed, _end_of(ticket, table, linked), f"{ticket.run}-u{number}", room)
-        found = strays.get(table.table, Strays())
-        end = replace(end, strays=found.rows, orphans=found.orphans, orphans_cleared=found.cleared)
+        end = _with_strays(end, strays.get(table.table, Strays()))
         yield from call(ctx, "end_table", end, RunRef, renewing=ticket.run)
         if end.canceled and not linked.stop:
             raise RunStopped(canceled=True)
@@ -268,13 +267,24 @@ def _hold_links_against_profiles(
         if table.failed or not table.links_due:
             continue
         allowed = _allowed(ticket, table.table, orphans=True)
-        clear = max((one.most_rows for one in allowed), default=0)
-        task = StraysTask(ticket.run, table.table, ticket.request.dry_run, clear)
+        task = StraysTask(ticket.run, table.table, ticket.request.dry_run, allowed)
         try:
             found[table.table] = yield from call(ctx, "find_strays", task, Strays, renewing=ticket.run)
-        except RunFailedError:
-            continue
+        except RunFailedError as error:
+            if allowed:  # the operator who allowed it waits for an answer
+                found[table.table] = Strays(kept=f"Orphaned links could not be found: {error}"[:500])
     return found
+
+
+def _with_strays(end: TableEnd, found: Strays) -> TableEnd:
+    return replace(
+        end,
+        strays=found.rows,
+        orphans=found.orphans,
+        orphans_cleared=found.cleared,
+        orphan_rows=found.digest,
+        orphans_kept=found.kept,
+    )
 
 
 def _allowed(ticket: Ticket, table: str, *, orphans: bool) -> tuple[UnlinkAllowance, ...]:

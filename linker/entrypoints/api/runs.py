@@ -50,19 +50,32 @@ def _whole(value: object) -> object:
 
 
 class AllowanceBody(_StrictBody):
-    """Links of departed rows that this one run may clear although the guard would hold them back."""
+    """Links of a table that this one run may clear: of removed rows that the guard would hold back, or orphaned ones."""
 
     table: TableName
     most_rows: Annotated[
         int,
-        Field(ge=1, le=MAX_ROWS, description="If more rows have left by then, none is cleared."),
+        Field(ge=1, le=MAX_ROWS, description="If there are more rows by then, none is cleared."),
         BeforeValidator(_whole),
     ]
     empty_mapping: Annotated[bool, Field(description="Also if the mapping names no row of the table any more.")] = False
     seen: Annotated[
         str,
-        Field(pattern=r"^([0-9a-f]{16})?$", description="heldRows of the run that was looked at: these rows alone."),
+        Field(
+            pattern=r"^([0-9a-f]{16})?$",
+            description="heldRows or orphanRows of the run that was looked at: these rows alone.",
+        ),
     ] = ""
+    orphans: Annotated[
+        bool,
+        Field(description="Links to profiles that do not exist, on rows that neither the mapping nor the app knows."),
+    ] = False
+
+    @model_validator(mode="after")
+    def _is_about_one_kind(self) -> Self:
+        if self.orphans and self.empty_mapping:
+            raise ValueError("emptyMapping is about removed rows, so it does not go with orphans")
+        return self
 
 
 class RunBody(_StrictBody):
@@ -84,7 +97,8 @@ class RunBody(_StrictBody):
     def request(self, trigger: str) -> RunRequest:
         """Return it as the lock takes it."""
         allowed = tuple(
-            UnlinkAllowance(one.table, one.most_rows, one.empty_mapping, seen=one.seen) for one in self.allow_unlinking
+            UnlinkAllowance(one.table, one.most_rows, one.empty_mapping, one.orphans, one.seen)
+            for one in self.allow_unlinking
         )
         tables = tuple(dict.fromkeys(self.tables))
         return RunRequest(self.mode, self.dry_run, tables, trigger=trigger, unlink_allowed=allowed)

@@ -44,6 +44,12 @@ def run(
     empty_mapping: Annotated[
         bool, typer.Option("--empty-mapping", help="Also when the mapping names no row of such a table any more.")
     ] = False,
+    clear_orphans: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TABLE=ROWS", help="Clear links of a table that lead to no profile, of so many rows at most."
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait for the end of the run, and show how far it is.")] = False,
 ) -> None:
     """Ask the app for a run. LINKER_APP_URL says where it is.
@@ -55,7 +61,10 @@ def run(
         "mode": mode,
         "dryRun": dry_run,
         "tables": [name.strip() for name in tables.split(",") if name.strip()],
-        "allowUnlinking": [allowance(text, empty_mapping=empty_mapping) for text in allow_unlinking or ()],
+        "allowUnlinking": [
+            *(allowance(text, "--allow-unlinking", emptyMapping=empty_mapping) for text in allow_unlinking or ()),
+            *(allowance(text, "--clear-orphans", orphans=True) for text in clear_orphans or ()),
+        ],
     }
     console = Console()
     with told():
@@ -70,17 +79,17 @@ def run(
     raise typer.Exit(EXIT_CODES[found.status])
 
 
-def allowance(text: str, *, empty_mapping: bool) -> dict[str, object]:
-    """Return what is allowed as the API takes it. Raises typer.BadParameter."""
+def allowance(text: str, option: str, **kind: bool) -> dict[str, object]:
+    """Return what is allowed as the API takes it. Raises typer.BadParameter, which names the option."""
     table, _, count = text.partition("=")
     rows, _, seen = count.partition("@")
     if not table or not rows.isdecimal():
         raise typer.BadParameter(
-            f"'{text}' names no table with a number of rows, such as contact=250 or contact=250@<heldRows>. Nothing was "
-            "started.",
-            param_hint="--allow-unlinking",
+            f"'{text}' names no table with a number of rows, such as contact=250 or contact=250@<digest of the rows>. "
+            "Nothing was started.",
+            param_hint=option,
         )
-    return {"table": table, "mostRows": int(rows), "emptyMapping": empty_mapping, "seen": seen}
+    return {"table": table, "mostRows": int(rows), "seen": seen, **kind}
 
 
 def watched(app: AppClient, shown: Run, console: Console, sleep: Callable[[float], None]) -> Run:

@@ -23,7 +23,7 @@ from linker.entrypoints.portal.render import redirect, render
 from linker.entrypoints.portal.views.actions_view import Newest, at_most, expected, newest_by_table, work_of
 
 RECENT: Final = 20  # runs among which the newest of each table is looked for
-_ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(?:@([0-9a-f]{16}))?(,empty)?")
+_ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(?:@([0-9a-f]{16}))?(,empty|,orphans)?")
 
 
 class KeyForm(BaseModel):
@@ -33,11 +33,15 @@ class KeyForm(BaseModel):
 
 
 def _allowance(value: object) -> object:
-    """Read 'contact=250@<digest of the rows>', with ',empty' where the mapping names no row of the table any more."""
+    """Read 'contact=250@<digest of the rows>', with ',empty' where the mapping names no row of the table any more, or with
+    ',orphans' where it is about orphaned links.
+    """
     found = _ALLOWANCE.fullmatch(value) if isinstance(value, str) else None
     if found is None:
         raise ValueError("it names no table with a number of rows")
-    return {"table": found[1], "most_rows": int(found[2]), "empty_mapping": bool(found[4]), "seen": found[3] or ""}
+    table, rows, seen, kind = found.groups(default="")
+    kinds = {"empty_mapping": kind == ",empty", "orphans": kind == ",orphans"}
+    return {"table": table, "most_rows": int(rows), "seen": seen} | kinds
 
 
 class RunForm(KeyForm, RunBody):

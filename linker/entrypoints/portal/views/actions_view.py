@@ -79,7 +79,7 @@ def newest_by_table(runs: Iterable[Run]) -> dict[str, Newest]:
 
 def held_back(newest: Mapping[str, Newest], allowed: Iterable[UnlinkAllowance] = ()) -> tuple[HeldBack, ...]:
     """Return the tables whose departed rows wait for somebody to let them go; not those that are `allowed` to go by now."""
-    decided = {one.table for one in allowed}
+    decided = {one.table for one in allowed if not one.orphans}
     return tuple(
         HeldBack(
             name, one.table.held_back, one.table.counts.rows_read, one.run.id, one.run.ended_at, one.table.held_rows
