@@ -1,7 +1,7 @@
 """Table of contents of the function app: what starts it, what it offers, what its runs are made of. Bodies are in linker/."""
 
 import json
-from typing import List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
+from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
 
 import azure.durable_functions as df
 import azure.functions as func
@@ -11,22 +11,10 @@ from linker import bootstrap, settings
 from linker.adapters import telemetry
 from linker.core.model import Ticket
 from linker.core.roles import Role
-from linker.core.runs import activity_values as v
-from linker.core.runs import touch_values as t
 from linker.core.runs.workflow_events import GROUP, HUB
-from linker.durable import boundary, orchestrators, task_hub
-from linker.durable.activities import (
-    discover_tables,
-    find_orphaned_links,
-    retired,
-    run_lifecycle,
-    scan_mapping,
-    wait_for_quiet,
-)
-from linker.durable.activities import link_shard as shard
-from linker.durable.activities import prepare_table as prepare
-from linker.durable.activities import touch_profiles as touch
-from linker.durable.activities import unlink_table as unlink
+from linker.durable import boundary, task_hub
+from linker.durable.activities import ACTIVITIES, Activity
+from linker.durable.orchestrators import ORCHESTRATORS
 from linker.entrypoints import api, portal
 from linker.entrypoints.http.functions_binding import request_of, response_of
 from linker.services import retention, run_requests
@@ -212,121 +200,30 @@ async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient)
     await boundary.run_tick("watch_runs", lambda: run_requests.watchdog(bootstrap.deps(), task_hub.starter(client)))
 
 
-# ---- orchestrators ----
+# ---- what runs are made of ----
 
-app.orchestration_trigger(context_name="context", orchestration=orchestrators.ORCHESTRATOR)(
-    orchestrators.customerid_backstamping_hydration
-)
-app.orchestration_trigger(context_name="context", orchestration=orchestrators.GENERATION)(orchestrators.link_generation)
-app.orchestration_trigger(context_name="context", orchestration=orchestrators.SCANNING)(orchestrators.scan_mapping)
-app.orchestration_trigger(context_name="context", orchestration=orchestrators.TOUCHING)(
-    orchestrators.touch_waiting_profiles
-)
-app.orchestration_trigger(context_name="context", orchestration=orchestrators.UNLINKING)(
-    orchestrators.unlink_departed_rows
-)
+for name, orchestrator in ORCHESTRATORS.items():
+    app.orchestration_trigger(context_name="context", orchestration=name)(orchestrator)
 
 
-# ---- activities ----
+def _activity(name: str, work: Activity, kind: type[Any]) -> None:
+    """Register an activity; its function has the name that histories know."""
+
+    async def run(task: dict) -> dict:  # type: ignore[type-arg]  # the worker refuses parameterised annotations
+        return await boundary.run_activity(work, kind, bootstrap.deps(), task)
+
+    run.__name__ = run.__qualname__ = name
+    app.activity_trigger(input_name="task", activity=name)(run)
 
 
-@app.activity_trigger(input_name="task")
-async def begin_run(task: dict) -> dict:  # type: ignore[type-arg]  # the worker refuses parameterised annotations
-    return await boundary.run_activity(run_lifecycle.begin_run, Ticket, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def renew(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(run_lifecycle.renew, v.Beat, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task", activity="settle")
-async def settle_tables(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(wait_for_quiet.settle, v.SettleTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task", activity="survey")
-async def survey_sources(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(discover_tables.survey, v.RunRef, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def prepare_table(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(prepare.prepare_table, v.TableTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def scan_slice(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(scan_mapping.scan_slice, v.SliceTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def plan_shards(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(scan_mapping.plan_shards, v.ShardsTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def link_shard(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(shard.link_shard, v.ShardTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def unlink_table(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(unlink.unlink_table, v.UnlinkTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def find_strays(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(find_orphaned_links.find_strays, v.StraysTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def plan_touch(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(touch.plan_touch, t.TouchRef, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def touch_profiles(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(touch.touch_profiles, t.TouchTask, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def report_touch(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(touch.report_touch, t.TouchReport, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def report(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(run_lifecycle.report, v.Report, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def end_table(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(run_lifecycle.end_table, v.TableEnd, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def end_run(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(run_lifecycle.end_run, v.Ending, bootstrap.deps(), task)
+for name, (work, kind) in ACTIVITIES.items():
+    _activity(name, work, kind)
 
 
 @app.activity_trigger(input_name="task")
 @app.durable_client_input(client_name="client")
 async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # type: ignore[type-arg]
     return await boundary.run_activity(task_hub.start_run(client), Ticket, bootstrap.deps(), task)
-
-
-# ---- activities of earlier versions, for runs that were under way when the app was updated ----
-
-
-@app.activity_trigger(input_name="task")
-async def link_page(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(retired.give_way, v.RunRef, bootstrap.deps(), task)
-
-
-@app.activity_trigger(input_name="task")
-async def split_pages(task: dict) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(retired.give_way, v.RunRef, bootstrap.deps(), task)
 
 
 # ---- transport ----

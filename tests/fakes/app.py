@@ -15,27 +15,10 @@ from linker.core.model import Run, RunRequest, Ticket
 from linker.core.runs.activity_values import RunRef
 from linker.core.serialization import from_json, to_json
 from linker.deps import Deps
-from linker.durable.orchestrators import (
-    GENERATION,
-    SCANNING,
-    TOUCHING,
-    UNLINKING,
-    customerid_backstamping_hydration,
-    link_generation,
-    scan_mapping,
-    touch_waiting_profiles,
-    unlink_departed_rows,
-)
+from linker.durable.orchestrators import ORCHESTRATOR, ORCHESTRATORS
 from linker.services import run_requests
 from sandbox.host.functions import ACTIVITY, HostedFunction, load_functions, of_kind
 from tests.fakes.durable import FakeContext
-
-CHILDREN = {
-    GENERATION: link_generation,
-    SCANNING: scan_mapping,
-    TOUCHING: touch_waiting_profiles,
-    UNLINKING: unlink_departed_rows,
-}
 
 
 class Passing(Protocol):
@@ -108,10 +91,10 @@ class FakeApp:
         activities = {each.durable_name: partial(self._call, each) for each in hosted_activities()}
         activities["start_run"] = self._start_next  # without a durable client
         while self._started:
-            ctx = FakeContext(activities, CHILDREN)
+            ctx = FakeContext(activities, ORCHESTRATORS)
             ctx.slept = self.world.clock.pass_s  # activities see the same time
             self.context = ctx
-            ctx.run(customerid_backstamping_hydration, to_json(self._started.pop(0)))
+            ctx.run(ORCHESTRATORS[ORCHESTRATOR], to_json(self._started.pop(0)))
 
     def _call(self, activity: HostedFunction, task: dict[str, Any]) -> dict[str, Any]:
         self.called[activity.durable_name] += 1

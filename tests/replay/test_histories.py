@@ -16,31 +16,13 @@ from durabletask.task import OrchestrationContext
 
 from linker.core.runs.activity_values import RunRef
 from linker.core.serialization import MOST_BYTES, to_json
-from linker.durable.orchestrators import (
-    GENERATION,
-    ORCHESTRATOR,
-    SCANNING,
-    TOUCHING,
-    UNLINKING,
-    customerid_backstamping_hydration,
-    link_generation,
-    scan_mapping,
-    touch_waiting_profiles,
-    unlink_departed_rows,
-)
+from linker.durable.orchestrators import ORCHESTRATOR, ORCHESTRATORS, SCANNING, TOUCHING
 from tests.replay.histories import FOLDER, Asked, History, holds, load, payload_bytes, replayed
 from tests.replay.record import SCENARIOS
 
 # The codec tells once a process that it gives plain dicts when it is not told a type, which is what `wire` wants.
 pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads")
 
-ORCHESTRATORS = {
-    ORCHESTRATOR: customerid_backstamping_hydration,
-    GENERATION: link_generation,
-    SCANNING: scan_mapping,
-    TOUCHING: touch_waiting_profiles,
-    UNLINKING: unlink_departed_rows,
-}
 FILES = sorted(FOLDER.glob("*/*.jsonl"))
 files = pytest.mark.parametrize("path", [pytest.param(path, id=f"{path.parent.name}/{path.stem}") for path in FILES])
 
@@ -103,7 +85,7 @@ def first_asks_for(name: str) -> Any:
 
     def changed(ctx: OrchestrationContext, request: dict[str, Any]) -> Generator[Any, Any, Any]:
         yield ctx.call_activity(name, input=to_json(RunRef(request["run"])))
-        return (yield from customerid_backstamping_hydration(ctx, request))
+        return (yield from ORCHESTRATORS[ORCHESTRATOR](ctx, request))
 
     return changed
 

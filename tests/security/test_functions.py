@@ -5,7 +5,8 @@ from pathlib import Path
 
 import httpx
 
-from linker.durable.orchestrators import GENERATION, ORCHESTRATOR, SCANNING, TOUCHING, UNLINKING
+from linker.durable.activities import ACTIVITIES
+from linker.durable.orchestrators import ORCHESTRATOR, ORCHESTRATORS
 from sandbox.demo.children import Child
 
 CONTENTS = Path(__file__).parents[2] / "function_app.py"
@@ -16,5 +17,5 @@ def test_the_app_has_no_function_that_does_not_stand_in_its_table_of_contents(au
     own = {*re.findall(r"^ *async def (\w+)", CONTENTS.read_text(encoding="utf-8"), re.MULTILINE)}
     found = httpx.get(f"{authenticated.ready['url']}/admin/functions", timeout=30).raise_for_status().json()
     names = {one["name"] for one in found}
-    assert names - own - {ORCHESTRATOR, GENERATION, SCANNING, TOUCHING, UNLINKING} == set()
+    assert names - own - ORCHESTRATORS.keys() - ACTIVITIES.keys() == set()
     assert {"link_shard", ORCHESTRATOR} <= names
