@@ -168,7 +168,7 @@ def test_a_link_that_neither_mapping_nor_block_names_is_reported_by_verify_and_n
     outsider = linked.world.contact(9)
     linked.world.dataverse.link_by_hand(outsider, "c1")
     run = linked.run(mode=mode)
-    assert ("neither mapping nor this app knows, left alone: 1" in run.tables[0].detail) is told
+    assert ("neither the mapping nor this app knows, left alone: 1" in run.tables[0].detail) is told
     assert linked.world.links()[outsider] == "c1"
 
 
