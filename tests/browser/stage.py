@@ -12,6 +12,7 @@ from linker.adapters.storage import Documents, FirstLinks, Issues, Runs, Samples
 from linker.adapters.storage.audit_log import AUDIT
 from linker.adapters.storage.documents import STATUS
 from linker.adapters.storage.issue_store import ERRORS
+from linker.adapters.storage.lock_store import ROW as LOCK
 from linker.adapters.storage.lock_store import RunLock
 from linker.adapters.storage.table_client import AzureTables
 from linker.bootstrap import environment_key
@@ -21,7 +22,7 @@ from linker.core.times import iso
 from tests.system.world import World
 
 _LEASE_S = 3600.0  # no watchdog ends a run that nobody works on
-KEPT = ("salt", "plan-")  # the app remembers them, and they belong to no run
+KEPT = ("salt", "table-")  # the app remembers them, and they belong to no run
 
 
 @dataclass(slots=True)
@@ -41,14 +42,19 @@ class Stage:
     async def clear(self) -> None:
         """Forget every run and what belongs to one."""
         ids = await self.runs.ids()
-        await self._empty(STATUS, self.partition, kept=KEPT)
+        await self._empty(STATUS, self.partition, kept=(*KEPT, LOCK))
+        await self.tables.delete(STATUS, self.partition, LOCK)  # last: a run that no lock names is ended by the watchdog
         await self._empty(AUDIT, self.partition)
         for run in ids:
             await self._empty(ERRORS, run)
             await self._empty(ERRORS, f"{run}-sample")
 
     async def play(self, *runs: Run) -> None:
-        """Let runs happen, oldest first: each is promised, and goes its way as far as it says. The task shows the last one."""
+        """Let runs happen, oldest first: each is promised, and goes its way as far as it says. The task shows the last one.
+
+        Runs that have not ended hold the run lock, or wait behind the one that does: the watchdog ends all others.
+        """
+        await self._lock(*sorted((run for run in runs if run.ended_at is None), key=lambda run: run.started_at is None))
         for run in runs:
             for moment in _moments(run):
                 await self.go_on(moment)
@@ -66,11 +72,12 @@ class Stage:
         await self.runs.create(run)
         await self.runs.advance(run.id, lambda old: replace(run, requested_at=old.requested_at, steps=old.steps))
 
-    async def take(self, *runs: Run) -> None:
-        """Let the first run hold the run lock, and the others wait behind it."""
+    async def _lock(self, *runs: Run) -> None:
+        """Let the first run hold the run lock as one that works, and the others wait behind it."""
         for run in runs:
             lock = RunLock(self.tables, self.partition, time.time, _LEASE_S, lambda known=run.id: known)
             await lock.request(RunRequest(run.mode, run.dry_run, run.requested_tables, trigger=run.trigger))
+            await lock.renew(run.id)  # without it the watchdog starts the run
 
     async def issues(self, run: Run, issues: Iterable[RowIssue]) -> None:
         """Give a run rejected and deferred rows."""

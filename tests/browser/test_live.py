@@ -65,7 +65,6 @@ async def test_changes_are_told_to_who_cannot_see_them(stage: Stage, visit: Visi
 async def test_what_is_under_way_keeps_up_on_the_actions_page(stage: Stage, visit: Visit) -> None:
     running, waiting = scenes.refreshing(), replace(scenes.queued(), status_detail="")
     await stage.play(waiting, running)
-    await stage.take(running, waiting)
     page = await visit.open("/actions")
     await page.get_by_label("Full:").check()
     await expect(page.get_by_role("row", name=waiting.id)).to_be_visible()

@@ -1,5 +1,6 @@
 """The other pages: runs over time, and rows with what they reach."""
 
+import asyncio
 import csv
 import json
 import re
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from linker.looks import ROW_KEPT_S
 from tests.system.world import World
 
 from . import scenes
@@ -149,8 +151,10 @@ async def test_a_row_is_searched_verified_and_shows_its_insights(
     await visit.is_well_made(axe)
 
     linked.edit_link("contact", row, None)
+    await asyncio.sleep(ROW_KEPT_S)
     await page.get_by_role("link", name="Verify now").click()
     await expect(main).to_contain_text("The link is empty")
     linked.edit_link("contact", row, profile)
+    await asyncio.sleep(ROW_KEPT_S)
     await page.get_by_role("link", name="Verify now").click()
     await expect(main).to_contain_text("Linked as confirmed")
