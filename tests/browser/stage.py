@@ -21,7 +21,7 @@ from linker.core.permissions.automations import Estimate
 from linker.core.times import iso
 from tests.system.world import World
 
-_LEASE_S = 3600.0  # no watchdog ends a run that nobody works on
+_LEASE_S = 3600.0  # longer than any test
 KEPT = ("salt", "table-")  # the app remembers them, and they belong to no run
 
 
@@ -43,7 +43,7 @@ class Stage:
         """Forget every run and what belongs to one."""
         ids = await self.runs.ids()
         await self._empty(STATUS, self.partition, kept=(*KEPT, LOCK))
-        await self.tables.delete(STATUS, self.partition, LOCK)  # last: a run that no lock names is ended by the watchdog
+        await self.tables.delete(STATUS, self.partition, LOCK)  # last: a watchdog would end a run that no lock names
         await self._empty(AUDIT, self.partition)
         for run in ids:
             await self._empty(ERRORS, run)
@@ -52,7 +52,7 @@ class Stage:
     async def play(self, *runs: Run) -> None:
         """Let runs happen, oldest first: each is promised, and goes its way as far as it says. The task shows the last one.
 
-        Runs that have not ended hold the run lock, or wait behind the one that does: the watchdog ends all others.
+        Runs that have not ended hold the run lock or wait behind it, as in the app.
         """
         await self._lock(*sorted((run for run in runs if run.ended_at is None), key=lambda run: run.started_at is None))
         for run in runs:
@@ -77,7 +77,7 @@ class Stage:
         for run in runs:
             lock = RunLock(self.tables, self.partition, time.time, _LEASE_S, lambda known=run.id: known)
             await lock.request(RunRequest(run.mode, run.dry_run, run.requested_tables, trigger=run.trigger))
-            await lock.renew(run.id)  # without it the watchdog starts the run
+            await lock.renew(run.id)  # a holder that has not renewed is started by the next request
 
     async def issues(self, run: Run, issues: Iterable[RowIssue]) -> None:
         """Give a run rejected and deferred rows."""

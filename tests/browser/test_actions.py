@@ -11,7 +11,7 @@ from tests.fakes.principal import headers
 from tests.system.world import World
 
 from . import scenes
-from .conftest import MakeVisit
+from .conftest import NO_WATCHDOG, MakeVisit
 from .stage import Stage
 from .visit import Visit
 
@@ -118,7 +118,9 @@ async def test_without_javascript_a_run_can_be_asked_for(linked: World, stage: S
 @pytest.fixture
 def entra(linked: World):
     """The same app where people sign in with Entra."""
-    with host_process(linked.sandbox.ready, {"WEBSITE_AUTH_ENABLED": "true"}, linked.logs / "entra") as host:
+    with host_process(
+        linked.sandbox.ready, NO_WATCHDOG | {"WEBSITE_AUTH_ENABLED": "true"}, linked.logs / "entra"
+    ) as host:
         yield host
 
 

@@ -14,7 +14,7 @@ from tests.system.world import World
 
 from . import scenes
 from .building import violated
-from .conftest import MakeVisit
+from .conftest import NO_WATCHDOG, MakeVisit
 from .stage import Stage
 from .visit import Visit
 
@@ -22,7 +22,7 @@ from .visit import Visit
 @pytest.fixture(scope="module")
 def keyed(linked: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
     """The same app where the host asks for keys, as in Azure."""
-    with host_process(linked.sandbox.ready, None, tmp_path_factory.mktemp("keyed"), keys=True) as host:
+    with host_process(linked.sandbox.ready, NO_WATCHDOG, tmp_path_factory.mktemp("keyed"), keys=True) as host:
         yield host
 
 
