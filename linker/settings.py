@@ -248,9 +248,8 @@ def _env_name(field: str) -> str:
 def _fault(field: str, kind: str, text: str) -> str:
     name = field if field.startswith(PREFIX) else PREFIX + field.upper()
     if kind == "missing":
-        return (
-            f"The setting {name} is missing. Set it in the app settings or local.settings.json; see docs/settings.md."
-        )
+        where = "the environment" if name in access_names() else "the app settings"
+        return f"The setting {name} is missing. Set it in {where} or local.settings.json; see docs/settings.md."
     return f"The setting {name} is malformed: {text.removeprefix('Value error, ')}. Correct it; see docs/settings.md."
 
 

@@ -1,4 +1,4 @@
-"""`python -m linker run`: what it asks the app, what it shows, and how it ends."""
+"""`linker run`: what it asks the app, what it shows, and how it ends."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ from linker.core.runs.status import ENDED
 from linker.core.serialization import to_json
 from linker.entrypoints.cli.app import app as cli
 from linker.entrypoints.cli.app_client import AppClient, RefusedError
-from linker.entrypoints.cli.run import EXIT_CODES, MOST_FAILURES, allowance, describe, result, watched
+from linker.entrypoints.cli.run import allowance
+from linker.entrypoints.cli.waiting import EXIT_CODES, MAX_FAILURES, describe, duration, result, watched
 from linker.settings import load_access
 
 RUN = Run("r1", Mode.FULL, Status.REFRESHING, progress=Progress(pages_total=4, pages_done=1, rows_per_second=2_000))
@@ -79,7 +80,7 @@ def test_removed_rows_and_orphaned_links_are_allowed_in_one_request(
 
     monkeypatch.setattr(AppClient, "request_run", remember)
     done = CliRunner().invoke(
-        cli, ["run", "--allow-unlinking", "contact=3", "--clear-orphans", "contact=2@0123456789abcdef"]
+        cli, ["run", "--yes", "--allow-unlinking", "contact=3", "--clear-orphans", "contact=2@0123456789abcdef"]
     )
     assert done.exit_code == 0, done.output
     assert asked[0]["allowUnlinking"] == [
@@ -126,8 +127,25 @@ def test_a_request_without_an_answer_may_have_started_a_run_and_says_so() -> Non
     def silent(request: httpx.Request) -> httpx.Response:
         raise httpx.ReadTimeout("")
 
-    with pytest.raises(TransientError, match=r"ReadTimeout.*last runs"):
+    with pytest.raises(TransientError, match=r"ReadTimeout.*may have received the request: check with 'linker runs'"):
         app(silent).request_run({})
+
+
+@pytest.mark.parametrize("kind", [httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol])
+def test_an_app_that_cannot_be_reached_got_nothing_and_the_message_says_so(kind: type[httpx.TransportError]) -> None:
+    def refused(request: httpx.Request) -> httpx.Response:
+        raise kind("All connection attempts failed")
+
+    with pytest.raises(TransientError) as error:
+        app(refused).request_run({})
+    assert str(error.value) == (
+        "https://app could not be reached. Nothing was sent. Check LINKER_APP_URL and that the app is running."
+    )
+
+
+def test_another_server_is_named_with_what_to_check() -> None:
+    with pytest.raises(RefusedError, match=r"The server at app returned 404\. Check LINKER_APP_URL\."):
+        app(lambda request: httpx.Response(404)).run("r1")
 
 
 def watch(*answers: httpx.Response | Run) -> tuple[Run, int]:
@@ -140,7 +158,7 @@ def watch(*answers: httpx.Response | Run) -> tuple[Run, int]:
         found = next(looks)
         return httpx.Response(200, json=to_json(found)) if isinstance(found, Run) else found
 
-    ended = watched(app(answer), RUN, Console(file=io.StringIO()), lambda seconds: None)
+    ended = watched(app(answer), RUN, Console(file=io.StringIO()), lambda seconds: None, lambda: 0.0)
     return ended, count[0]
 
 
@@ -149,12 +167,12 @@ def test_it_waits_for_the_end_of_the_run() -> None:
 
 
 def test_an_app_that_starts_again_meanwhile_ends_no_wait() -> None:
-    assert watch(*[httpx.Response(503)] * (MOST_FAILURES - 1), RUN, httpx.Response(502), OVER)[0] == OVER
+    assert watch(*[httpx.Response(503)] * (MAX_FAILURES - 1), RUN, httpx.Response(502), OVER)[0] == OVER
 
 
 def test_an_app_that_stays_away_ends_the_wait_without_a_verdict() -> None:
     with pytest.raises(TransientError):
-        watch(*[httpx.Response(503)] * MOST_FAILURES)
+        watch(*[httpx.Response(503)] * MAX_FAILURES)
 
 
 def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None:
@@ -165,7 +183,12 @@ def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None
 @pytest.mark.parametrize(
     ("shown", "text"),
     [
-        (RUN, "Refreshing, 2,000 rows/s"),
+        (RUN, "Refreshing, 25%, 2,000 rows/s"),
+        (replace(RUN, progress=Progress(pages_total=4, pages_done=4)), "Refreshing, finishing, 0 rows/s"),
+        (
+            replace(RUN, progress=Progress(pages_total=4, pages_done=1, rows_per_second=20, eta_seconds=3_700.0)),
+            "Refreshing, 25%, 20 rows/s, about 1 h 1 min left",
+        ),
         (replace(RUN, progress=None, status=Status.QUEUED, status_detail="Waiting."), "Queued. Waiting"),
         (
             replace(RUN, progress=Progress(paused_until="2026-11-23T21:05:00Z")),
@@ -173,7 +196,7 @@ def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None
         ),
         (replace(RUN, progress=None, status_detail="[red]"), r"Refreshing. \[red]"),
     ],
-    ids=["rate", "waiting", "paused", "no markup from outside"],
+    ids=["rate", "finishing", "time left", "waiting", "paused", "no markup from outside"],
 )
 def test_a_line_says_what_the_run_does(shown: Run, text: str) -> None:
     assert describe(shown) == text
@@ -192,4 +215,57 @@ def test_words_of_others_are_shown_as_they_are_and_move_no_cursor() -> None:
 
 
 def test_a_dry_run_says_that_nothing_was_written() -> None:
-    assert "nothing was written" in printed(result(replace(OVER, dry_run=True)))
+    assert "dry run: nothing is written" in printed(result(replace(OVER, dry_run=True)))
+
+
+def lines(*looks: tuple[float, Run]) -> list[str]:
+    """Return what a pipe gets; each look comes at a time in seconds."""
+    times = [seconds for seconds, _ in looks]
+    answers = iter([*(shown for _, shown in looks[1:]), OVER])
+    out, clock = io.StringIO(), iter(times)
+    watched(
+        app(lambda request: httpx.Response(200, json=to_json(next(answers)))),
+        looks[0][1],
+        Console(file=out, width=100),
+        lambda seconds: None,
+        lambda: next(clock),
+    )
+    return [line.partition("  ")[2] for line in out.getvalue().splitlines()]
+
+
+def at(pages: int) -> Run:
+    return replace(RUN, progress=Progress(pages_total=4, pages_done=pages, rows_per_second=10))
+
+
+def test_a_pipe_gets_a_line_for_a_new_status_at_once_and_for_figures_every_ten_seconds() -> None:
+    queued = replace(RUN, status=Status.QUEUED, progress=None)
+    shown = lines((100, queued), (102, at(1)), (104, at(2)), (112, at(3)), (124, at(3)))
+    assert shown == ["Queued", "Refreshing, 25%, 10 rows/s", "Refreshing, 75%, 10 rows/s"]
+
+
+def test_a_pipe_gets_a_line_every_minute_even_when_nothing_changes() -> None:
+    assert len(lines((100, at(1)), (130, at(1)), (161, at(1)))) == 2
+
+
+def test_a_phase_without_figures_keeps_the_last_ones() -> None:
+    assert lines((100, at(3)), (200, replace(RUN, progress=None))) == ["Refreshing, 75%, 10 rows/s"] * 2
+
+
+def test_a_terminal_gets_a_bar_that_leaves_nothing_behind() -> None:
+    out = io.StringIO()
+    answers = iter([at(2), OVER])
+    watched(
+        app(lambda request: httpx.Response(200, json=to_json(next(answers)))),
+        at(1),
+        Console(file=out, force_terminal=True, width=100),
+        lambda seconds: None,
+    )
+    assert "Refreshing, 50%" in out.getvalue()
+    assert not out.getvalue().rstrip().endswith("%")
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0, "0 s"), (59.6, "1 min 0 s"), (61, "1 min 1 s"), (7_260, "2 h 1 min")]
+)
+def test_a_duration_has_its_two_largest_units(seconds: float, text: str) -> None:
+    assert duration(seconds) == text

@@ -1,4 +1,4 @@
-"""`python -m linker setup` and `approve`: what they say, and that looking writes nothing."""
+"""`linker setup` and `approve`: what they say, and that looking writes nothing."""
 
 import json
 from collections.abc import Iterator
@@ -12,6 +12,7 @@ from linker.core.errors import ConfigurationError
 from linker.core.model import Mode, Run, Status
 from linker.core.serialization import to_json
 from linker.entrypoints.cli.app_client import AppClient, RefusedError
+from linker.entrypoints.cli.connection import Talk
 from linker.entrypoints.cli.setup import Order, carry_out, whose
 from linker.settings import AppAccess
 from sandbox.identity import ADMIN, LINKER, NEWCOMER
@@ -35,35 +36,55 @@ def admin(world: Sandboxed) -> Dataverse:
     return world.dataverse_as(ADMIN)
 
 
-async def told(world: Sandboxed, admin: Dataverse, **order: object) -> str:
+async def told(world: Sandboxed, admin: Dataverse, *, yes: bool = False, **order: object) -> str:
     asked = Order(NEWCOMER.client_id, **{"tables": ("contact",), "role": "Least"} | order)  # type: ignore[arg-type]
-    return "\n".join(await carry_out(admin, world.deps.settings, asked))
+    said: list[str] = []
+    await carry_out(admin, world.deps.settings, asked, Talk(dry_run=not yes, yes=yes, write=said.append))
+    return "\n".join(said)
 
 
-async def test_it_only_says_what_it_would_do(world: Sandboxed, admin: Dataverse) -> None:
+async def test_a_dry_run_only_says_what_is_left_to_do(world: Sandboxed, admin: Dataverse) -> None:
     text = await told(world, admin)
-    assert "Would do (nothing was written; --apply does it):\n  1. create the application user" in text
+    assert "To do:\n  1. create the application user" in text
+    assert text.endswith("Nothing was written.")
     assert (await read(world.admin, USERS))["value"] == []
 
 
 async def test_it_does_it_once_and_undoes_it_once(world: Sandboxed, admin: Dataverse) -> None:
-    assert "Done:\n  1. create the application user" in await told(world, admin, apply=True)
-    assert "Nothing to do:" in await told(world, admin, apply=True)
-    assert "Would do" in await told(world, admin, undo=True)
-    assert "Done:\n  1. take the role 'Least' from the user" in await told(world, admin, undo=True, apply=True)
-    assert "Nothing to undo." in await told(world, admin, undo=True, apply=True)
+    done = await told(world, admin, yes=True)
+    assert "To do:\n  1. create the application user" in done
+    assert done.endswith("Done.")
+    assert "Nothing to do:" in await told(world, admin, yes=True)
+    assert (await told(world, admin, undo=True)).endswith("Nothing was written.")
+    undone = await told(world, admin, undo=True, yes=True)
+    assert "To do:\n  1. take the role 'Least' from the user" in undone
+    assert undone.endswith("Done.")
+    assert "Nothing to undo." in await told(world, admin, undo=True, yes=True)
 
 
-async def test_a_table_that_is_not_there_is_named(world: Sandboxed, admin: Dataverse) -> None:
-    text = await told(world, admin, tables=("contact", "contcat"))
-    assert "Not known in this environment, so not given: what concerns table 'contcat'" in text
+async def test_the_result_for_programs_says_what_was_done(world: Sandboxed, admin: Dataverse) -> None:
+    order = Order(NEWCOMER.client_id, ("contact",), "Least")
+    silent = Talk(yes=True, write=lambda line: None)
+    first = await carry_out(admin, world.deps.settings, order, silent)
+    again = await carry_out(admin, world.deps.settings, order, silent)
+    assert (first["done"], again["done"], again["steps"]) == (True, False, ())
+    assert first["steps"][0].startswith("create the application user")
+
+
+@pytest.mark.parametrize("yes", [False, True], ids=["dry run", "for real"])
+async def test_a_table_that_does_not_exist_is_refused_before_anything_is_written(
+    world: Sandboxed, admin: Dataverse, yes: bool
+) -> None:
+    with pytest.raises(ConfigurationError, match=r"no table 'contcat' in this environment\. Nothing was written\."):
+        await told(world, admin, tables=("contact", "contcat"), yes=yes)
+    assert (await read(world.admin, USERS))["value"] == []
 
 
 async def test_measures_may_be_read_only_when_that_is_asked_for(world: Sandboxed, admin: Dataverse) -> None:
     assert "prvReadmsdynci_customermeasure" not in await told(world, admin)
-    assert "prvReadmsdynci_customermeasure" in await told(world, admin, measures=True, apply=True)
-    assert "Nothing to do" in await told(world, admin, measures=True, apply=True)
-    assert "Nothing to do" in await told(world, admin, apply=True)
+    assert "prvReadmsdynci_customermeasure" in await told(world, admin, measures=True, yes=True)
+    assert "Nothing to do" in await told(world, admin, measures=True, yes=True)
+    assert "Nothing to do" in await told(world, admin, yes=True)
 
 
 async def test_when_dataverse_does_not_answer_it_says_that_it_may_be_repeated(world: Sandboxed) -> None:
@@ -72,13 +93,13 @@ async def test_when_dataverse_does_not_answer_it_says_that_it_may_be_repeated(wo
 
     silent = httpx.AsyncClient(transport=httpx.MockTransport(nobody))
     dataverse = Dataverse(Connection("http://dataverse", silent, StaticTokens()))
-    with pytest.raises(ConfigurationError, match=r"could not be reached.*Repeat it when Dataverse answers"):
-        await told(world, dataverse, apply=True)
+    with pytest.raises(ConfigurationError, match=r"could not be reached.*Repeat the command when Dataverse answers"):
+        await told(world, dataverse, yes=True)
 
 
 async def test_who_may_not_do_it_is_told_that_nothing_was_written(world: Sandboxed) -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        await told(world, world.dataverse_as(LINKER), apply=True)
+        await told(world, world.dataverse_as(LINKER), yes=True)
     text = str(refusal.value)
     assert text.startswith(f"It could not create the application user of client id {NEWCOMER.client_id}: Dataverse ans")
     assert "prvCreateSystemUser" in text
@@ -86,13 +107,13 @@ async def test_who_may_not_do_it_is_told_that_nothing_was_written(world: Sandbox
 
 
 async def test_who_may_not_do_all_of_it_is_told_how_far_it_came(world: Sandboxed, admin: Dataverse) -> None:
-    await told(world, admin, apply=True)
-    await told(world, admin, apply=True, undo=True)
+    await told(world, admin, yes=True)
+    await told(world, admin, yes=True, undo=True)
     right = {"PrivilegeId": privilege_id("prvWriteSystemUser"), "Depth": "3"}
     path = f"roles({LINKER_ROLE})/Microsoft.Dynamics.CRM.AddPrivilegesRole"
     assert (await world.admin.post(path, json={"Privileges": [right]})).is_success
     with pytest.raises(ConfigurationError, match=r"Done before: enable the application user, which is disabled\."):
-        await told(world, world.dataverse_as(LINKER), apply=True)
+        await told(world, world.dataverse_as(LINKER), yes=True)
 
 
 async def test_without_tables_those_of_the_mapping_count(world: Sandboxed, admin: Dataverse) -> None:
@@ -104,7 +125,7 @@ async def test_without_tables_those_of_the_mapping_count(world: Sandboxed, admin
 
 
 def test_without_an_identity_it_asks_whose_user_it_is(world: Sandboxed) -> None:
-    with pytest.raises(ConfigurationError, match=r"Whose user.*Nothing was written"):
+    with pytest.raises(ConfigurationError, match=r"client id of the app's identity is missing\. Nothing was written"):
         whose(None, world.deps.settings)
     assert whose(None, world.using(client_id="a").deps.settings) == "a"
     assert whose(UUID(int=1), world.using(client_id="a").deps.settings) == str(UUID(int=1))

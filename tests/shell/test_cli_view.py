@@ -1,4 +1,4 @@
-"""`python -m linker view`: its own view and no other, on the sandbox's Web API."""
+"""`linker view`: its own view and no other, on the sandbox's Web API."""
 
 from collections.abc import AsyncIterator
 
@@ -6,6 +6,7 @@ import pytest
 
 from linker.adapters.dataverse import Dataverse
 from linker.core.errors import ConfigurationError, DataverseError
+from linker.entrypoints.cli.connection import Talk
 from linker.entrypoints.cli.view import Order, carry_out
 from sandbox.config import SandboxConfig, TableKind
 from sandbox.identity import ADMIN
@@ -41,10 +42,15 @@ async def test_a_profile_table_that_is_not_standard_is_refused_and_nothing_is_wr
         assert await stored(world) == []
 
 
-async def told(world: Measured, *columns: str, dataverse: Dataverse | None = None, **order: object) -> str:
+async def told(
+    world: Measured, *columns: str, dataverse: Dataverse | None = None, dry_run: bool = False, **order: object
+) -> str:
     asked = Order(TABLE, columns or WANTED, **order)  # type: ignore[arg-type]
     user = dataverse or world.sandboxed.dataverse_as(ADMIN)
-    return "\n".join(await carry_out(user, world.sandboxed.deps.settings, asked))
+    said: list[str] = []
+    talk = Talk(dry_run=dry_run, yes=not dry_run, write=said.append)
+    await carry_out(user, world.sandboxed.deps.settings, asked, talk)
+    return "\n".join(said)
 
 
 async def stored(world: Measured) -> list[Json]:
@@ -72,7 +78,8 @@ async def test_a_view_shows_what_the_rows_reach_and_keeps_those_without_a_link(w
     (view,) = await stored(world)
     assert (view["name"], view["returnedtypecode"], view["querytype"]) == (NAME, TABLE, 0)
     assert (
-        f"Created and published.\nOpen it: https://org.example/api/data/v9.2/leads?savedQuery={view['savedqueryid']}"
+        "Created and published.\nOpen it: https://org.example/main.aspx?etn=lead&pagetype=entitylist"
+        f"&viewid=%7b{view['savedqueryid']}%7d&viewtype=1039"
         in (text.replace(world.sandboxed.deps.settings.dataverse_url, "https://org.example"))
     )
     assert "Note       A row comes once for each row that msdynci_supportissue has" in text
@@ -128,9 +135,8 @@ async def test_an_unknown_column_is_refused_with_a_suggestion(world: Measured) -
 )
 async def test_a_table_that_cannot_have_one_is_refused(world: Measured, table: str, words: str) -> None:
     with pytest.raises(ConfigurationError, match=words) as refused:
-        await carry_out(
-            world.sandboxed.dataverse_as(ADMIN), world.sandboxed.deps.settings, Order(table, ("msdynci_leadscore",))
-        )
+        order = Order(table, ("msdynci_leadscore",))
+        await carry_out(world.sandboxed.dataverse_as(ADMIN), world.sandboxed.deps.settings, order, Talk(yes=True))
     assert "Nothing was written" in str(refused.value)
 
 

@@ -56,12 +56,12 @@ def test_with_the_role_of_the_set_up_a_run_passes_and_each_privilege_that_is_tak
     stranger: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = ("setup", "--client-id", NEWCOMER.client_id, "--role", ROLE)
-    shown = linker(stranger, *asked)
-    assert (shown.returncode, "nothing was written" in shown.stdout) == (0, True), shown.stderr
+    shown = linker(stranger, *asked, "--dry-run")
+    assert (shown.returncode, "Nothing was written." in shown.stdout) == (0, True), shown.stderr
     assert "Tables     contact, lead" in shown.stdout
-    done = linker(stranger, *asked, "--apply")
-    assert (done.returncode, "Done:" in done.stdout) == (0, True), done.stderr
-    assert "Nothing to do" in linker(stranger, *asked, "--apply").stdout
+    done = linker(stranger, *asked, "--yes")
+    assert (done.returncode, "Done." in done.stdout) == (0, True), done.stderr
+    assert "Nothing to do" in linker(stranger, *asked, "--yes").stdout
 
     with administrator(stranger) as api, looking(stranger, monkeypatch) as looked:
         (role,) = api.get("roles", params={"$filter": f"name eq '{ROLE}'"}).json()["value"]
@@ -82,7 +82,7 @@ def test_with_the_role_of_the_set_up_a_run_passes_and_each_privilege_that_is_tak
     assert run["counts"]["linked"] == 90
     assert stranger.sandbox.check("contact").wrong == 0
 
-    assert linker(stranger, *asked, "--undo", "--apply").returncode == 0
+    assert linker(stranger, *asked, "--undo", "--yes").returncode == 0
     after = stranger.ended(stranger.app.request(mode="incremental"))
     assert after["status"] == "Failed (permanent)"
     assert "is no user of" in after["statusDetail"]

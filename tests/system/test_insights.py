@@ -46,9 +46,9 @@ def elastic(tables: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[W
 
 def opened(made: World, table: str, columns: str) -> dict[str, dict[str, Any]]:
     """Make a view, and open it over the Web API as a user does; returns its rows by id."""
-    done = linker(made, "view", table, "--columns", columns, "--name", f"{table}: {columns}")
+    done = linker(made, "view", table, "--columns", columns, "--name", f"{table}: {columns}", "--yes")
     assert done.returncode == 0, done.stderr
-    (view,) = re.findall(r"savedQuery=([0-9a-f-]{36})", done.stdout)
+    (view,) = re.findall(r"viewid=%7b([0-9a-f-]{36})%7d", done.stdout)
     rows = list(made.sandbox.rows(f"{table}s", {"savedQuery": view}))
     assert len(rows) == len(made.truth(table))
     return {row[f"{table}id"]: row for row in rows}
@@ -146,10 +146,12 @@ def test_the_rows_of_one_customer_are_listed_by_the_lookup_itself(elastic: World
 
 def test_the_command_says_what_it_would_do_and_refuses_what_it_cannot(measured: World, tmp_path: Path) -> None:
     dry = linker(measured, "view", "lead", "--columns", "msdynci_leadscore", "--name", "Dry", "--dry-run")
-    assert (dry.returncode, "nothing was written" in dry.stdout, "savedQuery=" in dry.stdout) == (0, True, False)
+    assert (dry.returncode, "nothing was written" in dry.stdout, "viewid=" in dry.stdout) == (0, True, False)
     wrong = linker(measured, "view", "lead", "--columns", "msdynci_leadscoer")
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert "Did you mean msdynci_leadscore" in wrong.stderr
-    limited = linker(measured, "view", "lead", "--columns", "msdynci_leadscore", "--name", "Mine", AZURE_CLIENT_ID="")
+    limited = linker(
+        measured, "view", "lead", "--columns", "msdynci_leadscore", "--name", "Mine", "--yes", AZURE_CLIENT_ID=""
+    )
     assert limited.returncode == 2
     assert "prvCreateQuery" in limited.stderr

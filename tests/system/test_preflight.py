@@ -43,7 +43,7 @@ def test_preflight_shows_the_same_picture_on_the_command_line_and_over_http_and_
     world = make("--load", str(SAMPLE))
     world.sandbox.reset_counters()
     settings = app_settings(world.sandbox.ready)
-    done = run(folder, settings, "--json")
+    done = run(folder, settings, "-o", "json")
     picture = json.loads(done.stdout)
     assert (done.returncode, done.stderr, picture["severity"]) == (0, "", "ready")
     assert {table["table"]: (table["outcome"], table["column"], table["rows"]) for table in picture["tables"]} == {
@@ -59,7 +59,7 @@ def test_preflight_shows_the_same_picture_on_the_command_line_and_over_http_and_
     )
 
     world.publish()
-    again = json.loads(run(folder, settings, "--json").stdout)
+    again = json.loads(run(folder, settings, "-o", "json").stdout)
     assert {(table["column"], table["mode"]) for table in again["tables"]} == {("exists", "incremental")}
     says_blocked(world, folder, settings)
     nobody = run(folder, settings | {"LINKER_DATAVERSE_URL": "http://127.0.0.1:9"})

@@ -1,24 +1,89 @@
-"""What all commands share: settings from where the app has them, and one sentence instead of a traceback."""
+"""What all commands share: settings, forms of output, the rule for questions, and one sentence instead of a traceback."""
 
 from __future__ import annotations
 
 import asyncio
+import json
 import os
+import sys
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 from pydantic import BaseModel, Field, ValidationError
+from rich.console import Console
 from rich.markup import escape
 
 from linker import bootstrap
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.redaction import one_line
+from linker.core.serialization import to_json
 from linker.deps import Deps
 
 LOCAL_SETTINGS = Path("local.settings.json")
 REFUSED = 2  # exit code when a command could not do its work
+PIPED_WIDTH = 160  # columns of a table that no terminal limits
+
+
+class Output(StrEnum):
+    """How a command shows its result. JSON stands alone on standard output; sentences go to standard error then."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+OutputOption = Annotated[
+    Output, typer.Option("--output", "-o", help="Print a table to read, or JSON for programs.", show_choices=True)
+]
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask for confirmation.", metavar="")]
+
+
+class DeclinedError(LinkerError):
+    """The person at the terminal answered no."""
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """How a command that writes talks with a person. One rule: `dry_run` only shows, `yes` skips the question."""
+
+    dry_run: bool = False
+    yes: bool = False
+    output: Output = Output.TABLE
+    write: Callable[[str], None] | None = None  # for tests; else standard output or standard error
+
+    def say(self, line: str) -> None:
+        """Print one line for people."""
+        if self.write:
+            self.write(line)
+        else:
+            typer.echo(line, err=self.output is Output.JSON)
+
+    def allows(self, question: str) -> bool:
+        """Return whether to write. Raises DeclinedError after a no, ConfigurationError where nobody can be asked."""
+        if self.dry_run or self.yes:
+            return not self.dry_run
+        if not sys.stdin.isatty():
+            raise ConfigurationError(
+                "Nothing was written: there is no terminal to confirm in. Add --yes to continue without confirmation."
+            )
+        if not typer.confirm(question, err=True):
+            raise DeclinedError("Nothing was written.")
+        return True
+
+
+def print_json(value: Any) -> None:
+    """Print a value of the API as the API writes it."""
+    typer.echo(json.dumps(to_json(value), ensure_ascii=False, indent=1))
+
+
+def console() -> Console:
+    """Return where tables are printed; a pipe gets wide lines unless COLUMNS says otherwise."""
+    is_limited = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, width=None if is_limited else PIPED_WIDTH)
 
 
 class _LocalSettings(BaseModel):
@@ -62,7 +127,7 @@ def use_local_settings(path: Path) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text of somebody else as a terminal may show it: nothing in it is markup, and nothing moves the cursor."""
+    """Return a text from outside as a terminal may show it: nothing in it is markup, and nothing moves the cursor."""
     return escape(one_line(text))
 
 

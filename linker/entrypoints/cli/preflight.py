@@ -1,21 +1,19 @@
-"""`python -m linker preflight`: what may be linked and what would happen, before anything is written."""
+"""`linker preflight`: what may be linked and what would happen, before anything is written."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from typing import Annotated
 
 import typer
-from rich.console import Console, Group, RenderableType
+from rich.console import Group, RenderableType
 from rich.table import Column, Table
 
 from linker.core.capabilities import Capabilities
 from linker.core.model import Finding, Verdict
 from linker.core.permissions.automations import describe
 from linker.core.permissions.preflight_report import Picture, Severity, TablePicture
-from linker.core.serialization import to_json
-from linker.entrypoints.cli.connection import plain, with_deps
+from linker.entrypoints.cli.connection import Output, OutputOption, console, plain, print_json, with_deps
 from linker.services.preflight_checks import look
 
 EXIT_CODES = {Severity.READY: 0, Severity.WARNINGS: 1, Severity.BLOCKED: 2}
@@ -25,16 +23,20 @@ _COLORS = {"ready": "green", "held": "yellow", "refused": "red", "skipped": "red
 _SEVERITIES = {Severity.READY: "green", Severity.WARNINGS: "yellow", Severity.BLOCKED: "red"}
 
 
-def preflight(*, as_json: Annotated[bool, typer.Option("--json", help="Print JSON for programs.")] = False) -> None:
+def preflight(
+    *,
+    output: OutputOption = Output.TABLE,
+    as_json: Annotated[bool, typer.Option("--json", help="The same as -o json.", hidden=True, metavar="")] = False,
+) -> None:
     """Show what may be linked, and what would happen. Writes nothing.
 
-    Exit code 0: ready, 1: ready with warnings, 2: nothing can be linked, or the look itself failed.
+    Exit codes: 0 ready; 1 ready with warnings; 2 nothing can be linked, or the environment could not be read.
     """
     picture = with_deps(look)
-    if as_json:
-        typer.echo(json.dumps(to_json(picture), ensure_ascii=False, indent=1))
+    if as_json or output is Output.JSON:
+        print_json(picture)
     else:
-        Console(highlight=False).print(shown(picture))
+        console().print(shown(picture))
     raise typer.Exit(EXIT_CODES[picture.severity])
 
 

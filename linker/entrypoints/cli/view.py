@@ -1,4 +1,4 @@
-"""`python -m linker view`: a system view on a table's list that shows what its rows reach through their link."""
+"""`linker view`: a system view on a table's list that shows what its rows reach through their link."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 from xml.etree import ElementTree as ET
 
 import typer
@@ -17,18 +17,26 @@ from linker.adapters.dataverse.probing import read_tables
 from linker.core.errors import ConfigurationError, DataverseError, LinkerError
 from linker.core.permissions import privileges
 from linker.core.profile_insights.insight_views import View, check_kind, design
-from linker.entrypoints.cli.connection import LOCAL_SETTINGS, told, use_local_settings
+from linker.entrypoints.cli.connection import (
+    LOCAL_SETTINGS,
+    Output,
+    OutputOption,
+    Talk,
+    YesOption,
+    print_json,
+    told,
+    use_local_settings,
+)
 from linker.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What somebody asked for."""
+    """Which view to make."""
 
     table: str
     columns: tuple[str, ...]
     name: str = ""
-    dry_run: bool = False
 
 
 def view(
@@ -41,42 +49,67 @@ def view(
         ),
     ],
     name: Annotated[str, typer.Option(help="Name of the view; without it '<Table> with customer profile'.")] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the view, and write nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the view, and write nothing.", metavar="")] = False,
+    yes: YesOption = False,
+    output: OutputOption = Output.TABLE,
 ) -> None:
     """Create or update a view that shows profile attributes and measures on a table's list, and publish it.
 
     The profile table has to be a standard table: lists cannot join an elastic or virtual one, and nothing is written then.
     Run it as a system customizer of the environment (az login). The same name again updates its own view and never another one.
-    Exit code 0: done or shown, 2: it could not be done.
+
+    Example: linker view lead --columns msdynci_loyaltytier --dry-run.
+
+    Exit codes: 0 done or shown; 2 it could not be done.
     """
     wanted = tuple(one.strip() for one in columns.split(",") if one.strip())
     with told():
         use_local_settings(LOCAL_SETTINGS)
-        for line in asyncio.run(_carried_out(settings.read(), Order(table.lower(), wanted, name.strip(), dry_run))):
-            typer.echo(line)
+        order = Order(table.lower(), wanted, name.strip())
+        found = asyncio.run(_carried_out(settings.read(), order, Talk(dry_run, yes, output)))
+    if output is Output.JSON:
+        print_json(found)
 
 
-async def _carried_out(given: Settings, order: Order) -> list[str]:
+async def _carried_out(given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
     async with bootstrap.signed_in(given) as dataverse:
-        return await carry_out(dataverse, given, order)
+        return await carry_out(dataverse, given, order, talk)
 
 
-async def carry_out(dataverse: Dataverse, given: Settings, order: Order) -> list[str]:
-    """Make the view, or only design it, and return what to tell. Raises LinkerError, with what was written by then."""
+async def carry_out(dataverse: Dataverse, given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
+    """Show the view, make it if `talk` allows it, and return both. Raises LinkerError, with what was written by then."""
     with _allowed():
         check_kind((await read_tables(dataverse)).profile_kind)
         designed = design(await saved_views.columns(dataverse, order.table), order.columns, order.name)
         stored = await saved_views.look(dataverse, designed)
-    head = [*_described(designed), *_notes(designed)]
-    if order.dry_run:
-        return [*head, "Would be (nothing was written):", *_printed(designed.fetchxml), *_printed(designed.layoutxml)]
-    address = f"Open it: {given.dataverse_url}/api/data/v9.2/{designed.table.entity_set}?savedQuery={designed.id}"
+    for line in (*_described(designed), *_notes(designed)):
+        talk.say(line)
+    address = _address(given, designed)
+    value = {"id": designed.id, "name": designed.name, "table": order.table, "address": address}
     if stored is not None and stored.shows(designed):
-        return [*head, "Nothing to do: the view shows this already.", address]
+        return _done(talk, value, "unchanged", "Nothing to do: the view shows this already.")
+    if talk.dry_run:
+        for line in ("Would be (nothing was written):", *_printed(designed.fetchxml), *_printed(designed.layoutxml)):
+            talk.say(line)
+    if not talk.allows("Update and publish this view?" if stored else "Create and publish this view?"):
+        return value | {"state": "planned"}
     with _allowed():
         await saved_views.save(dataverse, designed, stored, given.solution)
     await _published(dataverse, order.table)
-    return [*head, f"{'Updated' if stored else 'Created'} and published.", address]
+    state = "updated" if stored else "created"
+    return _done(talk, value, state, f"{state.capitalize()} and published.")
+
+
+def _done(talk: Talk, value: dict[str, Any], state: str, text: str) -> dict[str, Any]:
+    talk.say(text)
+    talk.say(f"Open it: {value['address']}")
+    return value | {"state": state}
+
+
+def _address(given: Settings, designed: View) -> str:
+    """Return the address of the view in Dynamics 365 (learn.microsoft.com, Open forms, views, dialogs with a URL)."""
+    query = f"etn={designed.table.name}&pagetype=entitylist&viewid=%7b{designed.id}%7d&viewtype=1039"
+    return f"{given.dataverse_url}/main.aspx?{query}"
 
 
 async def _published(dataverse: Dataverse, table: str) -> None:

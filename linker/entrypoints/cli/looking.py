@@ -1,0 +1,182 @@
+"""Commands that only look: `linker status`, `runs`, `show`, `errors`, `row`, `audit`, and `open`."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich import box
+from rich.table import Table
+
+from linker.core.runs.history import PastRun
+from linker.entrypoints.api.answers import RowState
+from linker.entrypoints.cli.app_client import AppClient
+from linker.entrypoints.cli.connection import (
+    LOCAL_SETTINGS,
+    Output,
+    OutputOption,
+    console,
+    plain,
+    print_json,
+    told,
+    use_local_settings,
+)
+from linker.entrypoints.cli.waiting import WaitOption, duration, follow, result
+from linker.entrypoints.cli.waiting import show as show_run
+from linker.settings import load_access
+
+TopOption = Annotated[int, typer.Option("--top", min=1, max=100, help="Show at most so many.")]
+RunArgument = Annotated[str, typer.Argument(metavar="[RUN]", help="Id of the run; without it, the newest one.")]
+
+
+def status(*, output: OutputOption = Output.TABLE) -> None:
+    """Show the task and its latest run. Example: linker status -o json."""
+    with _app() as app:
+        found = app.status()
+        if output is Output.JSON:
+            print_json(found)
+            return
+        facts = {"Task": found.task, "Status": found.status, "Last updated": found.last_updated or "never"}
+        _print_facts(facts | ({"Run": found.run.id} if found.run else {}))
+        if found.run:
+            console().print(result(found.run))
+
+
+def runs(*, top: TopOption = 20, output: OutputOption = Output.TABLE) -> None:
+    """List runs, newest first."""
+    with _app() as app:
+        page = app.runs(top=top)
+    _show(page, output, lambda: _listed(RUN_COLUMNS, map(_run_line, page.value)))
+
+
+def show(run: RunArgument = "", *, wait: WaitOption = False, output: OutputOption = Output.TABLE) -> None:
+    """Show one run; with --wait, follow it to its end.
+
+    Exit codes: 0 shown, with --wait that of `linker run --wait`; 2 it could not be read.
+    """
+    with _app() as app:
+        found = app.run(run) if run else app.last_run()
+        if wait:
+            follow(app, found, output)
+        show_run(found, output)
+        if output is Output.TABLE:
+            for line in found.warnings:
+                console().print(f"- {plain(line)}")
+
+
+def errors(run: RunArgument = "", *, top: TopOption = 100, output: OutputOption = Output.TABLE) -> None:
+    """List rejected and deferred rows of a run with reason and advice."""
+    with _app() as app:
+        page = app.errors(run or app.last_run().id, top=top)
+    columns = ("Table", "Row", "Outcome", "Code", "Reason", "What to do", "Since", "Attempts")
+    lines = (
+        (one.table, one.row, one.outcome, one.code, one.reason, one.advice, one.first_seen, str(one.attempts))
+        for one in page.value
+    )
+    _show(page, output, lambda: _listed(columns, lines, more=page.continuation is not None))
+
+
+def row(
+    table: Annotated[str, typer.Argument(help="Logical name of the table, such as contact.")],
+    row: Annotated[str, typer.Argument(help="Id of the row, a GUID.")],
+    *,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show one row: its link now, the link that was last confirmed, and its last error."""
+    with _app() as app:
+        found = app.row(table, row)
+    _show(found, output, lambda: _print_facts(_row_facts(found)))
+
+
+def audit(*, top: TopOption = 20, output: OutputOption = Output.TABLE) -> None:
+    """List manual actions: who, when and what. Requires the app role admin, or the master key."""
+    with _app() as app:
+        page = app.audit(top=top)
+    lines = (
+        (one.at, one.who, one.action, " ".join(one.parameters.values()), str(one.status or ""), one.run or "")
+        for one in page.value
+    )
+    columns = ("When", "Who", "Action", "On", "HTTP status", "Run")
+    _show(page, output, lambda: _listed(columns, lines, more=page.continuation is not None))
+
+
+def open_page(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Id of a run to show.")] = "",
+    *,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Print the address of the status page, and open it when this is a terminal."""
+    with told():
+        use_local_settings(LOCAL_SETTINGS)
+        address = f"{load_access().url}/api/portal" + (f"?run={quote(run, safe='')}#progress" if run else "")
+    if output is Output.JSON:
+        print_json({"address": address})
+        return
+    typer.echo(address)
+    if sys.stdout.isatty():
+        webbrowser.open(address)
+
+
+@contextmanager
+def _app() -> Iterator[AppClient]:
+    with told():
+        use_local_settings(LOCAL_SETTINGS)
+        with AppClient(load_access()) as app:
+            yield app
+
+
+def _show(value: Any, output: Output, as_text: Callable[[], None]) -> None:
+    if output is Output.JSON:
+        print_json(value)
+    else:
+        as_text()
+
+
+def _listed(columns: Iterable[str], lines: Iterable[Iterable[str]], *, more: bool = False) -> None:
+    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+    for line in lines:
+        table.add_row(*map(plain, line))
+    console().print(table if table.row_count else "There are none.")
+    if more:
+        console().print("There are more: use --top.")
+
+
+def _print_facts(facts: dict[str, str]) -> None:
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for name, value in facts.items():
+        grid.add_row(name, plain(value))
+    console().print(grid)
+
+
+RUN_COLUMNS = ("Run", "Requested", "Mode", "Trigger", "Status", "Duration", "Read", "Linked", "Unlinked", "Rejected")
+
+
+def _run_line(one: PastRun) -> tuple[str, ...]:
+    counts = one.counts
+    figures = (counts.rows_read, counts.linked, counts.unlinked, counts.rejected)
+    mode = f"{one.mode}, dry run" if one.dry_run else one.mode
+    took = duration(one.seconds) if one.seconds is not None else ""
+    return (one.id, one.requested_at, mode, one.trigger, one.status, took, *(f"{figure:,}" for figure in figures))
+
+
+def _row_facts(row: RowState) -> dict[str, str]:
+    now = row.now
+    error = row.last_error.issue if row.last_error else None
+    link = "not read" if now is None else ((now.profile or "empty") if now.exists else "the row does not exist")
+    facts = {
+        "Table": row.table,
+        "Row": row.row,
+        "Linked by the app": "yes" if row.known else "no",
+        "Link now": link,
+        "CustomerId": (now.customer if now else None) or "",
+        "Compared": row.comparison,
+        "Confirmed": f"{row.confirmed_at or ''} {row.run or ''}".strip(),
+        "Not read because": row.now_detail,
+        "Last error": f"{error.code}: {error.reason} {error.advice}" if error else "",
+    }
+    return {name: value for name, value in facts.items() if value}
