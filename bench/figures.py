@@ -1,4 +1,4 @@
-"""All figures of one run of the bench, and what the design asks of them (design section 7)."""
+"""All figures of one run of the bench, and the targets they are compared with (docs/performance.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Alert rules over what the app logs (demand D27). Each is stateful: one message when it fires and one when it is over.
+// Alert rules over what the app logs. Each is stateful: one message when it fires and one when it is over.
 
 @description('Start of the rule names.')
 param namePrefix string

@@ -1,7 +1,7 @@
 """The limiter before Dataverse: the shell of the pace in this process, shared by all activities.
 
 It counts the writes under way, feeds every answer to the pace (linker/core/throttling/pace.py), and lets a write begin when the
-pace has room for it (docs/decisions/0015). No request of any kind is sent before Retry-After has ended.
+pace has room for it (docs/decisions/0007). No request of any kind is sent before Retry-After has ended.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ MAX_ROWS = 2**31 - 1  # that one number of a caller may name
 
 
 class Mode(StrEnum):
-    """How much of a table a run looks at, from the least to the most (design decision 12)."""
+    """How much of a table a run looks at, from the least to the most."""
 
     INCREMENTAL = "incremental"
     VERIFY = "verify"

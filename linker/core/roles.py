@@ -1,4 +1,4 @@
-"""Who calls, from where, and what for (demand D30). Pure: headers in, a caller out."""
+"""Who calls, from where, and what for. Pure: headers in, a caller out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deletes what nobody reads any more, by age and a bounded number each time (demand D20); the next tick goes on."""
+"""Deletes what nobody reads any more, by age and a bounded number each time; the next tick goes on."""
 
 from __future__ import annotations
 

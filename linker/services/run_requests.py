@@ -1,4 +1,4 @@
-"""Everything that starts a run leads to one question: request a run. The run lock decides (design decision 3)."""
+"""Everything that starts a run leads to one question: request a run. The run lock decides."""
 
 from __future__ import annotations
 

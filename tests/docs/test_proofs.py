@@ -1,4 +1,4 @@
-"""docs/proofs.md names tests that exist, for every demand and decision, and the mutations are about what it names."""
+"""docs/proofs.md names tests that exist, for every demand and guarantee, and the mutations are about what it names."""
 
 import pytest
 
@@ -6,12 +6,12 @@ from tests.mutations.proofs import exists, proofs, read
 from tests.mutations.table import MUTATIONS
 
 DEMANDS = [f"D{number}" for number in range(1, 31)]
-DECISIONS = [f"{number}" for number in range(1, 27)]
+GUARANTEES = [f"G{number}" for number in range(1, 27)]
 PROOFS = proofs()
 
 
-def test_every_demand_and_every_decision_has_its_row() -> None:
-    assert list(PROOFS) == [*DEMANDS, *DECISIONS]
+def test_every_demand_and_every_guarantee_has_its_row() -> None:
+    assert list(PROOFS) == [*DEMANDS, *GUARANTEES]
 
 
 @pytest.mark.parametrize("name", PROOFS)
@@ -21,7 +21,7 @@ def test_every_test_of_a_row_exists_and_there_is_one(name: str) -> None:
 
 
 def test_a_test_that_is_not_there_is_found() -> None:
-    (found, gone) = read("| 9 | Something | `docs/test_proofs.py::test_of_nothing`, `docs/nowhere.py::test_a` |")["9"]
+    (found, gone) = read("| G9 | Something | `docs/test_proofs.py::test_of_nothing`, `docs/nowhere.py::test_a` |")["G9"]
     assert not exists(found)
     assert not exists(gone)
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutations.proofs import proofs
+
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "docs" / "reference"
 PAGES = ("dataverse.md", "elastic-tables.md", "customer-insights.md", "azure.md")
@@ -118,3 +120,45 @@ def test_every_link_to_a_heading_resolves() -> None:
 
 def test_no_section_cites_a_stored_copy() -> None:
     assert [page for page in PAGES if re.search(r"\bid \d{6,}", read(page))] == []
+
+
+RECORDS = {path.name[:4] for path in (ROOT / "docs" / "decisions").glob("[0-9]*.md")}
+PROOFS = proofs()
+# Names of documents that are not part of this repository.
+DANGLING = re.compile(
+    r"design decision|design\.md|design section|\bdemands? D\d|\bfacts \d+\.\d|\(decisions? \d", re.IGNORECASE
+)
+
+
+def citations(pattern: str) -> Iterator[tuple[str, str]]:
+    """Yield file and what the pattern finds there."""
+    for path in tracked():
+        if path != Path(__file__):
+            for found in re.findall(pattern, path.read_text(encoding="utf-8")):
+                yield str(path.relative_to(ROOT)), found
+
+
+def test_every_cited_decision_has_a_record() -> None:
+    found = list(citations(r"(?:decisions/|decision )(\d{4})\b"))
+    assert len(found) > 5
+    assert [one for one in found if one[1] not in RECORDS] == []
+
+
+def test_every_cited_proof_has_a_row() -> None:
+    cited_rows = list(citations(r"docs/proofs\.md ((?:[DG]\d+(?:, )?)+)"))
+    assert len(cited_rows) > 10
+    assert [one for one in cited_rows if not set(one[1].strip(", ").split(", ")) <= PROOFS.keys()] == []
+
+
+def test_nothing_cites_a_document_that_is_not_here() -> None:
+    own = Path(__file__)
+    assert [
+        (str(path.relative_to(ROOT)), found[0])
+        for path in tracked()
+        if path != own and (found := DANGLING.search(path.read_text(encoding="utf-8")))
+    ] == []
+
+
+def test_every_cited_page_of_docs_is_there() -> None:
+    pages = citations(r"(?<![\w./-])(docs/[\w./-]+\.(?:md|svg))\b")
+    assert [one for one in pages if not (ROOT / one[1]).is_file()] == []

@@ -9,7 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "proofs.md"
-_ROW = re.compile(r"^\| (D?\d+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
+_ROW = re.compile(r"^\| ([DG]\d+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 _TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 
 type Test = tuple[str, str]
@@ -17,7 +17,7 @@ type Test = tuple[str, str]
 
 
 def read(page: str) -> dict[str, list[Test]]:
-    """Return the tests of each demand (D1, D2 ...) and decision (1, 2 ...) in the text of the page."""
+    """Return the tests of each demand (D1, D2 ...) and guarantee (G1, G2 ...) in the text of the page."""
     return {name: _TEST.findall(tests) for name, _, tests in _ROW.findall(page)}
 
 

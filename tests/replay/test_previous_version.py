@@ -1,4 +1,4 @@
-"""A deployment during a run: what version 1 began ends soon, for the true reason, and starts again (docs/decisions/0022).
+"""A deployment during a run: what version 1 began ends soon, for the true reason, and starts again (docs/decisions/0012).
 
 The histories were saved by versions 1.0 and 1.1, which read the mapping in pages by key ranges.
 """

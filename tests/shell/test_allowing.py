@@ -1,4 +1,4 @@
-"""An operator lets one run clear what the guard holds back (decision 18): who, which table, how many rows, which run."""
+"""An operator lets one run clear what the guard holds back (docs/proofs.md G18): who, which table, how many rows, which run."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""Several writes of one shard at once, and the limiter that all shards share (docs/decisions/0015)."""
+"""Several writes of one shard at once, and the limiter that all shards share (docs/decisions/0007)."""
 
 import asyncio
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""The profile touch: each profile that got a newly linked row is written once more, apart from all else (decision 20)."""
+"""Each profile that got a newly linked row is touched once, apart from all other writes (docs/proofs.md G20)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a table may be written now, as a table of rules (decisions 21, 22, 25)."""
+"""Whether a table may be written now, as a table of rules (docs/proofs.md G21, G22, G25)."""
 
 from dataclasses import replace
 

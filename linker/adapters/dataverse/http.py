@@ -1,6 +1,6 @@
 """One request to Dataverse: token, headers, limits on where it may go, and the answer as a value or a named error.
 
-Nothing is repeated here. Whoever asked owns the retry (design decision 4).
+Nothing is repeated here. Whoever asked owns the retry.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""First links that were held, and who allowed them (design decision 21). One document a table."""
+"""First links that were held, and who allowed them. One document a table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which automations an update of the lookup column fires, what that costs, and what to do about it (decisions 21 and 22).
+"""Which automations an update of the lookup column fires, what that costs, and what to do about it.
 
 Pure: what is registered comes in, judgement and words come out. Facts: dataverse.md 9 and 10.
 """

@@ -1,4 +1,4 @@
-"""Which privileges the app's user needs, which of them it lacks, and how to say so (design decision 25).
+"""Which privileges the app's user needs, which of them it lacks, and how to say so.
 
 Pure. Names of privileges are those that metadata gives for each table, never built. docs/identity.md lists them.
 """

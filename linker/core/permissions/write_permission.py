@@ -1,4 +1,4 @@
-"""Whether a run may write a table now, and what that sets in motion (decisions 13, 21, 22, 25). Pure: facts in, words out."""
+"""Whether a run may write a table now, and what that sets in motion. Pure: facts in, words out."""
 
 from __future__ import annotations
 

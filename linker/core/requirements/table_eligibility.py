@@ -1,4 +1,4 @@
-"""Which tables a run may link, and why not the others: facts in, tables with their findings out (design decisions 5 and 24)."""
+"""Which tables a run may link, and why not the others: facts in, tables with their findings out."""
 
 from __future__ import annotations
 

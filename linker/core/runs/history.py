@@ -1,4 +1,4 @@
-"""The last runs side by side: how long each took, and how that compares with the one before it of the same kind (D28)."""
+"""The last runs side by side: how long each took, and how that compares with the one before it of the same kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The run lock: who runs, who waits and what each has to do (design decision 3). Pure: from one state to the next.
+"""The run lock: who runs, who waits and what each has to do. Pure: from one state to the next.
 
 Every operation is one change of one value, which `lock_store` saves under an ETag. Times are epoch seconds. A state that
 nothing happened to is returned as it is, so that nothing needs to be saved.
@@ -215,7 +215,7 @@ def _queued(state: LockState, wanted: RunRequest, run_id: str) -> tuple[LockStat
 def _restarted(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, str]:
     """Let the work of a dead run wait again; return the id it waits under, "" when it was interrupted too often.
 
-    What was allowed for the dead run ends with it (docs/decisions/0061).
+    What was allowed for the dead run ends with it (docs/decisions/0019).
     """
     dead = replace(dead, request=replace(dead.request, unlink_allowed=()))
     dry = dead.request.dry_run

@@ -1,4 +1,4 @@
-"""Which tables a run links: facts are gathered, R1-R6 answered, and both saved with the run (design decisions 5 and 24)."""
+"""Which tables a run links: facts are gathered, R1-R6 answered, and both saved with the run."""
 
 from __future__ import annotations
 

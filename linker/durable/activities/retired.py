@@ -1,6 +1,6 @@
 """Activities of earlier versions that may be in flight when the app is updated.
 
-Their orchestrations do not fit the new code, so the runtime fails them as non-deterministic (docs/decisions/0022). Without
+Their orchestrations do not fit the new code, so the runtime fails them as non-deterministic (docs/decisions/0012). Without
 these activities, calls in flight would get no answer, and the run would look as if the app had stopped.
 """
 

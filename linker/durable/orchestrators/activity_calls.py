@@ -69,7 +69,7 @@ def _answer(ctx: OrchestrationContext, name: str, task: object) -> Steps[Any]:
 
 @dataclass(slots=True)
 class Room:
-    """How many more activities and timers a history takes, four events each: demand D17 wants fewer than 2,000 of them."""
+    """How many more activities and timers a history takes, four events each: fewer than 2,000 of them fit."""
 
     calls: int = 400
 

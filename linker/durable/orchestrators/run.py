@@ -1,4 +1,4 @@
-"""The run: from its ticket to the run that follows (design section 2). Holds counts only, never rows."""
+"""The run: from its ticket to the run that follows. Holds counts only, never rows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The touch of profiles in waves of as many parts at once as the pace allows (design decisions 4 and 20)."""
+"""The touch of profiles in waves of as many parts at once as the pace allows."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class Outcomes:
         return sum(1 for found in self.issues.values() if found.code == "NotStored")
 
     def confirmed(self, keys: Set[RowKey], header: Header, run: str) -> None:
-        """Note rows that the block confirms. What an earlier attempt of the run linked, the run linked (decision 17)."""
+        """Note rows that the block confirms. What an earlier attempt of the run linked, the run linked."""
         self.unchanged |= keys
         if header.run == run:
             self.earlier, self.drift = min(header.linked, len(keys)), header.drift
