@@ -32,8 +32,9 @@ from linker.adapters.storage import (
 from linker.adapters.storage.lock_store import RunLock
 from linker.adapters.write_limiter import Limiter
 from linker.core.capabilities import Capabilities, is_current, with_earlier
-from linker.core.errors import ChangedError
+from linker.core.errors import ChangedError, TransientError
 from linker.core.keys import digest_rows
+from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import PROFILE_TABLE, Target
 from linker.core.throttling.pace import Load
@@ -111,11 +112,23 @@ class Deps:
         """What was unlinked of late."""
         return UnlinkedRows(self.documents)
 
-    async def salt(self) -> bytes:
-        """Return the salt of this environment's row hashes."""
-        if not self.cache.salt:
-            self.cache.salt = await salt_of(self.documents)
+    async def salt(self, *, again: bool = False) -> bytes:
+        """Return the salt of this environment's row hashes; `again` reads it from storage in any case."""
+        if again or not self.cache.salt:
+            self.cache.salt = await salt_of(self.documents, self.cache.salt)
         return self.cache.salt
+
+    async def salt_named(self, name: str) -> bytes:
+        """Return the salt of this name: hashes that are compared have to be made with the same one.
+
+        Raises TransientError when storage holds another salt now. The next run begins with that one.
+        """
+        salt = await self.salt()
+        if name and name_salt(salt) != name:
+            salt = await self.salt(again=True)
+        if name and name_salt(salt) != name:
+            raise TransientError("The secret of the row hashes changed during the run. Nothing was written.")
+        return salt
 
     async def user(self) -> str:
         """Return the id of the Dataverse user that the app writes as."""

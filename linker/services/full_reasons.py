@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from hashlib import blake2b
-
 from linker.adapters.dataverse import Dataverse
+from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import Shard
 from linker.core.model import Mode, Target
 from linker.core.runs.activity_values import TableTask
 from linker.core.runs.modes import (
     LOST_BLOCKS,
+    LOST_STATE,
     OTHER_HASHES,
     OTHER_SCHEMA,
     OTHER_WISHES,
@@ -33,10 +33,12 @@ async def full_reason(deps: Deps, seen: Evidence) -> str:
 async def reason_for_full(deps: Deps, dataverse: Dataverse, task: TableTask, target: Target, state: TableState) -> str:
     """Return why every row has to be compared with its live link, empty when nothing asks for it."""
     if not (state.linked or state.epoch):
-        return VERSION_1 if await deps.states.is_of_version_1(task.table) else task.full_reason
+        if await deps.states.is_of_version_1(task.table):
+            return VERSION_1
+        return LOST_STATE if await deps.blocks.sizes(task.table) else task.full_reason
     reasons = (
         (because_of_schema(state, task.schema), OTHER_SCHEMA),
-        (bool(state.secret) and state.secret != fingerprint(await deps.salt()), OTHER_HASHES),
+        (bool(state.secret) and state.secret != name_salt(await deps.salt()), OTHER_HASHES),
         (state.names_profile != target.names_profile, OTHER_WISHES),
         (0 < task.newest < state.watermark, WENT_BACK),
         (state.linked and await _blocks_are_lost(deps, state, task.table), LOST_BLOCKS),
@@ -55,7 +57,3 @@ async def _blocks_are_lost(deps: Deps, state: TableState, table: str) -> bool:
     return any(
         not any(Shard(state.bits, number).at(bits).name in known for bits in sizes) for number in range(1 << state.bits)
     )
-
-
-def fingerprint(salt: bytes) -> str:
-    return blake2b(salt, digest_size=8, person=b"fingerprint").hexdigest()

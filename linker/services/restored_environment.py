@@ -11,6 +11,7 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import Shard
 from linker.core.model import LOOKUP_SCHEMA_NAME, RowKey, Target
 from linker.deps import Deps
+from linker.services.row_marking import mark_unconfirmed
 
 SAMPLED_SHARDS = 4
 SAMPLED_ROWS = 500  # one request
@@ -20,18 +21,17 @@ TOLERATED = 0.01  # share of the sample that people may have changed by hand wit
 async def find_deviations(deps: Deps, dataverse: Dataverse, target: Target, state: TableState) -> str:
     """Return why the table has to be compared as a whole, empty when a sample of confirmed links is as it was confirmed.
 
-    Links that are empty now do not count: every run lists them.
+    A few that are not are marked, so that this run compares them. Links that are empty now do not count: every run lists them.
     """
     sample = await _sample(deps, target.table, state)
     if not sample:
         return ""
     live, salt = await dataverse.links(target, LOOKUP_SCHEMA_NAME, sorted(sample)), await deps.salt()
-    others = sum(
-        1 for key, row in live.items() if row.link is not None and not _is_as_confirmed(key, row, sample, salt)
-    )
-    if others <= TOLERATED * len(sample):
+    others = [key for key, row in live.items() if row.link and not _is_as_confirmed(key, row, sample, salt)]
+    if len(others) <= TOLERATED * len(sample):
+        await mark_unconfirmed(deps, target.table, state, others)
         return ""
-    return f"{others:,} of {len(sample):,} sampled links are not as they were confirmed"
+    return f"{len(others):,} of {len(sample):,} sampled links are not as they were confirmed"
 
 
 async def _sample(deps: Deps, table: str, state: TableState) -> dict[RowKey, Entry]:

@@ -14,6 +14,8 @@ PHASES: Final[tuple[Phase, ...]] = ("first", "later")
 NO_DATAVERSE: Final = "the step asks only Table Storage"
 NO_STORAGE: Final = "the step asks only Dataverse"
 NOT_YET: Final = "nothing is linked yet that could depart"
+SEEN_BEFORE: Final = "rows that are gone are seen before anything is written"
+NO_CONDITION: Final = "the step sends no conditional write"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,11 @@ class Step:
         return 12 if {"link_shard", "scan_slice"} & {*self.activities} else None
 
 
+ISOLATING: Final = {"operation": "UpdateMultiple", "table": "contact", "skip": 1}
 BLOCKS: Final = "/linkerhashes("
 STEPS: Final = (
     Step("settle", ("settle",), {"path": "orderby=modifiedon"}, {}, spread=2),
-    Step("requirements", ("survey",), {}, {}, spread=40),
+    Step("requirements", ("survey",), {}, {}, spread=20),
     Step("column", ("prepare_table",), {"path": "/(Entity|Relationship)Definitions"}, {}, spread=2),
     Step("mapping read", ("scan_slice",), {"path": "/msdynci_alternatekeys"}),
     Step("stage", ("scan_slice",), None, {"method": "POST", "path": "$batch"}),
@@ -53,11 +56,12 @@ STEPS: Final = (
     Step("intent", ("link_shard",), None, {"method": "PUT", "path": BLOCKS}),
     Step("resolve", ("link_shard",), {"operation": "$batch", "body": "/msdynci_customerprofiles?"}),
     Step("write", ("link_shard",), {"operation": "UpdateMultiple"}, writes="bulk"),
-    Step("isolate", ("link_shard",), {"operation": "UpdateMultiple", "table": "contact", "skip": 1}, writes="bulk"),
+    # Only rows of a new column are written without a look at them, so only there a row that is gone has to be isolated.
+    Step("isolate", ("link_shard",), ISOLATING, writes="bulk", phases=("first",)),
     Step("read-back", ("link_shard",), {"operation": "$batch", "body": "_msdynci_lookupfield_customerprofile_value"}),
     Step("block write", ("link_shard",), None, {"method": "PUT", "path": BLOCKS, "skip": 1}),
     Step("unlink", ("unlink_table",), {}, {}, "single", spread=8, phases=("later",)),
-    Step("touch", ("plan_touch", "touch_profiles", "report_touch"), {}, {}, "bulk", spread=2),
+    Step("touch", ("plan_touch", "touch_profiles", "report_touch"), {}, {}, "single", spread=2),
     Step("finish", ("end_table", "end_run"), {"path": "orderby=modifiedon"}, {}, spread=2),
 )
 
@@ -79,7 +83,7 @@ class Strike:
     def why_not(self, step: Step, phase: Phase) -> str:
         """Return why this fault has nothing to strike at a step, empty when it has."""
         if phase not in step.phases:
-            return NOT_YET
+            return NOT_YET if phase == "first" else SEEN_BEFORE
         if self.of_storage:
             return self._why_not_storage(step)
         if step.dataverse is None:
@@ -95,6 +99,8 @@ class Strike:
             return NO_STORAGE
         if self.strikes == "conditional" and step.storage.get("method") == "GET":
             return "it answers writes under an ETag, and the step only reads"
+        if self.strikes == "conditional" and "$batch" in step.storage.get("path", ""):
+            return NO_CONDITION
         return ""
 
     @property

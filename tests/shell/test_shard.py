@@ -13,7 +13,7 @@ from linker.core.linking.hash_blocks import MAX_ENTRIES, Entry, intend, is_confi
 from linker.core.linking.shards import Shard
 from linker.core.model import Counts, Mode
 from linker.core.throttling.width import SMALLEST
-from linker.durable.shards.marking import mark_unconfirmed
+from linker.services.row_marking import mark_unconfirmed
 from tests.fakes.dataverse import MISSING_TARGET, Refusal
 from tests.fakes.world import (
     FIRST_SHARD,
@@ -275,15 +275,13 @@ async def test_a_row_that_does_not_exist_is_rejected_and_the_others_are_linked(w
     assert (await world.issues())[contact_id(2)].code == "RowNotFound"
 
 
-async def test_rows_deleted_after_they_were_linked_are_named_by_dataverse_and_cost_one_more_request(
-    world: World,
-) -> None:
+async def test_rows_deleted_after_they_were_linked_are_seen_before_anything_is_written(world: World) -> None:
     await linked(world, 10)
     for number in range(1, 11):
         world.dataverse.map(contact_id(number), f"c{number % 10 + 1}")
     del world.contacts.rows[contact_id(4)], world.contacts.rows[contact_id(7)]
     assert (await world.link()).counts == Counts(rows_read=10, linked=8, rejected=2)
-    assert world.dataverse.asked["update"] == 2
+    assert world.dataverse.asked["update"] == 1
 
 
 async def test_one_bad_row_of_a_thousand_is_isolated_within_the_documented_number_of_writes(world: World) -> None:

@@ -221,6 +221,11 @@ class Dataverse:
         async for rows in self.rows(path):
             yield [response_models.key_in(row, target.key) for row in rows]
 
+    async def has_links(self, target: Target, column: str) -> bool:
+        """Return whether any row has a link."""
+        path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value ne null", top=1)
+        return bool(response_models.checked(Page, await self.get(path))["value"])
+
     async def linked_rows(self, target: Target, column: str) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
         """Yield the rows that have a link: row key and the 16 bytes of the profile id, one response at a time."""
         value = f"_{column}_value"

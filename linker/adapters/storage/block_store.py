@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import zlib
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ from linker.core.model import RowKey
 from linker.core.ports import Tables
 
 HASHES = "linkerhashes"
+_SHARD = re.compile("s[0-9]{2}-[0-9a-f]{5}")  # as Shard.name gives it
 PARTITIONS = 16  # a table's blocks are spread over: one partition takes about 2,000 entities/s (azure.md 8.1)
 
 
@@ -57,6 +59,13 @@ class Blocks:
 
         parts = await asyncio.gather(*map(of_partition, range(PARTITIONS)))
         return {name: header for part in parts for name, header in part.items()}
+
+    async def sizes(self, table: str) -> list[int]:
+        """Return the bits of the shards of which anything is known, the most first."""
+        headers = (await self.headers(table)).items()
+        return sorted(
+            {int(name[1:3]) for name, header in headers if header.known and _SHARD.fullmatch(name)}, reverse=True
+        )
 
     async def load(self, table: str, shard: str) -> StoredBlock:
         """Return a block; a missing or damaged one knows nothing about its rows."""

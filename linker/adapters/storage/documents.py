@@ -58,12 +58,15 @@ class Documents:
         return [entity.row async for entity in found]
 
 
-async def salt_of(documents: Documents) -> bytes:
-    """Return the environment's salt for row hashes, made at first use. Without it a stored hash tells nothing."""
+async def salt_of(documents: Documents, known: bytes = b"") -> bytes:
+    """Return the environment's salt for row hashes, made at first use. Without it a stored hash tells nothing.
+
+    `known` is the salt that this process remembers: it is stored again when storage has lost it, or never kept it.
+    """
     found = await documents.load(str, "salt")
     if found is None:
         with contextlib.suppress(AlreadyThereError):  # another host was faster; its salt is the one
-            await documents.insert("salt", secrets.token_hex(16))
+            await documents.insert("salt", known.hex() or secrets.token_hex(16))
         found = await documents.load(str, "salt")
     if found is None:
         raise StateError("The salt of the row hashes could not be saved.")

@@ -68,6 +68,7 @@ class Scan:
     streams: int = 0
     sources: tuple[Source, ...] = ()
     names_profile: bool = False
+    secret: str = ""  # name of the salt that its wish hashes are made with
     revisit: tuple[str, ...] = ()
     planned: bool = False  # every stream is read, and the shards are named; nothing of it changes any more
     bits: int = 0  # of its shards

@@ -32,6 +32,7 @@ MAX_BYTES = 14 * CHUNK_BYTES
 MAX_ENTRIES = MAX_BYTES // _ENTRY.size
 HEADER_NAMES = (
     "format", "digest", "wishes", "rows", "unconfirmed", "epoch", "run", "attempt", "until", "known", "linked", "drift",
+    "secret",
 )  # fmt: skip
 
 
@@ -47,6 +48,8 @@ class Entry(NamedTuple):
         return not self.link & UNCONFIRMED
 
 
+UNKNOWN: Final = Entry(0, UNCONFIRMED)  # of a row that this app linked, to a profile that is not known any more
+
 type Entries = Mapping[RowKey, tuple[Entry, ...]]
 
 
@@ -61,6 +64,11 @@ def hash_wish(key: RowKey, claim: Claim, salt: bytes, *, names_profile: bool) ->
     """
     text = f"w{claim.customer}\0{claim.profile}\0{claim.partition}" if names_profile else f"w{claim.customer}"
     return int.from_bytes(blake2b(key + text.encode(), digest_size=8, key=salt).digest())
+
+
+def name_salt(salt: bytes) -> str:
+    """Return the name of a salt, which tells nothing about it: 16 hexadecimal digits."""
+    return blake2b(salt, digest_size=8, person=b"fingerprint").hexdigest()
 
 
 def hash_link(key: RowKey, link: Link, salt: bytes) -> int:
@@ -84,6 +92,7 @@ class Header:
     known: bool = False  # False: taken before any entries were saved, so nothing is known about its rows
     linked: int = 0  # rows that `run` linked; an attempt that repeats the shard in that run counts them so
     drift: int = 0  # of them, rows whose confirmed link was changed by another writer
+    secret: str = ""  # name of the salt that the hashes were made with, empty before blocks had one
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +107,13 @@ class HashBlock:
         """Whether absence of an entry means that the row was never linked by us."""
         return self.header.known
 
-    def saved_by(self, run: str, epoch: str, entries: Entries, *, linked: int = 0, drift: int = 0) -> HashBlock:
-        """Return the block with new entries, a matching header, and no attempt that owns it."""
+    def saved_by(
+        self, run: str, epoch: str, entries: Entries, *, linked: int = 0, drift: int = 0, secret: str = ""
+    ) -> HashBlock:
+        """Return the block with new entries, a matching header, and no attempt that owns it.
+
+        `secret` names the salt of the entries, empty when it is the same as before.
+        """
         header = Header(
             digest=digest(entries),
             wishes=digest_wishes(entries),
@@ -110,6 +124,7 @@ class HashBlock:
             known=True,
             linked=linked,
             drift=drift,
+            secret=secret or self.header.secret,
         )
         return HashBlock(header, entries)
 
@@ -118,6 +133,14 @@ class HashBlock:
         header, was = self.saved_by(self.header.run, self.header.epoch, entries).header, self.header
         kept = replace(header, attempt=was.attempt, until=was.until, linked=was.linked, drift=was.drift)
         return HashBlock(kept, entries)
+
+    def is_of_other_secret(self, secret: str) -> bool:
+        """Return whether its hashes were made with another salt than the one of this name, so that none can be compared."""
+        return self.known and self.header.secret not in ("", secret)
+
+    def distrusted(self) -> HashBlock:
+        """Return the block as one that still names its rows, and nothing about their links. The header stays as stored."""
+        return replace(self, entries=dict.fromkeys(self.entries, (UNKNOWN,)))
 
     def owned_by(self, attempt: str, until: float) -> HashBlock:
         """Return the block held by an attempt until `until`."""
@@ -187,9 +210,9 @@ def to_header(properties: Properties) -> Header | None:
 _HEADER_KINDS = {
     "digest": str, "wishes": str, "rows": int, "unconfirmed": int, "epoch": str, "run": str, "attempt": str, "until": float,
     "known": bool,
-    "linked": int, "drift": int,
+    "linked": int, "drift": int, "secret": str,
 }  # fmt: skip
-_LATER: Final = {"linked": 0, "drift": 0}  # what earlier versions did not save
+_LATER: Final = {"linked": 0, "drift": 0, "secret": ""}  # what earlier versions did not save
 
 
 def to_block(properties: Properties) -> HashBlock:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from linker.core.linking.claims import Claim
-from linker.core.linking.hash_blocks import HashBlock, is_confirmed
+from linker.core.linking.hash_blocks import Entry, HashBlock
 from linker.core.model import RowKey
 
 
@@ -19,7 +19,7 @@ class ShardPlan:
 
     unchanged: frozenset[RowKey]
     compare: Mapping[RowKey, Claim]  # only the live link tells
-    change: Mapping[RowKey, Claim]  # known to differ
+    change: Mapping[RowKey, Claim]  # known to have no link
     unclaimed: tuple[RowKey, ...]
 
 
@@ -43,11 +43,13 @@ def diff_shard(
         stored = block.entries.get(key)
         if links_empty:
             change[key] = claim
-        elif all_live or not block.known or (stored is not None and not is_confirmed(stored)):
-            compare[key] = claim
-        elif stored is not None and len(stored) == 1 and stored[0].wish == wishes[key]:
-            unchanged.add(key)
+        elif all_live or not block.known or not _confirms(stored, wishes[key]):
+            compare[key] = claim  # a row that changed or joined may have the right link already
         else:
-            change[key] = claim
+            unchanged.add(key)
     unclaimed = tuple(sorted(key for key in block.entries if key not in claims))
     return ShardPlan(frozenset(unchanged), compare, change, unclaimed)
+
+
+def _confirms(row: tuple[Entry, ...] | None, wish: int) -> bool:
+    return row is not None and len(row) == 1 and row[0].is_confirmed and row[0].wish == wish

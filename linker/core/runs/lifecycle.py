@@ -68,7 +68,7 @@ def _needs_a_look(end: TableEnd, counts: Counts, held_rows: str) -> tuple[Status
             counts.deferred and not end.held_back,
             f"Rows deferred to a later run: {counts.deferred:,}; see the run's row errors.",
         ),
-        (end.totals.drift, f"Links that another writer had changed and that were set right: {end.totals.drift:,}."),
+        (end.totals.drift, f"{_drift_of(end)}: {end.totals.drift:,}."),
         (
             end.orphans,
             f"Links that lead to no profile, on rows that the mapping does not name: {end.orphans:,}.{_on_orphans(end)}",
@@ -82,6 +82,12 @@ def _needs_a_look(end: TableEnd, counts: Counts, held_rows: str) -> tuple[Status
     ]
     details = [text for true, text in told if true]
     return (Status.WARNINGS if details else Status.SUCCESSFUL), " ".join(details)
+
+
+def _drift_of(end: TableEnd) -> str:
+    if end.dry_run:
+        return "Links that another writer changed and that a run would set right"
+    return "Links that another writer had changed and that were set right"
 
 
 def _how_to_allow(end: TableEnd, held_rows: str) -> str:

@@ -10,9 +10,10 @@ OTHER_SCHEMA = "the schema of the profile table changed"
 OTHER_HASHES = "the stored row hashes were made with another secret"
 OTHER_WISHES = "the mapping names profiles in another way now"
 LOST_BLOCKS = "what was known of some rows is lost"
+LOST_STATE = "what was known of the table is lost"
 VERSION_1 = "the stored state is of version 1"
 WENT_BACK = "the mapping is older than at the last run: the environment was restored or copied"
-RESTARTS = frozenset({OTHER_SCHEMA, OTHER_HASHES, OTHER_WISHES, LOST_BLOCKS, VERSION_1, WENT_BACK})
+RESTARTS = frozenset({OTHER_SCHEMA, OTHER_HASHES, OTHER_WISHES, LOST_BLOCKS, LOST_STATE, VERSION_1, WENT_BACK})
 
 
 def mode_of(asked: Mode, state: TableState, *, column_is_new: bool = False, because: str = "") -> tuple[Mode, str]:

@@ -22,8 +22,8 @@ from linker.core.permissions.automations import counted
 from linker.core.runs.activity_values import Strays, StraysTask
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
-from linker.durable.shards.marking import mark_unconfirmed
 from linker.durable.shards.writes import PATCHES
+from linker.services.row_marking import mark_unconfirmed
 from linker.services.write_permits import sample_customers
 
 PROFILES_HELD = 1_000_000  # ids held at once, about 90 bytes each

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from linker.adapters import telemetry
 from linker.adapters.dataverse import Dataverse
+from linker.adapters.storage import StoredBlock
 from linker.adapters.storage.staging import Scan
 from linker.core.errors import (
     ConfigurationError,
@@ -19,7 +20,7 @@ from linker.core.errors import (
 )
 from linker.core.keys import key_text
 from linker.core.linking.claims import Claim, Wanted
-from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link, intend, unconfirm
+from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, hash_link, intend, name_salt, unconfirm
 from linker.core.linking.row_issues import refusal
 from linker.core.linking.shard_diff import ShardPlan, diff_shard
 from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, PlannedChange, RowKey, Target
@@ -59,8 +60,9 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
     scan = await _current_scan(deps, task)
     target = await deps.target(task.run, task.table)
     shard = scan.shard(task.number)
-    attempt, outcomes = Attempt(deps, task.table, shard.name), Outcomes(task.table)
-    staged = StagedShard(deps, dataverse, target, scan, shard, await deps.salt())
+    salt = await deps.salt_named(scan.secret)
+    attempt, outcomes = Attempt(deps, task.table, shard.name, name_salt(salt)), Outcomes(task.table)
+    staged = StagedShard(deps, dataverse, target, scan, shard, salt)
     work = _ShardWork(deps, task, target, staged, dataverse, attempt, outcomes)
     try:
         return await work.run()
@@ -95,6 +97,7 @@ class _ShardWork:
     wishes: Mapping[RowKey, int] = field(default_factory=dict)
     intended: dict[RowKey, Entry] = field(default_factory=dict)  # the confirmed entry of each row that is written
     sent: set[RowKey] = field(default_factory=set)
+    recognized: dict[RowKey, tuple[Entry, ...]] = field(default_factory=dict)  # see _recognize
     planned: dict[RowKey, Link] = field(default_factory=dict)  # what a dry run would write
     profiles: set[str] = field(default_factory=set)  # that got newly linked rows
     proven: bool = False  # the first link of the table was read back alive
@@ -110,6 +113,8 @@ class _ShardWork:
             self.outcomes.confirmed_rows(rows, before.block.header, self.task.run)
             return await self._outcome(rows, Wanted(), ())
         stored = await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
+        others = stored.block.is_of_other_secret(name_salt(self.staged.salt))
+        stored = _distrusted(stored) if others else stored
         self.attempt.found(stored)
         wanted = await self.staged.wanted(stored.block)
         self.wishes = self.staged.wishes(wanted.claims)
@@ -122,7 +127,8 @@ class _ShardWork:
             links_empty=self.target.column_created and self._looks_at_all(stored.block),
         )
         self.outcomes.confirmed(plan.unchanged, stored.block.header, self.task.run)
-        await self._carry_out(plan, is_split=stored.etag is None and stored.block.known)
+        await self._recognize(plan.unclaimed if others else ())
+        await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
         removed = plan.unclaimed if self.staged.scan.full else ()
         return await self._outcome(wanted.rows, wanted, removed)
 
@@ -146,9 +152,18 @@ class _ShardWork:
         full = self.deps.settings.full == "rewrite" and self.task.mode is Mode.FULL
         return full and self._looks_at_all(self.attempt.block)
 
-    async def _carry_out(self, plan: ShardPlan, *, is_split: bool) -> None:
+    async def _recognize(self, unclaimed: Collection[RowKey]) -> None:
+        """Look at rows that no claim names and whose hashes nothing compares with: the link that each has now is ours."""
+        if not unclaimed:
+            return
+        live, salt = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(unclaimed)), self.staged.salt
+        links = {key: row.link for key, row in live.items() if row.link is not None}
+        self.recognized = {key: (Entry(0, hash_link(key, link, salt) | UNCONFIRMED),) for key, link in links.items()}
+
+    async def _carry_out(self, plan: ShardPlan, *, is_new: bool) -> None:
+        """Compare and write. `is_new`: the block has to be saved in any case, because what is stored is not what it says."""
         looks = self._looks_at_all(self.attempt.block)
-        if not (plan.compare or plan.change or looks or is_split):
+        if not (plan.compare or plan.change or looks or is_new):
             return
         if not self.task.dry_run:
             await self.attempt.take()
@@ -165,7 +180,11 @@ class _ShardWork:
             self.profiles.update(link.profile for link in links.values())
             await self._note_profiles()
             return
-        entries = {**self.attempt.block.entries, **{key: (self._entry(key, wanted[key]),) for key in same}}
+        entries = {
+            **self.attempt.block.entries,
+            **self.recognized,
+            **{key: (self._entry(key, wanted[key]),) for key in same},
+        }
         await self._write(links, entries, {**plan.compare, **plan.change})
 
     def _entry(self, key: RowKey, link: Link) -> Entry:
@@ -188,8 +207,8 @@ class _ShardWork:
         same = {key for key in keys if key in live and is_stored(live[key], wanted[key], self.target)}
         self.profiles |= {wanted[key].profile for key in self._intended_before(same)}
         stored = self.attempt.block.entries
-        changed = [key for key in keys if key in live and key not in same]
-        self.outcomes.drift += sum(1 for key in changed if _was_confirmed(stored.get(key), self.wishes[key]))
+        repaired = {key for key in keys if key in live and key not in same} | self._intended_before(same)
+        self.outcomes.drifted |= {key for key in repaired if _was_confirmed(stored.get(key, ()), self.wishes[key])}
         return same
 
     def _intended_before(self, same: Collection[RowKey]) -> set[RowKey]:
@@ -299,5 +318,12 @@ class _ShardWork:
         await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()), dry_run=self.task.dry_run)
 
 
-def _was_confirmed(row: tuple[Entry, ...] | None, wish: int) -> bool:
-    return row is not None and len(row) == 1 and row[0].is_confirmed and row[0].wish == wish
+def _was_confirmed(row: tuple[Entry, ...], wish: int) -> bool:
+    """Return whether the row was confirmed on its claim before anything was intended, which keeps that entry."""
+    return any(entry.is_confirmed and entry.wish == wish for entry in row)
+
+
+def _distrusted(stored: StoredBlock) -> StoredBlock:
+    """Return a block as one whose hashes cannot be compared. What is not stored yet is saved with a header of its own."""
+    block = stored.block.distrusted()
+    return replace(stored, block=block if stored.etag else block.holding(block.entries))

@@ -7,16 +7,17 @@ from dataclasses import replace
 from linker.adapters.dataverse import Dataverse, lookup_column, metadata
 from linker.core.capabilities import Capabilities, Capability, with_capabilities
 from linker.core.errors import ChangedError, ConfigurationError, DataverseError, TransientError
+from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import ScanChoice, TableState, choose_scan
 from linker.core.model import LOOKUP_SCHEMA_NAME, ColumnState, Mode, RowKey, Run, Status, Target
 from linker.core.runs.activity_values import Prepared, TableTask
-from linker.core.runs.modes import RESTARTS, mode_of
+from linker.core.runs.modes import LOST_BLOCKS, RESTARTS, mode_of
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
 from linker.durable.activities.scan_mapping import Opening, open_scan, scan_rules
-from linker.durable.shards.marking import mark_unconfirmed
 from linker.durable.shards.recreated import mark_recreated
-from linker.services.full_reasons import fingerprint, reason_for_full
+from linker.services.full_reasons import reason_for_full
+from linker.services.row_marking import mark_unconfirmed
 
 KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards
 MAX_REVISIT = 1_000  # rows that a delta scan looks up one by one; of more, not all are remembered (Issues)
@@ -37,6 +38,7 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
 
 
 async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepared:
+    await deps.salt(again=True)
     target = await _target(deps, task, dataverse, await deps.capabilities())
     before, etag = await _state(deps, task)
     state = before
@@ -50,16 +52,19 @@ async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepar
         epoch=epoch,
         schema=task.schema if mode is Mode.FULL else state.schema or task.schema,
         names_profile=target.names_profile,
-        secret=fingerprint(await deps.salt()),
+        secret=name_salt(await deps.salt()),
     )
     if not task.dry_run and state != before:
         await deps.states.save(task.table, state, etag)
     believes = mode is Mode.INCREMENTAL or begun  # what an interrupted full run saved is believed as well
     if believes and not task.dry_run and task.table not in deps.settings.unlisted_tables:
         await mark_vanished(deps, dataverse, target, state)
+    is_first = not (state.linked or begun or target.column_created)
     links_due = (
         mode is Mode.VERIFY
         or task.clears_orphans
+        or why == LOST_BLOCKS
+        or (is_first and await dataverse.has_links(target, LOOKUP_SCHEMA_NAME))  # of which nothing is known
         or (state.linked and await _are_links_due(deps, dataverse, task, target, state))
     )
     choice, revisit = await _choice(deps, task, target, state, mode)
@@ -98,8 +103,12 @@ async def _choice(
 
 
 async def _state(deps: Deps, task: TableTask) -> tuple[TableState, str | None]:
+    """Return what is remembered of a table and its ETag. When that is lost, the blocks still name rows and their sizes."""
     found = await deps.states.load(task.table)
-    return found if found is not None else (TableState(), None)
+    if found is not None:
+        return found
+    sizes = await deps.blocks.sizes(task.table)
+    return TableState(max(sizes), tuple(sizes)[1:]) if sizes else TableState(), None
 
 
 async def _target(deps: Deps, task: TableTask, dataverse: Dataverse, can: Capabilities) -> Target:

@@ -18,7 +18,7 @@ from linker.core.errors import (
     UnknownOutcomeError,
 )
 from linker.core.linking.claims import ClaimRow
-from linker.core.linking.hash_blocks import hash_wish
+from linker.core.linking.hash_blocks import hash_wish, name_salt
 from linker.core.linking.mapping_scan import (
     KeySpan,
     ScanChoice,
@@ -83,6 +83,7 @@ async def open_scan(deps: Deps, dataverse: Dataverse, new: Opening) -> Scan:
         streams=len(streams),
         sources=tuple(sorted(target.sources)),
         names_profile=target.names_profile,
+        secret=name_salt(await deps.salt()),
         revisit=tuple(new.revisit),
     )
     await deps.staging.open(target.table, scan, streams)
@@ -128,7 +129,7 @@ async def _slice(deps: Deps, dataverse: Dataverse, task: SliceTask) -> SliceOutc
         return SliceOutcome(done=True)
     target, state = await deps.target(task.run, task.table), await deps.states.load(task.table)
     bits = max(state[0].bits if state else FIRST_BITS, bits_for(HEADROOM * stream.read * scan.streams))
-    reading = _Slice(deps, dataverse, target, scan, stream, SliceSegments(bits), await deps.salt())
+    reading = _Slice(deps, dataverse, target, scan, stream, SliceSegments(bits), await deps.salt_named(scan.secret))
     try:
         after = await reading.read()
     except DataverseError as error:

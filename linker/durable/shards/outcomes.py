@@ -21,7 +21,8 @@ class Outcomes:
     issues: dict[str, RowIssue] = field(default_factory=dict)  # rejected and deferred, by row
     settled: int = 0  # unchanged rows of a shard that was not opened
     earlier: int = 0  # of the unchanged rows, those that an earlier attempt of the same run linked
-    drift: int = 0  # of the linked rows, those whose confirmed link another writer had changed
+    drifted: set[RowKey] = field(default_factory=set)  # rows whose confirmed link another writer had changed
+    drifted_before: int = 0  # of them, those that an earlier attempt of the same run linked
 
     @property
     def counts(self) -> Counts:
@@ -35,6 +36,11 @@ class Outcomes:
         )
 
     @property
+    def drift(self) -> int:
+        """Of the linked rows, those whose confirmed link another writer had changed: what was not set right is none."""
+        return len(self.drifted & self.linked) + self.drifted_before
+
+    @property
     def lost(self) -> int:
         """Rows that Dataverse accepted and did not store."""
         return sum(1 for found in self.issues.values() if found.code == "NotStored")
@@ -43,13 +49,13 @@ class Outcomes:
         """Note rows that the block confirms. What an earlier attempt of the run linked, the run linked."""
         self.unchanged |= keys
         if header.run == run:
-            self.earlier, self.drift = min(header.linked, len(keys)), header.drift
+            self.earlier, self.drifted_before = min(header.linked, len(keys)), header.drift
 
     def confirmed_rows(self, rows: int, header: Header, run: str) -> None:
         """Note so many rows that the block confirms, without their keys; see `confirmed`."""
         self.settled = rows
         if header.run == run:
-            self.earlier, self.drift = min(header.linked, rows), header.drift
+            self.earlier, self.drifted_before = min(header.linked, rows), header.drift
 
     def has_issue(self, key: RowKey) -> bool:
         """Return whether a row was rejected or deferred."""

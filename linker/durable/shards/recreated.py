@@ -13,7 +13,7 @@ from linker.core.linking.shards import group_by_shard
 from linker.core.model import Link, RowKey, Target
 from linker.core.odata import MappingColumns
 from linker.deps import Deps
-from linker.durable.shards.marking import mark_unconfirmed
+from linker.services.row_marking import mark_unconfirmed
 
 MAX_NEW = 5_000  # profiles whose rows are looked up one by one; of more, all links are held against all profiles
 

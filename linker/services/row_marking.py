@@ -6,14 +6,13 @@ from collections.abc import Iterable
 
 from linker.adapters.storage import StoredBlock
 from linker.core.errors import ChangedError, TransientError
-from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, is_confirmed, unconfirm
+from linker.core.linking.hash_blocks import UNKNOWN, is_confirmed, unconfirm
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import Shard, group_by_shard
 from linker.core.model import RowKey
 from linker.deps import Deps
 
 MARK_TRIES = 20
-_UNKNOWN = Entry(0, UNCONFIRMED)
 
 
 async def mark_unconfirmed(deps: Deps, table: str, state: TableState, keys: Iterable[RowKey]) -> int:
@@ -27,7 +26,7 @@ async def _mark_shard(deps: Deps, table: str, shard: Shard, keys: set[RowKey]) -
     for _ in range(MARK_TRIES):
         stored = await deps.blocks.load(table, shard.name)
         entries = stored.block.entries
-        believed = {key for key in keys if is_confirmed(entries.get(key, (_UNKNOWN,)))}
+        believed = {key for key in keys if is_confirmed(entries.get(key, (UNKNOWN,)))}
         if not believed:
             return 0
         marked = {key: unconfirm(row) if key in believed else row for key, row in entries.items()}
