@@ -29,7 +29,7 @@ OPERATIONS = {
     "decide": (("header", "get", "insert", "merge", "note"), ""),
     "compare": (("profiles", "links", "replace"), ""),
     "resolve": (("links", "profiles"), "profiles"),
-    "intend": (("replace",), "replace"),
+    "intend": (("links", "replace"), "replace"),  # the code looks at the links first
     "send": (("merge", "update"), "update"),
     "read back": (("links", "replace"), ""),
     "late": (("get", "replace"), ""),

@@ -80,7 +80,7 @@ MUTATIONS = (
     Mutation(
         "D10", "linker/core/linking/claims.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"
     ),
-    Mutation("D11", "linker/core/linking/shard_diff.py", "and stored[0].wish == wishes[key]:", "and False:"),
+    Mutation("D11", "linker/core/linking/shard_diff.py", "and row[0].is_confirmed and row[0].wish == wish", "and False"),
     Mutation(
         "D12",
         _CLIENT,
@@ -288,7 +288,7 @@ MUTATIONS = (
     Mutation(
         "G17",
         "linker/durable/shards/outcomes.py",
-        "self.earlier, self.drift = min(header.linked, rows), header.drift",
+        "self.earlier, self.drifted_before = min(header.linked, rows), header.drift",
         "pass",
     ),
     Mutation(

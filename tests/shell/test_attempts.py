@@ -155,7 +155,7 @@ async def test_a_late_write_to_a_row_that_left_the_block_meanwhile_is_named_ther
 
 
 async def test_a_block_that_is_lost_under_an_attempt_stays_unknown(world: World) -> None:
-    gate = stalls_before(world, "links")
+    gate = stalls_before(world, "update")
     attempt = asyncio.create_task(world.link("run1"))
     await gate.reached.wait()
     del world.store.entities[world.block_entity()]
