@@ -80,7 +80,9 @@ MUTATIONS = (
     Mutation(
         "D10", "linker/core/linking/claims.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"
     ),
-    Mutation("D11", "linker/core/linking/shard_diff.py", "and row[0].is_confirmed and row[0].wish == wish", "and False"),
+    Mutation(
+        "D11", "linker/core/linking/shard_diff.py", "and row[0].is_confirmed and row[0].wish == wish", "and False"
+    ),
     Mutation(
         "D12",
         _CLIENT,
