@@ -17,6 +17,7 @@ from bench.environment import sandbox
 from bench.figures import Figures, goals
 from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
 from bench.progress import Step, progress
+from bench.spent import sentence
 
 PASSES = 3  # steps of each size in `scale`
 app = typer.Typer(add_completion=False)
@@ -54,6 +55,8 @@ def _show(console: Console, profiles: Sequence[Profile], sizes: Sizes) -> None:
             f"{found.profile} | {found.competitor} | {found.rows:,} rows | {found.seconds:.1f} s | share {share} | "
             f"lost {found.lost} | {found.requests} requests | {found.throttled} refused | {found.told}"
         )
+        if found.spent:
+            console.print(f"  {sentence(found.spent, found.seconds).rstrip()} Processors: {found.cpu or 0:.2f}.")
 
 
 def save(figures: Figures, json_file: Path, docs: Path) -> None:

@@ -7,10 +7,12 @@ pace has room for it (docs/decisions/0007). No request of any kind is sent befor
 from __future__ import annotations
 
 import asyncio
+import heapq
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from itertools import count
 
 from linker.core.errors import ThrottledError, UnknownOutcomeError
 from linker.core.throttling import pace as law
@@ -35,7 +37,9 @@ class Limiter:
         self.control = replace(first_control(most), process=process)
         self._clock, self._sleep = clock, sleep
         self._under_way = 0
-        self._left = asyncio.Condition()
+        self._turns = count()
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap of turn and order of arrival
+        self._looking: asyncio.Task[None] | None = None
 
     @property
     def batch(self) -> int:
@@ -50,39 +54,71 @@ class Limiter:
         """Take over what the orchestrator knows from other processes."""
         self.control = law.adopted(self.control, pace)
 
+    def turn(self) -> int:
+        """Return the turn of a shard that begins to write: its writes begin before those of later turns."""
+        return next(self._turns)
+
     @asynccontextmanager
     async def lane(self, rows: int) -> AsyncIterator[None]:
-        """Wait until the pace has room for one more write, and be that write, of so many rows, inside the block.
-
-        Raises ThrottledError when the wait is longer than SHORT_WAIT_S; nothing was sent then.
-        """
-        await self._enter()
-        began_s, others = self._clock(), self._under_way
-        try:
+        """Wait as `enter` does, and be one write of so many rows inside the block."""
+        lane = await self.enter(self.turn())
+        async with lane.writing(rows):
             yield
-            now_s = self._clock()
-            under_way = (others + self._under_way) / 2
-            self.control = law.after_write(self.control, Write(now_s, now_s - began_s, rows, under_way))
-        except UnknownOutcomeError:
-            self.overloaded()
-            raise
-        finally:
-            async with self._left:
-                self._under_way -= 1
-                self._left.notify_all()
 
-    async def _enter(self) -> None:
-        while True:
-            await self._pass(law.hold_s(self.control, self._clock()))
-            async with self._left:
-                if self._under_way < law.width_at(self.control, self._clock()):
-                    self._under_way += 1
-                    return
-                try:
-                    async with asyncio.timeout(LOOK_S):
-                        await self._left.wait()
-                except TimeoutError:
-                    pass
+    async def enter(self, turn: int) -> Lane:
+        """Wait until the pace has room for one more write, and return its lane. Waiting writes begin in the order of turns:
+        so shards finish one after the other, and one reads back while the next ones write.
+
+        Raises ThrottledError when a pause is longer than SHORT_WAIT_S; nothing was sent then.
+        """
+        while hold_s := law.hold_s(self.control, self._clock()):
+            await self._pass(hold_s)
+        waiter = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._waiting, (turn, self.turn(), waiter))
+        self._let_in()
+        try:
+            await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
+                self.leave()
+            raise
+        return Lane(self, self._clock(), self._under_way)
+
+    def _let_in(self) -> None:
+        """Let waiting writes begin while there is room. A long pause refuses them: the orchestrator waits at no cost."""
+        hold_s = law.hold_s(self.control, self._clock())
+        while self._waiting and (hold_s > SHORT_WAIT_S or self._has_room):
+            _, _, waiter = heapq.heappop(self._waiting)
+            if waiter.done():
+                continue
+            if hold_s > SHORT_WAIT_S:
+                waiter.set_exception(_pause(hold_s))
+            else:
+                self._under_way += 1
+                waiter.set_result(None)
+        if self._waiting and (self._looking is None or self._looking.done()):
+            self._looking = asyncio.create_task(self._look())
+
+    async def _look(self) -> None:
+        while self._waiting:
+            hold_s = law.hold_s(self.control, self._clock())
+            await (self._sleep(hold_s) if 0 < hold_s <= SHORT_WAIT_S else asyncio.sleep(LOOK_S))
+            self._let_in()
+
+    def written(self, lane: Lane, rows: int) -> None:
+        """Note that a write of so many rows was carried out."""
+        now_s = self._clock()
+        under_way = (lane.others + self._under_way) / 2
+        self.control = law.after_write(self.control, Write(now_s, now_s - lane.began_s, rows, under_way))
+
+    @property
+    def _has_room(self) -> bool:
+        return self._under_way < law.width_at(self.control, self._clock())
+
+    def leave(self) -> None:
+        """Note that a write has ended, or gave its room back."""
+        self._under_way -= 1
+        self._let_in()
 
     async def admit(self) -> None:
         """Wait until a request of any kind may be sent. Raises ThrottledError when that takes longer than SHORT_WAIT_S."""
@@ -91,15 +127,14 @@ class Limiter:
 
     async def _pass(self, hold_s: float) -> None:
         if hold_s > SHORT_WAIT_S:
-            raise ThrottledError(
-                f"Dataverse asked for a pause, of which {hold_s:,.0f} s are left. Nothing was sent.", wait_s=hold_s
-            )
-        if hold_s > 0:
-            await self._sleep(hold_s)
+            raise _pause(hold_s)
+        await self._sleep(hold_s)
 
     def answered(self, seconds: float, requests: int, hint: int) -> None:
         """Note that `requests` operations in one HTTP request were answered after so many seconds, and the hint on it."""
         self.control = law.after_request(law.with_hint(self.control, hint), self._clock(), seconds, requests)
+        if self._waiting:
+            self._let_in()
 
     def refused(self, wait_s: float, kind: Kind) -> None:
         """Note that Dataverse asked for a pause."""
@@ -108,3 +143,34 @@ class Limiter:
     def overloaded(self) -> None:
         """Note that a write was too much at once: it got no answer in time, or the answer said so."""
         self.control = law.after_timeout(self.control, self._clock(), self._under_way)
+
+
+@dataclass(slots=True)
+class Lane:
+    """Room for one write, from `Limiter.enter` to the end of `writing`, or to `leave` when there is nothing to write."""
+
+    limiter: Limiter
+    began_s: float
+    others: int
+
+    @asynccontextmanager
+    async def writing(self, rows: int) -> AsyncIterator[None]:
+        """Be one write of so many rows inside the block; an answer without an error reaches the pace."""
+        try:
+            yield
+            self.limiter.written(self, rows)
+        except UnknownOutcomeError:
+            self.limiter.overloaded()
+            raise
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Give the room back."""
+        self.limiter.leave()
+
+
+def _pause(hold_s: float) -> ThrottledError:
+    return ThrottledError(
+        f"Dataverse asked for a pause, of which {hold_s:,.0f} s are left. Nothing was sent.", wait_s=hold_s
+    )

@@ -18,7 +18,6 @@ from linker.core.throttling.pace import (
     after_write,
     first_control,
     hold_s,
-    lanes_of_shard,
     next_pace,
     report,
     shards_in_flight,
@@ -93,6 +92,12 @@ def test_a_pause_of_one_process_holds_for_the_others() -> None:
     other = replace(first_control(0, 8), process="other", at_s=NOW)
     held = after_throttle(replace(first_control(0, 8), process="one"), NOW, 60.0, "time", 8)
     assert width_at(law.adopted(other, report(held, NOW)), NOW + 59) == 0
+
+
+def test_a_process_that_the_orchestrator_does_not_know_counts_itself() -> None:
+    pace = next_pace(Pace(), Load(Pace(48, hint=48, at_s=NOW, process="one")))
+    assert law.adopted(replace(first_control(0, 48), process="two"), pace).width == 24
+    assert law.adopted(replace(first_control(0, 48), process="one"), pace).width == 48
 
 
 def test_an_older_pace_teaches_a_process_nothing_but_how_many_share() -> None:
@@ -219,18 +224,15 @@ def test_a_lack_of_work_says_nothing_about_the_width() -> None:
 
 
 @pytest.mark.parametrize(
-    ("width", "shards", "lanes"),
+    ("width", "shards"),
     [
-        pytest.param(1, 3, 1, id="two read while one writes"),
-        pytest.param(4, 6, 1, id="one lane each"),
-        pytest.param(12, MAX_SHARDS, 2, id="as many as the platform runs"),
-        pytest.param(48, MAX_SHARDS, 5, id="and lanes enough in each of them"),
+        pytest.param(1, 3, id="two read while one writes"),
+        pytest.param(4, 6, id="the same at any width"),
+        pytest.param(48, MAX_SHARDS, id="as many as the platform runs"),
     ],
 )
-def test_shards_times_lanes_reach_the_width(width: int, shards: int, lanes: int) -> None:
-    pace = Pace(width, hint=width)
-    assert (shards_in_flight(pace), lanes_of_shard(pace, shards)) == (shards, lanes)
-    assert shards * lanes >= width
+def test_shards_in_flight_write_and_read_at_once(width: int, shards: int) -> None:
+    assert shards_in_flight(Pace(width, hint=width)) == shards
 
 
 def test_a_report_after_a_throttle_names_the_width_after_the_pause() -> None:

@@ -93,3 +93,37 @@ async def test_writes_that_wait_begin_as_soon_as_a_hint_widens() -> None:
         gate.answered(0.1, 1, hint=2)
         async with asyncio.timeout(1), gate.lane(10):
             pass
+
+
+async def test_waiting_writes_begin_in_the_order_of_their_shards() -> None:
+    gate, began = limiter(1), list[str]()
+    first, second = gate.turn(), gate.turn()
+
+    async def write(name: str, turn: int) -> None:
+        lane = await gate.enter(turn)
+        async with lane.writing(10):
+            began.append(name)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(
+        *(write(f"second {n}", second) for n in range(2)), *(write(f"first {n}", first) for n in range(2))
+    )
+    assert began == ["second 0", "first 0", "first 1", "second 1"]  # the first one found room
+
+
+async def test_a_long_pause_refuses_the_writes_that_wait() -> None:
+    gate = limiter(1)
+    async with gate.lane(10):
+        waiting = asyncio.create_task(gate.enter(gate.turn()))
+        await asyncio.sleep(0)
+        gate.refused(60.0, "time")
+    with pytest.raises(ThrottledError):
+        await waiting
+
+
+async def test_a_lane_that_is_not_used_leaves_its_room_and_no_sample() -> None:
+    gate = limiter(1)
+    (await gate.enter(gate.turn())).leave()
+    assert gate.control.row_s == 0
+    async with asyncio.timeout(1), gate.lane(10):
+        pass

@@ -52,7 +52,6 @@ FORGET = 1.0003  # for each write: how fast the best is forgotten, since other t
 SURGE = 1.7  # times the width that the budget sustains: where it decides, going slower costs nothing
 SPARE = 2  # shards in flight beyond the width: they read while the others write
 MAX_SHARDS = 14  # in flight for each process: the platform runs 16 activities (host.json), and reports need room too
-RESERVE_LANES = 1.25  # lanes for each write: some shards read while the others write
 PEER_S = 180.0  # a process that has reported nothing for so long shares no more
 
 
@@ -180,9 +179,13 @@ def report(control: Control, now_s: float) -> Pace:
 
 def adopted(control: Control, pace: Pace) -> Control:
     """Return the state of a process that was given the orchestrator's pace: a fresh one begins there; a pause that
-    another process was asked for holds for all, and so does their number.
+    another process was asked for holds for all, and so does their number. A process that the orchestrator has not heard
+    of yet counts itself besides.
     """
-    control = shared(replace(control, held_until_s=max(control.held_until_s, pace.held_until_s)), pace.processes)
+    processes = {control.process, pace.process, *(name for name, _ in pace.peers)} - {""}
+    control = shared(
+        replace(control, held_until_s=max(control.held_until_s, pace.held_until_s)), max(pace.processes, len(processes))
+    )
     if pace.process == control.process or pace.at_s < control.at_s:
         return control
     known = replace(control, batch=pace.batch, hint=pace.hint or control.hint, at_s=pace.at_s)
@@ -204,10 +207,3 @@ def next_pace(pace: Pace, load: Load) -> Pace:
 def shards_in_flight(pace: Pace) -> int:
     """Return how many shards should be in flight in all processes together."""
     return pace.processes * min(MAX_SHARDS, pace.width + SPARE)
-
-
-def lanes_of_shard(pace: Pace, shards: int) -> int:
-    """Return how many writes one of so many shards may have under way. The limiter keeps their sum within the width, so
-    there are enough for all shards that write while others read.
-    """
-    return max(1, min(pace.ceiling, ceil(pace.ceiling * pace.processes * RESERVE_LANES / max(1, shards))))

@@ -11,7 +11,7 @@ from durabletask.task import CompletableTask, OrchestrationContext, when_any
 from linker.core.runs.activity_values import Go, Report, ShardOutcome, ShardTask, Trouble
 from linker.core.runs.generation_values import GenerationOutcome, GenerationTask, Share, joined
 from linker.core.serialization import from_json, to_json
-from linker.core.throttling.pace import lanes_of_shard, next_pace, shards_in_flight
+from linker.core.throttling.pace import next_pace, shards_in_flight
 from linker.durable.orchestrators.activity_calls import BROKEN_OFF_S, Room, Steps, call
 
 GENERATION = "link_generation"
@@ -112,10 +112,7 @@ class _Generation:
             if self.totals[shard.table].failed:
                 continue
             canary = shard.table in self.unproven
-            # The last shards share the lanes that others leave idle.
-            is_last = canary or len(self.waiting) < most
-            lanes = self.pace.ceiling if is_last else lanes_of_shard(self.pace, most)
-            shard = replace(shard, pace=self.pace, lanes=lanes, canary=canary)
+            shard = replace(shard, pace=self.pace, lanes=self.pace.ceiling, canary=canary)
             self.flying.append(_Flight(self.ctx.call_activity("link_shard", input=to_json(shard)), shard, now))
             self.calls += 1
         self.waiting = held_up + self.waiting

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from linker.adapters.dataverse import Dataverse, LiveLink
-from linker.adapters.write_limiter import SHORT_WAIT_S, Limiter
+from linker.adapters.write_limiter import SHORT_WAIT_S, Lane, Limiter
 from linker.core.capabilities import TableKind
 from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.linking.claims import fold_customer
@@ -56,6 +56,10 @@ class Writer:
     limiter: Limiter
     lanes: int
     sent: set[RowKey] = field(default_factory=set)
+    turn: int = field(init=False)  # among the shards of this process that write
+
+    def __post_init__(self) -> None:
+        self.turn = self.limiter.turn()
 
     async def write(self, links: Links, customers: Mapping[RowKey, CustomerId]) -> Written:
         """Write and read back. `customers` are the CustomerIds that live links show as their labels, where there are labels.
@@ -84,34 +88,49 @@ class Writer:
         return written
 
     async def _send_all(self, links: Links, written: Written) -> None:
-        """Send the batches over the page's lanes. When one fails, those under way end, and no other begins."""
-        batches = self._batches(links)
-        lanes = [self._lane(batches, written) for _ in range(self.lanes)]
-        ended = await asyncio.gather(*lanes, return_exceptions=True)
+        """Send all rows over the shard's lanes. When a batch fails, those under way end, and no other begins."""
+        waiting = sorted(links)
+        lanes = min(self.lanes, len(waiting))
+        ended = await asyncio.gather(
+            *(self._lane(waiting, links, written) for _ in range(lanes)), return_exceptions=True
+        )
         if errors := [error for error in ended if error is not None]:
             raise errors[0]
 
-    def _batches(self, links: Links) -> Generator[Links]:
-        waiting = sorted(links)
-        while waiting:  # each batch is as large as the pace says when it is cut
-            size = min(self.limiter.batch, len(waiting) if self.target.bulk else PATCHES)
-            rows, waiting = waiting[:size], waiting[size:]
-            yield {row: links[row] for row in rows}
-
-    async def _lane(self, batches: Generator[Links], written: Written) -> None:
+    async def _lane(self, waiting: list[RowKey], links: Links, written: Written) -> None:
+        """Send one batch after the other while rows wait. Each is cut when it may be sent, as large as the pace says then."""
         try:
-            for links in batches:  # shared: each batch is taken once
-                refused = await self._isolating(links, written)
-                written.refused.update(refused)
-        finally:
-            batches.close()
+            while waiting:
+                lane = await self._room(waiting)
+                if lane is None:
+                    return
+                size = min(self.limiter.batch, len(waiting) if self.target.bulk else PATCHES)
+                rows, waiting[:] = waiting[:size], waiting[size:]
+                written.refused.update(await self._isolating({row: links[row] for row in rows}, written, lane))
+        except BaseException:
+            waiting.clear()
+            raise
 
-    async def _isolating(self, links: Links, written: Written) -> dict[RowKey, DataverseError]:
+    async def _room(self, waiting: Collection[RowKey]) -> Lane | None:
+        """Return room for one write, None when no row waits for it any more."""
+        try:
+            lane = await self.limiter.enter(self.turn)
+        except ThrottledError:
+            if waiting:
+                raise
+            return None
+        if not waiting:
+            lane.leave()
+        return lane if waiting else None
+
+    async def _isolating(
+        self, links: Links, written: Written, lane: Lane | None = None
+    ) -> dict[RowKey, DataverseError]:
         """Write rows of which some may be bad; the good ones land. One bad row among n costs about 2 log2(n) more requests."""
         if not links:
             return {}
         try:
-            return await self._patiently(links)
+            return await self._patiently(links, lane)
         except UnknownOutcomeError:
             self.attempt.unanswered()
             written.doubtful.update(links)
@@ -130,10 +149,11 @@ class Writer:
                 refused |= await self._isolating(part, written)
             return refused
 
-    async def _patiently(self, links: Links) -> dict[RowKey, DataverseError]:
+    async def _patiently(self, links: Links, lane: Lane | None) -> dict[RowKey, DataverseError]:
         for left in reversed(range(SHORT_WAITS)):
             try:
-                return await self._write(links)
+                lane, first = None, lane
+                return await self._write(links, first or await self.limiter.enter(self.turn))
             except TransientError as error:
                 if not left or error.wait_s > SHORT_WAIT_S:
                     raise
@@ -141,8 +161,8 @@ class Writer:
                     await asyncio.sleep(error.wait_s)
         raise AssertionError("the last round returns or raises")
 
-    async def _write(self, links: Links) -> dict[RowKey, DataverseError]:
-        async with self.limiter.lane(len(links)):
+    async def _write(self, links: Links, lane: Lane) -> dict[RowKey, DataverseError]:
+        async with lane.writing(len(links)):
             await self.attempt.before_send()
             self.sent.update(links)  # in place: the page marks these rows when it finds itself late
             return await self.dataverse.write_links(self.target, links)
