@@ -43,6 +43,7 @@ app = FunctionApp(http_auth_level=_level(Role.OPERATOR))
 
 
 # ---- HTTP ----
+# Probes ask with HEAD; the host sends the headers of GET and leaves out the body.
 
 
 @app.route(route="runs", methods=["POST"])
@@ -57,12 +58,12 @@ async def post_unification_event(req: func.HttpRequest, client: df.DurableFuncti
     return await _serve(api.post_unification_event, req, task_hub.starter(client))
 
 
-@app.route(route="runs", methods=["GET"])
+@app.route(route="runs", methods=["GET", "HEAD"])
 async def get_runs(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_runs, req)
 
 
-@app.route(route="runs/{run}", methods=["GET"])
+@app.route(route="runs/{run}", methods=["GET", "HEAD"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_run, req)
 
@@ -72,37 +73,37 @@ async def post_cancel(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.post_cancel, req)
 
 
-@app.route(route="runs/{run}/errors", methods=["GET"])
+@app.route(route="runs/{run}/errors", methods=["GET", "HEAD"])
 async def get_errors(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_errors, req)
 
 
-@app.route(route="runs/{run}/samples", methods=["GET"])
+@app.route(route="runs/{run}/samples", methods=["GET", "HEAD"])
 async def get_samples(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_samples, req)
 
 
-@app.route(route="rows/{table}/{row}", methods=["GET"])
+@app.route(route="rows/{table}/{row}", methods=["GET", "HEAD"])
 async def get_row(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_row, req)
 
 
-@app.route(route="rows/{table}/{row}/insights", methods=["GET"])
+@app.route(route="rows/{table}/{row}/insights", methods=["GET", "HEAD"])
 async def get_insights(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_insights, req)
 
 
-@app.route(route="status", methods=["GET"])
+@app.route(route="status", methods=["GET", "HEAD"])
 async def get_status(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_status, req)
 
 
-@app.route(route="preflight", methods=["GET"])
+@app.route(route="preflight", methods=["GET", "HEAD"])
 async def get_preflight(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_preflight, req)
 
 
-@app.route(route="tables/{table}/first-link", methods=["GET"])
+@app.route(route="tables/{table}/first-link", methods=["GET", "HEAD"])
 async def get_first_link(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_first_link, req)
 
@@ -113,17 +114,17 @@ async def post_approve(req: func.HttpRequest, client: df.DurableFunctionsClient)
     return await _serve(api.post_approve, req, task_hub.starter(client))
 
 
-@app.route(route="audit", methods=["GET"], auth_level=_level(Role.ADMIN))
+@app.route(route="audit", methods=["GET", "HEAD"], auth_level=_level(Role.ADMIN))
 async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_audit, req)
 
 
-@app.route(route="openapi.json", methods=["GET"])
+@app.route(route="openapi.json", methods=["GET", "HEAD"])
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_openapi, req)
 
 
-@app.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="health", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     del req
     return func.HttpResponse(json.dumps({"status": "running"}), mimetype="application/json")
@@ -131,7 +132,7 @@ async def get_health(req: func.HttpRequest) -> func.HttpResponse:
 
 # A browser sends no key along with a link. So the page's own routes ask for none, and the app admits only sessions; the host
 # checks the key where one begins.
-@app.route(route="portal/{*rest}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="portal/{*rest}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_portal(req: func.HttpRequest) -> func.HttpResponse:
     return response_of(await PORTAL.serve("GET", request_of(req)))
 

@@ -74,11 +74,13 @@ class Server:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.query: dict[str, str] = {}
         self.answers = dict(ANSWERS)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         name = f"{request.method} {request.url.path}"
         self.asked.append(name)
+        self.query = dict(request.url.params)
         if name not in self.answers:
             problem = {"type": "about:blank", "title": "Not found", "status": 404, "detail": "There is no such run."}
             return httpx.Response(404, json=problem, headers={"Content-Type": "application/problem+json"})
@@ -138,6 +140,18 @@ def test_the_same_as_json_is_the_answer_of_the_api_alone(
 ) -> None:
     done = linker(*words, "-o", "json")
     assert (done.exit_code, json.loads(done.stdout)) == (0, to_json(server.answers[route]))
+
+
+def test_filters_of_runs_are_those_of_the_api_and_those_that_are_not_given_are_left_out(
+    server: Server, linker: Ask
+) -> None:
+    linker("runs", "--status", "Failed (permanent)", "--mode", "full", "--since", "2026-11-23T21:00:00Z")
+    assert server.query == {
+        "status": "Failed (permanent)",
+        "mode": "full",
+        "since": "2026-11-23T21:00:00Z",
+        "top": "20",
+    }
 
 
 def test_open_prints_the_address_and_opens_no_browser_in_a_pipe(linker: Ask) -> None:

@@ -9,6 +9,8 @@ import pytest
 from linker import settings
 from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.core.serialization import to_json
+from linker.entrypoints.api.run_list import RunsQuery
+from linker.entrypoints.http.validation import names_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -68,7 +70,7 @@ def spelled(default: str | None) -> str:
 
 def routes() -> list[str]:
     """Read what is decorated: indexing the app works once in a process."""
-    found = re.findall(r'route="([^"]+)", methods=\["([A-Z]+)"\]', text(ROOT / "function_app.py"))
+    found = re.findall(r'route="([^"]+)", methods=\["([A-Z]+)"(?:, "HEAD")?\]', text(ROOT / "function_app.py"))
     return [f"{method} /api/{route}" for route, method in found]
 
 
@@ -114,6 +116,12 @@ def test_every_mode_is_described(mode: Mode) -> None:
 )
 def test_every_member_of_a_run_is_shown(member: str) -> None:
     assert f'"{member}"' in API or f"`{member}`" in API
+
+
+@pytest.mark.parametrize("name", names_of(RunsQuery))
+def test_every_filter_of_runs_is_described(name: str) -> None:
+    section = API[API.index("## The last runs") : API.index("## Row errors")]
+    assert f"`{name}`" in section
 
 
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])

@@ -16,7 +16,7 @@ from linker.adapters.storage.documents import STATUS
 from linker.adapters.storage.issue_store import ERRORS
 from linker.core.roles import Role
 from linker.core.runs.workflow_events import GROUP, HUB
-from linker.entrypoints.http.operations import MOST_BODY_BYTES
+from linker.entrypoints.http.validation import MAX_BODY_BYTES
 from tests.infra.templates import ROOT, Deployment, evaluated
 
 # azure.md 6.2
@@ -129,7 +129,7 @@ def test_no_password_deploys_and_old_tls_is_refused(deployment: Deployment) -> N
 
 def test_the_platform_refuses_bodies_that_the_app_would(deployment: Deployment) -> None:
     limit = int(deployment.settings["FUNCTIONS_REQUEST_BODY_SIZE_LIMIT"])
-    assert MOST_BODY_BYTES < limit <= 2**20
+    assert MAX_BODY_BYTES < limit <= 2**20
 
 
 def test_the_logs_show_who_touched_the_state_and_leave_out_what_never_rests(deployment: Deployment) -> None:

@@ -103,11 +103,15 @@ def registered(client: httpx.Client, **asked: str) -> dict[tuple[str, str], str]
     """Return the level of each route that the host knows, as it would tell the platform."""
     functions = client.get("/admin/functions", headers=asked).raise_for_status().json()
     triggers = [one for f in functions for one in f["config"]["bindings"] if one["type"] == "httpTrigger"]
-    return {
+    levels = {
         (str(method).upper(), one["route"]): str(one["authLevel"]).upper()
         for one in triggers
         for method in one["methods"]
     }
+    heads = {route: level for (method, route), level in levels.items() if method == "HEAD"}
+    gets = {route: level for (method, route), level in levels.items() if method == "GET"}
+    assert heads == gets, "HEAD goes beside GET, with its level"
+    return {place: level for place, level in levels.items() if place[0] != "HEAD"}
 
 
 # ---- levels ----
@@ -127,6 +131,13 @@ def test_no_route_asks_for_a_key_where_people_sign_in(client: httpx.Client) -> N
     """A key would let somebody in whom nobody knows."""
     routes = [(one.method, one.path[1:]) for one in api.OPERATIONS]
     assert registered(client) == dict.fromkeys([*routes, *OTHERS], "ANONYMOUS")
+
+
+@pytest.mark.parametrize("path", ["/api/health", "/api/status", "/api/runs", "/api/portal", "/api/runs/none"])
+def test_head_answers_as_get_does_without_a_body(client: httpx.Client, path: str) -> None:
+    got, head = (client.request(method, path, headers=signed_in("viewer")) for method in ("GET", "HEAD"))
+    assert (head.status_code, head.headers["content-type"]) == (got.status_code, got.headers["content-type"])
+    assert (head.content, bool(got.content)) == (b"", True)
 
 
 # ---- roles ----

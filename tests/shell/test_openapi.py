@@ -7,6 +7,8 @@ from dataclasses import replace
 from string import printable
 from typing import Any
 
+import jsonschema_rs
+import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from hypothesis.strategies import text
@@ -93,3 +95,33 @@ def test_who_asks_for_a_run_reads_of_the_key_and_of_where_the_run_is() -> None:
             headers = [header for answer in method["responses"].values() for header in answer.get("headers", ())]
             expected = method["operationId"] in asking
             assert (bool(keys), headers) == (expected, ["Location"] if expected else []), method["operationId"]
+
+
+DOCUMENT = document(api.OPERATIONS, "https://linker.example")
+ASKED = [
+    pytest.param(path, one, id=one["operationId"])
+    for path, methods in DOCUMENT["paths"].items()
+    for one in methods.values()
+]
+
+
+def test_the_document_names_the_app_that_it_was_asked_of() -> None:
+    assert DOCUMENT["servers"] == [{"url": "https://linker.example"}]
+
+
+@pytest.mark.parametrize(("path", "one"), ASKED)
+def test_every_operation_has_a_tag_that_is_described_and_examples_of_what_goes_in(path: str, one: Any) -> None:
+    assert set(one["tags"]) <= {tag["name"] for tag in DOCUMENT["tags"]}
+    assert all("example" in given for given in one["parameters"] if given["in"] == "path")
+    assert all("example" in content for content in one.get("requestBody", {}).get("content", {}).values())
+
+
+@pytest.mark.parametrize(("path", "one"), ASKED)
+def test_every_example_fits_its_schema(path: str, one: Any) -> None:
+    """Parameters and bodies are parsed as the app parses them, answers are held against their schemas."""
+    contents = [one.get("requestBody", {}), *one["responses"].values()]
+    shown = [content for holder in contents for content in holder.get("content", {}).values() if "example" in content]
+    shown += [given for given in one["parameters"] if "example" in given]
+    for each in shown:
+        schema = {**each["schema"], "components": DOCUMENT["components"]}
+        jsonschema_rs.validate(schema, each["example"])

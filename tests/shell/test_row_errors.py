@@ -10,6 +10,7 @@ import pytest
 from linker.core.linking.row_issues import issue
 from linker.core.model import Mode, Run, Status
 from linker.entrypoints import api
+from linker.entrypoints.api.row_errors import BYTE_ORDER_MARK
 from tests.fakes.client import BASE, Client
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import World, contact_id
@@ -76,7 +77,7 @@ async def test_the_format_follows_the_request(
 
 async def test_every_format_says_the_same(failed: World, client: Client) -> None:
     as_json = (await client.ask(api.get_errors, run=RUN)).body["value"]
-    as_csv = (await client.ask(api.get_errors, run=RUN, format="csv")).text
+    as_csv = (await client.ask(api.get_errors, run=RUN, format="csv")).text.removeprefix(BYTE_ORDER_MARK)
     as_ndjson = (await client.ask(api.get_errors, run=RUN, format="ndjson")).text
     assert [json.loads(line) for line in as_ndjson.splitlines()] == as_json
     assert list(csv.DictReader(io.StringIO(as_csv))) == [row | {"attempts": str(row["attempts"])} for row in as_json]
@@ -104,10 +105,16 @@ async def test_csv_is_safe_to_open_in_a_spreadsheet(world: World, client: Client
     assert row["row"].startswith("'=cm... (17 characters")
 
 
+async def test_csv_begins_with_the_mark_by_which_excel_knows_utf_8(failed: World, client: Client) -> None:
+    sent = (await client.ask(api.get_errors, run=RUN, format="csv")).text.encode()
+    assert sent.startswith(b"\xef\xbb\xbftable,row,")
+    assert "says Ä" in sent.decode("utf-8-sig")
+
+
 async def test_a_run_without_row_errors_has_a_header_alone_as_csv(world: World, client: Client) -> None:
     await world.deps.runs.create(Run(RUN, Mode.INCREMENTAL, Status.SUCCESSFUL))
     text = (await client.ask(api.get_errors, run=RUN, format="csv")).text
-    assert text == "table,row,outcome,code,reason,advice,firstSeen,attempts\r\n"
+    assert text == "\ufefftable,row,outcome,code,reason,advice,firstSeen,attempts\r\n"
 
 
 # ---- one row ----

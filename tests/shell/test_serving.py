@@ -140,6 +140,7 @@ async def test_an_app_that_is_not_set_up_says_what_is_missing(world: World, one:
 
 
 async def test_what_somebody_does_is_written_down_with_who_when_what_and_the_run(world: World) -> None:
+    world.dataverse.table("lead")
     operator = signed_in(world, "operator")
     run = (await operator.ask(api.post_run, body={"mode": "full", "tables": ["lead"]})).body["id"]
     world.clock.pass_s(1)

@@ -6,7 +6,8 @@ from linker.entrypoints.api.preflight import get_preflight
 from linker.entrypoints.api.row_errors import get_errors
 from linker.entrypoints.api.row_insights import get_insights
 from linker.entrypoints.api.rows import get_row
-from linker.entrypoints.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
+from linker.entrypoints.api.run_list import get_runs
+from linker.entrypoints.api.runs import get_run, get_status, post_cancel, post_run, post_unification_event
 from linker.entrypoints.api.samples import get_samples
 from linker.entrypoints.api.tables import get_first_link, post_approve
 from linker.entrypoints.http.messages import Reply, Request
@@ -40,8 +41,7 @@ __all__ = [
 @operation("GET", "/openapi.json")
 async def get_openapi(call: Call) -> Reply:
     """Show this document."""
-    del call
-    return Reply(200, document(OPERATIONS))
+    return Reply(200, document(OPERATIONS, call.request.base_url))
 
 
 # A new operation goes on its route in function_app.py, and here: the OpenAPI document lists these.

@@ -10,21 +10,32 @@ from pydantic.json_schema import JsonSchemaMode
 
 from linker import VERSION
 from linker.entrypoints.api.answers import Problem
+from linker.entrypoints.api.openapi_examples import ANSWERS, BODIES, IN_PATH
 from linker.entrypoints.http.messages import JSON, PROBLEM
-from linker.entrypoints.http.operations import MOST_BODY_BYTES, PARAMETERS, Operation
+from linker.entrypoints.http.operations import PARAMETERS, Operation
+from linker.entrypoints.http.validation import MAX_BODY_BYTES
 
 REFS = "#/components/schemas/{model}"
+ANY_APP = "https://contoso-linker.azurewebsites.net"  # where the document is not asked of an app
 REFUSALS = {
-    400: "The request does not fit; nothing was done.",
+    400: "The request isn't valid; nothing was done.",
     401: "Nobody is signed in, or the function key is missing.",
     403: "The caller lacks the app role, or the app's settings switch this off.",
-    404: "It does not exist.",
-    409: "It cannot be done any more, or it contradicts what is known by now: look again.",
-    429: "Too many looks at Dataverse were asked for; Retry-After says when to ask again.",
-    413: f"The body is larger than {MOST_BODY_BYTES:,} bytes.",
+    404: "It doesn't exist.",
+    409: "Its state no longer allows this, or the request contradicts what is known by now: look again.",
+    429: "Too many looks at Dataverse were requested; Retry-After says when to try again.",
+    413: f"The body is larger than {MAX_BODY_BYTES:,} bytes.",
     500: "A fault of the app; its log says more.",
-    503: "The app is not set up, or its storage or Dataverse does not answer.",
+    503: "The app isn't set up, or its storage or Dataverse doesn't answer.",
 }
+TAGS = {
+    "Status": "The task, what a run would do, and this document.",
+    "Runs": "Start, list, show and cancel runs.",
+    "Rows": "One row: its link, its last error, and what it reaches through its link.",
+    "Tables": "Decisions about a source table.",
+    "Audit": "Who did what by hand.",
+}
+_TAG_OF = {"runs": "Runs", "unification-events": "Runs", "rows": "Rows", "tables": "Tables", "audit": "Audit"}
 
 KEY_HEADER = {
     "name": "Idempotency-Key",
@@ -39,8 +50,8 @@ type Json = dict[str, Any]
 type Schemas = dict[tuple[str, JsonSchemaMode], Json]
 
 
-def document(operations: Iterable[Operation]) -> Json:
-    """Return the document for some operations."""
+def document(operations: Iterable[Operation], server: str = ANY_APP) -> Json:
+    """Return the document for some operations. `server` is the app's address, without /api."""
     listed = tuple(operations)
     schemas, components = _schemas(listed)
     paths: Json = {}
@@ -52,7 +63,14 @@ def document(operations: Iterable[Operation]) -> Json:
     }
     return {
         "openapi": "3.1.0",
-        "info": {"title": "Customer Profile Linker", "version": VERSION},
+        "info": {
+            "title": "Customer Profile Linker",
+            "version": VERSION,
+            "description": "Starts and shows runs that link Dataverse rows to their customer profiles. "
+            "Every GET can be asked as HEAD.",
+        },
+        "servers": [{"url": server}],
+        "tags": [{"name": name, "description": text} for name, text in TAGS.items()],
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": keys},
         "security": [{"functionKey": []}, {"entra": []}],
@@ -73,6 +91,7 @@ def _schemas(operations: Iterable[Operation]) -> tuple[Schemas, Json]:
 def _operation(one: Operation, schemas: Schemas) -> Json:
     shown: Json = {
         "operationId": one.name,
+        "tags": [_TAG_OF.get(one.path.split("/")[1], "Status")],
         "summary": (one.handle.__doc__ or "").strip(),
         "description": f"App role: {one.role}.",
         "parameters": _parameters(one),
@@ -80,37 +99,56 @@ def _operation(one: Operation, schemas: Schemas) -> Json:
     }
     if one.body:
         needed = any(field.is_required() for field in one.body.model_fields.values())
-        content = {JSON: {"schema": schemas[f"{one.name}.body", "validation"]}}
+        content = {JSON: {"schema": schemas[f"{one.name}.body", "validation"], "example": BODIES[one.name]}}
         shown["requestBody"] = {"required": needed, "content": content}
     return shown
 
 
 def _parameters(one: Operation) -> list[Json]:
     in_path = [
-        {"name": name, "in": "path", "required": True, "schema": PARAMETERS[name].json_schema()}
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": PARAMETERS[name].json_schema(),
+            "example": IN_PATH[name],
+        }
         for name in one.parameters
     ]
     return [*in_path, *(_query(one.query) if one.query else ()), *((KEY_HEADER,) if one.asks_for_run else ())]
 
 
 def _query(kind: type[BaseModel]) -> list[Json]:
-    found = kind.model_json_schema()
+    found = kind.model_json_schema(ref_template=REFS)
     properties: Json = found["properties"]
+    definitions: Json = found.get("$defs", {})
     return [
         {
             "name": name,
             "in": "query",
             "required": name in found.get("required", ()),
             "description": schema.pop("description", ""),
-            "schema": schema,
+            "schema": _flat(schema, definitions),
         }
         for name, schema in properties.items()
     ]
 
 
+def _flat(schema: Json, definitions: Json) -> Json:
+    """Return the schema of a query parameter without references and without null, which no query can carry."""
+    options = [option for option in schema.pop("anyOf", ()) if option != {"type": "null"}]
+    if len(options) == 1:
+        schema = options[0]
+    if "$ref" in schema:
+        return _flat(dict(definitions[schema["$ref"].rsplit("/", 1)[-1]]), definitions)
+    return schema | ({"anyOf": options} if len(options) > 1 else {})
+
+
 def _responses(one: Operation, schemas: Schemas) -> Json:
     answer = schemas.get((f"{one.name}.answer", "serialization"), {"type": "object"})
-    content = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in one.media_types}
+    content: Json = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in one.media_types}
+    if one.name in ANSWERS:
+        content[JSON]["example"] = ANSWERS[one.name]
     good: Json = {"description": "Done." if one.status == 200 else "Accepted.", "content": content}
     if one.asks_for_run:
         good["headers"] = LOCATION
@@ -120,6 +158,6 @@ def _responses(one: Operation, schemas: Schemas) -> Json:
 
 def _refusals(one: Operation) -> list[int]:
     """Return every status that this operation may be refused with."""
-    own = {400, 413} if one.body else set[int]()
+    own = {413} if one.body else set[int]()
     own |= {409} if one.asks_for_run else set[int]()
-    return sorted({401, 403, 500, 503, *one.refusals, *own, *({400} if one.query else ())})
+    return sorted({400, 401, 403, 500, 503, *one.refusals, *own})

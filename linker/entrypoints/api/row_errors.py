@@ -20,6 +20,7 @@ from linker.entrypoints.http.messages import CSV, JSON, NDJSON, Reply, Request, 
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.http.paging import PageQuery, first_of
 
+BYTE_ORDER_MARK = "\ufeff"
 Format = Literal["json", "csv", "ndjson"]
 MEDIA_TYPES: dict[Format, str] = {"json": JSON, "csv": CSV, "ndjson": NDJSON}
 # A spreadsheet takes a text for a formula that begins so, also in full width, after spaces, quotes and control characters.
@@ -69,8 +70,12 @@ def accepted(request: Request) -> Format:
 
 
 def as_csv(issues: Sequence[RowIssue]) -> str:
-    """Return row issues as CSV with a header (RFC 4180), safe to open in a spreadsheet."""
+    """Return row issues as CSV with a header (RFC 4180), safe to open in a spreadsheet.
+
+    It begins with a byte order mark: without one, Excel reads UTF-8 in the machine's own encoding.
+    """
     lines = io.StringIO()
+    lines.write(BYTE_ORDER_MARK)
     writer = csv.writer(lines)
     writer.writerow(to_camel(field.name) for field in fields(RowIssue))
     writer.writerows([_cell(value) for value in to_json(issue).values()] for issue in issues)

@@ -1,4 +1,4 @@
-"""Runs: ask for one, look at them, stop one. And the webhook that tells of a unification."""
+"""Runs: start one, look at it, cancel it. And the webhook that reports a unification."""
 
 from __future__ import annotations
 
@@ -20,20 +20,18 @@ from pydantic.alias_generators import to_camel
 
 from linker.core.model import MAX_ROWS, TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.core.roles import Role
-from linker.core.runs.history import history
 from linker.core.runs.lifecycle import ended
 from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MOST_TABLES
 from linker.core.runs.run_lock import Cancellation
 from linker.core.runs.signals import SignalKind
 from linker.core.serialization import dumps, to_json
-from linker.entrypoints.api.answers import RunPage, TaskStatus
-from linker.entrypoints.http.messages import ProblemError, Reply, not_found, to_continuation
+from linker.entrypoints.api.answers import TaskStatus
+from linker.entrypoints.api.known_tables import check_tables
+from linker.entrypoints.http.messages import ProblemError, Reply, not_found
 from linker.entrypoints.http.operations import Call, TableName, operation
-from linker.entrypoints.http.paging import PageQuery
 from linker.services.run_requests import CANCELED, TAKEN_BACK, request_run
 
 KEY = "idempotency-key"  # header; names are lower case
-LOOK_BACK = 30  # runs behind a page among which the one to compare with is looked for
 type JobId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
 
 
@@ -117,10 +115,21 @@ class UnificationBody(BaseModel):
     ] = None
 
 
-@operation("POST", "/runs", role=Role.OPERATOR, body=RunBody, answer=Run, status=202, audited=True, asks_for_run=True)
+@operation(
+    "POST",
+    "/runs",
+    role=Role.OPERATOR,
+    body=RunBody,
+    answer=Run,
+    status=202,
+    refusals=(404,),
+    audited=True,
+    asks_for_run=True,
+)
 async def post_run(call: Call[RunBody]) -> Reply:
     """Ask for a run. The answer is the run that will do it, readable at once."""
     _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
+    await check_tables(call.deps, call.body.tables)
     return await requested(call, call.body.request("api"))
 
 
@@ -144,17 +153,6 @@ async def post_unification_event(call: Call[UnificationBody]) -> Reply:
         SignalKind.WEBHOOK, f"Job {job} has merged." if job else "It named no job.", again=True
     )
     return await requested(call, RunRequest(jobs=jobs, job_start=job_start, trigger="webhook", nameless_job=not jobs))
-
-
-@operation("GET", "/runs", query=PageQuery, answer=RunPage)
-async def get_runs(call: Call[None, PageQuery]) -> Reply:
-    """List the last runs, newest first, each compared with the one before it of the same kind."""
-    top, after = call.query.top, call.query.after
-    ids = [run for run in await call.deps.runs.ids() if not after or run < after]
-    loaded = await asyncio.gather(*(call.deps.runs.load(run) for run in ids[: top + LOOK_BACK]))
-    page = history([run for run in loaded if run is not None], top)
-    more = to_continuation(page[-1].id) if page and len(ids) > top else None
-    return Reply(200, to_json(RunPage(page, more)))
 
 
 @operation("GET", "/runs/{run}", answer=Run, refusals=(404,))

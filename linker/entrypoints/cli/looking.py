@@ -13,6 +13,7 @@ import typer
 from rich import box
 from rich.table import Table
 
+from linker.core.model import Mode
 from linker.core.runs.history import PastRun
 from linker.entrypoints.api.answers import RowState
 from linker.entrypoints.cli.app_client import AppClient
@@ -47,11 +48,20 @@ def status(*, output: OutputOption = Output.TABLE) -> None:
             console().print(result(found.run))
 
 
-def runs(*, top: TopOption = 20, output: OutputOption = Output.TABLE) -> None:
+def runs(
+    *,
+    status: Annotated[str, typer.Option(help="Only runs with this status, such as 'Failed (permanent)'.")] = "",
+    mode: Annotated[Mode | None, typer.Option(help="Only runs of this mode.")] = None,
+    table: Annotated[str, typer.Option(help="Only runs that this table takes part in.")] = "",
+    since: Annotated[str, typer.Option(help="Only runs requested then or later, as 2026-11-23T21:00:00Z.")] = "",
+    until: Annotated[str, typer.Option(help="Only runs requested before, as 2026-11-23T21:00:00Z.")] = "",
+    top: TopOption = 20,
+    output: OutputOption = Output.TABLE,
+) -> None:
     """List runs, newest first."""
     with _app() as app:
-        page = app.runs(top=top)
-    _show(page, output, lambda: _listed(RUN_COLUMNS, map(_run_line, page.value)))
+        page = app.runs(status=status, mode=mode or "", table=table, since=since, until=until, top=top)
+    _show(page, output, lambda: _listed(RUN_COLUMNS, map(_run_line, page.value), more=page.continuation is not None))
 
 
 def show(run: RunArgument = "", *, wait: WaitOption = False, output: OutputOption = Output.TABLE) -> None:

@@ -16,7 +16,8 @@ from linker.core.roles import Caller, Role, identify, is_same_origin
 from linker.deps import Deps
 from linker.entrypoints.api.audit import completed, entry_of
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
-from linker.entrypoints.http.operations import Call, Operation, parsed_body, parsed_parameters, parsed_query
+from linker.entrypoints.http.operations import Call, Operation
+from linker.entrypoints.http.validation import check_query_names, parsed_body, parsed_parameters, parsed_query
 from linker.services.run_requests import Start
 
 _LOG = logging.getLogger(__name__)
@@ -45,6 +46,7 @@ class Api:
         caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)
         if not is_same_origin(request.headers):
             raise ProblemError(403, "Refused", "A page of another site sent this in your name. Nothing was done.")
+        check_query_names(wanted, request.query)
         return await served(wanted, call_of(wanted, self.deps(), start, request, caller))
 
 

@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ValidationError
 
 from linker.entrypoints.http.messages import ProblemError
-from linker.entrypoints.http.operations import MOST_BODY_BYTES
+from linker.entrypoints.http.validation import MAX_BODY_BYTES
 
 TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
 MOST_FIELDS: Final = 1_000
@@ -30,8 +30,8 @@ def parsed_form[T: BaseModel](kind: type[T], body: bytes) -> T:
 
 def fields(body: bytes) -> dict[str, list[str]]:
     """Return the values of each field of a form. Raises ProblemError 400 or 413."""
-    if len(body) > MOST_BODY_BYTES:
-        raise ProblemError(413, "Too large", f"A form has at most {MOST_BODY_BYTES:,} bytes. Nothing was done.")
+    if len(body) > MAX_BODY_BYTES:
+        raise ProblemError(413, "Too large", f"A form has at most {MAX_BODY_BYTES:,} bytes. Nothing was done.")
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
