@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak stateful mutations faults matrix histories live sandbox screenshots package lock outdated licences sbom audit infra templates snapshots clean
+.PHONY: help setup demo test check format bench soak stateful mutations faults matrix histories connector live sandbox screenshots package lock outdated licences sbom audit infra templates snapshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -25,8 +25,8 @@ help: ## list the targets
 setup: $(PACKAGES) $(COMMAND) $(TOOLS) ## install Python packages and the command linker into .venv, and Azurite into .tools
 	@:
 
-demo: setup ## run the whole thing on generated data, or on a folder: make demo LOAD=../data
-	@$(PYTHON) -m sandbox demo $(if $(LOAD),--load "$(LOAD)")
+demo: setup ## run the whole thing on generated data; demo LOAD=../data takes a folder, demo KEEP=1 leaves it running
+	@$(PYTHON) -m sandbox demo $(if $(LOAD),--load "$(LOAD)") $(if $(KEEP),--keep)
 
 test: setup check $(AXE) ## all checks, then all tests
 	@scripts/find-chromium --install | sed 's/^/The browser tests run in /'
@@ -61,6 +61,9 @@ matrix: setup ## the main job over every kind of table, every switch and 200 com
 
 histories: setup ## record again what the replay tests replay, after the orchestrators changed on purpose
 	@$(PYTHON) -m tests.replay.record
+
+connector: $(PACKAGES) ## write the definition of the Power Automate connector from the OpenAPI document
+	@$(PYTHON) scripts/connector.py
 
 screenshots: setup ## take the pictures of the status page in docs/screenshots again; needs Chromium
 	@$(PYTHON) -m tests.browser.screenshots

@@ -126,6 +126,9 @@ def demo(  # noqa: PLR0913  # each option is a parameter: that is typer's way
     profile_table: ProfileTable = None,
     mapping_table: MappingTable = None,
     switches: Switches = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave everything running afterwards, until Ctrl+C, and print the address.")
+    ] = False,
 ) -> None:
     """Start everything, play three unifications, and show what the linker made of them."""
     from sandbox.demo.main import DemoOptions, run
@@ -134,7 +137,7 @@ def demo(  # noqa: PLR0913  # each option is a parameter: that is typer's way
         chosen = _switches(tables, profile_table, mapping_table, switches)
         changed(SandboxConfig(), chosen)  # refused here, before anything starts
     sizes = Sizes(contacts, leads, members)
-    raise typer.Exit(run(DemoOptions(load, sizes, json_file, svg, switches=chosen)))
+    raise typer.Exit(run(DemoOptions(load, sizes, json_file, svg, switches=chosen, keep=keep)))
 
 
 @app.command("switches")

@@ -22,13 +22,14 @@ from sandbox.switches import value_text
 
 @dataclass(frozen=True, slots=True)
 class DemoOptions:
-    """What the demo is given. `load` None generates `sizes`; `json` and `svg` are files to write."""
+    """What the demo is given. `load` None generates `sizes`; `json` and `svg` are files to write; `keep` leaves all running."""
 
     load: Path | None = None
     sizes: Sizes = Sizes()
     json: Path | None = None
     svg: Path | None = None
     switches: Mapping[str, object] = field(default_factory=dict)
+    keep: bool = False
 
 
 def run(options: DemoOptions) -> int:
@@ -64,12 +65,26 @@ def _play(options: DemoOptions, screen: Screen) -> bool:
         with screen.working("Reading every link back"):
             ending = story.read_back(acts[0].run)
         screen.ending(ending)
-    good = ending.succeeded and len(acts) == ACTS and all(act.succeeded for act in acts)
-    screen.verdict(_sentence(good, ending, time.monotonic() - began), good=good)
-    if options.json is not None:
-        document = {"succeeded": good, "sources": story.sources, "acts": acts, "readBack": ending.checks}
-        options.json.write_text(json.dumps(document, default=_plain, indent=1) + "\n", encoding="utf-8")
+        good = ending.succeeded and len(acts) == ACTS and all(act.succeeded for act in acts)
+        screen.verdict(_sentence(good, ending, time.monotonic() - began), good=good)
+        if options.json is not None:
+            document = {"succeeded": good, "sources": story.sources, "acts": acts, "readBack": ending.checks}
+            options.json.write_text(json.dumps(document, default=_plain, indent=1) + "\n", encoding="utf-8")
+        if options.keep:
+            screen.kept(serving.ready, hosting.ready["url"])
+            _wait_for_end(serving, hosting)
     return good
+
+
+def _wait_for_end(*children: Child) -> None:
+    """Wait for Ctrl+C. Raises ChildError when one of the processes ends before."""
+    try:
+        while all(child.process.poll() is None for child in children):
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        return
+    (ended, *_) = [child for child in children if child.process.poll() is not None]
+    raise ChildError(f"The {ended.name} has ended:\n{last_words(ended.log)}")
 
 
 def _acts(story: Story, screen: Screen) -> list[Act]:

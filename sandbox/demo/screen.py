@@ -76,6 +76,19 @@ class Screen:
         panel = Panel(Text.assemble((f"{mark} ", f"bold {style}"), sentence), **_PANEL | {"border_style": style})
         self.console.print("", panel, sep="\n")
 
+    def kept(self, ready: Mapping[str, Any], app_url: str) -> None:
+        """Say where everything is that keeps running."""
+        grid = Table.grid(padding=(0, 3, 0, 0))
+        grid.add_column(no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(Text("Status page", "dim"), f"{app_url}/api/portal")
+        grid.add_row(Text("Command line", "dim"), f"LINKER_APP_URL={app_url} .venv/bin/linker status")
+        grid.add_row(
+            Text("Another unification", "dim"),
+            f".venv/bin/python -m sandbox unify move=0.01 --url {ready['dataverse']}",
+        )
+        self.console.print("", Panel(grid, title="Running until you press Ctrl+C", **_PANEL), sep="\n")
+
     def failure(self, message: str) -> None:
         """Say why the demo ended early."""
         self.console.print("", Text(message, "red"), sep="\n", soft_wrap=True)

@@ -38,8 +38,9 @@ def test_a_linked_row_shows_the_link_that_dataverse_has(shown: World, client: ht
     assert (found["now"]["profile"], found["now"]["asConfirmed"]) == (profile, True)
 
 
-def test_the_document_that_is_served_is_the_one_that_is_tested(client: httpx.Client) -> None:
-    assert client.get("/openapi.json").raise_for_status().json() == document(api.OPERATIONS)
+def test_the_document_that_is_served_is_the_one_that_is_tested(shown: World, client: httpx.Client) -> None:
+    served = client.get("/openapi.json").raise_for_status().json()
+    assert served == document(api.OPERATIONS, shown.host.ready["url"])
 
 
 def test_rows_that_were_deferred_are_told_over_the_runs_in_every_format(fresh: World) -> None:

@@ -86,3 +86,22 @@ def test_an_interruption_ends_everything_that_was_started(end: signal.Signals, c
     for url in re.findall(r"http://127.0.0.1:\d+", shown):
         with pytest.raises(httpx.ConnectError):
             httpx.get(url)
+
+
+def test_what_is_kept_answers_until_it_is_stopped() -> None:
+    with subprocess.Popen(
+        command("--load", str(SAMPLE), "--keep"), cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        shown = ""
+        while "Another unification" not in shown:
+            line = process.stdout.readline()
+            assert line, shown
+            shown += line
+        (page,) = re.findall(r"Status page\s+(http://127.0.0.1:\d+/api/portal)", shown)
+        assert httpx.get(page, follow_redirects=True).status_code == 200
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        assert process.wait(60) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(page)

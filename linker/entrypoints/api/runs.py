@@ -127,7 +127,7 @@ class UnificationBody(BaseModel):
     asks_for_run=True,
 )
 async def post_run(call: Call[RunBody]) -> Reply:
-    """Ask for a run. The answer is the run that will do it, readable at once."""
+    """Start a run. The answer is the run that will do it, readable at once."""
     _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
     await check_tables(call.deps, call.body.tables)
     return await requested(call, call.body.request("api"))
@@ -144,7 +144,7 @@ async def post_run(call: Call[RunBody]) -> Reply:
     asks_for_run=True,
 )
 async def post_unification_event(call: Call[UnificationBody]) -> Reply:
-    """Tell that a unification has completed. The same job again leads to the same run."""
+    """Report that a unification has completed. The same job again leads to the same run."""
     _must_be_on("LINKER_WEBHOOK", is_on=call.deps.settings.webhook)
     job, began = call.body.job_id, call.body.started_at
     job_start = began.timestamp() if began else 0.0
