@@ -132,11 +132,50 @@ def test_every_package_has_a_reason(file: str) -> None:
     assert named <= reasons
 
 
+ON_GITHUB = "../../actions/"  # pages of the repository on GitHub, from its first page
+
+
+def anchors(page: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them; repeated ones are numbered."""
+    seen: dict[str, int] = {}
+    found = set()
+    for heading in re.findall(
+        r"^#{1,6} (.+)$", re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL), re.MULTILINE
+    ):
+        plain = re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", heading)
+        name = re.sub(r"[^\w\- ]", "", plain.strip().lower()).replace(" ", "-")
+        number = seen[name] = seen.get(name, -1) + 1
+        found.add(f"{name}-{number}" if number else name)
+    return found | set(re.findall(r'<a (?:id|name)="([^"]+)"', page))
+
+
 @pytest.mark.parametrize("doc", DOCS, ids=lambda doc: str(doc.relative_to(ROOT)))
-def test_every_link_leads_to_a_file(doc: Path) -> None:
-    links = re.findall(r"\]\(([^)#:]+)\)", text(doc)) + re.findall(r'(?:src|href)="([^":]+)"', text(doc))
-    assert [link for link in links if not (doc.parent / link).exists()] == []
+def test_every_link_leads_to_a_file_and_its_heading(doc: Path) -> None:
+    links = re.findall(r"\]\(([^):\s]+)\)", text(doc)) + re.findall(r'(?:src|href)="([^":]+)"', text(doc))
+    wrong = []
+    for link in links:
+        name, _, anchor = link.partition("#")
+        target = (doc.parent / name) if name else doc
+        if link.startswith(ON_GITHUB):
+            continue
+        if not target.exists() or (anchor and anchor not in anchors(text(target))):
+            wrong.append(link)
+    assert wrong == []
+
+
+def test_the_index_names_every_page_once() -> None:
+    index = ROOT / "docs" / "README.md"
+    named = re.findall(r"\]\(([a-z-]+\.md)\)", text(index))
+    assert sorted(named) == sorted(page.name for page in (ROOT / "docs").glob("*.md") if page != index)
 
 
 def test_the_readme_is_short() -> None:
     assert len(text(ROOT / "README.md").splitlines()) < 150
+
+
+def test_the_first_screen_of_the_readme_says_what_decides() -> None:
+    first = "\n".join(text(ROOT / "README.md").splitlines()[:50])
+    for needed in ("not yet run against a real tenant", "LICENSE", "check.yml", "Built-in linking", "make demo KEEP=1"):
+        assert needed in first
+    for system in ("Linux", "macOS", "Windows", "WSL", "dev container", "/api/portal"):
+        assert system in first
