@@ -215,7 +215,11 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a page that runs shows of the way so far. Rows are source rows."""
+    """What a run that works shows of the way so far. Rows are source rows.
+
+    `rows_total` is how many its tables have, as the scan counted them; 0 before. `eta_seconds` is the time left as of the run's
+    `last_updated`: it includes pauses and the touch of profiles, and is None where it is not known.
+    """
 
     __pydantic_config__ = WIRE
     pages_total: int = 0
@@ -225,6 +229,9 @@ class Progress:
     rows_per_second: float = 0.0
     eta_seconds: float | None = None
     paused_until: str | None = None
+    rows_total: int = 0
+    rows_done: int = 0
+    profiles_total: int = 0  # that are touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,6 +261,7 @@ class TableRun:
     passing: bool = False  # it failed for a reason that may pass
     scan: str = ""  # which mapping rows were read, and why
     full_scan: bool = False  # all of them, so that `rows_read` is what the table has
+    rows_total: int = 0  # that the scan found to be linked in this run; 0 before it was read whole
 
 
 @dataclass(frozen=True, slots=True)

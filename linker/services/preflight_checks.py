@@ -99,6 +99,7 @@ def _picture(
         findings=judged.findings,
         capabilities=can,
         tables=tables,
+        tables_checked=True,
         missing=who.missing,
         entitlement=entitlement(tables, touches=deps.settings.touch_profiles),
         warnings=told,

@@ -163,18 +163,18 @@ def _live(spinner: Spinner, run: Json, counters: Json, rows: int) -> RenderableT
 
 def _share(run: Json) -> float:
     progress = run["progress"]
-    return progress["pagesDone"] / progress["pagesTotal"] if progress and progress["pagesTotal"] else 0.0
+    return progress["rowsDone"] / progress["rowsTotal"] if progress and progress["rowsTotal"] else 0.0
 
 
 def _details(run: Json) -> str:
-    """Return rate, time left, pages, width and a pause, each after a dot; nothing before the first page."""
+    """Return rate, time left, rows, width and a pause, each after a dot; nothing before rows are linked."""
     progress = run["progress"]
     if not progress:
         return ""
     told = [
         f"{progress['rowsPerSecond']:,.0f} rows/s" if progress["rowsPerSecond"] else "",
         f"{progress['etaSeconds']:,.0f} s left" if progress["etaSeconds"] is not None else "",
-        f"{progress['pagesDone']:,} of {progress['pagesTotal']:,} pages",
+        f"{progress['rowsDone']:,} of {progress['rowsTotal']:,} rows",
         f"width {progress['width']}",
         f"paused by Dataverse until {progress['pausedUntil']}" if progress["pausedUntil"] else "",
     ]

@@ -9,6 +9,7 @@ from typing import Final
 from linker.core.linking import row_issues
 from linker.core.model import SKIPPED_MESSAGE, Counts, Mode, PlannedChange, Progress, RowIssue, Run, Status, Touches
 from linker.core.permissions.automations import Automation, Kind, describe, estimate
+from linker.core.runs.lifecycle import why_ended
 
 from .building import NOW, met, row_id, run, soon, table, violated
 
@@ -32,6 +33,15 @@ AUTOMATIONS: Final = (
 )
 ESTIMATE: Final = estimate(AUTOMATIONS, 48_120, rows_a_request=500)
 FIRED: Final = tuple(describe(automation) for automation in AUTOMATIONS)
+
+
+CONTACTS, LEADS = 312_480, 48_120
+ROWS: Final = CONTACTS + LEADS
+
+
+def explained(run: Run) -> Run:
+    """Return a run that ended with what the product says about it."""
+    return replace(run, status_detail=why_ended(run, run.status))
 
 
 # ---- runs that have ended ----
@@ -69,7 +79,7 @@ def first_full(begun: float, took: float = 41.0) -> Run:
 
 def with_warnings(begun: float = 40) -> Run:
     """A run with rejected and deferred rows, and a table that is skipped."""
-    return run(
+    found = run(
         begun,
         Status.WARNINGS,
         table("contact", Status.WARNINGS, Counts(312_480, 996, 311_471, 0, 9, 4), findings=ELIGIBLE, automations=FIRED),
@@ -79,10 +89,10 @@ def with_warnings(begun: float = 40) -> Run:
         ),
         took=3.2,
         findings=ENVIRONMENT,
-        status_detail="12 rows were rejected and 4 deferred; table 'new_member' was skipped.",
         warnings=(f"Writing links of table 'contact' fires 2 automations. {FIRED[0]}",),
         follow_up=f"{(NOW - timedelta(minutes=begun - 5)).strftime('%Y%m%dT%H%M%SZ')}-5ce0f011",
     )
+    return explained(found)
 
 
 def failed() -> Run:
@@ -91,15 +101,15 @@ def failed() -> Run:
         "The app's user lacks privilege prvWriteLead on table 'lead'. Nothing was written to this table. "
         "Give the role 'Customer Profile Linker' write access to it, then run again."
     )
-    return run(
+    found = run(
         30,
         Status.FAILED,
         table("contact", Status.SUCCESSFUL, Counts(312_480, 12, 312_468), findings=ELIGIBLE),
         table("lead", Status.FAILED, detail=detail, refusal="missing privilege", findings=ELIGIBLE),
         took=1.1,
         findings=ENVIRONMENT,
-        status_detail=detail,
     )
+    return explained(found)
 
 
 def skipped() -> Run:
@@ -120,16 +130,16 @@ def canceled() -> Run:
 def held() -> Run:
     """A run whose table 'lead' waits until somebody allows its first link."""
     detail = f"The first link of this table is held: {ESTIMATE}. Approve it, or take the column out of what would fire."
-    return run(
+    found = run(
         22,
         Status.WARNINGS,
         table("contact", Status.SUCCESSFUL, Counts(312_480, 3, 312_477), findings=ELIGIBLE),
         table("lead", Status.SKIPPED, detail=detail, refusal="held", findings=ELIGIBLE, column="would be created"),
         took=1.0,
         findings=ENVIRONMENT,
-        status_detail="Table 'lead' was skipped: its first link is held.",
         warnings=(f"Table 'lead': {detail}",),
     )
+    return explained(found)
 
 
 def held_back() -> Run:
@@ -140,14 +150,14 @@ def held_back() -> Run:
         f"If they were right to leave, run with '--allow-unlinking contact={departed}' (See docs/operations.md)."
     )
     counts = Counts(312_480, 2, 271_471, 0, 0, departed)
-    return run(
+    found = run(
         18,
         Status.WARNINGS,
         table("contact", Status.WARNINGS, counts, held_back=departed, detail=detail, findings=ELIGIBLE),
         took=1.4,
         findings=ENVIRONMENT,
-        status_detail=f"contact: {detail}",
     )
+    return explained(found)
 
 
 def not_started() -> Run:
@@ -186,14 +196,21 @@ def queued() -> Run:
 
 
 def refreshing(done: int = 31, **progress: object) -> Run:
-    """A run under way, so many of its 77 pages done; `progress` are more members of it."""
+    """A run under way, so many of its 77 parts done; `progress` are more members of it."""
     read = done * 4_700
     shown: dict[str, object] = {"width": 6, "batch": 480, "rows_per_second": 1_890.0, "eta_seconds": (77 - done) * 2.5}
+    shown |= {"rows_total": ROWS, "rows_done": read + 9_400}
     return run(
         4,
         Status.REFRESHING,
-        table("contact", Status.REFRESHING, Counts(read, read // 9, read - read // 9), findings=ELIGIBLE),
-        table("lead", Status.REFRESHING, Counts(9_400, 61, 9_339), findings=ELIGIBLE),
+        table(
+            "contact",
+            Status.REFRESHING,
+            Counts(read, read // 9, read - read // 9),
+            findings=ELIGIBLE,
+            rows_total=CONTACTS,
+        ),
+        table("lead", Status.REFRESHING, Counts(9_400, 61, 9_339), findings=ELIGIBLE, rows_total=LEADS),
         findings=ENVIRONMENT,
         progress=Progress(77, done, **shown | progress),  # type: ignore[arg-type]
     )

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from linker.adapters.storage import Documents, FirstLinks, Issues, Runs, Samples, TaskState
@@ -50,7 +51,9 @@ class Stage:
             await self._empty(ERRORS, f"{run}-sample")
 
     async def play(self, *runs: Run) -> None:
-        """Let runs happen, oldest first: each is promised, and goes its way as far as it says. The task shows the last one.
+        """Let runs happen, oldest first: each is promised, and goes its way as far as it says.
+
+        The task shows the last real one, and the last dry one beside it.
 
         Runs that have not ended hold the run lock or wait behind it, as in the app.
         """
@@ -58,7 +61,7 @@ class Stage:
         for run in runs:
             for moment in _moments(run):
                 await self.go_on(moment)
-        await self.runs.change_task(lambda task: _showing(task, runs[-1].id))
+            await self.runs.change_task(partial(_showing, run=run))
 
     async def remember(self, *runs: Run) -> None:
         """Let runs have happened, without the way that each of them went."""
@@ -143,5 +146,5 @@ def _later(stamp: str, seconds: float) -> str:
     return iso(datetime.fromisoformat(stamp).timestamp() + seconds)
 
 
-async def _showing(task: TaskState, run: str) -> TaskState:
-    return replace(task, run=run)
+async def _showing(task: TaskState, run: Run) -> TaskState:
+    return replace(task, dry_run=run.id) if run.dry_run else replace(task, run=run.id, dry_run="")

@@ -38,8 +38,20 @@ async def test_a_run_in_each_state_says_what_is_the_matter(
     page = await visit.open(f"?run={run.id}")
     for word in words:
         await expect(page.locator("main")).to_contain_text(word)
-    await expect(task(page)).to_contain_text(run.status)
+    await expect(task(page)).to_contain_text(Status.NOT_STARTED if run.dry_run else run.status)
     await visit.is_well_made(axe)
+
+
+async def test_a_dry_run_never_takes_over_the_task_or_the_last_run(stage: Stage, visit: Visit) -> None:
+    real, dry = scenes.failed(), scenes.dry()
+    await stage.play(real, dry)
+    page = await visit.open()
+    await expect(task(page)).to_contain_text(Status.FAILED)
+    await expect(task(page)).not_to_contain_text("904")
+    await expect(page.locator("#last-run p").first).to_contain_text(Status.FAILED)
+    await expect(page.locator("#last-run")).to_contain_text("would link 904 and unlink 30 of 360,600 rows")
+    status = await (await page.context.request.get(f"{visit.app}/api/status")).json()
+    assert (status["status"], status["run"]["id"], status["dryRun"]["id"]) == (Status.FAILED, real.id, dry.id)
 
 
 async def test_before_the_first_run_the_page_says_so(stage: Stage, visit: Visit, axe: str) -> None:

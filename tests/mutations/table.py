@@ -155,7 +155,12 @@ MUTATIONS = (
     ),
     Mutation("D26", "docs/errors.md", "| `HeldBack` |", "| `Other` |"),
     Mutation("D27", "infra/prod.snapshot.json", '"linkerprod-permanent-failure"', '"linkerprod-other"'),
-    Mutation("D28", _LIFE, "eta_seconds=None if left_s is None else", "eta_seconds=None if True else"),
+    Mutation(
+        "D28",
+        "linker/core/runs/run_progress.py",
+        "eta_seconds=_time_left(news, total, max_touches)",
+        "eta_seconds=None",
+    ),
     Mutation("D28", "linker/core/runs/history.py", "_per_cent(seconds_of(run), seconds_of(other))", "None"),
     Mutation(
         "D29",

@@ -9,6 +9,8 @@ from linker.core.errors import ConfigurationError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.roles import PRINCIPAL_ID
 from linker.core.runs.signals import SignalKind
+from linker.core.times import iso
+from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api
 from linker.entrypoints.http.serving import failure
 from tests.fakes.client import BASE, Client
@@ -163,17 +165,43 @@ async def test_a_run_that_is_not_there_is_not_found_and_not_named(client: Client
 
 
 async def test_the_status_before_the_first_run(client: Client) -> None:
-    assert (await client.ask(api.get_status)).body == {
+    body = (await client.ask(api.get_status)).body
+    triggers = body.pop("triggers")
+    assert [(one["name"], one["isOn"]) for one in triggers] == [
+        ("events", False),
+        ("webhook", True),
+        ("timer", True),
+        ("verify timer", False),
+        ("on request", True),
+    ]
+    assert triggers[2]["next"] > iso(client.api.deps().clock())
+    assert body == {
         "task": "CustomerId Backstamping Hydration",
         "group": "Dataverse Hydration",
         "status": "Not started",
         "lastUpdated": None,
         "run": None,
+        "dryRun": None,
         "signals": [
             {"kind": str(kind), "receivedAt": None, "detail": "", "note": "", "notedAt": None} for kind in SignalKind
         ],
         "capabilities": None,
     }
+
+
+async def test_a_dry_run_stands_beside_the_real_run_until_the_next_one(client: Client) -> None:
+    lock, runs = client.api.deps().lock, client.api.deps().runs
+    shown: list[tuple[str | None, str | None]] = []
+    for body in (b"{}", b'{"dryRun":true}', b"{}"):
+        run = (await client.ask(api.post_run, body=body)).body["id"]
+        await run_lifecycle.begin_run(client.api.deps(), client.start.started[-1])
+        status = (await client.ask(api.get_status)).body
+        assert status["status"] == (await runs.load(status["run"]["id"])).status
+        shown.append((status["run"]["id"], (status["dryRun"] or {"id": None})["id"]))
+        await lock.finish(run, completed=False)
+    first, third = shown[0][0], shown[2][0]
+    assert first != third
+    assert [(real == first, dry is None) for real, dry in shown] == [(True, True), (True, False), (False, True)]
 
 
 async def test_a_json_of_a_run_has_the_documented_members(client: Client) -> None:

@@ -250,12 +250,17 @@ async def test_trouble_before_the_beginning_leaves_the_run_queued(world: World, 
 
 
 async def test_a_report_shows_the_way_so_far_and_what_is_left(world: World, start: Starter) -> None:
-    run = await begun(world, start)
-    news = Report(run, Counts(rows_read=2_000, linked=2_000), 8, 2, Pace(width=5, batch=200), 40.0, paused_s=60.0)
+    run = await begun(world, start, ALL, replace(CONTACT, rows_total=8_000))
+    news = Report(run, Counts(rows_read=2_000, unchanged=2_000), 8, 2, Pace(width=5, batch=200), 40.0, paused_s=60.0)
     assert (await run_lifecycle.report(world.deps, news)).held
     shown = (await loaded(world, run)).progress
     assert shown is not None
-    assert (shown.rows_per_second, shown.eta_seconds, shown.width, shown.batch) == (50.0, 120.0, 5, 200)
+    assert (shown.rows_per_second, shown.eta_seconds, shown.width, shown.batch) == (
+        50.0,
+        180.0,
+        5,
+        200,
+    )
     assert shown.paused_until == iso(world.clock.now + 60)
 
 
@@ -419,8 +424,10 @@ async def test_ending_a_run_twice_gives_the_same_answer(world: World, start: Sta
 @pytest.mark.parametrize(
     ("tables", "detail"),
     [
-        pytest.param(("lead",), "Table 'lead': It broke. (1 more warning.)", id="what failed, before what was known"),
-        pytest.param(("lead", "account"), "Table 'lead': It broke. (2 more warnings.)", id="the first that failed"),
+        pytest.param(("lead",), "Table 'lead': It broke.", id="what failed, before what was known"),
+        pytest.param(
+            ("lead", "account"), "Table 'lead': It broke. 1 more table did not succeed.", id="the first that failed"
+        ),
         pytest.param((), "A plug-in fires.", id="nothing failed"),
     ],
 )
@@ -446,9 +453,9 @@ async def test_links_that_wait_for_a_decision_are_told_before_what_was_known(wor
     end = TableEnd(run, "contact", totals, unlinking=deferred, held_back="10 of 100 rows left", guarded=True)
     await run_lifecycle.end_table(world.deps, end)
     await run_lifecycle.end_run(world.deps, Ending(run))
-    told = (await loaded(world, run)).status_detail
-    assert "--allow-unlinking contact=10" in told
-    assert told.endswith("(1 more warning.)")
+    shown = await loaded(world, run)
+    assert shown.status_detail == "10 rows of 'contact' left unification and kept their links."
+    assert "--allow-unlinking contact=10" in shown.tables[0].detail
 
 
 async def test_a_run_that_skipped_every_table_says_so_in_the_words_of_the_task(world: World, start: Starter) -> None:

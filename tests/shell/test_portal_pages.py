@@ -65,7 +65,8 @@ def run_of(status: Status, *tables: TableRun, **values: object) -> Run:
 async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browser) -> None:
     text = await browser.text()
     assert "CustomerId Backstamping Hydration Not started" in text
-    assert "Next after a unification, at a tick of the timer, or when an operator asks for one." in text
+    assert "Next Timer 2026-11-18" in text
+    assert "Triggers: events off, webhook on, timer on, verify timer off, on request on" in text
     assert 'href="/api/portal/preflight"' in (await browser.get()).text
 
 
@@ -83,8 +84,8 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
             id="settling",
         ),
         pytest.param(
-            run_of(Status.REFRESHING, CONTACT, progress=Progress(250, 102)),
-            ["Now Refreshing 102 of 250 pages", "contact Refreshing"],
+            run_of(Status.REFRESHING, CONTACT, progress=Progress(250, 102, rows_total=1_000, rows_done=408)),
+            ["Now Refreshing full Linking rows, 41 %", "contact Refreshing"],
             id="linking",
         ),
         pytest.param(
@@ -118,11 +119,6 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
             id="canceled",
         ),
         pytest.param(
-            run_of(Status.SUCCESSFUL, replace(CONTACT, status=Status.SUCCESSFUL), dry_run=True),
-            ["full, dry run"],
-            id="dry run",
-        ),
-        pytest.param(
             run_of(
                 Status.SKIPPED, replace(CONTACT, status=Status.SKIPPED, refusal="held", detail="Held for approval.")
             ),
@@ -140,7 +136,7 @@ async def test_the_status_page_tells_each_state(browser: Browser, world: World, 
 
 async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser, world: World) -> None:
     table = replace(CONTACT, counts=Counts(5, linked=3, rejected=2), findings=(FINDING,), automations=("Step 'Score'",))
-    progress = Progress(250, 102, 12, 800, 1_834.0, 312.0, "2026-11-18T12:00:00Z")
+    progress = Progress(250, 102, 12, 800, 1_834.0, 312.0, "2026-11-18T12:00:00Z", 1_000, 408)
     run = run_of(
         Status.REFRESHING,
         table,
@@ -157,8 +153,9 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
     text = await browser.text(DETAILS.format(run.id))
     for told in (
         "Progress details Close progress details All tables Refreshing",
-        "Pages 102 of 250 Time left 5 min 12 s Duration 1 min 30 s Rows/s 1,834",
-        "Paused by Dataverse until 2026-11-18 12:00:00 UTC Width 12 writes in flight Batch 800 rows in a write",
+        "Progress Linking rows, 41 % Rows 408 of 1,000 Time left about 5 min 12 s",
+        "Paused by Dataverse until 2026-11-18 12:00:00 UTC",
+        "Duration 1 min 30 s Rows/s 1,834 Technical details Writes in flight 12 Rows in a write 800 Parts done 102 of 250",
         "Mode full Reason the schema changed Requested",
         "Asked by webhook",
         "Followed by r2 Written as # Linker",

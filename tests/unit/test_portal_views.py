@@ -71,12 +71,26 @@ def test_the_last_run_is_one_that_is_over(status: Status, current: str | None, l
 
 def test_a_dry_run_does_not_hide_how_a_table_stands() -> None:
     shown = run_of("c", Status.SUCCESSFUL, CONTACT, replace(LEAD, status=Status.SUCCESSFUL), minute=40, dry_run=True)
-    view = status_of(shown, [shown, run_of("b", Status.SKIPPED, LEAD)])
+    old = run_of("b", Status.SKIPPED, LEAD)
+    view = status_of(old, [shown, old], shown)
+    assert (view.lines[0].run, view.lines[0].status, view.last, view.dry) == ("b", Status.SKIPPED, old, shown)
     assert [(line.name, line.run, line.status, line.dry_run) for line in view.lines[1:]] == [
         ("contact", "c", Status.SUCCESSFUL, True),
         ("lead", "b", Status.SKIPPED, False),
     ]
     assert view.totals == ((Status.SUCCESSFUL, 1), (Status.SKIPPED, 1))
+
+
+def test_a_dry_run_alone_leaves_the_task_not_started() -> None:
+    dry = run_of("a", Status.SUCCESSFUL, CONTACT, dry_run=True)
+    view = status_of(None, [dry], dry)
+    assert (view.lines[0].status, view.last, view.current, view.dry) == (Status.NOT_STARTED, None, None, dry)
+
+
+def test_a_dry_run_under_way_is_what_goes_on() -> None:
+    old, dry = run_of("a", Status.SUCCESSFUL, CONTACT), run_of("b", Status.REFRESHING, CONTACT, dry_run=True)
+    view = status_of(old, [dry, old], dry)
+    assert (view.lines[0].run, view.last, view.current, view.dry) == ("a", old, dry, None)
 
 
 def test_what_waits_for_a_decision_is_told_until_a_run_has_dealt_with_it() -> None:
@@ -160,12 +174,12 @@ def test_the_bar_of_a_table_that_is_complete_is_full() -> None:
     [
         pytest.param(20, 25, 20, id="as far as the table has come"),
         pytest.param(4, 100, 0, id="more rows than before"),
-        pytest.param(0, 50, 0, id="as far as the run, where no run has seen the table"),
+        pytest.param(0, 0, 0, id="no bar, where neither the scan nor a run has seen the table"),
     ],
 )
 def test_the_bar_of_a_table_under_way_shows_how_far_it_is(expected: int, width: float, told: int) -> None:
     table = replace(CONTACT, status=Status.REFRESHING, counts=Counts(5, unchanged=5))
-    (bar,) = bars_of([table], {"contact": expected} if expected else {}, share=0.5)
+    (bar,) = bars_of([table], {"contact": expected} if expected else {})
     assert ([part.width for part in bar.segments], bar.expected) == ([width], told)
 
 
@@ -178,14 +192,12 @@ def test_rows_are_expected_as_the_last_completed_run_before_saw_them() -> None:
     assert rows_before(runs[-1], runs) == {}
 
 
-@pytest.mark.parametrize(
-    ("progress", "width"),
-    [(None, 100), (Progress(8, 2), 25), (Progress(8, 8), 100), (Progress(8, 0), 100), (Progress(), 100)],
-)
-def test_bars_grow_with_the_run(progress: Progress | None, width: float) -> None:
-    table = replace(CONTACT, status=Status.REFRESHING, counts=Counts(5, unchanged=5))
-    run = run_of("a", Status.REFRESHING, table, progress=progress)
-    assert [part.width for part in progress_of(run, "", NOW).bars[0].segments] == [width]
+@pytest.mark.parametrize("parts", [0, 2, 8])
+def test_bars_follow_rows_and_not_parts(parts: int) -> None:
+    table = replace(CONTACT, status=Status.REFRESHING, counts=Counts(6_073, unchanged=6_073), rows_total=20_000)
+    run = run_of("a", Status.REFRESHING, table, progress=Progress(8, parts))
+    (bar,) = progress_of(run, "", NOW, {"contact": 9_000}).bars
+    assert ([part.width for part in bar.segments], bar.expected) == ([30.36], 20_000)
 
 
 def test_requirements_that_ask_for_something_come_first() -> None:

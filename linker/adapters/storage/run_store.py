@@ -28,12 +28,13 @@ LOOK_BACK_DAYS = (0.25, 1, 3, 10, 30, None)  # None: all that are kept
 class TaskState:
     """The status entity that mirrors the task: the run it shows, and what is known from the runs before.
 
-    `ready` says that a preflight has passed once. `marks` are those of the last complete run, which ended at `completed`
-    (epoch s): what differs from them is unseen.
+    `run` is the newest real run that began, `dry_run` the dry one that began after it. `ready` says that a preflight has
+    passed once. `marks` are those of the last complete run, which ended at `completed` (epoch s): what differs from them is unseen.
     """
 
     __pydantic_config__ = WIRE
     run: str = ""
+    dry_run: str = ""
     ready: bool = False
     marks: WireMarks | None = None
     completed: float = 0.0
@@ -132,8 +133,13 @@ class Runs:
             return
 
     async def shown(self) -> Run | None:
-        """Return the run that the task mirrors."""
+        """Return the real run that the task mirrors."""
         return await self.load((await self.task()).run)
+
+    async def newer_dry_run(self) -> Run | None:
+        """Return the newest dry run that began, unless a real run began after it."""
+        dry = (await self.task()).dry_run
+        return await self.load(dry) if dry else None
 
     async def delete(self, run: str) -> None:
         """Remove a run, and first what it settled about its tables: what is left of it can be found by its id."""

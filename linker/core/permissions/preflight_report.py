@@ -74,7 +74,7 @@ class Picture:
     """Everything that a preflight found. Nothing was written for it.
 
     `detail` says why a run would end before its tables; what keeps a table from being linked is told with the table. `missing`
-    are privileges that every run needs.
+    are privileges that every run needs. What was not looked at because of them is `not checked`, and `tables_checked` is false.
     """
 
     __pydantic_config__ = WIRE
@@ -82,10 +82,11 @@ class Picture:
     severity: Severity
     detail: str = ""
     service_account: str = ""
-    customer_insights: Asked = "not set up"
+    customer_insights: Asked | Literal["not checked"] = "not checked"
     findings: tuple[Finding, ...] = ()
     capabilities: Capabilities | None = None  # of the profile and the mapping table; None when they were not looked at
     tables: tuple[TablePicture, ...] = ()
+    tables_checked: bool = False
     missing: tuple[Missing, ...] = ()
     entitlement: Entitlement = Entitlement()
     warnings: tuple[str, ...] = ()

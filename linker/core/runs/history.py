@@ -10,6 +10,7 @@ from typing import Any
 from linker.core.model import WIRE, Counts, Mode, Run, Status, TableRun
 
 MOST_DETAIL = 300  # characters of a run's own words in a summary
+MAX_TABLE_DETAIL = 200  # of those of a table
 COMPARABLE = frozenset({Status.SUCCESSFUL, Status.WARNINGS})
 
 
@@ -68,7 +69,12 @@ def seconds_of(run: Run) -> float | None:
 
 def _brief(table: TableRun) -> TableRun:
     shown: dict[str, Any] = {"counts": table.counts, "refusal": table.refusal, "held_back": table.held_back}
-    return TableRun(table.table, table.data_source, table.status, mode=table.mode, **shown)
+    detail = (
+        table.detail
+        if len(table.detail) <= MAX_TABLE_DETAIL
+        else f"{table.detail[: MAX_TABLE_DETAIL - 1]}\N{HORIZONTAL ELLIPSIS}"
+    )
+    return TableRun(table.table, table.data_source, table.status, detail, mode=table.mode, **shown)
 
 
 def _past(run: Run, change: Change | None) -> PastRun:
@@ -92,7 +98,9 @@ def _past(run: Run, change: Change | None) -> PastRun:
 
 
 def _compared(run: Run, earlier: Iterable[Run]) -> Change | None:
-    """Return a completed run against the last completed one of the same mode over the same tables, None without one."""
+    """Return a completed run against the last completed one of the same mode that completed the same tables, None without
+    one.
+    """
     other = next((old for old in earlier if old.status in COMPARABLE and _kind(old) == _kind(run)), None)
     if other is None or run.status not in COMPARABLE:
         return None
@@ -105,7 +113,8 @@ def _compared(run: Run, earlier: Iterable[Run]) -> Change | None:
 
 
 def _kind(run: Run) -> tuple[object, ...]:
-    return run.mode, run.dry_run, frozenset(run.requested_tables)
+    done = frozenset(table.table for table in run.tables if table.status in COMPARABLE)
+    return run.mode, run.dry_run, frozenset(run.requested_tables), done
 
 
 def _per_cent(now: float | None, before: float | None) -> float | None:

@@ -113,15 +113,46 @@ def closed(status: Status | None) -> Status:
 
 
 def why_ended(run: Run, status: Status) -> str:
-    """Return why a run ended so, and how many more warnings there are: the first table that failed, else one whose links
-    wait for somebody's decision, else the first warning.
+    """Return why a run ended so, shortest first: the first table that failed, else what came of rows and tables, else the
+    first warning. The tables and the warnings of the run say the rest.
     """
     failed = [t for t in run.tables if t.status is Status.FAILED] if status in _FAILED else []
-    held_back = [t for t in run.tables if t.held_back]
-    first = [f"Table '{t.table}': {t.detail}" for t in (*failed, *held_back) if t.detail]
-    told = tuple(dict.fromkeys((*first, *run.warnings)))
-    more = len(told) - 1
-    return told[0] + (f" ({more} more warning{'s' if more > 1 else ''}.)" if more else "") if told else ""
+    is_held = any(table.refusal == "held" for table in run.tables)
+    if status is Status.SKIPPED and not is_held:
+        failed = [t for t in run.tables if t.detail]
+    if failed:
+        more = (
+            f" {len(failed) - 1} more {'tables' if len(failed) > 2 else 'table'} did not succeed." if failed[1:] else ""
+        )
+        return f"Table '{failed[0].table}': {failed[0].detail}{more}"
+    clauses = [*_of_rows(run.tables), *filter(None, map(_of_table, run.tables))]
+    if clauses and (is_held or status is not Status.SKIPPED):
+        text = "; ".join(clauses)
+        return f"{text[0].upper()}{text[1:]}."
+    return run.warnings[0] if run.warnings else ""
+
+
+def _of_rows(tables: Sequence[TableRun]) -> list[str]:
+    """Return what came of rows that need a look, such as '12 rows were rejected and 4 deferred'.
+
+    Rows that were held back count as deferred; the clause of their table names them.
+    """
+    rejected, deferred = sum(t.counts.rejected for t in tables), sum(t.counts.deferred - t.held_back for t in tables)
+    kinds = [(rejected, "rejected"), (deferred, "deferred")]
+    (first, *rest) = [(rows, kind) for rows, kind in kinds if rows] or [(0, "")]
+    if not first[0]:
+        return []
+    rows = f"{first[0]:,} {'rows were' if first[0] > 1 else 'row was'} {first[1]}"
+    return [" and ".join([rows, *(f"{some:,} {kind}" for some, kind in rest)])]
+
+
+def _of_table(table: TableRun) -> str:
+    """Return what is left to decide or to fix about a table, "" for nothing."""
+    if table.held_back:
+        return f"{table.held_back:,} rows of '{table.table}' left unification and kept their links"
+    if table.refusal == "held":
+        return f"the first link of '{table.table}' waits for approval"
+    return f"table '{table.table}' was skipped" if table.status is Status.SKIPPED else ""
 
 
 def end_status(ending: Ending, tables: Sequence[TableRun], *, ready: bool) -> Status:

@@ -8,7 +8,7 @@ from linker.adapters.storage import Scan, TaskState
 from linker.adapters.storage.issue_store import MOST_ISSUES
 from linker.core.errors import LinkerError, TransientError
 from linker.core.linking.mapping_scan import TableState
-from linker.core.model import SKIPPED_MESSAGE, Counts, Progress, Run, RunRequest, Status, Ticket
+from linker.core.model import SKIPPED_MESSAGE, Counts, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
 from linker.core.runs.lifecycle import (
     OPEN,
@@ -21,6 +21,7 @@ from linker.core.runs.lifecycle import (
     why_ended,
 )
 from linker.core.runs.run_lock import Renewal
+from linker.core.runs.run_progress import linking_progress
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.services.watermark_reading import marks_of
@@ -33,19 +34,25 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
         return Go(held=False)
     request = ticket.request
     await deps.runs.create(promised(ticket))
-    await _show(deps, ticket.run)
+    await _show(deps, ticket)
     if ticket.resumes:
         await deps.runs.lead_on(ticket.resumes, ticket.run)
     await deps.runs.advance(ticket.run, lambda run: replace(asked_for(run, request), status_detail=""))
     return _go(deps, renewal)
 
 
-async def _show(deps: Deps, run: str) -> None:
-    """Let the task mirror this run, unless its time is over: a start that was held up must not bring it back."""
+async def _show(deps: Deps, ticket: Ticket) -> None:
+    """Let the task mirror this run, unless its time is over: a start that was held up must not bring it back.
+
+    A dry run changes nothing, so the task goes on to mirror the real run before it.
+    """
 
     async def change(task: TaskState) -> TaskState:
-        renewal = await deps.lock.renew(run)
-        return replace(task, run=run) if renewal.held else task
+        if not (await deps.lock.renew(ticket.run)).held:
+            return task
+        return (
+            replace(task, dry_run=ticket.run) if ticket.request.dry_run else replace(task, run=ticket.run, dry_run="")
+        )
 
     await deps.runs.change_task(change)
 
@@ -84,23 +91,14 @@ async def report(deps: Deps, news: Report) -> Go:
     if not renewal.held:
         return Go(held=False)
     trouble = "" if renewal.cancel else news.trouble
-    rate = news.counts.rows_read / news.seconds if news.seconds > 0 else 0.0
-    left_s = news.seconds / news.pages_done * (news.pages_total - news.pages_done) if news.pages_done else None
-    progress = Progress(
-        pages_total=news.pages_total,
-        pages_done=news.pages_done,
-        width=news.pace.width,
-        batch=news.pace.batch,
-        rows_per_second=round(rate, 1),
-        eta_seconds=None if left_s is None else round(left_s, 1),
-        paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None,
-    )
+    now, most = deps.clock(), deps.settings.touch_max_profiles if deps.settings.touch_profiles else 0
 
     def change(run: Run) -> Run:
         tables = tuple(
             replace(t, counts=news.tables.get(t.table, t.counts)) if t.status in OPEN else t for t in run.tables
         )
         status = Status.RETRYING if trouble else Status.REFRESHING
+        progress = linking_progress(news, tables, now, 0 if run.dry_run else most)
         return replace(run, status=status, status_detail=trouble, counts=news.counts, tables=tables, progress=progress)
 
     await deps.runs.advance(news.run, change)

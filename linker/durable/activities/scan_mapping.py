@@ -257,7 +257,10 @@ async def _tell(deps: Deps, task: ShardsTask, scan: Scan, read: int, state: Tabl
     def change(run: Run) -> Run:
         if run.ended_at:
             return run
-        tables = tuple(replace(t, scan=text, full_scan=choice.full) if t.table == task.table else t for t in run.tables)
+        tables = tuple(
+            replace(t, scan=text, full_scan=choice.full, rows_total=read) if t.table == task.table else t
+            for t in run.tables
+        )
         return replace(run, tables=tables, status_detail="")
 
     await deps.runs.advance(task.run, change)

@@ -16,6 +16,7 @@ from linker.core.model import PROFILE_TABLE, Progress, Run, Touches
 from linker.core.odata import chunks
 from linker.core.permissions import automations
 from linker.core.runs.activity_values import Beat, Go
+from linker.core.runs.run_progress import touching_progress
 from linker.core.runs.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.core.times import iso
 from linker.deps import Deps
@@ -42,7 +43,15 @@ async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
     if fires and plan.parts:
         note = f"Customer profiles are touched although that sets something in motion: {fires}."
         await deps.runs.advance(ref.run, lambda run: replace(run, notes=tuple(dict.fromkeys((*run.notes, note)))))
+    if plan.parts:
+        await deps.runs.advance(ref.run, lambda run: _touching(run, waiting))
     return plan
+
+
+def _touching(run: Run, waiting: int) -> Run:
+    """Return a run that begins to touch so many profiles."""
+    progress = replace(run.progress or Progress(), profiles_total=waiting, eta_seconds=None)
+    return replace(run, touches=run.touches or Touches(), progress=progress)
 
 
 async def _planned(deps: Deps, waiting: int) -> tuple[TouchPlan, str]:
@@ -128,10 +137,11 @@ async def report_touch(deps: Deps, news: TouchReport) -> Go:
         if not (await deps.lock.renew(news.run)).held:
             return Go(held=False)
         await deps.waiting.forget(notes, dry_run=news.dry_run)
-    paused_until = iso(deps.clock() + news.paused_s) if news.paused_s else None
+    now = deps.clock()
 
     def change(run: Run) -> Run:
-        progress = replace(run.progress or Progress(), paused_until=paused_until)
+        began = run.steps.get("touch", iso(now))
+        progress = touching_progress(run.progress or Progress(), news.touches, began, now, news.paused_s)
         detail = "" if news.over else f"Touching customer profiles: {news.touches.profiles:,} so far."
         notes = tuple(dict.fromkeys((*run.notes, *_notes(news))))
         return replace(run, touches=news.touches, progress=progress, status_detail=detail, notes=notes)

@@ -10,6 +10,7 @@ from linker.core.runs.watermarks import Awaited, SettleRules, next_wait
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import slice_s
+from linker.services import write_permits
 from linker.services.watermark_reading import look_at_marks
 from linker.settings import Settings
 
@@ -21,7 +22,9 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
     if not renewal.held or renewal.cancel:
         return Settled(stop=True)
     last = (await deps.runs.task()).marks
-    look, awaited = await look_at_marks(deps, last), Awaited(task.for_job, task.job_start, last)
+    with write_permits.naming("of this app"):
+        look = await look_at_marks(deps, last)
+    awaited = Awaited(task.for_job, task.job_start, last)
     wait = next_wait(look, awaited, _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
     if not wait.seconds:
         began = iso(deps.clock())

@@ -11,6 +11,7 @@ from linker.core.permissions.automations import Estimate
 from linker.core.permissions.write_permission import Approval
 from linker.core.records import AuditEntry, RowRecord
 from linker.core.runs.history import PastRun
+from linker.core.runs.schedule import Trigger
 from linker.core.runs.signals import Signal
 
 
@@ -26,8 +27,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class TaskStatus:
-    """The task as the product's Status page shows it, and its latest run; what the signals of a finished unification reported
-    last, and what the profile and the mapping table can do (None before the first look).
+    """The task as the product's Status page shows it: its latest real run, and a dry run that began after it.
+
+    Beside them what starts runs, what the signals of a finished unification reported last, and what the profile and the
+    mapping table can do (None before the first look).
     """
 
     __pydantic_config__ = WIRE
@@ -36,6 +39,8 @@ class TaskStatus:
     status: Status
     last_updated: str | None
     run: Run | None
+    dry_run: Run | None = None
+    triggers: tuple[Trigger, ...] = ()
     signals: tuple[Signal, ...] = ()
     capabilities: Capabilities | None = None
 

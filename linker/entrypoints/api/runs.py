@@ -30,6 +30,7 @@ from linker.entrypoints.api.known_tables import check_tables
 from linker.entrypoints.http.messages import ProblemError, Reply, not_found
 from linker.entrypoints.http.operations import Call, TableName, operation
 from linker.services.run_requests import CANCELED, TAKEN_BACK, request_run
+from linker.services.triggers import triggers_of
 
 KEY = "idempotency-key"  # header; names are lower case
 type JobId = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -177,11 +178,14 @@ async def post_cancel(call: Call) -> Reply:
 
 @operation("GET", "/status", answer=TaskStatus)
 async def get_status(call: Call) -> Reply:
-    """Show the task as the product's Status page does, and its latest run."""
+    """Show the task as the product's Status page does, and its latest real run. A newer dry run stands beside it."""
     deps = call.deps
-    run, signals, can = await asyncio.gather(deps.runs.shown(), deps.signals.all(), deps.capability_store.load())
+    run, dry, signals, can = await asyncio.gather(
+        deps.runs.shown(), deps.runs.newer_dry_run(), deps.signals.all(), deps.capability_store.load()
+    )
     status, updated = (run.status, run.last_updated) if run else (Status.NOT_STARTED, None)
-    return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, updated, run, signals, can)))
+    triggers = triggers_of(deps.settings, deps.clock())
+    return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, updated, run, dry, triggers, signals, can)))
 
 
 async def found_run(call: Call[Any, Any]) -> Run:

@@ -6,7 +6,7 @@ from linker.core.model import Mode
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render
-from linker.entrypoints.portal.start_run import newest_tables, undecided
+from linker.entrypoints.portal.start_run import RECENT, newest_tables, undecided
 from linker.entrypoints.portal.views.actions_view import held_back, held_first_links, work_of
 
 
@@ -14,15 +14,18 @@ from linker.entrypoints.portal.views.actions_view import held_back, held_first_l
 async def show_actions(call: Call) -> Reply:
     """Show what runs, what waits for a decision, and the form that asks for a run."""
     deps = call.deps
-    newest, work = await newest_tables(deps), work_of(await deps.lock.peek())
+    recent = await deps.runs.newest(RECENT)
+    newest, work = await newest_tables(deps, recent), work_of(await deps.lock.peek())
+    modes = {run.id: run.mode for run in recent}  # a run may have become a full one since it was asked for
     allowed = [one for each in work if not each.ticket.request.dry_run for one in each.ticket.request.unlink_allowed]
     return await render(
         call,
         "actions.html",
         work=work,
+        shown=modes,
         held_back=held_back(newest, allowed),
         first_links=await undecided(deps, held_first_links(newest)),
-        tables=sorted({*newest, *await deps.states.tables()}),
+        tables=sorted({*(table.table for run in recent for table in run.tables), *await deps.states.tables()}),
         modes=tuple(Mode),
         may_start=deps.settings.start_by_api,
     )

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 from pydantic import BaseModel, BeforeValidator, Field
 
 from linker.core.errors import LinkerError
+from linker.core.model import Run
 from linker.core.permissions.preflight_report import Picture
 from linker.core.roles import Role
 from linker.deps import Deps
@@ -87,9 +88,12 @@ def keyed[Body: KeyForm](call: Call[Body, Any]) -> Call[Body, Any]:
     return replace(call, request=replace(call.request, headers={**call.request.headers, KEY: call.body.key}))
 
 
-async def newest_tables(deps: Deps) -> dict[str, Newest]:
-    """Return how each table stands by the newest run that tells, with all that the run knows of it."""
-    newest = newest_by_table(await deps.runs.newest(RECENT)).values()
+async def newest_tables(deps: Deps, recent: Sequence[Run] | None = None) -> dict[str, Newest]:
+    """Return how each table stands by the newest run that tells, with all that the run knows of it.
+
+    `recent` are summaries of the newest runs where they are known already.
+    """
+    newest = newest_by_table(await deps.runs.newest(RECENT) if recent is None else recent).values()
     ids = sorted({one.run.id for one in newest}, reverse=True)
     found = await asyncio.gather(*(deps.runs.load(run) for run in ids))
     return newest_by_table(run for run in found if run is not None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, Field
 
 from linker.core.model import Run, Status
+from linker.core.runs.run_progress import standing
 from linker.core.times import iso
 from linker.entrypoints.http.messages import Reply, not_found
 from linker.entrypoints.http.operations import Call, RunId, operation
@@ -15,6 +17,7 @@ from linker.entrypoints.portal.render import render
 from linker.entrypoints.portal.start_run import undecided
 from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
 from linker.entrypoints.portal.views.status_view import status_of
+from linker.services.triggers import triggers_of
 
 RECENT = 20  # runs among which a table's newest one is looked for
 MOST_NAME = 200
@@ -32,14 +35,19 @@ class StatusQuery(BaseModel):
 async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
     runs, now = call.deps.runs, iso(call.deps.clock())
-    shown, recent, signals, can = await asyncio.gather(
-        runs.shown(), runs.newest(RECENT), call.deps.signals.all(), call.deps.capability_store.load()
+    shown, dry, recent, signals, can = await asyncio.gather(
+        runs.shown(),
+        runs.newer_dry_run(),
+        runs.newest(RECENT),
+        call.deps.signals.all(),
+        call.deps.capability_store.load(),
     )
-    view = status_of(shown, recent)
+    view = status_of(shown, recent, dry)
     waiting = await undecided(call.deps, view.first_links)
-    opened = await _opened(call, shown)
+    opened = await _opened(call, (shown, dry))
     progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
     paused = paused_until(view.current, now) if view.current else None
+    triggers = triggers_of(call.deps.settings, call.deps.clock())
     return await render(
         call,
         "status.html",
@@ -48,16 +56,19 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
         waiting=waiting,
         progress=progress,
         paused=paused,
+        standing=standing(view.current, now) if view.current else None,
+        triggers=triggers,
         signals=signals,
         capabilities=can,
     )
 
 
-async def _opened(call: Call[None, StatusQuery], shown: Run | None) -> Run | None:
+async def _opened(call: Call[None, StatusQuery], loaded: Sequence[Run | None]) -> Run | None:
     wanted = call.query.run
-    if wanted is None or (shown is not None and shown.id == wanted):
-        return shown if wanted else None
-    found = await call.deps.runs.load(wanted)
+    if wanted is None:
+        return None
+    known = next((run for run in loaded if run is not None and run.id == wanted), None)
+    found = known or await call.deps.runs.load(wanted)
     if found is None:
         raise not_found("run with this id; runs are kept for LINKER_KEEP_DAYS")
     return found

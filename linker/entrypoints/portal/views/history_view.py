@@ -75,7 +75,9 @@ def chart_of(runs: Sequence[Run], days: int, now: str) -> Chart:
 
 def _of_table(run: Run, table: str) -> Run:
     one = next(each for each in run.tables if each.table == table)
-    return replace(run, status=one.status, mode=one.mode or run.mode, counts=one.counts)
+    return replace(
+        run, status=one.status, status_detail=one.detail, mode=one.mode or run.mode, counts=one.counts, tables=(one,)
+    )
 
 
 def _place(run: Run, start: datetime, end: datetime) -> int:

@@ -11,6 +11,7 @@ from typing import Final
 
 from linker.core.model import Counts, Finding, Run, TableRun, Verdict
 from linker.core.runs.history import COMPARABLE
+from linker.core.runs.run_progress import Standing, standing
 from linker.core.runs.run_steps import STEPS, Step
 from linker.entrypoints.portal.views.status_view import is_live
 
@@ -74,6 +75,7 @@ class ProgressView:
     seconds: float | None
     rows_per_second: float | None
     paused_until: str | None
+    standing: Standing | None
     steps: tuple[StepLine, ...]
     bars: tuple[TableBar, ...]
     findings: tuple[Asked, ...]
@@ -104,8 +106,9 @@ def progress_of(run: Run, table: str, now: str, expected: Mapping[str, int] = Ma
         _seconds(run.started_at, end) if run.started_at else None,
         _rate(run, end),
         paused_until(run, now),
+        standing(run, now),
         tuple(_steps(run, end)),
-        bars_of(shown, expected, _share(run)),
+        bars_of(shown, expected),
         by_verdict([("", run.findings), *((one.table, one.findings) for one in shown)]),
     )
 
@@ -120,20 +123,20 @@ def rows_before(run: Run, runs: Iterable[Run]) -> dict[str, int]:
     return found
 
 
-def bars_of(tables: Sequence[TableRun], expected: Mapping[str, int], share: float = 1.0) -> tuple[TableBar, ...]:
+def bars_of(tables: Sequence[TableRun], expected: Mapping[str, int]) -> tuple[TableBar, ...]:
     """Return the tables with bars that are full when all rows of the table are done.
 
-    How many these are is known of a table that is complete. Before, they are as many as `expected`; where nobody knows, the
-    bars are as long as the run has come: `share`, from 0 to 1.
+    How many these are is known of a table that is complete. Before, they are as many as its scan found, else as `expected`;
+    where neither is known there is no bar, only the count.
     """
-    return tuple(_bar(table, expected.get(table.table, 0), share) for table in tables)
+    return tuple(_bar(table, table.rows_total or expected.get(table.table, 0)) for table in tables)
 
 
-def _bar(table: TableRun, expected: int, share: float) -> TableBar:
+def _bar(table: TableRun, expected: int) -> TableBar:
     done = table.counts.outcomes
     if table.status in COMPARABLE:
         return TableBar(table, _segments(table.counts, done), 0)
-    whole = max(done, expected) if expected else done / share
+    whole = max(done, expected) if expected else 0
     return TableBar(table, _segments(table.counts, whole), expected if expected > done else 0)
 
 
@@ -149,7 +152,7 @@ def _segments(counts: Counts, most: float) -> tuple[Segment, ...]:
     for outcome in OUTCOMES:
         rows = getattr(counts, outcome)
         if rows:
-            width = rows / most * 100
+            width = rows / most * 100 if most else 0.0
             found.append(Segment(outcome, rows, round(start, 2), round(width, 2)))
             start += width
     return tuple(found)
@@ -170,12 +173,6 @@ def paused_until(run: Run, now: str) -> str | None:
     """Return until when Dataverse lets the run wait, None when that is over: the next report may be a while."""
     until = run.progress.paused_until if run.progress else None
     return until if until and until > now else None
-
-
-def _share(run: Run) -> float:
-    """Return how much of a run is done, so that bars are full when it is; 1 where nobody knows."""
-    progress = run.progress
-    return progress.pages_done / progress.pages_total if progress and progress.pages_done else 1.0
 
 
 def _rate(run: Run, end: str) -> float | None:

@@ -31,7 +31,9 @@ class TaskLine:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """The Status page. `current` goes on or waits; `last` is over, and `seconds` is how long it worked.
+    """The Status page. `current` goes on or waits; `last` is the last real run that is over, `seconds` how long it worked.
+
+    `dry` is a dry run that is over and newer than any real one.
 
     `held_back` waits for somebody's decision, and so may `first_links`.
     """
@@ -41,6 +43,7 @@ class StatusView:
     current: Run | None
     last: Run | None
     seconds: float | None
+    dry: Run | None = None
     held_back: tuple[HeldBack, ...] = ()
     first_links: tuple[str, ...] = ()
 
@@ -55,17 +58,17 @@ class StatusView:
         return next((place for place, line in enumerate(self.lines, 1) if line.table == table), 1)
 
 
-def status_of(shown: Run | None, recent: Sequence[Run]) -> StatusView:
-    """Return the page for the run that the task mirrors and summaries of the recent ones, newest first.
+def status_of(shown: Run | None, recent: Sequence[Run], dry: Run | None = None) -> StatusView:
+    """Return the page for the real run that the task mirrors, summaries of the recent ones, newest first, and a newer dry run.
 
     A table stands there with the newest run that it took part in: not each run looks at every table. A dry run counts where
     no real one has looked: what it says of a table is not how the table stands.
     """
-    runs = [run for run in recent if shown is None or run.id != shown.id]
-    if shown is not None:
-        runs = [shown, *(run for run in runs if run.status is not Status.QUEUED)]
-    last = next((run for run in runs if not is_live(run)), None)
-    current = shown if shown is not None and is_live(shown) else None
+    loaded = [run for run in (dry, shown) if run is not None]
+    ids = {run.id for run in loaded}
+    runs = [*loaded, *(run for run in recent if run.id not in ids and not (shown and run.status is Status.QUEUED))]
+    last = next((run for run in runs if not is_live(run) and not run.dry_run), None)
+    current = next((run for run in (shown, dry) if run is not None and is_live(run)), None)
     newest, allowed = newest_by_table(recent), current.unlink_allowed if current and not current.dry_run else ()
     return StatusView(
         TASK_GROUP,
@@ -73,6 +76,7 @@ def status_of(shown: Run | None, recent: Sequence[Run]) -> StatusView:
         current,
         last,
         seconds_of(last) if last else None,
+        dry if dry is not None and not is_live(dry) else None,
         held_back(newest, allowed),
         held_first_links(newest),
     )
@@ -86,7 +90,7 @@ def is_live(run: Run) -> bool:
 def _task(run: Run | None) -> TaskLine:
     if run is None:
         return TaskLine(TASK_NAME, "", Status.NOT_STARTED)
-    return TaskLine(TASK_NAME, "", run.status, run.last_updated, run.id, run.dry_run, run.counts)
+    return TaskLine(TASK_NAME, "", run.status, run.last_updated, run.id, counts=run.counts)
 
 
 def _tables(runs: Sequence[Run]) -> list[TaskLine]:
