@@ -29,7 +29,8 @@ class TaskState:
     """The status entity that mirrors the task: the run it shows, and what is known from the runs before.
 
     `run` is the newest real run that began, `dry_run` the dry one that began after it. `ready` says that a preflight has
-    passed once. `marks` are those of the last complete run, which ended at `completed` (epoch s): what differs from them is unseen.
+    passed once. `marks` are those of the last complete run, which ended at `completed` (epoch s): what differs from them is
+    unseen.
     """
 
     __pydantic_config__ = WIRE
