@@ -33,12 +33,13 @@ test: setup check $(AXE) ## all checks, then all tests
 	@echo "Running the tests, a file at a time on each of $(WORKERS) processors at most"
 	@$(PYTHON) -m pytest -q -n auto --maxprocesses $(WORKERS) --dist loadfile
 
-check: $(PACKAGES) ## format, lint, types, import contracts
-	@echo "Checking format, lint, types and import contracts"
+check: $(PACKAGES) ## format, lint, types, import contracts, prose
+	@echo "Checking format, lint, types, import contracts and prose"
 	@.venv/bin/ruff format --check --quiet . || { echo "Files are not formatted: run 'make format'." >&2; exit 1; }
 	@.venv/bin/ruff check --quiet .
 	@.venv/bin/mypy --no-error-summary
 	@.venv/bin/lint-imports --no-logo
+	@$(PYTHON) scripts/prose.py
 	@.venv/bin/bandit --quiet --recursive --configfile pyproject.toml linker function_app.py scripts
 
 bench: setup ## measure beside peers and against the limits of Dataverse; bench FULL=1 takes a million rows

@@ -26,7 +26,7 @@ PORTAL = portal.Portal(bootstrap.deps, portal.PAGES, API.authenticated)
 
 
 def _level(role: Role) -> func.AuthLevel:
-    """Keys count only where nobody signs in; what an admin may do asks for the master key then."""
+    """Keys count only without sign-in; what an admin may do requires the master key then."""
     if API.authenticated:
         return func.AuthLevel.ANONYMOUS
     return func.AuthLevel.ADMIN if role is Role.ADMIN else func.AuthLevel.FUNCTION
@@ -153,7 +153,7 @@ async def post_portal_session(req: func.HttpRequest) -> func.HttpResponse:
 # Without a namespace there is nothing to connect to, and a function that cannot connect keeps the host restarting.
 if settings.takes_events():
     # A batch that meets an unreachable storage is given again, for ten minutes; its partition waits meanwhile. Afterwards the
-    # timer finds what it told of.
+    # timer finds what it reported.
     @app.event_hub_message_trigger(
         arg_name="events",
         event_hub_name=HUB,

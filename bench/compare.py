@@ -74,7 +74,7 @@ def compare(profile: Profile, sizes: Sizes, step: Step) -> list[Result]:
 
 
 def steps(profiles: Sequence[Profile]) -> int:
-    """Return how many times `compare` tells a step over these profiles."""
+    """Return how many times `compare` reports a step over these profiles."""
     return sum((len(PEERS) if profile.peers else 0) + 2 for profile in profiles)
 
 

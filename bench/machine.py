@@ -26,7 +26,7 @@ class Machine:
 
 
 def describe() -> Machine:
-    """Return this machine; called after the measurements, whose load it then tells."""
+    """Return this machine; called after the measurements, so that it shows their load."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     cores = len(os.sched_getaffinity(0))
     date, python = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", platform.python_version()

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 type Step = Callable[[str], None]
-"""Told what is about to be measured."""
+"""Receives what is about to be measured."""
 
 
 @contextmanager
@@ -17,7 +17,7 @@ def progress(console: Console, total: int) -> Iterator[Step]:
     """Show a bar over `total` steps."""
     columns = (TextColumn("{task.description:<44}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("starting", total=total, completed=-1)  # a step is told before it is done
+        task = bar.add_task("starting", total=total, completed=-1)  # a step is reported before it is done
 
         def step(what: str) -> None:
             bar.update(task, description=what, advance=1)

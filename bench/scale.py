@@ -13,7 +13,7 @@ CHANGED = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """One run. `written` are rows that Dataverse was told to write."""
+    """One run. `written` are rows that Dataverse was asked to write."""
 
     seconds: float
     requests: int

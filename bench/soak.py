@@ -100,7 +100,7 @@ def measure(rows: int, rounds: int, step: Step) -> Soak:
 @contextmanager
 def _host(environment: Environment) -> Iterator[AppHost]:
     settings = linker_settings(environment) | {
-        "LINKER_ARRIVAL_MINUTES": "0",  # the tables have changed before their unification is told
+        "LINKER_ARRIVAL_MINUTES": "0",  # the tables have changed before their unification is reported
         "LINKER_KEEP_DAYS": str(KEEP_DAYS),
         "LINKER_KEEP_HISTORY_DAYS": str(KEEP_HISTORY_DAYS),
     }
@@ -109,7 +109,7 @@ def _host(environment: Environment) -> Iterator[AppHost]:
 
 
 def _round(environment: Environment, host: AppHost, number: int) -> Round:
-    """Let some hours pass, unify, tell the linker, and look at everything when its runs have ended."""
+    """Let some hours pass, unify, notify the linker, and look at everything when its runs have ended."""
     with host.client() as client:
         client.post(f"/admin/soak/hours/{HOURS}", timeout=600).raise_for_status()
         job = environment.unify(changes(number))

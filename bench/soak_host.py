@@ -1,4 +1,4 @@
-"""The local Functions host for a soak: `python -m bench.soak_host`. Its clock can be set forward, its hub tells its size."""
+"""The local Functions host for a soak: `python -m bench.soak_host`. Its clock can be set forward."""
 
 from __future__ import annotations
 

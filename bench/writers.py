@@ -38,11 +38,11 @@ class Work:
 
 
 type Writer = Callable[[Work], str]
-"""Writes the links; returns what it told about failures, empty when it told nothing."""
+"""Writes the links; returns what it reported about failures, empty without any."""
 
 
 def loop_of_patch(work: Work) -> str:
-    """One PATCH a row, one after the other; a refusal is noted and the loop goes on."""
+    """One PATCH a row, one after the other; a refusal is noted and the loop continues."""
     errors: list[str] = []
     with _session(work.environment) as session:
         for row in work.links:
@@ -59,7 +59,7 @@ def sdk_as_documented(work: Work) -> str:
 
 
 def sdk_in_chunks(work: Work) -> str:
-    """The same, cut by hand into calls of 1,000 rows; a call that fails is noted and the loop goes on."""
+    """The same, cut by hand into calls of 1,000 rows; a call that fails is noted and the loop continues."""
     with _sdk(work.environment) as client:
 
         def update(rows: Sequence[str]) -> str:

@@ -104,7 +104,7 @@ def build(settings: Settings, tables: Tables | None = None) -> Deps:
 
 @asynccontextmanager
 async def signed_in(settings: Settings) -> AsyncIterator[Dataverse]:
-    """Give a client for Dataverse as whoever works on this machine (az login, or identity AZURE_CLIENT_ID), not as the app."""
+    """Return a Dataverse client for the user of this machine (az login, or identity AZURE_CLIENT_ID), not for the app."""
     tokens = Tokens(settings.dataverse_url, os.environ.get("AZURE_CLIENT_ID"))
     try:
         async with _client(settings) as client:
@@ -119,7 +119,7 @@ def environment_key(url: str) -> str:
 
 
 def new_id() -> str:
-    """Return an id that nobody else has."""
+    """Return a random 64-bit ID in hex."""
     return secrets.token_hex(8)
 
 

@@ -180,7 +180,7 @@ def default_of(name: str) -> str | None:
 
 
 def check(environment: Mapping[str, str] | None = None) -> None:
-    """Raise ConfigurationError when a LINKER_ variable is unknown or malformed; a missing one is no error here."""
+    """Raise ConfigurationError when a LINKER_ variable is unknown or malformed; a missing one is fine here."""
     given = os.environ if environment is None else environment
     known = {name.upper(): name for name in (*names(), *access_names())}
     for name in given:

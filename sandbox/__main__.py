@@ -173,7 +173,7 @@ def _switches(
 
 
 def _assignments(texts: list[str]) -> dict[str, Any]:
-    """Read `name=value`; a value that is no JSON is a text."""
+    """Read `name=value`; a value that is not JSON is a text."""
     return {name: _value(value) for name, _, value in (text.partition("=") for text in texts)}
 
 

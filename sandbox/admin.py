@@ -127,7 +127,7 @@ class Admin:
         return await self.instance(request)
 
     async def unify(self, request: Request) -> Response:
-        """Run a unification: 200 when it has ended, 202 while it goes on writing."""
+        """Run a unification: 200 when it has ended, 202 while it still writes."""
         wanted = read_request(await _document(request))
         gradual = wanted.completed(self.environment.config).duration_s > 0
         return JSONResponse(await self.simulator.run(wanted), status_code=202 if gradual else 200)
@@ -207,7 +207,7 @@ async def _json(request: Request) -> object:
     try:
         return orjson.loads(await request.body() or b"{}")
     except orjson.JSONDecodeError as error:
-        raise AdminError(f"The body is no JSON: {error}.") from error
+        raise AdminError(f"The body is not JSON: {error}.") from error
 
 
 async def _document(request: Request) -> Document:

@@ -25,15 +25,15 @@ _WRITTEN_OUT: Final = str.maketrans({"æ": "ae", "œ": "oe", "ø": "o", "đ": "d
 def guid_key(text: str) -> bytes:
     """Return 16 bytes whose order is SQL Server's uniqueidentifier order. Braces and upper case are accepted.
 
-    Raises ValueError if the text is no guid.
+    Raises ValueError if the text is not a guid.
     """
     t = text if len(text) == 36 else text.strip("{}")
     try:
         key = bytes.fromhex(f"{t[24:]}{t[19:23]}{t[16:18]}{t[14:16]}{t[11:13]}{t[9:11]}{t[6:8]}{t[4:6]}{t[2:4]}{t[:2]}")
     except ValueError:
-        raise ValueError(f"'{text}' is no guid") from None
+        raise ValueError(f"'{text}' is not a guid") from None
     if len(key) != 16 or len(t) != 36 or not t[8] == t[13] == t[18] == t[23] == "-":
-        raise ValueError(f"'{text}' is no guid")
+        raise ValueError(f"'{text}' is not a guid")
     return key
 
 

@@ -1,4 +1,4 @@
-"""A CSV file of a data folder: its columns by logical name, and its rows, read anew each time."""
+"""A CSV file of a data folder: its columns by logical name, and its rows, read again each time."""
 
 import csv
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _LONGEST_VALUE: Final = 2_000_000  # characters; a keyring may have 1,048,576
 
 
 class FolderError(ValueError):
-    """The folder does not hold a unification; nothing was loaded. The message says which file and what to mend."""
+    """The folder does not hold a unification; nothing was loaded. The message says which file and what to fix."""
 
 
 class CsvFile:
@@ -33,7 +33,7 @@ class CsvFile:
     def rows(self) -> Iterator[dict[str, str | None]]:
         """Yield the rows; values that are missing at the end of a row are None, empty lines are skipped.
 
-        Raises FolderError for a row with more values than there are columns, and for text that is no UTF-8.
+        Raises FolderError for a row with more values than there are columns, and for text that is not UTF-8.
         """
         names, width = self.header, len(self.header)
         with self._reader() as lines:

@@ -41,7 +41,7 @@ class TableData:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A finished unification: its source tables, profiles and mapping, and what the Customer Insights API tells.
+    """A finished unification: its source tables, profiles and mapping, and the answers of the Customer Insights API.
 
     `{dataverse_url}` in `instance` stands for the sandbox's address.
     """

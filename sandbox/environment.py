@@ -186,6 +186,6 @@ class Environment:
         return f"{address or self.base_url}/api/data/v9.2"
 
     def configure(self, config: SandboxConfig) -> None:
-        """Use other switches from now on; a changed string order builds indexes anew."""
+        """Use other switches from now on; a changed string order rebuilds the indexes."""
         self.config = config
         self.database.use_string_order(config.string_order)

@@ -112,7 +112,7 @@ class Gate:
         await throttled(refusal)(scope, receive, self._counted(send_with_headers))
 
     def _member(self, user: ApplicationUser) -> str | None:
-        """Return the systemuser id behind an identity, None when it is no user here or a disabled one."""
+        """Return the systemuser id behind an identity, None when it is not a user here or a disabled one."""
         where = {"applicationid": user.client_id, "isdisabled": False}
         found = next(scan(self.environment.database, "systemuser", ["systemuserid"], where), None)
         return str(found[0]) if found else None

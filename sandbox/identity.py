@@ -72,7 +72,7 @@ NEWCOMER: Final = ApplicationUser(
     full_name="# Newcomer",
     domain_name="newcomer@contoso.onmicrosoft.com",
 )
-"""An identity that is no user of the environment until somebody creates a systemuser with its application id."""
+"""An identity that is not a user of the environment until a systemuser with its application ID exists."""
 
 
 _NAMED_BY: Final = {
@@ -91,7 +91,7 @@ def find_identity(wanted: str, by: str = "client_id") -> ApplicationUser | None:
 
 
 def asked_identity(query: Mapping[str, str]) -> ApplicationUser | None:
-    """Return whom a token request means, None for somebody unknown; without a name the linker, as system-assigned."""
+    """Return whom a token request means, None for an unknown identity; without a name the linker, as system-assigned."""
     for parameter, by in _NAMED_BY.items():
         if parameter in query:
             return find_identity(query[parameter].rpartition("/")[2], by)
@@ -181,7 +181,7 @@ def kept_key(pem: str | None) -> rsa.RSAPrivateKey:
         return rsa.generate_private_key(65537, 2048)
     key = serialization.load_pem_private_key(pem.encode(), None)
     if not isinstance(key, rsa.RSAPrivateKey):
-        raise TypeError("The kept signing key is no RSA key.")
+        raise TypeError("The kept signing key is not an RSA key.")
     return key
 
 

@@ -1,7 +1,7 @@
 """Reads a folder of CSV files, named by logical table name, as a finished unification.
 
-`environment.json` beside them holds the answers of the Customer Insights API. A file whose key is no guid is a source
-that took part in unification and is no Dataverse table: nothing is made of it.
+`environment.json` beside them holds the answers of the Customer Insights API. A file whose key is not a guid is a source
+that took part in unification and is not a Dataverse table: nothing is made of it.
 """
 
 import json

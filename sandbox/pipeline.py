@@ -52,7 +52,7 @@ class Pipeline:
         current_exchange.get().work.extra_ms += cost_ms
 
     async def after_commit(self, operation: WriteOperation) -> None:
-        """Note the rows that it costs, and that nobody else should write before the answer leaves."""
+        """Note the rows that it costs, which no other request should write before the answer leaves."""
         work = current_exchange.get().work
         work.rows_written += operation.rows
         work.written.append((operation.table, operation.row_ids))

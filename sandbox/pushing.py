@@ -21,7 +21,7 @@ class EventPush:
     _courier: "asyncio.Task[None] | None" = None
 
     def __call__(self, message: Document) -> None:
-        """Send a message, if there is an address. What is loaded before the server runs is sent to nobody."""
+        """Send a message, if there is an address. What is loaded before the server runs is not sent."""
         url = self.url()
         if url is None or not _is_serving():
             return

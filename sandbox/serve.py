@@ -34,7 +34,7 @@ from sandbox.visitors import LocalOnly
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
-    """What `serve` is told. `port` 0 takes a free one; `load` None generates `sizes`; `tls` is a folder for https."""
+    """Options of `serve`. `port` 0 takes a free one; `load` None generates `sizes`; `tls` is a folder for https."""
 
     port: int = 8050
     load: Path | None = None
@@ -54,7 +54,7 @@ class DatabaseFileError(OSError):
 
 
 def serve(options: ServeOptions) -> None:
-    """Run until SIGTERM or SIGINT. One JSON line on stdout tells where everything is, once it can be used.
+    """Run until SIGTERM or SIGINT. One JSON line on stdout names all addresses, once they can be used.
 
     Raises FolderError for a folder that holds no unification, DataError for a value that does not fit,
     InvalidFaultError, AzuriteError, OSError for a port that is taken.
@@ -81,7 +81,7 @@ def _calm_collector() -> None:
 
 
 def ready_line(sandbox: Sandbox, tables: str | None, files: TlsFiles | None) -> str:
-    """Return the line that tells where everything is."""
+    """Return the line with all addresses."""
     url = sandbox.environment.base_url
     absent = sandbox.environment.config.insights_api == "no_address"
     ready = {
@@ -125,7 +125,7 @@ def _arm(sandbox: Sandbox, path: Path) -> None:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise InvalidFaultError(f"{path} is no JSON: {error}") from error
+        raise InvalidFaultError(f"{path} is not JSON: {error}") from error
     arm_all(document, sandbox.faults, sandbox.simulator)
 
 
@@ -151,7 +151,7 @@ async def _run(sandbox: Sandbox, listener: socket.socket, files: TlsFiles | None
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is ready."""
+    """Reports when it is ready."""
 
     def __init__(self, config: uvicorn.Config, ready: str) -> None:
         super().__init__(config)

@@ -43,7 +43,7 @@ ADMIN_PATH: Final = "/sandbox"
 
 @dataclass(frozen=True, slots=True)
 class Sandbox:
-    """A composed sandbox: `app` is the ASGI application, the rest is for whoever runs it in the same process."""
+    """A composed sandbox: `app` is the ASGI application, the rest is for code in the same process."""
 
     app: Starlette
     environment: Environment
@@ -73,7 +73,7 @@ class Sandbox:
 
 
 def _identity(documents: Documents, environment: Environment) -> IdentityEndpoint:
-    """Return the identity endpoint; key and header survive a restart, so that a running client goes on."""
+    """Return the identity endpoint; key and header survive a restart, so that a running client continues."""
     kept = documents.get("identity")
     authority = TokenAuthority(key=kept_key(kept.get("key")))
     header = kept.get("header") or secrets.token_hex(16)

@@ -25,7 +25,7 @@ class InvalidConfigError(ValueError):
 class Switch:
     """What a field says about itself.
 
-    `values` are two or three telling values of a number or text, the default among them; those of a choice or a flag
+    `values` are two or three significant values of a number or text, the default among them; those of a choice or a flag
     follow from the type. `proved` is False where no public source settles what a real environment does; the default
     is then the least favorable behavior that a source supports. `at_start` switches shape the stored tables, so that
     they cannot change while the sandbox runs.

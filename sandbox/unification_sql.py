@@ -189,5 +189,5 @@ def _index(name: str, table: str) -> str:
 
 def _guid(value: object) -> str:
     if not isinstance(value, bytes):
-        raise TypeError(f"{value!r} is no stored guid")
+        raise TypeError(f"{value!r} is not a stored guid")
     return guid_text(value)

@@ -29,7 +29,7 @@ _JOBS: Final = "jobs"
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What somebody asks of the workflow."""
+    """A change that is requested of the workflow."""
 
     job_id: str
     job_type: JobType = "incremental"

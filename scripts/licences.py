@@ -23,7 +23,7 @@ ALLOWED = frozenset({"Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "ISC",
 HEAD = """# Licences of the packages in the deployment package
 
 Written by `make licences` from the metadata of the packages in `requirements.lock`. A test holds it against them, and against
-the licences that `scripts/licences.py` allows. *BSD* stands where a package does not tell which variant.
+the licences that `scripts/licences.py` allows. *BSD* stands where a package does not name the variant.
 
 | Package | Version | Licence |
 |---|---|---|"""
@@ -35,7 +35,7 @@ def locked() -> list[tuple[str, str]]:
 
 
 def licence_of(name: str) -> str:
-    """Return the licence of an installed package as an SPDX expression, or in its own words where it tells no other."""
+    """Return the licence of an installed package as an SPDX expression, or in its own words without one."""
     facts = distribution(name).metadata
     told = facts.get("License-Expression") or next(_classified(facts), "") or facts.get("License") or ""
     return SPDX.get(told, told).partition("\n")[0]

@@ -50,7 +50,7 @@ def json_of(answer: httpx.Response) -> Any:
         return answer.json()
     except (ValueError, RecursionError) as error:
         raise TransientError(
-            f"{answer.url.host} answered {answer.status_code} with something that is no JSON."
+            f"{answer.url.host} answered {answer.status_code} with something that is not JSON."
         ) from error
 
 

@@ -153,7 +153,7 @@ def target_of(path: str) -> str:
 
 
 def run_changed(old: Run, new: Run) -> None:
-    """Tell what happened to a run and its tables, where their saved state changed: once for each change."""
+    """Log what happened to a run and its tables, where their saved state changed: once for each change."""
     if new.started_at and not old.started_at:
         _tell(BEGAN, new, _facts(new))
     before = {table.table: table.status for table in old.tables}
@@ -245,7 +245,7 @@ def _without_words(exc_info: Any) -> Any:
 
 @contextlib.contextmanager
 def _span(name: str, kind: trace.SpanKind, facts: dict[str, AttributeValue]) -> Iterator[trace.Span]:
-    """A span that tells the kind of an error, and not its words: they may name rows."""
+    """A span that records the kind of an error, not its message, which may name rows."""
     with _TRACER.start_as_current_span(
         name, kind=kind, attributes=facts, record_exception=False, set_status_on_exception=False
     ) as span:

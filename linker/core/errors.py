@@ -9,7 +9,7 @@ LinkerError
 ├── UnknownOutcomeError       no answer came: the write may or may not have been committed
 ├── SupersededError           another attempt owns this page now; nothing more may be sent
 ├── ConflictError             a request contradicts what is known by now; the caller has to look again
-├── FaultError                a fault of ours, told without the words of what caused it
+├── FaultError                a fault of this app, without the message of its cause
 ├── LedgerError               rows read and outcomes do not add up; the run must not call itself successful
 └── StateError
     ├── LimitError            Table Storage cannot hold this key or value; nothing was sent
@@ -85,4 +85,4 @@ class AlreadyThereError(StateError):
 
 
 class ChangedError(StateError):
-    """Somebody wrote or deleted the entity since it was read."""
+    """The entity was changed or deleted since it was read."""

@@ -167,9 +167,9 @@ class UnlinkAllowance:
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """What somebody asked for. `jobs` are the unification jobs a completed run of it serves.
+    """What was requested. `jobs` are the unification jobs a completed run of it serves.
 
-    `job_start` is when the newest of them began (epoch s), 0 where nobody told. `nameless_job`: somebody told of a
+    `job_start` is when the newest of them began (epoch s), 0 where unknown. `nameless_job`: a signal reported a
     unification and not which one it was.
     """
 
@@ -290,7 +290,7 @@ class Run:
     progress: Progress | None = None
     tables: tuple[TableRun, ...] = ()
     warnings: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()  # ask nothing of anyone
+    notes: tuple[str, ...] = ()  # informational; no action needed
     findings: tuple[Finding, ...] = ()
     follow_up: str | None = None
 

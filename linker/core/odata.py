@@ -23,7 +23,7 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 def name(text: str) -> str:
     """Return a table or column name unchanged. Raises ConfigurationError when it could be anything else than a name."""
     if not is_name(text):
-        raise ConfigurationError(f"{text[:80]!r} is no valid Dataverse name. Nothing was written.")
+        raise ConfigurationError(f"{text[:80]!r} is not a valid Dataverse name. Nothing was written.")
     return text
 
 
@@ -39,7 +39,7 @@ def literal(text: str) -> str:
 
 def may_be_pattern(text: str) -> bool:
     """Whether `eq` with `text` might match something else: %, _ and [ are documented as wildcards in string values, their
-    escape is not (dataverse.md 6.2). So nothing is escaped, and whoever compares with such a text checks what came back.
+    escape is not (dataverse.md 6.2). So nothing is escaped; the caller checks the rows that it gets.
     """
     return not _WILDCARDS.isdisjoint(text)
 

@@ -53,7 +53,7 @@ class Tables(Protocol):
         ...
 
     async def delete(self, table: str, partition: str, row: str, *, etag: str | None = None) -> None:
-        """Remove an entity; an absent one is no error without `etag`. Raises ChangedError with one."""
+        """Remove an entity; a missing one raises nothing without `etag`. Raises ChangedError with one."""
         ...
 
     def query(

@@ -11,7 +11,7 @@ from linker.core.model import WIRE, RowIssue
 
 @dataclass(frozen=True, slots=True)
 class AuditEntry:
-    """One action that somebody asked for. `status` is the HTTP status it was answered with, None when nobody knows."""
+    """One manual action. `status` is the HTTP status of its answer, None when unknown."""
 
     __pydantic_config__ = WIRE
     id: str

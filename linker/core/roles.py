@@ -58,7 +58,7 @@ def authentication_is_on(environment: Mapping[str, str]) -> bool:
 
 
 def identify(headers: Mapping[str, str], *, authenticated: bool) -> Caller | None:
-    """Return who sent these headers, None for nobody. Without authentication they tell nothing, and the key counts."""
+    """Return who sent these headers, None if not signed in. Without authentication they count for nothing; the key counts."""
     if not authenticated:
         return KEY_HOLDER
     principal = _principal(headers.get(PRINCIPAL, ""))
@@ -70,7 +70,7 @@ def identify(headers: Mapping[str, str], *, authenticated: bool) -> Caller | Non
 
 
 def is_same_origin(headers: Mapping[str, str]) -> bool:
-    """Whether the browser says that a request comes from this site; who is no browser says nothing, and may ask."""
+    """Return whether the request is same-origin (Sec-Fetch-Site). Only browsers send the header; others are allowed."""
     site = headers.get("sec-fetch-site")
     if site is not None:
         return site in ("same-origin", "none")

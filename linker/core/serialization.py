@@ -55,4 +55,4 @@ def loads[T](kind: type[T], text: str) -> T:
 
 
 def _misshapen(kind: type, error: ValidationError) -> StateError:
-    return StateError(f"This is no {kind.__name__}: {error.errors(include_url=False, include_input=False)}")
+    return StateError(f"Not a valid {kind.__name__}: {error.errors(include_url=False, include_input=False)}")

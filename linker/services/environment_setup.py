@@ -1,6 +1,6 @@
 """Prepares a Dataverse environment for the app: its application user, a least-privilege role, and the one in the other.
 
-Whoever runs it needs to be an administrator there. Every step looks first, so repeating it changes nothing.
+It has to be run by an administrator of the environment. Every step looks first, so repeating it changes nothing.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ class Evidence:
 
 
 async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wanted: tuple[str, ...] = ()) -> Evidence:
-    """Return everything that tells which tables may be linked, and the judgement. `held` are the account's privileges,
+    """Return everything that decides which tables may be linked, and the judgement. `held` are the account's privileges,
     `wanted` logical names, none for all.
 
     Raises TransientError, DataverseError; ConfigurationError when the mapping's names are not what they seem.
@@ -297,7 +297,7 @@ async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[
             return 0  # a table that is not ours to read is none that we could link
         if privileges.refused(error.text) is None:
             raise
-        return None  # which privilege is missing is told where privileges are looked at, for this table alone
+        return None  # a missing privilege is reported with the privileges of this table
 
 
 async def _as_far_as_read(

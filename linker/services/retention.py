@@ -1,4 +1,4 @@
-"""Deletes what nobody reads any more, by age and a bounded number each time; the next tick goes on."""
+"""Deletes expired records, a bounded number per timer tick; the next tick continues."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LOG = logging.getLogger(__name__)
 
 DAY_S: Final = 86_400.0
 BEGINNING: Final = datetime(2020, 1, 1, tzinfo=UTC)  # no orchestration of ours is older; the platform wants a time
-LONGEST: Final = timedelta(minutes=5)  # of one purge of durable history; it goes on where it stopped
+LONGEST: Final = timedelta(minutes=5)  # of one purge of durable history; the next one continues
 
 type Forget = Callable[[datetime], Awaitable[int]]
 """Deletes the durable history of orchestrations that began before a time and have ended; returns how many."""
@@ -70,7 +70,7 @@ async def _old_runs(deps: Deps, now: float) -> AsyncIterator[str]:
 
 
 def _kept_s(deps: Deps, run: Run) -> float:
-    """What could not start is tried at every tick, so that such runs are many and tell the same."""
+    """What could not start is tried at every tick, so that such runs are many and say the same."""
     return DAY_S if run.status is Status.NOT_STARTED else deps.settings.keep_days * DAY_S
 
 

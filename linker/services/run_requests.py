@@ -40,7 +40,7 @@ OPEN_DAYS = 30.0  # among the runs of so many days the watchdog looks for open o
 
 EVENTS = "event hub"  # who acts in the audit: it does not say who sent an event
 
-INTERRUPTED = "interrupted: the run gave no sign of life. The app or its storage stopped, or the app was updated."
+INTERRUPTED = "interrupted: the run sent no heartbeat. The app or its storage stopped, or the app was updated."
 NEVER_BEGAN = "interrupted: the run was promised and could not be started. Nothing was written."
 LOST = "interrupted: the run lock names this run no more. Its storage was deleted or set back."
 CANCELED = "Canceled by request."
@@ -83,11 +83,11 @@ def as_waiting(run: Run, request: RunRequest) -> Run:
 
 
 async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) -> str:
-    """Ask for a run when a batch of Event Hubs messages tells of unifications. Returns the run, if any."""
+    """Ask for a run when a batch of Event Hubs messages reports unifications. Returns the run, if any."""
     told = read_events(bodies, deps.settings.insights_instance_id)
     if told.malformed:
         _LOG.warning("%d of the records that arrived are malformed and were left out.", told.malformed)
-    _LOG.info("Unifications told by events: %d; other records: %d.", len(told.jobs), told.ignored)
+    _LOG.info("Unifications reported by events: %d; other records: %d.", len(told.jobs), told.ignored)
     if not told.jobs:
         return ""
     await deps.signals.receive(SignalKind.EVENTS, f"Job {told.jobs[-1]} has merged.", again=True)
@@ -160,7 +160,7 @@ async def _end_one(deps: Deps, lost: str, start: Start, *, is_dropped: bool) -> 
 async def poll(deps: Deps, start: Start) -> str:
     """Ask for a run when something happened that no complete run has seen, and once a day. Returns the run, if any.
 
-    That is a unification that Customer Insights tells of, or marks other than those of the last complete run.
+    That is a unification that Customer Insights reports, or marks other than those of the last complete run.
     """
     wanted = await _unseen(deps) if deps.settings.poll else None
     if wanted is None or await _tried_lately(deps, wanted):

@@ -28,7 +28,7 @@ async def look_at_marks(deps: Deps, since: Marks | None) -> Look:
 async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
     """Return the newest change of mapping and of profiles, None where Dataverse does not say.
 
-    A profile that this app touched last is no change. It may have been the newest one before, so the mark of profiles
+    A profile that this app touched last does not count. It may have been the newest one before, so the mark of profiles
     never falls below the one in `since`, the marks that these are compared with. The mapping is looked at last, so that
     this is the moment up to which its changes are seen.
     """

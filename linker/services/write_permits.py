@@ -326,9 +326,9 @@ async def _blind_roles(look: _Look, table: str) -> tuple[str, ...]:
 
 
 async def _unless_refused[T](ask: Awaitable[T]) -> T | None:
-    """Return an answer that is worth having, None when Dataverse refuses it or takes too long: no run fails for want of it.
+    """Return an optional answer, None when Dataverse denies it or takes too long. It never fails the run.
 
-    A missing privilege is told elsewhere.
+    A missing privilege is reported elsewhere.
     """
     try:
         return await ask

@@ -285,7 +285,7 @@ class Database:
             self.drop_column(table, table.columns[relationship.referencing_attribute])
 
     def use_string_order(self, order: str) -> None:
-        """Compare and order strings by `word` or `ordinal` from now on; stored keys and indexes are built anew."""
+        """Compare and order strings by `word` or `ordinal` from now on; stored keys and indexes are rebuilt."""
         self.string_order = order
         if [(order,)] == self.execute("SELECT string_order FROM _version"):
             return

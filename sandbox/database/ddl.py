@@ -94,7 +94,7 @@ def key_name(column: Column) -> str:
 
 
 def compute_keys(table: Table, column: Column, order: str) -> str:
-    """Return the UPDATE that computes the sort keys of a column anew."""
+    """Return the UPDATE that computes the sort keys of a column again."""
     name, key = quoted(column.logical_name), quoted(key_name(column))
     return f"UPDATE {quoted(table.logical_name)} SET {key} = {order}_key({name})"  # noqa: S608
 

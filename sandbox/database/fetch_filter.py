@@ -65,7 +65,7 @@ def _literal(column: Column, text: str) -> Literal:
         if column.type in FLAG_TYPES:
             return Literal(_FLAGS[text.lower()], Kind.FLAG)
     except (ValueError, KeyError):
-        raise QueryError(f"'{text}' is no value of the attribute '{column.logical_name}'.") from None
+        raise QueryError(f"'{text}' is not a value of the attribute '{column.logical_name}'.") from None
     if column.type in GUID_TYPES:
         return Literal(text, Kind.GUID)
     if column.type in TIME_TYPES:

@@ -14,7 +14,7 @@ def incompatible(column: Column, literal: Literal) -> QueryError:
 
 
 def comparable(operator: str, column: Column, literal: Literal) -> tuple[str, Stored]:
-    """Return operator and value that SQL compares, for a column that is no text. Raises QueryError if they do not fit."""
+    """Return operator and value that SQL compares, for a column that is not a text. Raises QueryError if they do not fit."""
     quoted = literal.kind is Kind.TEXT and column.type not in GUID_TYPES
     if quoted or (literal.kind is Kind.FLAG) != (column.type in FLAG_TYPES):
         raise incompatible(column, literal)

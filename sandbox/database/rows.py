@@ -102,7 +102,7 @@ def _update_group(
 def delete_rows(database: Database, table: Table, keys: Sequence[bytes]) -> int:
     """Delete rows and do to their children what the relationships say; returns how many existed.
 
-    Raises RestrictedError if a Restrict relationship has children. Emptying a lookup is no update of the child:
+    Raises RestrictedError if a Restrict relationship has children. Emptying a lookup is not an update of the child:
     neither its time nor its version changes.
     """
     for relationship in database.schema.children(table.logical_name):

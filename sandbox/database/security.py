@@ -25,7 +25,7 @@ WHERE ur.systemuserid = ? AND r.roletemplateid IS NOT NULL
 
 GLOBAL: Final = "Global"
 DEPTHS: Final = ("Basic", "Local", "Deep", GLOBAL)
-"""How far a privilege of a role reaches, by its number. Kept and told; what a user may do does not depend on it."""
+"""How far a privilege of a role reaches, by its number. Kept and returned; what a user may do does not depend on it."""
 
 _CREATE_DEPTHS: Final = (
     "CREATE TABLE IF NOT EXISTS _privilege_depths "

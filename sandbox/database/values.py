@@ -135,7 +135,7 @@ def _from_text(column: Column, text: str) -> object:
         if column.type in FRACTION_TYPES:
             return float(text)
     except ValueError:
-        raise ColumnValueError(column, f"'{text}' is no number") from None
+        raise ColumnValueError(column, f"'{text}' is not a number") from None
     if column.type in FLAG_TYPES and text.lower() in _TRUE | _FALSE:
         return text.lower() in _TRUE
     return text

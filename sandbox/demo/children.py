@@ -84,7 +84,7 @@ def running(name: str, arguments: Sequence[str], environment: Mapping[str, str],
             stdout=subprocess.PIPE,
             stderr=errors,
             text=True,
-            start_new_session=True,  # Ctrl-C is for whoever started it, who then ends it in order
+            start_new_session=True,  # Ctrl-C is for the parent, which then ends it in order
         )
     with process:
         try:

@@ -62,7 +62,7 @@ class App(_Client):
     """The app's API on the local host."""
 
     def publish(self, job: str) -> Json:
-        """Tell the webhook that a unification has completed; returns the run that serves it."""
+        """Report a completed unification to the webhook; returns the run that serves it."""
         return self._json("POST", "/api/unification-events", {"jobId": job})
 
     def request(self, **body: object) -> Json:

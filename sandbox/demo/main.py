@@ -101,10 +101,10 @@ def _acts(story: Story, screen: Screen) -> list[Act]:
 
 
 def _notes(run: Json, sources: Sequence[Source]) -> list[str]:
-    """Tell which sources are no link target."""
+    """Print which sources are not link targets."""
     linked = {(source["dataSource"], source["table"]) for table in run["tables"] for source in table["sources"]}
     return [
-        f"{source.rows:,} rows of {source.table} ({source.data_source}) take part in unification and are no link target."
+        f"{source.rows:,} rows of {source.table} ({source.data_source}) take part in unification and are not link targets."
         for source in sources
         if (source.data_source, source.table) not in linked
     ]

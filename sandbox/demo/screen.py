@@ -95,7 +95,7 @@ class Screen:
 
     @contextmanager
     def working(self, text: str) -> Iterator[None]:
-        """Say what goes on while it goes on."""
+        """Show the current step."""
         if not self.console.is_terminal:
             self._passing.print(f"{text} ...")
             yield
@@ -125,7 +125,7 @@ class Screen:
 
 
 class _Lines:
-    """Tells progress where no bar can be shown: a line for each new status and for each quarter of the pages."""
+    """Prints progress where no bar can be shown: a line for each new status and for each quarter of the pages."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._status, self._share = console, "", 0.0

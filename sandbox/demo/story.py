@@ -14,11 +14,11 @@ _LOOK_S: Final = 0.2
 _PATIENCE_S: Final = 300.0  # without any change of the run
 
 type Watcher = Callable[[Json, Json], None]
-"""Is shown a run and the sandbox's counters while the run goes on."""
+"""Is shown a run and the sandbox's counters during the run."""
 
 
 class StalledError(RuntimeError):
-    """A run did not go on; the message says which."""
+    """A run made no progress; the message says which."""
 
 
 @dataclass(frozen=True, slots=True)

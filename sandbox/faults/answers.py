@@ -35,7 +35,7 @@ _HTML: Final = (
 
 
 def answer_of(fault: Fault, config: SandboxConfig) -> Response | None:
-    """Return the answer of a fault, None if its kind is no answer."""
+    """Return the answer of a fault, None if its kind is not an answer."""
     make = _ANSWERS.get(fault.kind)
     return make(fault, config) if make else None
 

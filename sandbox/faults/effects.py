@@ -57,7 +57,7 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 
 async def _nobody(_: Message) -> None:
-    """Take an answer that nobody gets."""
+    """Take an answer that is not delivered."""
 
 
 async def _late_commit(struck: Struck) -> None:

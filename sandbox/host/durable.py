@@ -57,7 +57,7 @@ class DurableHost:
         self._reader.start()
 
     def refuse_work(self) -> None:
-        """Take no further work; what runs goes on."""
+        """Take no further work; running work continues."""
         self._accepting = False
 
     async def stop(self) -> None:
@@ -130,7 +130,7 @@ class DurableHost:
 
 
 def failure_details(error: BaseException) -> pb.TaskFailureDetails:
-    """Describe `error` as the real host does after the worker told it: the bare class name, message and stack.
+    """Describe `error` as the real host does after the worker's report: the bare class name, message and stack.
 
     Never without a message: the in-memory backend takes a failure without one for a success.
     """

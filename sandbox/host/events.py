@@ -23,7 +23,7 @@ _SEQUENCE = count()
 def events_of(body: bytes) -> list[func.EventHubEvent]:
     """Read a request body: a JSON list is a batch with one event an element, anything else is one event as it stands.
 
-    An element becomes an event body as JSON, a text as itself. Raises ValueError if the body is no JSON.
+    An element becomes an event body as JSON, a text as itself. Raises ValueError if the body is not JSON.
     """
     content = json.loads(body)
     parts = [_body_of(part) for part in content] if isinstance(content, list) else [body]

@@ -33,7 +33,7 @@ class Invoker:
     async def call(self, function: HostedFunction, value: object) -> Any:
         """Run `function` with `value` as its trigger's input and return what it returns.
 
-        A function that cancels itself has failed: RuntimeError, so that whoever waits for it hears of it.
+        A function that cancels itself has failed: RuntimeError, so that its caller receives it.
         """
         arguments = dict.fromkeys(function.clients, self._client) | {function.trigger.name: value}
         try:

@@ -44,7 +44,7 @@ def run(port: int, keys: bool, app_dir: Path) -> None:
 
 
 def configure_logging(level: str) -> None:
-    """Log readably to stderr; libraries that tell every call only from DEBUG on."""
+    """Log readably to stderr; libraries that log every call only from DEBUG on."""
     logging.basicConfig(
         level=level, stream=sys.stderr, format="%(asctime)s %(levelname)-7s %(name)s: %(message)s", force=True
     )
@@ -91,7 +91,7 @@ def _part_of_linker(name: str) -> ModuleType | None:
     try:
         return importlib.import_module(f"linker.{name}")
     except ModuleNotFoundError as error:
-        if error.name in {"linker", f"linker.{name}"}:
+        if f"linker.{name}.".startswith(f"{error.name}."):
             return None
         raise
 
@@ -107,7 +107,7 @@ async def _close_app() -> None:
 @contextlib.contextmanager
 def _configuration_errors() -> Iterator[None]:
     """Turn the app's own refusal of its settings into ours: its message says all."""
-    kind = getattr(_part_of_linker("errors"), "ConfigurationError", StartRefusedError)
+    kind = getattr(_part_of_linker("core.errors"), "ConfigurationError", StartRefusedError)
     try:
         yield
     except kind as error:

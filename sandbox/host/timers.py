@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 class Timer:
     """One timer function; `schedule` is a checked one.
 
-    Its ticks never overlap, whoever asks for them; a tick that overran is not made up for.
+    Its ticks never overlap, also manual ones; a tick that overran is not made up for.
     """
 
     def __init__(self, function: HostedFunction, schedule: str, invoker: Invoker) -> None:
@@ -50,9 +50,11 @@ class Timer:
 
 
 def checked_schedule(name: str, schedule: str) -> str:
-    """Return `schedule`, or raise StartRefusedError if it is no NCRONTAB expression with six fields."""
+    """Return `schedule`, or raise StartRefusedError if it is not an NCRONTAB expression with six fields."""
     if len(schedule.split()) != 6 or not _ever_ticks(schedule):
-        raise StartRefusedError(f"Timer '{name}': '{schedule}' is no NCRONTAB schedule with six fields, seconds first.")
+        raise StartRefusedError(
+            f"Timer '{name}': '{schedule}' is not an NCRONTAB schedule with six fields, seconds first."
+        )
     return schedule
 
 

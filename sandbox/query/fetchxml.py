@@ -1,4 +1,4 @@
-"""FetchXML as views use it: columns, orders, and tables joined by columns. Anything else is told as missing."""
+"""FetchXML as views use it: columns, orders, and tables joined by columns. Anything else is reported as missing."""
 
 import re
 from collections.abc import Iterator

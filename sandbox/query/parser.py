@@ -238,7 +238,7 @@ def _values(arguments: Mapping[str, str]) -> tuple[str, ...]:
     except orjson.JSONDecodeError:
         values = _single_quoted(array)
     if not isinstance(values, list) or not all(isinstance(value, str | int | float) for value in values):
-        raise QueryError(f"PropertyValues is no array of values: {array}")
+        raise QueryError(f"PropertyValues is not an array of values: {array}")
     return tuple(map(_text, values))
 
 

@@ -72,7 +72,7 @@ class Column:
     read_only: bool = False
     custom: bool = False
     joined: tuple[str, ...] = ()
-    """Columns of which this one is made, with blanks between (`fullname`); nobody can write it."""
+    """Columns of which this one is made, with blanks between (`fullname`); it is read-only."""
     required: str = "None"
     description: str = ""
     metadata_id: str = ""

@@ -1,4 +1,4 @@
-"""What a simulated unification changes, as somebody asks for it."""
+"""What a simulated unification changes, as requested."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace

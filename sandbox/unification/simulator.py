@@ -39,7 +39,7 @@ class Simulator:
     async def run(self, request: UnificationRequest) -> Document:
         """Start a unification and return its job id and what it changes.
 
-        It has ended on return, unless `hydration_s` lets it go on in the background.
+        It has ended on return, unless `hydration_s` lets it continue in the background.
         Raises BusyError while another one is writing, InvalidRequestError for an unknown snapshot or table.
         """
         if self.hydration is not None and not self.hydration.done():

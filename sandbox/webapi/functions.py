@@ -68,7 +68,7 @@ def _names(array: str) -> list[str]:
     except orjson.JSONDecodeError:
         names = None
     if not isinstance(names, list):
-        raise ApiError(400, "0x0", f"'{array}' is no array of names.")
+        raise ApiError(400, "0x0", f"'{array}' is not an array of names.")
     return [str(name) for name in names]
 
 

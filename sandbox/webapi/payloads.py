@@ -141,7 +141,7 @@ class PayloadReader:
         if value is None:
             return None, None, None
         if not isinstance(value, str):
-            raise payload_error(f"Microsoft.OData.ODataException: '{value}' is no URL.", self.table.entity_set)
+            raise payload_error(f"Microsoft.OData.ODataException: '{value}' is not a URL.", self.table.entity_set)
         plain = _PLAIN_REFERENCE.fullmatch(value)
         if plain and plain[1] == self.call.schema.tables[relationship.referenced_entity].entity_set:
             key = guid_key(plain[2])

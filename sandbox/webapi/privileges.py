@@ -25,7 +25,7 @@ PRIVILEGE_IDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Keys of systemuser: who acts, and the real caller when acting for somebody else."""
+    """Keys of systemuser: who acts, and the real caller when acting for another user."""
 
     user: bytes
     on_behalf: bytes | None = None
@@ -37,7 +37,7 @@ def privilege_id(name: str) -> str:
 
 
 def allowed(environment: Environment, caller: Caller, privilege: str) -> bool:
-    """Return whether a privilege is granted; when acting for somebody, to both (dataverse.md 11)."""
+    """Return whether a privilege is granted; when acting for another user, to both (dataverse.md 11)."""
     if not environment.config.privileges_checked:
         return True
     users = (caller.user, *([caller.on_behalf] if caller.on_behalf else []))
@@ -60,7 +60,7 @@ def require(environment: Environment, caller: Caller, privilege: str, table: Tab
 
 
 def effective_caller(environment: Environment, caller: bytes, headers: Mapping[str, str]) -> Caller:
-    """Return who acts: `CallerObjectId` (Entra id) or `MSCRMCallerID` (systemuser id) name somebody else.
+    """Return who acts: `CallerObjectId` (Entra id) or `MSCRMCallerID` (systemuser id) name another user.
 
     Raises the 403 answer without the privilege to act for others, or for an unknown user.
     """

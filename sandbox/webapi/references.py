@@ -21,7 +21,7 @@ def row_reference(call: Call, url: str) -> tuple[Table, bytes, str | None]:
     """Return the row that a URL names: absolute, rooted or relative, by id or alternate key, or `$n` of a `$batch`.
 
     The third value is the partition that it names, None for none; whether the row is in it is not looked at.
-    Raises the 400 answer if it is no reference, the 404 answer if an alternate key finds nothing.
+    Raises the 400 answer if it is not a reference, the 404 answer if an alternate key finds nothing.
     """
     if url.startswith("$"):
         url = referenced(call.request.references, url)
@@ -53,7 +53,7 @@ def guid_in(value: object) -> bytes:
 def key_of(call: Call, table: Table, segment: Segment) -> bytes | None:
     """Return the key of a segment such as `contacts(...)`, None if its alternate key finds no row.
 
-    Raises the 400 answer if it is no key.
+    Raises the 400 answer if it is not a key.
     """
     named = segment.named_arguments
     text = (segment.single_key or "") if not named else named.get(table.primary_id)

@@ -92,5 +92,5 @@ def _depth(entry: Mapping[str, Any]) -> str:
     if value.isdecimal() and int(value) < len(DEPTHS):
         return DEPTHS[int(value)]
     if value not in DEPTHS:
-        raise payload_error(f"Microsoft.OData.ODataException: '{value}' is no PrivilegeDepth.")
+        raise payload_error(f"Microsoft.OData.ODataException: '{value}' is not a PrivilegeDepth.")
     return value

@@ -119,7 +119,7 @@ async def _read(call: Call, segments: Sequence[Segment]) -> ApiResponse:
 
 
 def _unknown(call: Call, name: str) -> ApiError:
-    """Return the 404 answer to what a table has no segment for; an action is no resource of a GET."""
+    """Return the 404 answer to what a table has no segment for; an action is not a resource of a GET."""
     if name.startswith(_NAMESPACE):
         return no_resource(f"{call.api_url}/{call.request.path}")
     return segment_not_found(name)
@@ -164,7 +164,7 @@ async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
 
 
 def plan(call: Call, segments: Sequence[Segment]) -> list[PlannedWrite]:
-    """Return what a request that is no GET will do. Raises ApiError or QueryError if it cannot be done."""
+    """Return what a request that is not a GET will do. Raises ApiError or QueryError if it cannot be done."""
     if not segments:
         raise wrong_method(call.request.method)
     name = segments[0].name

@@ -40,7 +40,7 @@ def plan_create(call: Call, table: Table) -> PlannedWrite:
 
 
 def given_key(table: Table, document: Mapping[str, object]) -> bytes | None:
-    """Return the key that a payload carries, None without one. Raises the 400 answer if it is no guid."""
+    """Return the key that a payload carries, None without one. Raises the 400 answer if it is not a guid."""
     text = document.get(table.primary_id)
     if text is None:
         return None
@@ -152,7 +152,7 @@ def insert(call: Call, table: Table, change: Change) -> None:
 
 
 def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
-    # What somebody registers is custom; level 0 is the platform itself (dataverse.md 9.1).
+    # Everything that users register is custom; level 0 is the platform itself (dataverse.md 9.1).
     status = table.columns.get("statuscode")
     known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user, "owninguser": user}
     known["customizationlevel"] = 1

@@ -54,7 +54,7 @@ def split_outside(text: str, separator: str) -> Iterator[str]:
 
 
 def parse_path(path: str) -> list[Segment]:
-    """Return the segments of a path below the service root. Raises the 404 answer for what is no path."""
+    """Return the segments of a path below the service root. Raises the 404 answer for what is not a path."""
     segments = []
     for part in split_outside(unquote(path).strip("/"), "/"):
         match = _SEGMENT.fullmatch(part)

@@ -122,7 +122,7 @@ def skipped() -> Run:
 
 def canceled() -> Run:
     """A run that somebody stopped half-way."""
-    detail = "Canceled by request. What was linked stays; the next run goes on from there."
+    detail = "Canceled by request. What was linked stays; the next run continues from there."
     table_run = table("contact", Status.CANCELED, Counts(160_000, 5_010, 154_990), detail=detail)
     return run(25, Status.CANCELED, table_run, took=1.5, status_detail=detail, trigger="api")
 

@@ -23,7 +23,7 @@ STATES = [
     pytest.param(scenes.with_warnings, ["Completed with warnings", "looks renamed", "Contoso.Scoring"], id="with warnings"),
     pytest.param(scenes.failed, ["Failed (permanent)", "lacks privilege prvWriteLead"], id="failed"),
     pytest.param(scenes.skipped, ["Skipped", "Backstamping job skipped", "individual customers (B2C) only"], id="skipped"),
-    pytest.param(scenes.canceled, ["Canceled", "the next run goes on from there"], id="canceled"),
+    pytest.param(scenes.canceled, ["Canceled", "the next run continues from there"], id="canceled"),
     pytest.param(scenes.held, ["The first link of this table is held", "48,120 system jobs"], id="first link held"),
     pytest.param(scenes.dry, ["dry run", "nothing was written"], id="dry run"),
 ]  # fmt: skip

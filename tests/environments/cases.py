@@ -127,7 +127,7 @@ def case(name: str, made: Made, severity: Severity, outcomes: dict[str, str], *w
 
 
 CASES = [
-    case("everything is met", GOOD, READY, BOTH_READY, "takes part in unification and is no Dataverse table"),
+    case("everything is met", GOOD, READY, BOTH_READY, "takes part in unification and isn't a Dataverse table"),
     # ---- what nobody tells ----
     case(
         "unknown: no Customer Insights settings, nothing declared",
@@ -166,7 +166,7 @@ CASES = [
         BLIND.but(settings={"unknown_facts": "warn", "declared": ("R2",)}),
         WARNINGS,
         BOTH_READY,
-        "Tables are linked although R5 is not known: Nobody tells whether the environment is for individual customers.",
+        "Tables are linked although R5 is not known: It is unknown whether the environment is for individual customers.",
     ),
     case(
         "unknown: where all tables or none are linked",
@@ -276,8 +276,8 @@ CASES = [
         GOOD.but(fed=(CRM_CONTACTS, Fed("old crm", "contact", CONTACTS[10:]))),
         BLOCKED,
         {"contact": "skipped"},
-        "R2 is not known: Nobody tells which connector data source 'old crm' uses: Customer Insights knows none of that name.",
-        "Customer Insights does not tell; declare it if you know it to be met: LINKER_DECLARED=R2.",
+        "R2 is not known: The connector of data source 'old crm' is unknown: Customer Insights knows none of that name.",
+        "Customer Insights does not report it; declare it if you know it to be met: LINKER_DECLARED=R2.",
     ),
     case(
         "a file that is called contact keeps no contact from being linked",
@@ -295,7 +295,7 @@ CASES = [
         ),
         READY,
         {"contact": "ready"},
-        "'Contact' of data source 'files' takes part in unification and is no Dataverse table, so it is no link target: "
+        "'Contact' of data source 'files' takes part in unification and isn't a Dataverse table, so it isn't linked: "
         "LINKER_SOURCES says so.",
     ),
     case(
@@ -392,7 +392,7 @@ CASES = [
         fed_by(CRM_CONTACTS, SHOPPERS, settings={"sources": (NO_TABLE,)}),
         READY,
         {"contact": "ready"},
-        "'shoppers' of data source 'shop' takes part in unification and is no Dataverse table",
+        "'shoppers' of data source 'shop' takes part in unification and isn't a Dataverse table",
     ),
     case(
         "a custom table with an irregular set name",
@@ -428,7 +428,7 @@ CASES = [
         BLIND.but(fed=(CRM_CONTACTS, Fed("crm", "lead", EMAILS)), settings={"declared": ("R1", "R2", "R5")}),
         WARNINGS,
         LEAD_SKIPPED,
-        "R4: The keys of 'lead' of data source 'crm' in the mapping are no guids, so it was not unified by 'leadid'.",
+        "R4: The keys of 'lead' of data source 'crm' in the mapping are not GUIDs, so it was not unified by 'leadid'.",
     ),
     case(
         "R4: another column that holds guids",
@@ -453,7 +453,7 @@ CASES = [
         WARNINGS,
         {"contact": "skipped", "lead": "ready"},
         "R3: 'clients' looks renamed",
-        "R4: The keys of 'clients' of data source 'crm' in the mapping are no guids",
+        "R4: The keys of 'clients' of data source 'crm' in the mapping are not GUIDs",
     ),
     case(
         "R2 and R4: another connector and another key",
@@ -483,7 +483,7 @@ CASES = [
         GOOD.but(instance={"isB2B": None, "isB2C": None}),
         BLOCKED,
         BOTH_SKIPPED,
-        "Customer Insights does not tell; declare it if you know it to be met: LINKER_DECLARED=R5.",
+        "Customer Insights does not report it; declare it if you know it to be met: LINKER_DECLARED=R5.",
     ),
     case("R5: told by the other flag", GOOD.but(instance={"isB2B": None}), READY, BOTH_READY),
     # ---- R6 ----
@@ -500,7 +500,7 @@ CASES = [
         GOOD.but(instance=UNTOLD, profiles=False),
         BLOCKED,
         BOTH_SKIPPED,
-        "R6 is not known: There are no profiles in Dataverse, and nobody tells where the output goes.",
+        "R6 is not known: There are no profiles in Dataverse, and where the output goes is unknown.",
         "LINKER_DECLARED=R6.",
     ),
     case(

@@ -170,7 +170,7 @@ PROCESS_FAULTS: Final = (
     ProcessFault("host killed", "The host is killed (SIGKILL), and a new one starts", Stage.kill_host, Stage.new_host),
     ProcessFault(
         "host stopped",
-        "The host is stopped (SIGSTOP), another one takes over, then the first goes on (SIGCONT)",
+        "The host is stopped (SIGSTOP), another one takes over, then the first continues (SIGCONT)",
         Stage.stop_host,
         Stage.new_host,
     ),

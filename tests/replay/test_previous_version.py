@@ -51,7 +51,7 @@ def activities() -> set[str]:
 
 def is_failure(answer: tuple[Asked, ...]) -> bool:
     """Whether the runtime ended the orchestration because its history or its input is of other code."""
-    texts = ("history mismatch", "This is no GenerationTask")
+    texts = ("history mismatch", "Not a valid GenerationTask")
     return [asked[:2] for asked in answer] == [("end", FAILED)] and any(text in str(answer[0][3]) for text in texts)
 
 

@@ -237,7 +237,7 @@ async def test_no_other_table_is_prepared(gave_way: World) -> None:
 
 
 async def test_the_search_for_stray_links_breaks_off(gave_way: World) -> None:
-    with pytest.raises(TransientError, match="gives way"):
+    with pytest.raises(TransientError, match="is stopping"):
         await find_strays(gave_way.deps, StraysTask("run1", "contact"))
 
 
@@ -248,8 +248,8 @@ async def test_settling_stops(gave_way: World) -> None:
 async def test_a_run_that_was_asked_to_stop_shows_no_trouble(world: World, start: Starter) -> None:
     run = await begun(world, start)
     await world.deps.lock.cancel(run)
-    assert (await run_lifecycle.renew(world.deps, Beat(run, "The run gives way."))).cancel
-    assert (await run_lifecycle.report(world.deps, Report(run, trouble="The run gives way."))).cancel
+    assert (await run_lifecycle.renew(world.deps, Beat(run, "This run is stopping."))).cancel
+    assert (await run_lifecycle.report(world.deps, Report(run, trouble="This run is stopping."))).cancel
     shown = await loaded(world, run)
     assert (shown.status, shown.status_detail) == (Status.REFRESHING, "")
 

@@ -63,7 +63,7 @@ async def test_what_passes_says_how_long_to_wait(answer: httpx.Response, kind: t
 async def test_an_identity_that_is_no_user_is_told_how_to_become_one() -> None:
     found = await refused(error(403, "0x80072560", "The user is not member of the organization."))
     assert type(found) is ConfigurationError
-    assert "is no user of https://contoso.crm4.dynamics.com" in str(found)
+    assert "is not a user of https://contoso.crm4.dynamics.com" in str(found)
     assert "python -m linker setup" in str(found)
 
 

@@ -375,7 +375,7 @@ def test_cancelling_a_run_of_very_many_shards_starts_no_more_than_are_in_flight(
     def page(task: Any) -> ShardOutcome:
         begun.append(task["number"])
         is_over = len(begun) > 50
-        return ShardOutcome(later_s=1.0, later_reason="The run gives way.") if is_over else ShardOutcome(ROWS)
+        return ShardOutcome(later_s=1.0, later_reason="This run is stopping.") if is_over else ShardOutcome(ROWS)
 
     ctx = context(shards=5_000, link_shard=page, report=lambda _: Go(cancel=len(begun) > 50))
     assert run(ctx)["status"] == "Canceled"

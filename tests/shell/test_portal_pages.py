@@ -114,8 +114,8 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
             id="skipped",
         ),
         pytest.param(
-            run_of(Status.CANCELED, status_detail="Canceled by request; the next run goes on from here."),
-            ["Canceled", "the next run goes on from here"],
+            run_of(Status.CANCELED, status_detail="Canceled by request; the next run continues from here."),
+            ["Canceled", "the next run continues from here"],
             id="canceled",
         ),
         pytest.param(

@@ -68,7 +68,7 @@ async def test_a_linked_row_tells_its_profile_its_customer_and_the_run_that_conf
     ("link", "words"),
     [
         pytest.param(None, "The link is empty", id="emptied"),
-        pytest.param("c2", "Linked to somebody else", id="changed"),
+        pytest.param("c2", "Linked to another customer", id="changed"),
     ],
 )
 async def test_a_link_that_somebody_changed_is_told_as_such(

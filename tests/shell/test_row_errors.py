@@ -49,7 +49,7 @@ async def test_row_errors_carry_code_reason_advice_first_seen_and_attempts(faile
             "outcome": "rejected",
             "code": "Refused",
             "reason": "Not now, says Ä",
-            "advice": "Read the reason, mend the row, and run again.",
+            "advice": "Read the reason, fix the row, and run again.",
             "firstSeen": failed.deps.issues._now(),
             "attempts": 1,
         }

@@ -187,12 +187,12 @@ async def test_a_run_that_finds_something_missing_has_not_started_and_the_next_t
     first = await run_requests.poll(world.deps, start)
     await run_lifecycle.begin_run(world.deps, start.started[-1])
     await run_lifecycle.end_run(
-        world.deps, Ending(first, Status.FAILED, "The app's identity is no user of this environment.")
+        world.deps, Ending(first, Status.FAILED, "The app's identity is not a user of this environment.")
     )
     shown = await world.deps.runs.shown()
     assert shown is not None
     assert (shown.id, shown.status) == (first, Status.NOT_STARTED)
-    assert "no user" in shown.status_detail
+    assert "not a user" in shown.status_detail
     second = await run_requests.poll(world.deps, start)
     assert second not in ("", first)
     await ran(world, second, start, None, GOOD)
@@ -200,7 +200,7 @@ async def test_a_run_that_finds_something_missing_has_not_started_and_the_next_t
     third = await run_requests.poll(world.deps, start)
     await run_lifecycle.begin_run(world.deps, start.started[-1])
     await run_lifecycle.end_run(
-        world.deps, Ending(third, Status.FAILED, "The app's identity is no user of this environment.")
+        world.deps, Ending(third, Status.FAILED, "The app's identity is not a user of this environment.")
     )
     assert (await loaded(world, third)).status is Status.FAILED
 

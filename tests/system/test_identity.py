@@ -41,14 +41,14 @@ def looking(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 @pytest.fixture
 def stranger(make: MakeWorld) -> World:
-    """The sample, and an app whose identity is no user of its environment."""
+    """The sample, and an app whose identity is not a user of its environment."""
     return make("--load", str(SAMPLE), LINKER_CLIENT_ID=NEWCOMER.client_id)
 
 
 def test_before_the_set_up_nothing_starts_and_the_status_says_what_to_do(stranger: World) -> None:
     run = stranger.publish()
     assert run["status"] == "Not started"
-    assert "is no user of" in run["statusDetail"]
+    assert "is not a user of" in run["statusDetail"]
     assert "python -m linker setup" in run["statusDetail"]
 
 
@@ -85,4 +85,4 @@ def test_with_the_role_of_the_set_up_a_run_passes_and_each_privilege_that_is_tak
     assert linker(stranger, *asked, "--undo", "--yes").returncode == 0
     after = stranger.ended(stranger.app.request(mode="incremental"))
     assert after["status"] == "Failed (permanent)"
-    assert "is no user of" in after["statusDetail"]
+    assert "is not a user of" in after["statusDetail"]

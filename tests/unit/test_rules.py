@@ -71,7 +71,7 @@ def ended(counts: Counts = GOOD, **values: object) -> tuple[Status, str]:
         pytest.param(ended(Counts(rows_read=9, linked=10)), Status.FAILED, "9 rows were read, 10", id="a row too many"),
         pytest.param(ended(lost=2), Status.FAILED, "did not store", id="lost writes"),
         pytest.param(ended(failed="no column"), Status.FAILED, "no column", id="failed"),
-        pytest.param(ended(canceled=True), Status.CANCELED, "next run goes on", id="canceled"),
+        pytest.param(ended(canceled=True), Status.CANCELED, "next run continues", id="canceled"),
         pytest.param(ended(canceled=True, failed="no"), Status.FAILED, "no", id="failed before it was canceled"),
         pytest.param(ended(Counts(10, 9, rejected=1)), Status.WARNINGS, "Rejected rows: 1;", id="rejected"),
         pytest.param(ended(Counts(10, 9, deferred=1)), Status.WARNINGS, "deferred to a later run: 1;", id="deferred"),

@@ -25,7 +25,7 @@ class _Row(TypedDict, total=False):
 
 
 class Newest(NamedTuple):
-    """When a table was last changed, in epoch seconds, and what tells the changes of that second apart.
+    """When a table was last changed, in epoch seconds, and the order of the changes of that second.
 
     `version` is the highest row version of that second, where rows have no version their number, and MANY where the second has
     more changes than were read and rows cannot be sorted by version. It only serves to see that something

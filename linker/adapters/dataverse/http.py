@@ -1,6 +1,6 @@
 """One request to Dataverse: token, headers, limits on where it may go, and the answer as a value or a named error.
 
-Nothing is repeated here. Whoever asked owns the retry.
+Nothing is repeated here: the caller owns the retry.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Connection:
             )
         if code.lower() == NO_MEMBER:
             return ConfigurationError(
-                f"The app's identity is no user of {self.url}, or a disabled one. Nothing was written. "
+                f"The app's identity is not a user of {self.url}, or a disabled one. Nothing was written. "
                 "Run 'python -m linker setup' as an administrator of that environment; docs/identity.md says how."
             )
         match judge(answer.status_code, code, text):

@@ -1,4 +1,4 @@
-"""What Dataverse tells of users and what they may do (dataverse.md 11; privileges of a table: EntityDefinitions)."""
+"""Users in Dataverse and their privileges (dataverse.md 11; privileges of a table: EntityDefinitions)."""
 
 from __future__ import annotations
 

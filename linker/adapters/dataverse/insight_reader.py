@@ -90,7 +90,7 @@ async def columns_of(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
 
 
 async def made_columns(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
-    """Return the columns that somebody made on a table; of the profile: attributes, and measures that are columns."""
+    """Return the custom columns of a table; of the profile: attributes, and measures that are columns."""
     return tuple(column for column in await columns_of(dataverse, table) if column.is_made)
 
 

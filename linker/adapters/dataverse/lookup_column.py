@@ -15,7 +15,7 @@ from linker.core.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_T
 from linker.core.requirements.facts import DataverseTable
 
 _LABEL = "Microsoft.Dynamics.CRM.Label"
-# A column or relationship of that name exists: somebody else was faster (dataverse.md 8.4).
+# A column or relationship of that name exists: another process created it first (dataverse.md 8.4).
 TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304", "0x80044363", "0x80060890", "0x80072551"})
 _UNFIT = {  # dataverse.md 8.6
     "Elastic": "nothing would empty its links when profiles are deleted",
@@ -118,7 +118,7 @@ async def _send_definition(dataverse: Dataverse, body: dict[str, Any], headers: 
 
 
 async def base_language(dataverse: Dataverse) -> int:
-    """Return the language code of the environment's labels; English where it is not told."""
+    """Return the language code of the environment's labels; English where it is unknown."""
     try:
         rows = await dataverse.first("organizations" + odata.query(select="languagecode", top=1), _Organization)
     except DataverseError:

@@ -177,5 +177,5 @@ def _table(row: _Definition) -> DataverseTable:
 
 
 def _allowed(managed: _Flag | None) -> bool:
-    """Whether a managed property allows it; one that was not told does not forbid (dataverse.md 8.3)."""
+    """Whether a managed property allows it; a missing one does not forbid (dataverse.md 8.3)."""
     return managed is None or managed["Value"]

@@ -16,7 +16,7 @@ from linker.core.odata import MappingColumns
 from linker.core.serialization import from_json
 
 Fields = dict[str, Any]
-"""A row whose members nobody has looked at yet."""
+"""A row whose members are not validated yet."""
 
 Page = TypedDict("Page", {"value": list[Fields], "@odata.nextLink": NotRequired[str | None]})
 """Rows of one response, and where the next ones are."""
@@ -80,7 +80,7 @@ def odd(why: str, what: str = "Dataverse") -> TransientError:
 
 
 def key_in(row: Fields, column: str) -> RowKey:
-    """Return the primary key of a row. Raises TransientError when it is no guid."""
+    """Return the primary key of a row. Raises TransientError when it is not a GUID."""
     found = row.get(column)
     key = row_key(found) if isinstance(found, str) else None
     if key is None:
@@ -171,4 +171,4 @@ def time_in(text: str) -> float:
     try:
         return datetime.fromisoformat(text).timestamp()
     except (ValueError, OverflowError):
-        raise odd(f"{text[:40]!r} is no time") from None
+        raise odd(f"{text[:40]!r} is not a time") from None

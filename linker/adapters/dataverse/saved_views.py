@@ -70,7 +70,7 @@ async def columns(dataverse: Dataverse, table: str) -> Columns:
 
 
 async def look(dataverse: Dataverse, view: View) -> Stored | None:
-    """Return our view, None when there is none. Raises ConfigurationError when the name is taken by somebody else's."""
+    """Return our view, None when there is none. Raises ConfigurationError when another view has the name."""
     named = f"returnedtypecode eq {odata.literal(view.table.name)} and name eq {odata.literal(view.name)}"
     ours = f"savedqueryid eq {view.id}"
     select = "name,fetchxml,layoutxml"

@@ -59,7 +59,7 @@ class Documents:
 
 
 async def salt_of(documents: Documents, known: bytes = b"") -> bytes:
-    """Return the environment's salt for row hashes, made at first use. Without it a stored hash tells nothing.
+    """Return the environment's salt for row hashes, made at first use. Without it a stored hash reveals nothing.
 
     `known` is the salt that this process remembers: it is stored again when storage has lost it, or never kept it.
     """

@@ -36,7 +36,7 @@ class FirstLink:
 
     @property
     def waits(self) -> bool:
-        """Whether nobody has allowed it as it was last held."""
+        """Whether it still needs an approval, as it was last held."""
         return self.approval is None or not set(self.automations) <= set(self.approval.automations)
 
 

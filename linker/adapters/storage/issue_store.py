@@ -49,7 +49,7 @@ class Issues:
         """Save the row issues of one page of one table, MOST_ISSUES of them; the same row again overwrites.
 
         A row that had an issue in the last look at its table too keeps the time when it was first seen and counts one more
-        attempt. A dry run is no attempt.
+        attempt. A dry run does not count as an attempt.
         """
         if not issues:
             return
@@ -84,7 +84,7 @@ class Issues:
                 yield entity.row, loads(RowIssue, joined(entity))
 
     async def last_of(self, table: str, row: str) -> RowRecord | None:
-        """Return the last issue of a row, None when it never had one or nobody remembers."""
+        """Return the last issue of a row, None when there is none or it has expired."""
         entity = await self._tables.get(ERRORS, self._partition(table), row_name(row))
         return loads(RowRecord, joined(entity)) if entity else None
 
@@ -94,7 +94,7 @@ class Issues:
         looked, keys = found[0] if found else _Looked(), list[RowKey]()
         async for entity in self._tables.query(ERRORS, self._partition(table)):
             record = loads(RowRecord, joined(entity))
-            over = looked.follows(record) or record.issue.code == ORPHANED  # no mapping row tells of an orphaned link
+            over = looked.follows(record) or record.issue.code == ORPHANED  # an orphaned link has no mapping row
             key = None if over else row_key(record.issue.row)
             keys += [] if key is None else [key]
             if len(keys) == most:

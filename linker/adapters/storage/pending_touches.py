@@ -1,6 +1,6 @@
 """Profiles that got newly linked rows and wait for their touch: table `linkerhashes`.
 
-Pages note them, and two pages may share a profile, so whoever reads them sees each once. They are packed in slices by a hash
+Pages note them, and two pages may share a profile, so a reader sees each once. They are packed in slices by a hash
 of the id: a slice is read alone, so memory holds one part of them, however many there are.
 """
 

@@ -120,7 +120,7 @@ class Runs:
         return found[0] if found else TaskState()
 
     async def change_task(self, change: Callable[[TaskState], Awaitable[TaskState]]) -> None:
-        """Apply a change to what is known of the task, again whenever somebody else was faster."""
+        """Apply a change to what is known of the task, again after each concurrent change."""
         while True:
             found = await self._documents.load(TaskState, "task")
             old, etag = found or (TaskState(), None)

@@ -166,7 +166,7 @@ class AzureTables:
             except ValueError as error:  # its text names no part of the string, which is a secret
                 raise ConfigurationError(
                     f"The connection string of Table Storage (LINKER_STORAGE) cannot be used: {error} Nothing was written. "
-                    "Copy it anew from the storage account, Security + networking > Access keys."
+                    "Copy it again from the storage account, Security + networking > Access keys."
                 ) from None
         return TableServiceClient(self._endpoint, credential=self._credential, **_PATIENCE)
 

@@ -32,7 +32,7 @@ class Claim(NamedTuple):
 class ClaimRow(NamedTuple):
     """One mapping row. `key` is None when the row holds no usable key or CustomerId; `text` then shows what it holds.
 
-    `identity` tells one mapping row from another, so that a row which paging returns twice counts once.
+    `identity` identifies one mapping row, so that a row which paging returns twice counts once.
     """
 
     key: RowKey | None

@@ -26,7 +26,7 @@ class TableState:
 
     `epoch` names the full run that is under way or was interrupted; empty when the next run may be incremental. `linked` says
     that one full run went through the whole table. `watermark` is the newest change of the mapping up to which every row was
-    seen, 0 when nothing tells. `earlier_bits` are shard sizes from which blocks may still have to be split.
+    seen, 0 when unknown. `earlier_bits` are shard sizes from which blocks may still have to be split.
     """
 
     __pydantic_config__ = WIRE
@@ -86,7 +86,7 @@ def choose_scan(
     now: float,
     because: str = "",
 ) -> ScanChoice:
-    """Return which mapping rows to read. `newest` is the newest change of the mapping, 0 when nothing tells.
+    """Return which mapping rows to read. `newest` is the newest change of the mapping, 0 when unknown.
 
     `because` is a reason of the run itself to read everything. A delta scan cannot see removed rows, so everything is read
     whenever something hints at removals, and at the latest `rules.full_s` after the last time.

@@ -47,7 +47,7 @@ REASONS: dict[str, Reason] = {
     "TooSlow": Reason(
         "rejected", "One row alone runs into the SQL timeout.", "Look at the plug-ins and workflows on the table."
     ),
-    "Refused": Reason("rejected", "Dataverse refused the update.", "Read the reason, mend the row, and run again."),
+    "Refused": Reason("rejected", "Dataverse refused the update.", "Read the reason, fix the row, and run again."),
     "ProfileMissing": Reason(
         "deferred",
         "The customer's profile is not in Dataverse.",
@@ -84,11 +84,11 @@ REASONS: dict[str, Reason] = {
     "Mapped": Reason("deferred", "The mapping names the row again.", "Nothing: the next run decides."),
     "BlockLost": Reason(
         "deferred",
-        "What was known of this page's links is lost, so nobody knows whose link this is.",
+        "What was known of this page's links is lost, so the owner of this link is unknown.",
         "Look at the row: its link stays, and no later run clears it.",
     ),
     "LinkChanged": Reason(
-        "deferred", "Somebody wrote the row while its link was cleared.", "Nothing: the next run looks again."
+        "deferred", "Another writer changed the row while its link was cleared.", "Nothing: the next run looks again."
     ),
 }
 

@@ -18,7 +18,7 @@ class ShardPlan:
     """
 
     unchanged: frozenset[RowKey]
-    compare: Mapping[RowKey, Claim]  # only the live link tells
+    compare: Mapping[RowKey, Claim]  # only the live link decides
     change: Mapping[RowKey, Claim]  # known to have no link
     unclaimed: tuple[RowKey, ...]
 

@@ -73,7 +73,7 @@ class Entitlement:
 class Picture:
     """Everything that a preflight found. Nothing was written for it.
 
-    `detail` says why a run would end before its tables; what keeps a table from being linked is told with the table. `missing`
+    `detail` says why a run would end before its tables; what keeps a table from being linked is in the table. `missing`
     are privileges that every run needs. What was not looked at because of them is `not checked`, and `tables_checked` is false.
     """
 
@@ -94,7 +94,7 @@ class Picture:
 
 
 def severity(detail: str, tables: Iterable[TablePicture], warnings: Iterable[str]) -> Severity:
-    """Return how a preflight ends: blocked when nothing can be linked, with warnings when somebody should look."""
+    """Return how a preflight ends: blocked when nothing can be linked, with warnings when an administrator should look."""
     outcomes = [table.outcome for table in tables]
     if detail or "ready" not in outcomes:
         return Severity.BLOCKED
@@ -102,6 +102,6 @@ def severity(detail: str, tables: Iterable[TablePicture], warnings: Iterable[str
 
 
 def entitlement(tables: Iterable[TablePicture], *, touches: bool) -> Entitlement:
-    """Return what the next run may use. A table that waits counts too: somebody decides on it by this number."""
+    """Return what the next run may use. A table that waits counts too: an operator decides on it by this number."""
     rows = sum(table.rows for table in tables if table.outcome in ("ready", "held"))
     return Entitlement(rows, rows if touches else 0)

@@ -136,7 +136,7 @@ def of_settings(*, bypass: bool, impersonate: bool, solution: bool) -> tuple[Nee
 def missing(needs: Iterable[Need], catalogue: Catalogue, held: Mapping[str, Depth]) -> tuple[Missing, ...]:
     """Return what is not held at organization level. `held` has the names in lower case.
 
-    A right that a table does not define is needed by nobody.
+    A right that a table does not define is not needed.
     """
     found = []
     for need in needs:

@@ -40,7 +40,7 @@ class SecondWriter:
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """Somebody allowed the first link of a table although these automations (by id) would fire."""
+    """An operator allowed the first link of a table although these automations (by id) would fire."""
 
     __pydantic_config__ = WIRE
     by: str
@@ -145,7 +145,7 @@ def _refusal(
         return Refusal.NONE, ""
     what = _what_fires(look, running, cost)
     if policy == "block":
-        how = "Mend that, or set LINKER_AUTOMATIONS to 'warn' or 'bypass'. (See docs/automations.md.)"
+        how = "Fix that, or set LINKER_AUTOMATIONS to 'warn' or 'bypass'. (See docs/automations.md.)"
         return Refusal.BLOCKED, f"Nothing was written: LINKER_AUTOMATIONS is 'block'. {what} {how}"
     if hold and not look.linked and not covers(look.approval, running, look.registered):
         return Refusal.HELD, f"Held for approval; nothing was written. {what} {_how_to_approve(look.table)}"
@@ -180,7 +180,7 @@ def _how_to_approve(table: str) -> str:
 
 
 def _told(look: TableLook, running: Sequence[Automation], *, refused: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return warnings and notes: what was approved asks nothing of anyone."""
+    """Return warnings and notes: what was approved needs no action."""
     table, warnings, notes = look.table, [], []
     if running and not refused:
         fires = f"Each link on '{table}' fires {counted(len(running), 'automation')}. {judgement.describe_all(running)}"

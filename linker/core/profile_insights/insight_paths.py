@@ -38,7 +38,7 @@ class Column:
 
     @property
     def is_made(self) -> bool:
-        """Whether somebody made it: then it has a publisher's prefix, and those of the platform have none."""
+        """Whether it is a custom column: those have a publisher's prefix, those of the platform have none."""
         return "_" in self.name
 
     @property

@@ -99,7 +99,7 @@ class View:
 
 
 def same_xml(one: str, other: str) -> bool:
-    """Whether two texts say the same, however they are spelled: Dataverse need not give XML back letter by letter."""
+    """Return whether two XML texts are equivalent. Dataverse may reformat them."""
     try:
         return ET.canonicalize(one, strip_text=True) == ET.canonicalize(other, strip_text=True)
     except ET.ParseError:

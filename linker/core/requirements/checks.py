@@ -27,12 +27,12 @@ _FOREIGN_CONNECTORS = frozenset({"salesforce", "attachcdm", "attachsynapse"})
 _ASK: dict[Asked, str] = {
     "not set up": "Set LINKER_INSIGHTS_URL and LINKER_INSIGHTS_INSTANCE_ID, or",
     "no answer": "Correct why Customer Insights did not answer, or",
-    "asked": "Customer Insights does not tell;",
+    "asked": "Customer Insights does not report it;",
 }
 
 
 def check_environment(facts: EnvironmentFacts, declared: Collection[str] = ()) -> tuple[Finding, ...]:
-    """Answer what concerns all tables: R5 and R6, and the part of R1 that the linked URL tells."""
+    """Answer what concerns all tables: R5 and R6, and the part of R1 that the linked URL shows."""
     foreign = () if _linked_here(facts) else (_foreign_environment(facts),)
     return tuple(_declared(finding, declared) for finding in (*foreign, _r5(facts), _r6(facts)))
 
@@ -52,7 +52,7 @@ def violated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def unknown(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return the findings that nobody could answer."""
+    """Return the findings without an answer."""
     return tuple(finding for finding in findings if finding.verdict is Verdict.UNKNOWN)
 
 
@@ -62,9 +62,9 @@ def from_dataverse(connector: Fact | None) -> bool:
 
 
 def no_table(source: Source) -> str:
-    """Return how to say that a source is no Dataverse table, whatever it looks like."""
+    """Return how to declare that a source isn't a Dataverse table, whatever it looks like."""
     declared = {"dataSource": source.data_source, "table": source.table, "target": False}
-    return f"say that it is no Dataverse table: LINKER_SOURCES=[{json.dumps(declared, ensure_ascii=False)}]."
+    return f"declare that it isn't a Dataverse table: LINKER_SOURCES=[{json.dumps(declared, ensure_ascii=False)}]."
 
 
 def _linked_here(facts: EnvironmentFacts) -> bool:
@@ -119,7 +119,7 @@ def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
             "Rows of other environments cannot be linked: ingest the table from the linked environment. If its rows were "
             "deleted since, refresh the data source and run unification.",
         )
-    why = "its keys are no guids" if facts.sampled else "the mapping names none"
+    why = "its keys are not GUIDs" if facts.sampled else "the mapping names none"
     why = "not all rows of its table may be read" if facts.unread else why
     return _unknown("R1", f"No key of '{facts.source.table}' could be looked up: {why}.")
 
@@ -132,7 +132,7 @@ def _r2(facts: SourceFacts, asked: Asked) -> Finding:
     if connector is None:
         none = asked == "asked" and Origin.INSIGHTS not in facts.origins
         why = ": Customer Insights knows none of that name." if none else "."
-        return _unknown("R2", f"Nobody tells which connector data source '{source}' uses{why}", _ASK[asked])
+        return _unknown("R2", f"The connector of data source '{source}' is unknown{why}", _ASK[asked])
     kind = _CONNECTORS.get(connector.value.lower())
     said = f"('{connector.value}', says {connector.origin})"
     if kind == "Power Query" and not facts.found:
@@ -158,7 +158,7 @@ def _power_query_from_elsewhere(facts: SourceFacts, said: str) -> Finding:
             "R2", f"Data source '{facts.source.data_source}' uses Power Query {said}, and no key could be looked up."
         )
     if not facts.guids:
-        return _unknown("R2", f"{evidence}, so nothing tells that it reads from Dataverse.")
+        return _unknown("R2", f"{evidence}, so nothing shows that it reads from Dataverse.")
     return _violated("R2", f"{evidence}, so it reads from elsewhere.", "Ingest the table from Dataverse.")
 
 
@@ -201,14 +201,14 @@ def _r4(facts: SourceFacts, asked: Asked) -> Finding:
     if facts.sampled and not facts.guids:
         return _violated(
             "R4",
-            f"The keys of {named(facts.source)} in the mapping are no guids, so it was not unified by '{table.primary_id}'.",
+            f"The keys of {named(facts.source)} in the mapping are not GUIDs, so it was not unified by '{table.primary_id}'.",
             f"{advice} Or {no_table(facts.source)}",
         )
     if chosen is not None:
         return _met("R4", f"It was unified by its primary key '{table.primary_id}' (says {chosen.origin}).")
     if facts.found:
         return _met("R4", f"Sampled keys are values of its primary key '{table.primary_id}'.")
-    return _unknown("R4", f"Nobody tells by which key {named(facts.source)} was unified.", _ASK[asked])
+    return _unknown("R4", f"The key by which {named(facts.source)} was unified is unknown.", _ASK[asked])
 
 
 # ---- R5: individual customers ----
@@ -216,7 +216,9 @@ def _r4(facts: SourceFacts, asked: Asked) -> Finding:
 
 def _r5(facts: EnvironmentFacts) -> Finding:
     if facts.is_b2b is None:
-        return _unknown("R5", "Nobody tells whether the environment is for individual customers.", _ASK[facts.insights])
+        return _unknown(
+            "R5", "It is unknown whether the environment is for individual customers.", _ASK[facts.insights]
+        )
     if facts.is_b2b:
         return _violated(
             "R5",
@@ -246,6 +248,6 @@ def _r6(facts: EnvironmentFacts) -> Finding:
         )
     return _unknown(
         "R6",
-        f"There are no {missing} in Dataverse, and nobody tells where the output goes.",
+        f"There are no {missing} in Dataverse, and where the output goes is unknown.",
         "Run unification once, or",
     )

@@ -1,6 +1,6 @@
 """What is known of an environment and of the sources that feed it, and who says so (customer-insights.md sections 1 to 3).
 
-A fact that nobody tells is None. Whether a source came from the mapping, the Customer Insights API or a setting, it has these
+An unknown fact is None. Whether a source came from the mapping, the Customer Insights API or a setting, it has these
 types.
 """
 
@@ -93,7 +93,7 @@ class DataverseTable:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSource:
-    """One source as LINKER_SOURCES declares it. `target` False: it is no Dataverse table, whatever its keys look like."""
+    """One source as LINKER_SOURCES declares it. `target` False: it isn't a Dataverse table, whatever its keys look like."""
 
     __pydantic_config__ = WIRE | {"extra": "forbid"}
     data_source: str

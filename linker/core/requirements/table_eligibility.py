@@ -214,7 +214,7 @@ def _warnings(
     *,
     goes_on: bool,
 ) -> tuple[str, ...]:
-    """Return what somebody should look at. Why a run ends here is in its detail already."""
+    """Return what an administrator should look at. Why a run ends here is in its detail already."""
     apart = [table.run for table in tables if table.run.status is Status.SKIPPED] if goes_on else []
     skipped = [f"Table '{run.table}' was skipped. {run.detail}" for run in apart]
     queued = [table for table in tables if table.run.status is Status.QUEUED] if goes_on else []
@@ -261,7 +261,7 @@ def _not_asked(tables: Iterable[JudgedTable], rules: Rules) -> list[str]:
 
 def _notes(sources: Iterable[SourceFacts], rules: Rules) -> tuple[str, ...]:
     return tuple(
-        f"{named(facts.source)} takes part in unification and is no Dataverse table, so it is no link target: "
+        f"{named(facts.source)} takes part in unification and isn't a Dataverse table, so it isn't linked: "
         f"{'LINKER_SOURCES says so' if _declared_away(facts, rules) else 'no table has its name or its keys'}."
         for facts in sources
         if facts.table is None and not _is_lost(facts, rules)

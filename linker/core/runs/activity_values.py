@@ -43,7 +43,7 @@ class RunRef:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A sign of life of a run. `trouble` says what is tried again, "" that it is over, None nothing."""
+    """A heartbeat of a run. `trouble` says what is tried again, "" that it is over, None nothing."""
 
     __pydantic_config__ = WIRE
     run: str
@@ -83,7 +83,7 @@ class TableTask:
     dry_run: bool = False
     full_reason: str = ""  # why this run is full, unless it was asked for
     schema: str = ""  # fingerprint of the profile table
-    newest: float = 0.0  # newest change of the mapping when it rested (epoch s), 0 when nothing tells
+    newest: float = 0.0  # newest change of the mapping when it rested (epoch s), 0 when unknown
     newest_profile: float = 0.0  # the same of profiles
     clears_orphans: bool = False  # this run may clear orphaned links that the app did not write
     allowed: bool = False  # this run may clear links that the guard would hold back, so it must see every removed row
@@ -292,7 +292,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Go:
-    """Whether the run may go on."""
+    """Whether the run may continue."""
 
     __pydantic_config__ = WIRE
     held: bool = True

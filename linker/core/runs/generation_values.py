@@ -71,7 +71,7 @@ class GenerationTask:
 
 @dataclass(frozen=True, slots=True)
 class GenerationOutcome:
-    """Totals of its tables so far, the pace to go on with, and why to stop, if so."""
+    """Totals of its tables so far, the pace to continue with, and why to stop, if so."""
 
     __pydantic_config__ = WIRE
     totals: dict[str, Totals]

@@ -27,7 +27,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class PastRun:
-    """One run as a line of the history. `seconds` from its start to its end, None while there is no end or was no start."""
+    """One run as a line of the history. `seconds` from its start to its end, None before its end, or without a start."""
 
     __pydantic_config__ = WIRE
     id: str

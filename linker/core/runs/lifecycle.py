@@ -34,7 +34,7 @@ def asked_for(run: Run, request: RunRequest) -> Run:
 
 
 def in_trouble(run: Run, trouble: str) -> Run:
-    """Return a run that tries something again, or is over it with ""; one that waits to begin goes on waiting."""
+    """Return a run that tries something again, or is over it with ""; one that waits to begin keeps waiting."""
     status = Status.RETRYING if trouble else Status.REFRESHING
     return replace(run, status=run.status if run.status is Status.QUEUED else status, status_detail=trouble)
 
@@ -43,7 +43,7 @@ def table_verdict(end: TableEnd, counts: Counts, held_rows: str = "") -> tuple[S
     """Return how a table ended, and what to say about it; `held_rows` is the digest of rows that were held back."""
     failed = end.failed or end.totals.failed
     if end.canceled and not failed:
-        return Status.CANCELED, "Canceled; the next run goes on from here."
+        return Status.CANCELED, "Canceled; the next run continues from here."
     if failed:
         return Status.FAILED, failed
     if end.totals.lost:

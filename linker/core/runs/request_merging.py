@@ -50,7 +50,7 @@ def bounded(request: RunRequest) -> RunRequest:
 
 def covers(done: RunRequest, wanted: RunRequest) -> bool:
     """Whether a run of `done` does everything that `wanted` asks for."""
-    same_start = replace(wanted, job_start=done.job_start)  # not every trigger tells it
+    same_start = replace(wanted, job_start=done.job_start)  # not every trigger reports it
     try:
         return merged(done, same_start) == done and done.dry_run == wanted.dry_run
     except ConflictError:

@@ -50,7 +50,7 @@ class LockState:
     parked: Ticket | None = None  # real work that was interrupted too often; the next real request takes it along
     cancel: str = ""  # run that was asked to stop
     previous: str = ""  # run that handed the lock to a holder which has not renewed yet
-    taken: TakeOver | None = None  # the last one, for a watchdog that dies before it has told of it
+    taken: TakeOver | None = None  # the last one, so that a restarted watchdog can still report it
     served: tuple[tuple[str, str], ...] = ()  # (unification job, run that served it), newest last
     asked: tuple[tuple[str, str], ...] = ()  # (key of a request and its content, run that it led to), newest last
     unstarted: str = ""  # holder that has not renewed yet: the next request or tick starts it again

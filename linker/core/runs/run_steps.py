@@ -1,4 +1,4 @@
-"""The steps of a run, and when each began: told from what the run shows, so that nothing has to report them. Pure."""
+"""The steps of a run, and when each began: derived from the run itself, so that nothing has to report them. Pure."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class TouchTask:
 
 @dataclass(frozen=True, slots=True)
 class TouchOutcome:
-    """What became of these profiles; `after` goes on in the part, None when it is done.
+    """What became of these profiles; `after` continues the part, None when it is done.
 
     `later_s` says when to try again and `later_reason` why, `left_out` why never. `refusal` is Dataverse's word about one.
     """

@@ -1,6 +1,6 @@
 """Azure Monitor records about unifications, as an event hub delivers them (customer-insights.md 4).
 
-A message body is {"records": [...]}. What is no such record is counted and never keeps the others from being read.
+A message body is {"records": [...]}. Any other record is counted and never keeps the others from being read.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _STAGES: Final = frozenset({"taskcompleted", "workflowcompleted"})
 
 @dataclass(frozen=True, slots=True)
 class Unifications:
-    """Jobs that ended well, oldest first; when the newest began (epoch s, 0 where nobody told); records by what they were."""
+    """Jobs that ended well, oldest first; when the newest began (epoch s, 0 where unknown); records by what they were."""
 
     jobs: tuple[str, ...] = ()
     job_start: float = 0.0
@@ -62,7 +62,7 @@ _PROPERTIES: Final = TypeAdapter(Json[_Properties] | _Properties)
 
 
 def read_events(bodies: Iterable[bytes], instance: str | None) -> Unifications:
-    """Return the unifications that a batch of messages tells of. Records of another instance are ignored, if one is given."""
+    """Return the unifications that a batch of messages reports. Records of another instance are ignored, if one is given."""
     found: dict[str, float] = {}
     ignored = malformed = 0
     for record in _records(bodies):
@@ -80,7 +80,7 @@ def read_events(bodies: Iterable[bytes], instance: str | None) -> Unifications:
 
 
 def _records(bodies: Iterable[bytes]) -> Iterator[Any]:
-    """Yield all records; None, which is no record, for a body that has none."""
+    """Yield all records; None for a body without records."""
     for body in bodies:
         try:
             yield from _BODY.validate_python(body).records
@@ -89,7 +89,7 @@ def _records(bodies: Iterable[bytes]) -> Iterator[Any]:
 
 
 def _unification(data: Any, instance: str | None) -> _Properties | None:
-    """Return what a record tells of a unification that ended well, None when it tells of something else."""
+    """Return what a record reports of a unification that ended well, None when it reports something else."""
     record = _Record.model_validate(data)
     if not record.ends_unification():
         return None
@@ -100,7 +100,7 @@ def _unification(data: Any, instance: str | None) -> _Properties | None:
 
 
 def epoch_s(stamp: str | None) -> float:
-    """Return a time of Customer Insights in epoch seconds, 0 when the text tells none. Without an offset it is UTC."""
+    """Return a time of Customer Insights in epoch seconds, 0 when the text has none. Without an offset it is UTC."""
     try:
         moment = datetime.fromisoformat(stamp or "")
     except ValueError:

@@ -10,7 +10,7 @@ from linker.core.throttling.allowance import Kind
 SQL_TIMEOUT = "0x80044151"
 SQL_ERROR = "0x80044150"  # with 1205 in its text: deadlock
 CUSTOMIZATION_LOCK = "0x80071151"
-NO_MEMBER = "0x80072560"  # the token is good, but its owner is no user of the environment
+NO_MEMBER = "0x80072560"  # the token is good, but its owner is not a user of the environment
 _THROTTLES: dict[str, Kind] = {
     "0x80072321": "time",
     "0x80072322": "requests",
@@ -32,7 +32,7 @@ _GUID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE
 class Answer(StrEnum):
     """The next step after a refused request."""
 
-    WAIT = "wait"  # service protection: pause as told, then repeat
+    WAIT = "wait"  # service protection: pause as long as Retry-After says, then repeat
     RETRY = "retry"  # a passing fault: repeat after a backoff
     SHRINK = "shrink"  # too much at once: repeat with fewer rows
     ISOLATE = "isolate"  # something about a row: find it, write the others
@@ -40,7 +40,7 @@ class Answer(StrEnum):
 
 
 def judge(status: int, code: str, text: str) -> Answer:
-    """Return what to do after an answer that is no success."""
+    """Return what to do after an answer other than success."""
     code = code.lower()
     if code in _THROTTLES or (status == 429 and code != CUSTOMIZATION_LOCK):
         return Answer.WAIT

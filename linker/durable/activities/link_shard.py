@@ -133,7 +133,7 @@ class _ShardWork:
         return await self._outcome(wanted.rows, wanted, removed)
 
     async def _settled_rows(self, block: HashBlock) -> int | None:
-        """Return how many rows a shard has on which nothing changed, as its index alone tells; None when something may have."""
+        """Return how many rows a shard has on which nothing changed, as its index shows; None when something may have."""
         header = block.header
         fresh = header.known and not header.unconfirmed and not self._looks_at_all(block)
         if not fresh or not self.staged.scan.full:

@@ -78,7 +78,7 @@ async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepar
 
 
 async def _are_links_due(deps: Deps, dataverse: Dataverse, task: TableTask, target: Target, state: TableState) -> bool:
-    """Return whether all links are to be held against all profiles: once a day, and when new profiles cannot be told."""
+    """Return whether all links are to be held against all profiles: once a day, and when new profiles cannot be found."""
     if deps.clock() - (state.orphans_at or state.scanned_at) >= deps.settings.orphan_hours * 3_600:
         return True
     return not task.dry_run and await mark_recreated(deps, dataverse, target, state)

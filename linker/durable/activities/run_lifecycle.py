@@ -1,4 +1,4 @@
-"""The life of a run around its pages: begin, sign of life, report, and every way to end."""
+"""The life of a run around its pages: begin, heartbeat, report, and every way to end."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ async def _show(deps: Deps, ticket: Ticket) -> None:
 
 
 async def renew(deps: Deps, beat: Beat) -> Go:
-    """Keep the lock, say whether to go on, and show what is being tried again."""
+    """Keep the lock, return whether to continue, and show what is being tried again."""
     renewal = await deps.lock.renew(beat.run)
     trouble = beat.trouble
     if renewal.held and not renewal.cancel and trouble is not None:
@@ -73,11 +73,11 @@ async def go_on(deps: Deps, run: str) -> None:
     """
     state = await deps.lock.peek()
     if state.cancel == run or (state.holder is not None and state.holder.run != run):
-        raise TransientError("The run gives way: it was asked to stop, or another one goes on with its work.")
+        raise TransientError("This run is stopping: it was canceled, or another run took over.")
 
 
 def slice_s(deps: Deps) -> float:
-    """Return the longest wait without a sign of life: less than half a lease, so that one that fails costs nothing."""
+    """Return the longest wait without a heartbeat: less than half a lease, so that one that fails costs nothing."""
     return deps.settings.lease_seconds / 2.5
 
 
@@ -86,7 +86,7 @@ def _go(deps: Deps, renewal: Renewal) -> Go:
 
 
 async def report(deps: Deps, news: Report) -> Go:
-    """Show how far the run is, keep the lock, and say whether to go on."""
+    """Show how far the run is, keep the lock, and return whether to continue."""
     renewal = await deps.lock.renew(news.run)
     if not renewal.held:
         return Go(held=False)
@@ -238,7 +238,7 @@ async def _follow_up(deps: Deps, ending: Ending) -> str | None:
 
 
 async def _moved(deps: Deps, ending: Ending) -> bool:
-    """Whether mapping or profiles changed since settling. A run ends also when Dataverse does not tell."""
+    """Whether mapping or profiles changed since settling. A run ends also when Dataverse does not answer."""
     try:
         return ending.marks is not None and await marks_of(deps, ending.marks) != ending.marks
     except LinkerError:

@@ -129,7 +129,7 @@ async def _touch(deps: Deps, dataverse: Dataverse, ids: Sequence[str], before: T
 
 
 async def report_touch(deps: Deps, news: TouchReport) -> Go:
-    """Show how far the touch is, keep the lock, and say whether to go on. When it is over, forget what waited."""
+    """Show how far the touch is, keep the lock, and return whether to continue. At its end, forget what waited."""
     if news.over and not news.again:
         # A run that lost its lock may get here late. Only what was noted while it held the lock is its own to forget, so the
         # notes are listed first: a successor begins after the look at the lock, and its notes are not among them.

@@ -30,7 +30,7 @@ class RunFailedError(Exception):
         self.passing = passing
 
 
-class RunStopped(Exception):  # noqa: N818 - not a failure: the run gives way
+class RunStopped(Exception):  # noqa: N818 - not a failure: the run stops
     """The run was cancelled, or another one holds the lock."""
 
     def __init__(self, *, canceled: bool) -> None:
@@ -101,7 +101,7 @@ def pause(
 
 
 def asked_to_cancel(ctx: OrchestrationContext, run: str) -> Steps[bool]:
-    """Return whether somebody asked to stop the run, rather than took its lock."""
+    """Return whether the run was canceled, rather than lost its lock."""
     go = yield from renewed(ctx, run)
     return go.held and go.cancel
 

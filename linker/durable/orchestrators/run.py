@@ -63,7 +63,7 @@ def customerid_backstamping_hydration(ctx: OrchestrationContext, request: dict[s
     except RunStopped as stopped:
         if not stopped.canceled:
             return {"run": ticket.run, "status": "superseded"}
-        ending = Ending(ticket.run, Status.CANCELED, "Canceled by request; the next run goes on from here.")
+        ending = Ending(ticket.run, Status.CANCELED, "Canceled by request; the next run continues from here.")
     except (RunFailedError, TaskFailedError) as error:
         status = Status.RETRYING if isinstance(error, RunFailedError) and error.passing else Status.FAILED
         ending = Ending(ticket.run, status, f"{error}"[:1500], dry_run=ticket.request.dry_run)
@@ -119,7 +119,7 @@ def _settle(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Settled]:
 
 
 def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Prepared]:
-    """Make one table ready. One that cannot be is no reason to stop the others, which share the `room` for waiting."""
+    """Make one table ready. One that cannot be does not stop the others, which share the `room` for waiting."""
     for tries in range(PREPARE_TRIES):
         try:
             prepared = yield from call(ctx, "prepare_table", task, Prepared, renewing=task.run)

@@ -92,7 +92,7 @@ def touch_waiting_profiles(ctx: OrchestrationContext, request: dict[str, Any]) -
 
 
 def _wave(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
-    """Let as many parts as the pace allows go on, each in one activity, and wait for all of them."""
+    """Process as many parts as the pace allows, each in one activity, and wait for all of them."""
     parts = list(state.left)[: state.pace.width]
     tasks = [TouchTask(state.run, part, state.parts, state.pace, state.dry_run, state.left[part]) for part in parts]
     answers = yield when_all([ctx.call_activity("touch_profiles", input=to_json(task)) for task in tasks])

@@ -215,7 +215,7 @@ async def _set_back(writer: Writer, row: RowKey, before: LiveLink) -> None:
 
 
 def is_stored(live: LiveLink, wanted: Link, target: Target) -> bool:
-    """Return whether a lookup holds the wanted link. Without a companion column that can be read, the id alone tells."""
+    """Return whether a lookup holds the wanted link. Without a companion column that can be read, the ID alone decides."""
     if live.link is None:
         return False
     return live.link == wanted if target.partition_column else live.link.profile == wanted.profile

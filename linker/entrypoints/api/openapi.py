@@ -19,7 +19,7 @@ REFS = "#/components/schemas/{model}"
 ANY_APP = "https://contoso-linker.azurewebsites.net"  # where the document is not asked of an app
 REFUSALS = {
     400: "The request isn't valid; nothing was done.",
-    401: "Nobody is signed in, or the function key is missing.",
+    401: "The caller is not signed in, or the function key is missing.",
     403: "The caller lacks the app role, or the app's settings switch this off.",
     404: "It doesn't exist.",
     409: "Its state no longer allows this, or the request contradicts what is known by now: look again.",

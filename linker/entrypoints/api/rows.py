@@ -25,7 +25,7 @@ async def get_row(call: Call) -> Reply:
 
 
 async def row_state(deps: Deps, table: str, row: str) -> RowState:
-    """Return what is known of a row, and its link read now. Raises ProblemError 404 when the table is no linked one."""
+    """Return what is known of a row, and its link read now. Raises ProblemError 404 when the table isn't linked."""
     key, state = await linked_row(deps, table, row)
     block = (await deps.blocks.load_or_split(table, shard_of(key, state.bits), state.earlier_bits)).block
     entries = block.entries.get(key)

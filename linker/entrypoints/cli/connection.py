@@ -63,7 +63,7 @@ class Talk:
             typer.echo(line, err=self.output is Output.JSON)
 
     def allows(self, question: str) -> bool:
-        """Return whether to write. Raises DeclinedError after a no, ConfigurationError where nobody can be asked."""
+        """Return whether to write. Raises DeclinedError after a no, ConfigurationError without a terminal."""
         if self.dry_run or self.yes:
             return not self.dry_run
         if not sys.stdin.isatty():

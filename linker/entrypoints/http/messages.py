@@ -87,4 +87,6 @@ def from_continuation(text: str) -> str:
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     except ValueError:
-        raise ProblemError(400, "This is no continuation", "Take it from the page before, unchanged.") from None
+        raise ProblemError(
+            400, "Invalid continuation token", "Pass the continuation of the previous response unchanged."
+        ) from None

@@ -54,7 +54,7 @@ class Operation:
     query: type[BaseModel] | None = None
     refusals: tuple[int, ...] = ()  # beside those that every operation may give
     media_types: tuple[str, ...] = (JSON,)
-    audited: bool = False  # somebody did this by hand
+    audited: bool = False  # a manual action
     asks_for_run: bool = False  # takes an Idempotency-Key, and answers where the run is found
 
     @property

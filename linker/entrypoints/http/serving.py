@@ -21,7 +21,7 @@ from linker.entrypoints.http.validation import check_query_names, parsed_body, p
 from linker.services.run_requests import Start
 
 _LOG = logging.getLogger(__name__)
-# Rows and runs are nobody else's: no cache keeps them, and no browser takes them for a page.
+# Responses contain customer data: forbid caching and content sniffing.
 HEADERS: Final = {
     "Cache-Control": "no-store",
     "X-Content-Type-Options": "nosniff",
@@ -69,12 +69,12 @@ async def starts_nothing(ticket: Ticket) -> None:
 
 
 def admitted(caller: Caller | None, needed: Role) -> Caller:
-    """Return the caller if he may. Raises ProblemError 401 or 403."""
+    """Return the caller if the role allows it. Raises ProblemError 401 or 403."""
     if caller is None:
         raise ProblemError(401, "Not signed in", "Sign in with Entra, or send a token for this app. Nothing was done.")
     if not caller.may(needed):
         _LOG.warning("Caller %s was refused: the app role '%s' is needed.", without_secrets(caller.id), needed)
-        to_do = "Whoever looks after the app gives it: Entra ID > Enterprise applications > Users and groups."
+        to_do = "An administrator assigns it: Entra ID > Enterprise applications > Users and groups."
         raise ProblemError(403, "Not allowed", f"This asks for the app role '{needed}'. Nothing was done. {to_do}")
     return caller
 
@@ -113,7 +113,7 @@ def call_of(
 
 
 async def served(wanted: Operation, call: Call[Any, Any]) -> Reply:
-    """Serve a request; what somebody does by hand is written down before it begins, and what became of it afterwards."""
+    """Serve a request. A manual action is written to the audit log before it begins, and its result afterwards."""
     if not wanted.audited:
         return await wanted.handle(call)
     entry = entry_of(wanted, call)

@@ -1,4 +1,4 @@
-"""The Actions page: what an operator may ask for, and what waits for his decision."""
+"""The Actions page: what an operator may request, and what waits for a decision."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def fields(body: bytes) -> dict[str, list[str]]:
     try:
         return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
     except ValueError:
-        raise _misfit("It is no form of this page.") from None
+        raise _misfit("The form does not belong to this page.") from None
 
 
 def _misfit(what: str) -> ProblemError:

@@ -1,4 +1,4 @@
-"""What a run would meet now: looked at anew in Dataverse, nothing written."""
+"""What a run would meet now, read from Dataverse again. Nothing is written."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ SECTIONS: Final = (  # a new one stands here: its name and its path
     ("Rows", "/rows"),
     ("Actions", "/actions"),
 )
-# Nothing comes from elsewhere, nothing stands in the page itself, and nobody may frame it.
+# No content from other hosts, no inline code, and no framing.
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
@@ -50,7 +50,7 @@ def link(path: str = "", **query: str | None) -> str:
 
 
 async def render(call: Call[Any, Any], template: str, /, *, status: int = 200, **values: object) -> Reply:
-    """Return a page for whoever asks: the template with `values`, and what every page shows (templates/base.html)."""
+    """Return a page for the caller: the template with `values`, and what every page shows (templates/base.html)."""
     return html(
         template,
         status,

@@ -41,7 +41,7 @@ class Portal:
         return await answered(self._serve(method, path, request, start or starts_nothing), f"Page {path}", refusal)
 
     async def open_session(self, request: Request) -> Reply:
-        """Begin the session of somebody whose function key the host has checked, and lead to the page that he wanted."""
+        """Begin a session after the host has checked the function key, and redirect to the requested page."""
         return await answered(self._open_session(request), "Signing in", refusal)
 
     async def _serve(self, method: str, path: str, request: Request, start: Start) -> Reply:

@@ -1,7 +1,7 @@
-"""The session of somebody who showed a function key, and the tokens that the page's own forms carry. Pure.
+"""The session of a user who signed in with a function key, and the tokens that the page's own forms carry. Pure.
 
 A browser sends no key along with a link, and a key in a link would stay in its history. So the key opens a session: a cookie
-that this app has signed. It counts only where nobody signs in with Entra.
+that this app has signed. It counts only where sign-in with Entra is off.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def keyed[Body: KeyForm](call: Call[Body, Any]) -> Call[Body, Any]:
 
 
 async def newest_tables(deps: Deps, recent: Sequence[Run] | None = None) -> dict[str, Newest]:
-    """Return how each table stands by the newest run that tells, with all that the run knows of it.
+    """Return how each table stands by the newest run that shows it, with all that the run knows of it.
 
     `recent` are summaries of the newest runs where they are known already.
     """
@@ -100,7 +100,7 @@ async def newest_tables(deps: Deps, recent: Sequence[Run] | None = None) -> dict
 
 
 async def undecided(deps: Deps, tables: Sequence[str]) -> tuple[str, ...]:
-    """Return the tables of these whose first link nobody has allowed yet; the run that does it may still be on its way."""
+    """Return the tables of these whose first link is not allowed yet; the run that links them may still be waiting."""
     held = await asyncio.gather(*(deps.first_links.load(table) for table in tables))
     return tuple(table for table, first in zip(tables, held, strict=True) if first is None or first.waits)
 

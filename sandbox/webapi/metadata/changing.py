@@ -226,7 +226,9 @@ def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> T
     _check_name(call, relationship.schema_name)
     if relationship.referenced_attribute not in {"", parent.primary_id}:
         raise ApiError(
-            400, "0x80048203", f"The attribute {relationship.referenced_attribute} is no key of {parent.logical_name}."
+            400,
+            "0x80048203",
+            f"The attribute {relationship.referenced_attribute} is not a key of {parent.logical_name}.",
         )
     _check_new_column(child, column)
     _check_navigation(call, relationship.collection_navigation, parent)

@@ -141,7 +141,7 @@ def _table_type(document: Json) -> str:
     if kind == "Virtual":
         raise not_supported("virtual tables")
     if kind not in {"Standard", "Elastic"}:
-        raise payload_error(f"Microsoft.OData.ODataException: '{kind}' is no TableType.")
+        raise payload_error(f"Microsoft.OData.ODataException: '{kind}' is not a TableType.")
     return kind
 
 

@@ -124,7 +124,7 @@ def test_unify_tells_where_it_found_no_sandbox() -> None:
         pytest.param(("--switch", "ms_per_row=Infinity"), "ms_per_row", id="no end of waiting"),
         pytest.param(("--db", __file__), "cannot be used", id="no database"),
         pytest.param(("--db", str(Path(__file__).with_name("none") / "x.db")), "cannot be used", id="no folder"),
-        pytest.param(("--faults", __file__), "is no JSON", id="faults that are no JSON"),
+        pytest.param(("--faults", __file__), "is not JSON", id="faults that are no JSON"),
     ],
 )
 def test_a_start_that_cannot_be_is_told_in_one_sentence(options: tuple[str, ...], told: str) -> None:

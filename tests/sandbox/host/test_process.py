@@ -71,7 +71,7 @@ def test_a_malformed_schedule_stops_the_start() -> None:
     with start_process("checked", SAMPLE_URL="http://sample", SAMPLE_SCHEDULE="every day") as process:
         _, complaint = process.communicate(timeout=10)
     assert process.returncode == 2
-    assert "Timer 'poll': 'every day' is no NCRONTAB schedule with six fields" in complaint
+    assert "Timer 'poll': 'every day' is not an NCRONTAB schedule with six fields" in complaint
     assert "Traceback" not in complaint
 
 

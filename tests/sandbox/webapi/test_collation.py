@@ -39,7 +39,7 @@ def test_guids_are_read_in_upper_case_and_braces(text: str) -> None:
     ],
 )
 def test_what_is_no_guid_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="is no guid"):
+    with pytest.raises(ValueError, match="is not a guid"):
         guid_key(text)
 
 

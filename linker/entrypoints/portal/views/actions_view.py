@@ -1,4 +1,4 @@
-"""What an operator may decide about, and what a run that he asks for would come to, as values. Pure: runs in, lines out."""
+"""What an operator may decide about, and what a requested run would do, as values. Pure: runs in, lines out."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _TOLD = frozenset({Status.SUCCESSFUL, Status.WARNINGS, Status.SKIPPED})
 
 @dataclass(frozen=True, slots=True)
 class Newest:
-    """A table in the newest run that tells how it stands: a real one that came to an end with it."""
+    """A table in the newest run that shows its state: a real run that finished the table."""
 
     run: Run
     table: TableRun
@@ -78,7 +78,7 @@ def newest_by_table(runs: Iterable[Run]) -> dict[str, Newest]:
 
 
 def held_back(newest: Mapping[str, Newest], allowed: Iterable[UnlinkAllowance] = ()) -> tuple[HeldBack, ...]:
-    """Return the tables whose departed rows wait for somebody to let them go; not those that are `allowed` to go by now."""
+    """Return the tables whose departed rows wait for an operator to allow them; not those that are `allowed` to go by now."""
     decided = {one.table for one in allowed if not one.orphans}
     return tuple(
         HeldBack(

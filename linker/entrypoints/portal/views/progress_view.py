@@ -50,7 +50,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class TableBar:
-    """One table with its rows by outcome. It is `expected` to have more rows than are done so far; 0 where nobody knows."""
+    """One table with its rows by outcome. It is `expected` to have more rows than are done so far; 0 where unknown."""
 
     table: TableRun
     segments: tuple[Segment, ...]

@@ -61,18 +61,18 @@ _ABSENT: Final = Judgement(
 _EMPTIED: Final = Judgement(
     "warning",
     "The link is empty",
-    "It was confirmed and then emptied by somebody else. The next run links the row again.",
+    "It was confirmed and then cleared by another writer. The next run links the row again.",
 )
 _OTHER: Final = Judgement(
     "warning",
-    "Linked to somebody else",
-    "The link is not the one that the app confirmed last: somebody else wrote it. A verify run repairs and reports it.",
+    "Linked to another customer",
+    "The link is not the one that the app confirmed last: another writer changed it. A verify run repairs and reports it.",
 )
 _NOT_ASKED: Final = Judgement("idle", "Not verified", "Dataverse could not be asked for the link just now.")
 _UNCONFIRMED: Final = Judgement(
     "waiting",
     "Not confirmed",
-    "A run began to link this row, and nobody has read the link since. The next run compares it.",
+    "A run began to link this row, and the link has not been read since. The next run compares it.",
 )
 _UNKNOWN: Final = Judgement(
     "idle",

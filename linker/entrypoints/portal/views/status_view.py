@@ -35,7 +35,7 @@ class StatusView:
 
     `dry` is a dry run that is over and newer than any real one.
 
-    `held_back` waits for somebody's decision, and so may `first_links`.
+    `held_back` waits for a decision, and so may `first_links`.
     """
 
     group: str
@@ -83,7 +83,7 @@ def status_of(shown: Run | None, recent: Sequence[Run], dry: Run | None = None) 
 
 
 def is_live(run: Run) -> bool:
-    """Whether a run goes on, or waits to begin."""
+    """Whether a run is in progress, or waits to begin."""
     return run.ended_at is None and run.status not in ENDED
 
 
