@@ -130,6 +130,10 @@ class Limiter:
             raise _pause(hold_s)
         await self._sleep(hold_s)
 
+    async def rest(self, seconds: float) -> None:
+        """Wait after a fault of the server, by the same clock."""
+        await self._sleep(seconds)
+
     def answered(self, seconds: float, requests: int, hint: int) -> None:
         """Note that `requests` operations in one HTTP request were answered after so many seconds, and the hint on it."""
         self.control = law.after_request(law.with_hint(self.control, hint), self._clock(), seconds, requests)

@@ -4,9 +4,9 @@ LinkerError
 ├── ConfigurationError        fix a setting, a permission or the environment; trying again changes nothing
 ├── TransientError            try later; `wait_s` says when
 │   ├── ThrottledError        Dataverse asked us to pause (service protection)
+│   ├── UnknownOutcomeError   Dataverse did not clearly answer a write: it may be committed, also later
 │   └── BusyError             callers asked for more looks at Dataverse than the app makes for them
 ├── DataverseError            Dataverse refused a request for good; carries status, code and text
-├── UnknownOutcomeError       no answer came: the write may or may not have been committed
 ├── SupersededError           another attempt owns this page now; nothing more may be sent
 ├── ConflictError             a request contradicts what is known by now; the caller has to look again
 ├── FaultError                a fault of this app, without the message of its cause
@@ -40,6 +40,10 @@ class ThrottledError(TransientError):
     """A 429 of service protection; `wait_s` is what Retry-After asked for (dataverse.md 1.2)."""
 
 
+class UnknownOutcomeError(TransientError):
+    """No answer to a write, or none that Dataverse clearly gave. It may be committed, up to two minutes from now."""
+
+
 class BusyError(TransientError):
     """The budget of looks for callers is used up; `wait_s` says when to ask again."""
 
@@ -50,10 +54,6 @@ class DataverseError(LinkerError):
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(f"Dataverse answered {status} {code}: {text}")
         self.status, self.code, self.text = status, code, text
-
-
-class UnknownOutcomeError(LinkerError):
-    """The connection ended without an answer; a write may have been committed."""
 
 
 class SupersededError(LinkerError):

@@ -7,7 +7,7 @@ from uuid import uuid4
 from linker.adapters.dataverse.client import BYPASS, Dataverse
 from linker.core import odata
 from linker.core.errors import DataverseError
-from linker.core.throttling.error_classification import Answer, judge, named_rows
+from linker.core.throttling.error_classification import Answer, judge, named_ids
 from tests.live.check import Unanswered, check
 from tests.live.site import Site, bulk_key, outcome, refusal, send
 
@@ -90,7 +90,7 @@ async def _blamed(site: Site, rows: list[dict[str, str]], guilty: str) -> str:
     try:
         await site.write(rows)
     except DataverseError as error:
-        named = "names the row" if guilty in named_rows(error.text) else "names no row"
+        named = "names the row" if guilty in named_ids(error.text) else "names no row"
         kind = judge(error.status, error.code, error.text)
         return f"{refusal(error)}, {named}, {'for a single row' if kind is Answer.ISOLATE else f'to {kind}'}"
     return "accepted"

@@ -61,7 +61,9 @@ MUTATIONS = (
         "D5", "linker/entrypoints/portal/views/progress_view.py", "until if until and until > now else None", "until"
     ),
     Mutation("D6", _LIFE, "rows_per_second=round(rate, 1)", "rows_per_second=0.0"),
-    Mutation("D7", "linker/core/throttling/error_classification.py", '(code == SQL_ERROR and "1205" in text)', "False"),
+    Mutation(
+        "D7", "linker/core/throttling/error_classification.py", "({_DEADLOCK}, Answer.RETRY)", "(set(), Answer.RETRY)"
+    ),
     Mutation("D7", _PACE, "max(SMALLEST, control.batch // 2)", "control.batch"),
     Mutation("D8", _WRITING, "refused = dict.fromkeys(bad, error)", "return dict.fromkeys(links, error)"),
     Mutation("D8", _WRITING, "half = len(rows) // 2", "half = 1"),

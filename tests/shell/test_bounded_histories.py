@@ -13,7 +13,7 @@ from linker.core.runs.generation_values import Share, joined
 from linker.core.serialization import MOST_BYTES, to_json
 from linker.core.throttling.pace import Load
 from linker.durable.orchestrators import scanning
-from linker.durable.orchestrators.generation import GENERATION, PATIENCE, link_generation
+from linker.durable.orchestrators.generation import FAULT_PATIENCE, GENERATION, link_generation
 from linker.durable.orchestrators.run import customerid_backstamping_hydration
 from linker.durable.orchestrators.scanning import SCANNING, scan_mapping
 from linker.durable.orchestrators.unlinking import UNLINKING, unlink_departed_rows
@@ -118,7 +118,7 @@ def test_a_shard_that_never_succeeds_fails_in_the_end_over_however_many_generati
             ShardOutcome(later_s=60.0, later_reason="busy") if task["number"] else ShardOutcome(ROWS)
         ),
     )
-    assert shards_linked(ctx) == {("contact", 0): 1, ("contact", 1): PATIENCE}
+    assert shards_linked(ctx) == {("contact", 0): 1, ("contact", 1): FAULT_PATIENCE}
     assert len(ctx.child_ids) > 1
     assert "busy" in ctx.of("end_table")[0]["totals"]["failed"]
     assert ctx.longest < MOST_EVENTS

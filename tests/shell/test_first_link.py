@@ -10,16 +10,19 @@ from dataclasses import replace
 
 import pytest
 
+from linker.core.keys import key_text
 from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Counts
 from linker.durable.activities.link_shard import CANARIES
+from linker.durable.shards.isolation import SAMPLE, scattered
 from tests.fakes.dataverse import PROFILE_SET, Refusal, Request
-from tests.fakes.world import World, contact_id
+from tests.fakes.world import World, contact_id, key_of
 
 PEOPLE = 30
 PLUGIN = Refusal(400, "0x80040265", "The plug-in said no.")
-FIRST = contact_id(1)
+TRIED = [key_text(key) for key in scattered(map(key_of, range(1, PEOPLE + 1)), CANARIES)]  # one after the other
+FIRST = TRIED[0]
 
 
 @pytest.fixture
@@ -98,7 +101,7 @@ def no_label(world: World) -> None:
 
 
 def same_customer(world: World) -> None:
-    world.dataverse.label_of[FIRST] = fold_customer("c1").upper()
+    world.dataverse.label_of[FIRST] = fold_customer(world.wanted()[FIRST]).upper()
 
 
 @pytest.mark.parametrize("alive", [no_label, same_customer])
@@ -111,21 +114,29 @@ async def test_a_label_that_says_nothing_else_is_no_reason_to_stop(
 
 
 async def test_a_row_that_is_refused_proves_nothing_and_the_next_one_is_tried(world: World) -> None:
-    world.dataverse.refuse = {contact_id(number): PLUGIN for number in (1, 2)}
+    world.dataverse.refuse = dict.fromkeys(TRIED[:2], PLUGIN)
     outcome = await world.link(canary=True)
     assert (outcome.counts, outcome.proven) == (Counts(rows_read=PEOPLE, linked=PEOPLE - 2, rejected=2), True)
     assert sizes(world)[:4] == [1, 1, 1, PEOPLE - 3]
 
 
 async def test_after_refused_rows_a_dead_link_still_stops_the_table(world: World) -> None:
-    world.dataverse.refuse = {contact_id(number): PLUGIN for number in (1, 2)}
-    world.dataverse.label_of[contact_id(3)] = "c9"
+    world.dataverse.refuse = dict.fromkeys(TRIED[:2], PLUGIN)
+    world.dataverse.label_of[TRIED[2]] = "c9"
     assert "does not lead to its profile" in (await world.link(canary=True)).failed
     assert set(world.links().values()) == {None}
 
 
-async def test_rows_that_are_all_refused_are_not_written_one_by_one_for_ever(world: World) -> None:
+async def test_rows_that_are_all_refused_alike_stop_the_table(world: World) -> None:
     world.dataverse.refuse = {contact_id(number): PLUGIN for number in range(1, PEOPLE + 1)}
+    outcome = await world.link(canary=True)
+    assert PLUGIN.text in outcome.failed
+    assert sizes(world) == [1] * SAMPLE
+
+
+async def test_rows_that_are_refused_for_different_reasons_are_not_written_one_by_one_for_ever(world: World) -> None:
+    other = Refusal(400, "0x80044331", "too long")
+    world.dataverse.refuse = {contact_id(number): (PLUGIN, other)[number % 2] for number in range(1, PEOPLE + 1)}
     outcome = await world.link(canary=True)
     assert (outcome.counts.rejected, outcome.proven) == (PEOPLE, False)
     assert sizes(world)[: CANARIES + 1] == [1] * CANARIES + [PEOPLE - CANARIES]

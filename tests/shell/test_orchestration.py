@@ -34,7 +34,13 @@ from linker.core.serialization import MOST_BYTES, to_json
 from linker.core.throttling.pace import MAX_SHARDS, SPARE, Load, Pace, shards_in_flight
 from linker.durable.orchestrators import scanning
 from linker.durable.orchestrators.activity_calls import MAX_CALLS, MOST_TRIES
-from linker.durable.orchestrators.generation import GENERATION, GENERATION_SHARDS, LONGEST_WAIT_S, link_generation
+from linker.durable.orchestrators.generation import (
+    FAULT_PATIENCE,
+    GENERATION,
+    GENERATION_SHARDS,
+    LONGEST_WAIT_S,
+    link_generation,
+)
 from linker.durable.orchestrators.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.durable.orchestrators.scanning import SCANNING, STREAMS_AT_ONCE, scan_mapping
 from tests.fakes.durable import Activity, FakeContext
@@ -224,7 +230,9 @@ def test_a_shard_that_waits_when_its_table_fails_is_left_out(shards: int) -> Non
     assert ctx.of("end_run")[0]["status"] is None  # the run itself did not fail
 
 
-@pytest.mark.parametrize(("trouble", "tries"), [(Trouble("gone for good"), 1), (Trouble("passing", 2.0), 30)])
+@pytest.mark.parametrize(
+    ("trouble", "tries"), [(Trouble("gone for good"), 1), (Trouble("passing", 2.0), FAULT_PATIENCE)]
+)
 def test_a_shard_whose_activity_could_not_begin_is_never_counted_as_done(trouble: Trouble, tries: int) -> None:
     ctx = context(shards=1, link_shard=lambda _: trouble)
     run(ctx)

@@ -410,7 +410,7 @@ async def test_a_write_without_an_answer_is_read_back_and_the_page_kept_until_it
 
 async def test_writes_that_never_get_an_answer_are_tried_later_and_not_called_lost(world: World) -> None:
     world.people(3)
-    no_answer(world, commits=False, times=2)
+    no_answer(world, commits=False, times=100)
     outcome = await world.link()
     assert outcome.later_s > 0
     assert outcome.lost == 0

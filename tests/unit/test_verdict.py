@@ -2,7 +2,7 @@
 
 import pytest
 
-from linker.core.throttling.error_classification import Answer, judge, named_rows
+from linker.core.throttling.error_classification import Answer, is_of_dataverse, judge, named_ids, named_privilege
 
 ROW = "11111111-1111-1111-1111-11111111111a"
 OTHER = "22222222-2222-2222-2222-222222222222"
@@ -21,20 +21,34 @@ OTHER = "22222222-2222-2222-2222-222222222222"
         pytest.param(
             429, "0x80071151", "another [EntityCustomization]", Answer.RETRY, id="customisation lock, no throttle"
         ),
-        pytest.param(502, "", "<html>", Answer.RETRY, id="502"),
-        pytest.param(503, "", "<html>", Answer.RETRY, id="503"),
-        pytest.param(504, "", "", Answer.RETRY, id="504"),
-        pytest.param(408, "", "", Answer.RETRY, id="408"),
-        pytest.param(500, "", "", Answer.RETRY, id="500 that says nothing"),
+        pytest.param(502, "", "<html>", Answer.UNSURE, id="502"),
+        pytest.param(503, "", "<html>", Answer.UNSURE, id="503"),
+        pytest.param(504, "", "", Answer.UNSURE, id="504"),
+        pytest.param(408, "", "", Answer.UNSURE, id="408"),
+        pytest.param(500, "", "", Answer.UNSURE, id="500 that says nothing"),
+        pytest.param(500, "0x80001234", "", Answer.UNSURE, id="500 with a code that nobody knows"),
+        pytest.param(500, "0x80040216", "An unexpected error occurred.", Answer.UNSURE, id="unexpected error"),
+        pytest.param(400, "0x80040216", "", Answer.UNSURE, id="unexpected error as 400"),
+        pytest.param(500, "0x80044184", "", Answer.UNSURE, id="SQL connection"),
+        *(
+            pytest.param(status, "0x80044150", f"Sql Number: {number}", Answer.UNSURE, id=f"failover {number} {status}")
+            for number in (40613, 40197, 40501, 10928, 10929)
+            for status in (400, 500)
+        ),
+        pytest.param(500, "0x80044150", "some other SQL error", Answer.UNSURE, id="SQL error that says nothing"),
+        pytest.param(400, "0x80044150", "Sql Number: 547", Answer.ISOLATE, id="SQL constraint"),
+        pytest.param(500, "0x80044150", "Sql Number: 1105", Answer.STOP, id="SQL storage is full"),
+        pytest.param(500, "0x80072325", "", Answer.STOP, id="storage quota"),
         pytest.param(400, "0x80044150", "SQL 1205: deadlock victim", Answer.RETRY, id="deadlock"),
+        pytest.param(500, "0x80044150", "Sql Number: 1205", Answer.RETRY, id="deadlock as 500"),
         pytest.param(400, "0x80040255", "", Answer.RETRY, id="deadlock swallowed in a plug-in"),
         pytest.param(500, "0x8004A001", "", Answer.RETRY, id="SQL governor"),
         pytest.param(500, "0x80048544", "", Answer.RETRY, id="query engine throttle"),
-        pytest.param(500, "0x80048551", "", Answer.RETRY, id="database connection"),
-        pytest.param(500, "0x80048553", "", Answer.RETRY, id="database connection 53"),
-        pytest.param(500, "0x80048559", "", Answer.RETRY, id="database connection 59"),
-        pytest.param(500, "0x80048561", "", Answer.RETRY, id="circuit breaker"),
-        pytest.param(500, "0x80073000", "", Answer.RETRY, id="SQL network"),
+        pytest.param(500, "0x80048551", "", Answer.UNSURE, id="database connection"),
+        pytest.param(500, "0x80048553", "", Answer.UNSURE, id="database connection 53"),
+        pytest.param(500, "0x80048559", "", Answer.UNSURE, id="database connection 59"),
+        pytest.param(500, "0x80048561", "", Answer.UNSURE, id="circuit breaker"),
+        pytest.param(500, "0x80073000", "", Answer.UNSURE, id="SQL network"),
         pytest.param(500, "0x8004Ed47", "", Answer.RETRY, id="AppLockTimeout"),
         pytest.param(500, "0x80044151", "SQL timeout", Answer.SHRINK, id="SQL timeout"),
         pytest.param(413, "", "", Answer.SHRINK, id="too large"),
@@ -47,13 +61,34 @@ OTHER = "22222222-2222-2222-2222-222222222222"
         ),
         pytest.param(400, "0x80060891", "", Answer.ISOLATE, id="the profile is missing"),
         pytest.param(404, "0x80060891", "", Answer.ISOLATE, id="the profile is missing, as 404"),
+        pytest.param(
+            404, "", f"Kontakt mit ID = {ROW} ist nicht vorhanden", Answer.ISOLATE, id="no code, other language"
+        ),
         pytest.param(400, "0x80040265", "", Answer.ISOLATE, id="plug-in abort"),
+        pytest.param(500, "0x80040265", "", Answer.ISOLATE, id="plug-in abort as 500"),
+        pytest.param(500, "0x80040224", "", Answer.ISOLATE, id="plug-in that broke off"),
+        pytest.param(500, "0x80060890", "", Answer.ISOLATE, id="a name that is taken"),
         pytest.param(403, "0x80048306", "no WriteAccess for record", Answer.ISOLATE, id="row-level access"),
         pytest.param(412, "0x80060882", "", Answer.ISOLATE, id="the row changed"),
-        pytest.param(400, "0x80044150", "some other SQL error", Answer.ISOLATE, id="SQL error that is no deadlock"),
         pytest.param(400, "0x80044331", "string too long", Answer.ISOLATE, id="validation"),
         pytest.param(401, "", "", Answer.STOP, id="token refused"),
         pytest.param(403, "0x80040220", "missing prvWriteContact", Answer.STOP, id="privilege"),
+        pytest.param(403, "0x80040220", f"{OTHER} fehlt prvWriteContact", Answer.STOP, id="privilege, other language"),
+        pytest.param(
+            403,
+            "0x80040220",
+            f"Principal with id {OTHER} does not have WriteAccess right(s) for record with id {ROW}",
+            Answer.ISOLATE,
+            id="access to one row",
+        ),
+        pytest.param(403, "0x80095ffe", "", Answer.STOP, id="IP firewall"),
+        pytest.param(403, "0x80040225", "", Answer.STOP, id="disabled user"),
+        pytest.param(403, "0x80072560", "", Answer.STOP, id="no user"),
+        pytest.param(403, "0x8004A113", "", Answer.STOP, id="administration mode"),
+        pytest.param(403, "0x8004f507", "", Answer.STOP, id="column security, update"),
+        pytest.param(403, "0x8004F504", "", Answer.STOP, id="column security, read"),
+        pytest.param(501, "0x80040219", "", Answer.STOP, id="not implemented"),
+        pytest.param(302, "", "", Answer.STOP, id="redirect"),
         pytest.param(400, "0x80048d19", "payload", Answer.STOP, id="payload is wrong"),
         pytest.param(404, "0x8006088a", "Resource not found for the segment", Answer.STOP, id="segment not found"),
         pytest.param(404, "", "No HTTP resource was found", Answer.STOP, id="404 on the address"),
@@ -64,13 +99,51 @@ def test_judge(status: int, code: str, text: str, answer: Answer) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "rows"),
+    ("status", "code", "answer"),
+    [
+        pytest.param(400, "0x80040265", True, id="code"),
+        pytest.param(404, "", True, id="empty code of the OData layer"),
+        pytest.param(400, "0x0", True, id="zero code of the OData layer"),
+        pytest.param(500, "0x80040216", True, id="code under 500"),
+        pytest.param(503, "0x80072327", True, id="throttle under 503"),
+        pytest.param(401, None, True, id="token refused, empty body"),
+        pytest.param(413, None, True, id="too large, HTML"),
+        pytest.param(429, None, True, id="429 of a gateway"),
+        pytest.param(400, None, False, id="400 HTML"),
+        pytest.param(403, None, False, id="403 HTML"),
+        pytest.param(404, None, False, id="404 HTML"),
+        pytest.param(403, "Forbidden", False, id="403 of a gateway in JSON"),
+        pytest.param(503, "503", False, id="503 of a gateway in JSON"),
+        pytest.param(500, "", False, id="500 without a code"),
+        pytest.param(500, "0x0", False, id="500 with the zero code"),
+        pytest.param(408, "", False, id="408"),
+        pytest.param(502, None, False, id="502 HTML"),
+        pytest.param(302, None, False, id="redirect to a sign-in page"),
+    ],
+)
+def test_is_of_dataverse(status: int, code: str | None, answer: bool) -> None:
+    assert is_of_dataverse(status, code) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
     [
         pytest.param(f"Contact With Ids = {ROW}, {OTHER} Do Not Exist", (ROW, OTHER), id="several"),
-        pytest.param(f"Entity 'Contact' With Id = {ROW.upper()} Does Not Exist", (ROW,), id="one, in any case"),
-        pytest.param(f"Principal user (Id={OTHER}) is missing a privilege", (), id="an id that is no row"),
+        pytest.param(f"Kontakt mit ID = {ROW.upper()} ist nicht vorhanden", (ROW,), id="one, other language and case"),
         pytest.param("", (), id="nothing"),
     ],
 )
-def test_named_rows(text: str, rows: tuple[str, ...]) -> None:
-    assert named_rows(text) == rows
+def test_named_ids(text: str, ids: tuple[str, ...]) -> None:
+    assert named_ids(text) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Principal user (Id=1) is missing prvReadLead privilege", "prvReadLead"),
+        ("Dem Benutzer fehlt das Privileg prvReadLead.", "prvReadLead"),
+        ("private", ""),
+    ],
+)
+def test_named_privilege(text: str, name: str) -> None:
+    assert named_privilege(text) == name

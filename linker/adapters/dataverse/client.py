@@ -7,19 +7,18 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from linker.adapters import telemetry
 from linker.adapters.dataverse import batch, response_models
-from linker.adapters.dataverse.http import API, PAGE_SIZE, THROTTLED_WAIT_S, Connection, Meter, error_in
+from linker.adapters.dataverse.http import API, PAGE_SIZE, Connection, Meter, error_in, unclear
 from linker.adapters.dataverse.response_models import WITH_LABELS, Fields, LiveLink, Page
 from linker.adapters.http_limits import json_of
 from linker.core import odata
-from linker.core.errors import DataverseError, ThrottledError, TransientError
+from linker.core.errors import DataverseError, TransientError, UnknownOutcomeError
 from linker.core.keys import key_text, row_key, spellings
 from linker.core.linking.claims import ClaimRow, fold_customer
 from linker.core.linking.mapping_scan import KeySpan
 from linker.core.model import PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
 from linker.core.odata import MappingColumns
-from linker.core.throttling.error_classification import Answer, judge, throttle_kind
+from linker.core.throttling.error_classification import is_of_dataverse
 
 MAPPING_SET = "msdynci_alternatekeys"
 PROFILE_SET, PROFILE_KEY = "msdynci_customerprofiles", f"{PROFILE_TABLE}id"
@@ -309,8 +308,8 @@ class Dataverse:
         for keys in odata.chunks(list(parts), 100):
             answers = await self._exchange([parts[key] for key in keys])
             for key, answer in zip(keys, answers, strict=True):
-                if answer.status >= 300:
-                    error = self._refusal(answer)
+                if answer.status != 204:
+                    error = self._refusal(answer, writes=True)
                     if not isinstance(error, DataverseError):
                         raise error
                     refused[key] = error
@@ -339,20 +338,16 @@ class Dataverse:
         answer = await self.connection.send(
             self.meter, "POST", "$batch", body=body, headers=headers, reads=reads, operations=len(parts)
         )
-        return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
+        try:
+            return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
+        except TransientError as error:
+            raise error if reads else UnknownOutcomeError(f"{error} Its writes may be stored.") from error
 
-    def _refusal(self, answer: batch.PartAnswer) -> Exception:
-        code, text = error_in(answer.body) or ("", "")
-        match judge(answer.status, code, text):
-            case Answer.WAIT:
-                self.meter.throttled += 1
-                telemetry.throttled(THROTTLED_WAIT_S)
-                self.connection.limiter.refused(THROTTLED_WAIT_S, throttle_kind(code))
-                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=THROTTLED_WAIT_S)
-            case Answer.RETRY:
-                return TransientError(f"Dataverse answered {answer.status} {code}: {text}")
-            case _:
-                return DataverseError(answer.status, code, text)
+    def _refusal(self, answer: batch.PartAnswer, *, writes: bool = False) -> Exception:
+        code, text = error_in(answer.body) or (None, "")
+        if writes and not is_of_dataverse(answer.status, code):
+            return unclear(answer.status, text)
+        return self.connection.refusal(self.meter, answer.status, code or "", text, writes=writes)
 
 
 def spell_key(key: RowKey) -> tuple[str, ...]:

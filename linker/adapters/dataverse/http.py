@@ -19,7 +19,14 @@ from linker.adapters import telemetry
 from linker.adapters.write_limiter import Limiter
 from linker.core.addresses import is_same_origin, origin_of, path_of
 from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
-from linker.core.throttling.error_classification import CUSTOMIZATION_LOCK, NO_MEMBER, Answer, judge, throttle_kind
+from linker.core.throttling.error_classification import (
+    CUSTOMIZATION_LOCK,
+    NO_MEMBER,
+    Answer,
+    is_of_dataverse,
+    judge,
+    throttle_kind,
+)
 
 API = "/api/data/v9.2/"
 PAGE_SIZE = "odata.maxpagesize=5000"
@@ -31,6 +38,7 @@ HEADERS = {
     "If-None-Match": "null",
 }
 READ_TIMEOUT_S = 60.0
+READ_LIMIT_S = 120.0  # a read from its token to the last byte: an answer that trickles keeps each single wait short
 THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
 MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
 MOST_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
@@ -84,12 +92,13 @@ class Connection:
         `reads` says that a POST changes nothing, so that silence is a passing fault and no unknown outcome.
         `operations` are the parts of a batch: service protection counts each of them (dataverse.md 1.6).
 
-        Raises ThrottledError, TransientError, DataverseError; UnknownOutcomeError when a write got no answer.
+        Raises ThrottledError, TransientError, DataverseError; UnknownOutcomeError when Dataverse did not clearly answer a
+        write.
         """
         writes = method != "GET" and not reads
-        # One bound on a write from here to its answer, waits for token and pool included: who checked that a write still
+        # One bound on a request from here to its answer, waits for token and pool included: who checked that a write still
         # fits into an attempt's time checked all of it. httpx bounds each phase alone.
-        limit_s = self.write_timeout_s if writes else None
+        limit_s = self.write_timeout_s if writes else READ_LIMIT_S
         try:
             with telemetry.request(method, path) as sent:
                 async with asyncio.timeout(limit_s):
@@ -98,14 +107,21 @@ class Connection:
                     answer = await self._asked(meter, method, path, body, headers or {}, writes=writes)
                 sent.status = answer.status_code
         except TimeoutError as error:
-            raise UnknownOutcomeError(f"{method} {path[:200]} got no answer within {limit_s:g} s.") from error
+            silent = UnknownOutcomeError if writes else TransientError
+            raise silent(f"{method} {path[:200]} got no answer within {limit_s:g} s.") from error
         hint = _integer(answer.headers.get("x-ms-dop-hint"))
         meter.dop_hint = hint or meter.dop_hint
         if answer.status_code != 429:
             self.limiter.answered(time.monotonic() - began_s, operations, hint)
-        if answer.is_success:
+        if answer.is_success and not writes:
             return answer
-        raise self._refused(answer, meter, writes=writes)
+        if answer.is_success and is_done(answer):
+            return answer
+        code, text = error_of(answer)
+        if writes and not is_of_dataverse(answer.status_code, code):
+            raise unclear(answer.status_code, text)
+        retry_after = answer.headers.get("Retry-After")
+        raise self.refusal(meter, answer.status_code, code or "", text, writes=writes, retry_after=retry_after)
 
     async def _asked(
         self,
@@ -153,9 +169,11 @@ class Connection:
                 raise UnknownOutcomeError(f"{request.method} {request.url.path} got no answer: {error!r}") from error
             raise TransientError(f"{request.url.path} got no answer: {error!r}.") from error
 
-    def _refused(self, answer: httpx.Response, meter: Meter, *, writes: bool) -> Exception:
-        code, text = error_of(answer)
-        if answer.status_code == 401:
+    def refusal(
+        self, meter: Meter, status: int, code: str, text: str, *, writes: bool, retry_after: str | None = None
+    ) -> Exception:
+        """Return what an error answer means, whole or as a part of a batch."""
+        if status == 401:
             self.tokens.forget()
             return TransientError(
                 f"{self.url} refused the token (401). {text} If this stays: is the app's identity an application user there, "
@@ -164,29 +182,47 @@ class Connection:
             )
         if code.lower() == NO_MEMBER:
             return ConfigurationError(
-                f"The app's identity is not a user of {self.url}, or a disabled one. Nothing was written. "
+                f"The app's identity is not a user of {self.url}, or a disabled one. The request wrote nothing. "
                 "Run 'python -m linker setup' as an administrator of that environment; docs/identity.md says how."
             )
-        match judge(answer.status_code, code, text):
+        said = f"Dataverse answered {status} {code}: {text}"
+        match judge(status, code, text):
             case Answer.WAIT:
-                meter.throttled += 1
-                wait_s = retry_after_s(answer.headers.get("Retry-After"), time.time()) or THROTTLED_WAIT_S
-                telemetry.throttled(wait_s)
-                self.limiter.refused(wait_s, throttle_kind(code))
-                return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s)
+                return self._throttled(meter, code, text, retry_after)
             case Answer.RETRY:
-                locked = LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0
-                return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}", wait_s=locked)
-            case _ if answer.status_code >= 500 and answer.status_code != 501 and not writes:  # no row is to blame
-                return TransientError(f"Dataverse answered {answer.status_code} {code}: {text}")
+                return TransientError(said, wait_s=LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0)
+            case Answer.UNSURE:
+                return UnknownOutcomeError(f"{said} The write may still be stored.") if writes else TransientError(said)
+            case _ if status >= 500 and status != 501 and not writes:  # no row is to blame
+                return TransientError(said)
             case _:
-                return DataverseError(answer.status_code, code, text)
+                return DataverseError(status, code, text)
+
+    def _throttled(self, meter: Meter, code: str, text: str, retry_after: str | None) -> ThrottledError:
+        meter.throttled += 1
+        wait_s = retry_after_s(retry_after, time.time()) or THROTTLED_WAIT_S
+        telemetry.throttled(wait_s)
+        self.limiter.refused(wait_s, throttle_kind(code))
+        return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s)
 
 
-def error_of(answer: httpx.Response) -> tuple[str, str]:
-    """Return code and text of an error answer; both may be empty, and the body may be HTML (dataverse.md 13.1)."""
+def is_done(answer: httpx.Response) -> bool:
+    """Return whether an answer is what Dataverse sends after a write: 204, or the parts of a batch (dataverse.md 2 to 4)."""
+    is_batch = answer.headers.get("Content-Type", "").lower().startswith("multipart/mixed")
+    return answer.status_code == 204 or (answer.status_code == 200 and is_batch)
+
+
+def unclear(status: int, text: str) -> UnknownOutcomeError:
+    """Return what an answer to a write means that Dataverse did not clearly give."""
+    return UnknownOutcomeError(
+        f"A write was answered {status} ({text[:200] or 'no words'}), and not clearly by Dataverse. It may still be stored."
+    )
+
+
+def error_of(answer: httpx.Response) -> tuple[str | None, str]:
+    """Return code and text of an error answer, None and how it begins when it is none of OData (dataverse.md 13.1)."""
     page = answer.text.lstrip()[:200]
-    return error_in(_json(answer)) or ("", "a web page instead of an answer" if page.startswith("<") else page)
+    return error_in(_json(answer)) or (None, "a web page instead of an answer" if page.startswith("<") else page)
 
 
 def error_in(body: Any) -> tuple[str, str] | None:

@@ -10,7 +10,7 @@ from linker.adapters.dataverse import metadata
 from linker.adapters.dataverse.client import Dataverse
 from linker.core import odata
 from linker.core.capabilities import TableKind
-from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
+from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.model import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Target
 from linker.core.requirements.facts import DataverseTable
 
@@ -69,12 +69,14 @@ async def create(
     customization runs, and while the column does not show in metadata.
     """
     headers = {"Content-Type": "application/json"} | ({"MSCRM.SolutionUniqueName": solution} if solution else {})
-    language = await base_language(dataverse)
+    language, unclear = await base_language(dataverse), ""
     try:
         await _send_definition(dataverse, definition(table, cascade_for(profile_kind), language), headers)
     except DataverseError as error:
         if error.code.lower() not in TAKEN:
             raise
+    except UnknownOutcomeError as error:  # it may be there, or come later: metadata tells
+        unclear = str(error)
     except ThrottledError:
         raise
     except TransientError as error:
@@ -86,8 +88,8 @@ async def create(
     column = await find(dataverse, table.logical_name)
     if column is None:
         raise TransientError(
-            f"The lookup column of table '{table.logical_name}' was created but does not show in its metadata yet. No row was "
-            "written. If this stays, check whether another column has the name of its relationship.",
+            f"The lookup column of table '{table.logical_name}' does not show in its metadata yet. No row was written. If this "
+            f"stays, check whether another column has the name of its relationship. {unclear}".rstrip(),
             wait_s=LAG_WAIT_S,
         )
     return column

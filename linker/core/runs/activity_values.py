@@ -8,6 +8,10 @@ from linker.core.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowanc
 from linker.core.runs.watermarks import WireMarks
 from linker.core.throttling.pace import Load, Pace
 
+MOST_REFUSED = (
+    10  # rows of several shards that are refused alike, none being linked, before the table counts as refused
+)
+_REFUSED = "Dataverse refused each of the {} rows that were sent, all alike, so no other row was sent. {}"
 UPDATED = "The app was updated during this run. What was written stays, and the next run continues."
 
 
@@ -205,6 +209,8 @@ class ShardOutcome:
     drift: int = 0  # rows whose confirmed link another writer changed; repaired
     lost: int = 0  # rows that Dataverse accepted twice and did not keep
     proven: bool = False  # its first write proved that links of the table are alive
+    refused: int = 0  # rows that were refused alone and alike for the first time, while none of the shard was linked
+    refusal: str = ""  # what Dataverse answered for each of these
     later_s: float = 0.0
     later_reason: str = ""
     held: bool = False  # by another attempt, which is not a failure
@@ -227,18 +233,26 @@ class Totals:
     pages: int = 0  # shards that are done
     failed: str = ""
     passing: bool = False
+    refused: int = 0  # rows that were refused alone and alike, while none of the table was linked
+    refusal: str = ""  # what Dataverse answered for each of these
 
     def plus(self, shard: ShardOutcome) -> Totals:
         """Return the totals with one more finished shard."""
+        counts, alike = self.counts + shard.counts, shard.refusal if shard.refused else self.refusal
+        before = self.refused if alike == self.refusal else 0
+        refused = 0 if counts.linked else before + shard.refused
+        stopped = _REFUSED.format(refused, alike) if refused >= MOST_REFUSED else ""
         return Totals(
-            self.counts + shard.counts,
+            counts,
             self.departed + shard.departed,
             self.conflicts + shard.conflicts,
             self.drift + shard.drift,
             self.lost + shard.lost,
             self.pages + 1,
-            self.failed or shard.failed,
+            self.failed or shard.failed or stopped,
             self.passing if self.failed else shard.passing,
+            refused,
+            alike if refused else "",
         )
 
 

@@ -23,6 +23,7 @@ class Share:
     epoch: str
     tries: int = 0  # that each of these shards has behind it
     canary: bool = False
+    faults: int = 0  # passing faults of the table in a row
 
 
 def joined(shards: Iterable[Share]) -> tuple[Share, ...]:

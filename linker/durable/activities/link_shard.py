@@ -28,6 +28,7 @@ from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
 from linker.durable.shards.attempt import Attempt, ShardHeldError
+from linker.durable.shards.isolation import Refusals, TableRefusedError, scattered
 from linker.durable.shards.late_writes import mark_late
 from linker.durable.shards.outcomes import Outcomes
 from linker.durable.shards.resolving import Resolver
@@ -35,6 +36,7 @@ from linker.durable.shards.staged import StagedShard
 from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
 
 CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
+MAX_OPEN = 5_000  # rows that are read to see which were open before; only where nothing landed and rows were refused
 
 
 async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
@@ -48,7 +50,7 @@ async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
         outcome = await _link(deps, task, dataverse)
     except ShardHeldError as error:
         outcome = ShardOutcome(later_s=error.wait_s, later_reason=str(error), held=True)
-    except (TransientError, SupersededError, UnknownOutcomeError) as error:
+    except (TransientError, SupersededError) as error:
         throttled = isinstance(error, ThrottledError)
         outcome = ShardOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
     except LinkerError as error:
@@ -67,6 +69,10 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
     try:
         return await work.run()
     except LinkerError as error:
+        if isinstance(error, UnknownOutcomeError):
+            work.attempt.unanswered()
+        if isinstance(error, TableRefusedError):  # rows that were tried are told, and do not count in the next sample
+            await work.report(error)
         lost = isinstance(error, SupersededError) or not await work.attempt.release()
         if lost and work.sent:
             await mark_late(deps, task.table, shard, {row: work.intended[row] for row in work.sent})
@@ -101,6 +107,10 @@ class _ShardWork:
     planned: dict[RowKey, Link] = field(default_factory=dict)  # what a dry run would write
     profiles: set[str] = field(default_factory=set)  # that got newly linked rows
     proven: bool = False  # the first link of the table was read back alive
+    refusals: Refusals = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.refusals = Refusals(self._known_to_be_open)
 
     @property
     def key(self) -> tuple[str, str]:
@@ -242,7 +252,9 @@ class _ShardWork:
         """Save intents and write. A row whose label shows another customer is resolved again without the mapping's lookup."""
         await self._intend(links, entries)
         task, customers = self.task, {key: claims[key].customer for key in links}
-        writer = Writer(self.dataverse, self.target, self.attempt, self.deps.limiter, task.lanes, self.sent)
+        writer = Writer(
+            self.dataverse, self.target, self.attempt, self.deps.limiter, task.lanes, self.refusals, self.sent
+        )
         written = await self._write_canary(writer, links, customers) if task.canary else Written()
         rest = {key: link for key, link in links.items() if key not in written.links}
         written = written.with_more(await writer.write(rest, customers))
@@ -266,7 +278,7 @@ class _ShardWork:
     ) -> Written:
         """Write single rows until one proves that links are alive. A row that is refused proves nothing."""
         written = Written()
-        for row in sorted(links)[:CANARIES]:
+        for row in scattered(links, CANARIES):
             one, self.proven = await prove_first_link(writer, row, links, customers)
             written = written.with_more(one)
             if self.proven:
@@ -292,13 +304,31 @@ class _ShardWork:
                 f"Shard {self.task.number} of '{self.task.table}' read {counts.rows_read:,} rows and accounts for "
                 f"{counts.outcomes:,}. What it wrote is saved; run again, and report this."
             )
+        alike = await self.refusals.alike()  # before these rows are remembered
         await self._save_issues()
         if self.task.dry_run:
             await self._save_samples(wanted, removed)
         elif removed:
             await self.deps.removed.note(*self.key, self.task.run, removed)
-        conflicts = len(wanted.conflicts)
-        return ShardOutcome(counts, len(removed), conflicts, self.outcomes.drift, self.outcomes.lost, self.proven)
+        return ShardOutcome(
+            counts,
+            len(removed),
+            len(wanted.conflicts),
+            self.outcomes.drift,
+            self.outcomes.lost,
+            self.proven,
+            refused=len(alike),
+            refusal=next((str(error)[:300] for error in alike.values()), ""),
+        )
+
+    async def _known_to_be_open(self) -> Collection[RowKey]:
+        """Return rows that earlier runs left open: that they are refused again says nothing about the others."""
+        return set(await self.deps.issues.open_rows(self.task.table, MAX_OPEN))
+
+    async def report(self, refused: TableRefusedError) -> None:
+        """Save why the rows of a sample were refused."""
+        found = [refusal(self.task.table, key_text(key), error) for key, error in refused.sample.items()]
+        await self.deps.issues.save(self.task.run, found)
 
     async def _note_profiles(self) -> None:
         """Hand the profiles over to the touch phase, before the block forgets which rows are new."""

@@ -15,7 +15,6 @@ from linker.core.errors import (
     LinkerError,
     ThrottledError,
     TransientError,
-    UnknownOutcomeError,
 )
 from linker.core.linking.claims import ClaimRow
 from linker.core.linking.hash_blocks import hash_wish, name_salt
@@ -113,9 +112,10 @@ async def scan_slice(deps: Deps, task: SliceTask) -> SliceOutcome:
     try:
         await go_on(deps, task.run)
         return await _slice(deps, dataverse, task)
-    except (TransientError, UnknownOutcomeError) as error:
-        wait_s = getattr(error, "wait_s", 1.0)
-        return SliceOutcome(later_s=wait_s, later_reason=str(error)[:300], throttled=isinstance(error, ThrottledError))
+    except TransientError as error:
+        return SliceOutcome(
+            later_s=error.wait_s, later_reason=str(error)[:300], throttled=isinstance(error, ThrottledError)
+        )
     except LinkerError as error:
         return SliceOutcome(failed=str(error)[:1000])
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 from linker.adapters.dataverse import Dataverse, profiles
 from linker.adapters.storage.pending_touches import SLICES
 from linker.core.capabilities import Capability, TableKind
-from linker.core.errors import LinkerError, TransientError, UnknownOutcomeError
+from linker.core.errors import LinkerError, TransientError
 from linker.core.model import PROFILE_TABLE, Progress, Run, Touches
 from linker.core.odata import chunks
 from linker.core.permissions import automations
@@ -110,8 +110,8 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
             outcome = await _touch(deps, dataverse, some, outcome)
         if len(waiting) <= PROFILES_A_CALL:
             outcome = replace(outcome, after=None)
-    except (TransientError, UnknownOutcomeError) as error:
-        outcome = replace(outcome, later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
+    except TransientError as error:
+        outcome = replace(outcome, later_s=error.wait_s, later_reason=str(error)[:300])
     except LinkerError as error:
         outcome = replace(outcome, after=None, left_out=str(error)[:400])
     return replace(outcome, load=deps.load(dataverse, throttled=bool(outcome.later_s)))

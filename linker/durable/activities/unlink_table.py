@@ -127,7 +127,7 @@ async def _shards(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held
             after, done = shard, done + 1
             if done == SHARDS_A_CALL:
                 return held.outcome(cleared, after)
-    except (TransientError, SupersededError, UnknownOutcomeError) as error:
+    except (TransientError, SupersededError) as error:
         return held.outcome(cleared, after, later_s=getattr(error, "wait_s", 1.0))
     except LinkerError as error:
         return held.outcome(cleared, after, failed=str(error)[:1000])

@@ -15,7 +15,8 @@ from durabletask.task import OrchestrationContext, TaskFailedError
 from linker.core.runs.activity_values import Beat, Go, Trouble
 from linker.core.serialization import from_json, to_json
 
-MOST_TRIES = 4  # of a step that failed for a passing reason
+MOST_TRIES = 10  # of a step that failed for a passing reason: with the waits between them at least six minutes
+LONGEST_WAIT_S = 60.0  # between two tries, unless more was asked for
 BROKEN_OFF_S = 5.0
 MAX_CALLS = 300  # activities and timers of one orchestration: about four events each, under 2,000 of them
 
@@ -51,11 +52,31 @@ def call[T](ctx: OrchestrationContext, name: str, task: object, kind: type[T], *
             return from_json(kind, answer)
         if not answer.wait_s or tries + 1 == MOST_TRIES:
             break
+        wait_s = max(answer.wait_s, min(answer.wait_s * 2**tries, LONGEST_WAIT_S))
         if renewing:
-            yield from pause(ctx, renewing, answer.wait_s * 2**tries, trouble=answer.trouble)
+            yield from pause(ctx, renewing, wait_s, trouble=answer.trouble)
         else:
-            yield ctx.create_timer(timedelta(seconds=answer.wait_s))
+            yield ctx.create_timer(timedelta(seconds=wait_s))
     raise RunFailedError(answer.trouble, passing=bool(answer.wait_s))
+
+
+def call_child[T](ctx: OrchestrationContext, name: str, task: object, kind: type[T], *, instance: str) -> Steps[T]:
+    """Call a child orchestration. Raises RunFailedError with its own words when a step of it failed; see as_trouble."""
+    answer = yield ctx.call_sub_orchestrator(name, input=to_json(task), instance_id=instance)
+    if "trouble" in answer:
+        trouble = from_json(Trouble, answer)
+        raise RunFailedError(trouble.trouble, passing=bool(trouble.wait_s))
+    return from_json(kind, answer)
+
+
+def as_trouble(steps: Steps[object]) -> Steps[dict[str, Any]]:
+    """Return what the steps of a child orchestration come to, or the Trouble that a step failed with: an exception would
+    reach the parent as a text that does not say whether the fault may pass.
+    """
+    try:
+        return to_json((yield from steps))
+    except RunFailedError as error:
+        return to_json(Trouble(f"{error}"[:1000], BROKEN_OFF_S if error.passing else 0.0))
 
 
 def _answer(ctx: OrchestrationContext, name: str, task: object) -> Steps[Any]:

@@ -12,7 +12,7 @@ from linker.core.runs.activity_values import Go, Report, ShardOutcome, ShardTask
 from linker.core.runs.generation_values import GenerationOutcome, GenerationTask, Share, joined
 from linker.core.serialization import from_json, to_json
 from linker.core.throttling.pace import next_pace, shards_in_flight
-from linker.durable.orchestrators.activity_calls import BROKEN_OFF_S, Room, Steps, call
+from linker.durable.orchestrators.activity_calls import BROKEN_OFF_S, Room, Steps, as_trouble, call
 
 GENERATION = "link_generation"
 GENERATION_SHARDS = (
@@ -22,13 +22,15 @@ REPORTS = 40  # news of a run's progress, spread over its shards
 MAX_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
 LONGEST_WAIT_S = 120.0  # between two tries of one shard
 PATIENCE = 30  # tries of one shard: another attempt at it ends when its time is over
+FAULT_PATIENCE = (
+    12  # faults of a table in a row, or of one shard: a quarter of an hour; the next run is asked for soon after
+)
 
 
 def link_generation(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
     """A bounded share of a run's shards with a sliding window of them in flight. Input: a GenerationTask."""
     generation = _Generation(ctx, from_json(GenerationTask, request))
-    outcome = yield from generation.run()
-    return to_json(outcome)
+    return (yield from as_trouble(generation.run()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class _Generation:
         }
         self.troubles: dict[tuple[str, int], str] = {}  # why a shard has to be tried again
         self.began = ctx.current_utc_datetime
+        self.faults = {
+            share.table: share.faults for share in task.shares if share.faults
+        }  # passing faults of a table in a row: meanwhile its shards go one by one
+        self.faulted = dict.fromkeys(self.faults, self.began)  # when the last one of them was answered
+        self.retry_at: dict[str, datetime] = {}  # when the next shard of such a table may start
         self.slowed = self.began  # when the last throttle was answered; shards from before felt the same one
         self.unproven = [share.table for share in task.shares if share.canary]
         self.stop = ""
@@ -94,7 +101,17 @@ class _Generation:
     def _share_of(self, shard: ShardTask) -> Share:
         tries = self.tries[shard.table, shard.number]
         canary = shard.table in self.unproven
-        return Share(shard.table, shard.scan, shard.number, shard.number + 1, shard.mode, shard.epoch, tries, canary)
+        return Share(
+            shard.table,
+            shard.scan,
+            shard.number,
+            shard.number + 1,
+            shard.mode,
+            shard.epoch,
+            tries,
+            canary,
+            self.faults.get(shard.table, 0),
+        )
 
     def _launch(self) -> None:
         now = self.ctx.current_utc_datetime
@@ -106,16 +123,25 @@ class _Generation:
         held_up: list[ShardTask] = []
         while self.waiting and self.may_start and len(self.flying) < most:
             shard = self.waiting.pop(0)
-            if shard.table in self.unproven and any(flight.shard.table == shard.table for flight in self.flying):
-                held_up.append(shard)  # until the first link of its table is proved to be alive
-                continue
             if self.totals[shard.table].failed:
+                continue
+            if self._has_to_wait(shard.table):
+                held_up.append(shard)
                 continue
             canary = shard.table in self.unproven
             shard = replace(shard, pace=self.pace, lanes=self.pace.ceiling, canary=canary)
             self.flying.append(_Flight(self.ctx.call_activity("link_shard", input=to_json(shard)), shard, now))
             self.calls += 1
         self.waiting = held_up + self.waiting
+
+    def _has_to_wait(self, table: str) -> bool:
+        """Return whether no further shard of a table may start now: its first link is not proved to be alive yet, or the last
+        shard met a passing fault, and one shard at a time tries whether it has passed.
+        """
+        if self.retry_at.get(table, self.began) > self.ctx.current_utc_datetime:
+            return True
+        is_alone = table in self.unproven or table in self.faults
+        return is_alone and any(flight.shard.table == table for flight in self.flying)
 
     def _landed(self, flight: _Flight, outcome: ShardOutcome) -> Steps[None]:
         shard, again = flight.shard, outcome.load.throttled and flight.started < self.slowed
@@ -129,31 +155,45 @@ class _Generation:
                 yield from self._rest(outcome.later_s, throttled=True)
                 self.slowed = self.ctx.current_utc_datetime
         elif outcome.later_s:
-            self._postpone(shard, outcome)
+            self._postpone(flight, outcome)
             if not outcome.held:
                 yield from self._tell()
         else:
             self.totals[shard.table] = self.totals[shard.table].plus(outcome)
+            self.faults.pop(shard.table, None)
+            self.retry_at.pop(shard.table, None)
             if outcome.proven:
                 self.unproven = [table for table in self.unproven if table != shard.table]
             every = max(1, self.shards_total // REPORTS)
             if self.shards_done >= self.told + every or self.shards_done == self.shards_total:
                 yield from self._tell()
 
-    def _postpone(self, shard: ShardTask, outcome: ShardOutcome) -> None:
-        """Put a shard back until its time: another run owns it, or a fault passes. The others continue."""
+    def _postpone(self, flight: _Flight, outcome: ShardOutcome) -> None:
+        """Put a shard back until its time: another run owns it, or a fault passes. Other tables continue."""
+        shard = flight.shard
         address = (shard.table, shard.number)
         tries = self.tries[address] = self.tries[address] + 1
-        if tries >= PATIENCE:
+        faults = 0 if outcome.held else self._count_fault(flight)
+        if tries >= (PATIENCE if outcome.held else FAULT_PATIENCE) or faults >= FAULT_PATIENCE:
             why = f"Shard {shard.number} of '{shard.table}': {outcome.later_reason}"
             gave_up = ShardOutcome(failed=why, passing=True)
             self.totals[shard.table] = self.totals[shard.table].plus(gave_up)
             return
-        wait_s = outcome.later_s if outcome.held else min(outcome.later_s * 2 ** (tries - 1), LONGEST_WAIT_S)
+        more = max(tries, faults) - 1
+        wait_s = outcome.later_s if outcome.held else min(outcome.later_s * 2**more, LONGEST_WAIT_S)
+        ready = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
         if not outcome.held:
             self.troubles[address] = outcome.later_reason
-        ready = self.ctx.current_utc_datetime + timedelta(seconds=wait_s)
+            self.retry_at[shard.table] = max(ready, self.retry_at.get(shard.table, ready))
         self.delayed.append((ready, shard))
+
+    def _count_fault(self, flight: _Flight) -> int:
+        """Return how many faults in a row a table has behind it. Shards that were under way together met the same one."""
+        table = flight.shard.table
+        if table not in self.faults or flight.started >= self.faulted[table]:
+            self.faults[table] = self.faults.get(table, 0) + 1
+            self.faulted[table] = self.ctx.current_utc_datetime
+        return self.faults[table]
 
     def _rest(self, wait_s: float, *, throttled: bool) -> Steps[None]:
         """Start nothing for a while: a throttle concerns all shards, or every shard left has to wait."""

@@ -38,6 +38,7 @@ from linker.durable.orchestrators.activity_calls import (
     Steps,
     asked_to_cancel,
     call,
+    call_child,
     pause,
     stop_unless,
 )
@@ -176,8 +177,7 @@ def _link(
         for generation in _generations(shares):
             task = _task(ticket, generation, total, done)
             child = f"{ticket.run}-g{started}"
-            answer = yield ctx.call_sub_orchestrator(GENERATION, input=to_json(task), instance_id=child)
-            outcome = from_json(GenerationOutcome, answer)
+            outcome = yield from call_child(ctx, GENERATION, task, GenerationOutcome, instance=child)
             started, done = started + 1, replace(outcome, totals={**done.totals, **outcome.totals})
             left += done.left
             if done.stop:

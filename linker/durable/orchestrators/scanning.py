@@ -12,7 +12,16 @@ from durabletask.task import CompletableTask, OrchestrationContext, TaskFailedEr
 from linker.core.model import WIRE
 from linker.core.runs.activity_values import SliceOutcome, SliceTask, Trouble
 from linker.core.serialization import from_json, to_json
-from linker.durable.orchestrators.activity_calls import BROKEN_OFF_S, MAX_CALLS, RunStopped, Steps, renewed
+from linker.durable.orchestrators.activity_calls import (
+    BROKEN_OFF_S,
+    MAX_CALLS,
+    RunFailedError,
+    RunStopped,
+    Steps,
+    as_trouble,
+    call_child,
+    renewed,
+)
 
 SCANNING = "scan_mapping"
 STREAMS_AT_ONCE = 4  # readers at once: reads count against the same limits as writes
@@ -56,18 +65,19 @@ def scan(ctx: OrchestrationContext, state: Scanning, child: str) -> Steps[Scanni
     number = 0
     while state.is_open:
         try:
-            answer = yield ctx.call_sub_orchestrator(SCANNING, input=to_json(state), instance_id=f"{child}-{number}")
-        except TaskFailedError as error:
+            state = yield from call_child(ctx, SCANNING, state, Scanning, instance=f"{child}-{number}")
+        except (RunFailedError, TaskFailedError) as error:
             broken = {share.table: f"{error}"[:MAX_REASON] for share in state.shares}
-            return replace(state, shares=(), failed={**state.failed, **broken}, passing=(*state.passing, *broken))
-        state, number = from_json(Scanning, answer), number + 1
+            passing = () if isinstance(error, RunFailedError) and not error.passing else tuple(broken)
+            return replace(state, shares=(), failed={**state.failed, **broken}, passing=(*state.passing, *passing))
+        number += 1
     return state
 
 
 def scan_mapping(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
     """A bounded share of a scan. Input and output: a Scanning."""
     work = _Scan(ctx, from_json(Scanning, request))
-    return to_json((yield from work.run()))
+    return (yield from as_trouble(work.run()))
 
 
 @dataclass(frozen=True, slots=True)

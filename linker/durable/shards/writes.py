@@ -5,22 +5,29 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from linker.adapters.dataverse import Dataverse, LiveLink
 from linker.adapters.write_limiter import SHORT_WAIT_S, Lane, Limiter
 from linker.core.capabilities import TableKind
-from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
+from linker.core.errors import (
+    ConfigurationError,
+    DataverseError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from linker.core.linking.claims import fold_customer
 from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, RowKey, Target
-from linker.core.throttling.error_classification import Answer, judge, named_rows
 from linker.durable.shards.attempt import Attempt
+from linker.durable.shards.isolation import Isolation, Links, Refusals
 
 SHORT_WAITS = 3
 PATCHES = 100  # single updates of one batch: one look at the time left covers them all
 ROUNDS = 2  # writes of one row in one attempt: what two accepted writes did not change is not a passing fault
-
-type Links = Mapping[RowKey, Link]
-"""The link to write to each row."""
+# Waits after writes that Dataverse did not clearly answer, before rows are read and written again. Any other value would have
+# to wait until the first one can commit no more; the same value may be sent at any time.
+FAULT_WAITS_S = (2.0, 5.0, 10.0, 20.0)
 
 
 @dataclass(slots=True)
@@ -55,6 +62,7 @@ class Writer:
     attempt: Attempt
     limiter: Limiter
     lanes: int
+    refusals: Refusals
     sent: set[RowKey] = field(default_factory=set)
     turn: int = field(init=False)  # among the shards of this process that write
 
@@ -68,16 +76,19 @@ class Writer:
         answer and are not stored, and DataverseError for what is about no row.
         """
         written = Written(links=dict(links))
-        missing = dict(links)
-        for _ in range(ROUNDS):
-            await self._send_all(missing, written)
-            missing = {row: link for row, link in missing.items() if row not in written.refused}
-            live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(missing))
-            stored = {row for row, link in missing.items() if row in live and is_stored(live[row], link, self.target)}
-            written.mislabeled |= {row for row in stored if is_mislabeled(live[row].label, customers[row], self.target)}
-            missing = {row: link for row, link in missing.items() if row not in stored}
-            if not missing:
+        missing: Links = links
+        for wait_s in (*FAULT_WAITS_S, None):
+            try:
+                missing = await self._rounds(missing, written, customers)
                 break
+            except ThrottledError:
+                raise
+            except TransientError as error:
+                if wait_s is None or not missing.keys() & written.doubtful or error.wait_s > SHORT_WAIT_S:
+                    raise
+                await self.limiter.rest(wait_s)
+                known = written.refused | self.refusals.alone
+                missing = {row: link for row, link in missing.items() if row not in known}
         if silent := missing.keys() & written.doubtful:
             raise UnknownOutcomeError(
                 f"Writes of {len(silent):,} links got no answer, and the links are not stored yet."
@@ -87,27 +98,52 @@ class Writer:
         written.linked = {row for row in links if row not in left}
         return written
 
+    async def _rounds(self, links: Links, written: Written, customers: Mapping[RowKey, CustomerId]) -> Links:
+        """Write and read back, twice at most; return what is not stored then. What may be stored already is read first."""
+        missing = dict(links)
+        if missing.keys() & written.doubtful:
+            missing = await self._not_stored(missing, written, customers)
+        for _ in range(ROUNDS if missing else 0):
+            await self._send_all(missing, written)
+            missing = {row: link for row, link in missing.items() if row not in written.refused}
+            missing = await self._not_stored(missing, written, customers)
+            if not missing:
+                break
+        return missing
+
+    async def _not_stored(
+        self, links: Links, written: Written, customers: Mapping[RowKey, CustomerId]
+    ) -> dict[RowKey, Link]:
+        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(links))
+        stored = {row for row, link in links.items() if row in live and is_stored(live[row], link, self.target)}
+        written.mislabeled |= {row for row in stored if is_mislabeled(live[row].label, customers[row], self.target)}
+        return {row: link for row, link in links.items() if row not in stored}
+
     async def _send_all(self, links: Links, written: Written) -> None:
         """Send all rows over the shard's lanes. When a batch fails, those under way end, and no other begins."""
-        waiting = sorted(links)
+        waiting, self.refusals.broken = sorted(links), None
         lanes = min(self.lanes, len(waiting))
         ended = await asyncio.gather(
             *(self._lane(waiting, links, written) for _ in range(lanes)), return_exceptions=True
         )
         if errors := [error for error in ended if error is not None]:
-            raise errors[0]
+            raise next((error for error in errors if not isinstance(error, TransientError)), errors[0])
 
     async def _lane(self, waiting: list[RowKey], links: Links, written: Written) -> None:
         """Send one batch after the other while rows wait. Each is cut when it may be sent, as large as the pace says then."""
         try:
             while waiting:
+                await self.refusals.passed()
                 lane = await self._room(waiting)
                 if lane is None:
                     return
                 size = min(self.limiter.batch, len(waiting) if self.target.bulk else PATCHES)
                 rows, waiting[:] = waiting[:size], waiting[size:]
-                written.refused.update(await self._isolating({row: links[row] for row in rows}, written, lane))
-        except BaseException:
+                send = partial(self._patiently, written, [lane])
+                isolation = Isolation(send, self.limiter.overloaded, self.refusals)
+                written.refused.update(await isolation.write({row: links[row] for row in rows}))
+        except BaseException as error:
+            self.refusals.broken = self.refusals.broken or error
             waiting.clear()
             raise
 
@@ -123,37 +159,16 @@ class Writer:
             lane.leave()
         return lane if waiting else None
 
-    async def _isolating(
-        self, links: Links, written: Written, lane: Lane | None = None
-    ) -> dict[RowKey, DataverseError]:
-        """Write rows of which some may be bad; the good ones land. One bad row among n costs about 2 log2(n) more requests."""
-        if not links:
-            return {}
-        try:
-            return await self._patiently(links, lane)
-        except UnknownOutcomeError:
-            self.attempt.unanswered()
-            written.doubtful.update(links)
-            return {}
-        except DataverseError as error:
-            answer = judge(error.status, error.code, error.text)
-            if answer is Answer.STOP:
-                raise
-            if len(links) == 1:
-                return dict.fromkeys(links, error)
-            if answer is Answer.SHRINK:
-                self.limiter.overloaded()
-            bad = _named(links, error)
-            refused = dict.fromkeys(bad, error)
-            for part in _parts(links, bad):
-                refused |= await self._isolating(part, written)
-            return refused
-
-    async def _patiently(self, links: Links, lane: Lane | None) -> dict[RowKey, DataverseError]:
+    async def _patiently(self, written: Written, room: list[Lane], links: Links) -> dict[RowKey, DataverseError]:
+        """Write rows, again after a short pause. `room` holds the lane of the first write, as long as that is to come."""
         for left in reversed(range(SHORT_WAITS)):
             try:
-                lane, first = None, lane
-                return await self._write(links, first or await self.limiter.enter(self.turn))
+                lane = room.pop() if room else await self.limiter.enter(self.turn)
+                return await self._write(links, lane)
+            except UnknownOutcomeError:  # before it is sent again, the rows are read
+                self.attempt.unanswered()
+                written.doubtful.update(links)
+                raise
             except TransientError as error:
                 if not left or error.wait_s > SHORT_WAIT_S:
                     raise
@@ -228,17 +243,3 @@ def is_mislabeled(label: str | None, customer: CustomerId, target: Target) -> bo
 
 def _digits(text: str) -> str:
     return fold_customer(text).replace("-", "")
-
-
-def _named(links: Links, error: DataverseError) -> list[RowKey]:
-    """Rows that the error text names; they need no search."""
-    keys = (bytes.fromhex(text.replace("-", "")) for text in named_rows(error.text))
-    return [key for key in keys if key in links]
-
-
-def _parts(links: Links, bad: list[RowKey]) -> list[dict[RowKey, Link]]:
-    if bad:
-        return [{row: link for row, link in links.items() if row not in bad}]
-    rows = list(links.items())
-    half = len(rows) // 2
-    return [dict(rows[:half]), dict(rows[half:])]

@@ -171,8 +171,8 @@ class Maker(Asker):
 
 def answer_of(came: httpx.Response) -> Answer:
     """Return an HTTP answer as a value."""
-    code, text = ("", "") if came.is_success else error_of(came)
-    return Answer(came.status_code, code.lower(), text, _body(came), dict(came.headers))
+    code, text = (None, "") if came.is_success else error_of(came)
+    return Answer(came.status_code, (code or "").lower(), text, _body(came), dict(came.headers))
 
 
 def texts_in(body: Any) -> set[str]:
