@@ -36,7 +36,7 @@ def cleared(world: World) -> set[str]:
 def test_the_run_says_how_many_rows_were_held_back_and_what_to_do(held: FakeApp) -> None:
     run = held.run()
     assert (run.status, run.counts.deferred, contact(run).held_back) == (Status.WARNINGS, LEFT, LEFT)
-    assert f"--allow-unlinking contact={LEFT}" in run.status_detail
+    assert f"--allow-unlinking contact={LEFT}" in contact(run).detail
     assert cleared(held.world) == set()
 
 
@@ -57,7 +57,7 @@ def test_more_rows_than_allowed_by_then_keep_all_their_links(held: FakeApp) -> N
     held.world.dataverse.map(contact_id(LEFT + 1), None)
     run = held.run(unlink_allowed=ALLOWED)
     assert (run.counts.unlinked, contact(run).held_back) == (0, LEFT + 1)
-    assert "beyond what is allowed for this run" in run.status_detail
+    assert "beyond what is allowed for this run" in contact(run).detail
     assert cleared(held.world) == set()
 
 
@@ -68,7 +68,7 @@ def seen_by(run: Run) -> str:
 
 def test_an_allowance_covers_the_rows_that_were_counted(held: FakeApp) -> None:
     seen = seen_by(looked := held.run())
-    assert f"--allow-unlinking contact={LEFT}@{seen}" in looked.status_detail
+    assert f"--allow-unlinking contact={LEFT}@{seen}" in contact(looked).detail
     run = held.run(unlink_allowed=(UnlinkAllowance("contact", LEFT, seen=seen),))
     assert (run.status, run.counts.unlinked) == (Status.SUCCESSFUL, LEFT)
 
@@ -82,7 +82,7 @@ def test_other_rows_that_left_meanwhile_are_not_cleared_in_their_place(held: Fak
     held.world.dataverse.map(contact_id(LEFT + 1), None)
     run = held.run(unlink_allowed=(UnlinkAllowance("contact", LEFT, seen=seen),))
     assert (run.counts.unlinked, cleared(held.world)) == (0, set())
-    assert "other rows than those that were allowed" in run.status_detail
+    assert "other rows than those that were allowed" in contact(run).detail
     again = held.run(unlink_allowed=(UnlinkAllowance("contact", LEFT, seen=seen_by(run)),))
     assert again.counts.unlinked == LEFT + 1 - back
 
@@ -101,7 +101,7 @@ def test_an_empty_mapping_is_cleared_only_when_that_is_said_too(held: FakeApp) -
     held.world.dataverse.map("900", "c1", table="loyalty", source="points")  # the mapping as a whole is there
     rows = held.run(unlink_allowed=(UnlinkAllowance("contact", PEOPLE),))
     assert (rows.counts.unlinked, cleared(held.world)) == (0, set())
-    assert "--empty-mapping" in rows.status_detail
+    assert "--empty-mapping" in contact(rows).detail
     run = held.run(unlink_allowed=(UnlinkAllowance("contact", PEOPLE, empty_mapping=True),))
     assert (run.status, run.counts.unlinked) == (Status.SUCCESSFUL, PEOPLE)
 

@@ -53,7 +53,7 @@ def test_a_second_step_in_the_same_day_is_held_back_and_says_why(app: FakeApp) -
     leave(app, 10)
     run = app.run()
     assert (run.status, run.counts.unlinked, run.tables[0].held_back) == (Status.WARNINGS, 0, STEP)
-    assert "after 3 that were unlinked in the last 24 hours" in run.status_detail
+    assert "after 3 that were unlinked in the last 24 hours" in run.tables[0].detail
 
 
 def test_a_dry_run_says_the_same(app: FakeApp) -> None:
