@@ -123,7 +123,9 @@ def bytes_of(group: list[tuple[str, dict[str, bytes]]]) -> int:
 
 def test_one_module_alone_sends_transactions_to_storage() -> None:
     sources = {path.relative_to(LINKER): path.read_text(encoding="utf-8") for path in LINKER.rglob("*.py")}
-    assert [str(name) for name, text in sources.items() if "submit_transaction" in text] == ["adapters/storage/table_client.py"]
+    assert [str(name) for name, text in sources.items() if "submit_transaction" in text] == [
+        "adapters/storage/table_client.py"
+    ]
 
 
 def test_packages_on_which_replay_depends_are_pinned_exactly() -> None:
