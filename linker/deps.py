@@ -133,13 +133,13 @@ class Deps:
     async def user(self) -> str:
         """Return the id of the Dataverse user that the app writes as."""
         if not self.cache.user:
-            self.cache.user = await self.dataverse().user()
+            self.cache.user = await self.patient_dataverse().user()
         return self.cache.user
 
     async def has_labels(self) -> bool:
         """Return whether the label of a link to a profile is its CustomerId: the profile table's primary name."""
         if self.cache.has_labels is None:
-            name = await metadata.primary_name(self.dataverse(), PROFILE_TABLE)
+            name = await metadata.primary_name(self.patient_dataverse(), PROFILE_TABLE)
             self.cache.has_labels = name == "msdynci_customerid"
         return self.cache.has_labels
 

@@ -4,6 +4,7 @@ LinkerError
 ├── ConfigurationError        fix a setting, a permission or the environment; trying again changes nothing
 ├── TransientError            try later; `wait_s` says when
 │   ├── ThrottledError        Dataverse asked us to pause (service protection)
+│   ├── TableBusyError        an elastic table refused a request for the load of the moment
 │   ├── UnknownOutcomeError   Dataverse did not clearly answer a write: it may be committed, also later
 │   └── BusyError             callers asked for more looks at Dataverse than the app makes for them
 ├── DataverseError            Dataverse refused a request for good; carries status, code and text
@@ -38,6 +39,10 @@ class TransientError(LinkerError):
 
 class ThrottledError(TransientError):
     """A 429 of service protection; `wait_s` is what Retry-After asked for (dataverse.md 1.2)."""
+
+
+class TableBusyError(TransientError):
+    """The 429 of an elastic table. It concerns requests to that table alone, and says nothing about service protection."""
 
 
 class UnknownOutcomeError(TransientError):

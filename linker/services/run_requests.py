@@ -252,7 +252,7 @@ async def _from_insights(deps: Deps) -> WorkflowJob | None:
 
 
 async def _from_workflow_tables(deps: Deps) -> WorkflowJob | None:
-    found, note = await workflow_job(deps.dataverse(), deps.clock())
+    found, note = await workflow_job(deps.patient_dataverse(), deps.clock())
     if found is None:
         await deps.signals.miss(SignalKind.WORKFLOW, note)
     else:

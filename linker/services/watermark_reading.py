@@ -32,7 +32,7 @@ async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
     never falls below the one in `since`, the marks that these are compared with. The mapping is looked at last, so that
     this is the moment up to which its changes are seen.
     """
-    dataverse, we = deps.dataverse(), await deps.user()
+    dataverse, we = deps.patient_dataverse(), await deps.user()
     profiles = await newest_change(dataverse, PROFILE_SET, besides=we)
     mapping = await newest_change(dataverse, MAPPING_SET)
     if mapping is None or profiles is None:

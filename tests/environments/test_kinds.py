@@ -104,11 +104,7 @@ def agree(data_source: str, rows: int, values: dict[str, Any], monkeypatch: pyte
     """Look at an environment, run in it, and compare."""
     keys = ids("contact", rows)
     fed = (Fed(data_source, "contact", keys, "contactid"),)
-    for module in (
-        http,
-        client,
-    ):  # a bare 429 of an elastic table asks for no time; half a minute would take too long here
-        monkeypatch.setattr(module, "THROTTLED_WAIT_S", 0.05)
+    monkeypatch.setattr(http, "TABLE_WAIT_S", 0.05)  # how long a bare 429 of an elastic table is waited for
     made = Made(fed=fed, rows={"contact": keys}, switches=values, settings={"declared": DECLARED})
     with asyncio.Runner() as loop, running(made) as (deps, sandbox, world):
         picture = loop.run(look(deps))

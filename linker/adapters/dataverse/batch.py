@@ -25,10 +25,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class PartAnswer:
-    """Status and JSON body of one answer inside a batch."""
+    """Status and JSON body of one answer inside a batch, and its Retry-After."""
 
     status: int
     body: Any
+    retry_after: str | None = None
 
 
 def build(parts: Sequence[Part]) -> bytes:
@@ -66,4 +67,13 @@ def _answer(section: bytes) -> PartAnswer:
     _, _, http = section.partition(b"\r\n\r\n")
     head, _, payload = http.partition(b"\r\n\r\n")
     payload = payload.strip()
-    return PartAnswer(int(head.split(maxsplit=2)[1]), json.loads(payload) if payload.startswith(b"{") else None)
+    body = json.loads(payload) if payload.startswith(b"{") else None
+    return PartAnswer(int(head.split(maxsplit=2)[1]), body, _retry_after(head))
+
+
+def _retry_after(head: bytes) -> str | None:
+    for line in head.split(b"\r\n")[1:]:
+        name, _, value = line.partition(b":")
+        if name.strip().lower() == b"retry-after":
+            return value.decode("latin-1").strip()
+    return None

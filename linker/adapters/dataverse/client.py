@@ -12,7 +12,7 @@ from linker.adapters.dataverse.http import API, PAGE_SIZE, Connection, Meter, er
 from linker.adapters.dataverse.response_models import WITH_LABELS, Fields, LiveLink, Page
 from linker.adapters.http_limits import json_of
 from linker.core import odata
-from linker.core.errors import DataverseError, TransientError, UnknownOutcomeError
+from linker.core.errors import DataverseError, TableBusyError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.keys import key_text, row_key, spellings
 from linker.core.linking.claims import ClaimRow, fold_customer
 from linker.core.linking.mapping_scan import KeySpan
@@ -302,17 +302,24 @@ class Dataverse:
         headers = {"If-Match": etag, **self.connection.extra_headers, **self.write_headers}
         return batch.Part("PATCH", f"{API}{entity_set}({key})", json.dumps(body), headers)
 
-    async def write_parts[K](self, parts: Mapping[K, batch.Part]) -> dict[K, DataverseError]:
-        """Send single writes in batches; return those that were refused."""
+    async def write_parts[K](self, parts: dict[K, batch.Part]) -> dict[K, DataverseError]:
+        """Send single writes in batches; return those that were refused.
+
+        What was answered for good leaves `parts`. So after an error, they are what is still to be written.
+        """
         refused: dict[K, DataverseError] = {}
         for keys in odata.chunks(list(parts), 100):
             answers = await self._exchange([parts[key] for key in keys])
+            passing: list[Exception] = []
             for key, answer in zip(keys, answers, strict=True):
-                if answer.status != 204:
-                    error = self._refusal(answer, writes=True)
-                    if not isinstance(error, DataverseError):
-                        raise error
-                    refused[key] = error
+                error = None if answer.status == 204 else self._refusal(answer, writes=True)
+                if error is None or isinstance(error, DataverseError):
+                    del parts[key]
+                    refused |= {key: error} if error else {}
+                else:
+                    passing.append(error)
+            if passing:
+                raise next((error for error in passing if isinstance(error, UnknownOutcomeError)), passing[0])
         return refused
 
     # ---- batches ----
@@ -322,15 +329,27 @@ class Dataverse:
         found: list[list[dict[str, Any]]] = []
         headers = {**self.connection.extra_headers, **({"Prefer": prefer} if prefer else {})}
         for group in odata.chunks([batch.Part("GET", API + path, headers=headers) for path in paths], 50):
-            for answer in await self._exchange(group, reads=True):
-                if answer.status != 200:
-                    raise self._refusal(answer)
+            for answer in await self._read_group(group):
                 page = response_models.checked(Page, answer.body)
                 rows = page["value"]
                 if link := page.get("@odata.nextLink"):
                     rows += [row async for more in self.rows(link, prefer=prefer) for row in more]
                 found.append(rows)
         return found
+
+    async def _read_group(self, parts: Sequence[batch.Part]) -> list[batch.PartAnswer]:
+        """Return the answers to a few reads. Those that Dataverse throttled are asked again where the connection waits."""
+        answers = await self._exchange(parts, reads=True)
+        while refused := [index for index, answer in enumerate(answers) if answer.status != 200]:
+            error = self._refusal(answers[refused[0]])
+            if not isinstance(error, (ThrottledError, TableBusyError)):
+                raise error
+            await self.connection.pause(error)
+            again = await self._exchange([parts[index] for index in refused], reads=True)
+            answers = [
+                again[refused.index(index)] if index in refused else answer for index, answer in enumerate(answers)
+            ]
+        return answers
 
     async def _exchange(self, parts: Sequence[batch.Part], *, reads: bool = False) -> list[batch.PartAnswer]:
         headers = {"Content-Type": batch.CONTENT_TYPE, "Prefer": "odata.continue-on-error"}
@@ -347,7 +366,9 @@ class Dataverse:
         code, text = error_in(answer.body) or (None, "")
         if writes and not is_of_dataverse(answer.status, code):
             return unclear(answer.status, text)
-        return self.connection.refusal(self.meter, answer.status, code or "", text, writes=writes)
+        return self.connection.refusal(
+            self.meter, answer.status, code or "", text, writes=writes, retry_after=answer.retry_after
+        )
 
 
 def spell_key(key: RowKey) -> tuple[str, ...]:

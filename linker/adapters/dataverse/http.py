@@ -18,10 +18,18 @@ import httpx
 from linker.adapters import telemetry
 from linker.adapters.write_limiter import Limiter
 from linker.core.addresses import is_same_origin, origin_of, path_of
-from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
+from linker.core.errors import (
+    ConfigurationError,
+    DataverseError,
+    TableBusyError,
+    ThrottledError,
+    TransientError,
+    UnknownOutcomeError,
+)
 from linker.core.throttling.error_classification import (
     CUSTOMIZATION_LOCK,
     NO_MEMBER,
+    TABLE_THROTTLE,
     Answer,
     is_of_dataverse,
     judge,
@@ -40,6 +48,7 @@ HEADERS = {
 READ_TIMEOUT_S = 60.0
 READ_LIMIT_S = 120.0  # a read from its token to the last byte: an answer that trickles keeps each single wait short
 THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
+TABLE_WAIT_S = 2.0  # when it was a busy table: its budget is one of seconds
 MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
 MOST_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
 LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (dataverse.md 8.4)
@@ -198,12 +207,19 @@ class Connection:
             case _:
                 return DataverseError(status, code, text)
 
-    def _throttled(self, meter: Meter, code: str, text: str, retry_after: str | None) -> ThrottledError:
+    def _throttled(self, meter: Meter, code: str, text: str, retry_after: str | None) -> TransientError:
+        asked_s = retry_after_s(retry_after, time.time())
+        if code == TABLE_THROTTLE:
+            return TableBusyError(f"An elastic table of Dataverse is busy: {text}", wait_s=asked_s or TABLE_WAIT_S)
         meter.throttled += 1
-        wait_s = retry_after_s(retry_after, time.time()) or THROTTLED_WAIT_S
+        wait_s = asked_s or THROTTLED_WAIT_S
         telemetry.throttled(wait_s)
         self.limiter.refused(wait_s, throttle_kind(code))
         return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s)
+
+    async def pause(self, error: ThrottledError | TableBusyError) -> None:
+        """Wait as a throttled read demands, where this connection waits. Raises the error: the activity ends instead."""
+        raise error
 
 
 def is_done(answer: httpx.Response) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import httpx
 
 from linker.adapters.dataverse.http import Connection, Meter
-from linker.core.errors import ThrottledError
+from linker.core.errors import TableBusyError, ThrottledError
 
 PATIENCE_S = 120.0  # from the first pause of a step on
 
@@ -26,7 +26,7 @@ class Patience:
     seconds: float = PATIENCE_S
     until: float | None = None
 
-    async def wait(self, error: ThrottledError) -> None:
+    async def wait(self, error: ThrottledError | TableBusyError) -> None:
         """Wait as long as Dataverse asked. Raises the error when that is longer than what is left."""
         now = time.monotonic()
         self.until = now + self.seconds if self.until is None else self.until
@@ -58,10 +58,14 @@ class PatientConnection(Connection):
                 return await Connection.send(
                     self, meter, method, path, body=body, headers=headers, reads=reads, operations=operations
                 )
-            except ThrottledError as error:
+            except (ThrottledError, TableBusyError) as error:
                 if method != "GET" and not reads:
                     raise
-                await self.patience.wait(error)
+                await self.pause(error)
+
+    async def pause(self, error: ThrottledError | TableBusyError) -> None:
+        """Wait as long as Dataverse asked. Raises the error when patience does not last that long."""
+        await self.patience.wait(error)
 
 
 def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConnection:

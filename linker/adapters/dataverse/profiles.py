@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NotRequired, TypedDict
@@ -9,9 +10,10 @@ from typing import NotRequired, TypedDict
 from linker.adapters.dataverse import response_models
 from linker.adapters.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
 from linker.core import odata
-from linker.core.errors import DataverseError
+from linker.core.errors import DataverseError, TableBusyError
 
 CUSTOMER = "msdynci_customerid"
+TRIES = 6  # of the writes that a busy table refused
 CONFLICT = 412  # the profile has another version than the one that was read
 
 _Row = TypedDict("_Row", {"msdynci_customerid": str, "partitionid": NotRequired[str | None], "@odata.etag": str})
@@ -50,13 +52,20 @@ async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> dict[s
     set back, and no profile is created. A bulk message cannot carry versions, which is why there is none here. A conflict
     means that another writer has just updated the profile, which is what the touch is for.
     """
-    async with dataverse.connection.limiter.lane(len(profiles)):
-        refused = await dataverse.write_parts(
-            {
-                profile: dataverse.patch(PROFILE_SET, _key(profile, known), {CUSTOMER: known.customer}, known.etag)
-                for profile, known in profiles.items()
-            }
-        )
+    parts = {
+        profile: dataverse.patch(PROFILE_SET, _key(profile, known), {CUSTOMER: known.customer}, known.etag)
+        for profile, known in profiles.items()
+    }
+    refused: dict[str, DataverseError] = {}
+    for left in reversed(range(TRIES)):
+        try:
+            async with dataverse.connection.limiter.lane(len(parts)):
+                refused |= await dataverse.write_parts(parts)
+            break
+        except TableBusyError as error:  # those that were written are not written again
+            if not left:
+                raise
+            await asyncio.sleep(error.wait_s)
     return {profile: error for profile, error in refused.items() if error.status != CONFLICT}
 
 

@@ -14,6 +14,7 @@ from linker.core.throttling.allowance import Kind
 SQL_TIMEOUT = "0x80044151"
 SQL_ERROR = "0x80044150"  # its number tells more: 1205 is a deadlock
 CUSTOMIZATION_LOCK = "0x80071151"
+TABLE_THROTTLE = "429"  # an elastic table's own refusal; service protection has codes of its own (elastic-tables.md)
 NO_MEMBER = "0x80072560"  # the token is good, but its owner is not a user of the environment
 PRIVILEGE = "0x80040220"  # of a table, or of one row
 ROW_MISSING, TARGET_MISSING = "0x80040217", "0x80060891"

@@ -25,7 +25,7 @@ MAX_REVISIT = 1_000  # rows that a delta scan looks up one by one; of more, not 
 
 async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     """Prepare one table. What is expected to fail comes back as a value."""
-    dataverse = deps.dataverse()
+    dataverse = deps.patient_dataverse()
     try:
         await go_on(deps, task.run)
         return await _prepared(deps, task, dataverse)
