@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.dataverse import client, http
+from linker.adapters.dataverse import http
 from linker.core.model import LOOKUP_SCHEMA_NAME, Run, Status
 from linker.core.permissions.preflight_report import Picture
 from linker.deps import Deps
