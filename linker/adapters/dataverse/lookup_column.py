@@ -75,7 +75,7 @@ async def create(
     except DataverseError as error:
         if error.code.lower() not in TAKEN:
             raise
-    except UnknownOutcomeError as error:  # it may be there, or come later: metadata tells
+    except UnknownOutcomeError as error:  # it may be there, or come later: metadata shows it
         unclear = str(error)
     except ThrottledError:
         raise

@@ -1,6 +1,6 @@
 """What an answer of Dataverse asks of us (dataverse.md 13.4). Pure: status, code and text in, one word out.
 
-Codes decide, because texts come in the language of the user. Where only a text tells, it is read for ids and for names of
+Codes decide, because texts come in the language of the user. Where only a text says what happened, it is read for ids and for names of
 privileges, which no language changes.
 """
 
@@ -12,7 +12,7 @@ from enum import StrEnum
 from linker.core.throttling.allowance import Kind
 
 SQL_TIMEOUT = "0x80044151"
-SQL_ERROR = "0x80044150"  # its number tells more: 1205 is a deadlock
+SQL_ERROR = "0x80044150"  # its number says more: 1205 is a deadlock
 CUSTOMIZATION_LOCK = "0x80071151"
 TABLE_THROTTLE = "429"  # an elastic table's own refusal; service protection has codes of its own (elastic-tables.md)
 NO_MEMBER = "0x80072560"  # the token is good, but its owner is not a user of the environment
@@ -100,10 +100,10 @@ def judge(status: int, code: str, text: str) -> Answer:  # noqa: PLR0911 - a tab
 
 
 def is_of_dataverse(status: int, code: str | None) -> bool:
-    """Return whether an error is clearly an answer of Dataverse, None standing for a body that is no error of OData.
+    """Return whether an error is clearly an answer of Dataverse, None standing for a body that is not an error of OData.
 
     What stands before Dataverse answers with pages, or with words where Dataverse has codes. A 401, 413 or 429 refuses a
-    request before anything comes of it, whoever sends it.
+    request before anything comes of it, from any sender.
     """
     if status in (401, 413, 429):
         return True

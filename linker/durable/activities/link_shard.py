@@ -71,7 +71,9 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
     except LinkerError as error:
         if isinstance(error, UnknownOutcomeError):
             work.attempt.unanswered()
-        if isinstance(error, TableRefusedError):  # rows that were tried are told, and do not count in the next sample
+        if isinstance(
+            error, TableRefusedError
+        ):  # rows that were tried are reported, and do not count in the next sample
             await work.report(error)
         lost = isinstance(error, SupersededError) or not await work.attempt.release()
         if lost and work.sent:

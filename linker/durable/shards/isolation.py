@@ -67,7 +67,7 @@ class Refusals:
             raise TableRefusedError(alike)
 
     async def alike(self) -> Refused:
-        """Return the rows that were refused alone and alike, while none landed; a row that was refused before tells nothing."""
+        """Return the rows that were refused alone and alike, while none landed; a row that was refused before proves nothing."""
         if self.landed or not self.alone or any(is_about_missing(e.status, e.code) for e in self.alone.values()):
             return {}
         if len({(error.status, error.code.lower()) for error in self.alone.values()}) > 1:
@@ -79,7 +79,7 @@ class Refusals:
 @dataclass(frozen=True, slots=True)
 class Isolation:
     """Writes rows of which some may be bad. `send` returns the rows that were refused one by one, or raises DataverseError
-    when it refuses all of them; `shrink` is told when they were too many at once.
+    when it refuses all of them; `shrink` is called when they were too many at once.
     """
 
     send: Callable[[Links], Awaitable[Refused]]

@@ -31,7 +31,7 @@ class TaskLine:
 
 @dataclass(frozen=True, slots=True)
 class StatusView:
-    """The Status page. `current` goes on or waits; `last` is the last real run that is over, `seconds` how long it worked.
+    """The Status page. `current` works or waits; `last` is the last real run that is over, `seconds` how long it worked.
 
     `dry` is a dry run that is over and newer than any real one.
 
