@@ -67,7 +67,7 @@ class Refusals:
             raise TableRefusedError(alike)
 
     async def alike(self) -> Refused:
-        """Return the rows that were refused alone and alike, while none landed; a row that was refused before proves nothing."""
+        """Return rows refused alone and alike, while none landed; a row that was refused before proves nothing."""
         if self.landed or not self.alone or any(is_about_missing(e.status, e.code) for e in self.alone.values()):
             return {}
         if len({(error.status, error.code.lower()) for error in self.alone.values()}) > 1:
