@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -178,6 +179,15 @@ def test_every_command_has_json_and_those_that_write_have_one_rule_for_confirmat
     assert {"-o", "--output"} <= options
     writes = name in ("run", "approve", "cancel", "setup", "view")
     assert ({"--dry-run", "--yes"} <= options) == writes
+
+
+@pytest.mark.parametrize("name", sorted(commands()))
+def test_every_help_shows_an_example_with_options_that_exist(name: str) -> None:
+    command = commands()[name]
+    shown = re.findall(rf"linker {name}\b[^,\n]*", command.help.partition("Example")[2])
+    assert shown
+    options = {option for parameter in command.params for option in parameter.opts}
+    assert {word.rstrip(".") for line in shown for word in line.split() if word.startswith("-")} <= options
 
 
 WRITING = [

@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaMode
 
 from linker import VERSION
 from linker.entrypoints.api.answers import Problem
-from linker.entrypoints.api.openapi_examples import ANSWERS, BODIES, IN_PATH
+from linker.entrypoints.api.openapi_examples import BODIES, IN_PATH, answers
 from linker.entrypoints.http.messages import JSON, PROBLEM
 from linker.entrypoints.http.operations import PARAMETERS, Operation
 from linker.entrypoints.http.validation import MAX_BODY_BYTES
@@ -147,8 +147,8 @@ def _flat(schema: Json, definitions: Json) -> Json:
 def _responses(one: Operation, schemas: Schemas) -> Json:
     answer = schemas.get((f"{one.name}.answer", "serialization"), {"type": "object"})
     content: Json = {media: {"schema": answer if media == JSON else {"type": "string"}} for media in one.media_types}
-    if one.name in ANSWERS:
-        content[JSON]["example"] = ANSWERS[one.name]
+    if one.name in answers():
+        content[JSON]["example"] = answers()[one.name]
     good: Json = {"description": "Done." if one.status == 200 else "Accepted.", "content": content}
     if one.asks_for_run:
         good["headers"] = LOCATION

@@ -36,6 +36,8 @@ def approve(
 ) -> None:
     """Show what the first link of a table fires, and allow it. LINKER_APP_URL is the address of the app.
 
+    Example: linker approve contact --dry-run
+
     Exit codes: 0 approved and a run started, or shown, with --wait that of `linker run --wait`; 2 nothing waits for an
     approval, you answered no, or what the first link fires has changed since it was shown.
     """

@@ -32,11 +32,14 @@ from linker.entrypoints.cli.waiting import show as show_run
 from linker.settings import load_access
 
 TopOption = Annotated[int, typer.Option("--top", min=1, max=100, help="Show at most so many.")]
-RunArgument = Annotated[str, typer.Argument(metavar="[RUN]", help="Id of the run; without it, the newest one.")]
+RunArgument = Annotated[str, typer.Argument(metavar="RUN", help="Id of the run; without it, the newest one.")]
 
 
 def status(*, output: OutputOption = Output.TABLE) -> None:
-    """Show the task and its latest run. Example: linker status -o json."""
+    """Show the task and its latest run.
+
+    Example: linker status -o json
+    """
     with _app() as app:
         found = app.status()
         if output is Output.JSON:
@@ -58,7 +61,10 @@ def runs(
     top: TopOption = 20,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """List runs, newest first."""
+    """List runs, newest first.
+
+    Example: linker runs --status 'Failed (permanent)' --since 2026-11-01T00:00:00Z
+    """
     with _app() as app:
         page = app.runs(status=status, mode=mode or "", table=table, since=since, until=until, top=top)
     _show(page, output, lambda: _listed(RUN_COLUMNS, map(_run_line, page.value), more=page.continuation is not None))
@@ -66,6 +72,8 @@ def runs(
 
 def show(run: RunArgument = "", *, wait: WaitOption = False, output: OutputOption = Output.TABLE) -> None:
     """Show one run; with --wait, follow it to its end.
+
+    Example: linker show --wait
 
     Exit codes: 0 shown, with --wait that of `linker run --wait`; 2 it could not be read.
     """
@@ -80,7 +88,10 @@ def show(run: RunArgument = "", *, wait: WaitOption = False, output: OutputOptio
 
 
 def errors(run: RunArgument = "", *, top: TopOption = 100, output: OutputOption = Output.TABLE) -> None:
-    """List rejected and deferred rows of a run with reason and advice."""
+    """List rejected and deferred rows of a run with reason and advice.
+
+    Example: linker errors -o json
+    """
     with _app() as app:
         page = app.errors(run or app.last_run().id, top=top)
     columns = ("Table", "Row", "Outcome", "Code", "Reason", "What to do", "Since", "Attempts")
@@ -97,14 +108,20 @@ def row(
     *,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Show one row: its link now, the link that was last confirmed, and its last error."""
+    """Show one row: its link now, the link that was last confirmed, and its last error.
+
+    Example: linker row contact 00000001-0000-4000-8000-000000000001
+    """
     with _app() as app:
         found = app.row(table, row)
     _show(found, output, lambda: _print_facts(_row_facts(found)))
 
 
 def audit(*, top: TopOption = 20, output: OutputOption = Output.TABLE) -> None:
-    """List manual actions: who, when and what. Requires the app role admin, or the master key."""
+    """List manual actions: who, when and what. Requires the app role admin, or the master key.
+
+    Example: linker audit --top 50
+    """
     with _app() as app:
         page = app.audit(top=top)
     lines = (
@@ -116,11 +133,14 @@ def audit(*, top: TopOption = 20, output: OutputOption = Output.TABLE) -> None:
 
 
 def open_page(
-    run: Annotated[str, typer.Argument(metavar="[RUN]", help="Id of a run to show.")] = "",
+    run: Annotated[str, typer.Argument(metavar="RUN", help="Id of a run to show.")] = "",
     *,
     output: OutputOption = Output.TABLE,
 ) -> None:
-    """Print the address of the status page, and open it when this is a terminal."""
+    """Print the address of the status page, and open it when this is a terminal.
+
+    Example: linker open
+    """
     with told():
         use_local_settings(LOCAL_SETTINGS)
         address = f"{load_access().url}/api/portal" + (f"?run={quote(run, safe='')}#progress" if run else "")

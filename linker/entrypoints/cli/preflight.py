@@ -30,6 +30,8 @@ def preflight(
 ) -> None:
     """Show what may be linked, and what would happen. Writes nothing.
 
+    Example: linker preflight -o json
+
     Exit codes: 0 ready; 1 ready with warnings; 2 nothing can be linked, or the environment could not be read.
     """
     picture = with_deps(look)

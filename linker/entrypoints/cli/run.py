@@ -83,6 +83,8 @@ def cancel(
 ) -> None:
     """Cancel a run that waits or works. Links that are written stay; the next run continues from there.
 
+    Example: linker cancel --yes
+
     Exit codes: 0 canceled or shown, with --wait that of `linker run --wait`; 2 there was nothing to cancel.
     """
     talk = Talk(dry_run, yes, output)

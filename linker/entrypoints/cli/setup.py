@@ -64,6 +64,8 @@ def set_up(
 
     Run it as an administrator of the environment (az login). It looks at every step first and repeats none.
 
+    Example: linker setup --tables contact,lead --dry-run
+
     Exit codes: 0 done or shown; 2 it could not be done.
     """
     names = tuple(name.strip().lower() for name in tables.split(",") if name.strip())
