@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test check format bench soak stateful mutations faults matrix histories connector live sandbox screenshots package lock outdated licences sbom audit infra templates snapshots clean
+.PHONY: help setup demo unit test check format bench soak stateful mutations faults matrix histories architecture connector live sandbox screenshots package lock outdated licences sbom audit infra templates snapshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -27,6 +27,9 @@ setup: $(PACKAGES) $(COMMAND) $(TOOLS) ## install Python packages and the comman
 
 demo: setup ## run the whole thing on generated data; demo LOAD=../data takes a folder, demo KEEP=1 leaves it running
 	@$(PYTHON) -m sandbox demo $(if $(LOAD),--load "$(LOAD)") $(if $(KEEP),--keep)
+
+unit: $(PACKAGES) ## test the pure core in less than 20 seconds; the simulation of the pace runs in `make test` only
+	@$(PYTHON) -m pytest -q tests/unit tests/core --ignore tests/core/test_pace_simulation.py
 
 test: setup check $(AXE) ## all checks, then all tests
 	@scripts/find-chromium --install | sed 's/^/The browser tests run in /'
@@ -59,6 +62,9 @@ faults: setup ## faults at every step of a run, in docs/reliability.md; faults O
 
 matrix: setup ## the main job over every kind of table, every switch and 200 combinations; matrix ONLY=page_max
 	@$(PYTHON) -m tests.matrix $(ONLY)
+
+architecture: $(PACKAGES) ## draw the pictures of docs/dev/architecture.md from the code
+	@$(PYTHON) scripts/architecture.py
 
 histories: setup ## record again what the replay tests replay, after the orchestrators changed on purpose
 	@$(PYTHON) -m tests.replay.record
