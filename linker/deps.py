@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linker.adapters.customer_insights import Insights
-from linker.adapters.dataverse import Connection, Dataverse, Meter, metadata
+from linker.adapters.dataverse import Connection, Dataverse, Meter, SharedReads, metadata
 from linker.adapters.dataverse.patience import patient
 from linker.adapters.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
 from linker.adapters.looks import Looks
@@ -36,7 +36,8 @@ from linker.core.errors import ChangedError, TransientError
 from linker.core.keys import digest_rows
 from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import TableState
-from linker.core.model import PROFILE_TABLE, Target
+from linker.core.model import PROFILE_TABLE, Link, Target
+from linker.core.permissions.privileges import Privilege
 from linker.core.throttling.pace import Load
 from linker.core.times import iso
 from linker.settings import Settings
@@ -48,6 +49,8 @@ class Cache:
 
     salt: bytes = b""
     user: str = ""
+    privileges: dict[tuple[str, str], Privilege] = field(default_factory=dict)  # by table and right
+    new_profiles: dict[tuple[str, float], dict[str, Link]] = field(default_factory=dict)  # by run and since when
     has_labels: bool | None = None
     targets: dict[tuple[str, str], Target] = field(default_factory=dict)
     held_shards: dict[tuple[str, str], tuple[tuple[str, float], float]] = field(
@@ -95,8 +98,10 @@ class Deps:
         return Dataverse(self.connection, Meter(), self.write_headers)
 
     def patient_dataverse(self) -> Dataverse:
-        """Return a client for a step that asks many small questions: its reads wait out the pauses that Dataverse asks for."""
-        return Dataverse(patient(self.connection), Meter(), self.write_headers)
+        """Return a client for a step that asks many small questions: its reads wait out the pauses that Dataverse asks for,
+        and those that are asked for at the same time share a request.
+        """
+        return SharedReads(patient(self.connection), Meter(), self.write_headers)
 
     @property
     def limiter(self) -> Limiter:
@@ -130,10 +135,10 @@ class Deps:
             raise TransientError("The secret of the row hashes changed during the run. Nothing was written.")
         return salt
 
-    async def user(self) -> str:
+    async def user(self, dataverse: Dataverse | None = None) -> str:
         """Return the id of the Dataverse user that the app writes as."""
         if not self.cache.user:
-            self.cache.user = await self.patient_dataverse().user()
+            self.cache.user = await (dataverse or self.patient_dataverse()).user()
         return self.cache.user
 
     async def has_labels(self) -> bool:

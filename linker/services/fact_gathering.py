@@ -79,13 +79,15 @@ async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wa
 
     Raises TransientError, DataverseError; ConfigurationError when the mapping's names are not what they seem.
     """
-    columns, insight = await metadata.mapping_columns(dataverse), await _insight(deps)
+    columns, profiles, insight = await asyncio.gather(
+        metadata.mapping_columns(dataverse), _has_rows(dataverse, PROFILE_SET, "msdynci_customerid"), _insight(deps)
+    )
     rules = _rules(deps.settings, wanted)
     sources: tuple[SourceFacts, ...] = ()
     if columns is not None:
         columns, found = await _find_sources(dataverse, columns)
         sources = await _as_far_as_read(dataverse, await _sources(dataverse, columns, found, insight, rules), held)
-    environment = await _environment(deps, dataverse, insight, mapping=bool(sources) or None if columns else False)
+    environment = _environment(deps, insight, profiles=profiles, mapping=bool(sources) or None if columns else False)
     left = await _left_behind(deps, dataverse, sources) if columns else []
     return Evidence(environment, sources, judge(environment, sources, left, rules), columns, insight)
 
@@ -113,14 +115,14 @@ async def _sources(
     return tuple(await asyncio.gather(*map(facts, found)))
 
 
-async def _environment(deps: Deps, dataverse: Dataverse, insight: Insight, *, mapping: bool | None) -> EnvironmentFacts:
+def _environment(deps: Deps, insight: Insight, *, profiles: bool | None, mapping: bool | None) -> EnvironmentFacts:
     return EnvironmentFacts(
         dataverse_url=deps.settings.dataverse_url,
         insights="not set up" if deps.insights is None else "no answer" if insight.fault else "asked",
         linked_url=insight.instance.linked_url,
         is_b2b=insight.instance.is_b2b,
         managed_lake=insight.instance.managed_lake,
-        profiles=await _has_rows(dataverse, PROFILE_SET, "msdynci_customerid"),
+        profiles=profiles,
         mapping=mapping,
     )
 

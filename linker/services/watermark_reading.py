@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from linker.adapters.dataverse.change_times import newest_change
 from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.core.runs.signals import SignalKind
@@ -30,11 +32,12 @@ async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
 
     A profile that this app touched last does not count. It may have been the newest one before, so the mark of profiles
     never falls below the one in `since`, the marks that these are compared with. The mapping is looked at last, so that
-    this is the moment up to which its changes are seen.
+    this is the moment up to which its changes are seen: one request asks for both, in this order.
     """
     dataverse, we = deps.patient_dataverse(), await deps.user()
-    profiles = await newest_change(dataverse, PROFILE_SET, besides=we)
-    mapping = await newest_change(dataverse, MAPPING_SET)
+    profiles, mapping = await asyncio.gather(
+        newest_change(dataverse, PROFILE_SET, besides=we), newest_change(dataverse, MAPPING_SET)
+    )
     if mapping is None or profiles is None:
         return None
     seconds, version = max(profiles, (since.profiles, since.profiles_version)) if since else profiles

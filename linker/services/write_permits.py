@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from linker.adapters.dataverse import Dataverse, identity, lookup_column, metadata
 from linker.adapters.dataverse.client import MAPPING_SET
+from linker.adapters.dataverse.lookup_column import LookupColumn
 from linker.adapters.dataverse.metadata import ServiceAccount
 from linker.adapters.dataverse.registered_automations import READ_TABLES, automations
 from linker.adapters.dataverse.response_models import Fields, customer_in
@@ -87,16 +89,26 @@ async def standing(deps: Deps, dataverse: Dataverse) -> Standing:
 
 
 async def _standing(deps: Deps, dataverse: Dataverse) -> Standing:
-    account = await metadata.service_account(dataverse)
-    held = await identity.held(dataverse, account.id)
+    user, needs = await deps.user(dataverse), general_needs(deps.settings)
+    account, held, catalogue = await asyncio.gather(
+        metadata.service_account(dataverse, user), identity.held(dataverse, user), _catalogue(deps, dataverse, needs)
+    )
     if deps.settings.impersonate:
         own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)
-        real = await metadata.service_account(own)
+        real = await metadata.service_account(own, await own.user())
         held = privileges.shared(held, await identity.held(own, real.id))
         account = ServiceAccount(account.id, f"{account.name}, through {real.name}")
-    needs = general_needs(deps.settings)
-    catalogue = await identity.of_tables(dataverse, needs)
     return Standing(account, held, privileges.missing(needs, catalogue, held))
+
+
+async def _catalogue(deps: Deps, dataverse: Dataverse, needs: Sequence[Need]) -> privileges.Catalogue:
+    """Return the privileges of the tables that some needs name. What a privilege is called never changes, so each table is
+    asked for once.
+    """
+    known = deps.cache.privileges
+    tables = {table for table, _ in known}
+    known |= await identity.of_tables(dataverse, [need for need in needs if need.table not in tables])
+    return known
 
 
 def general_needs(settings: Settings) -> tuple[Need, ...]:
@@ -120,9 +132,8 @@ class _Look:
     who: Standing
     columns: MappingColumns
     catalogue: privileges.Catalogue
-    vendor: ServiceAccount | None
     can: Capabilities
-    profiles_closed: bool  # the profile table takes no new relationships
+    there: Mapping[str, LookupColumn]  # lookup columns by table, as far as they are known together
     remembers: bool = False  # what surrounds a linked table may have been read by an earlier run
 
 
@@ -157,12 +168,13 @@ async def permissions(
 ) -> dict[str, Permission]:
     """Return for each table whether it may be written now. Writes nothing to Dataverse. `remembers` see _Look."""
     wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
-    catalogue = await identity.of_tables(dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")])
-    vendor = await _unless_refused(identity.vendor_account(dataverse))
-    profile_table = await metadata.find_tables(dataverse, PROFILE_TABLE)
-    closed = any(not table.can_be_primary for table in profile_table)
-    look = _Look(deps, dataverse, who, columns, catalogue, vendor, can, closed, remembers)
-    return {judged.table.logical_name: await _permission(look, judged) for judged in tables}
+    catalogue, there = await asyncio.gather(
+        _catalogue(deps, dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")]),
+        _unless_refused(lookup_column.find_all(dataverse)),
+    )
+    look = _Look(deps, dataverse, who, columns, catalogue, can, there or {}, remembers)
+    found = await asyncio.gather(*(_permission(look, judged) for judged in tables))
+    return {judged.table.logical_name: one for judged, one in zip(tables, found, strict=True)}
 
 
 async def remember_held(deps: Deps, found: Mapping[str, Permission]) -> None:
@@ -237,16 +249,22 @@ async def _column(look: _Look, table: DataverseTable) -> tuple[bool, str]:
     """Return whether a table has the lookup column, and why it cannot have one: what preparing the table would find."""
     name = table.logical_name
     try:
-        found = await lookup_column.find_or_plan(look.dataverse, table, look.deps.settings.solution)
+        known = look.there.get(name)
+        found = await lookup_column.find_or_plan(look.dataverse, table, look.deps.settings.solution, known)
     except ConfigurationError as error:
         return False, str(error)
-    if found is None and look.profiles_closed:
+    if found is None and await _profiles_closed(look.dataverse):
         return False, (
             f"Table '{PROFILE_TABLE}' takes no new relationships (CanBePrimaryEntityInRelationship is false), so table "
             f"'{name}' cannot get its lookup column. Nothing was written. Ask Microsoft support for Customer Insights - Data "
             "to allow relationships to that table."
         )
     return found is not None, ""
+
+
+async def _profiles_closed(dataverse: Dataverse) -> bool:
+    """Return whether the profile table takes no new relationships."""
+    return any(not table.can_be_primary for table in await metadata.find_tables(dataverse, PROFILE_TABLE))
 
 
 async def _unreadable(look: _Look, judged: JudgedTable) -> str:
@@ -313,10 +331,11 @@ def _missing(look: _Look, table: str, *, creates: bool) -> tuple[Missing, ...]:
 
 
 async def _second_writer(look: _Look, table: DataverseTable) -> SecondWriter | None:
-    if look.vendor is None:
+    vendor = await _unless_refused(identity.vendor_account(look.dataverse))
+    if vendor is None:
         return None
     since = look.deps.clock() - LATELY_S
-    return await _unless_refused(identity.written_by(look.dataverse, table, look.vendor, iso(since)))
+    return await _unless_refused(identity.written_by(look.dataverse, table, vendor, iso(since)))
 
 
 async def _blind_roles(look: _Look, table: str) -> tuple[str, ...]:

@@ -236,6 +236,7 @@ class FakeDataverse:
 
     async def _batch(self, request: httpx.Request) -> httpx.Response:
         parts = _batch_parts(request)
+        reads = all(part.method == "GET" for part in parts)
         for hook in self.hooks:
             await _run(hook, parts[0])
         self.asked["$batch"] += 1
@@ -253,7 +254,9 @@ class FakeDataverse:
                 "",
                 json.dumps(body) if body else "",
             ]
-        for hook in self.after:
+            for hook in self.after if reads else ():
+                await _run(hook, part)
+        for hook in () if reads else self.after:
             await _run(hook, parts[0])
         text = "\r\n".join([*out, "--answer--", ""])
         return httpx.Response(

@@ -58,6 +58,8 @@ class ElasticTables:
         """httpx.MockTransport calls this."""
         parts = urlsplit(str(request.url))
         path, options = unquote(parts.path).removeprefix(API), dict(parse_qsl(parts.query))
+        if path == "$batch":
+            return _refusal(400, "0x0", "This fake knows no batches: each read comes alone.")
         self.asked.append(f"{path} {options}")
         prefer = request.headers.get("Prefer", "")
         if path.startswith("EntityDefinitions"):

@@ -88,8 +88,8 @@ class Place:
 
 
 @contextmanager
-def place(config: SandboxConfig) -> Iterator[Place]:
-    """Give an environment with these switches."""
+def place(config: SandboxConfig, sizes: Sizes = SIZES) -> Iterator[Place]:
+    """Give an environment with these switches, and so many rows."""
     with (
         asyncio.Runner(loop_factory=HurriedLoop) as runner,
         pytest.MonkeyPatch.context() as monkeypatch,
@@ -103,7 +103,7 @@ def place(config: SandboxConfig) -> Iterator[Place]:
 
         with closing(Database(clock=now, config=config)) as database:
             sandbox = compose(Environment(database, config, URL, clock=now), clock)
-            sandbox.load(generate(SIZES))
+            sandbox.load(generate(sizes))
             deps = _deps(sandbox, clock)
             yield Place(sandbox, TimedApp(World(deps, clock), monkeypatch, runner), clock)
             runner.run(deps.close())

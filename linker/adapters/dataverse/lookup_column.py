@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NotRequired, TypedDict
 
 from linker.adapters.dataverse import metadata
@@ -30,6 +30,11 @@ class _Relationship(TypedDict):
     ReferencingEntityNavigationPropertyName: str
 
 
+class _Child(TypedDict):
+    ReferencingEntity: str
+    ReferencingEntityNavigationPropertyName: str
+
+
 class _Organization(TypedDict):
     languagecode: NotRequired[int | None]
 
@@ -45,13 +50,16 @@ class LookupColumn:
     navigation: str  # for @odata.bind and $expand; case-sensitive, never built
 
 
-async def find_or_plan(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> LookupColumn | None:
-    """Return the lookup column of a table, None when it has none and can be given one. Writes nothing.
+async def find_or_plan(
+    dataverse: Dataverse, table: DataverseTable, solution: str | None, known: LookupColumn | None = None
+) -> LookupColumn | None:
+    """Return the lookup column of a table, None when it has none and can be given one. Writes nothing. One that is `known`
+    is not looked for.
 
     Raises ConfigurationError when a column of that name is something else, or the table cannot have or use one.
     """
     _refuse_type(table)
-    column = await find(dataverse, table.logical_name)
+    column = known or await find(dataverse, table.logical_name)
     if column is None:
         await _refuse_other_kind(dataverse, table.logical_name)
         _refuse_table(table)
@@ -128,11 +136,11 @@ async def base_language(dataverse: Dataverse) -> int:
     return (rows[0].get("languagecode") if rows else None) or ENGLISH
 
 
-async def find_partition_column(dataverse: Dataverse, table: DataverseTable) -> str:
+async def find_partition_column(dataverse: Dataverse, table: Target) -> str:
     """Return the companion column of the lookup, which holds the partition of an elastic profile; empty when there is none
     that can be read on rows.
     """
-    found = await metadata.attributes(dataverse, table.logical_name, "LogicalName,AttributeOf,AttributeType")
+    found = await metadata.attributes(dataverse, table.table, "LogicalName,AttributeOf,AttributeType")
     named = {row["LogicalName"]: row for row in found}
     name = next(
         (n for n, row in named.items() if row.get("AttributeOf") == LOOKUP_SCHEMA_NAME and n.endswith("pid")), ""
@@ -147,7 +155,7 @@ async def find_partition_column(dataverse: Dataverse, table: DataverseTable) -> 
     return name
 
 
-async def await_seen(dataverse: Dataverse, table: DataverseTable) -> None:
+async def await_seen(dataverse: Dataverse, table: Target) -> None:
     """Raise TransientError while the server that answers does not know a new column yet (dataverse.md 8.2)."""
     select = f"_{LOOKUP_SCHEMA_NAME}_value"
     try:
@@ -156,7 +164,7 @@ async def await_seen(dataverse: Dataverse, table: DataverseTable) -> None:
         if error.status != 400:
             raise
         raise TransientError(
-            f"The lookup column of table '{table.logical_name}' is new, and not all servers of Dataverse know it yet.",
+            f"The lookup column of table '{table.table}' is new, and not all servers of Dataverse know it yet.",
             wait_s=LAG_WAIT_S,
         ) from error
 
@@ -176,17 +184,26 @@ async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:
     return LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"]) if ours else None
 
 
+async def find_all(dataverse: Dataverse) -> dict[str, LookupColumn]:
+    """Return the lookup columns of all tables by the table's logical name."""
+    expression = f"ReferencingAttribute eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
+    select = "SchemaName,ReferencingEntity,ReferencingEntityNavigationPropertyName"
+    path = f"EntityDefinitions(LogicalName={odata.literal(PROFILE_TABLE)})/OneToManyRelationships"
+    found = await dataverse.first(path + odata.query(select=select, filter=expression), _Child, strong=True)
+    return {row["ReferencingEntity"]: LookupColumn(row["ReferencingEntityNavigationPropertyName"]) for row in found}
+
+
 async def linked_table(dataverse: Dataverse, table: str) -> Target:
     """Return a table that has the lookup column now, by its logical name. Raises ConfigurationError when there is none."""
     tables = [found for found in await metadata.find_tables(dataverse, table) if found.logical_name == table]
     column = await find(dataverse, table) if tables else None
     if column is None:
         raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
+    target = Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation)
     try:
-        partition = await find_partition_column(dataverse, tables[0])
+        return replace(target, partition_column=await find_partition_column(dataverse, target))
     except DataverseError:  # columns may not be read: the profile's id alone has to do
-        partition = ""
-    return Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation, partition_column=partition)
+        return target
 
 
 async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:

@@ -72,9 +72,8 @@ class ServiceAccount:
     name: str
 
 
-async def service_account(dataverse: Dataverse) -> ServiceAccount:
-    """Return who writes: WhoAmI and the systemuser behind it (dataverse.md 11)."""
-    user = await dataverse.user()
+async def service_account(dataverse: Dataverse, user: str) -> ServiceAccount:
+    """Return who writes: the systemuser behind the app's token (dataverse.md 11)."""
     found = await dataverse.one(f"systemusers({user})" + odata.query(select="fullname,domainname"), _Person)
     return ServiceAccount(user, found.get("fullname") or found.get("domainname") or user)
 

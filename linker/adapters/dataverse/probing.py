@@ -87,21 +87,26 @@ class _Table:
 
 
 async def read_tables(dataverse: Dataverse) -> TableFacts:
-    """Return the kinds of both tables. The data providers are a second request, which may fail.
+    """Return the kinds of both tables. The data providers are a second question, which may fail.
 
     Raises TransientError and DataverseError when the first request fails.
     """
     names = " or ".join(f"LogicalName eq {odata.literal(name)}" for name in (PROFILE_TABLE, MAPPING_TABLE))
-    found = await _definitions(dataverse, names, "LogicalName,TableType,ChangeTrackingEnabled")
-    try:
-        providers = await _definitions(dataverse, names, "LogicalName,DataProviderId")
-    except LinkerError:
-        providers = {}
+    found, providers = await asyncio.gather(
+        _definitions(dataverse, names, "LogicalName,TableType,ChangeTrackingEnabled"), _providers(dataverse, names)
+    )
     kinds = [
         table_kind(found.get(name, {}).get("TableType"), providers.get(name, {}).get("DataProviderId"))
         for name in (PROFILE_TABLE, MAPPING_TABLE)
     ]
     return TableFacts(kinds[0], kinds[1], found.get(MAPPING_TABLE, {}).get("ChangeTrackingEnabled"))
+
+
+async def _providers(dataverse: Dataverse, names: str) -> dict[str, Mapping[str, Any]]:
+    try:
+        return await _definitions(dataverse, names, "LogicalName,DataProviderId")
+    except LinkerError:
+        return {}
 
 
 async def _definitions(dataverse: Dataverse, names: str, select: str) -> dict[str, Mapping[str, Any]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from linker.adapters.dataverse import Dataverse, lookup_column, metadata
 from linker.core.capabilities import Capabilities, Capability, with_capabilities
 from linker.core.errors import ChangedError, ConfigurationError, DataverseError, TransientError
 from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import ScanChoice, TableState, choose_scan
-from linker.core.model import LOOKUP_SCHEMA_NAME, ColumnState, Mode, RowKey, Run, Status, Target
+from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE, ColumnState, Mode, RowKey, Run, Status, Target
 from linker.core.runs.activity_values import Prepared, TableTask
 from linker.core.runs.modes import LOST_BLOCKS, RESTARTS, mode_of
 from linker.deps import Deps
@@ -20,7 +20,19 @@ from linker.services.full_reasons import reason_for_full
 from linker.services.row_marking import mark_unconfirmed
 
 KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards
+WAYS_S = 86_400.0
 MAX_REVISIT = 1_000  # rows that a delta scan looks up one by one; of more, not all are remembered (Issues)
+
+
+@dataclass(frozen=True, slots=True)
+class WaysToWrite:
+    """What rarely changes about the lookup column `navigation` of a table, as it was read at a time (epoch s)."""
+
+    __pydantic_config__ = WIRE
+    at: float
+    navigation: str
+    bulk: bool
+    partition_column: str
 
 
 async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
@@ -34,6 +46,7 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     except ChangedError:
         return Prepared(task.table, retry_s=1.0, failed="What is remembered of the table changed while it was read.")
     except (ConfigurationError, DataverseError) as error:
+        await deps.documents.delete(_ways_row(task.table))  # the next try reads what was remembered
         return Prepared(task.table, failed=str(error)[:1000])
 
 
@@ -81,7 +94,7 @@ async def _are_links_due(deps: Deps, dataverse: Dataverse, task: TableTask, targ
     """Return whether all links are to be held against all profiles: once a day, and when new profiles cannot be found."""
     if deps.clock() - (state.orphans_at or state.scanned_at) >= deps.settings.orphan_hours * 3_600:
         return True
-    return not task.dry_run and await mark_recreated(deps, dataverse, target, state)
+    return not task.dry_run and await mark_recreated(deps, dataverse, task.run, target, state)
 
 
 async def _choice(
@@ -113,24 +126,44 @@ async def _state(deps: Deps, task: TableTask) -> tuple[TableState, str | None]:
 
 async def _target(deps: Deps, task: TableTask, dataverse: Dataverse, can: Capabilities) -> Target:
     known = await deps.runs.target(task.run, task.table)
-    table = (await metadata.find_tables(dataverse, task.table))[0]
-    found = await lookup_column.find_or_plan(dataverse, table, deps.settings.solution)
+    found = await lookup_column.find(dataverse, task.table)
     created = found is None
-    if found is None and not task.dry_run:
-        found = await lookup_column.create(dataverse, table, deps.settings.solution, can.profile_kind)
+    if found is None:
+        table = (await metadata.find_tables(dataverse, task.table))[0]
+        found = await lookup_column.find_or_plan(dataverse, table, deps.settings.solution)
+        if found is None and not task.dry_run:
+            found = await lookup_column.create(dataverse, table, deps.settings.solution, can.profile_kind)
     target = replace(
         with_capabilities(known, can),
         navigation=found.navigation if found else "",
         column_created=created or known.column_created,
-        bulk=await metadata.supports_update_multiple(dataverse, task.table),
-        partition_column=await lookup_column.find_partition_column(dataverse, table) if found else "",
         has_labels=await deps.has_labels(),
     )
+    ways = await _ways_to_write(deps, dataverse, target)
+    target = replace(target, bulk=ways.bulk, partition_column=ways.partition_column)
     await deps.runs.save_target(task.run, target)
     deps.cache.targets.pop((task.run, task.table), None)
     if target.column_created and not task.dry_run:
-        await lookup_column.await_seen(dataverse, table)
+        await lookup_column.await_seen(dataverse, target)
     return target
+
+
+async def _ways_to_write(deps: Deps, dataverse: Dataverse, target: Target) -> WaysToWrite:
+    """Return how links of a table are written and read: read now, or by a run of the last day with the same column."""
+    row, now = _ways_row(target.table), deps.clock()
+    found = await deps.documents.load(WaysToWrite, row)
+    if found is not None and found[0].navigation == target.navigation and 0 <= now - found[0].at < WAYS_S:
+        return found[0]
+    bulk = await metadata.supports_update_multiple(dataverse, target.table)
+    column = await lookup_column.find_partition_column(dataverse, target) if target.navigation else ""
+    ways = WaysToWrite(now, target.navigation, bulk, column)
+    if target.navigation and not target.column_created:
+        await deps.documents.save(row, ways)
+    return ways
+
+
+def _ways_row(table: str) -> str:
+    return f"ways-{table}"
 
 
 async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, state: TableState) -> int:

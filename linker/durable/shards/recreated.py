@@ -18,27 +18,44 @@ from linker.services.row_marking import mark_unconfirmed
 MAX_NEW = 5_000  # profiles whose rows are looked up one by one; of more, all links are held against all profiles
 
 
-async def mark_recreated(deps: Deps, dataverse: Dataverse, target: Target, state: TableState) -> bool:
+async def mark_recreated(deps: Deps, dataverse: Dataverse, run: str, target: Target, state: TableState) -> bool:
     """Mark rows unconfirmed that are linked to another profile than the one that their customer has got since the last run.
 
     Return whether there are too many new profiles, or no way to ask for them, so that all links have to be looked at.
     """
     if not state.profiles_seen:
         return True
-    since = f"{datetime.fromtimestamp(state.profiles_seen, UTC):%Y-%m-%dT%H:%M:%SZ}"
-    profiles: dict[str, Link] = {}
-    try:
-        async for some in dataverse.new_profiles(since, target):
-            profiles |= some
-            if len(profiles) > MAX_NEW:
-                return True
-    except DataverseError:  # no such column, or no such filter
+    profiles = await _new_profiles(deps, dataverse, run, target, state.profiles_seen)
+    if profiles is None:
         return True
     if profiles:
         await mark_unconfirmed(
             deps, target.table, state, await _linked_elsewhere(deps, dataverse, target, state, profiles)
         )
     return False
+
+
+async def _new_profiles(
+    deps: Deps, dataverse: Dataverse, run: str, target: Target, seen: float
+) -> dict[str, Link] | None:
+    """Return the profiles that were created since a time, None when they are too many, or when nothing tells. The tables of a
+    run share the answer.
+    """
+    known = deps.cache.new_profiles
+    if (run, seen) in known:
+        return known[run, seen]
+    for old in [key for key in known if key[0] != run]:
+        del known[old]
+    profiles: dict[str, Link] = {}
+    try:
+        async for some in dataverse.new_profiles(f"{datetime.fromtimestamp(seen, UTC):%Y-%m-%dT%H:%M:%SZ}", target):
+            profiles |= some
+            if len(profiles) > MAX_NEW:
+                return None
+    except DataverseError:  # no such column, or no such filter
+        return None
+    known[run, seen] = profiles
+    return profiles
 
 
 async def _linked_elsewhere(

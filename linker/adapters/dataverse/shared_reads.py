@@ -1,0 +1,106 @@
+"""Reads that are asked for at the same time share one `$batch`.
+
+A step that looks at an environment asks many small questions, and most of them do not depend on each other. Its code asks
+them with `asyncio.gather`, each as if it were alone. A part that Dataverse refuses is asked again by itself, so errors,
+waits, and repetitions are the same as without a batch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from linker.adapters.dataverse import batch
+from linker.adapters.dataverse.client import Dataverse
+from linker.adapters.dataverse.http import API, Connection, Meter
+from linker.core.errors import DataverseError
+
+OK = 200
+MAX_PARTS = 20  # Microsoft advises small batches of reads: Dataverse executes the parts of one after the other
+
+
+@dataclass(frozen=True, slots=True)
+class _Question:
+    path: str
+    prefer: str
+    answer: asyncio.Future[Any]
+
+
+class SharedReads(Dataverse):
+    """A client whose simultaneous reads share requests. Pages that follow, and strong reads of metadata, go alone."""
+
+    def __init__(
+        self, connection: Connection, meter: Meter | None = None, write_headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(connection, meter, write_headers)
+        self._waiting: list[_Question] = []
+        self._sending = set[asyncio.Task[None]]()
+
+    async def get(self, path: str, *, prefer: str = "", strong: bool = False) -> Any:
+        """Return the JSON at a path; see Dataverse.get."""
+        if strong or "://" in path:
+            return await super().get(path, prefer=prefer, strong=strong)
+        question = _Question(path, prefer, asyncio.get_running_loop().create_future())
+        self._waiting.append(question)
+        if len(self._waiting) == 1:
+            task = asyncio.ensure_future(self._send_soon())
+            self._sending.add(task)
+            task.add_done_callback(self._sending.discard)
+        try:
+            return await question.answer
+        finally:
+            question.answer.cancel()
+
+    async def _send_soon(self) -> None:
+        """Send what is waiting as soon as nothing was added for a moment."""
+        known = 0
+        while known != len(self._waiting):
+            known = len(self._waiting)
+            await asyncio.sleep(0)
+        questions, self._waiting = self._waiting, []
+        for at in range(0, len(questions), MAX_PARTS):
+            await self._ask(questions[at : at + MAX_PARTS])
+
+    async def _ask(self, questions: list[_Question]) -> None:
+        """Answer questions. An error is raised where the question was asked: nothing awaits this task."""
+        try:
+            alone = questions if len(questions) == 1 else await self._ask_together(questions)
+        except BaseException as error:
+            for question in questions:
+                _fail(question, error)
+        else:
+            await asyncio.gather(*map(self._ask_alone, alone))
+
+    async def _ask_together(self, questions: list[_Question]) -> list[_Question]:
+        """Answer questions from one batch; return those that it did not answer."""
+        extra = self.connection.extra_headers
+        parts = [
+            batch.Part("GET", API + one.path, headers={**extra, **({"Prefer": one.prefer} if one.prefer else {})})
+            for one in questions
+        ]
+        try:
+            answers = await self._exchange(parts, reads=True)
+        except DataverseError:  # whatever it has against a batch
+            return questions
+        for question, answer in zip(questions, answers, strict=True):
+            if answer.status == OK and not question.answer.done():
+                question.answer.set_result(answer.body)
+        return [one for one, answer in zip(questions, answers, strict=True) if answer.status != OK]
+
+    async def _ask_alone(self, question: _Question) -> None:
+        if question.answer.done():
+            return
+        try:
+            found = await super().get(question.path, prefer=question.prefer)
+        except BaseException as error:
+            _fail(question, error)
+        else:
+            if not question.answer.done():
+                question.answer.set_result(found)
+
+
+def _fail(question: _Question, error: BaseException) -> None:
+    if not question.answer.done():
+        question.answer.set_exception(error)
