@@ -61,10 +61,16 @@ async def find_or_plan(
     _refuse_type(table)
     column = known or await find(dataverse, table.logical_name)
     if column is None:
-        await _refuse_other_kind(dataverse, table.logical_name)
-        _refuse_table(table)
-        await _refuse_solution(dataverse, table.logical_name, solution)
+        await plan(dataverse, table, solution)
     return column
+
+
+async def plan(dataverse: Dataverse, table: DataverseTable, solution: str | None) -> None:
+    """Raise ConfigurationError when a table without the lookup column cannot be given one. Writes nothing."""
+    _refuse_type(table)
+    await _refuse_other_kind(dataverse, table.logical_name)
+    _refuse_table(table)
+    await _refuse_solution(dataverse, table.logical_name, solution)
 
 
 async def create(

@@ -130,8 +130,8 @@ async def _target(deps: Deps, task: TableTask, dataverse: Dataverse, can: Capabi
     created = found is None
     if found is None:
         table = (await metadata.find_tables(dataverse, task.table))[0]
-        found = await lookup_column.find_or_plan(dataverse, table, deps.settings.solution)
-        if found is None and not task.dry_run:
+        await lookup_column.plan(dataverse, table, deps.settings.solution)
+        if not task.dry_run:
             found = await lookup_column.create(dataverse, table, deps.settings.solution, can.profile_kind)
     target = replace(
         with_capabilities(known, can),
