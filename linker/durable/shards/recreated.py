@@ -38,7 +38,7 @@ async def mark_recreated(deps: Deps, dataverse: Dataverse, run: str, target: Tar
 async def _new_profiles(
     deps: Deps, dataverse: Dataverse, run: str, target: Target, seen: float
 ) -> dict[str, Link] | None:
-    """Return the profiles that were created since a time, None when they are too many, or when nothing tells. The tables of a
+    """Return the profiles that were created since a time, None when they are too many, or cannot be read. The tables of a
     run share the answer.
     """
     known = deps.cache.new_profiles
