@@ -1,6 +1,6 @@
 """What an answer of Dataverse asks of us (dataverse.md 13.4). Pure: status, code and text in, one word out.
 
-Codes decide, because texts come in the language of the user. Where only a text says more, it is read for ids and for names of
+Codes decide, because texts come in the language of the user. Where only a text says more, it is read for ids and for
 names of privileges, which no language changes.
 """
 
