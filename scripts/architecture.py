@@ -52,7 +52,7 @@ def run() -> str:
         lines.append(f'  {owner}[["{owner}"]]')
         lines += [f'  {owner} --> {name}("{name}")' for name in called if name not in names.values()]
         lines += [f"  {owner} ==> {name}" for name in called if name in names.values() and name != owner]
-    lines += [f"  {names['ORCHESTRATOR']} ==> {names[owners[name]]}" for name in ("scanning", "touching", "unlinking")]
+    lines += [f"  {names['ORCHESTRATOR']} ==> {names[owners[name]]}" for name in owners if name != "run"]
     return "\n".join(dict.fromkeys(lines))
 
 
