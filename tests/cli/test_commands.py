@@ -6,6 +6,7 @@ import json
 import re
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from typer.testing import CliRunner, Result
 
 from linker import VERSION
 from linker.core.errors import ConfigurationError
-from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, RowIssue, Run, Status, TableRun
+from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, PlannedChange, RowIssue, Run, Status, TableRun
 from linker.core.records import AuditEntry
 from linker.core.runs.history import history
 from linker.core.serialization import to_json
@@ -28,6 +29,7 @@ from linker.entrypoints.api.answers import (
     LookupNow,
     RowState,
     RunPage,
+    SampleList,
     TaskStatus,
 )
 from linker.entrypoints.cli import app_client, connection
@@ -153,6 +155,19 @@ def test_filters_of_runs_are_those_of_the_api_and_those_that_are_not_given_are_l
         "since": "2026-11-23T21:00:00Z",
         "top": "20",
     }
+
+
+def test_a_dry_run_is_shown_with_examples_of_what_it_would_change(server: Server, linker: Ask) -> None:
+    server.answers["GET /api/runs/r2"] = replace(OVER, dry_run=True)
+    server.answers["GET /api/runs/r2/samples"] = SampleList((PlannedChange("contact", "0001", "link", "c1", "p1"),))
+    done = linker("show", "r2")
+    assert done.exit_code == 0, done.output
+    assert "Examples of what it would change:" in done.stdout
+    assert "0001" in done.stdout
+
+
+def test_a_new_run_is_named_with_the_page_that_shows_it(linker: Ask) -> None:
+    assert "Progress: https://app/api/portal?run=r3#progress\n" in linker("run", "--yes").stdout
 
 
 def test_open_prints_the_address_and_opens_no_browser_in_a_pipe(linker: Ask) -> None:

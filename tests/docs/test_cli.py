@@ -10,7 +10,8 @@ from linker.entrypoints.cli.app import app
 from linker.entrypoints.cli.connection import REFUSED
 from linker.entrypoints.cli.waiting import EXIT_CODES, INTERRUPTED
 
-PAGE = (Path(__file__).parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
 COMMANDS = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 ROOT_OPTIONS = {"--install-completion", "--show-completion", "--version", "--help"}
 LISTED = re.findall(r"^\| `linker (\w+)", PAGE, re.MULTILINE)
@@ -35,3 +36,12 @@ def test_every_option_that_is_named_is_one() -> None:
 def test_every_exit_code_is_described() -> None:
     described = {int(code) for code in re.findall(r"^\| (\d+) \|", PAGE, re.MULTILINE)}
     assert described == {0, REFUSED, INTERRUPTED, *EXIT_CODES.values()}
+
+
+def test_every_message_that_troubleshooting_quotes_is_one_of_ours() -> None:
+    page = (ROOT / "docs" / "troubleshooting.md").read_text(encoding="utf-8")
+    table = page[page.index("## An error message") : page.index("## What to send")]
+    quoted = [part.strip() for text in re.findall(r'"([^"]+)"', table) for part in text.split("...")]
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "linker").rglob("*.py"))
+    assert len(quoted) > 5
+    assert [part for part in quoted if part not in code] == []

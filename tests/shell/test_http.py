@@ -60,6 +60,11 @@ async def test_what_passes_says_how_long_to_wait(answer: httpx.Response, kind: t
     assert found.wait_s == wait_s  # type: ignore[attr-defined]
 
 
+async def test_an_answer_without_a_code_leaves_no_gap_in_the_message() -> None:
+    found = await refused(httpx.Response(503, html="<h1>Service Unavailable</h1>"))
+    assert "Dataverse answered 503: a web page instead of an answer" in str(found)
+
+
 async def test_an_identity_that_is_no_user_is_told_how_to_become_one() -> None:
     found = await refused(error(403, "0x80072560", "The user is not member of the organization."))
     assert type(found) is ConfigurationError

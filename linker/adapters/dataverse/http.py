@@ -194,7 +194,7 @@ class Connection:
                 f"The app's identity is not a user of {self.url}, or a disabled one. The request wrote nothing. "
                 "Run 'python -m linker setup' as an administrator of that environment; docs/identity.md says how."
             )
-        said = f"Dataverse answered {status} {code}: {text}"
+        said = f"Dataverse answered {f'{status} {code}'.rstrip()}: {text}"
         match judge(status, code, text):
             case Answer.WAIT:
                 return self._throttled(meter, code, text, retry_after)

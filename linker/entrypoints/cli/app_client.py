@@ -11,7 +11,7 @@ import httpx
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.model import Run
 from linker.core.serialization import from_json
-from linker.entrypoints.api.answers import AuditPage, HeldLink, IssuePage, RowState, RunPage, TaskStatus
+from linker.entrypoints.api.answers import AuditPage, HeldLink, IssuePage, RowState, RunPage, SampleList, TaskStatus
 from linker.settings import AppAccess
 
 TIMEOUT_S = 60.0
@@ -40,6 +40,10 @@ class AppClient:
         """Ask for a run; return the one that does it."""
         return from_json(Run, self._json("POST", "/api/runs", body))
 
+    def page(self, run: str = "") -> str:
+        """Return the address of the status page, with the progress of a run if one is named."""
+        return f"{self._access.url}/api/portal" + (f"?run={quote(run, safe='')}#progress" if run else "")
+
     def status(self) -> TaskStatus:
         """Return the task and its latest run."""
         return from_json(TaskStatus, self._json("GET", "/api/status"))
@@ -66,6 +70,10 @@ class AppClient:
     def errors(self, run: str, **wanted: str | int) -> IssuePage:
         """Return row errors of a run; `wanted` are the query parameters of GET /api/runs/{run}/errors."""
         return from_json(IssuePage, self._json("GET", f"/api/runs/{quote(run, safe='')}/errors", query=wanted))
+
+    def samples(self, run: str) -> SampleList:
+        """Return examples of rows that a dry run would change; a real run has none."""
+        return from_json(SampleList, self._json("GET", f"/api/runs/{quote(run, safe='')}/samples"))
 
     def row(self, table: str, row: str) -> RowState:
         """Return what is known of one row, and its link read now."""

@@ -7,13 +7,12 @@ import webbrowser
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
-from urllib.parse import quote
 
 import typer
 from rich import box
 from rich.table import Table
 
-from linker.core.model import Mode
+from linker.core.model import Mode, PlannedChange
 from linker.core.runs.history import PastRun
 from linker.entrypoints.api.answers import RowState
 from linker.entrypoints.cli.app_client import AppClient
@@ -85,6 +84,8 @@ def show(run: RunArgument = "", *, wait: WaitOption = False, output: OutputOptio
         if output is Output.TABLE:
             for line in found.warnings:
                 console().print(f"- {plain(line)}")
+            if found.dry_run and found.ended_at:
+                _print_samples(app.samples(found.id).value)
 
 
 def errors(run: RunArgument = "", *, top: TopOption = 100, output: OutputOption = Output.TABLE) -> None:
@@ -141,9 +142,8 @@ def open_page(
 
     Example: linker open
     """
-    with told():
-        use_local_settings(LOCAL_SETTINGS)
-        address = f"{load_access().url}/api/portal" + (f"?run={quote(run, safe='')}#progress" if run else "")
+    with _app() as app:
+        address = app.page(run)
     if output is Output.JSON:
         print_json({"address": address})
         return
@@ -174,6 +174,14 @@ def _listed(columns: Iterable[str], lines: Iterable[Iterable[str]], *, more: boo
     console().print(table if table.row_count else "There are none.")
     if more:
         console().print("There are more: use --top.")
+
+
+def _print_samples(samples: Iterable[PlannedChange]) -> None:
+    """Print examples of what a dry run would change; its counts are exact."""
+    lines = [(one.table, one.row, one.change, one.customer) for one in samples]
+    if lines:
+        console().print("Examples of what it would change:")
+        _listed(("Table", "Row", "Change", "CustomerId"), lines)
 
 
 def _print_facts(facts: dict[str, str]) -> None:

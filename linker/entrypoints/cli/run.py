@@ -114,6 +114,7 @@ def allowance(text: str, option: str, **kind: bool) -> dict[str, object]:
 
 def _shown(app: AppClient, found: Run, talk: Talk, *, wait: bool) -> None:
     talk.say(f"Run {found.id}: {describe(found)}")
+    talk.say(f"Progress: {app.page(found.id)}")
     if wait:
         follow(app, found, talk.output)
     elif talk.output is Output.JSON:
