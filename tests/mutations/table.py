@@ -23,6 +23,12 @@ _STAGING = "linker/adapters/storage/staging.py"
 _WRITING = "linker/durable/shards/writes.py"
 _ATTEMPT = "linker/durable/shards/attempt.py"
 _LIFE = "linker/durable/activities/run_lifecycle.py"
+_VERDICT = "linker/core/runs/lifecycle.py"
+_PROGRESS = "linker/core/runs/run_progress.py"
+_MODES = "linker/core/runs/modes.py"
+_ISOLATION = "linker/durable/shards/isolation.py"
+_ORPHANS = "linker/durable/activities/find_orphaned_links.py"
+_RESOLVING = "linker/durable/shards/resolving.py"
 _PREPARE = "linker/durable/activities/prepare_table.py"
 _UNLINK = "linker/durable/activities/unlink_table.py"
 _CLIENT = "linker/adapters/dataverse/client.py"
@@ -35,10 +41,8 @@ _RUN = "linker/durable/orchestrators/run.py"
 
 MUTATIONS = (
     # ---- demands ----
-    Mutation(
-        "D1", _WRITING, "missing = {row: link for row, link in missing.items() if row not in stored}", "missing = {}"
-    ),
-    Mutation("D1", _LIFE, "if end.totals.lost:", "if False:"),
+    Mutation("D1", _WRITING, "return {row: link for row, link in links.items() if row not in stored}", "return {}"),
+    Mutation("D1", _VERDICT, "if end.totals.lost:", "if False:"),
     Mutation("D2", _CLIENT, '"CustomSync,CustomAsync"', '"CustomSync"'),
     Mutation(
         "D3",
@@ -54,19 +58,17 @@ MUTATIONS = (
     ),
     Mutation("D4", "linker/core/throttling/width.py", "if is_slow or is_due:", "if False:"),
     Mutation("D4", "linker/core/throttling/width.py", "fitting = int(TARGET_S / control.row_s)", "fitting = LARGEST"),
-    Mutation(
-        "D5", _LIFE, "paused_until=iso(deps.clock() + news.paused_s) if news.paused_s else None", "paused_until=None"
-    ),
+    Mutation("D5", _PROGRESS, "paused_until=iso(now + news.paused_s) if news.paused_s else None", "paused_until=None"),
     Mutation(
         "D5", "linker/entrypoints/portal/views/progress_view.py", "until if until and until > now else None", "until"
     ),
-    Mutation("D6", _LIFE, "rows_per_second=round(rate, 1)", "rows_per_second=0.0"),
+    Mutation("D6", _PROGRESS, "round(done / news.seconds, 1) if news.seconds > 0 else 0.0", "0.0"),
     Mutation(
         "D7", "linker/core/throttling/error_classification.py", "({_DEADLOCK}, Answer.RETRY)", "(set(), Answer.RETRY)"
     ),
     Mutation("D7", _PACE, "max(SMALLEST, control.batch // 2)", "control.batch"),
-    Mutation("D8", _WRITING, "refused = dict.fromkeys(bad, error)", "return dict.fromkeys(links, error)"),
-    Mutation("D8", _WRITING, "half = len(rows) // 2", "half = 1"),
+    Mutation("D8", _ISOLATION, "refused |= dict.fromkeys(bad, error)", "return dict.fromkeys(links, error)"),
+    Mutation("D8", _ISOLATION, "half = len(rows) // 2", "half = 1"),
     Mutation(
         "D9",
         "linker/adapters/dataverse/lookup_column.py",
@@ -257,15 +259,13 @@ MUTATIONS = (
         "keys = set(self._differing(staged.claims, block))",
     ),
     Mutation("G11", _SCANNING, "if header.unconfirmed and name", "if False and name"),
-    Mutation(
-        "G12", _PREPARE, "    if not state.linked:\n        if because in", "    if False:\n        if because in"
-    ),
-    Mutation("G12", _PREPARE, "    if column_is_new:\n", "    if False:\n"),
-    Mutation("G12", _PREPARE, "    if state.epoch:\n", "    if False:\n"),
-    Mutation("G12", _PREPARE, "    if because:\n", "    if False:\n"),
-    Mutation("G12", _PREPARE, "starts_again = target.column_created or why in _RESTARTS", "starts_again = False"),
+    Mutation("G12", _MODES, "    if not state.linked:\n        if because in", "    if False:\n        if because in"),
+    Mutation("G12", _MODES, "    if column_is_new:\n", "    if False:\n"),
+    Mutation("G12", _MODES, "    if state.epoch:\n", "    if False:\n"),
+    Mutation("G12", _MODES, "    if because:\n", "    if False:\n"),
+    Mutation("G12", _PREPARE, "starts_again = target.column_created or why in RESTARTS", "starts_again = False"),
     Mutation("G12", _PREPARE, "mode is Mode.INCREMENTAL or begun", "mode is Mode.INCREMENTAL"),
-    Mutation("G12", _PREPARE, "return bool(state.schema and schema and state.schema != schema)", "return False"),
+    Mutation("G12", _MODES, "return bool(state.schema and schema and state.schema != schema)", "return False"),
     Mutation("G12", _SHARD, 'self.deps.settings.full == "rewrite"', "False"),
     Mutation("G12", _SHARD, "block.header.epoch != self.task.epoch", "True"),
     Mutation(
@@ -282,8 +282,8 @@ MUTATIONS = (
         "if True:",
     ),
     Mutation("G13", _WRITING, "    await _set_back(writer, row, before)\n    raise", "    raise"),
-    Mutation("G13", _SHARD, "for row in sorted(links)[:CANARIES]:", "for row in sorted(links)[:1]:"),
-    Mutation("G13", _GENERATION, "if shard.table in self.unproven and any(", "if False and any("),
+    Mutation("G13", _SHARD, "for row in scattered(links, CANARIES):", "for row in scattered(links, 1):"),
+    Mutation("G13", _GENERATION, "is_alone = table in self.unproven or", "is_alone ="),
     # ---- writing ----
     Mutation(
         "G14",
@@ -293,7 +293,7 @@ MUTATIONS = (
         "        written = await self._write_all(links, {}, claims) if links else Written()\n",
     ),
     Mutation("G15", _CLIENT, 'etag="*")', 'etag="")'),
-    Mutation("G16", _WRITING, "if answer is Answer.STOP:", "if True:"),
+    Mutation("G16", _ISOLATION, "is Answer.STOP:", "is not None:"),
     Mutation(
         "G17",
         "linker/durable/shards/outcomes.py",
@@ -303,8 +303,8 @@ MUTATIONS = (
     Mutation(
         "G17",
         _WRITING,
-        "if row in live and is_stored(live[row], link, self.target)}\n            written",
-        "}\n            written",
+        "if row in live and is_stored(live[row], link, self.target)}",
+        "}",
     ),
     Mutation("G18", _UNLINK, "if task.marks is not None and ", "if False and "),
     Mutation("G18", _UNLINK, "absent = [row for row in removed if row not in back]", "absent = list(removed)"),
@@ -316,7 +316,29 @@ MUTATIONS = (
     Mutation("G18", _UNLINK, "(departed < rows or one.empty_mapping)", "True"),
     Mutation("G18", _LOCK, "    dead = replace(dead, request=replace(dead.request, unlink_allowed=()))\n", ""),
     Mutation("G18", _RUN, "if one.table == table and one.orphans", "if one.orphans"),
-    Mutation("G19", "linker/durable/shards/resolving.py", 'resolved.issues[key] = ("ProfileMissing", text)', "pass"),
+    Mutation("G18", _ORPHANS, "    if hidden:\n", "    if False:\n"),
+    Mutation("G18", _ORPHANS, 'if any(orphans <= one.most_rows and one.seen in ("", digest)', "if any(one.seen"),
+    Mutation("G18", _ORPHANS, "if row.profile not in living", "if row.profile"),
+    Mutation(
+        "G18",
+        _ORPHANS,
+        "await self._links([key async for key in self._unmapped(some)])",
+        "await self._links(list(some))",
+    ),
+    Mutation("G18", _ORPHANS, "named |= rows & (", "named |= set() & ("),
+    Mutation(
+        "G18", _ORPHANS, "cleared |= etags.keys() - (await self._links(list(etags))).keys()", "cleared |= etags.keys()"
+    ),
+    Mutation("G18", _ORPHANS, "await mark_unconfirmed(self.deps, self.task.table, self.state, gone)", "pass"),
+    Mutation("G19", _RESOLVING, 'resolved.issues[key] = ("ProfileMissing", text)', "pass"),
+    Mutation("G19", _RESOLVING, "if len(candidates) == 1:", "if candidates:"),
+    Mutation(
+        "G19",
+        _RESOLVING,
+        "believes = self.trusting and self.target.names_profile",
+        "believes = self.target.names_profile",
+    ),
+    Mutation("G19", _RESOLVING, "if believes and claim.profile", "if False"),
     Mutation("G19", _LIFE, " or run.trigger == FOLLOW_UP", ""),
     Mutation("G20", _SHARD, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
     Mutation("G20", "linker/services/watermark_reading.py", "besides=we)", ")"),
@@ -324,7 +346,7 @@ MUTATIONS = (
     Mutation("G21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
     Mutation("G22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),
     Mutation("G22", "linker/services/write_permits.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
-    Mutation("G23", _LIFE, "if counts.rows_read != counts.outcomes:", "if False:"),
+    Mutation("G23", _VERDICT, "if counts.rows_read != counts.outcomes:", "if False:"),
     Mutation(
         "G23",
         _SHARD,
