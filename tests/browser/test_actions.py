@@ -73,6 +73,9 @@ async def test_a_waiting_run_is_taken_back_and_a_running_one_asked_to_stop(stage
     await expect(page.locator("main")).to_contain_text("The pages in flight end, and then the run")
     await page.get_by_role("button", name="Cancel the run").click()
     await expect(page.get_by_text("The run was asked to stop")).to_be_visible()
+    await expect(page.get_by_role("complementary")).to_contain_text("Canceling")
+    await expect(page.locator("#last-run")).to_contain_text("Canceling")
+    await expect(page.get_by_role("link", name="Cancel this run")).to_have_count(0)
     await stage.go_on(replace(scenes.canceled(), id=running.id, mode=running.mode))
     await expect(page.get_by_role("complementary")).to_contain_text("Canceled")
 
@@ -83,7 +86,7 @@ async def test_a_held_first_link_is_looked_at_and_allowed(linked: World, stage: 
     page = await visit.open("/actions")
     await expect(page.get_by_role("link", name="Look at what it sets in motion")).to_be_visible()
     await visit.open()
-    await page.get_by_role("link", name="Decide about lead").click()
+    await page.get_by_role("link", name="Review lead").click()
     await expect(page.locator("main")).to_contain_text("48,120 system jobs")
     await page.get_by_role("button", name="Allow it, and run").click()
     await _ends(page, "The first link is allowed")
@@ -101,6 +104,9 @@ async def test_held_back_links_are_let_go_by_a_run_of_its_own(linked: World, sta
     await expect(page.locator("main")).to_contain_text("Links of at most 41,007 departed rows of contact are cleared")
     await page.get_by_role("button", name="Start the run").click()
     await _ends(page, "The run was asked for")
+    assert "notice" not in page.url
+    await page.go_back()
+    await expect(page.get_by_role("button", name="Start the run")).to_be_visible()
 
 
 async def test_without_javascript_a_run_can_be_asked_for(linked: World, stage: Stage, visitor: MakeVisit) -> None:

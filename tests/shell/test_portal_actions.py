@@ -47,9 +47,15 @@ class Operator:
         return self.post("/api/portal/tables/contact/approve", key="k1", digest=digest)
 
     def review(self, **fields: object) -> str:
-        reply = self.post(f"{ACTIONS}/review", **fields)
+        return text_of(self.reviewed(**fields).text)
+
+    def reviewed(self, **fields: object) -> Reply:
+        """Choose a run, and follow to its review: an address of its own, so that Back leads there again."""
+        chosen = self.post(f"{ACTIONS}/review", **fields)
+        assert chosen.status == 303, text_of(chosen.text)
+        reply = self.get(chosen.headers["Location"])
         assert reply.status == 200, text_of(reply.text)
-        return text_of(reply.text)
+        return reply
 
     @property
     def started(self) -> list[RunRequest]:
@@ -149,6 +155,20 @@ def test_what_was_confirmed_is_asked_for_once_audited_and_led_to(operator: Opera
     assert entry["asked"] == {"mode": "full", "dryRun": True, "tables": ["contact"], "allowUnlinking": []}
 
 
+def test_the_address_of_a_review_says_all_that_was_chosen(operator: Operator) -> None:
+    allowed = ["contact=4@0123456789abcdef", "contact=2,orphans", "lead=3,empty"]
+    page = operator.reviewed(mode="full", dry_run="true", tables=["contact", "lead"], allow_unlinking=allowed)
+    fields = re.findall(r'name="(mode|dry_run|tables|allow_unlinking)" value="([^"]+)"', page.text)
+    chosen = [("mode", "full"), ("dry_run", "true"), ("tables", "contact"), ("tables", "lead")]
+    assert fields == [*chosen, *(("allow_unlinking", one) for one in allowed)]
+    assert not operator.started
+
+
+@pytest.mark.parametrize("query", ["mode=sideways", "tables=a%20b", "allow_unlinking=contact", "dry_run=5"])
+def test_an_address_of_no_run_is_refused(operator: Operator, query: str) -> None:
+    assert operator.get(f"{ACTIONS}/review?{query}").status == 400
+
+
 def test_the_same_form_sent_twice_is_one_run(operator: Operator) -> None:
     runs = {run_of(operator.post(f"{ACTIONS}/run", mode="incremental", key="k1")) for _ in range(2)}
     assert (len(runs), len(operator.started)) == (1, 1)
@@ -157,7 +177,7 @@ def test_the_same_form_sent_twice_is_one_run(operator: Operator) -> None:
 
 
 def test_each_review_gives_its_form_a_key_of_its_own(operator: Operator) -> None:
-    pages = [operator.post(f"{ACTIONS}/review", mode="full").text for _ in range(2)]
+    pages = [operator.reviewed(mode="full").text for _ in range(2)]
     keys = {page.partition('name="key" value="')[2].partition('"')[0] for page in pages}
     assert len(keys) == 2
     assert "" not in keys
@@ -283,7 +303,7 @@ def automated(make_app: Callable[..., FakeApp]) -> FakeApp:
 
 def test_a_held_first_link_is_shown_with_what_it_sets_in_motion_and_allowed(automated: FakeApp) -> None:
     operator = Operator(automated)
-    assert "its first link is held, because automations would fire" in operator.read()
+    assert "waiting for approval. 1 automation would run, up to" in operator.read()
     told = operator.read("/api/portal/tables/contact/approve")
     assert "At most 3 rows x 1 automation = 0 executions while writing, 3 system jobs" in told
     assert "Cloud flow 'Sync to ERP'" in told
@@ -298,7 +318,7 @@ def test_a_held_first_link_is_shown_with_what_it_sets_in_motion_and_allowed(auto
 
 def test_what_was_decided_waits_no_more(automated: FakeApp) -> None:
     operator = Operator(automated)
-    assert "its first link waits for a decision" in operator.read("/api/portal")
+    assert "waiting for approval" in operator.read("/api/portal")
     operator.approve()
     assert "waits for a decision" not in operator.read("/api/portal")
     assert "Waiting for a decision" not in operator.read()
@@ -306,7 +326,7 @@ def test_what_was_decided_waits_no_more(automated: FakeApp) -> None:
 
 def test_links_that_are_let_go_by_a_run_under_way_wait_no_more(held: FakeApp) -> None:
     operator = Operator(held)
-    assert f"{LEFT} rows left the mapping at once" in operator.read("/api/portal")
+    assert f"{LEFT} rows left unification and kept their links" in operator.read("/api/portal")
     asked = {"tables": ["contact"], "allow_unlinking": [f"contact={LEFT}"]}
     operator.post(f"{ACTIONS}/run", **asked, dry_run="true", key="k1")
     assert "Waiting for a decision" in operator.read()

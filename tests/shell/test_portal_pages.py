@@ -122,7 +122,7 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
             run_of(
                 Status.SKIPPED, replace(CONTACT, status=Status.SKIPPED, refusal="held", detail="Held for approval.")
             ),
-            ["contact Held for approval. Skipped", "contact : its first link waits for a decision"],
+            ["contact Waiting for approval. Skipped", "contact : waiting for approval, because automations would run."],
             id="held",
         ),
     ],
@@ -160,7 +160,7 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
         "Asked by webhook",
         "Followed by r2 Written as # Linker",
         "contact Refreshing 5 rows, 3 linked , 2 rejected",
-        "Warnings Look at this",
+        "Warnings (1) Look at this",
         "Notes (1) Nothing to do",
         "Requirements (1 not met) R4 violated for contact Is it the real key? Chosen: emailaddress1. Choose ContactId. docs#r4",
         "Automations that links on contact fire (1) Step 'Score'",

@@ -137,10 +137,10 @@ class Runs:
         """Return the real run that the task mirrors."""
         return await self.load((await self.task()).run)
 
-    async def newer_dry_run(self) -> Run | None:
-        """Return the newest dry run that began, unless a real run began after it."""
-        dry = (await self.task()).dry_run
-        return await self.load(dry) if dry else None
+    async def mirrored(self) -> tuple[Run | None, Run | None]:
+        """Return the real run that the task mirrors, and the dry run that began after it."""
+        task = await self.task()
+        return await self.load(task.run), await self.load(task.dry_run) if task.dry_run else None
 
     async def delete(self, run: str) -> None:
         """Remove a run, and first what it settled about its tables: what is left of it can be found by its id."""

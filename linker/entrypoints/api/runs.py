@@ -180,8 +180,8 @@ async def post_cancel(call: Call) -> Reply:
 async def get_status(call: Call) -> Reply:
     """Show the task as the product's Status page does, and its latest real run. A newer dry run stands beside it."""
     deps = call.deps
-    run, dry, signals, can = await asyncio.gather(
-        deps.runs.shown(), deps.runs.newer_dry_run(), deps.signals.all(), deps.capability_store.load()
+    (run, dry), signals, can = await asyncio.gather(
+        deps.runs.mirrored(), deps.signals.all(), deps.capability_store.load()
     )
     status, updated = (run.status, run.last_updated) if run else (Status.NOT_STARTED, None)
     triggers = triggers_of(deps.settings, deps.clock())

@@ -8,7 +8,7 @@ from linker.entrypoints.portal.actions import show_actions
 from linker.entrypoints.portal.preflight import show_preflight
 from linker.entrypoints.portal.rows import download_rows, show_rows
 from linker.entrypoints.portal.serving import Portal
-from linker.entrypoints.portal.start_run import ask_for_run, review_run
+from linker.entrypoints.portal.start_run import ask_for_run, choose_run, review_run
 from linker.entrypoints.portal.status import show_status
 from linker.entrypoints.portal.table_decisions import DECISIONS
 from linker.entrypoints.portal.timeline import show_history, show_timeline
@@ -24,6 +24,7 @@ PAGES: tuple[Operation, ...] = (
     show_rows,
     download_rows,
     show_actions,
+    choose_run,
     review_run,
     ask_for_run,
     *DECISIONS,

@@ -55,6 +55,7 @@ async def render(call: Call[Any, Any], template: str, /, *, status: int = 200, *
         template,
         status,
         caller=call.caller,
+        dynamics=call.deps.settings.dataverse_url.rstrip("/"),
         environment=urlsplit(call.deps.settings.dataverse_url).netloc,
         operates=call.caller.may(Role.OPERATOR),
         token=form_token(await call.deps.salt(), who_asks(call)),

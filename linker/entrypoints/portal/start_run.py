@@ -8,20 +8,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError
 
 from linker.core.errors import LinkerError
-from linker.core.model import Run
+from linker.core.model import Mode, Run
 from linker.core.permissions.preflight_report import Picture
 from linker.core.roles import Role
 from linker.deps import Deps
 from linker.entrypoints.api.preflight import shared_look
 from linker.entrypoints.api.runs import KEY, AllowanceBody, RunBody, post_run
-from linker.entrypoints.http.messages import Reply
+from linker.entrypoints.http.messages import ProblemError, Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.acting import act
-from linker.entrypoints.portal.render import redirect, render
-from linker.entrypoints.portal.views.actions_view import Newest, at_most, expected, newest_by_table, work_of
+from linker.entrypoints.portal.render import link, redirect, render
+from linker.entrypoints.portal.views.actions_view import (
+    HeldFirstLink,
+    Newest,
+    at_most,
+    expected,
+    newest_by_table,
+    work_of,
+)
 
 RECENT: Final = 20  # runs among which the newest of each table is looked for
 _ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(?:@([0-9a-f]{16}))?(,empty|,orphans)?")
@@ -56,16 +63,57 @@ class RunForm(KeyForm, RunBody):
         return RunBody.model_validate(self.model_dump(include=set(RunBody.model_fields)))
 
 
+class ReviewQuery(BaseModel):
+    """The same run in an address: tables with commas between them, allowances with semicolons."""
+
+    mode: Mode = Mode.INCREMENTAL
+    dry_run: bool = False
+    tables: Annotated[str, Field(max_length=4_000)] = ""
+    allow_unlinking: Annotated[str, Field(max_length=4_000)] = ""
+    look: bool = False
+
+    def form(self) -> RunForm:
+        """Return it as the form that is reviewed. Raises ProblemError 400."""
+        parts = {"tables": self.tables.split(","), "allow_unlinking": self.allow_unlinking.split(";")}
+        chosen = {name: [one for one in some if one] for name, some in parts.items()}
+        try:
+            return RunForm.model_validate(self.model_dump(exclude=set(chosen)) | chosen)
+        except ValidationError:
+            raise ProblemError(400, "This address does not fit", "Choose the run again. Nothing was started.") from None
+
+
 @operation("POST", "/portal/actions/review", role=Role.OPERATOR, body=RunForm)
-async def review_run(call: Call[RunForm]) -> Reply:
+async def choose_run(call: Call[RunForm]) -> Reply:
+    """Redirect to the review of a run. Its address says what was chosen, so that Back leads there again."""
+    return redirect("/actions/review", **_query_of(call.body), look="true" if call.body.look else "")
+
+
+def _query_of(wanted: RunForm) -> dict[str, str]:
+    """Return what an address says of a run."""
+    return {
+        "mode": wanted.mode,
+        "dry_run": "true" if wanted.dry_run else "",
+        "tables": ",".join(wanted.tables),
+        "allow_unlinking": ";".join(map(_allowance_text, wanted.allow_unlinking)),
+    }
+
+
+def _allowance_text(one: AllowanceBody) -> str:
+    kind = ",empty" if one.empty_mapping else ",orphans" if one.orphans else ""
+    return f"{one.table}={one.most_rows}{f'@{one.seen}' if one.seen else ''}{kind}"
+
+
+@operation("GET", "/portal/actions/review", role=Role.OPERATOR, query=ReviewQuery)
+async def review_run(call: Call[None, ReviewQuery]) -> Reply:
     """Show what a run would come to. Nothing is asked for yet."""
-    deps, wanted = call.deps, call.body
+    deps, wanted = call.deps, call.query.form()
     lines = expected(await newest_tables(deps), wanted.tables)
     picture, fault = await _looked(deps) if wanted.look else (None, "")
     return await render(
         call,
         "review.html",
         wanted=wanted,
+        here=link("/actions/review", **_query_of(wanted)),
         lines=lines,
         most=at_most(lines, touches=deps.settings.touch_profiles),
         rewrites=deps.settings.full == "rewrite",
@@ -99,10 +147,14 @@ async def newest_tables(deps: Deps, recent: Sequence[Run] | None = None) -> dict
     return newest_by_table(run for run in found if run is not None)
 
 
-async def undecided(deps: Deps, tables: Sequence[str]) -> tuple[str, ...]:
-    """Return the tables of these whose first link is not allowed yet; the run that links them may still be waiting."""
+async def undecided(deps: Deps, tables: Sequence[str]) -> tuple[HeldFirstLink, ...]:
+    """Return the first links of these tables that are not allowed yet; the run that links them may still be waiting."""
     held = await asyncio.gather(*(deps.first_links.load(table) for table in tables))
-    return tuple(table for table, first in zip(tables, held, strict=True) if first is None or first.waits)
+    return tuple(
+        HeldFirstLink(table, first.estimate if first else None)
+        for table, first in zip(tables, held, strict=True)
+        if first is None or first.waits
+    )
 
 
 async def _looked(deps: Deps) -> tuple[Picture | None, str]:

@@ -35,9 +35,8 @@ class StatusQuery(BaseModel):
 async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
     runs, now = call.deps.runs, iso(call.deps.clock())
-    shown, dry, recent, signals, can = await asyncio.gather(
-        runs.shown(),
-        runs.newer_dry_run(),
+    (shown, dry), recent, signals, can = await asyncio.gather(
+        runs.mirrored(),
         runs.newest(RECENT),
         call.deps.signals.all(),
         call.deps.capability_store.load(),
@@ -56,6 +55,7 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
         waiting=waiting,
         progress=progress,
         paused=paused,
+        canceling=(await call.deps.lock.peek()).cancel if view.current else "",
         standing=standing(view.current, now) if view.current else None,
         triggers=triggers,
         signals=signals,

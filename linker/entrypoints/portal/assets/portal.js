@@ -88,3 +88,9 @@ document.addEventListener("keydown", (event) => {
 const form = document.getElementById("sign-in");
 if (form) signIn(form);
 else keepFresh();
+
+const here = new URL(location.href);
+if (here.searchParams.has("notice")) { // said once: not again on a reload, nor to whom the address is sent
+  here.searchParams.delete("notice");
+  history.replaceState(history.state, "", here);
+}

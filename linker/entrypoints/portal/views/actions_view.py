@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from linker.core.model import Run, Status, TableRun, Ticket, UnlinkAllowance
+from linker.core.permissions.automations import Estimate, counted
 from linker.core.permissions.preflight_report import Entitlement
 from linker.core.permissions.write_permission import Refusal
 from linker.core.runs.run_lock import LockState
@@ -47,6 +48,20 @@ class HeldBack:
         """What a form has to say to clear them (forms of linker.entrypoints.portal.start_run)."""
         seen = f"@{self.seen}" if self.seen else ""
         return f"{self.table}={self.rows}{seen}{',empty' if self.is_whole else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldFirstLink:
+    """A table whose first link waits for approval; `estimate` is what it sets in motion at most."""
+
+    table: str
+    estimate: Estimate | None = None
+
+    def __str__(self) -> str:
+        if self.estimate is None:
+            return "waiting for approval, because automations would run."
+        times = self.estimate.executions + self.estimate.jobs
+        return f"waiting for approval. {counted(self.estimate.automations, 'automation')} would run, up to {times:,} times."
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,14 @@ class ProgressView:
         return sum(asked.finding.verdict is not Verdict.MET for asked in self.findings)
 
     @property
+    def warnings(self) -> tuple[str, ...]:
+        """What else somebody has to look at: without what the run or one of its tables says already."""
+        told = [self.run.status_detail, *(table.detail for table in self.run.tables if table.detail)]
+        return tuple(
+            text for text in self.run.warnings if not any(text == one or text.endswith(f": {one}") for one in told)
+        )
+
+    @property
     def automations(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
         """What the links of each shown table fire."""
         return tuple((bar.table.table, bar.table.automations) for bar in self.bars if bar.table.automations)

@@ -10,6 +10,7 @@ from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Run, Status, TableR
 from linker.core.runs.history import seconds_of
 from linker.core.runs.status import ENDED
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, held_first_links, newest_by_table
+from linker.entrypoints.portal.views.words import first_sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class TaskLine:
     dry_run: bool = False
     counts: Counts | None = None
     detail: str = ""
+    seconds: float | None = None  # that the task worked
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,15 @@ class StatusView:
         """Return how many tables there are in each status."""
         found = Counter(line.status for line in self.lines if line.table)
         return tuple((status, found[status]) for status in Status if found[status])
+
+    @property
+    def health(self) -> tuple[tuple[Status, float, float], ...]:
+        """Return the bar of statuses: each with where it begins and how wide it is, in per cent."""
+        whole, start, parts = sum(some for _, some in self.totals), 0.0, []
+        for status, some in self.totals:
+            parts.append((status, round(start, 2), round(100 * some / whole, 2)))
+            start += 100 * some / whole
+        return tuple(parts)
 
     def place_of(self, table: str) -> int:
         """Return the place of a table's line, from 1; the task's for a table that has none."""
@@ -90,7 +101,7 @@ def is_live(run: Run) -> bool:
 def _task(run: Run | None) -> TaskLine:
     if run is None:
         return TaskLine(TASK_NAME, "", Status.NOT_STARTED)
-    return TaskLine(TASK_NAME, "", run.status, run.last_updated, run.id, counts=run.counts)
+    return TaskLine(TASK_NAME, "", run.status, run.last_updated, run.id, counts=run.counts, seconds=seconds_of(run))
 
 
 def _tables(runs: Sequence[Run]) -> list[TaskLine]:
@@ -103,4 +114,13 @@ def _tables(runs: Sequence[Run]) -> list[TaskLine]:
 
 def _table(run: Run, table: TableRun) -> TaskLine:
     name, updated = table.table, run.ended_at or run.last_updated
-    return TaskLine(name, name, table.status, updated, run.id, run.dry_run, table.counts, table.detail)
+    return TaskLine(name, name, table.status, updated, run.id, run.dry_run, table.counts, _short(table))
+
+
+def _short(table: TableRun) -> str:
+    """Return in one sentence why a table is as it is; the details of its run say the rest."""
+    if table.refusal == "held":
+        return "Waiting for approval."
+    if table.held_back:
+        return f"{table.held_back:,} rows left unification and kept their links."
+    return first_sentence(table.detail)

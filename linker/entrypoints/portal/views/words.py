@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -53,6 +54,16 @@ def moment(stamp: str) -> str:
     return f"{stamp[:10]} {stamp[11:19]} UTC"
 
 
+def first_sentence(text: str) -> str:
+    """Return a text up to the end of its first sentence; one ends where a blank and a capital letter follow.
+
+    That nothing was written says no reason, so the sentence behind it is taken.
+    """
+    text = text.removeprefix("Nothing was written.").lstrip() or text
+    found = re.match(r".+?[.!?](?=\s+[A-Z]|\s*$)", text, re.DOTALL)
+    return found[0] if found else text
+
+
 def look(status: Status) -> str:
     """Return how a status looks."""
     return LOOKS[status]
@@ -64,6 +75,7 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "percentage": percentage,
     "moment": moment,
     "look": look,
+    "first_sentence": first_sentence,
     "described": describe,
 }
 """By their names in templates."""
