@@ -87,7 +87,7 @@ class ProgressView:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What else somebody has to look at: without what the run or one of its tables says already."""
+        """Warnings that an administrator has not read yet: without what the run or one of its tables says already."""
         told = [self.run.status_detail, *(table.detail for table in self.run.tables if table.detail)]
         return tuple(
             text for text in self.run.warnings if not any(text == one or text.endswith(f": {one}") for one in told)
