@@ -21,12 +21,12 @@ from bench.environment import AppHost, Environment, ended, linker_settings, runn
 from bench.progress import Step, progress
 from bench.soak_figures import Hub, Round, Soak, Stored, goals, page
 from linker.adapters.storage.table_limits import entity_bytes
-from linker.core.runs.request_merging import MOST_SERVED
+from linker.core.runs.request_merging import MAX_SERVED
 
 HOURS = 6  # between unifications: at most four scheduled refreshes a day (customer-insights.md 2)
 KEEP_DAYS, KEEP_HISTORY_DAYS = 10, 2
 # What is kept has to fill up within a quarter of them: what KEEP_DAYS holds, and the runs that served the last unifications.
-LEAST_ROUNDS = 4 * max(MOST_SERVED, (KEEP_DAYS + 1) * 24 // HOURS)
+LEAST_ROUNDS = 4 * max(MAX_SERVED, (KEEP_DAYS + 1) * 24 // HOURS)
 MOVED = 0.01
 
 type Links = Mapping[str, str | None]

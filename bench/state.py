@@ -20,7 +20,7 @@ from linker.core.linking.shards import SHARD_ROWS
 from linker.core.model import RowKey
 from linker.core.ports import Properties
 
-MOST_OPERATIONS = 100  # of a transaction (azure.md 8.1)
+MAX_OPERATIONS = 100  # of a transaction (azure.md 8.1)
 PACKED, SINGLE = "benchpacked", "benchsingle"
 
 type Entry = tuple[RowKey, int]
@@ -86,7 +86,7 @@ def _same(page: HashBlock, properties: Properties) -> None:
 async def _single(connection: str, rows: int) -> Store:
     async with TableServiceClient.from_connection_string(connection) as service:
         table = await service.create_table_if_not_exists(SINGLE)
-        groups = list(batched(entries(rows), MOST_OPERATIONS, strict=False))
+        groups = list(batched(entries(rows), MAX_OPERATIONS, strict=False))
         started = time.perf_counter()
         for group in groups:
             await table.submit_transaction([("upsert", entity(key, value)) for key, value in group])

@@ -22,7 +22,7 @@ _ROUNDING_S: Final = 1e-6
 """Differences of times are this exact: they shall not cost a whole second more."""
 _GROWTH: Final = 1.25
 """How much longer Retry-After gets when a request does not wait for the end of the one before."""
-_MOST_WINDOWS: Final = 2.0
+_MAX_WINDOWS: Final = 2.0
 """What Retry-After grows to, in windows: even after a burst, whose first wait is a window, it is seen to grow."""
 _ON_THEIR_WAY_S: Final = 1.0
 """Requests that come this soon (in real seconds) after a refusal were sent before it could be read: no offence."""
@@ -172,7 +172,7 @@ def _refuse(config: SandboxConfig, window: _Window, limit: str, now_s: float) ->
         again = limit == window.asked_for and now_s < window.asked_until
         window.ignored = window.ignored + 1 if again else 0
         wait_s = _base_wait_s(config, window, limit, now_s) * _GROWTH**window.ignored
-        until = now_s + min(_MOST_WINDOWS * config.limit_window_s, wait_s)
+        until = now_s + min(_MAX_WINDOWS * config.limit_window_s, wait_s)
         window.asked_until = max(until, window.asked_until) if again else until
         window.asked_for, window.asked_at = limit, now_s
     if limit != "concurrency":  # a free slot is enough there, however soon the next request comes

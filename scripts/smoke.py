@@ -29,7 +29,7 @@ MANIFEST = "functions.json"  # written by scripts/package.py
 SYNC_TRIES = 20
 ANSWER_TRIES, ANSWER_WAIT_S = 20, 15  # a cold app may answer 404 or 503 first
 LOOK_S = 5
-MOST_ANSWER_S = 230  # the platform's own limit
+MAX_ANSWER_S = 230  # the platform's own limit
 DONE = {"Successful", "Completed with warnings"}
 
 
@@ -263,7 +263,7 @@ def request(app: App, method: str, path: str, body: object = None) -> tuple[int,
     headers = {**app.headers, "Content-Type": "application/json"}
     wanted = urllib.request.Request(app.url + path, data, headers, method=method)  # noqa: S310 - https, or a host of this machine
     try:
-        with urllib.request.urlopen(wanted, timeout=MOST_ANSWER_S) as answer:  # noqa: S310 - as above
+        with urllib.request.urlopen(wanted, timeout=MAX_ANSWER_S) as answer:  # noqa: S310 - as above
             return answer.status, answer.read().decode(errors="replace")
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode(errors="replace")

@@ -1,6 +1,7 @@
 """What goes out and what comes in over HTTP: requests to the configured hosts alone, answers of a bounded size.
 
-Both are hooks of the one HTTP client (bootstrap), so that nothing gets past them.
+Both are hooks of the HTTP client for Dataverse and Customer Insights (bootstrap). Table Storage and tokens use clients of
+Microsoft, and the command line has its own.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import httpx
 
 from linker.core.errors import ConfigurationError, TransientError
 
-MOST_ANSWER_BYTES = 32 * 1024 * 1024  # a full page of 5,000 mapping rows takes about 2 MB
+MAX_ANSWER_BYTES = 32 * 1024 * 1024  # a full page of 5,000 mapping rows takes about 2 MB
 CODINGS = "gzip"  # what is asked for; one that came uninvited could hide any size
 
 
@@ -39,7 +40,7 @@ def only_to(addresses: Iterable[str]) -> Callable[[httpx.Request], Awaitable[Non
 
 
 async def bounded(answer: httpx.Response) -> None:
-    """Hook on answers that are about to be read: they are decoded here, and never beyond MOST_ANSWER_BYTES."""
+    """Hook on answers that are about to be read: they are decoded here, and never beyond MAX_ANSWER_BYTES."""
     coding = answer.headers.pop("Content-Encoding", "identity").strip().lower()
     answer.stream = _Bounded(cast("httpx.AsyncByteStream", answer.stream), coding)  # the client is asynchronous
 
@@ -59,11 +60,11 @@ class _Bounded(httpx.AsyncByteStream):
         self._stream, self._coding = stream, coding
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        room = MOST_ANSWER_BYTES
+        room = MAX_ANSWER_BYTES
         async for part in self._decoded(room + 1):
             room -= len(part)
             if room < 0:
-                raise AnswerTooLargeError(f"The answer is larger than {MOST_ANSWER_BYTES:,} bytes.")
+                raise AnswerTooLargeError(f"The answer is larger than {MAX_ANSWER_BYTES:,} bytes.")
             yield part
 
     async def _decoded(self, most: int) -> AsyncIterator[bytes]:

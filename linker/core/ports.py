@@ -1,4 +1,4 @@
-"""What the shell needs from the outside, as Protocols. Each has a fake for tests and one contract suite for both."""
+"""What the state needs of Table Storage, as a Protocol. A store in memory and Azurite pass the same contract suite."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from hashlib import sha256
 
 from linker.core.errors import LinkerError
 
-MOST_CAUSES = 8  # of an error, and of its causes, that are kept
+MAX_CAUSES = 8  # of an error, and of its causes, that are kept
 MAX_TEXT = 10_000  # characters of a text that are looked at: words of others have any length
 _ANSWER = re.compile(
     r"(Dataverse (?:asked for a pause|answered \d+(?: 0x[0-9a-f]+)?)|refused the token \(401\)\.).*",
@@ -57,7 +57,7 @@ def one_line(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def without_words(error: BaseException, causes: int = MOST_CAUSES) -> BaseException:
+def without_words(error: BaseException, causes: int = MAX_CAUSES) -> BaseException:
     """Return an error of the same name, frames and causes. Only errors of ours keep their message, cleaned."""
     name, module = type(error).__name__, type(error).__module__
     told = (cleaned(str(error)),) if isinstance(error, LinkerError) else ()

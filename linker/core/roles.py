@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 PRINCIPAL = "x-ms-client-principal"  # names are lower case, as the request has them
 PRINCIPAL_NAME = "x-ms-client-principal-name"
 PRINCIPAL_ID = "x-ms-client-principal-id"
-MOST_NAME = 200  # characters of a name that are kept
+MAX_NAME = 200  # characters of a name that are kept
 # App Service Authentication maps short claim names of Entra to long ones, or leaves them as they are.
 _ROLE_CLAIMS = frozenset({"roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"})
 _ENTRA = "aad"
@@ -66,7 +66,7 @@ def identify(headers: Mapping[str, str], *, authenticated: bool) -> Caller | Non
         return None
     object_id = headers.get(PRINCIPAL_ID, "")
     name = headers.get(PRINCIPAL_NAME, "") or object_id
-    return Caller(name[:MOST_NAME], object_id[:MOST_NAME], _strongest(principal))
+    return Caller(name[:MAX_NAME], object_id[:MAX_NAME], _strongest(principal))
 
 
 def is_same_origin(headers: Mapping[str, str]) -> bool:

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from linker.core.errors import StateError
 
-MOST_BYTES = 4_096  # what an activity may take or return
+MAX_BYTES = 4_096  # what an activity may take or return
 
 
 @cache

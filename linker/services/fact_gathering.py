@@ -36,7 +36,7 @@ from linker.settings import Settings
 
 SAMPLE = 50  # keys of a source that are looked up as evidence
 READ_FOR_SAMPLE = 200  # mapping rows of a source that are read to choose them from
-MOST_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
+MAX_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
 # Dataverse refuses a user's 53rd request at once (dataverse.md 1.2): a source puts four samples, then asks four tables at once.
 SOURCES_AT_ONCE = 8
 TABLES_AT_ONCE = 4
@@ -159,9 +159,9 @@ async def find_sources(dataverse: Dataverse, columns: MappingColumns) -> list[So
     """Return the pairs of data source and table in the mapping, found by skipping from one to the next."""
     found: list[Source] = []
     while (source := await dataverse.next_source(columns, found)) is not None:
-        if len(found) == MOST_SOURCES:
+        if len(found) == MAX_SOURCES:
             raise ConfigurationError(
-                f"The mapping names more than {MOST_SOURCES} pairs of data source and table, such as {found[:3]}. Nothing was "
+                f"The mapping names more than {MAX_SOURCES} pairs of data source and table, such as {found[:3]}. Nothing was "
                 "written. Look whether msdynci_datasourcename and the table name hold names in every row."
             )
         found.append(source)

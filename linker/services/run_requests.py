@@ -16,7 +16,7 @@ from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import UPDATED
 from linker.core.runs.lifecycle import asked_for, ended, promised
 from linker.core.runs.request_merging import merged
-from linker.core.runs.run_lock import MOST_INTERRUPTIONS, LockState, TakeOver
+from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver
 from linker.core.runs.run_steps import WAITING
 from linker.core.runs.signals import SignalKind
 from linker.core.runs.watermarks import Marks
@@ -32,7 +32,7 @@ _LOG = logging.getLogger(__name__)
 UNSERVED_RETRY_S = 3_600.0
 PASSING_RETRY_S = 240.0  # after a run that failed for a reason that may pass: the next tick of the timer
 # A row that was deleted and re-created, or a profile that is gone, moves no mark.
-MOST_BETWEEN_RUNS_S = 86_400.0
+MAX_BETWEEN_RUNS_S = 86_400.0
 
 # Hosts and Customer Insights agree on the time to some minutes. What began later than that did not begin.
 MAX_AHEAD_S = 300.0
@@ -203,7 +203,7 @@ def _how_it_died(taken: TakeOver, dead: Run) -> str:
         return f"{what} Its work starts again as run {taken.successor}."
     rests = "A dry run is given up then" if taken.ended.request.dry_run else "Its work rests until a run is asked for"
     return (
-        f"{what} That happened {MOST_INTERRUPTIONS} times without anything newly saved. {rests}; "
+        f"{what} That happened {MAX_INTERRUPTIONS} times without anything newly saved. {rests}; "
         "see the log of the app for why it stopped."
     )
 
@@ -216,7 +216,7 @@ async def _unseen(deps: Deps) -> RunRequest | None:
     if state.holder is not None:  # it looks for itself whether anything moved meanwhile
         return None
     task = await deps.runs.task()
-    overdue = deps.clock() - task.completed >= MOST_BETWEEN_RUNS_S
+    overdue = deps.clock() - task.completed >= MAX_BETWEEN_RUNS_S
     return RunRequest(trigger="timer") if overdue or await _have_moved(deps, task.marks) else None
 
 

@@ -1,4 +1,4 @@
-"""SQLite behind the sandbox. All SQL is in this package."""
+"""SQLite behind the sandbox. SQL for tables is in this package; unification and stored documents have their own."""
 
 from sandbox.database.bulk import bulk_delete, bulk_load, bulk_update, count_rows, scan
 from sandbox.database.core import Database, new_key, utc_now

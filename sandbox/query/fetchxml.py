@@ -7,7 +7,7 @@ from typing import Final
 from xml.etree import ElementTree as ET  # what is read comes from this machine's own clients, and expat bounds entities
 
 from sandbox.query.fetch_filter import Filter, read_filter
-from sandbox.query.syntax import MOST_LINKS, QueryError, TooManyLinksError, UnsupportedQueryError
+from sandbox.query.syntax import MAX_LINKS, QueryError, TooManyLinksError, UnsupportedQueryError
 
 _KNOWN: Final = {
     "fetch": {
@@ -110,7 +110,7 @@ def parse_fetch(text: str) -> Fetch:
         count=_number(root, "count") or None,
         page=_number(root, "page") or 1,
     )
-    if len(fetch.all_links()) > MOST_LINKS:
+    if len(fetch.all_links()) > MAX_LINKS:
         raise TooManyLinksError
     return fetch
 

@@ -26,10 +26,10 @@ from sandbox.query.vocabulary import ODATA_FUNCTIONS, ODATA_OPERATORS
 
 _COMPARISONS: Final = frozenset({"eq", "ne", "gt", "ge", "lt", "le"})
 _TEXT_FUNCTIONS: Final = frozenset({"contains", "startswith", "endswith"})
-_MOST_LEVELS: Final = 100
+_MAX_LEVELS: Final = 100
 """How deep conditions may nest; neither Python's stack nor SQLite's parser takes any depth."""
 
-_MOST_DIGITS: Final = 300  # longer numbers are beyond every column and beyond what Python reads as whole
+_MAX_DIGITS: Final = 300  # longer numbers are beyond every column and beyond what Python reads as whole
 
 _KEYWORDS: Final = {
     "null": Literal(None, Kind.NULL),
@@ -123,7 +123,7 @@ class _Parser:
 
     def nested(self, rule: Callable[[], Condition]) -> Condition:
         self._levels += 1
-        if self._levels > _MOST_LEVELS:
+        if self._levels > _MAX_LEVELS:
             raise QueryError("Recursion depth exceeded allowed limit.")
         inner = rule()
         self._levels -= 1
@@ -261,7 +261,7 @@ def _literal(token: Token, text: str) -> Literal:
         case "text":
             return Literal(token.text[1:-1].replace("''", "'"), Kind.TEXT)
         case "number":
-            whole = token.text.lstrip("-").isdigit() and len(token.text) < _MOST_DIGITS
+            whole = token.text.lstrip("-").isdigit() and len(token.text) < _MAX_DIGITS
             return Literal(int(token.text) if whole else float(token.text), Kind.NUMBER)
         case "guid":
             return Literal(token.text, Kind.GUID)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
-MOST_LINKS: Final = 15
+MAX_LINKS: Final = 15
 """Tables that a query may join: `$expand` options, link-entity elements."""
 
 

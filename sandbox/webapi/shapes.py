@@ -8,7 +8,7 @@ from typing import Final
 from sandbox.config import Joins
 from sandbox.database.joins import join_works
 from sandbox.query.parser import parse_filter, parse_orderby
-from sandbox.query.syntax import MOST_LINKS, Condition, Order, TooManyLinksError, UnknownPropertyError
+from sandbox.query.syntax import MAX_LINKS, Condition, Order, TooManyLinksError, UnknownPropertyError
 from sandbox.schema.kinds import SHOWN_ALWAYS
 from sandbox.schema.model import Column, ManyToMany, OneToMany, Table
 from sandbox.webapi.call import Call
@@ -80,7 +80,7 @@ def read_shape(
     shape = _shape(call, table, options, config.elastic_expand_one if one else config.elastic_expand)
     shape = replace(shape, one=one)
     every = list(_every_expand(shape))
-    if len(every) > MOST_LINKS:
+    if len(every) > MAX_LINKS:
         raise TooManyLinksError
     nested = len(every) > len(shape.expands)
     for expand in every:

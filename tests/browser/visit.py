@@ -7,7 +7,7 @@ from typing import Any
 
 from playwright.async_api import ConsoleMessage, Error, Page, Request
 
-MOST_BYTES = 100_000
+MAX_BYTES = 100_000
 PHONE = {"width": 390, "height": 844}
 NARROW = {"width": 320, "height": 640}  # WCAG 1.4.10: 1280 pixels at 400 %
 LOOKS: tuple[dict[str, Any], ...] = ({"color_scheme": "light"}, {"color_scheme": "dark"}, {"forced_colors": "active"})
@@ -70,7 +70,7 @@ class Visit:
 
     async def is_well_made(self, axe: str) -> None:
         """Hold the page against the rules: its size, who can read it in both schemes, and how it fits on a phone."""
-        assert await self.bytes_sent() < MOST_BYTES
+        assert await self.bytes_sent() < MAX_BYTES
         await self.page.evaluate(axe)  # it comes through the debugger, so the policy of the page does not hinder it
         for size in (self.page.viewport_size, PHONE, NARROW):
             assert size is not None

@@ -12,7 +12,7 @@ import pytest
 from linker.core.throttling.width import LARGEST, TARGET_S
 from tests.core.simulated_service import Outcome, World, optimum, share, world
 
-FEW, MOST_WRITES = 150, 3_000
+FEW, MAX_WRITES = 150, 3_000
 GOOD, IN_PART = 0.8, 0.95  # of the optimum, in this part of the environments
 FLOOR = 0.5  # of the optimum, in each
 SECOND_S = 1.0
@@ -22,7 +22,7 @@ def worlds() -> list[World]:
     number = int(os.environ.get("PACE_WORLDS", FEW))
     found = (world(seed) for seed in range(10 * number))
     # Environments that allow very many writes take long to play: only the large run has them.
-    return list(islice((one for one in found if number > FEW or writes(one) <= MOST_WRITES), number))
+    return list(islice((one for one in found if number > FEW or writes(one) <= MAX_WRITES), number))
 
 
 def writes(one: World) -> float:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from linker.adapters.dataverse.probing import MOST_REQUESTS
+from linker.adapters.dataverse.probing import MAX_REQUESTS
 from linker.core.capabilities import COSTS, NAMES, Capability
 from linker.core.runs.signals import SignalKind
 
@@ -26,4 +26,4 @@ def test_every_signal_has_its_line(kind: SignalKind) -> None:
 
 
 def test_the_requests_of_a_probe_are_those_of_the_code() -> None:
-    assert f"at most {MOST_REQUESTS} requests" in CAPABILITIES
+    assert f"at most {MAX_REQUESTS} requests" in CAPABILITIES

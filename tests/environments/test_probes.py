@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import lookup_column, metadata
-from linker.adapters.dataverse.probing import MOST_REQUESTS, LinkedColumn
+from linker.adapters.dataverse.probing import MAX_REQUESTS, LinkedColumn
 from linker.core.capabilities import Capability, TableKind
 from linker.core.model import LOOKUP_SCHEMA_NAME
 from linker.deps import Deps
@@ -126,4 +126,4 @@ async def test_each_finding_is_what_the_switches_say(rows: int, switches: dict[s
     findings = {one.capability: one for one in found.findings}
     wrong = {c: findings[c].evidence for c, available in expected.items() if findings[c].available is not available}
     assert not wrong
-    assert 0 < len(asked) <= MOST_REQUESTS
+    assert 0 < len(asked) <= MAX_REQUESTS

@@ -52,7 +52,7 @@ SETTINGS: dict[str, Any] = {
     "attempt_seconds": 60,
     "write_timeout_seconds": 30,
 }
-MOST_RECOVERIES = 5  # of one request; three interruptions set its work aside
+MAX_RECOVERIES = 5  # of one request; three interruptions set its work aside
 
 type Around = Callable[[str], AbstractContextManager[None]]
 """What surrounds an activity, by its name."""
@@ -79,7 +79,7 @@ class TimedApp(FakeApp):
         """Ask for a run and return it as it ended, followed by those that did the rest of its work."""
         asked = self.do(run_requests.request_run(self.world.deps, RunRequest(**request), self._start))
         self._go_on_or_die()
-        for _ in range(MOST_RECOVERIES):
+        for _ in range(MAX_RECOVERIES):
             if self.do(self.world.deps.lock.peek()).holder is None:
                 break
             self._clock.pass_s(self.world.deps.settings.lease_seconds)

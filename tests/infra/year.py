@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from linker.adapters import telemetry
-from linker.services.run_requests import MOST_BETWEEN_RUNS_S
+from linker.services.run_requests import MAX_BETWEEN_RUNS_S
 from tests.infra.kusto import DAY, HOUR, Row
 
 MINUTE = 60.0
@@ -55,7 +55,7 @@ def unifications(every_s: float, jitter_s: float, takes_s: float, until: float) 
     """Yield begin and length of each run: after a unification, and a day after the last run where none came."""
     chance, last_end, due = random.Random(2), 0.0, every_s
     while last_end < until:
-        overdue = last_end + MOST_BETWEEN_RUNS_S
+        overdue = last_end + MAX_BETWEEN_RUNS_S
         came = due + chance.uniform(-jitter_s, jitter_s) if every_s else float("inf")
         begin = (min(came, overdue) // TICK_S + 1) * TICK_S  # at the next tick of the timer
         begin = max(begin, last_end + TICK_S)

@@ -127,14 +127,14 @@ MUTATIONS = (
     Mutation(
         "D22",
         "linker/adapters/storage/table_limits.py",
-        "MOST_VALUE_BYTES: Final = 64 * 1024",
-        "MOST_VALUE_BYTES: Final = 1024 * 1024",
+        "MAX_VALUE_BYTES: Final = 64 * 1024",
+        "MAX_VALUE_BYTES: Final = 1024 * 1024",
     ),
     Mutation(
         "D22",
         "linker/adapters/storage/table_limits.py",
-        "MOST_ENTITY_BYTES: Final = 1024 * 1024",
-        "MOST_ENTITY_BYTES: Final = 2 * 1024 * 1024",
+        "MAX_ENTITY_BYTES: Final = 1024 * 1024",
+        "MAX_ENTITY_BYTES: Final = 2 * 1024 * 1024",
     ),
     Mutation("D22", "linker/adapters/storage/table_limits.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
     Mutation(
@@ -180,7 +180,7 @@ MUTATIONS = (
     Mutation("G2", _RUN, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
     Mutation("G2", _GENERATION, "return not self.stop and ", "return "),
     Mutation("G3", "linker/core/runs/request_merging.py", "mode=max(first.mode", "mode=min(first.mode"),
-    Mutation("G3", _LOCK, "if interruptions >= MOST_INTERRUPTIONS:", "if False:"),
+    Mutation("G3", _LOCK, "if interruptions >= MAX_INTERRUPTIONS:", "if False:"),
     Mutation(
         "G3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"
     ),

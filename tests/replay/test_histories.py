@@ -15,7 +15,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from durabletask.task import OrchestrationContext
 
 from linker.core.runs.activity_values import RunRef
-from linker.core.serialization import MOST_BYTES, to_json
+from linker.core.serialization import MAX_BYTES, to_json
 from linker.durable.orchestrators import ORCHESTRATOR, ORCHESTRATORS, SCANNING, TOUCHING
 from tests.replay.histories import FOLDER, Asked, History, holds, load, payload_bytes, replayed
 from tests.replay.record import SCENARIOS
@@ -49,7 +49,7 @@ def test_a_saved_history_leads_to_the_same_requests_in_every_turn_and_to_the_sam
 @files
 def test_inputs_and_outputs_stay_below_4_kilobytes_and_histories_below_2000_events(path: Path) -> None:
     events = load(path).events
-    assert [event for event in events if payload_bytes(event) > MOST_BYTES] == []
+    assert [event for event in events if payload_bytes(event) > MAX_BYTES] == []
     assert len(events) < 2_000
 
 

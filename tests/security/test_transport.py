@@ -11,8 +11,8 @@ import pytest
 
 from linker.adapters.customer_insights import Insights, NoAnswer
 from linker.adapters.dataverse import Connection, Dataverse, Meter, batch
-from linker.adapters.dataverse.http import MOST_WAIT_S, retry_after_s
-from linker.adapters.http_limits import MOST_ANSWER_BYTES
+from linker.adapters.dataverse.http import MAX_WAIT_S, retry_after_s
+from linker.adapters.http_limits import MAX_ANSWER_BYTES
 from linker.core.errors import ConfigurationError, LinkerError, TransientError, UnknownOutcomeError
 from linker.settings import Settings
 from tests.fakes.dataverse import API, URL
@@ -49,18 +49,18 @@ async def refused(head: str, body: Iterable[bytes], method: str = "GET") -> Link
     ("head", "body"),
     [
         pytest.param(GZIP, list(bomb(128)), id="bomb"),
-        pytest.param(PLAIN, [b" " * MB] * (MOST_ANSWER_BYTES // MB + 1), id="endless"),
+        pytest.param(PLAIN, [b" " * MB] * (MAX_ANSWER_BYTES // MB + 1), id="endless"),
     ],
 )
 async def test_an_answer_beyond_all_measure_is_not_read_to_its_end(head: str, body: list[bytes]) -> None:
     tracemalloc.start()
     try:
         found = await refused(head, body)
-        assert tracemalloc.get_traced_memory()[1] < 3 * MOST_ANSWER_BYTES
+        assert tracemalloc.get_traced_memory()[1] < 3 * MAX_ANSWER_BYTES
     finally:
         tracemalloc.stop()
     assert type(found) is TransientError
-    assert f"larger than {MOST_ANSWER_BYTES:,} bytes" in str(found)
+    assert f"larger than {MAX_ANSWER_BYTES:,} bytes" in str(found)
 
 
 async def test_after_a_write_such_an_answer_leaves_open_what_was_written() -> None:
@@ -121,7 +121,7 @@ async def test_rows_that_never_end_are_noticed() -> None:
 
 @pytest.mark.parametrize("asked", ["9" * 400, "Fri, 31 Dec 9999 23:59:59 GMT", "99999999"])
 def test_no_answer_asks_for_more_than_a_day_of_patience(asked: str) -> None:
-    assert retry_after_s(asked, 0.0) == MOST_WAIT_S
+    assert retry_after_s(asked, 0.0) == MAX_WAIT_S
 
 
 async def test_a_hint_of_any_length_is_survived() -> None:

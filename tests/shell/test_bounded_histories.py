@@ -10,7 +10,7 @@ import pytest
 from linker.core.model import Counts, Mode
 from linker.core.runs.activity_values import Go, Prepared, ShardOutcome, SliceOutcome, UnlinkOutcome
 from linker.core.runs.generation_values import Share, joined
-from linker.core.serialization import MOST_BYTES, to_json
+from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import Load
 from linker.durable.orchestrators import scanning
 from linker.durable.orchestrators.generation import FAULT_PATIENCE, GENERATION, link_generation
@@ -21,7 +21,7 @@ from tests.fakes.durable import FakeContext
 from tests.shell.test_orchestration import ROWS, TICKET, Activities, shards_linked
 
 EVENTS_A_CALL = 4  # scheduled, completed, and the turn that it wakes
-MOST_EVENTS = 2_000
+MAX_EVENTS = 2_000
 SLICE_S = 48.0  # of a lease of two minutes
 DAY_S = 86_400.0
 
@@ -94,9 +94,9 @@ def once(outcome: ShardOutcome) -> ShardWork:
 )
 def test_shards_that_are_paused_make_more_generations_and_no_longer_ones(shards: int, link_shard: ShardWork) -> None:
     ctx = Counting(shards=shards, link_shard=link_shard)
-    assert ctx.longest < MOST_EVENTS
+    assert ctx.longest < MAX_EVENTS
     assert ctx.of("end_table")[0]["totals"]["pages"] == len(shards_linked(ctx)) == shards
-    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MAX_BYTES} == {}
 
 
 def test_a_pause_that_outlasts_its_generation_is_kept_to_its_end() -> None:
@@ -121,7 +121,7 @@ def test_a_shard_that_never_succeeds_fails_in_the_end_over_however_many_generati
     assert shards_linked(ctx) == {("contact", 0): 1, ("contact", 1): FAULT_PATIENCE}
     assert len(ctx.child_ids) > 1
     assert "busy" in ctx.of("end_table")[0]["totals"]["failed"]
-    assert ctx.longest < MOST_EVENTS
+    assert ctx.longest < MAX_EVENTS
 
 
 def test_a_scan_of_very_many_slices_makes_more_children_and_no_longer_ones() -> None:
@@ -132,10 +132,10 @@ def test_a_scan_of_very_many_slices_makes_more_children_and_no_longer_ones() -> 
         return SliceOutcome(done=not left[task["stream"]], rows=1)
 
     ctx = Counting(prepare_table=lambda task: Prepared(task["table"], "s1", 30), scan_slice=scan_slice)
-    assert ctx.longest < MOST_EVENTS
+    assert ctx.longest < MAX_EVENTS
     assert len(ctx.of("scan_slice")) == 30 * 40
     assert len(ctx.of("link_shard")) == 3
-    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MAX_BYTES} == {}
 
 
 @pytest.mark.parametrize("slice_s", [2.0, SLICE_S])
@@ -151,8 +151,8 @@ def test_a_mapping_that_is_never_read_fails_its_table_in_the_end_over_however_ma
     )
     assert "busy" in ctx.of("end_table")[0]["failed"]
     assert len(ctx.of("scan_slice")) <= streams * scanning.PATIENCE
-    assert ctx.longest < MOST_EVENTS
-    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
+    assert ctx.longest < MAX_EVENTS
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MAX_BYTES} == {}
 
 
 @pytest.mark.parametrize("later_s", [0.0, 300.0, DAY_S / 10])
@@ -161,7 +161,7 @@ def test_an_unlinking_pass_goes_on_in_children_when_the_run_has_no_more_room(lat
     left = [UnlinkOutcome(Counts(unlinked=1), f"p{n:04}", later_s=later_s) for n in range(calls)]
     answers = iter([*left, UnlinkOutcome(Counts(unlinked=1))])
     ctx = Counting(link_shard=lambda _: ShardOutcome(ROWS, departed=1), unlink_table=lambda _: next(answers))
-    assert ctx.longest < MOST_EVENTS
+    assert ctx.longest < MAX_EVENTS
     assert ctx.of("end_table")[0]["unlinking"] == to_json(Counts(unlinked=calls + 1))
     assert [task["after"] for task in ctx.of("unlink_table")] == ["", *(outcome.after for outcome in left)]
     assert ctx.now_s >= calls * later_s

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.dataverse.probing import MOST_REQUESTS, LinkedColumn, probe_capabilities
+from linker.adapters.dataverse.probing import MAX_REQUESTS, LinkedColumn, probe_capabilities
 from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, is_current, table_kind, with_earlier
 from linker.core.odata import MappingColumns
 from linker.core.serialization import dumps, from_json, loads, to_json
@@ -109,7 +109,7 @@ async def test_every_capability_has_a_finding(capability: Capability) -> None:
 async def test_it_takes_few_requests(switches: dict[str, Any]) -> None:
     tables = ElasticTables(**switches)
     await probed(tables)
-    assert len(tables.asked) <= MOST_REQUESTS
+    assert len(tables.asked) <= MAX_REQUESTS
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])

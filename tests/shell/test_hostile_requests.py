@@ -10,14 +10,14 @@ import pytest
 
 from linker.adapters.storage.documents import cut
 from linker.adapters.storage.lock_store import ROW, TABLE
-from linker.adapters.storage.table_limits import MOST_ENTITY_BYTES, entity_bytes
+from linker.adapters.storage.table_limits import MAX_ENTITY_BYTES, entity_bytes
 from linker.core.errors import TransientError
 from linker.core.model import MAX_ROWS, Mode, Run, RunRequest, Status, Ticket, UnlinkAllowance
 from linker.core.runs import lifecycle
-from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MOST_SERVED, MOST_TABLES, bounded
+from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_SERVED, MAX_TABLES, bounded
 from linker.core.runs.run_lock import (
-    MOST_ASKED,
-    MOST_DROPPED,
+    MAX_ASKED,
+    MAX_DROPPED,
     LockState,
     TakeOver,
     cancel,
@@ -65,8 +65,8 @@ async def loaded(world: World, run: str) -> Run:
 
 def largest(number: int, *, dry_run: bool = False) -> RunRequest:
     """The largest request that any entry lets in, unlike any other `number`; four bytes a character."""
-    names = tuple(f"{number:04}{table:02}".ljust(128, "x") for table in range(MOST_TABLES))
-    jobs = tuple(f"{number:04}{job:02}".ljust(200, "\N{GRINNING FACE}") for job in range(MOST_SERVED))
+    names = tuple(f"{number:04}{table:02}".ljust(128, "x") for table in range(MAX_TABLES))
+    jobs = tuple(f"{number:04}{job:02}".ljust(200, "\N{GRINNING FACE}") for job in range(MAX_SERVED))
     kinds = [(False, False), (True, False), (False, True), (True, True)]
     allowed = tuple(
         UnlinkAllowance(name, MAX_ROWS - 2 * flags[0], *flags) for name in names[:MAX_ALLOWED_TABLES] for flags in kinds
@@ -77,10 +77,10 @@ def largest(number: int, *, dry_run: bool = False) -> RunRequest:
 def fullest() -> LockState:
     """A lock with everything at its largest."""
     tickets = [Ticket("r" * 25, largest(number), 2, "r" * 25) for number in range(4)]
-    pairs = tuple((str(number).ljust(200, "\N{GRINNING FACE}"), "r" * 25) for number in range(MOST_SERVED))
-    asked = tuple((f"{'k' * 32}.{'c' * 16}", "r" * 25) for _ in range(MOST_ASKED))
+    pairs = tuple((str(number).ljust(200, "\N{GRINNING FACE}"), "r" * 25) for number in range(MAX_SERVED))
+    asked = tuple((f"{'k' * 32}.{'c' * 16}", "r" * 25) for _ in range(MAX_ASKED))
     taken = TakeOver(tickets[0], canceled=False, successor="r" * 25, next=tickets[1])
-    ids = ("r" * 25,) * MOST_DROPPED
+    ids = ("r" * 25,) * MAX_DROPPED
     return LockState(*tickets[:1], 1.8e9, *tickets[1:], "r" * 25, "r" * 25, taken, pairs, asked, "r" * 25, ids)
 
 
@@ -90,15 +90,15 @@ def stored_bytes(state: LockState) -> int:
 
 def test_the_fullest_lock_takes_less_than_half_of_what_an_entity_holds() -> None:
     state = slimmed(fullest())
-    assert stored_bytes(state) < MOST_ENTITY_BYTES / 2
+    assert stored_bytes(state) < MAX_ENTITY_BYTES / 2
     after, taken = take_over(state, run_id="again", now=2e9, lease_s=1.0)
     assert taken is not None
-    assert stored_bytes(after) < MOST_ENTITY_BYTES / 2
+    assert stored_bytes(after) < MAX_ENTITY_BYTES / 2
 
 
 def test_the_largest_run_takes_less_than_half_of_what_an_entity_holds() -> None:
     run = lifecycle.promised(Ticket("r" * 25, bounded(largest(1))))
-    assert entity_bytes("environment", "run-" + run.id, cut(dumps(run))) < MOST_ENTITY_BYTES / 2
+    assert entity_bytes("environment", "run-" + run.id, cut(dumps(run))) < MAX_ENTITY_BYTES / 2
 
 
 def test_no_number_of_requests_makes_the_lock_larger() -> None:
@@ -108,7 +108,7 @@ def test_no_number_of_requests_makes_the_lock_larger() -> None:
         wanted = replace(largest(number, dry_run=number % 3 == 0), unlink_allowed=largest(0).unlink_allowed)
         state, _ = request(state, wanted, run_id=f"r{number}", now=0.0, lease_s=60.0, key=f"{number:032}.{number:016}")
         sizes.append(stored_bytes(state))
-    assert max(sizes) < MOST_ENTITY_BYTES / 2
+    assert max(sizes) < MAX_ENTITY_BYTES / 2
 
 
 @pytest.mark.parametrize(
@@ -159,7 +159,7 @@ async def test_a_lock_that_an_earlier_version_filled_can_be_left(world: World, s
     huge = tuple(UnlinkAllowance(f"t{n}".ljust(120, "x"), int("9" * 4_000)) for n in range(100))
     run = Ticket("20261118T000000Z-dead", ANY)
     full = LockState(run, 1.0, pending=Ticket("20261118T000000Z-wait", RunRequest(unlink_allowed=huge)))
-    assert entity_bytes("env", ROW, cut(dumps(full))) > MOST_ENTITY_BYTES / 2
+    assert entity_bytes("env", ROW, cut(dumps(full))) > MAX_ENTITY_BYTES / 2
     await world.store.insert(TABLE, "env", ROW, {**cut(dumps(full)), "marks": ""})
     assert await run_requests.watchdog(world.deps, start) == "20261118T000000Z-wait"
     state = await world.deps.lock.peek()
@@ -385,7 +385,5 @@ def test_cancel_and_finish_work_on_the_fullest_lock() -> None:
     state = slimmed(fullest())
     assert state.pending is not None
     assert state.holder is not None
-    assert stored_bytes(cancel(state, state.pending.run)[0]) < MOST_ENTITY_BYTES / 2
-    assert (
-        stored_bytes(finish(state, state.holder.run, completed=True, now=0.0, lease_s=1.0)[0]) < MOST_ENTITY_BYTES / 2
-    )
+    assert stored_bytes(cancel(state, state.pending.run)[0]) < MAX_ENTITY_BYTES / 2
+    assert stored_bytes(finish(state, state.holder.run, completed=True, now=0.0, lease_s=1.0)[0]) < MAX_ENTITY_BYTES / 2

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.adapters.storage import Documents, Issues
-from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.core.linking.row_issues import issue
 from linker.core.model import RowIssue
 from linker.core.ports import Tables
@@ -117,7 +117,7 @@ async def test_a_run_is_read_on_from_any_row(issues: Issues, now: Days) -> None:
 async def test_of_one_page_so_many_are_kept_and_one_query_asks_for_what_is_known(now: Days) -> None:
     store = MemoryTables()
     issues = Issues(store, Documents(store, "env"), now)
-    many: list[RowIssue] = [issue("contact", contact_id(n), "Refused") for n in range(MOST_ISSUES + 1)]
+    many: list[RowIssue] = [issue("contact", contact_id(n), "Refused") for n in range(MAX_ISSUES + 1)]
     await issues.save("r1", many)
-    assert len([key async for key, _ in issues.of_run("r1")]) == MOST_ISSUES
-    assert store.calls == 1 + 1 + 2 * MOST_ISSUES + 1  # looked, known, two writes a row; and the listing here
+    assert len([key async for key, _ in issues.of_run("r1")]) == MAX_ISSUES
+    assert store.calls == 1 + 1 + 2 * MAX_ISSUES + 1  # looked, known, two writes a row; and the listing here

@@ -7,7 +7,7 @@ import pytest
 
 from linker.adapters.dataverse.http import parse_time
 from linker.adapters.storage import Scan, Stream
-from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.adapters.storage.staging import STAGING
 from linker.core.linking.claims import Claim, ClaimRow
 from linker.core.linking.mapping_scan import TableState
@@ -388,7 +388,7 @@ async def test_what_a_table_staged_goes_with_its_end_however_it_ends_and_however
         ),
         pytest.param(
             5.0,
-            Totals(Counts(rows_read=MOST_ISSUES + 1, deferred=MOST_ISSUES + 1)),
+            Totals(Counts(rows_read=MAX_ISSUES + 1, deferred=MAX_ISSUES + 1)),
             Counts(),
             TableState(
                 watermark=7.0,

@@ -7,11 +7,11 @@ from uuid import uuid4
 
 import pytest
 
-from linker.adapters.storage.lock_store import MOST_ATTEMPTS, ROW, TABLE, RunLock, pause
+from linker.adapters.storage.lock_store import MAX_ATTEMPTS, ROW, TABLE, RunLock, pause
 from linker.core.errors import ChangedError, TransientError
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
 from linker.core.ports import Properties, Tables
-from linker.core.runs.request_merging import MOST_SERVED, MOST_TABLES
+from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES
 from linker.core.runs.run_lock import Cancellation, Grant, LockState
 from linker.core.serialization import dumps
 from tests.fakes.memory_tables import MemoryTables
@@ -123,9 +123,9 @@ async def test_environments_do_not_see_each_other(tables: Tables, partition: str
 async def test_the_largest_requests_fit_and_their_run_is_taken_over(tables: Tables, partition: str) -> None:
     clock = Clock()
     lock = run_lock(tables, partition, clock)
-    names = [f"{number:0128}" for number in range(MOST_TABLES)]
+    names = [f"{number:0128}" for number in range(MAX_TABLES)]
     largest = RunRequest(tables=tuple(names), unlink_allowed=tuple(UnlinkAllowance(name, 1) for name in names[:20]))
-    jobs = tuple(f"{number:0200}" for number in range(MOST_SERVED))
+    jobs = tuple(f"{number:0200}" for number in range(MAX_SERVED))
     for more in (RunRequest(jobs=jobs), largest, replace(largest, jobs=jobs), replace(largest, dry_run=True)):
         await lock.request(more)
     await lock.finish((await held(lock)).run, completed=True)
@@ -203,7 +203,7 @@ async def test_who_never_gets_through_says_so() -> None:
     await lock.request(RunRequest())
     with pytest.raises(TransientError, match="'environment'"):
         await lock.request(RunRequest())
-    assert attempts == list(range(MOST_ATTEMPTS))
+    assert attempts == list(range(MAX_ATTEMPTS))
 
 
 async def test_storage_that_cannot_be_read_is_reported_at_once() -> None:

@@ -30,10 +30,10 @@ from linker.core.runs.activity_values import (
     UnlinkOutcome,
 )
 from linker.core.runs.watermarks import Marks
-from linker.core.serialization import MOST_BYTES, to_json
+from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import MAX_SHARDS, SPARE, Load, Pace, shards_in_flight
 from linker.durable.orchestrators import scanning
-from linker.durable.orchestrators.activity_calls import MAX_CALLS, MOST_TRIES
+from linker.durable.orchestrators.activity_calls import MAX_CALLS, MAX_TRIES
 from linker.durable.orchestrators.generation import (
     FAULT_PATIENCE,
     GENERATION,
@@ -301,7 +301,7 @@ def test_a_step_that_fails_for_good_fails_the_run_with_its_own_words() -> None:
 def test_a_step_that_breaks_off_every_time_ends_the_run_as_retrying_and_hands_the_lock_on(step: str) -> None:
     ctx = context(**{step: lambda _: 1 / 0})
     assert run(ctx)["status"] == "Failed (retrying)"
-    assert len(ctx.of(step)) == MOST_TRIES
+    assert len(ctx.of(step)) == MAX_TRIES
     assert f"{step} broke off" in ctx.of("end_run")[0]["detail"]
 
 
@@ -638,7 +638,7 @@ def test_scans_of_many_tables_with_many_failures_stay_small_and_bounded(number: 
 
     ctx = context(tables=tables, prepare_table=streams(6), scan_slice=scan_slice)
     run(ctx, Ticket("20261123T212534Z-0123abcd", RunRequest()))
-    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MAX_BYTES} == {}
     assert all(end["failed"].startswith("xxx") for end in ctx.of("end_table"))
     assert len(ctx.child_ids) == len(set(ctx.child_ids)) >= len(ctx.of("scan_slice")) * 2 // MAX_CALLS
 
@@ -713,7 +713,7 @@ def test_inputs_and_outputs_of_a_large_run_stay_small(number: int, shards: int) 
     ] * number
     told = ctx.of("report")[-1]
     assert (told["pagesDone"], told["counts"]["linked"]) == (shards * number, shards * number * many.linked)
-    assert {name: size for name, size in ctx.largest_bytes.items() if size > MOST_BYTES} == {}
+    assert {name: size for name, size in ctx.largest_bytes.items() if size > MAX_BYTES} == {}
 
 
 def test_the_history_of_a_generation_stays_below_2000_events() -> None:

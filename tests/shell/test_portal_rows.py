@@ -23,7 +23,7 @@ from tests.fakes.dataverse import Refusal
 from tests.fakes.measured import TABLE, Measured, measured
 from tests.fakes.world import World, contact_id
 
-MOST_REQUESTS = 4  # runs of the last days or of all, and row errors
+MAX_REQUESTS = 4  # runs of the last days or of all, and row errors
 ROWS = "/api/portal/rows"
 RUN = "run1"  # in which a world links
 LAST = "20261124T000000Z-00000001"
@@ -224,7 +224,7 @@ async def test_a_thousand_runs_and_as_many_row_errors_cost_a_bounded_number_of_r
     before = world.store.calls
     reply = await browser.get(ROWS)
     assert "These are 1,000 of the row errors" in reply.text
-    assert world.store.calls - before <= MOST_REQUESTS
+    assert world.store.calls - before <= MAX_REQUESTS
 
 
 async def rejected(world: World, run: str, counts: Counts, *codes: str, table: str = "contact", **facts: Any) -> None:

@@ -117,7 +117,7 @@ async def test_rows_about_a_customer_are_found_by_either_column(kind: TableKind,
 
 
 async def test_a_table_that_carries_the_customer_id_alone_is_read_by_it_and_shows_a_few_rows(world: Measured) -> None:
-    count = reading.MOST_ROWS + 1
+    count = reading.MAX_ROWS + 1
     columns = [Column("msdynci_customerid"), Column("msdynci_number", ColumnType.INTEGER)]
     table = define_table("msdynci_visit", columns, entity_set="msdynci_visits", custom=True)
     world.sandboxed.environment.database.create_table(table)
@@ -126,7 +126,7 @@ async def test_a_table_that_carries_the_customer_id_alone_is_read_by_it_and_show
         (await world.sandboxed.admin.post("msdynci_visits", json=body)).raise_for_status()
     (await world.sandboxed.admin.post("msdynci_visits", json={"msdynci_customerid": "x"})).raise_for_status()
     visits = next(rows for rows in (await reached(world)).related if rows.table == "msdynci_visit")
-    assert (len(visits.rows), visits.more) == (reading.MOST_ROWS, True)
+    assert (len(visits.rows), visits.more) == (reading.MAX_ROWS, True)
     assert {dict(plain(row)).get("msdynci_number") for row in visits.rows} <= set(range(count))
 
 
@@ -213,7 +213,7 @@ async def test_a_customer_id_with_an_apostrophe_stays_inside_its_query(world: Me
 async def test_only_so_many_tables_are_read_and_the_others_are_named(
     world: Measured, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "MOST_TABLES", 0)
+    monkeypatch.setattr(reading, "MAX_TABLES", 0)
     found = await reached(world)
     assert found.related == ()
     assert tuple(reason.what for reason in found.unreachable) == RELATED

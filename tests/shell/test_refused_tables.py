@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
-from linker.core.runs.activity_values import MOST_REFUSED, ShardOutcome, Trouble
+from linker.core.runs.activity_values import MAX_REFUSED, ShardOutcome, Trouble
 from linker.core.throttling.pace import Pace, shards_in_flight
 from linker.durable.orchestrators.generation import FAULT_PATIENCE
 from linker.durable.shards.isolation import SAMPLE, SUSPICIOUS
@@ -146,7 +146,7 @@ def test_few_rows_in_each_of_many_shards_stop_the_table_too() -> None:
     assert not ends["contact"]["passing"]
     assert ends["lead"]["failed"] == ""
     asked = [task["table"] for task in ctx.of("link_shard")].count("contact")
-    assert asked < 20 + MOST_REFUSED
+    assert asked < 20 + MAX_REFUSED
 
 
 def test_a_table_of_which_some_rows_land_goes_on() -> None:

@@ -14,11 +14,11 @@ from linker.adapters.storage.pending_touches import SLICES
 from linker.core.model import Touches
 from linker.core.runs.activity_values import Go, Trouble
 from linker.core.runs.touch_values import TouchOutcome, TouchPlan
-from linker.core.serialization import MOST_BYTES, to_json
+from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import Load, Pace
 from linker.durable.orchestrators.activity_calls import RunStopped
 from linker.durable.orchestrators.touching import (
-    MOST_CALLS,
+    MAX_CALLS,
     PATIENCE,
     TOUCHING,
     Touching,
@@ -146,13 +146,13 @@ def test_inputs_and_outputs_stay_small_and_histories_bounded() -> None:
 
     ctx = touching(long)
     assert set(calls.values()) == {10}
-    assert max(ctx.largest_bytes.values()) < MOST_BYTES
+    assert max(ctx.largest_bytes.values()) < MAX_BYTES
     state = Touching(
         "r" * 40, SLICES, PACE, left=dict.fromkeys(range(SLICES), ID), left_out="x" * 400, refusal="x" * 300
     )
-    assert len(json.dumps(to_json(state))) < MOST_BYTES
+    assert len(json.dumps(to_json(state))) < MAX_BYTES
     assert len(ctx.child_ids) == len(set(ctx.child_ids)) > 1
-    assert len(ctx.of("touch_profiles")) + len(ctx.of("report_touch")) <= (MOST_CALLS + 65) * len(ctx.child_ids)
+    assert len(ctx.of("touch_profiles")) + len(ctx.of("report_touch")) <= (MAX_CALLS + 65) * len(ctx.child_ids)
 
 
 def test_waves_that_are_paused_make_more_orchestrations_and_no_longer_ones() -> None:
@@ -160,5 +160,5 @@ def test_waves_that_are_paused_make_more_orchestrations_and_no_longer_ones() -> 
     timers = sum(1 for _, name, _ in ctx.called if name == "timer")
     waves = sum(1 for task in ctx.of("report_touch") if task["pausedS"])
     assert ctx.now_s >= (waves - 1) * 300.0
-    assert len(ctx.child_ids) > 2 * timers / (MOST_CALLS + SLICES) > 1
+    assert len(ctx.child_ids) > 2 * timers / (MAX_CALLS + SLICES) > 1
     assert last(ctx)["touches"]["touched"] == SLICES

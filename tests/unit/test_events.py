@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.runs.workflow_events import MOST_JOBS, Unifications, read_events
+from linker.core.runs.workflow_events import MAX_JOBS, Unifications, read_events
 
 INSTANCE = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 START = "2026-11-18T10:00:00.000Z"
@@ -92,11 +92,11 @@ def test_without_an_instance_every_instance_counts() -> None:
 def test_of_very_many_jobs_the_newest_are_kept() -> None:
     many = [
         record(properties=properties(f"job{day}", startTimestamp=f"2026-10-{day:02}T00:00:00Z"))
-        for day in range(MOST_JOBS + 5, 0, -1)
+        for day in range(MAX_JOBS + 5, 0, -1)
     ]
     told = read_events([body(*many)], INSTANCE)
-    assert told.jobs == tuple(f"job{day}" for day in range(6, MOST_JOBS + 6))
-    assert told.job_start == datetime.fromisoformat(f"2026-10-{MOST_JOBS + 5:02}T00:00:00Z").timestamp()
+    assert told.jobs == tuple(f"job{day}" for day in range(6, MAX_JOBS + 6))
+    assert told.job_start == datetime.fromisoformat(f"2026-10-{MAX_JOBS + 5:02}T00:00:00Z").timestamp()
 
 
 NAMES = st.sampled_from(["records", "properties", "operationName", "resultType", "workflowJobId", "eventType", "x"])

@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
-from linker.core.runs.request_merging import MOST_SERVED, MOST_TABLES, covers, merged
+from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES, covers, merged
 from linker.core.runs.run_lock import (
-    MOST_ASKED,
+    MAX_ASKED,
     Cancellation,
     Grant,
     LockState,
@@ -108,14 +108,14 @@ def test_what_does_not_cover(done: RunRequest, wanted: RunRequest) -> None:
 
 
 def test_of_very_many_jobs_that_wait_the_newest_are_kept() -> None:
-    jobs = [f"job{number}" for number in range(MOST_SERVED + 5)]
+    jobs = [f"job{number}" for number in range(MAX_SERVED + 5)]
     state, _ = asked(running(Ticket("r", ANY)), *(RunRequest(jobs=(job,)) for job in jobs))
     assert state.pending is not None
     assert state.pending.request.jobs == tuple(jobs[5:])
 
 
 def test_who_asks_for_very_many_tables_gets_all() -> None:
-    names = [f"t{number}" for number in range(MOST_TABLES + 1)]
+    names = [f"t{number}" for number in range(MAX_TABLES + 1)]
     most, one_more = RunRequest(tables=tuple(names[1:])), RunRequest(tables=(names[0],))
     assert merged(most, one_more) == ANY
     assert covers(merged(most, one_more), most)
@@ -161,9 +161,9 @@ def test_requests_with_other_keys_or_none_are_other_requests() -> None:
 
 def test_the_newest_keys_are_remembered() -> None:
     state = FREE
-    for number in range(MOST_ASKED + 1):
+    for number in range(MAX_ASKED + 1):
         state, _ = keyed(state, f"key{number}", "new")
-    assert [key for key, _ in state.asked] == [f"key{number}" for number in range(1, MOST_ASKED + 1)]
+    assert [key for key, _ in state.asked] == [f"key{number}" for number in range(1, MAX_ASKED + 1)]
 
 
 def test_dry_and_real_requests_wait_apart() -> None:
@@ -290,9 +290,9 @@ def test_only_a_completed_real_run_over_all_tables_serves_its_jobs(
 
 
 def test_the_newest_served_jobs_are_remembered() -> None:
-    served = tuple((f"job{number}", "old") for number in range(MOST_SERVED))
+    served = tuple((f"job{number}", "old") for number in range(MAX_SERVED))
     state, _ = finished(running(Ticket("r", RunRequest(jobs=("job1", "new"))), served=served), "r")
-    assert len(state.served) == MOST_SERVED
+    assert len(state.served) == MAX_SERVED
     assert state.served[:2] == (("job2", "old"), ("job3", "old"))
     assert state.served[-2:] == (("job1", "r"), ("new", "r"))
 

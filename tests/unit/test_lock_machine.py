@@ -232,7 +232,7 @@ class LockMachine(RuleBasedStateMachine):
     @invariant()
     def interruptions_stay_below_the_limit(self) -> None:
         tickets = (self.state.holder, self.state.pending, self.state.pending_dry)
-        assert all(ticket.interruptions < run_lock.MOST_INTERRUPTIONS for ticket in tickets if ticket)
+        assert all(ticket.interruptions < run_lock.MAX_INTERRUPTIONS for ticket in tickets if ticket)
 
     def teardown(self) -> None:
         """Let everybody finish: then every promised run has started, but for the canceled ones."""

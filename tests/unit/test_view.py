@@ -8,7 +8,7 @@ from linker.core.capabilities import TableKind
 from linker.core.errors import ConfigurationError
 from linker.core.profile_insights.insight_paths import Column, RelatedTable
 from linker.core.profile_insights.insight_views import (
-    MOST_JOINED,
+    MAX_JOINED,
     Columns,
     ListTable,
     View,
@@ -165,9 +165,9 @@ def test_xml_is_compared_by_what_it_says(other: str, same: bool) -> None:
 
 
 def test_more_tables_than_a_query_may_join_are_refused() -> None:
-    tables = {related(f"msdynci_t{n}"): texts(f"msdynci_c{n}") for n in range(MOST_JOINED + 1)}
+    tables = {related(f"msdynci_t{n}"): texts(f"msdynci_c{n}") for n in range(MAX_JOINED + 1)}
     columns = Columns(LEAD, (), (), tables)
-    names = [f"msdynci_c{n}" for n in range(MOST_JOINED + 1)]
-    assert len(design(columns, names[1:]).joined) == MOST_JOINED
+    names = [f"msdynci_c{n}" for n in range(MAX_JOINED + 1)]
+    assert len(design(columns, names[1:]).joined) == MAX_JOINED
     with pytest.raises(ConfigurationError, match="at most 14 tables"):
         design(columns, names)

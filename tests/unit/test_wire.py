@@ -18,7 +18,7 @@ from linker.core.linking import shards
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.core.runs import activity_values, run_lock
 from linker.core.runs import generation_values as orchestration_values
-from linker.core.serialization import MOST_BYTES, brief, dumps, from_json, loads, to_json
+from linker.core.serialization import MAX_BYTES, brief, dumps, from_json, loads, to_json
 from linker.core.throttling import pace
 from linker.durable.orchestrators import scanning as scanning_values
 
@@ -101,7 +101,7 @@ def test_names_are_camel_case(kind: type) -> None:
 
 @pytest.mark.parametrize("kind", classes_of(activity_values), ids=lambda kind: kind.__name__)
 def test_what_an_activity_takes_or_returns_stays_below_4_kilobytes(kind: type) -> None:
-    assert len(dumps(large(kind)).encode()) < MOST_BYTES
+    assert len(dumps(large(kind)).encode()) < MAX_BYTES
 
 
 def test_the_streams_to_scan_stay_below_4_kilobytes_however_many_tables_there_are() -> None:
@@ -109,7 +109,7 @@ def test_the_streams_to_scan_stay_below_4_kilobytes_however_many_tables_there_ar
         scanning_values.ScanShare(f"{TABLE}{number}", RUN, 0, 8) for number in range(scanning_values.TABLES_HELD)
     )
     failed = {share.table: "x" * scanning_values.MAX_REASON for share in shares}
-    assert len(dumps(scanning_values.Scanning(RUN, shares, failed))) < MOST_BYTES
+    assert len(dumps(scanning_values.Scanning(RUN, shares, failed))) < MAX_BYTES
 
 
 def test_a_table_of_classes_is_walked() -> None:

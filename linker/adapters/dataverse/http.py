@@ -50,7 +50,7 @@ READ_LIMIT_S = 120.0  # a read from its token to the last byte: an answer that t
 THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
 TABLE_WAIT_S = 2.0  # when it was a busy table: its budget is one of seconds
 MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
-MOST_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
+MAX_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
 LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (dataverse.md 8.4)
 
 
@@ -254,12 +254,12 @@ def retry_after_s(value: str | None, now: float) -> float | None:
     if value is None:
         return None
     if value.strip().isdecimal():
-        return min(float(value), MOST_WAIT_S)
+        return min(float(value), MAX_WAIT_S)
     try:
         at = parsedate_to_datetime(value)
     except ValueError:
         return None
-    return min(max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now), MOST_WAIT_S)
+    return min(max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now), MAX_WAIT_S)
 
 
 def parse_time(text: str) -> float:

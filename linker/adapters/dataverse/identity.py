@@ -14,7 +14,7 @@ from linker.core.permissions.privileges import Depth, Need, Privilege
 from linker.core.permissions.write_permission import SecondWriter
 from linker.core.requirements.facts import DataverseTable
 
-MOST_ROLES = 50  # roles whose holders are looked up
+MAX_ROLES = 50  # roles whose holders are looked up
 VENDOR = "InsightsAppsPlatform"
 
 
@@ -112,13 +112,13 @@ async def role_depths(dataverse: Dataverse, role: str) -> dict[str, Depth]:
 
 
 async def roles_that_miss(dataverse: Dataverse, has: Privilege, misses: Privilege) -> tuple[str, ...]:
-    """Return the names of roles held by people that have one privilege and not the other; at most MOST_ROLES are looked at.
+    """Return the names of roles held by people that have one privilege and not the other; at most MAX_ROLES are looked at.
 
     Roles that come through teams are not looked at.
     """
     able = await _roles_with(dataverse, misses)
     candidates = {role: name for role, name in (await _roles_with(dataverse, has)).items() if role not in able}
-    names = [name for role, name in list(candidates.items())[:MOST_ROLES] if await _held_by_people(dataverse, role)]
+    names = [name for role, name in list(candidates.items())[:MAX_ROLES] if await _held_by_people(dataverse, role)]
     return tuple(sorted(set(names)))
 
 

@@ -35,8 +35,8 @@ from linker.core.profile_insights.insight_paths import (
 )
 
 MEASURE_SET = "msdynci_customermeasures"
-MOST_TABLES = 20  # that one look reads
-MOST_ROWS = 5  # of each
+MAX_TABLES = 20  # that one look reads
+MAX_ROWS = 5  # of each
 _MEASURED = RelatedTable(MEASURE_TABLE, "", MEASURE_SET, "msdynci_lookupfield_customer", has_customer=True)
 _COLUMN_FACTS = "LogicalName,AttributeType,AttributeOf,DisplayName,IsPrimaryId,IsValidForRead"
 # What the address of an elastic row in another partition gets, and an address that is not understood.
@@ -164,8 +164,8 @@ async def _related(dataverse: Dataverse, profile: str, customer: str | None) -> 
         tables = await related_tables(dataverse)
     except LinkerError as error:
         return Reach(unreachable=(_because("related tables", error),))
-    read = await asyncio.gather(*(_of_table(dataverse, table, profile, customer) for table in tables[:MOST_TABLES]))
-    beyond = tuple(Unreachable(table.name, f"One look reads {MOST_TABLES} tables.") for table in tables[MOST_TABLES:])
+    read = await asyncio.gather(*(_of_table(dataverse, table, profile, customer) for table in tables[:MAX_TABLES]))
+    beyond = tuple(Unreachable(table.name, f"One look reads {MAX_TABLES} tables.") for table in tables[MAX_TABLES:])
     return sum(read, Reach(unreachable=beyond))
 
 
@@ -174,13 +174,13 @@ async def _of_table(dataverse: Dataverse, table: RelatedTable, profile: str, cus
         columns = await made_columns(dataverse, table.name)
         shown = [column for column in columns if column.is_readable and column.name not in (table.lookup, CUSTOMER)]
         select = ",".join(column.property_name for column in shown)
-        rows = await _rows_of(dataverse, table, select, MOST_ROWS + 1, _filters(table, profile, customer))
+        rows = await _rows_of(dataverse, table, select, MAX_ROWS + 1, _filters(table, profile, customer))
     except LinkerError as error:
         return Reach(unreachable=(_because(table.name, error),))
     if rows is None:
         return Reach(unreachable=(_no_customer(table.name),))
-    values = tuple(values_in(row, shown) for row in rows[:MOST_ROWS])
-    found = RelatedRows(table.name, table.label, values, more=len(rows) > MOST_ROWS)
+    values = tuple(values_in(row, shown) for row in rows[:MAX_ROWS])
+    found = RelatedRows(table.name, table.label, values, more=len(rows) > MAX_ROWS)
     return Reach(related=(found,), unreachable=_left_out(table.name, columns))
 
 

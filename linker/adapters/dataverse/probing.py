@@ -1,4 +1,4 @@
-"""Asks Dataverse what the profile and the mapping table can do. Reads only, with at most MOST_REQUESTS requests.
+"""Asks Dataverse what the profile and the mapping table can do. Reads only, with at most MAX_REQUESTS requests.
 
 A refusal or a wrong answer means that a capability is not available. No answer at all leaves it open. Neither is an error.
 """
@@ -27,12 +27,12 @@ MAPPING_KEY: Final = f"{MAPPING_TABLE}id"
 MAPPING_LOOKUP: Final = "msdynci_lookupfield_customer"
 ELASTIC_PAGE: Final = 500  # rows of a response where the server does not give more on request
 COUNT_CAP: Final = 5_000
-MOST_REQUESTS: Final = 22
+MAX_REQUESTS: Final = 22
 SAMPLED: Final = 12  # rows that one question is about
 COMPARED: Final = 40  # lookups of mapping rows that are compared with profiles
 FEW: Final = 100  # rows asked for when a whole response was refused
 AT_ONCE: Final = 6
-MOST_PLACES: Final = 2  # source tables whose links are looked at
+MAX_PLACES: Final = 2  # source tables whose links are looked at
 LABEL: Final = "@OData.Community.Display.V1.FormattedValue"
 WITH_LABELS: Final = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
 
@@ -289,7 +289,7 @@ class _Probe:
 
     async def _linked_rows(self, *, pid: bool) -> tuple[str, list[Fields]]:
         """Return the lookup column and some rows that have a value in it: of a source table, else of the mapping."""
-        for place in self.linked[:MOST_PLACES]:
+        for place in self.linked[:MAX_PLACES]:
             value = f"_{place.column}_value"
             filled = odata.query(select=value, filter=f"{value} ne null", top=SAMPLED)
             try:

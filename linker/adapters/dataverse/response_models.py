@@ -21,7 +21,7 @@ Fields = dict[str, Any]
 Page = TypedDict("Page", {"value": list[Fields], "@odata.nextLink": NotRequired[str | None]})
 """Rows of one response, and where the next ones are."""
 
-MOST_NAME = 400  # characters of a data source or table: its pairs stand in one query
+MAX_NAME = 400  # characters of a data source or table: its pairs stand in one query
 MAX_PARTITION = 1_024  # characters of a partition
 
 
@@ -149,7 +149,7 @@ def is_sendable(text: str) -> bool:
 def source_in(data_source: object, table: object) -> Source:
     """Return a pair as the mapping names it. Raises ConfigurationError when a name is none that could be asked for."""
     names = [name for name in (data_source, table) if isinstance(name, str) and is_sendable(name)]
-    if len(names) < 2 or max(map(len, names)) > MOST_NAME:
+    if len(names) < 2 or max(map(len, names)) > MAX_NAME:
         raise ConfigurationError(
             f"A row of the mapping names the data source {str(data_source)[:40]!r} and the table {str(table)[:40]!r}, "
             "which cannot be names. Nothing was written. Look at msdynci_alternatekey, and run unification again."

@@ -19,10 +19,10 @@ from linker.core.serialization import dumps, loads
 
 ERRORS = "linkererrors"
 ISSUES_AT_ONCE = 16
-MOST_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
+MAX_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
 _KEY = ("RowKey",)
 MAX_SHOWN = 3  # characters of a key that is not an id
-MOST_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
+MAX_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Issues:
         self._salt = b""
 
     async def save(self, run: str, issues: Sequence[RowIssue], *, dry_run: bool = False) -> None:
-        """Save the row issues of one page of one table, MOST_ISSUES of them; the same row again overwrites.
+        """Save the row issues of one page of one table, MAX_ISSUES of them; the same row again overwrites.
 
         A row that had an issue in the last look at its table too keeps the time when it was first seen and counts one more
         attempt. A dry run does not count as an attempt.
@@ -56,7 +56,7 @@ class Issues:
         issues = await self._without_people(issues)
         if not dry_run:
             telemetry.issues(issues)
-        kept = {row_name(issue.row): issue for issue in issues[:MOST_ISSUES]}
+        kept = {row_name(issue.row): issue for issue in issues[:MAX_ISSUES]}
         table, gate = issues[0].table, asyncio.Semaphore(ISSUES_AT_ONCE)
         known = await self._not_over(table, kept)
 
@@ -160,4 +160,4 @@ def masked(row: str, salt: bytes) -> str:
 
 def row_name(row: str) -> str:
     """Return a row's key, a guid or what stood in its place, as part of a key in Table Storage."""
-    return safe_key(row)[:MOST_KEY]
+    return safe_key(row)[:MAX_KEY]

@@ -19,7 +19,7 @@ from linker.core.serialization import dumps, loads
 
 TABLE: Final = "linkerstatus"
 ROW: Final = "lock"
-MOST_ATTEMPTS: Final = 40  # of one operation, each after a longer pause: about a minute when the lock stays contended
+MAX_ATTEMPTS: Final = 40  # of one operation, each after a longer pause: about a minute when the lock stays contended
 _MARKS_KEPT: Final = 64  # changes by others that may come between a write and the look whether it was stored
 
 
@@ -122,7 +122,7 @@ class RunLock:
         """
         mark = self.new_id()
         saved = await self._load()
-        for attempt in range(MOST_ATTEMPTS):
+        for attempt in range(MAX_ATTEMPTS):
             state, answer = step(saved.state)
             if state == saved.state:
                 return answer

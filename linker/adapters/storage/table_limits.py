@@ -9,11 +9,11 @@ from typing import Final
 from linker.core.errors import LimitError
 from linker.core.ports import Properties, Value
 
-MOST_ENTITY_BYTES: Final = 1024 * 1024
-MOST_VALUE_BYTES: Final = 64 * 1024
-MOST_KEY_BYTES: Final = 1024
-MOST_PROPERTIES: Final = 252
-MOST_NAME_LENGTH: Final = 255
+MAX_ENTITY_BYTES: Final = 1024 * 1024
+MAX_VALUE_BYTES: Final = 64 * 1024
+MAX_KEY_BYTES: Final = 1024
+MAX_PROPERTIES: Final = 252
+MAX_NAME_LENGTH: Final = 255
 MAX_BATCH: Final = 100  # entities of one transaction
 MAX_BATCH_BYTES: Final = 2_800_000  # of 4 MiB: binary values travel as base64
 _SYSTEM_NAMES: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
@@ -35,13 +35,13 @@ def check_entity(partition: str, row: str, properties: Properties) -> None:
     where = f"Entity '{partition[:80]}' / '{row[:80]}'"
     _check_key(partition, where)
     _check_key(row, where)
-    if len(properties) > MOST_PROPERTIES:
-        raise LimitError(f"{where} has {len(properties)} properties; {MOST_PROPERTIES} are allowed. Nothing was sent.")
+    if len(properties) > MAX_PROPERTIES:
+        raise LimitError(f"{where} has {len(properties)} properties; {MAX_PROPERTIES} are allowed. Nothing was sent.")
     for name, value in properties.items():
         _check_property(name, value, where)
     size = entity_bytes(partition, row, properties)
-    if size > MOST_ENTITY_BYTES:
-        raise LimitError(f"{where} takes {size:,} bytes; {MOST_ENTITY_BYTES:,} are allowed. Nothing was sent.")
+    if size > MAX_ENTITY_BYTES:
+        raise LimitError(f"{where} takes {size:,} bytes; {MAX_ENTITY_BYTES:,} are allowed. Nothing was sent.")
 
 
 def batches(partition: str, rows: Iterable[tuple[str, Properties]]) -> Iterator[list[tuple[str, Properties]]]:
@@ -60,8 +60,8 @@ def batches(partition: str, rows: Iterable[tuple[str, Properties]]) -> Iterator[
 
 
 def _check_key(key: str, where: str) -> None:
-    if _utf16_bytes(key) > MOST_KEY_BYTES:
-        raise LimitError(f"{where}: a key takes more than {MOST_KEY_BYTES} bytes in UTF-16. Nothing was sent.")
+    if _utf16_bytes(key) > MAX_KEY_BYTES:
+        raise LimitError(f"{where}: a key takes more than {MAX_KEY_BYTES} bytes in UTF-16. Nothing was sent.")
     if _FORBIDDEN_IN_KEYS.search(key):
         raise LimitError(f"{where}: a key holds / \\ # ? or a control character; use key_text. Nothing was sent.")
 
@@ -77,14 +77,14 @@ def entity_bytes(partition: str, row: str, properties: Properties) -> int:
 
 
 def _check_property(name: str, value: Value, where: str) -> None:
-    if not name.isidentifier() or len(name) > MOST_NAME_LENGTH or name in _SYSTEM_NAMES:
+    if not name.isidentifier() or len(name) > MAX_NAME_LENGTH or name in _SYSTEM_NAMES:
         raise LimitError(f"{where}: '{name[:80]}' cannot name a property. Nothing was sent.")
     if isinstance(value, int) and not -(2**63) <= value < 2**63:
         raise LimitError(f"{where}: property '{name}' is beyond 64 bits. Nothing was sent.")
     size = _content_bytes(value)
-    if size > MOST_VALUE_BYTES:
+    if size > MAX_VALUE_BYTES:
         raise LimitError(
-            f"{where}: property '{name}' takes {size:,} bytes (text counts as UTF-16); {MOST_VALUE_BYTES:,} are allowed."
+            f"{where}: property '{name}' takes {size:,} bytes (text counts as UTF-16); {MAX_VALUE_BYTES:,} are allowed."
             " Nothing was sent."
         )
 

@@ -12,7 +12,7 @@ from linker.core.model import RowIssue
 ORPHANED = "OrphanedLink"  # code of rows whose link leads to no profile, and that nothing accounts for
 GUARDED = "HeldBack"  # code of departed rows that the guard holds back
 NO_CUSTOMER = "The mapping row has no CustomerId."
-MOST_TEXT = 1_000  # characters of a reason that Dataverse gave
+MAX_TEXT = 1_000  # characters of a reason that Dataverse gave
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +119,4 @@ def invalid_key(table: str, text: str) -> RowIssue:
 def refusal(table: str, row: str, error: DataverseError) -> RowIssue:
     """Return the issue for a row that Dataverse refused."""
     code = _BY_ANSWER.get(error.code.lower(), "RowNotFound" if error.status == 404 else "Refused")
-    return issue(table, row, code, error.text[:MOST_TEXT])
+    return issue(table, row, code, error.text[:MAX_TEXT])

@@ -13,7 +13,7 @@ from math import ceil
 from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE
 
 BULK_MESSAGE = "UpdateMultiple"
-MOST_NAMED = 5  # automations named in one sentence
+MAX_NAMED = 5  # automations named in one sentence
 
 
 class Kind(StrEnum):
@@ -116,8 +116,8 @@ def describe(automation: Automation) -> str:
 
 def describe_all(found: Sequence[Automation]) -> str:
     """Return several automations with what to do about each; of many the first ones."""
-    more = len(found) - MOST_NAMED
-    lines = [describe(automation) for automation in found[:MOST_NAMED]]
+    more = len(found) - MAX_NAMED
+    lines = [describe(automation) for automation in found[:MAX_NAMED]]
     return " ".join([*lines, f"And {more} more."] if more > 0 else lines)
 
 

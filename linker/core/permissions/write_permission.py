@@ -13,8 +13,8 @@ from linker.core.permissions.automations import Automation, Estimate, counted
 from linker.core.permissions.privileges import Missing, complaint
 
 type Policy = Literal["warn", "block", "bypass"]
-MOST_ROLES_NAMED = 10
-MOST_LISTED = 20  # automations kept with a table of a run
+MAX_ROLES_NAMED = 10
+MAX_LISTED = 20  # automations kept with a table of a run
 UNREAD = "unread"  # stands for automations that could not be read, among the ids that an approval names
 
 
@@ -92,8 +92,8 @@ class Permission:
         """What an approver reads of it, a line for each; of very many the first ones and how many more there are."""
         if self.unread:
             return (f"Which automations a link fires could not be read: {self.unread}",)
-        more = len(self.automations) - MOST_LISTED
-        lines = tuple(map(judgement.describe, self.automations[:MOST_LISTED]))
+        more = len(self.automations) - MAX_LISTED
+        lines = tuple(map(judgement.describe, self.automations[:MAX_LISTED]))
         return (*lines, f"And {more} more.") if more > 0 else lines
 
     @property
@@ -117,7 +117,7 @@ def applied(run: TableRun, found: Permission | None, *, dry_run: bool) -> TableR
     """Return a table that was about to be linked with what became of that. A dry run writes nothing and counts on."""
     if found is None or run.status is not Status.QUEUED:
         return run
-    run = replace(run, automations=tuple(map(judgement.describe, found.automations[:MOST_LISTED])))
+    run = replace(run, automations=tuple(map(judgement.describe, found.automations[:MAX_LISTED])))
     if not found.refusal:
         return run
     if dry_run and found.refusal is not Refusal.UNFIT:
@@ -220,9 +220,9 @@ def _second_writer(table: str, writer: SecondWriter) -> str:
 
 
 def _blind_roles(table: str, roles: Sequence[str]) -> str:
-    more = f" and {len(roles) - MOST_ROLES_NAMED} more" if len(roles) > MOST_ROLES_NAMED else ""
+    more = f" and {len(roles) - MAX_ROLES_NAMED} more" if len(roles) > MAX_ROLES_NAMED else ""
     return (
         f"People with these roles read '{table}' but no customer profiles, unless another role lets them, and see an empty "
-        f"{LOOKUP_DISPLAY_NAME}: {', '.join(roles[:MOST_ROLES_NAMED])}{more}. "
+        f"{LOOKUP_DISPLAY_NAME}: {', '.join(roles[:MAX_ROLES_NAMED])}{more}. "
         f"Give the roles read access to table '{PROFILE_TABLE}'."
     )

@@ -20,8 +20,8 @@ from linker.core.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE
 from linker.core.profile_insights.insight_paths import MEASURE_TABLE, Column, RelatedTable
 
 PROFILE = "profile"  # alias of the profile's columns
-MOST_JOINED = 14  # 15 joined tables are the most, and the profile is one
-MOST_NAME = 200  # characters of a view's name
+MAX_JOINED = 14  # 15 joined tables are the most, and the profile is one
+MAX_NAME = 200  # characters of a view's name
 _WIDTH = "150"
 _ONE_TEXT = f"Table '{MEASURE_TABLE}' has all measures of a customer in one text, which a list cannot take apart."
 _IDS = UUID("6a0d3c52-6c3c-4b36-9f0e-2d0a4c8f7b11")
@@ -137,11 +137,11 @@ def design(columns: Columns, wanted: Sequence[str], name: str = "") -> View:
     table, known = columns.table, columns.named
     shown = tuple(dict.fromkeys(_found(columns, known, given) for given in wanted))
     joins = [related for related in columns.related if related.name in {one.alias for one in shown}]
-    if len(joins) > MOST_JOINED:
+    if len(joins) > MAX_JOINED:
         raise _refused(
-            f"A view joins at most {MOST_JOINED} tables to the profile, and these columns are of {len(joins)}."
+            f"A view joins at most {MAX_JOINED} tables to the profile, and these columns are of {len(joins)}."
         )
-    name = (name or default_name(table))[:MOST_NAME]
+    name = (name or default_name(table))[:MAX_NAME]
     return View(
         str(uuid5(_IDS, f"{table.name}/{name}")),
         name,

@@ -8,9 +8,7 @@ from linker.core.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowanc
 from linker.core.runs.watermarks import WireMarks
 from linker.core.throttling.pace import Load, Pace
 
-MOST_REFUSED = (
-    10  # rows of several shards that are refused alike, none being linked, before the table counts as refused
-)
+MAX_REFUSED = 10  # rows of several shards that are refused alike, none being linked, before the table counts as refused
 _REFUSED = "Dataverse refused each of the {} rows that were sent, all alike, so no other row was sent. {}"
 UPDATED = "The app was updated during this run. What was written stays, and the next run continues."
 
@@ -204,7 +202,7 @@ class ShardOutcome:
 
     __pydantic_config__ = WIRE
     counts: Counts = Counts()
-    departed: int = 0  # rows for the unlinking pass; part of counts.rows_read
+    departed: int = 0  # rows for the unlinking pass; end_table adds them to counts.rows_read
     conflicts: int = 0  # rows claimed for different customers
     drift: int = 0  # rows whose confirmed link another writer changed; repaired
     lost: int = 0  # rows that Dataverse accepted twice and did not keep
@@ -241,7 +239,7 @@ class Totals:
         counts, alike = self.counts + shard.counts, shard.refusal if shard.refused else self.refusal
         before = self.refused if alike == self.refusal else 0
         refused = 0 if counts.linked else before + shard.refused
-        stopped = _REFUSED.format(refused, alike) if refused >= MOST_REFUSED else ""
+        stopped = _REFUSED.format(refused, alike) if refused >= MAX_REFUSED else ""
         return Totals(
             counts,
             self.departed + shard.departed,

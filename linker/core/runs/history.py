@@ -9,7 +9,7 @@ from typing import Any
 
 from linker.core.model import WIRE, Counts, Mode, Run, Status, TableRun
 
-MOST_DETAIL = 300  # characters of a run's own words in a summary
+MAX_DETAIL = 300  # characters of a run's own words in a summary
 MAX_TABLE_DETAIL = 200  # of those of a table
 COMPARABLE = frozenset({Status.SUCCESSFUL, Status.WARNINGS})
 
@@ -50,7 +50,7 @@ class PastRun:
 def summary(run: Run) -> Run:
     """Return a run with what lists of runs show, and without the rest: some hundred bytes, and as many for each table."""
     tables = tuple(map(_brief, run.tables))
-    detail, reason = run.status_detail[:MOST_DETAIL], run.mode_reason[:MOST_DETAIL]
+    detail, reason = run.status_detail[:MAX_DETAIL], run.mode_reason[:MAX_DETAIL]
     rest: dict[str, Any] = {"jobs": (), "warnings": (), "notes": (), "findings": (), "progress": None, "steps": {}}
     return replace(run, tables=tables, status_detail=detail, mode_reason=reason, **rest)
 

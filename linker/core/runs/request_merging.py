@@ -13,8 +13,8 @@ from typing import Final
 from linker.core.errors import ConflictError
 from linker.core.model import MAX_ROWS, RunRequest, UnlinkAllowance
 
-MOST_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
-MOST_TABLES: Final = 50  # that a run is asked for by name; more mean all tables
+MAX_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
+MAX_TABLES: Final = 50  # that a run is asked for by name; more mean all tables
 MAX_ALLOWED_TABLES: Final = 20  # that the allowances of a run name
 
 
@@ -38,14 +38,14 @@ def merged(first: RunRequest, second: RunRequest) -> RunRequest:
 
 def bounded(request: RunRequest) -> RunRequest:
     """Return a request whose parts are bounded. Raises ConflictError when its allowances name too many tables."""
-    tables = request.tables if len(request.tables) <= MOST_TABLES else ()
+    tables = request.tables if len(request.tables) <= MAX_TABLES else ()
     allowed = _strongest(request.unlink_allowed)
     if len({one.table for one in allowed}) > MAX_ALLOWED_TABLES:
         raise ConflictError(
             f"One run clears links of {MAX_ALLOWED_TABLES} tables at most, and the waiting run would get more. Nothing was "
             "started. Ask again when the waiting run has begun."
         )
-    return replace(request, tables=tables, jobs=request.jobs[-MOST_SERVED:], unlink_allowed=allowed)
+    return replace(request, tables=tables, jobs=request.jobs[-MAX_SERVED:], unlink_allowed=allowed)
 
 
 def covers(done: RunRequest, wanted: RunRequest) -> bool:

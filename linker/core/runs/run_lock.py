@@ -12,11 +12,11 @@ from typing import Final
 
 from linker.core.errors import ConflictError
 from linker.core.model import WIRE, Mode, RunRequest, Ticket
-from linker.core.runs.request_merging import MOST_SERVED, bounded, covers, merged
+from linker.core.runs.request_merging import MAX_SERVED, bounded, covers, merged
 
-MOST_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
-MOST_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
-MOST_INTERRUPTIONS: Final = 3  # without a newly saved page between them
+MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
+MAX_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
+MAX_INTERRUPTIONS: Final = 3  # without a newly saved page between them
 # Pages renew all the time; a lease younger than this share of its length is left alone, which saves the writes.
 _FRESH_SHARE: Final = 0.1
 
@@ -88,14 +88,14 @@ def request(
     """Find the run that does what is wanted: one that did, one that runs, one that waits, or a new one named `run_id`.
 
     A free lock is taken; a lock that is held, also by a dead run, lets the request wait, merged with others of its kind.
-    The same `key` again is the same request, sent twice: it leads where it led, for the last MOST_ASKED of them. After a
+    The same `key` again is the same request, sent twice: it leads where it led, for the last MAX_ASKED of them. After a
     dot the key names the content of the request. Raises ConflictError when the content is another one now, and when the
     request cannot be merged with the one that waits.
     """
     if key and (run := _led_to(state, key)):
         return state, Grant(run)
     state, grant = _granted(state, bounded(wanted), run_id=run_id, now=now, lease_s=lease_s)
-    return (replace(state, asked=(*state.asked, (key, grant.run))[-MOST_ASKED:]) if key else state), grant
+    return (replace(state, asked=(*state.asked, (key, grant.run))[-MAX_ASKED:]) if key else state), grant
 
 
 def _granted(
@@ -145,7 +145,7 @@ def cancel(state: LockState, run: str) -> tuple[LockState, Cancellation]:
         return replace(state, cancel=run), Cancellation.RUNNING
     for waiting in (state.pending, state.pending_dry):
         if waiting is not None and waiting.run == run:
-            state = replace(state, dropped=(*state.dropped, run)[-MOST_DROPPED:])
+            state = replace(state, dropped=(*state.dropped, run)[-MAX_DROPPED:])
             return _with_waiting(state, None, dry=waiting.request.dry_run), Cancellation.PENDING
     return state, Cancellation.UNKNOWN
 
@@ -221,7 +221,7 @@ def _restarted(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, 
     dry = dead.request.dry_run
     waiting = _waiting(state, dry=dry)
     interruptions = dead.interruptions + 1
-    if interruptions >= MOST_INTERRUPTIONS:
+    if interruptions >= MAX_INTERRUPTIONS:
         if waiting is None:
             return (state if dry else replace(state, parked=dead)), ""
         interruptions = 0  # who waits already is the next request, and takes the work along
@@ -246,7 +246,7 @@ def _with_served(served: tuple[tuple[str, str], ...], ticket: Ticket) -> tuple[t
     if ticket.request.dry_run or ticket.request.tables:
         return served
     jobs = ticket.request.jobs
-    return (*(pair for pair in served if pair[0] not in jobs), *((job, ticket.run) for job in jobs))[-MOST_SERVED:]
+    return (*(pair for pair in served if pair[0] not in jobs), *((job, ticket.run) for job in jobs))[-MAX_SERVED:]
 
 
 def _holds(state: LockState, run: str) -> bool:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, Json, StringConstraints, TypeAdapter, Val
 HUB: Final = "insight-logs-operational"
 GROUP: Final = "linker"  # the consumer group that infra/main.bicep makes: others may read the hub too
 JOB_ID: Final = r"^[^\x00-\x1f\x7f]{1,200}$"
-MOST_JOBS: Final = 20  # a run links what the mapping says now, so it serves older unifications too; values stay small
+MAX_JOBS: Final = 20  # a run links what the mapping says now, so it serves older unifications too; values stay small
 # Both end a unification for us: profiles are written after the merge, and the same job twice is one run.
 _OPERATIONS: Final = frozenset({"merge", "profilestore"})
 _STAGES: Final = frozenset({"taskcompleted", "workflowcompleted"})
@@ -75,7 +75,7 @@ def read_events(bodies: Iterable[bytes], instance: str | None) -> Unifications:
             ignored += 1
         else:
             found[told.job] = max(found.get(told.job, 0.0), told.began())
-    jobs = sorted(found, key=lambda job: found[job])[-MOST_JOBS:]
+    jobs = sorted(found, key=lambda job: found[job])[-MAX_JOBS:]
     return Unifications(tuple(jobs), max(found.values(), default=0.0), ignored, malformed)
 
 

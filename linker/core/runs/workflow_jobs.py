@@ -16,7 +16,7 @@ MERGES: Final = frozenset({"merge"})
 UNIFICATIONS: Final = frozenset({"all", "merge", "unification"})
 ENDED_WELL: Final = frozenset({"successful", "succeeded", "success", "completed"})
 RECENT_S: Final = 2 * 86_400.0  # rows that did not change for longer say nothing about now
-MOST_JOB_ID: Final = 200
+MAX_JOB_ID: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,4 +87,4 @@ def _word(value: object) -> str:
 
 
 def _is_id(text: str) -> bool:
-    return 0 < len(text) <= MOST_JOB_ID and text.isprintable()
+    return 0 < len(text) <= MAX_JOB_ID and text.isprintable()

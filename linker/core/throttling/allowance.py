@@ -36,8 +36,8 @@ FLOOR, FLOOR_REQUESTS = (
 FREED = 0.05
 EXPLAINED = 0.8  # of the known budget spent: the refusal is about that budget
 BINDING = 0.7  # of the budget spent within a window: it is what limits the run
-QUIET, MOST_QUIET = 2, 16  # windows without a refusal before the budget is raised
-RAISE, MOST_RAISE = 0.04, 0.5  # of the budget; doubles with each further quiet window
+QUIET, MAX_QUIET = 2, 16  # windows without a refusal before the budget is raised
+RAISE, MAX_RAISE = 0.04, 0.5  # of the budget; doubles with each further quiet window
 
 type Kind = Literal["time", "requests", "concurrency"]
 type Expense = tuple[float, float, int]
@@ -84,7 +84,7 @@ def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allow
         window_s = allowance.window_s
     spent = [expense for expense in spent if expense[0] > at_s - window_s]
     seconds, requests = sum(e[1] for e in spent), sum(e[2] for e in spent)
-    quiet = min(MOST_QUIET, allowance.quiet * 2 if allowance.is_known else QUIET)
+    quiet = min(MAX_QUIET, allowance.quiet * 2 if allowance.is_known else QUIET)
     learned = replace(
         allowance,
         window_s=window_s,
@@ -162,7 +162,7 @@ def _raised(allowance: Allowance, at_s: float) -> Allowance:
         allowance,
         execution_s=round(allowance.execution_s * (1 + allowance.step), 3),
         requests=round(allowance.requests * (1 + allowance.step), 3),
-        step=min(MOST_RAISE, allowance.step * 2),
+        step=min(MAX_RAISE, allowance.step * 2),
         raise_at=round(at_s + allowance.window_s, 2),
     )
 

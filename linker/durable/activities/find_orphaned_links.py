@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from linker.adapters.dataverse import Dataverse
-from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.core.keys import digest_rows, key_text
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.row_issues import ORPHANED, issue
@@ -129,7 +129,7 @@ class _Search:
         if self.orphans and self.task.allowed and not kept:
             cleared = await self._would_clear() if self.task.dry_run else await self._clear()
         left = sorted(self.orphans if self.task.dry_run else self.orphans - cleared)
-        for rows in chunks(left, MOST_ISSUES):
+        for rows in chunks(left, MAX_ISSUES):
             issues = [issue(self.task.table, key_text(key), ORPHANED, _sentence(kept)) for key in rows]
             await self.deps.issues.save(self.task.run, issues, dry_run=self.task.dry_run)
         stay = self.orphans - cleared

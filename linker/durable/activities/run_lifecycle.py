@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from linker.adapters.storage import Scan, TaskState
-from linker.adapters.storage.issue_store import MOST_ISSUES
+from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.core.errors import LinkerError, TransientError
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import SKIPPED_MESSAGE, Counts, Run, RunRequest, Status, Ticket
@@ -180,7 +180,7 @@ def _why_due(end: TableEnd) -> str:
     if end.unlinking.deferred and not end.guarded:
         return "removed rows waited for the mapping to rest"
     open_rows = end.totals.counts.rejected + end.totals.counts.deferred
-    return "more rows were rejected or deferred than are remembered" if open_rows > MOST_ISSUES else ""
+    return "more rows were rejected or deferred than are remembered" if open_rows > MAX_ISSUES else ""
 
 
 async def end_run(deps: Deps, ending: Ending) -> Ended:

@@ -84,7 +84,7 @@ async def _fires(deps: Deps, dataverse: Dataverse) -> str:
     found = automations.fired(registered, profiles.CUSTOMER)
     if deps.settings.automations == "bypass":
         found = automations.not_bypassed(found)
-    named = ", ".join(f"{each.kind} '{each.name}'" for each in found[: automations.MOST_NAMED])
+    named = ", ".join(f"{each.kind} '{each.name}'" for each in found[: automations.MAX_NAMED])
     return f"{automations.counted(len(found), 'automation')} on updates of profiles, such as {named}" if found else ""
 
 

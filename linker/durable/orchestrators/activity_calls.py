@@ -1,4 +1,4 @@
-"""What both orchestrators share: calling an activity until it did its work, and waiting without losing the lock.
+"""What all orchestrators share: calling an activity until it did its work, and waiting without losing the lock.
 
 Deterministic: no clock, no chance, no environment, no I/O; everything else is an activity.
 """
@@ -15,7 +15,7 @@ from durabletask.task import OrchestrationContext, TaskFailedError
 from linker.core.runs.activity_values import Beat, Go, Trouble
 from linker.core.serialization import from_json, to_json
 
-MOST_TRIES = 10  # of a step that failed for a passing reason: with the waits between them at least six minutes
+MAX_TRIES = 10  # of a step that failed for a passing reason: with the waits between them at least six minutes
 LONGEST_WAIT_S = 60.0  # between two tries, unless more was asked for
 BROKEN_OFF_S = 5.0
 MAX_CALLS = 300  # activities and timers of one orchestration: about four events each, under 2,000 of them
@@ -44,13 +44,13 @@ def call[T](ctx: OrchestrationContext, name: str, task: object, kind: type[T], *
 
     Raises RunFailedError with the activity's own words.
     """
-    for tries in range(MOST_TRIES):
+    for tries in range(MAX_TRIES):
         answer = yield from _answer(ctx, name, task)
         if not isinstance(answer, Trouble):
             if tries and renewing:
                 yield from renewed(ctx, renewing, trouble="")
             return from_json(kind, answer)
-        if not answer.wait_s or tries + 1 == MOST_TRIES:
+        if not answer.wait_s or tries + 1 == MAX_TRIES:
             break
         wait_s = max(answer.wait_s, min(answer.wait_s * 2**tries, LONGEST_WAIT_S))
         if renewing:

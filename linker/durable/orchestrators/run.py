@@ -52,7 +52,7 @@ GENERATION_SHARES = 8  # in one value; each may be of another table, whose total
 # A solution import locks definitions for minutes (dataverse.md 8.4), and a run that failed is tried again in an hour only.
 PREPARE_TRIES = 8
 PREPARE_CALLS = 100  # in the run's own history, of all tables together
-MOST_PREPARE_WAIT_S = 300.0  # 18 minutes in all where the first wait is 15 s
+MAX_PREPARE_WAIT_S = 300.0  # 18 minutes in all where the first wait is 15 s
 UNLINK_CALLS = 100  # in the run's own history, of all tables together; more go into children
 
 
@@ -130,7 +130,7 @@ def _prepare(ctx: OrchestrationContext, task: TableTask, room: Room) -> Steps[Pr
             return replace(prepared, failed=UPDATED)
         if not prepared.retry_s or tries + 1 == PREPARE_TRIES or not room.is_left:
             return replace(prepared, passing=bool(prepared.retry_s))
-        wait_s = max(prepared.retry_s, min(prepared.retry_s * 2**tries, MOST_PREPARE_WAIT_S))
+        wait_s = max(prepared.retry_s, min(prepared.retry_s * 2**tries, MAX_PREPARE_WAIT_S))
         yield from pause(ctx, task.run, wait_s, trouble=prepared.failed, room=room)
     raise AssertionError("the last try returns")
 

@@ -24,7 +24,7 @@ from linker.durable.orchestrators.activity_calls import (
 )
 
 TOUCHING = "touch_waiting_profiles"
-MOST_CALLS = 300  # activities and timers of one orchestration
+MAX_CALLS = 300  # activities and timers of one orchestration
 PATIENCE = 10  # waves in which nothing was done
 
 
@@ -79,7 +79,7 @@ def _touched(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
 
 def touch_waiting_profiles(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
     """A bounded share of the touch. Input and output: a Touching."""
-    state, room = from_json(Touching, request), Room(MOST_CALLS)
+    state, room = from_json(Touching, request), Room(MAX_CALLS)
     try:
         while state.goes_on and room.is_left:
             state = replace(state, rest_s=(yield from pause(ctx, state.run, state.rest_s, room=room)))

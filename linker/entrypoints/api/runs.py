@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_camel
 from linker.core.model import MAX_ROWS, TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.core.roles import Role
 from linker.core.runs.lifecycle import ended
-from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MOST_TABLES
+from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_TABLES
 from linker.core.runs.run_lock import Cancellation
 from linker.core.runs.signals import SignalKind
 from linker.core.serialization import dumps, to_json
@@ -82,9 +82,7 @@ class RunBody(_StrictBody):
 
     mode: Mode = Mode.INCREMENTAL
     dry_run: bool = False
-    tables: Annotated[
-        list[TableName], Field(max_length=MOST_TABLES, description="Logical names; empty means all.")
-    ] = []
+    tables: Annotated[list[TableName], Field(max_length=MAX_TABLES, description="Logical names; empty means all.")] = []
     allow_unlinking: Annotated[list[AllowanceBody], Field(max_length=MAX_ALLOWED_TABLES)] = []
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ from linker.entrypoints.api.runs import found_run
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 
-MOST_SAMPLES = 20  # of one table
+MAX_SAMPLES = 20  # of one table
 
 
 @operation("GET", "/runs/{run}/samples", answer=SampleList, refusals=(404,))
@@ -32,6 +32,6 @@ async def _of_table(deps: Deps, run: str, table: TableRun) -> list[PlannedChange
         if change.change == "unlink" and not table.counts.unlinked:
             continue  # pages do not know that the whole table is held back
         found.append(change)
-        if len(found) == MOST_SAMPLES:
+        if len(found) == MAX_SAMPLES:
             break
     return found

@@ -11,7 +11,7 @@ from linker.entrypoints.http.messages import ProblemError
 from linker.entrypoints.http.validation import MAX_BODY_BYTES
 
 TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
-MOST_FIELDS: Final = 1_000
+MAX_FIELDS: Final = 1_000
 
 
 def parsed_form[T: BaseModel](kind: type[T], body: bytes) -> T:
@@ -33,7 +33,7 @@ def fields(body: bytes) -> dict[str, list[str]]:
     if len(body) > MAX_BODY_BYTES:
         raise ProblemError(413, "Too large", f"A form has at most {MAX_BODY_BYTES:,} bytes. Nothing was done.")
     try:
-        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
     except ValueError:
         raise _misfit("The form does not belong to this page.") from None
 

@@ -20,14 +20,14 @@ from linker.entrypoints.portal.views.status_view import status_of
 from linker.services.triggers import triggers_of
 
 RECENT = 20  # runs among which a table's newest one is looked for
-MOST_NAME = 200
+MAX_NAME = 200
 
 
 class StatusQuery(BaseModel):
     """Which progress details are open: those of a run, or of one table in it. `status`: which tables alone are listed."""
 
     run: RunId | None = None
-    table: Annotated[str, Field(max_length=MOST_NAME)] = ""
+    table: Annotated[str, Field(max_length=MAX_NAME)] = ""
     status: Status | Literal[""] = ""
 
 

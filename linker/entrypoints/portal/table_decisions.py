@@ -22,7 +22,7 @@ from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, wo
 from linker.entrypoints.portal.views.status_view import is_live
 
 SAMPLE_ROWS: Final = 10
-MOST_LOOKED_AT: Final = 500  # row errors of a table among which the held-back ones are looked for
+MAX_LOOKED_AT: Final = 500  # row errors of a table among which the held-back ones are looked for
 
 
 class ApproveForm(KeyForm, ApproveBody):
@@ -88,11 +88,11 @@ async def show_changes(call: Call) -> Reply:
 
 
 async def _held_rows(deps: Deps, held: HeldBack) -> AsyncIterator[RowIssue]:
-    """Yield held-back rows of a table, of the first MOST_LOOKED_AT that have an error."""
+    """Yield held-back rows of a table, of the first MAX_LOOKED_AT that have an error."""
     looked_at = 0
     async for _, issue in deps.issues.of_run(held.run, after=f"{held.table}_"):
         looked_at += 1
-        if issue.table != held.table or looked_at > MOST_LOOKED_AT:
+        if issue.table != held.table or looked_at > MAX_LOOKED_AT:
             return
         if issue.code == GUARDED:
             yield issue

@@ -12,7 +12,7 @@ from linker.entrypoints.api.run_list import LOOK_BACK
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, RunId, operation
 from linker.entrypoints.portal.render import link, render
-from linker.entrypoints.portal.status import MOST_NAME
+from linker.entrypoints.portal.status import MAX_NAME
 from linker.entrypoints.portal.views.history_view import chart_of, lines_of, took_part
 
 LINES = 50  # of one page
@@ -31,7 +31,7 @@ class TimelineQuery(BaseModel):
 class HistoryQuery(BaseModel):
     """Whose runs: those of the task, or of one table."""
 
-    table: Annotated[str, Field(max_length=MOST_NAME)] = ""
+    table: Annotated[str, Field(max_length=MAX_NAME)] = ""
 
 
 @operation("GET", "/portal/timeline", query=TimelineQuery)

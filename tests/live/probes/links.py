@@ -10,7 +10,7 @@ from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.scene import CUSTOMER, LOOKUP, MAPPING_KEY, Scene, need_link, need_rows
 from tests.live.probes.wire import Asker
 
-MOST_ROWS = 5_000
+MAX_ROWS = 5_000
 CHUNK = 50  # terms of one filter: the In operator may be missing
 
 ORPHANS = Point("orphaned-links", "3", "Do links lead to profiles that do not exist?")
@@ -20,7 +20,7 @@ ORPHANS = Point("orphaned-links", "3", "Do links lead to profiles that do not ex
 async def ask_orphans(ask: Asker, scene: Scene) -> Sequence[Result]:
     source, _ = need_link(scene)
     query = odata.query(select=f"{source.key},{LOOKUP}", filter=f"{LOOKUP} ne null")
-    pages = await ask.pages(source.entity_set + query, MOST_ROWS)
+    pages = await ask.pages(source.entity_set + query, MAX_ROWS)
     linked = {str(row[LOOKUP]).lower() for page in pages for row in page.rows if row.get(LOOKUP)}
     there = await _found(ask, PROFILE_KEY, sorted(linked), quoted=False)
     missing = len(linked - {text.lower() for text in there})
@@ -44,7 +44,7 @@ THROTTLE = Point(
 @probe("P19", "Profiles that are not visible", (GAP, THROTTLE))
 async def ask_gap(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
-    pages = await ask.pages(MAPPING_SET + odata.query(select=f"{MAPPING_KEY},{CUSTOMER}"), MOST_ROWS)
+    pages = await ask.pages(MAPPING_SET + odata.query(select=f"{MAPPING_KEY},{CUSTOMER}"), MAX_ROWS)
     named = {str(row[CUSTOMER]) for page in pages for row in page.rows if row.get(CUSTOMER)}
     seen = await _found(ask, CUSTOMER, sorted(named), quoted=True)
     missing = len(named - seen)

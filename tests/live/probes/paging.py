@@ -16,7 +16,7 @@ from tests.live.probes.privacy import describe_value
 from tests.live.probes.scene import CUSTOMER, IDENTIFIER, MAPPING_KEY, Scene, need_rows
 from tests.live.probes.wire import Answer, Asker
 
-MOST_READ = 6_000  # rows that the probes read to compare a count with
+MAX_READ = 6_000  # rows that the probes read to compare a count with
 
 DEFAULT_PAGE = Point("page-without-a-wish", "2.3", "How many rows does a page have when no size is asked for?")
 SMALL_PAGE = Point("page-of-500", "2.3", "How many rows does a page have when 500 are asked for?")
@@ -134,7 +134,7 @@ TOTAL = Point(
 @probe("P12", "Counts", (SLASH_COUNT, INLINE_COUNT, AGGREGATE, GROUPS, TOTAL))
 async def ask_counts(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
-    pages = await ask.pages(MAPPING_SET + odata.query(select=IDENTIFIER), MOST_READ)
+    pages = await ask.pages(MAPPING_SET + odata.query(select=IDENTIFIER), MAX_READ)
     read, is_all = sum(len(page.rows) for page in pages), pages[-1].next_link is None
     slash = await ask.get(f"{MAPPING_SET}/$count")
     inline = await ask.get(MAPPING_SET + odata.query(select=MAPPING_KEY, count="true", top=1))
@@ -142,7 +142,7 @@ async def ask_counts(ask: Asker, scene: Scene) -> Sequence[Result]:
         f"RetrieveTotalRecordCount(EntityNames=@p1)?@p1={quote(json.dumps([MAPPING_TABLE]), safe='')}"
     )
     aggregate = await ask.get(f"{MAPPING_SET}?$apply=aggregate($count as rows)")
-    grouped = await ask.pages(f"{MAPPING_SET}?$apply=groupby(({IDENTIFIER}),aggregate($count as rows))", MOST_READ)
+    grouped = await ask.pages(f"{MAPPING_SET}?$apply=groupby(({IDENTIFIER}),aggregate($count as rows))", MAX_READ)
     return (
         describe_count(SLASH_COUNT, slash, slash.body, read, is_all=is_all),
         describe_count(INLINE_COUNT, inline, _counted(inline), read, is_all=is_all),
@@ -203,7 +203,7 @@ TRACK = Point("track-changes", "2.3", "What becomes of odata.track-changes?")
 async def ask_changes(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
     version, stamp = scene.mappings[0].get("versionnumber"), scene.mappings[0].get("modifiedon")
-    tracked = await ask.pages(MAPPING_SET + odata.query(select=IDENTIFIER), MOST_READ, prefer="odata.track-changes")
+    tracked = await ask.pages(MAPPING_SET + odata.query(select=IDENTIFIER), MAX_READ, prefer="odata.track-changes")
     return (
         describe_since(SINCE_VERSION, await _since(ask, "versionnumber", "gt", version), "versionnumber", version),
         describe_since(SINCE_TIME, await _since(ask, "modifiedon", "ge", stamp), "modifiedon", stamp),
