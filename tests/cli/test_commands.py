@@ -18,9 +18,10 @@ from typer.testing import CliRunner, Result
 from linker import VERSION
 from linker.core.errors import ConfigurationError
 from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, PlannedChange, RowIssue, Run, Status, TableRun
+from linker.core.permissions.preflight_report import Picture, Severity
 from linker.core.records import AuditEntry
 from linker.core.runs.history import history
-from linker.core.serialization import to_json
+from linker.core.serialization import from_json, to_json
 from linker.entrypoints.api.answers import (
     AuditPage,
     Comparison,
@@ -35,6 +36,9 @@ from linker.entrypoints.api.answers import (
 from linker.entrypoints.cli import app_client, connection
 from linker.entrypoints.cli.app import app
 from linker.entrypoints.cli.connection import Output, Talk
+from linker.services.preflight_checks import look
+from tests.fakes.world import World
+from tests.shell.test_survey import FakeInsights
 
 CONTACT = TableRun("contact", "crm", Status.WARNINGS, counts=Counts(rows_read=3, linked=2, rejected=1))
 OVER = Run(
@@ -168,6 +172,26 @@ def test_a_dry_run_is_shown_with_examples_of_what_it_would_change(server: Server
 
 def test_a_new_run_is_named_with_the_page_that_shows_it(linker: Ask) -> None:
     assert "Progress: https://app/api/portal?run=r3#progress\n" in linker("run", "--yes").stdout
+
+
+@pytest.mark.parametrize(("severity", "code"), [(Severity.READY, 0), (Severity.WARNINGS, 1), (Severity.BLOCKED, 2)])
+def test_with_the_address_of_an_app_that_app_looks_and_the_exit_code_tells_how_it_is(
+    server: Server, linker: Ask, severity: Severity, code: int
+) -> None:
+    picture = Picture("https://contoso.crm4.dynamics.com", severity, tables_checked=True, notes=("A note.",))
+    server.answers["GET /api/preflight"] = picture
+    done = linker("preflight")
+    assert (done.exit_code, server.asked) == (code, ["GET /api/preflight"])
+    assert "A note." in done.stdout
+    assert json.loads(linker("preflight", "-o", "json").stdout) == to_json(picture)
+
+
+async def test_what_the_app_answers_is_read_as_it_was_found() -> None:
+    world = World()
+    world.people(1)
+    picture = await look(replace(world.deps, insights=FakeInsights()))  # type: ignore[arg-type]
+    assert picture.tables
+    assert from_json(Picture, to_json(picture)) == picture
 
 
 def test_open_prints_the_address_and_opens_no_browser_in_a_pipe(linker: Ask) -> None:

@@ -10,6 +10,7 @@ import httpx
 
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.model import Run
+from linker.core.permissions.preflight_report import Picture
 from linker.core.serialization import from_json
 from linker.entrypoints.api.answers import AuditPage, HeldLink, IssuePage, RowState, RunPage, SampleList, TaskStatus
 from linker.settings import AppAccess
@@ -47,6 +48,10 @@ class AppClient:
     def status(self) -> TaskStatus:
         """Return the task and its latest run."""
         return from_json(TaskStatus, self._json("GET", "/api/status"))
+
+    def preflight(self) -> Picture:
+        """Return what a run of the app would do."""
+        return from_json(Picture, self._json("GET", "/api/preflight"))
 
     def runs(self, **wanted: str | int) -> RunPage:
         """Return runs, newest first; `wanted` are the query parameters of GET /api/runs, empty ones are left out."""

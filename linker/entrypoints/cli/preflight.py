@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Annotated
 
@@ -13,8 +14,20 @@ from linker.core.capabilities import Capabilities
 from linker.core.model import Finding, Verdict
 from linker.core.permissions.automations import describe
 from linker.core.permissions.preflight_report import Picture, Severity, TablePicture
-from linker.entrypoints.cli.connection import Output, OutputOption, console, plain, print_json, with_deps
+from linker.entrypoints.cli.app_client import AppClient
+from linker.entrypoints.cli.connection import (
+    LOCAL_SETTINGS,
+    Output,
+    OutputOption,
+    console,
+    plain,
+    print_json,
+    told,
+    use_local_settings,
+    with_deps,
+)
 from linker.services.preflight_checks import look
+from linker.settings import load_access
 
 EXIT_CODES = {Severity.READY: 0, Severity.WARNINGS: 1, Severity.BLOCKED: 2}
 _MARKS = {Verdict.MET: "[green]yes[/]", Verdict.VIOLATED: "[red]NO[/]", Verdict.UNKNOWN: "[yellow]unknown[/]"}
@@ -25,21 +38,33 @@ _SEVERITIES = {Severity.READY: "green", Severity.WARNINGS: "yellow", Severity.BL
 
 def preflight(
     *,
+    here: Annotated[
+        bool, typer.Option("--here", help="Look from this machine with your own sign-in, not the app's.", metavar="")
+    ] = False,
     output: OutputOption = Output.TABLE,
     as_json: Annotated[bool, typer.Option("--json", help="The same as -o json.", hidden=True, metavar="")] = False,
 ) -> None:
     """Show what may be linked, and what would happen. Writes nothing.
 
+    With LINKER_APP_URL the app looks; without it, or with --here, this machine does, which requires the app's settings.
+
     Example: linker preflight -o json
 
     Exit codes: 0 ready; 1 ready with warnings; 2 nothing can be linked, or the environment could not be read.
     """
-    picture = with_deps(look)
+    with told():
+        use_local_settings(LOCAL_SETTINGS)
+    picture = with_deps(look) if here or "LINKER_APP_URL" not in os.environ else _asked()
     if as_json or output is Output.JSON:
         print_json(picture)
     else:
         console().print(shown(picture))
     raise typer.Exit(EXIT_CODES[picture.severity])
+
+
+def _asked() -> Picture:
+    with told(), AppClient(load_access()) as app:
+        return app.preflight()
 
 
 def shown(picture: Picture) -> RenderableType:
