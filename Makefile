@@ -1,7 +1,7 @@
 # `make` alone lists the targets. What a target needs it sets up first; a second call is instant.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo unit test check format bench soak stateful mutations faults matrix histories architecture connector live sandbox screenshots package lock outdated licences sbom audit infra templates snapshots clean
+.PHONY: help setup demo unit test check format bench soak stateful mutations faults chaos matrix histories architecture connector live sandbox screenshots package lock outdated licences sbom audit infra templates snapshots clean
 
 AXE_CORE := 4.14.1
 AZURITE := 3.37.0
@@ -59,6 +59,9 @@ mutations: setup ## take each decision of docs/proofs.md back in a copy and see 
 
 faults: setup ## faults at every step of a run, in docs/reliability.md; faults ONLY="late_commit / write", REST=1, SEEDS=3
 	@$(PYTHON) -m tests.faults $(if $(REST),--rest) $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(ONLY),"$(ONLY)")
+
+chaos: setup ## 200 seeded scenarios of faults, crashes and clocks, in docs/reliability.md; chaos SCENARIOS=20 FIRST=50 REST=1
+	@$(PYTHON) -m tests.chaos $(if $(SCENARIOS),$(SCENARIOS)) $(if $(FIRST),--first $(FIRST)) $(if $(REST),--rest)
 
 matrix: setup ## the main job over every kind of table, every switch and 200 combinations; matrix ONLY=page_max
 	@$(PYTHON) -m tests.matrix $(ONLY)

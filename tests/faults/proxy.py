@@ -1,4 +1,4 @@
-"""A TCP proxy in front of Table Storage that lets its requests go wrong as they are scripted.
+"""A TCP proxy in front of Table Storage, or of Dataverse, that lets requests go wrong as they are scripted.
 
 It knows as little of HTTP as it needs: how long a request is. The service ends a connection with each answer, so that an
 answer is all that comes, and the client does not learn of it.
@@ -10,12 +10,13 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
-type Kind = Literal["unavailable", "silence", "reset", "lost answer", "changed", "slow"]
+type Kind = Literal["unavailable", "silence", "reset", "lost answer", "changed", "slow", "gateway", "late gateway"]
 
 SLOW_S = 10.0  # below the client's timeout of 30 s
+LATE_S = 20.0  # after which a request is served whose client was answered before
 _LENGTH = re.compile(rb"^content-length: *(\d+)\r$", re.IGNORECASE | re.MULTILINE)
 _CONNECTION = re.compile(rb"^connection:.*\r\n", re.IGNORECASE | re.MULTILINE)
 _CONDITION = re.compile(rb"^if-match: (?!\*)", re.IGNORECASE | re.MULTILINE)
@@ -68,6 +69,7 @@ class FaultProxy:
     fault: StorageFault | None = None
     fired: int = 0
     _matched: int = 0
+    _late: set[asyncio.Task[bytes]] = field(default_factory=set)
 
     def arm(self, fault: StorageFault) -> None:
         """Let requests go wrong from now on, counting from zero."""
@@ -95,6 +97,17 @@ class FaultProxy:
         answer = await reader.read()
         writer.close()
         return _CONNECTION.sub(b"", answer, 1)
+
+    def answer_late(self, request: Request) -> None:
+        """Let the service have a request after its client has been answered."""
+
+        async def late() -> bytes:
+            await asyncio.sleep(LATE_S)
+            return await self.answer(request)
+
+        task = asyncio.create_task(late())
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
 
     def _strikes(self, request: Request) -> str:
         fault = self.fault
@@ -167,6 +180,16 @@ async def _slow(exchange: _Exchange) -> None:
     await _pass_on(exchange)
 
 
+async def _gateway(exchange: _Exchange) -> None:
+    await exchange.proxy.answer(exchange.request)
+    exchange.writer.write(_short(504, "Gateway Timeout"))
+
+
+async def _late_gateway(exchange: _Exchange) -> None:
+    exchange.proxy.answer_late(exchange.request)
+    exchange.writer.write(_short(504, "Gateway Timeout"))
+
+
 def _short(status: int, reason: str) -> bytes:
     return f"HTTP/1.1 {status} {reason}\r\nContent-Length: 0\r\n\r\n".encode()
 
@@ -179,4 +202,6 @@ _EFFECTS: dict[str, Callable[[_Exchange], Awaitable[None]]] = {
     "lost answer": _lost_answer,
     "silence": _silence,
     "slow": _slow,
+    "gateway": _gateway,
+    "late gateway": _late_gateway,
 }

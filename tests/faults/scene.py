@@ -141,21 +141,21 @@ def scene(azurite_port: int = 0) -> Iterator[Scene]:
     with (
         asyncio.Runner(loop_factory=HurriedLoop) as runner,
         pytest.MonkeyPatch.context() as monkeypatch,
-        _running(runner, proxied(azurite_port)) as (storage, storage_port),
+        running(runner, proxied(azurite_port)) as (storage, storage_port),
         _sandbox() as (sandbox, listener),
-        _running(runner, _served(sandbox, listener)),
+        running(runner, served(sandbox, listener)),
     ):
         monkeypatch.setenv("IDENTITY_ENDPOINT", sandbox.environment.base_url + IDENTITY_PATH)
         monkeypatch.setenv("IDENTITY_HEADER", sandbox.identity.header)
         settings = _settings(sandbox, storage_port)
         world = _world(bootstrap.build(settings, None if azurite_port else MemoryTables()), runner)
-        with _running(runner, _closing(world.deps)):
+        with running(runner, _closing(world.deps)):
             runner.run(_divide(world.deps))
             yield Scene(sandbox, storage, TimedApp(world, monkeypatch, runner), Watch.over(sandbox), world.deps)
 
 
 @contextmanager
-def _running[T](runner: asyncio.Runner, parts: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
+def running[T](runner: asyncio.Runner, parts: contextlib.AbstractAsyncContextManager[T]) -> Iterator[T]:
     """Keep an asynchronous part for the length of a block that is not asynchronous."""
     given = runner.run(_enter(parts))
     try:
@@ -194,7 +194,7 @@ def _one_second() -> Callable[[], datetime]:
 
 
 @asynccontextmanager
-async def _served(sandbox: Sandbox, listener: socket.socket) -> AsyncIterator[None]:
+async def served(sandbox: Sandbox, listener: socket.socket) -> AsyncIterator[None]:
     config = uvicorn.Config(
         sandbox.app,
         http=ResettableProtocol,

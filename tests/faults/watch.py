@@ -15,6 +15,7 @@ from sandbox.unification_sql import mapping_rows
 
 PROFILES = "msdynci_customerprofile"
 PROFILE_COLUMNS = frozenset({"msdynci_customerid"})
+LINK_COLUMNS = frozenset({LOOKUP, f"{LOOKUP}pid"})  # Dataverse sets the latter along with a link to an elastic profile
 
 
 @dataclass(slots=True)
@@ -44,7 +45,7 @@ class Watch:
             return
         if operation.kind not in ("Update", "UpdateMultiple"):
             self.harm.append(f"{operation.kind} of {operation.table} {operation.row_ids[:3]}")
-        allowed = PROFILE_COLUMNS if operation.table == PROFILES else {LOOKUP}
+        allowed = PROFILE_COLUMNS if operation.table == PROFILES else LINK_COLUMNS
         if operation.columns - allowed:
             self.harm.append(f"columns {sorted(operation.columns)} of {operation.table} were written")
         elif operation.kind == "Update" and operation.table != PROFILES:
