@@ -15,7 +15,7 @@ from tests.faults.proxy import Kind, StorageFault
 type Mode = Literal["incremental", "full", "verify"]
 type Interruption = Literal["crash", "freeze", "cancel"]
 
-ROUNDS: Final = (2, 3)
+ROUNDS: Final = (1, 2)
 KINDS: Final = ("elastic", "elastic", "standard")
 CLOCKS_S: Final = (0.0, 0.0, 0.0, -3_600.0, -90.0, 90.0, 3_600.0)  # how far the clock of a host is ahead
 CHANGES: Final[tuple[Mapping[str, Any], ...]] = (
@@ -107,8 +107,8 @@ def _round(chance: random.Random, seed: int, number: int, *, stored: bool) -> Ro
         {**change, "seed": 100 * seed + number} if change else {},
         mode,
         tuple(_fault(chance) for _ in range(chance.choice((0, 1, 1, 2)))),
-        _proxied(chance, BETWEEN, most=6) if chance.random() < 0.4 else None,
-        _proxied(chance, OF_STORAGE, most=10) if stored and chance.random() < 0.6 else None,
+        _proxied(chance, BETWEEN, most=4) if chance.random() < 0.4 else None,
+        _proxied(chance, OF_STORAGE, most=6) if stored and chance.random() < 0.6 else None,
         _interruption(chance) if chance.random() < 0.4 else None,
     )
 
@@ -121,7 +121,7 @@ def _fault(chance: random.Random) -> Fault:
 
 
 def _proxied(chance: random.Random, kinds: Sequence[Kind], *, most: int) -> StorageFault:
-    return StorageFault(chance.choice(kinds), skip=chance.randrange(SKIPPED), times=chance.choice((1, 1, 3, most)))
+    return StorageFault(chance.choice(kinds), skip=chance.randrange(SKIPPED), times=chance.choice((1, 1, 2, most)))
 
 
 def _interruption(chance: random.Random) -> Interrupted:
