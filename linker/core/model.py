@@ -258,7 +258,7 @@ class TableRun:
     held_rows: str = ""  # digest of these rows, which an allowance names
     orphans: int = 0  # rows that nothing accounts for and whose link leads to a profile that does not exist
     orphan_rows: str = ""  # digest of these rows
-    passing: bool = False  # it failed for a reason that may pass
+    passing: bool = False  # it failed, or was skipped, for a reason that may pass
     scan: str = ""  # which mapping rows were read, and why
     full_scan: bool = False  # all of them, so that `rows_read` is what the table has
     rows_total: int = 0  # that the scan found to be linked in this run; 0 before it was read whole

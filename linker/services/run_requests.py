@@ -30,7 +30,7 @@ _LOG = logging.getLogger(__name__)
 # A run that failed or skipped a table did not serve its unification. The timer tries again, but not at every tick:
 # an administrator has to fix something first, and may ask for a run at once.
 UNSERVED_RETRY_S = 3_600.0
-PASSING_RETRY_S = 240.0  # after a run that failed for a reason that may pass: the next tick of the timer
+PASSING_RETRY_S = 240.0  # after a run that failed, or skipped a table, for a reason that may pass: the next tick
 # A row that was deleted and re-created, or a profile that is gone, moves no mark.
 MAX_BETWEEN_RUNS_S = 86_400.0
 
@@ -269,7 +269,8 @@ async def _tried_lately(deps: Deps, wanted: RunRequest) -> bool:
     if last.dry_run or last.requested_tables or not set(wanted.jobs) <= set(last.jobs):
         return False
     is_complete = ended_s <= (await deps.runs.task()).completed
-    wait_s = PASSING_RETRY_S if last.status is Status.RETRYING else UNSERVED_RETRY_S
+    is_passing = last.status is Status.RETRYING or any(table.passing for table in last.tables)
+    wait_s = PASSING_RETRY_S if is_passing else UNSERVED_RETRY_S
     return not is_complete and deps.clock() - ended_s < wait_s
 
 

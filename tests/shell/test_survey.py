@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from linker.adapters.customer_insights import Instance, Job
+from linker.adapters.customer_insights import Instance, Job, NoAnswer
 from linker.core.errors import ConfigurationError
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Mode, Run, Source, Status
@@ -255,3 +255,26 @@ async def test_a_survey_writes_nothing_to_dataverse_and_may_be_repeated(world: W
     second = await surveyed(world, None)
     assert first == second
     assert not world.dataverse.bodies
+
+
+class Silent(FakeInsights):
+    """Customer Insights that does not answer."""
+
+    async def instance(self) -> Instance:
+        return NoAnswer("It answered 503.")  # type: ignore[return-value]
+
+
+@pytest.mark.parametrize(
+    ("insights", "passing"),
+    [
+        pytest.param(Silent(), True, id="no answer"),
+        pytest.param(None, False, id="not set up"),
+        pytest.param(FakeInsights(is_b2b=True), False, id="not eligible"),
+    ],
+)
+async def test_a_skipped_table_says_whether_the_reason_may_pass(
+    world: World, insights: FakeInsights | None, passing: bool
+) -> None:
+    answer, run = await surveyed(world, insights)
+    assert answer.status is Status.SKIPPED
+    assert {table.passing for table in run.tables} == {passing}

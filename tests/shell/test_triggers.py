@@ -159,6 +159,17 @@ async def test_a_run_that_was_not_complete_is_tried_again_only_after_a_while(
     assert await run_requests.poll(deps, start) not in ("", run)
 
 
+async def test_a_table_that_was_skipped_because_customer_insights_did_not_answer_is_tried_again_within_minutes(
+    world: World, start: Starter
+) -> None:
+    deps = telling(world, JOB)
+    run = await run_requests.poll(deps, start)
+    await ran(world, run, start, None, replace(SKIPPED, passing=True))
+    assert await run_requests.poll(deps, start) == ""
+    world.clock.pass_s(run_requests.PASSING_RETRY_S + 1)
+    assert await run_requests.poll(deps, start) not in ("", run)
+
+
 async def test_another_unification_does_not_wait_for_that_while(world: World, start: Starter) -> None:
     run = await run_requests.poll(telling(world, JOB), start)
     await ran(world, run, start, Status.FAILED, GOOD)

@@ -139,7 +139,8 @@ def _table(
     status = Status.SKIPPED if detail else Status.QUEUED
     data_sources = ", ".join(dict.fromkeys(facts.source.data_source for facts in sources))
     pairs = tuple(facts.source for facts in sources)
-    run = TableRun(name, data_sources, status, detail, findings=findings, sources=pairs)
+    passing = bool(detail) and environment.insights == "no answer" and not violated((*general, *telling))
+    run = TableRun(name, data_sources, status, detail, findings=findings, sources=pairs, passing=passing)
     return JudgedTable(run, table, tuple(sources))
 
 
