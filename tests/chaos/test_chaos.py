@@ -11,7 +11,7 @@ from .life import Links, _miscounted, live
 from .results import BEGIN, END, PAGE, load, written
 from .scenario import draw
 
-SHORT = 12
+SHORT = 6
 ROW, OTHER = ("contact", "1"), ("contact", "2")
 
 
