@@ -1,5 +1,6 @@
 """Table of contents of the function app: what starts it, what it offers, what its runs are made of. Bodies are in linker/."""
 
+import asyncio
 import json
 from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
 
@@ -198,7 +199,8 @@ async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) 
 @app.durable_client_input(client_name="client")
 async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("watch_runs", lambda: run_requests.watchdog(bootstrap.deps(), task_hub.starter(client)))
+    starter = task_hub.starter(client)
+    await boundary.run_tick("watch_runs", lambda: run_requests.watchdog(bootstrap.deps(), starter, sleep=asyncio.sleep))
 
 
 # ---- what runs are made of ----

@@ -130,9 +130,9 @@ class Settings(BaseSettings):
     poll: bool = True
     poll_schedule: Schedule = "0 */5 * * * *"
     watchdog_schedule: Schedule = "0 * * * * *"
-    lease_seconds: Seconds = Field(120, ge=5)
-    attempt_seconds: Seconds = Field(300, ge=5)
-    write_timeout_seconds: Seconds = Field(150, ge=1)
+    lease_seconds: Seconds = Field(40, ge=5)
+    attempt_seconds: Seconds = Field(140, ge=5)
+    write_timeout_seconds: Seconds = Field(130, ge=1)
     width: int = Field(0, ge=0, le=64)
 
 

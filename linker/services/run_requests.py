@@ -36,6 +36,8 @@ MAX_BETWEEN_RUNS_S = 86_400.0
 
 # Hosts and Customer Insights agree on the time to some minutes. What began later than that did not begin.
 MAX_AHEAD_S = 300.0
+STAND_BY_S = 55.0  # looks come each minute by default, and do not overlap
+LEASE_MARGIN_S = 0.5
 OPEN_DAYS = 30.0  # among the runs of so many days the watchdog looks for open ones
 
 EVENTS = "event hub"  # who acts in the audit: it does not say who sent an event
@@ -46,6 +48,7 @@ LOST = "interrupted: the run lock names this run no more. Its storage was delete
 CANCELED = "Canceled by request."
 TAKEN_BACK = "Canceled by request before it began."
 
+type Sleep = Callable[[float], Awaitable[object]]
 type Start = Callable[[Ticket], Awaitable[None]]
 """Starts the orchestration of a run; one that runs already is left alone."""
 
@@ -95,20 +98,42 @@ async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) 
     return (await request_run(deps, RunRequest(jobs=told.jobs, job_start=told.job_start, trigger="event"), start)).id
 
 
-async def watchdog(deps: Deps, start: Start) -> str:
+async def watchdog(deps: Deps, start: Start, *, sleep: Sleep | None = None) -> str:
     """End a run whose lease ran out and start its work again; start a run that was promised and not started; end runs that
     the lock names no more. Returns the run that was started, empty when none was.
+
+    With `sleep` it stays while a run holds the lock, and looks again when the lease that it saw has run out: else a run
+    that died right after a look would wait for the next one.
     """
     await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone
     found = await _end_lost(deps, start)
-    taken = await deps.lock.take_over()
+    began, until = await _take_over(deps, start), deps.clock() + _stand_by_s(deps)
     telemetry.beat()
+    while sleep and not began and (wait_s := _left_s(await deps.lock.peek(), deps.clock())) < until - deps.clock():
+        await sleep(wait_s)
+        began = await _take_over(deps, start)
+    return began or found
+
+
+def _stand_by_s(deps: Deps) -> float:
+    """Return how long a look may last. One that comes once a minute stays until shortly before the next one."""
+    return STAND_BY_S if deps.settings.watchdog_schedule.split()[0].isdecimal() else 0.0
+
+
+def _left_s(state: LockState, now: float) -> float:
+    """Return after how many seconds the lease as it is now will have run out."""
+    return max(state.expires - now, 0.0) + LEASE_MARGIN_S if state.holder else float("inf")
+
+
+async def _take_over(deps: Deps, start: Start) -> str:
+    """End a run whose lease ran out. Returns the run that was started, empty when none was."""
+    taken = await deps.lock.take_over()
     if taken is None:
-        return await _start_again(deps, await deps.lock.peek(), start) or found
+        return await _start_again(deps, await deps.lock.peek(), start)
     await deps.runs.create(promised(taken.ended))  # its requester may have died, or sleep, before saving it
     await _end_interrupted(deps)
     if taken.next is None:
-        return found
+        return ""
     await deps.runs.create(promised(taken.next))
     await start(taken.next)
     return taken.next.run

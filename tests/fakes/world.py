@@ -49,7 +49,7 @@ from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, Sou
 from tests.fakes.memory_tables import MemoryTables
 
 START = 1_795_000_000.0  # epoch s
-ATTEMPT_S, WRITE_S = 300.0, 150.0
+ATTEMPT_S, WRITE_S = 140.0, 130.0
 FIRST_SHARD = Shard(0, 0).name
 CRM = Source("crm", "contact")
 
@@ -317,12 +317,14 @@ async def entry_of(world: World, number: int, customer: str) -> Entry:
     return Entry(hash_wish(key, Claim(customer), salt, names_profile=False), hash_link(key, Link(profile), salt))
 
 
-def dies_before(world: World, kind: str, times: int = 1) -> None:
-    """Let the process end before a request of this kind reaches Dataverse."""
-    left = [times]
+def dies_before(world: World, kind: str, times: int = 1, *, after: int = 0) -> None:
+    """Let the process end before a request of this kind reaches Dataverse, the first or the one after so many."""
+    left, before = [times], [after]
 
     def hook(asked: Any) -> None:
-        if asked.kind == kind and left[0]:
+        if asked.kind == kind and before[0]:
+            before[0] -= 1
+        elif asked.kind == kind and left[0]:
             left[0] -= 1
             raise DiedError(kind)
 

@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any
 
 import httpx
 import pytest
 
 from linker.core.linking.hash_blocks import is_confirmed, unconfirm
 from linker.core.model import Counts, Mode
+from linker.core.throttling.width import SMALLEST
 from linker.durable.shards.attempt import Attempt, ShardHeldError
 from tests.fakes.world import (
     ATTEMPT_S,
@@ -64,6 +66,34 @@ async def test_the_shard_of_a_dead_attempt_is_taken_when_its_time_is_over(world:
     world.clock.pass_s(wait_s)
     assert (await world.link("run1")).counts == Counts(rows_read=3, linked=1, unchanged=2)
     assert world.is_right()
+
+
+@pytest.mark.parametrize("writes", [0, 3, 9])
+async def test_a_shard_that_was_written_when_its_host_died_is_taken_within_150_s(writes: int) -> None:
+    """However long the attempt took until then: it takes the shard again in short steps."""
+    world, people = World(), SMALLEST * 10
+    world.people(people)
+    begun = list[float]()
+
+    def takes_long(asked: Any) -> None:
+        if asked.kind == "update":
+            begun.append(world.clock())
+            world.clock.pass_s(7.0)
+
+    world.dataverse.hooks.append(takes_long)
+    dies_before(world, "update", after=writes)
+    with pytest.raises(DiedError):
+        await world.link("run1", batch=SMALLEST, lanes=1)
+    died = world.clock()
+    world.dataverse.hooks.clear()
+    wait_s = (await world.link("run2", deps=world.host())).later_s
+    world.clock.pass_s(wait_s)
+    assert (await world.link("run2", deps=world.host())).counts.rows_read == people
+    assert world.is_right()
+    assert world.clock() - died <= 150
+    assert (
+        world.clock() - begun[-1] > world.settings.write_timeout_seconds
+    )  # no write of the dead attempt is still open
 
 
 @pytest.mark.parametrize("ahead_s", [60.0, 3_600.0, 86_400.0])

@@ -15,6 +15,7 @@ from linker.core.runs.workflow_events import epoch_s
 from linker.deps import Deps
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.wait_for_quiet import settle
+from linker.durable.boundary import RENEWALS
 from linker.durable.shards.late_writes import mark_late
 from linker.services import run_requests
 from tests.fakes.client import Starter
@@ -280,6 +281,36 @@ async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(wo
     assert "interrupted" in dead.status_detail
     assert start.started[-1] == Ticket(again, RunRequest(Mode.FULL, jobs=("job",)), interruptions=1)
     assert (await loaded(world, again)).status is Status.QUEUED
+
+
+async def test_a_look_stays_until_the_lease_that_it_saw_has_run_out(world: World, start: Starter) -> None:
+    """With default settings the work of a run that died right after a look starts again within a minute."""
+    run, died = await begun(world, start), world.clock()
+    again = await run_requests.watchdog(world.deps, start, sleep=world.clock.sleep)
+    assert (await loaded(world, run)).follow_up == again != ""
+    assert world.clock() - died < 60
+
+
+async def test_a_look_that_stays_leaves_a_run_alone_that_renews_and_ends_before_the_next(
+    world: World, start: Starter
+) -> None:
+    run, began = await begun(world, start), world.clock()
+
+    async def renewing(seconds: float) -> None:
+        for _ in range(RENEWALS):
+            world.clock.pass_s(seconds / RENEWALS)
+            await run_lifecycle.renew(world.deps, Beat(run))
+
+    assert await run_requests.watchdog(world.deps, start, sleep=renewing) == ""
+    assert 0 < world.clock() - began < 60
+
+
+async def test_a_look_that_comes_every_few_seconds_does_not_stay(start: Starter) -> None:
+    world = World(watchdog_schedule="*/5 * * * * *")
+    await begun(world, start)
+    began = world.clock()
+    assert await run_requests.watchdog(world.deps, start, sleep=world.clock.sleep) == ""
+    assert world.clock() == began
 
 
 async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: World, start: Starter) -> None:
