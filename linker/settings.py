@@ -27,7 +27,7 @@ _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 def _web_address(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("https", "http") or not parts.hostname or " " in text or not text.isprintable():
-        raise ValueError("it must be a web address such as https://contoso.crm4.dynamics.com")
+        raise ValueError("it must be a web address such as https://contoso.example.com")
     if parts.username is not None or parts.fragment:
         raise ValueError("it must be the address alone, without a name, a password or a fragment")
     if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
@@ -37,7 +37,7 @@ def _web_address(text: str) -> str:
 
 def _without_path(text: str) -> str:
     if urlsplit(text).path.rstrip("/") or urlsplit(text).query:
-        raise ValueError("it must be the address alone, without a path, such as https://contoso.crm4.dynamics.com")
+        raise ValueError("it must be the address alone, without a path, such as https://contoso.example.com")
     return text
 
 

@@ -186,6 +186,10 @@ def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None
         (RUN, "Refreshing, 25%, 2,000 rows/s"),
         (replace(RUN, progress=Progress(pages_total=4, pages_done=4)), "Refreshing, finishing, 0 rows/s"),
         (
+            replace(RUN, progress=Progress(pages_total=4, pages_done=4, rows_total=1_000, rows_done=620)),
+            "Refreshing, 62%, 620 of 1,000 rows, 0 rows/s",
+        ),
+        (
             replace(RUN, progress=Progress(pages_total=4, pages_done=1, rows_per_second=20, eta_seconds=3_700.0)),
             "Refreshing, 25%, 20 rows/s, about 1 h 1 min left",
         ),
@@ -196,7 +200,7 @@ def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None
         ),
         (replace(RUN, progress=None, status_detail="[red]"), r"Refreshing. \[red]"),
     ],
-    ids=["rate", "finishing", "time left", "waiting", "paused", "no markup from outside"],
+    ids=["rate", "finishing", "rows before pages", "time left", "waiting", "paused", "no markup from outside"],
 )
 def test_a_line_says_what_the_run_does(shown: Run, text: str) -> None:
     assert describe(shown) == text

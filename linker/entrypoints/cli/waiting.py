@@ -104,10 +104,8 @@ class _Bar:
         self._bar.stop()
 
     def update(self, run: Run) -> None:
-        done = run.progress or Work()
-        self._bar.update(
-            self._line, description=describe(run), total=done.pages_total or None, completed=done.pages_done
-        )
+        done, total = way(run.progress or Work())
+        self._bar.update(self._line, description=describe(run), total=total or None, completed=done)
 
 
 @dataclass(slots=True)
@@ -136,20 +134,29 @@ class _Lines:
         self.out.print(f"{moment}  {text}", soft_wrap=True)
 
 
+def way(progress: Work) -> tuple[int, int]:
+    """Return how far a run is, of how much: in rows, or in pages where its rows are not counted yet."""
+    if progress.rows_total:
+        return progress.rows_done, progress.rows_total
+    return progress.pages_done, progress.pages_total
+
+
 def describe(shown: Run) -> str:
     """Return one line on a run that is not over."""
-    done = shown.progress
-    if done is None:
+    progress = shown.progress
+    if progress is None:
         return plain(f"{shown.status}. {shown.status_detail}".strip(". "))
     parts: list[str] = [shown.status]
-    if done.pages_total:
-        is_finishing = done.pages_done == done.pages_total
-        parts.append("finishing" if is_finishing else f"{done.pages_done / done.pages_total:.0%}")
-    if done.paused_until:
-        parts.append(f"paused by Dataverse until {done.paused_until}")
+    done, total = way(progress)
+    if total:
+        parts.append("finishing" if done >= total else f"{done / total:.0%}")
+    if progress.rows_total:
+        parts.append(f"{done:,} of {total:,} rows")
+    if progress.paused_until:
+        parts.append(f"paused by Dataverse until {progress.paused_until}")
     else:
-        parts.append(f"{done.rows_per_second:,.0f} rows/s")
-        parts += [f"about {duration(done.eta_seconds)} left"] if done.eta_seconds else []
+        parts.append(f"{progress.rows_per_second:,.0f} rows/s")
+    parts += [f"about {duration(progress.eta_seconds)} left"] if progress.eta_seconds else []
     return plain(", ".join(parts))
 
 
