@@ -28,6 +28,8 @@ RULES = {
     "open": "a delta scan looks up rows whose link is not confirmed",
     "full-removes": "only a full scan takes a row that it did not find for removed",
     "absence": "absence is read again before a link is cleared",
+    "began": "a scan that another run continues counts from the moment at which it began",
+    "ended": "a scan whose staged rows were removed is not continued",
 }
 
 
@@ -61,6 +63,7 @@ class State(NamedTuple):
     behind: bool = True  # the mapping row changed since the watermark
     waiting: bool = False  # the row is known as deferred
     scan: int = 0
+    left: Run | None = None  # what storage holds of the scan of a run that died
     one: Run = Run()
     two: Run = Run()
     changes: int = 0
@@ -86,6 +89,7 @@ class Model:
         for value in (0, 1, 2):
             if value != s.mapping:
                 runs = {me: getattr(s, me)._replace(moved=True) for me in ("one", "two") if getattr(s, me).at != "idle"}
+                runs |= {"left": s.left._replace(moved=True)} if s.left else {}
                 changed = s._replace(mapping=value, before=s.mapping, recent=True, behind=True, changes=n)
                 yield f"mapping -> {value}", changed._replace(**runs)
         for p in (1, 2):
@@ -105,6 +109,8 @@ class Model:
                 if s.scan < 3:
                     for full in (False, True):
                         yield f"{me} opens a {'full' if full else 'delta'} scan", self.opened(s, me, full)
+                    if s.left and not s.left.moved:  # else the run would leave out what it was asked to link
+                        yield f"{me} continues the scan", self.continued(s, me, s.left)
                 continue
             if run.at == "scan":
                 yield from self.slices(s, me)
@@ -113,12 +119,30 @@ class Model:
             else:
                 yield f"{me} closes", self.closed(s, me)
             if s.crashes < self.max_crashes:
-                yield f"{me} crashes", s._replace(crashes=s.crashes + 1, **{me: Run()})
+                left = run if run.scan == s.scan else s.left
+                yield f"{me} crashes", s._replace(crashes=s.crashes + 1, left=left, **{me: Run()})
+                yield f"{me} gives up", self.ended(s._replace(crashes=s.crashes + 1), me)
 
     def opened(self, s: State, me: str, full: bool) -> State:
         """A run first marks rows whose link is empty although its block names them."""
         confirmed = s.confirmed and not (s.entry and s.link == 0)
-        return s._replace(scan=s.scan + 1, confirmed=confirmed, **{me: Run("scan", s.scan + 1, full, recent=s.recent)})
+        run = Run("scan", s.scan + 1, full, recent=s.recent)
+        return s._replace(scan=s.scan + 1, confirmed=confirmed, left=None, **{me: run})
+
+    def continued(self, s: State, me: str, left: Run) -> State:
+        """A run takes over the committed slices of a dead one. What the dead one still does is not current any more."""
+        run = left._replace(at="link" if left.committed else "scan", scan=s.scan + 1)
+        if not self.on("began"):
+            run = run._replace(moved=False, recent=s.recent)
+        return self.opened(s, me, full=left.full)._replace(**{me: run})
+
+    def ended(self, s: State, me: str) -> State:
+        """A table ends, with or without success: what its scan staged is removed."""
+        run: Run = getattr(s, me)
+        if run.scan != s.scan:
+            return s._replace(**{me: Run()})
+        bare = run._replace(a=run.a._replace(staged=False), b=run.b._replace(staged=False))
+        return s._replace(left=None if self.on("ended") else bare, **{me: Run()})
 
     def slices(self, s: State, me: str) -> Iterator[tuple[str, State]]:
         run: Run = getattr(s, me)
@@ -173,8 +197,9 @@ class Model:
 
     def closed(self, s: State, me: str) -> State:
         run: Run = getattr(s, me)
-        s = s._replace(**{me: Run()})
-        return s if run.scan != s.scan and self.on("current") else self.advanced(s, run)
+        is_current = run.scan == s.scan or not self.on("current")
+        s = self.ended(s, me)
+        return self.advanced(s, run) if is_current else s
 
     def advanced(self, s: State, run: Run) -> State:
         behind = (run.moved and self.on("watermark-old")) or (run.recent and self.on("overlap"))
@@ -190,7 +215,7 @@ class Model:
         """Let every run stop, one undisturbed run do its work, and say what is not as promised."""
         if s.harm:
             return s.harm
-        quiet = s._replace(one=Run(), two=Run(), recent=False, scan=0)
+        quiet = s._replace(one=Run(), two=Run(), left=None, recent=False, scan=0)
         after = self.undisturbed(quiet, full=False)
         if s.mapping in s.profiles and after.link != s.mapping:
             return f"after a delta run the link is {after.link}, the mapping says {s.mapping}"

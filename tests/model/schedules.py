@@ -70,13 +70,16 @@ SCAN_CHANGES = {
     "revisit": 2,
     "open": 1,
     "absence": 2,
+    "began": 1,
+    "ended": 0,
 }
+AFTER_AN_END = ("began", "ended")  # a run has to die or give up first
 
 
 @cache
 def search_scan(rule: str) -> tuple[list[str], str]:
     """Return the shortest schedule that breaks the promise of scanning without the rule, and how."""
-    _, schedule, broken = scan_model.Model(rule, SCAN_CHANGES[rule], crashes=0, runs=1).search()
+    _, schedule, broken = scan_model.Model(rule, SCAN_CHANGES[rule], crashes=rule in AFTER_AN_END, runs=1).search()
     return schedule, broken
 
 

@@ -8,9 +8,10 @@ overlaps another one, neither repeats nor loses a row.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from linker.adapters.storage.documents import Documents
@@ -54,7 +55,8 @@ class Stream:
 class Scan:
     """A scan of one table. `since` is None for all rows; `watermark` is the newest change when it began. Epoch seconds.
 
-    `revisit` are rows, as hex, that a delta scan looks up because of what earlier runs left open.
+    `revisit` are rows, as hex, that a delta scan looks up because of what earlier runs left open. A scan that continues the one
+    of a dead run has an id of its own, and streams and rows under the id in `origin`.
     """
 
     __pydantic_config__ = WIRE
@@ -70,6 +72,9 @@ class Scan:
     names_profile: bool = False
     secret: str = ""  # name of the salt that its wish hashes are made with
     revisit: tuple[str, ...] = ()
+    question: str = ""  # digest of what it asks Dataverse
+    origin: str = ""
+    ended: bool = False  # its rows were removed, or are about to be
     planned: bool = False  # every stream is read, and the shards are named; nothing of it changes any more
     bits: int = 0  # of its shards
     earlier_bits: tuple[int, ...] = ()
@@ -79,6 +84,11 @@ class Scan:
     def full(self) -> bool:
         """Whether every mapping row is read."""
         return self.since is None
+
+    @property
+    def place(self) -> str:
+        """The id under which its streams and rows are stored."""
+        return self.origin or self.id
 
     def shard(self, position: int) -> Shard:
         """Return a shard to link: any of them after a full scan, one of those that the scan touched after a delta scan."""
@@ -112,10 +122,27 @@ class Staging:
         """
         before = await self.load(table)
         if before is not None:
+            before = await self._ended(table, *before)
             await self.drop(table, before[0])
         for number, stream in enumerate(streams):
-            await self._documents.save(_stream_row(table, scan.id, number), stream)
+            await self._documents.save(_stream_row(table, scan.place, number), stream)
         await self.save(table, scan, before[1] if before else None)
+
+    async def end(self, table: str, scan: Scan) -> None:
+        """Remove the mapping rows that a scan staged, unless another run continues it."""
+        found = await self.load(table)
+        if found is None or found[0].id != scan.id:
+            return
+        with contextlib.suppress(ChangedError):  # another run continues it, or replaces it and removes the rows
+            await self._ended(table, *found)
+            await self.drop_rows(table, scan)
+
+    async def _ended(self, table: str, scan: Scan, etag: str) -> tuple[Scan, str]:
+        """Say that the rows of a scan go, before they do: no run may continue it from then on. Raises ChangedError."""
+        if scan.ended:
+            return scan, etag
+        ended = replace(scan, ended=True)
+        return ended, await self._documents.save(f"scan-{table}", ended, etag)
 
     async def save(self, table: str, scan: Scan, etag: str | None) -> None:
         """Save a scan over what was read with this ETag, None for nothing. Raises ChangedError."""
@@ -129,7 +156,7 @@ class Staging:
 
     async def stream(self, table: str, scan: Scan, number: int) -> tuple[Stream, str]:
         """Return a stream and its ETag. Raises StateError when it is gone: a later scan replaced it."""
-        found = await self._documents.load(Stream, _stream_row(table, scan.id, number))
+        found = await self._documents.load(Stream, _stream_row(table, scan.place, number))
         if found is None:
             raise StateError(f"A later run scans table '{table}' again. This scan ended and nothing was written.")
         return found
@@ -152,7 +179,7 @@ class Staging:
 
     async def commit(self, table: str, scan: Scan, number: int, stream: Stream, etag: str) -> bool:
         """Save a stream over what was read with `etag`; return False when another attempt was faster."""
-        row = _stream_row(table, scan.id, number)
+        row = _stream_row(table, scan.place, number)
         try:
             await self._documents.save(row, stream, etag)
         except ChangedError:
@@ -188,7 +215,7 @@ class Staging:
         """Remove everything that a scan staged."""
         await self.drop_rows(table, scan)
         for number in range(scan.streams):
-            await self._documents.delete(_stream_row(table, scan.id, number))
+            await self._documents.delete(_stream_row(table, scan.place, number))
 
     async def drop_rows(self, table: str, scan: Scan) -> None:
         """Remove the mapping rows that a scan staged. They name customers, so they stay no longer than they are needed."""
@@ -207,7 +234,7 @@ class Staging:
         return self._name(table, scan, _digit(bucket, bits))
 
     def _name(self, table: str, scan: Scan, digit: int) -> str:
-        return f"{self._documents.partition}-{table}-{scan.id}-{digit:x}"
+        return f"{self._documents.partition}-{table}-{scan.place}-{digit:x}"
 
 
 async def _in_turns(jobs: Iterable[object]) -> None:

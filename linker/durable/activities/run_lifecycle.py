@@ -145,7 +145,7 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
 
     await deps.runs.advance(end.run, change)
     if scan is not None:
-        await deps.staging.drop_rows(end.table, scan)
+        await deps.staging.end(end.table, scan)
     return RunRef(end.run)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import blake2b
 
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import Scan, Slice, Stream
@@ -40,6 +41,9 @@ SLICE_ROWS = 250_000  # or after so many rows: about 20 MB packed
 FIRST_BITS = 6  # buckets of a table of unknown size
 HEADROOM = 4  # a slice sorts into buckets for so many times the rows read so far: later slices cost no split then
 SAMPLED = 20  # rows with which streams are checked
+CONTINUE_S = (
+    4 * 3_600.0
+)  # how old a scan may be that another run continues: rows that left the mapping since count as there
 MAX_RESTARTS = 3  # of a stream whose cursor is not accepted
 
 
@@ -66,7 +70,36 @@ class Opening:
 
 
 async def open_scan(deps: Deps, dataverse: Dataverse, new: Opening) -> Scan:
-    """Replace the table's scan by a new one and return it."""
+    """Replace the table's scan by a new one and return it. What a dead run left of the same scan is continued."""
+    question, secret = _question(dataverse, new), name_salt(await deps.salt())
+    found = await deps.staging.load(new.target.table)
+    if found is not None and _continues(found[0], new, deps.clock(), question, secret):
+        left, etag = found
+        scan = replace(left, id=deps.new_id(), run=new.run, origin=left.place, revisit=tuple(new.revisit))
+        scan = replace(scan, planned=False, bits=0, earlier_bits=(), shards=())
+        await deps.staging.save(new.target.table, scan, etag)
+        return scan
+    return await _open_new(deps, dataverse, new, question, secret)
+
+
+def _continues(left: Scan, new: Opening, now: float, question: str, secret: str) -> bool:
+    """Return whether a run may continue the scan of a dead run instead of reading the mapping from its start.
+
+    It has to ask the same question and make hashes with the same secret, its rows must still be staged, and the mapping may not
+    have changed since it began: otherwise this run would leave out what it was asked to link.
+    """
+    same = (left.question, left.secret, left.watermark) == (question, secret, new.newest)
+    return same and not left.ended and new.newest > 0 and 0 <= now - left.began < CONTINUE_S
+
+
+def _question(dataverse: Dataverse, new: Opening) -> str:
+    """Return a digest of what a scan asks for: sources, columns, and since when."""
+    target, columns, since = new.target, MappingColumns.of(new.target), _since(new.choice.since)
+    paths = [dataverse.stream_path(columns, target, one, KeySpan(), since) for one in sorted(target.sources)]
+    return blake2b("\n".join(paths).encode(), digest_size=8).hexdigest()
+
+
+async def _open_new(deps: Deps, dataverse: Dataverse, new: Opening, question: str, secret: str) -> Scan:
     target, choice = new.target, new.choice
     streams = [Stream(source) for source in sorted(target.sources)]
     if choice.full and new.ranges:
@@ -82,11 +115,16 @@ async def open_scan(deps: Deps, dataverse: Dataverse, new: Opening) -> Scan:
         streams=len(streams),
         sources=tuple(sorted(target.sources)),
         names_profile=target.names_profile,
-        secret=name_salt(await deps.salt()),
+        secret=secret,
         revisit=tuple(new.revisit),
+        question=question,
     )
     await deps.staging.open(target.table, scan, streams)
     return scan
+
+
+def _since(seconds: float | None) -> str:
+    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
 
 
 async def _divided(dataverse: Dataverse, target: Target, stream: Stream, state: TableState) -> list[Stream]:
@@ -178,8 +216,8 @@ class _Slice:
         return replace(self.stream, cursor=link, read=self.stream.read + self.segments.rows, done=not link)
 
     def _first_link(self, columns: MappingColumns) -> str:
-        since = "" if self.scan.since is None else f"{datetime.fromtimestamp(self.scan.since, UTC):%Y-%m-%dT%H:%M:%SZ}"
-        return self.dataverse.stream_path(columns, self.target, self.stream.source, self.stream.span, since)
+        span, since = self.stream.span, _since(self.scan.since)
+        return self.dataverse.stream_path(columns, self.target, self.stream.source, span, since)
 
     def _stage(self, rows: Sequence[ClaimRow]) -> None:
         names_profile = self.scan.names_profile
