@@ -14,6 +14,9 @@ if TYPE_CHECKING:  # Microsoft's packages cost 0.2 s to import: cold start
     from azure.core.credentials_async import AsyncTokenCredential
     from azure.core.exceptions import AzureError
 
+ANSWER_S: Final = (
+    60.0  # one request for a token with all that Microsoft's client repeats, so that no answer can hang a run
+)
 MARGIN_S: Final = 300.0  # a token is replaced so long before it ends
 LAST_USE_S: Final = 30.0  # one that cannot be replaced is used until so long before it ends
 MIN_USE_S: Final = 5.0
@@ -68,7 +71,10 @@ class Identity:
 
         try:
             self._credential = self._credential or credential(self._client_id)
-            return await self._credential.get_token(*scopes, **options)
+            async with asyncio.timeout(ANSWER_S):
+                return await self._credential.get_token(*scopes, **options)
+        except TimeoutError as error:
+            raise TransientError(f"The identity service gave no token within {ANSWER_S:g} s.") from error
         except AzureError as error:
             raise _meaning(scopes[0] if scopes else "", error) from error
 

@@ -240,7 +240,10 @@ async def _unseen(deps: Deps) -> RunRequest | None:
         return RunRequest(jobs=(job.id,), job_start=job.began, trigger="timer")
     if state.holder is not None:  # it looks for itself whether anything moved meanwhile
         return None
-    task = await deps.runs.task()
+    task, last = await deps.runs.task(), await deps.runs.shown()
+    if last is not None and last.status is Status.RETRYING and last.ended_at and not (last.dry_run or last.follow_up):
+        # Nothing else may have moved since, so that nothing else would ask for it.
+        return RunRequest(last.mode, tables=last.requested_tables, jobs=last.jobs, trigger="timer")
     overdue = deps.clock() - task.completed >= MAX_BETWEEN_RUNS_S
     return RunRequest(trigger="timer") if overdue or await _have_moved(deps, task.marks) else None
 
@@ -291,7 +294,8 @@ async def _tried_lately(deps: Deps, wanted: RunRequest) -> bool:
     if last is None or last.ended_at is None or last.status is Status.NOT_STARTED:
         return False
     ended_s = parse_time(last.ended_at)
-    if last.dry_run or last.requested_tables or not set(wanted.jobs) <= set(last.jobs):
+    is_other = last.requested_tables != wanted.tables or not set(wanted.jobs) <= set(last.jobs)
+    if last.dry_run or is_other or (last.requested_tables and last.status is not Status.RETRYING):
         return False
     is_complete = ended_s <= (await deps.runs.task()).completed
     is_passing = last.status is Status.RETRYING or any(table.passing for table in last.tables)

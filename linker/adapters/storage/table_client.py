@@ -32,6 +32,7 @@ __all__ = ["AzureTables", "key_text"]
 
 # The client's own defaults wait 300 s for an answer and try 10 times (azure.md 8.2).
 _PATIENCE: Final[dict[str, Any]] = {"retry_total": 4, "connection_timeout": 5, "read_timeout": 30}
+_ANSWER_S: Final = 180.0  # one request with all that the client repeats, so that an answer that trickles hangs nothing
 _DEFAULT_WAIT_S: Final = 5.0
 # A single 401 or 403 passes by itself: a role or network rule that is being applied, a front end that restarts.
 _REFUSED_WAITS_S: Final = (0.5, 2.0)
@@ -192,7 +193,10 @@ async def _answer[T](what: str, send: Callable[[], Awaitable[T]]) -> T:
     from azure.core.exceptions import AzureError
 
     try:
-        return await send()
+        async with asyncio.timeout(_ANSWER_S):
+            return await send()
+    except TimeoutError as error:
+        raise TransientError(f"{what}: Table Storage gave no answer within {_ANSWER_S:g} s.") from error
     except AzureError as error:
         raise _meaning(what, error) from error
     except (
