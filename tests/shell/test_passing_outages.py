@@ -1,4 +1,4 @@
-"""Outages pass: work starts again soon, no answer hangs a run, and a promised run is started by whichever request comes next."""
+"""Outages pass: work starts again soon, no answer hangs a run, and a promised run is started by the next request."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

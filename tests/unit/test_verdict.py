@@ -90,6 +90,8 @@ OTHER = "22222222-2222-2222-2222-222222222222"
         pytest.param(501, "0x80040219", "", Answer.STOP, id="not implemented"),
         pytest.param(302, "", "", Answer.STOP, id="redirect"),
         pytest.param(400, "0x80048d19", "payload", Answer.STOP, id="payload is wrong"),
+        pytest.param(400, "0x0", "Could not find a property", Answer.STOP, id="OData layer"),
+        pytest.param(400, "", "Eine Eigenschaft ist nicht bekannt.", Answer.STOP, id="OData layer, no code"),
         pytest.param(404, "0x8006088a", "Resource not found for the segment", Answer.STOP, id="segment not found"),
         pytest.param(404, "", "No HTTP resource was found", Answer.STOP, id="404 on the address"),
     ],

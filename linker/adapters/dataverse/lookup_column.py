@@ -142,9 +142,9 @@ async def base_language(dataverse: Dataverse) -> int:
     return (rows[0].get("languagecode") if rows else None) or ENGLISH
 
 
-async def find_partition_column(dataverse: Dataverse, table: Target) -> str:
+async def find_partition_column(dataverse: Dataverse, table: Target, *, is_new: bool = False) -> str:
     """Return the companion column of the lookup, which holds the partition of an elastic profile; empty when there is none
-    that can be read on rows.
+    that can be read on rows. Raises TransientError while a server does not know a new one yet.
     """
     found = await metadata.attributes(dataverse, table.table, "LogicalName,AttributeOf,AttributeType")
     named = {row["LogicalName"]: row for row in found}
@@ -156,7 +156,9 @@ async def find_partition_column(dataverse: Dataverse, table: Target) -> str:
         return ""
     try:
         await dataverse.get(table.entity_set + odata.query(select=name, top=1))
-    except DataverseError:
+    except DataverseError as error:
+        if is_new and error.status == 400:
+            raise not_known_yet(table.table) from error
         return ""
     return name
 
@@ -169,10 +171,14 @@ async def await_seen(dataverse: Dataverse, table: Target) -> None:
     except DataverseError as error:
         if error.status != 400:
             raise
-        raise TransientError(
-            f"The lookup column of table '{table.table}' is new, and not all servers of Dataverse know it yet.",
-            wait_s=LAG_WAIT_S,
-        ) from error
+        raise not_known_yet(table.table) from error
+
+
+def not_known_yet(table: str) -> TransientError:
+    """Return the passing fault of a column that the server which answered does not know yet (dataverse.md 8.2)."""
+    return TransientError(
+        f"The lookup column of table '{table}' is new, and not all servers of Dataverse know it yet.", wait_s=LAG_WAIT_S
+    )
 
 
 async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:

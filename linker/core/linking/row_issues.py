@@ -8,6 +8,7 @@ from typing import Literal
 from linker.core.errors import DataverseError
 from linker.core.keys import key_fault, row_key
 from linker.core.model import RowIssue
+from linker.core.throttling.error_classification import ROW_MISSING, TARGET_MISSING, named_ids
 
 ORPHANED = "OrphanedLink"  # code of rows whose link leads to no profile, and that nothing accounts for
 GUARDED = "HeldBack"  # code of departed rows that the guard holds back
@@ -116,7 +117,16 @@ def invalid_key(table: str, text: str) -> RowIssue:
     return RowIssue(table, text or NO_KEY, "rejected", "InvalidMappingRow", *key_fault(text))
 
 
-def refusal(table: str, row: str, error: DataverseError) -> RowIssue:
-    """Return the issue for a row that Dataverse refused."""
-    code = _BY_ANSWER.get(error.code.lower(), "RowNotFound" if error.status == 404 else "Refused")
+def refusal(table: str, row: str, error: DataverseError, profile: str = "") -> RowIssue:
+    """Return the issue for a row that Dataverse refused while it was linked to a profile (its id). What the answer names
+    decides, then its code: the same code may be about the row or about its profile.
+    """
+    missing = error.status == 404 or error.code.lower() in (ROW_MISSING, TARGET_MISSING)
+    ids = named_ids(error.text)
+    if missing and profile in ids and row not in ids:
+        code = "ProfileVanished"
+    elif missing and row in ids and profile not in ids:
+        code = "RowNotFound"
+    else:
+        code = _BY_ANSWER.get(error.code.lower(), "RowNotFound" if error.status == 404 else "Refused")
     return issue(table, row, code, error.text[:MAX_TEXT])

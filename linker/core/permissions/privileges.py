@@ -5,12 +5,12 @@ Pure. Names of privileges are those that metadata gives for each table, never bu
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE
+from linker.core.throttling.error_classification import named_privilege
 
 BYPASS = "prvBypassCustomBusinessLogic"
 ACT_FOR_OTHERS = "prvActOnBehalfOfAnotherUser"
@@ -161,12 +161,12 @@ def shared(one: Mapping[str, Depth], other: Mapping[str, Depth]) -> dict[str, De
 
 
 def refused(text: str) -> Missing | None:
-    """Return the privilege that a refusal of Dataverse names (dataverse.md 2.6), None when it names none."""
-    found = re.search(r"is missing (prv\w+) privilege", text)
-    if found is None:
+    """Return the privilege that a refusal of Dataverse names (dataverse.md 2.6), in any language; None when it names none."""
+    name = named_privilege(text)
+    if not name:
         return None
     purposes = {need.right: need.purpose for need in of_settings(bypass=True, impersonate=True, solution=False)}
-    return Missing(found[1], "", Depth.NONE.level, purposes.get(found[1], "look at the environment"))
+    return Missing(name, "", Depth.NONE.level, purposes.get(name, "look at the environment"))
 
 
 def complaint(lacking: Sequence[Missing], account: str) -> str:

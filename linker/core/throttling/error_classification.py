@@ -88,6 +88,8 @@ def judge(status: int, code: str, text: str) -> Answer:  # noqa: PLR0911 - a tab
         return known
     if code in _STOPS or status < 400 or status in (401, 501):  # a redirect is about no row, and is not followed
         return Answer.STOP
+    if status == 400 and code in ("", "0x0"):  # of the OData layer, which sees the request and no row
+        return Answer.STOP
     if code in _REFUSALS:
         return Answer.ISOLATE
     if code in _SERVER_FAULTS or status >= 500 or status == 408:
@@ -110,6 +112,11 @@ def is_of_dataverse(status: int, code: str | None) -> bool:
     if code is None or not _CODE.fullmatch(code):
         return False
     return 400 <= status < 500 and status != 408 if code in ("", "0x0") else True
+
+
+def may_be_unknown_name(status: int, code: str) -> bool:
+    """Return whether an answer may say that a table has no column or lookup of a name: neither code nor text is sure."""
+    return status == 400 and code.lower() in ("", "0x0", PAYLOAD, "0x80060888")
 
 
 def is_about_missing(status: int, code: str) -> bool:

@@ -11,6 +11,7 @@ from linker.adapters.storage import StoredBlock
 from linker.adapters.storage.staging import Scan
 from linker.core.errors import (
     ConfigurationError,
+    DataverseError,
     LedgerError,
     LinkerError,
     SupersededError,
@@ -34,6 +35,7 @@ from linker.durable.shards.outcomes import Outcomes
 from linker.durable.shards.resolving import Resolver
 from linker.durable.shards.staged import StagedShard
 from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
+from linker.services.new_columns import explain_refusal
 
 CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
 MAX_OPEN = 5_000  # rows that are read to see which were open before; only where nothing landed and rows were refused
@@ -78,6 +80,8 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
         lost = isinstance(error, SupersededError) or not await work.attempt.release()
         if lost and work.sent:
             await mark_late(deps, task.table, shard, {row: work.intended[row] for row in work.sent})
+        if isinstance(error, DataverseError):
+            raise await explain_refusal(deps, dataverse, target, error) from error
         raise
 
 
@@ -234,7 +238,8 @@ class _ShardWork:
     ) -> None:
         written = await self._write_all(links, entries, claims) if links else Written()
         for key, error in written.refused.items():
-            self.outcomes.issues[key_text(key)] = refusal(self.task.table, key_text(key), error)
+            profile = written.links[key].profile
+            self.outcomes.issues[key_text(key)] = refusal(self.task.table, key_text(key), error, profile)
         for key in written.lost:
             self.outcomes.issue(key, "NotStored")
         self.outcomes.linked |= written.linked

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from linker.adapters.dataverse import Dataverse, lookup_column, metadata
 from linker.core.capabilities import Capabilities, Capability, with_capabilities
-from linker.core.errors import ChangedError, ConfigurationError, DataverseError, TransientError
+from linker.core.errors import ChangedError, ConfigurationError, DataverseError, LinkerError, TransientError
 from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import ScanChoice, TableState, choose_scan
 from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE, ColumnState, Mode, RowKey, Run, Status, Target
@@ -17,6 +17,7 @@ from linker.durable.activities.run_lifecycle import go_on
 from linker.durable.activities.scan_mapping import Opening, open_scan, scan_rules
 from linker.durable.shards.recreated import mark_recreated
 from linker.services.full_reasons import reason_for_full
+from linker.services.new_columns import explain_refusal
 from linker.services.row_marking import mark_unconfirmed
 
 KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards
@@ -45,9 +46,21 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
         return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])
     except ChangedError:
         return Prepared(task.table, retry_s=1.0, failed="What is remembered of the table changed while it was read.")
-    except (ConfigurationError, DataverseError) as error:
+    except DataverseError as error:
         await deps.documents.delete(_ways_row(task.table))  # the next try reads what was remembered
+        return await _refused(deps, dataverse, task, error)
+    except ConfigurationError as error:
+        await deps.documents.delete(_ways_row(task.table))
         return Prepared(task.table, failed=str(error)[:1000])
+
+
+async def _refused(deps: Deps, dataverse: Dataverse, task: TableTask, refusal: DataverseError) -> Prepared:
+    try:
+        found = await explain_refusal(deps, dataverse, await deps.runs.target(task.run, task.table), refusal)
+    except LinkerError as error:  # of the look at metadata
+        found = error
+    wait_s = found.wait_s if isinstance(found, TransientError) else 0.0
+    return Prepared(task.table, retry_s=wait_s, failed=str(found)[: 500 if wait_s else 1000])
 
 
 async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepared:
@@ -133,6 +146,10 @@ async def _target(deps: Deps, task: TableTask, dataverse: Dataverse, can: Capabi
         await lookup_column.plan(dataverse, table, deps.settings.solution)
         if not task.dry_run:
             found = await lookup_column.create(dataverse, table, deps.settings.solution, can.profile_kind)
+            known = replace(known, column_created=True)
+            await deps.runs.save_target(
+                task.run, known
+            )  # what follows may have to wait, and then finds the column there
     target = replace(
         with_capabilities(known, can),
         navigation=found.navigation if found else "",
@@ -155,7 +172,9 @@ async def _ways_to_write(deps: Deps, dataverse: Dataverse, target: Target) -> Wa
     if found is not None and found[0].navigation == target.navigation and 0 <= now - found[0].at < WAYS_S:
         return found[0]
     bulk = await metadata.supports_update_multiple(dataverse, target.table)
-    column = await lookup_column.find_partition_column(dataverse, target) if target.navigation else ""
+    column = ""
+    if target.navigation:
+        column = await lookup_column.find_partition_column(dataverse, target, is_new=target.column_created)
     ways = WaysToWrite(now, target.navigation, bulk, column)
     if target.navigation and not target.column_created:
         await deps.documents.save(row, ways)
