@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from bench import compare, documents, machine, portal, scale, state
+from bench import compare, documents, machine, portal, recovery, scale, state
+from bench.compare import Result
 from bench.environment import sandbox
 from bench.figures import Figures, goals
 from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
 from bench.progress import Step, progress
 from bench.spent import sentence
 
+AT_ONCE = 4  # measurements that wait for limits: each keeps a processor busy for a third of the time at most
 PASSES = 3  # steps of each size in `scale`
 app = typer.Typer(add_completion=False)
 
@@ -37,26 +41,38 @@ def main(
     if only:
         _show(console, [profile for profile in PROFILES if profile.name in only], sizes)
         return
-    chosen = PROFILES
-    with progress(console, compare.steps(chosen) + PASSES * len(sizes.growth) + 4) as step:
-        figures = measure(sizes, step, full=full)
+    all_jobs = _jobs(sizes, waits=False) + _jobs(sizes, waits=True)
+    partial_file = json_file.with_suffix(".partial.json")
+    with progress(console, len(all_jobs) + PASSES * len(sizes.growth) + 5) as step:
+        figures = measure(sizes, step, Partly(partial_file), full=full)
     save(figures, json_file, docs)
+    partial_file.unlink()
+    for result in figures.results:
+        console.print(_line(result))
     for goal in goals(figures):
         console.print(goal.line())
 
 
 def _show(console: Console, profiles: Sequence[Profile], sizes: Sizes) -> None:
     """Measure some profiles and print them."""
-    with progress(console, compare.steps(profiles)) as step:
-        results = [result for profile in profiles for result in compare.compare(profile, sizes, step)]
-    for found in results:
-        share = f"{found.share:.3f}" if found.share else "-"
-        console.print(
-            f"{found.profile} | {found.competitor} | {found.rows:,} rows | {found.seconds:.1f} s | share {share} | "
-            f"lost {found.lost} | {found.requests} requests | {found.throttled} refused | {found.told}"
-        )
-        if found.spent:
-            console.print(f"  {sentence(found.spent, found.seconds).rstrip()} Processors: {found.cpu or 0:.2f}.")
+    found = [job for profile in profiles for job in compare.jobs(profile, sizes)]
+    with progress(console, len(found)) as step:
+        results = [compare.measured(job, step) for job in found]
+    for result in results:
+        console.print(_line(result))
+
+
+def _line(found: Result) -> str:
+    """Return a result as text for a terminal."""
+    share = f"{found.share:.3f}" if found.share else "-"
+    line = (
+        f"{found.profile} | {found.competitor} | {found.rows:,} rows | {found.seconds:.1f} s | share {share} | "
+        f"lost {found.lost} | {found.requests} requests | {found.throttled} refused | {found.told}"
+    )
+    if not found.spent:
+        return line
+    cost = f"Processors: {found.cpu or 0:.2f}. Requests for a block: {found.block_requests}."
+    return f"{line}\n  {sentence(found.spent, found.seconds).rstrip()} {cost}"
 
 
 def save(figures: Figures, json_file: Path, docs: Path) -> None:
@@ -67,24 +83,59 @@ def save(figures: Figures, json_file: Path, docs: Path) -> None:
     (docs / "scale.md").write_text(documents.scale(), encoding="utf-8")
 
 
-def measure(sizes: Sizes, step: Step, *, full: bool) -> Figures:
-    """Run all measurements, one after the other."""
+def measure(sizes: Sizes, step: Step, partly: Partly, *, full: bool) -> Figures:
+    """Run all measurements. What only waits for limits runs side by side at the end, everything else one after the other."""
     started = time.perf_counter()
     step("import of function_app")
     imports = machine.import_time()
     step("state: packed blocks and single entities")
     with sandbox(1) as environment:
-        packed, single = state.measure(environment.ready["tables"], sizes.state_packed, sizes.state_single)
+        packed, single = _twice(
+            lambda: state.measure(environment.ready["tables"], sizes.state_packed, sizes.state_single)
+        )
     step("the status page with many runs stored")
-    pages = portal.measure()
-    growth = tuple(scale.measure(rows, step) for rows in sizes.growth)
-    results = tuple(result for profile in PROFILES for result in compare.compare(profile, sizes, step))
+    pages = _twice(portal.measure)
+    results = [partly(compare.measured(job, step)) for job in _jobs(sizes, waits=False)]
     step(f"{NORMAL.name}: {compare.LINKER} with the profile touch")
-    touched = compare.engine(NORMAL, sizes.engine, touch=True)
+    touched = partly(_twice(lambda: compare.engine(NORMAL, sizes.engine, touch=True)))
+    growth = tuple(_twice(partial(scale.measure, rows, step)) for rows in sizes.growth)
+    step("recovery of killed hosts, beside what waits for limits")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        killed = pool.submit(_twice, recovery.measure)
+        waiting = [pool.submit(compare.measured, job, step) for job in _jobs(sizes, waits=True)]
+        results += [partly(one.result()) for one in waiting]
+        recoveries = killed.result()
     seconds = time.perf_counter() - started
     return Figures(
-        machine.describe(), full, seconds, PROFILES, results, touched, growth, packed, single, imports, pages
-    )
+        machine.describe(), full, seconds, PROFILES, tuple(results), touched, growth, packed, single, imports, pages,
+        recoveries,
+    )  # fmt: skip
+
+
+def _twice[T](measure: Callable[[], T]) -> T:
+    """Return a measurement; one that breaks off is made once more."""
+    try:
+        return measure()
+    except Exception as error:
+        Console(stderr=True).print(f"A measurement broke off and is made once more: {error!r}")
+        return measure()
+
+
+def _jobs(sizes: Sizes, *, waits: bool) -> list[compare.Job]:
+    return [job for profile in PROFILES if profile.waits is waits for job in compare.jobs(profile, sizes)]
+
+
+class Partly:
+    """Saves every result at once, so that a bench that is broken off leaves what it measured."""
+
+    def __init__(self, file: Path) -> None:
+        self._file, self._results = file, list[Result]()
+
+    def __call__(self, result: Result) -> Result:
+        """Save one more result and return it."""
+        self._results.append(result)
+        self._file.write_text(json.dumps([asdict(one) for one in self._results], indent=1) + "\n", encoding="utf-8")
+        return result
 
 
 if __name__ == "__main__":

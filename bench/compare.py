@@ -6,9 +6,10 @@ import asyncio
 import random
 import ssl
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from math import ceil
 from typing import Any
 
@@ -24,7 +25,9 @@ from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_pat
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.adapters.dataverse.lookup_column import create
 from linker.adapters.dataverse.metadata import find_tables
+from linker.adapters.storage.block_store import HASHES
 from linker.core.capabilities import TableKind
+from linker.core.linking.shards import bits_for
 from linker.core.model import LOOKUP_SCHEMA_NAME
 
 LINKER, CEILING = "this engine", "raw ceiling"
@@ -48,6 +51,7 @@ class Result:
     least_s: float | None = None  # what the limits leave for these rows, see bench/optimum.py
     cpu: float | None = None  # processors in use, on average, by this engine
     others_share: float = 0.0  # of the budget, spent by another client
+    block_requests: float | None = None  # to Table Storage for the hash block of a shard
 
     @property
     def rows_s(self) -> float:
@@ -60,22 +64,34 @@ class Result:
         return self.least_s / self.seconds * (self.rows - self.lost) / self.rows if self.least_s else None
 
 
-def compare(profile: Profile, sizes: Sizes, step: Step) -> list[Result]:
-    """Measure all competitors in one profile."""
-    sizes, results = sizes.of(profile), []
+type Job = tuple[Profile, str, Callable[[], Result]]
+"""A profile, the name of a competitor, and its measurement."""
+
+
+def jobs(profile: Profile, all_sizes: Sizes) -> list[Job]:
+    """Return the measurements of all competitors in one profile."""
+    sizes, found = all_sizes.of(profile), list[Job]()
     for name, write in PEERS.items() if profile.peers else ():
+        rows = sizes.patch if write is loop_of_patch else sizes.bulk
+        found.append((profile, name, partial(_peer, profile, name, write, rows)))
+    if profile.ceiling or sizes.all_ceilings:
+        found.append((profile, CEILING, partial(_ceiling, profile, sizes)))
+    return [*found, (profile, LINKER, partial(engine, profile, sizes.engine))]
+
+
+def measured(job: Job, step: Step) -> Result:
+    """Measure one competitor. One whose measurement breaks off is measured again; the second time its result says why."""
+    profile, name, measure = job
+    for is_last in (False, True):
         step(f"{profile.name}: {name}")
-        results.append(_peer(profile, name, write, sizes.patch if write is loop_of_patch else sizes.bulk))
-    step(f"{profile.name}: {CEILING}")
-    results.append(_ceiling(profile, sizes))
-    step(f"{profile.name}: {LINKER}")
-    results.append(engine(profile, sizes.engine))
-    return results
-
-
-def steps(profiles: Sequence[Profile]) -> int:
-    """Return how many times `compare` reports a step over these profiles."""
-    return sum((len(PEERS) if profile.peers else 0) + 2 for profile in profiles)
+        try:
+            return measure()
+        except Exception as error:  # the other measurements continue, and the page shows this one
+            why = f"The measurement broke off: {type(error).__name__}: {error}"[:160]
+            step(f"{profile.name}: {name}: {why}")
+            if is_last:
+                return Result(profile.name, name, 1, 1.0, 1, 0, 0, why)
+    raise AssertionError("the second round returns")
 
 
 def bad_rows(links: Mapping[str, str], share: float) -> set[str]:
@@ -133,7 +149,17 @@ def engine(profile: Profile, rows: int, *, touch: bool = False) -> Result:
             [(str(kind), start, end) for kind, start, end in host.hub["requests"]], began, began + measured["seconds"]
         )
         batch = optimum.engine_request_rows(profile.sandbox())
-        return _result(profile, LINKER, rows, batch, measured, spent=where, cpu=cpu_s / measured["seconds"])
+        asked = sum(count for what, count in host.hub["storage"].items() if HASHES in what)
+        return _result(
+            profile,
+            LINKER,
+            rows,
+            batch,
+            measured,
+            spent=where,
+            cpu=cpu_s / measured["seconds"],
+            block_requests=round(asked / (1 << bits_for(rows)), 1),
+        )
 
 
 def _prepare(environment: Environment, profile: Profile) -> Work:

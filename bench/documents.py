@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bench import optimum, simulation
+from bench import optimum, recovery, simulation
 from bench.compare import LINKER
 from bench.figures import Figures, Goal, goals
 from bench.portal import FEW, MANY, PageTime
 from bench.profiles import NORMAL
+from bench.recovery import Recovery
 from bench.scale import Growth, Pass
 from bench.simulation import Simulated
 from bench.spent import sentence
@@ -39,6 +40,8 @@ def performance(figures: Figures) -> str:
         _touch(figures),
         "## Next runs, memory and history\n",
         _growth(figures.growth),
+        "## Recovery\n",
+        _recovery(figures.recoveries),
         "## State\n",
         _state(figures),
         "## Start\n",
@@ -108,12 +111,18 @@ def _profile(figures: Figures, name: str, about: str) -> str:
     rows = [
         (
             f"**{r.competitor}**" if r.competitor == LINKER else r.competitor + (f", width {r.width}" if r.width else ""),
-            r.rows, r.seconds, r.least_s or "-", r.share or "-", r.rows_s, figures.ratio(name, r.competitor), r.lost,
+            r.rows, r.seconds, r.least_s or "-", r.share or "-", r.rows_s, figures.ratio(name, r.competitor) or "-", r.lost,
             r.requests, r.throttled, r.told or "-",
         )
         for r in results
     ]  # fmt: skip
-    cpu = f" It used {ours.cpu:.2f} processors on average." if ours.cpu else ""
+    cpu = (
+        f" It used {ours.cpu:.2f} processors on average, {ours.cpu * ours.seconds / ours.rows * 1e6:,.0f} µs a row; "
+        f"{ours.requests / ours.rows * 1000:,.1f} requests for 1,000 rows; {ours.block_requests or 0:g} requests to Table "
+        "Storage for the block of a shard."
+        if ours.cpu
+        else ""
+    )
     where = f"\n{sentence(ours.spent, ours.seconds).rstrip()}{cpu}\n" if ours.spent else ""
     return f"### {name.capitalize()}\n\n{about[0].upper()}{about[1:]}.{allowed}\n\n{table(head, rows)}{where}"
 
@@ -149,7 +158,17 @@ def _pass_rows(name: str, passes: Sequence[Pass]) -> list[tuple[object, ...]]:
         (f"{name}: seconds", *(one.seconds for one in passes)),
         (f"{name}: requests", *(one.requests for one in passes)),
         (f"{name}: rows written", *(one.written for one in passes)),
+        (f"{name}: processor time of the host, s", *(one.cpu_s for one in passes)),
     ]
+
+
+def _recovery(recoveries: Sequence[Recovery]) -> str:
+    about = (
+        f"The host is killed while it links {recovery.ROWS:,} rows and another one starts at once, with default settings. "
+        "Seconds from the kill to the first write afterwards, and to the end of the run that does the work again."
+    )
+    rows = [(str(n), one.continues_s, one.done_s, one.lost, one.status) for n, one in enumerate(recoveries, 1)]
+    return f"{about}\n\n{table(('Time', 'Next write, s', 'All done, s', 'Rows lost', 'It said'), rows)}"
 
 
 def _state(figures: Figures) -> str:

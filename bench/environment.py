@@ -17,6 +17,8 @@ from typing import Any
 
 import httpx
 
+from linker.settings import default_of
+
 STOP_S = 20.0
 POLL_S = 0.2
 TABLE = "contact"
@@ -160,6 +162,14 @@ def app_host(environment: Environment, *, touch: bool = False) -> Iterator[AppHo
         host.hub.update(json.loads(meter.read_text(encoding="utf-8")))
 
 
+_DEFAULTS = (
+    "LINKER_LEASE_SECONDS",
+    "LINKER_ATTEMPT_SECONDS",
+    "LINKER_WRITE_TIMEOUT_SECONDS",
+    "LINKER_WATCHDOG_SCHEDULE",
+)
+
+
 def linker_settings(environment: Environment) -> dict[str, str]:
     """Return the environment variables with which the linker works against a sandbox."""
     ready = environment.ready
@@ -171,9 +181,7 @@ def linker_settings(environment: Environment) -> dict[str, str]:
         "LINKER_SETTLE_MINUTES": "0",
         "LINKER_POLL": "false",
         # The local host's short limits suit a demonstration; these are the defaults of a deployed app.
-        "LINKER_LEASE_SECONDS": "120",
-        "LINKER_ATTEMPT_SECONDS": "300",
-        "LINKER_WRITE_TIMEOUT_SECONDS": "150",
+        **{name: default_of(name) or "" for name in _DEFAULTS},
         "IDENTITY_ENDPOINT": ready["identityEndpoint"],
         "IDENTITY_HEADER": ready["identityHeader"],
         "SSL_CERT_FILE": ready["ca"],

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from azure.core.pipeline.transport import AioHttpTransport
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from bench.spent import Timed, kind_of
@@ -34,6 +35,7 @@ class Meter:
     sent_bytes: int = 0
     received_bytes: int = 0
     most_bytes: int = 0
+    storage: dict[str, int] = field(default_factory=dict)  # requests to Table Storage, by method and table
     requests: list[Timed] = field(default_factory=list)  # to Dataverse, by time.perf_counter
 
     def save(self, path: Path) -> None:
@@ -43,6 +45,7 @@ class Meter:
 
 METER = Meter()
 _request = telemetry.request
+_send = AioHttpTransport.send
 
 
 class MeteredBackend(Backend):
@@ -84,8 +87,16 @@ def timed(method: str, path: str) -> Iterator[telemetry.Request]:
         METER.requests.append((kind_of(path), began, time.perf_counter()))
 
 
+async def counted(transport: AioHttpTransport, request: Any, **options: Any) -> Any:
+    """Count a request to Table Storage and send it."""
+    what = f"{request.method} {request.url.partition('?')[0].rpartition('/')[2].partition('(')[0]}"
+    METER.storage[what] = METER.storage.get(what, 0) + 1
+    return await _send(transport, request, **options)
+
+
 if __name__ == "__main__":
     telemetry.request = timed
+    AioHttpTransport.send = counted
     atexit.register(METER.save, Path(os.environ["BENCH_METER"]))
     host_module.Backend = MeteredBackend  # type: ignore[attr-defined]  # the host builds its task hub by this name
     run(0, keys=False, app_dir=Path())

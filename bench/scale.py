@@ -19,6 +19,7 @@ class Pass:
     requests: int
     written: int
     status: str
+    cpu_s: float = 0.0  # of the host process
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +64,15 @@ def measure(rows: int, step: Callable[[str], None]) -> Growth:
 
 def _pass(environment: Environment, host: AppHost) -> Pass:
     environment.reset()
+    before_s = host.cpu_s()
     run = host.run()
     if run["status"] != "Successful":  # one that failed writes nothing, and fast: no figure of it means anything
         raise RuntimeError(f"The run ended {run['status']}: {run['statusDetail']}")
     counters = environment.counters()
     written = sum(table["rowsWritten"] for table in counters["tables"].values())
-    return Pass(run["wallSeconds"], counters["requests"].get("total", 0), written, run["status"])
+    return Pass(
+        run["wallSeconds"], counters["requests"].get("total", 0), written, run["status"], host.cpu_s() - before_s
+    )
 
 
 def _hub(hub: dict[str, Any]) -> dict[str, int]:

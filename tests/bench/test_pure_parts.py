@@ -8,13 +8,14 @@ from pathlib import Path
 import pytest
 
 from bench import ceiling, compare, documents, machine, optimum, portal, simulation, state
-from bench.__main__ import save
+from bench.__main__ import Partly, _jobs, save
 from bench.compare import CEILING, LINKER, Result
 from bench.environment import Environment
 from bench.figures import SDK, Figures, goals
 from bench.machine import ImportTime, Machine
 from bench.portal import PageTime
 from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
+from bench.recovery import Recovery
 from bench.scale import Growth, Pass
 from bench.spent import Spent, kind_of, sentence, spent
 from bench.state import Store
@@ -225,6 +226,50 @@ def test_good_figures_meet_every_goal() -> None:
 )  # fmt: skip
 def test_a_missed_goal_is_told(bad: Figures, goal: str) -> None:
     assert missed(bad) == [goal]
+
+
+@pytest.mark.parametrize(
+    ("recovery", "missed_goals"),
+    [
+        pytest.param(Recovery(50.0, 145.0, 0, "Successful"), 0, id="in time"),
+        pytest.param(Recovery(61.0, 145.0, 0, "Successful"), 1, id="the next write too late"),
+        pytest.param(Recovery(50.0, 151.0, 0, "Successful"), 1, id="the last shard too late"),
+    ],
+)
+def test_a_killed_host_has_so_long(recovery: Recovery, missed_goals: int) -> None:
+    found = replace(figures(), recoveries=(recovery,))
+    assert len(missed(found)) == missed_goals
+    assert f"| {recovery.continues_s:.2f} |" in documents.performance(found)
+
+
+def test_a_measurement_that_breaks_off_is_made_again_and_then_shown_with_its_reason(tmp_path: Path) -> None:
+    tries = list[str]()
+
+    def breaks_off() -> Result:
+        raise RuntimeError("did not start")
+
+    found = compare.measured((NORMAL, LINKER, breaks_off), tries.append)
+    assert "did not start" in found.told
+    assert found.lost == found.rows  # no goal takes it for a success
+    assert len([one for one in tries if one == f"normal: {LINKER}"]) == 2
+    text = documents.performance(figures(replace(found, competitor=LINKER)))
+    assert "did not start" in text
+    Partly(tmp_path / "partial.json")(found)
+    assert "did not start" in (tmp_path / "partial.json").read_text()
+
+
+def test_a_profile_without_a_ceiling_shows_no_ratio() -> None:
+    found = figures()
+    alone = replace(found, results=tuple(one for one in found.results if one.competitor != CEILING))
+    assert alone.ratio("normal", LINKER) is None
+    assert "| **this engine** |" in documents.performance(alone)
+
+
+def test_every_profile_is_measured_once_and_the_short_version_leaves_ceilings_out() -> None:
+    jobs = [*_jobs(SHORT, waits=False), *_jobs(SHORT, waits=True)]
+    assert sorted(profile.name for profile, name, _ in jobs if name == LINKER) == sorted(p.name for p in PROFILES)
+    assert {p.name for p, name, _ in jobs if name == CEILING} == {p.name for p in PROFILES if p.ceiling}
+    assert sum(name == CEILING for _, name, _ in _jobs(FULL, waits=False)) == sum(not p.waits for p in PROFILES)
 
 
 def test_seconds_at_a_smaller_size_are_neither_met_nor_missed() -> None:
