@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, NotRequired, TypedDict
 from urllib.parse import quote
@@ -24,7 +25,9 @@ from linker.core.runs.workflow_events import JOB_ID
 
 UNIFICATION = frozenset({"all", "merge"})  # mapping or matching alone changes no profile
 NEWEST_JOBS = 20
-ANSWER_S = 30.0  # a request, its answer and a second try with a new token together
+ANSWER_S = 30.0  # a request, its answer and its repetitions together
+PAUSE_S = 1.0  # before a request is sent once more
+PASSING = frozenset({408, 429, 500, 502, 503, 504})
 _SETTINGS = (
     "Check LINKER_INSIGHTS_URL, LINKER_INSIGHTS_INSTANCE_ID, LINKER_INSIGHTS_KEY where a subscription key is required, "
     "and that the app's identity has a role there."
@@ -155,13 +158,22 @@ class Insights:
             return NoAnswer(f"Customer Insights at {self._base} could not be asked: {type(error).__name__}.")
 
     async def _get[T](self, path: str, kind: type[T]) -> T:
-        answer = await self._send(path)
+        answer = await self._send_twice(path)
         if answer.status_code == 401:  # the token may have been revoked, or be of an earlier role
             self._tokens.forget()
             answer = await self._send(path)
         if answer.is_success:
             return read(kind, json_of(answer), "Customer Insights")
         raise _RefusedError(_refusal(answer, f"{self._base}{path}"))
+
+    async def _send_twice(self, path: str) -> httpx.Response:
+        """Return the answer to a request that is sent once more when it met a fault which may pass in a moment."""
+        with suppress(_RefusedError):
+            answer = await self._send(path)
+            if answer.status_code not in PASSING:
+                return answer
+        await asyncio.sleep(PAUSE_S)
+        return await self._send(path)
 
     async def _send(self, path: str) -> httpx.Response:
         headers = {

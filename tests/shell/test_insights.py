@@ -1,11 +1,13 @@
 """What counts as the newest unification in the jobs that the Customer Insights API lists (customer-insights.md 3)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from linker.adapters.customer_insights import NEWEST_JOBS, Insights, Job
+from linker.adapters import customer_insights
+from linker.adapters.customer_insights import NEWEST_JOBS, PASSING, Insights, Job
 from tests.fakes.world import StaticTokens
 
 type Json = dict[str, Any]
@@ -78,3 +80,34 @@ async def test_it_is_told_with_its_times() -> None:
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=[OLD])))
     found = await Insights("https://api", "one", client, StaticTokens()).last_unification()
     assert found == Job("old", "2026-11-01T01:00:00Z", "2026-11-01T02:00:00Z")
+
+
+def unreachable(request: httpx.Request) -> httpx.Response:
+    raise httpx.ConnectError("reset", request=request)
+
+
+@pytest.mark.parametrize(
+    ("first", "asked"),
+    [
+        *(
+            pytest.param(lambda _, status=status: httpx.Response(status), 2, id=str(status))
+            for status in sorted(PASSING)
+        ),
+        pytest.param(unreachable, 2, id="reset"),
+        pytest.param(lambda _: httpx.Response(404), 1, id="404 is no passing fault"),
+    ],
+)
+async def test_one_passing_fault_is_not_yet_no_answer(
+    first: Callable[[httpx.Request], httpx.Response], asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(customer_insights, "PAUSE_S", 0.0)
+    answers = iter([first, lambda _: httpx.Response(200, json=[OLD])])
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return next(answers)(request)
+
+    client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    found = await Insights("https://api", "one", client, StaticTokens()).last_unification()
+    assert (isinstance(found, Job), len(requests)) == (asked == 2, asked)

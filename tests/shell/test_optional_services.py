@@ -248,6 +248,7 @@ async def test_a_refused_token_is_renewed_once() -> None:
 )
 async def test_the_note_says_what_happened(trouble: str, words: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(insights_module, "ANSWER_S", 0.05)
+    monkeypatch.setattr(insights_module, "PAUSE_S", 0.0)
     answer = await TROUBLES[trouble]().instance()
     assert isinstance(answer, NoAnswer)
     assert words in answer.reason
