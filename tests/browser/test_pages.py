@@ -127,7 +127,7 @@ async def test_row_errors_are_downloaded_as_a_file(busy: Stage, visit: Visit, tm
     download = await downloading.value
     file = tmp_path / download.suggested_filename
     await download.save_as(file)
-    lines = file.read_text(encoding="utf-8").splitlines()
+    lines = file.read_text(encoding="utf-8-sig").splitlines()
     found = list(csv.DictReader(lines)) if kind == "CSV" else [json.loads(line) for line in lines]
     assert file.name == f"row-errors-{WARNED}.{kind.lower()}"
     assert {(row["table"], row["row"], row["code"]) for row in found} == {
