@@ -28,6 +28,7 @@ PAGES = [
     pytest.param(REJECTED, "Credit limit", id="rejected rows"),
     pytest.param("/rows?table=contact&row=none", "This is no row", id="no row"),
     pytest.param("/preflight", "Requirements of the environment", id="preflight"),
+    pytest.param("/about", "Settings in force", id="about"),
     pytest.param("/actions", "Waiting for a decision", id="actions"),
     pytest.param("/tables/contact/unlink", "41,007 of 312,480 rows", id="held-back links"),
     pytest.param("/tables/lead/approve", "48,120 system jobs", id="held first link"),

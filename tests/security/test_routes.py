@@ -37,6 +37,7 @@ LISTED = {
         GET /portal/rows
         GET /portal/rows/{run}/download
         GET /portal/actions
+        GET /portal/about
         GET /portal/runs/{run}/changes
     """,
     Role.OPERATOR: """
@@ -45,6 +46,7 @@ LISTED = {
         POST /runs/{run}/cancel
         GET /tables/{table}/first-link
         POST /tables/{table}/approve
+        GET /portal/actions/review
         POST /portal/actions/review
         POST /portal/actions/run
         GET /portal/runs/{run}/cancel
@@ -55,6 +57,7 @@ LISTED = {
     """,
     Role.ADMIN: """
         GET /audit
+        GET /portal/audit
     """,
 }
 ROLES = {line.strip(): role for role, lines in LISTED.items() for line in lines.strip().splitlines()}

@@ -4,7 +4,9 @@ A page is an operation in PAGES: a handler that returns `render(call, "its_templ
 """
 
 from linker.entrypoints.http.operations import Operation
+from linker.entrypoints.portal.about import show_about
 from linker.entrypoints.portal.actions import show_actions
+from linker.entrypoints.portal.audit import show_audit
 from linker.entrypoints.portal.preflight import show_preflight
 from linker.entrypoints.portal.rows import download_rows, show_rows
 from linker.entrypoints.portal.serving import Portal
@@ -22,6 +24,8 @@ PAGES: tuple[Operation, ...] = (
     show_timeline,
     show_preflight,
     show_rows,
+    show_about,
+    show_audit,
     download_rows,
     show_actions,
     choose_run,

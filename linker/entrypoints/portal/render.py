@@ -21,12 +21,14 @@ if TYPE_CHECKING:  # it costs 0.1 s to import: cold start
 
 ROOT: Final = "/api/portal"
 HTML: Final = "text/html"
-SECTIONS: Final = (  # a new one stands here: its name and its path
-    ("Status", ""),
-    ("Timeline", "/timeline"),
-    ("Preflight", "/preflight"),
-    ("Rows", "/rows"),
-    ("Actions", "/actions"),
+SECTIONS: Final = (  # a new one stands here: its name, its path, and who may open it
+    ("Status", "", Role.VIEWER),
+    ("Timeline", "/timeline", Role.VIEWER),
+    ("Preflight", "/preflight", Role.VIEWER),
+    ("Rows", "/rows", Role.VIEWER),
+    ("Actions", "/actions", Role.VIEWER),
+    ("Audit", "/audit", Role.ADMIN),
+    ("About", "/about", Role.VIEWER),
 )
 # No content from other hosts, no inline code, and no framing.
 POLICY: Final = (

@@ -17,7 +17,7 @@ from linker.entrypoints.portal.views.history_view import chart_of, lines_of, too
 
 LINES = 50  # of one page
 SEVERAL = 10  # runs behind a name
-type Days = Annotated[Literal[3, 7, 30], BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
+type Days = Annotated[Literal[3, 7, 30, 90], BeforeValidator(lambda text: int(text) if str(text).isdecimal() else text)]
 
 
 class TimelineQuery(BaseModel):

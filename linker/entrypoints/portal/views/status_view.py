@@ -93,6 +93,9 @@ def status_of(shown: Run | None, recent: Sequence[Run], dry: Run | None = None) 
     )
 
 
+_FAILED = frozenset({Status.FAILED, Status.RETRYING})  # listed first
+
+
 def is_live(run: Run) -> bool:
     """Whether a run is in progress, or waits to begin."""
     return run.ended_at is None and run.status not in ENDED
@@ -109,7 +112,7 @@ def _tables(runs: Sequence[Run]) -> list[TaskLine]:
     for run in sorted(runs, key=lambda run: run.dry_run):  # it keeps the order of the real ones
         for table in run.tables:
             found.setdefault(table.table, _table(run, table))
-    return sorted(found.values(), key=lambda line: line.name.casefold())
+    return sorted(found.values(), key=lambda line: (line.status not in _FAILED, line.name.casefold()))
 
 
 def _table(run: Run, table: TableRun) -> TaskLine:
