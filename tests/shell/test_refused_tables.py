@@ -66,6 +66,22 @@ async def test_a_table_that_is_refused_costs_few_requests_and_gives_one_reason(w
     assert (await world.block()).header.attempt == ""  # given back
 
 
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("IP firewall", "outbound addresses"),
+        ("disabled user", "Enable the app's user"),
+        ("administration mode", "administration mode. End it"),
+        ("column security", "column security profile"),
+        ("storage quota", "Free storage"),
+    ],
+)
+async def test_a_refusal_whose_code_is_known_says_what_to_do(world: World, name: str, advice: str) -> None:
+    world.people(3)
+    refuses(world, REFUSALS[name])
+    assert advice in (await world.link()).failed
+
+
 async def test_rows_of_a_sample_are_told(world: World) -> None:
     world.people(ROWS)
     refuses(world, PLUGIN)

@@ -77,6 +77,7 @@ def test_the_complaint_names_privilege_table_level_purpose_and_what_to_do() -> N
             "prvReadContact",
             id="a privilege",
         ),
+        pytest.param("Dem Benutzer 1 fehlt das Privileg prvReadLead.", "prvReadLead", id="in another language"),
         pytest.param("Principal with id 1 does not have WriteAccess right(s) for record with id 2", None, id="a row"),
         pytest.param("", None, id="nothing"),
     ],

@@ -7,6 +7,7 @@ names of privileges, which no language changes.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from enum import StrEnum
 
 from linker.core.throttling.allowance import Kind
@@ -64,6 +65,19 @@ _CODE = re.compile(r"(0x[0-9a-f]{1,8})?", re.IGNORECASE)
 _NUMBER = re.compile(r"\b\d{3,5}\b")
 
 
+_SECURED = (
+    "Add the app's user to a column security profile with read and update permission for the lookup column, or remove column "
+    "security from that column."
+)
+_ADVICE: Mapping[str, str] = {
+    "0x80095ffe": "Allow the app's outbound addresses in the IP firewall of the environment.",
+    "0x80040225": "Enable the app's user in the environment.",
+    "0x8004a113": "The environment is in administration mode. End it, or give the app's user the role System Administrator.",
+    "0x80072325": "Free storage of the environment, or add capacity.",
+    **dict.fromkeys(("0x8004f502", "0x8004f503", "0x8004f504", "0x8004f507"), _SECURED),
+}
+
+
 class Answer(StrEnum):
     """The next step after a refused request."""
 
@@ -112,6 +126,11 @@ def is_of_dataverse(status: int, code: str | None) -> bool:
     if code is None or not _CODE.fullmatch(code):
         return False
     return 400 <= status < 500 and status != 408 if code in ("", "0x0") else True
+
+
+def advice_on(code: str) -> str:
+    """Return what ends a refusal with this code, empty when the code does not say."""
+    return _ADVICE.get(code.lower(), "")
 
 
 def may_be_unknown_name(status: int, code: str) -> bool:
