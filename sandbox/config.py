@@ -37,7 +37,7 @@ HydrationWrites = Literal["changed", "all"]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 LagScope = Literal["all", "other_servers"]
 
-DEFAULT_TABLES: Final[TableKind] = "standard"
+DEFAULT_TABLES: Final[TableKind] = "elastic"
 """The kind of the tables of Customer Insights - Data. Public sources say elastic; the linker cannot read those yet."""
 
 
