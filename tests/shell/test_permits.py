@@ -224,6 +224,7 @@ async def create_column(world: Sandboxed) -> None:
         "ReferencedEntity": "msdynci_customerprofile",
         "ReferencedAttribute": "msdynci_customerprofileid",
         "ReferencingEntity": "contact",
+        "CascadeConfiguration": {"Delete": "NoCascade"},
         "Lookup": {"@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata", "SchemaName": LOOKUP},
     }
     assert (await world.admin.post("RelationshipDefinitions", json=body)).status_code == 204
