@@ -8,6 +8,7 @@ from typing import Literal, Protocol
 
 from sandbox.config import SandboxConfig
 from sandbox.database import Database, count_rows, utc_now
+from sandbox.dataset import MAPPING, PROFILES
 from sandbox.schema.model import Table
 
 WriteKind = Literal["Create", "Update", "Delete", "CreateMultiple", "UpdateMultiple"]
@@ -175,6 +176,16 @@ class Environment:
     """Requests to elastic tables so far, of which the tables themselves refuse some."""
     customizing: bool = False
     """Whether a change of metadata is running, which locks out others (dataverse.md 8.4)."""
+
+    def __post_init__(self) -> None:
+        """Refuse switches that contradict the stored tables: the sandbox would behave as neither of the two."""
+        for name, chosen in ((PROFILES, self.config.profile_table), (MAPPING, self.config.mapping_table)):
+            stored = self.database.schema.tables[name].table_type.lower()
+            if stored != chosen:
+                raise ValueError(
+                    f"The stored table {name} is {stored}, and the switches say {chosen}. "
+                    "Start with the switches that the data were made with, or with another database."
+                )
 
     @property
     def api_url(self) -> str:

@@ -98,7 +98,7 @@ def ready_line(sandbox: Sandbox, tables: str | None, files: TlsFiles | None) -> 
 def _prepare(options: ServeOptions, url: str) -> Sandbox:
     dataset = _dataset(options)
     database = _open(options)
-    sandbox = compose(Environment(database, options.config, url))
+    sandbox = compose(_environment(database, options.config, url))
     if sandbox.is_loaded:
         print(f"{options.database} already holds data: nothing is loaded.", file=sys.stderr)
     else:
@@ -119,6 +119,13 @@ def _open(options: ServeOptions) -> Database:
         raise DatabaseFileError(
             f"{path} cannot be used: {error}. It must be a SQLite file in a folder that exists, used by no other sandbox."
         ) from error
+
+
+def _environment(database: Database, config: SandboxConfig, url: str) -> Environment:
+    try:
+        return Environment(database, config, url)
+    except ValueError as error:
+        raise DatabaseFileError(str(error)) from error
 
 
 def _arm(sandbox: Sandbox, path: Path) -> None:

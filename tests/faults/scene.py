@@ -44,6 +44,8 @@ from .watch import Watch
 SIZES = Sizes(contacts=120, leads=0, members=60)
 TABLES = ("contact", "new_member")
 BITS = 2  # four shards a table, where as few rows would make one
+# The clock of these rows stands still, so stale reads would never end.
+CONFIG = SandboxConfig(protection=False, stale_s=0)
 GONE = 2  # rows that the mapping names and Dataverse has not: they are rejected in every run
 SETTINGS: dict[str, Any] = {
     "settle_minutes": 0,
@@ -176,11 +178,11 @@ async def _leave(parts: contextlib.AbstractAsyncContextManager[Any]) -> None:
 def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        contextlib.closing(Database(clock=_one_second())) as database,
+        contextlib.closing(Database(clock=_one_second(), config=CONFIG)) as database,
     ):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms for an ACK
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-        made = compose(Environment(database, SandboxConfig(protection=False), url))
+        made = compose(Environment(database, CONFIG, url))
         made.load(generate(SIZES))
         contacts = sorted(str(key) for (key,) in scan(database, "contact", ["contactid"]))
         bulk_delete(database, "contact", contacts[-GONE:])

@@ -9,12 +9,14 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from sandbox.database import Database
 
 from .conftest import SAMPLE
 
@@ -66,6 +68,16 @@ def test_a_file_keeps_everything_over_a_restart(tmp_path: Path) -> None:
         assert ready["identityHeader"] == header
         assert httpx.get(f"{ready['dataverse']}/sandbox/truth?table=contact").text == truth
         assert len(httpx.get(f"{ready['dataverse']}/sandbox/unifications").json()) == 2
+
+
+def test_a_file_with_tables_of_another_kind_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "sandbox.db"
+    with closing(Database(str(file))):
+        pass
+    command = [*COMMAND, "serve", "--port", "0", "--no-azurite", "--db", str(file)]
+    done = subprocess.run([*command, "--tables", "standard"], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "msdynci_customerprofile is elastic, and the switches say standard" in done.stderr
 
 
 def test_https_is_trusted_through_its_own_ca(tmp_path: Path) -> None:
