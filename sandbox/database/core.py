@@ -213,11 +213,13 @@ class Database:
     def schema_as_of(self, moment: datetime, informed: int | None = None) -> Schema:
         """Return the schema that was current at a moment (a server whose metadata cache lags, dataverse.md 8.2).
 
-        The server `informed` knows all that was changed up to its own last change.
+        The server `informed` knows all that was changed up to its own last change. What was dropped is known everywhere at
+        once, because its values are gone.
         """
         own = [number for number, change in enumerate(self._replaced, 1) if change.server == informed]
         unknown = (change.schema for change in self._replaced[max(own, default=0) :] if change.moment > moment)
-        return next(unknown, self._schema)
+        known = next(unknown, self._schema)
+        return known if self._schema.has_columns_of(known) else self._schema
 
     def create_table(self, table: Table) -> None:
         """Create a table, its indexes and the relationships of its lookups; `table_listeners` hear of it."""
@@ -275,13 +277,16 @@ class Database:
             self._change(self._schema.with_relationship(relationship))
 
     def drop_relationship(self, relationship: OneToMany | ManyToMany) -> None:
-        """Drop a relationship with its lookup column or its intersect table."""
+        """Drop a relationship with its lookup column, and the partition beside it, or its intersect table."""
         with self.transaction():
             self._change(self._schema.without_relationship(relationship.schema_name))
             if isinstance(relationship, ManyToMany):
                 self._connection.execute(f"DROP TABLE {ddl.quoted(relationship.intersect_entity)}")
                 return
             table = self._schema.tables[relationship.referencing_entity]
+            if (partition := table.partition_of(relationship.referencing_attribute)) is not None:
+                self.drop_column(table, partition)
+                table = self._schema.tables[table.logical_name]
             self.drop_column(table, table.columns[relationship.referencing_attribute])
 
     def use_string_order(self, order: str) -> None:

@@ -294,6 +294,13 @@ class Schema:
         """Return this schema with a table added or replaced."""
         return replace(self, tables={**self.tables, table.logical_name: table})
 
+    def has_columns_of(self, other: "Schema") -> bool:
+        """Whether every column of another schema is in this one."""
+        return all(
+            name in self.tables and table.columns.keys() <= self.tables[name].columns.keys()
+            for name, table in other.tables.items()
+        )
+
     def without_table(self, logical_name: str) -> "Schema":
         """Return this schema without a table and without the relationships that touch it."""
         return Schema(

@@ -272,3 +272,22 @@ async def test_the_rows_below_an_elastic_parent_can_be_listed(api: Client) -> No
     contact = await contact_bound_to(api, f"{PROFILES}({profile})")
     found = await read(api, f"{PROFILES}({profile})/new_msdynci_customerprofile_contact?$select=contactid")
     assert [row["contactid"] for row in found["value"]] == [contact]
+
+
+async def test_the_partition_beside_a_link_goes_with_it(api: Client, environment: Environment) -> None:
+    (profile,) = await add_profiles(api, "c1")
+    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
+    assert PID in environment.database.schema.tables["contact"].columns
+    (name,) = (r.schema_name for r in environment.database.schema.lookups("contact") if r.custom)
+    answer = await api.delete(f"RelationshipDefinitions(SchemaName='{name}')")
+    assert answer.status_code == 204, answer.text
+    assert not {"new_customerprofile", PID} & environment.database.schema.tables["contact"].columns.keys()
+    assert (await api.get(f"contacts({contact})")).status_code == 200
+
+
+async def test_no_server_asks_for_columns_of_a_table_that_was_dropped(api: Client, environment: Environment) -> None:
+    """Other servers know of changes later, but a column that is gone cannot be read by any of them."""
+    environment.database.drop_table(environment.database.schema.tables["msdynci_customerprofile"])
+    for table in ("contact", "msdynci_alternatekey"):
+        rows = await api.get(environment.database.schema.tables[table].entity_set)
+        assert rows.status_code == 200, rows.text
