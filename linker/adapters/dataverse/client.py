@@ -238,7 +238,10 @@ class Dataverse:
             yield [response_models.key_in(row, PROFILE_KEY) for row in rows]
 
     async def new_profiles(self, since: str, target: Target) -> AsyncIterator[dict[str, Link]]:
-        """Yield profiles created in a second or later: CustomerId as stored, and how a lookup addresses it. Stamps are whole seconds."""
+        """Yield the profiles that were created in a second or later: CustomerId as stored, and how a lookup addresses it.
+
+        Elastic tables stamp whole seconds, so that second may hold profiles that were not seen yet.
+        """
         select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
         async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon ge {since}")):
             named = [row for row in rows if response_models.customer_in(row.get("msdynci_customerid"))]
