@@ -130,7 +130,7 @@ async def test_an_unknown_column_is_refused_with_a_suggestion(world: Measured) -
     [
         pytest.param("nothing", "no table 'nothing'", id="no table"),
         pytest.param("contact", "no lookup to the profile yet", id="not linked yet"),
-        pytest.param("lead'", "no valid Dataverse name", id="no name"),
+        pytest.param("lead'", "not a valid Dataverse name", id="no name"),
     ],
 )
 async def test_a_table_that_cannot_have_one_is_refused(world: Measured, table: str, words: str) -> None:
