@@ -93,7 +93,7 @@ async def test_a_packed_answer_is_asked_for_and_read() -> None:
 async def test_an_answer_that_is_no_json_is_a_passing_fault_of_either_service(body: bytes) -> None:
     async with answering(PLAIN, [body]) as server, server.deps(insights_url=server.url) as deps:
         insights = Insights(server.url, "i", deps.connection.client, StaticTokens())
-        with pytest.raises(TransientError, match="no JSON"):
+        with pytest.raises(TransientError, match="not JSON"):
             await deps.dataverse().get("contacts")
         answer = await insights.instance()
         assert isinstance(answer, NoAnswer)

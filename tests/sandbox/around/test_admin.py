@@ -93,7 +93,7 @@ async def test_a_switch_that_does_not_fit_is_refused(admin: httpx.AsyncClient, b
 
 async def test_a_body_that_is_no_json_is_refused(admin: httpx.AsyncClient) -> None:
     answer = await admin.post("/config", content=b"{")
-    assert (answer.status_code, "no JSON" in answer.json()["error"]) == (400, True)
+    assert (answer.status_code, "not JSON" in answer.json()["error"]) == (400, True)
 
 
 async def test_the_instance_can_become_b2b(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
