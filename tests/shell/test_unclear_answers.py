@@ -1,5 +1,6 @@
 """An answer to a write that Dataverse did not clearly give proves nothing: the write may be committed, also later."""
 
+import json
 from collections.abc import Awaitable, Callable
 
 import httpx
@@ -146,6 +147,15 @@ async def test_a_clear_answer_is_believed(answer: httpx.Response, kind: type[Exc
     with pytest.raises(kind) as raised:
         await update_multiple(dataverse(answer))
     assert type(raised.value) is kind
+
+
+@pytest.mark.parametrize("code", ["0x80095ffe", "0x80040225", "0x8004f507"])
+@pytest.mark.parametrize("write", WRITES[1:4], ids=lambda write: write.__name__)
+async def test_a_part_that_is_refused_for_all_ends_the_batch(
+    write: Callable[[Dataverse], Awaitable[None]], code: str
+) -> None:
+    with pytest.raises(DataverseError, match=code):
+        await write(dataverse(part(403, json.dumps({"error": {"code": code, "message": "no"}}))))
 
 
 async def test_a_read_that_gets_such_an_answer_is_a_passing_fault() -> None:

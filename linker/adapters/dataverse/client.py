@@ -18,7 +18,7 @@ from linker.core.linking.claims import ClaimRow, fold_customer
 from linker.core.linking.mapping_scan import KeySpan
 from linker.core.model import PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
 from linker.core.odata import MappingColumns
-from linker.core.throttling.error_classification import is_of_dataverse
+from linker.core.throttling.error_classification import is_about_no_row, is_of_dataverse
 
 MAPPING_SET = "msdynci_alternatekeys"
 PROFILE_SET, PROFILE_KEY = "msdynci_customerprofiles", f"{PROFILE_TABLE}id"
@@ -306,7 +306,8 @@ class Dataverse:
         return batch.Part("PATCH", f"{API}{entity_set}({key})", json.dumps(body), headers)
 
     async def write_parts[K](self, parts: dict[K, batch.Part]) -> dict[K, DataverseError]:
-        """Send single writes in batches; return those that were refused.
+        """Send single writes in batches; return those that were refused. Raises DataverseError for what is about no row, so
+        that no further batch is sent.
 
         What was answered for good leaves `parts`. So after an error, they are what is still to be written.
         """
@@ -323,6 +324,8 @@ class Dataverse:
                     passing.append(error)
             if passing:
                 raise next((error for error in passing if isinstance(error, UnknownOutcomeError)), passing[0])
+            if stops := [error for error in refused.values() if is_about_no_row(error)]:
+                raise stops[0]
         return refused
 
     # ---- batches ----

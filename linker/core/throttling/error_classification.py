@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from enum import StrEnum
 
+from linker.core.errors import DataverseError
 from linker.core.throttling.allowance import Kind
 
 SQL_TIMEOUT = "0x80044151"
@@ -126,6 +127,11 @@ def is_of_dataverse(status: int, code: str | None) -> bool:
     if code is None or not _CODE.fullmatch(code):
         return False
     return 400 <= status < 500 and status != 408 if code in ("", "0x0") else True
+
+
+def is_about_no_row(error: DataverseError) -> bool:
+    """Return whether a refusal is about no row: repeating it row by row would repeat it."""
+    return judge(error.status, error.code, error.text) is Answer.STOP
 
 
 def advice_on(code: str) -> str:

@@ -16,7 +16,13 @@ from zlib import crc32
 
 from linker.core.errors import DataverseError
 from linker.core.model import Link, RowKey
-from linker.core.throttling.error_classification import Answer, is_about_missing, judge, named_ids
+from linker.core.throttling.error_classification import (
+    Answer,
+    is_about_missing,
+    is_about_no_row,
+    judge,
+    named_ids,
+)
 
 SAMPLE: Final = 10  # single rows that are refused alike before the table counts as refused
 SUSPICIOUS: Final = 3  # refused writes, none of which landed, before a sample is taken
@@ -116,7 +122,7 @@ class Isolation:
         try:
             singly = await self.send(part)
         except DataverseError as error:
-            if judge(error.status, error.code, error.text) is Answer.STOP:
+            if is_about_no_row(error):
                 raise
             if len(part) > 1:
                 return error
