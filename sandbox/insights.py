@@ -97,7 +97,7 @@ class InsightsApi:
         """POST .../jobs: run the workflow; nothing changes by it. The body may be an OnDemandJobRequest."""
         asked = _object(await request.body())
         if asked is None:
-            return _error(400, "The body is not JSON object.")
+            return _error(400, "The body is not a JSON object.")
         operation = request.query_params.get("operationType") or asked.get("operationType") or "all"
         if str(operation).lower() != "all":
             return _error(501, f"A job of operation type {operation} is not part of this sandbox: it runs all of them.")

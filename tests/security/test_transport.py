@@ -97,7 +97,7 @@ async def test_an_answer_that_is_no_json_is_a_passing_fault_of_either_service(bo
             await deps.dataverse().get("contacts")
         answer = await insights.instance()
         assert isinstance(answer, NoAnswer)
-        assert "no JSON" in answer.reason
+        assert "not JSON" in answer.reason
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "500 Internal Server Error"])
