@@ -131,7 +131,7 @@ class Settings(BaseSettings):
     poll_schedule: Schedule = "0 */5 * * * *"
     watchdog_schedule: Schedule = "0 * * * * *"
     lease_seconds: Seconds = Field(40, ge=5)
-    attempt_seconds: Seconds = Field(140, ge=5)
+    attempt_seconds: Seconds = Field(135, ge=5)
     write_timeout_seconds: Seconds = Field(130, ge=1)
     width: int = Field(0, ge=0, le=64)
 

@@ -49,7 +49,7 @@ from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, Sou
 from tests.fakes.memory_tables import MemoryTables
 
 START = 1_795_000_000.0  # epoch s
-ATTEMPT_S, WRITE_S = 140.0, 130.0
+ATTEMPT_S, WRITE_S = 135.0, 130.0
 FIRST_SHARD = Shard(0, 0).name
 CRM = Source("crm", "contact")
 
