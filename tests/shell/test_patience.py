@@ -9,22 +9,20 @@ import pytest
 
 from linker.adapters.dataverse import Connection, Meter
 from linker.adapters.dataverse.patience import patient
-from linker.core.errors import ThrottledError
+from linker.core.errors import TableBusyError, ThrottledError, TransientError
 from tests.fakes.world import StaticTokens
 
 URL = "https://contoso.crm4.dynamics.com"
 
 
-def throttling(times: int, wait: str) -> tuple[Connection, list[str]]:
+def throttling(times: int, wait: str, code: str) -> tuple[Connection, list[str]]:
     """Return a connection whose first answers ask for a pause."""
     asked: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked.append(request.method)
         if len(asked) <= times:
-            return httpx.Response(
-                429, headers={"Retry-After": wait}, json={"error": {"code": "429", "message": "busy"}}
-            )
+            return httpx.Response(429, headers={"Retry-After": wait}, json={"error": {"code": code, "message": "busy"}})
         return httpx.Response(200, json={"value": []})
 
     client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
@@ -32,10 +30,12 @@ def throttling(times: int, wait: str) -> tuple[Connection, list[str]]:
 
 
 @pytest.mark.parametrize(
+    ("code", "refusal"), [("0x80072321", ThrottledError), ("429", TableBusyError)], ids=["protection", "busy table"]
+)
+@pytest.mark.parametrize(
     ("method", "reads", "times", "wait", "patience_s", "asked"),
     [
         pytest.param("GET", False, 0, "1", 5.0, 1, id="no pause"),
-        pytest.param("GET", False, 2, "0.01", 5.0, None, id="an odd pause is a long one"),
         pytest.param("GET", False, 2, "1", 5.0, 3, id="two pauses"),
         pytest.param("POST", True, 1, "1", 5.0, 2, id="a batch of reads"),
         pytest.param("GET", False, 9, "1", 1.5, None, id="more than it waits for"),
@@ -43,15 +43,39 @@ def throttling(times: int, wait: str) -> tuple[Connection, list[str]]:
         pytest.param("POST", False, 1, "1", 5.0, None, id="a write"),
     ],
 )
-async def test_reads_wait_out_pauses(
-    method: str, reads: bool, times: int, wait: str, patience_s: float, asked: int | None
+async def test_reads_wait_out_pauses(  # noqa: PLR0917 - a table of cases
+    method: str,
+    reads: bool,
+    times: int,
+    wait: str,
+    patience_s: float,
+    asked: int | None,
+    code: str,
+    refusal: type[TransientError],
 ) -> None:
-    connection, sent = throttling(times, wait)
+    connection, sent = throttling(times, wait, code)
     ask: Callable[[], object] = lambda: patient(connection, patience_s).send(Meter(), method, "rows", reads=reads)  # noqa: E731
     if asked is None:
-        with pytest.raises(ThrottledError):
+        with pytest.raises(refusal):
             await ask()  # type: ignore[misc]
         assert method == "GET" or sent == ["POST"]
     else:
         await ask()  # type: ignore[misc]
         assert len(sent) == asked
+
+
+@pytest.mark.parametrize(("code", "pause_s"), [("0x80072321", 30.0), ("429", 2.0)], ids=["protection", "busy table"])
+@pytest.mark.parametrize("wait", ["0.01", "", "soon"])
+async def test_without_a_usable_pause_a_busy_table_is_asked_again_soon(code: str, pause_s: float, wait: str) -> None:
+    connection, _ = throttling(1, wait, code)
+    with pytest.raises(TransientError) as refused:
+        await connection.send(Meter(), "GET", "rows")
+    assert refused.value.wait_s == pause_s
+
+
+@pytest.mark.parametrize(("code", "holds"), [("0x80072321", True), ("429", False)], ids=["protection", "busy table"])
+async def test_only_service_protection_holds_the_requests_of_the_process(code: str, holds: bool) -> None:
+    connection, _ = throttling(1, "60", code)
+    with pytest.raises(TransientError):
+        await connection.send(Meter(), "GET", "rows")
+    assert connection.limiter.control.held_until_s > 0 if holds else connection.limiter.control.held_until_s == 0
