@@ -41,11 +41,11 @@ class Step:
         return 12 if {"link_shard", "scan_slice"} & {*self.activities} else None
 
 
-NEWEST: Final = "orderby=(modifiedon|versionnumber)"  # of the newest change of a table
+NEWEST: Final = {"operation": "$batch", "body": "orderby=modifiedon"}  # of the newest change of both tables
 ISOLATING: Final = {"operation": "UpdateMultiple", "table": "contact", "skip": 1}
 BLOCKS: Final = "/linkerhashes("
 STEPS: Final = (
-    Step("settle", ("settle",), {"path": NEWEST}, {}, spread=2),
+    Step("settle", ("settle",), NEWEST, {}, spread=2),
     Step("requirements", ("survey",), {}, {}, spread=20),
     Step("column", ("prepare_table",), {"path": "/(Entity|Relationship)Definitions"}, {}, spread=2),
     Step("mapping read", ("scan_slice",), {"path": "/msdynci_alternatekeys"}),
@@ -63,7 +63,7 @@ STEPS: Final = (
     Step("block write", ("link_shard",), None, {"method": "PUT", "path": BLOCKS, "skip": 1}),
     Step("unlink", ("unlink_table",), {}, {}, "single", spread=8, phases=("later",)),
     Step("touch", ("plan_touch", "touch_profiles", "report_touch"), {}, {}, "single", spread=2),
-    Step("finish", ("end_table", "end_run"), {"path": NEWEST}, {}, spread=2),
+    Step("finish", ("end_table", "end_run"), {}, {}, spread=2),
 )
 
 
