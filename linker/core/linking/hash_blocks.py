@@ -212,7 +212,10 @@ _HEADER_KINDS = {
     "known": bool,
     "linked": int, "drift": int, "secret": str,
 }  # fmt: skip
-_LATER: Final = {"linked": 0, "drift": 0, "secret": ""}  # what earlier versions did not save
+_FIRST = Header()
+_LATER: Final = {
+    name: getattr(_FIRST, name) for name in ("linked", "drift", "secret")
+}  # what earlier versions did not save
 
 
 def to_block(properties: Properties) -> HashBlock:

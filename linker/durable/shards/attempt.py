@@ -21,8 +21,8 @@ class ShardHeldError(TransientError):
 class Attempt:
     """Ownership of one shard's block, from `take` to `save`."""
 
-    def __init__(self, deps: Deps, table: str, shard: str, secret: str = "") -> None:
-        self._deps, self._key, self._secret = deps, (table, shard), secret
+    def __init__(self, deps: Deps, table: str, shard: str, salt_name: str = "") -> None:
+        self._deps, self._key, self._salt_name = deps, (table, shard), salt_name
         self._id = deps.new_id()
         self._stored = StoredBlock(HashBlock(), None)
         self._before = self._stored.block.header
@@ -84,7 +84,7 @@ class Attempt:
     async def intend(self, entries: Entries, run: str, *, linked: int = 0, drift: int = 0) -> None:
         """Save entries and keep the shard: intents come before the first write. `linked` and `drift` see Header."""
         header = self.block.header
-        saved = self.block.saved_by(run, header.epoch, entries, linked=linked, drift=drift, secret=self._secret)
+        saved = self.block.saved_by(run, header.epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
         await self._save(saved.owned_by(header.attempt, header.until))
 
     async def finish(self, entries: Entries, run: str, epoch: str, *, linked: int = 0, drift: int = 0) -> None:
@@ -92,7 +92,7 @@ class Attempt:
 
         A run that saves something new gets on: it may be interrupted once more without its work being set aside.
         """
-        block = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift, secret=self._secret)
+        block = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
         if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):
