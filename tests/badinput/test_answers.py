@@ -20,10 +20,7 @@ from tests.fakes.world import contact_id
 
 KINDS = (
     "GET WhoAmI",
-    "GET msdynci_alternatekeys modifiedon",
-    "GET msdynci_customerprofiles modifiedon",
     "GET systemusers fullname",
-    "GET systemusers/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()",
     "GET EntityDefinitions LogicalName",
     "GET EntityDefinitions/Attributes LogicalName",
     "GET msdynci_alternatekeys msdynci_datasourcename",
@@ -44,7 +41,10 @@ KINDS = (
     "GET contacts _msdynci_lookupfield_customerprofile_value",
     "GET msdynci_alternatekeys msdynci_alternatekeyid",
     "GET msdynci_alternatekeys msdynci_customerid",
-    "GET msdynci_customerprofiles msdynci_customerprofileid",
+    "GET EntityDefinitions/OneToManyRelationships SchemaName",
+    "POST $batch EntityDefinitions",
+    "POST $batch EntityDefinitions/Attributes",
+    "POST $batch systemusers",
 )  # fmt: skip
 NAMES = tuple(DAMAGES)
 STRIDE = 1 if IS_LONG else 3
