@@ -151,8 +151,8 @@ async def patiently[T](work: Callable[[], Awaitable[T]], pause: Pause) -> T:
     for _ in range(TRIES - 1):
         try:
             return await work()
-        except TransientError as error:
-            await pause(error.wait_s)
         except UnknownOutcomeError:
             await pause(SILENCE_WAIT_S)
+        except TransientError as error:
+            await pause(error.wait_s)
     return await work()

@@ -26,7 +26,7 @@ class Twist:
     asked: Change = NO_CHANGE
     told: Change = NO_CHANGE
     status: int = 0
-    code: str = "0x80040216"
+    code: str = "0x80040220"
     without: str = ""  # name of a header that the answer loses
     times: int = 0
     switches: Mapping[str, Any] = field(default_factory=dict)

@@ -51,7 +51,7 @@ async def of_nobody(*given: object) -> object:
 if __name__ == "__main__":
     Dataverse.links = breaking(Dataverse.links, of_rows)  # type: ignore[method-assign]
     Dataverse.profiles = breaking(Dataverse.profiles, of_customers)  # type: ignore[method-assign]
-    Runs.ids = breaking(Runs.ids, of_nobody)  # type: ignore[method-assign]
+    Runs.newest = breaking(Runs.newest, of_nobody)  # type: ignore[method-assign]
     RunLock.take_over = breaking(RunLock.take_over, of_nobody)  # type: ignore[method-assign]
     host_module.Backend = RecordingBackend  # type: ignore[misc]  # the host builds its task hub by this name
     run(0, keys=True, app_dir=Path())

@@ -40,7 +40,7 @@ FAULTS = [
     {"kind": "requests_limit", "operation": "UpdateMultiple", "retry_after_s": 1},
     {"kind": "unauthorized", "operation": "$batch", "skip": 2},
     {"kind": "server_error", "operation": "UpdateMultiple", "table": "lead"},
-    {"kind": "rows_deleted", "table": "contact", "row_share": 0.1},
+    {"kind": "rows_deleted", "table": "contact", "row_share": 0.1, "rows_above": 1},
 ]
 PERSONAL = ("firstname", "lastname", "address1_line1", "governmentid", "emailaddress1")
 SHORTEST = 6  # characters; shorter names stand in words of ours
