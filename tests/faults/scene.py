@@ -8,7 +8,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -124,7 +124,9 @@ class Scene:
         return self.sandbox.environment.database
 
     def unify(self, **request: object) -> str:
-        """Run a unification; returns its job."""
+        """Run a unification, a second after what came before; returns its job."""
+        if isinstance(clock := self.database.clock, _StandingClock):
+            clock.advance()
         return str(self.app.do(self.sandbox.simulator.run(read_request(request)))["jobId"])
 
 
@@ -178,7 +180,7 @@ async def _leave(parts: contextlib.AbstractAsyncContextManager[Any]) -> None:
 def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
     with (
         socket.create_server(("127.0.0.1", 0)) as listener,
-        contextlib.closing(Database(clock=_one_second(), config=CONFIG)) as database,
+        contextlib.closing(Database(clock=_StandingClock(), config=CONFIG)) as database,
     ):
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms for an ACK
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -189,10 +191,20 @@ def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
         yield made, listener
 
 
-def _one_second() -> Callable[[], datetime]:
-    """Return a clock that stands still: all that happens falls into one second, so no change is told by its time."""
-    now = datetime.now(UTC)
-    return lambda: now
+class _StandingClock:
+    """A clock that stands still: all that happens around a run falls into one second, so no change is told by its time.
+
+    Each unification that a test starts is later than the one before, since a run begins only after minutes of rest.
+    """
+
+    def __init__(self) -> None:
+        self._now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self._now
+
+    def advance(self) -> None:
+        self._now += timedelta(seconds=1)
 
 
 @asynccontextmanager

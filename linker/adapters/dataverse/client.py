@@ -238,12 +238,13 @@ class Dataverse:
             yield [response_models.key_in(row, PROFILE_KEY) for row in rows]
 
     async def new_profiles(self, since: str, target: Target) -> AsyncIterator[dict[str, Link]]:
-        """Yield the profiles that were created in a second or later: CustomerId as stored, and how a lookup addresses it.
+        """Yield the profiles that were created after a second: CustomerId as stored, and how a lookup addresses it.
 
-        Elastic tables stamp whole seconds, so that second may hold profiles that were not seen yet.
+        Elastic tables stamp whole seconds. A run believes the newest one only after it has rested for minutes, so all of its
+        profiles were there.
         """
         select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
-        async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon ge {since}")):
+        async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon gt {since}")):
             named = [row for row in rows if response_models.customer_in(row.get("msdynci_customerid"))]
             yield {row["msdynci_customerid"]: response_models.profile_link(row, PROFILE_KEY) for row in named}
 
