@@ -129,7 +129,7 @@ async def send(
     """Send one request with a JSON body, if any."""
     encoded, kind = (None, {}) if body is None else (json.dumps(body).encode(), {"Content-Type": "application/json"})
     sent = {**kind, **(headers or {})}
-    return await dataverse.connection.send(dataverse.meter, method, path, body=encoded, headers=sent)
+    return await dataverse.connection.send(dataverse.meter, method, path, body=encoded, headers=sent, returns_json=True)
 
 
 async def outcome(work: Awaitable[object]) -> str:

@@ -37,6 +37,13 @@ def send(client: httpx.Client, page: str, action: str) -> httpx.Response:
     return client.post(action, data=fields)
 
 
+def reviewed(client: httpx.Client, page: str) -> str:
+    """Send the form that asks for a review, and return the page that it leads to."""
+    reply = send(client, page, "/api/portal/actions/review")
+    assert reply.status_code == 303, reply.text
+    return shown(client, reply.headers["Location"])
+
+
 def run_of(reply: httpx.Response) -> str:
     assert reply.status_code == 303, reply.text
     return parse_qs(urlsplit(reply.headers["Location"]).query)["run"][0]
@@ -51,7 +58,7 @@ def test_links_that_were_held_back_are_let_go_by_hand_table_by_table_and_nothing
     for table in TABLES:
         rows = next(one["heldBack"] for one in held["tables"] if one["table"] == table)
         page = shown(operator, f"/api/portal/tables/{table}/unlink")
-        review = send(operator, page, "/api/portal/actions/review").raise_for_status().text
+        review = reviewed(operator, page)
         assert f"at most {rows} departed rows of {table} are cleared" in review
         run = run_of(send(operator, review, "/api/portal/actions/run"))
         assert run_of(send(operator, review, "/api/portal/actions/run")) == run
@@ -72,11 +79,13 @@ def test_a_dry_run_is_looked_at_and_then_run_for_real(linked: World, operator: h
     token = re.search(r'name="token" value="(\w+)"', actions)
     assert token is not None
     fields = {"token": token[1], "mode": "incremental", "dry_run": "true"}
-    review = operator.post("/api/portal/actions/review", data=fields).raise_for_status().text
+    asked = operator.post("/api/portal/actions/review", data=fields)
+    assert asked.status_code == 303, asked.text
+    review = shown(operator, asked.headers["Location"])
     dry = run_of(send(operator, review, "/api/portal/actions/run"))
     assert linked.ended(dry)["counts"]["linked"] == moved
     assert linked.counted("rowsWritten") == 0
     changes = shown(operator, f"/api/portal/runs/{dry}/changes")
-    review = send(operator, changes, "/api/portal/actions/review").raise_for_status().text
+    review = reviewed(operator, changes)
     real = linked.ended(run_of(send(operator, review, "/api/portal/actions/run")))
     assert (real["dryRun"], real["counts"]["linked"], linked.counted("rowsWritten")) == (False, moved, moved)

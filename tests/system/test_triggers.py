@@ -34,8 +34,11 @@ def runs(world: World) -> list[dict[str, Any]]:
 
 
 def test_the_events_of_a_unification_start_one_run_for_it(make: MakeWorld) -> None:
-    """Of the ten messages that a unification emits two ask for a run, and they ask for the same one."""
-    world = make(*LOADED, **EVENTS)
+    """Of the ten messages that a unification emits two ask for a run, and they ask for the same one.
+
+    Rows are visible at once: otherwise a run that does not wait sees old ones, and another run follows it.
+    """
+    world = make(*LOADED, "--switch", "stale_s=0", **EVENTS)
     world.sandbox.admin("POST", "config", {"events_url": hub_of(world)})
     done = world.unify(move=0.1)
     run = shown(world)

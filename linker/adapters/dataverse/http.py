@@ -96,9 +96,11 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         reads: bool = False,
         operations: int = 1,
+        returns_json: bool = False,
     ) -> httpx.Response:
         """Return the answer to one request. `path` is relative to the API, or a link that Dataverse gave.
         `reads` says that a POST changes nothing, so that silence is a passing fault and no unknown outcome.
+        `returns_json` says that Dataverse answers this write with JSON, as some actions do, and not with 204.
         `operations` are the parts of a batch: service protection counts each of them (dataverse.md 1.6).
 
         Raises ThrottledError, TransientError, DataverseError; UnknownOutcomeError when Dataverse did not clearly answer a
@@ -124,7 +126,7 @@ class Connection:
             self.limiter.answered(time.monotonic() - began_s, operations, hint)
         if answer.is_success and not writes:
             return answer
-        if answer.is_success and is_done(answer):
+        if answer.is_success and (is_done(answer) or (returns_json and _json(answer) is not None)):
             return answer
         code, text = error_of(answer)
         if writes and not is_of_dataverse(answer.status_code, code):

@@ -51,12 +51,21 @@ class PatientConnection(Connection):
         headers: Mapping[str, str] | None = None,
         reads: bool = False,
         operations: int = 1,
+        returns_json: bool = False,
     ) -> httpx.Response:
         """Return the answer to one request; see Connection.send. ThrottledError is raised for writes and without patience."""
         while True:
             try:
                 return await Connection.send(
-                    self, meter, method, path, body=body, headers=headers, reads=reads, operations=operations
+                    self,
+                    meter,
+                    method,
+                    path,
+                    body=body,
+                    headers=headers,
+                    reads=reads,
+                    operations=operations,
+                    returns_json=returns_json,
                 )
             except (ThrottledError, TableBusyError) as error:
                 if method != "GET" and not reads:

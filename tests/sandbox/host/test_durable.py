@@ -44,8 +44,8 @@ def test_an_activity_may_ask_the_durable_client(host: Running) -> None:
 
 
 def test_starting_a_running_instance_is_refused_and_an_ended_one_replaced(host: Running) -> None:
-    assert host.start("waiting", "one", 60).status_code == 202
-    second = host.start("waiting", "one", 60)
+    assert host.start("waiting", "one", 60.0).status_code == 202
+    second = host.start("waiting", "one", 60.0)
     assert (second.status_code, second.text) == (409, "ALREADY_EXISTS"), host.status("one")
     host.http.post("/api/tell/one/go")
     assert host.ended("one")["output"] == "event"
@@ -53,7 +53,7 @@ def test_starting_a_running_instance_is_refused_and_an_ended_one_replaced(host: 
 
 
 def test_terminate_ends_an_instance(host: Running) -> None:
-    host.start("waiting", "ended", 60)
+    host.start("waiting", "ended", 60.0)
     host.http.post("/api/terminate/ended")
     ended = host.ended("ended")
     assert ended["runtimeStatus"] == "Terminated", ended
@@ -77,7 +77,7 @@ def test_an_unknown_orchestrator_fails_with_its_name(host: Running) -> None:
 
 
 def test_status_of_a_running_instance_is_202(host: Running) -> None:
-    host.start("waiting", "still", 60)
+    host.start("waiting", "still", 60.0)
     url = "/runtime/webhooks/durabletask/instances/still"
     until(lambda: host.status("still")["runtimeStatus"], lambda status: status == "Running")
     answer = host.http.get(url)

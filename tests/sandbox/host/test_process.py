@@ -20,7 +20,7 @@ EXIT_S = 3.0
 )
 def test_a_signal_ends_the_host_promptly_whatever_runs(ending: signal.Signals, activity: str) -> None:
     with running("every_binding") as host, ThreadPoolExecutor() as waiting:
-        host.start("waiting", "for-long", 600)
+        host.start("waiting", "for-long", 600.0)
         waiting.submit(host.http.get, "/api/output/for-long")
         host.start("stuck", "forever", activity)
         asked = time.monotonic()
