@@ -86,7 +86,7 @@ class Connection:
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     limiter: Limiter = field(default_factory=Limiter)
 
-    async def send(
+    async def send(  # noqa: PLR0913 - each says something else about one request
         self,
         meter: Meter,
         method: str,

@@ -19,4 +19,4 @@ async def send_json(
     headers = {"Content-Type": "application/json"} | ({"If-Match": etag} if method == "PATCH" else {})
     headers |= {"MSCRM.SolutionUniqueName": solution} if solution else {}
     sent = json.dumps(body).encode() if body is not None else None
-    return await dataverse.connection.send(dataverse.meter, method, path, body=sent, headers=headers, returns_json=True)
+    return await dataverse.connection.send(dataverse.meter, method, path, body=sent, headers=headers)
