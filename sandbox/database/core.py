@@ -218,8 +218,7 @@ class Database:
         """
         own = [number for number, change in enumerate(self._replaced, 1) if change.server == informed]
         unknown = (change.schema for change in self._replaced[max(own, default=0) :] if change.moment > moment)
-        known = next(unknown, self._schema)
-        return known if self._schema.has_columns_of(known) else self._schema
+        return next(unknown, self._schema).limited_to(self._schema)
 
     def create_table(self, table: Table) -> None:
         """Create a table, its indexes and the relationships of its lookups; `table_listeners` hear of it."""

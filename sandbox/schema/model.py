@@ -224,6 +224,12 @@ class Table:
         """Whether its rows live in SQL, so that they can be joined, counted and emptied."""
         return self.table_type == "Standard"
 
+    def limited_to(self, other: "Table") -> "Table":
+        """Return this table without the columns that another one does not have."""
+        if self.columns.keys() <= other.columns.keys():
+            return self
+        return replace(self, columns={name: one for name, one in self.columns.items() if name in other.columns})
+
     @property
     def visible(self) -> tuple[Column, ...]:
         """The columns that clients see."""
@@ -294,12 +300,14 @@ class Schema:
         """Return this schema with a table added or replaced."""
         return replace(self, tables={**self.tables, table.logical_name: table})
 
-    def has_columns_of(self, other: "Schema") -> bool:
-        """Whether every column of another schema is in this one."""
-        return all(
-            name in self.tables and table.columns.keys() <= self.tables[name].columns.keys()
-            for name, table in other.tables.items()
-        )
+    def limited_to(self, other: "Schema") -> "Schema":
+        """Return this schema without the tables, columns and relationships that another one does not have."""
+        if other is self:
+            return self
+        tables = {
+            name: table.limited_to(other.tables[name]) for name, table in self.tables.items() if name in other.tables
+        }
+        return Schema(tables, {name: r for name, r in self.relationships.items() if name in other.relationships})
 
     def without_table(self, logical_name: str) -> "Schema":
         """Return this schema without a table and without the relationships that touch it."""

@@ -36,7 +36,7 @@ TWISTS = {
     "bypassing-automations": (Twist("(?i)BypassBusinessLogic", status=403, code="0x80040220"), "403 0x80040220"),
     "the-documented-name": (Twist(COLUMN, status=400, code="0x80044344"), "refused: 400 0x80044344"),
     "the-documented-name-in-a-solution": (Twist(COLUMN, status=400, code="0x80044344"), "refused: 400 0x80044344"),
-    "a-new-column-is-known": (Twist(switches={"metadata_lag_s": 1.5}), "Consistency: Strong accepted"),
+    "a-new-column-is-known": (Twist(switches={"metadata_lag_s": 0.5}), "Consistency: Strong accepted"),
     "the-same-column-twice": (Twist(COLUMN, told=("0x8004432B", "0x80048888")), "refused: 400 0x80048888"),
     "a-column-to-real-profiles": (Twist(COLUMN, status=400, code="0x80044344"), "refused: 400 0x80044344"),
     "update-multiple-of-profiles": (Twist("sdkmessagefilters", told=(r'"value":\[.*\]', '"value":[]')), "not listed"),
