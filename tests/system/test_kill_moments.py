@@ -25,7 +25,7 @@ def requests(world: World) -> int:
 def test_ten_hosts_that_are_killed_in_the_middle_leave_nothing_undone_and_nothing_wrong(make: MakeWorld) -> None:
     world = make(*LOADED, **IMPATIENT)
     assert world.publish()["status"] == "Successful"
-    whole = whole_run(world)
+    whole = min(whole_run(world, seed) for seed in (0, 1))  # the first one also asks what is read once a day
     chance = random.Random(20261123)
     last = whole * 9 // 10  # a run may need a few requests less than the one that was counted
     for moment in sorted(chance.randrange(1, last) for _ in range(MOMENTS)):
@@ -40,9 +40,10 @@ def test_ten_hosts_that_are_killed_in_the_middle_leave_nothing_undone_and_nothin
         assert world.counted("rowsChanged", *SIZES) == done["moved"], moment
 
 
-def whole_run(world: World) -> int:
+def whole_run(world: World, seed: int) -> int:
     """Requests of a run that moves three rows of ten and that nobody kills."""
-    done = world.unify(move=0.3, seed=0)
+    world.sandbox.reset_counters()
+    done = world.unify(move=0.3, seed=seed)
     assert world.publish(done["jobId"])["status"] == "Successful"
     return requests(world)
 
