@@ -95,6 +95,7 @@ class Place:
     storage_port: int
     chance: random.Random
     hosts: list[Host] = field(default_factory=list)
+    gone: list[Host] = field(default_factory=list)  # processes that died: what they left open is closed in the end
     now: int = 0  # the host that runs the current activity
 
     @property
@@ -126,6 +127,7 @@ class Place:
         connection = replace(deps.connection, limiter=Limiter(clock))
         lock = replace(deps.lock, clock=clock, stopwatch=self.clock)
         host.deps = replace(deps, clock=clock, lock=lock, connection=connection)
+        self.gone += self.hosts[number : number + 1]
         self.hosts[number : number + 1] = [host]
 
     def next_host(self) -> None:
@@ -277,7 +279,7 @@ async def _closing(place: Place) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for host in place.hosts:
+        for host in (*place.gone, *place.hosts):
             await host.deps.close()
 
 
