@@ -76,7 +76,7 @@ def test_links_that_were_held_back_are_let_go_by_hand_table_by_table_and_nothing
 def test_a_dry_run_is_looked_at_and_then_run_for_real(linked: World, operator: httpx.Client) -> None:
     moved = linked.unify(move=0.1)["moved"]
     actions = shown(operator, "/api/portal/actions")
-    token = re.search(r'name="token" value="(\w+)"', actions)
+    token = re.search(r'name="token" value="([^"]+)"', actions)
     assert token is not None
     fields = {"token": token[1], "mode": "incremental", "dry_run": "true"}
     asked = operator.post("/api/portal/actions/review", data=fields)
