@@ -28,8 +28,8 @@ LISTED: Final = (
     "scripts/*.py",
     "*.py",
 )
-# Texts that are not ours, lists of packages, and the decisions of earlier months, which stay as they were written.
-LEFT_OUT: Final = re.compile(r"docs/(licences\.md|decisions/0)|tests/|scripts/prose\.py|\.github/ISSUE")
+# Texts that are not ours, and lists of packages.
+LEFT_OUT: Final = re.compile(r"docs/licences\.md|tests/|scripts/prose\.py|\.github/ISSUE")
 
 
 @dataclass(frozen=True, slots=True)

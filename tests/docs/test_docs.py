@@ -11,6 +11,7 @@ from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, Tabl
 from linker.core.serialization import to_json
 from linker.entrypoints.api.run_list import RunsQuery
 from linker.entrypoints.http.validation import names_of
+from tests.mutations.proofs import exists
 
 ROOT = Path(__file__).parents[2]
 
@@ -179,3 +180,9 @@ def test_the_first_screen_of_the_readme_says_what_decides() -> None:
         assert needed in first
     for system in ("Linux", "macOS", "Windows", "WSL", "dev container", "/api/portal"):
         assert system in first
+
+
+@pytest.mark.parametrize("page", DOCS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    named = re.findall(r"((?:\w+/)+test_\w+\.py)::(test_\w+)", text(page))
+    assert [one for one in named if not exists((one[0].removeprefix("tests/"), one[1]))] == []

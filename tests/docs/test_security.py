@@ -1,18 +1,10 @@
-"""docs/security.md names tests that exist."""
+"""docs/security.md names a test for each threat."""
 
 import re
 from pathlib import Path
 
-from tests.mutations.proofs import exists
-
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
 ROWS = re.findall(r"^\| (.+?) \| .+? \| (.*`(?:security|shell|unit|system|badinput)/.+) \|$", PAGE, re.MULTILINE)
-
-
-def test_every_test_that_is_named_exists() -> None:
-    named = re.findall(r"`([\w/]+\.py)::(\w+)`", PAGE)
-    assert len(named) > 30
-    assert [test for test in named if not exists(test)] == []
 
 
 def test_every_threat_names_a_test() -> None:

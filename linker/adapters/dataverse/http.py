@@ -1,6 +1,6 @@
 """One request to Dataverse: token, headers, limits on where it may go, and the answer as a value or a named error.
 
-Nothing is repeated here: the caller owns the retry.
+Writes are never repeated here: the caller owns the retry. Reads are repeated where the connection waits out pauses.
 """
 
 from __future__ import annotations
@@ -107,15 +107,35 @@ class Connection:
         write.
         """
         writes = method != "GET" and not reads
-        # One bound on a request from here to its answer, waits for token and pool included: who checked that a write still
-        # fits into an attempt's time checked all of it. httpx bounds each phase alone.
+        while True:
+            try:
+                answer = await self._timed(meter, method, path, body, headers or {}, operations, writes=writes)
+                return self._judged(meter, answer, writes=writes, returns_json=returns_json)
+            except (ThrottledError, TableBusyError) as error:
+                if writes:
+                    raise
+                await self.pause(error)
+
+    async def _timed(
+        self,
+        meter: Meter,
+        method: str,
+        path: str,
+        body: bytes | None,
+        headers: Mapping[str, str],
+        operations: int,
+        *,
+        writes: bool,
+    ) -> httpx.Response:
+        # One bound on a request from here to its answer, waits for token and pool included: an attempt that checked that a
+        # write still fits into its time checked all of it. httpx bounds each phase alone.
         limit_s = self.write_timeout_s if writes else READ_LIMIT_S
         try:
             with telemetry.request(method, path) as sent:
                 async with asyncio.timeout(limit_s):
                     await self.limiter.admit()
                     began_s = time.monotonic()
-                    answer = await self._asked(meter, method, path, body, headers or {}, writes=writes)
+                    answer = await self._asked(meter, method, path, body, headers, writes=writes)
                 sent.status = answer.status_code
         except TimeoutError as error:
             silent = UnknownOutcomeError if writes else TransientError
@@ -124,9 +144,11 @@ class Connection:
         meter.dop_hint = hint or meter.dop_hint
         if answer.status_code != 429:
             self.limiter.answered(time.monotonic() - began_s, operations, hint)
-        if answer.is_success and not writes:
-            return answer
-        if answer.is_success and (is_done(answer) or (returns_json and _json(answer) is not None)):
+        return answer
+
+    def _judged(self, meter: Meter, answer: httpx.Response, *, writes: bool, returns_json: bool) -> httpx.Response:
+        """Return an answer that is a success by its contract. Raises what any other answer means."""
+        if answer.is_success and (not writes or is_done(answer) or (returns_json and _json(answer) is not None)):
             return answer
         code, text = error_of(answer)
         if writes and not is_of_dataverse(answer.status_code, code):

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-import httpx
-
-from linker.adapters.dataverse.http import Connection, Meter
+from linker.adapters.dataverse.http import Connection
 from linker.core.errors import TableBusyError, ThrottledError
 
 PATIENCE_S = 120.0  # from the first pause of a step on
@@ -40,37 +37,6 @@ class PatientConnection(Connection):
     """A connection of one step whose reads are repeated after a pause."""
 
     patience: Patience = field(default_factory=Patience)
-
-    async def send(  # noqa: PLR0913 - as Connection.send
-        self,
-        meter: Meter,
-        method: str,
-        path: str,
-        *,
-        body: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-        reads: bool = False,
-        operations: int = 1,
-        returns_json: bool = False,
-    ) -> httpx.Response:
-        """Return the answer to one request; see Connection.send. ThrottledError is raised for writes and without patience."""
-        while True:
-            try:
-                return await Connection.send(
-                    self,
-                    meter,
-                    method,
-                    path,
-                    body=body,
-                    headers=headers,
-                    reads=reads,
-                    operations=operations,
-                    returns_json=returns_json,
-                )
-            except (ThrottledError, TableBusyError) as error:
-                if method != "GET" and not reads:
-                    raise
-                await self.pause(error)
 
     async def pause(self, error: ThrottledError | TableBusyError) -> None:
         """Wait as long as Dataverse asked. Raises the error when patience does not last that long."""

@@ -22,9 +22,8 @@ REPORTS = 40  # news of a run's progress, spread over its shards
 MAX_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
 LONGEST_WAIT_S = 120.0  # between two tries of one shard
 PATIENCE = 30  # tries of one shard: another attempt at it ends when its time is over
-FAULT_PATIENCE = (
-    12  # faults of a table in a row, or of one shard: a quarter of an hour; the next run is asked for soon after
-)
+# Faults of a table in a row, or of one shard: a quarter of an hour. The next run is asked for soon after.
+FAULT_PATIENCE = 12
 
 
 def link_generation(ctx: OrchestrationContext, request: dict[str, Any]) -> Steps[dict[str, Any]]:
