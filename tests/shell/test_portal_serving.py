@@ -134,7 +134,8 @@ async def test_signing_out_ends_the_session_in_this_browser(browser: Browser) ->
 @pytest.mark.parametrize(
     "forged",
     [
-        pytest.param(lambda value: value[:-1] + ("0" if value[-1] != "0" else "1"), id="another signature"),
+        # not the last character: some of its bits stand for nothing
+        pytest.param(lambda value: value[:-2] + ("0" if value[-2] != "0" else "1") + value[-1], id="another signature"),
         pytest.param(lambda value: f"9{value}", id="a longer time"),
         pytest.param(lambda value: value.replace(".id", ".di"), id="another nonce"),
         pytest.param(lambda value: "", id="nothing"),

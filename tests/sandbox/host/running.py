@@ -70,14 +70,22 @@ def start_process(app: str, *, keys: bool = False, **settings: str) -> subproces
     )
 
 
+def _read_ready_line(process: subprocess.Popen[str]) -> dict[str, Any]:
+    """Return what the host printed when it was ready; fail with what it complained of if it ended before."""
+    assert process.stdout is not None
+    assert process.stderr is not None
+    line = process.stdout.readline()
+    assert line, f"The host ended with code {process.wait()} before it was ready: {process.stderr.read()}"
+    return dict(json.loads(line))
+
+
 @contextmanager
 def running(app: str, *, keys: bool = False, **settings: str) -> Iterator[Running]:
     """Run the host with an app of `apps/` until the end of the block."""
     process = start_process(app, keys=keys, **settings)
     with process:
         try:
-            assert process.stdout is not None
-            ready = json.loads(process.stdout.readline())
+            ready = _read_ready_line(process)
             with httpx.Client(base_url=ready["url"], timeout=PATIENCE_S) as http:
                 yield Running(process, ready, http)
         finally:
