@@ -20,13 +20,11 @@ from .world import World, until
 ROWS = 2_000  # four writes of a page, one after the other
 LOADED = ("--contacts", str(ROWS), "--leads", "0", "--members", "0")
 SLOW = ("--switch", "ms_per_row=4")
-IMPATIENT = {
+NARROW = {"LINKER_WATCHDOG_SCHEDULE": "* * * * * *", "LINKER_WIDTH": "1", "LINKER_TOUCH_PROFILES": "false"}
+IMPATIENT = NARROW | {
     "LINKER_LEASE_SECONDS": "5",
     "LINKER_ATTEMPT_SECONDS": "8",
     "LINKER_WRITE_TIMEOUT_SECONDS": "5",
-    "LINKER_WATCHDOG_SCHEDULE": "* * * * * *",
-    "LINKER_WIDTH": "1",
-    "LINKER_TOUCH_PROFILES": "false",
 }
 SECOND_WRITE = {"kind": "rows_deleted", "operation": "UpdateMultiple", "table": "contact", "skip": 1, "row_share": 0}
 PROCESSES, REQUESTS = 5, 50
@@ -79,15 +77,18 @@ def storm(urls: list[str], began: str) -> dict[int, str]:
 
 
 def test_fifty_requests_from_five_processes_to_two_hosts_make_one_run_and_one_more(make: MakeWorld) -> None:
-    """The first run waits for its unification to change something, so that all the others come while it runs."""
-    world = make(*LOADED, **IMPATIENT, LINKER_SETTLE_MINUTES="0.001")
+    """The first run waits for its unification to change something, so that all the others come while it runs.
+
+    The lease is the default: a host that a busy machine holds up for seconds keeps its run.
+    """
+    world = make(*LOADED, **NARROW, LINKER_SETTLE_MINUTES="0.001")
     with second_host(world) as second:
         answers = storm([world.host.ready["url"], second.host.ready["url"]], datetime.now(UTC).isoformat())
         world.unify(move=0.1)
         ended = {run: world.ended(run) for run in set(answers.values())}
     assert len(answers) == REQUESTS
     assert len(ended) == 2
-    assert {run["status"] for run in ended.values()} == {"Successful"}
+    assert [run for run in ended.values() if run["status"] != "Successful"] == []
     assert [number for number, run in answers.items() if job_of(number) not in ended[run]["jobs"]] == []
     assert world.counted("rowsWritten", "contact") == ROWS
     assert world.links("contact") == world.truth("contact")
