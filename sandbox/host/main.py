@@ -87,7 +87,12 @@ def _resolve(text: str, where: str) -> str:
 
 
 def _part_of_linker(name: str) -> ModuleType | None:
-    """Import a module of the app's package `linker`; None where the app has none."""
+    """Import a module of the package `linker` in the app's folder; None where the app has none.
+
+    An installed `linker` is another app: `make setup` installs this project's for its command line.
+    """
+    if not Path("linker").is_dir():
+        return None
     try:
         return importlib.import_module(f"linker.{name}")
     except ModuleNotFoundError as error:

@@ -3,6 +3,7 @@
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -35,6 +36,15 @@ def test_a_missing_setting_stops_the_start_with_the_apps_own_message() -> None:
         told, complaint = process.communicate(timeout=10)
     assert (process.returncode, told) == (2, "")
     assert complaint == "Setting SAMPLE_URL is missing. Set it to the address of the sample.\n"
+
+
+def test_an_installed_linker_is_not_the_apps_own(tmp_path: Path) -> None:
+    package = tmp_path / "linker"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "bootstrap.py").write_text("def check_start():\n    raise SystemExit('an installed package refused')\n")
+    with running("every_binding", PYTHONPATH=str(tmp_path)) as host:
+        assert host.ready["functions"]
 
 
 def test_keys_are_asked_for_on_demand_and_told_in_the_ready_line() -> None:
