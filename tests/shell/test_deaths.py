@@ -1,9 +1,11 @@
 """Hosts that die or sleep at an unlucky moment: no run is left open for ever, and nobody works on for a run that gave way."""
 
+import asyncio
 from dataclasses import replace
 
 import pytest
 
+from linker.adapters.write_limiter import Lane
 from linker.core.errors import TransientError
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.core.runs import lifecycle
@@ -220,6 +222,40 @@ async def test_no_other_shard_begins(gave_way: World) -> None:
     outcome = await gave_way.link("run1", scan=scan)
     assert (outcome.counts, bool(outcome.later_s), outcome.held) == (Counts(), True, False)
     assert not gave_way.dataverse.asked
+
+
+@pytest.mark.parametrize(
+    ("end", "waited_s", "written"),
+    [
+        pytest.param("canceled", 5.0, 0, id="canceled while it waited for its turn"),
+        pytest.param("taken over", 5.0, 0, id="taken over while it waited for its turn"),
+        pytest.param("", 5.0, 3, id="nothing happened"),
+        pytest.param("canceled", 0.5, 3, id="it hardly waited"),
+    ],
+)
+async def test_a_shard_that_waits_long_for_its_turn_asks_before_its_first_write(
+    monkeypatch: pytest.MonkeyPatch, end: str, waited_s: float, written: int
+) -> None:
+    world = World()
+    world.people(3)
+    await holding(world, "run1")
+    enter = world.deps.limiter.enter
+
+    async def enter_late(turn: int) -> Lane:
+        world.clock.pass_s(waited_s)
+        if end == "canceled":
+            await world.deps.lock.cancel("run1")
+        elif end:
+            lease_runs_out(world)
+            await world.deps.lock.take_over()
+        return await enter(turn)
+
+    monkeypatch.setattr(world.deps.limiter, "enter", enter_late)
+    outcome = await world.link("run1", width=1)
+    assert world.dataverse.written["bulk"] == written
+    assert (outcome.counts.linked, bool(outcome.later_s), outcome.held) == (written, not written, False)
+    assert (await world.block()).header.attempt == "", "the next attempt need not wait for this one"
+    (await asyncio.wait_for(enter(0), timeout=5)).leave()  # the only lane is free
 
 
 async def test_no_other_slice_is_read(gave_way: World) -> None:

@@ -38,6 +38,7 @@ from linker.durable.shards.writes import Writer, Written, is_stored, prove_first
 from linker.services.new_columns import explain_refusal
 
 CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
+LONG_TURN_S = 1.0  # from here on a look at the lock costs little beside the wait
 MAX_OPEN = 5_000  # rows that are read to see which were open before; only where nothing landed and rows were refused
 
 
@@ -114,9 +115,11 @@ class _ShardWork:
     profiles: set[str] = field(default_factory=set)  # that got newly linked rows
     proven: bool = False  # the first link of the table was read back alive
     refusals: Refusals = field(init=False)
+    began: float = field(init=False)  # epoch s
 
     def __post_init__(self) -> None:
         self.refusals = Refusals(self._known_to_be_open)
+        self.began = self.deps.clock()
 
     @property
     def key(self) -> tuple[str, str]:
@@ -260,7 +263,14 @@ class _ShardWork:
         await self._intend(links, entries)
         task, customers = self.task, {key: claims[key].customer for key in links}
         writer = Writer(
-            self.dataverse, self.target, self.attempt, self.deps.limiter, task.lanes, self.refusals, self.sent
+            self.dataverse,
+            self.target,
+            self.attempt,
+            self.deps.limiter,
+            task.lanes,
+            self.refusals,
+            self._still_wanted,
+            self.sent,
         )
         written = await self._write_canary(writer, links, customers) if task.canary else Written()
         rest = {key: link for key, link in links.items() if key not in written.links}
@@ -279,6 +289,14 @@ class _ShardWork:
         for key in second.mislabeled:
             self.outcomes.issue(key, "OtherCustomer")
         return written.with_more(second)
+
+    async def _still_wanted(self) -> None:
+        """Look again whether the run continues when the shard waited long for its turn to write.
+
+        Raises TransientError when it does not: many shards wait while others write, and none of them begins after a cancel.
+        """
+        if self.deps.clock() - self.began > LONG_TURN_S:
+            await go_on(self.deps, self.task.run)
 
     async def _write_canary(
         self, writer: Writer, links: Mapping[RowKey, Link], customers: Mapping[RowKey, CustomerId]

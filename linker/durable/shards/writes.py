@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
@@ -63,8 +63,13 @@ class Writer:
     limiter: Limiter
     lanes: int
     refusals: Refusals
+    may_begin: Callable[[], Awaitable[None]]  # raises TransientError when nothing may be sent any more
     sent: set[RowKey] = field(default_factory=set)
     turn: int = field(init=False)  # among the shards of this process that write
+    _beginning: asyncio.Lock = field(
+        default_factory=asyncio.Lock, init=False
+    )  # lanes of one shard ask at the same time
+    _begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
         self.turn = self.limiter.turn()
@@ -155,9 +160,21 @@ class Writer:
             if waiting:
                 raise
             return None
+        try:
+            await self._begin()
+        except BaseException:
+            lane.leave()
+            raise
         if not waiting:
             lane.leave()
         return lane if waiting else None
+
+    async def _begin(self) -> None:
+        """Ask once, before the first write, whether the shard may still be written."""
+        async with self._beginning:
+            if not self._begun:
+                await self.may_begin()
+                self._begun = True
 
     async def _patiently(self, written: Written, room: list[Lane], links: Links) -> dict[RowKey, DataverseError]:
         """Write rows, again after a short pause. `room` holds the lane of the first write, as long as that is to come."""
