@@ -179,6 +179,7 @@ MUTATIONS = (
     Mutation("G1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
     Mutation("G2", _RUN, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
     Mutation("G2", _GENERATION, "return not self.stop and ", "return "),
+    Mutation("G2", _SHARD, "self.deps.clock() - self.began > LONG_TURN_S", "False"),
     Mutation("G3", "linker/core/runs/request_merging.py", "mode=max(first.mode", "mode=min(first.mode"),
     Mutation("G3", _LOCK, "if interruptions >= MAX_INTERRUPTIONS:", "if False:"),
     Mutation(
