@@ -101,12 +101,12 @@ def bad_rows(links: Mapping[str, str], share: float) -> set[str]:
 
 def faults_for(rows: set[str]) -> list[dict[str, object]]:
     """Return faults that refuse these rows without naming them: the whole UpdateMultiple, or the one PATCH, in a batch too."""
-    bulk, single = (
-        {"kind": "server_error", "operation": "UpdateMultiple"},
-        {"kind": "sql_timeout", "operation": "Update"},
-    )
-    kinds = ((bulk, "body"), (single, "path"))
-    return [{**kind, matcher: row, "times": None} for kind, matcher in kinds for row in sorted(rows)]
+    where = (("UpdateMultiple", "body"), ("Update", "path"))
+    return [
+        {"kind": "plugin_refusal", "operation": operation, matcher: row, "times": None}
+        for operation, matcher in where
+        for row in sorted(rows)
+    ]
 
 
 def _peer(profile: Profile, name: str, write: Writer, rows: int) -> Result:

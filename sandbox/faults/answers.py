@@ -11,7 +11,7 @@ from sandbox.faults.model import Fault
 from sandbox.gate import throttled
 from sandbox.protection import refusal
 from sandbox.webapi.elastic import table_throttled
-from sandbox.webapi.errors import ApiError
+from sandbox.webapi.errors import PLUGIN_ABORTED, ApiError
 from sandbox.webapi.messages import error_answer
 
 _LOCKED: Final = (
@@ -44,6 +44,8 @@ def operation_error(fault: Fault) -> ApiError | sqlite3.OperationalError:
     """Return the error of a fault that strikes an operation (dataverse.md 2.6), or of the sandbox's own full disk."""
     if fault.kind == "disk_full":
         return sqlite3.OperationalError("database or disk is full")
+    if fault.kind == "plugin_refusal":
+        return _aborted(fault)
     if fault.kind == "deadlock":
         message = "Generic SQL error. CRM ErrorCode: -2147204784 Sql ErrorCode: -2146232060 Sql Number: 1205"
         return ApiError(fault.status or 400, "0x80044150", message)
@@ -67,6 +69,10 @@ def _customization_lock(fault: Fault, config: SandboxConfig) -> Response:
 def _server_error(fault: Fault, config: SandboxConfig) -> Response:
     del config
     return _error(ApiError(fault.status or 500, "0x80040216", "An unexpected error occurred."))
+
+
+def _aborted(fault: Fault) -> ApiError:
+    return ApiError(fault.status or 400, PLUGIN_ABORTED, "ISV code aborted the operation.")
 
 
 def _name_refused(fault: Fault, config: SandboxConfig) -> Response:
@@ -101,6 +107,7 @@ _ANSWERS: Final[dict[str, Callable[[Fault, SandboxConfig], Response]]] = {
     "concurrency_limit": _limit("concurrency"),
     "customization_lock": _customization_lock,
     "server_error": _server_error,
+    "plugin_refusal": lambda fault, _config: _error(_aborted(fault)),
     "unauthorized": _unauthorized,
     "unavailable": _unavailable,
     "table_throttled": lambda fault, _config: _error(table_throttled(_retry_after(fault))),

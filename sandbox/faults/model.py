@@ -32,9 +32,10 @@ Kind = Literal[
     "name_not_unique",
     "navigation_name_taken",
     "table_throttled",
+    "plugin_refusal",
 ]
 
-_OPERATION_KINDS: Final = frozenset({"sql_timeout", "deadlock", "disk_full", "dropped_write"})
+_OPERATION_KINDS: Final = frozenset({"sql_timeout", "deadlock", "disk_full", "dropped_write", "plugin_refusal"})
 _BULK_KINDS: Final = frozenset({"dropped_write", "rows_deleted"})
 
 
@@ -113,9 +114,11 @@ class Fault:
     def strikes_operations(self) -> bool:
         """Whether it strikes an operation after the Web API has checked it, in a `$batch` too.
 
-        Only losing some rows of a bulk request has to happen before that.
+        Losing some rows of a bulk request has to happen before that, and so has a refusal of a request for what is in its body.
         """
-        return self.kind in _OPERATION_KINDS and not (self.kind == "dropped_write" and self.row_share < 1)
+        loses_some = self.kind == "dropped_write" and self.row_share < 1
+        reads_body = self.kind == "plugin_refusal" and self.body is not None
+        return self.kind in _OPERATION_KINDS and not loses_some and not reads_body
 
     def matches(self, target: Target) -> bool:
         """Return whether this fault is for a request."""

@@ -98,6 +98,17 @@ async def test_batches_up_to_the_threshold_pass_a_sql_timeout(
     assert sizes == {1: 204, 2: 204, 3: 400, 4: 400}
 
 
+@pytest.mark.parametrize(("named", "status", "written"), [(True, 400, 0), (False, 204, 10)])
+async def test_a_plug_in_refuses_the_requests_that_contain_a_text(
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient, named: bool, status: int, written: int
+) -> None:
+    rows = contacts(sandbox, 11)
+    await arm(admin, kind="plugin_refusal", operation="UpdateMultiple", body=rows[0 if named else 10], times=None)
+    answer = await api.post(UPDATE, json=update(rows[:10]))
+    assert (answer.status_code, cities(sandbox)) == (status, written)
+    assert "0x80040265" in answer.text or not named
+
+
 async def test_a_dropped_write_answers_success_and_writes_nothing(
     sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient
 ) -> None:
@@ -269,10 +280,16 @@ async def test_a_full_disk_answers_a_bare_500_and_stores_nothing(
 
 
 @pytest.mark.parametrize(
-    ("kind", "answers"), [("deadlock", (2, 1)), ("sql_timeout", (2, 1)), ("dropped_write", (3, 0))]
+    ("kind", "code", "answers"),
+    [
+        ("deadlock", "0x80044150", (2, 1)),
+        ("sql_timeout", "0x80044151", (2, 1)),
+        ("plugin_refusal", "0x80040265", (2, 1)),
+        ("dropped_write", "0x8", (3, 0)),
+    ],
 )
 async def test_a_fault_hits_an_operation_inside_a_batch(
-    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient, kind: str, answers: tuple[int, int]
+    sandbox: Sandbox, api: httpx.AsyncClient, admin: httpx.AsyncClient, kind: str, code: str, answers: tuple[int, int]
 ) -> None:
     await arm(admin, kind=kind, table="contact", operation="Update", skip=1)
     part = (
@@ -283,5 +300,5 @@ async def test_a_fault_hits_an_operation_inside_a_batch(
     body = "".join(part.format(API_PATH, key) for key in contacts(sandbox, 3)) + "--b--\r\n\r\n"
     headers = {"Content-Type": "multipart/mixed; boundary=b", "Prefer": "odata.continue-on-error"}
     answer = await api.post("/$batch", content=body, headers=headers)
-    assert (answer.text.count("HTTP/1.1 204"), answer.text.count("0x8004415")) == answers
+    assert (answer.text.count("HTTP/1.1 204"), answer.text.count(code)) == answers
     assert cities(sandbox) == 2
