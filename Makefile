@@ -29,7 +29,7 @@ demo: setup ## run the whole thing on generated data; demo LOAD=../data takes a 
 	@$(PYTHON) -m sandbox demo $(if $(LOAD),--load "$(LOAD)") $(if $(KEEP),--keep)
 
 unit: $(PACKAGES) ## test the pure core in less than 20 seconds; the simulation of the pace runs in `make test` only
-	@$(PYTHON) -m pytest -q tests/unit tests/core --ignore tests/core/test_pace_simulation.py
+	@$(PYTHON) -m pytest -q tests/core --ignore tests/core/test_pace_simulation.py
 
 test: setup check $(AXE) ## all checks, then all tests
 	@scripts/find-chromium --install | sed 's/^/The browser tests run in /'
@@ -52,7 +52,7 @@ soak: setup ## follow 200 unifications of 50,000 rows and see what grows; most o
 	@$(PYTHON) -m bench.soak
 
 stateful: setup ## look for a schedule of changes, runs and crashes that leaves a wrong link; most of an hour
-	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -q tests/stateful
+	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -q tests/model_checking/test_link_machine.py
 
 mutations: setup ## take each decision of docs/proofs.md back in a copy and see that its tests notice; some minutes
 	@$(PYTHON) -m tests.mutations $(ONLY)
@@ -70,7 +70,7 @@ architecture: $(PACKAGES) ## draw the pictures of docs/dev/architecture.md from 
 	@$(PYTHON) scripts/architecture.py
 
 histories: setup ## record again what the replay tests replay, after the orchestrators changed on purpose
-	@$(PYTHON) -m tests.replay.record
+	@$(PYTHON) -m tests.history_replay.record
 
 connector: $(PACKAGES) ## write the definition of the Power Automate connector from the OpenAPI document
 	@$(PYTHON) scripts/connector.py

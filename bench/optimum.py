@@ -12,7 +12,7 @@ from math import ceil
 
 from bench.profiles import Profile
 from linker.core.throttling.width import FIRST_BATCH, LARGEST, TARGET_S
-from sandbox.config import SandboxConfig
+from sandbox.switches.config import SandboxConfig
 
 
 def width(config: SandboxConfig) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from sandbox.config import SandboxConfig, changed
+from sandbox.switches.config import SandboxConfig, changed
 
 BAD_SHARE = 0.001
 

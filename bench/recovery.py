@@ -1,4 +1,4 @@
-"""How long the work stands still when the host is killed while it writes, with the settings of a deployed app.
+"""How long the work pauses when the host is killed while it writes, with the settings of a deployed app.
 
 Several are killed at the same time, each beside a sandbox of its own: most of the time they wait.
 """

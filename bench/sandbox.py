@@ -24,8 +24,9 @@ import typer
 
 from bench.environment import running
 from bench.machine import Machine, describe
-from sandbox.dataset import MAPPING, Dataset, TableData
-from sandbox.generate import Sizes, generate
+from sandbox.data.generator import Sizes, generate
+from sandbox.data.seed import Dataset, TableData
+from sandbox.schema.insights_tables import MAPPING
 
 ROWS = 1_000_000
 LINKED = 5_000  # contacts and profiles beside the mapping, so that there is something to link
@@ -57,7 +58,7 @@ LOOKUP = {
 class Speed:
     """Milliseconds of single requests, and memory of the process in MB of 2**20 bytes.
 
-    The first page is told apart: SQLite finds a wide range by the index of its column and sorts it once.
+    The first page is measured separately: SQLite finds a wide range by the index of its column and sorts it once.
     """
 
     load_s: float

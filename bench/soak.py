@@ -30,7 +30,7 @@ LEAST_ROUNDS = 4 * max(MAX_SERVED, (KEEP_DAYS + 1) * 24 // HOURS)
 MOVED = 0.01
 
 type Links = Mapping[str, str | None]
-"""The profile id by row, None where there is none."""
+"""The profile id by row, None without one."""
 
 app = typer.Typer(add_completion=False)
 

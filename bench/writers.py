@@ -75,7 +75,7 @@ def threaded_batches(work: Work) -> str:
     try:
         with _session(work.environment, _WindowsLines) as session:
             # What `entity(...).upsert(rows, mode="batch", threading=True)` does once it has read the table's metadata, of
-            # which it wants a property that the sandbox does not have.
+            # which it selects a property that the sandbox does not have.
             commands = transform_to_batch_for_upsert(
                 ENTITY_SET, [{KEY: row, **work.change(row)} for row in work.links], [KEY], is_primary_id=True
             )

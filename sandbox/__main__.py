@@ -9,15 +9,16 @@ from typing import Annotated, Any, Final
 import httpx
 import typer
 
-from sandbox.azurite import AzuriteError
-from sandbox.config import InvalidConfigError, SandboxConfig, TableKind, changed
-from sandbox.dataset import DataError
+from sandbox.data.csv_folder import FolderError
+from sandbox.data.generator import Sizes
+from sandbox.data.seed import DataError
 from sandbox.faults import InvalidFaultError
-from sandbox.generate import Sizes
-from sandbox.loading import FolderError
-from sandbox.serve import ServeOptions
-from sandbox.serve import serve as run_server
-from sandbox.switches import markdown_table, read_assignments, registry, value_text
+from sandbox.server.azurite import AzuriteError
+from sandbox.server.serve import ServeOptions
+from sandbox.server.serve import serve as run_server
+from sandbox.switches.config import SandboxConfig, changed
+from sandbox.switches.registry import InvalidConfigError, markdown_table, read_assignments, registry, value_text
+from sandbox.switches.tables import TableKind
 
 app = typer.Typer(
     add_completion=False, no_args_is_help=True, help="A local Dynamics 365 for the customer profile linker."

@@ -1,4 +1,4 @@
-"""Draw the two pictures of docs/dev/architecture.md from the code: the rooms of linker/, and what a run calls.
+"""Draw the pictures of docs/dev/architecture.md from the code: the rooms of both packages, and what a run calls.
 
 Usage: python scripts/architecture.py     Writes the pictures, as Mermaid text, between the markers of the page.
 """
@@ -14,28 +14,30 @@ from typing import Final
 ROOT: Final = Path(__file__).parents[1]
 PAGE: Final = ROOT / "docs" / "dev" / "architecture.md"
 LINKER: Final = ROOT / "linker"
+SANDBOX: Final = ROOT / "sandbox"
 ORCHESTRATORS: Final = LINKER / "durable" / "orchestrators"
 
 
-def rooms() -> str:
-    """Return a picture of which room of linker/ imports from which."""
+def rooms(package: Path = LINKER) -> str:
+    """Return a picture of which room of a package imports from which."""
     edges: set[tuple[str, str]] = set()
-    for path in sorted(LINKER.rglob("*.py")):
-        here = _room(path.relative_to(ROOT).with_suffix("").parts)
-        edges |= {(here, there) for there in _imported_rooms(path) if here and there != here}
+    for path in sorted(package.rglob("*.py")):
+        here = _room(package, path.relative_to(ROOT).with_suffix("").parts)
+        edges |= {(here, there) for there in _imported_rooms(package, path) if here and there != here}
     return "\n".join(["flowchart TD", *(f"  {source} --> {target}" for source, target in sorted(edges))])
 
 
-def _imported_rooms(path: Path) -> Iterator[str]:
+def _imported_rooms(package: Path, path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "linker":
-            names = [node.module] if "." in node.module else [f"linker.{name.name}" for name in node.names]
-            yield from filter(None, (_room(tuple(name.split("."))) for name in names))
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == package.name:
+            whole = "." not in node.module
+            names = [f"{node.module}.{name.name}" for name in node.names] if whole else [node.module]
+            yield from filter(None, (_room(package, tuple(name.split("."))) for name in names))
 
 
-def _room(parts: tuple[str, ...]) -> str:
+def _room(package: Path, parts: tuple[str, ...]) -> str:
     """Return the room of a module by its path, empty for the package itself and its command line."""
-    known = {path.stem for path in LINKER.iterdir() if path.is_dir() or path.suffix == ".py"}
+    known = {path.stem for path in package.iterdir() if path.is_dir() or path.suffix == ".py"}
     return parts[1] if len(parts) > 1 and parts[1] in known and not parts[1].startswith("_") else ""
 
 
@@ -76,8 +78,8 @@ def _called(tree: ast.Module, names: Mapping[str, str]) -> Iterator[str]:
 
 
 def drawn(page: str) -> str:
-    """Return the text of the page with both pictures as the code has them now."""
-    for name, picture in (("rooms", rooms()), ("run", run())):
+    """Return the text of the page with its pictures as the code has them now."""
+    for name, picture in (("rooms", rooms()), ("run", run()), ("sandbox", rooms(SANDBOX))):
         block = f"<!-- {name} -->\n```mermaid\n{picture}\n```\n<!-- /{name} -->"
         page = re.sub(f"<!-- {name} -->.*?<!-- /{name} -->", lambda _, block=block: block, page, flags=re.DOTALL)
     return page

@@ -23,7 +23,7 @@ ALLOWED = frozenset({"Apache-2.0", "BSD", "BSD-2-Clause", "BSD-3-Clause", "ISC",
 HEAD = """# Licences of the packages in the deployment package
 
 Written by `make licences` from the metadata of the packages in `requirements.lock`. A test holds it against them, and against
-the licences that `scripts/licences.py` allows. *BSD* stands where a package does not name the variant.
+the licences that `scripts/licences.py` allows. *BSD* is written where a package does not name the variant.
 
 | Package | Version | Licence |
 |---|---|---|"""

@@ -1,6 +1,6 @@
 """Build the deployment package: the app and its Linux wheels for Python 3.13, as a zip that is the same each time.
 
-Started by `scripts/package`, in an environment that holds nothing but what requirements-build.txt names:
+Started by `scripts/package`, in an environment that holds only what requirements-build.txt names:
 
     scripts/package [dist/linker.zip] [--backend DurableTaskScheduler]
 """
@@ -87,7 +87,7 @@ def write_manifest(folder: Path) -> int:
 def functions(folder: Path, **settings: str) -> list[str]:
     """Return the names of the functions of a staged app, which a process of its own imports with these app settings.
 
-    The wheels of the package run on Linux x64 alone. On another machine the development environment stands in: it holds
+    The wheels of the package run on Linux x64 alone. On another machine the development environment is used: it holds
     the same versions, and only names come from it. Raises CalledProcessError with the app's own words on stderr.
     """
     here = (sys.platform, platform.machine()) == ("linux", "x86_64")
@@ -101,7 +101,7 @@ def functions(folder: Path, **settings: str) -> list[str]:
 
 
 def compile_code(folder: Path) -> None:
-    """Compile every module, so that a cold start need not: a mounted package cannot keep what it compiles.
+    """Compile every module, so that a cold start doesn't have to: a mounted package cannot keep what it compiles.
 
     Python uses a compiled file without a look at its source (unchecked), whatever time the file system shows. Another
     Python version compiles for itself. Raises ValueError when the app itself does not compile.
@@ -148,7 +148,7 @@ def ignored() -> pathspec.GitIgnoreSpec:
 
 
 def host_settings(backend: str) -> dict[str, Any]:
-    """Return host.json for a backend of Durable Functions: as it stands, or with what infra/host.<backend>.json changes."""
+    """Return host.json for a backend of Durable Functions: unchanged, or with what infra/host.<backend>.json changes."""
     settings: dict[str, Any] = json.loads((ROOT / "host.json").read_text(encoding="utf-8"))
     overlay = ROOT / "infra" / f"host.{backend}.json"
     return merged(settings, json.loads(overlay.read_text(encoding="utf-8"))) if overlay.exists() else settings

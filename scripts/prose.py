@@ -71,6 +71,13 @@ RULES: Final = (
     _rule("signs? of life", "'heartbeat'"),
     _rule("for want of", "'because ... is missing'"),
     _rule("gives? way", "'stop'"),
+    _rule("wants(?! to)", "'requires', 'needs', or 'selects'"),
+    _rule("need not", "'does not have to'"),
+    _rule("shall", "'must' or 'will'"),
+    _rule("hears? of", "'gets', 'learns of', or the passive"),
+    _rule("nothing but", "'only'"),
+    _rule("all the same", "'anyway' or 'still'"),
+    _rule("none of (?:ours|theirs)", "what it is"),
     _rule("he|his|him", "'they', or name the role"),
 )
 

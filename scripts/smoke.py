@@ -163,7 +163,7 @@ def listed_functions(app: App) -> set[str]:
 
 
 def check_settings(app: App) -> str:
-    """See that no connection string stands beside the identity: it would win, and shared keys are off."""
+    """Check that no connection string is set beside the identity: it would win, and shared keys are off."""
     if "AzureWebJobsStorage" in app.settings:
         raise NotWellError(
             "There is an app setting AzureWebJobsStorage beside AzureWebJobsStorage__blobServiceUri, and it wins. Delete it: "
@@ -258,7 +258,7 @@ def ask(app: App, method: str, path: str, body: object = None) -> Any:
 
 
 def request(app: App, method: str, path: str, body: object = None) -> tuple[int, str]:
-    """Return status and text of an answer; status 0 and the reason when there is none."""
+    """Return status and text of an answer; status 0 and the reason without an answer."""
     data = None if body is None else json.dumps(body).encode()
     headers = {**app.headers, "Content-Type": "application/json"}
     wanted = urllib.request.Request(app.url + path, data, headers, method=method)  # noqa: S310 - https, or a host of this machine

@@ -34,7 +34,7 @@ _PARAMETER = re.compile(r"^((?:@.*\n)+)param (\w+) (\S.*?)(?: = (.*))?$", re.MUL
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """A parameter of main.bicep: decorators as they stand, name, type and default."""
+    """A parameter of main.bicep: decorators unchanged, name, type and default."""
 
     decorators: str
     name: str

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from sandbox.azurite import AzuriteError, azurite_tables, find_azurite
+from sandbox.server.azurite import AzuriteError, azurite_tables, find_azurite
 
 
 def pytest_sessionstart() -> None:

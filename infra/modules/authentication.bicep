@@ -26,7 +26,7 @@ resource authentication 'Microsoft.Web/sites/config@2025-03-01' = {
       requireAuthentication: true
       unauthenticatedClientAction: 'RedirectToLoginPage'
       redirectToProvider: 'azureactivedirectory'
-      excludedPaths: ['/api/health'] // watched from outside, says nothing but that it runs
+      excludedPaths: ['/api/health'] // watched from outside, says only that it runs
     }
     identityProviders: {
       azureActiveDirectory: {

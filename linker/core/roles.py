@@ -45,7 +45,7 @@ class Caller:
         return self.role is not None and self.role.rank >= needed.rank
 
 
-# The host has checked the key before the app hears of the request, and does not say whose it is. What an admin may do asks
+# The host has checked the key before the app gets the request, and does not say whose it is. What an admin may do asks
 # for the master key.
 KEY_HOLDER = Caller("holder of a function key", role=Role.ADMIN)
 

@@ -305,7 +305,7 @@ async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[
 async def _as_far_as_read(
     dataverse: Dataverse, sources: tuple[SourceFacts, ...], held: Mapping[str, Depth]
 ) -> tuple[SourceFacts, ...]:
-    """Mark the sources whose rows are read in part only: keys that were not found may be there all the same."""
+    """Mark the sources whose rows are read in part only: keys that were not found may be there anyway."""
     needs = [Need(facts.table.logical_name, Right.READ, "") for facts in sources if facts.elsewhere and facts.table]
     lacking = {gap.table for gap in privileges.missing(needs, await identity.of_tables(dataverse, needs), held)}
     return tuple(

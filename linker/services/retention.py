@@ -16,7 +16,7 @@ from linker.deps import Deps
 _LOG = logging.getLogger(__name__)
 
 DAY_S: Final = 86_400.0
-BEGINNING: Final = datetime(2020, 1, 1, tzinfo=UTC)  # no orchestration of ours is older; the platform wants a time
+BEGINNING: Final = datetime(2020, 1, 1, tzinfo=UTC)  # no orchestration of ours is older; the platform requires a time
 LONGEST: Final = timedelta(minutes=5)  # of one purge of durable history; the next one continues
 
 type Forget = Callable[[datetime], Awaitable[int]]

@@ -4,13 +4,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any
 
-from sandbox.collation import SORT_KEYS, guid_key
 from sandbox.database import ddl
-from sandbox.database.core import Database, new_key
+from sandbox.database.collation import SORT_KEYS, guid_key
+from sandbox.database.connection import new_key
+from sandbox.database.database import Database
 from sandbox.database.rows import Change, Stamp, delete_rows, owners_of, update_rows
 from sandbox.database.values import Stored, iso_time, lenient, shown
+from sandbox.schema.column_types import Column
 from sandbox.schema.definition import SYSTEM_NAMES
-from sandbox.schema.model import Column, Table
+from sandbox.schema.model import Table
 
 
 def bulk_load(database: Database, table_name: str, rows: Iterable[Mapping[str, object]], stamp: Stamp) -> int:

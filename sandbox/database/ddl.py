@@ -3,8 +3,7 @@
 from collections.abc import Iterator
 from typing import Final
 
-from sandbox.schema.kinds import PARTITION
-from sandbox.schema.model import (
+from sandbox.schema.column_types import (
     FLAG_TYPES,
     FRACTION_TYPES,
     GUID_TYPES,
@@ -12,10 +11,9 @@ from sandbox.schema.model import (
     WHOLE_TYPES,
     Column,
     ColumnType,
-    Index,
-    ManyToMany,
-    Table,
 )
+from sandbox.schema.kinds import PARTITION
+from sandbox.schema.model import Index, ManyToMany, Table
 
 _AFFINITY: Final = {
     **dict.fromkeys(TEXT_TYPES, "TEXT"),

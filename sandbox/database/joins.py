@@ -1,9 +1,9 @@
 """How a condition reaches the rows of a collection-valued navigation property, and which joins cannot be made."""
 
-from sandbox.config import Joins
 from sandbox.database import ddl
 from sandbox.query.syntax import RefusedJoinError, UnknownPropertyError
 from sandbox.schema.model import ManyToMany, Schema, Table
+from sandbox.switches.tables import Joins
 
 
 def join_works(joins: Joins, *tables: Table) -> bool:

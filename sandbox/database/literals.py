@@ -2,7 +2,7 @@
 
 from sandbox.database.values import ColumnValueError, Stored, stored
 from sandbox.query.syntax import Kind, Literal, QueryError
-from sandbox.schema.model import FLAG_TYPES, GUID_TYPES, TIME_TYPES, WHOLE_TYPES, Column, ColumnType
+from sandbox.schema.column_types import FLAG_TYPES, GUID_TYPES, TIME_TYPES, WHOLE_TYPES, Column, ColumnType
 
 
 def incompatible(column: Column, literal: Literal) -> QueryError:

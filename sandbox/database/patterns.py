@@ -2,17 +2,18 @@
 
 from collections.abc import Callable
 
-from sandbox.collation import bounds
 from sandbox.database import ddl
+from sandbox.database.collation import bounds
 from sandbox.database.values import Stored
-from sandbox.schema.model import Column, Table
+from sandbox.schema.column_types import Column
+from sandbox.schema.model import Table
 
 type Bind = Callable[[Stored], str]
-"""Takes a parameter and returns its mark; parameters must be taken in the order in which they stand in the SQL."""
+"""Takes a parameter and returns its mark; parameters must be taken in their order in the SQL."""
 
 
 def like(key: str, name: str, pattern: str, order: str, bind: Bind) -> str:
-    """Return a match of every row; what stands before the first wildcard bounds the index range that is searched."""
+    """Return a match of every row; the text before the first wildcard bounds the index range that is searched."""
     low, high = bounds(order, pattern)
     return f"({key} >= {bind(low)} AND {key} < {bind(high)} AND {order}_like({bind(pattern)}, {name}))"
 

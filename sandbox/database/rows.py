@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sandbox.database import ddl
-from sandbox.database.core import Database
+from sandbox.database.change_tracking import note_deletions
+from sandbox.database.database import Database
 from sandbox.database.security import forget_pairs
-from sandbox.database.tracking import note_deletions
 from sandbox.database.values import Stored, iso_time
 from sandbox.schema.model import OneToMany, Table
 

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from sandbox.collation import guid_key
 from sandbox.database import ddl
-from sandbox.database.core import Database, Grants
+from sandbox.database.collation import guid_key
+from sandbox.database.connection import Grants
+from sandbox.database.database import Database
 from sandbox.schema.model import ManyToMany
 
 SYSTEM_ADMINISTRATOR: Final = guid_key("627090ff-40a3-4053-8790-584edc5be201")

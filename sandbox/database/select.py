@@ -5,12 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 from sandbox.database import ddl
-from sandbox.database.compiler import Compiler, Dialect, Place
-from sandbox.database.core import Database
+from sandbox.database.database import Database
+from sandbox.database.dialect import Dialect, Place
+from sandbox.database.filter_compiler import Compiler
 from sandbox.database.values import Stored
 from sandbox.query.syntax import Condition, Order, Path
+from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.insights_tables import PROFILES
-from sandbox.schema.model import Column, ColumnType, Schema, Table
+from sandbox.schema.model import Schema, Table
 
 COUNT_LIMIT: Final = 5000  # dataverse.md 5.3
 
@@ -60,7 +62,7 @@ def select_page(database: Database, schema: Schema, query: Query, dialect: Diale
         condition += f" AND {_beyond(terms, query.after, compiler)}"
     place = compiler.root
     wanted = [place.sql(c) for c in (query.table.columns["versionnumber"], query.table.primary_key)]
-    wanted += [compiler.shown(place, c) if c.attribute_of else place.sql(c) for c in query.columns]
+    wanted += [compiler.dialect.shown(place, c) if c.attribute_of else place.sql(c) for c in query.columns]
     cookie = [term.raw for term in terms[:-1]]  # the last term is the key, which is selected anyway
     direction = {True: " DESC", False: ""}
     order = ", ".join(f"{term.expression}{direction[term.descending]}" for term in terms)
@@ -89,8 +91,8 @@ def count_groups(  # a query, its groups, and a part of them
 ) -> list[tuple[Stored, ...]]:
     """Return the values of some columns with the number of their rows, in their order; `part` is limit and offset."""
     compiler, condition = _compiled(schema, query, dialect)
-    keys = ", ".join(compiler.sort_expression(compiler.root, column) for column in columns)
-    shown = ", ".join(f"min({compiler.shown(compiler.root, column)})" for column in columns)
+    keys = ", ".join(compiler.dialect.sort_expression(compiler.root, column) for column in columns)
+    shown = ", ".join(f"min({compiler.dialect.shown(compiler.root, column)})" for column in columns)
     source = f"{ddl.rows_from(query.table)} AS {compiler.root.alias}{compiler.joins}"
     sql = f"SELECT {shown}, count(*) FROM {source} WHERE {condition} GROUP BY {keys} ORDER BY {keys} LIMIT ? OFFSET ?"  # noqa: S608
     return database.execute(sql, [*compiler.parameters, *part])
@@ -130,8 +132,8 @@ def _term(compiler: Compiler, order: Order) -> _Term:
     place, column = compiler.column(order.path)
     labels = _labels(compiler, order, place, column) if column.type is ColumnType.LOOKUP else []
     shown = labels or [(place, column)]
-    raw = [compiler.shown(place, column) for place, column in shown]
-    keys = [compiler.sort_expression(place, column) for place, column in shown]
+    raw = [compiler.dialect.shown(place, column) for place, column in shown]
+    keys = [compiler.dialect.sort_expression(place, column) for place, column in shown]
     return _Term(_first_of(raw), _first_of(keys), shown[0][1], order.descending, shown[0][0])
 
 
@@ -174,7 +176,7 @@ def _past(term: _Term, value: Stored, compiler: Compiler) -> str:
 
 
 def _comparable(term: _Term, value: Stored, compiler: Compiler) -> Stored:
-    return value if term.place is None else compiler.sort_key(term.place, term.column, value)
+    return value if term.place is None else compiler.dialect.sort_key(term.place, term.column, value)
 
 
 def _bind(compiler: Compiler, value: Stored) -> str:

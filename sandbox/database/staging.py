@@ -9,13 +9,15 @@ from functools import lru_cache, partial
 from itertools import batched, chain
 from typing import Any, Final
 
-from sandbox.collation import SORT_KEYS, word_keys
 from sandbox.database import ddl
-from sandbox.database.core import Database, new_key
+from sandbox.database.collation import SORT_KEYS, word_keys
+from sandbox.database.connection import new_key
+from sandbox.database.database import Database
 from sandbox.database.rows import Stamp, owners_of
 from sandbox.database.values import Stored, iso_time, lenient
+from sandbox.schema.column_types import TEXT_TYPES, Column
 from sandbox.schema.definition import SYSTEM_COLUMNS
-from sandbox.schema.model import TEXT_TYPES, Column, Table
+from sandbox.schema.model import Table
 
 _CHUNK: Final = 2000  # rows read at once: enough to make the work per column small, few enough to stay in the cache
 _SYSTEM: Final = frozenset(column.logical_name for column in SYSTEM_COLUMNS)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from sandbox.database import ddl
-from sandbox.database.core import Database
+from sandbox.database.database import Database
 from sandbox.schema.model import Table
 
 _UNTIL = '"~until"'

@@ -1,13 +1,22 @@
 """Between JSON values, CSV texts and what SQLite keeps: guids as ordered 16 bytes, times as ISO text, flags as 0/1."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from sandbox.collation import guid_key, guid_text, guid_texts
-from sandbox.schema.model import FLAG_TYPES, FRACTION_TYPES, GUID_TYPES, TEXT_TYPES, WHOLE_TYPES, Column, ColumnType
+from sandbox.database.collation import guid_key, guid_text, guid_texts
+from sandbox.schema.column_types import (
+    FLAG_TYPES,
+    FRACTION_TYPES,
+    GUID_TYPES,
+    TEXT_TYPES,
+    WHOLE_TYPES,
+    Column,
+    ColumnType,
+)
 
 type Stored = str | int | float | bytes | None
+type Row = Mapping[str, object]
 
 _TRUE: Final = frozenset({"true", "1", "yes"})
 _FALSE: Final = frozenset({"false", "0", "no"})

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linker.settings import PREFIX, names
-from sandbox.host.defaults import LOCAL_DEFAULTS
+from sandbox.host.settings import LOCAL_DEFAULTS
 
 PROJECT: Final = Path(__file__).parents[2]
 LOGS: Final = Path(".sandbox/logs")

@@ -12,12 +12,12 @@ from typing import NoReturn
 import httpx
 from pydantic.alias_generators import to_camel
 
+from sandbox.data.generator import Sizes
 from sandbox.demo.children import Child, ChildError, host_process, last_words, sandbox_process
 from sandbox.demo.clients import App, Json, Sandbox, Source
 from sandbox.demo.screen import Screen
 from sandbox.demo.story import ACTS, Act, Ending, StalledError, Story
-from sandbox.generate import Sizes
-from sandbox.switches import value_text
+from sandbox.switches.registry import value_text
 
 
 @dataclass(frozen=True, slots=True)

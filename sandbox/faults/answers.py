@@ -1,4 +1,4 @@
-"""The answers of faults that answer by themselves, as Dataverse or what stands before it would send them."""
+"""The answers of faults that answer by themselves, as Dataverse or a gateway in front of it would send them."""
 
 import sqlite3
 from collections.abc import Callable
@@ -6,13 +6,13 @@ from typing import Final
 
 from starlette.responses import Response
 
-from sandbox.config import SandboxConfig
 from sandbox.faults.model import Fault
-from sandbox.gate import throttled
-from sandbox.protection import refusal
-from sandbox.webapi.elastic import table_throttled
-from sandbox.webapi.errors import PLUGIN_ABORTED, ApiError
-from sandbox.webapi.messages import error_answer
+from sandbox.middleware.admission import throttled
+from sandbox.middleware.service_protection import refusal
+from sandbox.switches.config import SandboxConfig
+from sandbox.webapi.operations.elastic_tables import table_throttled
+from sandbox.webapi.protocol.errors import PLUGIN_ABORTED, ApiError
+from sandbox.webapi.protocol.messages import error_answer
 
 _LOCKED: Final = (
     "Cannot start another [EntityCustomization] because there is a previous [EntityCustomization] running at this "

@@ -11,10 +11,10 @@ import orjson
 from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from sandbox.customer_insights.unification import BusyError, Simulator, read_request
 from sandbox.database import Database, bulk_delete
 from sandbox.faults.model import Fault, Target, bulk_targets
-from sandbox.protocol import reset_connection
-from sandbox.unification import BusyError, Simulator, read_request
+from sandbox.middleware.http_protocol import reset_connection
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,12 +11,12 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from sandbox.environment import Environment
+from sandbox.customer_insights.unification import InvalidRequestError, Simulator, read_request
 from sandbox.faults.answers import answer_of
 from sandbox.faults.effects import EFFECTS, Struck, replay
 from sandbox.faults.model import InvalidFaultError, Target, read_faults
 from sandbox.faults.register import Faults
-from sandbox.unification import InvalidRequestError, Simulator, read_request
+from sandbox.runtime import Environment
 
 _SERVICE_ROOT: Final = re.compile(r"^/api/data/v[\d.]+/")
 _VERBS: Final = {"GET": "Read", "POST": "Create", "PATCH": "Update", "PUT": "Update", "DELETE": "Delete"}

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final, Literal
 import orjson
 from pydantic import ConfigDict, NonNegativeFloat, NonNegativeInt, PositiveInt, TypeAdapter, ValidationError
 
-from sandbox.unification.request import Share
+from sandbox.customer_insights.unification.request import Share
 
 Kind = Literal[
     "requests_limit",
@@ -44,7 +44,7 @@ class InvalidFaultError(ValueError):
 
 
 def bulk_targets(body: bytes) -> list[dict[str, Any]]:
-    """Return the rows of a bulk request, [] if it is none."""
+    """Return the rows of a bulk request, [] for another request."""
     try:
         document = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -14,13 +14,13 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from sandbox.host.backend import Backend
+from sandbox.host.background_tasks import Tasks
 from sandbox.host.events import deliver, events_of
 from sandbox.host.functions import HTTP, HostedFunction
-from sandbox.host.invoker import Invoker
 from sandbox.host.keys import Keys, Level
 from sandbox.host.status import RETRY_AFTER_S, describe, status_code
-from sandbox.host.tasks import Tasks
 from sandbox.host.timers import Timer
+from sandbox.host.worker import Invoker
 
 _VERSION = "4.local"  # the platform's major version whose behaviour is reproduced
 
@@ -84,7 +84,7 @@ class Admin:
         return JSONResponse(self._described(function, request)) if function else Response(status_code=404)
 
     async def _run(self, request: Request) -> Response:
-        """Run a function now. As on the platform, an empty body is refused and an unknown name has no answer but 404."""
+        """Run a function now. As on the platform, an empty body is refused and an unknown name gets 404."""
         function = self._named(request)
         if function is None:
             return Response(status_code=404)

@@ -5,7 +5,7 @@ What this class changes, and why (durabletask 1.12.0, `durabletask/testing/in_me
   Here the child's end answers the parent.
 - Each durable timer is a sleeping thread. Here the event loop's clock fires it.
 - Results and timers carry no execution, so a late one reaches the next execution under the same id, and one that
-  comes after the end starts the orchestrator again. Here completion tokens, which only grow, tell executions apart.
+  comes after the end starts the orchestrator again. Here completion tokens, which only grow, distinguish executions.
 - An orchestrator that is due while it runs goes back to the queue, and nothing is notified when it may run: up to 100 ms
   lost for each episode. Here its completion makes it due.
 - It refuses an id whose instance has ended. The real host replaces those (azure.md 1.8), and stamps defaultVersion.

@@ -21,10 +21,10 @@ from durabletask.internal import helpers
 from durabletask.internal import orchestrator_service_pb2 as pb
 
 from sandbox.host.backend import Backend
+from sandbox.host.background_tasks import Tasks
 from sandbox.host.config import HostConfig
 from sandbox.host.functions import ACTIVITY, ORCHESTRATOR, HostedFunction, of_kind
-from sandbox.host.invoker import Invoker
-from sandbox.host.tasks import Tasks
+from sandbox.host.worker import Invoker
 
 _LOG = logging.getLogger(__name__)
 

@@ -13,7 +13,7 @@ import azure.functions as func
 from azure.functions.decorators.core import Cardinality
 
 from sandbox.host.functions import HostedFunction
-from sandbox.host.invoker import Invoker
+from sandbox.host.worker import Invoker
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,7 +21,7 @@ _SEQUENCE = count()
 
 
 def events_of(body: bytes) -> list[func.EventHubEvent]:
-    """Read a request body: a JSON list is a batch with one event an element, anything else is one event as it stands.
+    """Read a request body: a JSON list is a batch with one event an element, anything else is one event, unchanged.
 
     An element becomes an event body as JSON, a text as itself. Raises ValueError if the body is not JSON.
     """

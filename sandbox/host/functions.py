@@ -127,7 +127,9 @@ def _check_parameters(name: str, call: Callable[..., Any], bindings: Iterable[Bi
     bound = {binding.name for binding in bindings} - {_RETURN}
     needed = {key for key, parameter in parameters.items() if parameter.default is parameter.empty}
     for parameter in sorted((bound - set(parameters)) | (needed - bound)):
-        raise StartRefusedError(f"Function '{name}': parameter '{parameter}' stands only in its bindings or its code.")
+        raise StartRefusedError(
+            f"Function '{name}': parameter '{parameter}' is only in its bindings or only in its code."
+        )
 
 
 _NOT_RUN = (

@@ -15,15 +15,15 @@ from starlette.responses import Response
 
 from sandbox.host.admin import Admin
 from sandbox.host.backend import Backend
+from sandbox.host.background_tasks import Tasks
 from sandbox.host.config import HostConfig
 from sandbox.host.durable import DurableHost
 from sandbox.host.functions import EVENT_HUB, HTTP, TIMER, HostedFunction, of_kind
 from sandbox.host.http import function_routes
-from sandbox.host.invoker import Invoker
 from sandbox.host.keys import Keys
-from sandbox.host.tasks import Tasks
 from sandbox.host.timers import Timer, checked_schedule
-from sandbox.visitors import LocalOnly
+from sandbox.host.worker import Invoker
+from sandbox.middleware.local_only import LocalOnly
 
 type Resolve = Callable[[str, str], str]  # text with %NAME%, whose binding -> text
 

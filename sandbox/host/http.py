@@ -16,8 +16,8 @@ from starlette.routing import Route
 
 from sandbox.host.errors import StartRefusedError
 from sandbox.host.functions import HostedFunction
-from sandbox.host.invoker import Invoker
 from sandbox.host.keys import Keys, Level
+from sandbox.host.worker import Invoker
 
 _LOG = logging.getLogger(__name__)
 

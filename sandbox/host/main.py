@@ -70,7 +70,7 @@ def prepare(app_dir: Path) -> tuple[list[HostedFunction], HostConfig]:
     check_folder(app_dir)
     os.chdir(app_dir)
     sys.path.insert(0, str(app_dir))
-    # a proxy of this machine is none for the task hub on loopback
+    # the task hub is on loopback, where a proxy of this machine cannot reach
     os.environ.setdefault("no_grpc_proxy", "127.0.0.1")
     apply_settings(app_dir, os.environ)
     config = read_host_config(app_dir, lambda text: _resolve(text, "host.json"))

@@ -8,8 +8,16 @@ from collections.abc import Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any
 
-from sandbox.host.defaults import LOCAL_DEFAULTS
 from sandbox.host.errors import StartRefusedError
+
+LOCAL_DEFAULTS: dict[str, str] = {
+    "AZURE_FUNCTIONS_ENVIRONMENT": "Development",  # as Core Tools sets it
+    "LINKER_LEASE_SECONDS": "15",
+    "LINKER_ATTEMPT_SECONDS": "30",
+    "LINKER_WRITE_TIMEOUT_SECONDS": "20",
+    "LINKER_WATCHDOG_SCHEDULE": "*/5 * * * * *",
+}
+"""Settings that only make sense on one machine."""
 
 _PLACEHOLDER = re.compile(r"%([^%]+)%")
 
@@ -36,7 +44,7 @@ def read_local_settings(app_dir: Path) -> dict[str, str]:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in `path`. Raises StartRefusedError naming file, line and column if there is none."""
+    """Return the JSON object in `path`. Raises StartRefusedError with file, line and column for another content."""
     try:
         content = json.loads(path.read_text(encoding="utf-8-sig"))
     except ValueError as error:

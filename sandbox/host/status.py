@@ -60,7 +60,7 @@ def is_true(query: Mapping[str, str], name: str, *, default: bool = False) -> bo
 
 
 def _history(events: Iterable[pb.HistoryEvent], *, show_output: bool) -> Iterable[dict[str, Any]]:
-    """Yield what happened. A scheduled task has no entry of its own: its time stands in that of its end."""
+    """Yield what happened. A scheduled task has no entry of its own: its time is in that of its end."""
     scheduled: dict[int, pb.HistoryEvent] = {}
     for event in events:
         kind = event.WhichOneof("eventType") or ""

@@ -11,7 +11,7 @@ from croniter import croniter
 
 from sandbox.host.errors import StartRefusedError
 from sandbox.host.functions import HostedFunction
-from sandbox.host.invoker import Invoker
+from sandbox.host.worker import Invoker
 
 _LOG = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from xml.etree import ElementTree as ET  # what is read comes from this machine's own clients, and expat bounds entities
 
-from sandbox.query.fetch_filter import Filter, read_filter
+from sandbox.query.fetchxml_filter import Filter, read_filter
 from sandbox.query.syntax import MAX_LINKS, QueryError, TooManyLinksError, UnsupportedQueryError
 
 _KNOWN: Final = {
@@ -64,7 +64,7 @@ class Fetch:
     """A query. `top` is None when it names no number of rows; without `attributes` all columns are wanted.
 
     `count` is the size of a page, and `page` its number from 1. The rows before it are passed over by their number, so
-    that the cookie, which Dataverse wants for speed, is not needed.
+    that the cookie, which Dataverse takes for speed, is not needed.
     """
 
     table: str
@@ -87,7 +87,7 @@ class Fetch:
 
 
 def parse_fetch(text: str) -> Fetch:
-    """Return a query. Raises QueryError when it is none, UnsupportedQueryError for what is not answered."""
+    """Return a query. Raises QueryError for malformed XML, UnsupportedQueryError for what is not answered."""
     try:
         root = ET.fromstring(text)  # noqa: S314
     except ET.ParseError as error:

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
-from sandbox.config import SandboxConfig
 from sandbox.schema.customer_tables import customer_tables
 from sandbox.schema.definition import SYSTEM_NAMES
-from sandbox.schema.insights_tables import insights_tables
+from sandbox.schema.insights_tables import CUSTOMER, PROFILES, insights_tables
 from sandbox.schema.kinds import partition_column
 from sandbox.schema.model import ManyToMany, OneToMany, Schema, Table, metadata_id
 from sandbox.schema.system_tables import plugin_tables, process_tables, security_tables, solution_tables
+from sandbox.switches.config import SandboxConfig
 
 # Lookups whose names differ from "navigation name = column name" or that have more than one target (dataverse.md 7).
 _NAVIGATION: Final = {
@@ -32,8 +32,8 @@ _NAVIGATION: Final = {
     ("task", "regardingobjectid", "contact"): ("regardingobjectid_contact_task", "Contact_Tasks"),
     ("task", "regardingobjectid", "lead"): ("regardingobjectid_lead_task", "Lead_Tasks"),
     **{
-        (f"msdynci_{name}", "msdynci_lookupfield_customer", "msdynci_customerprofile"): (
-            "msdynci_lookupfield_customer",
+        (f"msdynci_{name}", CUSTOMER, PROFILES): (
+            CUSTOMER,
             f"msdynci_customer_{relationship}",
         )
         for name, relationship in (

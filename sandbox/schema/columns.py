@@ -1,6 +1,6 @@
 """Short ways to write down the columns of the built-in tables."""
 
-from sandbox.schema.model import Column, ColumnType, Option
+from sandbox.schema.column_types import Column, ColumnType, Option
 
 T = ColumnType
 """Short, because the tables name a type on nearly every line."""

@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from sandbox.schema.column_types import Column, Option
 from sandbox.schema.columns import T, choice, lookup, text, texts
 from sandbox.schema.definition import define_table
-from sandbox.schema.model import Column, Option, Table
+from sandbox.schema.model import Table
 
 _STATE: Final = (
     Column("statecode", T.STATE, "StateCode", options=(Option(0, "Active"), Option(1, "Inactive"))),

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
-from sandbox.schema.model import Column, ColumnType, Index, Table, metadata_id
+from sandbox.schema.column_types import Column, ColumnType
+from sandbox.schema.model import Index, Table, metadata_id
 
 SYSTEM_COLUMNS: Final = (
     Column("createdon", ColumnType.DATETIME, "CreatedOn", "Created On", read_only=True),

@@ -4,19 +4,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from sandbox.config import SandboxConfig, TableKind
+from sandbox.schema.column_types import Column
 from sandbox.schema.columns import T, lookup, text, texts
 from sandbox.schema.definition import define_table
 from sandbox.schema.kinds import make_elastic, make_virtual
-from sandbox.schema.model import Column, Index, Table
+from sandbox.schema.model import Index, Table
+from sandbox.switches.config import SandboxConfig
+from sandbox.switches.tables import TableKind
 
+MAPPING: Final = "msdynci_alternatekey"
 PROFILES: Final = "msdynci_customerprofile"
+NAME_COLUMNS: Final = ("msdynci_entityname", "msdynci_tablename")
+"""Either may name the source table in the rows of a mapping; the mapping table has the one that the switch chooses."""
 CUSTOMER: Final = "msdynci_lookupfield_customer"
 
 # Readers ask these tables for their newest change, of profiles by others than themselves; elsewhere it only slows writes.
 _MARKS: Final = (Index(("modifiedon", "versionnumber")),)
 _PROFILE_MARKS: Final = (Index(("modifiedon", "versionnumber"), included=("modifiedby",)),)
-_MAPPED: Final = ("versionnumber", "msdynci_alternatevalue", "msdynci_customerid")  # what readers of key ranges want
+_MAPPED: Final = ("versionnumber", "msdynci_alternatevalue", "msdynci_customerid")  # what readers of key ranges select
 
 
 def insights_tables(config: SandboxConfig) -> Iterator[Table]:
@@ -61,7 +66,7 @@ def _customerprofile() -> Table:
 
 def _alternatekey(name_column: str) -> Table:
     return define_table(
-        "msdynci_alternatekey",
+        MAPPING,
         [
             Column("msdynci_datasourcename", max_length=4000, keyed=True, repeats=True),
             Column(name_column, max_length=4000, indexed=True, repeats=True),

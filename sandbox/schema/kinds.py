@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Final
 
+from sandbox.schema.column_types import TEXT_TYPES, Column, ColumnType
 from sandbox.schema.definition import SYSTEM_NAMES
-from sandbox.schema.model import TEXT_TYPES, Column, ColumnType, Table, metadata_id
+from sandbox.schema.model import Table, metadata_id
 
 ELASTIC_PROVIDER: Final = "1d9bde74-9ebd-4da9-8ff5-aa74945b9f74"
 """DataProviderId of every elastic table."""

@@ -2,9 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from enum import StrEnum
 from typing import Final, Self
 from uuid import UUID, uuid5
+
+from sandbox.schema.column_types import TEXT_TYPES, Column
 
 _NAMESPACE: Final = UUID("6f1c3c1e-0d7e-5c1b-9a77-2f1f0c9a5d10")
 
@@ -12,81 +13,6 @@ _NAMESPACE: Final = UUID("6f1c3c1e-0d7e-5c1b-9a77-2f1f0c9a5d10")
 def metadata_id(*names: str) -> str:
     """Return a guid text that is the same for the same names, so that a restart keeps metadata ids."""
     return str(uuid5(_NAMESPACE, "/".join(names)))
-
-
-class ColumnType(StrEnum):
-    """What a column holds. The values are Dataverse's AttributeTypeCode names, except DATE (a DateOnly DateTime)."""
-
-    STRING = "String"
-    MEMO = "Memo"
-    INTEGER = "Integer"
-    BIGINT = "BigInt"
-    DECIMAL = "Decimal"
-    DOUBLE = "Double"
-    MONEY = "Money"
-    BOOLEAN = "Boolean"
-    DATETIME = "DateTime"
-    DATE = "Date"
-    GUID = "Uniqueidentifier"
-    LOOKUP = "Lookup"
-    PICKLIST = "Picklist"
-    STATE = "State"
-    STATUS = "Status"
-    MANAGED = "ManagedProperty"
-
-
-TEXT_TYPES: Final = frozenset({ColumnType.STRING, ColumnType.MEMO})
-WHOLE_TYPES: Final = frozenset(
-    {ColumnType.INTEGER, ColumnType.BIGINT, ColumnType.PICKLIST, ColumnType.STATE, ColumnType.STATUS}
-)
-FRACTION_TYPES: Final = frozenset({ColumnType.DECIMAL, ColumnType.DOUBLE, ColumnType.MONEY})
-TIME_TYPES: Final = frozenset({ColumnType.DATETIME, ColumnType.DATE})
-GUID_TYPES: Final = frozenset({ColumnType.GUID, ColumnType.LOOKUP})
-FLAG_TYPES: Final = frozenset({ColumnType.BOOLEAN, ColumnType.MANAGED})
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One choice of a picklist."""
-
-    value: int
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class Column:
-    """A column. `logical_name` is lower case; `targets` are the tables that a lookup may point at."""
-
-    logical_name: str
-    type: ColumnType = ColumnType.STRING
-    schema_name: str = ""
-    display_name: str = ""
-    max_length: int = 850
-    targets: tuple[str, ...] = ()
-    options: tuple[Option, ...] = ()
-    indexed: bool = False
-    keyed: bool = False
-    """Whether the sort key of a text is stored, for indexes over several columns; `indexed` texts always have one."""
-    repeats: bool = False
-    """Whether an indexed text has few different values, such as names: a pattern is then looked up among them."""
-    read_only: bool = False
-    custom: bool = False
-    joined: tuple[str, ...] = ()
-    """Columns of which this one is made, with blanks between (`fullname`); it is read-only."""
-    required: str = "None"
-    description: str = ""
-    metadata_id: str = ""
-    collation: str = ""
-    """How texts compare where it is not as the database does: `exact` or `fold` (case does not count)."""
-    attribute_of: str = ""
-    """The lookup whose partition this column holds."""
-    hidden: bool = False
-    """Whether the column is kept but not part of the table: virtual tables have neither versions nor authors."""
-
-    @property
-    def property_name(self) -> str:
-        """The name in JSON and queries: `_x_value` for a lookup (dataverse.md 7)."""
-        return f"_{self.logical_name}_value" if self.type is ColumnType.LOOKUP else self.logical_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +94,7 @@ class ManyToMany:
 
 @dataclass(frozen=True, slots=True)
 class Index:
-    """An index over several columns. Readers who want nothing but `included` columns need not look at the rows."""
+    """An index over several columns. A read of `included` columns alone does not touch the rows."""
 
     columns: tuple[str, ...]
     included: tuple[str, ...] = ()
@@ -250,7 +176,7 @@ class Table:
         return f"prv{verb}{self.privileges_of or self.schema_name}"
 
     def column_of(self, property_name: str) -> Column | None:
-        """Return the column behind a JSON property (`name`, `_parentid_value`), None if there is none."""
+        """Return the column behind a JSON property (`name`, `_parentid_value`), None if the table lacks it."""
         column = self.columns.get(property_name)
         if column is None and property_name.startswith("_") and property_name.endswith("_value"):
             column = self.columns.get(property_name[1:-6])

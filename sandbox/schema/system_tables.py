@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
+from sandbox.schema.column_types import Column, Option
 from sandbox.schema.columns import T, choice, flags, lookup, text, texts, whole
 from sandbox.schema.definition import define_table
-from sandbox.schema.model import Column, Option, Table
+from sandbox.schema.model import Table
 
 _STEP_STATE: Final = (
     Column("statecode", T.STATE, "StateCode", options=(Option(0, "Enabled"), Option(1, "Disabled"))),

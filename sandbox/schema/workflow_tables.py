@@ -6,9 +6,10 @@ Every status and type is free text there. What `mscipriv_` tables hold is not do
 from collections.abc import Iterator
 from typing import Final
 
+from sandbox.schema.column_types import Column
 from sandbox.schema.columns import T, flags, lookup, text
 from sandbox.schema.definition import define_table
-from sandbox.schema.model import Column, Table
+from sandbox.schema.model import Table
 
 _MESSAGES: Final = ("Create", "Update", "Delete")  # the reference lists no bulk messages
 _JOB: Final = """

@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from sandbox.environment import Environment
+from sandbox.runtime import Environment
 from sandbox.webapi.batch import answer_batch
-from sandbox.webapi.errors import ApiError, payload_error
-from sandbox.webapi.messages import MAX_URL, ApiRequest, ApiResponse, error_answer, joined_headers
-from sandbox.webapi.organization import seed
+from sandbox.webapi.protocol.errors import ApiError, payload_error
+from sandbox.webapi.protocol.messages import MAX_URL, ApiRequest, ApiResponse, error_answer, joined_headers
+from sandbox.webapi.protocol.urls import ROOT
 from sandbox.webapi.router import answer
-from sandbox.webapi.urls import ROOT
+from sandbox.webapi.security.organization import seed
 
 _METHODS: Final = ["GET", "POST", "PATCH", "PUT", "DELETE"]
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sandbox.environment import Environment
 from sandbox.query.syntax import (
     QueryError,
     RefusedJoinError,
@@ -11,18 +10,29 @@ from sandbox.query.syntax import (
     TooManyLinksError,
     UnsupportedQueryError,
 )
+from sandbox.runtime import Environment
 from sandbox.schema.model import Table
-from sandbox.webapi.actions import ACTIONS
-from sandbox.webapi.aggregating import aggregate
-from sandbox.webapi.bulk import (
+from sandbox.webapi.metadata.changing import plan_definition_change
+from sandbox.webapi.metadata.csdl import read_csdl
+from sandbox.webapi.metadata.reading import read_definitions
+from sandbox.webapi.operations.actions import ACTIONS
+from sandbox.webapi.operations.aggregating import aggregate
+from sandbox.webapi.operations.bulk import (
     plan_create_multiple,
     plan_delete_multiple,
     plan_update_multiple,
     plan_upsert_multiple,
 )
-from sandbox.webapi.call import Call, open_call
-from sandbox.webapi.elastic import PROVIDER_ERROR, throttle
-from sandbox.webapi.errors import (
+from sandbox.webapi.operations.elastic_tables import PROVIDER_ERROR, throttle
+from sandbox.webapi.operations.fetching import asks_for_fetch, fetch_rows
+from sandbox.webapi.operations.functions import FUNCTIONS
+from sandbox.webapi.operations.navigation import plan_reference, read_below
+from sandbox.webapi.operations.not_implemented import DATAVERSE_MESSAGES
+from sandbox.webapi.operations.reading import count_rows, get_row, list_rows
+from sandbox.webapi.operations.rows import plan_column, plan_create, plan_delete, plan_update
+from sandbox.webapi.operations.writing import PlannedWrite, run_writes
+from sandbox.webapi.protocol.call import Call, open_call
+from sandbox.webapi.protocol.errors import (
     QUERY_ERROR,
     TOO_MANY_CONDITIONS,
     TOO_MANY_LINKS,
@@ -32,25 +42,15 @@ from sandbox.webapi.errors import (
     segment_not_found,
     wrong_method,
 )
-from sandbox.webapi.fetching import asks_for_fetch, fetch_rows
-from sandbox.webapi.functions import FUNCTIONS
-from sandbox.webapi.messages import ApiRequest, ApiResponse, error_answer, json_answer
-from sandbox.webapi.metadata.changing import plan_definition_change
-from sandbox.webapi.metadata.csdl import read_csdl
-from sandbox.webapi.metadata.reading import read_definitions
-from sandbox.webapi.missing import DATAVERSE_MESSAGES
-from sandbox.webapi.navigation import plan_reference, read_below
-from sandbox.webapi.reading import count_rows, get_row, list_rows
-from sandbox.webapi.references import existing_key
-from sandbox.webapi.roles import (
+from sandbox.webapi.protocol.messages import ApiRequest, ApiResponse, error_answer, json_answer
+from sandbox.webapi.protocol.references import existing_key
+from sandbox.webapi.protocol.urls import Segment, parse_path, unquoted
+from sandbox.webapi.security.roles import (
     plan_add_privileges,
     plan_remove_privilege,
     retrieve_role_privileges,
     retrieve_user_privileges,
 )
-from sandbox.webapi.rows import plan_column, plan_create, plan_delete, plan_update
-from sandbox.webapi.urls import Segment, parse_path, unquoted
-from sandbox.webapi.writing import PlannedWrite, run_writes
 
 _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
 _ROLE_ACTIONS: Final = {

@@ -6,7 +6,7 @@ import pytest
 
 from bench.machine import Machine
 from bench.soak import changes, differences, expected
-from bench.soak_figures import Hub, Round, Soak, Stored, goals, page
+from bench.soak_figures import Hub, Round, Soak, Stored, goals
 
 ROUNDS = 200
 
@@ -71,9 +71,3 @@ def test_storage_that_grows_is_missed() -> None:
 )
 def test_one_unification_is_enough_to_miss_a_goal(changed: dict[str, object], goal: str) -> None:
     assert missed(soak(**changed)) == [goal]
-
-
-def test_the_page_tells_every_figure() -> None:
-    text = page(soak())
-    assert all(goal.what in text for goal in goals(soak()))
-    assert "| `linkerstatus` | 40 | 40 | 40,000 | 40,000 |" in text

@@ -12,7 +12,7 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright
 
-from sandbox.azurite import azurite_tables
+from sandbox.server.azurite import azurite_tables
 from tests.system.world import ROOT, SAMPLE, World, world
 
 from . import scenes

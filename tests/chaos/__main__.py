@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 
 from bench.progress import progress
-from sandbox.azurite import azurite_tables
+from sandbox.server.azurite import azurite_tables
 from tests.faults.scene import port_of
 
 from .life import live

@@ -9,12 +9,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from linker.core.model import Counts, Mode, Run, Status
-from sandbox.environment import WriteOperation
-from sandbox.identity import LINKER
-from sandbox.pipeline import Pipeline
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import WriteOperation
+from sandbox.schema.insights_tables import PROFILES
+from sandbox.server.pipeline import Pipeline
 from tests.faults.scene import Scene
 from tests.faults.truth import COMPLETED, lies, truths
-from tests.faults.watch import PROFILES
 
 from .place import ChaosApp, Place, place
 from .scenario import Round, Scenario

@@ -21,12 +21,12 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.ports import Tables
 from linker.deps import Deps
 from linker.settings import Settings
-from sandbox.azurite import connection_string
+from sandbox.data.generator import Sizes, generate
 from sandbox.database import Database, bulk_delete, scan
-from sandbox.environment import Environment
-from sandbox.generate import Sizes, generate
 from sandbox.host.functions import HostedFunction
-from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.runtime import Environment
+from sandbox.server.app import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.server.azurite import connection_string
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import DiedError
 from tests.faults.clock import HurriedLoop, LoopClock

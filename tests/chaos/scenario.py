@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sandbox.config import SandboxConfig
 from sandbox.faults import Fault, read_faults
-from sandbox.server import API_PATH, IDENTITY_PATH, INSIGHTS_PATH
+from sandbox.server.app import API_PATH, IDENTITY_PATH, INSIGHTS_PATH
+from sandbox.switches.config import SandboxConfig
 from tests.faults.proxy import Kind, StorageFault
 
 type Mode = Literal["incremental", "full", "verify"]

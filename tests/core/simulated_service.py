@@ -1,6 +1,6 @@
 """A Dataverse in virtual time for the pace: costs, crowding, service protection, other clients; and the best that it allows.
 
-The limits are the sandbox's own (sandbox/protection.py), so that the simulation and the bench mean the same by them.
+The limits are those of sandbox/middleware/service_protection.py, so that the simulation and the bench mean the same.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from itertools import count
 from linker.core.throttling.allowance import Kind
 from linker.core.throttling.pace import after_request, after_throttle, after_write, first_control, hold_s, width_at
 from linker.core.throttling.width import FEWEST, LARGEST, SMALLEST, TARGET_S, Control, Write
-from sandbox.config import SandboxConfig
-from sandbox.protection import ServiceProtection
+from sandbox.middleware.service_protection import ServiceProtection
+from sandbox.switches.config import SandboxConfig
 
 KINDS: dict[str, Kind] = {"0x80072321": "time", "0x80072322": "requests", "0x80072326": "concurrency"}
 READS = 4  # writes for each read that resolves or reads back

@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (.+?) \| .+? \| (.*`(?:security|shell|unit|system|badinput)/.+) \|$", PAGE, re.MULTILINE)
+ROWS = re.findall(r"^\| (.+?) \| .+? \| (.*`(?:security|shell|core|system|malformed_input)/.+) \|$", PAGE, re.MULTILINE)
 
 
 def test_every_threat_names_a_test() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
@@ -18,7 +18,11 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import httpx
 
 from linker.core.permissions.privileges import CREATE_COLUMN, READ_METADATA
-from tests.fakes.odata_filter import matcher
+from sandbox.query.evaluation import Test, compile_test
+from sandbox.query.parser import parse_filter
+from sandbox.query.syntax import Path
+from sandbox.webapi.protocol.messages import ApiRequest, ApiResponse
+from sandbox.webapi.protocol.multipart import Operation, read_items, write_answer, write_part
 
 URL = "https://contoso.crm4.dynamics.com"
 API = "/api/data/v9.2/"
@@ -240,28 +244,21 @@ class FakeDataverse:
         for hook in self.hooks:
             await _run(hook, parts[0])
         self.asked["$batch"] += 1
-        out: list[str] = []
+        out: list[bytes] = []
         for part in parts:
             self.asked[part.kind] += 1
             try:
                 status, body = self._route(part)
             except Refusal as refusal:
                 status, body = refusal.status, refusal.body
-            out += ["--answer", "Content-Type: application/http", "Content-Transfer-Encoding: binary", ""]
-            out += [
-                f"HTTP/1.1 {status} Some Reason",
-                "Content-Type: application/json",
-                "",
-                json.dumps(body) if body else "",
-            ]
+            headers = {"Content-Type": "application/json"}
+            out.append(write_part(ApiResponse(status, headers, json.dumps(body).encode() if body else b""), None))
             for hook in self.after if reads else ():
                 await _run(hook, part)
         for hook in () if reads else self.after:
             await _run(hook, parts[0])
-        text = "\r\n".join([*out, "--answer--", ""])
-        return httpx.Response(
-            200, content=text.encode(), headers={"Content-Type": "multipart/mixed; boundary=answer", **self._headers()}
-        )
+        answer = write_answer("answer", out, 200)
+        return httpx.Response(200, content=answer.body, headers={**answer.headers, **self._headers()})
 
     def _route(self, asked: Request) -> tuple[int, Any]:  # noqa: PLR0911 - a table of what is understood
         if (about := self._about(asked.path)) is not None:
@@ -316,8 +313,8 @@ class FakeDataverse:
     # ---- reads ----
 
     def _filtered(self, rows: list[dict[str, Any]], asked: Request) -> list[dict[str, Any]]:
-        test = matcher(asked.options.get("$filter", ""))
-        return [row for row in rows if test(row)]
+        expression = asked.options.get("$filter", "")
+        return list(filter(matcher(expression), rows)) if expression else rows
 
     def _paged(self, rows: list[dict[str, Any]], asked: Request) -> dict[str, Any]:
         if top := asked.options.get("$top"):
@@ -516,17 +513,21 @@ def _parse(method: str, url: str, headers: dict[str, str], content: bytes) -> Re
 
 
 def _batch_parts(request: httpx.Request) -> list[Request]:
-    boundary = request.headers["Content-Type"].partition("boundary=")[2].strip('"').encode()
-    assert request.content.replace(b"\r\n", b"").count(b"\n") == 0, "line ends must be CRLF (dataverse.md 3.1)"
-    parts = []
-    for section in (b"\r\n" + request.content).split(b"\r\n--" + boundary)[1:-1]:
-        http = section.partition(b"\r\n\r\n")[2].decode()
-        head, _, body = http.partition("\r\n\r\n")
-        first, *lines = head.split("\r\n")
-        method, address, _ = first.split(" ")
-        headers = dict(line.split(": ", 1) for line in lines if line)
-        parts.append(_parse(method, f"{URL}{address}", headers, body.strip().encode()))
-    return parts
+    headers = {name.lower(): value for name, value in request.headers.items()}
+    batch = ApiRequest(request.method, "$batch", "", headers, request.content, "")
+    found = [item.request for item in read_items(batch) if isinstance(item, Operation)]
+    return [
+        _parse(one.method, f"{URL}{API}{one.path}?{one.query}", dict(one.headers), one.body.strip()) for one in found
+    ]
+
+
+def matcher(expression: str) -> Test[Mapping[str, Any]]:
+    """Return the test that a filter stands for, with texts compared regardless of case (dataverse.md 6.2)."""
+    return compile_test(parse_filter(expression), _value, fold_case=True)
+
+
+def _value(row: Mapping[str, Any], path: Path) -> Any:
+    return row.get(str(path))
 
 
 def _kind(asked: Request) -> str:  # noqa: PLR0911, PLR0912 - a table of names

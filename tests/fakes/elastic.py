@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,16 +11,14 @@ import httpx
 
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.core.capabilities import ELASTIC_PROVIDER
+from sandbox.query.evaluation import compile_test
+from sandbox.query.parser import parse_filter
+from sandbox.query.syntax import Compare, Condition, CrmFunction, Junction, Kind, Literal, Path
+from sandbox.schema.insights_tables import CUSTOMER
+from tests.fakes.dataverse import API, COLUMN, LABEL, PROFILE_SET, URL
 from tests.fakes.world import StaticTokens
 
-API = "/api/data/v9.2/"
-URL = "https://contoso.crm4.dynamics.com"
-LABEL = "@OData.Community.Display.V1.FormattedValue"
-PROFILES, MAPPING = "msdynci_customerprofiles", "msdynci_alternatekeys"
-LOOKUP = "msdynci_lookupfield_customer"
-LINK = "msdynci_lookupfield_customerprofile"
-_TERM = re.compile(r"(\w+) (eq|ne|ge|lt) ('(?:[^']|'')*'|\S+?)(?=\)|$| (?:and|or) )")
-_IN = re.compile(r"Microsoft\.Dynamics\.CRM\.In\(PropertyName='(\w+)',PropertyValues=(\[.*?\])\)")
+MAPPING_SET = "msdynci_alternatekeys"
 
 
 @dataclass(slots=True)
@@ -66,7 +63,7 @@ class ElasticTables:
             return self._metadata(path, options)
         if self.fails:
             return _refusal(self.fails, "0x80048d0b", "The provider failed.")
-        if path == f"{MAPPING}/$count":
+        if path == f"{MAPPING_SET}/$count":
             return self._counted()
         return self._rows(path, options, prefer)
 
@@ -92,7 +89,7 @@ class ElasticTables:
     def _mapping_columns(self) -> list[str]:
         names = ("alternatekeyid", "identifier", "customerid", "alternatevalue", "datasourcename", "entityname")
         stamp = ["modifiedon"] if self.modified != "absent" else []
-        lookup = [LOOKUP, f"{LOOKUP}pid"] if self.lookup != "absent" else []
+        lookup = [CUSTOMER, f"{CUSTOMER}pid"] if self.lookup != "absent" else []
         return [*(f"msdynci_{name}" for name in names), *stamp, *lookup]
 
     def _counted(self) -> httpx.Response:
@@ -102,13 +99,12 @@ class ElasticTables:
         return httpx.Response(200, text=f"\ufeff{count}")
 
     def _rows(self, path: str, options: dict[str, str], prefer: str) -> httpx.Response:
-        known = {PROFILES: self._profiles, MAPPING: self._mapping, "contacts": self._contacts}
+        known = {PROFILE_SET: self._profiles, MAPPING_SET: self._mapping, "contacts": self._contacts}
         rows, expression = known[path](), options.get("$filter", "")
         refused = self._refused(path, options)
         if refused:
             return refused
-        if not (self.in_filter == "ignore" and ".In(" in expression):
-            rows = [row for row in rows if self._matches(row, expression)]
+        rows = self._matching(rows, expression) if expression else rows
         if options.get("$orderby") and self.sorting == "allow":
             rows = sorted(rows, key=lambda row: str(row["modifiedon"]), reverse=True)
         paged = re.search(r"maxpagesize=(\d+)", prefer)  # beside a page size $top is ignored
@@ -131,32 +127,27 @@ class ElasticTables:
             "Comparison is not supported.": self.ranges == "refuse" and on_text,
             "Dates are not supported.": self.modified == "refuse" and "modifiedon ge" in expression,
             "Sorting is not supported.": self.sorting == "refuse" and "$orderby" in options,
-            "No such property pid.": not self.pid and f"{LINK}pid" in options["$select"],
+            "No such property pid.": not self.pid and f"{COLUMN}pid" in options["$select"],
         }
         return next((_refusal(400, "0x80048d0b", text) for text, is_so in refused.items() if is_so), None)
 
-    def _matches(self, row: dict[str, Any], expression: str) -> bool:
-        """Evaluate a filter as Python: each comparison becomes True or False, and the words between them are the same."""
+    def _matching(self, rows: list[dict[str, Any]], expression: str) -> list[dict[str, Any]]:
+        condition = self._understood(parse_filter(expression))
+        return list(filter(compile_test(condition, _value, fold_case=self.case == "fold"), rows))
 
-        def listed(found: re.Match[str]) -> str:
-            return str(self._text(row[found[1]]) in [self._text(value) for value in json.loads(found[2])])
+    def _understood(self, condition: Condition) -> Condition:
+        """Return a condition without the comparisons that are ignored."""
+        match condition:
+            case Junction(word, parts):
+                return Junction(word, tuple(self._understood(part) for part in parts))
+            case Compare("ge" | "lt", _, Literal(_, kind)) if self._ignores(kind):
+                return Junction("and", ())
+            case CrmFunction("In") if self.in_filter == "ignore":
+                return Junction("and", ())
+        return condition
 
-        def compared(found: re.Match[str]) -> str:
-            column, operator, literal = found.groups()
-            is_text = literal.startswith("'")
-            if operator in ("ge", "lt") and (self.ranges if is_text else self.modified) == "ignore":
-                return "True"
-            if literal == "null":
-                return str((row[column] is None) == (operator == "eq"))
-            mine, value = str(row[column]), literal[1:-1].replace("''", "'") if is_text else literal
-            if operator == "eq":
-                return str(self._text(mine) == self._text(value))
-            return str(mine >= value if operator == "ge" else mine < value)
-
-        return not expression or bool(eval(_TERM.sub(compared, _IN.sub(listed, expression))))  # noqa: S307 - True, and, or
-
-    def _text(self, text: str) -> str:
-        return text.casefold() if self.case == "fold" else text
+    def _ignores(self, kind: Kind) -> bool:
+        return (self.ranges if kind is Kind.TEXT else self.modified) == "ignore"
 
     def _profiles(self) -> list[dict[str, Any]]:
         return [
@@ -177,9 +168,9 @@ class ElasticTables:
                 "msdynci_alternatevalue": f"{number:08x}-abcd",
                 "msdynci_customerid": _customer(number),
                 "modifiedon": _stamp(number),
-                f"_{LOOKUP}_value": self._looked_up(number),
-                f"{LOOKUP}pid": self._looked_up(number),
-                f"_{LOOKUP}_value{LABEL}": self._label(number) if self._looked_up(number) else None,
+                f"_{CUSTOMER}_value": self._looked_up(number),
+                f"{CUSTOMER}pid": self._looked_up(number),
+                f"_{CUSTOMER}_value{LABEL}": self._label(number) if self._looked_up(number) else None,
             }
             for number in range(self.rows)
         ]
@@ -197,9 +188,9 @@ class ElasticTables:
     def _contacts(self) -> list[dict[str, Any]]:
         return [
             {
-                f"_{LINK}_value": _profile_id(number),
-                f"{LINK}pid": _profile_id(number),
-                f"_{LINK}_value{LABEL}": self._label(number),
+                f"_{COLUMN}_value": _profile_id(number),
+                f"{COLUMN}pid": _profile_id(number),
+                f"_{COLUMN}_value{LABEL}": self._label(number),
             }
             for number in range(self.linked)
         ]
@@ -218,6 +209,10 @@ def _customer(number: int) -> str:
 
 def _stamp(number: int) -> str:
     return f"2026-11-01T00:{number // 60 % 60:02}:{number % 60:02}Z"
+
+
+def _value(row: dict[str, Any], path: Path) -> Any:
+    return row.get(str(path))
 
 
 def _selected(row: dict[str, Any], options: dict[str, str]) -> dict[str, Any]:

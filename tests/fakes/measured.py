@@ -11,13 +11,13 @@ from linker.adapters.dataverse import lookup_column, metadata
 from linker.adapters.dataverse.probing import read_tables
 from linker.core.keys import row_key
 from linker.core.model import Target
-from sandbox.config import SandboxConfig
-from sandbox.dataset import store
-from sandbox.generate import Sizes, generate
-from sandbox.identity import ADMIN
-from sandbox.measures import Measures, measures_of, with_measures
-from sandbox.webapi.organization import LINKER_ROLE
-from sandbox.webapi.privileges import privilege_id
+from sandbox.data.generator import Sizes, generate
+from sandbox.data.measures import Measures, measures_of, with_measures
+from sandbox.data.seed import store
+from sandbox.identity.accounts import ADMIN
+from sandbox.switches.config import SandboxConfig
+from sandbox.webapi.security.organization import LINKER_ROLE
+from sandbox.webapi.security.privileges import privilege_id
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 
 TABLE = "lead"

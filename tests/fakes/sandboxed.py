@@ -14,10 +14,10 @@ from starlette.types import Receive, Scope, Send
 
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.deps import Deps
-from sandbox.config import SandboxConfig
 from sandbox.database import Database
-from sandbox.environment import Environment
-from sandbox.identity import ADMIN, LINKER, ApplicationUser
+from sandbox.identity.accounts import ADMIN, LINKER, ApplicationUser
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from sandbox.webapi.app import routes
 from tests.fakes.world import StaticTokens, World
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench import machine
 from bench.progress import Step, progress
-from sandbox.azurite import azurite_tables
+from sandbox.server.azurite import azurite_tables
 
 from .groups import Group, groups
 from .report import PAGE, written

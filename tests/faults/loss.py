@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sandbox.azurite import Azurite, azurite, connection_string
 from sandbox.demo.clients import Json
+from sandbox.server.azurite import Azurite, azurite, connection_string
 
 from .moments import Stage, stage
 from .trial import Verdict

@@ -24,15 +24,15 @@ from linker.deps import Deps
 from linker.durable.orchestrators.activity_calls import RunFailedError
 from linker.services import run_requests
 from linker.settings import Settings
-from sandbox.azurite import connection_string
-from sandbox.config import SandboxConfig
+from sandbox.customer_insights.unification import read_request
+from sandbox.data.generator import Sizes, generate
 from sandbox.database import Database, bulk_delete, scan
-from sandbox.environment import Environment
-from sandbox.generate import Sizes, generate
 from sandbox.host.functions import HostedFunction
-from sandbox.protocol import ResettableProtocol
-from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
-from sandbox.unification import read_request
+from sandbox.middleware.http_protocol import ResettableProtocol
+from sandbox.runtime import Environment
+from sandbox.server.app import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.server.azurite import connection_string
+from sandbox.switches.config import SandboxConfig
 from tests.fakes.app import FakeApp
 from tests.fakes.durable import FakeContext
 from tests.fakes.memory_tables import MemoryTables

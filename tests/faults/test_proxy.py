@@ -10,7 +10,7 @@ import pytest
 
 from linker.adapters.storage.table_client import AzureTables
 from linker.core.errors import ChangedError, TransientError
-from sandbox.azurite import connection_string
+from sandbox.server.azurite import connection_string
 
 from .clock import HurriedLoop
 from .proxy import FaultProxy, StorageFault, proxied

@@ -11,9 +11,9 @@ from linker.core.linking.hash_blocks import Entry, hash_link, hash_wish
 from linker.core.linking.shards import all_shards
 from linker.core.model import Counts, Link, Run, Status
 from linker.deps import Deps
+from sandbox.data.lookup_column import LOOKUP
 from sandbox.database import Database, scan
-from sandbox.link_column import LOOKUP
-from sandbox.unification_sql import expected_links
+from sandbox.database.unification import expected_links
 
 from .scene import GONE, TABLES, Scene
 

@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Self
 
+from sandbox.data.lookup_column import LOOKUP
 from sandbox.database import scan
-from sandbox.environment import Environment, WriteOperation
-from sandbox.identity import LINKER
-from sandbox.link_column import LOOKUP
-from sandbox.pipeline import Pipeline
-from sandbox.server import Sandbox
-from sandbox.unification_sql import mapping_rows
+from sandbox.database.unification import mapping_rows
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment, WriteOperation
+from sandbox.schema.insights_tables import PROFILES
+from sandbox.server.app import Sandbox
+from sandbox.server.pipeline import Pipeline
 
-PROFILES = "msdynci_customerprofile"
 PROFILE_COLUMNS = frozenset({"msdynci_customerid"})
 LINK_COLUMNS = frozenset({LOOKUP, f"{LOOKUP}pid"})  # Dataverse sets the latter along with a link to an elastic profile
 

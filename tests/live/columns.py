@@ -117,7 +117,7 @@ async def the_same_column_twice(site: Site) -> str:
 async def a_column_to_real_profiles(site: Site) -> str:
     profiles = await metadata.find_tables(site.dataverse, PROFILE_TABLE)
     if not profiles:
-        raise Unanswered(f"There is no table '{PROFILE_TABLE}': link Customer Insights - Data to this environment.")
+        raise Unanswered(f"Table '{PROFILE_TABLE}' does not exist: link Customer Insights - Data to this environment.")
     kind = table_kind(profiles[0].table_type, None)
     relationship = ground.lookup(site.own, site.rows)["SchemaName"]
     try:

@@ -13,13 +13,13 @@ import pytest
 
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.adapters.write_limiter import Limiter
-from sandbox.config import SandboxConfig, changed
+from sandbox.customer_insights.unification.second_writer import fill_links
+from sandbox.data.generator import Sizes, generate
 from sandbox.database import Database
-from sandbox.environment import Environment
-from sandbox.generate import Sizes, generate
-from sandbox.identity import ADMIN, NEWCOMER, ApplicationUser
-from sandbox.server import Sandbox, compose
-from sandbox.unification.second_writer import fill_links
+from sandbox.identity.accounts import ADMIN, NEWCOMER, ApplicationUser
+from sandbox.runtime import Environment
+from sandbox.server.app import Sandbox, compose
+from sandbox.switches.config import SandboxConfig, changed
 from tests.live.proof import WRITING_NAMES, Order, Report, prove
 from tests.live.twist import Twist, Twisted
 

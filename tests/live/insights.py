@@ -17,7 +17,7 @@ from tests.live.site import Site
 )
 async def update_multiple_of_profiles(site: Site) -> str:
     if not await metadata.find_tables(site.dataverse, PROFILE_TABLE):
-        raise Unanswered(f"There is no table '{PROFILE_TABLE}': link Customer Insights - Data to this environment.")
+        raise Unanswered(f"Table '{PROFILE_TABLE}' does not exist: link Customer Insights - Data to this environment.")
     return "supported" if await metadata.supports_update_multiple(site.dataverse, PROFILE_TABLE) else "not listed"
 
 

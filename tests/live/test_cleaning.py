@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from linker.core.errors import ConfigurationError, DataverseError
-from sandbox.identity import ADMIN, VENDOR, ApplicationUser
+from sandbox.identity.accounts import ADMIN, VENDOR, ApplicationUser
 from tests.live import ground
 from tests.live.check import Verdict
 from tests.live.conftest import Tenant

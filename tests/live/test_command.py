@@ -16,7 +16,7 @@ import pytest
 
 from linker.settings import PREFIX
 from sandbox.demo.children import app_settings, sandbox_process
-from sandbox.identity import ADMIN, NEWCOMER
+from sandbox.identity.accounts import ADMIN, NEWCOMER
 from tests.live.proof import CHECKS
 
 ROOT = Path(__file__).parents[2]

@@ -76,5 +76,5 @@ async def test_an_environment_without_customer_insights_leaves_everything_open(l
     results = [result for one in report.asked for result in one.results]
     assert not any(result.settled for result in results)
     assert {result.evidence for result in results} == {
-        "There is no table 'msdynci_customerprofile' or no 'msdynci_alternatekey': link Customer Insights - Data first."
+        "Table 'msdynci_customerprofile' or 'msdynci_alternatekey' does not exist: link Customer Insights - Data first."
     }

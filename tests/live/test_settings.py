@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from sandbox.config import SandboxConfig
-from sandbox.switches import at_start, read_assignments, registry, value_text
-from sandbox.unification import UnificationRequest
+from sandbox.customer_insights.unification import UnificationRequest
+from sandbox.switches.config import SandboxConfig
+from sandbox.switches.registry import at_start, read_assignments, registry, value_text
 from tests.live.conftest import Tenant, linked_tenant
 from tests.live.probes.asking import READING
 from tests.live.probes.points import Point, Result

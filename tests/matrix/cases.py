@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 
-from sandbox.config import SandboxConfig, changed
-from sandbox.switches import registry
+from sandbox.switches.config import SandboxConfig, changed
+from sandbox.switches.registry import registry
 
 KINDS = ("elastic", "standard", "virtual")
 BASE: Mapping[str, object] = {"profile_table": "elastic", "mapping_table": "elastic"}

@@ -17,12 +17,12 @@ from linker.adapters.customer_insights import Insights
 from linker.core.model import Run
 from linker.deps import Deps
 from linker.settings import Settings
-from sandbox.config import SandboxConfig
+from sandbox.customer_insights.unification import read_request
+from sandbox.data.generator import Sizes, generate
 from sandbox.database import Database
-from sandbox.environment import Environment
-from sandbox.generate import Sizes, generate
-from sandbox.server import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
-from sandbox.unification import read_request
+from sandbox.runtime import Environment
+from sandbox.server.app import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.switches.config import SandboxConfig
 from tests.fakes.memory_tables import MemoryTables
 from tests.faults.clock import HurriedLoop, LoopClock
 from tests.faults.scene import TimedApp, World

@@ -6,13 +6,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from linker.core.model import Mode, Run, Status
-from sandbox.collation import guid_key
-from sandbox.config import SandboxConfig
+from sandbox.data.lookup_column import LOOKUP
 from sandbox.database import scan
-from sandbox.dataset import MAPPING, PROFILES
+from sandbox.database.collation import guid_key
+from sandbox.schema.insights_tables import MAPPING, PROFILES
+from sandbox.switches.config import SandboxConfig
 from tests.matrix.place import Place, place
 
-LINK = "msdynci_lookupfield_customerprofile"
 TABLES = {"contact": "contactid", "new_member": "new_memberid"}
 ENDED_WELL = (Status.SUCCESSFUL, Status.WARNINGS)
 
@@ -120,7 +120,7 @@ def wrong_links(here: Place) -> list[str]:
     wanted = {_key(value): str(customer).lower() for value, customer in scan(here.database, MAPPING, _MAPPED)}
     found: list[str] = []
     for table, key in TABLES.items():
-        for row, link in scan(here.database, table, [key, LINK]):
+        for row, link in scan(here.database, table, [key, LOOKUP]):
             customer = wanted.get(_key(row))
             right = profiles.get(customer or "", set()) if customer else {None}
             if link not in right and right:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from linker.core.model import Status
-from sandbox.dataset import PROFILES
+from sandbox.schema.insights_tables import PROFILES
 from tests.matrix.cases import BASE, config_of
 from tests.matrix.place import place
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from linker.core.model import Mode
-from sandbox.config import SandboxConfig, changed
 from sandbox.database import Stamp, bulk_update, scan
+from sandbox.switches.config import SandboxConfig, changed
 from tests.matrix import story
 from tests.matrix.cases import BASE
 from tests.matrix.place import Place, place

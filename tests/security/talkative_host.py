@@ -1,6 +1,6 @@
 """The local host with an app that breaks, once in each kind of function, with everything it knows in the words of its error.
 
-`python -m tests.security.talkative_host`; histories are saved as by tests.replay.recording_host.
+`python -m tests.security.talkative_host`; histories are saved as by tests.history_replay.recording_host.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from linker.core.keys import key_text
 from linker.core.model import CustomerId
 from sandbox.host import host as host_module
 from sandbox.host.main import run
-from tests.replay.recording_host import RecordingBackend
+from tests.history_replay.recording_host import RecordingBackend
 
 SETTINGS = ("IDENTITY_HEADER", "LINKER_STORAGE", "LINKER_INSIGHTS_KEY", "LOCAL_FUNCTION_KEY")
 SOMEBODY = "Joshua Linnell\n2026-11-24 00:00:00,000 ERROR   linker: forged"

@@ -28,7 +28,7 @@ from linker.core.linking.hash_blocks import hash_link, hash_wish
 from linker.core.model import Link
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import Sandbox
-from tests.replay.record import IMPATIENT
+from tests.history_replay.record import IMPATIENT
 from tests.system.ingestion import ingestion
 from tests.system.test_telemetry import SETTINGS as TELEMETRY
 from tests.system.world import ROOT, SAMPLE, TABLES, read, until

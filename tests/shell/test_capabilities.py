@@ -11,11 +11,12 @@ from linker.adapters.dataverse.probing import MAX_REQUESTS, LinkedColumn, probe_
 from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, is_current, table_kind, with_earlier
 from linker.core.odata import MappingColumns
 from linker.core.serialization import dumps, from_json, loads, to_json
-from tests.fakes.elastic import LINK, ElasticTables
+from tests.fakes.dataverse import COLUMN
+from tests.fakes.elastic import ElasticTables
 from tests.fakes.world import World
 
 NOW = "2026-11-30T12:00:00Z"
-CONTACTS = LinkedColumn("contacts", LINK)
+CONTACTS = LinkedColumn("contacts", COLUMN)
 ELASTIC_ID, OTHER_ID = "1d9bde74-9ebd-4da9-8ff5-aa74945b9f74", "7015a531-cc0d-4537-b5f2-c882a1eb65ad"
 
 

@@ -15,9 +15,9 @@ from linker.entrypoints.cli.app_client import AppClient, RefusedError
 from linker.entrypoints.cli.connection import Talk
 from linker.entrypoints.cli.setup import Order, carry_out, whose
 from linker.settings import AppAccess
-from sandbox.identity import ADMIN, LINKER, NEWCOMER
-from sandbox.webapi.organization import LINKER_ROLE
-from sandbox.webapi.privileges import privilege_id
+from sandbox.identity.accounts import ADMIN, LINKER, NEWCOMER
+from sandbox.webapi.security.organization import LINKER_ROLE
+from sandbox.webapi.security.privileges import privilege_id
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 from tests.fakes.world import StaticTokens
 from tests.sandbox.webapi.steps import create, read

@@ -8,10 +8,11 @@ from linker.adapters.dataverse import Dataverse
 from linker.core.errors import ConfigurationError, DataverseError
 from linker.entrypoints.cli.connection import Talk
 from linker.entrypoints.cli.view import Order, carry_out
-from sandbox.config import SandboxConfig, TableKind
-from sandbox.identity import ADMIN
-from sandbox.webapi.organization import LINKER_ROLE
-from sandbox.webapi.privileges import privilege_id
+from sandbox.identity.accounts import ADMIN
+from sandbox.switches.config import SandboxConfig
+from sandbox.switches.tables import TableKind
+from sandbox.webapi.security.organization import LINKER_ROLE
+from sandbox.webapi.security.privileges import privilege_id
 from tests.fakes.measured import TABLE, Measured, measured
 from tests.sandbox.webapi.steps import Json, create, read
 

@@ -15,7 +15,7 @@ from linker.durable.activities import scan_mapping
 from linker.durable.activities.scan_mapping import CONTINUE_S, Opening, open_scan, plan_shards, scan_slice
 from tests.fakes.dataverse import Request
 from tests.fakes.world import World, contact_id
-from tests.model.schedules import search_scan
+from tests.model_checking.schedules import search_scan
 
 PEOPLE, SLICE, NEWEST = 10, 4, 1_000.0
 

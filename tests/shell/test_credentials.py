@@ -7,8 +7,8 @@ from azure.identity.aio import DefaultAzureCredential
 
 from linker.adapters.tokens import Tokens, credential
 from linker.core.errors import ConfigurationError
-from sandbox.identity import LINKER, VENDOR, ApplicationUser
-from tests.sandbox.around.test_identity import AUDIENCES, ENDPOINT, ORG, listening
+from sandbox.identity.accounts import LINKER, VENDOR, ApplicationUser
+from tests.sandbox.identity.test_identity import AUDIENCES, ENDPOINT, ORG, listening
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from linker.adapters.dataverse.probing import read_tables
 from linker.core.keys import row_key
 from linker.core.model import LOOKUP_SCHEMA_NAME, Link, Target
 from linker.settings import Settings
-from sandbox.identity import ADMIN, LINKER, VENDOR
-from sandbox.webapi.organization import LINKER_ROLE
-from sandbox.webapi.privileges import ACT_ON_BEHALF, privilege_id
+from sandbox.identity.accounts import ADMIN, LINKER, VENDOR
+from sandbox.webapi.security.organization import LINKER_ROLE
+from sandbox.webapi.security.privileges import ACT_ON_BEHALF, privilege_id
 from tests.fakes.dataverse import URL
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 from tests.sandbox.webapi.steps import create, read

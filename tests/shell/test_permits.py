@@ -18,13 +18,13 @@ from linker.core.requirements.table_eligibility import JudgedTable
 from linker.core.runs.activity_values import RunRef
 from linker.durable.activities.discover_tables import survey
 from linker.services import write_permits
-from sandbox.collation import guid_key
+from sandbox.database.collation import guid_key
 from sandbox.database.security import grant_privileges, revoke_privilege
-from sandbox.environment import NoHooks, ReadOperation
-from sandbox.identity import LINKER, VENDOR
-from sandbox.webapi.errors import ApiError
-from sandbox.webapi.organization import LINKER_ROLE, VENDOR_ROLE
-from sandbox.webapi.privileges import ACT_ON_BEHALF, BYPASS_LOGIC, privilege_id
+from sandbox.identity.accounts import LINKER, VENDOR
+from sandbox.runtime import NoHooks, ReadOperation
+from sandbox.webapi.protocol.errors import ApiError
+from sandbox.webapi.security.organization import LINKER_ROLE, VENDOR_ROLE
+from sandbox.webapi.security.privileges import ACT_ON_BEHALF, BYPASS_LOGIC, privilege_id
 from tests.fakes.sandboxed import Sandboxed, client, sandboxed
 from tests.sandbox.webapi.steps import add_step, create
 

@@ -17,7 +17,7 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.row_issues import REASONS, issue
 from linker.core.model import Counts, Mode, Run, Status, TableRun
 from linker.entrypoints.portal import rows as page
-from sandbox.config import SandboxConfig
+from sandbox.switches.config import SandboxConfig
 from tests.fakes.browser import Browser
 from tests.fakes.dataverse import Refusal
 from tests.fakes.measured import TABLE, Measured, measured

@@ -19,11 +19,12 @@ from linker.core.linking.shards import shard_of
 from linker.core.model import Link
 from linker.core.profile_insights.insight_paths import Reach, RelatedRows, Value
 from linker.entrypoints import api
-from sandbox.config import SandboxConfig, TableKind
-from sandbox.generate import guid
+from sandbox.data.generator import guid
+from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.definition import define_table
-from sandbox.schema.model import Column, ColumnType
-from sandbox.switches import registry
+from sandbox.switches.config import SandboxConfig
+from sandbox.switches.registry import registry
+from sandbox.switches.tables import TableKind
 from tests.fakes.client import Client
 from tests.fakes.measured import TABLE, Measured, measured
 

@@ -11,8 +11,9 @@ import httpx
 import pytest
 
 from linker.core.model import Counts, Mode, Run, Status
-from sandbox.config import SandboxConfig, TableKind
-from sandbox.generate import Sizes
+from sandbox.data.generator import Sizes
+from sandbox.switches.config import SandboxConfig
+from sandbox.switches.tables import TableKind
 from tests.matrix.place import Place, place
 
 QUIET_DELTA = 25  # design goal for a run that finds nothing to do, whatever the number of rows

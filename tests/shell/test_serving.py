@@ -11,11 +11,11 @@ from linker.deps import Deps
 from linker.entrypoints import api
 from linker.entrypoints.http.messages import to_continuation
 from linker.services.run_requests import unification_events
+from tests.core.test_events import body, record
 from tests.fakes.browser import Browser
 from tests.fakes.client import Client, Starter
 from tests.fakes.principal import headers
 from tests.fakes.world import START, World
-from tests.unit.test_events import body, record
 
 READS = [one for one in api.OPERATIONS if one.role is Role.VIEWER]
 ACTS = [one for one in api.OPERATIONS if one.role is Role.OPERATOR and one.method != "GET"]

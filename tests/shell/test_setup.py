@@ -9,7 +9,7 @@ from linker.adapters.dataverse import Dataverse, identity
 from linker.core.permissions.privileges import Depth
 from linker.services import environment_setup, write_permits
 from linker.services.environment_setup import Setup
-from sandbox.identity import ADMIN, LINKER, NEWCOMER
+from sandbox.identity.accounts import ADMIN, LINKER, NEWCOMER
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 
 ROLE = "Least"

@@ -10,7 +10,7 @@ from azure.core.exceptions import ClientAuthenticationError
 
 from linker.adapters.storage.table_client import AzureTables
 from linker.core.errors import AlreadyThereError, ChangedError, ConfigurationError, StateError, TransientError
-from sandbox.azurite import connection_string
+from sandbox.server.azurite import connection_string
 
 
 @dataclass(frozen=True)

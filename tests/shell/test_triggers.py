@@ -18,11 +18,11 @@ from linker.durable.activities.wait_for_quiet import settle
 from linker.durable.boundary import RENEWALS
 from linker.durable.shards.late_writes import mark_late
 from linker.services import run_requests
+from tests.core.test_events import START, START_S, body, properties, record
 from tests.fakes.client import Starter
 from tests.fakes.dataverse import Refusal
 from tests.fakes.world import DiedError, World
 from tests.shell.test_life import CONTACT, begun, loaded
-from tests.unit.test_events import START, START_S, body, properties, record
 
 DAY = 86_400.0
 

@@ -12,10 +12,10 @@ from linker.core.linking.mapping_scan import KeySpan
 from linker.core.model import Source, Target
 from linker.core.odata import MappingColumns
 from linker.services.fact_gathering import find_sources
-from sandbox.config import SandboxConfig
 from sandbox.database import Database, Stamp, bulk_load
-from sandbox.environment import Environment
-from sandbox.identity import LINKER
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.fakes.sandboxed import URL, client
 from tests.fakes.world import StaticTokens, contact_id, key_of
 

@@ -12,7 +12,7 @@ import httpx
 
 from linker.settings import PREFIX
 from sandbox.demo.children import app_settings
-from sandbox.identity import ADMIN
+from sandbox.identity.accounts import ADMIN
 
 from .world import ROOT, World
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sandbox.webapi.organization import LINKER_ROLE
-from sandbox.webapi.privileges import BYPASS_LOGIC, privilege_id
+from sandbox.webapi.security.organization import LINKER_ROLE
+from sandbox.webapi.security.privileges import BYPASS_LOGIC, privilege_id
 
 from .administrator import administrator, linker
 from .conftest import MakeWorld

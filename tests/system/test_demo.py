@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from sandbox.azurite import AzuriteError, find_azurite
+from sandbox.server.azurite import AzuriteError, find_azurite
 
 from .world import ROOT, SAMPLE
 

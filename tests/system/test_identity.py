@@ -13,7 +13,7 @@ from linker import bootstrap, settings
 from linker.core.serialization import to_json
 from linker.services import preflight_checks
 from sandbox.demo.children import app_settings
-from sandbox.identity import NEWCOMER
+from sandbox.identity.accounts import NEWCOMER
 
 from .administrator import administrator, linker
 from .conftest import MakeWorld

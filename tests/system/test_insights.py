@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from sandbox.config import TableKind
+from sandbox.switches.tables import TableKind
 
 from .administrator import administrator, linker
 from .world import SAMPLE, World, world

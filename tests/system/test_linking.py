@@ -4,16 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from sandbox.data.lookup_column import LOOKUP
 from sandbox.demo.clients import TableCheck
+from sandbox.schema.insights_tables import PROFILES
 
 from .conftest import MakeWorld
-from .world import FEBRL, PROFILES, SAMPLE, TABLES, World, links_in
+from .world import FEBRL, SAMPLE, TABLES, World, links_in
 
 SIZES = {
     SAMPLE: {"contact": 60, "lead": 30, "loyCustomer": 12},
     FEBRL: {"contact": 2965, "lead": 1494, "loyCustomer": 541},
 }
-LOOKUP = "msdynci_lookupfield_customerprofile"
 
 
 @pytest.mark.parametrize("folder", [pytest.param(SAMPLE, id="sample"), pytest.param(FEBRL, id="FEBRL 3")])

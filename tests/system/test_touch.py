@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from sandbox.schema.insights_tables import PROFILES
+
 from .conftest import MakeWorld
-from .world import PROFILES, SAMPLE, TABLES, World, until
+from .world import SAMPLE, TABLES, World, until
 
 # Each profile is written with the version that was read, so touches are changes of single rows in a batch.
 TOUCH = {"operation": "$batch", "body": "PATCH /api/data/v9.2/msdynci_customerprofiles("}

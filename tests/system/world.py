@@ -11,17 +11,17 @@ from pathlib import Path
 
 import httpx
 
+from sandbox.data.lookup_column import LOOKUP
 from sandbox.demo.children import Child, host_process, sandbox_process
 from sandbox.demo.clients import App, Json, Sandbox
 from sandbox.demo.story import rows_of
+from sandbox.schema.insights_tables import PROFILES
 from tests.security.leaks import secrets_of, texts_in
 
 ROOT = Path(__file__).parents[2]
 SAMPLE = ROOT / "tests" / "data" / "febrl-sample"
 FEBRL = ROOT.parent / "shared" / "data" / "febrl3"
 TABLES = ("contact", "lead")
-NAVIGATION = "msdynci_lookupfield_customerprofile"
-PROFILES = "msdynci_customerprofile"  # touched, not linked
 PATIENCE_S = 120.0
 
 
@@ -92,7 +92,7 @@ class World:
         token = httpx.get(ready["identityEndpoint"], params=asked, headers=secret).json()["access_token"]
         httpx.patch(
             f"{ready['dataverse']}/api/data/v9.2/{table}s({row})",
-            json={f"{NAVIGATION}@odata.bind": f"/msdynci_customerprofiles({profile})" if profile else None},
+            json={f"{LOOKUP}@odata.bind": f"/msdynci_customerprofiles({profile})" if profile else None},
             headers={"Authorization": f"Bearer {token}", "If-Match": "*"},
         ).raise_for_status()
 

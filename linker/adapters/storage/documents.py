@@ -41,7 +41,7 @@ class Documents:
 
     async def beside(self, name: str, first: str, end: str) -> AsyncIterator[tuple[str, str | None]]:
         """Yield the row keys from `first` to before `end`, ascending, each with the text that was saved beside its value
-        under this name: lists need not read whole values.
+        under this name: lists don't have to read whole values.
         """
         async for entity in self._tables.query(STATUS, self.partition, first=first, end=end, select=("RowKey", name)):
             text = entity.properties.get(name)

@@ -235,7 +235,7 @@ def _is_chunk(name: str) -> bool:
     return len(name) == 3 and name[0] == "b" and name[1:].isdigit()
 
 
-# ---- entry rules (tests/model explores why each is there) ----
+# ---- entry rules (tests/model_checking explores why each is there) ----
 
 
 def is_confirmed(row: Iterable[Entry]) -> bool:

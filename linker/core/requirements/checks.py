@@ -57,7 +57,7 @@ def unknown(findings: Iterable[Finding]) -> tuple[Finding, ...]:
 
 
 def from_dataverse(connector: Fact | None) -> bool:
-    """Whether a source comes through the Dataverse connector, which Power Query need not."""
+    """Whether a source comes through the Dataverse connector, which Power Query may not."""
     return connector is not None and _CONNECTORS.get(connector.value.lower()) == _DATAVERSE
 
 

@@ -230,5 +230,5 @@ def _sentence(reason: str) -> str:
 
 
 def _is_ours(row: RowKey, live: LiveLink, entries: tuple[Entry, ...], salt: bytes) -> bool:
-    """Return whether this app wrote the link, or meant to. Its profile need not exist any more."""
+    """Return whether this app wrote the link, or meant to. Its profile may be gone by now."""
     return live.link is not None and names_link(entries, hash_link(row, live.link, salt))

@@ -260,7 +260,7 @@ def _hold_links_against_profiles(
 ) -> Steps[dict[str, Strays]]:
     """Hold all links against all profiles where it is due, before links are written: what is marked is resolved again.
 
-    A table on which it fails is linked all the same; the next run tries again.
+    A table on which it fails is linked anyway; the next run tries again.
     """
     found: dict[str, Strays] = {}
     for table in tables:

@@ -96,7 +96,7 @@ class Attempt:
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
         if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):
-            with contextlib.suppress(TransientError):  # the shard is done all the same
+            with contextlib.suppress(TransientError):  # the shard is done anyway
                 await self._deps.lock.progressed(run)
 
     async def release(self) -> bool:

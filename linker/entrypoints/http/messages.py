@@ -83,7 +83,7 @@ def to_continuation(key: str) -> str:
 
 
 def from_continuation(text: str) -> str:
-    """Return the key in a continuation. Raises ProblemError when it is none of ours."""
+    """Return the key in a continuation. Raises ProblemError for any other text."""
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True).decode()
     except ValueError:

@@ -25,7 +25,7 @@ class PageQuery(BaseModel):
 
     @property
     def after(self) -> str:
-        """Key of the last entry of the page before. Raises ProblemError for a continuation that is none of ours."""
+        """Key of the last entry of the page before. Raises ProblemError for any other text."""
         return from_continuation(self.continuation)
 
 

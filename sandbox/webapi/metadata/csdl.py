@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from typing import Final
 from xml.etree import ElementTree as ET
 
-from sandbox.schema.model import Column, ColumnType, ManyToMany, OneToMany, Schema, Table
-from sandbox.webapi.call import Call
-from sandbox.webapi.messages import ApiResponse
+from sandbox.schema.column_types import Column, ColumnType
+from sandbox.schema.model import ManyToMany, OneToMany, Schema, Table
 from sandbox.webapi.metadata import operations
 from sandbox.webapi.metadata.operations import Operation, bound_actions
+from sandbox.webapi.protocol.call import Call
+from sandbox.webapi.protocol.messages import ApiResponse
 
 NAMESPACE: Final = "Microsoft.Dynamics.CRM"
 _ALIAS: Final = "mscrm"

@@ -5,22 +5,11 @@ from typing import Final
 
 import orjson
 
-from sandbox.schema.model import (
-    FRACTION_TYPES,
-    TEXT_TYPES,
-    WHOLE_TYPES,
-    Cascade,
-    Column,
-    ColumnType,
-    ManyToMany,
-    OneToMany,
-    Schema,
-    Table,
-    metadata_id,
-)
+from sandbox.schema.column_types import FRACTION_TYPES, TEXT_TYPES, WHOLE_TYPES, Column, ColumnType
+from sandbox.schema.model import Cascade, ManyToMany, OneToMany, Schema, Table, metadata_id
 from sandbox.webapi.metadata import constant
 from sandbox.webapi.metadata.constant import Document, managed
-from sandbox.webapi.privileges import privilege_id
+from sandbox.webapi.security.privileges import privilege_id
 
 _TYPE_NAMES: Final = {
     ColumnType.BIGINT: ("BigInt", "BigIntType", "BigInt"),

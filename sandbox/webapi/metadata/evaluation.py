@@ -1,73 +1,24 @@
 """Evaluates `$filter`, `$select` and `$expand` over definitions, which are JSON objects in memory."""
 
-import operator
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Mapping
+from typing import Any
 
+from sandbox.query.evaluation import compile_test
 from sandbox.query.parser import parse_filter
-from sandbox.query.syntax import (
-    Compare,
-    Condition,
-    Junction,
-    Literal,
-    Not,
-    Path,
-    QueryError,
-    TextMatch,
-    UnknownPropertyError,
-    UnsupportedQueryError,
-)
+from sandbox.query.syntax import Path, QueryError, UnknownPropertyError
 from sandbox.webapi.metadata.constant import Document
-
-_COMPARISONS: Final[dict[str, Callable[[Any, Any], bool]]] = {
-    "eq": operator.eq,
-    "ne": operator.ne,
-    "gt": operator.gt,
-    "ge": operator.ge,
-    "lt": operator.lt,
-    "le": operator.le,
-}
-_TEXT_TESTS: Final[dict[str, Callable[[str, str], bool]]] = {
-    "contains": lambda text, part: part in text,
-    "startswith": str.startswith,
-    "endswith": str.endswith,
-}
 
 
 def matching(documents: Iterable[Document], text: str | None, aliases: Mapping[str, str]) -> Iterable[Document]:
     """Return the definitions that a filter lets through; names in metadata are case-sensitive."""
     if not text:
         return documents
-    condition = parse_filter(text, aliases)
-    return (document for document in documents if _holds(condition, document))
+    return filter(compile_test(parse_filter(text, aliases), _value, has_in=False), documents)
 
 
-def _holds(condition: Condition, document: Document) -> bool:
-    match condition:
-        case Junction("and", parts):
-            return all(_holds(part, document) for part in parts)
-        case Junction(_, parts):
-            return any(_holds(part, document) for part in parts)
-        case Not(inner):
-            return not _holds(inner, document)
-        case Compare(word, left, right):
-            return _compared(word, _value(left, document), _value(right, document))
-        case TextMatch(function, path, part):
-            return _TEXT_TESTS[function](str(_value(path, document) or ""), part)
-    raise UnsupportedQueryError("query functions in metadata queries")
-
-
-def _compared(word: str, left: Any, right: Any) -> bool:
-    if word in {"eq", "ne"} or (left is not None and type(left) is type(right)):
-        return _COMPARISONS[word](left, right)
-    return False
-
-
-def _value(operand: Path | Literal, document: Document) -> Any:
-    if isinstance(operand, Literal):
-        return operand.value
+def _value(document: Document, path: Path) -> Any:
     value: Any = document
-    for name in operand.names:
+    for name in path.names:
         if not isinstance(value, dict) or name not in value:
             raise unknown_property(name, document)
         value = value[name]

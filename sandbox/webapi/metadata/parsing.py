@@ -6,11 +6,12 @@ from typing import Final
 
 import orjson
 
+from sandbox.schema.column_types import Column, ColumnType, Option
 from sandbox.schema.definition import define_table, plural
 from sandbox.schema.kinds import OWNED, make_elastic
-from sandbox.schema.model import Cascade, Column, ColumnType, ManyToMany, OneToMany, Option, Table, metadata_id
-from sandbox.webapi.errors import ApiError, not_supported, payload_error
-from sandbox.webapi.members import Json, object_in, objects_in, whole_in
+from sandbox.schema.model import Cascade, ManyToMany, OneToMany, Table, metadata_id
+from sandbox.webapi.protocol.errors import ApiError, not_supported, payload_error
+from sandbox.webapi.protocol.members import Json, object_in, objects_in, whole_in
 
 _PREFIXED: Final = re.compile(r"[A-Za-z][A-Za-z0-9]{1,7}_[A-Za-z][A-Za-z0-9_]*")
 _RESERVED: Final = "sqlite_"  # SQLite takes no table of such a name
@@ -53,7 +54,7 @@ def custom_name(document: Json) -> str:
 
 
 def label_text(document: Json, name: str) -> str:
-    """Return the text of a label, "" without one. Raises the 400 answer if it is none."""
+    """Return the text of a label, "" without one. Raises the 400 answer for another shape."""
     labels = objects_in(object_in(document, name), "LocalizedLabels")
     return str(labels[0].get("Label", "")) if labels else ""
 

@@ -6,14 +6,14 @@ from typing import Final
 import orjson
 
 from sandbox.schema.model import Table
-from sandbox.webapi.call import Call
-from sandbox.webapi.errors import ApiError, not_supported, segment_not_found
-from sandbox.webapi.messages import ApiResponse, json_answer
 from sandbox.webapi.metadata.constant import Document
 from sandbox.webapi.metadata.documents import BASE_ATTRIBUTE, COLLECTIONS, relationship_document, table_document
 from sandbox.webapi.metadata.evaluation import matching, selected
-from sandbox.webapi.privileges import require
-from sandbox.webapi.urls import Segment, split_outside, unquoted
+from sandbox.webapi.protocol.call import Call
+from sandbox.webapi.protocol.errors import ApiError, not_supported, segment_not_found
+from sandbox.webapi.protocol.messages import ApiResponse, json_answer
+from sandbox.webapi.protocol.urls import Segment, split_outside, unquoted
+from sandbox.webapi.security.privileges import require
 
 _CAST: Final = "Microsoft.Dynamics.CRM."
 _OPTIONS: Final = frozenset({"$select", "$filter", "$expand", "$count"})

@@ -5,15 +5,15 @@ from dataclasses import replace
 from typing import Final
 
 from sandbox.schema.model import ManyToMany, Table
-from sandbox.webapi.call import Call
-from sandbox.webapi.errors import ApiError
-from sandbox.webapi.members import Json, objects_in
-from sandbox.webapi.messages import json_answer, no_content
 from sandbox.webapi.metadata.documents import table_document
 from sandbox.webapi.metadata.parsing import label_text, read_table
 from sandbox.webapi.metadata.planning import plan_change, schema_of
-from sandbox.webapi.privileges import require
-from sandbox.webapi.writing import PlannedWrite, Written
+from sandbox.webapi.operations.writing import PlannedWrite, Written
+from sandbox.webapi.protocol.call import Call
+from sandbox.webapi.protocol.errors import ApiError
+from sandbox.webapi.protocol.members import Json, objects_in
+from sandbox.webapi.protocol.messages import json_answer, no_content
+from sandbox.webapi.security.privileges import require
 
 _FIRST_CUSTOM_CODE: Final = 10_200
 

@@ -82,7 +82,7 @@ async def survey(ask: Asker) -> Scene:
     definitions = {str(row["LogicalName"]): row for row in found.rows}
     if not {PROFILE_TABLE, MAPPING_TABLE} <= set(definitions):
         raise Unanswered(
-            f"There is no table '{PROFILE_TABLE}' or no '{MAPPING_TABLE}': link Customer Insights - Data first."
+            f"Table '{PROFILE_TABLE}' or '{MAPPING_TABLE}' does not exist: link Customer Insights - Data first."
         )
     attributes = {name: await _attributes(ask, name) for name in definitions}
     profiles, mappings = [await _sample(ask, name) for name in (PROFILE_SET, MAPPING_SET)]

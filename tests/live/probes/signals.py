@@ -27,7 +27,7 @@ WORKFLOW = Point(
 WORD_CASE = Point(
     "case-of-workflow-words",
     "7.2",
-    "In which letter case do their words stand?",
+    "In which letter case are their words?",
     "workflow_words",
     {case: case for case in ("camel", "pascal", "upper")},
 )

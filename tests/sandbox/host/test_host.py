@@ -18,7 +18,7 @@ from sandbox.host.errors import StartRefusedError
 from sandbox.host.events import deliver, events_of
 from sandbox.host.functions import HostedFunction, Retries, host_functions, of_kind
 from sandbox.host.host import Host
-from sandbox.host.invoker import Invoker
+from sandbox.host.worker import Invoker
 
 LIMIT = 2
 

@@ -9,8 +9,8 @@ from starlette.applications import Starlette
 from sandbox.host.errors import StartRefusedError
 from sandbox.host.functions import host_functions, of_kind
 from sandbox.host.http import function_routes, http_response, local_paths
-from sandbox.host.invoker import Invoker
 from sandbox.host.keys import Keys, make_keys
+from sandbox.host.worker import Invoker
 
 
 @pytest.mark.parametrize(

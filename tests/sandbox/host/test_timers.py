@@ -9,8 +9,8 @@ import pytest
 
 from sandbox.host.errors import StartRefusedError
 from sandbox.host.functions import host_functions, of_kind
-from sandbox.host.invoker import Invoker
 from sandbox.host.timers import Timer, checked_schedule, next_tick
+from sandbox.host.worker import Invoker
 
 
 def moment(text: str) -> datetime:

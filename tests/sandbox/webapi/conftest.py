@@ -9,13 +9,13 @@ from starlette.applications import Starlette
 from starlette.routing import Mount
 from starlette.types import Receive, Scope, Send
 
-from sandbox.config import SandboxConfig
 from sandbox.database import Database
-from sandbox.environment import Environment
-from sandbox.identity import ADMIN, APPLICATION_USERS
+from sandbox.identity.accounts import ADMIN, APPLICATION_USERS
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from sandbox.webapi.app import routes
-
-type Client = httpx.AsyncClient
+from tests.sandbox.webapi.elastic_table import define
+from tests.sandbox.webapi.steps import Client, create
 
 _NAMES = {user.name: user.systemuser_id for user in APPLICATION_USERS}
 
@@ -67,3 +67,21 @@ async def api(environment: Environment) -> AsyncIterator[Client]:
     transport = httpx.ASGITransport(application(environment))
     async with httpx.AsyncClient(transport=transport, base_url=f"{environment.api_url}/") as client:
         yield client
+
+
+@pytest.fixture
+async def people(api: Client) -> Client:
+    """The Web API with an account and four contacts whose names differ in case, accents and punctuation."""
+    account = await create(api, "accounts", name="Contoso", numberofemployees=40, revenue=2.5)
+    await create(api, "contacts", lastname="Ash", jobtitle="Nurse", gendercode=1, donotemail=True)
+    await create(api, "contacts", lastname="Élm", jobtitle="nurse", birthdate="1980-05-06")
+    await create(api, "contacts", lastname="O'Brien", firstname="O'Brien", gendercode=2, creditlimit=10)
+    await create(api, "contacts", lastname="co-op", **{"parentcustomerid_account@odata.bind": f"accounts({account})"})
+    return api
+
+
+@pytest.fixture
+async def elastic(api: Client) -> Client:
+    """The Web API with the elastic table new_reading."""
+    assert (await define(api)).status_code == 200
+    return api

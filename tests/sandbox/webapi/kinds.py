@@ -1,7 +1,7 @@
 """Steps of the tests about kinds of tables: switches, profiles, and a lookup to them on contact."""
 
-from sandbox.config import SandboxConfig, changed
-from sandbox.environment import Environment
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig, changed
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import Json, create, create_lookup
 

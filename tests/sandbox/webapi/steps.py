@@ -4,8 +4,7 @@ from typing import Any
 
 import httpx
 
-from tests.sandbox.webapi.conftest import Client
-
+type Client = httpx.AsyncClient
 type Json = dict[str, Any]
 
 LOOKUP = "new_CustomerProfile"

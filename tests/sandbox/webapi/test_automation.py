@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from sandbox.environment import AutomationCounters, Environment
+from sandbox.runtime import AutomationCounters, Environment
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import add_step, create, error, message, read, update_multiple
 

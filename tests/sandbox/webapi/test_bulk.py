@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.environment import Environment
+from sandbox.runtime import Environment
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import LOOKUP, NONE, create, create_lookup, error, message, read, update_multiple
 

@@ -11,7 +11,7 @@ from linker.adapters.dataverse import Connection, Dataverse, profiles
 from linker.adapters.dataverse.client import BYPASS, MAPPING_SET, PROFILE_SET
 from linker.core.keys import row_key
 from linker.core.model import Link, Target
-from sandbox.environment import AutomationCounters, Environment
+from sandbox.runtime import AutomationCounters, Environment
 from tests.fakes.world import StaticTokens
 from tests.sandbox.webapi.conftest import Client, application
 from tests.sandbox.webapi.steps import LOOKUP, add_step, create, create_lookup

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from sandbox.config import SandboxConfig
-from sandbox.environment import Environment
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client, Clock
 from tests.sandbox.webapi.kinds import PROFILES, add_profiles, of_kind
 from tests.sandbox.webapi.steps import Json, create, error, message, read

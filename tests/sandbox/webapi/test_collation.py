@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sandbox.collation import exact_text, guid_key, guid_text, guid_texts, ordinal_key, text_like, word_key, word_keys
+from sandbox.database.collation import (
+    exact_text,
+    guid_key,
+    guid_text,
+    guid_texts,
+    ordinal_key,
+    text_like,
+    word_key,
+    word_keys,
+)
 
 
 @given(st.uuids())

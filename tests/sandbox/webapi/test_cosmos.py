@@ -5,7 +5,7 @@ import json
 import httpx
 import pytest
 
-from sandbox.config import SandboxConfig
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.kinds import add_profiles, of_kind
 from tests.sandbox.webapi.steps import Json, error

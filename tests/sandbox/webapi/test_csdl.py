@@ -5,9 +5,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from sandbox.environment import Environment
-from sandbox.webapi.actions import ACTIONS
-from sandbox.webapi.functions import FUNCTIONS
+from sandbox.runtime import Environment
+from sandbox.webapi.operations.actions import ACTIONS
+from sandbox.webapi.operations.functions import FUNCTIONS
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import create_lookup
 

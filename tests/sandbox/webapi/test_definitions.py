@@ -4,43 +4,14 @@ from typing import Any
 
 import pytest
 
-from sandbox.config import SandboxConfig
-from sandbox.environment import Environment
-from sandbox.identity import LINKER
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client
+from tests.sandbox.webapi.definitions import CONTACT, TYPE, bank, column, labelled, paired
 from tests.sandbox.webapi.steps import create, create_lookup, error, message, read
 
-CONTACT = "EntityDefinitions(LogicalName='contact')"
 GENDER = f"{CONTACT}/Attributes(LogicalName='gendercode')"
-TYPE = "Microsoft.Dynamics.CRM"
-
-
-def labelled(text: str) -> dict[str, Any]:
-    return {"LocalizedLabels": [{"Label": text, "LanguageCode": 1033}]}
-
-
-def bank() -> dict[str, Any]:
-    """Return a table as Microsoft's page on creating table definitions posts it."""
-    name = {
-        "@odata.type": f"{TYPE}.StringAttributeMetadata",
-        "SchemaName": "new_AccountName",
-        "IsPrimaryName": True,
-        "DisplayName": labelled("Account Name"),
-        "RequiredLevel": {"Value": "None", "CanBeChanged": True},
-        "FormatName": {"Value": "Text"},
-        "MaxLength": 100,
-    }
-    return {
-        "@odata.type": f"{TYPE}.EntityMetadata",
-        "SchemaName": "new_BankAccount",
-        "DisplayName": labelled("Bank Account"),
-        "DisplayCollectionName": labelled("Bank Accounts"),
-        "OwnershipType": "UserOwned",
-        "HasActivities": False,
-        "HasNotes": False,
-        "IsActivity": False,
-        "Attributes": [name],
-    }
 
 
 async def test_a_table_is_created_by_a_post_of_its_definition(api: Client) -> None:
@@ -172,70 +143,6 @@ COLUMN = {"@odata.type": f"{TYPE}.PicklistAttributeMetadata", "SchemaName": "new
 )
 async def test_a_member_of_another_type_is_a_payload_error(api: Client, url: str, body: dict[str, Any]) -> None:
     assert error(await api.post(url, json=body)) == (400, "0x80048d19")
-
-
-def column(name: str, **more: object) -> dict[str, Any]:
-    return {"@odata.type": f"{TYPE}.StringAttributeMetadata", "SchemaName": name, "MaxLength": 50, **more}
-
-
-def paired(name: str, **more: object) -> dict[str, Any]:
-    ends = {"Entity1LogicalName": "account", "Entity2LogicalName": "contact"}
-    return {"@odata.type": f"{TYPE}.ManyToManyRelationshipMetadata", "SchemaName": name, **ends, **more}
-
-
-@pytest.mark.parametrize(
-    ("url", "body", "code"),
-    [
-        pytest.param("EntityDefinitions", bank() | {"SchemaName": "sqlite_A"}, "0x80044344", id="reserved prefix"),
-        pytest.param(
-            "EntityDefinitions",
-            {"SchemaName": "new_A", "Attributes": [column("new_Name", IsPrimaryName=True), column("new_Name")]},
-            "0x80060304",
-            id="column twice",
-        ),
-        pytest.param(
-            "EntityDefinitions",
-            {"SchemaName": "new_A", "Attributes": [column("new_Name", IsPrimaryName=True), column("new_Aid")]},
-            "0x80060304",
-            id="column named as the key",
-        ),
-        pytest.param(
-            "RelationshipDefinitions", paired("new_x", IntersectEntityName="contact"), "0x80044346", id="table in use"
-        ),
-        pytest.param(
-            "RelationshipDefinitions",
-            paired("new_x", IntersectEntityName="systemuserroles"),
-            "0x80044346",
-            id="intersect in use",
-        ),
-        pytest.param(
-            "RelationshipDefinitions", paired("new_x", IntersectEntityName='a "b'), "0x80044344", id="no name"
-        ),
-        pytest.param(
-            f"{CONTACT}/Keys", {"SchemaName": "no name", "KeyAttributes": ["lastname"]}, "0x80044344", id="key's name"
-        ),
-        pytest.param(
-            f"{CONTACT}/Keys",
-            {"SchemaName": "new_key", "KeyAttributes": ["lastname", "lastname"]},
-            "0x80060886",
-            id="column twice in a key",
-        ),
-    ],
-)
-async def test_a_name_that_cannot_be_is_refused(api: Client, url: str, body: dict[str, Any], code: str) -> None:
-    assert error(await api.post(url, json=body)) == (400, code)
-
-
-@pytest.mark.parametrize(
-    ("names", "code"),
-    [
-        ({"ReferencingEntityNavigationPropertyName": "createdby"}, "0x80072551"),
-        ({"ReferencingEntityNavigationPropertyName": "lastname"}, "0x80048835"),
-        ({"ReferencedEntityNavigationPropertyName": "msdynci_customerid"}, "0x80048835"),
-    ],
-)
-async def test_a_navigation_property_is_not_named_as_another(api: Client, names: dict[str, str], code: str) -> None:
-    assert error(await create_lookup(api, **names)) == (400, code)
 
 
 async def test_a_column_that_is_needed_is_not_deleted(api: Client) -> None:

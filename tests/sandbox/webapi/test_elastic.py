@@ -1,59 +1,13 @@
-"""Elastic tables of any publisher: definitions, writes, partitions (dataverse.md 2.8, 3.3, 8.6 and 15)."""
+"""Elastic tables of any publisher: definitions and writes (dataverse.md 2.8, 3.3, 8.6 and 15)."""
 
-import json
-
-import httpx
 import pytest
 
-from sandbox.config import changed
-from sandbox.environment import Environment
+from sandbox.runtime import Environment
+from sandbox.switches.config import changed
 from tests.sandbox.webapi.conftest import Client
+from tests.sandbox.webapi.elastic_table import ANNOTATED, DETAILS, TABLE, TOKEN, bulk, define, details, stored
 from tests.sandbox.webapi.steps import NONE, Json, add_step, create, error, message, read
 from tests.sandbox.webapi.test_batch import change_set, parts, request, send
-
-TABLE = "EntityDefinitions(LogicalName='new_reading')"
-DETAILS = "@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails"
-ANNOTATED = {"Prefer": 'odata.include-annotations="Microsoft.PowerApps.CDS.ErrorDetails.*"'}
-TOKEN = "x-ms-session-token"
-
-
-async def define(api: Client, table_type: str = "Elastic") -> httpx.Response:
-    """Create a table by CreateEntities."""
-    kind = "Microsoft.Dynamics.CRM.ComplexStringAttributeMetadata"
-    column = {"@odata.type": kind, "SchemaName": "new_Name", "IsPrimaryName": True, "MaxLength": 20}
-    entity = {
-        "@odata.type": "Microsoft.Dynamics.CRM.ComplexEntityMetadata",
-        "SchemaName": "new_Reading",
-        "TableType": table_type,
-        "Attributes": [column],
-    }
-    return await api.post("CreateEntities", json={"Entities": [entity]})
-
-
-@pytest.fixture
-async def elastic(api: Client) -> Client:
-    """The Web API with the elastic table new_reading."""
-    assert (await define(api)).status_code == 200
-    return api
-
-
-async def bulk(api: Client, name: str, *targets: Json, **headers: str) -> httpx.Response:
-    """Send a bulk message to the elastic table."""
-    typed = [{"@odata.type": "Microsoft.Dynamics.CRM.new_reading", **target} for target in targets]
-    url = f"new_readings/Microsoft.Dynamics.CRM.{name}"
-    return await api.post(url, json={"Targets": typed}, headers=headers)
-
-
-async def stored(api: Client) -> dict[str, str]:
-    """Return the names of all rows by id."""
-    found = await read(api, "new_readings?$select=new_name")
-    return {row["new_readingid"]: row["new_name"] for row in found["value"]}
-
-
-def details(answer: httpx.Response) -> list[tuple[int, str, int]]:
-    """Return index, id and status of each row in the details of a partial failure."""
-    rows = json.loads(answer.json()["error"][DETAILS])
-    return [(row["RequestIndex"], row["Id"], row["StatusCode"]) for row in rows]
 
 
 def relationship(parent: str, child: str, delete: str) -> Json:
@@ -261,94 +215,3 @@ async def test_a_change_set_of_elastic_and_standard_tables_is_not_supported(elas
     answer = await send(elastic, change_set(request("POST new_readings", "{}"), request("POST contacts", "{}")))
     assert [part.status for part in parts(answer)] == [501]
     assert await stored(elastic) == {}
-
-
-# -- partitions
-
-
-async def partitioned(api: Client) -> str:
-    """Create a row in the partition p'1 and return its id."""
-    row = {"new_readingid": NONE, "new_name": "a", "partitionid": "p'1"}
-    assert (await api.post("new_readings", json=row)).status_code == 204
-    return NONE
-
-
-async def test_the_answer_to_a_new_row_names_its_partition(elastic: Client) -> None:
-    answer = await elastic.post("new_readings", json={"new_readingid": NONE, "partitionid": "p'1"})
-    assert answer.headers["OData-EntityId"].endswith(f"/new_readings(new_readingid={NONE},partitionid='p''1')")
-
-
-@pytest.mark.parametrize(
-    ("address", "status"),
-    [
-        pytest.param("new_readings({})", 404, id="no partition"),
-        pytest.param("new_readings({})?partitionId=p%271", 200, id="parameter"),
-        pytest.param("new_readings({})?partitionId=other", 404, id="wrong parameter"),
-        pytest.param("new_readings(new_readingid={},partitionid='p''1')", 200, id="key"),
-        pytest.param("new_readings(new_readingid={},partitionid='other')", 404, id="wrong key"),
-    ],
-)
-async def test_a_row_is_found_in_its_partition_alone(elastic: Client, address: str, status: int) -> None:
-    url = address.format(await partitioned(elastic))
-    assert (await elastic.get(url)).status_code == status
-    assert (await elastic.delete(url)).status_code == (204 if status == 200 else 404)
-
-
-@pytest.mark.parametrize(
-    ("partition", "status"),
-    [("{id}", 200), ("{ID}", 404), ("x", 404), (None, 200)],
-    ids=["its own id", "its id in capitals", "another one", "none"],
-)
-async def test_a_row_without_a_partition_is_in_that_of_its_own_id(
-    elastic: Client, partition: str | None, status: int
-) -> None:
-    row = await create(elastic, "new_readings", new_name="a")
-    suffix = f"?partitionId={partition.format(id=row, ID=row.upper())}" if partition else ""
-    assert (await elastic.get(f"new_readings({row}){suffix}")).status_code == status
-
-
-async def test_a_list_of_one_partition(elastic: Client) -> None:
-    await partitioned(elastic)
-    row = await create(elastic, "new_readings", new_name="b")
-    found = {}
-    for partition in ("p%271", row, "x"):
-        rows = await read(elastic, f"new_readings?$select=new_name&partitionId={partition}")
-        found[partition] = [one["new_name"] for one in rows["value"]]
-    assert found == {"p%271": ["a"], row: ["b"], "x": []}
-
-
-async def test_the_partition_of_a_row_never_changes(elastic: Client) -> None:
-    row = await partitioned(elastic)
-    url = f"new_readings(new_readingid={row},partitionid='p''1')"
-    await elastic.patch(url, json={"new_name": "b", "partitionid": "other"}, headers={"If-Match": "*"})
-    found = await read(elastic, url)
-    assert (found["new_name"], found["partitionid"]) == ("b", "p'1")
-
-
-async def test_bulk_messages_find_rows_by_their_partition(elastic: Client) -> None:
-    row = await partitioned(elastic)
-    wrong = {"new_readingid": row, "new_name": "b"}
-    right = {**wrong, "partitionid": "p'1"}
-    assert error(await bulk(elastic, "UpdateMultiple", wrong)) == (404, "0x80040217")
-    assert (await bulk(elastic, "UpdateMultiple", right)).status_code == 204
-    assert error(await bulk(elastic, "DeleteMultiple", wrong)) == (404, "0x80040217")
-    assert (await bulk(elastic, "DeleteMultiple", right)).status_code == 204
-
-
-@pytest.mark.parametrize("partition", ["a/b", "a?", "<a>", "a" * 101])
-async def test_a_partition_that_is_not_allowed_is_refused(elastic: Client, partition: str) -> None:
-    assert (await elastic.post("new_readings", json={"partitionid": partition})).status_code == 400
-
-
-@pytest.mark.parametrize(("shown", "expected"), [("lower", NONE), ("upper", NONE.upper()), ("null", None)])
-async def test_how_a_default_partition_is_shown_is_a_switch(
-    elastic: Client, environment: Environment, shown: str, expected: str | None
-) -> None:
-    environment.configure(changed(environment.config, {"partition_shown": shown}))
-    row = "0000000a-0000-4000-8000-00000000000b"
-    expected = expected and row if shown == "lower" else expected and row.upper()
-    await elastic.post("new_readings", json={"new_readingid": row})
-    found = (await read(elastic, "new_readings?$select=new_name"))["value"]
-    assert [one["partitionid"] for one in found] == [expected]
-    condition = f"partitionid eq '{expected}'" if expected else "partitionid eq null"
-    assert len((await read(elastic, f"new_readings?$filter={condition}"))["value"]) == 1

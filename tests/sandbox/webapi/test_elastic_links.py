@@ -5,8 +5,8 @@ Microsoft's pages on using elastic tables; that the label of the link is the Cus
 
 import pytest
 
-from sandbox.config import SandboxConfig
-from sandbox.environment import Environment
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.kinds import (
     ANNOTATED,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.webapi import rendering
+from sandbox.webapi.protocol import rendering
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import Json, create, error, message, read
 

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from sandbox.environment import BatchPart, Environment, ReadOperation, WriteOperation
-from sandbox.identity import ADMIN
-from sandbox.webapi.errors import ApiError
+from sandbox.identity.accounts import ADMIN
+from sandbox.runtime import BatchPart, Environment, ReadOperation, WriteOperation
+from sandbox.webapi.protocol.errors import ApiError
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import create, error, read, update_multiple
 from tests.sandbox.webapi.test_batch import GOING_ON, change_set, parts, request, send

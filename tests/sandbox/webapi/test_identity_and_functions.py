@@ -2,11 +2,11 @@
 
 import pytest
 
-from sandbox.config import SandboxConfig
-from sandbox.environment import Environment
-from sandbox.identity import ADMIN, LINKER, NEWCOMER, VENDOR
-from sandbox.webapi.organization import ADMINISTRATOR_ROLE, LINKER_ROLE
-from sandbox.webapi.privileges import BYPASS_LOGIC, PRIVILEGE_IDS
+from sandbox.identity.accounts import ADMIN, LINKER, NEWCOMER, VENDOR
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
+from sandbox.webapi.security.organization import ADMINISTRATOR_ROLE, LINKER_ROLE
+from sandbox.webapi.security.privileges import BYPASS_LOGIC, PRIVILEGE_IDS
 from tests.sandbox.webapi.conftest import Client, Clock
 from tests.sandbox.webapi.steps import LOOKUP, NONE, create, create_lookup, error, message, read
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from sandbox.config import SandboxConfig
-from sandbox.environment import Environment
-from sandbox.identity import LINKER
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client, Clock
 from tests.sandbox.webapi.kinds import ANNOTATED, MAPPINGS, PROFILES, add_link_column, add_profiles, of_kind
 from tests.sandbox.webapi.steps import Json, create, create_lookup, error, read

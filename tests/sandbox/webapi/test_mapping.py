@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import pytest
 
-from sandbox.config import MappingNameColumn, SandboxConfig
 from sandbox.database import Database, Stamp, bulk_load
-from sandbox.environment import Environment
-from sandbox.identity import LINKER
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
+from sandbox.switches.tables import MappingNameColumn
 from tests.sandbox.webapi.conftest import Client, Clock
 from tests.sandbox.webapi.steps import create, create_lookup, names, read
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from sandbox.webapi.cookies import write_cookie
+from sandbox.webapi.protocol.cookies import write_cookie
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import NONE, create, create_lookup, error, message, names, read
 

@@ -11,10 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sandbox.collation import SORT_KEYS
-from sandbox.config import SandboxConfig
 from sandbox.database import Database, Stamp, bulk_load
-from sandbox.environment import Environment
+from sandbox.database.collation import SORT_KEYS
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import application
 
 type Row = dict[str, Any]

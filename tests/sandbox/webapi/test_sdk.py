@@ -16,10 +16,10 @@ from PowerPlatform.Dataverse.models.filters import col
 from PowerPlatform.Dataverse.models.upsert import UpsertItem
 
 from sandbox.database import Database
-from sandbox.environment import Environment
-from sandbox.identity import ADMIN
-from sandbox.server import Sandbox, compose
-from sandbox.tls import ensure_certificates
+from sandbox.identity.accounts import ADMIN
+from sandbox.runtime import Environment
+from sandbox.server.app import Sandbox, compose
+from sandbox.server.certificates import ensure_certificates
 
 
 @dataclass

@@ -4,12 +4,12 @@ from urllib.parse import quote
 
 import pytest
 
-from sandbox.environment import Environment
-from sandbox.identity import LINKER
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment
+from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.definition import define_table
-from sandbox.schema.model import Column, ColumnType
-from sandbox.webapi.organization import LINKER_ROLE
-from sandbox.webapi.privileges import privilege_id
+from sandbox.webapi.security.organization import LINKER_ROLE
+from sandbox.webapi.security.privileges import privilege_id
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.steps import NONE, create, create_lookup, error, read
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from sandbox.config import SandboxConfig
 from sandbox.database import Stamp, bulk_load
-from sandbox.environment import Environment
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.kinds import PROFILES, add_link_column, add_profiles, of_kind, switch
 from tests.sandbox.webapi.steps import NONE, create, create_lookup, error, read

@@ -2,12 +2,12 @@
 
 import pytest
 
-from sandbox.collation import guid_key
-from sandbox.config import SandboxConfig
 from sandbox.database import Stamp, bulk_delete, bulk_load, bulk_update
+from sandbox.database.collation import guid_key
 from sandbox.database.staleness import keep_old_rows
-from sandbox.environment import Environment
-from sandbox.identity import LINKER
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment
+from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client, Clock
 from tests.sandbox.webapi.kinds import MAPPINGS, PROFILES, add_profiles, of_kind, switch
 from tests.sandbox.webapi.steps import create, error, read

@@ -1,0 +1,1 @@
+"""Customer Insights - Data: its API, its workflow jobs and events, and what a unification writes."""

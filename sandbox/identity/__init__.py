@@ -1,0 +1,1 @@
+"""The accounts of the environment, their tokens, and the managed identity endpoint."""

@@ -1,6 +1,0 @@
-"""The unification simulator: what the next run of the Customer Insights workflow changes in Dataverse."""
-
-from sandbox.unification.request import InvalidRequestError, UnificationRequest, read_request
-from sandbox.unification.simulator import BusyError, Simulator
-
-__all__ = ["BusyError", "InvalidRequestError", "Simulator", "UnificationRequest", "read_request"]

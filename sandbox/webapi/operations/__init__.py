@@ -1,0 +1,1 @@
+"""The operations of the Web API on rows: reads, queries, writes, bulk messages, functions, and actions."""

@@ -1,0 +1,289 @@
+"""The unification simulator, over the admin API; its effects are read through the Web API."""
+
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from sandbox.data.generator import Sizes, generate
+from sandbox.data.lookup_column import LOOKUP
+from sandbox.database import Stamp, bulk_update, scan
+from sandbox.database.collation import guid_key
+from sandbox.identity.accounts import ADMIN, LINKER
+from sandbox.server.app import API_PATH, Sandbox
+from tests.sandbox.conftest import Load, in_process
+
+SIZES = Sizes(contacts=130, leads=50, members=20)
+CUSTOMER, PROFILE_KEY = "msdynci_customerid", "msdynci_customerprofileid"
+
+
+@pytest.fixture
+def sandbox(load: Load) -> Sandbox:
+    """Two hundred rows, so that a share of 1 % is more than nothing."""
+    return load(generate(SIZES))
+
+
+def mapping(sandbox: Sandbox) -> dict[str, str]:
+    """CustomerId by identifier."""
+    columns = ["msdynci_identifier", CUSTOMER]
+    return {str(row[0]): str(row[1]) for row in scan(sandbox.environment.database, "msdynci_alternatekey", columns)}
+
+
+def profiles(sandbox: Sandbox) -> dict[str, str]:
+    """Profile id by CustomerId."""
+    columns = [CUSTOMER, PROFILE_KEY]
+    return {str(row[0]): str(row[1]) for row in scan(sandbox.environment.database, "msdynci_customerprofile", columns)}
+
+
+def keys(sandbox: Sandbox, table: str) -> set[str]:
+    return {str(row[0]) for row in scan(sandbox.environment.database, table, [f"{table}id"])}
+
+
+def differences(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {key for key in before.keys() & after.keys() if before[key] != after[key]}
+
+
+async def unify(admin: httpx.AsyncClient, **request: object) -> dict[str, Any]:
+    answer = await admin.post("/unifications", json=request)
+    assert answer.status_code in (200, 202), answer.text
+    return dict(answer.json())
+
+
+async def test_move_gives_exactly_that_share_another_profile_that_exists(
+    sandbox: Sandbox, admin: httpx.AsyncClient
+) -> None:
+    before = mapping(sandbox)
+    counts = await unify(admin, seed=1, move=0.1)
+    changed = differences(before, mapping(sandbox))
+    assert counts["moved"] == counts["customerIdsChanged"] == len(changed) == 20
+    assert {mapping(sandbox)[key] for key in changed} <= profiles(sandbox).keys()
+
+
+async def test_the_same_request_on_the_same_state_changes_the_same_rows(load: Load) -> None:
+    results = []
+    for _ in range(2):
+        sandbox = load(generate(SIZES))
+        await unify(in_process(sandbox, "/sandbox"), seed=3, move=0.1, merge=0.05, split=0.05, add=0.05, drop=0.05)
+        results.append((mapping(sandbox), profiles(sandbox)))
+    assert results[0] == results[1]
+
+
+async def test_merge_moves_all_rows_of_a_profile_and_remembers_its_customer_id(
+    sandbox: Sandbox, admin: httpx.AsyncClient
+) -> None:
+    before, rows = profiles(sandbox), mapping(sandbox)
+    counts = await unify(admin, merge=0.05)
+    gone = before.keys() - profiles(sandbox).keys()
+    assert counts["merged"] == len(gone) == 6
+    assert not gone & set(mapping(sandbox).values())
+    assert differences(rows, mapping(sandbox)) == {key for key, customer in rows.items() if customer in gone}
+    columns = ["msdynci_previouscustomerid"]
+    remembered = scan(sandbox.environment.database, "msdynci_customerprofile", columns)
+    assert {str(previous) for (previous,) in remembered if previous} == gone
+
+
+async def test_split_gives_half_of_the_rows_a_new_profile(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    before, rows = profiles(sandbox), mapping(sandbox)
+    counts = await unify(admin, split=0.05)
+    new = profiles(sandbox).keys() - before.keys()
+    changed = differences(rows, mapping(sandbox))
+    assert counts["split"] == len(new) == 6
+    assert {mapping(sandbox)[key] for key in changed} == new
+    assert {rows[key] for key in changed} <= set(mapping(sandbox).values())
+
+
+async def test_add_creates_source_rows_with_mapping_and_profile(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    rows, tables = mapping(sandbox), ("contact", "lead", "new_member")
+    before = {table: keys(sandbox, table) for table in tables}
+    counts = await unify(admin, add=0.1)
+    added = mapping(sandbox).keys() - rows.keys()
+    created = {(table, key) for table in tables for key in keys(sandbox, table) - before[table]}
+    assert counts["added"] == len(added) == 20
+    assert {tuple(identifier.split("|")[1:]) for identifier in added} == created
+    assert {mapping(sandbox)[identifier] for identifier in added} <= profiles(sandbox).keys()
+
+
+async def test_rows_that_are_added_where_no_profile_is_left_get_new_ones(
+    sandbox: Sandbox, admin: httpx.AsyncClient
+) -> None:
+    await unify(admin, delete_profiles=1)
+    assert (await unify(admin, add=0.1))["added"] == len(profiles(sandbox)) == 20
+
+
+async def test_rows_are_added_to_a_mapping_with_the_other_column_name(load: Load) -> None:
+    sandbox = load(generate(SIZES), mapping_name_column="msdynci_tablename")
+    await unify(in_process(sandbox, "/sandbox"), add=0.1)
+    columns = ["msdynci_tablename", "msdynci_identifier"]
+    rows = list(scan(sandbox.environment.database, "msdynci_alternatekey", columns))
+    assert len(rows) == 220
+    assert all(str(identifier).split("|")[1] == table for table, identifier in rows)
+
+
+async def test_drop_takes_rows_out_of_the_mapping_and_leaves_the_source_rows(
+    sandbox: Sandbox, admin: httpx.AsyncClient
+) -> None:
+    before, contacts = mapping(sandbox), keys(sandbox, "contact")
+    counts = await unify(admin, drop=0.1)
+    assert counts["dropped"] == len(before.keys() - mapping(sandbox).keys()) == 20
+    assert keys(sandbox, "contact") == contacts
+
+
+async def test_take_out_removes_a_whole_table(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    counts = await unify(admin, take_out=["lead"])
+    assert counts["takenOut"] == 50
+    assert {identifier.split("|")[1] for identifier in mapping(sandbox)} == {"contact", "new_member"}
+
+
+async def test_tables_to_take_out_may_be_a_text_with_commas(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await unify(admin, take_out="lead, contact")
+    assert {identifier.split("|")[1] for identifier in mapping(sandbox)} == {"new_member"}
+
+
+@pytest.mark.parametrize("name", ["Lead", "leads", "LEAD"], ids=["schema name", "entity set", "another case"])
+async def test_the_mapping_may_call_a_table_by_another_of_its_names(
+    sandbox: Sandbox, admin: httpx.AsyncClient, name: str
+) -> None:
+    database = sandbox.environment.database
+    database.execute(
+        "UPDATE msdynci_alternatekey SET msdynci_entityname = ? WHERE msdynci_entityname = 'lead'", (name,)
+    )
+    assert len((await admin.get("/truth?table=lead")).text.splitlines()) == 50
+    assert (await admin.post("/second-writer/runs")).json()["linked"]["lead"] == 50
+    assert (await unify(admin, take_out=["lead"]))["takenOut"] == 50
+
+
+@pytest.mark.parametrize(("how", "same"), [("same id", True), ("new id", False)])
+async def test_deleted_profiles_come_back_under_their_customer_ids(
+    sandbox: Sandbox, admin: httpx.AsyncClient, how: str, same: bool
+) -> None:
+    before, rows = profiles(sandbox), mapping(sandbox)
+    counts = await unify(admin, delete_profiles=0.1)
+    gone = before.keys() - profiles(sandbox).keys()
+    assert counts["profilesDeleted"] == len(gone) == 12
+    assert mapping(sandbox) == rows
+    assert (await unify(admin, bring_back=how))["profilesBroughtBack"] == 12
+    after = profiles(sandbox)
+    assert after.keys() == before.keys()
+    assert all((after[customer] == before[customer]) is same for customer in gone)
+    assert (await unify(admin, bring_back=how))["profilesBroughtBack"] == 0
+
+
+@pytest.mark.parametrize(("kind", "emptied"), [("standard", True), ("elastic", False), ("virtual", False)])
+async def test_deleting_a_profile_empties_the_links_of_standard_tables_alone(
+    load: Load, kind: str, emptied: bool
+) -> None:
+    sandbox = load(generate(SIZES), profile_table=kind)
+    async with in_process(sandbox, "/sandbox") as admin:
+        await admin.post("/second-writer/runs")
+        await unify(admin, delete_profiles=0.1)
+    linked = {row[0] for row in scan(sandbox.environment.database, "contact", [LOOKUP])}
+    orphans = linked - {None, *profiles(sandbox).values()}
+    assert (None in linked, bool(orphans)) == (emptied, not emptied)
+
+
+async def test_recreated_rows_keep_id_and_values_and_lose_the_link(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await admin.post("/second-writer/runs")
+    database, columns = sandbox.environment.database, ["contactid", "lastname", "ownerid", LOOKUP]
+    owner = {"ownerid": LINKER.systemuser_id}
+    rows = [{"contactid": key, **owner} for key in keys(sandbox, "contact")]
+    bulk_update(database, "contact", rows, Stamp(database.clock(), guid_key(ADMIN.systemuser_id)))
+    before = {row[0]: row for row in scan(database, "contact", columns)}
+    counts = await unify(admin, recreate=0.2)
+    after = {row[0]: row for row in scan(database, "contact", columns)}
+    lost = {key for key, row in after.items() if row[3] is None}
+    assert counts["recreated"] == 40
+    assert lost
+    assert {key: row[:3] for key, row in after.items()} == {key: row[:3] for key, row in before.items()}
+
+
+async def test_restore_goes_back_to_a_snapshot(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    before = mapping(sandbox), profiles(sandbox)
+    await unify(admin, snapshot="monday", move=0.1, merge=0.05, split=0.05, drop=0.05, add=0.05, delete_profiles=0.05)
+    assert (mapping(sandbox), profiles(sandbox)) != before
+    await unify(admin, restore="monday")
+    assert (mapping(sandbox), profiles(sandbox)) == before
+
+
+async def test_restore_forgets_merges_and_profiles_that_were_deleted(
+    sandbox: Sandbox, admin: httpx.AsyncClient
+) -> None:
+    columns = [PROFILE_KEY, CUSTOMER, "msdynci_previouscustomerid"]
+
+    def rows() -> list[tuple[object, ...]]:
+        return list(scan(sandbox.environment.database, "msdynci_customerprofile", columns))
+
+    before = rows()
+    await unify(admin, snapshot="monday", merge=0.1)
+    await unify(admin, delete_profiles=0.1)
+    await unify(admin, restore="monday")
+    assert rows() == before
+    assert (await unify(admin, bring_back="new id"))["profilesBroughtBack"] == 0
+    assert rows() == before
+
+
+async def test_only_changed_rows_get_new_versions(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    columns = ["msdynci_identifier", "versionnumber"]
+
+    def versions() -> dict[str, str]:
+        rows = scan(sandbox.environment.database, "msdynci_alternatekey", columns)
+        return {str(row[0]): str(row[1]) for row in rows}
+
+    before, rows = versions(), mapping(sandbox)
+    await unify(admin, move=0.1)
+    assert differences(before, versions()) == differences(rows, mapping(sandbox))
+
+
+@pytest.mark.parametrize(
+    ("request_body", "named"),
+    [
+        pytest.param({"moves": 0.1}, "moves", id="unknown field"),
+        pytest.param({"move": 1.1}, "move", id="more than all"),
+        pytest.param({"restore": "never kept"}, "never kept", id="unknown snapshot"),
+        pytest.param({"take_out": ["account_x"]}, "account_x", id="unknown table"),
+        pytest.param({"restore": "a", "move": 0.1}, "restore", id="restore with changes"),
+        pytest.param({"move": 0.5, "drop": 0.5, "recreate": 0.1}, "move, drop, recreate", id="more than all rows"),
+        pytest.param({"merge": 0.4, "delete_profiles": 0.3}, "merge, delete_profiles", id="more than all profiles"),
+    ],
+)
+async def test_a_request_that_does_not_fit_changes_nothing(
+    sandbox: Sandbox, admin: httpx.AsyncClient, request_body: dict[str, object], named: str
+) -> None:
+    before = mapping(sandbox)
+    answer = await admin.post("/unifications", json=request_body)
+    assert answer.status_code == 400
+    assert named in answer.json()["error"]
+    assert mapping(sandbox) == before
+    assert len((await admin.get("/unifications")).json()) == 1
+
+
+async def test_the_truth_names_the_profile_of_every_mapped_row(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await unify(admin, delete_profiles=0.05)
+    lines = [json.loads(line) for line in (await admin.get("/truth?table=lead")).text.splitlines()]
+    expected = {
+        (identifier.split("|")[2], customer, profiles(sandbox).get(customer))
+        for identifier, customer in mapping(sandbox).items()
+        if "|lead|" in identifier
+    }
+    assert {(line["id"], line["customerId"], line["profileId"]) for line in lines} == expected
+    assert len(lines) == 50
+
+
+async def test_the_second_writer_links_under_its_own_account(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
+    await admin.post("/second-writer", json={"enabled": True})
+    await unify(admin, move=0.1)
+    async with in_process(sandbox, API_PATH) as api:
+        query = f"$select=_{LOOKUP}_value&$expand=modifiedby($select=fullname)&$top=1"
+        (row,) = (await api.get(f"/contacts?{query}")).json()["value"]
+    truth = {
+        line["id"]: line["profileId"]
+        for line in map(json.loads, (await admin.get("/truth?table=contact")).text.splitlines())
+    }
+    assert row[f"_{LOOKUP}_value"] == truth[row["contactid"]]
+    assert row["modifiedby"]["fullname"] == "# InsightsAppsPlatform"
+
+
+async def test_the_second_writer_writes_only_what_differs(admin: httpx.AsyncClient) -> None:
+    first = (await admin.post("/second-writer/runs")).json()["linked"]
+    assert first == {"contact": 130, "lead": 50, "new_member": 20}
+    assert (await admin.post("/second-writer/runs")).json()["linked"] == dict.fromkeys(first, 0)
