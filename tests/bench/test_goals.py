@@ -104,7 +104,7 @@ def test_good_figures_meet_every_goal() -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_missed_goal_is_told(bad: Figures, goal: str) -> None:
+def test_a_missed_goal_is_reported(bad: Figures, goal: str) -> None:
     assert missed(bad) == [goal]
 
 

@@ -5,7 +5,7 @@ import pytest
 from bench.spent import kind_of, spent
 
 
-def test_the_time_of_a_run_is_told_by_whether_a_write_was_under_way() -> None:
+def test_the_time_of_a_run_is_split_by_whether_a_write_was_under_way() -> None:
     requests = [
         ("all else", 9.0, 10.5),
         ("mapping", 10.5, 11.0),

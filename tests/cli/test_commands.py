@@ -175,7 +175,7 @@ def test_a_new_run_is_named_with_the_page_that_shows_it(linker: Ask) -> None:
 
 
 @pytest.mark.parametrize(("severity", "code"), [(Severity.READY, 0), (Severity.WARNINGS, 1), (Severity.BLOCKED, 2)])
-def test_with_the_address_of_an_app_that_app_looks_and_the_exit_code_tells_how_it_is(
+def test_with_the_address_of_an_app_that_app_looks_and_the_exit_code_shows_how_it_is(
     server: Server, linker: Ask, severity: Severity, code: int
 ) -> None:
     picture = Picture("https://contoso.crm4.dynamics.com", severity, tables_checked=True, notes=("A note.",))

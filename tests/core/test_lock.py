@@ -215,7 +215,7 @@ def test_a_served_job_makes_no_run(state: LockState) -> None:
 @pytest.mark.parametrize(
     "more", [{"mode": Mode.FULL}, {"dry_run": True}, {"jobs": ("job", "other")}, {"unlink_allowed": (SOME,)}]
 )
-def test_a_request_that_wants_more_than_a_served_job_makes_a_run(more: dict[str, object]) -> None:
+def test_a_request_that_asks_for_more_than_a_served_job_makes_a_run(more: dict[str, object]) -> None:
     _, grants = asked(LockState(served=(("job", "done"),)), replace(JOB, **more))  # type: ignore[arg-type]
     assert grants == [Grant("new1", starts=True)]
 
@@ -411,7 +411,7 @@ def test_after_three_interruptions_a_dry_run_is_given_up() -> None:
     assert (taken.successor, taken.next, state.holder, state.parked) == ("", None, None, None)
 
 
-def test_a_saved_page_makes_interruptions_count_anew() -> None:
+def test_a_saved_page_makes_interruptions_count_from_zero() -> None:
     state = progressed(running(Ticket("r", JOB, interruptions=2)), "r")
     state, taken = taken_over(state)
     assert taken is not None

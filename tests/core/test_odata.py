@@ -59,7 +59,7 @@ def test_in_lists_its_values_as_json() -> None:
     )
 
 
-def test_in_refuses_a_column_that_is_no_name() -> None:
+def test_in_refuses_a_column_that_is_not_a_name() -> None:
     with pytest.raises(ConfigurationError):
         odata.is_in("a') or (1 eq 1", ["x"])
 

@@ -82,7 +82,7 @@ def test_the_rules(look: TableLook, policy: Policy, hold: bool, refusal: Refusal
         pytest.param(replace(QUIET, blind_roles=("R",) * 12), "and 2 more. Give", id="many roles"),
     ],
 )
-def test_what_somebody_should_look_at_is_a_warning(look: TableLook, told: str) -> None:
+def test_what_a_user_should_look_at_is_a_warning(look: TableLook, told: str) -> None:
     (warning,) = permission(look, policy="warn", hold=False, account="# linker").warnings
     assert told in warning
 

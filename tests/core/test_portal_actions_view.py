@@ -54,7 +54,7 @@ FINE = table(status=Status.SUCCESSFUL, counts=Counts(rows_read=20, linked=3, unl
         pytest.param(run("r2", table(status=Status.SKIPPED)), "r2", id="a skipped table was judged"),
     ],
 )
-def test_how_a_table_stands_is_told_by_the_newest_run_that_judged_it(newer: Run, tells: str) -> None:
+def test_the_newest_run_that_judged_a_table_shows_how_it_is(newer: Run, tells: str) -> None:
     assert newest_by_table([newer, run("r1", HELD)])["contact"].run.id == tells
 
 

@@ -87,13 +87,13 @@ def test_a_dry_run_alone_leaves_the_task_not_started() -> None:
     assert (view.lines[0].status, view.last, view.current, view.dry) == (Status.NOT_STARTED, None, None, dry)
 
 
-def test_a_dry_run_under_way_is_what_goes_on() -> None:
+def test_a_dry_run_under_way_is_shown() -> None:
     old, dry = run_of("a", Status.SUCCESSFUL, CONTACT), run_of("b", Status.REFRESHING, CONTACT, dry_run=True)
     view = status_of(old, [dry, old], dry)
     assert (view.lines[0].run, view.last, view.current, view.dry) == ("a", old, dry, None)
 
 
-def test_what_waits_for_a_decision_is_told_until_a_run_has_dealt_with_it() -> None:
+def test_what_waits_for_a_decision_is_reported_until_a_run_has_dealt_with_it() -> None:
     held = run_of("a", Status.WARNINGS, replace(LEAD, refusal="held"), replace(CONTACT, held_back=5))
     later = run_of("b", Status.SUCCESSFUL, CONTACT, minute=20)
     assert [(one.table, one.rows) for one in status_of(held, [held]).held_back] == [("contact", 5)]
@@ -118,7 +118,7 @@ def test_progress_details_are_closed_to_the_line_that_opened_them() -> None:
 STEPS = {"settle": "2026-11-24T02:00:00Z", "check": "2026-11-24T02:10:00Z", "link": "2026-11-24T02:10:30Z"}
 
 
-def test_a_step_ends_where_the_next_begins_and_the_last_one_goes_on() -> None:
+def test_a_step_ends_where_the_next_begins_and_the_last_one_continues() -> None:
     view = progress_of(run_of("a", Status.REFRESHING, steps=STEPS), "", NOW)
     assert [(step.title, step.seconds, step.is_current, step.start, step.width) for step in view.steps] == [
         ("Settle", 600, False, 0, 16.67),

@@ -63,7 +63,7 @@ def test_tables_with_a_meaning_of_their_own_and_those_of_others_are_not_related(
     assert related_in([definition(table, customer=True)], {table: "x"}) == ()
 
 
-def test_our_own_link_is_no_lookup_of_a_measure_and_of_several_the_first_counts() -> None:
+def test_our_own_link_is_not_a_lookup_of_a_measure_and_of_several_the_first_counts() -> None:
     found = lookups_in([pointing("lead", LOOKUP_SCHEMA_NAME), pointing("issue", "b"), pointing("issue", "a")])
     assert found == {"issue": "a"}
 

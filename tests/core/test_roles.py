@@ -28,7 +28,7 @@ def test_who_signed_in_has_the_app_role_that_entra_gave(given: dict[str, str], r
 @pytest.mark.parametrize(
     "principal", ["", "no base64!", base64.b64encode(b"no JSON").decode(), base64.b64encode(b"[]").decode(), "ä"]
 )
-def test_nobody_signed_in_without_a_header_that_can_be_read(principal: str) -> None:
+def test_no_user_signed_in_without_a_header_that_can_be_read(principal: str) -> None:
     assert identify({"x-ms-client-principal": principal}, authenticated=True) is None
 
 
@@ -38,7 +38,7 @@ def test_an_application_without_a_name_is_shown_by_its_id() -> None:
     assert identify(given, authenticated=True) == Caller("7c0f", "7c0f", Role.OPERATOR)
 
 
-def test_a_forged_header_is_ignored_where_nobody_signs_in() -> None:
+def test_a_forged_header_is_ignored_where_no_user_signs_in() -> None:
     assert identify(headers(("roles", "viewer")), authenticated=False) == KEY_HOLDER
 
 

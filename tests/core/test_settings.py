@@ -73,7 +73,7 @@ def test_settings_of_others_are_none_of_ours(environment: pytest.MonkeyPatch) ->
     settings.check()
 
 
-def test_a_missing_setting_is_no_fault_until_something_needs_it(environment: pytest.MonkeyPatch) -> None:
+def test_a_missing_setting_is_not_a_fault_until_something_needs_it(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("LINKER_DATAVERSE_URL")
     settings.check()
     with pytest.raises(ConfigurationError, match=r"LINKER_DATAVERSE_URL is missing.*settings\.md"):

@@ -100,7 +100,7 @@ def test_since_when_every_look_saw_the_same(before: Look | None, marks: Marks | 
 @pytest.mark.parametrize(
     ("left_s", "text"), [(20.0, "at most 1 minute."), (60.0, "at most 1 minute."), (61.0, "at most 2 minutes.")]
 )
-def test_what_is_left_is_told_in_whole_minutes_and_never_as_none(left_s: float, text: str) -> None:
+def test_what_is_left_is_reported_in_whole_minutes_and_never_as_none(left_s: float, text: str) -> None:
     waited_s = RULES.arrival_s - left_s
     assert next_wait(Look(SEEN, EARLIER), JOB, RULES, now=NOW, waited_s=waited_s).detail.endswith(text)
 

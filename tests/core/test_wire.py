@@ -133,7 +133,7 @@ def test_enumerations_are_written_as_words() -> None:
         pytest.param("{}", id="something missing"),
     ],
 )
-def test_damaged_text_is_told_as_such(text: str) -> None:
+def test_damaged_text_is_reported_as_such(text: str) -> None:
     with pytest.raises(StateError, match="Ticket"):
         loads(Ticket, text)
 

@@ -60,7 +60,7 @@ def test_the_newest_unification(tasks: list[WorkflowRow], jobs: list[WorkflowRow
     assert (job.id if job else "") == found
 
 
-def test_it_is_told_with_its_beginning() -> None:
+def test_it_is_reported_with_its_beginning() -> None:
     assert newest_workflow_job([task("a")], [], NOW) == WorkflowJob("a", time_of(BEGAN))
 
 

@@ -48,7 +48,7 @@ def test_a_package_is_sent_as_it_stands(azure: Azure) -> None:
     assert "Content-Type: application/zip" in call
 
 
-def test_the_token_is_no_argument_that_others_could_read(azure: Azure) -> None:
+def test_the_token_is_not_an_argument_that_others_could_read(azure: Azure) -> None:
     published(azure, "4")
     assert "stdin Authorization: Bearer a-token" in azure.calls
     assert not [line for line in azure.calls if "a-token" in line and not line.startswith("stdin")]
@@ -68,7 +68,7 @@ def test_a_404_after_an_answer_ends_the_deployment(azure: Azure) -> None:
     assert "2 are listed, as in the package" in done.stdout
 
 
-def test_a_404_before_any_answer_is_no_end(azure: Azure) -> None:
+def test_a_404_before_any_answer_is_not_the_end(azure: Azure) -> None:
     done = published(azure, "404", "404", "down", "1", "404")
     assert (done.returncode, looks(azure)) == (0, 5)
 
@@ -93,7 +93,7 @@ def test_a_package_that_is_not_taken_fails_the_command_with_the_reason(azure: Az
     assert "The package was not taken. Unauthorized. What ran before still runs." in done.stderr
 
 
-def test_no_word_is_no_success(azure: Azure) -> None:
+def test_no_word_is_not_success(azure: Azure) -> None:
     done = published(azure)
     assert (done.returncode, looks(azure)) == (1, 12)
     assert "did not end within ten minutes" in done.stderr

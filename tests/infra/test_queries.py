@@ -44,7 +44,7 @@ def test_every_rule_of_the_folder_is_deployed(prod: Deployment) -> None:
         assert not {"REJECTED_ROWS", "ROWS_PERCENT", "RUN_HOURS"} & set(re.findall(r"\w+", criterion["query"]))
 
 
-def test_an_alert_tells_once_when_it_fires_and_once_when_it_is_over(deployment: Deployment) -> None:
+def test_an_alert_notifies_once_when_it_fires_and_once_when_it_is_over(deployment: Deployment) -> None:
     for rule in deployment.of("Microsoft.Insights/scheduledQueryRules"):
         assert rule["properties"]["autoMitigate"] is True
 

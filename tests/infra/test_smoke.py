@@ -160,6 +160,6 @@ def test_no_key_is_asked_for_by_a_look_at_the_functions(azure: Azure) -> None:
     assert not [line for line in azure.calls if "keys list" in line]
 
 
-def test_a_file_that_is_no_package_is_refused(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_package_is_refused(azure: Azure, capsys: pytest.CaptureFixture[str]) -> None:
     assert checked(azure, "--package", str(azure.folder / "other.zip")) == 1
     assert "Name the package that was deployed" in capsys.readouterr().err

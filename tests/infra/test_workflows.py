@@ -19,7 +19,7 @@ def text(request: pytest.FixtureRequest) -> str:
     return file.read_text(encoding="utf-8")
 
 
-def test_every_action_is_pinned_by_its_hash_and_tells_its_version(text: str) -> None:
+def test_every_action_is_pinned_by_its_hash_and_shows_its_version(text: str) -> None:
     used = re.findall(r"uses: (.*)", text)
     assert used
     assert [one for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []

@@ -25,7 +25,7 @@ async def leave(tenant: Tenant, tag: str, user: ApplicationUser = ADMIN) -> Own:
     return own
 
 
-async def test_what_will_be_made_is_told_before_anything_is(tenant: Tenant) -> None:
+async def test_what_will_be_made_is_reported_before_anything_is(tenant: Tenant) -> None:
     there_when_told: dict[str, list[str]] = {}
 
     def say(line: str) -> None:

@@ -117,7 +117,7 @@ CALLS: dict[str, tuple[Any, Callable[[Insights], Awaitable[object]]]] = {
 @pytest.mark.parametrize("call", CALLS)
 @QUICK
 @given(data=st.data())
-def test_customer_insights_in_another_shape_is_told(call: str, data: st.DataObject) -> None:
+def test_customer_insights_in_another_shape_is_reported(call: str, data: st.DataObject) -> None:
     document, ask = CALLS[call]
     answer = data.draw(damaged(document))
 
@@ -139,7 +139,7 @@ def test_an_event_in_another_shape_is_counted_and_keeps_no_other_from_being_read
 
 @QUICK
 @given(st.binary(max_size=200))
-def test_an_event_that_is_no_json_is_malformed(body: bytes) -> None:
+def test_an_event_that_is_not_json_is_malformed(body: bytes) -> None:
     assert read_events([body], None).jobs == ()
 
 
@@ -163,7 +163,7 @@ def test_a_setting_is_understood_or_named(name: str, value: str) -> None:
 @pytest.mark.parametrize(
     "text", ["AccountName=a", "AccountName=;AccountKey=", "AccountName=a;AccountKey=%%%", "TableEndpoint=x"]
 )
-async def test_a_connection_string_that_is_none_is_told(text: str) -> None:
+async def test_a_connection_string_that_is_none_is_reported(text: str) -> None:
     tables = AzureTables(connection_string=text)
     with pytest.raises(LinkerError):
         await tables.get("linkerstatus", "a", "b")

@@ -58,7 +58,7 @@ async def test_it_is_put_into_the_solution_of_the_setting() -> None:
         assert [request.headers["MSCRM.SolutionUniqueName"] for request in creations] == ["links"]
 
 
-async def test_while_somebody_customises_the_run_waits_and_then_creates_the_column() -> None:
+async def test_while_a_user_customises_the_run_waits_and_then_creates_the_column() -> None:
     with running(Made(switches={"customizing": True})) as (deps, sandbox, _):
         waits = await prepared(deps)
         assert (waits.retry_s, has_column(sandbox)) == (15.0, False)

@@ -58,7 +58,7 @@ async def surveyed(deps: Deps) -> Run:
     return run
 
 
-def test_preflight_tells_what_becomes_of_each_table(seen: Seen) -> None:
+def test_preflight_shows_what_becomes_of_each_table(seen: Seen) -> None:
     assert {table.table: table.outcome for table in seen.picture.tables} == seen.expected.outcomes
     assert seen.picture.severity is seen.expected.severity
 

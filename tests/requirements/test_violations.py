@@ -31,7 +31,7 @@ def violating(broken: Collection[str]) -> Made:
 
 
 @pytest.mark.parametrize("broken", [*ALONE, *PAIRS], ids=" and ".join)
-async def test_what_is_violated_is_told_and_nothing_else(broken: tuple[str, ...]) -> None:
+async def test_what_is_violated_is_reported_and_nothing_else(broken: tuple[str, ...]) -> None:
     with running(violating(broken)) as (deps, _, __):
         picture = await look(deps)
     (table,) = picture.tables

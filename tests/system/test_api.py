@@ -43,7 +43,7 @@ def test_the_document_that_is_served_is_the_one_that_is_tested(shown: World, cli
     assert served == document(api.OPERATIONS, shown.host.ready["url"])
 
 
-def test_rows_that_were_deferred_are_told_over_the_runs_in_every_format(fresh: World) -> None:
+def test_rows_that_were_deferred_are_reported_over_the_runs_in_every_format(fresh: World) -> None:
     fresh.unify(delete_profiles=0.1)
     waiting = fresh.publish()
     after = fresh.ended(waiting["followUp"])
@@ -83,7 +83,7 @@ def command(world: World, *options: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 
-def test_the_command_line_waits_for_the_end_and_tells_it(shown: World) -> None:
+def test_the_command_line_waits_for_the_end_and_shows_it(shown: World) -> None:
     done = command(shown, "--mode", "verify", "--tables", "lead", "--dry-run", "--wait")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "dry run: nothing is written" in done.stdout

@@ -68,7 +68,7 @@ def test_a_table_with_an_irregular_set_name_and_its_own_key_is_linked_too(make: 
     assert world.sandbox.check("new_member") == TableCheck("new_member", right=30)
 
 
-def test_a_source_that_is_no_dataverse_table_leaves_a_note_and_the_run_successful(shown: World) -> None:
+def test_a_source_that_is_not_a_dataverse_table_leaves_a_note_and_the_run_successful(shown: World) -> None:
     run = shown.app.status()["run"]
     assert run["status"] == "Successful"
     assert run["warnings"] == []

@@ -97,6 +97,6 @@ def test_settings_come_from_local_settings_where_the_environment_has_none(tmp_pa
 
 
 @pytest.mark.parametrize("text", ["{", '{"Values": {"LINKER_WIDTH": 3}}'])
-def test_local_settings_that_cannot_be_read_are_told(tmp_path: Path, text: str) -> None:
+def test_local_settings_that_cannot_be_read_are_reported(tmp_path: Path, text: str) -> None:
     (tmp_path / "local.settings.json").write_text(text, encoding="utf-8")
     assert_sentence(run(tmp_path, {}), "local.settings.json cannot be read")

@@ -73,7 +73,7 @@ def stop(made: World) -> None:
     made.host.process.wait()
 
 
-def test_a_run_is_told_when_it_begins_and_when_it_ends(observed: Observed) -> None:
+def test_a_run_is_reported_when_it_begins_and_when_it_ends(observed: Observed) -> None:
     ids = [run["id"] for run in observed.runs]
     assert [one["run"] for one in observed.taken.messages("Linking run began")] == ids
     ended = observed.taken.messages("Linking run ended")

@@ -87,7 +87,7 @@ def test_without_customer_insights_the_timer_finds_what_changed(make: MakeWorld)
     assert len(runs(world)) == 2
 
 
-def test_the_daily_verify_run_repairs_what_somebody_changed(make: MakeWorld) -> None:
+def test_the_daily_verify_run_repairs_what_a_user_changed(make: MakeWorld) -> None:
     world = make(*LOADED, LINKER_VERIFY="true")
     first = world.publish()
     truth = world.truth("contact")

@@ -27,7 +27,7 @@ async def test_instance_names_the_linked_environment(sandbox: Sandbox, insights:
     assert instance["cdsMdlInfo"] == {"privateWorkSpace": {}, "publicWorkSpace": {}}
 
 
-async def test_data_sources_tell_kind_and_chosen_keys(insights: httpx.AsyncClient) -> None:
+async def test_data_sources_show_kind_and_chosen_keys(insights: httpx.AsyncClient) -> None:
     sources = [source["dataSourceMetadata"] for source in (await insights.get("/manage/datasources")).json()]
     assert [source["kind"] for source in sources] == ["attachCds", "powerQuery"]
     assert sources[0]["entityInformation"][0] == {"entityName": "contact", "primaryKey": "contactid"}

@@ -67,7 +67,7 @@ async def test_messages_are_posted_in_order(sandbox: Sandbox, admin: httpx.Async
     assert len(receiver.messages) == 10
 
 
-async def test_a_message_that_is_not_taken_is_logged_and_the_unification_goes_on(
+async def test_a_message_that_is_not_taken_is_logged_and_the_unification_continues(
     sandbox: Sandbox, receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.status = 500

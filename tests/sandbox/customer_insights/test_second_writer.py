@@ -90,7 +90,7 @@ async def test_it_links_every_row_on_every_pair_of_kinds(load: Load, profile: st
 
 
 @pytest.mark.parametrize("kind", ["elastic", "standard"])
-async def test_the_truth_is_told_on_every_kind(load: Load, kind: str, admin: httpx.AsyncClient) -> None:
+async def test_the_truth_is_answered_on_every_kind(load: Load, kind: str, admin: httpx.AsyncClient) -> None:
     sandbox = load(generate(SIZES), profile_table=kind, mapping_table="elastic")
     lines = (await in_process(sandbox, "/sandbox").get("/truth?table=lead")).text.splitlines()
     assert len(lines) == SIZES.leads

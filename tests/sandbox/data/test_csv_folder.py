@@ -39,7 +39,7 @@ def test_all_rows_of_the_folder_are_loaded(sandbox: Sandbox) -> None:
     }
 
 
-def test_a_file_whose_key_is_no_guid_is_no_dataverse_table(sandbox: Sandbox) -> None:
+def test_a_file_whose_key_is_not_a_guid_is_not_a_dataverse_table(sandbox: Sandbox) -> None:
     assert "loyCustomer" not in sandbox.environment.database.schema.tables
 
 
@@ -187,7 +187,7 @@ def test_links_that_were_there_already_are_links(folder: Path, load: Load, kind:
     assert {link for (link,) in scan(database, "contact", [LOOKUP])} == {None if emptied else profile}
 
 
-def test_files_that_make_no_table_are_told(folder: Path) -> None:
+def test_files_that_make_no_table_are_reported(folder: Path) -> None:
     (folder / "some notes.csv").write_text(f"id\n{uuid5(NAMESPACE_DNS, 'note')}\n")
     assert read_folder(folder).outside == ("loyCustomer.csv", "some notes.csv")
 

@@ -84,7 +84,7 @@ def _too_long(folder: Path) -> None:
         pytest.param(_too_long, "contact, row 1: firstname: longer", id="a text that is too long"),
     ],
 )
-def test_what_cannot_be_loaded_is_told_by_file_and_row(
+def test_what_cannot_be_loaded_is_reported_by_file_and_row(
     folder: Path, load: Load, damage: Callable[[Path], None], told: str
 ) -> None:
     damage(folder)

@@ -65,7 +65,7 @@ def test_how_often(sandbox: Sandbox, rule: dict[str, Any], pattern: str) -> None
         ),
     ],
 )
-def test_a_message_tells_which_fault_and_field_do_not_fit(document: object, told: str) -> None:
+def test_a_message_shows_which_fault_and_field_do_not_fit(document: object, told: str) -> None:
     with pytest.raises(InvalidFaultError, match=f"^{told}"):
         read_faults(document)
 

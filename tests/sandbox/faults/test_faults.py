@@ -178,7 +178,7 @@ async def test_requests_are_known_by_what_they_do(
     assert [entry["operation"] for entry in await fired(admin)] == [operation]
 
 
-async def test_a_body_that_is_wrongly_packed_is_no_fault(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_wrongly_packed_is_not_a_fault(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     await arm(admin, kind="server_error", body="lastname")
     answer = await api.post("/contacts", content=b"lastname", headers={"Content-Encoding": "gzip"})
     assert answer.status_code == 400

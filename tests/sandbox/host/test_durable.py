@@ -25,7 +25,7 @@ def test_a_failed_activity_is_repeated_by_its_retry_policy(host: Running) -> Non
     assert host.outcome("retrying", "third-time")["output"] == 3
 
 
-def test_a_failure_reaches_the_orchestrator_as_the_real_host_tells_it(host: Running) -> None:
+def test_a_failure_reaches_the_orchestrator_as_from_the_real_host(host: Running) -> None:
     assert host.outcome("failing", "told", "no such table")["output"] == ["ValueError", "no such table"]
 
 

@@ -128,7 +128,7 @@ def test_a_retry_policy_that_is_not_run_here_is_refused(policy: dict[str, str]) 
         host_functions(app)
 
 
-def test_a_document_that_is_no_list_is_one_event_as_it_stands() -> None:
+def test_a_document_that_is_not_a_list_is_one_event_as_it_stands() -> None:
     (event,) = events_of(b'{ "records": [] }')
     assert event.get_body() == b'{ "records": [] }'
     assert event.sequence_number is not None

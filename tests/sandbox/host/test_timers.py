@@ -31,7 +31,7 @@ def test_next_tick(schedule: str, after: str, expected: str) -> None:
 
 
 @pytest.mark.parametrize("schedule", ["*/5 * * * *", "00:00:30", "every day", "61 * * * * *", "0 0 0 31 2 *", ""])
-def test_what_is_no_schedule_with_six_fields_is_refused(schedule: str) -> None:
+def test_what_is_not_a_schedule_with_six_fields_is_refused(schedule: str) -> None:
     with pytest.raises(StartRefusedError, match="NCRONTAB"):
         checked_schedule("poll", schedule)
 

@@ -56,7 +56,7 @@ async def test_an_identity_is_let_in_once_it_is_a_user_of_the_environment(sandbo
         assert (await client.get("/WhoAmI", headers=asked)).status_code == 403
 
 
-async def test_answers_tell_what_is_left(api: httpx.AsyncClient) -> None:
+async def test_answers_show_what_is_left(api: httpx.AsyncClient) -> None:
     answer = await api.get("/WhoAmI")
     assert answer.headers["x-ms-ratelimit-burst-remaining-xrm-requests"] == "5999"
     assert answer.headers["x-ms-ratelimit-time-remaining-xrm-requests"] == "1,200.00"

@@ -210,7 +210,7 @@ def test_each_part_of_a_batch_counts_as_a_request() -> None:
     assert [refused is None for refused in answers] == [True, True, False]
 
 
-def test_remaining_tells_requests_and_seconds() -> None:
+def test_remaining_shows_requests_and_seconds() -> None:
     sandbox = bench()
     sandbox.request(spent_ms=1500)
     left = sandbox.limits.remaining("linker", 0)

@@ -26,7 +26,7 @@ def test_certificates_are_made_once(tmp_path: Path) -> None:
     assert ensure_certificates(tmp_path).certificate.read_bytes() == before
 
 
-def test_a_missing_file_makes_all_of_them_anew(tmp_path: Path) -> None:
+def test_a_missing_file_makes_all_of_them_again(tmp_path: Path) -> None:
     files = ensure_certificates(tmp_path)
     before = files.ca.read_bytes()
     files.key.unlink()

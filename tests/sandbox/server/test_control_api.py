@@ -27,7 +27,7 @@ async def test_requests_are_counted_by_method_and_status(api: httpx.AsyncClient,
     assert (await counters(admin))["requests"] == {"total": 3, "GET": 3, "200": 1, "404": 1, "401": 1}
 
 
-async def test_rows_are_counted_by_table_and_a_repeated_value_is_no_change(
+async def test_rows_are_counted_by_table_and_a_repeated_value_is_not_a_change(
     sandbox: Sandbox, admin: httpx.AsyncClient
 ) -> None:
     key = next(iter(scan(sandbox.environment.database, "contact", ["contactid"])))[0]
@@ -90,7 +90,7 @@ async def test_a_switch_that_does_not_fit_is_refused(admin: httpx.AsyncClient, b
     assert (await admin.get("/config")).json() == before
 
 
-async def test_a_body_that_is_no_json_is_refused(admin: httpx.AsyncClient) -> None:
+async def test_a_body_that_is_not_json_is_refused(admin: httpx.AsyncClient) -> None:
     answer = await admin.post("/config", content=b"{")
     assert (answer.status_code, "not JSON" in answer.json()["error"]) == (400, True)
 

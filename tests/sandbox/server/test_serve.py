@@ -45,7 +45,7 @@ def token(ready: dict[str, Any], verify: ssl.SSLContext | bool = True) -> dict[s
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGINT])
-def test_one_json_line_tells_where_everything_is(end: signal.Signals) -> None:
+def test_one_json_line_shows_where_everything_is(end: signal.Signals) -> None:
     with serving("--load", str(SAMPLE), end=end) as ready:
         assert ready["dataverse"].startswith("http://127.0.0.1:")
         assert not ready["dataverse"].endswith("/")
@@ -120,7 +120,7 @@ def test_unify_prints_what_it_changed_over_https_too(tmp_path: Path) -> None:
     assert json.loads(done.stdout)["moved"] == 9
 
 
-def test_unify_tells_where_it_found_no_sandbox() -> None:
+def test_unify_shows_where_it_found_no_sandbox() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         url = f"http://127.0.0.1:{taken.getsockname()[1]}"
     done = subprocess.run([*COMMAND, "unify", "--url", url, "move=0.1"], capture_output=True, text=True, check=False)
@@ -138,7 +138,7 @@ def test_unify_tells_where_it_found_no_sandbox() -> None:
         pytest.param(("--faults", __file__), "is not JSON", id="faults that are no JSON"),
     ],
 )
-def test_a_start_that_cannot_be_is_told_in_one_sentence(options: tuple[str, ...], told: str) -> None:
+def test_a_start_that_cannot_be_is_reported_in_one_sentence(options: tuple[str, ...], told: str) -> None:
     command = [*COMMAND, "serve", "--port", "0", "--no-azurite", *options]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 2
@@ -146,7 +146,7 @@ def test_a_start_that_cannot_be_is_told_in_one_sentence(options: tuple[str, ...]
     assert "Traceback" not in done.stderr
 
 
-def test_a_value_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path) -> None:
+def test_a_value_that_cannot_be_read_is_reported_in_one_sentence(tmp_path: Path) -> None:
     folder = Path(shutil.copytree(SAMPLE, tmp_path / "data"))
     profiles = folder / "msdynci_customerprofile.csv"
     profiles.write_text(profiles.read_text().replace(".", ";"))
@@ -157,7 +157,7 @@ def test_a_value_that_cannot_be_read_is_told_in_one_sentence(tmp_path: Path) -> 
     assert "Traceback" not in done.stderr
 
 
-def test_a_port_that_is_taken_is_told_in_one_sentence() -> None:
+def test_a_port_that_is_taken_is_reported_in_one_sentence() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [*COMMAND, "serve", "--no-azurite", "--port", port, "--load", str(SAMPLE)]

@@ -245,7 +245,7 @@ async def test_the_documented_query_for_steps_is_answered(api: Client) -> None:
     assert [s["name"] for s in found["sdkmessagefilterid_sdkmessageprocessingstep"]] == ["step"]
 
 
-async def test_a_step_that_somebody_registers_is_custom_whether_or_not_its_level_is_given(api: Client) -> None:
+async def test_a_step_that_a_user_registers_is_custom_whether_or_not_its_level_is_given(api: Client) -> None:
     step = await create(api, "sdkmessageprocessingsteps", name="Sync", stage=40, mode=0)
     found = await read(api, f"sdkmessageprocessingsteps({step})?$select=customizationlevel")
     assert found["customizationlevel"] == 1

@@ -47,7 +47,7 @@ def test_guids_are_read_in_upper_case_and_braces(text: str) -> None:
         "0a6f9d0c 3a3e-4f8e-9d8b-5a1b6a3b0001",
     ],
 )
-def test_what_is_no_guid_is_refused(text: str) -> None:
+def test_what_is_not_a_guid_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a guid"):
         guid_key(text)
 

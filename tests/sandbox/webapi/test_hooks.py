@@ -48,7 +48,7 @@ def hooks(environment: Environment) -> Recorder:
     return environment.hooks
 
 
-async def test_a_write_tells_its_rows_columns_and_user(api: Client, hooks: Recorder) -> None:
+async def test_a_write_shows_its_rows_columns_and_user(api: Client, hooks: Recorder) -> None:
     row_id = await create(api, "contacts", lastname="Ash")
     await update_multiple(api, {"contactid": row_id, "jobtitle": "x"}, **{"MSCRM.Tag": "t"})
     operation = hooks.writes[-1]
@@ -58,7 +58,7 @@ async def test_a_write_tells_its_rows_columns_and_user(api: Client, hooks: Recor
     assert hooks.committed == hooks.writes
 
 
-async def test_a_read_tells_how_many_rows_it_answers(api: Client, hooks: Recorder, environment: Environment) -> None:
+async def test_a_read_shows_how_many_rows_it_answers(api: Client, hooks: Recorder, environment: Environment) -> None:
     for name in ("Ash", "Elm"):
         await create(api, "contacts", lastname=name)
     await read(api, "contacts?$select=lastname")

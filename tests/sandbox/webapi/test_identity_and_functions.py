@@ -28,7 +28,7 @@ async def test_the_user_is_a_row_with_its_application_id(api: Client) -> None:
     assert (user["applicationid"], user["fullname"]) == (LINKER.client_id, LINKER.full_name)
 
 
-async def test_the_organization_and_its_version_are_told(api: Client) -> None:
+async def test_the_organization_and_its_version_are_reported(api: Client) -> None:
     url = "RetrieveCurrentOrganization(AccessType=@p1)?@p1=Microsoft.Dynamics.CRM.EndpointAccessType'Default'"
     detail = (await read(api, url))["Detail"]
     assert (detail["State"], detail["OrganizationType"]) == ("Enabled", "CustomerTest")
@@ -106,14 +106,14 @@ async def test_roles_and_privileges_of_a_user_can_be_read(api: Client) -> None:
     [{"CallerObjectId": LINKER.object_id}, {"MSCRMCallerID": LINKER.systemuser_id}],
     ids=["Entra object id", "systemuser id"],
 )
-async def test_acting_for_somebody_is_recorded(api: Client, headers: dict[str, str]) -> None:
+async def test_acting_for_a_user_is_recorded(api: Client, headers: dict[str, str]) -> None:
     contact = await create(api, "contacts", lastname="Ash")
     await api.patch(f"contacts({contact})", json={"lastname": "Elm"}, headers=headers)
     row = await read(api, f"contacts({contact})")
     assert (row["_modifiedby_value"], row["_modifiedonbehalfby_value"]) == (LINKER.systemuser_id, ADMIN.systemuser_id)
 
 
-async def test_acting_for_somebody_needs_the_privilege(api: Client) -> None:
+async def test_acting_for_a_user_needs_the_privilege(api: Client) -> None:
     headers = AS_LINKER | {"MSCRMCallerID": ADMIN.systemuser_id}
     answer = await api.get("contacts", headers=headers)
     assert error(answer) == (403, "0x80040220")

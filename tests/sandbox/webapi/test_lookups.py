@@ -108,7 +108,7 @@ async def test_deleting_a_profile_empties_the_lookups_that_point_at_it(linked: t
     assert (await read(api, f"contacts({contact})"))["versionnumber"] == version
 
 
-async def test_annotations_tell_about_a_lookup_and_stand_before_its_value(linked: tuple[Client, str, str]) -> None:
+async def test_annotations_describe_a_lookup_and_come_before_its_value(linked: tuple[Client, str, str]) -> None:
     api, contact, profile = linked
     await api.patch(f"contacts({contact})", json={f"{LOOKUP}@odata.bind": f"msdynci_customerprofiles({profile})"})
     answer = await api.get(

@@ -170,7 +170,7 @@ async def test_publishing_is_accepted(api: Client, action: str) -> None:
     assert (await api.post(action, json={"ParameterXml": "<importexportxml/>"})).status_code == 204
 
 
-async def test_tables_tell_whether_they_can_be_related(api: Client) -> None:
+async def test_tables_show_whether_they_can_be_related(api: Client) -> None:
     answer = await api.post("CanBeReferenced", json={"EntityName": "account"})
     assert answer.json()["CanBeReferenced"] is True
     found = await read(api, "GetValidReferencingEntities(ReferencedEntityName='account')")
@@ -202,7 +202,7 @@ async def test_only_one_customization_runs_at_a_time(api: Client, environment: E
     assert "Retry-After" not in refused.headers
 
 
-async def test_somebody_elses_customization_locks_out_metadata_and_nothing_else(
+async def test_another_users_customization_locks_out_metadata_and_nothing_else(
     api: Client, environment: Environment
 ) -> None:
     environment.configure(SandboxConfig(customizing=True))

@@ -36,7 +36,7 @@ async def test_nothing_is_204(api: Client, linked: tuple[str, str], path: str) -
     assert (await api.get(f"{linked[1]}/{path}")).status_code == 204
 
 
-async def test_a_path_goes_on_over_parents(api: Client, linked: tuple[str, str]) -> None:
+async def test_a_path_continues_over_parents(api: Client, linked: tuple[str, str]) -> None:
     document = await read(api, f"{linked[1]}/parentcustomerid_account/createdby?$select=fullname")
     assert document["fullname"] == "# Sandbox Administrator"
 

@@ -116,7 +116,7 @@ async def test_table_names_are_counted_in_either_quotes(api: Client, names: str)
     assert counted["Keys"] == ["contact"]
 
 
-async def test_annotations_tell_the_version_of_the_metadata(api: Client) -> None:
+async def test_annotations_show_the_version_of_the_metadata(api: Client) -> None:
     wanted = {"Prefer": 'odata.include-annotations="*"'}
     name = "@Microsoft.Dynamics.CRM.globalmetadataversion"
     before = await read(api, "contacts?$select=lastname", **wanted)

@@ -214,7 +214,7 @@ async def test_a_verb_that_a_resource_does_not_have_is_405(api: Client, method: 
 
 
 @pytest.mark.parametrize("body", [b"{", b"", b"[]", b'"x"', b'{"creditlimit":1e400}', b'{"lastname":"\\ud800"}'])
-async def test_a_body_that_is_no_json_is_a_payload_error(api: Client, body: bytes) -> None:
+async def test_a_body_that_is_not_json_is_a_payload_error(api: Client, body: bytes) -> None:
     assert error(await api.post("contacts", content=body)) == (400, "0x80048d19")
 
 

@@ -132,7 +132,7 @@ def test_a_batch_with_a_change_set_is_run(client: DataverseClient) -> None:
     client.records.delete("contact", result.entity_ids[0])
 
 
-def test_a_failing_part_of_a_batch_is_told(client: DataverseClient) -> None:
+def test_a_failing_part_of_a_batch_is_reported(client: DataverseClient) -> None:
     batch = client.batch.new()
     batch.records.retrieve("contact", "00000000-0000-4000-8000-000000000000")
     batch.tables.get("contact")

@@ -97,7 +97,7 @@ async def test_a_view_is_opened_by_its_id_on_its_own_table(api: Client, linked: 
     assert error(await api.get(f"contacts?savedQuery={NONE}")) == (404, "0x80040217")
 
 
-async def test_top_limits_the_rows_and_morerecords_tells_of_others(api: Client, linked: str) -> None:
+async def test_top_limits_the_rows_and_morerecords_says_whether_more_exist(api: Client, linked: str) -> None:
     assert len(await rows(api, fetch(COLUMNS, " top='1'"))) == 1
     more = "Microsoft.Dynamics.CRM.morerecords"
     answer = await read(api, url(fetch(COLUMNS)), Prefer=f'odata.include-annotations="{more}"')
