@@ -12,7 +12,7 @@ from linker.core.errors import ConfigurationError
 from linker.core.linking.mapping_scan import KeySpan, cut_spans
 from linker.core.model import Source
 from linker.core.odata import MappingColumns
-from tests.fakes.dataverse import matcher
+from tests.fakes.requests import matcher
 
 COLUMNS = MappingColumns("msdynci_tablename")
 CRM = Source("crm", "contact")

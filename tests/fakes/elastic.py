@@ -15,7 +15,7 @@ from sandbox.query.evaluation import compile_test
 from sandbox.query.parser import parse_filter
 from sandbox.query.syntax import Compare, Condition, CrmFunction, Junction, Kind, Literal, Path
 from sandbox.schema.insights_tables import CUSTOMER
-from tests.fakes.dataverse import API, COLUMN, LABEL, PROFILE_SET, URL
+from tests.fakes.requests import API, COLUMN, LABEL, PROFILE_SET, URL
 from tests.fakes.world import StaticTokens
 
 MAPPING_SET = "msdynci_alternatekeys"

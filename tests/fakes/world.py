@@ -45,8 +45,10 @@ from linker.durable.activities.link_shard import link_shard
 from linker.durable.activities.scan_mapping import Opening, open_scan, plan_shards, scan_slice
 from linker.durable.activities.unlink_table import unlink_table
 from linker.settings import Settings
-from tests.fakes.dataverse import NAVIGATION, URL, FakeDataverse, FakeTable, SourceRow
+from tests.fakes.dataverse import FakeDataverse
+from tests.fakes.environment import FakeTable, SourceRow
 from tests.fakes.memory_tables import MemoryTables
+from tests.fakes.requests import NAVIGATION, URL
 
 START = 1_795_000_000.0  # epoch s
 ATTEMPT_S, WRITE_S = 135.0, 130.0

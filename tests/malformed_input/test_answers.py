@@ -13,7 +13,7 @@ import pytest
 
 from linker.adapters.dataverse import Connection
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import URL
+from tests.fakes.requests import URL
 from tests.fakes.world import contact_id
 from tests.malformed_input import IS_LONG
 from tests.malformed_input.damage import DAMAGES, Damage, Damaging

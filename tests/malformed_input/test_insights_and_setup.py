@@ -21,7 +21,7 @@ from linker.core.permissions import privileges
 from linker.core.serialization import to_json
 from linker.entrypoints.http.messages import Reply
 from linker.services import environment_setup
-from tests.fakes.dataverse import COLUMN, URL
+from tests.fakes.requests import COLUMN, URL
 from tests.fakes.world import StaticTokens, contact_id
 from tests.malformed_input import QUICK
 from tests.malformed_input.test_others import damaged

@@ -19,7 +19,7 @@ from linker.core.linking.segments import Segment, SliceSegments
 from linker.core.model import RowIssue, Run, Status
 from linker.core.odata import MappingColumns
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import URL
+from tests.fakes.requests import URL
 from tests.fakes.world import contact_id
 from tests.malformed_input import QUICK
 from tests.malformed_input.damage import Damaging

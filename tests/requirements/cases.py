@@ -18,7 +18,7 @@ from sandbox.schema.definition import define_table
 from sandbox.schema.kinds import make_elastic, make_virtual
 from sandbox.schema.model import metadata_id
 from sandbox.switches.config import SandboxConfig
-from tests.fakes.dataverse import COLUMN
+from tests.fakes.requests import COLUMN
 from tests.requirements.made import (
     CONTACTS,
     CRM_CONTACTS,

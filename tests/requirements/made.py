@@ -24,7 +24,7 @@ from sandbox.schema.insights_tables import MAPPING, PROFILES
 from sandbox.server.app import API_PATH, INSIGHTS_PATH, Sandbox, compose
 from sandbox.server.control_api import merge_patch
 from sandbox.switches.config import SandboxConfig
-from tests.fakes.dataverse import URL
+from tests.fakes.requests import URL
 from tests.fakes.world import World
 
 INSTANCE = "0c5a7c0e-5f5e-4a5b-8f0e-1d2c3b4a5968"

@@ -12,7 +12,7 @@ from linker.durable.activities.discover_tables import survey
 from linker.durable.activities.prepare_table import prepare_table
 from sandbox.server.app import Sandbox
 from sandbox.switches.config import SandboxConfig
-from tests.fakes.dataverse import COLUMN
+from tests.fakes.requests import COLUMN
 from tests.requirements.cases import solution
 from tests.requirements.made import Made, running
 

@@ -22,7 +22,7 @@ from linker.entrypoints import api, portal
 from linker.entrypoints.api import Operation
 from sandbox.query.parser import parse_filter
 from sandbox.query.syntax import Compare, Condition, CrmFunction, Junction, Kind, Literal, Not, Path
-from tests.fakes.dataverse import API, URL, Request
+from tests.fakes.requests import API, URL, Request
 from tests.fakes.world import World
 
 COLUMNS = MappingColumns("msdynci_tablename")

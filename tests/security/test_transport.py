@@ -15,7 +15,7 @@ from linker.adapters.dataverse.http import MAX_WAIT_S, retry_after_s
 from linker.adapters.http_limits import MAX_ANSWER_BYTES
 from linker.core.errors import ConfigurationError, LinkerError, TransientError, UnknownOutcomeError
 from linker.settings import Settings
-from tests.fakes.dataverse import API, URL
+from tests.fakes.requests import API, URL
 from tests.fakes.world import StaticTokens
 
 from .answering import answering

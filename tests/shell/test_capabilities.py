@@ -11,8 +11,8 @@ from linker.adapters.dataverse.probing import MAX_REQUESTS, LinkedColumn, probe_
 from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, is_current, table_kind, with_earlier
 from linker.core.odata import MappingColumns
 from linker.core.serialization import dumps, from_json, loads, to_json
-from tests.fakes.dataverse import COLUMN
 from tests.fakes.elastic import ElasticTables
+from tests.fakes.requests import COLUMN
 from tests.fakes.world import World
 
 NOW = "2026-11-30T12:00:00Z"

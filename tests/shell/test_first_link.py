@@ -16,7 +16,7 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Counts
 from linker.durable.activities.link_shard import CANARIES
 from linker.durable.shards.isolation import SAMPLE, scattered
-from tests.fakes.dataverse import PROFILE_SET, Refusal, Request
+from tests.fakes.requests import PROFILE_SET, Refusal, Request
 from tests.fakes.world import World, contact_id, key_of
 
 PEOPLE = 30

@@ -20,7 +20,7 @@ from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, Status
 from linker.durable.shards.writes import Writer, Written
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import Request
+from tests.fakes.requests import Request
 from tests.fakes.world import World, contact_id, key_of, stalls_before
 
 LINKER = Path(linker.__file__).parent

@@ -16,7 +16,7 @@ from linker.core.errors import (
 )
 from linker.core.linking.claims import fold_customer
 from linker.core.model import Link, Target
-from tests.fakes.dataverse import API, NAVIGATION, URL
+from tests.fakes.requests import API, NAVIGATION, URL
 from tests.fakes.world import ScanReplacedError, StaticTokens, World
 
 

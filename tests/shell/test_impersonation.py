@@ -14,7 +14,7 @@ from linker.settings import Settings
 from sandbox.identity.accounts import ADMIN, LINKER, VENDOR
 from sandbox.webapi.security.organization import LINKER_ROLE
 from sandbox.webapi.security.privileges import ACT_ON_BEHALF, privilege_id
-from tests.fakes.dataverse import URL
+from tests.fakes.requests import URL
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 from tests.sandbox.webapi.steps import create, read
 

@@ -6,7 +6,7 @@ from itertools import count
 from typing import Any
 
 from linker.core.runs.activity_values import ShardOutcome
-from tests.fakes.dataverse import Refusal
+from tests.fakes.requests import Refusal
 from tests.fakes.world import ATTEMPT_S, Gate, World, contact_id, stalls_before
 
 BATCH = 10

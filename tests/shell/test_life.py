@@ -23,7 +23,7 @@ from linker.durable.activities import run_lifecycle
 from linker.durable.activities.wait_for_quiet import settle
 from linker.services import run_requests
 from tests.fakes.client import Starter
-from tests.fakes.dataverse import PROFILE_SET, STAMP, Refusal, Request
+from tests.fakes.requests import PROFILE_SET, STAMP, Refusal, Request
 from tests.fakes.world import CRM, START, World, key_of
 
 ALL = RunRequest()

@@ -17,7 +17,7 @@ from linker.core.model import Counts, Mode, Run, Status
 from linker.deps import Deps
 from sandbox.host.functions import HostedFunction
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import Refusal
+from tests.fakes.requests import Refusal
 from tests.fakes.world import DiedError, World, contact_id, dies_after
 from tests.shell.test_survey import FakeInsights
 

@@ -13,8 +13,8 @@ from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, Mode, Run, Status
 from linker.core.ports import Entity
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import Request
 from tests.fakes.memory_tables import Key
+from tests.fakes.requests import Request
 from tests.fakes.world import DiedError, World, contact_id, key_of
 from tests.shell.test_survey import FakeInsights
 

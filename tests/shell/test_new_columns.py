@@ -8,7 +8,7 @@ import pytest
 
 from linker.core.model import Counts, Status
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import COLUMN, NAVIGATION, Refusal, Request
+from tests.fakes.requests import COLUMN, NAVIGATION, Refusal, Request
 from tests.fakes.world import World
 
 LAG_S = 30.0

@@ -20,7 +20,7 @@ from linker.core.runs.activity_values import RunRef, Survey
 from linker.deps import Deps
 from linker.durable.activities.discover_tables import survey
 from linker.services import preflight_checks, run_requests
-from tests.fakes.dataverse import URL
+from tests.fakes.requests import URL
 from tests.fakes.world import StaticTokens, World
 
 API = "https://api.ci.ai.dynamics.com/v1"

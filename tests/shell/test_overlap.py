@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any, override
 
 from linker.core.throttling.pace import Pace, shards_in_flight
-from tests.fakes.dataverse import SourceRow
+from tests.fakes.environment import SourceRow
 from tests.fakes.world import START, Clock, World, contact_id
 
 WIDTH, BITS, ROWS = 48, 4, 9_600

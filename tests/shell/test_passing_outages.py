@@ -17,7 +17,7 @@ from linker.core.runs.activity_values import Ending
 from linker.durable.activities import run_lifecycle
 from linker.services import run_requests
 from tests.fakes.client import Starter
-from tests.fakes.dataverse import URL
+from tests.fakes.requests import URL
 from tests.fakes.world import StaticTokens, World
 
 GOOD = TableRun("contact", "crm", Status.SUCCESSFUL)

@@ -137,7 +137,7 @@ def test_dataverse_is_looked_at_when_asked_for(operator: Operator) -> None:
 
 def test_a_review_is_worth_showing_when_dataverse_does_not_answer(operator: Operator) -> None:
     def refuses(asked: object) -> None:
-        from tests.fakes.dataverse import Refusal
+        from tests.fakes.requests import Refusal
 
         raise Refusal(503, "", "down for maintenance")
 

@@ -19,8 +19,8 @@ from linker.core.model import Counts, Mode, Run, Status, TableRun
 from linker.entrypoints.portal import rows as page
 from sandbox.switches.config import SandboxConfig
 from tests.fakes.browser import Browser
-from tests.fakes.dataverse import Refusal
 from tests.fakes.measured import TABLE, Measured, measured
+from tests.fakes.requests import Refusal
 from tests.fakes.world import World, contact_id
 
 MAX_REQUESTS = 4  # runs of the last days or of all, and row errors

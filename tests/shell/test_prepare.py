@@ -11,7 +11,7 @@ from linker.core.linking.mapping_scan import OVERLAP_S, TableState
 from linker.core.model import Mode, Run, Status, TableRun, Target
 from linker.core.runs.activity_values import Prepared, TableTask
 from linker.durable.activities.prepare_table import prepare_table
-from tests.fakes.dataverse import NAVIGATION, Refusal
+from tests.fakes.requests import NAVIGATION, Refusal
 from tests.fakes.world import CRM, World, contact_id, key_of
 
 

@@ -12,7 +12,7 @@ from linker.core.model import Mode, Run, Status
 from linker.entrypoints import api
 from linker.entrypoints.api.row_errors import BYTE_ORDER_MARK
 from tests.fakes.client import BASE, Client
-from tests.fakes.dataverse import Refusal
+from tests.fakes.requests import Refusal
 from tests.fakes.world import World, contact_id
 
 RUN = "run1"

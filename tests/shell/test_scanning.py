@@ -14,7 +14,7 @@ from linker.core.linking.shards import Shard, shard_of
 from linker.core.runs.activity_values import SliceOutcome
 from linker.durable.activities import scan_mapping
 from linker.durable.activities.scan_mapping import MAX_RESTARTS
-from tests.fakes.dataverse import Refusal, Request
+from tests.fakes.requests import Refusal, Request
 from tests.fakes.scans import (
     PAGE,
     PEOPLE,

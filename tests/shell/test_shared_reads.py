@@ -11,7 +11,8 @@ import pytest
 from linker.adapters.dataverse import Connection, SharedReads
 from linker.adapters.dataverse.shared_reads import MAX_PARTS
 from linker.core.errors import DataverseError, ThrottledError, TransientError
-from tests.fakes.dataverse import URL, FakeDataverse, Refusal, Request
+from tests.fakes.dataverse import FakeDataverse
+from tests.fakes.requests import URL, Refusal, Request
 from tests.fakes.world import DiedError, StaticTokens
 
 

@@ -18,7 +18,7 @@ from linker.entrypoints.api.runs import get_status, post_unification_event
 from linker.services import run_requests
 from tests.fakes.browser import Browser
 from tests.fakes.client import Client, Starter
-from tests.fakes.dataverse import Refusal
+from tests.fakes.requests import Refusal
 from tests.fakes.world import StaticTokens, World
 
 JOB = {

@@ -16,7 +16,7 @@ from linker.entrypoints import api
 from linker.services.write_permits import SAMPLED_CUSTOMERS
 from tests.fakes.app import FakeApp
 from tests.fakes.client import Client
-from tests.fakes.dataverse import Refusal, Request
+from tests.fakes.requests import Refusal, Request
 from tests.fakes.world import World, contact_id, key_of
 
 PEOPLE = 6

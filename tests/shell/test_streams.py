@@ -12,7 +12,7 @@ from linker.core.linking.mapping_scan import STREAM_ROWS, KeySpan, ScanChoice, T
 from linker.core.linking.shards import Shard
 from linker.core.model import Source
 from linker.durable.activities.scan_mapping import Opening, open_scan
-from tests.fakes.dataverse import Refusal, Request
+from tests.fakes.requests import Refusal, Request
 from tests.fakes.scans import (
     PEOPLE,
     claimed,

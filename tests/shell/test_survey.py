@@ -13,7 +13,8 @@ from linker.core.requirements.facts import DataSource, DeclaredSource
 from linker.core.runs.activity_values import RunRef, Survey
 from linker.durable.activities.discover_tables import survey
 from linker.services.fact_gathering import find_sources
-from tests.fakes.dataverse import URL, SourceRow
+from tests.fakes.environment import SourceRow
+from tests.fakes.requests import URL
 from tests.fakes.world import World, contact_id
 
 

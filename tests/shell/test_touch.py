@@ -18,7 +18,7 @@ from linker.durable.activities import touch_profiles as touch
 from linker.durable.activities.touch_profiles import PROFILES_A_PART, parts_for, plan_touch, touch_profiles
 from linker.services import run_requests
 from tests.fakes.app import FakeApp
-from tests.fakes.dataverse import Refusal, Request
+from tests.fakes.requests import Refusal, Request
 from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_after, dies_before
 
 

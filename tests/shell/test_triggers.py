@@ -20,7 +20,7 @@ from linker.durable.shards.late_writes import mark_late
 from linker.services import run_requests
 from tests.core.test_events import START, START_S, body, properties, record
 from tests.fakes.client import Starter
-from tests.fakes.dataverse import Refusal
+from tests.fakes.requests import Refusal
 from tests.fakes.world import DiedError, World
 from tests.shell.test_life import CONTACT, begun, loaded
 

@@ -13,7 +13,7 @@ from linker.core.capabilities import TableKind
 from linker.core.errors import DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.model import Counts, Link, Target
 from linker.core.requirements.facts import DataverseTable
-from tests.fakes.dataverse import NAVIGATION, URL
+from tests.fakes.requests import NAVIGATION, URL
 from tests.fakes.world import WRITE_S, StaticTokens, World, contact_id
 
 HTML = "<!DOCTYPE html><html><body>Service Unavailable</body></html>"

@@ -12,8 +12,8 @@ from linker.core.model import Counts, UnlinkAllowance
 from linker.core.runs.watermarks import Marks
 from linker.durable.activities import unlink_table
 from linker.durable.activities.unlink_table import guard
-from tests.fakes.dataverse import STAMP, Refusal
 from tests.fakes.departed import left_by
+from tests.fakes.requests import STAMP, Refusal
 from tests.fakes.world import (
     FIRST_SHARD,
     WRITE_S,

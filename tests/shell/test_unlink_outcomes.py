@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from linker.core.model import Counts
-from tests.fakes.dataverse import Refusal
 from tests.fakes.departed import left_by
+from tests.fakes.requests import Refusal
 from tests.fakes.world import World, contact_id, key_of
 
 GONE = contact_id(1)
