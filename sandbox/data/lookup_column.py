@@ -28,7 +28,9 @@ def ensure_link_column(database: Database, table_name: str, profiles: str) -> No
     )
     delete = "RemoveLink" if parent.standard else "NoCascade"
     with database.transaction():
-        database.add_columns(table, [column, *([partition_column(table_name, column)] if parent.elastic else [])])
+        database.add_columns(
+            table, [column, *([partition_column(table_name, column, parent)] if parent.elastic else [])]
+        )
         database.add_relationship(
             OneToMany.named(table_name, LOOKUP, profiles, LOOKUP, relationship, delete=delete, custom=True)
         )

@@ -77,7 +77,7 @@ def _filtered(schema: Schema, joined: _Joined, dialect: Dialect, parameters: lis
 
 def _joined(schema: Schema, fetch: Fetch, dialect: Dialect) -> Iterator[_Joined]:
     root = Place(_table(schema, fetch.table), "t0")
-    names = fetch.attributes or tuple(column.logical_name for column in root.table.visible)
+    names = fetch.attributes or tuple(column.logical_name for column in root.table.served)
     yield _Joined(Part("", root.table, _columns(root.table, names)), root, "", fetch.filter)
     places = {id(link): root for link in fetch.links}
     for number, link in enumerate(fetch.all_links(), 1):

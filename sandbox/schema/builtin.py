@@ -114,9 +114,13 @@ def builtin_schema(config: SandboxConfig) -> Schema:
 
 def with_partitions(schema: Schema, table: Table) -> Table:
     """Return a table with the column beside each of its lookups to an elastic table that holds the row's partition."""
-    elastic = {other.logical_name for other in (*schema.tables.values(), table) if other.elastic}
-    lookups = [column for column in table.columns.values() if elastic & {*column.targets}]
-    return table.with_columns(partition_column(table.logical_name, column) for column in lookups)
+    elastic = {other.logical_name: other for other in (*schema.tables.values(), table) if other.elastic}
+    lookups = [
+        (column, next(filter(None, map(elastic.get, column.targets)), None)) for column in table.columns.values()
+    ]
+    return table.with_columns(
+        partition_column(table.logical_name, column, parent) for column, parent in lookups if parent
+    )
 
 
 def with_lookups(schema: Schema, table: Table) -> Schema:

@@ -73,6 +73,8 @@ class Column:
     """The lookup whose partition this column holds."""
     hidden: bool = False
     """Whether the column is kept but not part of the table: virtual tables have neither versions nor authors."""
+    in_web_api: bool = True
+    """Whether rows of the Web API have it (IsValidODataAttribute). Metadata name it in any case."""
 
     @property
     def property_name(self) -> str:

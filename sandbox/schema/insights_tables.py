@@ -26,7 +26,8 @@ _MAPPED: Final = ("versionnumber", "msdynci_alternatevalue", "msdynci_customerid
 
 def insights_tables(config: SandboxConfig) -> Iterator[Table]:
     """Yield what Customer Insights - Data writes (customer-insights.md 2), of the kinds that the switches choose."""
-    yield of_kind(_customerprofile(), config.profile_table, config)
+    profiles = of_kind(_customerprofile(), config.profile_table, config)
+    yield replace(profiles, takes_children=config.profile_relationships == "allowed")
     yield of_kind(_alternatekey(config.mapping_name_column), config.mapping_table, config)
     for table in (_customermeasure(), _segmentmembership(), _unifiedactivity()):
         yield of_kind(table, config.profile_table, config)
@@ -35,7 +36,9 @@ def insights_tables(config: SandboxConfig) -> Iterator[Table]:
 def of_kind(table: Table, kind: TableKind, config: SandboxConfig) -> Table:
     """Return a table in one of the kinds."""
     if kind == "elastic":
-        return make_elastic(table, config.elastic_case)
+        elastic = make_elastic(table, config.elastic_case)
+        tracked, served = config.elastic_change_tracking == "on", config.link_partition == "served"
+        return replace(elastic, change_tracking=tracked, serves_partitions=served)
     shown = frozenset({"createdon", "modifiedon"} if config.virtual_modifiedon == "present" else ())
     return make_virtual(table, shown, config.elastic_case) if kind == "virtual" else table
 

@@ -94,7 +94,7 @@ def make_like(table: Table, other: Table) -> Table:
     return make_virtual(table, shown, other.collation) if other.virtual else table
 
 
-def partition_column(table: str, lookup: Column) -> Column:
+def partition_column(table: str, lookup: Column, parent: Table) -> Column:
     """Return the column that comes with a lookup to an elastic table: it holds the partition of the row."""
     name = f"{lookup.logical_name}pid"
     return Column(
@@ -104,6 +104,7 @@ def partition_column(table: str, lookup: Column) -> Column:
         max_length=_PARTITION_LENGTH,
         custom=lookup.custom,
         attribute_of=lookup.logical_name,
+        in_web_api=parent.serves_partitions,
         metadata_id=metadata_id(table, name),
     )
 

@@ -125,6 +125,10 @@ class Table:
     change_tracking: bool = True
     takes_columns: bool = True
     """Whether it can be given new columns (CanCreateAttributes)."""
+    takes_children: bool = True
+    """Whether lookups of other tables can be made to point at it (CanBePrimaryEntityInRelationship)."""
+    serves_partitions: bool = True
+    """Whether rows of the Web API have the partition beside a lookup to it."""
     alternate_keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     indexes: tuple[Index, ...] = ()
     """Besides those of lookups and `indexed` columns."""
@@ -167,6 +171,11 @@ class Table:
         return column if column is not None and column.attribute_of == lookup else None
 
     @property
+    def served(self) -> tuple[Column, ...]:
+        """The columns of its rows in the Web API."""
+        return tuple(column for column in self.visible if column.in_web_api)
+
+    @property
     def primary_key(self) -> Column:
         """The column that identifies a row."""
         return self.columns[self.primary_id]
@@ -180,7 +189,9 @@ class Table:
         column = self.columns.get(property_name)
         if column is None and property_name.startswith("_") and property_name.endswith("_value"):
             column = self.columns.get(property_name[1:-6])
-        return column if column and column.property_name == property_name and not column.hidden else None
+        if column is None or column.hidden or not column.in_web_api:
+            return None
+        return column if column.property_name == property_name else None
 
     def with_columns(self, columns: Iterable[Column]) -> "Table":
         """Return this table with columns added or replaced; texts compare as the others of the table do."""

@@ -75,6 +75,26 @@ class TableSwitches(RequestSwitches):
             "How `partitionid` shows a default partition: the row's id in lower or upper case, or null.", proved=False
         ),
     ] = "lower"
+    link_partition: Annotated[
+        Literal["served", "metadata_only"],
+        Switch(
+            "Whether rows have the column `<lookup>pid` beside a lookup to an elastic profile, or only metadata name it.",
+            proved=False,
+            at_start=True,
+        ),
+    ] = "served"
+    profile_relationships: Annotated[
+        Literal["allowed", "refused"],
+        Switch(
+            "Whether new lookups can point at the profile table (`CanBePrimaryEntityInRelationship`).",
+            proved=False,
+            at_start=True,
+        ),
+    ] = "allowed"
+    elastic_change_tracking: Annotated[
+        Literal["on", "off"],
+        Switch("Whether the elastic tables of Customer Insights track changes.", proved=False, at_start=True),
+    ] = "on"
     bind_missing: Annotated[
         Literal["accept", "refuse"],
         Switch("Whether a lookup can be bound to an elastic row that does not exist.", proved=False),

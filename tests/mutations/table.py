@@ -298,7 +298,7 @@ MUTATIONS = (
         "        written = await self._write_all(links, {}, claims) if links else Written()\n",
     ),
     Mutation("G15", _CLIENT, 'etag="*")', 'etag="")'),
-    Mutation("G16", _ISOLATION, "is Answer.STOP:", "is not None:"),
+    Mutation("G16", _ISOLATION, "            if is_about_no_row(error):\n", "            if False:\n"),
     Mutation(
         "G17",
         "linker/durable/shards/outcomes.py",

@@ -112,7 +112,8 @@ def agree(data_source: str, rows: int, values: dict[str, Any], monkeypatch: pyte
         links, wanted = loop.run(linked(sandbox))
     (shown,), (table,) = picture.tables, run.tables
     limited = values["mapping_table"] == "virtual" and rows >= 1_000 and values.get("virtual_limit") != "page"
-    assert shown.outcome == ("refused" if limited else "ready"), told(picture, run)
+    refused = limited or values.get("profile_relationships") == "refused"
+    assert shown.outcome == ("refused" if refused else "ready"), told(picture, run)
     if shown.outcome == "ready":
         good = Status.WARNINGS if values.get("hidden_profiles") else Status.SUCCESSFUL
         assert (run.status, table.status) == (good, good), told(picture, run)

@@ -81,6 +81,17 @@ CASES: dict[str, tuple[int, dict[str, Any], Findings]] = {
         ELASTIC | {"mapping_lookup": "filled"},
         OF_ELASTIC | {C.MAPPING_NAMES_PROFILE: True},
     ),
+    "links without a partition that rows show": (
+        ROWS,
+        ELASTIC | {"link_partition": "metadata_only", "mapping_lookup": "filled"},
+        OF_ELASTIC | {C.PID_COLUMN: False, C.MAPPING_NAMES_PROFILE: False},
+    ),
+    "changes are tracked": (ROWS, ELASTIC, OF_ELASTIC | {C.CHANGE_TRACKING: True}),
+    "changes are not tracked": (
+        ROWS,
+        ELASTIC | {"elastic_change_tracking": "off"},
+        OF_ELASTIC | {C.CHANGE_TRACKING: False},
+    ),
     "mapping names half": (ROWS, ELASTIC | {"mapping_lookup": "mixed"}, OF_ELASTIC | {C.MAPPING_NAMES_PROFILE: True}),
     "mapping names wrong": (ROWS, ELASTIC | {"mapping_lookup": "wrong"}, OF_ELASTIC | {C.MAPPING_NAMES_PROFILE: False}),
     "virtual with times": (

@@ -157,10 +157,17 @@ async def find_partition_column(dataverse: Dataverse, table: Target, *, is_new: 
     try:
         await dataverse.get(table.entity_set + odata.query(select=name, top=1))
     except DataverseError as error:
-        if is_new and error.status == 400:
+        if is_new and error.status == 400 and not await _is_left_out(dataverse, table, name):
             raise not_known_yet(table.table) from error
         return ""
     return name
+
+
+async def _is_left_out(dataverse: Dataverse, table: Target, name: str) -> bool:
+    """Return whether a server knows the lookup and yet refuses its companion: then the Web API does not have that column."""
+    columns = (f"_{LOOKUP_SCHEMA_NAME}_value", name)
+    paths = [table.entity_set + odata.query(select=column, top=1) for column in columns]
+    return await dataverse.read_statuses(paths) == [200, 400]
 
 
 async def await_seen(dataverse: Dataverse, table: Target) -> None:

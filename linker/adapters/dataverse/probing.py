@@ -27,7 +27,7 @@ MAPPING_KEY: Final = f"{MAPPING_TABLE}id"
 MAPPING_LOOKUP: Final = "msdynci_lookupfield_customer"
 ELASTIC_PAGE: Final = 500  # rows of a response where the server does not give more on request
 COUNT_CAP: Final = 5_000
-MAX_REQUESTS: Final = 22
+MAX_REQUESTS: Final = 23
 SAMPLED: Final = 12  # rows that one question is about
 COMPARED: Final = 40  # lookups of mapping rows that are compared with profiles
 FEW: Final = 100  # rows asked for when a whole response was refused
@@ -72,7 +72,8 @@ class _Table:
     unread: frozenset[str] = frozenset()  # of these, the ones that could not be selected
     rows: Sequence[Fields] = ()
     more: bool = False  # whether a next link came
-    faults: tuple[str, ...] = ()  # why larger requests were refused
+    faults: tuple[str, ...] = ()  # why requests for more rows or columns were refused
+    is_short: bool = False  # whether only a request for a few rows was answered
 
     @property
     def fault(self) -> str:
@@ -133,9 +134,9 @@ async def probe_capabilities(
 async def _mapping(dataverse: Dataverse, columns: MappingColumns) -> _Table:
     names = await _column_names(dataverse, MAPPING_TABLE)
     table = _Table(MAPPING_SET, MAPPING_KEY, columns.key, names)
-    lookup = {f"_{MAPPING_LOOKUP}_value"} if MAPPING_LOOKUP in names else set[str]()
+    lookup = frozenset({f"_{MAPPING_LOOKUP}_value"} if MAPPING_LOOKUP in names else ())
     more = lookup | (names & {"modifiedon", f"{MAPPING_LOOKUP}pid"})
-    return await _page(dataverse, table, (MAPPING_KEY, columns.key, CUSTOMER), more)
+    return await _page(dataverse, table, (MAPPING_KEY, columns.key, CUSTOMER), more, names & {"modifiedon"})
 
 
 async def _profiles(dataverse: Dataverse) -> _Table:
@@ -151,12 +152,15 @@ async def _column_names(dataverse: Dataverse, table: str) -> frozenset[str]:
         return frozenset()
 
 
-async def _page(dataverse: Dataverse, table: _Table, base: Sequence[str], more: Iterable[str]) -> _Table:
-    """Return the table with the rows of its first response. A refused request is repeated for fewer rows and columns."""
-    columns = (*base, *sorted(more))
+async def _page(dataverse: Dataverse, table: _Table, base: Sequence[str], *more: frozenset[str]) -> _Table:
+    """Return the table with the rows of its first response. A refused request is repeated for fewer columns and rows.
+
+    Each of `more` is a set of columns to ask for besides `base`, the largest first.
+    """
+    every, none = more[0], frozenset[str]()
     faults: list[str] = []
-    for select, top in ((columns, 0), (columns, FEW), (base, FEW)):
-        path = table.entity_set + odata.query(select=",".join(select), top=top or "")
+    for wanted, top in (*((one, 0) for one in dict.fromkeys(more)), (every, FEW), (none, FEW)):
+        path = table.entity_set + odata.query(select=",".join((*base, *sorted(wanted))), top=top or "")
         prefer = WITH_LABELS if top else f"{PAGE_SIZE},{WITH_LABELS}"  # $top is ignored beside a page size
         try:
             page = response_models.checked(Page, await dataverse.get(path, prefer=prefer))
@@ -165,9 +169,8 @@ async def _page(dataverse: Dataverse, table: _Table, base: Sequence[str], more: 
             continue
         rows = page["value"]
         is_more = bool(page.get("@odata.nextLink")) or len(rows) == top
-        unread = frozenset(more) if select != columns else frozenset[str]()
-        return replace(table, unread=unread, rows=rows, more=is_more, faults=tuple(faults))
-    return replace(table, faults=tuple(faults))
+        return replace(table, unread=every - wanted, rows=rows, more=is_more, faults=tuple(faults), is_short=bool(top))
+    return replace(table, faults=tuple(faults), is_short=True)
 
 
 class WrongAnswerError(Exception):
@@ -272,7 +275,7 @@ class _Probe:
             rows = len(table.rows)
             if rows > ELASTIC_PAGE:
                 return f"A response of {table.entity_set} held {rows:,} rows."
-            if table.faults:
+            if table.is_short:
                 raise WrongAnswerError(f"{table.entity_set} refused a request for 5,000 rows: {table.faults[0]}")
             if table.more:
                 raise WrongAnswerError(f"A response of {table.entity_set} held {rows:,} rows; 5,000 were asked for.")

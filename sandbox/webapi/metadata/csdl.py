@@ -90,7 +90,7 @@ def _add_typed(parent: ET.Element, tag: str, names: Iterable[tuple[str, str]]) -
 def _add_table(document: ET.Element, schema: Schema, table: Table, *, annotated: bool) -> None:
     entity = ET.SubElement(document, "EntityType", Name=table.logical_name, BaseType=f"{_ALIAS}.crmbaseentity")
     ET.SubElement(ET.SubElement(entity, "Key"), "PropertyRef", Name=table.primary_id)
-    for column in table.visible:
+    for column in table.served:
         _add_column(entity, column, annotated=annotated)
     for lookup in schema.lookups(table.logical_name):
         _add_lookup(entity, lookup)

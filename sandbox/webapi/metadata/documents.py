@@ -69,7 +69,7 @@ def table_document(table: Table) -> Document:
         "IsCustomizable": managed(True, "iscustomizable"),
         "CanCreateAttributes": managed(table.takes_columns, "cancreateattributes"),
         "CanBeRelatedEntityInRelationship": managed(True, "canberelatedentityinrelationship"),
-        "CanBePrimaryEntityInRelationship": managed(True, "canbeprimaryentityinrelationship"),
+        "CanBePrimaryEntityInRelationship": managed(table.takes_children, "canbeprimaryentityinrelationship"),
         "CanBeInManyToMany": managed(table.standard, "canbeinmanytomany"),
         "Privileges": [_privilege(table, verb) for verb in _PRIVILEGES],
     }
@@ -155,6 +155,7 @@ def attribute_document(table: Table, column: Column) -> Document:
         **constant.COLUMN,
         **_derived(table, column),
         **({"IsValidForForm": False} if column.attribute_of else {}),
+        "IsValidODataAttribute": column.in_web_api,
     }
 
 

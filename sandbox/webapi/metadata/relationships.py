@@ -42,7 +42,7 @@ def plan_relationship(call: Call, segment: Segment) -> PlannedWrite:
     child = _check_one_to_many(call, relationship, column)
     parent = _existing(call, relationship.referenced_entity)
     relationship = replace(relationship, referenced_attribute=parent.primary_id)
-    columns = [column, *([partition_column(child.logical_name, column)] if parent.elastic else [])]
+    columns = [column, *([partition_column(child.logical_name, column, parent)] if parent.elastic else [])]
 
     def change(database: Database) -> None:
         database.add_columns(child, columns)
@@ -76,6 +76,9 @@ def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> T
     _check_navigation(call, relationship.collection_navigation, parent)
     _check_navigation(call, relationship.lookup_navigation, child)
     _check_cascade(call, parent, child, relationship.cascade)
+    if not parent.takes_children:  # which code Dataverse gives is not documented
+        name = parent.logical_name
+        raise ApiError(400, _INVALID, f"{name} cannot be referenced: CanBePrimaryEntityInRelationship is false.")
     return child
 
 

@@ -78,7 +78,7 @@ class PayloadReader:
         if "@" in name:
             return _ignored
         column = self.table.columns.get(name)
-        if column is None or column.hidden or column.property_name != name:
+        if column is None or self.table.column_of(name) is None:
             return self._navigation(name)
         if column.read_only or name == self.table.primary_id:
             return _ignored

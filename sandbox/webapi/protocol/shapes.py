@@ -112,7 +112,7 @@ def _shape(call: Call, table: Table, options: Mapping[str, str], joins: Joins) -
         if table.elastic:
             columns = tuple(dict.fromkeys((*columns, *(table.columns[name] for name in SHOWN_ALWAYS))))
     else:
-        columns, selected = table.visible, ()
+        columns, selected = table.served, ()
     wanted = tuple(column for column in columns if column.logical_name != table.primary_id)
     expands = tuple(
         _expand(call, table, part.strip(), joins) for part in split_outside(options.get("$expand", ""), ",")

@@ -291,3 +291,38 @@ async def test_no_server_asks_for_columns_of_a_table_that_was_dropped(api: Clien
     for table in ("contact", "msdynci_alternatekey"):
         rows = await api.get(environment.database.schema.tables[table].entity_set)
         assert rows.status_code == 200, rows.text
+
+
+class TestOnlyInMetadata:
+    """The switch by which rows do not have the partition beside a link."""
+
+    @pytest.fixture
+    def config(self) -> SandboxConfig:
+        return of_kind("elastic", link_partition="metadata_only")
+
+    async def test_metadata_name_the_partition_and_rows_do_not_have_it(self, api: Client) -> None:
+        url = f"EntityDefinitions(LogicalName='contact')/Attributes(LogicalName='{PID}')"
+        column = await read(api, f"{url}?$select=AttributeOf,IsValidODataAttribute")
+        assert (column["AttributeOf"], column["IsValidODataAttribute"]) == ("new_customerprofile", False)
+        await create(api, "contacts")
+        (row,) = (await read(api, "contacts"))["value"]
+        assert (LINK in row, PID in row) == (True, False)
+        assert f'"{PID}"' not in (await api.get("$metadata")).text
+
+    @pytest.mark.parametrize("query", ["$select={}", "$filter={} eq null", "$orderby={}"])
+    async def test_queries_do_not_know_it(self, api: Client, query: str) -> None:
+        assert error(await api.get(f"contacts?{query.format(PID)}")) == (400, "0x80060888")
+
+    async def test_rows_cannot_be_written_with_it(self, api: Client) -> None:
+        assert (await api.post("contacts", json={PID: "p"})).status_code == 400
+
+    @pytest.mark.parametrize(("partition", "label"), [("p", None), (None, "c1")])
+    async def test_links_lead_where_they_lead_otherwise(
+        self, api: Client, partition: str | None, label: str | None
+    ) -> None:
+        (profile,) = await add_profiles_in(api, partition, "c1") if partition else await add_profiles(api, "c1")
+        reference = KEY.format(profile, partition) if partition else f"{PROFILES}({profile})"
+        contact = await contact_bound_to(api, reference)
+        row = (await api.get(f"contacts({contact})?$select={LINK}", headers=ANNOTATED)).json()
+        assert (row[LINK], row.get(LABEL)) == (profile, label)
+        assert (await read(api, f"contacts({contact})/new_CustomerProfile"))["msdynci_customerid"] == "c1"

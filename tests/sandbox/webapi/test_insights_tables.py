@@ -205,3 +205,25 @@ async def test_the_table_offers_change_tracking(api: Client) -> None:
 async def test_the_linker_reads_the_tables_with_its_own_privileges(api: Client, environment: Environment) -> None:
     for name in (PROFILES, MAPPINGS):
         assert (await api.get(name, headers={"x-user": LINKER.name})).status_code == 200
+
+
+class TestOthersAnswers:
+    """Switches about the profile table that no public source settles."""
+
+    @pytest.fixture
+    def config(self) -> SandboxConfig:
+        return of_kind("elastic", profile_relationships="refused", elastic_change_tracking="off")
+
+    async def test_a_profile_table_that_takes_no_relationships_says_so_and_refuses_them(self, api: Client) -> None:
+        found = await definition(api, "msdynci_customerprofile", "?$select=CanBePrimaryEntityInRelationship")
+        assert found["CanBePrimaryEntityInRelationship"]["Value"] is False
+        refused = await create_lookup(api, CascadeConfiguration={"Delete": "NoCascade"})
+        assert refused.status_code == 400
+        assert "CanBePrimaryEntityInRelationship is false" in refused.text
+
+    @pytest.mark.parametrize("table", TABLES)
+    async def test_tables_that_do_not_track_changes_say_so_and_refuse_to(self, api: Client, table: str) -> None:
+        found = await definition(api, table, "?$select=ChangeTrackingEnabled,EntitySetName")
+        assert found["ChangeTrackingEnabled"] is False
+        answer = await api.get(found["EntitySetName"], headers={"Prefer": "odata.track-changes"})
+        assert error(answer) == (400, "0x80072491")
