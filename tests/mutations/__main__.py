@@ -32,7 +32,7 @@ def main(names: Iterable[str]) -> int:
     with copied() as folder:
         unbroken = sorted({test for mutation in chosen for test in tests_of(mutation)})
         if run_tests(folder, unbroken) != PASSED:
-            print("Some of the tests fail on the code as it is. Mend that first.")
+            print("Some of the tests fail on the code as it is. Fix them first.")
             return 1
         failures = [told for mutation in chosen if (told := tried(folder, mutation))]
     print("\n".join(failures) or f"All {len(chosen)} mutations were noticed.")

@@ -184,7 +184,9 @@ async def read_names(make: Maker, link: Link) -> Link:
     navigation = await ground.navigation(link.site.dataverse, link.site.rows, link.column)
     if navigation is None:
         raise Unanswered(f"The lookup to {link.target} could not be made.")
-    return replace(link, navigation=navigation, has_pid=f"{link.column}pid" in names)
+    pid = f"{link.column}pid"
+    shown = await make.get(link.site.rows.entity_set + odata.query(select=pid, top=1)) if pid in names else None
+    return replace(link, navigation=navigation, has_pid=shown is not None and shown.is_ok)
 
 
 async def bind(make: Maker, link: Link, row: str, body: Mapping[str, Any], target: str) -> str:

@@ -17,8 +17,20 @@ PROFILE_TYPE = Point("profile-type", "1", "Of which type is the profile table?",
 MAPPING_TYPE = Point("mapping-type", "1", "Of which type is the mapping table?", "mapping_table", _TYPES)
 PROVIDER = Point("provider", "1", "Which data provider does the profile table name?")
 OWNERSHIP = Point("ownership", "1", "Who owns rows of the profile table?")
-TRACKING = Point("change-tracking", "2.3", "Is change tracking on for both tables?")
-REFERENCED = Point("may-be-referenced", "3", "May a relationship of another publisher lead to the profile table?")
+TRACKING = Point(
+    "change-tracking",
+    "2.3",
+    "Is change tracking on for both tables?",
+    "elastic_change_tracking",
+    {"on": "on", "off": "off"},
+)
+REFERENCED = Point(
+    "may-be-referenced",
+    "3",
+    "May a relationship of another publisher lead to the profile table?",
+    "profile_relationships",
+    {"yes": "allowed", "no": "refused"},
+)
 CONCURRENCY = Point("optimistic-concurrency", "2.4", "Does the profile table take part in optimistic concurrency?")
 KEYS = Point("alternate-keys", "2.2", "Which alternate key does the profile table have?")
 

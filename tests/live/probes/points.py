@@ -18,6 +18,7 @@ GENERAL = frozenset(
         "workflow_words",
         "hydration_writes",
         "job_ends_first",
+        "profile_relationships",
     }
 )
 

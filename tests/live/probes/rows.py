@@ -233,6 +233,13 @@ LIST_LABEL = Point(
     "elastic_list_labels",
     {"the CustomerId": "given", "missing": "absent"},
 )
+PID_SERVED = Point(
+    "partition-column-on-rows",
+    "3",
+    "Do rows have the partition column that metadata name beside a link?",
+    "link_partition",
+    {"yes": "served", "no": "metadata_only"},
+)
 PID_READ = Point(
     "partition-column-read",
     "3",
@@ -242,7 +249,7 @@ PID_READ = Point(
 )
 
 
-@probe("P6", "What a linked row shows", (SINGLE_LABEL, LIST_LABEL, PID_READ))
+@probe("P6", "What a linked row shows", (SINGLE_LABEL, LIST_LABEL, PID_SERVED, PID_READ))
 async def ask_labels(ask: Asker, scene: Scene) -> Sequence[Result]:
     source, row = need_link(scene)
     key, target = str(row[source.key]), str(row[LOOKUP])
@@ -251,11 +258,13 @@ async def ask_labels(ask: Asker, scene: Scene) -> Sequence[Result]:
     listed = await ask.get(_listed(source, LOOKUP, key), prefer=ANNOTATIONS)
     profile = await ask.get(f"{PROFILE_SET}({target})" + odata.query(select=CUSTOMER))
     customer = str(profile.rows[0].get(CUSTOMER)) if profile.rows else None
-    pid = await ask.get(_listed(source, f"{LOOKUP_SCHEMA_NAME}pid", key))
+    column = f"{LOOKUP_SCHEMA_NAME}pid"
+    pid = await ask.get(_listed(source, column, key))
     return (
         SINGLE_LABEL.settle(describe_label(alone, customer)),
         LIST_LABEL.settle(describe_label(listed, customer)),
-        PID_READ.settle(describe_pid(pid, target)),
+        judge_pid_column(pid, is_named=column in scene.columns(source.table)),
+        PID_READ.settle(describe_pid(pid, target)) if pid.rows else PID_READ.leave_open(f"Refused: {pid.refusal}."),
     )
 
 
@@ -273,10 +282,17 @@ def describe_label(answer: Answer, customer: str | None) -> str:
     return "missing" if label is None else "the CustomerId" if label == customer else "another text"
 
 
+def judge_pid_column(answer: Answer, *, is_named: bool) -> Result:
+    """Return whether rows have the partition column of a link, by the answer to a request that selects it."""
+    if not is_named:
+        return PID_SERVED.leave_open("Metadata name no such column.")
+    if answer.is_ok or answer.status == 400:
+        return PID_SERVED.settle("yes" if answer.is_ok else "no", answer.text)
+    return PID_SERVED.leave_open(f"Refused: {answer.refusal}.")
+
+
 def describe_pid(answer: Answer, target: str) -> str:
     """Return what the partition column of a link holds beside the profile that the link leads to."""
-    if not answer.rows:
-        return f"refused: {answer.refusal}"
     value = answer.rows[0].get(f"{LOOKUP_SCHEMA_NAME}pid")
     key = target.lower()
     known = {None: "null", key: "the profile's id in lower case", key.upper(): "the profile's id in upper case"}
