@@ -1,7 +1,10 @@
 """Queries of the unification simulator that no Web API request asks: samples, expected links, snapshots."""
 
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from typing import Final
+from uuid import UUID
 
 from sandbox.database import Database, count_rows, ddl
 from sandbox.database.collation import guid_text
@@ -10,10 +13,12 @@ from sandbox.schema.definition import SYSTEM_NAMES
 from sandbox.schema.insights_tables import MAPPING, PROFILES
 from sandbox.schema.model import Table
 
+_AROUND: Final = re.compile(r"^[\s{(]+|[\s})]+$")
+
 
 @dataclass(frozen=True, slots=True)
 class MappingRow:
-    """A row of the mapping. `row_id` is its own key; `key` is the source row's key as text."""
+    """A row of the mapping. `row_id` is its own key; `key` is the canonical text of the source row's key."""
 
     row_id: str
     data_source: str
@@ -79,7 +84,7 @@ def mapping_rows(database: Database) -> Iterator[MappingRow]:
         f"FROM {MAPPING} WHERE {_one_of(database, named)} ORDER BY msdynci_alternatekeyid"
     )
     for row_id, source, table, key, customer_id in database.iterate(sql, list(named)):
-        yield MappingRow(_guid(row_id), str(source), named[str(table)], str(key), str(customer_id))
+        yield MappingRow(_guid(row_id), str(source), named[str(table)], row_key(str(key)), str(customer_id))
 
 
 def _one_of(database: Database, named: Collection[str]) -> str:
@@ -109,7 +114,11 @@ def all_keys(database: Database, table_name: str) -> list[bytes]:
 
 
 def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
-    """Yield what mapping and profiles say about the rows of a table, in the order of the identifiers."""
+    """Yield what mapping and profiles say about the rows of a table, in the order of the identifiers.
+
+    Whatever kinds the tables are of, a row is the one that its key spells, and a CustomerId without a profile of exactly that
+    text means those that differ from it in letter case alone.
+    """
     of_profile, of_mapping = (
         database.schema.tables[name].columns["msdynci_customerid"] for name in (PROFILES, MAPPING)
     )
@@ -124,10 +133,31 @@ def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
         f"FROM {MAPPING} m LEFT JOIN {PROFILES} p ON {same} = {wanted} "
         f"WHERE m.{_one_of(database, named)} ORDER BY m.msdynci_identifier"
     )
+    folded: dict[str, list[str]] | None = None
     for key, customer_id, profile_id in database.iterate(sql, named):
-        yield ExpectedLink(
-            str(key).strip("{}").lower(), str(customer_id), None if profile_id is None else _guid(profile_id)
-        )
+        found: list[str] = [] if profile_id is None else [_guid(profile_id)]
+        if not found:
+            folded = _folded_profiles(database) if folded is None else folded
+            found = folded.get(str(customer_id).casefold(), [])
+        for profile in found or (None,):
+            yield ExpectedLink(row_key(str(key)), str(customer_id), profile)
+
+
+def _folded_profiles(database: Database) -> dict[str, list[str]]:
+    """Return the ids of all profiles by their CustomerIds without letter case."""
+    found: dict[str, list[str]] = {}
+    for row_id, customer_id in database.execute(f"SELECT {PROFILES}id, msdynci_customerid FROM {PROFILES}"):  # noqa: S608
+        found.setdefault(str(customer_id).casefold(), []).append(_guid(row_id))
+    return found
+
+
+def row_key(text: str) -> str:
+    """Return the guid that the key of a mapping row spells, with blanks, line ends, brackets and capitals or without."""
+    bare = _AROUND.sub("", text)
+    try:
+        return str(UUID(bare))
+    except ValueError:
+        return bare.lower()
 
 
 def save_snapshot(database: Database, name: str) -> None:

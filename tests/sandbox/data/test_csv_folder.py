@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from itertools import cycle
 from pathlib import Path
 from uuid import NAMESPACE_DNS, uuid5
 
@@ -13,6 +14,7 @@ from sandbox.data.lookup_column import LOOKUP
 from sandbox.data.measures import with_measures
 from sandbox.data.seed import store
 from sandbox.database import Database, bulk_delete, count_rows, scan
+from sandbox.customer_insights.unification import read_request
 from sandbox.database.unification import expected_links
 from sandbox.schema.insights_tables import MAPPING, NAME_COLUMNS, PROFILES
 from sandbox.server.app import Sandbox
@@ -111,6 +113,16 @@ def _braced_mapping(folder: Path) -> None:
     edit(folder / f"{MAPPING}.csv", lambda row: {**row, name: f"{{{row[name].upper()}}}"})
 
 
+def _odd_mapping(folder: Path) -> None:
+    """Write keys as data sources deliver them, and CustomerIds in capitals."""
+    around = cycle((" {}", "{}\u00a0", "{}\r\n", "\t{}", " {{{}}} ", "({})", "urn:uuid:{}"))
+    key, customer = "msdynci_alternatevalue", "msdynci_customerid"
+    edit(
+        folder / f"{MAPPING}.csv",
+        lambda row: {**row, key: next(around).format(row[key]), customer: row[customer].upper()},
+    )
+
+
 def _key_at_the_end(folder: Path) -> None:
     edit(folder / "contact.csv", lambda row: {**{n: v for n, v in row.items() if n != "contactid"}, **row})
 
@@ -121,7 +133,9 @@ def _cut_short(folder: Path) -> None:
     path.write_text(",".join((SAMPLE / "contact.csv").read_text().splitlines()[:1]) + "\n" + path.read_text())
 
 
-@pytest.mark.parametrize("change", [_marked, _shouted, _braced, _braced_mapping, _key_at_the_end, _cut_short])
+@pytest.mark.parametrize(
+    "change", [_marked, _shouted, _braced, _braced_mapping, _odd_mapping, _key_at_the_end, _cut_short]
+)
 def test_a_folder_may_be_written_in_another_way(folder: Path, load: Load, change: Callable[[Path], None]) -> None:
     change(folder)
     sandbox = load(read_folder(folder))
@@ -207,3 +221,10 @@ def test_the_sample_is_consistent() -> None:
     assert keys == set(column("msdynci_alternatekey", "msdynci_alternatevalue"))
     profiles = column("msdynci_customerprofile", "msdynci_customerid")
     assert set(profiles) == set(column("msdynci_alternatekey", "msdynci_customerid"))
+
+
+async def test_rows_with_odd_keys_take_part_in_every_change(folder: Path, load: Load) -> None:
+    _odd_mapping(folder)
+    sandbox = load(read_folder(folder), stale_s=0)
+    done = await sandbox.simulator.run(read_request({"recreate": 0.5, "move": 0.1, "drop": 0.1}))
+    assert done["recreated"] > 10
