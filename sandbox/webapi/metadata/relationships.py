@@ -78,7 +78,7 @@ def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> T
     _check_cascade(call, parent, child, relationship.cascade)
     if not parent.takes_children:  # which code Dataverse gives is not documented
         name = parent.logical_name
-        raise ApiError(400, _INVALID, f"{name} cannot be referenced: CanBePrimaryEntityInRelationship is false.")
+        raise ApiError(400, INVALID, f"{name} cannot be referenced: CanBePrimaryEntityInRelationship is false.")
     return child
 
 

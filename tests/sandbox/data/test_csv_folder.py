@@ -8,13 +8,13 @@ from uuid import NAMESPACE_DNS, uuid5
 
 import pytest
 
+from sandbox.customer_insights.unification import read_request
 from sandbox.data.csv_file import CsvFile
 from sandbox.data.csv_folder import read_folder
 from sandbox.data.lookup_column import LOOKUP
 from sandbox.data.measures import with_measures
 from sandbox.data.seed import store
 from sandbox.database import Database, bulk_delete, count_rows, scan
-from sandbox.customer_insights.unification import read_request
 from sandbox.database.unification import expected_links
 from sandbox.schema.insights_tables import MAPPING, NAME_COLUMNS, PROFILES
 from sandbox.server.app import Sandbox
