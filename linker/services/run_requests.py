@@ -16,7 +16,7 @@ from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import UPDATED
 from linker.core.runs.lifecycle import asked_for, ended, promised
 from linker.core.runs.request_merging import merged
-from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver
+from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, find_grant
 from linker.core.runs.run_steps import WAITING
 from linker.core.runs.signals import SignalKind
 from linker.core.runs.watermarks import Marks
@@ -62,15 +62,11 @@ async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "
     if wanted.job_start > deps.clock() + MAX_AHEAD_S:
         wanted = replace(wanted, job_start=0.0)
     grant = await deps.lock.request(wanted, key)
-    state = await deps.lock.peek()
-    ticket = _ticket(state, grant.run, wanted)
-    await deps.runs.create(promised(ticket))
-    await _start_again(deps, state, start)
-    if ticket in (state.pending, state.pending_dry):
-        await deps.runs.advance(grant.run, lambda run: as_waiting(run, ticket.request))
-    run = await deps.runs.load(grant.run)
-    if run is None:
-        raise AssertionError("the run was created above")
+    run = await deps.runs.create(promised(grant.ticket))
+    if grant.unstarted is not None:
+        await _start_run(deps, grant.unstarted, start, is_shown=grant.unstarted == grant.ticket)
+    if grant.waits:
+        return await deps.runs.advance(grant.run, lambda run: as_waiting(run, grant.ticket.request))
     return run
 
 
@@ -134,9 +130,7 @@ async def _take_over(deps: Deps, start: Start) -> str:
     await _end_interrupted(deps)
     if taken.next is None:
         return ""
-    await deps.runs.create(promised(taken.next))
-    await start(taken.next)
-    return taken.next.run
+    return await _start_run(deps, taken.next, start)
 
 
 async def _start_again(deps: Deps, state: LockState, start: Start) -> str:
@@ -144,9 +138,15 @@ async def _start_again(deps: Deps, state: LockState, start: Start) -> str:
     holder = state.holder
     if holder is None or state.unstarted != holder.run:
         return ""
-    await deps.runs.create(promised(holder))
-    await start(holder)
-    return holder.run
+    return await _start_run(deps, holder, start)
+
+
+async def _start_run(deps: Deps, ticket: Ticket, start: Start, *, is_shown: bool = False) -> str:
+    """Start a run, which can be read before it begins. Returns its id."""
+    if not is_shown:
+        await deps.runs.create(promised(ticket))
+    await start(ticket)
+    return ticket.run
 
 
 async def _end_lost(deps: Deps, start: Start) -> str:
@@ -211,8 +211,8 @@ async def _end_interrupted(deps: Deps) -> None:
     detail = _how_it_died(taken, dead)
     now = deps.clock()
     if taken.successor:  # the dead run names it, so it must be there to read
-        ticket = _ticket(await deps.lock.peek(), taken.successor, taken.ended.request)
-        await deps.runs.create(promised(ticket))
+        grant = find_grant(await deps.lock.peek(), taken.successor, taken.ended.request)
+        await deps.runs.create(promised(grant.ticket))
     await deps.runs.advance(
         dead.id, lambda old: replace(ended(old, status, detail, now), follow_up=taken.successor or None)
     )
@@ -301,9 +301,3 @@ async def _tried_lately(deps: Deps, wanted: RunRequest) -> bool:
     is_passing = last.status is Status.RETRYING or any(table.passing for table in last.tables)
     wait_s = PASSING_RETRY_S if is_passing else UNSERVED_RETRY_S
     return not is_complete and deps.clock() - ended_s < wait_s
-
-
-def _ticket(state: LockState, run: str, wanted: RunRequest) -> Ticket:
-    """Return the ticket of a run that runs or waits: it may have to do more than was asked for now."""
-    tickets = (state.holder, state.pending, state.pending_dry)
-    return next((ticket for ticket in tickets if ticket is not None and ticket.run == run), Ticket(run, wanted))

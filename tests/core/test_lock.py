@@ -1,6 +1,7 @@
 """The rules of the run lock, one a test."""
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import pytest
 
@@ -9,7 +10,6 @@ from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES, covers, mer
 from linker.core.runs.run_lock import (
     MAX_ASKED,
     Cancellation,
-    Grant,
     LockState,
     Renewal,
     TakeOver,
@@ -35,12 +35,20 @@ def running(ticket: Ticket, **values: object) -> LockState:
     return replace(LockState(holder=ticket, expires=LEASE_S), **values)  # type: ignore[arg-type]
 
 
-def asked(state: LockState, *wanted: RunRequest, now: float = 1.0) -> tuple[LockState, list[Grant]]:
+class Led(NamedTuple):
+    """Where a request led."""
+
+    run: str
+    waits: bool = False
+    served: bool = False
+
+
+def asked(state: LockState, *wanted: RunRequest, now: float = 1.0) -> tuple[LockState, list[Led]]:
     """Requests one after the other; their new runs are named new1, new2 ..."""
     grants = []
     for number, one in enumerate(wanted, 1):
         state, grant = request(state, one, run_id=f"new{number}", now=now, lease_s=LEASE_S)
-        grants.append(grant)
+        grants.append(Led(grant.run, grant.waits, grant.served))
     return state, grants
 
 
@@ -126,37 +134,38 @@ def test_who_asks_for_very_many_tables_gets_all() -> None:
 
 def test_a_request_takes_the_free_lock() -> None:
     state, grants = asked(FREE, JOB, now=5.0)
-    assert grants == [Grant("new1", starts=True)]
+    assert grants == [Led("new1")]
     assert state == LockState(holder=Ticket("new1", JOB), expires=5.0 + LEASE_S, unstarted="new1")
 
 
 def test_requests_to_a_held_lock_wait_as_one_run() -> None:
     state, grants = asked(running(Ticket("r", ANY)), RunRequest(mode=Mode.FULL, tables=("a",)), ANY, JOB)
-    assert grants == [Grant("new1")] * 3
+    assert grants == [Led("new1", waits=True)] * 3
     assert state.pending == Ticket("new1", RunRequest(mode=Mode.FULL, jobs=("job",)))
 
 
-def keyed(state: LockState, key: str, run_id: str, wanted: RunRequest = ANY) -> tuple[LockState, Grant]:
-    return request(state, wanted, run_id=run_id, now=1.0, lease_s=LEASE_S, key=key)
+def keyed(state: LockState, key: str, run_id: str, wanted: RunRequest = ANY) -> tuple[LockState, Led]:
+    state, grant = request(state, wanted, run_id=run_id, now=1.0, lease_s=LEASE_S, key=key)
+    return state, Led(grant.run, grant.waits, grant.served)
 
 
 def test_the_same_request_sent_twice_leads_to_the_same_run() -> None:
     state, first = keyed(FREE, "key", "new1", ALLOWED)
-    assert first == Grant("new1", starts=True)
-    assert keyed(state, "key", "new2", ALLOWED) == (state, Grant("new1"))
+    assert first == Led("new1")
+    assert keyed(state, "key", "new2", ALLOWED) == (state, Led("new1"))
     over, _ = finished(state, "new1")
-    assert keyed(over, "key", "new2", ALLOWED) == (over, Grant("new1"))
+    assert keyed(over, "key", "new2", ALLOWED) == (over, Led("new1"))
 
 
 def test_a_repeated_request_that_was_merged_leads_to_the_run_it_waits_for() -> None:
     state, first = keyed(running(Ticket("r", ANY), pending=Ticket("p", ANY)), "key", "new1")
     over, _ = finished(state, "r")
-    assert (first, keyed(over, "key", "new2")) == (Grant("p"), (over, Grant("p")))
+    assert (first, keyed(over, "key", "new2")) == (Led("p", waits=True), (over, Led("p")))
 
 
 def test_requests_with_other_keys_or_none_are_other_requests() -> None:
     state, _ = keyed(FREE, "key", "new1")
-    assert keyed(state, "other", "new2")[1] == keyed(state, "", "new2")[1] == Grant("new2")
+    assert keyed(state, "other", "new2")[1] == keyed(state, "", "new2")[1] == Led("new2", waits=True)
 
 
 def test_the_newest_keys_are_remembered() -> None:
@@ -168,7 +177,7 @@ def test_the_newest_keys_are_remembered() -> None:
 
 def test_dry_and_real_requests_wait_apart() -> None:
     state, grants = asked(running(Ticket("r", ANY)), DRY, ANY, DRY)
-    assert grants == [Grant("new1"), Grant("new2"), Grant("new1")]
+    assert grants == [Led("new1", waits=True), Led("new2", waits=True), Led("new1", waits=True)]
     assert (state.pending, state.pending_dry) == (Ticket("new2", ANY), Ticket("new1", DRY))
 
 
@@ -186,13 +195,13 @@ def test_dry_and_real_requests_wait_apart() -> None:
 )
 def test_a_job_makes_one_run(state: LockState, run: str) -> None:
     after, grants = asked(state, JOB)
-    assert grants == [Grant(run)]
+    assert grants == [Led(run, waits=run != "r")]
     assert (after == state) == (run != "new1")
 
 
 def test_a_request_without_job_never_counts_as_served_by_the_running_run() -> None:
     _, grants = asked(running(Ticket("r", JOB)), ANY)
-    assert grants == [Grant("new1")]
+    assert grants == [Led("new1", waits=True)]
 
 
 @pytest.mark.parametrize(
@@ -208,7 +217,7 @@ def test_a_unification_without_a_name_may_be_another_one_and_makes_a_run(state: 
 )
 def test_a_served_job_makes_no_run(state: LockState) -> None:
     after, grants = asked(state, JOB)
-    assert grants == [Grant("done", served=True)]
+    assert grants == [Led("done", served=True)]
     assert after == state
 
 
@@ -217,12 +226,12 @@ def test_a_served_job_makes_no_run(state: LockState) -> None:
 )
 def test_a_request_that_asks_for_more_than_a_served_job_makes_a_run(more: dict[str, object]) -> None:
     _, grants = asked(LockState(served=(("job", "done"),)), replace(JOB, **more))  # type: ignore[arg-type]
-    assert grants == [Grant("new1", starts=True)]
+    assert grants == [Led("new1")]
 
 
 def test_a_request_does_not_replace_a_dead_run() -> None:
     state, grants = asked(running(Ticket("r", ANY)), ANY, now=LEASE_S + 1)
-    assert grants == [Grant("new1")]
+    assert grants == [Led("new1", waits=True)]
     assert state.holder == Ticket("r", ANY)
 
 
@@ -392,7 +401,7 @@ def test_after_three_interruptions_the_work_is_parked_until_a_real_request_takes
     assert taken is not None
     assert (taken.successor, taken.next, state.holder, state.parked) == ("", None, None, dead)
     state, grants = asked(state, DRY)
-    assert (grants, state.parked) == ([Grant("new1", starts=True)], dead)
+    assert (grants, state.parked) == ([Led("new1")], dead)
     state, _ = asked(state, RunRequest(mode=Mode.VERIFY))
     assert state.parked is None
     assert state.pending == Ticket("new1", RunRequest(mode=Mode.VERIFY, jobs=("job",)), resumes="r")

@@ -87,7 +87,8 @@ class LockMachine(RuleBasedStateMachine):
         if grant.served:
             self.check_served(grant.run, wanted)
             return
-        if grant.starts:
+        if before.holder is None:
+            assert grant.unstarted == self.state.holder
             self.world.start(self.state.holder)
         elif grant.run == self.world.running:
             assert self.now < self.state.expires

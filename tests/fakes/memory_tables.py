@@ -1,8 +1,9 @@
 """Table Storage in memory, for tests of what stands on it. Passes the same contract suite as the real client."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace as changed
+from functools import partial
 from itertools import count
 
 from linker.adapters.storage.table_limits import batches, check_entity
@@ -18,6 +19,7 @@ class MemoryTables:
     def __init__(self) -> None:
         self.entities: dict[Key, Entity] = {}
         self.calls = 0
+        self.network: Callable[[], Awaitable[None]] = partial(asyncio.sleep, 0)
         self.listed = 0  # entities that queries gave
         self._versions = count(1)
 
@@ -79,7 +81,7 @@ class MemoryTables:
 
     async def _network(self) -> None:
         self.calls += 1
-        await asyncio.sleep(0)
+        await self.network()
 
     def _require(self, key: Key, etag: str | None) -> None:
         there = self.entities.get(key)

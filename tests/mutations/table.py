@@ -121,8 +121,8 @@ MUTATIONS = (
     Mutation(
         "D21",
         _LOCK,
-        "if state.holder is not None:\n        return state, Grant(ticket.run)",
-        "if False:\n        return state, Grant(ticket.run)",
+        "if state.holder is not None:\n        return state, ticket.run",
+        "if False:\n        return state, ticket.run",
     ),
     Mutation(
         "D22",

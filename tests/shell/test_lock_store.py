@@ -12,7 +12,7 @@ from linker.core.errors import ChangedError, TransientError
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
 from linker.core.ports import Properties, Tables
 from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES
-from linker.core.runs.run_lock import Cancellation, Grant, LockState
+from linker.core.runs.run_lock import Cancellation, LockState
 from linker.core.serialization import dumps
 from tests.fakes.memory_tables import MemoryTables
 
@@ -67,8 +67,8 @@ async def test_fifty_requests_at_once_make_one_run_and_at_most_one_more(tables: 
         RunRequest(mode=Mode.FULL if number == 7 else Mode.INCREMENTAL, jobs=(f"job{number}",)) for number in range(50)
     ]
     grants = await asyncio.gather(*(locks[number % 5].request(one) for number, one in enumerate(wanted)))
-    first = [grant.run for grant in grants if grant.starts]
-    rest = {grant.run for grant in grants if not grant.starts}
+    first = [grant.run for grant in grants if not grant.waits]
+    rest = {grant.run for grant in grants if grant.waits}
     assert len(first) == 1
     assert len(rest) == 1
     state = await locks[0].peek()
@@ -83,7 +83,7 @@ async def test_one_job_requested_by_many_at_once_makes_one_run(tables: Tables, p
     locks = [replace(run_lock(tables, partition), pause=pause) for _ in range(3)]
     grants = await asyncio.gather(*(locks[number % 3].request(RunRequest(jobs=("job",))) for number in range(20)))
     assert len({grant.run for grant in grants}) == 1
-    assert [grant.starts for grant in grants].count(True) == 1
+    assert [grant.waits for grant in grants].count(False) == 1
     assert (await locks[0].peek()).pending is None
 
 
@@ -95,7 +95,8 @@ async def test_a_run_from_request_to_the_next_one(tables: Tables, partition: str
     second = await lock.request(RunRequest(mode=Mode.FULL))
     following = await lock.finish(first.run, completed=True)
     assert following == Ticket(second.run, RunRequest(mode=Mode.FULL))
-    assert await lock.request(RunRequest(jobs=("job",))) == Grant(first.run, served=True)
+    again = await lock.request(RunRequest(jobs=("job",)))
+    assert (again.run, again.served, again.unstarted) == (first.run, True, None)
     assert await lock.cancel(second.run) is Cancellation.RUNNING
     assert (await lock.renew(second.run)).cancel
     assert await lock.finish(second.run, completed=False) is None
@@ -117,7 +118,7 @@ async def test_of_many_watchdogs_one_takes_over(tables: Tables, partition: str) 
 
 async def test_environments_do_not_see_each_other(tables: Tables, partition: str) -> None:
     grants = [await run_lock(tables, name).request(RunRequest()) for name in (partition, f"{partition} other")]
-    assert [grant.starts for grant in grants] == [True, True]
+    assert [grant.waits for grant in grants] == [False, False]
 
 
 async def test_the_largest_requests_fit_and_their_run_is_taken_over(tables: Tables, partition: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections.abc import Awaitable
 from dataclasses import replace
 from datetime import UTC, datetime
 from html.parser import HTMLParser
@@ -13,6 +15,7 @@ from linker import VERSION
 from linker.adapters.storage import TaskState
 from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.core.times import iso
+from linker.entrypoints.api import Reply
 from linker.entrypoints.portal import static_files
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.principal import headers
@@ -390,6 +393,56 @@ async def test_no_page_has_script_or_style_inside(browser: Browser, world: World
 
 
 # ---- what a page costs ----
+
+
+class Rounds:
+    """Answers all requests that a page has under way at once, and counts how often it does: the depth of a page."""
+
+    def __init__(self, world: World) -> None:
+        self.store, self.waiting, self.rounds = world.store, list[asyncio.Event](), 0
+
+    async def of(self, page: Awaitable[Reply]) -> int:
+        """Return in how many rounds a page got all that it asked the storage for."""
+        network, self.store.network = self.store.network, self.wait
+        task = asyncio.ensure_future(page)
+        while not task.done():
+            await self.settle()
+            self.rounds += bool(self.waiting)
+            for event in self.waiting:
+                event.set()
+            self.waiting.clear()
+        self.store.network = network
+        assert task.result().status == 200, task.result().text
+        return self.rounds
+
+    async def settle(self) -> None:
+        """Let everything run that waits for nothing but its turn."""
+        for _ in range(100):
+            await asyncio.sleep(0)
+
+    async def wait(self) -> None:
+        self.waiting.append(asyncio.Event())
+        await self.waiting[-1].wait()
+
+
+@pytest.mark.parametrize(
+    ("address", "requests", "rounds"),
+    [
+        pytest.param("/api/portal", 5, 2, id="status"),
+        pytest.param("/api/portal/timeline", 1, 1, id="timeline"),
+        pytest.param("/api/portal/history", 1, 1, id="last runs"),
+        pytest.param("/api/portal/rows", 1, 1, id="rows"),
+        pytest.param("/api/portal/actions", 4, 2, id="actions"),
+    ],
+)
+async def test_on_a_young_installation_a_page_asks_the_storage_few_questions_at_the_same_time(
+    world: World, browser: Browser, address: str, requests: int, rounds: int
+) -> None:
+    await stored(world, run_of(Status.SUCCESSFUL))
+    await browser.get(address)  # what a process has to learn once
+    world.store.calls = 0
+    assert await Rounds(world).of(browser.get(address)) == rounds
+    assert world.store.calls == requests
 
 
 @pytest.fixture(scope="module")

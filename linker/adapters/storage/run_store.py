@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import lru_cache
@@ -21,7 +22,7 @@ from linker.core.serialization import brief, loads
 
 SUMMARY = "summary"
 KEPT_SUMMARIES = 2_000  # some MB; runs that ended stay as they are, and reading a thousand of them takes 20 ms
-LOOK_BACK_DAYS = (0.25, 1, 3, 10, 30, None)  # None: all that are kept
+LOOK_BACK_DAYS = (1, 10, None)  # None: all that are kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,18 +47,22 @@ class Runs:
 
     def __init__(self, documents: Documents, now: Callable[[], str]) -> None:
         self._documents, self._now = documents, now
+        self._enough: dict[int, int] = {}  # how many newest runs were asked for, which of LOOK_BACK_DAYS held them
 
-    async def create(self, run: Run) -> None:
-        """Save a run that was just promised; one that is there stays as it is (a repeated or merged request)."""
+    async def create(self, run: Run) -> Run:
+        """Save a run that was just promised and return it; one that is there stays as it is (a repeated or merged request)."""
         stamp = self._now()
+        new = replace(run, requested_at=stamp, last_updated=stamp)
         try:
-            new = replace(run, requested_at=stamp, last_updated=stamp)
             await self._documents.insert(f"run-{run.id}", new, _beside(new))
         except AlreadyThereError:
-            return
+            return await self.load(run.id) or new
+        return new
 
     async def load(self, run: str) -> Run | None:
-        """Return a run by its id."""
+        """Return a run by its id, None when there is none; no run has an empty id."""
+        if not run:
+            return None
         found = await self._documents.load(Run, f"run-{run}")
         return found[0] if found else None
 
@@ -78,12 +83,23 @@ class Runs:
         return [run for run in runs if run is not None]
 
     async def newest(self, most: int) -> list[Run]:
-        """Return summaries of the newest runs, newest first, at most so many: as few days are read as hold them."""
-        for days in LOOK_BACK_DAYS:
+        """Return summaries of the newest runs, newest first, at most so many: as few days are read as hold them.
+
+        Pages ask this again and again, so a process begins with as many days as held them last time.
+        """
+        found: list[Run] = []
+        for days in LOOK_BACK_DAYS[self._enough.get(most, 0) :]:
             found = await self.since(days)
             if len(found) >= most:
                 break
+        self._enough[most] = self._narrowest(found, most)
         return found[:most]
+
+    def _narrowest(self, runs: Sequence[Run], most: int) -> int:
+        """Return which of LOOK_BACK_DAYS is the first that holds so many of these runs, the last one if none does."""
+        starts = [_id_time(self._now(), days) for days in LOOK_BACK_DAYS if days is not None]
+        held = (sum(run.id >= start for run in runs) for start in starts)
+        return next((place for place, count in enumerate(held) if count >= most), len(starts))
 
     async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
         """Apply a change to a run and return it, as far as it may follow: see status.advanced.
@@ -140,7 +156,8 @@ class Runs:
     async def mirrored(self) -> tuple[Run | None, Run | None]:
         """Return the real run that the task mirrors, and the dry run that began after it."""
         task = await self.task()
-        return await self.load(task.run), await self.load(task.dry_run) if task.dry_run else None
+        run, dry_run = await asyncio.gather(self.load(task.run), self.load(task.dry_run))
+        return run, dry_run
 
     async def delete(self, run: str) -> None:
         """Remove a run, and first what it settled about its tables: what is left of it can be found by its id."""

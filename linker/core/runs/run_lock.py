@@ -59,11 +59,21 @@ class LockState:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """Answer to a request: the run that does it. `starts`: the requester starts it now. `served`: it is done already."""
+    """Answer to a request: the ticket of the run that does it, which may have more to do than was requested now.
 
-    run: str
-    starts: bool = False
+    `served`: it is done already. `waits`: another run goes first. `unstarted`: the run that holds the lock and has not
+    renewed yet, which the requester starts; it need not be the one of the ticket.
+    """
+
+    ticket: Ticket
     served: bool = False
+    waits: bool = False
+    unstarted: Ticket | None = None
+
+    @property
+    def run(self) -> str:
+        """The id of the run that does what was requested."""
+        return self.ticket.run
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,23 +103,33 @@ def request(
     request cannot be merged with the one that waits.
     """
     if key and (run := _led_to(state, key)):
-        return state, Grant(run)
-    state, grant = _granted(state, bounded(wanted), run_id=run_id, now=now, lease_s=lease_s)
+        return state, find_grant(state, run, wanted)
+    wanted = bounded(wanted)
+    if (done := _served_by(state, wanted)) is not None:
+        grant = replace(find_grant(state, done, wanted), served=True)
+    else:
+        state, run = _place(state, wanted, run_id=run_id, now=now, lease_s=lease_s)
+        grant = find_grant(state, run, wanted)
     return (replace(state, asked=(*state.asked, (key, grant.run))[-MAX_ASKED:]) if key else state), grant
 
 
-def _granted(
-    state: LockState, wanted: RunRequest, *, run_id: str, now: float, lease_s: float
-) -> tuple[LockState, Grant]:
-    if run := _served_by(state, wanted):
-        return state, Grant(run, served=True)
+def _place(state: LockState, wanted: RunRequest, *, run_id: str, now: float, lease_s: float) -> tuple[LockState, str]:
+    """Find a place for a request that no run has served: with the run that works, with one that waits, or as a new one."""
     if state.holder is not None and _is_serving(state, state.holder, wanted, now):
-        return state, Grant(state.holder.run)
+        return state, state.holder.run
     state, ticket = _queued(state, wanted, run_id)
     if state.holder is not None:
-        return state, Grant(ticket.run)
+        return state, ticket.run
     state, _ = _handed_on(state, now, lease_s)
-    return state, Grant(ticket.run, starts=True)
+    return state, ticket.run
+
+
+def find_grant(state: LockState, run: str, wanted: RunRequest) -> Grant:
+    """Return what a requester learns of the run that its request leads to."""
+    known = (state.holder, state.pending, state.pending_dry)
+    ticket = next((each for each in known if each is not None and each.run == run), Ticket(run, wanted))
+    unstarted = state.holder if state.holder is not None and state.unstarted == state.holder.run else None
+    return Grant(ticket, waits=ticket in (state.pending, state.pending_dry), unstarted=unstarted)
 
 
 def renew(state: LockState, run: str, *, now: float, lease_s: float) -> tuple[LockState, Renewal]:

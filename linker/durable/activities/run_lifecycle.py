@@ -231,9 +231,8 @@ async def _follow_up(deps: Deps, ending: Ending) -> str | None:
         return run.follow_up if run else None
     if not any(table.unsettled for table in run.tables) and not await _moved(deps, ending):
         return None
-    request = RunRequest(trigger=FOLLOW_UP)
-    grant = await deps.lock.request(request)
-    await deps.runs.create(promised(Ticket(grant.run, request)))
+    grant = await deps.lock.request(RunRequest(trigger=FOLLOW_UP))
+    await deps.runs.create(promised(grant.ticket))
     return grant.run
 
 

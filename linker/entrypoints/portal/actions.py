@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from linker.core.model import Mode
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
@@ -14,8 +16,8 @@ from linker.entrypoints.portal.views.actions_view import held_back, held_first_l
 async def show_actions(call: Call) -> Reply:
     """Show what runs, what waits for a decision, and the form that asks for a run."""
     deps = call.deps
-    recent = await deps.runs.newest(RECENT)
-    newest, work = await newest_tables(deps, recent), work_of(await deps.lock.peek())
+    recent, state, known = await asyncio.gather(deps.runs.newest(RECENT), deps.lock.peek(), deps.states.tables())
+    newest, work = await newest_tables(deps, recent), work_of(state)
     modes = {run.id: run.mode for run in recent}  # a run may have become a full one since it was asked for
     allowed = [one for each in work if not each.ticket.request.dry_run for one in each.ticket.request.unlink_allowed]
     return await render(
@@ -25,7 +27,7 @@ async def show_actions(call: Call) -> Reply:
         shown=modes,
         held_back=held_back(newest, allowed),
         first_links=await undecided(deps, held_first_links(newest)),
-        tables=sorted({*(table.table for run in recent for table in run.tables), *await deps.states.tables()}),
+        tables=sorted({*(table.table for run in recent for table in run.tables), *known}),
         modes=tuple(Mode),
         may_start=deps.settings.start_by_api,
     )

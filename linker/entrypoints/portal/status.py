@@ -35,11 +35,12 @@ class StatusQuery(BaseModel):
 async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
     runs, now = call.deps.runs, iso(call.deps.clock())
-    (shown, dry), recent, signals, can = await asyncio.gather(
+    (shown, dry), recent, signals, can, state = await asyncio.gather(
         runs.mirrored(),
         runs.newest(RECENT),
         call.deps.signals.all(),
         call.deps.capability_store.load(),
+        call.deps.lock.peek(),
     )
     view = status_of(shown, recent, dry)
     waiting = await undecided(call.deps, view.first_links)
@@ -55,7 +56,7 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
         waiting=waiting,
         progress=progress,
         paused=paused,
-        canceling=(await call.deps.lock.peek()).cancel if view.current else "",
+        canceling=state.cancel if view.current else "",
         standing=standing(view.current, now) if view.current else None,
         triggers=triggers,
         signals=signals,
