@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse import Connection, Dataverse, Meter, SharedReads, metadata
-from linker.adapters.dataverse.patience import patient
 from linker.adapters.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
+from linker.adapters.dataverse.shared_reads import patient
 from linker.adapters.looks import Looks
 from linker.adapters.storage import (
     Audit,

@@ -34,9 +34,15 @@ def main() -> None:
     names = Counter(path.stem for path in files if not path.stem.startswith("__"))
     small = [path for path in files if lengths[path] < SMALL and path.stem != "__init__"]
     print(f"files {len(files)}, lines {sum(lengths.values()):,}, below {SMALL} lines {len(small)}")
-    print(f"files over {MAX_LINES} lines: {', '.join(path.stem for path in files if lengths[path] > MAX_LINES) or 'none'}")
-    print(f"functions {len(functions):,}: median {median(lines):g}, p90 {quantiles(lines, n=10)[-1]:g}, max {max(lines)}")
-    print(f"module names that repeat: {', '.join(sorted(name for name, times in names.items() if times > 1)) or 'none'}")
+    print(
+        f"files over {MAX_LINES} lines: {', '.join(path.stem for path in files if lengths[path] > MAX_LINES) or 'none'}"
+    )
+    print(
+        f"functions {len(functions):,}: median {median(lines):g}, p90 {quantiles(lines, n=10)[-1]:g}, max {max(lines)}"
+    )
+    print(
+        f"module names that repeat: {', '.join(sorted(name for name, times in names.items() if times > 1)) or 'none'}"
+    )
     print(f"names that begin with a participle: {len(past)} ({len(past) / len(functions):.1%})")
     calls = asyncio.run(_link_one_shard())
     modules = [_module(code) for code in calls]

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import TypedDict
 
 from linker.adapters.dataverse import Dataverse, identity, insight_reader
+from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.response_models import Fields, guid_in, odd, read
-from linker.adapters.dataverse.solution_requests import send_json
 from linker.core import odata
 from linker.core.permissions import privileges
 from linker.core.permissions.privileges import Depth, Need, Privilege, Right

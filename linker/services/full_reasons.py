@@ -20,7 +20,7 @@ from linker.core.runs.modes import (
 )
 from linker.deps import Deps
 from linker.services.fact_gathering import Evidence
-from linker.services.restored_environment import find_deviations
+from linker.services.row_marking import find_deviations
 
 
 async def full_reason(deps: Deps, seen: Evidence) -> str:

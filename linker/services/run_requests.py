@@ -9,8 +9,8 @@ from dataclasses import replace
 
 from linker.adapters import telemetry
 from linker.adapters.customer_insights import NoAnswer
+from linker.adapters.dataverse.change_times import workflow_job
 from linker.adapters.dataverse.http import parse_time
-from linker.adapters.dataverse.workflow_rows import workflow_job
 from linker.core.errors import LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import UPDATED

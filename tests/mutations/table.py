@@ -150,7 +150,7 @@ MUTATIONS = (
         "    await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone\n",
         "",
     ),
-    Mutation("D24", "linker/adapters/storage/dry_run_samples.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
+    Mutation("D24", "linker/adapters/storage/issue_store.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
     Mutation(
         "D25",
         "linker/adapters/storage/issue_store.py",

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from linker.adapters.storage import Documents, UnlinkedRows
-from linker.adapters.storage.cleared_links import MEMORY_S
+from linker.adapters.storage.table_states import MEMORY_S
 from linker.core.model import Status, UnlinkAllowance
 from linker.durable.activities.unlink_table import guard
 from tests.fakes.app import FakeApp

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from linker.adapters.customer_insights import Insights
-from linker.adapters.dataverse.workflow_rows import JOBS, TASKS
+from linker.adapters.dataverse.change_times import JOBS, TASKS
 from linker.adapters.storage import TaskState
 from linker.core.runs.signals import SignalKind
 from linker.core.times import iso

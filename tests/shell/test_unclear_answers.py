@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import Connection, Dataverse, Meter, batch, lookup_column
+from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.profiles import Profile, touch
-from linker.adapters.dataverse.solution_requests import send_json
 from linker.core.capabilities import TableKind
 from linker.core.errors import DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.model import Counts, Link, Target

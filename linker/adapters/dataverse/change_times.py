@@ -1,6 +1,8 @@
-"""The newest change of a table: its time, and which of the changes of that second it was, because times are whole seconds.
+"""What Dataverse says of the last changes: the newest one of a table, and the newest unification in the workflow tables.
 
-It is asked for with one `$orderby` column, which is all that elastic tables can sort by, and told apart locally.
+The newest change is its time, and which of the changes of that second it was, because times are whole seconds. It is asked
+for with one `$orderby` column, which is all that elastic tables can sort by, and distinguished locally. The workflow tables
+are optional: no answer is a note.
 """
 
 from __future__ import annotations
@@ -10,8 +12,10 @@ from typing import Any, Final, NamedTuple, TypedDict
 
 from linker.adapters.dataverse import response_models
 from linker.adapters.dataverse.client import Dataverse
+from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
-from linker.core.errors import DataverseError
+from linker.core.errors import DataverseError, LinkerError
+from linker.core.runs.workflow_jobs import WorkflowJob, WorkflowRow, job_ids, newest_workflow_job, row_of
 
 ROWS: Final = 50  # newest rows that are compared
 MANY: Final = 2**62  # version of a second with more changes than were read: above every row version
@@ -100,3 +104,39 @@ def _newest(rows: Sequence[_Row]) -> Newest | None:
     versions = [row.get("versionnumber") or 0 for row in latest]
     version = MANY if len(latest) == ROWS else max(versions) or len(latest)
     return Newest(times[0], version)
+
+
+JOBS, TASKS = "msdyn_ciworkflowjobs", "msdyn_ciworkflowtasks"
+NEWEST = 50
+_TIMES = "msdyn_starttimestamp,modifiedon"
+_ORDER: dict[str, Any] = {"orderby": "modifiedon desc", "top": NEWEST}
+
+
+async def workflow_job(dataverse: Dataverse, now: float) -> tuple[WorkflowJob | None, str]:
+    """Return the newest unification of the workflow tables, None with the reason when they show none."""
+    notes: list[str] = []
+    tasks = await _rows(
+        dataverse, TASKS, f"msdyn_operationtype,msdyn_taskstatus,msdyn_jobidsserialized,{_TIMES}", notes
+    )
+    jobs = await _rows(dataverse, JOBS, f"msdyn_operationtype,msdyn_jobstatus,msdyn_jobid,{_TIMES}", notes)
+    found = newest_workflow_job(map(_task, tasks), map(_job, jobs), now)
+    return found, "" if found else " ".join(notes) or "The tables show no unification of the last two days."
+
+
+async def _rows(dataverse: Dataverse, entity_set: str, select: str, notes: list[str]) -> list[Fields]:
+    try:
+        return await dataverse.first(entity_set + odata.query(select=select, **_ORDER), Fields)
+    except DataverseError as error:
+        absent = error.status == 404
+        notes.append(f"There is no table {entity_set}." if absent else f"{entity_set} cannot be read: {error}"[:300])
+    except LinkerError as error:
+        notes.append(f"{entity_set} did not answer: {error}"[:300])
+    return []
+
+
+def _task(row: Fields) -> WorkflowRow:
+    return row_of(row, job_ids(row.get("msdyn_jobidsserialized")), ("msdyn_operationtype", "msdyn_taskstatus"))
+
+
+def _job(row: Fields) -> WorkflowRow:
+    return row_of(row, job_ids(row.get("msdyn_jobid")), ("msdyn_operationtype", "msdyn_jobstatus"))

@@ -9,6 +9,7 @@ from hashlib import blake2b
 from typing import Annotated, NotRequired, TypedDict
 from urllib.parse import quote
 
+import httpx
 from pydantic import Field
 
 from linker.adapters.dataverse.client import Dataverse
@@ -178,3 +179,16 @@ def _table(row: _Definition) -> DataverseTable:
 def _allowed(managed: _Flag | None) -> bool:
     """Whether a managed property allows it; a missing one does not forbid (dataverse.md 8.3)."""
     return managed is None or managed["Value"]
+
+
+async def send_json(
+    dataverse: Dataverse, method: str, path: str, body: object = None, *, etag: str = "*", solution: str | None = None
+) -> httpx.Response:
+    """Send a request. A PATCH never creates a row: it holds for one that exists and has this ETag ("*": any).
+
+    What is created belongs to `solution`, if one is named. Raises what Connection.send raises.
+    """
+    headers = {"Content-Type": "application/json"} | ({"If-Match": etag} if method == "PATCH" else {})
+    headers |= {"MSCRM.SolutionUniqueName": solution} if solution else {}
+    sent = json.dumps(body).encode() if body is not None else None
+    return await dataverse.connection.send(dataverse.meter, method, path, body=sent, headers=headers)

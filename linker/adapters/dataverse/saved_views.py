@@ -9,8 +9,8 @@ from typing import NotRequired, TypedDict
 from linker.adapters.dataverse import lookup_column
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.insight_reader import columns_of, made_columns, related_tables
+from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.response_models import Fields
-from linker.adapters.dataverse.solution_requests import send_json
 from linker.core import odata
 from linker.core.errors import ConfigurationError, DataverseError
 from linker.core.model import PROFILE_TABLE

@@ -1,21 +1,24 @@
-"""Reads that are asked for at the same time share one `$batch`.
+"""Reads of a step that asks many small questions: they wait out pauses, and those of the same moment share one `$batch`.
 
-A step that looks at an environment asks many small questions, and most of them do not depend on each other. Its code asks
-them with `asyncio.gather`, each as if it were alone. A part that Dataverse refuses is asked again by itself, so errors,
-waits, and repetitions are the same as without a batch.
+Such a step would otherwise start again with its first question after each pause, and never reach the last where a table
+throttles every few requests. The wait is bounded, and writes are never repeated here.
+
+Most of its questions do not depend on each other. Its code asks them with `asyncio.gather`, each as if it were alone. A part
+that Dataverse refuses is asked again by itself, so errors, waits, and repetitions are the same as without a batch.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from linker.adapters.dataverse import batch
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.http import API, Connection, Meter
-from linker.core.errors import DataverseError
+from linker.core.errors import DataverseError, TableBusyError, ThrottledError
 
 OK = 200
 MAX_PARTS = 20  # Microsoft advises small batches of reads: Dataverse executes the parts of one after the other
@@ -104,3 +107,46 @@ class SharedReads(Dataverse):
 def _fail(question: _Question, error: BaseException) -> None:
     if not question.answer.done():
         question.answer.set_exception(error)
+
+
+PATIENCE_S = 120.0  # from the first pause of a step on
+
+
+@dataclass(slots=True)
+class Patience:
+    """How long a step waits for pauses, in seconds from its first one."""
+
+    seconds: float = PATIENCE_S
+    until: float | None = None
+
+    async def wait(self, error: ThrottledError | TableBusyError) -> None:
+        """Wait as long as Dataverse asked. Raises the error when that is longer than what is left."""
+        now = time.monotonic()
+        self.until = now + self.seconds if self.until is None else self.until
+        if now + error.wait_s > self.until:
+            raise error
+        await asyncio.sleep(error.wait_s)
+
+
+@dataclass(frozen=True, slots=True)
+class PatientConnection(Connection):
+    """A connection of one step whose reads are repeated after a pause."""
+
+    patience: Patience = field(default_factory=Patience)
+
+    async def pause(self, error: ThrottledError | TableBusyError) -> None:
+        """Wait as long as Dataverse asked. Raises the error when patience does not last that long."""
+        await self.patience.wait(error)
+
+
+def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConnection:
+    """Return the same way to Dataverse for a step that waits out pauses."""
+    return PatientConnection(
+        connection.url,
+        connection.client,
+        connection.tokens,
+        connection.write_timeout_s,
+        connection.extra_headers,
+        connection.limiter,
+        Patience(seconds),
+    )

@@ -1,4 +1,4 @@
-"""Rejected and deferred rows (table `linkererrors`): those of each run, and what is remembered of a row over the runs."""
+"""Rows of a run: the rejected and deferred ones (table `linkererrors`), and the planned changes of a dry run."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import asyncio
 import hmac
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 
 from linker.adapters import telemetry
 from linker.adapters.storage.documents import Documents, cut, joined, salt_of
 from linker.adapters.storage.table_limits import key_text as safe_key
 from linker.core.keys import row_key
 from linker.core.linking.row_issues import NO_KEY, ORPHANED
-from linker.core.model import WIRE, RowIssue, RowKey
+from linker.core.model import WIRE, PlannedChange, RowIssue, RowKey
 from linker.core.ports import Entity, Tables
 from linker.core.records import RowRecord
 from linker.core.serialization import dumps, loads
@@ -161,3 +162,40 @@ def masked(row: str, salt: bytes) -> str:
 def row_name(row: str) -> str:
     """Return a row's key, a guid or what stood in its place, as part of a key in Table Storage."""
     return safe_key(row)[:MAX_KEY]
+
+
+SAMPLE_ROWS = 3  # of one page, of each kind of change
+
+
+@dataclass(frozen=True, slots=True)
+class _Sample:
+    __pydantic_config__ = WIRE
+    changes: tuple[PlannedChange, ...]
+
+
+class Samples:
+    """Sampled changes of dry runs, an entity a page."""
+
+    def __init__(self, tables: Tables) -> None:
+        self._tables = tables
+
+    async def save(self, run: str, page: tuple[str, str], *kinds: Iterable[PlannedChange]) -> None:
+        """Save the first changes of each kind on a page, given as table and name."""
+        changes = tuple(change for kind in kinds for change in islice(kind, SAMPLE_ROWS))
+        if changes:
+            await self._tables.replace(ERRORS, _partition(run), "_".join(page), cut(dumps(_Sample(changes))))
+
+    async def of_run(self, run: str, table: str) -> AsyncIterator[PlannedChange]:
+        """Yield the sampled changes of a table, page by page."""
+        async for entity in self._tables.query(ERRORS, _partition(run), first=f"{table}_", end=f"{table}_~"):
+            for change in loads(_Sample, joined(entity)).changes:
+                yield change
+
+    async def delete_of_run(self, run: str) -> None:
+        """Remove the samples of a run: at most one entity for each of its pages."""
+        async for entity in self._tables.query(ERRORS, _partition(run), select=("RowKey",)):
+            await self._tables.delete(ERRORS, _partition(run), entity.row)
+
+
+def _partition(run: str) -> str:
+    return f"{run}-sample"

@@ -1,16 +1,19 @@
-"""What the signals of a finished unification reported last (values in table `linkerstatus`, one for each signal)."""
+"""What the environment showed last (values in table `linkerstatus`): the signals of a finished unification, and what the
+profile and the mapping table can do.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from linker.adapters.storage.documents import Documents
+from linker.core.capabilities import Capabilities
 from linker.core.errors import StateError
 from linker.core.runs.signals import Signal, SignalKind, received, silent
 from linker.core.runs.watermarks import Look
 from linker.core.serialization import loads
 
-ROW, LOOK = "signal-", "look"
+SIGNAL, LOOK = "signal-", "look"
 
 
 class Signals:
@@ -21,7 +24,7 @@ class Signals:
 
     async def all(self) -> tuple[Signal, ...]:
         """Return every signal, the ones that never reported anything included."""
-        known = {signal.kind: signal for text in await self._documents.every(ROW) if (signal := _read(text))}
+        known = {signal.kind: signal for text in await self._documents.every(SIGNAL) if (signal := _read(text))}
         return tuple(known.get(kind) or Signal(kind) for kind in SignalKind)
 
     async def receive(self, kind: SignalKind, detail: str, *, again: bool = False) -> None:
@@ -48,14 +51,14 @@ class Signals:
 
     async def _load(self, kind: SignalKind) -> Signal:
         try:
-            found = await self._documents.load(Signal, ROW + kind)
+            found = await self._documents.load(Signal, SIGNAL + kind)
         except StateError:
             found = None
         return found[0] if found else Signal(kind)
 
     async def _save(self, before: Signal, after: Signal) -> None:
         if after != before:
-            await self._documents.save(ROW + after.kind, after)
+            await self._documents.save(SIGNAL + after.kind, after)
 
 
 def _read(text: str) -> Signal | None:
@@ -63,3 +66,25 @@ def _read(text: str) -> Signal | None:
         return loads(Signal, text)
     except StateError:
         return None
+
+
+ROW = "capabilities"
+
+
+class CapabilityStore:
+    """The findings that were saved last."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+
+    async def load(self) -> Capabilities | None:
+        """Return what was saved last, None when nothing was, or when another version of the app saved it."""
+        try:
+            found = await self._documents.load(Capabilities, ROW)
+        except StateError:
+            return None
+        return found[0] if found else None
+
+    async def save(self, found: Capabilities) -> None:
+        """Save findings over those that are there: of two probes at once either one is good."""
+        await self._documents.save(ROW, found)

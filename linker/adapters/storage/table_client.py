@@ -11,8 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from linker.adapters.storage.table_limits import MAX_BATCH, batches, check_entity, is_int32, key_text
-from linker.adapters.storage.table_refusals import advice_on_refusal
+from linker.adapters.storage.table_limits import MAX_BATCH, advice_on_refusal, batches, check_entity, is_int32, key_text
 from linker.core.errors import (
     AlreadyThereError,
     ChangedError,

@@ -29,13 +29,12 @@ from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
 from linker.durable.shards.attempt import Attempt, ShardHeldError
-from linker.durable.shards.isolation import Refusals, TableRefusedError, scattered
+from linker.durable.shards.isolation import Refusals, TableRefusedError, explain_refusal, scattered
 from linker.durable.shards.late_writes import mark_late
 from linker.durable.shards.outcomes import Outcomes
 from linker.durable.shards.resolving import Resolver
 from linker.durable.shards.staged import StagedShard
 from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
-from linker.services.new_columns import explain_refusal
 
 CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
 LONG_TURN_S = 1.0  # from here on a look at the lock costs little beside the wait

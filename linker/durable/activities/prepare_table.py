@@ -15,9 +15,9 @@ from linker.core.runs.modes import LOST_BLOCKS, RESTARTS, mode_of
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
 from linker.durable.activities.scan_mapping import Opening, open_scan, scan_rules
+from linker.durable.shards.isolation import explain_refusal
 from linker.durable.shards.recreated import mark_recreated
 from linker.services.full_reasons import reason_for_full
-from linker.services.new_columns import explain_refusal
 from linker.services.row_marking import mark_unconfirmed
 
 KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards

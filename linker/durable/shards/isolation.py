@@ -14,15 +14,19 @@ from dataclasses import dataclass, field
 from typing import Final
 from zlib import crc32
 
-from linker.core.errors import DataverseError
-from linker.core.model import Link, RowKey
+from linker.adapters.dataverse import Dataverse, lookup_column
+from linker.core.errors import ConfigurationError, DataverseError, LinkerError
+from linker.core.model import Link, RowKey, Target
 from linker.core.throttling.error_classification import (
     Answer,
+    advice_on,
     is_about_missing,
     is_about_no_row,
     judge,
+    may_be_unknown_name,
     named_ids,
 )
+from linker.deps import Deps
 
 SAMPLE: Final = 10  # single rows that are refused alike before the table counts as refused
 SUSPICIOUS: Final = 3  # refused writes, none of which landed, before a sample is taken
@@ -172,3 +176,21 @@ def _parts(links: Links, bad: Sequence[RowKey]) -> list[dict[RowKey, Link]]:
     rows = list(links.items())
     half = len(rows) // 2
     return [dict(rows[:half]), dict(rows[half:])]
+
+
+async def explain_refusal(deps: Deps, dataverse: Dataverse, target: Target, error: DataverseError) -> LinkerError:
+    """Return the passing fault that a refusal comes to when a server does not know the new column yet, else the refusal,
+    with what to do about it where its code says so.
+
+    A column counts as new until its table has been linked whole. What metadata says with strong consistency decides, so a
+    column that was removed is not waited for. Raises what the look at metadata raises.
+    """
+    if advice := advice_on(error.code):
+        return ConfigurationError(f"{error} {advice}")
+    if not may_be_unknown_name(error.status, error.code):
+        return error
+    found = await deps.states.load(target.table)
+    is_new = target.column_created or found is None or bool(found[0].epoch) or not found[0].linked
+    if not is_new or await lookup_column.find(dataverse, target.table) is None:
+        return error
+    return lookup_column.not_known_yet(target.table)
