@@ -12,8 +12,8 @@ from linker import bootstrap, settings
 from linker.adapters import telemetry
 from linker.core.model import Ticket
 from linker.core.roles import Role
-from linker.core.runs.workflow_events import GROUP, HUB
-from linker.durable import boundary, task_hub
+from linker.core.runs.workflow_jobs import GROUP, HUB
+from linker.durable import boundary
 from linker.durable.activities import ACTIVITIES, Activity
 from linker.durable.orchestrators import ORCHESTRATORS
 from linker.entrypoints import api, portal
@@ -50,13 +50,13 @@ app = FunctionApp(http_auth_level=_level(Role.OPERATOR))
 @app.route(route="runs", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_run(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _serve(api.post_run, req, task_hub.starter(client))
+    return await _serve(api.post_run, req, boundary.starter(client))
 
 
 @app.route(route="unification-events", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_unification_event(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _serve(api.post_unification_event, req, task_hub.starter(client))
+    return await _serve(api.post_unification_event, req, boundary.starter(client))
 
 
 @app.route(route="runs", methods=["GET", "HEAD"])
@@ -112,7 +112,7 @@ async def get_first_link(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="tables/{table}/approve", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_approve(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return await _serve(api.post_approve, req, task_hub.starter(client))
+    return await _serve(api.post_approve, req, boundary.starter(client))
 
 
 @app.route(route="audit", methods=["GET", "HEAD"], auth_level=_level(Role.ADMIN))
@@ -141,7 +141,7 @@ async def get_portal(req: func.HttpRequest) -> func.HttpResponse:
 @app.route(route="portal/{*rest}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @app.durable_client_input(client_name="client")
 async def post_portal(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
-    return response_of(await PORTAL.serve("POST", request_of(req), task_hub.starter(client)))
+    return response_of(await PORTAL.serve("POST", request_of(req), boundary.starter(client)))
 
 
 @app.route(route="portal-session", methods=["POST"])
@@ -168,7 +168,7 @@ if settings.takes_events():
         bodies = [event.get_body() for event in events]
         await boundary.run_tick(
             "on_events",
-            lambda: run_requests.unification_events(bootstrap.deps(), bodies, task_hub.starter(client)),
+            lambda: run_requests.unification_events(bootstrap.deps(), bodies, boundary.starter(client)),
             comes_again=False,
         )
 
@@ -177,21 +177,21 @@ if settings.takes_events():
 @app.durable_client_input(client_name="client")
 async def poll_unification(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("poll_unification", lambda: run_requests.poll(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("poll_unification", lambda: run_requests.poll(bootstrap.deps(), boundary.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_VERIFY_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def verify_links(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("verify_links", lambda: run_requests.verify(bootstrap.deps(), task_hub.starter(client)))
+    await boundary.run_tick("verify_links", lambda: run_requests.verify(bootstrap.deps(), boundary.starter(client)))
 
 
 @app.timer_trigger(arg_name="tick", schedule="%LINKER_PURGE_SCHEDULE%")
 @app.durable_client_input(client_name="client")
 async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("purge_old", lambda: retention.purge(bootstrap.deps(), task_hub.forgetter(client)))
+    await boundary.run_tick("purge_old", lambda: retention.purge(bootstrap.deps(), boundary.forgetter(client)))
 
 
 # At every start, too: a run that died with its host is found by the next one. It reads one entity, so that is cheap.
@@ -199,7 +199,7 @@ async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) 
 @app.durable_client_input(client_name="client")
 async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    starter = task_hub.starter(client)
+    starter = boundary.starter(client)
     await boundary.run_tick("watch_runs", lambda: run_requests.watchdog(bootstrap.deps(), starter, sleep=asyncio.sleep))
 
 
@@ -226,7 +226,7 @@ for name, (work, kind) in ACTIVITIES.items():
 @app.activity_trigger(input_name="task")
 @app.durable_client_input(client_name="client")
 async def start_run(task: dict, client: df.DurableFunctionsClient) -> dict:  # type: ignore[type-arg]
-    return await boundary.run_activity(task_hub.start_run(client), Ticket, bootstrap.deps(), task)
+    return await boundary.run_activity(boundary.start_run(client), Ticket, bootstrap.deps(), task)
 
 
 # ---- transport ----

@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from linker.core.addresses import normalized, origin_of
 from linker.core.errors import ConfigurationError
 from linker.core.requirements.facts import DeclaredSource
+from linker.core.runs.signals import Trigger, next_tick
+from linker.core.times import iso
 
 PREFIX = "LINKER_"
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
@@ -257,3 +259,19 @@ def _unknown(name: str, known: tuple[str, ...]) -> str:
     close = get_close_matches(name.upper(), known, n=1, cutoff=0.8)
     hint = f"Did you mean {close[0]}?" if close else "Remove it."
     return f"There is no setting {name}. {hint} The list is in docs/settings.md. Nothing was started."
+
+
+def triggers_of(settings: Settings, now: float) -> tuple[Trigger, ...]:
+    """Return every trigger, on or off, at `now` (epoch s)."""
+    return (
+        Trigger("events", bool(settings.events_namespace), "LINKER_EVENTS__fullyQualifiedNamespace"),
+        Trigger("webhook", settings.webhook, "LINKER_WEBHOOK"),
+        _timer("timer", settings.poll, "LINKER_POLL", settings.poll_schedule, now),
+        _timer("verify timer", settings.verify, "LINKER_VERIFY", settings.verify_schedule, now),
+        Trigger("on request", settings.start_by_api, "LINKER_START_BY_API"),
+    )
+
+
+def _timer(name: str, is_on: bool, setting: str, schedule: str, now: float) -> Trigger:
+    tick = next_tick(schedule, now) if is_on else None
+    return Trigger(name, is_on, setting, iso(tick) if tick else None, schedule)

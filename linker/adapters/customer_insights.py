@@ -21,7 +21,7 @@ from linker.adapters.dataverse.response_models import read
 from linker.adapters.http_limits import json_of
 from linker.core.errors import LinkerError
 from linker.core.requirements.facts import DataSource
-from linker.core.runs.workflow_events import JOB_ID
+from linker.core.runs.workflow_jobs import JOB_ID
 
 UNIFICATION = frozenset({"all", "merge"})  # mapping or matching alone changes no profile
 NEWEST_JOBS = 20

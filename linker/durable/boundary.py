@@ -1,4 +1,8 @@
-"""Where activities meet the durable runtime: JSON in, JSON out, and expected failures as values instead of exceptions."""
+"""Where the app meets the durable runtime.
+
+Activities take JSON and return JSON, with expected failures as values instead of exceptions. The task hub starts runs and
+deletes old history; the platform hands its client in.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +10,22 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from datetime import datetime
+from typing import Any, Final
+
+import grpc
+from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationStatus
 
 from linker.adapters import telemetry
 from linker.core.errors import FaultError, LinkerError, TransientError
+from linker.core.model import Ticket
 from linker.core.redaction import without_secrets
-from linker.core.runs.activity_values import Trouble
+from linker.core.runs.activity_values import RunRef, Trouble
 from linker.core.serialization import from_json, to_json
 from linker.deps import Deps
+from linker.durable.orchestrators import ORCHESTRATOR
+from linker.services.retention import BEGINNING, LONGEST, Forget
+from linker.services.run_requests import Start
 
 _LOG = logging.getLogger(__name__)
 RENEWALS = 3  # a lease is renewed so many times in its length while an activity works
@@ -84,3 +96,43 @@ async def _renew_often(deps: Deps, run: str) -> None:
         await asyncio.sleep(deps.settings.lease_seconds / RENEWALS)
         with contextlib.suppress(LinkerError):  # the next renewal may succeed; without one the watchdog decides
             await deps.lock.renew(run)
+
+
+_ENDED: Final = [OrchestrationStatus.COMPLETED, OrchestrationStatus.FAILED, OrchestrationStatus.TERMINATED]
+
+
+def starter(client: AsyncTaskHubGrpcClient) -> Start:
+    """Return what starts the orchestration of a run. Raises TransientError when the task hub does not take it."""
+
+    async def start(ticket: Ticket) -> None:
+        try:
+            await client.schedule_new_orchestration(ORCHESTRATOR, input=to_json(ticket), instance_id=ticket.run)
+        except grpc.aio.AioRpcError as error:
+            if error.code() is not grpc.StatusCode.ALREADY_EXISTS:
+                raise TransientError(
+                    f"The task hub did not take run {ticket.run} ({error.code().name}). Nothing was written. "
+                    "The watchdog starts its work once its lease has run out."
+                ) from error
+
+    return start
+
+
+def start_run(client: AsyncTaskHubGrpcClient) -> Callable[[Deps, Ticket], Awaitable[RunRef]]:
+    """Return the activity that starts the run after another one."""
+    start = starter(client)
+
+    async def start_run(_: Deps, ticket: Ticket) -> RunRef:
+        await start(ticket)
+        return RunRef(ticket.run)
+
+    return start_run
+
+
+def forgetter(client: AsyncTaskHubGrpcClient) -> Forget:
+    """Return what deletes durable history."""
+
+    async def forget(before: datetime) -> int:
+        done = await client.purge_orchestrations_by(BEGINNING, before, _ENDED, timeout=LONGEST)
+        return int(done.deleted_instance_count)
+
+    return forget

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from linker.adapters.dataverse import Dataverse
 from linker.core.linking.hash_blocks import name_salt
-from linker.core.linking.mapping_scan import TableState
-from linker.core.linking.shards import Shard
-from linker.core.model import Mode, Target
-from linker.core.runs.activity_values import TableTask
-from linker.core.runs.modes import (
+from linker.core.linking.mapping_scan import (
     LOST_BLOCKS,
     LOST_STATE,
     OTHER_HASHES,
@@ -16,8 +12,12 @@ from linker.core.runs.modes import (
     OTHER_WISHES,
     VERSION_1,
     WENT_BACK,
+    TableState,
     because_of_schema,
 )
+from linker.core.linking.shards import Shard
+from linker.core.model import Mode, Target
+from linker.core.runs.activity_values import TableTask
 from linker.deps import Deps
 from linker.services.fact_gathering import Evidence
 from linker.services.row_marking import find_deviations

@@ -8,7 +8,7 @@ from typing import Literal
 from linker.adapters.dataverse import Dataverse, lookup_column, metadata
 from linker.core.capabilities import Capabilities, with_capabilities
 from linker.core.errors import ConfigurationError, DataverseError
-from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.mapping_scan import TableState, mode_of
 from linker.core.model import Mode, Status
 from linker.core.odata import MappingColumns
 from linker.core.permissions import write_permission
@@ -16,7 +16,6 @@ from linker.core.permissions.preflight_report import Picture, Severity, TablePic
 from linker.core.permissions.write_permission import Permission, Refusal
 from linker.core.requirements.table_eligibility import JudgedTable
 from linker.core.runs.activity_values import TableTask
-from linker.core.runs.modes import mode_of
 from linker.deps import Deps
 from linker.services import fact_gathering, write_permits
 from linker.services.fact_gathering import Evidence

@@ -17,11 +17,10 @@ from linker.core.runs.activity_values import UPDATED
 from linker.core.runs.lifecycle import asked_for, ended, promised
 from linker.core.runs.request_merging import merged
 from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, find_grant
-from linker.core.runs.run_steps import WAITING
 from linker.core.runs.signals import SignalKind
+from linker.core.runs.status import WAITING
 from linker.core.runs.watermarks import Marks
-from linker.core.runs.workflow_events import epoch_s, read_events
-from linker.core.runs.workflow_jobs import WorkflowJob
+from linker.core.runs.workflow_jobs import WorkflowJob, epoch_s, read_events
 from linker.deps import Deps
 from linker.services.watermark_reading import look_at_marks
 

@@ -13,10 +13,7 @@ from linker.durable import orchestrators
 ROOT = Path(__file__).parents[2]
 FOLDER = Path(orchestrators.__file__).parent
 # What they hold in their hands.
-VALUES = [
-    ROOT / "linker" / "core" / "runs" / name
-    for name in ("activity_values.py", "generation_values.py", "touch_values.py")
-]
+VALUES = [ROOT / "linker" / "core" / "runs" / name for name in ("activity_values.py", "generation_values.py")]
 # What an orchestrator may know: no clock, no chance, no environment, no I/O, no log, no activity's body.
 ALLOWED = frozenset(
     {
@@ -25,7 +22,6 @@ ALLOWED = frozenset(
         "dataclasses",
         "datetime",
         "durabletask.task",
-        "linker.core.runs.touch_values",
         "linker.core.runs.activity_values",
         "linker.core.runs.generation_values",
         "linker.core.model",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.runs.workflow_events import MAX_JOBS, Unifications, read_events
+from linker.core.runs.workflow_jobs import MAX_JOBS, Unifications, read_events
 
 INSTANCE = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 START = "2026-11-18T10:00:00.000Z"

@@ -3,11 +3,10 @@
 import pytest
 
 from linker.adapters.dataverse.http import retry_after_s
-from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.mapping_scan import OTHER_HASHES, OTHER_SCHEMA, VERSION_1, TableState, mode_of
 from linker.core.model import Counts, Mode, Status
 from linker.core.runs.activity_values import TableEnd, Totals
 from linker.core.runs.lifecycle import table_verdict
-from linker.core.runs.modes import OTHER_HASHES, OTHER_SCHEMA, VERSION_1, mode_of
 
 LINKED = TableState(linked=True)
 

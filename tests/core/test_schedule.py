@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from linker.core.runs.schedule import next_tick
+from linker.core.runs.signals import next_tick
 from linker.settings import Settings
 
 NOW = datetime(2026, 11, 30, 15, 2, 30, tzinfo=UTC)  # a Monday

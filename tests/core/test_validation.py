@@ -8,11 +8,10 @@ from typing import Any
 import pytest
 
 from linker.entrypoints.api.row_errors import ErrorQuery
-from linker.entrypoints.api.run_list import RunsQuery
-from linker.entrypoints.api.runs import RunBody
+from linker.entrypoints.api.runs import RunBody, RunsQuery
 from linker.entrypoints.api.tables import ApproveBody
 from linker.entrypoints.http.messages import ProblemError
-from linker.entrypoints.http.validation import parsed_body, parsed_query
+from linker.entrypoints.http.operations import parsed_body, parsed_query
 
 
 @pytest.mark.parametrize(

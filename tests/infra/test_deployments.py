@@ -15,8 +15,8 @@ from linker.adapters.storage.block_store import HASHES
 from linker.adapters.storage.documents import STATUS
 from linker.adapters.storage.issue_store import ERRORS
 from linker.core.roles import Role
-from linker.core.runs.workflow_events import GROUP, HUB
-from linker.entrypoints.http.validation import MAX_BODY_BYTES
+from linker.core.runs.workflow_jobs import GROUP, HUB
+from linker.entrypoints.http.operations import MAX_BODY_BYTES
 from tests.infra.templates import ROOT, Deployment, evaluated
 
 # azure.md 6.2

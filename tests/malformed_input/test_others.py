@@ -18,7 +18,7 @@ from linker import settings as settings_module
 from linker.adapters.customer_insights import Insights, NoAnswer
 from linker.adapters.storage.table_client import AzureTables
 from linker.core.errors import ConfigurationError, LinkerError
-from linker.core.runs.workflow_events import read_events
+from linker.core.runs.workflow_jobs import read_events
 from tests.fakes.world import StaticTokens
 from tests.malformed_input import QUICK
 

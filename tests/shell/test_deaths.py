@@ -10,12 +10,12 @@ from linker.core.errors import TransientError
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.core.runs import lifecycle
 from linker.core.runs.activity_values import Beat, Report, SettleTask, SliceTask, StraysTask, TableTask
-from linker.core.runs.run_steps import WAITING
+from linker.core.runs.status import WAITING
 from linker.durable.activities import run_lifecycle
+from linker.durable.activities.discover_tables import settle
 from linker.durable.activities.find_orphaned_links import find_strays
 from linker.durable.activities.prepare_table import prepare_table
 from linker.durable.activities.scan_mapping import scan_slice
-from linker.durable.activities.wait_for_quiet import settle
 from linker.entrypoints import api
 from linker.services import run_requests
 from tests.fakes.client import Client, Starter

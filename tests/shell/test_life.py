@@ -14,13 +14,13 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.segments import SliceSegments
 from linker.core.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Beat, Ending, Report, SettleTask, TableEnd, Totals
-from linker.core.runs.run_steps import WAITING
 from linker.core.runs.signals import SignalKind
+from linker.core.runs.status import WAITING
 from linker.core.runs.watermarks import CONFIRM_S, Marks
 from linker.core.throttling.pace import Pace
 from linker.core.times import iso
 from linker.durable.activities import run_lifecycle
-from linker.durable.activities.wait_for_quiet import settle
+from linker.durable.activities.discover_tables import settle
 from linker.services import run_requests
 from tests.fakes.client import Starter
 from tests.fakes.requests import PROFILE_SET, STAMP, Refusal, Request

@@ -16,7 +16,7 @@ from linker.adapters.storage import TaskState
 from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.core.times import iso
 from linker.entrypoints.api import Reply
-from linker.entrypoints.portal import static_files
+from linker.entrypoints.portal import render
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.principal import headers
 from tests.fakes.world import START, World
@@ -478,7 +478,5 @@ async def test_with_a_thousand_runs_stored_a_page_takes_few_requests_and_is_smal
     assert reply.status == 200
     assert crowded.store.calls <= requests
     assert crowded.store.listed <= runs
-    sent = len(reply.text.encode()) + sum(
-        (static_files.FOLDER / name).stat().st_size for name in static_files.MEDIA_TYPES
-    )
+    sent = len(reply.text.encode()) + sum((render.FOLDER / name).stat().st_size for name in render.MEDIA_TYPES)
     assert sent < 100_000

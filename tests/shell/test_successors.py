@@ -9,7 +9,7 @@ import pytest
 
 from linker.core.model import RunRequest, Status, TableRun, Touches
 from linker.core.runs.activity_values import TableEnd, Totals
-from linker.core.runs.touch_values import TouchReport
+from linker.core.runs.generation_values import TouchReport
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.touch_profiles import report_touch
 from linker.services import run_requests

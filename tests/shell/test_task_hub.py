@@ -12,7 +12,7 @@ from linker.core.errors import TransientError
 from linker.core.model import RunRequest, Ticket
 from linker.core.runs.activity_values import RunRef
 from linker.core.serialization import to_json
-from linker.durable import task_hub
+from linker.durable import boundary
 from linker.durable.orchestrators import ORCHESTRATOR
 from tests.fakes.world import World
 
@@ -40,19 +40,19 @@ class Client:
 @pytest.mark.parametrize("refuses", [None, grpc.StatusCode.ALREADY_EXISTS], ids=["new", "started before"])
 async def test_a_run_is_started_once_under_its_own_id(refuses: grpc.StatusCode | None) -> None:
     client = Client(refuses)
-    started = await task_hub.start_run(client)(World().deps, TICKET)  # type: ignore[arg-type]
+    started = await boundary.start_run(client)(World().deps, TICKET)  # type: ignore[arg-type]
     assert started == RunRef("run1")
     assert client.asked == [(ORCHESTRATOR, {"input": to_json(TICKET), "instance_id": "run1"})]
 
 
 async def test_a_task_hub_that_does_not_answer_is_worth_another_try() -> None:
     with pytest.raises(TransientError, match=r"run1 \(UNAVAILABLE\)"):
-        await task_hub.starter(Client(grpc.StatusCode.UNAVAILABLE))(TICKET)  # type: ignore[arg-type]
+        await boundary.starter(Client(grpc.StatusCode.UNAVAILABLE))(TICKET)  # type: ignore[arg-type]
 
 
 async def test_only_history_that_has_ended_is_deleted_for_so_long() -> None:
     client, before = Client(), datetime(2026, 11, 1, tzinfo=UTC)
-    assert await task_hub.forgetter(client)(before) == 3  # type: ignore[arg-type]
+    assert await boundary.forgetter(client)(before) == 3  # type: ignore[arg-type]
     ((first, end, statuses, options),) = client.asked
     assert (first < end, end, options) == (True, before, {"timeout": timedelta(minutes=5)})
     assert not {OrchestrationStatus.RUNNING, OrchestrationStatus.PENDING} & set(statuses)

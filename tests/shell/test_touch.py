@@ -12,7 +12,7 @@ from linker.core.capabilities import TableKind
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Mode, Status, Touches
 from linker.core.ports import Tables
-from linker.core.runs.touch_values import TouchOutcome, TouchRef, TouchTask
+from linker.core.runs.generation_values import TouchOutcome, TouchRef, TouchTask
 from linker.core.throttling.pace import Pace
 from linker.durable.activities import touch_profiles as touch
 from linker.durable.activities.touch_profiles import PROFILES_A_PART, parts_for, plan_touch, touch_profiles

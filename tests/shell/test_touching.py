@@ -13,7 +13,7 @@ import pytest
 from linker.adapters.storage.pending_touches import SLICES
 from linker.core.model import Touches
 from linker.core.runs.activity_values import Go, Trouble
-from linker.core.runs.touch_values import TouchOutcome, TouchPlan
+from linker.core.runs.generation_values import TouchOutcome, TouchPlan
 from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import Load, Pace
 from linker.durable.orchestrators.activity_calls import RunStopped

@@ -11,10 +11,10 @@ from linker.core.linking.shards import Shard
 from linker.core.model import Mode, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Beat, Ending, Settled, SettleTask
 from linker.core.runs.watermarks import Marks
-from linker.core.runs.workflow_events import epoch_s
+from linker.core.runs.workflow_jobs import epoch_s
 from linker.deps import Deps
 from linker.durable.activities import run_lifecycle
-from linker.durable.activities.wait_for_quiet import settle
+from linker.durable.activities.discover_tables import settle
 from linker.durable.boundary import RENEWALS
 from linker.durable.shards.late_writes import mark_late
 from linker.services import run_requests

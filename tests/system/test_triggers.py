@@ -7,7 +7,7 @@ from typing import Any
 
 import httpx
 
-from linker.core.runs.workflow_events import HUB
+from linker.core.runs.workflow_jobs import HUB
 
 from .conftest import MakeWorld
 from .world import SAMPLE, World, until

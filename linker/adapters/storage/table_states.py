@@ -1,4 +1,4 @@
-"""What is remembered about each source table between runs, in `linkerstatus`: its state, its first link, and what was unlinked."""
+"""What is remembered about source tables between runs (`linkerstatus`): the state, the first link, and what was unlinked."""
 
 from __future__ import annotations
 

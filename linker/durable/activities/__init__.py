@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from linker.core.model import Ticket
 from linker.core.runs import activity_values as v
-from linker.core.runs import touch_values as t
+from linker.core.runs import generation_values as t
 from linker.deps import Deps
 from linker.durable.activities import (
     discover_tables,
@@ -17,7 +17,6 @@ from linker.durable.activities import (
     scan_mapping,
     touch_profiles,
     unlink_table,
-    wait_for_quiet,
 )
 
 type Activity = Callable[[Deps, Any], Awaitable[object]]
@@ -26,7 +25,7 @@ type Activity = Callable[[Deps, Any], Awaitable[object]]
 ACTIVITIES: Final[Mapping[str, tuple[Activity, type[Any]]]] = {
     "begin_run": (run_lifecycle.begin_run, Ticket),
     "renew": (run_lifecycle.renew, v.Beat),
-    "settle": (wait_for_quiet.settle, v.SettleTask),
+    "settle": (discover_tables.settle, v.SettleTask),
     "survey": (discover_tables.survey, v.RunRef),
     "prepare_table": (prepare_table.prepare_table, v.TableTask),
     "scan_slice": (scan_mapping.scan_slice, v.SliceTask),

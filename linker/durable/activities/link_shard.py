@@ -32,8 +32,7 @@ from linker.durable.shards.attempt import Attempt, ShardHeldError
 from linker.durable.shards.isolation import Refusals, TableRefusedError, explain_refusal, scattered
 from linker.durable.shards.late_writes import mark_late
 from linker.durable.shards.outcomes import Outcomes
-from linker.durable.shards.resolving import Resolver
-from linker.durable.shards.staged import StagedShard
+from linker.durable.shards.staged import Resolver, StagedShard
 from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
 
 CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof

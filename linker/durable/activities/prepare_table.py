@@ -8,15 +8,14 @@ from linker.adapters.dataverse import Dataverse, lookup_column, metadata
 from linker.core.capabilities import Capabilities, Capability, with_capabilities
 from linker.core.errors import ChangedError, ConfigurationError, DataverseError, LinkerError, TransientError
 from linker.core.linking.hash_blocks import name_salt
-from linker.core.linking.mapping_scan import ScanChoice, TableState, choose_scan
+from linker.core.linking.mapping_scan import LOST_BLOCKS, RESTARTS, ScanChoice, TableState, choose_scan, mode_of
 from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE, ColumnState, Mode, RowKey, Run, Status, Target
 from linker.core.runs.activity_values import Prepared, TableTask
-from linker.core.runs.modes import LOST_BLOCKS, RESTARTS, mode_of
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
 from linker.durable.activities.scan_mapping import Opening, open_scan, scan_rules
 from linker.durable.shards.isolation import explain_refusal
-from linker.durable.shards.recreated import mark_recreated
+from linker.durable.shards.late_writes import mark_recreated
 from linker.services.full_reasons import reason_for_full
 from linker.services.row_marking import mark_unconfirmed
 

@@ -16,8 +16,8 @@ from linker.core.model import PROFILE_TABLE, Progress, Run, Touches
 from linker.core.odata import chunks
 from linker.core.permissions import automations
 from linker.core.runs.activity_values import Beat, Go
+from linker.core.runs.generation_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.core.runs.run_progress import touching_progress
-from linker.core.runs.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import renew

@@ -10,7 +10,7 @@ from durabletask.task import OrchestrationContext, TaskFailedError, when_all
 
 from linker.core.model import WIRE, Touches
 from linker.core.runs.activity_values import Go, Trouble
-from linker.core.runs.touch_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
+from linker.core.runs.generation_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.core.serialization import from_json, to_json
 from linker.core.throttling.pace import Pace, next_pace
 from linker.durable.orchestrators.activity_calls import (

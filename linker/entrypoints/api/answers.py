@@ -11,8 +11,7 @@ from linker.core.permissions.automations import Estimate
 from linker.core.permissions.write_permission import Approval
 from linker.core.records import AuditEntry, RowRecord
 from linker.core.runs.history import PastRun
-from linker.core.runs.schedule import Trigger
-from linker.core.runs.signals import Signal
+from linker.core.runs.signals import Signal, Trigger
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,8 @@ from linker.core.roles import Role
 from linker.core.serialization import to_json
 from linker.core.times import iso
 from linker.entrypoints.api.answers import AuditPage
-from linker.entrypoints.http.messages import Reply, to_continuation
+from linker.entrypoints.http.messages import PageQuery, Reply, first_of, to_continuation
 from linker.entrypoints.http.operations import Call, Operation, operation
-from linker.entrypoints.http.paging import PageQuery, first_of
 
 
 @operation("GET", "/audit", role=Role.ADMIN, query=PageQuery, answer=AuditPage)

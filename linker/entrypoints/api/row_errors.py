@@ -1,4 +1,4 @@
-"""Row errors of a run as JSON, CSV or NDJSON, page by page."""
+"""Rows of a run, page by page: row errors as JSON, CSV, or NDJSON, and planned changes of a dry run."""
 
 from __future__ import annotations
 
@@ -7,18 +7,29 @@ import io
 import re
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import chain
 from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic.alias_generators import to_camel
 
-from linker.core.model import RowIssue
+from linker.core.model import PlannedChange, RowIssue, Run, TableRun
 from linker.core.serialization import to_json
-from linker.entrypoints.api.answers import IssuePage
+from linker.deps import Deps
+from linker.entrypoints.api.answers import IssuePage, SampleList
 from linker.entrypoints.api.runs import found_run
-from linker.entrypoints.http.messages import CSV, JSON, NDJSON, Reply, Request, to_continuation, to_text
+from linker.entrypoints.http.messages import (
+    CSV,
+    JSON,
+    NDJSON,
+    PageQuery,
+    Reply,
+    Request,
+    first_of,
+    to_continuation,
+    to_text,
+)
 from linker.entrypoints.http.operations import Call, operation
-from linker.entrypoints.http.paging import PageQuery, first_of
 
 BYTE_ORDER_MARK = "\ufeff"
 Format = Literal["json", "csv", "ndjson"]
@@ -89,3 +100,28 @@ def _cell(value: object) -> object:
 def _next(call: Call[None, ErrorQuery], kind: Format, continuation: str) -> str:
     query = f"format={kind}&top={call.query.top}&continuation={continuation}"
     return f"{call.request.base_url}/api/runs/{call.parameters['run']}/errors?{query}"
+
+
+MAX_SAMPLES = 20  # of one table
+
+
+@operation("GET", "/runs/{run}/samples", answer=SampleList, refusals=(404,))
+async def get_samples(call: Call) -> Reply:
+    """List rows that a dry run would change, some of each table; a real run has none."""
+    return Reply(200, to_json(SampleList(await samples_of(call.deps, await found_run(call)))))
+
+
+async def samples_of(deps: Deps, run: Run) -> tuple[PlannedChange, ...]:
+    """Return rows that a dry run would change, some of each table."""
+    return tuple(chain.from_iterable([await _of_table(deps, run.id, table) for table in run.tables]))
+
+
+async def _of_table(deps: Deps, run: str, table: TableRun) -> list[PlannedChange]:
+    found: list[PlannedChange] = []
+    async for change in deps.samples.of_run(run, table.table):
+        if change.change == "unlink" and not table.counts.unlinked:
+            continue  # pages do not know that the whole table is held back
+        found.append(change)
+        if len(found) == MAX_SAMPLES:
+            break
+    return found

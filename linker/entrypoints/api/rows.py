@@ -1,16 +1,18 @@
-"""One row: what is known of it, what went wrong with it, and its link as it is now."""
+"""One row: what is known of it, what went wrong with it, its link as it is now, and what it reaches through the link."""
 
 from __future__ import annotations
 
+from linker.adapters.dataverse.insight_reader import reach
 from linker.adapters.dataverse.lookup_column import linked_table
 from linker.adapters.dataverse.response_models import LiveLink
-from linker.adapters.looks import ROW_COST, ROW_KEPT_S
+from linker.adapters.looks import INSIGHTS_COST, ROW_COST, ROW_KEPT_S
 from linker.core.errors import DataverseError, LinkerError
 from linker.core.keys import key_text, row_key
 from linker.core.linking.hash_blocks import Entry, hash_link, is_confirmed, names_link
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import shard_of
 from linker.core.model import LOOKUP_SCHEMA_NAME, RowKey
+from linker.core.profile_insights.insight_paths import Reach
 from linker.core.serialization import to_json
 from linker.deps import Deps
 from linker.entrypoints.api.answers import Comparison, LookupNow, RowState
@@ -89,3 +91,23 @@ async def _as_confirmed(deps: Deps, key: RowKey, live: LiveLink, entries: tuple[
     if entries is None or not is_confirmed(entries):
         return None
     return live.link is not None and names_link(entries, hash_link(key, live.link, await deps.salt()))
+
+
+@operation("GET", "/rows/{table}/{row}/insights", answer=Reach, refusals=(404,))
+async def get_insights(call: Call) -> Reply:
+    """Show what a row reaches through its link, read now: columns of its profile, measures, and rows of related tables."""
+    return Reply(200, to_json(await row_reach(call.deps, **call.parameters)))
+
+
+async def row_reach(deps: Deps, table: str, row: str) -> Reach:
+    """Return what a row reaches now. Raises ProblemError 404 when there is no such row, or the table isn't linked."""
+    key, _ = await linked_row(deps, table, row)
+    dataverse = deps.dataverse()
+
+    async def read() -> Reach | None:
+        return await reach(dataverse, await linked_table(dataverse, table), key)
+
+    found = await deps.looks.once(f"insights {table} {key.hex()}", INSIGHTS_COST, deps.clock(), read, kept_s=ROW_KEPT_S)
+    if found is None:
+        raise not_found("row with this id in the table")
+    return found

@@ -1,4 +1,4 @@
-"""`linker run` and `linker cancel`: what starts and what stops a run."""
+"""`linker run`, `linker cancel`, and `linker approve`: what starts, stops, and allows a run."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from linker.core.model import Mode, Run
+from linker.entrypoints.api.answers import HeldLink
 from linker.entrypoints.cli.app_client import AppClient
 from linker.entrypoints.cli.connection import (
     LOCAL_SETTINGS,
@@ -14,6 +15,7 @@ from linker.entrypoints.cli.connection import (
     OutputOption,
     Talk,
     YesOption,
+    plain,
     print_json,
     told,
     use_local_settings,
@@ -70,7 +72,7 @@ def run(
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             talk.allows(_question(mode, tables, [*(allow_unlinking or ()), *(clear_orphans or ())]))
-            _shown(app, app.request_run(asked), talk, wait=wait)
+            _show_run(app, app.request_run(asked), talk, wait=wait)
 
 
 def cancel(
@@ -94,7 +96,7 @@ def cancel(
             found = app.run(run) if run else app.last_run()
             talk.say(f"Run {found.id}: {describe(found)}")
             if found.ended_at or talk.allows("Cancel this run?"):
-                _shown(app, app.cancel(found.id), talk, wait=wait)
+                _show_run(app, app.cancel(found.id), talk, wait=wait)
             elif output is Output.JSON:
                 print_json(found)
 
@@ -112,7 +114,7 @@ def allowance(text: str, option: str, **kind: bool) -> dict[str, object]:
     return {"table": table, "mostRows": int(rows), "seen": seen, **kind}
 
 
-def _shown(app: AppClient, found: Run, talk: Talk, *, wait: bool) -> None:
+def _show_run(app: AppClient, found: Run, talk: Talk, *, wait: bool) -> None:
     talk.say(f"Run {found.id}: {describe(found)}")
     talk.say(f"Progress: {app.page(found.id)}")
     if wait:
@@ -124,3 +126,48 @@ def _shown(app: AppClient, found: Run, talk: Talk, *, wait: bool) -> None:
 def _question(mode: Mode, tables: str, unlinking: list[str]) -> str:
     clears = f", which may clear links ({', '.join(unlinking)})" if unlinking else ""
     return f"Start a run ({mode}, tables: {tables or 'all'}){clears}?"
+
+
+def approve(
+    table: Annotated[str, typer.Argument(help="Logical name of the table.")],
+    *,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only show what the first link fires.", metavar="")
+    ] = False,
+    digest: Annotated[str, typer.Option(help="What an earlier call showed: approve that and nothing else.")] = "",
+    wait: WaitOption = False,
+    yes: YesOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Show what the first link of a table fires, and allow it. LINKER_APP_URL is the address of the app.
+
+    Example: linker approve contact --dry-run
+
+    Exit codes: 0 approved and a run started, or shown, with --wait that of `linker run --wait`; 2 nothing waits for an
+    approval, you answered no, or what the first link fires has changed since it was shown.
+    """
+    talk = Talk(dry_run, yes or bool(digest), output)
+    with told():
+        use_local_settings(LOCAL_SETTINGS)
+        with AppClient(load_access()) as app:
+            held = None if digest else _show_held(app, table, talk)
+            if not talk.allows("Allow it, and start a run?"):
+                if held and output is Output.JSON:
+                    print_json(held)
+                return
+            run = app.approve(table, digest or (held.digest if held else ""))
+            talk.say(f"The first link of '{plain(table)}' is approved. Run {run.id}: {run.status}")
+            if wait:
+                follow(app, run, output)
+            elif output is Output.JSON:
+                print_json(run)
+
+
+def _show_held(app: AppClient, table: str, talk: Talk) -> HeldLink:
+    """Show what would be approved, and return it."""
+    held = app.first_link(table)
+    talk.say(f"Each link of '{plain(held.table)}' fires:")
+    for line in held.automations:
+        talk.say(f"- {plain(line)}")
+    talk.say(f"Digest: {held.digest}")
+    return held

@@ -1,13 +1,15 @@
-"""Requests and answers as values, without the transport that carries them."""
+"""Requests, answers, and pages of lists as values, without the transport that carries them."""
 
 from __future__ import annotations
 
 import base64
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
 
 JSON, CSV, NDJSON, PROBLEM = "application/json", "text/csv", "application/x-ndjson", "application/problem+json"
 
@@ -90,3 +92,32 @@ def from_continuation(text: str) -> str:
         raise ProblemError(
             400, "Invalid continuation token", "Pass the continuation of the previous response unchanged."
         ) from None
+
+
+class PageQuery(BaseModel):
+    """Which page of a list."""
+
+    top: Annotated[int, Field(ge=1, le=100, description="Most entries of one page.")] = 20
+    continuation: Annotated[
+        str,
+        Field(
+            max_length=1_000,
+            description="From the page before; without it, the first page.",
+            json_schema_extra={"format": "continuation"},
+        ),
+    ] = ""
+
+    @property
+    def after(self) -> str:
+        """Key of the last entry of the page before. Raises ProblemError for any other text."""
+        return from_continuation(self.continuation)
+
+
+async def first_of[T](entries: AsyncIterator[T], most: int) -> tuple[list[T], bool]:
+    """Return up to `most` entries, and whether there are more."""
+    found: list[T] = []
+    async for entry in entries:
+        if len(found) == most:
+            return found, True
+        found.append(entry)
+    return found, False

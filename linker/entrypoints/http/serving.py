@@ -16,8 +16,14 @@ from linker.core.roles import Caller, Role, identify, is_same_origin
 from linker.deps import Deps
 from linker.entrypoints.api.audit import completed, entry_of
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
-from linker.entrypoints.http.operations import Call, Operation
-from linker.entrypoints.http.validation import check_query_names, parsed_body, parsed_parameters, parsed_query
+from linker.entrypoints.http.operations import (
+    Call,
+    Operation,
+    check_query_names,
+    parsed_body,
+    parsed_parameters,
+    parsed_query,
+)
 from linker.services.run_requests import Start
 
 _LOG = logging.getLogger(__name__)

@@ -10,8 +10,7 @@ from linker import VERSION
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render
-from linker.services.triggers import triggers_of
-from linker.settings import Settings, names
+from linker.settings import Settings, names, triggers_of
 
 
 @operation("GET", "/portal/about")

@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import BaseModel, Field
 
 from linker.core.roles import Role
-from linker.entrypoints.http.messages import Reply
+from linker.entrypoints.http.messages import Reply, first_of
 from linker.entrypoints.http.operations import Call, operation
-from linker.entrypoints.http.paging import first_of
 from linker.entrypoints.portal.render import link, render
 
 LINES = 50

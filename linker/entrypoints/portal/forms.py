@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 from pydantic import BaseModel, ValidationError
 
 from linker.entrypoints.http.messages import ProblemError
-from linker.entrypoints.http.validation import MAX_BODY_BYTES
+from linker.entrypoints.http.operations import MAX_BODY_BYTES
 
 TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
 MAX_FIELDS: Final = 1_000

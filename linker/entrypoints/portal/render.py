@@ -1,4 +1,7 @@
-"""Templates to answers: the one environment, what every page may use, and headers that keep a browser from anything else."""
+"""Templates to answers: the one environment, what every page may use, and headers that keep a browser from anything else.
+
+Style sheet and script are part of the package and named by their contents, so that a browser may keep them.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,14 @@ from urllib.parse import urlencode, urlsplit
 from linker.core.roles import Caller, Role
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
 from linker.entrypoints.http.operations import Call
-from linker.entrypoints.portal import static_files
 from linker.entrypoints.portal.session import form_token, session_of
-from linker.entrypoints.portal.views.notices import NOTICES
-from linker.entrypoints.portal.views.words import FILTERS
+from linker.entrypoints.portal.views.words import FILTERS, NOTICES
 
 if TYPE_CHECKING:  # it costs 0.1 s to import: cold start
     from jinja2 import Environment
+import hashlib
+
+from linker.entrypoints.http.messages import not_found
 
 ROOT: Final = "/api/portal"
 HTML: Final = "text/html"
@@ -106,6 +110,29 @@ def _environment() -> Environment:
     made.globals |= {
         "link": link,
         "sections": SECTIONS,
-        "asset": lambda name: link(f"/assets/{name}", v=static_files.version(name)),
+        "asset": lambda name: link(f"/assets/{name}", v=version(name)),
     }
     return made
+
+
+FOLDER: Final = Path(__file__).with_name("assets")
+MEDIA_TYPES: Final = {"portal.css": "text/css", "portal.js": "text/javascript"}
+
+
+def asset(name: str) -> Reply:
+    """Return one asset. Raises ProblemError 404."""
+    if name not in MEDIA_TYPES:
+        raise not_found("asset of this name")
+    headers = {"Cache-Control": "public, max-age=31536000, immutable", "X-Content-Type-Options": "nosniff"}
+    return Reply(200, _text(name), headers, MEDIA_TYPES[name])
+
+
+@cache
+def version(name: str) -> str:
+    """Return what changes with the contents of an asset."""
+    return hashlib.sha256(_text(name).encode()).hexdigest()[:12]
+
+
+@cache
+def _text(name: str) -> str:
+    return (FOLDER / name).read_text(encoding="utf-8")

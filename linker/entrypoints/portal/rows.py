@@ -13,11 +13,16 @@ from linker.core.profile_insights.insight_paths import Reach
 from linker.deps import Deps
 from linker.entrypoints.api.answers import RowState
 from linker.entrypoints.api.row_errors import ErrorQuery, get_errors
-from linker.entrypoints.api.row_insights import row_reach
-from linker.entrypoints.api.rows import row_state
-from linker.entrypoints.http.messages import ProblemError, Reply, from_continuation, not_found, to_continuation
+from linker.entrypoints.api.rows import row_reach, row_state
+from linker.entrypoints.http.messages import (
+    ProblemError,
+    Reply,
+    first_of,
+    from_continuation,
+    not_found,
+    to_continuation,
+)
 from linker.entrypoints.http.operations import PARAMETERS, Call, RunId, operation
-from linker.entrypoints.http.paging import first_of
 from linker.entrypoints.portal.render import HEADERS, render
 from linker.entrypoints.portal.views.rows_view import RunLine, groups_of, judgement_of, lines_of
 

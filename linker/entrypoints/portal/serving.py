@@ -18,8 +18,7 @@ from linker.entrypoints.http.operations import Operation
 from linker.entrypoints.http.serving import admitted, answered, call_of, served, starts_nothing
 from linker.entrypoints.portal import session
 from linker.entrypoints.portal.forms import TOKEN, fields, parsed_form
-from linker.entrypoints.portal.render import ROOT, form_owner, html, link, redirect, refusal
-from linker.entrypoints.portal.static_files import asset
+from linker.entrypoints.portal.render import ROOT, asset, form_owner, html, link, redirect, refusal
 from linker.services.run_requests import Start
 
 SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"

@@ -17,7 +17,7 @@ from linker.entrypoints.portal.render import render
 from linker.entrypoints.portal.start_run import undecided
 from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
 from linker.entrypoints.portal.views.status_view import status_of
-from linker.services.triggers import triggers_of
+from linker.settings import triggers_of
 
 RECENT = 20  # runs among which a table's newest one is looked for
 MAX_NAME = 200

@@ -9,12 +9,11 @@ from linker.core.linking.row_issues import GUARDED
 from linker.core.model import RowIssue
 from linker.core.roles import Role
 from linker.deps import Deps
+from linker.entrypoints.api.row_errors import samples_of
 from linker.entrypoints.api.runs import found_run, post_cancel
-from linker.entrypoints.api.samples import samples_of
 from linker.entrypoints.api.tables import ApproveBody, held_link, post_approve
-from linker.entrypoints.http.messages import ProblemError, Reply, not_found
+from linker.entrypoints.http.messages import ProblemError, Reply, first_of, not_found
 from linker.entrypoints.http.operations import Call, operation
-from linker.entrypoints.http.paging import first_of
 from linker.entrypoints.portal.acting import act
 from linker.entrypoints.portal.render import redirect, render
 from linker.entrypoints.portal.start_run import KeyForm, keyed, newest_tables

@@ -8,7 +8,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from linker.core.model import TASK_NAME, Status
 from linker.core.times import iso
-from linker.entrypoints.api.run_list import LOOK_BACK
+from linker.entrypoints.api.runs import LOOK_BACK
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, RunId, operation
 from linker.entrypoints.portal.render import link, render

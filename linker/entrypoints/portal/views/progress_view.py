@@ -12,7 +12,7 @@ from typing import Final
 from linker.core.model import Counts, Finding, Run, TableRun, Verdict
 from linker.core.runs.history import COMPARABLE
 from linker.core.runs.run_progress import Standing, standing
-from linker.core.runs.run_steps import STEPS, Step
+from linker.core.runs.status import STEPS, Step
 from linker.entrypoints.portal.views.status_view import is_live
 
 TITLES: Final[dict[Step, str]] = {

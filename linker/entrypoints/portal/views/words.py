@@ -1,4 +1,4 @@
-"""How numbers, times and status words are written on every page. Pure."""
+"""How numbers, times, status words, and notices are written on every page. Pure."""
 
 from __future__ import annotations
 
@@ -79,3 +79,11 @@ FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "described": describe,
 }
 """By their names in templates."""
+
+
+NOTICES: Final[Mapping[str, str]] = {
+    "asked": "The run was asked for. These are its details.",
+    "approved": "The first link is allowed, and a run was asked for. These are its details.",
+    "canceled": "The run was asked to stop.",
+    "over": "The run is over. There was nothing left to stop.",
+}
