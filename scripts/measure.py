@@ -51,13 +51,13 @@ def main() -> None:
 
 
 def is_participle(name: str) -> bool:
-    """Return whether a name begins with a past participle, as `told`, `asked_for`, and `promised` do."""
+    """Return whether a name begins with a past participle, as `asked_for` and `promised` do."""
     first = name.strip("_").split("_")[0]
     return first in _IRREGULAR or (first.endswith("ed") and first not in {"need", "feed", "seed", "speed"})
 
 
 _IRREGULAR: Final = frozenset(
-    "told held shown found sent kept left given taken known seen read_back cut met drawn begun written said gone done".split()
+    "held shown found sent kept left given taken known seen read_back cut met drawn begun written said gone done".split()
 )
 
 

@@ -12,7 +12,6 @@ import logging
 import re
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from datetime import datetime
 from functools import singledispatch
 from time import perf_counter
 from typing import Any, Literal
@@ -25,6 +24,7 @@ from linker.core.redaction import cleaned, without_words
 from linker.core.runs.activity_values import Report, ShardOutcome, ShardTask, UnlinkOutcome, UnlinkTask
 from linker.core.runs.history import seconds_of
 from linker.core.runs.status import ENDED
+from linker.core.times import parse_time
 
 LOGGER = "linker"  # what is below it is exported (PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME)
 BEGAN, RUN_ENDED, TABLE_ENDED = "Linking run began", "Linking run ended", "Table ended"
@@ -197,7 +197,7 @@ def _tell(message: str, run: Run, facts: dict[str, str | int]) -> None:
 def _draw(name: str, run: Run, **facts: str) -> None:
     """A span from the begin of a run until now: no process lives as long as a run, so it is drawn when it is over."""
     if run.started_at:
-        start = int(datetime.fromisoformat(run.started_at).timestamp() * 1e9)
+        start = int(parse_time(run.started_at) * 1e9)
         known = {"linker.run": run.id} | {f"linker.{key}": one for key, one in facts.items()}
         _TRACER.start_span(name, start_time=start, attributes=known).end()
 

@@ -10,7 +10,6 @@ from typing import Any
 from linker.adapters.customer_insights import Instance, NoAnswer
 from linker.adapters.dataverse import Dataverse, identity, metadata
 from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
-from linker.adapters.dataverse.http import parse_time
 from linker.adapters.dataverse.probing import LinkedColumn
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
@@ -31,6 +30,7 @@ from linker.core.requirements.facts import (
     unseen,
 )
 from linker.core.requirements.table_eligibility import Judgement, Rules, judge
+from linker.core.times import parse_time
 from linker.deps import Deps
 from linker.settings import Settings
 

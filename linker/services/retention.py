@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from linker.adapters.dataverse.http import parse_time
 from linker.core.model import Run, Status
-from linker.core.times import iso
+from linker.core.times import iso, parse_time
 from linker.deps import Deps
 
 _LOG = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from dataclasses import replace
 from linker.adapters import telemetry
 from linker.adapters.customer_insights import NoAnswer
 from linker.adapters.dataverse.change_times import workflow_job
-from linker.adapters.dataverse.http import parse_time
 from linker.core.errors import LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import UPDATED
@@ -20,7 +19,8 @@ from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, fi
 from linker.core.runs.signals import SignalKind
 from linker.core.runs.status import WAITING
 from linker.core.runs.watermarks import Marks
-from linker.core.runs.workflow_jobs import WorkflowJob, epoch_s, read_events
+from linker.core.runs.workflow_jobs import WorkflowJob, read_events
+from linker.core.times import find_time, parse_time
 from linker.deps import Deps
 from linker.services.watermark_reading import look_at_marks
 
@@ -275,7 +275,7 @@ async def _from_insights(deps: Deps) -> WorkflowJob | None:
         await deps.signals.miss(SignalKind.INSIGHTS, "It knows of no successful merge among the newest jobs.")
         return None
     await deps.signals.receive(SignalKind.INSIGHTS, f"Job {found.id} has merged.")
-    return WorkflowJob(found.id, epoch_s(found.submitted_at))
+    return WorkflowJob(found.id, find_time(found.submitted_at))
 
 
 async def _from_workflow_tables(deps: Deps) -> WorkflowJob | None:

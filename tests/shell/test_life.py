@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.dataverse.http import parse_time
 from linker.adapters.storage import Scan, Stream
 from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.adapters.storage.staging import STAGING
@@ -18,7 +17,7 @@ from linker.core.runs.signals import SignalKind
 from linker.core.runs.status import WAITING
 from linker.core.runs.watermarks import CONFIRM_S, Marks
 from linker.core.throttling.pace import Pace
-from linker.core.times import iso
+from linker.core.times import iso, parse_time
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.discover_tables import settle
 from linker.services import run_requests

@@ -11,7 +11,7 @@ from linker.core.linking.shards import Shard
 from linker.core.model import Mode, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Beat, Ending, Settled, SettleTask
 from linker.core.runs.watermarks import Marks
-from linker.core.runs.workflow_jobs import epoch_s
+from linker.core.times import find_time
 from linker.deps import Deps
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.discover_tables import settle
@@ -93,7 +93,7 @@ async def test_the_timer_asks_for_a_run_once_for_each_unification(world: World, 
     assert await run_requests.poll(deps, start) == run
     await ran(world, run, start, None, GOOD)
     assert await run_requests.poll(deps, start) == ""
-    assert start.started == [Ticket(run, RunRequest(jobs=("job",), job_start=epoch_s(START), trigger="timer"))]
+    assert start.started == [Ticket(run, RunRequest(jobs=("job",), job_start=find_time(START), trigger="timer"))]
 
 
 @pytest.mark.parametrize("job", [None, NoAnswer("no role")], ids=["no unification", "no answer"])
@@ -379,4 +379,4 @@ async def test_a_run_that_was_canceled_while_it_waited_is_asked_for_again_at_the
     again = await run_requests.poll(telling(world, JOB), start)
     pending = (await world.deps.lock.peek()).pending
     assert again != waiting
-    assert pending == Ticket(again, RunRequest(jobs=("job",), job_start=epoch_s(START), trigger="timer"))
+    assert pending == Ticket(again, RunRequest(jobs=("job",), job_start=find_time(START), trigger="timer"))

@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC
 from email.utils import parsedate_to_datetime
 from typing import Any, Protocol
 
@@ -284,11 +284,6 @@ def retry_after_s(value: str | None, now: float) -> float | None:
     except ValueError:
         return None
     return min(max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now), MAX_WAIT_S)
-
-
-def parse_time(text: str) -> float:
-    """Return the epoch seconds of a Dataverse time such as '2026-11-23T20:15:00Z'."""
-    return datetime.fromisoformat(text).timestamp()
 
 
 def _json(answer: httpx.Response) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from hashlib import blake2b
 from typing import Any, NotRequired, TypedDict
 
@@ -14,6 +13,7 @@ from linker.core.linking.claims import MAX_SHOWN, Claim, ClaimRow, fold_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
 from linker.core.odata import MappingColumns
 from linker.core.serialization import from_json
+from linker.core.times import parse_time
 
 Fields = dict[str, Any]
 """A row whose members are not validated yet."""
@@ -169,6 +169,6 @@ def link_in(row: Fields, target: Target, column: str) -> LiveLink:
 def time_in(text: str) -> float:
     """Return the epoch seconds of a Dataverse time such as '2026-11-23T20:15:00Z'. Raises TransientError when it is none."""
     try:
-        return datetime.fromisoformat(text).timestamp()
+        return parse_time(text)
     except (ValueError, OverflowError):
         raise odd(f"{text[:40]!r} is not a time") from None

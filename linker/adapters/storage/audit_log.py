@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from linker.adapters.storage.documents import cut, joined
 from linker.core.ports import Tables
 from linker.core.records import AuditEntry
 from linker.core.serialization import dumps, loads
+from linker.core.times import iso
 
 AUDIT = "linkeraudit"
 _END_OF_TIME_MS = 10**14 - 1  # keys ascend; what is left until then makes the newest come first
@@ -27,7 +27,7 @@ class Audit:
 
     async def note(self, action: str, who: str, asked: Mapping[str, Any] | None = None) -> None:
         """Save an entry of an effect that is not an operation of the API: a session, events."""
-        at = datetime.fromtimestamp(self._clock(), UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+        at = iso(self._clock())
         await self.save(AuditEntry(self.next_id(), at, who, "", action, asked=asked or {}))
 
     async def save(self, entry: AuditEntry) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 
 from linker.core.model import WIRE, Counts, Mode, Run, Status, TableRun
+from linker.core.times import seconds_between
 
 MAX_DETAIL = 300  # characters of a run's own words in a summary
 MAX_TABLE_DETAIL = 200  # of those of a table
@@ -64,7 +64,7 @@ def seconds_of(run: Run) -> float | None:
     """Return how long a run worked."""
     if run.started_at is None or run.ended_at is None:
         return None
-    return (datetime.fromisoformat(run.ended_at) - datetime.fromisoformat(run.started_at)).total_seconds()
+    return seconds_between(run.started_at, run.ended_at)
 
 
 def _brief(table: TableRun) -> TableRun:

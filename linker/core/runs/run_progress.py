@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
 from linker.core.model import Progress, Run, TableRun, Touches
 from linker.core.runs.activity_values import Report
-from linker.core.times import iso
+from linker.core.times import iso, parse_time, seconds_between
 
 TOUCHES_A_SECOND: Final = 20.0  # 6,000 requests in five minutes (docs/reference/dataverse.md), one for each profile
 
@@ -32,7 +31,7 @@ def linking_progress(news: Report, tables: Iterable[TableRun], now: float, max_t
 
 def touching_progress(old: Progress, touches: Touches, began: str, now: float, paused_s: float) -> Progress:
     """Return how far the touch of profiles is, which began at `began` (ISO 8601)."""
-    seconds = now - datetime.fromisoformat(began).timestamp()
+    seconds = now - parse_time(began)
     left = old.profiles_total - touches.profiles
     eta = left * seconds / touches.profiles + paused_s if touches.profiles and left > 0 else None
     return replace(old, eta_seconds=_shown(eta), paused_until=iso(now + paused_s) if paused_s else None)
@@ -88,6 +87,6 @@ def _left(run: Run, now: str) -> float | None:
     """Return the time left at `now`; None when the last report promised an end that is past."""
     if run.progress is None or run.progress.eta_seconds is None or not run.last_updated:
         return None
-    passed = (datetime.fromisoformat(now) - datetime.fromisoformat(run.last_updated)).total_seconds()
+    passed = seconds_between(run.last_updated, now)
     left = run.progress.eta_seconds - max(passed, 0.0)
     return left if left >= 1 else None

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, Json, StringConstraints, TypeAdapter, ValidationError
 
+from linker.core.times import find_time
+
 MERGES: Final = frozenset({"merge"})
 UNIFICATIONS: Final = frozenset({"all", "merge", "unification"})
 ENDED_WELL: Final = frozenset({"successful", "succeeded", "success", "completed"})
@@ -137,7 +139,7 @@ class _Properties(BaseModel):
     submitted: str | None = Field(None, alias="submittedTimestamp")
 
     def began(self) -> float:
-        return epoch_s(self.start) or epoch_s(self.submitted)
+        return find_time(self.start) or find_time(self.submitted)
 
 
 _BODY: Final = TypeAdapter(Json[_Body])
@@ -180,12 +182,3 @@ def _unification(data: Any, instance: str | None) -> _Properties | None:
     where = told.instance or record.resource_id.rpartition("/")[2]
     is_ours = instance is None or where.casefold() == instance.casefold()
     return told if is_ours and told.event_type == "WorkflowEvent" else None
-
-
-def epoch_s(stamp: str | None) -> float:
-    """Return a time of Customer Insights in epoch seconds, 0 when the text has none. Without an offset it is UTC."""
-    try:
-        moment = datetime.fromisoformat(stamp or "")
-    except ValueError:
-        return 0.0
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from hashlib import blake2b
 
 from linker.adapters.dataverse import Dataverse
@@ -33,6 +32,7 @@ from linker.core.linking.shards import bits_for, group_by_shard
 from linker.core.model import Run, Target
 from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask
+from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.activities.run_lifecycle import go_on
 
@@ -124,7 +124,7 @@ async def _open_new(deps: Deps, dataverse: Dataverse, new: Opening, question: st
 
 
 def _since(seconds: float | None) -> str:
-    return "" if seconds is None else f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    return "" if seconds is None else iso(seconds)
 
 
 async def _divided(dataverse: Dataverse, target: Target, stream: Stream, state: TableState) -> list[Stream]:

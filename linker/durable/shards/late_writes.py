@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import StoredBlock, TaskState
@@ -19,6 +18,7 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import Shard, group_by_shard, shard_of
 from linker.core.model import Link, RowKey, Target
 from linker.core.odata import MappingColumns
+from linker.core.times import iso
 from linker.deps import Deps
 from linker.services.row_marking import mark_unconfirmed
 
@@ -107,7 +107,7 @@ async def _new_profiles(
         del known[old]
     profiles: dict[str, Link] = {}
     try:
-        async for some in dataverse.new_profiles(f"{datetime.fromtimestamp(seen, UTC):%Y-%m-%dT%H:%M:%SZ}", target):
+        async for some in dataverse.new_profiles(iso(seen), target):
             profiles |= some
             if len(profiles) > MAX_NEW:
                 return None

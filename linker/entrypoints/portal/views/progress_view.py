@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
@@ -13,6 +12,7 @@ from linker.core.model import Counts, Finding, Run, TableRun, Verdict
 from linker.core.runs.history import COMPARABLE
 from linker.core.runs.run_progress import Standing, standing
 from linker.core.runs.status import STEPS, Step
+from linker.core.times import seconds_between
 from linker.entrypoints.portal.views.status_view import is_live
 
 TITLES: Final[dict[Step, str]] = {
@@ -195,4 +195,4 @@ def _rate(run: Run, end: str) -> float | None:
 
 
 def _seconds(start: str, end: str) -> float:
-    return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)
+    return max(seconds_between(start, end), 0.0)
