@@ -20,7 +20,8 @@ from linker.adapters import telemetry
 from linker.core.errors import FaultError, LinkerError, TransientError
 from linker.core.model import Ticket
 from linker.core.redaction import without_secrets
-from linker.core.runs.activity_values import RunRef, Trouble
+from linker.core.runs.activity_values import Go, RunRef, Trouble
+from linker.core.runs.run_lock import Renewal
 from linker.core.serialization import from_json, to_json
 from linker.deps import Deps
 from linker.durable.orchestrators import ORCHESTRATOR
@@ -50,6 +51,26 @@ async def run_activity[T](
         return to_json(Trouble(_told(error)))
     except Exception as error:
         raise _fault(work.__name__, error) from None
+
+
+async def check_may_continue(deps: Deps, run: str) -> None:
+    """Let an activity that takes long stop early: the wait that it asks for shows its orchestrator why.
+
+    Raises TransientError when the run was canceled, or another one holds the lock.
+    """
+    state = await deps.lock.peek()
+    if state.cancel == run or (state.holder is not None and state.holder.run != run):
+        raise TransientError("This run is stopping: it was canceled, or another run took over.")
+
+
+def max_wait_s(deps: Deps) -> float:
+    """Return the longest wait without a heartbeat: less than half a lease, so that one that fails costs nothing."""
+    return deps.settings.lease_seconds / 2.5
+
+
+def go_of(deps: Deps, renewal: Renewal) -> Go:
+    """Return what an orchestrator learns of a heartbeat."""
+    return Go(renewal.held, renewal.cancel, max_wait_s(deps))
 
 
 async def run_tick(name: str, work: Callable[[], Awaitable[object]], *, comes_again: bool = True) -> None:

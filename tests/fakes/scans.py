@@ -15,7 +15,8 @@ from linker.core.model import RowKey
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask
 from linker.deps import Deps
 from linker.durable.activities import scan_mapping
-from linker.durable.activities.scan_mapping import Opening, open_scan, plan_shards, scan_slice
+from linker.durable.activities.scan_mapping import plan_shards, scan_slice
+from linker.durable.shards.opening import Opening, open_scan
 from linker.durable.shards.staged import StagedShard
 from tests.fakes.world import (
     World,

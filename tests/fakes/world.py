@@ -42,8 +42,9 @@ from linker.core.throttling.pace import Pace
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.activities.link_shard import link_shard
-from linker.durable.activities.scan_mapping import Opening, open_scan, plan_shards, scan_slice
+from linker.durable.activities.scan_mapping import plan_shards, scan_slice
 from linker.durable.activities.unlink_table import unlink_table
+from linker.durable.shards.opening import Opening, open_scan
 from linker.settings import Settings
 from tests.fakes.dataverse import FakeDataverse
 from tests.fakes.environment import FakeTable, SourceRow

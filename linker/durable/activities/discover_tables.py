@@ -14,7 +14,7 @@ from linker.core.runs.activity_values import RunRef, Settled, SettleTask, Survey
 from linker.core.runs.watermarks import Awaited, SettleRules, next_wait
 from linker.core.times import iso
 from linker.deps import Deps
-from linker.durable.activities.run_lifecycle import slice_s
+from linker.durable.boundary import max_wait_s
 from linker.services import fact_gathering, write_permits
 from linker.services.fact_gathering import Evidence
 from linker.services.first_link_approval import permitted_tables
@@ -94,7 +94,7 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
         await deps.runs.advance(run, lambda old: _begun(old, began))
         return Settled(marks=look.marks)
     await deps.runs.advance(run, lambda old: replace(old, status=Status.QUEUED, status_detail=wait.detail))
-    return Settled(wait_s=min(wait.seconds, slice_s(deps)), detail=wait.detail)
+    return Settled(wait_s=min(wait.seconds, max_wait_s(deps)), detail=wait.detail)
 
 
 def _begun(run: Run, now: str) -> Run:

@@ -21,7 +21,7 @@ from linker.core.odata import MappingColumns, chunks
 from linker.core.permissions.automations import counted
 from linker.core.runs.activity_values import Strays, StraysTask
 from linker.deps import Deps
-from linker.durable.activities.run_lifecycle import go_on
+from linker.durable.boundary import check_may_continue
 from linker.durable.shards.writes import PATCHES
 from linker.services.row_marking import mark_unconfirmed
 from linker.services.write_permits import sample_customers
@@ -80,7 +80,7 @@ class _Search:
         profiles = await self._profiles(share, shares)
         held: dict[RowKey, bool] = {}
         async for links in self.dataverse.linked_rows(self.target, LOOKUP_SCHEMA_NAME):
-            await go_on(self.deps, self.task.run)
+            await check_may_continue(self.deps, self.task.run)
             held |= {key: profile in profiles for key, profile in links if _is_of_share(profile, share, shares)}
             if len(held) >= LINKS_HELD:
                 await self._judge(held)
@@ -90,7 +90,7 @@ class _Search:
     async def _profiles(self, share: int, shares: int) -> set[bytes]:
         profiles: set[bytes] = set()
         async for ids in self.dataverse.profile_ids():
-            await go_on(self.deps, self.task.run)
+            await check_may_continue(self.deps, self.task.run)
             profiles.update(one for one in ids if _is_of_share(one, share, shares))
             if len(profiles) > PROFILES_HELD:
                 raise _TooManyError
@@ -151,7 +151,7 @@ class _Search:
         """Clear links whose profile and mapping row are still missing, on the version that was read; return the rows."""
         cleared = set[RowKey]()
         for some in chunks(sorted(self.orphans), PATCHES):
-            await go_on(self.deps, self.task.run)
+            await check_may_continue(self.deps, self.task.run)
             live = await self._links([key async for key in self._unmapped(some)])
             living = await self.dataverse.customers_of({link.profile for link in live.values()}, self.target)
             etags = {key: row.etag for key, row in live.items() if row.profile not in living}

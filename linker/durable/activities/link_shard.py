@@ -27,7 +27,7 @@ from linker.core.linking.shard_diff import ShardPlan, diff_shard
 from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, PlannedChange, RowKey, Target
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
-from linker.durable.activities.run_lifecycle import go_on
+from linker.durable.boundary import check_may_continue
 from linker.durable.shards.attempt import Attempt, ShardHeldError
 from linker.durable.shards.isolation import Refusals, TableRefusedError, explain_refusal, scattered
 from linker.durable.shards.late_writes import mark_late
@@ -47,7 +47,7 @@ async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
     deps.limiter.adopt(task.pace)
     throttled = False
     try:
-        await go_on(deps, task.run)
+        await check_may_continue(deps, task.run)
         outcome = await _link(deps, task, dataverse)
     except ShardHeldError as error:
         outcome = ShardOutcome(later_s=error.wait_s, later_reason=str(error), held=True)

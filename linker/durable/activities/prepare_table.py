@@ -12,10 +12,10 @@ from linker.core.linking.mapping_scan import LOST_BLOCKS, RESTARTS, ScanChoice, 
 from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE, ColumnState, Mode, RowKey, Run, Status, Target
 from linker.core.runs.activity_values import Prepared, TableTask
 from linker.deps import Deps
-from linker.durable.activities.run_lifecycle import go_on
-from linker.durable.activities.scan_mapping import Opening, open_scan, scan_rules
+from linker.durable.boundary import check_may_continue
 from linker.durable.shards.isolation import explain_refusal
 from linker.durable.shards.late_writes import mark_recreated
+from linker.durable.shards.opening import Opening, open_scan, scan_rules
 from linker.services.full_reasons import reason_for_full
 from linker.services.row_marking import mark_unconfirmed
 
@@ -39,7 +39,7 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     """Prepare one table. What is expected to fail comes back as a value."""
     dataverse = deps.patient_dataverse()
     try:
-        await go_on(deps, task.run)
+        await check_may_continue(deps, task.run)
         return await _prepared(deps, task, dataverse)
     except TransientError as error:
         return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])

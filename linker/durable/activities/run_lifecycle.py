@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from linker.adapters.storage import Scan, TaskState
 from linker.adapters.storage.issue_store import MAX_ISSUES
-from linker.core.errors import LinkerError, TransientError
+from linker.core.errors import LinkerError
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import SKIPPED_MESSAGE, Counts, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
@@ -20,10 +20,10 @@ from linker.core.runs.lifecycle import (
     table_verdict,
     why_ended,
 )
-from linker.core.runs.run_lock import Renewal
 from linker.core.runs.run_progress import linking_progress
 from linker.core.times import iso
 from linker.deps import Deps
+from linker.durable.boundary import go_of
 from linker.services.watermark_reading import marks_of
 
 
@@ -38,7 +38,7 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
     if ticket.resumes:
         await deps.runs.lead_on(ticket.resumes, ticket.run)
     await deps.runs.advance(ticket.run, lambda run: replace(asked_for(run, request), status_detail=""))
-    return _go(deps, renewal)
+    return go_of(deps, renewal)
 
 
 async def _show(deps: Deps, ticket: Ticket) -> None:
@@ -63,26 +63,7 @@ async def renew(deps: Deps, beat: Beat) -> Go:
     trouble = beat.trouble
     if renewal.held and not renewal.cancel and trouble is not None:
         await deps.runs.advance(beat.run, lambda run: in_trouble(run, trouble))
-    return _go(deps, renewal)
-
-
-async def go_on(deps: Deps, run: str) -> None:
-    """Let an activity that takes long break off: the wait that it asks for shows its orchestrator why.
-
-    Raises TransientError when the run was asked to stop, or another one holds the lock.
-    """
-    state = await deps.lock.peek()
-    if state.cancel == run or (state.holder is not None and state.holder.run != run):
-        raise TransientError("This run is stopping: it was canceled, or another run took over.")
-
-
-def slice_s(deps: Deps) -> float:
-    """Return the longest wait without a heartbeat: less than half a lease, so that one that fails costs nothing."""
-    return deps.settings.lease_seconds / 2.5
-
-
-def _go(deps: Deps, renewal: Renewal) -> Go:
-    return Go(renewal.held, renewal.cancel, slice_s(deps))
+    return go_of(deps, renewal)
 
 
 async def report(deps: Deps, news: Report) -> Go:
@@ -102,7 +83,7 @@ async def report(deps: Deps, news: Report) -> Go:
         return replace(run, status=status, status_detail=trouble, counts=news.counts, tables=tables, progress=progress)
 
     await deps.runs.advance(news.run, change)
-    return _go(deps, renewal)
+    return go_of(deps, renewal)
 
 
 async def end_table(deps: Deps, end: TableEnd) -> RunRef:

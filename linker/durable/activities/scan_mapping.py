@@ -1,10 +1,9 @@
-"""Scanning the mapping of a table: open a scan, read slice after slice of its streams, and name the shards to link."""
+"""Scanning the mapping of a table: read slice after slice of the streams of a scan, and name the shards to link."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from hashlib import blake2b
 
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import Scan, Slice, Stream
@@ -17,138 +16,33 @@ from linker.core.errors import (
     TransientError,
 )
 from linker.core.linking.claims import ClaimRow
-from linker.core.linking.hash_blocks import hash_wish, name_salt
+from linker.core.linking.hash_blocks import hash_wish
 from linker.core.linking.mapping_scan import (
-    KeySpan,
     ScanChoice,
-    ScanRules,
     TableState,
-    cut_spans,
     describe_scan,
-    streams_for,
 )
 from linker.core.linking.segments import SliceSegments
 from linker.core.linking.shards import bits_for, group_by_shard
 from linker.core.model import Run, Target
 from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask
-from linker.core.times import iso
 from linker.deps import Deps
-from linker.durable.activities.run_lifecycle import go_on
+from linker.durable.boundary import check_may_continue
+from linker.durable.shards.opening import scan_rules, since_text
 
 SLICE_S = 20.0  # a slice ends after this time: a crash costs no more, and cancelling stays quick
 SLICE_ROWS = 250_000  # or after so many rows: about 20 MB packed
 FIRST_BITS = 6  # buckets of a table of unknown size
 HEADROOM = 4  # a slice sorts into buckets for so many times the rows read so far: later slices cost no split then
-SAMPLED = 20  # rows with which streams are checked
-CONTINUE_S = (
-    4 * 3_600.0
-)  # how old a scan may be that another run continues: rows that left the mapping since count as there
 MAX_RESTARTS = 3  # of a stream whose cursor is not accepted
-
-
-def scan_rules(deps: Deps) -> ScanRules:
-    """Return the settings of scans."""
-    return ScanRules(deps.settings.small_table_rows, deps.settings.full_scan_hours * 3_600)
-
-
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What a new scan is about. `newest` is the newest change of the mapping (epoch s), `revisit` rows to look up, as hex.
-
-    `ranges`: key ranges were proved, so that several streams may share a source.
-    """
-
-    run: str
-    target: Target
-    choice: ScanChoice
-    state: TableState
-    newest: float
-    newest_profile: float = 0.0
-    revisit: Sequence[str] = ()
-    ranges: bool = False
-
-
-async def open_scan(deps: Deps, dataverse: Dataverse, new: Opening) -> Scan:
-    """Replace the table's scan by a new one and return it. What a dead run left of the same scan is continued."""
-    question, secret = _question(dataverse, new), name_salt(await deps.salt())
-    found = await deps.staging.load(new.target.table)
-    if found is not None and _continues(found[0], new, deps.clock(), question, secret):
-        left, etag = found
-        scan = replace(left, id=deps.new_id(), run=new.run, origin=left.place, revisit=tuple(new.revisit))
-        scan = replace(scan, planned=False, bits=0, earlier_bits=(), shards=())
-        await deps.staging.save(new.target.table, scan, etag)
-        return scan
-    return await _open_new(deps, dataverse, new, question, secret)
-
-
-def _continues(left: Scan, new: Opening, now: float, question: str, secret: str) -> bool:
-    """Return whether a run may continue the scan of a dead run instead of reading the mapping from its start.
-
-    It has to ask the same question and make hashes with the same secret, its rows must still be staged, and the mapping may not
-    have changed since it began: otherwise this run would leave out what it was asked to link.
-    """
-    same = (left.question, left.secret, left.watermark) == (question, secret, new.newest)
-    return same and not left.ended and new.newest > 0 and 0 <= now - left.began < CONTINUE_S
-
-
-def _question(dataverse: Dataverse, new: Opening) -> str:
-    """Return a digest of what a scan asks for: sources, columns, and since when."""
-    target, columns, since = new.target, MappingColumns.of(new.target), _since(new.choice.since)
-    paths = [dataverse.stream_path(columns, target, one, KeySpan(), since) for one in sorted(target.sources)]
-    return blake2b("\n".join(paths).encode(), digest_size=8).hexdigest()
-
-
-async def _open_new(deps: Deps, dataverse: Dataverse, new: Opening, question: str, secret: str) -> Scan:
-    target, choice = new.target, new.choice
-    streams = [Stream(source) for source in sorted(target.sources)]
-    if choice.full and new.ranges:
-        streams = [part for stream in streams for part in await _divided(dataverse, target, stream, new.state)]
-    scan = Scan(
-        deps.new_id(),
-        new.run,
-        choice.since,
-        choice.reason,
-        deps.clock(),
-        watermark=new.newest,
-        newest_profile=new.newest_profile,
-        streams=len(streams),
-        sources=tuple(sorted(target.sources)),
-        names_profile=target.names_profile,
-        secret=secret,
-        revisit=tuple(new.revisit),
-        question=question,
-    )
-    await deps.staging.open(target.table, scan, streams)
-    return scan
-
-
-def _since(seconds: float | None) -> str:
-    return "" if seconds is None else iso(seconds)
-
-
-async def _divided(dataverse: Dataverse, target: Target, stream: Stream, state: TableState) -> list[Stream]:
-    """Return a stream, or several of key ranges that together give a sample of its rows exactly once."""
-    count = streams_for(state.rows // max(1, len(target.sources)))
-    if count == 1:
-        return [stream]
-    columns, spans = MappingColumns.of(target), cut_spans(count)
-    link = dataverse.stream_path(columns, target, stream.source, KeySpan())
-    try:
-        rows, _ = await dataverse.mapping_page(columns, stream.source, link)
-        wanted = sorted({row.key for row in rows[:: max(1, len(rows) // SAMPLED)] if row.key is not None})
-        found = [await dataverse.keys_in_span(columns, target, stream.source, span, wanted) for span in spans]
-    except (DataverseError, ConfigurationError):
-        return [stream]
-    once = sorted(key for keys in found for key in keys) == wanted
-    return [replace(stream, span=span) for span in spans] if once else [stream]
 
 
 async def scan_slice(deps: Deps, task: SliceTask) -> SliceOutcome:
     """Read, stage and commit the next slice of a stream. Safe to repeat, and to run twice at the same time."""
     dataverse = deps.dataverse()
     try:
-        await go_on(deps, task.run)
+        await check_may_continue(deps, task.run)
         return await _slice(deps, dataverse, task)
     except TransientError as error:
         return SliceOutcome(
@@ -216,7 +110,7 @@ class _Slice:
         return replace(self.stream, cursor=link, read=self.stream.read + self.segments.rows, done=not link)
 
     def _first_link(self, columns: MappingColumns) -> str:
-        span, since = self.stream.span, _since(self.scan.since)
+        span, since = self.stream.span, since_text(self.scan.since)
         return self.dataverse.stream_path(columns, self.target, self.stream.source, span, since)
 
     def _stage(self, rows: Sequence[ClaimRow]) -> None:

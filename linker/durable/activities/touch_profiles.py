@@ -15,12 +15,12 @@ from linker.core.errors import LinkerError, TransientError
 from linker.core.model import PROFILE_TABLE, Progress, Run, Touches
 from linker.core.odata import chunks
 from linker.core.permissions import automations
-from linker.core.runs.activity_values import Beat, Go
+from linker.core.runs.activity_values import Go
 from linker.core.runs.generation_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.core.runs.run_progress import touching_progress
 from linker.core.times import iso
 from linker.deps import Deps
-from linker.durable.activities.run_lifecycle import renew
+from linker.durable.boundary import go_of
 from linker.durable.shards.writes import PATCHES
 from linker.services.write_permits import registered_on
 
@@ -147,7 +147,7 @@ async def report_touch(deps: Deps, news: TouchReport) -> Go:
         return replace(run, touches=news.touches, progress=progress, status_detail=detail, notes=notes)
 
     await deps.runs.advance(news.run, change)
-    return await renew(deps, Beat(news.run))
+    return go_of(deps, await deps.lock.renew(news.run))
 
 
 def _notes(news: TouchReport) -> list[str]:

@@ -14,7 +14,7 @@ from linker.core.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Sour
 from linker.core.odata import MappingColumns, chunks
 from linker.core.runs.activity_values import UnlinkOutcome, UnlinkTask
 from linker.deps import Deps
-from linker.durable.activities.run_lifecycle import go_on
+from linker.durable.boundary import check_may_continue
 from linker.durable.shards.attempt import Attempt
 from linker.durable.shards.writes import PATCHES, ROUNDS
 from linker.services.fact_gathering import find_sources
@@ -122,7 +122,7 @@ async def _shards(deps: Deps, task: UnlinkTask, dataverse: Dataverse, held: Held
     try:
         work = await _Unlinking.start(deps, task, dataverse, held)
         async for shard, removed in deps.removed.after(task.table, task.run, task.after):
-            await go_on(deps, task.run)
+            await check_may_continue(deps, task.run)
             cleared += await work.shard(shard, removed)
             after, done = shard, done + 1
             if done == SHARDS_A_CALL:
