@@ -19,11 +19,11 @@ from typing import Any, Literal
 from opentelemetry import metrics, trace
 from opentelemetry.util.types import AttributeValue
 
+from linker.core.errors import cleaned, without_words
 from linker.core.model import Counts, RowIssue, Run, TableRun
-from linker.core.redaction import cleaned, without_words
 from linker.core.runs.activity_values import Report, ShardOutcome, ShardTask, UnlinkOutcome, UnlinkTask
 from linker.core.runs.history import seconds_of
-from linker.core.runs.status import ENDED
+from linker.core.runs.lifecycle import ENDED
 from linker.core.times import parse_time
 
 LOGGER = "linker"  # what is below it is exported (PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME)

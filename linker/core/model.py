@@ -280,7 +280,7 @@ class Run:
     started_at: str | None = None
     ended_at: str | None = None
     last_updated: str = ""
-    steps: Mapping[str, str] = field(default_factory=dict)  # when each began (linker.core.runs.status)
+    steps: Mapping[str, str] = field(default_factory=dict)  # when each began (linker.core.runs.lifecycle)
     service_account: str = ""
     jobs: tuple[str, ...] = ()
     requested_tables: tuple[str, ...] = ()  # empty = all

@@ -17,9 +17,8 @@ import grpc
 from durabletask.client import AsyncTaskHubGrpcClient, OrchestrationStatus
 
 from linker.adapters import telemetry
-from linker.core.errors import FaultError, LinkerError, TransientError
+from linker.core.errors import FaultError, LinkerError, TransientError, without_secrets
 from linker.core.model import Ticket
-from linker.core.redaction import without_secrets
 from linker.core.runs.activity_values import Go, RunRef, Trouble
 from linker.core.runs.run_lock import Renewal
 from linker.core.serialization import from_json, to_json

@@ -1,4 +1,4 @@
-"""Looks at everything that a run would meet, and writes nothing: to Dataverse, to storage, to anybody."""
+"""Looks at everything that a run would meet, and writes nothing; and at what an approval of a first link would allow."""
 
 from __future__ import annotations
 
@@ -170,3 +170,23 @@ def _outcome(permitted: Permission) -> Literal["held", "refused", "ready"]:
     if permitted.refusal is Refusal.HELD:
         return "held"
     return "refused" if permitted.refusal else "ready"
+
+
+async def hold(deps: Deps, table: str) -> None:
+    """Remember what an approval of a table's first link would allow, as a run does that finds it held."""
+    dataverse = deps.patient_dataverse()
+    who = await write_permits.standing(deps, dataverse)
+    if who.obstacle:
+        raise ConfigurationError(who.obstacle)
+    seen = await fact_gathering.gather(deps, dataverse, who.held, (table,))
+    await write_permits.remember_held(deps, await permitted_tables(deps, dataverse, who, seen))
+
+
+async def permitted_tables(deps: Deps, dataverse: Dataverse, who: Standing, seen: Evidence) -> dict[str, Permission]:
+    """Look at the tables that the run would link, unless it ends here."""
+    if seen.columns is None or seen.judgement.status is not None:
+        return {}
+    can = await deps.check_capabilities(await fact_gathering.linked_columns(deps, seen))
+    return await write_permits.permissions(
+        deps, dataverse, who, seen.judgement.linked, seen.columns, can, remembers=True
+    )

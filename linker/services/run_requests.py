@@ -13,12 +13,10 @@ from linker.adapters.dataverse.change_times import workflow_job
 from linker.core.errors import LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import UPDATED
-from linker.core.runs.lifecycle import asked_for, ended, promised
+from linker.core.runs.lifecycle import WAITING, asked_for, ended, promised
 from linker.core.runs.request_merging import merged
 from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, find_grant
-from linker.core.runs.signals import SignalKind
-from linker.core.runs.status import WAITING
-from linker.core.runs.watermarks import Marks
+from linker.core.runs.signals import Marks, SignalKind
 from linker.core.runs.workflow_jobs import WorkflowJob, read_events
 from linker.core.times import find_time, parse_time
 from linker.deps import Deps

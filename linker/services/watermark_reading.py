@@ -6,8 +6,7 @@ import asyncio
 
 from linker.adapters.dataverse.change_times import newest_change
 from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
-from linker.core.runs.signals import SignalKind
-from linker.core.runs.watermarks import UNKNOWN, Look, Marks, look_again
+from linker.core.runs.signals import UNKNOWN, Look, Marks, SignalKind, look_again
 from linker.core.times import iso
 from linker.deps import Deps
 

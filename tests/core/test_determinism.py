@@ -26,7 +26,7 @@ ALLOWED = frozenset(
         "linker.core.runs.generation_values",
         "linker.core.model",
         "linker.core.throttling.pace",
-        "linker.core.runs.watermarks",
+        "linker.core.runs.signals",
         "linker.core.serialization",
         "typing",
     }

@@ -12,8 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.adapters import telemetry
-from linker.core.errors import DataverseError
-from linker.core.redaction import MAX_TEXT, cleaned, one_line, without_secrets, without_words
+from linker.core.errors import MAX_TEXT, DataverseError, cleaned, one_line, without_secrets, without_words
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln-bmF0_dXJl"
@@ -185,7 +184,7 @@ def test_no_text_takes_long_however_long_it_is(seed: str) -> None:
 @pytest.mark.parametrize("seed", SEEDS)
 def test_cleaning_itself_is_linear(seed: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Twice the text takes twice the time, not four times; small times are not compared."""
-    monkeypatch.setattr("linker.core.redaction.MAX_TEXT", 10_000_000)
+    monkeypatch.setattr("linker.core.errors.MAX_TEXT", 10_000_000)
     short, long = seed * (20_000 // len(seed)), seed * (160_000 // len(seed))
     assert seconds(long) < 24 * max(seconds(short), 0.005)
 

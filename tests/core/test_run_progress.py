@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from linker.core.model import Counts, Mode, Progress, Run, Status, TableRun, Touches
 from linker.core.runs.activity_values import Report
-from linker.core.runs.run_progress import TOUCHES_A_SECOND, linking_progress, standing, touching_progress
+from linker.core.runs.history import TOUCHES_A_SECOND, linking_progress, standing, touching_progress
 
 NOW = "2026-11-24T03:00:00Z"
 TABLES = (TableRun("contact", "crm", Status.REFRESHING, rows_total=20_000), TableRun("lead", "crm", Status.REFRESHING))

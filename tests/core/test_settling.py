@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.adapters.storage import TaskState
-from linker.core.runs.watermarks import CONFIRM_S, SETTLED, Awaited, Look, Marks, SettleRules, look_again, next_wait
+from linker.core.runs.signals import CONFIRM_S, SETTLED, Awaited, Look, Marks, SettleRules, look_again, next_wait
 from linker.core.serialization import dumps, loads
 
 MINUTE = 60.0

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from linker.core.model import Mode, Progress, Run, Status, TableRun
-from linker.core.runs.status import ENDED, MOVES, advanced, may_move, overall
+from linker.core.runs.lifecycle import ENDED, MOVES, advanced, may_move, overall
 
 LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Mode, Progress, Run, Status, TableRun, Touches
-from linker.core.runs.status import STEPS, WAITING, steps_of
+from linker.core.runs.lifecycle import STEPS, WAITING, steps_of
 
 T = "2026-11-23T21:00:00Z"
 QUEUED = TableRun("contact", "crm", Status.QUEUED)

@@ -15,7 +15,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from linker.core.model import Mode, Run, RunRequest, Status
 from linker.core.runs.activity_values import UPDATED, RunRef, Trouble
 from linker.core.serialization import from_json
-from linker.durable.activities import retired
+from linker.durable.activities import run_lifecycle
 from linker.durable.orchestrators import GENERATION, ORCHESTRATOR, SCANNING, TOUCHING, UNLINKING
 from linker.services import run_requests
 from tests.fakes.app import FakeApp, hosted_activities
@@ -123,7 +123,7 @@ async def test_its_activities_in_flight_let_the_run_go_and_the_watchdog_starts_i
 ) -> None:
     run = await begun(world, start, RunRequest(Mode.FULL, tables=("contact",)))
     for _ in range(3):  # pages in flight
-        assert await retired.give_way(world.deps, from_json(RunRef, {"run": run, "page": 1})) == Trouble(UPDATED)
+        assert await run_lifecycle.give_way(world.deps, from_json(RunRef, {"run": run, "page": 1})) == Trouble(UPDATED)
     shown = await loaded(world, run)
     assert (shown.status, shown.status_detail) == (Status.RETRYING, UPDATED)
     follower = await run_requests.watchdog(world.deps, start)  # at its next tick, not when the lease would have run out
@@ -139,11 +139,11 @@ async def test_its_activities_in_flight_let_the_run_go_and_the_watchdog_starts_i
 
 async def test_a_late_one_lets_the_next_run_alone(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL)
-    await retired.give_way(world.deps, RunRef(run))
+    await run_lifecycle.give_way(world.deps, RunRef(run))
     follower = await run_requests.watchdog(world.deps, start)
     ended = await loaded(world, run)
     await world.deps.lock.renew(follower)
-    await retired.give_way(world.deps, RunRef(run))
+    await run_lifecycle.give_way(world.deps, RunRef(run))
     assert await loaded(world, run) == ended
     assert await run_requests.watchdog(world.deps, start) == ""
 
@@ -151,7 +151,7 @@ async def test_a_late_one_lets_the_next_run_alone(world: World, start: Starter) 
 async def test_one_that_was_canceled_stays_canceled(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL)
     await world.deps.lock.cancel(run)
-    await retired.give_way(world.deps, RunRef(run))
+    await run_lifecycle.give_way(world.deps, RunRef(run))
     assert await run_requests.watchdog(world.deps, start) == ""
     assert (await loaded(world, run)).status is Status.CANCELED
 

@@ -24,7 +24,7 @@ _WRITING = "linker/durable/shards/writes.py"
 _ATTEMPT = "linker/durable/shards/attempt.py"
 _LIFE = "linker/durable/activities/run_lifecycle.py"
 _VERDICT = "linker/core/runs/lifecycle.py"
-_PROGRESS = "linker/core/runs/run_progress.py"
+_PROGRESS = "linker/core/runs/history.py"
 _MODES = "linker/core/linking/mapping_scan.py"
 _ISOLATION = "linker/durable/shards/isolation.py"
 _ORPHANS = "linker/durable/activities/find_orphaned_links.py"
@@ -161,7 +161,7 @@ MUTATIONS = (
     Mutation("D27", "infra/prod.snapshot.json", '"linkerprod-permanent-failure"', '"linkerprod-other"'),
     Mutation(
         "D28",
-        "linker/core/runs/run_progress.py",
+        "linker/core/runs/history.py",
         "eta_seconds=_time_left(news, total, max_touches)",
         "eta_seconds=None",
     ),
@@ -301,7 +301,7 @@ MUTATIONS = (
     Mutation("G16", _ISOLATION, "            if is_about_no_row(error):\n", "            if False:\n"),
     Mutation(
         "G17",
-        "linker/durable/shards/outcomes.py",
+        "linker/durable/shards/isolation.py",
         "self.earlier, self.drifted_before = min(header.linked, rows), header.drift",
         "pass",
     ),

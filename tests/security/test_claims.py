@@ -8,10 +8,10 @@ import os
 import pytest
 
 from linker import bootstrap
+from linker.core.errors import without_secrets
 from linker.core.linking.claims import Claim
 from linker.core.linking.hash_blocks import UNCONFIRMED, hash_link, hash_wish
 from linker.core.model import Link
-from linker.core.redaction import without_secrets
 
 ROW = "00000001-0000-4000-8000-000000000001"
 SALT = b"s" * 16

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.model import Counts, Mode, Progress, Run, Status, TableRun
-from linker.core.runs.status import ENDED
+from linker.core.runs.lifecycle import ENDED
 from linker.core.serialization import to_json
 from linker.entrypoints.cli.app import app as cli
 from linker.entrypoints.cli.app_client import AppClient, RefusedError

@@ -10,7 +10,7 @@ from linker.core.errors import TransientError
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.core.runs import lifecycle
 from linker.core.runs.activity_values import Beat, Report, SettleTask, SliceTask, StraysTask, TableTask
-from linker.core.runs.status import WAITING
+from linker.core.runs.lifecycle import WAITING
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.discover_tables import settle
 from linker.durable.activities.find_orphaned_links import find_strays

@@ -13,9 +13,8 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.segments import SliceSegments
 from linker.core.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Beat, Ending, Report, SettleTask, TableEnd, Totals
-from linker.core.runs.signals import SignalKind
-from linker.core.runs.status import WAITING
-from linker.core.runs.watermarks import CONFIRM_S, Marks
+from linker.core.runs.lifecycle import WAITING
+from linker.core.runs.signals import CONFIRM_S, Marks, SignalKind
 from linker.core.throttling.pace import Pace
 from linker.core.times import iso, parse_time
 from linker.durable.activities import run_lifecycle

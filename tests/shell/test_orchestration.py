@@ -29,7 +29,7 @@ from linker.core.runs.activity_values import (
     Trouble,
     UnlinkOutcome,
 )
-from linker.core.runs.watermarks import Marks
+from linker.core.runs.signals import Marks
 from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import MAX_SHARDS, SPARE, Load, Pace, shards_in_flight
 from linker.durable.orchestrators import scanning

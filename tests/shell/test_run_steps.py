@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from linker.core.model import Status
-from linker.core.runs.status import STEPS
+from linker.core.runs.lifecycle import STEPS
 from tests.fakes.app import FakeApp
 
 

@@ -13,7 +13,7 @@ from linker.core.linking.hash_blocks import MAX_ENTRIES, Entry, intend, is_confi
 from linker.core.linking.shards import Shard
 from linker.core.model import Counts, Mode
 from linker.core.throttling.width import SMALLEST
-from linker.services.row_marking import mark_unconfirmed
+from linker.services.full_reasons import mark_unconfirmed
 from tests.fakes.requests import MISSING_TARGET, Refusal
 from tests.fakes.world import (
     FIRST_SHARD,

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from linker.adapters.storage import WaitingProfiles
-from linker.adapters.storage.pending_touches import SLICES
+from linker.adapters.storage.table_states import SLICES
 from linker.core.capabilities import TableKind
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Mode, Status, Touches

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.storage.pending_touches import SLICES
+from linker.adapters.storage.table_states import SLICES
 from linker.core.model import Touches
 from linker.core.runs.activity_values import Go, Trouble
 from linker.core.runs.generation_values import TouchOutcome, TouchPlan

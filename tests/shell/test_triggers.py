@@ -10,13 +10,13 @@ from linker.core.errors import TransientError
 from linker.core.linking.shards import Shard
 from linker.core.model import Mode, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Beat, Ending, Settled, SettleTask
-from linker.core.runs.watermarks import Marks
+from linker.core.runs.signals import Marks
 from linker.core.times import find_time
 from linker.deps import Deps
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.discover_tables import settle
 from linker.durable.boundary import RENEWALS
-from linker.durable.shards.late_writes import mark_late
+from linker.durable.shards.attempt import mark_late
 from linker.services import run_requests
 from tests.core.test_events import START, START_S, body, properties, record
 from tests.fakes.client import Starter

@@ -9,7 +9,7 @@ import pytest
 from linker.core.linking.hash_blocks import intend
 from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, UnlinkAllowance
-from linker.core.runs.watermarks import Marks
+from linker.core.runs.signals import Marks
 from linker.durable.activities import unlink_table
 from linker.durable.activities.unlink_table import guard
 from tests.fakes.departed import left_by

@@ -15,8 +15,8 @@ from linker.core.errors import AlreadyThereError, ChangedError, StateError
 from linker.core.model import WIRE, Run, Target
 from linker.core.ports import Properties
 from linker.core.runs.history import summary
-from linker.core.runs.status import advanced, steps_of
-from linker.core.runs.watermarks import WireMarks
+from linker.core.runs.lifecycle import advanced, steps_of
+from linker.core.runs.signals import WireMarks
 from linker.core.serialization import brief, loads
 
 SUMMARY = "summary"

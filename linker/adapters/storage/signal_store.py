@@ -9,8 +9,7 @@ from collections.abc import Callable
 from linker.adapters.storage.documents import Documents
 from linker.core.capabilities import Capabilities
 from linker.core.errors import StateError
-from linker.core.runs.signals import Signal, SignalKind, received, silent
-from linker.core.runs.watermarks import Look
+from linker.core.runs.signals import Look, Signal, SignalKind, received, silent
 from linker.core.serialization import loads
 
 SIGNAL, LOOK = "signal-", "look"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from linker.core.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowance
-from linker.core.runs.watermarks import WireMarks
+from linker.core.runs.signals import WireMarks
 from linker.core.throttling.pace import Load, Pace
 
 MAX_REFUSED = 10  # rows of several shards that are refused alike, none being linked, before the table counts as refused

@@ -12,7 +12,6 @@ from linker.durable.activities import (
     find_orphaned_links,
     link_shard,
     prepare_table,
-    retired,
     run_lifecycle,
     scan_mapping,
     touch_profiles,
@@ -40,6 +39,6 @@ ACTIVITIES: Final[Mapping[str, tuple[Activity, type[Any]]]] = {
     "end_table": (run_lifecycle.end_table, v.TableEnd),
     "end_run": (run_lifecycle.end_run, v.Ending),
     # Activities of earlier versions, for runs that were in progress when the app was updated.
-    "link_page": (retired.give_way, v.RunRef),
-    "split_pages": (retired.give_way, v.RunRef),
+    "link_page": (run_lifecycle.give_way, v.RunRef),
+    "split_pages": (run_lifecycle.give_way, v.RunRef),
 }

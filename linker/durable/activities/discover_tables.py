@@ -11,14 +11,14 @@ from linker.core.model import Run, Status
 from linker.core.permissions import write_permission
 from linker.core.permissions.write_permission import Permission
 from linker.core.runs.activity_values import RunRef, Settled, SettleTask, Survey
-from linker.core.runs.watermarks import Awaited, SettleRules, next_wait
+from linker.core.runs.signals import Awaited, SettleRules, next_wait
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.boundary import max_wait_s
 from linker.services import fact_gathering, write_permits
 from linker.services.fact_gathering import Evidence
-from linker.services.first_link_approval import permitted_tables
 from linker.services.full_reasons import full_reason
+from linker.services.preflight_checks import permitted_tables
 from linker.services.watermark_reading import look_at_marks
 from linker.services.write_permits import Standing
 from linker.settings import Settings

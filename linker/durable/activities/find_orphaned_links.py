@@ -23,7 +23,7 @@ from linker.core.runs.activity_values import Strays, StraysTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
 from linker.durable.shards.writes import PATCHES
-from linker.services.row_marking import mark_unconfirmed
+from linker.services.full_reasons import mark_unconfirmed
 from linker.services.write_permits import sample_customers
 
 PROFILES_HELD = 1_000_000  # ids held at once, about 90 bytes each

@@ -28,10 +28,8 @@ from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, Planne
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
-from linker.durable.shards.attempt import Attempt, ShardHeldError
-from linker.durable.shards.isolation import Refusals, TableRefusedError, explain_refusal, scattered
-from linker.durable.shards.late_writes import mark_late
-from linker.durable.shards.outcomes import Outcomes
+from linker.durable.shards.attempt import Attempt, ShardHeldError, mark_late
+from linker.durable.shards.isolation import Outcomes, Refusals, TableRefusedError, explain_refusal, scattered
 from linker.durable.shards.staged import Resolver, StagedShard
 from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
 

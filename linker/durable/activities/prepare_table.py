@@ -13,11 +13,10 @@ from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE, ColumnState, Mode, RowKe
 from linker.core.runs.activity_values import Prepared, TableTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
+from linker.durable.shards.attempt import mark_recreated
 from linker.durable.shards.isolation import explain_refusal
-from linker.durable.shards.late_writes import mark_recreated
-from linker.durable.shards.opening import Opening, open_scan, scan_rules
-from linker.services.full_reasons import reason_for_full
-from linker.services.row_marking import mark_unconfirmed
+from linker.durable.shards.staged import Opening, open_scan, scan_rules
+from linker.services.full_reasons import mark_unconfirmed, reason_for_full
 
 KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards
 WAYS_S = 86_400.0

@@ -1,4 +1,4 @@
-"""The life of a run around its pages: begin, heartbeat, report, and every way to end."""
+"""The life of a run around its shards: begin, heartbeat, report, and every way to end."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.core.errors import LinkerError
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import SKIPPED_MESSAGE, Counts, Run, RunRequest, Status, Ticket
-from linker.core.runs.activity_values import Beat, Ended, Ending, Go, Report, RunRef, TableEnd
+from linker.core.runs.activity_values import UPDATED, Beat, Ended, Ending, Go, Report, RunRef, TableEnd, Trouble
+from linker.core.runs.history import linking_progress
 from linker.core.runs.lifecycle import (
     OPEN,
     asked_for,
@@ -20,7 +21,6 @@ from linker.core.runs.lifecycle import (
     table_verdict,
     why_ended,
 )
-from linker.core.runs.run_progress import linking_progress
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.boundary import go_of
@@ -226,3 +226,14 @@ async def _moved(deps: Deps, ending: Ending) -> bool:
 
 
 FOLLOW_UP = "follow-up"
+
+
+async def give_way(deps: Deps, task: RunRef) -> Trouble:
+    """Let a run of an earlier version go: the next tick of the watchdog ends it for this reason and starts its work again."""
+
+    def change(run: Run) -> Run:
+        return run if run.ended_at else replace(run, status=Status.RETRYING, status_detail=UPDATED)
+
+    if await deps.lock.let_go(task.run):
+        await deps.runs.advance(task.run, change)
+    return Trouble(UPDATED)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from linker.adapters.dataverse import Dataverse, profiles
-from linker.adapters.storage.pending_touches import SLICES
+from linker.adapters.storage.table_states import SLICES
 from linker.core.capabilities import Capability, TableKind
 from linker.core.errors import LinkerError, TransientError
 from linker.core.model import PROFILE_TABLE, Progress, Run, Touches
@@ -17,7 +17,7 @@ from linker.core.odata import chunks
 from linker.core.permissions import automations
 from linker.core.runs.activity_values import Go
 from linker.core.runs.generation_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
-from linker.core.runs.run_progress import touching_progress
+from linker.core.runs.history import touching_progress
 from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.boundary import go_of

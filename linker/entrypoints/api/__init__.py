@@ -2,11 +2,10 @@
 
 from linker.entrypoints.api.audit import get_audit
 from linker.entrypoints.api.openapi import document
-from linker.entrypoints.api.preflight import get_preflight
 from linker.entrypoints.api.row_errors import get_errors, get_samples
 from linker.entrypoints.api.rows import get_insights, get_row
 from linker.entrypoints.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
-from linker.entrypoints.api.tables import get_first_link, post_approve
+from linker.entrypoints.api.tables import get_first_link, get_preflight, post_approve
 from linker.entrypoints.http.messages import Reply, Request
 from linker.entrypoints.http.operations import Call, Operation, operation
 from linker.entrypoints.http.serving import Api

@@ -1,4 +1,4 @@
-"""What an operator decides about a source table."""
+"""What may be linked: the preflight, and what an operator decides about a source table."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from linker.adapters.looks import PREFLIGHT_COST
 from linker.adapters.storage import FirstLink
 from linker.core.model import Run, RunRequest
+from linker.core.permissions.preflight_report import Picture
 from linker.core.roles import Role
 from linker.core.serialization import to_json
 from linker.deps import Deps
@@ -16,7 +17,7 @@ from linker.entrypoints.api.answers import HeldLink
 from linker.entrypoints.api.runs import STRICT, requested
 from linker.entrypoints.http.messages import ProblemError, Reply, not_found
 from linker.entrypoints.http.operations import Call, operation
-from linker.services.first_link_approval import hold
+from linker.services.preflight_checks import hold, look
 
 
 class ApproveBody(BaseModel):
@@ -70,3 +71,14 @@ async def held_link(deps: Deps, table: str) -> FirstLink:
 
 def _nothing_waits() -> ProblemError:
     return not_found("table of this name whose first link waits for an approval; see GET /api/preflight")
+
+
+@operation("GET", "/preflight", answer=Picture)
+async def get_preflight(call: Call) -> Reply:
+    """Show what may be linked and what would happen. Looks at Dataverse, which takes some seconds, and writes nothing."""
+    return Reply(200, to_json(await shared_look(call.deps)))
+
+
+async def shared_look(deps: Deps) -> Picture:
+    """Return the picture that a look of the last seconds gave, or that a new one gives."""
+    return await deps.looks.once("preflight", PREFLIGHT_COST, deps.clock(), lambda: look(deps))

@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from linker import bootstrap
-from linker.core.errors import ConfigurationError, LinkerError, TransientError
-from linker.core.redaction import one_line
+from linker.core.errors import ConfigurationError, LinkerError, TransientError, one_line
 from linker.core.serialization import to_json
 from linker.deps import Deps
 

@@ -1,4 +1,7 @@
-"""How a request becomes an answer: who asks, what exactly, the audit around what people do by hand, and every refusal."""
+"""How a request becomes an answer: who asks, what exactly, the audit around what people do by hand, and every refusal.
+
+Requests and answers of the Functions host are values on the way.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+import azure.functions as func
 from pydantic import BaseModel
 
-from linker.core.errors import BusyError, ConfigurationError, ConflictError, LinkerError
+from linker.core.errors import BusyError, ConfigurationError, ConflictError, LinkerError, without_secrets
 from linker.core.model import Ticket
-from linker.core.redaction import without_secrets
 from linker.core.roles import Caller, Role, identify, is_same_origin
 from linker.deps import Deps
 from linker.entrypoints.api.audit import completed, entry_of
@@ -139,3 +142,16 @@ async def _answered(wanted: Operation, call: Call[Any, Any]) -> Reply:
         return problem.reply()
     except LinkerError as error:
         return failure(error).reply()
+
+
+def request_of(req: func.HttpRequest) -> Request:
+    """Return what the host hands in: names of headers in lower case, the address as far as before /api."""
+    headers = {name.lower(): value for name, value in req.headers.items()}
+    return Request(req.route_params, req.params, headers, req.get_body(), str(req.url).partition("/api/")[0])
+
+
+def response_of(reply: Reply) -> func.HttpResponse:
+    """Return what the host sends."""
+    return func.HttpResponse(
+        reply.text, status_code=reply.status, headers=dict(reply.headers), mimetype=reply.media_type
+    )

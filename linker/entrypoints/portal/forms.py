@@ -1,14 +1,19 @@
-"""Forms that a browser posts, as typed values. Each carries the token that its page was given (session.py)."""
+"""Forms that a browser posts, as typed values, and the operation of the API that each asks for.
+
+Each carries the token that its page was given (session.py).
+"""
 
 from __future__ import annotations
 
-from typing import Final, get_origin
+from dataclasses import replace
+from typing import Any, Final, get_origin
 from urllib.parse import parse_qs
 
 from pydantic import BaseModel, ValidationError
 
 from linker.entrypoints.http.messages import ProblemError
-from linker.entrypoints.http.operations import MAX_BODY_BYTES
+from linker.entrypoints.http.operations import MAX_BODY_BYTES, Call, Operation
+from linker.entrypoints.http.serving import admitted, served
 
 TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
 MAX_FIELDS: Final = 1_000
@@ -40,3 +45,15 @@ def fields(body: bytes) -> dict[str, list[str]]:
 
 def _misfit(what: str) -> ProblemError:
     return ProblemError(400, "This form does not fit", f"{what} Nothing was done.")
+
+
+async def act(call: Call[Any, Any], wanted: Operation, body: BaseModel | None = None, **parameters: str) -> Any:
+    """Do what an operation of the API does, audited as such, and return its answer as a JSON value.
+
+    Raises ProblemError as the operation is refused.
+    """
+    admitted(call.caller, wanted.role)
+    reply = await served(wanted, replace(call, body=body, query=None, parameters=parameters))
+    if reply.status >= 400:
+        raise ProblemError(reply.status, reply.body["title"], reply.body["detail"])
+    return reply.body

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from linker.entrypoints.api.preflight import shared_look
+from linker.entrypoints.api.tables import shared_look
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render

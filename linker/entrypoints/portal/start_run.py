@@ -15,11 +15,11 @@ from linker.core.model import Mode, Run
 from linker.core.permissions.preflight_report import Picture
 from linker.core.roles import Role
 from linker.deps import Deps
-from linker.entrypoints.api.preflight import shared_look
 from linker.entrypoints.api.runs import KEY, AllowanceBody, RunBody, post_run
+from linker.entrypoints.api.tables import shared_look
 from linker.entrypoints.http.messages import ProblemError, Reply
 from linker.entrypoints.http.operations import Call, operation
-from linker.entrypoints.portal.acting import act
+from linker.entrypoints.portal.forms import act
 from linker.entrypoints.portal.render import link, redirect, render
 from linker.entrypoints.portal.views.actions_view import (
     HeldFirstLink,

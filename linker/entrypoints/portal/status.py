@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 from linker.core.model import Run, Status
-from linker.core.runs.run_progress import standing
+from linker.core.runs.history import standing
 from linker.core.times import iso
 from linker.entrypoints.http.messages import Reply, not_found
 from linker.entrypoints.http.operations import Call, RunId, operation

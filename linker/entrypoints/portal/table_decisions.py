@@ -14,7 +14,7 @@ from linker.entrypoints.api.runs import found_run, post_cancel
 from linker.entrypoints.api.tables import ApproveBody, held_link, post_approve
 from linker.entrypoints.http.messages import ProblemError, Reply, first_of, not_found
 from linker.entrypoints.http.operations import Call, operation
-from linker.entrypoints.portal.acting import act
+from linker.entrypoints.portal.forms import act
 from linker.entrypoints.portal.render import redirect, render
 from linker.entrypoints.portal.start_run import KeyForm, keyed, newest_tables
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, work_of

@@ -9,9 +9,8 @@ from types import MappingProxyType
 from typing import Final
 
 from linker.core.model import Counts, Finding, Run, TableRun, Verdict
-from linker.core.runs.history import COMPARABLE
-from linker.core.runs.run_progress import Standing, standing
-from linker.core.runs.status import STEPS, Step
+from linker.core.runs.history import COMPARABLE, Standing, standing
+from linker.core.runs.lifecycle import STEPS, Step
 from linker.core.times import seconds_between
 from linker.entrypoints.portal.views.status_view import is_live
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Run, Status, TableRun
 from linker.core.runs.history import seconds_of
-from linker.core.runs.status import ENDED
+from linker.core.runs.lifecycle import ENDED
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, held_first_links, newest_by_table
 from linker.entrypoints.portal.views.words import first_sentence
 
