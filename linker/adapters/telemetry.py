@@ -20,8 +20,10 @@ from opentelemetry import metrics, trace
 from opentelemetry.util.types import AttributeValue
 
 from linker.core.errors import cleaned, without_words
-from linker.core.model import Counts, RowIssue, Run, TableRun
-from linker.core.runs.activity_values import Report, ShardOutcome, ShardTask, UnlinkOutcome, UnlinkTask
+from linker.core.model import Counts, Run, TableRun
+from linker.core.records import RowIssue
+from linker.core.runs.activity_values import Report, ShardOutcome, ShardTask
+from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.core.runs.history import seconds_of
 from linker.core.runs.lifecycle import ENDED
 from linker.core.times import parse_time

@@ -293,30 +293,3 @@ class Run:
     notes: tuple[str, ...] = ()  # informational; no action needed
     findings: tuple[Finding, ...] = ()
     follow_up: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedChange:
-    """What a dry run would do to one row. Without a customer: clear its link, which no source asks for any more."""
-
-    __pydantic_config__ = WIRE
-    table: str
-    row: str
-    change: Literal["link", "unlink"]
-    customer: CustomerId = ""
-    profile: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class RowIssue:
-    """Why one row was rejected or deferred, and what to do about it."""
-
-    __pydantic_config__ = WIRE
-    table: str
-    row: str
-    outcome: Literal["rejected", "deferred"]
-    code: str
-    reason: str
-    advice: str
-    first_seen: str = ""  # when the row first had an issue without having been in order since
-    attempts: int = 0  # runs that tried since then

@@ -1,12 +1,12 @@
-"""What is remembered for people: actions that they asked for, and the last error of a row."""
+"""What is remembered for people: actions that they requested, rows with an issue, and what a dry run would change."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
-from linker.core.model import WIRE, RowIssue
+from linker.core.model import WIRE, CustomerId
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,33 @@ class AuditEntry:
     asked: Mapping[str, Any] = field(default_factory=dict)
     status: int | None = None
     run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedChange:
+    """What a dry run would do to one row. Without a customer: clear its link, which no source asks for any more."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    row: str
+    change: Literal["link", "unlink"]
+    customer: CustomerId = ""
+    profile: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RowIssue:
+    """Why one row was rejected or deferred, and what to do about it."""
+
+    __pydantic_config__ = WIRE
+    table: str
+    row: str
+    outcome: Literal["rejected", "deferred"]
+    code: str
+    reason: str
+    advice: str
+    first_seen: str = ""  # when the row first had an issue without having been in order since
+    attempts: int = 0  # runs that tried since then
 
 
 @dataclass(frozen=True, slots=True)

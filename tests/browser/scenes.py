@@ -7,8 +7,9 @@ from datetime import timedelta
 from typing import Final
 
 from linker.core.linking import row_issues
-from linker.core.model import SKIPPED_MESSAGE, Counts, Mode, PlannedChange, Progress, RowIssue, Run, Status, Touches
+from linker.core.model import SKIPPED_MESSAGE, Counts, Mode, Progress, Run, Status, Touches
 from linker.core.permissions.automations import Automation, Kind, describe, estimate
+from linker.core.records import PlannedChange, RowIssue
 from linker.core.runs.lifecycle import why_ended
 
 from .building import NOW, met, row_id, run, soon, table, violated

@@ -17,8 +17,9 @@ from linker.adapters.storage.lock_store import ROW as LOCK
 from linker.adapters.storage.lock_store import RunLock
 from linker.adapters.storage.table_client import AzureTables
 from linker.bootstrap import environment_key
-from linker.core.model import Counts, PlannedChange, RowIssue, Run, RunRequest, Status, TableRun
+from linker.core.model import Counts, Run, RunRequest, Status, TableRun
 from linker.core.permissions.automations import Estimate
+from linker.core.records import PlannedChange, RowIssue
 from linker.core.times import iso
 from tests.system.world import World
 

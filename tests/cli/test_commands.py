@@ -17,9 +17,9 @@ from typer.testing import CliRunner, Result
 
 from linker import VERSION
 from linker.core.errors import ConfigurationError
-from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, PlannedChange, RowIssue, Run, Status, TableRun
+from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, Run, Status, TableRun
 from linker.core.permissions.preflight_report import Picture, Severity
-from linker.core.records import AuditEntry
+from linker.core.records import AuditEntry, PlannedChange, RowIssue
 from linker.core.runs.history import history
 from linker.core.serialization import from_json, to_json
 from linker.entrypoints.api.answers import (

@@ -35,9 +35,11 @@ from linker.core.linking.claims import Claim
 from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link, hash_wish
 from linker.core.linking.mapping_scan import ScanChoice, TableState
 from linker.core.linking.shards import Shard
-from linker.core.model import Link, Mode, RowIssue, Run, Source, Status, TableRun, Target
+from linker.core.model import Link, Mode, Run, Source, Status, TableRun, Target
 from linker.core.ports import Properties
-from linker.core.runs.activity_values import ShardOutcome, ShardsTask, ShardTask, SliceTask, UnlinkOutcome, UnlinkTask
+from linker.core.records import RowIssue
+from linker.core.runs.activity_values import ShardOutcome, ShardsTask, ShardTask, SliceTask
+from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.core.throttling.pace import Pace
 from linker.core.times import iso
 from linker.deps import Deps

@@ -16,8 +16,9 @@ from linker.adapters.dataverse.response_models import claim_row
 from linker.core.keys import key_text
 from linker.core.linking.claims import decide_claims
 from linker.core.linking.segments import Segment, SliceSegments
-from linker.core.model import RowIssue, Run, Status
+from linker.core.model import Run, Status
 from linker.core.odata import MappingColumns
+from linker.core.records import RowIssue
 from tests.fakes.app import FakeApp
 from tests.fakes.requests import URL
 from tests.fakes.world import contact_id

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from linker.core.model import Counts, Mode
-from linker.core.runs.activity_values import Go, Prepared, ShardOutcome, SliceOutcome, UnlinkOutcome
-from linker.core.runs.generation_values import Share, joined
+from linker.core.runs.activity_values import Go, Prepared, ShardOutcome, SliceOutcome
+from linker.core.runs.generation_values import Share, UnlinkOutcome, joined
 from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import Load
 from linker.durable.orchestrators import scanning

@@ -9,7 +9,8 @@ from linker.adapters.write_limiter import Lane
 from linker.core.errors import TransientError
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.core.runs import lifecycle
-from linker.core.runs.activity_values import Beat, Report, SettleTask, SliceTask, StraysTask, TableTask
+from linker.core.runs.activity_values import Beat, Report, SettleTask, SliceTask, TableTask
+from linker.core.runs.generation_values import StraysTask
 from linker.core.runs.lifecycle import WAITING
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.discover_tables import settle

@@ -24,11 +24,10 @@ from linker.core.runs.activity_values import (
     ShardOutcome,
     Shards,
     SliceOutcome,
-    Strays,
     Survey,
     Trouble,
-    UnlinkOutcome,
 )
+from linker.core.runs.generation_values import Strays, UnlinkOutcome
 from linker.core.runs.signals import Marks
 from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import MAX_SHARDS, SPARE, Load, Pace, shards_in_flight

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 import pytest
 
 from linker.core.linking.mapping_scan import TableState
-from linker.core.model import Mode, PlannedChange, RowIssue, Run, RunRequest, Status, Target
-from linker.core.records import AuditEntry
+from linker.core.model import Mode, Run, RunRequest, Status, Target
+from linker.core.records import AuditEntry, PlannedChange, RowIssue
 from linker.core.times import iso
 from linker.services import retention
 from linker.services.retention import Bounds

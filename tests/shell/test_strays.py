@@ -9,7 +9,7 @@ import pytest
 from linker.core.capabilities import TableKind
 from linker.core.keys import digest_rows
 from linker.core.model import Counts, Mode, Run, Status, UnlinkAllowance
-from linker.core.runs.activity_values import Strays, StraysTask
+from linker.core.runs.generation_values import Strays, StraysTask
 from linker.durable.activities import find_orphaned_links as strays
 from linker.durable.activities.find_orphaned_links import find_strays, guard_orphans
 from linker.entrypoints import api

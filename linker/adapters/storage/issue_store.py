@@ -13,9 +13,9 @@ from linker.adapters.storage.documents import Documents, cut, joined, salt_of
 from linker.adapters.storage.table_limits import key_text as safe_key
 from linker.core.keys import row_key
 from linker.core.linking.row_issues import NO_KEY, ORPHANED
-from linker.core.model import WIRE, PlannedChange, RowIssue, RowKey
+from linker.core.model import WIRE, RowKey
 from linker.core.ports import Entity, Tables
-from linker.core.records import RowRecord
+from linker.core.records import PlannedChange, RowIssue, RowRecord
 from linker.core.serialization import dumps, loads
 
 ERRORS = "linkererrors"

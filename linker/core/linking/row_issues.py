@@ -7,7 +7,7 @@ from typing import Literal
 
 from linker.core.errors import DataverseError
 from linker.core.keys import key_fault, row_key
-from linker.core.model import RowIssue
+from linker.core.records import RowIssue
 from linker.core.throttling.error_classification import ROW_MISSING, TARGET_MISSING, named_ids
 
 ORPHANED = "OrphanedLink"  # code of rows whose link leads to no profile, and that nothing accounts for

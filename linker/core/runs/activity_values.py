@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from linker.core.model import WIRE, Counts, Mode, Status, Ticket, UnlinkAllowance
+from linker.core.model import WIRE, Counts, Mode, Status, Ticket
 from linker.core.runs.signals import WireMarks
 from linker.core.throttling.pace import Load, Pace
 
@@ -89,32 +89,6 @@ class TableTask:
     newest_profile: float = 0.0  # the same of profiles
     clears_orphans: bool = False  # this run may clear orphaned links that the app did not write
     allowed: bool = False  # this run may clear links that the guard would hold back, so it must see every removed row
-
-
-@dataclass(frozen=True, slots=True)
-class Strays:
-    """Rows of a table with a link that neither mapping nor blocks name, and those of them whose profile is gone.
-
-    `cleared` are orphaned links that were cleared because an operator allowed it; a dry run counts those it would clear.
-    """
-
-    __pydantic_config__ = WIRE
-    rows: int = 0
-    orphans: int = 0  # that keep their link
-    cleared: int = 0
-    digest: str = ""  # of the rows that keep their orphaned link, which an allowance names
-    kept: str = ""  # why they keep it although an operator allowed to clear them
-
-
-@dataclass(frozen=True, slots=True)
-class StraysTask:
-    """Hold all links of a table against all profiles; clear orphaned links that are not ours as far as it is `allowed`."""
-
-    __pydantic_config__ = WIRE
-    run: str
-    table: str
-    dry_run: bool = False
-    allowed: tuple[UnlinkAllowance, ...] = ()  # for orphaned links of this table
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,38 +226,6 @@ class Totals:
             refused,
             alike if refused else "",
         )
-
-
-@dataclass(frozen=True, slots=True)
-class UnlinkTask:
-    """The next shards of a table that hold removed rows.
-
-    `after` names the last one settled; `rows` counts mapped and removed rows.
-    """
-
-    __pydantic_config__ = WIRE
-    run: str
-    table: str
-    departed: int
-    rows: int
-    marks: WireMarks | None
-    dry_run: bool = False
-    after: str = ""
-    allowed: tuple[UnlinkAllowance, ...] = ()  # for this table
-
-
-@dataclass(frozen=True, slots=True)
-class UnlinkOutcome:
-    """What became of departed rows; `after` continues the pass, None when it is done."""
-
-    __pydantic_config__ = WIRE
-    counts: Counts = Counts()
-    after: str | None = None
-    held_back: str = ""
-    guarded: bool = False  # it was the guard that held them back
-    later_s: float = 0.0
-    failed: str = ""
-    lost: int = 0  # links that Dataverse accepted twice to clear and kept
 
 
 @dataclass(frozen=True, slots=True)

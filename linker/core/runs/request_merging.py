@@ -11,7 +11,7 @@ from dataclasses import replace
 from typing import Final
 
 from linker.core.errors import ConflictError
-from linker.core.model import MAX_ROWS, RunRequest, UnlinkAllowance
+from linker.core.model import MAX_ROWS, RunRequest, Ticket, UnlinkAllowance
 
 MAX_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
 MAX_TABLES: Final = 50  # that a run is asked for by name; more mean all tables
@@ -80,3 +80,13 @@ def _is_within(one: UnlinkAllowance, other: UnlinkAllowance) -> bool:
 
 def _united[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys((*first, *second)))
+
+
+def slim_ticket(ticket: Ticket | None) -> Ticket | None:
+    """Return a ticket whose request is bounded; what was allowed is left out when it does not fit."""
+    if ticket is None:
+        return None
+    try:
+        return replace(ticket, request=bounded(ticket.request))
+    except ConflictError:
+        return replace(ticket, request=bounded(replace(ticket.request, unlink_allowed=())))

@@ -12,7 +12,7 @@ from typing import Final
 
 from linker.core.errors import ConflictError
 from linker.core.model import WIRE, Mode, RunRequest, Ticket
-from linker.core.runs.request_merging import MAX_SERVED, bounded, covers, merged
+from linker.core.runs.request_merging import MAX_SERVED, bounded, covers, merged, slim_ticket
 
 MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
 MAX_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
@@ -308,18 +308,9 @@ def slimmed(state: LockState) -> LockState:
     """
     return replace(
         state,
-        holder=_slim(state.holder),
-        pending=_slim(state.pending),
-        pending_dry=_slim(state.pending_dry),
-        parked=_slim(state.parked),
+        holder=slim_ticket(state.holder),
+        pending=slim_ticket(state.pending),
+        pending_dry=slim_ticket(state.pending_dry),
+        parked=slim_ticket(state.parked),
         taken=state.taken and _brief(state.taken),
     )
-
-
-def _slim(ticket: Ticket | None) -> Ticket | None:
-    if ticket is None:
-        return None
-    try:
-        return replace(ticket, request=bounded(ticket.request))
-    except ConflictError:
-        return replace(ticket, request=bounded(replace(ticket.request, unlink_allowed=())))

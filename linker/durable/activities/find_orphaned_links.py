@@ -16,10 +16,11 @@ from linker.core.keys import digest_rows, key_text
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.row_issues import ORPHANED, issue
 from linker.core.linking.shards import group_by_shard, place_key
-from linker.core.model import LOOKUP_SCHEMA_NAME, PlannedChange, RowKey, Target, UnlinkAllowance
+from linker.core.model import LOOKUP_SCHEMA_NAME, RowKey, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
 from linker.core.permissions.automations import counted
-from linker.core.runs.activity_values import Strays, StraysTask
+from linker.core.records import PlannedChange
+from linker.core.runs.generation_values import Strays, StraysTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
 from linker.durable.shards.writes import PATCHES

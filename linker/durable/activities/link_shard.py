@@ -24,7 +24,8 @@ from linker.core.linking.claims import Claim, Wanted
 from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, hash_link, intend, name_salt, unconfirm
 from linker.core.linking.row_issues import refusal
 from linker.core.linking.shard_diff import ShardPlan, diff_shard
-from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, PlannedChange, RowKey, Target
+from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, RowKey, Target
+from linker.core.records import PlannedChange
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue

@@ -10,9 +10,10 @@ from linker.core.errors import DataverseError, LinkerError, SupersededError, Tra
 from linker.core.keys import key_text
 from linker.core.linking.hash_blocks import Entry, hash_link, names_link
 from linker.core.linking.row_issues import GUARDED, issue, refusal
-from linker.core.model import LOOKUP_SCHEMA_NAME, Counts, RowIssue, RowKey, Source, Target, UnlinkAllowance
+from linker.core.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
-from linker.core.runs.activity_values import UnlinkOutcome, UnlinkTask
+from linker.core.records import RowIssue
+from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
 from linker.durable.shards.attempt import Attempt

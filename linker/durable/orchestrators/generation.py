@@ -8,11 +8,30 @@ from typing import Any
 
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
-from linker.core.runs.activity_values import Go, Report, ShardOutcome, ShardTask, Trouble
-from linker.core.runs.generation_values import GenerationOutcome, GenerationTask, Share, joined
+from linker.core.runs.activity_values import (
+    Go,
+    Report,
+    ShardOutcome,
+    ShardTask,
+    Trouble,
+)
+from linker.core.runs.generation_values import (
+    GenerationOutcome,
+    GenerationTask,
+    Share,
+    joined,
+)
 from linker.core.serialization import from_json, to_json
 from linker.core.throttling.pace import next_pace, shards_in_flight
-from linker.durable.orchestrators.activity_calls import BROKEN_OFF_S, Room, Steps, as_trouble, call
+from linker.durable.orchestrators.activity_calls import (
+    BROKEN_OFF_S,
+    Room,
+    Steps,
+    as_trouble,
+    call,
+)
+
+GENERATION_SHARES = 8  # in one value; each may be of another table, whose totals are in it as well
 
 GENERATION = "link_generation"
 GENERATION_SHARDS = (
@@ -243,3 +262,19 @@ def _shards_of(task: GenerationTask) -> list[ShardTask]:
         for share in task.shares
         for number in range(share.first, share.end)
     ]
+
+
+def cut_generations(shares: list[Share]) -> list[tuple[Share, ...]]:
+    """Cut shares into generations of GENERATION_SHARDS shards and GENERATION_SHARES shares, over the borders of tables."""
+    generations: list[list[Share]] = []
+    room = 0
+    for share in shares:
+        first = share.first
+        while first < share.end:
+            if not room or len(generations[-1]) == GENERATION_SHARES:
+                generations.append([])
+                room = GENERATION_SHARDS
+            end = min(share.end, first + room)
+            generations[-1].append(replace(share, first=first, end=end))
+            room, first = room - (end - first), end
+    return [tuple(generation) for generation in generations]

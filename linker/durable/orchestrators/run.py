@@ -20,15 +20,20 @@ from linker.core.runs.activity_values import (
     SettleTask,
     Shards,
     ShardsTask,
-    Strays,
-    StraysTask,
     Survey,
     TableEnd,
     TableTask,
     Totals,
+)
+from linker.core.runs.generation_values import (
+    Elsewhere,
+    GenerationOutcome,
+    GenerationTask,
+    Share,
+    Strays,
+    StraysTask,
     UnlinkTask,
 )
-from linker.core.runs.generation_values import Elsewhere, GenerationOutcome, GenerationTask, Share
 from linker.core.serialization import from_json, to_json
 from linker.core.throttling.pace import Pace
 from linker.durable.orchestrators.activity_calls import (
@@ -42,13 +47,12 @@ from linker.durable.orchestrators.activity_calls import (
     pause,
     stop_unless,
 )
-from linker.durable.orchestrators.generation import GENERATION, GENERATION_SHARDS
+from linker.durable.orchestrators.generation import GENERATION, cut_generations
 from linker.durable.orchestrators.scanning import ScanShare, scan_all
 from linker.durable.orchestrators.touching import touch
 from linker.durable.orchestrators.unlinking import unlink
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
-GENERATION_SHARES = 8  # in one value; each may be of another table, whose totals are in it as well
 # A solution import locks definitions for minutes (dataverse.md 8.4), and a run that failed is tried again in an hour only.
 PREPARE_TRIES = 8
 PREPARE_CALLS = 100  # in the run's own history, of all tables together
@@ -174,7 +178,7 @@ def _link(
     total, started = sum(share.end - share.first for share in shares), 0
     while shares and not done.stop:
         left: list[Share] = []
-        for generation in _generations(shares):
+        for generation in cut_generations(shares):
             task = _task(ticket, generation, total, done)
             child = f"{ticket.run}-g{started}"
             outcome = yield from call_child(ctx, GENERATION, task, GenerationOutcome, instance=child)
@@ -195,22 +199,6 @@ def _task(ticket: Ticket, shares: tuple[Share, ...], shards_total: int, done: Ge
     return GenerationTask(
         ticket.run, shares, shards_total, done.pace, mine, done.seconds, dry_run, done.rest_s, elsewhere
     )
-
-
-def _generations(shares: list[Share]) -> list[tuple[Share, ...]]:
-    """Cut shares into generations of GENERATION_SHARDS shards and GENERATION_SHARES shares, over the borders of tables."""
-    generations: list[list[Share]] = []
-    room = 0
-    for share in shares:
-        first = share.first
-        while first < share.end:
-            if not room or len(generations[-1]) == GENERATION_SHARES:
-                generations.append([])
-                room = GENERATION_SHARDS
-            end = min(share.end, first + room)
-            generations[-1].append(replace(share, first=first, end=end))
-            room, first = room - (end - first), end
-    return [tuple(generation) for generation in generations]
 
 
 def _end_of(ticket: Ticket, table: Prepared, linked: GenerationOutcome) -> TableEnd:

@@ -8,7 +8,7 @@ from typing import Any
 from durabletask.task import OrchestrationContext, TaskFailedError
 
 from linker.core.model import WIRE, Counts
-from linker.core.runs.activity_values import UnlinkOutcome, UnlinkTask
+from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.core.serialization import from_json, to_json
 from linker.durable.orchestrators.activity_calls import Room, RunFailedError, RunStopped, Steps, call, pause
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from linker.core.capabilities import Capabilities
-from linker.core.model import WIRE, PlannedChange, RowIssue, Run, Status
+from linker.core.model import WIRE, Run, Status
 from linker.core.permissions.automations import Estimate
 from linker.core.permissions.write_permission import Approval
-from linker.core.records import AuditEntry, RowRecord
+from linker.core.records import AuditEntry, PlannedChange, RowIssue, RowRecord
 from linker.core.runs.history import PastRun
 from linker.core.runs.signals import Signal, Trigger
 

@@ -10,8 +10,8 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from linker import VERSION
-from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, RowIssue, Run, Status, TableRun
-from linker.core.records import AuditEntry
+from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, Run, Status, TableRun
+from linker.core.records import AuditEntry, RowIssue
 from linker.core.runs.history import history
 from linker.core.serialization import to_json
 from linker.entrypoints.api.answers import (

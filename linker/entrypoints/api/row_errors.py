@@ -13,7 +13,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 from pydantic.alias_generators import to_camel
 
-from linker.core.model import PlannedChange, RowIssue, Run, TableRun
+from linker.core.model import Run, TableRun
+from linker.core.records import PlannedChange, RowIssue
 from linker.core.serialization import to_json
 from linker.deps import Deps
 from linker.entrypoints.api.answers import IssuePage, SampleList

@@ -12,7 +12,8 @@ import typer
 from rich import box
 from rich.table import Table
 
-from linker.core.model import Mode, PlannedChange
+from linker.core.model import Mode
+from linker.core.records import PlannedChange
 from linker.core.runs.history import PastRun
 from linker.entrypoints.api.answers import RowState
 from linker.entrypoints.cli.app_client import AppClient

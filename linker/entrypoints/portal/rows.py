@@ -8,8 +8,9 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, Field, ValidationError
 
 from linker.core.errors import LinkerError
-from linker.core.model import RowIssue, Run
+from linker.core.model import Run
 from linker.core.profile_insights.insight_paths import Reach
+from linker.core.records import RowIssue
 from linker.deps import Deps
 from linker.entrypoints.api.answers import RowState
 from linker.entrypoints.api.row_errors import ErrorQuery, get_errors

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Final
 
 from linker.core.linking.row_issues import GUARDED
-from linker.core.model import RowIssue
+from linker.core.records import RowIssue
 from linker.core.roles import Role
 from linker.deps import Deps
 from linker.entrypoints.api.row_errors import samples_of

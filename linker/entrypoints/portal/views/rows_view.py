@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from linker.core.linking.row_issues import REASONS
-from linker.core.model import RowIssue, Run
+from linker.core.model import Run
+from linker.core.records import RowIssue
 from linker.entrypoints.api.answers import Comparison, RowState
 
 
