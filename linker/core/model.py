@@ -55,6 +55,16 @@ class Mode(StrEnum):
         """Rank used when two requests merge: the stronger mode wins."""
         return list(Mode).index(self)
 
+    @property
+    def compares_all(self) -> bool:
+        """Whether every mapping row is read and every link compared; else only rows that changed."""
+        return self is not Mode.INCREMENTAL
+
+    @property
+    def finds_orphans(self) -> bool:
+        """Whether all links are held against all profiles, however lately that was done."""
+        return self is Mode.VERIFY
+
 
 class Status(StrEnum):
     """Status words of the product (customer-insights.md section 1)."""
@@ -107,6 +117,7 @@ class Target:
     has_partitions: bool = False  # profiles show their partition
     has_labels: bool = False  # the label of a live link is its CustomerId
     profile_kind: str = "elastic"  # linker.core.capabilities.TableKind
+    lookup: str = LOOKUP_SCHEMA_NAME  # logical name of the lookup column
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from linker.core.linking.mapping_scan import (
     because_of_schema,
 )
 from linker.core.linking.shards import Shard, group_by_shard
-from linker.core.model import LOOKUP_SCHEMA_NAME, Mode, RowKey, Target
+from linker.core.model import RowKey, Target
 from linker.core.runs.activity_values import TableTask
 from linker.deps import Deps
 from linker.services.fact_gathering import Evidence
@@ -69,7 +69,7 @@ async def find_deviations(deps: Deps, dataverse: Dataverse, target: Target, stat
     sample = await _sample(deps, target.table, state)
     if not sample:
         return ""
-    live, salt = await dataverse.links(target, LOOKUP_SCHEMA_NAME, sorted(sample)), await deps.salt()
+    live, salt = await dataverse.links(target, sorted(sample)), await deps.salt()
     others = [key for key, row in live.items() if row.link and not _is_as_confirmed(key, row, sample, salt)]
     if len(others) <= TOLERATED * len(sample):
         await mark_unconfirmed(deps, target.table, state, others)
@@ -115,7 +115,7 @@ async def reason_for_full(deps: Deps, dataverse: Dataverse, task: TableTask, tar
     )
     if reason := next((text for true, text in reasons if true), ""):
         return reason
-    if state.linked and task.mode is Mode.INCREMENTAL and not task.full_reason:
+    if state.linked and not task.mode.compares_all and not task.full_reason:
         return await find_deviations(deps, dataverse, target, state)
     return task.full_reason
 

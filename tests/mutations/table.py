@@ -269,7 +269,7 @@ MUTATIONS = (
     Mutation("G12", _MODES, "    if state.epoch:\n", "    if False:\n"),
     Mutation("G12", _MODES, "    if because:\n", "    if False:\n"),
     Mutation("G12", _PREPARE, "starts_again = target.column_created or why in RESTARTS", "starts_again = False"),
-    Mutation("G12", _PREPARE, "mode is Mode.INCREMENTAL or begun", "mode is Mode.INCREMENTAL"),
+    Mutation("G12", _PREPARE, "begun or not mode.compares_all", "not mode.compares_all"),
     Mutation("G12", _MODES, "return bool(state.schema and schema and state.schema != schema)", "return False"),
     Mutation("G12", _SHARD, 'self.deps.settings.full == "rewrite"', "False"),
     Mutation("G12", _SHARD, "block.header.epoch != self.task.epoch", "True"),

@@ -185,21 +185,21 @@ class Dataverse:
         rows = [row for answer in await self.read_all(queries) for row in answer]
         return {response_models.guid_in(row, PROFILE_KEY): str(row.get("msdynci_customerid") or "") for row in rows}
 
-    async def links(self, target: Target, column: str, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
+    async def links(self, target: Target, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
         """Return the live link of each row that exists. The profile is not read along: lists cannot join an elastic table."""
         queries = [
             target.entity_set
-            + odata.query(select=_link_columns(target, column), filter=odata.is_in(target.key, map(key_text, chunk)))
+            + odata.query(select=_link_columns(target), filter=odata.is_in(target.key, map(key_text, chunk)))
             for chunk in odata.chunks(keys)
         ]
         rows = [row for answer in await self.read_all(queries, prefer=WITH_LABELS) for row in answer]
-        return {response_models.key_in(row, target.key): response_models.link_in(row, target, column) for row in rows}
+        return {response_models.key_in(row, target.key): response_models.link_in(row, target) for row in rows}
 
-    async def link(self, target: Target, column: str, key: RowKey) -> LiveLink:
+    async def link(self, target: Target, key: RowKey) -> LiveLink:
         """Return the live link of one row by a single read, which shows a label wherever Dataverse has one."""
-        path = f"{target.entity_set}({key_text(key)})" + odata.query(select=_link_columns(target, column))
+        path = f"{target.entity_set}({key_text(key)})" + odata.query(select=_link_columns(target))
         return response_models.link_in(
-            response_models.checked(Fields, await self.get(path, prefer=WITH_LABELS)), target, column
+            response_models.checked(Fields, await self.get(path, prefer=WITH_LABELS)), target
         )
 
     async def finds_profile(self, link: Link) -> str | None:
@@ -213,21 +213,21 @@ class Dataverse:
             return None
         return str(row.get("msdynci_customerid") or "")
 
-    async def keys_by_link(self, target: Target, column: str, *, empty: bool) -> AsyncIterator[list[RowKey]]:
+    async def keys_by_link(self, target: Target, *, empty: bool) -> AsyncIterator[list[RowKey]]:
         """Yield the keys of rows whose link is empty, or is not, up to 5,000 at a time."""
         comparison = "eq" if empty else "ne"
-        path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value {comparison} null")
+        path = target.entity_set + odata.query(select=target.key, filter=f"_{target.lookup}_value {comparison} null")
         async for rows in self.rows(path):
             yield [response_models.key_in(row, target.key) for row in rows]
 
-    async def has_links(self, target: Target, column: str) -> bool:
+    async def has_links(self, target: Target) -> bool:
         """Return whether any row has a link."""
-        path = target.entity_set + odata.query(select=target.key, filter=f"_{column}_value ne null", top=1)
+        path = target.entity_set + odata.query(select=target.key, filter=f"_{target.lookup}_value ne null", top=1)
         return bool(response_models.checked(Page, await self.get(path))["value"])
 
-    async def linked_rows(self, target: Target, column: str) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
+    async def linked_rows(self, target: Target) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
         """Yield the rows that have a link: row key and the 16 bytes of the profile id, one response at a time."""
-        value = f"_{column}_value"
+        value = f"_{target.lookup}_value"
         path = target.entity_set + odata.query(select=f"{target.key},{value}", filter=f"{value} ne null")
         async for rows in self.rows(path):
             yield [(response_models.key_in(row, target.key), response_models.key_in(row, value)) for row in rows]
@@ -421,8 +421,8 @@ def _is_doubtful(source: Source) -> bool:
     return odata.may_be_pattern(source.data_source + source.table)
 
 
-def _link_columns(target: Target, column: str) -> str:
-    return f"_{column}_value" + (f",{target.partition_column}" if target.partition_column else "")
+def _link_columns(target: Target) -> str:
+    return f"_{target.lookup}_value" + (f",{target.partition_column}" if target.partition_column else "")
 
 
 def _is_of(row: Mapping[str, Any], columns: MappingColumns, source: Source) -> bool:

@@ -65,7 +65,7 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
     Raises what Connection.send raises when the row itself cannot be read.
     """
     try:
-        link = (await dataverse.link(target, LOOKUP_SCHEMA_NAME, key)).link
+        link = (await dataverse.link(target, key)).link
     except DataverseError as error:
         if error.status != 404:
             raise

@@ -157,9 +157,9 @@ def source_in(data_source: object, table: object) -> Source:
     return Source(*names)
 
 
-def link_in(row: Fields, target: Target, column: str) -> LiveLink:
+def link_in(row: Fields, target: Target) -> LiveLink:
     """Return the link of a row. Raises TransientError when the answer has another shape."""
-    value, pid = f"_{column}_value", row.get(target.partition_column) if target.partition_column else None
+    value, pid = f"_{target.lookup}_value", row.get(target.partition_column) if target.partition_column else None
     found = checked(Linked, {"profile": row.get(value), "partition": pid, "label": row.get(value + LABEL), **row})
     profile = found["profile"] and found["profile"].lower()
     link = Link(profile, normalize_partition(profile, pid)) if profile else None

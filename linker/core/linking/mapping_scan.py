@@ -93,7 +93,7 @@ def choose_scan(
     whenever something hints at removals, and at the latest `rules.full_s` after the last time.
     """
     reasons = (
-        (mode is not Mode.INCREMENTAL, f"a {mode} run reads every row"),
+        (mode.compares_all, f"a {mode} run reads every row"),
         (bool(because), because),
         (not state.linked or not state.scanned_at, "the table was not read whole before"),
         (bool(state.due), state.due),
@@ -172,7 +172,7 @@ def mode_of(asked: Mode, state: TableState, *, column_is_new: bool = False, beca
         return Mode.FULL, "a full run was interrupted and continues"
     if because:
         return Mode.FULL, because
-    return asked, "only rows that changed" if asked is Mode.INCREMENTAL else "asked for"
+    return asked, "asked for" if asked.compares_all else "only rows that changed"
 
 
 def because_of_schema(state: TableState, schema: str) -> bool:

@@ -11,7 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from linker.core.errors import ConflictError
-from linker.core.model import WIRE, Mode, RunRequest, Ticket
+from linker.core.model import WIRE, RunRequest, Ticket
 from linker.core.runs.request_merging import MAX_SERVED, bounded, covers, merged, slim_ticket
 
 MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
@@ -205,7 +205,7 @@ def progressed(state: LockState, run: str) -> LockState:
 
 def _served_by(state: LockState, wanted: RunRequest) -> str | None:
     served = dict(state.served)
-    asks_for_more = wanted.dry_run or wanted.mode is not Mode.INCREMENTAL or wanted.unlink_allowed
+    asks_for_more = wanted.dry_run or wanted.mode.compares_all or wanted.unlink_allowed
     if asks_for_more or not _is_named(wanted) or not set(wanted.jobs) <= set(served):
         return None
     return served[wanted.jobs[-1]]

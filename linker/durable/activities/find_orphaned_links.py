@@ -16,7 +16,7 @@ from linker.core.keys import digest_rows, key_text
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.row_issues import ORPHANED, issue
 from linker.core.linking.shards import group_by_shard, place_key
-from linker.core.model import LOOKUP_SCHEMA_NAME, RowKey, Target, UnlinkAllowance
+from linker.core.model import RowKey, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
 from linker.core.permissions.automations import counted
 from linker.core.records import PlannedChange
@@ -80,7 +80,7 @@ class _Search:
         """Hold the links whose profiles fall into one share of all against the profiles of that share."""
         profiles = await self._profiles(share, shares)
         held: dict[RowKey, bool] = {}
-        async for links in self.dataverse.linked_rows(self.target, LOOKUP_SCHEMA_NAME):
+        async for links in self.dataverse.linked_rows(self.target):
             await check_may_continue(self.deps, self.task.run)
             held |= {key: profile in profiles for key, profile in links if _is_of_share(profile, share, shares)}
             if len(held) >= LINKS_HELD:
@@ -162,7 +162,7 @@ class _Search:
 
     async def _links(self, rows: list[RowKey]) -> dict[RowKey, _Linked]:
         """Return the rows that have a link."""
-        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, rows)
+        live = await self.dataverse.links(self.target, rows)
         return {key: _Linked(row.link.profile, row.etag) for key, row in live.items() if row.link is not None}
 
 

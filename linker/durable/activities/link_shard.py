@@ -24,7 +24,7 @@ from linker.core.linking.claims import Claim, Wanted
 from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, hash_link, intend, name_salt, unconfirm
 from linker.core.linking.row_issues import refusal
 from linker.core.linking.shard_diff import ShardPlan, diff_shard
-from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, Mode, RowKey, Target
+from linker.core.model import CustomerId, Link, Mode, RowKey, Target
 from linker.core.records import PlannedChange
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
@@ -161,7 +161,7 @@ class _ShardWork:
 
     def _looks_at_all(self, block: HashBlock) -> bool:
         """Return whether every row is compared: a full or verify run distrusts each shard that it has not saved yet."""
-        return self.task.mode is not Mode.INCREMENTAL and block.header.epoch != self.task.epoch
+        return self.task.mode.compares_all and block.header.epoch != self.task.epoch
 
     def _rewrites(self) -> bool:
         """Return whether every row is written, as the described task does (LINKER_FULL=rewrite)."""
@@ -172,7 +172,7 @@ class _ShardWork:
         """Look at rows that no claim names and whose hashes nothing compares with: the link that each has now is ours."""
         if not unclaimed:
             return
-        live, salt = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(unclaimed)), self.staged.salt
+        live, salt = await self.dataverse.links(self.target, list(unclaimed)), self.staged.salt
         links = {key: row.link for key, row in live.items() if row.link is not None}
         self.recognized = {key: (Entry(0, hash_link(key, link, salt) | UNCONFIRMED),) for key, link in links.items()}
 
@@ -217,7 +217,7 @@ class _ShardWork:
     async def _compare(self, compare: Mapping[RowKey, Claim], wanted: Mapping[RowKey, Link]) -> set[RowKey]:
         """Return the rows whose live link is already the wanted one; rows that do not exist are rejected."""
         keys = [key for key in compare if key in wanted]
-        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(compare)) if compare else {}
+        live = await self.dataverse.links(self.target, list(compare)) if compare else {}
         for key in compare.keys() - live.keys():
             self.outcomes.issue(key, "RowNotFound")
         same = {key for key in keys if key in live and is_stored(live[key], wanted[key], self.target)}
@@ -249,7 +249,7 @@ class _ShardWork:
         self.profiles |= {written.links[key].profile for key in written.linked}
         await self._note_profiles()
         task = self.task
-        epoch = self.attempt.block.header.epoch if task.mode is Mode.INCREMENTAL else task.epoch
+        epoch = task.epoch if task.mode.compares_all else self.attempt.block.header.epoch
         open_rows = len(written.doubtful & written.linked)  # the attempt that confirms these counts them
         await self.attempt.finish(entries, task.run, epoch, **self._so_far(besides=open_rows))
 

@@ -9,7 +9,7 @@ from linker.core.capabilities import Capabilities, Capability, with_capabilities
 from linker.core.errors import ChangedError, ConfigurationError, DataverseError, LinkerError, TransientError
 from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import LOST_BLOCKS, RESTARTS, ScanChoice, TableState, choose_scan, mode_of
-from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE, ColumnState, Mode, RowKey, Run, Status, Target
+from linker.core.model import WIRE, ColumnState, Mode, RowKey, Run, Status, Target
 from linker.core.runs.activity_values import Prepared, TableTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
@@ -70,7 +70,7 @@ async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepar
     mode, reason = mode_of(task.mode, state, column_is_new=target.column_created, because=why)
     starts_again = target.column_created or why in RESTARTS
     begun = "" if starts_again else state.epoch
-    epoch = begun or (task.run if mode is not Mode.INCREMENTAL else "")
+    epoch = begun or (task.run if mode.compares_all else "")
     state = replace(
         state,
         epoch=epoch,
@@ -80,15 +80,15 @@ async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepar
     )
     if not task.dry_run and state != before:
         await deps.states.save(task.table, state, etag)
-    believes = mode is Mode.INCREMENTAL or begun  # what an interrupted full run saved is believed as well
+    believes = begun or not mode.compares_all  # what an interrupted full run saved is believed as well
     if believes and not task.dry_run and task.table not in deps.settings.unlisted_tables:
         await mark_vanished(deps, dataverse, target, state)
     is_first = not (state.linked or begun or target.column_created)
     links_due = (
-        mode is Mode.VERIFY
+        mode.finds_orphans
         or task.clears_orphans
         or why == LOST_BLOCKS
-        or (is_first and await dataverse.has_links(target, LOOKUP_SCHEMA_NAME))  # of which nothing is known
+        or (is_first and await dataverse.has_links(target))  # of which nothing is known
         or (state.linked and await _are_links_due(deps, dataverse, task, target, state))
     )
     choice, revisit = await _choice(deps, task, target, state, mode)
@@ -190,7 +190,7 @@ async def mark_vanished(deps: Deps, dataverse: Dataverse, target: Target, state:
     """
     marked = 0
     held: list[RowKey] = []
-    async for keys in dataverse.keys_by_link(target, LOOKUP_SCHEMA_NAME, empty=True):
+    async for keys in dataverse.keys_by_link(target, empty=True):
         held += keys
         if len(held) >= KEYS_HELD:
             marked += await mark_unconfirmed(deps, target.table, state, held)

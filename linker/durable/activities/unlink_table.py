@@ -10,7 +10,7 @@ from linker.core.errors import DataverseError, LinkerError, SupersededError, Tra
 from linker.core.keys import key_text
 from linker.core.linking.hash_blocks import Entry, hash_link, names_link
 from linker.core.linking.row_issues import GUARDED, issue, refusal
-from linker.core.model import LOOKUP_SCHEMA_NAME, Counts, RowKey, Source, Target, UnlinkAllowance
+from linker.core.model import Counts, RowKey, Source, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
 from linker.core.records import RowIssue
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
@@ -209,7 +209,7 @@ class _Unlinking:
         return refused
 
     async def _links(self, rows: list[RowKey]) -> dict[RowKey, LiveLink]:
-        return await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, rows)
+        return await self.dataverse.links(self.target, rows)
 
     def _refusal(self, row: RowKey, error: DataverseError) -> RowIssue:
         if error.status == PRECONDITION_FAILED:

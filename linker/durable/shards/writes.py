@@ -18,7 +18,7 @@ from linker.core.errors import (
     UnknownOutcomeError,
 )
 from linker.core.linking.claims import fold_customer
-from linker.core.model import LOOKUP_SCHEMA_NAME, CustomerId, Link, RowKey, Target
+from linker.core.model import CustomerId, Link, RowKey, Target
 from linker.durable.shards.attempt import Attempt
 from linker.durable.shards.isolation import Isolation, Links, Refusals
 
@@ -119,7 +119,7 @@ class Writer:
     async def _not_stored(
         self, links: Links, written: Written, customers: Mapping[RowKey, CustomerId]
     ) -> dict[RowKey, Link]:
-        live = await self.dataverse.links(self.target, LOOKUP_SCHEMA_NAME, list(links))
+        live = await self.dataverse.links(self.target, list(links))
         stored = {row for row, link in links.items() if row in live and is_stored(live[row], link, self.target)}
         written.mislabeled |= {row for row in stored if is_mislabeled(live[row].label, customers[row], self.target)}
         return {row: link for row, link in links.items() if row not in stored}
@@ -209,7 +209,7 @@ async def prove_first_link(
     such a dead link, after the row was set back to what it held; no other row was written.
     """
     dataverse, target, link = writer.dataverse, writer.target, links[row]
-    before = (await dataverse.links(target, LOOKUP_SCHEMA_NAME, [row])).get(row)
+    before = (await dataverse.links(target, [row])).get(row)
     alone = replace(writer, lanes=1)
     written = await alone.write({row: link}, customers)
     if row in written.refused or row in written.lost or (row in written.mislabeled and target.names_profile):
@@ -225,7 +225,7 @@ async def prove_first_link(
 
 async def _why_dead(dataverse: Dataverse, target: Target, row: RowKey, link: Link, customer: CustomerId) -> str:
     """Return why a link that was stored is dead, empty when it is alive or nothing speaks against it."""
-    live = await dataverse.link(target, LOOKUP_SCHEMA_NAME, row)
+    live = await dataverse.link(target, row)
     if live.label is not None:
         wrong = is_mislabeled(live.label, customer, target)
         return f"its label is '{live.label[:80]}', not {customer}" if wrong else ""
@@ -242,7 +242,7 @@ async def _set_back(writer: Writer, row: RowKey, before: LiveLink) -> None:
     if before.link is not None:
         await writer.dataverse.write_links(writer.target, {row: before.link})
         return
-    live = await writer.dataverse.link(writer.target, LOOKUP_SCHEMA_NAME, row)
+    live = await writer.dataverse.link(writer.target, row)
     await writer.dataverse.clear_links(writer.target, {row: live.etag})
 
 

@@ -11,7 +11,7 @@ from linker.core.keys import key_text, row_key
 from linker.core.linking.hash_blocks import Entry, hash_link, is_confirmed, names_link
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import shard_of
-from linker.core.model import LOOKUP_SCHEMA_NAME, RowKey
+from linker.core.model import RowKey
 from linker.core.profile_insights.insight_paths import Reach
 from linker.core.serialization import to_json
 from linker.deps import Deps
@@ -69,7 +69,7 @@ async def _now(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] |
     dataverse = deps.dataverse()
     target = await linked_table(dataverse, table)
     try:
-        link = await dataverse.link(target, LOOKUP_SCHEMA_NAME, key)
+        link = await dataverse.link(target, key)
     except DataverseError as error:
         if error.status != 404:
             raise

@@ -32,13 +32,13 @@ class Rows:
         self.sent: list[httpx.Request] = []
 
     def target(self, *, bulk: bool = True) -> Target:
-        return Target("contact", "contacts", "contactid", LOOKUP, bulk=bulk)
+        return Target("contact", "contacts", "contactid", LOOKUP, bulk=bulk, lookup=COLUMN)
 
     async def link(self, dataverse: Dataverse, *, bulk: bool) -> None:
         assert await dataverse.write_links(self.target(bulk=bulk), {self.key: Link(self.profile)}) == {}
 
     async def unlink(self, dataverse: Dataverse) -> None:
-        live = await dataverse.links(self.target(), COLUMN, [self.key])
+        live = await dataverse.links(self.target(), [self.key])
         assert await dataverse.clear_links(self.target(), {self.key: live[self.key].etag}) == {}
 
     async def touch(self, dataverse: Dataverse) -> None:
