@@ -18,7 +18,7 @@ from linker import settings as settings_module
 from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.adapters.dataverse.client import BYPASS
-from linker.adapters.http_limits import CODINGS, bounded, only_to
+from linker.adapters.http_limits import CODINGS, bound_answer, only_to
 from linker.adapters.storage import (
     Audit,
     Blocks,
@@ -103,7 +103,7 @@ def build(settings: Settings, tables: Tables | None = None) -> Deps:
 
 
 @asynccontextmanager
-async def signed_in(settings: Settings) -> AsyncIterator[Dataverse]:
+async def sign_in(settings: Settings) -> AsyncIterator[Dataverse]:
     """Return a Dataverse client for the user of this machine (az login, or identity AZURE_CLIENT_ID), not for the app."""
     tokens = Tokens(settings.dataverse_url, os.environ.get("AZURE_CLIENT_ID"))
     try:
@@ -171,7 +171,7 @@ def _client(settings: Settings) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         follow_redirects=False,
         headers={"Accept-Encoding": CODINGS},
-        event_hooks={"request": [only_to(addresses)], "response": [bounded]},
+        event_hooks={"request": [only_to(addresses)], "response": [bound_answer]},
         limits=httpx.Limits(max_connections=100, max_keepalive_connections=100),
         cookies=_no_cookies(),
     )

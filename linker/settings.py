@@ -16,7 +16,7 @@ from uuid import UUID
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, TypeAdapter, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from linker.core.addresses import normalized, origin_of
+from linker.core.addresses import normalize_address, origin_of
 from linker.core.errors import ConfigurationError
 from linker.core.requirements.facts import DeclaredSource
 from linker.core.runs.signals import Trigger, next_tick
@@ -34,7 +34,7 @@ def _web_address(text: str) -> str:
         raise ValueError("it must be the address alone, without a name, a password or a fragment")
     if parts.scheme == "http" and parts.hostname not in _THIS_MACHINE:
         raise ValueError("it must begin with https: tokens are sent there")
-    return normalized(text)
+    return normalize_address(text)
 
 
 def _without_path(text: str) -> str:
@@ -62,7 +62,7 @@ def _upper(value: object) -> object:
     return value.upper() if isinstance(value, str) else value
 
 
-def _declared_sources(value: object) -> object:
+def _read_sources(value: object) -> object:
     if not isinstance(value, str):
         return value
     try:
@@ -81,7 +81,7 @@ type Address = Annotated[WebAddress, AfterValidator(_without_path)]
 type EnvironmentAddress = Annotated[WebAddress, AfterValidator(_environment)]
 type Schedule = Annotated[str, AfterValidator(_schedule)]
 type Seconds = Annotated[float, Field(allow_inf_nan=False, le=86_400)]
-type DeclaredSources = Annotated[tuple[DeclaredSource, ...], NoDecode, BeforeValidator(_declared_sources)]
+type DeclaredSources = Annotated[tuple[DeclaredSource, ...], NoDecode, BeforeValidator(_read_sources)]
 type Listed[T] = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_listed)]
 
 

@@ -124,7 +124,7 @@ class Insights:
 
     async def instance(self) -> Instance | NoAnswer:
         """Return what the instance says about itself."""
-        return await self._consult("", _Instance, _described)
+        return await self._consult("", _Instance, _describe)
 
     async def data_sources(self) -> tuple[DataSource, ...] | NoAnswer:
         """Return the data sources of the instance."""
@@ -198,7 +198,7 @@ def _refusal(answer: httpx.Response, address: str) -> str:
     return f"Customer Insights answered {status}."
 
 
-def _described(found: _Instance) -> Instance:
+def _describe(found: _Instance) -> Instance:
     linked_url = (found.get("cdsOrgInfo") or {}).get("url")
     return Instance(linked_url, _is_b2b(found), _managed_lake(found))
 

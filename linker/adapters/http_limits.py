@@ -39,7 +39,7 @@ def only_to(addresses: Iterable[str]) -> Callable[[httpx.Request], Awaitable[Non
     return check
 
 
-async def bounded(answer: httpx.Response) -> None:
+async def bound_answer(answer: httpx.Response) -> None:
     """Hook on answers that are about to be read: they are decoded here, and never beyond MAX_ANSWER_BYTES."""
     coding = answer.headers.pop("Content-Encoding", "identity").strip().lower()
     answer.stream = _Bounded(cast("httpx.AsyncByteStream", answer.stream), coding)  # the client is asynchronous
@@ -61,13 +61,13 @@ class _Bounded(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         room = MAX_ANSWER_BYTES
-        async for part in self._decoded(room + 1):
+        async for part in self._decode(room + 1):
             room -= len(part)
             if room < 0:
                 raise AnswerTooLargeError(f"The answer is larger than {MAX_ANSWER_BYTES:,} bytes.")
             yield part
 
-    async def _decoded(self, most: int) -> AsyncIterator[bytes]:
+    async def _decode(self, most: int) -> AsyncIterator[bytes]:
         """Yield the content in parts of at most `most` bytes; a part of that size may be cut off."""
         if self._coding == "identity":
             async for raw in self._stream:
@@ -78,7 +78,7 @@ class _Bounded(httpx.AsyncByteStream):
         inflate, began = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16), False
         async for raw in self._stream:
             began = True
-            yield _inflated(inflate, raw, most)
+            yield _inflate(inflate, raw, most)
         if began and not inflate.eof:
             raise httpx.DecodingError("The answer ends in the middle of its compressed content.")
 
@@ -86,7 +86,7 @@ class _Bounded(httpx.AsyncByteStream):
         await self._stream.aclose()
 
 
-def _inflated(inflate: Any, raw: bytes, most: int) -> bytes:
+def _inflate(inflate: Any, raw: bytes, most: int) -> bytes:
     try:
         return bytes(inflate.decompress(raw, most))
     except zlib.error as error:

@@ -19,7 +19,7 @@ from typing import Any, Literal
 from opentelemetry import metrics, trace
 from opentelemetry.util.types import AttributeValue
 
-from linker.core.errors import cleaned, without_words
+from linker.core.errors import clean_text, without_words
 from linker.core.model import Counts, Run, TableRun
 from linker.core.records import RowIssue
 from linker.core.runs.activity_values import Report, ShardOutcome, ShardTask
@@ -225,7 +225,7 @@ def install() -> None:
         if made.name.partition(".")[0] == LOGGER:
             made.run = _RUN.get()
             if made.levelno > logging.DEBUG:
-                made.msg, made.args = cleaned(made.getMessage()), ()
+                made.msg, made.args = clean_text(made.getMessage()), ()
                 made.exc_info = _without_words(made.exc_info)
         return made
 

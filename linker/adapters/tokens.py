@@ -41,7 +41,7 @@ class Identity:
         """Return a token. Raises TransientError while the identity service fails, ConfigurationError when it keeps refusing."""
         for wait_s in (*_REFUSED_WAITS_S, None):
             try:
-                return await self._asked(scopes, options)
+                return await self._request_token(scopes, options)
             except _RefusedError:
                 if wait_s is None:
                     raise
@@ -66,7 +66,7 @@ class Identity:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
-    async def _asked(self, scopes: tuple[str, ...], options: dict[str, Any]) -> AccessToken:
+    async def _request_token(self, scopes: tuple[str, ...], options: dict[str, Any]) -> AccessToken:
         from azure.core.exceptions import AzureError
 
         try:

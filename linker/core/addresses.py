@@ -36,7 +36,7 @@ def origin_of(url: str) -> Origin:
     return Origin(scheme, host, None if port == _PORTS[scheme] else port)
 
 
-def normalized(url: str) -> str:
+def normalize_address(url: str) -> str:
     """Return a web address with its origin normalized and without a slash at its end. Raises ValueError."""
     parts = urlsplit(url)
     query = f"?{parts.query}" if parts.query else ""

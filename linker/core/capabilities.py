@@ -169,7 +169,7 @@ def finding(capability: Capability, available: bool | None, evidence: str, probe
     return Finding(capability, available, evidence, probed_at, COSTS[capability])
 
 
-def completed(findings: Iterable[Finding], probed_at: str, evidence: str) -> tuple[Finding, ...]:
+def complete_findings(findings: Iterable[Finding], probed_at: str, evidence: str) -> tuple[Finding, ...]:
     """Return a finding for every capability, in their order. `evidence` says why the missing ones were not asked."""
     known = {one.capability: one for one in findings}
     return tuple(known.get(one) or finding(one, None, evidence, probed_at) for one in Capability)

@@ -126,18 +126,18 @@ def without_secrets(text: str) -> str:
 
     A text longer than MAX_TEXT is cut first, before the word that would be cut in two.
     """
-    text = bounded(text)
+    text = bound_text(text)
     text = _SECRET.sub(r"\1\2<secret>", _TOKEN.sub("<token>", text))
     hashed = _KEY.sub(lambda key: f"#{sha256(key[0].lower().encode()).hexdigest()[:12]}", _MAIL.sub("<mail>", text))
     return one_line(hashed)
 
 
-def cleaned(text: str) -> str:
+def clean_text(text: str) -> str:
     """Return a text as `without_secrets` does, and without queries and Dataverse's own words: they may name people."""
-    return without_secrets(_QUERY.sub("?...", _ANSWER.sub(r"\1", bounded(text))))
+    return without_secrets(_QUERY.sub("?...", _ANSWER.sub(r"\1", bound_text(text))))
 
 
-def bounded(text: str) -> str:
+def bound_text(text: str) -> str:
     """Return a text of at most MAX_TEXT characters: a part of a secret would not be recognized, so no word is cut."""
     if len(text) <= MAX_TEXT:
         return text
@@ -152,7 +152,7 @@ def one_line(text: str) -> str:
 def without_words(error: BaseException, causes: int = MAX_CAUSES) -> BaseException:
     """Return an error of the same name, frames and causes. Only errors of ours keep their message, cleaned."""
     name, module = type(error).__name__, type(error).__module__
-    told = (cleaned(str(error)),) if isinstance(error, LinkerError) else ()
+    told = (clean_text(str(error)),) if isinstance(error, LinkerError) else ()
     made: BaseException = type(name, (Exception,), {"__module__": module})(*told)
     cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
     made.__cause__ = without_words(cause, causes - 1) if cause and causes else None

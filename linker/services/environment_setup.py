@@ -64,7 +64,7 @@ def needs(settings: Settings, tables: Sequence[str]) -> tuple[Need, ...]:
 
 async def needs_of_measures(dataverse: Dataverse) -> tuple[Need, ...]:
     """Return what showing the measures of a row needs: no run asks for it (docs/insights.md)."""
-    related = [table.name for table in await insight_reader.related_tables(dataverse)]
+    related = [table.name for table in await insight_reader.find_related_tables(dataverse)]
     return tuple(Need(table, Right.READ, "show measures") for table in (MEASURE_TABLE, *related))
 
 
@@ -78,7 +78,7 @@ async def look(dataverse: Dataverse, client_id: str, role_name: str, wanted: Seq
         for need in wanted
         if need.table not in known or not (need.table or ("", need.right) in catalogue)
     }
-    empty = Setup(client_id, role_name, lacking=_sorted(found), unknown=tuple(sorted(unknown)))
+    empty = Setup(client_id, role_name, lacking=_sort_privileges(found), unknown=tuple(sorted(unknown)))
     return await _with_role(dataverse, await _with_user(dataverse, empty))
 
 
@@ -101,8 +101,8 @@ async def _with_role(dataverse: Dataverse, setup: Setup) -> Setup:
     depths = await identity.role_depths(dataverse, role_id)
     held = {privilege for privilege in setup.lacking if depths.get(privilege.id) is Depth.GLOBAL}
     assigned = bool(setup.user) and await _is_assigned(dataverse, setup.user, role_id)
-    lacking = _sorted({*setup.lacking} - held)
-    return replace(setup, role=role_id, lacking=lacking, held=_sorted(held), assigned=assigned)
+    lacking = _sort_privileges({*setup.lacking} - held)
+    return replace(setup, role=role_id, lacking=lacking, held=_sort_privileges(held), assigned=assigned)
 
 
 async def apply(dataverse: Dataverse, setup: Setup) -> Setup:
@@ -122,7 +122,7 @@ async def apply(dataverse: Dataverse, setup: Setup) -> Setup:
     if not setup.assigned:
         role = {"@odata.id": dataverse.connection.address(f"roles({setup.role})")}
         await send_json(dataverse, "POST", f"systemusers({setup.user})/systemuserroles_association/$ref", role)
-    held = _sorted({*setup.held, *setup.lacking})
+    held = _sort_privileges({*setup.held, *setup.lacking})
     return replace(setup, disabled=False, lacking=(), held=held, assigned=True)
 
 
@@ -145,7 +145,7 @@ async def undo(dataverse: Dataverse, setup: Setup) -> Setup:
         await send_json(dataverse, "DELETE", f"roles({setup.role})")
     if setup.user and not setup.disabled:
         await _switch(dataverse, setup.user, disabled=True)
-    lacking = _sorted({*setup.lacking, *setup.held})
+    lacking = _sort_privileges({*setup.lacking, *setup.held})
     return replace(setup, disabled=bool(setup.user), role="", assigned=False, lacking=lacking, held=())
 
 
@@ -172,5 +172,5 @@ async def _switch(dataverse: Dataverse, user: str, *, disabled: bool) -> None:
     await send_json(dataverse, "PATCH", f"systemusers({user})", {"isdisabled": disabled})
 
 
-def _sorted(found: set[Privilege]) -> tuple[Privilege, ...]:
+def _sort_privileges(found: set[Privilege]) -> tuple[Privilege, ...]:
     return tuple(sorted(found, key=lambda privilege: privilege.name))

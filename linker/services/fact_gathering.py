@@ -88,7 +88,7 @@ async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wa
         columns, found = await _find_sources(dataverse, columns)
         sources = await _as_far_as_read(dataverse, await _sources(dataverse, columns, found, insight, rules), held)
     environment = _environment(deps, insight, profiles=profiles, mapping=bool(sources) or None if columns else False)
-    left = await _left_behind(deps, dataverse, sources) if columns else []
+    left = await _find_left_behind(deps, dataverse, sources) if columns else []
     return Evidence(environment, sources, judge(environment, sources, left, rules), columns, insight)
 
 
@@ -181,7 +181,7 @@ async def _insight(deps: Deps) -> Insight:
         return Insight()
     answers = await asyncio.gather(deps.insights.instance(), deps.insights.data_sources())
     faults = dict.fromkeys(answer.reason for answer in answers if isinstance(answer, NoAnswer))
-    kept = await _kept(deps) if faults else None
+    kept = await _load_kept(deps) if faults else None
     known = kept or KeptInsight()
     instance, sources = answers
     return Insight(
@@ -197,7 +197,7 @@ def _instead(kept: KeptInsight | None) -> str:
     return f"What it said on {kept.said_at} is used instead."
 
 
-async def _kept(deps: Deps) -> KeptInsight | None:
+async def _load_kept(deps: Deps) -> KeptInsight | None:
     """Return what Customer Insights said last, None when that is too long ago."""
     try:
         found = await deps.documents.load(KeptInsight, KEPT_ROW)
@@ -208,14 +208,14 @@ async def _kept(deps: Deps) -> KeptInsight | None:
     return found[0]
 
 
-async def linked_columns(deps: Deps, seen: Evidence) -> tuple[LinkedColumn, ...]:
+async def find_linked_columns(deps: Deps, seen: Evidence) -> tuple[LinkedColumn, ...]:
     """Return the lookup columns of tables that were linked before, whose rows show what a link looks like."""
     linked = set(await deps.states.tables())
     tables = [judged.table for judged in seen.judgement.tables if judged.table.logical_name in linked]
     return tuple(LinkedColumn(table.entity_set, LOOKUP_SCHEMA_NAME) for table in dict.fromkeys(tables))
 
 
-def unanswered(seen: Evidence) -> tuple[str, ...]:
+def note_unanswered(seen: Evidence) -> tuple[str, ...]:
     """Return the note on a Customer Insights that did not answer, if there is one."""
     return (seen.insight.fault,) if seen.insight.fault else ()
 
@@ -297,7 +297,7 @@ async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[
     except DataverseError as error:
         if recognised is not Recognised.NAME:
             return 0  # a table that is not ours to read is none that we could link
-        if privileges.refused(error.text) is None:
+        if privileges.find_refused(error.text) is None:
             raise
         return None  # a missing privilege is reported with the privileges of this table
 
@@ -316,7 +316,7 @@ async def _as_far_as_read(
     )
 
 
-async def _left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:
+async def _find_left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:
     """Return the tables that were linked before and take part no more."""
     there = {fact.table.logical_name for fact in facts if fact.table is not None}
     gone = [name for name in await deps.states.tables() if name not in there]

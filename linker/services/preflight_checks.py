@@ -50,14 +50,14 @@ async def _look(deps: Deps, dataverse: Dataverse, who: Standing) -> Picture:
     seen = await fact_gathering.gather(deps, dataverse, who.held)
     if seen.columns is None:
         return _picture(deps, who, seen, (), (), None)
-    can = await deps.probe_capabilities(await fact_gathering.linked_columns(deps, seen))
+    can = await deps.probe_capabilities(await fact_gathering.find_linked_columns(deps, seen))
     permitted = await write_permits.permissions(deps, dataverse, who, seen.judgement.linked, seen.columns, can)
     because, schema = await full_reason(deps, seen), await metadata.profile_schema(dataverse)
     next_run = _NextRun(seen.columns, can, because, schema)
     tables = [
         await _table(deps, dataverse, table, permitted[table.table.logical_name], next_run)
         if table.run.status is Status.QUEUED
-        else _skipped(table)
+        else _skip_table(table)
         for table in seen.judgement.tables
     ]
     return _picture(deps, who, seen, tuple(tables), tuple(permitted.values()), can)
@@ -103,20 +103,20 @@ def _picture(
         entitlement=entitlement(tables, touches=deps.settings.touch_profiles),
         warnings=told,
         notes=(
-            *fact_gathering.unanswered(seen),
+            *fact_gathering.note_unanswered(seen),
             *judged.notes,
-            *_unused(seen),
+            *_find_unused(seen),
             *(note for one in permitted for note in one.notes),
         ),
     )
 
 
-def _unused(seen: Evidence) -> tuple[str, ...]:
+def _find_unused(seen: Evidence) -> tuple[str, ...]:
     unused = [f"'{source.table}' of '{source.data_source}'" for source in fact_gathering.not_in_mapping(seen)]
     return (f"Known to Customer Insights, but the mapping names no row: {', '.join(unused)}.",) if unused else ()
 
 
-def _skipped(judged: JudgedTable) -> TablePicture:
+def _skip_table(judged: JudgedTable) -> TablePicture:
     run = judged.run
     return TablePicture(run.table, "skipped", run.detail, judged.sources, run.findings)
 
@@ -129,7 +129,7 @@ async def _table(
     next_run: _NextRun,
 ) -> TablePicture:
     """Return one table that may be linked."""
-    seen = _skipped(judged)
+    seen = _skip_table(judged)
     if permitted.refusal is Refusal.UNFIT:
         return replace(seen, outcome="refused", detail=permitted.detail)
     try:
@@ -179,14 +179,16 @@ async def hold(deps: Deps, table: str) -> None:
     if who.obstacle:
         raise ConfigurationError(who.obstacle)
     seen = await fact_gathering.gather(deps, dataverse, who.held, (table,))
-    await write_permits.remember_held(deps, await permitted_tables(deps, dataverse, who, seen))
+    await write_permits.remember_held(deps, await find_permitted_tables(deps, dataverse, who, seen))
 
 
-async def permitted_tables(deps: Deps, dataverse: Dataverse, who: Standing, seen: Evidence) -> dict[str, Permission]:
+async def find_permitted_tables(
+    deps: Deps, dataverse: Dataverse, who: Standing, seen: Evidence
+) -> dict[str, Permission]:
     """Look at the tables that the run would link, unless it ends here."""
     if seen.columns is None or seen.judgement.status is not None:
         return {}
-    can = await deps.check_capabilities(await fact_gathering.linked_columns(deps, seen))
+    can = await deps.check_capabilities(await fact_gathering.find_linked_columns(deps, seen))
     return await write_permits.permissions(
         deps, dataverse, who, seen.judgement.linked, seen.columns, can, remembers=True
     )

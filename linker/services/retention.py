@@ -61,19 +61,19 @@ async def _purge_runs(deps: Deps, now: float, most: Bounds) -> int:
 
 async def _old_runs(deps: Deps, now: float) -> AsyncIterator[str]:
     """Yield runs whose time is over and that nothing leads to any more, oldest first."""
-    needed = await _needed(deps)
+    needed = await _find_needed(deps)
     for run in reversed(await deps.runs.ids()):
         found = await deps.runs.load(run) if run not in needed else None
-        if found is not None and parse_time(found.requested_at) < now - _kept_s(deps, found):
+        if found is not None and parse_time(found.requested_at) < now - _seconds_to_keep(deps, found):
             yield run
 
 
-def _kept_s(deps: Deps, run: Run) -> float:
+def _seconds_to_keep(deps: Deps, run: Run) -> float:
     """What could not start is tried at every tick, so that such runs are many and say the same."""
     return DAY_S if run.status is Status.NOT_STARTED else deps.settings.keep_days * DAY_S
 
 
-async def _needed(deps: Deps) -> set[str]:
+async def _find_needed(deps: Deps) -> set[str]:
     """Return the run that the task shows, and those that the lock leads requesters to."""
     state = await deps.lock.peek()
     tickets = (state.holder, state.pending, state.pending_dry, state.parked)

@@ -13,8 +13,8 @@ from linker.adapters.dataverse.change_times import workflow_job
 from linker.core.errors import LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import UPDATED
-from linker.core.runs.lifecycle import WAITING, asked_for, ended, promised
-from linker.core.runs.request_merging import merged
+from linker.core.runs.lifecycle import WAITING, end_early, promise_run, with_request
+from linker.core.runs.request_merging import merge_requests
 from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, find_grant
 from linker.core.runs.signals import Marks, SignalKind
 from linker.core.runs.workflow_jobs import WorkflowJob, read_events
@@ -59,7 +59,7 @@ async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "
     if wanted.job_start > deps.clock() + MAX_AHEAD_S:
         wanted = replace(wanted, job_start=0.0)
     grant = await deps.lock.request(wanted, key)
-    run = await deps.runs.create(promised(grant.ticket))
+    run = await deps.runs.create(promise_run(grant.ticket))
     if grant.unstarted is not None:
         await _start_run(deps, grant.unstarted, start, is_shown=grant.unstarted == grant.ticket)
     if grant.waits:
@@ -75,7 +75,7 @@ def as_waiting(run: Run, request: RunRequest) -> Run:
     if run.status is not Status.QUEUED or run.steps:
         return run
     shown = RunRequest(run.mode, run.dry_run, run.requested_tables, run.jobs, unlink_allowed=run.unlink_allowed)
-    return replace(asked_for(run, merged(shown, request)), status_detail=WAITING)
+    return replace(with_request(run, merge_requests(shown, request)), status_detail=WAITING)
 
 
 async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) -> str:
@@ -102,7 +102,9 @@ async def watchdog(deps: Deps, start: Start, *, sleep: Sleep | None = None) -> s
     found = await _end_lost(deps, start)
     began, until = await _take_over(deps, start), deps.clock() + _stand_by_s(deps)
     telemetry.beat()
-    while sleep and not began and (wait_s := _left_s(await deps.lock.peek(), deps.clock())) < until - deps.clock():
+    while (
+        sleep and not began and (wait_s := _seconds_left(await deps.lock.peek(), deps.clock())) < until - deps.clock()
+    ):
         await sleep(wait_s)
         began = await _take_over(deps, start)
     return began or found
@@ -113,7 +115,7 @@ def _stand_by_s(deps: Deps) -> float:
     return STAND_BY_S if deps.settings.watchdog_schedule.split()[0].isdecimal() else 0.0
 
 
-def _left_s(state: LockState, now: float) -> float:
+def _seconds_left(state: LockState, now: float) -> float:
     """Return after how many seconds the lease as it is now will have run out."""
     return max(state.expires - now, 0.0) + LEASE_MARGIN_S if state.holder else float("inf")
 
@@ -123,7 +125,7 @@ async def _take_over(deps: Deps, start: Start) -> str:
     taken = await deps.lock.take_over()
     if taken is None:
         return await _start_again(deps, await deps.lock.peek(), start)
-    await deps.runs.create(promised(taken.ended))  # its requester may have died, or sleep, before saving it
+    await deps.runs.create(promise_run(taken.ended))  # its requester may have died, or sleep, before saving it
     await _end_interrupted(deps)
     if taken.next is None:
         return ""
@@ -141,7 +143,7 @@ async def _start_again(deps: Deps, state: LockState, start: Start) -> str:
 async def _start_run(deps: Deps, ticket: Ticket, start: Start, *, is_shown: bool = False) -> str:
     """Start a run, which can be read before it begins. Returns its id."""
     if not is_shown:
-        await deps.runs.create(promised(ticket))
+        await deps.runs.create(promise_run(ticket))
     await start(ticket)
     return ticket.run
 
@@ -167,13 +169,13 @@ async def _end_one(deps: Deps, lost: str, start: Start, *, is_dropped: bool) -> 
     if run is None or run.ended_at is not None:
         return ""
     if is_dropped:
-        await deps.runs.advance(lost, lambda old: ended(old, Status.CANCELED, TAKEN_BACK, now))
+        await deps.runs.advance(lost, lambda old: end_early(old, Status.CANCELED, TAKEN_BACK, now))
         return ""
     work = RunRequest(run.mode, tables=run.requested_tables, jobs=run.jobs, trigger=run.trigger)
     follower = "" if run.dry_run else (await request_run(deps, work, start)).id
     rest = f" Its work starts again as run {follower}." if follower else ""
     await deps.runs.advance(
-        lost, lambda old: replace(ended(old, Status.FAILED, f"{LOST}{rest}", now), follow_up=follower or None)
+        lost, lambda old: replace(end_early(old, Status.FAILED, f"{LOST}{rest}", now), follow_up=follower or None)
     )
     _LOG.warning("Run %s: %s%s", lost, LOST, rest)
     return follower
@@ -185,7 +187,7 @@ async def poll(deps: Deps, start: Start) -> str:
     That is a unification that Customer Insights reports, or marks other than those of the last complete run.
     """
     wanted = await _unseen(deps) if deps.settings.poll else None
-    if wanted is None or await _tried_lately(deps, wanted):
+    if wanted is None or await _was_tried_lately(deps, wanted):
         return ""
     return (await request_run(deps, wanted, start)).id
 
@@ -209,9 +211,9 @@ async def _end_interrupted(deps: Deps) -> None:
     now = deps.clock()
     if taken.successor:  # the dead run names it, so it must be there to read
         grant = find_grant(await deps.lock.peek(), taken.successor, taken.ended.request)
-        await deps.runs.create(promised(grant.ticket))
+        await deps.runs.create(promise_run(grant.ticket))
     await deps.runs.advance(
-        dead.id, lambda old: replace(ended(old, status, detail, now), follow_up=taken.successor or None)
+        dead.id, lambda old: replace(end_early(old, status, detail, now), follow_up=taken.successor or None)
     )
     _LOG.warning("Run %s: %s", dead.id, detail)
 
@@ -285,7 +287,7 @@ async def _from_workflow_tables(deps: Deps) -> WorkflowJob | None:
     return found
 
 
-async def _tried_lately(deps: Deps, wanted: RunRequest) -> bool:
+async def _was_tried_lately(deps: Deps, wanted: RunRequest) -> bool:
     """Whether a run for the same ended a while ago without being complete. One that could not start is tried at once."""
     last = await deps.runs.shown()
     if last is None or last.ended_at is None or last.status is Status.NOT_STARTED:

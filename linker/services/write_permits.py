@@ -24,7 +24,7 @@ from linker.core.permissions import privileges
 from linker.core.permissions.automations import Automation
 from linker.core.permissions.privileges import Depth, Missing, Need, Right
 from linker.core.permissions.write_permission import Permission, Refusal, SecondWriter, TableLook, permission
-from linker.core.requirements.facts import DataverseTable, named
+from linker.core.requirements.facts import DataverseTable, name_of
 from linker.core.requirements.table_eligibility import JudgedTable
 from linker.core.throttling.pace import Pace
 from linker.core.times import iso
@@ -73,7 +73,7 @@ def naming(account: str) -> Iterator[None]:
     try:
         yield
     except DataverseError as error:
-        if (missing := privileges.refused(error.text)) is None:
+        if (missing := privileges.find_refused(error.text)) is None:
             raise
         raise PrivilegeError(missing, account) from error
 
@@ -96,7 +96,7 @@ async def _standing(deps: Deps, dataverse: Dataverse) -> Standing:
     if deps.settings.impersonate:
         own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)
         real = await metadata.service_account(own, await own.user())
-        held = privileges.shared(held, await identity.held(own, real.id))
+        held = privileges.share_privileges(held, await identity.held(own, real.id))
         account = ServiceAccount(account.id, f"{account.name}, through {real.name}")
     return Standing(account, held, privileges.missing(needs, catalogue, held))
 
@@ -231,7 +231,7 @@ async def _read_surroundings(look: _Look, judged: JudgedTable, *, there: bool) -
     sampled, unseen = await _unless_refused(
         sample_customers(look.dataverse, look.columns, with_capabilities(judged.target(look.columns.table), look.can))
     ) or (0, 0)
-    registered, unread = await registered_on(look.dataverse, name)
+    registered, unread = await find_registered(look.dataverse, name)
     return Surroundings(
         look.deps.clock(),
         rows=await _rows(look, judged),
@@ -279,11 +279,9 @@ async def _unreadable(look: _Look, judged: JudgedTable) -> str:
         try:
             rows, more = await look.dataverse.mapping_page(look.columns, facts.source, path)
         except DataverseError as error:
-            return f"{_UNREADABLE.format(named(facts.source))} Dataverse refused to read it: {error.text[:300]}"
+            return f"{_UNREADABLE.format(name_of(facts.source))} Dataverse refused to read it: {error.text[:300]}"
         if len(rows) == VIRTUAL_ROWS and not more:
-            return (
-                f"{_UNREADABLE.format(named(facts.source))} They end after {VIRTUAL_ROWS:,} rows, the limit of a query."
-            )
+            return f"{_UNREADABLE.format(name_of(facts.source))} They end after {VIRTUAL_ROWS:,} rows, the limit of a query."
     return ""
 
 
@@ -306,7 +304,7 @@ async def sample_customers(dataverse: Dataverse, columns: MappingColumns, target
     return len(texts), sum(1 for text in texts if not found.get(fold_customer(text)))
 
 
-async def registered_on(dataverse: Dataverse, table: str) -> tuple[tuple[Automation, ...] | None, str]:
+async def find_registered(dataverse: Dataverse, table: str) -> tuple[tuple[Automation, ...] | None, str]:
     """Return what is registered on updates of a table, or None and why it could not be read."""
     try:
         return await automations(dataverse, table), ""
@@ -335,7 +333,7 @@ async def _second_writer(look: _Look, table: DataverseTable) -> SecondWriter | N
     if vendor is None:
         return None
     since = look.deps.clock() - LATELY_S
-    return await _unless_refused(identity.written_by(look.dataverse, table, vendor, iso(since)))
+    return await _unless_refused(identity.find_second_writer(look.dataverse, table, vendor, iso(since)))
 
 
 async def _blind_roles(look: _Look, table: str) -> tuple[str, ...]:

@@ -295,7 +295,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_run(server: Server, linker: Ask, monke
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("linker.entrypoints.cli.waiting.watched", interrupted)
+    monkeypatch.setattr("linker.entrypoints.cli.waiting.watch_run", interrupted)
     done = linker("show", "r3", "--wait")
     assert (done.exit_code, server.written) == (130, [])
     assert "The run continues. 'linker show r3 --wait' waits for it again." in done.stderr

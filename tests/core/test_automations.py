@@ -11,7 +11,7 @@ from linker.core.permissions.automations import (
     describe,
     describe_all,
     estimate,
-    fired,
+    find_fired,
     not_bypassed,
 )
 
@@ -39,7 +39,7 @@ RULE = Automation("Check", Kind.RULE)
 )
 def test_filtering_attributes_decide(automation: Automation, columns: tuple[str, ...], fires: bool) -> None:
     registered = replace(automation, columns=columns)
-    assert fired([registered]) == ((registered,) if fires else ())
+    assert find_fired([registered]) == ((registered,) if fires else ())
 
 
 @pytest.mark.parametrize(

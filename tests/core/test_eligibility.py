@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Finding, Requirement, Source, Verdict
-from linker.core.requirements.checks import check_environment, check_source, unknown, violated
+from linker.core.requirements.checks import check_environment, check_source, find_violated, unknown
 from linker.core.requirements.facts import DataverseTable, EnvironmentFacts, Fact, Origin, SourceFacts
 
 URL = "https://contoso.crm4.dynamics.com"
@@ -118,7 +118,7 @@ def test_source(requirement: Requirement, facts: SourceFacts, environment: Envir
 
 def test_a_good_source_in_a_good_environment_violates_nothing() -> None:
     findings = (*check_environment(GOOD_ENVIRONMENT), *check_source(GOOD, GOOD_ENVIRONMENT))
-    assert violated(findings) == unknown(findings) == ()
+    assert find_violated(findings) == unknown(findings) == ()
     assert {finding.requirement for finding in findings} == {"R1", "R2", "R3", "R4", "R5", "R6"}
 
 
@@ -147,4 +147,4 @@ def test_every_violation_says_what_to_do(
 ) -> None:
     del requirement, expected
     assert all(finding.evidence for finding in check_source(facts, environment))
-    assert all(finding.advice for finding in violated(check_source(facts, environment)))
+    assert all(finding.advice for finding in find_violated(check_source(facts, environment)))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
-from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES, covers, merged
+from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES, covers, merge_requests
 from linker.core.runs.run_lock import (
     MAX_ASKED,
     Cancellation,
@@ -93,7 +93,7 @@ def taken_over(state: LockState, *, now: float = LEASE_S):
     ],
 )
 def test_merging(first: RunRequest, second: RunRequest, both: RunRequest) -> None:
-    assert merged(first, second) == both
+    assert merge_requests(first, second) == both
     assert covers(both, first)
     assert covers(both, second)
 
@@ -125,8 +125,8 @@ def test_of_very_many_jobs_that_wait_the_newest_are_kept() -> None:
 def test_who_asks_for_very_many_tables_gets_all() -> None:
     names = [f"t{number}" for number in range(MAX_TABLES + 1)]
     most, one_more = RunRequest(tables=tuple(names[1:])), RunRequest(tables=(names[0],))
-    assert merged(most, one_more) == ANY
-    assert covers(merged(most, one_more), most)
+    assert merge_requests(most, one_more) == ANY
+    assert covers(merge_requests(most, one_more), most)
     state, _ = asked(FREE, RunRequest(tables=tuple(names)))
     assert state.holder is not None
     assert state.holder.request.tables == ()

@@ -75,7 +75,7 @@ def test_all_processes_together_respect_the_hint(hint: int, processes: int) -> N
         pace = next_pace(pace, Load(Pace(hint, hint=hint, at_s=NOW + number, process=f"p{number}")))
     assert pace.processes == processes
     widths = [
-        law.adopted(replace(first_control(0, hint), process=f"p{number}"), pace).width for number in range(processes)
+        law.adopt_pace(replace(first_control(0, hint), process=f"p{number}"), pace).width for number in range(processes)
     ]
     assert sum(widths) <= max(hint, processes)  # each has one at least
 
@@ -91,18 +91,18 @@ def test_a_process_that_reports_no_more_gives_its_share_back() -> None:
 def test_a_pause_of_one_process_holds_for_the_others() -> None:
     other = replace(first_control(0, 8), process="other", at_s=NOW)
     held = after_throttle(replace(first_control(0, 8), process="one"), NOW, 60.0, "time", 8)
-    assert width_at(law.adopted(other, report(held, NOW)), NOW + 59) == 0
+    assert width_at(law.adopt_pace(other, report(held, NOW)), NOW + 59) == 0
 
 
 def test_a_process_that_the_orchestrator_does_not_know_counts_itself() -> None:
     pace = next_pace(Pace(), Load(Pace(48, hint=48, at_s=NOW, process="one")))
-    assert law.adopted(replace(first_control(0, 48), process="two"), pace).width == 24
-    assert law.adopted(replace(first_control(0, 48), process="one"), pace).width == 48
+    assert law.adopt_pace(replace(first_control(0, 48), process="two"), pace).width == 24
+    assert law.adopt_pace(replace(first_control(0, 48), process="one"), pace).width == 48
 
 
 def test_an_older_pace_teaches_a_process_nothing_but_how_many_share() -> None:
     own = replace(first_control(0, 16), at_s=NOW, process="one", batch=700)
-    adopted = law.adopted(own, Pace(3, 50, hint=3, at_s=NOW - 1, process="two", processes=2))
+    adopted = law.adopt_pace(own, Pace(3, 50, hint=3, at_s=NOW - 1, process="two", processes=2))
     assert (adopted.batch, adopted.hint, adopted.width) == (700, 16, 8)
 
 
@@ -255,7 +255,7 @@ events = st.one_of(
 def test_width_and_batch_stay_within_their_bounds(
     felt: list[tuple[str, float, int]], most: int, processes: int
 ) -> None:
-    control, now_s = law.shared(first_control(most, 48), processes), NOW
+    control, now_s = law.share_control(first_control(most, 48), processes), NOW
     for kind, seconds, number in felt:
         now_s += 1.0
         if kind == "write":

@@ -14,7 +14,7 @@ from linker.core.permissions.write_permission import (
     Refusal,
     SecondWriter,
     TableLook,
-    applied,
+    apply_permission,
     obstacle,
     permission,
 )
@@ -107,20 +107,20 @@ RUN = TableRun("contact", "crm", Status.QUEUED)
     ],
 )
 def test_a_table_of_a_run_ends_by_its_refusal(refusal: Refusal, dry_run: bool, status: Status) -> None:
-    found = applied(RUN, Permission("contact", refusal, "why"), dry_run=dry_run)
+    found = apply_permission(RUN, Permission("contact", refusal, "why"), dry_run=dry_run)
     assert (found.status, found.refusal) == (status, refusal)
     assert found.detail == ("why" if status is not Status.QUEUED else "")
 
 
 def test_a_table_that_is_skipped_already_stays_so() -> None:
     skipped = replace(RUN, status=Status.SKIPPED, detail="R1")
-    assert applied(skipped, Permission("contact", HELD, "why"), dry_run=False) == skipped
-    assert applied(RUN, None, dry_run=False) == RUN
+    assert apply_permission(skipped, Permission("contact", HELD, "why"), dry_run=False) == skipped
+    assert apply_permission(RUN, None, dry_run=False) == RUN
 
 
 def test_a_table_keeps_what_its_links_fire_whether_or_not_it_may_be_written() -> None:
     for refusal in (Refusal.NONE, HELD):
-        (told,) = applied(RUN, Permission("contact", refusal, automations=(STEP,)), dry_run=False).automations
+        (told,) = apply_permission(RUN, Permission("contact", refusal, automations=(STEP,)), dry_run=False).automations
         assert told == describe(STEP)
 
 

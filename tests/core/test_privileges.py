@@ -12,9 +12,9 @@ from linker.core.permissions.privileges import (
     Privilege,
     Right,
     complaint,
+    find_refused,
     missing,
-    refused,
-    shared,
+    share_privileges,
 )
 
 WRITE = Need("contact", Right.WRITE, "write its lookup")
@@ -83,12 +83,12 @@ def test_the_complaint_names_privilege_table_level_purpose_and_what_to_do() -> N
     ],
 )
 def test_a_refusal_that_names_a_privilege_is_understood(text: str, privilege: str | None) -> None:
-    found = refused(text)
+    found = find_refused(text)
     assert (found and found.privilege) == privilege
 
 
 def test_a_refusal_says_what_the_privilege_is_for_where_a_setting_asks_for_it() -> None:
-    found = refused("Principal user (Id=1) is missing prvActOnBehalfOfAnotherUser privilege on OTC=0")
+    found = find_refused("Principal user (Id=1) is missing prvActOnBehalfOfAnotherUser privilege on OTC=0")
     assert found is not None
     assert found.purpose == "act for another user (LINKER_IMPERSONATE)"
 
@@ -96,7 +96,7 @@ def test_a_refusal_says_what_the_privilege_is_for_where_a_setting_asks_for_it() 
 def test_acting_for_a_user_leaves_what_both_have_at_the_lower_level() -> None:
     user = {"prvread": Depth.GLOBAL, "prvwrite": Depth.LOCAL, "prvmine": Depth.GLOBAL}
     app = {"prvread": Depth.BASIC, "prvwrite": Depth.GLOBAL, ACT_FOR_OTHERS.lower(): Depth.GLOBAL}
-    assert shared(user, app) == {
+    assert share_privileges(user, app) == {
         "prvread": Depth.BASIC,
         "prvwrite": Depth.LOCAL,
         ACT_FOR_OTHERS.lower(): Depth.GLOBAL,

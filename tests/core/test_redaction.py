@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.adapters import telemetry
-from linker.core.errors import MAX_TEXT, DataverseError, cleaned, one_line, without_secrets, without_words
+from linker.core.errors import MAX_TEXT, DataverseError, clean_text, one_line, without_secrets, without_words
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
 JWT = "eyJhbGciOiJSUzI1NiJ9.eyJhdWQiOiJ4In0.c2ln-bmF0_dXJl"
@@ -35,7 +35,7 @@ UNSEEN = "\r\n\x00\x1b\x7f\x85\u2028\u2029\u202e\u200b"
     ],
 )
 def test_a_message_loses_what_is_not_ours(text: str, expected: str) -> None:
-    assert cleaned(text) == expected
+    assert clean_text(text) == expected
 
 
 @pytest.mark.parametrize(
@@ -62,9 +62,9 @@ def test_secrets_and_addresses_go_whatever_is_around_them(text: str, expected: s
 
 @pytest.mark.parametrize("key", [GUID, GUID.upper(), GUID.replace("-", "")])
 def test_a_key_is_hashed_so_that_its_lines_can_still_be_found(key: str) -> None:
-    hashed = cleaned(f"row {key} was left")
+    hashed = clean_text(f"row {key} was left")
     assert re.fullmatch(r"row #[0-9a-f]{12} was left", hashed)
-    assert cleaned(f"row {key} was left") == hashed
+    assert clean_text(f"row {key} was left") == hashed
 
 
 @given(st.text(st.sampled_from(f"ab{UNSEEN}")))
@@ -172,7 +172,7 @@ SEEDS = [
 
 def seconds(text: str) -> float:
     began = time.process_time()
-    cleaned(text)
+    clean_text(text)
     return time.process_time() - began
 
 
@@ -191,7 +191,7 @@ def test_cleaning_itself_is_linear(seed: str, monkeypatch: pytest.MonkeyPatch) -
 
 @given(st.text(max_size=30_000))
 def test_what_is_kept_of_a_text_has_a_bound(text: str) -> None:
-    assert len(cleaned(text * 40)) <= 12 * MAX_TEXT
+    assert len(clean_text(text * 40)) <= 12 * MAX_TEXT
 
 
 def test_a_secret_at_the_cut_is_left_out_as_a_whole() -> None:
@@ -213,4 +213,4 @@ def test_a_secret_at_the_cut_is_left_out_as_a_whole() -> None:
     ],
 )
 def test_other_names_of_secrets_are_known(text: str) -> None:
-    assert "topsecret" not in cleaned(text)
+    assert "topsecret" not in clean_text(text)

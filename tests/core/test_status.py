@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from linker.core.model import Mode, Progress, Run, Status, TableRun
-from linker.core.runs.lifecycle import ENDED, MOVES, advanced, may_move, overall
+from linker.core.runs.lifecycle import ENDED, MOVES, advance_run, may_move, overall
 
 LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",
@@ -63,7 +63,7 @@ def run(status: Status, *, done: int = 0, table: Status = Status.QUEUED, ended: 
 
 @pytest.mark.parametrize(("now", "then"), list(product(Status, Status)))
 def test_news_changes_a_run_only_by_a_legal_move(now: Status, then: Status) -> None:
-    assert advanced(run(now), run(then)).status is (then if may_move(now, then) else now)
+    assert advance_run(run(now), run(then)).status is (then if may_move(now, then) else now)
 
 
 REFRESHING = run(Status.REFRESHING, done=3, table=Status.REFRESHING)
@@ -80,18 +80,18 @@ REFRESHING = run(Status.REFRESHING, done=3, table=Status.REFRESHING)
     ],
 )
 def test_late_news_changes_nothing(old: Run, late: Run) -> None:
-    assert advanced(old, late) == old
+    assert advance_run(old, late) == old
 
 
 @pytest.mark.parametrize("status", sorted(ENDED))
 def test_a_table_that_ended_stays_ended(status: Status) -> None:
     ended = run(Status.REFRESHING, table=status)
-    assert advanced(ended, run(Status.REFRESHING, done=1, table=Status.REFRESHING)).tables == ended.tables
+    assert advance_run(ended, run(Status.REFRESHING, done=1, table=Status.REFRESHING)).tables == ended.tables
 
 
 def test_news_in_time_changes_the_run() -> None:
     new = run(Status.RETRYING, done=4, table=Status.WARNINGS)
-    assert advanced(REFRESHING, new) == new
+    assert advance_run(REFRESHING, new) == new
 
 
 S, W, F, K, C = Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKIPPED, Status.CANCELED

@@ -11,7 +11,7 @@ from linker.entrypoints.api.row_errors import ErrorQuery
 from linker.entrypoints.api.runs import RunBody, RunsQuery
 from linker.entrypoints.api.tables import ApproveBody
 from linker.entrypoints.http.messages import ProblemError
-from linker.entrypoints.http.operations import parsed_body, parsed_query
+from linker.entrypoints.http.operations import parse_body, parse_query
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,7 @@ from linker.entrypoints.http.operations import parsed_body, parsed_query
 )
 def test_a_body(kind: Any, sent: object, text: str) -> None:
     with pytest.raises(ProblemError) as refused:
-        parsed_body(kind, json.dumps(sent).encode())
+        parse_body(kind, json.dumps(sent).encode())
     assert text in refused.value.detail
     assert refused.value.detail.endswith(". Nothing was started.")
 
@@ -62,7 +62,7 @@ def test_a_body(kind: Any, sent: object, text: str) -> None:
 )
 def test_a_query(kind: Any, query: dict[str, str], text: str) -> None:
     with pytest.raises(ProblemError) as refused:
-        parsed_query(kind, query)
+        parse_query(kind, query)
     assert text in refused.value.detail
 
 
@@ -71,6 +71,6 @@ def test_a_query(kind: Any, query: dict[str, str], text: str) -> None:
 def test_nothing_of_the_request_is_repeated(where: dict[str, Any], mark: str) -> None:
     sent = json.dumps(where, default=lambda _: mark)
     try:
-        parsed_body(RunBody, sent.encode())
+        parse_body(RunBody, sent.encode())
     except ProblemError as refused:
         assert mark not in refused.detail

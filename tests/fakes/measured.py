@@ -76,7 +76,7 @@ async def measured(config: SandboxConfig | None = None, **settings: Any) -> Asyn
         admin = made.dataverse_as(ADMIN)
         (table,) = await metadata.find_tables(admin, TABLE)
         await lookup_column.create(admin, table, None, (await read_tables(admin)).profile_kind)
-        target = await lookup_column.linked_table(admin, TABLE)
+        target = await lookup_column.find_linked_table(admin, TABLE)
         rows = (await admin.get(f"{target.entity_set}?$select={target.key}"))["value"]
         profile = (await admin.get("msdynci_customerprofiles?$top=1"))["value"][0]
         world = Measured(made, target, rows[0][target.key], rows[1][target.key], profile)

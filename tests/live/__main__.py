@@ -79,7 +79,7 @@ def _check_names(order: Order) -> None:
 
 
 async def _prove(given: Settings, order: Order, stranger: UUID | None) -> Report:
-    async with bootstrap.signed_in(given) as dataverse, _as_stranger(dataverse, stranger) as other:
+    async with bootstrap.sign_in(given) as dataverse, _as_stranger(dataverse, stranger) as other:
         return await proof.prove(dataverse, order, _CONSOLE.print, stranger=other)
 
 
@@ -97,7 +97,7 @@ async def _as_stranger(dataverse: Dataverse, client_id: UUID | None) -> AsyncIte
 
 
 async def _clean(given: Settings) -> None:
-    async with bootstrap.signed_in(given) as dataverse:
+    async with bootstrap.sign_in(given) as dataverse:
         await proof.clean(dataverse, _CONSOLE.print)
 
 

@@ -117,7 +117,7 @@ MUTATIONS = (
     ),
     Mutation("D19", _SCAN, "TABLES_HELD = 6", "TABLES_HELD = 60"),
     Mutation("D20", "linker/services/retention.py", "deleted == most.runs", "False"),
-    Mutation("D20", "linker/services/retention.py", "< now - _kept_s(deps, found)", "< 0"),
+    Mutation("D20", "linker/services/retention.py", "< now - _seconds_to_keep(deps, found)", "< 0"),
     Mutation(
         "D21",
         _LOCK,
@@ -174,7 +174,7 @@ MUTATIONS = (
     ),
     Mutation("D30", "linker/core/roles.py", "self.role.rank >= needed.rank", "True"),
     Mutation("D30", "linker/entrypoints/http/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
-    Mutation("D30", "linker/entrypoints/portal/serving.py", "admitted(caller, wanted.role)", "caller"),
+    Mutation("D30", "linker/entrypoints/portal/serving.py", "admit(caller, wanted.role)", "caller"),
     # ---- engine ----
     Mutation("G1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
     Mutation("G2", _GENERATION, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
@@ -217,7 +217,7 @@ MUTATIONS = (
     Mutation("G6", _RESOLVING, "return same and not left.ended and", "return same and"),
     Mutation("G6", _RESOLVING, "== (question, secret, new.newest)\n", "== (question, secret, left.watermark)\n"),
     Mutation("G6", _RESOLVING, "if found is not None and _continues(", "if False and _continues("),
-    Mutation("G6", _STAGING, "            before = await self._ended(table, *before)\n", ""),
+    Mutation("G6", _STAGING, "            before = await self._mark_ended(table, *before)\n", ""),
     Mutation("G6", _RESOLVING, "for span in spans] if once else [stream]", "for span in spans]"),
     Mutation("G6", "linker/core/odata.py", " or {self.key} eq null)", ")"),
     Mutation("G6", "linker/core/linking/mapping_scan.py", "max(0.0, state.watermark - OVERLAP_S)", "state.watermark"),
@@ -287,7 +287,7 @@ MUTATIONS = (
         "if True:",
     ),
     Mutation("G13", _WRITING, "    await _set_back(writer, row, before)\n    raise", "    raise"),
-    Mutation("G13", _SHARD, "for row in scattered(links, CANARIES):", "for row in scattered(links, 1):"),
+    Mutation("G13", _SHARD, "for row in scatter(links, CANARIES):", "for row in scattered(links, 1):"),
     Mutation("G13", _GENERATION, "is_alone = table in self.unproven or", "is_alone ="),
     # ---- writing ----
     Mutation(
@@ -327,7 +327,7 @@ MUTATIONS = (
     Mutation(
         "G18",
         _ORPHANS,
-        "await self._links([key async for key in self._unmapped(some)])",
+        "await self._links([key async for key in self._find_unmapped(some)])",
         "await self._links(list(some))",
     ),
     Mutation("G18", _ORPHANS, "named |= rows & (", "named |= set() & ("),

@@ -6,7 +6,7 @@ import pytest
 
 from linker.adapters.dataverse.client import BYPASS
 from linker.adapters.dataverse.registered_automations import automations
-from linker.core.permissions.automations import Automation, Kind, estimate, fired, not_bypassed
+from linker.core.permissions.automations import Automation, Kind, estimate, find_fired, not_bypassed
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 from tests.sandbox.webapi.steps import add_step, create, update_multiple
 
@@ -57,7 +57,7 @@ async def fill(world: Sandboxed) -> None:
 async def test_what_is_judged_to_fire_is_what_fires(world: Sandboxed) -> None:
     await fill(world)
     rows = [await create(world.admin, "contacts") for _ in range(3)]
-    judged = fired(await found(world), COLUMN)
+    judged = find_fired(await found(world), COLUMN)
     world.environment.counters.reset()
     first, *others = [{"contactid": row, COLUMN: "x"} for row in rows]
     await update_multiple(world.admin, first)  # as a run links its first row alone
@@ -71,7 +71,7 @@ async def test_what_is_judged_to_fire_is_what_fires(world: Sandboxed) -> None:
 async def test_what_is_judged_to_stay_under_bypass_is_what_stays(world: Sandboxed) -> None:
     await fill(world)
     row = await create(world.admin, "contacts")
-    judged = not_bypassed(fired(await found(world), COLUMN))
+    judged = not_bypassed(find_fired(await found(world), COLUMN))
     world.environment.counters.reset()
     await update_multiple(world.admin, {"contactid": row, COLUMN: "x"}, **BYPASS)
     assert {automation.name for automation in judged} == set(world.environment.counters.automation.by_name) == {"bulk"}

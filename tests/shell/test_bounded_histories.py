@@ -9,7 +9,7 @@ import pytest
 
 from linker.core.model import Counts, Mode
 from linker.core.runs.activity_values import Go, Prepared, ShardOutcome, SliceOutcome
-from linker.core.runs.generation_values import Share, UnlinkOutcome, joined
+from linker.core.runs.generation_values import Share, UnlinkOutcome, join_shares
 from linker.core.serialization import MAX_BYTES, to_json
 from linker.core.throttling.pace import Load
 from linker.durable.orchestrators import scanning
@@ -190,10 +190,10 @@ def test_shards_that_are_left_are_handed_on_as_the_fewest_shares() -> None:
         return Share(table, "s1", number, number + 1, Mode.FULL, "run1", tries)
 
     shards = [shard(4), shard(1), shard(2), shard(0, "lead"), shard(3, tries=2), shard(0)]
-    assert joined(shards) == (
+    assert join_shares(shards) == (
         Share("contact", "s1", 0, 3, Mode.FULL, "run1"),
         shard(3, tries=2),
         shard(4),
         shard(0, "lead"),
     )
-    assert joined([]) == ()
+    assert join_shares([]) == ()

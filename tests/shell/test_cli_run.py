@@ -21,7 +21,7 @@ from linker.core.serialization import to_json
 from linker.entrypoints.cli.app import app as cli
 from linker.entrypoints.cli.app_client import AppClient, RefusedError
 from linker.entrypoints.cli.run import allowance
-from linker.entrypoints.cli.waiting import EXIT_CODES, MAX_FAILURES, describe, duration, result, watched
+from linker.entrypoints.cli.waiting import EXIT_CODES, MAX_FAILURES, describe, duration, result, watch_run
 from linker.settings import load_access
 
 RUN = Run("r1", Mode.FULL, Status.REFRESHING, progress=Progress(pages_total=4, pages_done=1, rows_per_second=2_000))
@@ -158,7 +158,7 @@ def watch(*answers: httpx.Response | Run) -> tuple[Run, int]:
         found = next(looks)
         return httpx.Response(200, json=to_json(found)) if isinstance(found, Run) else found
 
-    ended = watched(app(answer), RUN, Console(file=io.StringIO()), lambda seconds: None, lambda: 0.0)
+    ended = watch_run(app(answer), RUN, Console(file=io.StringIO()), lambda seconds: None, lambda: 0.0)
     return ended, count[0]
 
 
@@ -227,7 +227,7 @@ def lines(*looks: tuple[float, Run]) -> list[str]:
     times = [seconds for seconds, _ in looks]
     answers = iter([*(shown for _, shown in looks[1:]), OVER])
     out, clock = io.StringIO(), iter(times)
-    watched(
+    watch_run(
         app(lambda request: httpx.Response(200, json=to_json(next(answers)))),
         looks[0][1],
         Console(file=out, width=100),
@@ -258,7 +258,7 @@ def test_a_phase_without_figures_keeps_the_last_ones() -> None:
 def test_a_terminal_gets_a_bar_that_leaves_nothing_behind() -> None:
     out = io.StringIO()
     answers = iter([at(2), OVER])
-    watched(
+    watch_run(
         app(lambda request: httpx.Response(200, json=to_json(next(answers)))),
         at(1),
         Console(file=out, force_terminal=True, width=100),

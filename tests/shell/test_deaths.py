@@ -85,7 +85,7 @@ async def test_a_requester_that_sleeps_through_the_lease_leaves_no_run_that_wait
     grant = await world.deps.lock.request(ANY)
     lease_runs_out(world)
     again = await run_requests.watchdog(world.deps, start)
-    await world.deps.runs.create(lifecycle.promised(Ticket(grant.run, ANY)))  # what it does next
+    await world.deps.runs.create(lifecycle.promise_run(Ticket(grant.run, ANY)))  # what it does next
     dead = await loaded(world, grant.run)
     assert (dead.status, dead.follow_up) == (Status.FAILED, again)
 

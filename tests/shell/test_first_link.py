@@ -15,13 +15,13 @@ from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Counts
 from linker.durable.activities.link_shard import CANARIES
-from linker.durable.shards.isolation import SAMPLE, scattered
+from linker.durable.shards.isolation import SAMPLE, scatter
 from tests.fakes.requests import PROFILE_SET, Refusal, Request
 from tests.fakes.world import World, contact_id, key_of
 
 PEOPLE = 30
 PLUGIN = Refusal(400, "0x80040265", "The plug-in said no.")
-TRIED = [key_text(key) for key in scattered(map(key_of, range(1, PEOPLE + 1)), CANARIES)]  # one after the other
+TRIED = [key_text(key) for key in scatter(map(key_of, range(1, PEOPLE + 1)), CANARIES)]  # one after the other
 FIRST = TRIED[0]
 
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.storage.documents import cut
+from linker.adapters.storage.documents import cut_text
 from linker.adapters.storage.lock_store import ROW, TABLE
 from linker.adapters.storage.table_limits import MAX_ENTITY_BYTES, entity_bytes
 from linker.core.errors import TransientError
 from linker.core.model import MAX_ROWS, Mode, Run, RunRequest, Status, Ticket, UnlinkAllowance
 from linker.core.runs import lifecycle
-from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_SERVED, MAX_TABLES, bounded
+from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_SERVED, MAX_TABLES, bound_request
 from linker.core.runs.run_lock import (
     MAX_ASKED,
     MAX_DROPPED,
@@ -23,7 +23,7 @@ from linker.core.runs.run_lock import (
     cancel,
     finish,
     request,
-    slimmed,
+    slim_state,
     take_over,
 )
 from linker.core.serialization import dumps
@@ -85,11 +85,11 @@ def fullest() -> LockState:
 
 
 def stored_bytes(state: LockState) -> int:
-    return entity_bytes("environment", ROW, {**cut(dumps(state)), "marks": " ".join(["m" * 16] * 64)})
+    return entity_bytes("environment", ROW, {**cut_text(dumps(state)), "marks": " ".join(["m" * 16] * 64)})
 
 
 def test_the_fullest_lock_takes_less_than_half_of_what_an_entity_holds() -> None:
-    state = slimmed(fullest())
+    state = slim_state(fullest())
     assert stored_bytes(state) < MAX_ENTITY_BYTES / 2
     after, taken = take_over(state, run_id="again", now=2e9, lease_s=1.0)
     assert taken is not None
@@ -97,8 +97,8 @@ def test_the_fullest_lock_takes_less_than_half_of_what_an_entity_holds() -> None
 
 
 def test_the_largest_run_takes_less_than_half_of_what_an_entity_holds() -> None:
-    run = lifecycle.promised(Ticket("r" * 25, bounded(largest(1))))
-    assert entity_bytes("environment", "run-" + run.id, cut(dumps(run))) < MAX_ENTITY_BYTES / 2
+    run = lifecycle.promise_run(Ticket("r" * 25, bound_request(largest(1))))
+    assert entity_bytes("environment", "run-" + run.id, cut_text(dumps(run))) < MAX_ENTITY_BYTES / 2
 
 
 def test_no_number_of_requests_makes_the_lock_larger() -> None:
@@ -159,8 +159,8 @@ async def test_a_lock_that_an_earlier_version_filled_can_be_left(world: World, s
     huge = tuple(UnlinkAllowance(f"t{n}".ljust(120, "x"), int("9" * 4_000)) for n in range(100))
     run = Ticket("20261118T000000Z-dead", ANY)
     full = LockState(run, 1.0, pending=Ticket("20261118T000000Z-wait", RunRequest(unlink_allowed=huge)))
-    assert entity_bytes("env", ROW, cut(dumps(full))) > MAX_ENTITY_BYTES / 2
-    await world.store.insert(TABLE, "env", ROW, {**cut(dumps(full)), "marks": ""})
+    assert entity_bytes("env", ROW, cut_text(dumps(full))) > MAX_ENTITY_BYTES / 2
+    await world.store.insert(TABLE, "env", ROW, {**cut_text(dumps(full)), "marks": ""})
     assert await run_requests.watchdog(world.deps, start) == "20261118T000000Z-wait"
     state = await world.deps.lock.peek()
     assert state.holder is not None
@@ -284,7 +284,7 @@ async def test_the_run_after_another_one_is_started_by_the_watchdog_when_its_sta
     run = await begun(world, start)
     waiting = (await run_requests.request_run(world.deps, ANY, start)).id
     await world.deps.lock.finish(run, completed=True)  # the host dies before it starts the next one
-    await world.deps.runs.advance(run, lambda old: lifecycle.ended(old, Status.SUCCESSFUL, "", world.clock.now))
+    await world.deps.runs.advance(run, lambda old: lifecycle.end_early(old, Status.SUCCESSFUL, "", world.clock.now))
     assert await run_requests.watchdog(world.deps, start) == waiting
     assert start.started[-1].run == waiting
 
@@ -382,7 +382,7 @@ async def test_a_run_that_moves_to_a_host_with_a_right_clock_keeps_its_lease(wor
 
 
 def test_cancel_and_finish_work_on_the_fullest_lock() -> None:
-    state = slimmed(fullest())
+    state = slim_state(fullest())
     assert state.pending is not None
     assert state.holder is not None
     assert stored_bytes(cancel(state, state.pending.run)[0]) < MAX_ENTITY_BYTES / 2

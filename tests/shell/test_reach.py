@@ -9,7 +9,7 @@ import pytest
 
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.dataverse import insight_reader as reading
-from linker.adapters.dataverse.lookup_column import linked_table
+from linker.adapters.dataverse.lookup_column import find_linked_table
 from linker.adapters.storage.block_store import StoredBlock
 from linker.core.errors import DataverseError
 from linker.core.keys import row_key
@@ -400,7 +400,7 @@ async def test_columns_that_may_not_be_read_take_their_part_from_the_page_and_no
     world: Measured, table: str, missing: set[str]
 ) -> None:
     dataverse = Watched(world, f"EntityDefinitions(LogicalName='{table}')/Attributes", 403)
-    found = await reading.reach(dataverse, await linked_table(dataverse, TABLE), world.key)
+    found = await reading.reach(dataverse, await find_linked_table(dataverse, TABLE), world.key)
     assert found is not None
     assert found.customer == world.customer
     assert {part.what for part in found.unreachable} == missing

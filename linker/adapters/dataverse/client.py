@@ -66,7 +66,7 @@ class Dataverse:
             if link in seen:
                 raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
             seen.add(link)
-            page = response_models.checked(Page, await self.get(link, prefer=wishes))
+            page = response_models.check_model(Page, await self.get(link, prefer=wishes))
             yield page["value"]
             link = page.get("@odata.nextLink")
 
@@ -78,7 +78,7 @@ class Dataverse:
         Raises ConfigurationError when a name is none that could be asked for.
         """
         options = odata.query(select=f"{columns.data_source},{columns.table}", filter=columns.outside(found), top=1)
-        rows = response_models.checked(Page, await self.get(MAPPING_SET + options))["value"]
+        rows = response_models.check_model(Page, await self.get(MAPPING_SET + options))["value"]
         return response_models.source_in(rows[0].get(columns.data_source), rows[0].get(columns.table)) if rows else None
 
     def stream_path(
@@ -93,7 +93,7 @@ class Dataverse:
 
         `link` is the query of a stream or a link that Dataverse sent. The server decides how many rows come.
         """
-        page = response_models.checked(Page, await self.get(link, prefer=PAGE_SIZE))
+        page = response_models.check_model(Page, await self.get(link, prefer=PAGE_SIZE))
         found = page["value"]
         if _is_doubtful(source):
             found = [row for row in found if _is_of(row, columns, source)]
@@ -103,7 +103,7 @@ class Dataverse:
         """Return how many rows a filter finds; 5,000 means that many or more (dataverse.md 5.3)."""
         path = f"{entity_set}/$count" + odata.query(filter=expression)
         answer = await self.connection.send(self.meter, "GET", path)
-        return response_models.checked(int, answer.text.lstrip("\ufeff"))
+        return response_models.check_model(int, answer.text.lstrip("\ufeff"))
 
     async def keys_in_span(
         self, columns: MappingColumns, target: Target, source: Source, span: KeySpan, keys: Sequence[RowKey]
@@ -199,7 +199,7 @@ class Dataverse:
         """Return the live link of one row by a single read, which shows a label wherever Dataverse has one."""
         path = f"{target.entity_set}({key_text(key)})" + odata.query(select=_link_columns(target))
         return response_models.link_in(
-            response_models.checked(Fields, await self.get(path, prefer=WITH_LABELS)), target
+            response_models.check_model(Fields, await self.get(path, prefer=WITH_LABELS)), target
         )
 
     async def finds_profile(self, link: Link) -> str | None:
@@ -223,7 +223,7 @@ class Dataverse:
     async def has_links(self, target: Target) -> bool:
         """Return whether any row has a link."""
         path = target.entity_set + odata.query(select=target.key, filter=f"_{target.lookup}_value ne null", top=1)
-        return bool(response_models.checked(Page, await self.get(path))["value"])
+        return bool(response_models.check_model(Page, await self.get(path))["value"])
 
     async def linked_rows(self, target: Target) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
         """Yield the rows that have a link: row key and the 16 bytes of the profile id, one response at a time."""
@@ -337,7 +337,7 @@ class Dataverse:
         headers = {**self.connection.extra_headers, **({"Prefer": prefer} if prefer else {})}
         for group in odata.chunks([batch.Part("GET", API + path, headers=headers) for path in paths], 50):
             for answer in await self._read_group(group):
-                page = response_models.checked(Page, answer.body)
+                page = response_models.check_model(Page, answer.body)
                 rows = page["value"]
                 if link := page.get("@odata.nextLink"):
                     rows += [row async for more in self.rows(link, prefer=prefer) for row in more]

@@ -109,14 +109,14 @@ class Connection:
         writes = method != "GET" and not reads
         while True:
             try:
-                answer = await self._timed(meter, method, path, body, headers or {}, operations, writes=writes)
-                return self._judged(meter, answer, writes=writes, returns_json=returns_json)
+                answer = await self._time_request(meter, method, path, body, headers or {}, operations, writes=writes)
+                return self._judge_answer(meter, answer, writes=writes, returns_json=returns_json)
             except (ThrottledError, TableBusyError) as error:
                 if writes:
                     raise
                 await self.pause(error)
 
-    async def _timed(
+    async def _time_request(
         self,
         meter: Meter,
         method: str,
@@ -135,7 +135,7 @@ class Connection:
                 async with asyncio.timeout(limit_s):
                     await self.limiter.admit()
                     began_s = time.monotonic()
-                    answer = await self._asked(meter, method, path, body, headers, writes=writes)
+                    answer = await self._ask_once(meter, method, path, body, headers, writes=writes)
                 sent.status = answer.status_code
         except TimeoutError as error:
             silent = UnknownOutcomeError if writes else TransientError
@@ -146,7 +146,9 @@ class Connection:
             self.limiter.answered(time.monotonic() - began_s, operations, hint)
         return answer
 
-    def _judged(self, meter: Meter, answer: httpx.Response, *, writes: bool, returns_json: bool) -> httpx.Response:
+    def _judge_answer(
+        self, meter: Meter, answer: httpx.Response, *, writes: bool, returns_json: bool
+    ) -> httpx.Response:
         """Return an answer that is a success by its contract. Raises what any other answer means."""
         if answer.is_success and (not writes or is_done(answer) or (returns_json and _json(answer) is not None)):
             return answer
@@ -156,7 +158,7 @@ class Connection:
         retry_after = answer.headers.get("Retry-After")
         raise self.refusal(meter, answer.status_code, code or "", text, writes=writes, retry_after=retry_after)
 
-    async def _asked(
+    async def _ask_once(
         self,
         meter: Meter,
         method: str,
@@ -221,7 +223,7 @@ class Connection:
         said = f"Dataverse answered {f'{status} {code}'.rstrip()}: {text}"
         match judge(status, code, text):
             case Answer.WAIT:
-                return self._throttled(meter, code, text, retry_after)
+                return self._throttling_error(meter, code, text, retry_after)
             case Answer.RETRY:
                 return TransientError(said, wait_s=LOCKED_WAIT_S if code.lower() == CUSTOMIZATION_LOCK else 5.0)
             case Answer.UNSURE:
@@ -231,7 +233,7 @@ class Connection:
             case _:
                 return DataverseError(status, code, text)
 
-    def _throttled(self, meter: Meter, code: str, text: str, retry_after: str | None) -> TransientError:
+    def _throttling_error(self, meter: Meter, code: str, text: str, retry_after: str | None) -> TransientError:
         asked_s = retry_after_s(retry_after, time.time())
         if code == TABLE_THROTTLE:
             return TableBusyError(f"An elastic table of Dataverse is busy: {text}", wait_s=asked_s or TABLE_WAIT_S)

@@ -118,7 +118,7 @@ async def roles_that_miss(dataverse: Dataverse, has: Privilege, misses: Privileg
     """
     able = await _roles_with(dataverse, misses)
     candidates = {role: name for role, name in (await _roles_with(dataverse, has)).items() if role not in able}
-    names = [name for role, name in list(candidates.items())[:MAX_ROLES] if await _held_by_people(dataverse, role)]
+    names = [name for role, name in list(candidates.items())[:MAX_ROLES] if await _do_people_hold(dataverse, role)]
     return tuple(sorted(set(names)))
 
 
@@ -127,7 +127,7 @@ async def _roles_with(dataverse: Dataverse, privilege: Privilege) -> dict[str, s
     return {row["roleid"]: row["name"] async for page in dataverse.rows(path) for row in read(list[_Role], page)}
 
 
-async def _held_by_people(dataverse: Dataverse, role: str) -> bool:
+async def _do_people_hold(dataverse: Dataverse, role: str) -> bool:
     people = "accessmode eq 0 and isdisabled eq false"
     path = f"roles({role})/systemuserroles_association" + odata.query(select="systemuserid", filter=people, top=1)
     return bool(await dataverse.first(path, Fields))
@@ -149,7 +149,7 @@ async def vendor_account(dataverse: Dataverse) -> ServiceAccount | None:
     return ServiceAccount(guid_in({**rows[0]}, "systemuserid"), rows[0]["fullname"] or VENDOR)
 
 
-async def written_by(
+async def find_second_writer(
     dataverse: Dataverse, table: DataverseTable, user: ServiceAccount, since: str
 ) -> SecondWriter | None:
     """Return what a user was the last to write of a table's linked rows since a time (ISO 8601), None for nothing."""

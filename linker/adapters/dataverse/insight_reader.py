@@ -94,7 +94,7 @@ async def made_columns(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
     return tuple(column for column in await columns_of(dataverse, table) if column.is_made)
 
 
-async def related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
+async def find_related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
     """Return the tables with rows about a customer: they point at the profile, or carry a CustomerId."""
     relationships, tables = await asyncio.gather(
         dataverse.first(
@@ -156,12 +156,12 @@ async def _attributes(dataverse: Dataverse, profile: Fields) -> Reach:
     except LinkerError as error:
         return Reach(unreachable=(_because(PROFILE_TABLE, error),))
     readable = [column for column in columns if column.is_readable]
-    return Reach(attributes=values_in(profile, readable), unreachable=_left_out(PROFILE_TABLE, columns))
+    return Reach(attributes=values_in(profile, readable), unreachable=_find_left_out(PROFILE_TABLE, columns))
 
 
 async def _related(dataverse: Dataverse, profile: str, customer: str | None) -> Reach:
     try:
-        tables = await related_tables(dataverse)
+        tables = await find_related_tables(dataverse)
     except LinkerError as error:
         return Reach(unreachable=(_because("related tables", error),))
     read = await asyncio.gather(*(_of_table(dataverse, table, profile, customer) for table in tables[:MAX_TABLES]))
@@ -181,7 +181,7 @@ async def _of_table(dataverse: Dataverse, table: RelatedTable, profile: str, cus
         return Reach(unreachable=(_no_customer(table.name),))
     values = tuple(values_in(row, shown) for row in rows[:MAX_ROWS])
     found = RelatedRows(table.name, table.label, values, more=len(rows) > MAX_ROWS)
-    return Reach(related=(found,), unreachable=_left_out(table.name, columns))
+    return Reach(related=(found,), unreachable=_find_left_out(table.name, columns))
 
 
 async def _measures(dataverse: Dataverse, profile: str, customer: str | None) -> Reach:
@@ -230,7 +230,7 @@ async def _rows_of(
     return answer
 
 
-def _left_out(table: str, columns: Sequence[Column]) -> tuple[Unreachable, ...]:
+def _find_left_out(table: str, columns: Sequence[Column]) -> tuple[Unreachable, ...]:
     return tuple(
         Unreachable(f"{table}.{column.name}", f"A column of type {column.type} is not read with the others.")
         for column in columns

@@ -212,7 +212,7 @@ async def find_all(dataverse: Dataverse) -> dict[str, LookupColumn]:
     return {row["ReferencingEntity"]: LookupColumn(row["ReferencingEntityNavigationPropertyName"]) for row in found}
 
 
-async def linked_table(dataverse: Dataverse, table: str) -> Target:
+async def find_linked_table(dataverse: Dataverse, table: str) -> Target:
     """Return a table that has the lookup column now, by its logical name. Raises ConfigurationError when there is none."""
     tables = [found for found in await metadata.find_tables(dataverse, table) if found.logical_name == table]
     column = await find(dataverse, table) if tables else None

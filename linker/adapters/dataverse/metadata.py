@@ -170,13 +170,13 @@ def _table(row: _Definition) -> DataverseTable:
         entity_set=row["EntitySetName"] or "",
         primary_id=row["PrimaryIdAttribute"] or "",
         table_type=row.get("TableType") or "Standard",
-        can_create_columns=_allowed(row.get("CanCreateAttributes")),
-        can_be_related=_allowed(row.get("CanBeRelatedEntityInRelationship")),
-        can_be_primary=_allowed(row.get("CanBePrimaryEntityInRelationship")),
+        can_create_columns=_allows(row.get("CanCreateAttributes")),
+        can_be_related=_allows(row.get("CanBeRelatedEntityInRelationship")),
+        can_be_primary=_allows(row.get("CanBePrimaryEntityInRelationship")),
     )
 
 
-def _allowed(managed: _Flag | None) -> bool:
+def _allows(managed: _Flag | None) -> bool:
     """Whether a managed property allows it; a missing one does not forbid (dataverse.md 8.3)."""
     return managed is None or managed["Value"]
 

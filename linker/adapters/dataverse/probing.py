@@ -16,7 +16,15 @@ from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_S
 from linker.adapters.dataverse.http import PAGE_SIZE
 from linker.adapters.dataverse.response_models import Fields, Page
 from linker.core import odata
-from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, completed, finding, table_kind
+from linker.core.capabilities import (
+    Capabilities,
+    Capability,
+    Finding,
+    TableKind,
+    complete_findings,
+    finding,
+    table_kind,
+)
 from linker.core.errors import DataverseError, LinkerError, TransientError
 from linker.core.model import MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import MappingColumns
@@ -125,10 +133,10 @@ async def probe_capabilities(
     tables = await read_tables(dataverse)
     kinds = (tables.profile_kind, tables.mapping_kind)
     if columns is None:
-        return Capabilities(*kinds, completed((), now, "Dataverse has no mapping table."), now)
+        return Capabilities(*kinds, complete_findings((), now, "Dataverse has no mapping table."), now)
     mapping, profiles = await asyncio.gather(_mapping(dataverse, columns), _profiles(dataverse))
     probe = _Probe(dataverse, columns, now, mapping, profiles, tables.tracks_changes, tuple(linked))
-    return Capabilities(*kinds, completed(await probe.findings(), now, "There was no way to ask."), now)
+    return Capabilities(*kinds, complete_findings(await probe.findings(), now, "There was no way to ask."), now)
 
 
 async def _mapping(dataverse: Dataverse, columns: MappingColumns) -> _Table:
@@ -163,7 +171,7 @@ async def _page(dataverse: Dataverse, table: _Table, base: Sequence[str], *more:
         path = table.entity_set + odata.query(select=",".join((*base, *sorted(wanted))), top=top or "")
         prefer = WITH_LABELS if top else f"{PAGE_SIZE},{WITH_LABELS}"  # $top is ignored beside a page size
         try:
-            page = response_models.checked(Page, await dataverse.get(path, prefer=prefer))
+            page = response_models.check_model(Page, await dataverse.get(path, prefer=prefer))
         except LinkerError as error:
             faults.append(_short(error))
             continue
@@ -248,10 +256,10 @@ class _Probe:
 
     async def _folds_case(self) -> str:
         for table, name in ((self.profiles, "profile"), (self.mapping, "mapping row")):
-            row = next((row for row in table.sample() if _swapped(row[table.text]) != row[table.text]), None)
+            row = next((row for row in table.sample() if _swap_case(row[table.text]) != row[table.text]), None)
             if row is None:
                 raise NothingToAskError(f"There is no {name} with a letter in its {table.text}.")
-            found = await self._rows(table, f"{table.text} eq {odata.literal(_swapped(row[table.text]))}")
+            found = await self._rows(table, f"{table.text} eq {odata.literal(_swap_case(row[table.text]))}")
             if row[table.key] not in _keys(table, found):
                 raise WrongAnswerError(f"A {name} was not found by its {table.text} in other letter case.")
         return "A profile and a mapping row were found by their text in other letter case."
@@ -261,7 +269,7 @@ class _Probe:
     async def _count(self) -> str:
         _some(self.mapping.sample(), "mapping rows")
         answer = await self.dataverse.connection.send(self.dataverse.meter, "GET", f"{MAPPING_SET}/$count")
-        count, seen = response_models.checked(int, answer.text.lstrip("\ufeff")), len(self.mapping.rows)
+        count, seen = response_models.check_model(int, answer.text.lstrip("\ufeff")), len(self.mapping.rows)
         if count == COUNT_CAP:
             raise WrongAnswerError(f"$count answered {count:,}, which may be its limit.")
         if count <= seen and self.mapping.more:
@@ -308,7 +316,7 @@ class _Probe:
         return MAPPING_LOOKUP, _some(of_mapping[:SAMPLED], "links to a profile")
 
     async def _labeled(self, path: str) -> list[Fields]:
-        return list(response_models.checked(Page, await self.dataverse.get(path, prefer=WITH_LABELS))["value"])
+        return list(response_models.check_model(Page, await self.dataverse.get(path, prefer=WITH_LABELS))["value"])
 
     async def _pid_column(self) -> str:
         column, rows = await self._linked_rows(pid=True)
@@ -458,7 +466,7 @@ _OTHER_CASE: Final = str.maketrans(
 )  # others change length
 
 
-def _swapped(text: object) -> str:
+def _swap_case(text: object) -> str:
     return str(text).translate(_OTHER_CASE)
 
 

@@ -40,7 +40,7 @@ async def read(dataverse: Dataverse, ids: Sequence[str], *, has_in: bool, has_pa
 
 
 def _profile(row: response_models.Fields) -> Profile:
-    found, profile = response_models.checked(_Row, row), response_models.guid_in(row, PROFILE_KEY)
+    found, profile = response_models.check_model(_Row, row), response_models.guid_in(row, PROFILE_KEY)
     partition = response_models.normalize_partition(profile, found.get("partitionid"))
     return Profile(found["msdynci_customerid"], found["@odata.etag"], partition)
 

@@ -85,7 +85,7 @@ def _step(row: _Step) -> Automation:
         kind=Kind.STEP,
         message=row["sdkmessageid"]["name"],
         asynchronous=row["mode"] == 1,
-        columns=_listed(row["filteringattributes"]),
+        columns=_list_names(row["filteringattributes"]),
         every_table=scope.get("primaryobjecttypecode", "none") == "none",
         bypassable=row.get("canbebypassed") is not False,
         id=row["sdkmessageprocessingstepid"],
@@ -108,7 +108,7 @@ def _workflow(row: _Workflow) -> Automation:
         name=row["name"] or "",
         kind=Kind.RULE if rule else Kind.WORKFLOW,
         asynchronous=not rule and row["mode"] == 0,
-        columns=() if rule else _listed(row["triggeronupdateattributelist"]),
+        columns=() if rule else _list_names(row["triggeronupdateattributelist"]),
         bypassable=not row.get("ismanaged"),
         id=row["workflowid"],
     )
@@ -128,7 +128,7 @@ def _flow(row: _Flow) -> Automation:
         name=row["name"] or "",
         kind=Kind.FLOW,
         asynchronous=True,
-        columns=_listed(row["filteringattributes"]),
+        columns=_list_names(row["filteringattributes"]),
         id=row["callbackregistrationid"],
     )
 
@@ -137,5 +137,5 @@ async def _rows[T](dataverse: Dataverse, path: str, kind: type[T]) -> list[T]:
     return [read(kind, row) async for page in dataverse.rows(path) for row in page]
 
 
-def _listed(text: str | None) -> tuple[str, ...]:
+def _list_names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip().lower() for name in (text or "").split(",") if name.strip())

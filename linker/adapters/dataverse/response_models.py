@@ -55,10 +55,10 @@ def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
         whole = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
     except RecursionError:
         raise odd("it is nested beyond all measure", what) from None
-    return checked(kind, whole, what)
+    return check_model(kind, whole, what)
 
 
-def checked[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
+def check_model[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
     """Return an answer as `kind` describes it with its texts as they are: they are compared. Raises TransientError."""
     try:
         return from_json(kind, found)
@@ -68,7 +68,7 @@ def checked[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
 
 def rows_in[T](kind: type[T], answer: object) -> list[T]:
     """Return the rows of an answer as `kind` describes each. Raises TransientError."""
-    return read(list[kind], checked(Page, answer)["value"])  # type: ignore[valid-type]  # a variable as a type, at runtime
+    return read(list[kind], check_model(Page, answer)["value"])  # type: ignore[valid-type]  # a variable as a type, at runtime
 
 
 def odd(why: str, what: str = "Dataverse") -> TransientError:
@@ -160,7 +160,7 @@ def source_in(data_source: object, table: object) -> Source:
 def link_in(row: Fields, target: Target) -> LiveLink:
     """Return the link of a row. Raises TransientError when the answer has another shape."""
     value, pid = f"_{target.lookup}_value", row.get(target.partition_column) if target.partition_column else None
-    found = checked(Linked, {"profile": row.get(value), "partition": pid, "label": row.get(value + LABEL), **row})
+    found = check_model(Linked, {"profile": row.get(value), "partition": pid, "label": row.get(value + LABEL), **row})
     profile = found["profile"] and found["profile"].lower()
     link = Link(profile, normalize_partition(profile, pid)) if profile else None
     return LiveLink(link, found["label"], found["@odata.etag"])

@@ -8,7 +8,7 @@ from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse import lookup_column
 from linker.adapters.dataverse.client import Dataverse
-from linker.adapters.dataverse.insight_reader import columns_of, made_columns, related_tables
+from linker.adapters.dataverse.insight_reader import columns_of, find_related_tables, made_columns
 from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
@@ -63,7 +63,7 @@ async def columns(dataverse: Dataverse, table: str) -> Columns:
     """Return what a view of a table can show. Raises ConfigurationError when the table has no lookup to the profile."""
     listed = await _list_table(dataverse, table)
     own, profile, related = await asyncio.gather(
-        columns_of(dataverse, table), made_columns(dataverse, PROFILE_TABLE), related_tables(dataverse)
+        columns_of(dataverse, table), made_columns(dataverse, PROFILE_TABLE), find_related_tables(dataverse)
     )
     of_related = await asyncio.gather(*(made_columns(dataverse, found.name) for found in related))
     return Columns(listed, own, profile, dict(zip(related, of_related, strict=True)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from linker.adapters.storage.documents import cut, joined
+from linker.adapters.storage.documents import cut_text, join_text
 from linker.core.ports import Tables
 from linker.core.records import AuditEntry
 from linker.core.serialization import dumps, loads
@@ -32,13 +32,13 @@ class Audit:
 
     async def save(self, entry: AuditEntry) -> None:
         """Save an entry, or what became of it."""
-        await self._tables.replace(AUDIT, self._environment, entry.id, cut(dumps(entry)))
+        await self._tables.replace(AUDIT, self._environment, entry.id, cut_text(dumps(entry)))
 
     async def entries(self, after: str = "") -> AsyncIterator[AuditEntry]:
         """Yield the entries that come after an id, newest first."""
         async for entity in self._tables.query(AUDIT, self._environment, first=after):
             if entity.row != after:
-                yield loads(AuditEntry, joined(entity))
+                yield loads(AuditEntry, join_text(entity))
 
     async def delete_before(self, end: float, most: int) -> int:
         """Remove entries made before a time (epoch s, exclusive), so many at most; return how many there were."""

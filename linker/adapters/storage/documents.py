@@ -23,17 +23,17 @@ class Documents:
     async def load[T](self, kind: type[T], row: str) -> tuple[T, str] | None:
         """Return a value and its ETag, None when there is none."""
         entity = await self._tables.get(STATUS, self.partition, row)
-        return (loads(kind, joined(entity)), entity.etag) if entity else None
+        return (loads(kind, join_text(entity)), entity.etag) if entity else None
 
     async def save(self, row: str, value: object, etag: str | None = None, beside: Properties | None = None) -> str:
         """Save a value: over what was read with `etag`, or over anything. `beside` see `beside()`. Raises ChangedError."""
         return await self._tables.replace(
-            STATUS, self.partition, row, {**cut(dumps(value)), **(beside or {})}, etag=etag
+            STATUS, self.partition, row, {**cut_text(dumps(value)), **(beside or {})}, etag=etag
         )
 
     async def insert(self, row: str, value: object, beside: Properties | None = None) -> str:
         """Save a value that must not be there yet. Raises AlreadyThereError."""
-        return await self._tables.insert(STATUS, self.partition, row, {**cut(dumps(value)), **(beside or {})})
+        return await self._tables.insert(STATUS, self.partition, row, {**cut_text(dumps(value)), **(beside or {})})
 
     async def delete(self, row: str) -> None:
         """Remove a value."""
@@ -50,7 +50,7 @@ class Documents:
     async def every(self, prefix: str) -> list[str]:
         """Return the JSON texts of all values whose row key starts with `prefix`, read with one request."""
         found = self._tables.query(STATUS, self.partition, first=prefix, end=prefix + "~")
-        return [joined(entity) async for entity in found]
+        return [join_text(entity) async for entity in found]
 
     async def rows(self, prefix: str) -> list[str]:
         """Return the row keys that start with `prefix`, ascending."""
@@ -73,7 +73,7 @@ async def salt_of(documents: Documents, known: bytes = b"") -> bytes:
     return bytes.fromhex(found[0])
 
 
-def cut(text: str) -> dict[str, str]:
+def cut_text(text: str) -> dict[str, str]:
     """Return a text as properties that each fit."""
     return {
         f"j{number:02}": text[start : start + TEXT_CHUNK]
@@ -81,7 +81,7 @@ def cut(text: str) -> dict[str, str]:
     }
 
 
-def joined(entity: Entity) -> str:
+def join_text(entity: Entity) -> str:
     """Return the text that was cut into the properties of an entity."""
     names = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "j")
     return "".join(str(entity.properties[name]) for name in names)

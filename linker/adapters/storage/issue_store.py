@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 from linker.adapters import telemetry
-from linker.adapters.storage.documents import Documents, cut, joined, salt_of
+from linker.adapters.storage.documents import Documents, cut_text, join_text, salt_of
 from linker.adapters.storage.table_limits import key_text as safe_key
 from linker.core.keys import row_key
 from linker.core.linking.row_issues import NO_KEY, ORPHANED
@@ -63,7 +63,9 @@ class Issues:
 
         async def save_one(name: str, issue: RowIssue) -> None:
             async with gate:
-                await self._save_one(run, name, self._counted(issue, run, known.get(name), dry_run=dry_run), dry_run)
+                await self._save_one(
+                    run, name, self._count_attempt(issue, run, known.get(name), dry_run=dry_run), dry_run
+                )
 
         await asyncio.gather(*(save_one(name, issue) for name, issue in kept.items()))
 
@@ -72,7 +74,7 @@ class Issues:
         if all(row_key(issue.row) is not None for issue in issues):
             return list(issues)
         self._salt = self._salt or await salt_of(self._documents)
-        return [replace(issue, row=masked(issue.row, self._salt)) for issue in issues]
+        return [replace(issue, row=mask_key(issue.row, self._salt)) for issue in issues]
 
     async def looked_at(self, table: str, run: str) -> None:
         """Remember that a run has looked at every row of a table: what it did not meet again is over."""
@@ -82,19 +84,19 @@ class Issues:
         """Yield the row issues of a run that come after a key, each with its own key, in their order."""
         async for entity in self._tables.query(ERRORS, run, first=after):
             if entity.row != after:
-                yield entity.row, loads(RowIssue, joined(entity))
+                yield entity.row, loads(RowIssue, join_text(entity))
 
     async def last_of(self, table: str, row: str) -> RowRecord | None:
         """Return the last issue of a row, None when there is none or it has expired."""
         entity = await self._tables.get(ERRORS, self._partition(table), row_name(row))
-        return loads(RowRecord, joined(entity)) if entity else None
+        return loads(RowRecord, join_text(entity)) if entity else None
 
     async def open_rows(self, table: str, most: int) -> list[RowKey]:
         """Return the rows of a table that were rejected or deferred and have not been in order since, at most so many."""
         found = await self._documents.load(_Looked, f"looked-{table}")
         looked, keys = found[0] if found else _Looked(), list[RowKey]()
         async for entity in self._tables.query(ERRORS, self._partition(table)):
-            record = loads(RowRecord, joined(entity))
+            record = loads(RowRecord, join_text(entity))
             over = looked.follows(record) or record.issue.code == ORPHANED  # an orphaned link has no mapping row
             key = None if over else row_key(record.issue.row)
             keys += [] if key is None else [key]
@@ -110,7 +112,7 @@ class Issues:
         """Remove what is remembered of rows that had no issue since a time (ISO 8601); return how many there were."""
         partition = self._partition(table)
         found = self._tables.query(ERRORS, partition)
-        old = (entity async for entity in found if loads(RowRecord, joined(entity)).seen < stamp)
+        old = (entity async for entity in found if loads(RowRecord, join_text(entity)).seen < stamp)
         return await self._delete(partition, old, most)
 
     async def _delete(self, partition: str, entities: AsyncIterator[Entity], most: int) -> int:
@@ -124,30 +126,30 @@ class Issues:
             await asyncio.gather(*(self._tables.delete(ERRORS, partition, row) for row in some))
         return len(rows)
 
-    def _counted(self, issue: RowIssue, run: str, known: RowRecord | None, *, dry_run: bool) -> RowIssue:
+    def _count_attempt(self, issue: RowIssue, run: str, known: RowRecord | None, *, dry_run: bool) -> RowIssue:
         before = known.issue.attempts if known else 0
         tried = before if dry_run or (known is not None and known.run == run) else before + 1
         return replace(issue, first_seen=known.issue.first_seen if known else self._now(), attempts=tried)
 
     async def _save_one(self, run: str, name: str, issue: RowIssue, dry_run: bool) -> None:
-        await self._tables.replace(ERRORS, run, f"{issue.table}_{name}", cut(dumps(issue)))
+        await self._tables.replace(ERRORS, run, f"{issue.table}_{name}", cut_text(dumps(issue)))
         if not dry_run:
             record = RowRecord(issue, run, self._now())
-            await self._tables.replace(ERRORS, self._partition(issue.table), name, cut(dumps(record)))
+            await self._tables.replace(ERRORS, self._partition(issue.table), name, cut_text(dumps(record)))
 
     async def _not_over(self, table: str, names: Iterable[str]) -> Mapping[str, RowRecord]:
         """Return what is remembered of rows that were not in order since: one query, the rows of a page lie side by side."""
         found = await self._documents.load(_Looked, f"looked-{table}")
         looked, wanted = found[0] if found else _Looked(), set(names)
         entities = self._tables.query(ERRORS, self._partition(table), first=min(wanted), end=max(wanted) + "~")
-        records = {entity.row: loads(RowRecord, joined(entity)) async for entity in entities if entity.row in wanted}
+        records = {entity.row: loads(RowRecord, join_text(entity)) async for entity in entities if entity.row in wanted}
         return {name: record for name, record in records.items() if not looked.follows(record)}
 
     def _partition(self, table: str) -> str:
         return f"{self._documents.partition}-{table}"
 
 
-def masked(row: str, salt: bytes) -> str:
+def mask_key(row: str, salt: bytes) -> str:
     """Return a row's key if it is an id, else the first letters of what stands in its place, its length and a keyed hash.
 
     That is enough to find the row in the mapping and to tell two such rows apart, and it does not give the text away.
@@ -183,12 +185,12 @@ class Samples:
         """Save the first changes of each kind on a page, given as table and name."""
         changes = tuple(change for kind in kinds for change in islice(kind, SAMPLE_ROWS))
         if changes:
-            await self._tables.replace(ERRORS, _partition(run), "_".join(page), cut(dumps(_Sample(changes))))
+            await self._tables.replace(ERRORS, _partition(run), "_".join(page), cut_text(dumps(_Sample(changes))))
 
     async def of_run(self, run: str, table: str) -> AsyncIterator[PlannedChange]:
         """Yield the sampled changes of a table, page by page."""
         async for entity in self._tables.query(ERRORS, _partition(run), first=f"{table}_", end=f"{table}_~"):
-            for change in loads(_Sample, joined(entity)).changes:
+            for change in loads(_Sample, join_text(entity)).changes:
                 yield change
 
     async def delete_of_run(self, run: str) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from linker.adapters.storage.documents import cut, joined
+from linker.adapters.storage.documents import cut_text, join_text
 from linker.core.errors import AlreadyThereError, ChangedError, TransientError
 from linker.core.model import RunRequest, Ticket
 from linker.core.ports import Entity, Tables
@@ -126,7 +126,7 @@ class RunLock:
             state, answer = step(saved.state)
             if state == saved.state:
                 return answer
-            if await self._stored(_Saved(state, (*saved.marks, mark)[-_MARKS_KEPT:], saved.etag)):
+            if await self._store(_Saved(state, (*saved.marks, mark)[-_MARKS_KEPT:], saved.etag)):
                 return answer
             await self.pause(attempt)
             saved = await self._load()
@@ -138,9 +138,9 @@ class RunLock:
         entity = await self.tables.get(TABLE, self.partition, ROW)
         return _Saved(LockState(), (), None) if entity is None else _read(entity)
 
-    async def _stored(self, saved: _Saved) -> bool:
+    async def _store(self, saved: _Saved) -> bool:
         """Return whether it was stored. False: it was not, or the outcome is unknown."""
-        properties = {**cut(dumps(saved.state)), "marks": " ".join(saved.marks)}
+        properties = {**cut_text(dumps(saved.state)), "marks": " ".join(saved.marks)}
         try:
             if saved.etag is None:
                 await self.tables.insert(TABLE, self.partition, ROW, properties)
@@ -152,5 +152,7 @@ class RunLock:
 
 
 def _read(entity: Entity) -> _Saved:
-    text = joined(entity) or str(entity.properties["state"])  # as the version before saved it, in one piece
-    return _Saved(run_lock.slimmed(loads(LockState, text)), tuple(str(entity.properties["marks"]).split()), entity.etag)
+    text = join_text(entity) or str(entity.properties["state"])  # as the version before saved it, in one piece
+    return _Saved(
+        run_lock.slim_state(loads(LockState, text)), tuple(str(entity.properties["marks"]).split()), entity.etag
+    )

@@ -40,7 +40,7 @@ class OwnWrites:
         async def send(marked: Properties) -> str:
             return await self.tables.insert(table, partition, row, marked)
 
-        return await self._stored((table, partition, row), properties, send)
+        return await self._send_conditional((table, partition, row), properties, send)
 
     async def replace(
         self, table: str, partition: str, row: str, properties: Properties, *, etag: str | None = None
@@ -50,7 +50,9 @@ class OwnWrites:
         async def send(marked: Properties) -> str:
             return await self.tables.replace(table, partition, row, marked, etag=etag)
 
-        return await (send(properties) if etag is None else self._stored((table, partition, row), properties, send))
+        return await (
+            send(properties) if etag is None else self._send_conditional((table, partition, row), properties, send)
+        )
 
     async def merge(self, table: str, partition: str, row: str, properties: Properties, *, etag: str) -> str:
         """See ports.Tables."""
@@ -58,7 +60,7 @@ class OwnWrites:
         async def send(marked: Properties) -> str:
             return await self.tables.merge(table, partition, row, marked, etag=etag)
 
-        return await self._stored((table, partition, row), properties, send)
+        return await self._send_conditional((table, partition, row), properties, send)
 
     async def write_many(self, table: str, partition: str, rows: Sequence[tuple[str, Properties]]) -> None:
         """See ports.Tables. A second sending stores the same again and needs no id."""
@@ -83,7 +85,7 @@ class OwnWrites:
         """See ports.Tables."""
         await self.tables.close()
 
-    async def _stored(
+    async def _send_conditional(
         self, key: tuple[str, str, str], properties: Properties, send: Callable[[Properties], Awaitable[str]]
     ) -> str:
         """Send a conditional write and return the ETag that it left, whichever sending was stored.

@@ -15,7 +15,7 @@ from linker.core.errors import AlreadyThereError, ChangedError, StateError
 from linker.core.model import WIRE, Run, Target
 from linker.core.ports import Properties
 from linker.core.runs.history import summary
-from linker.core.runs.lifecycle import advanced, steps_of
+from linker.core.runs.lifecycle import advance_run, steps_of
 from linker.core.runs.signals import WireMarks
 from linker.core.serialization import brief, loads
 
@@ -77,7 +77,7 @@ class Runs:
         first = "" if days is None else _id_time(self._now(), days)
         found = [each async for each in self._documents.beside(SUMMARY, f"run-{first}", "run-~")]
         runs = [
-            _summarized(text) if text else await self.load(row.removeprefix("run-")) for row, text in reversed(found)
+            _read_summary(text) if text else await self.load(row.removeprefix("run-")) for row, text in reversed(found)
         ]
         return [run for run in runs if run is not None]
 
@@ -110,7 +110,7 @@ class Runs:
             if found is None:
                 raise StateError(f"There is no run '{run}'.")
             old, etag = found
-            new = advanced(old, change(old))
+            new = advance_run(old, change(old))
             if new is old:
                 return old
             now = self._now()
@@ -183,7 +183,7 @@ def _beside(run: Run) -> Properties:
 
 
 @lru_cache(KEPT_SUMMARIES)
-def _summarized(text: str) -> Run:
+def _read_summary(text: str) -> Run:
     return loads(Run, text)
 
 

@@ -122,7 +122,7 @@ class Staging:
         """
         before = await self.load(table)
         if before is not None:
-            before = await self._ended(table, *before)
+            before = await self._mark_ended(table, *before)
             await self.drop(table, before[0])
         for number, stream in enumerate(streams):
             await self._documents.save(_stream_row(table, scan.place, number), stream)
@@ -134,10 +134,10 @@ class Staging:
         if found is None or found[0].id != scan.id:
             return
         with contextlib.suppress(ChangedError):  # another run continues it, or replaces it and removes the rows
-            await self._ended(table, *found)
+            await self._mark_ended(table, *found)
             await self.drop_rows(table, scan)
 
-    async def _ended(self, table: str, scan: Scan, etag: str) -> tuple[Scan, str]:
+    async def _mark_ended(self, table: str, scan: Scan, etag: str) -> tuple[Scan, str]:
         """Say that the rows of a scan go, before they do: no run may continue it from then on. Raises ChangedError."""
         if scan.ended:
             return scan, etag
@@ -192,7 +192,7 @@ class Staging:
     ) -> AsyncIterator[Segment]:
         """Yield the committed segments that hold rows of a shard; they may hold rows of its neighbors too."""
         select = ("RowKey", *INDEX_NAMES) if index_only else ()
-        committed = _committed(streams)
+        committed = _find_committed(streams)
         for bits in sorted({piece.bits for stream in streams for piece in stream.slices}):
             buckets = shard.buckets(bits)
             first, end = f"{bits:02}-{buckets[0]:05x}-", f"{bits:02}-{buckets[-1]:05x}."  # "." follows "-"
@@ -204,7 +204,7 @@ class Staging:
 
     async def buckets(self, table: str, scan: Scan, streams: Sequence[Stream]) -> AsyncIterator[tuple[int, int]]:
         """Yield (bucket, bits) of every committed segment, from its name alone."""
-        committed = _committed(streams)
+        committed = _find_committed(streams)
         for digit in range(1 << PARTITION_BITS) if any(stream.read for stream in streams) else ():
             async for entity in self._tables.query(STAGING, self._name(table, scan, digit), select=("RowKey",)):
                 bits, bucket, number, at, attempt, _ = entity.row.split("-")
@@ -247,7 +247,7 @@ async def _in_turns(jobs: Iterable[object]) -> None:
     await asyncio.gather(*map(do, jobs))
 
 
-def _committed(streams: Sequence[Stream]) -> set[tuple[int, int, str]]:
+def _find_committed(streams: Sequence[Stream]) -> set[tuple[int, int, str]]:
     return {(number, at, one.attempt) for number, stream in enumerate(streams) for at, one in enumerate(stream.slices)}
 
 

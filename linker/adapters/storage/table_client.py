@@ -68,7 +68,7 @@ class AzureTables:
         what = f"Reading {table} '{partition}' / '{row}'"
         try:
             client, wanted = self._client(table), list(select) or None
-            found = await _asked(what, lambda: client.get_entity(partition, row, select=wanted))
+            found = await _ask_azure(what, lambda: client.get_entity(partition, row, select=wanted))
         except _AbsentError:
             return None
         return _from_azure(found, partition, row)
@@ -89,14 +89,14 @@ class AzureTables:
         what = f"Replacing {table} '{partition}' / '{row}'"
         if etag is None:
             return _etag(await _creating_table(what, client, lambda: client.upsert_entity(entity, "replace")))
-        return _etag(await _asked(what, lambda: client.update_entity(entity, "replace", **_only_if(etag))))
+        return _etag(await _ask_azure(what, lambda: client.update_entity(entity, "replace", **_only_if(etag))))
 
     async def merge(self, table: str, partition: str, row: str, properties: Properties, *, etag: str) -> str:
         """See ports.Tables. Limits are checked for the named properties; what else is stored is not known here."""
         check_entity(partition, row, properties)
         client, entity = self._client(table), _to_azure(partition, row, properties)
         what = f"Merging {table} '{partition}' / '{row}'"
-        return _etag(await _asked(what, lambda: client.update_entity(entity, "merge", **_only_if(etag))))
+        return _etag(await _ask_azure(what, lambda: client.update_entity(entity, "merge", **_only_if(etag))))
 
     async def write_many(self, table: str, partition: str, rows: Sequence[tuple[str, Properties]]) -> None:
         """See ports.Tables."""
@@ -114,7 +114,7 @@ class AzureTables:
             some = rows[start : start + MAX_BATCH]
             try:
                 keys = [("delete", {"PartitionKey": partition, "RowKey": row}) for row in some]
-                await _asked(what, partial(client.submit_transaction, keys))
+                await _ask_azure(what, partial(client.submit_transaction, keys))
             except _AbsentError:
                 for row in some:
                     await self.delete(table, partition, row)
@@ -128,7 +128,7 @@ class AzureTables:
         if etag is not None:
             options |= _only_if(etag)
         client, what = self._client(table), f"Deleting {table} '{partition}' / '{row}'"
-        await _asked(what, lambda: client.delete_entity(partition, row, **options))
+        await _ask_azure(what, lambda: client.delete_entity(partition, row, **options))
         if etag is not None and 404 in statuses:
             raise ChangedError(f"{what}: it was gone already.")
 
@@ -142,7 +142,9 @@ class AzureTables:
         columns = [*_KEYS, *select] if select else None
         found = aiter(self._client(table).query_entities(wanted, parameters=names, select=columns))
         try:
-            while (entity := await _asked(f"Listing {table} '{partition}'", lambda: anext(found, None))) is not None:
+            while (
+                entity := await _ask_azure(f"Listing {table} '{partition}'", lambda: anext(found, None))
+            ) is not None:
                 yield _from_azure(entity, partition, entity["RowKey"])
         except _AbsentError:
             return
@@ -176,7 +178,7 @@ class AzureTables:
         return self._clients[table]
 
 
-async def _asked[T](what: str, send: Callable[[], Awaitable[T]]) -> T:
+async def _ask_azure[T](what: str, send: Callable[[], Awaitable[T]]) -> T:
     """Return the answer of Microsoft's client; raise an error of ours instead of its own. `what` begins the message."""
     for wait_s in (*_REFUSED_WAITS_S, None):
         try:
@@ -209,15 +211,15 @@ async def _answer[T](what: str, send: Callable[[], Awaitable[T]]) -> T:
 
 async def _creating_table[T](what: str, client: TableClient, send: Callable[[], Awaitable[T]]) -> T:
     try:
-        return await _asked(what, send)
+        return await _ask_azure(what, send)
     except _AbsentError:  # a write without condition finds nothing absent but the table
         await _create_table(client)
-        return await _asked(what, send)
+        return await _ask_azure(what, send)
 
 
 async def _create_table(client: TableClient) -> None:
     try:
-        await _asked(f"Creating table {client.table_name}", client.create_table)
+        await _ask_azure(f"Creating table {client.table_name}", client.create_table)
     except AlreadyThereError:
         return  # another host was first
 
@@ -270,10 +272,10 @@ def _etag(answer: Mapping[str, Any]) -> str:
 
 
 def _to_azure(partition: str, row: str, properties: Properties) -> dict[str, Any]:
-    return {"PartitionKey": partition, "RowKey": row} | {name: _typed(value) for name, value in properties.items()}
+    return {"PartitionKey": partition, "RowKey": row} | {name: _name_type(value) for name, value in properties.items()}
 
 
-def _typed(value: Value) -> object:
+def _name_type(value: Value) -> object:
     """Whole numbers beyond 32 bits must name their type, or the client refuses them."""
     if isinstance(value, int) and not is_int32(value):
         from azure.data.tables import EdmType, EntityProperty

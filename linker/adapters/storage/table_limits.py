@@ -75,7 +75,7 @@ def entity_bytes(partition: str, row: str, properties: Properties) -> int:
     value, where text and binary count 4 more than their content.
     """
     keys = 4 + _utf16_bytes(partition) + _utf16_bytes(row)
-    return keys + sum(8 + _utf16_bytes(name) + _stored_bytes(value) for name, value in properties.items())
+    return keys + sum(8 + _utf16_bytes(name) + _count_bytes(value) for name, value in properties.items())
 
 
 def _check_property(name: str, value: Value, where: str) -> None:
@@ -91,7 +91,7 @@ def _check_property(name: str, value: Value, where: str) -> None:
         )
 
 
-def _stored_bytes(value: Value) -> int:
+def _count_bytes(value: Value) -> int:
     return _content_bytes(value) + (4 if isinstance(value, str | bytes) else 0)
 
 

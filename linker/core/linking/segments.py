@@ -105,7 +105,7 @@ class Segment:
     @classmethod
     def read(cls, bits: int, properties: Properties) -> Segment:
         """Return the segment in an entity's properties."""
-        return cls(bits, *(_joined(properties, letter) for letter in "icx"))
+        return cls(bits, *(_join_bytes(properties, letter) for letter in "icx"))
 
     @property
     def records(self) -> Iterator[bytes]:
@@ -136,7 +136,7 @@ def digest_records(records: Iterable[bytes]) -> str:
     return blake2b(b"".join(sorted(set(records))), digest_size=16).hexdigest()
 
 
-def _joined(properties: Properties, letter: str) -> bytes:
+def _join_bytes(properties: Properties, letter: str) -> bytes:
     names = sorted(name for name in properties if len(name) == 3 and name[0] == letter and name[1:].isdigit())
     return b"".join(bytes(properties[name]) for name in names)  # type: ignore[arg-type]
 
@@ -170,19 +170,19 @@ def _unpack_claim(data: bytes, at: int) -> tuple[Claim, int]:
     at += 1
     if flags & (_HEX | _DASHED):
         digits, at = _take(data, at, _GUID_BYTES)
-        customer = digits.hex() if flags & _HEX else _dashed(digits.hex())
+        customer = digits.hex() if flags & _HEX else _dash_guid(digits.hex())
     else:
         customer, at = _unpack_text(data, at)
     profile = partition = ""
     if flags & _PROFILE:
         digits, at = _take(data, at, _GUID_BYTES)
-        profile = _dashed(digits.hex())
+        profile = _dash_guid(digits.hex())
     if flags & _PARTITION:
         partition, at = _unpack_text(data, at)
     return Claim(customer, profile, partition), at
 
 
-def _dashed(digits: str) -> str:
+def _dash_guid(digits: str) -> str:
     return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 

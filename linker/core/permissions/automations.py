@@ -57,12 +57,12 @@ class Estimate:
 
     def __str__(self) -> str:
         return (
-            f"{counted(self.rows, 'row')} x {counted(self.automations, 'automation')} = "
-            f"{counted(self.executions, 'execution')} while writing, {counted(self.jobs, 'system job')}"
+            f"{count_noun(self.rows, 'row')} x {count_noun(self.automations, 'automation')} = "
+            f"{count_noun(self.executions, 'execution')} while writing, {count_noun(self.jobs, 'system job')}"
         )
 
 
-def fired(registered: Iterable[Automation], column: str = LOOKUP_SCHEMA_NAME) -> tuple[Automation, ...]:
+def find_fired(registered: Iterable[Automation], column: str = LOOKUP_SCHEMA_NAME) -> tuple[Automation, ...]:
     """Return those that an update of `column` alone fires."""
     return tuple(automation for automation in registered if _fires(automation, column))
 
@@ -125,6 +125,6 @@ def _filter_name(automation: Automation) -> str:
     return "filtering attributes" if automation.kind is Kind.STEP else "trigger's 'Select columns'"
 
 
-def counted(number: int, noun: str) -> str:
+def count_noun(number: int, noun: str) -> str:
     """Return a number with its noun, such as '1 row' or '2,000 rows'."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

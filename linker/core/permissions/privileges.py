@@ -150,7 +150,7 @@ def missing(needs: Iterable[Need], catalogue: Catalogue, held: Mapping[str, Dept
     return tuple(found)
 
 
-def shared(one: Mapping[str, Depth], other: Mapping[str, Depth]) -> dict[str, Depth]:
+def share_privileges(one: Mapping[str, Depth], other: Mapping[str, Depth]) -> dict[str, Depth]:
     """Return what is left of one user's privileges when the other one acts for it: whatever both have (dataverse.md 11).
 
     To act for others is the other's own business.
@@ -160,7 +160,7 @@ def shared(one: Mapping[str, Depth], other: Mapping[str, Depth]) -> dict[str, De
     return both | ({name: other[name]} if name in other else {})
 
 
-def refused(text: str) -> Missing | None:
+def find_refused(text: str) -> Missing | None:
     """Return the privilege that a refusal of Dataverse names (dataverse.md 2.6), in any language; None when it names none."""
     name = named_privilege(text)
     if not name:

@@ -9,7 +9,7 @@ from typing import Literal
 
 from linker.core.model import LOOKUP_DISPLAY_NAME, PROFILE_TABLE, WIRE, Status, TableRun
 from linker.core.permissions import automations as judgement
-from linker.core.permissions.automations import Automation, Estimate, counted
+from linker.core.permissions.automations import Automation, Estimate, count_noun
 from linker.core.permissions.privileges import Missing, complaint
 
 type Policy = Literal["warn", "block", "bypass"]
@@ -104,7 +104,7 @@ class Permission:
 
 def permission(look: TableLook, *, policy: Policy, hold: bool, account: str) -> Permission:
     """Return what a run may do with a table. `hold`: a first link that fires anything waits for an approval."""
-    fired = judgement.fired(look.registered or ())
+    fired = judgement.find_fired(look.registered or ())
     running = judgement.not_bypassed(fired) if policy == "bypass" else fired
     cost = judgement.estimate(running, look.rows, rows_a_request=look.rows_a_request)
     refusal, detail = _refusal(look, running, cost, policy=policy, hold=hold, account=account)
@@ -113,7 +113,7 @@ def permission(look: TableLook, *, policy: Policy, hold: bool, account: str) -> 
     return Permission(look.table, refusal, detail, running, cost, look.missing, warnings, notes, unread)
 
 
-def applied(run: TableRun, found: Permission | None, *, dry_run: bool) -> TableRun:
+def apply_permission(run: TableRun, found: Permission | None, *, dry_run: bool) -> TableRun:
     """Return a table that was about to be linked with what became of that. A dry run writes nothing and counts on."""
     if found is None or run.status is not Status.QUEUED:
         return run
@@ -168,7 +168,7 @@ def _what_fires(look: TableLook, running: Sequence[Automation], cost: Estimate) 
     if look.registered is None:
         return f"Which automations a link would fire could not be read: {look.unread}"
     if look.linked:
-        return f"Each link fires {counted(len(running), 'automation')}. {judgement.describe_all(running)}"
+        return f"Each link fires {count_noun(len(running), 'automation')}. {judgement.describe_all(running)}"
     return f"Its first link would cost at most {cost}. {judgement.describe_all(running)}"
 
 
@@ -183,7 +183,9 @@ def _told(look: TableLook, running: Sequence[Automation], *, refused: bool) -> t
     """Return warnings and notes: what was approved needs no action."""
     table, warnings, notes = look.table, [], []
     if running and not refused:
-        fires = f"Each link on '{table}' fires {counted(len(running), 'automation')}. {judgement.describe_all(running)}"
+        fires = (
+            f"Each link on '{table}' fires {count_noun(len(running), 'automation')}. {judgement.describe_all(running)}"
+        )
         if look.approval is not None and covers(look.approval, running):
             notes.append(f"{fires} Approved by {look.approval.by} on {look.approval.at}.")
         else:
@@ -204,14 +206,14 @@ def _without_profile(look: TableLook) -> str:
     not, so an account may see all of the mapping and only some profiles.
     """
     return (
-        f"Of {counted(look.customers, 'sampled customer')} of table '{look.table}', {look.without_profile} have no profile "
+        f"Of {count_noun(look.customers, 'sampled customer')} of table '{look.table}', {look.without_profile} have no profile "
         "that the app can see. Their rows are deferred and no link is cleared. If no unification is running, give the app's "
         f"role read access to table '{PROFILE_TABLE}' for the whole organization; business units may hide the other profiles."
     )
 
 
 def _second_writer(table: str, writer: SecondWriter) -> str:
-    rows = "5,000 or more rows" if writer.rows == 5_000 else counted(writer.rows, "row")
+    rows = "5,000 or more rows" if writer.rows == 5_000 else count_noun(writer.rows, "row")
     return (
         f"{writer.account} was the last to write {rows} of '{table}' that carry the link, most recently on {writer.newest}. "
         "It probably fills this column too; this is evidence, no proof, since a row names its last writer and not the "

@@ -133,12 +133,12 @@ def design(columns: Columns, wanted: Sequence[str], name: str = "") -> View:
     Raises ConfigurationError for what it cannot show.
     """
     if not wanted:
-        raise _refused("Name at least one column to show.")
+        raise _refusal_of("Name at least one column to show.")
     table, known = columns.table, columns.named
     shown = tuple(dict.fromkeys(_found(columns, known, given) for given in wanted))
     joins = [related for related in columns.related if related.name in {one.alias for one in shown}]
     if len(joins) > MAX_JOINED:
-        raise _refused(
+        raise _refusal_of(
             f"A view joins at most {MAX_JOINED} tables to the profile, and these columns are of {len(joins)}."
         )
     name = (name or default_name(table))[:MAX_NAME]
@@ -161,16 +161,16 @@ def _found(columns: Columns, known: Mapping[str, Shown], given: str) -> Shown:
         why = (
             _ONE_TEXT if table == MEASURE_TABLE else f"Table '{table}' has no lookup to the profile for a list to join."
         )
-        raise _refused(
+        raise _refusal_of(
             f"{why} Make the measure a column of the profile, or write it to a table related to the profile; until then the "
             "row's insights show it."
         )
     close = get_close_matches(wanted, known, n=3, cutoff=0.5)
     advice = f"Did you mean {', '.join(close)}?" if close else f"There are: {', '.join(sorted(known)) or 'none'}."
-    raise _refused(f"The list of table '{columns.table.name}' can show no column '{wanted[:100]}'. {advice}")
+    raise _refusal_of(f"The list of table '{columns.table.name}' can show no column '{wanted[:100]}'. {advice}")
 
 
-def _refused(why: str) -> ConfigurationError:
+def _refusal_of(why: str) -> ConfigurationError:
     return ConfigurationError(f"{why} Nothing was written.")
 
 

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 
 from linker.core.addresses import is_same_environment
 from linker.core.model import Finding, Requirement, Source, Verdict
-from linker.core.requirements.facts import Asked, EnvironmentFacts, Fact, Origin, Recognised, SourceFacts, named
+from linker.core.requirements.facts import Asked, EnvironmentFacts, Fact, Origin, Recognised, SourceFacts, name_of
 
 PAGE = "docs/requirements.md"
 QUESTIONS: dict[Requirement, str] = {
@@ -33,7 +33,7 @@ _ASK: dict[Asked, str] = {
 
 def check_environment(facts: EnvironmentFacts, declared: Collection[str] = ()) -> tuple[Finding, ...]:
     """Answer what concerns all tables: R5 and R6, and the part of R1 that the linked URL shows."""
-    foreign = () if _linked_here(facts) else (_foreign_environment(facts),)
+    foreign = () if _is_linked_here(facts) else (_foreign_environment(facts),)
     return tuple(_declared(finding, declared) for finding in (*foreign, _r5(facts), _r6(facts)))
 
 
@@ -46,7 +46,7 @@ def check_source(
     return tuple(_declared(finding, declared) for finding in findings)
 
 
-def violated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+def find_violated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Return the findings that forbid linking."""
     return tuple(finding for finding in findings if finding.verdict is Verdict.VIOLATED)
 
@@ -67,7 +67,7 @@ def no_table(source: Source) -> str:
     return f"declare that it isn't a Dataverse table: LINKER_SOURCES=[{json.dumps(declared, ensure_ascii=False)}]."
 
 
-def _linked_here(facts: EnvironmentFacts) -> bool:
+def _is_linked_here(facts: EnvironmentFacts) -> bool:
     return facts.linked_url is None or is_same_environment(facts.linked_url, facts.dataverse_url)
 
 
@@ -107,7 +107,7 @@ def _foreign_environment(facts: EnvironmentFacts) -> Finding:
 
 
 def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
-    if not _linked_here(environment):
+    if not _is_linked_here(environment):
         return _foreign_environment(environment)
     if facts.found:
         return _met("R1", f"{facts.found} of {facts.sampled} sampled keys exist in this environment.")
@@ -194,21 +194,21 @@ def _r4(facts: SourceFacts, asked: Asked) -> Finding:
     if chosen is not None and chosen.value.casefold() != table.primary_id.casefold():
         return _violated(
             "R4",
-            f"{named(facts.source)} was unified by '{chosen.value}' (says {chosen.origin}), but the primary key of table "
+            f"{name_of(facts.source)} was unified by '{chosen.value}' (says {chosen.origin}), but the primary key of table "
             f"'{table.logical_name}' is '{table.primary_id}'.",
             advice,
         )
     if facts.sampled and not facts.guids:
         return _violated(
             "R4",
-            f"The keys of {named(facts.source)} in the mapping are not GUIDs, so it was not unified by '{table.primary_id}'.",
+            f"The keys of {name_of(facts.source)} in the mapping are not GUIDs, so it was not unified by '{table.primary_id}'.",
             f"{advice} Or {no_table(facts.source)}",
         )
     if chosen is not None:
         return _met("R4", f"It was unified by its primary key '{table.primary_id}' (says {chosen.origin}).")
     if facts.found:
         return _met("R4", f"Sampled keys are values of its primary key '{table.primary_id}'.")
-    return _unknown("R4", f"The key by which {named(facts.source)} was unified is unknown.", _ASK[asked])
+    return _unknown("R4", f"The key by which {name_of(facts.source)} was unified is unknown.", _ASK[asked])
 
 
 # ---- R5: individual customers ----

@@ -182,7 +182,7 @@ def same(one: Source, other: Source) -> bool:
     return (one.data_source.casefold(), one.table.casefold()) == (other.data_source.casefold(), other.table.casefold())
 
 
-def named(source: Source) -> str:
+def name_of(source: Source) -> str:
     """Return a source as a sentence names it."""
     return f"'{source.table}' of data source '{source.data_source}'"
 

@@ -11,17 +11,17 @@ from linker.core.requirements.checks import (
     PAGE,
     check_environment,
     check_source,
+    find_violated,
     from_dataverse,
     no_table,
     unknown,
-    violated,
 )
 from linker.core.requirements.facts import (
     DataverseTable,
     DeclaredSource,
     EnvironmentFacts,
     SourceFacts,
-    named,
+    name_of,
     same,
     unseen,
 )
@@ -139,7 +139,7 @@ def _table(
     status = Status.SKIPPED if detail else Status.QUEUED
     data_sources = ", ".join(dict.fromkeys(facts.source.data_source for facts in sources))
     pairs = tuple(facts.source for facts in sources)
-    passing = bool(detail) and environment.insights == "no answer" and not violated((*general, *telling))
+    passing = bool(detail) and environment.insights == "no answer" and not find_violated((*general, *telling))
     run = TableRun(name, data_sources, status, detail, findings=findings, sources=pairs, passing=passing)
     return JudgedTable(run, table, tuple(sources))
 
@@ -152,7 +152,7 @@ def _waits(finding: Finding, sources: Iterable[SourceFacts]) -> bool:
 
 def _reason(findings: Sequence[Finding], rules: Rules) -> str:
     """Return why these findings keep a table from being linked, empty when they do not."""
-    broken, open_ = violated(findings), unknown(findings)
+    broken, open_ = find_violated(findings), unknown(findings)
     if broken:
         return " ".join(dict.fromkeys(_told(finding) for finding in broken))
     if not open_ or rules.warn_of_unknown:
@@ -173,33 +173,35 @@ def _how_to_declare(open_: Iterable[Finding], rules: Rules) -> str:
 def _verdict(
     general: Sequence[Finding], tables: Sequence[JudgedTable], environment: EnvironmentFacts, rules: Rules
 ) -> tuple[Status | None, str]:
-    broken = violated(general)
+    broken = find_violated(general)
     if broken:
-        return _skipped(" ".join(_told(finding) for finding in broken))
+        return _explain_skip(" ".join(_told(finding) for finding in broken))
     if environment.mapping is False:
-        return _skipped(
+        return _explain_skip(
             f"Dataverse has no mapping to read (table {MAPPING_TABLE}). Run unification once. (See {PAGE}#r6.)"
         )
     if environment.mapping is None and not tables:
-        return _skipped(f"The mapping (table {MAPPING_TABLE}) is empty. Run unification once. (See {PAGE}#r6.)")
+        return _explain_skip(f"The mapping (table {MAPPING_TABLE}) is empty. Run unification once. (See {PAGE}#r6.)")
     if not tables:
         asked = f"No table that was asked for ({', '.join(rules.wanted)})" if rules.wanted else "No Dataverse table"
-        return _skipped(
+        return _explain_skip(
             f"{asked} takes part in unification. Add the table in Data > Unify, and run unification. (See {PAGE}#r1.)"
         )
     skipped = [table.run for table in tables if table.run.status is Status.SKIPPED]
     if len(skipped) == len(tables):
-        return _skipped(_grouped(skipped))
+        return _explain_skip(_group_reasons(skipped))
     if skipped and rules.all_or_none:
-        return _skipped(f"LINKER_REQUIREMENTS is 'all', and not all tables may be linked. {_grouped(skipped)}")
+        return _explain_skip(
+            f"LINKER_REQUIREMENTS is 'all', and not all tables may be linked. {_group_reasons(skipped)}"
+        )
     return None, ""
 
 
-def _skipped(reason: str) -> tuple[Status, str]:
+def _explain_skip(reason: str) -> tuple[Status, str]:
     return Status.SKIPPED, f"{SKIPPED_MESSAGE}. Nothing was written. {reason}"
 
 
-def _grouped(skipped: Iterable[TableRun]) -> str:
+def _group_reasons(skipped: Iterable[TableRun]) -> str:
     """Return the reasons of skipped tables; those that share one are named together."""
     names: dict[str, list[str]] = defaultdict(list)
     for table in skipped:
@@ -230,20 +232,20 @@ def _warnings(
     ]
     there = [facts.source for facts in sources]
     misspelled = [
-        f"LINKER_SOURCES names table {named(source)}, of which the mapping has no row. "
+        f"LINKER_SOURCES names table {name_of(source)}, of which the mapping has no row. "
         "Correct its spelling, or take it out."
         for source in unseen((declared.source for declared in rules.sources), there)
     ]
-    return (*skipped, *doubtful, *_unrecognised(sources, rules), *misspelled, *_not_asked(tables, rules))
+    return (*skipped, *doubtful, *_find_unrecognised(sources, rules), *misspelled, *_not_asked(tables, rules))
 
 
 def _although(what: str, finding: Finding) -> str:
     return f"{what} although {finding.requirement} is not known: {finding.evidence} {finding.advice}"
 
 
-def _unrecognised(sources: Iterable[SourceFacts], rules: Rules) -> list[str]:
+def _find_unrecognised(sources: Iterable[SourceFacts], rules: Rules) -> list[str]:
     return [
-        f"{named(facts.source)} comes through the Dataverse connector, but no table of this environment has its name or its "
+        f"{name_of(facts.source)} comes through the Dataverse connector, but no table of this environment has its name or its "
         "keys: it was renamed, or its rows are gone or elsewhere. It is not linked. Give it its name back and run unification. "
         f"Or {no_table(facts.source)} (See {PAGE}#r3.)"
         for facts in sources
@@ -262,8 +264,8 @@ def _not_asked(tables: Iterable[JudgedTable], rules: Rules) -> list[str]:
 
 def _notes(sources: Iterable[SourceFacts], rules: Rules) -> tuple[str, ...]:
     return tuple(
-        f"{named(facts.source)} takes part in unification and isn't a Dataverse table, so it isn't linked: "
-        f"{'LINKER_SOURCES says so' if _declared_away(facts, rules) else 'no table has its name or its keys'}."
+        f"{name_of(facts.source)} takes part in unification and isn't a Dataverse table, so it isn't linked: "
+        f"{'LINKER_SOURCES says so' if _is_declared_away(facts, rules) else 'no table has its name or its keys'}."
         for facts in sources
         if facts.table is None and not _is_lost(facts, rules)
     )
@@ -271,8 +273,8 @@ def _notes(sources: Iterable[SourceFacts], rules: Rules) -> tuple[str, ...]:
 
 def _is_lost(facts: SourceFacts, rules: Rules) -> bool:
     """Whether a source comes out of Dataverse and is none of its tables by name or keys: that is more than no target."""
-    return facts.table is None and from_dataverse(facts.connector) and not _declared_away(facts, rules)
+    return facts.table is None and from_dataverse(facts.connector) and not _is_declared_away(facts, rules)
 
 
-def _declared_away(facts: SourceFacts, rules: Rules) -> bool:
+def _is_declared_away(facts: SourceFacts, rules: Rules) -> bool:
     return any(not declared.target and same(declared.source, facts.source) for declared in rules.sources)

@@ -27,7 +27,7 @@ class Share:
     faults: int = 0  # passing faults of the table in a row
 
 
-def joined(shards: Iterable[Share]) -> tuple[Share, ...]:
+def join_shares(shards: Iterable[Share]) -> tuple[Share, ...]:
     """Return single shards as the fewest shares, so that they fit into one value however many there are."""
     shares: list[Share] = []
     for shard in sorted(shards, key=lambda shard: (shard.table, shard.first)):

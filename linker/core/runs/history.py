@@ -58,7 +58,7 @@ def summary(run: Run) -> Run:
 
 def history(runs: Sequence[Run], most: int) -> tuple[PastRun, ...]:
     """Return the first `most` of some runs, newest first; those behind them serve for comparison alone."""
-    return tuple(_past(run, _compared(run, runs[place + 1 :])) for place, run in enumerate(runs[:most]))
+    return tuple(_past(run, _compare_runs(run, runs[place + 1 :])) for place, run in enumerate(runs[:most]))
 
 
 def seconds_of(run: Run) -> float | None:
@@ -98,7 +98,7 @@ def _past(run: Run, change: Change | None) -> PastRun:
     )
 
 
-def _compared(run: Run, earlier: Iterable[Run]) -> Change | None:
+def _compare_runs(run: Run, earlier: Iterable[Run]) -> Change | None:
     """Return a completed run against the last completed one of the same mode that completed the same tables, None without
     one.
     """
@@ -184,12 +184,12 @@ def standing(run: Run, now: str) -> Standing | None:
         return None
     if run.touches is not None:
         total = progress.profiles_total if progress else 0
-        return Standing("Touching profiles", _share(run.touches.profiles, total), _left(run, now))
+        return Standing("Touching profiles", _share(run.touches.profiles, total), _seconds_left(run, now))
     if progress is None or not progress.pages_total:
         return Standing("Preparing")
     if progress.pages_done >= progress.pages_total:
         return Standing("Finishing: removed links and checks", 100.0)
-    return Standing("Linking rows", _share(progress.rows_done, progress.rows_total), _left(run, now))
+    return Standing("Linking rows", _share(progress.rows_done, progress.rows_total), _seconds_left(run, now))
 
 
 def _share(done: int, total: int) -> float | None:
@@ -197,7 +197,7 @@ def _share(done: int, total: int) -> float | None:
     return min(100 * done / total, 99.0) if total else None
 
 
-def _left(run: Run, now: str) -> float | None:
+def _seconds_left(run: Run, now: str) -> float | None:
     """Return the time left at `now`; None when the last report promised an end that is past."""
     if run.progress is None or run.progress.eta_seconds is None or not run.last_updated:
         return None

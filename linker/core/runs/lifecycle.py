@@ -31,7 +31,7 @@ def may_move(now: Status, then: Status) -> bool:
     return now == then or then in MOVES[now]
 
 
-def advanced(old: Run, new: Run) -> Run:
+def advance_run(old: Run, new: Run) -> Run:
     """Return the run after news of it. News may arrive late and twice, and a run never goes back.
 
     An ended run stays as it is, and so does one whose status may not follow or whose pages would become fewer. A table
@@ -88,14 +88,14 @@ def steps_of(run: Run, now: str) -> Mapping[str, str]:
     A step that was reached once does not begin again, and none is added behind a later one: pages may be split, and news
     may come late.
     """
-    reached = _reached(run)
+    reached = _find_step(run)
     known = [STEPS.index(step) for step in STEPS if step in run.steps]
     if reached is None or STEPS.index(reached) <= max(known, default=-1):
         return run.steps
     return {**run.steps, reached: now}
 
 
-def _reached(run: Run) -> Step | None:
+def _find_step(run: Run) -> Step | None:
     if run.ended_at is not None or run.status_detail == WAITING:
         return None
     if run.started_at is None:
@@ -114,13 +114,13 @@ OPEN: Final = frozenset({Status.QUEUED, Status.REFRESHING, Status.RETRYING})
 _FAILED: Final = frozenset({Status.FAILED, Status.RETRYING})
 
 
-def promised(ticket: Ticket) -> Run:
+def promise_run(ticket: Ticket) -> Run:
     """Return a run as its requester sees it first."""
     request = ticket.request
-    return asked_for(Run(ticket.run, request.mode, Status.QUEUED, trigger=request.trigger), request)
+    return with_request(Run(ticket.run, request.mode, Status.QUEUED, trigger=request.trigger), request)
 
 
-def asked_for(run: Run, request: RunRequest) -> Run:
+def with_request(run: Run, request: RunRequest) -> Run:
     """Return a run with what it has to do: a request that merged with it may have made it more."""
     return replace(
         run,
@@ -206,7 +206,7 @@ def _on_orphans(end: TableEnd) -> str:
     return f"{why} If the links may go, run with '{option}' (See docs/operations.md)."
 
 
-def closed(status: Status | None) -> Status:
+def close_status(status: Status | None) -> Status:
     """Return how a table ended that was open when its run ended."""
     return Status.FAILED if status in (None, Status.RETRYING) else status
 
@@ -260,7 +260,7 @@ def end_status(ending: Ending, tables: Sequence[TableRun], *, ready: bool) -> St
     return Status.NOT_STARTED if status is Status.FAILED and not tables and not ready else status
 
 
-def ended(run: Run, status: Status, detail: str, now: float) -> Run:
+def end_early(run: Run, status: Status, detail: str, now: float) -> Run:
     """Return a run that ended before its own end: open tables end with it."""
     tables = tuple(replace(t, status=status) if t.status in OPEN else t for t in run.tables)
     return replace(run, status=status, status_detail=detail, ended_at=iso(now), tables=tables, progress=None)

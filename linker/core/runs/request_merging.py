@@ -18,7 +18,7 @@ MAX_TABLES: Final = 50  # that a run is asked for by name; more mean all tables
 MAX_ALLOWED_TABLES: Final = 20  # that the allowances of a run name
 
 
-def merged(first: RunRequest, second: RunRequest) -> RunRequest:
+def merge_requests(first: RunRequest, second: RunRequest) -> RunRequest:
     """Return the request that covers both; both are real or both are dry. The first one's trigger stays.
 
     Of very many jobs only the newest stay. Raises ConflictError when the allowances name too many tables: an allowance that
@@ -27,16 +27,16 @@ def merged(first: RunRequest, second: RunRequest) -> RunRequest:
     both = replace(
         first,
         mode=max(first.mode, second.mode, key=lambda mode: mode.strength),
-        tables=_united(first.tables, second.tables) if first.tables and second.tables else (),
-        jobs=_united(first.jobs, second.jobs),
+        tables=_unite(first.tables, second.tables) if first.tables and second.tables else (),
+        jobs=_unite(first.jobs, second.jobs),
         unlink_allowed=(*first.unlink_allowed, *second.unlink_allowed),
         job_start=max(first.job_start, second.job_start),
         nameless_job=first.nameless_job or second.nameless_job,
     )
-    return bounded(both)
+    return bound_request(both)
 
 
-def bounded(request: RunRequest) -> RunRequest:
+def bound_request(request: RunRequest) -> RunRequest:
     """Return a request whose parts are bounded. Raises ConflictError when its allowances name too many tables."""
     tables = request.tables if len(request.tables) <= MAX_TABLES else ()
     allowed = _strongest(request.unlink_allowed)
@@ -52,7 +52,7 @@ def covers(done: RunRequest, wanted: RunRequest) -> bool:
     """Whether a run of `done` does everything that `wanted` asks for."""
     same_start = replace(wanted, job_start=done.job_start)  # not every trigger reports it
     try:
-        return merged(done, same_start) == done and done.dry_run == wanted.dry_run
+        return merge_requests(done, same_start) == done and done.dry_run == wanted.dry_run
     except ConflictError:
         return False
 
@@ -78,7 +78,7 @@ def _is_within(one: UnlinkAllowance, other: UnlinkAllowance) -> bool:
     return same and one.most_rows <= other.most_rows and one.empty_mapping <= other.empty_mapping
 
 
-def _united[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
+def _unite[T](first: tuple[T, ...], second: tuple[T, ...]) -> tuple[T, ...]:
     return tuple(dict.fromkeys((*first, *second)))
 
 
@@ -87,6 +87,6 @@ def slim_ticket(ticket: Ticket | None) -> Ticket | None:
     if ticket is None:
         return None
     try:
-        return replace(ticket, request=bounded(ticket.request))
+        return replace(ticket, request=bound_request(ticket.request))
     except ConflictError:
-        return replace(ticket, request=bounded(replace(ticket.request, unlink_allowed=())))
+        return replace(ticket, request=bound_request(replace(ticket.request, unlink_allowed=())))

@@ -12,7 +12,7 @@ from typing import Final
 
 from linker.core.errors import ConflictError
 from linker.core.model import WIRE, RunRequest, Ticket
-from linker.core.runs.request_merging import MAX_SERVED, bounded, covers, merged, slim_ticket
+from linker.core.runs.request_merging import MAX_SERVED, bound_request, covers, merge_requests, slim_ticket
 
 MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
 MAX_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
@@ -102,10 +102,10 @@ def request(
     dot the key names the content of the request. Raises ConflictError when the content is another one now, and when the
     request cannot be merged with the one that waits.
     """
-    if key and (run := _led_to(state, key)):
+    if key and (run := _find_keyed(state, key)):
         return state, find_grant(state, run, wanted)
-    wanted = bounded(wanted)
-    if (done := _served_by(state, wanted)) is not None:
+    wanted = bound_request(wanted)
+    if (done := _find_served(state, wanted)) is not None:
         grant = replace(find_grant(state, done, wanted), served=True)
     else:
         state, run = _place(state, wanted, run_id=run_id, now=now, lease_s=lease_s)
@@ -117,10 +117,10 @@ def _place(state: LockState, wanted: RunRequest, *, run_id: str, now: float, lea
     """Find a place for a request that no run has served: with the run that works, with one that waits, or as a new one."""
     if state.holder is not None and _is_serving(state, state.holder, wanted, now):
         return state, state.holder.run
-    state, ticket = _queued(state, wanted, run_id)
+    state, ticket = _queue_request(state, wanted, run_id)
     if state.holder is not None:
         return state, ticket.run
-    state, _ = _handed_on(state, now, lease_s)
+    state, _ = _hand_on(state, now, lease_s)
     return state, ticket.run
 
 
@@ -156,7 +156,7 @@ def finish(
         return state, state.holder if state.previous == run else None
     if completed:
         state = replace(state, served=_with_served(state.served, state.holder))
-    return _handed_on(state, now, lease_s, previous=run)
+    return _hand_on(state, now, lease_s, previous=run)
 
 
 def cancel(state: LockState, run: str) -> tuple[LockState, Cancellation]:
@@ -185,8 +185,8 @@ def take_over(
     if dead is None or (now < state.expires and unchanged_s < lease_s):
         return state, None
     canceled, begun = state.cancel == dead.run, state.unstarted != dead.run
-    state, successor = (state, "") if canceled else _restarted(state, dead, run_id)
-    state, following = _handed_on(state, now, lease_s)
+    state, successor = (state, "") if canceled else _restart_work(state, dead, run_id)
+    state, following = _hand_on(state, now, lease_s)
     taken = TakeOver(dead, canceled, successor, following, begun)
     return replace(state, taken=_brief(taken)), taken
 
@@ -203,7 +203,7 @@ def progressed(state: LockState, run: str) -> LockState:
     return replace(state, holder=replace(state.holder, interruptions=0))
 
 
-def _served_by(state: LockState, wanted: RunRequest) -> str | None:
+def _find_served(state: LockState, wanted: RunRequest) -> str | None:
     served = dict(state.served)
     asks_for_more = wanted.dry_run or wanted.mode.compares_all or wanted.unlink_allowed
     if asks_for_more or not _is_named(wanted) or not set(wanted.jobs) <= set(served):
@@ -222,17 +222,17 @@ def _is_named(wanted: RunRequest) -> bool:
     return bool(wanted.jobs) and not wanted.nameless_job
 
 
-def _queued(state: LockState, wanted: RunRequest, run_id: str) -> tuple[LockState, Ticket]:
+def _queue_request(state: LockState, wanted: RunRequest, run_id: str) -> tuple[LockState, Ticket]:
     waiting, resumes = _waiting(state, dry=wanted.dry_run), ""
     if state.parked is not None and not wanted.dry_run:
-        wanted, resumes = merged(wanted, state.parked.request), state.parked.run
+        wanted, resumes = merge_requests(wanted, state.parked.request), state.parked.run
         state = replace(state, parked=None)
-    ticket = replace(waiting, request=merged(waiting.request, wanted)) if waiting else Ticket(run_id, wanted)
+    ticket = replace(waiting, request=merge_requests(waiting.request, wanted)) if waiting else Ticket(run_id, wanted)
     ticket = replace(ticket, resumes=ticket.resumes or resumes)
     return _with_waiting(state, ticket, dry=wanted.dry_run), ticket
 
 
-def _restarted(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, str]:
+def _restart_work(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, str]:
     """Let the work of a dead run wait again; return the id it waits under, "" when it was interrupted too often.
 
     What was allowed for the dead run ends with it (docs/decisions/0019).
@@ -245,13 +245,13 @@ def _restarted(state: LockState, dead: Ticket, run_id: str) -> tuple[LockState, 
         if waiting is None:
             return (state if dry else replace(state, parked=dead)), ""
         interruptions = 0  # who waits already is the next request, and takes the work along
-    work = merged(waiting.request, dead.request) if waiting else dead.request
+    work = merge_requests(waiting.request, dead.request) if waiting else dead.request
     resumes = dead.resumes or (waiting.resumes if waiting else "")
     ticket = Ticket(waiting.run if waiting else run_id, work, interruptions, resumes)
     return _with_waiting(state, ticket, dry=dry), ticket.run
 
 
-def _handed_on(state: LockState, now: float, lease_s: float, *, previous: str = "") -> tuple[LockState, Ticket | None]:
+def _hand_on(state: LockState, now: float, lease_s: float, *, previous: str = "") -> tuple[LockState, Ticket | None]:
     """Give the lock to who waits, or free it."""
     following = state.pending or state.pending_dry
     if following is not None:
@@ -281,7 +281,7 @@ def _with_waiting(state: LockState, ticket: Ticket | None, *, dry: bool) -> Lock
     return replace(state, pending_dry=ticket) if dry else replace(state, pending=ticket)
 
 
-def _led_to(state: LockState, key: str) -> str:
+def _find_keyed(state: LockState, key: str) -> str:
     """Return the run that a request with this key led to, empty when none did."""
     name, _, content = key.partition(".")
     for known, run in state.asked:
@@ -301,7 +301,7 @@ def _brief(taken: TakeOver) -> TakeOver:
     return replace(taken, ended=replace(taken.ended, request=request), next=None)
 
 
-def slimmed(state: LockState) -> LockState:
+def slim_state(state: LockState) -> LockState:
     """Return a state as it was stored, with every part bounded: an earlier version let some of them grow.
 
     What no longer fits is left out, so that any state can be left: by its run, the watchdog, or a cancellation.

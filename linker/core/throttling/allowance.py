@@ -71,7 +71,7 @@ def spend(allowance: Allowance, at_s: float, seconds: float, requests: int = 1) 
         _, seconds_before, requests_before = spent.pop()
         seconds, requests = seconds + seconds_before, requests + requests_before
     spent.append((round(at_s, 2), round(seconds, 3), requests))
-    return _raised(replace(allowance, spent=tuple(spent)), at_s)
+    return _raise_budget(replace(allowance, spent=tuple(spent)), at_s)
 
 
 def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allowance:
@@ -154,7 +154,7 @@ def _begin(spent: Sequence[Expense]) -> float:
     return spent[-1][0]
 
 
-def _raised(allowance: Allowance, at_s: float) -> Allowance:
+def _raise_budget(allowance: Allowance, at_s: float) -> Allowance:
     """Return a larger budget when no refusal came for long enough."""
     if not allowance.is_known or at_s < allowance.raise_at:
         return allowance

@@ -95,7 +95,7 @@ def with_hint(control: Control, hint: int) -> Control:
     return _within(control, replace(control, hint=hint)) if hint and hint != control.hint else control
 
 
-def shared(control: Control, processes: int) -> Control:
+def share_control(control: Control, processes: int) -> Control:
     """Return the control of one of so many processes that write for the same run."""
     return _within(control, replace(control, processes=processes)) if processes != control.processes else control
 
@@ -177,13 +177,13 @@ def report(control: Control, now_s: float) -> Pace:
     )
 
 
-def adopted(control: Control, pace: Pace) -> Control:
+def adopt_pace(control: Control, pace: Pace) -> Control:
     """Return the state of a process that was given the orchestrator's pace: a fresh one begins there; a pause that
     another process was asked for holds for all, and so does their number. A process that the orchestrator has not heard
     of yet counts itself besides.
     """
     processes = {control.process, pace.process, *(name for name, _ in pace.peers)} - {""}
-    control = shared(
+    control = share_control(
         replace(control, held_until_s=max(control.held_until_s, pace.held_until_s)), max(pace.processes, len(processes))
     )
     if pace.process == control.process or pace.at_s < control.at_s:

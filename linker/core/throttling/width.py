@@ -120,11 +120,11 @@ def search_width(control: Control, write: Write) -> Control:
     if sample.writes < max(ENOUGH, control.width // 2):
         return control
     if binds:
-        return _spared(control, write.at_s)
-    return _judged(control, write.at_s) if trial.back else _begun(control, write.at_s)
+        return _spare_budget(control, write.at_s)
+    return _judge_trial(control, write.at_s) if trial.back else _begin_trial(control, write.at_s)
 
 
-def _spared(control: Control, at_s: float) -> Control:
+def _spare_budget(control: Control, at_s: float) -> Control:
     """Where the budget decides, take the width at which a row costs little of it, and at least the one it sustains."""
     trial = control.trial
     control = replace(control, trial=replace(trial, back=0))
@@ -136,7 +136,7 @@ def _spared(control: Control, at_s: float) -> Control:
     return _measure_again(control, at_s)
 
 
-def _begun(control: Control, at_s: float) -> Control:
+def _begin_trial(control: Control, at_s: float) -> Control:
     """Begin a trial when there is a reason for one; else measure again."""
     trial, is_slow = control.trial, control.row_s > SLOWER * control.best_row_s
     # A narrow width is tried in small steps, and not at once: a short run would not win back what that costs.
@@ -158,7 +158,7 @@ def _begun(control: Control, at_s: float) -> Control:
     return step(replace(control, trial=trying), width, at_s)
 
 
-def _judged(control: Control, at_s: float) -> Control:
+def _judge_trial(control: Control, at_s: float) -> Control:
     """Keep the width of a trial, or return from it; a narrower one is tried in two sizes of step."""
     trial = control.trial
     narrower = control.width < trial.back

@@ -18,7 +18,7 @@ from linker.durable.boundary import max_wait_s
 from linker.services import fact_gathering, write_permits
 from linker.services.fact_gathering import Evidence
 from linker.services.full_reasons import full_reason
-from linker.services.preflight_checks import permitted_tables
+from linker.services.preflight_checks import find_permitted_tables
 from linker.services.watermark_reading import look_at_marks
 from linker.services.write_permits import Standing
 from linker.settings import Settings
@@ -38,7 +38,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
         raise ConfigurationError(who.obstacle)
     with write_permits.naming(who.account.name):
         seen = await fact_gathering.gather(deps, dataverse, who.held, asked.requested_tables if asked else ())
-        permitted = await permitted_tables(deps, dataverse, who, seen)
+        permitted = await find_permitted_tables(deps, dataverse, who, seen)
     await fact_gathering.keep(deps, seen.insight)
     if asked is None or not asked.dry_run:
         await write_permits.remember_held(deps, permitted)
@@ -56,14 +56,16 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
 
 def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Permission]) -> Run:
     found = seen.judgement
-    tables = [write_permission.applied(t.run, permitted.get(t.run.table), dry_run=run.dry_run) for t in found.tables]
+    tables = [
+        write_permission.apply_permission(t.run, permitted.get(t.run.table), dry_run=run.dry_run) for t in found.tables
+    ]
     warnings = (
         *found.warnings,
         *who.warnings,
         *(warning for one in permitted.values() for warning in one.all_warnings),
     )
     notes = (
-        *fact_gathering.unanswered(seen),
+        *fact_gathering.note_unanswered(seen),
         *found.notes,
         *(note for one in permitted.values() for note in one.notes),
     )

@@ -18,7 +18,7 @@ from linker.core.linking.row_issues import ORPHANED, issue
 from linker.core.linking.shards import group_by_shard, place_key
 from linker.core.model import RowKey, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
-from linker.core.permissions.automations import counted
+from linker.core.permissions.automations import count_noun
 from linker.core.records import PlannedChange
 from linker.core.runs.generation_values import Strays, StraysTask
 from linker.deps import Deps
@@ -107,11 +107,11 @@ class _Search:
         if gone and not self.task.dry_run:
             await mark_unconfirmed(self.deps, self.task.table, self.state, gone)
         others = [key for key in links if key not in named]
-        unnamed = {key async for key in self._unmapped(others)}
+        unnamed = {key async for key in self._find_unmapped(others)}
         self.strays += len(unnamed)
         self.orphans |= {key for key in unnamed if not links[key]}
 
-    async def _unmapped(self, keys: Sequence[RowKey]) -> AsyncIterator[RowKey]:
+    async def _find_unmapped(self, keys: Sequence[RowKey]) -> AsyncIterator[RowKey]:
         columns = MappingColumns.of(self.target)
         for some in chunks(keys, KEYS_ASKED):
             asked = dict.fromkeys(some, ())
@@ -153,7 +153,7 @@ class _Search:
         cleared = set[RowKey]()
         for some in chunks(sorted(self.orphans), PATCHES):
             await check_may_continue(self.deps, self.task.run)
-            live = await self._links([key async for key in self._unmapped(some)])
+            live = await self._links([key async for key in self._find_unmapped(some)])
             living = await self.dataverse.customers_of({link.profile for link in live.values()}, self.target)
             etags = {key: row.etag for key, row in live.items() if row.profile not in living}
             await self.dataverse.clear_links(self.target, etags)
@@ -178,7 +178,7 @@ def guard_orphans(orphans: int, digest: str, allowed: Sequence[UnlinkAllowance],
     app can see. Then business units may hide profiles, or unification still writes them, so no profile counts as deleted.
     """
     if hidden:
-        return f"of {counted(customers, 'sampled customer')} of the mapping, {hidden:,} have no profile that the app can see"
+        return f"of {count_noun(customers, 'sampled customer')} of the mapping, {hidden:,} have no profile that the app can see"
     if any(orphans <= one.most_rows and one.seen in ("", digest) for one in allowed):
         return ""
     if any(orphans <= one.most_rows for one in allowed):

@@ -30,7 +30,7 @@ from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
 from linker.durable.shards.attempt import Attempt, ShardHeldError, mark_late
-from linker.durable.shards.isolation import Outcomes, Refusals, TableRefusedError, explain_refusal, scattered
+from linker.durable.shards.isolation import Outcomes, Refusals, TableRefusedError, explain_refusal, scatter
 from linker.durable.shards.staged import Resolver, StagedShard
 from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
 
@@ -115,7 +115,7 @@ class _ShardWork:
     began: float = field(init=False)  # epoch s
 
     def __post_init__(self) -> None:
-        self.refusals = Refusals(self._known_to_be_open)
+        self.refusals = Refusals(self._find_open)
         self.began = self.deps.clock()
 
     @property
@@ -125,12 +125,12 @@ class _ShardWork:
 
     async def run(self) -> ShardOutcome:
         before = await self.deps.blocks.header(*self.key)
-        if (rows := await self._settled_rows(before.block)) is not None:
+        if (rows := await self._count_settled(before.block)) is not None:
             self.outcomes.confirmed_rows(rows, before.block.header, self.task.run)
             return await self._outcome(rows, Wanted(), ())
         stored = await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
         others = stored.block.is_of_other_secret(name_salt(self.staged.salt))
-        stored = _distrusted(stored) if others else stored
+        stored = _distrust(stored) if others else stored
         self.attempt.found(stored)
         wanted = await self.staged.wanted(stored.block)
         self.wishes = self.staged.wishes(wanted.claims)
@@ -148,7 +148,7 @@ class _ShardWork:
         removed = plan.unclaimed if self.staged.scan.full else ()
         return await self._outcome(wanted.rows, wanted, removed)
 
-    async def _settled_rows(self, block: HashBlock) -> int | None:
+    async def _count_settled(self, block: HashBlock) -> int | None:
         """Return how many rows a shard has on which nothing changed, as its index shows; None when something may have."""
         header = block.header
         fresh = header.known and not header.unconfirmed and not self._looks_at_all(block)
@@ -187,7 +187,7 @@ class _ShardWork:
         wanted = await self._resolve({**plan.compare, **plan.change})
         same = set() if self._rewrites() else await self._compare(plan.compare, wanted)
         links = {key: link for key, link in wanted.items() if key not in same and not self.outcomes.has_issue(key)}
-        linked_before = self._intended_before(same) if self.attempt.block.header.run == self.task.run else set()
+        linked_before = self._find_intended(same) if self.attempt.block.header.run == self.task.run else set()
         self.outcomes.linked |= linked_before
         self.outcomes.unchanged |= same - linked_before
         if self.task.dry_run:
@@ -221,13 +221,13 @@ class _ShardWork:
         for key in compare.keys() - live.keys():
             self.outcomes.issue(key, "RowNotFound")
         same = {key for key in keys if key in live and is_stored(live[key], wanted[key], self.target)}
-        self.profiles |= {wanted[key].profile for key in self._intended_before(same)}
+        self.profiles |= {wanted[key].profile for key in self._find_intended(same)}
         stored = self.attempt.block.entries
-        repaired = {key for key in keys if key in live and key not in same} | self._intended_before(same)
+        repaired = {key for key in keys if key in live and key not in same} | self._find_intended(same)
         self.outcomes.drifted |= {key for key in repaired if _was_confirmed(stored.get(key, ()), self.wishes[key])}
         return same
 
-    def _intended_before(self, same: Collection[RowKey]) -> set[RowKey]:
+    def _find_intended(self, same: Collection[RowKey]) -> set[RowKey]:
         """Return the rows that an earlier attempt intended: it linked them, whichever attempt reads them back."""
         entries = self.attempt.block.entries
         marked = {key: [entry for entry in entries.get(key, ()) if not entry.is_confirmed] for key in same}
@@ -300,7 +300,7 @@ class _ShardWork:
     ) -> Written:
         """Write single rows until one proves that links are alive. A row that is refused proves nothing."""
         written = Written()
-        for row in scattered(links, CANARIES):
+        for row in scatter(links, CANARIES):
             one, self.proven = await prove_first_link(writer, row, links, customers)
             written = written.with_more(one)
             if self.proven:
@@ -343,7 +343,7 @@ class _ShardWork:
             refusal=next((str(error)[:300] for error in alike.values()), ""),
         )
 
-    async def _known_to_be_open(self) -> Collection[RowKey]:
+    async def _find_open(self) -> Collection[RowKey]:
         """Return rows that earlier runs left open: that they are refused again says nothing about the others."""
         return set(await self.deps.issues.open_rows(self.task.table, MAX_OPEN))
 
@@ -375,7 +375,7 @@ def _was_confirmed(row: tuple[Entry, ...], wish: int) -> bool:
     return any(entry.is_confirmed and entry.wish == wish for entry in row)
 
 
-def _distrusted(stored: StoredBlock) -> StoredBlock:
+def _distrust(stored: StoredBlock) -> StoredBlock:
     """Return a block as one whose hashes cannot be compared. What is not stored yet is saved with a header of its own."""
     block = stored.block.distrusted()
     return replace(stored, block=block if stored.etag else block.holding(block.entries))

@@ -39,20 +39,20 @@ async def prepare_table(deps: Deps, task: TableTask) -> Prepared:
     dataverse = deps.patient_dataverse()
     try:
         await check_may_continue(deps, task.run)
-        return await _prepared(deps, task, dataverse)
+        return await _report_table(deps, task, dataverse)
     except TransientError as error:
         return Prepared(task.table, retry_s=error.wait_s, failed=str(error)[:500])
     except ChangedError:
         return Prepared(task.table, retry_s=1.0, failed="What is remembered of the table changed while it was read.")
     except DataverseError as error:
         await deps.documents.delete(_ways_row(task.table))  # the next try reads what was remembered
-        return await _refused(deps, dataverse, task, error)
+        return await _refuse_table(deps, dataverse, task, error)
     except ConfigurationError as error:
         await deps.documents.delete(_ways_row(task.table))
         return Prepared(task.table, failed=str(error)[:1000])
 
 
-async def _refused(deps: Deps, dataverse: Dataverse, task: TableTask, refusal: DataverseError) -> Prepared:
+async def _refuse_table(deps: Deps, dataverse: Dataverse, task: TableTask, refusal: DataverseError) -> Prepared:
     try:
         found = await explain_refusal(deps, dataverse, await deps.runs.target(task.run, task.table), refusal)
     except LinkerError as error:  # of the look at metadata
@@ -61,7 +61,7 @@ async def _refused(deps: Deps, dataverse: Dataverse, task: TableTask, refusal: D
     return Prepared(task.table, retry_s=wait_s, failed=str(found)[: 500 if wait_s else 1000])
 
 
-async def _prepared(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepared:
+async def _report_table(deps: Deps, task: TableTask, dataverse: Dataverse) -> Prepared:
     await deps.salt(again=True)
     target = await _target(deps, task, dataverse, await deps.capabilities())
     before, etag = await _state(deps, task)

@@ -13,13 +13,13 @@ from linker.core.runs.activity_values import UPDATED, Beat, Ended, Ending, Go, R
 from linker.core.runs.history import linking_progress
 from linker.core.runs.lifecycle import (
     OPEN,
-    asked_for,
-    closed,
+    close_status,
     end_status,
     in_trouble,
-    promised,
+    promise_run,
     table_verdict,
     why_ended,
+    with_request,
 )
 from linker.core.times import iso
 from linker.deps import Deps
@@ -33,11 +33,11 @@ async def begin_run(deps: Deps, ticket: Ticket) -> Go:
     if not renewal.held:
         return Go(held=False)
     request = ticket.request
-    await deps.runs.create(promised(ticket))
+    await deps.runs.create(promise_run(ticket))
     await _show(deps, ticket)
     if ticket.resumes:
         await deps.runs.lead_on(ticket.resumes, ticket.run)
-    await deps.runs.advance(ticket.run, lambda run: replace(asked_for(run, request), status_detail=""))
+    await deps.runs.advance(ticket.run, lambda run: replace(with_request(run, request), status_detail=""))
     return go_of(deps, renewal)
 
 
@@ -169,7 +169,9 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
     ready = (await deps.runs.task()).ready
 
     def change(old: Run) -> Run:
-        tables = tuple(t if t.status not in OPEN else replace(t, status=closed(ending.status)) for t in old.tables)
+        tables = tuple(
+            t if t.status not in OPEN else replace(t, status=close_status(ending.status)) for t in old.tables
+        )
         counts = sum((t.counts for t in tables), Counts())
         status = end_status(ending, tables, ready=ready)
         detail = "" if status is Status.SUCCESSFUL else ending.detail or old.status_detail or why_ended(old, status)
@@ -210,14 +212,14 @@ async def _follow_up(deps: Deps, ending: Ending) -> str | None:
     run = await deps.runs.load(ending.run)
     if run is None or ending.status is not None or ending.dry_run or run.trigger == FOLLOW_UP or run.ended_at:
         return run.follow_up if run else None
-    if not any(table.unsettled for table in run.tables) and not await _moved(deps, ending):
+    if not any(table.unsettled for table in run.tables) and not await _have_moved(deps, ending):
         return None
     grant = await deps.lock.request(RunRequest(trigger=FOLLOW_UP))
-    await deps.runs.create(promised(grant.ticket))
+    await deps.runs.create(promise_run(grant.ticket))
     return grant.run
 
 
-async def _moved(deps: Deps, ending: Ending) -> bool:
+async def _have_moved(deps: Deps, ending: Ending) -> bool:
     """Whether mapping or profiles changed since settling. A run ends also when Dataverse does not answer."""
     try:
         return ending.marks is not None and await marks_of(deps, ending.marks) != ending.marks

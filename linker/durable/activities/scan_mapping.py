@@ -145,7 +145,7 @@ async def plan_shards(deps: Deps, task: ShardsTask) -> Shards:
     if not scan.planned:
         scan = replace(scan, planned=True, bits=state.bits, earlier_bits=state.earlier_bits)
         if not scan.full:
-            scan = replace(scan, shards=await _touched(deps, task, scan, streams))
+            scan = replace(scan, shards=await _find_changed(deps, task, scan, streams))
         try:
             await deps.staging.save(task.table, scan, etag)
         except ChangedError as error:
@@ -165,7 +165,7 @@ async def _grown(deps: Deps, task: ShardsTask, scan: Scan, read: int) -> TableSt
     return await deps.change_state(task.table, lambda old: old.grown_to(read))
 
 
-async def _touched(deps: Deps, task: ShardsTask, scan: Scan, streams: Sequence[Stream]) -> tuple[int, ...]:
+async def _find_changed(deps: Deps, task: ShardsTask, scan: Scan, streams: Sequence[Stream]) -> tuple[int, ...]:
     """Return the shards with changed rows, rows to revisit, or rows whose link is not confirmed."""
     numbers = {shard.number for shard in group_by_shard(map(bytes.fromhex, scan.revisit), scan.bits)}
     headers = await deps.blocks.headers(task.table)

@@ -22,7 +22,7 @@ from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.boundary import go_of
 from linker.durable.shards.writes import PATCHES
-from linker.services.write_permits import registered_on
+from linker.services.write_permits import find_registered
 
 PROFILES_A_PART = 1_000  # one or two writes: few profiles are touched at full width too
 REQUESTS_A_MINUTE = 1_200  # 6,000 in five minutes (docs/reference/dataverse.md)
@@ -35,7 +35,7 @@ async def plan_touch(deps: Deps, ref: TouchRef) -> TouchPlan:
     if not waiting:
         return TouchPlan()
     try:
-        plan, fires = await _planned(deps, waiting)
+        plan, fires = await _make_plan(deps, waiting)
     except TransientError:
         raise
     except LinkerError as error:
@@ -54,7 +54,7 @@ def _touching(run: Run, waiting: int) -> Run:
     return replace(run, touches=run.touches or Touches(), progress=progress)
 
 
-async def _planned(deps: Deps, waiting: int) -> tuple[TouchPlan, str]:
+async def _make_plan(deps: Deps, waiting: int) -> tuple[TouchPlan, str]:
     """Return the plan and what a touch fires, in words."""
     dataverse = deps.dataverse()
     if (await deps.capabilities()).profile_kind is TableKind.VIRTUAL:
@@ -78,14 +78,16 @@ def _too_many(waiting: int, most: int) -> str:
 
 async def _fires(deps: Deps, dataverse: Dataverse) -> str:
     """Return what a touch fires for each profile in spite of the policy, empty when nothing."""
-    registered, unread = await registered_on(dataverse, PROFILE_TABLE)
+    registered, unread = await find_registered(dataverse, PROFILE_TABLE)
     if registered is None:
         return f"which automations a touch fires could not be read: {unread}"
-    found = automations.fired(registered, profiles.CUSTOMER)
+    found = automations.find_fired(registered, profiles.CUSTOMER)
     if deps.settings.automations == "bypass":
         found = automations.not_bypassed(found)
     named = ", ".join(f"{each.kind} '{each.name}'" for each in found[: automations.MAX_NAMED])
-    return f"{automations.counted(len(found), 'automation')} on updates of profiles, such as {named}" if found else ""
+    return (
+        f"{automations.count_noun(len(found), 'automation')} on updates of profiles, such as {named}" if found else ""
+    )
 
 
 def parts_for(waiting: int) -> int:

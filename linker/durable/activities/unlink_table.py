@@ -38,7 +38,7 @@ async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
     except LinkerError as error:
         return UnlinkOutcome(after=task.after, failed=str(error)[:1000])
     if task.dry_run:
-        return _counted_only(task, held)
+        return _count_only(task, held)
     outcome = await _shards(deps, task, deps.dataverse(), held)
     if outcome.counts.unlinked and not task.allowed:
         await deps.unlinked.add(task.table, task.run, task.after, outcome.counts.unlinked, deps.clock())
@@ -112,7 +112,7 @@ async def _still_seen(deps: Deps, task: UnlinkTask) -> tuple[UnlinkAllowance, ..
     return tuple(one for one in task.allowed if one.seen in ("", digest))
 
 
-def _counted_only(task: UnlinkTask, held: Held) -> UnlinkOutcome:
+def _count_only(task: UnlinkTask, held: Held) -> UnlinkOutcome:
     counts = Counts(deferred=task.departed) if held.code else Counts(unlinked=task.departed)
     return held.outcome(Cleared(counts), None)
 

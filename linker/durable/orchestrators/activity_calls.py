@@ -48,7 +48,7 @@ def call[T](ctx: OrchestrationContext, name: str, task: object, kind: type[T], *
         answer = yield from _answer(ctx, name, task)
         if not isinstance(answer, Trouble):
             if tries and renewing:
-                yield from renewed(ctx, renewing, trouble="")
+                yield from renew_lock(ctx, renewing, trouble="")
             return from_json(kind, answer)
         if not answer.wait_s or tries + 1 == MAX_TRIES:
             break
@@ -114,20 +114,20 @@ def pause(
     until = ctx.current_utc_datetime + timedelta(seconds=wait_s)
     room = room or Room()
     while (left_s := (until - ctx.current_utc_datetime).total_seconds()) > 0 and room.is_left:
-        go = yield from renewed(ctx, run, trouble=trouble)
+        go = yield from renew_lock(ctx, run, trouble=trouble)
         stop_unless(go)
         yield ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
         room.take(2)
     return max(left_s, 0.0)
 
 
-def asked_to_cancel(ctx: OrchestrationContext, run: str) -> Steps[bool]:
+def is_canceled(ctx: OrchestrationContext, run: str) -> Steps[bool]:
     """Return whether the run was canceled, rather than lost its lock."""
-    go = yield from renewed(ctx, run)
+    go = yield from renew_lock(ctx, run)
     return go.held and go.cancel
 
 
-def renewed(ctx: OrchestrationContext, run: str, *, trouble: str | None = None) -> Steps[Go]:
+def renew_lock(ctx: OrchestrationContext, run: str, *, trouble: str | None = None) -> Steps[Go]:
     """Keep the lock of a run; `trouble` see Beat."""
     return (yield from call(ctx, "renew", Beat(run, trouble), Go, renewing=""))
 

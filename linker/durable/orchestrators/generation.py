@@ -19,7 +19,7 @@ from linker.core.runs.generation_values import (
     GenerationOutcome,
     GenerationTask,
     Share,
-    joined,
+    join_shares,
 )
 from linker.core.serialization import from_json, to_json
 from linker.core.throttling.pace import next_pace, shards_in_flight
@@ -109,11 +109,15 @@ class _Generation:
                 finished = yield when_any([flight.task for flight in self.flying])
                 landed = next(flight for flight in self.flying if flight.task is finished)
                 self.flying = [flight for flight in self.flying if flight is not landed]
-                yield from self._landed(landed, _outcome_of(finished))
+                yield from self._land(landed, _outcome_of(finished))
             elif self.delayed:
                 first = min(ready for ready, _ in self.delayed)
                 yield from self._rest((first - self.ctx.current_utc_datetime).total_seconds(), throttled=False)
-        left = () if self.stop else joined(map(self._share_of, [*self.waiting, *(shard for _, shard in self.delayed)]))
+        left = (
+            ()
+            if self.stop
+            else join_shares(map(self._share_of, [*self.waiting, *(shard for _, shard in self.delayed)]))
+        )
         return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left, self.rest_s)
 
     def _share_of(self, shard: ShardTask) -> Share:
@@ -161,7 +165,7 @@ class _Generation:
         is_alone = table in self.unproven or table in self.faults
         return is_alone and any(flight.shard.table == table for flight in self.flying)
 
-    def _landed(self, flight: _Flight, outcome: ShardOutcome) -> Steps[None]:
+    def _land(self, flight: _Flight, outcome: ShardOutcome) -> Steps[None]:
         shard, again = flight.shard, outcome.load.throttled and flight.started < self.slowed
         self.troubles.pop((shard.table, shard.number), None)
         self.pace = next_pace(self.pace, outcome.load)

@@ -41,9 +41,9 @@ from linker.durable.orchestrators.activity_calls import (
     RunFailedError,
     RunStopped,
     Steps,
-    asked_to_cancel,
     call,
     call_child,
+    is_canceled,
     pause,
     stop_unless,
 )
@@ -97,7 +97,7 @@ def _run(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Ending]:
     room = Room(UNLINK_CALLS)
     for number, table in enumerate(tables):
         departed = _unlink_task(ticket, table, linked, settled)
-        end = yield from _unlinked(ctx, departed, _end_of(ticket, table, linked), f"{ticket.run}-u{number}", room)
+        end = yield from _unlink_rows(ctx, departed, _end_of(ticket, table, linked), f"{ticket.run}-u{number}", room)
         end = _with_strays(end, strays.get(table.table, Strays()))
         yield from call(ctx, "end_table", end, RunRef, renewing=ticket.run)
         if end.canceled and not linked.stop:
@@ -117,7 +117,7 @@ def _settle(ctx: OrchestrationContext, ticket: Ticket) -> Steps[Settled]:
         look = SettleTask(run, waited_s, request.for_unification, request.job_start)
         settled = yield from call(ctx, "settle", look, Settled, renewing=run)
         if settled.stop:
-            raise RunStopped(canceled=(yield from asked_to_cancel(ctx, run)))
+            raise RunStopped(canceled=(yield from is_canceled(ctx, run)))
         if not settled.wait_s:
             return settled
         yield ctx.create_timer(timedelta(seconds=settled.wait_s))
@@ -218,12 +218,12 @@ def _end_of(ticket: Ticket, table: Prepared, linked: GenerationOutcome) -> Table
 
 def _unlink_task(ticket: Ticket, table: Prepared, linked: GenerationOutcome, settled: Settled) -> UnlinkTask:
     totals, request = linked.totals.get(table.table, Totals()), ticket.request
-    allowed = _allowed(ticket, table.table, orphans=False)
+    allowed = _find_allowances(ticket, table.table, orphans=False)
     rows = totals.counts.rows_read + totals.departed
     return UnlinkTask(ticket.run, table.table, totals.departed, rows, settled.marks, request.dry_run, allowed=allowed)
 
 
-def _unlinked(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd, child: str, room: Room) -> Steps[TableEnd]:
+def _unlink_rows(ctx: OrchestrationContext, task: UnlinkTask, end: TableEnd, child: str, room: Room) -> Steps[TableEnd]:
     """Unlink the departed rows of a table whose pages are all done."""
     if end.canceled or end.failed or end.totals.failed or not task.departed:
         return end
@@ -254,7 +254,7 @@ def _hold_links_against_profiles(
     for table in tables:
         if table.failed or not table.links_due:
             continue
-        allowed = _allowed(ticket, table.table, orphans=True)
+        allowed = _find_allowances(ticket, table.table, orphans=True)
         task = StraysTask(ticket.run, table.table, ticket.request.dry_run, allowed)
         try:
             found[table.table] = yield from call(ctx, "find_strays", task, Strays, renewing=ticket.run)
@@ -275,7 +275,7 @@ def _with_strays(end: TableEnd, found: Strays) -> TableEnd:
     )
 
 
-def _allowed(ticket: Ticket, table: str, *, orphans: bool) -> tuple[UnlinkAllowance, ...]:
+def _find_allowances(ticket: Ticket, table: str, *, orphans: bool) -> tuple[UnlinkAllowance, ...]:
     return tuple(one for one in ticket.request.unlink_allowed if one.table == table and one.orphans is orphans)
 
 
@@ -289,6 +289,6 @@ def _table_task(ticket: Ticket, name: str, survey: Survey, settled: Settled) -> 
         survey.schema,
         newest=settled.marks.mapping if settled.marks else 0.0,
         newest_profile=settled.marks.profiles if settled.marks else 0.0,
-        clears_orphans=bool(_allowed(ticket, name, orphans=True)),
-        allowed=bool(_allowed(ticket, name, orphans=False)),
+        clears_orphans=bool(_find_allowances(ticket, name, orphans=True)),
+        allowed=bool(_find_allowances(ticket, name, orphans=False)),
     )

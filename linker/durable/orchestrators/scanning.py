@@ -20,7 +20,7 @@ from linker.durable.orchestrators.activity_calls import (
     Steps,
     as_trouble,
     call_child,
-    renewed,
+    renew_lock,
 )
 
 SCANNING = "scan_mapping"
@@ -111,11 +111,11 @@ class _Scan:
                 finished = yield when_any([flight.task for flight in self.flying])
                 landed = next(flight for flight in self.flying if flight.task is finished)
                 self.flying.remove(landed)
-                self._landed(landed.of, _outcome_of(finished))
+                self._land(landed.of, _outcome_of(finished))
             elif self.delayed and self.may_start:
                 yield from self._rest()
         left = [*self.waiting, *(of for _, of in self.delayed)]
-        shares = _joined([of for of in left if of.table not in self.failed], self.tries)
+        shares = _join_shares([of for of in left if of.table not in self.failed], self.tries)
         return replace(self.state, shares=shares, failed=self.failed, passing=tuple(self.passing), stop=self.stop)
 
     def _launch(self) -> Steps[None]:
@@ -127,7 +127,7 @@ class _Scan:
             of = self.waiting.pop(0)
             if of.table in self.failed:
                 continue
-            go = yield from renewed(self.ctx, self.state.run)
+            go = yield from renew_lock(self.ctx, self.state.run)
             self.calls += 2
             if not go.held or go.cancel:
                 self.stop = "canceled" if go.held else "superseded"
@@ -137,7 +137,7 @@ class _Scan:
 
     def _rest(self) -> Steps[None]:
         first = min(ready for ready, _ in self.delayed)
-        go = yield from renewed(self.ctx, self.state.run)
+        go = yield from renew_lock(self.ctx, self.state.run)
         if not go.held or go.cancel:
             self.stop = "canceled" if go.held else "superseded"
             return
@@ -146,7 +146,7 @@ class _Scan:
             yield self.ctx.create_timer(timedelta(seconds=min(left_s, go.slice_s)))
         self.calls += 2
 
-    def _landed(self, of: SliceTask, outcome: SliceOutcome) -> None:
+    def _land(self, of: SliceTask, outcome: SliceOutcome) -> None:
         address = (of.table, of.stream)
         if outcome.failed:
             self.failed[of.table] = outcome.failed[:MAX_REASON]
@@ -180,7 +180,7 @@ def scan_all(ctx: OrchestrationContext, run: str, shares: list[ScanShare]) -> St
     return all_done
 
 
-def _joined(left: list[SliceTask], tries: Mapping[tuple[str, int], int]) -> tuple[ScanShare, ...]:
+def _join_shares(left: list[SliceTask], tries: Mapping[tuple[str, int], int]) -> tuple[ScanShare, ...]:
     shares: list[ScanShare] = []
     for of in sorted(left, key=lambda of: (of.table, of.stream)):
         last = shares[-1] if shares else None

@@ -56,7 +56,7 @@ def touch(ctx: OrchestrationContext, run: str, pace: Pace, *, dry_run: bool) -> 
     """Touch the profiles that wait. Raises RunStopped; any other failure is left to the next run: the links are done."""
     state = Touching(run, 0, pace, dry_run)
     try:
-        state = yield from _touched(ctx, state)
+        state = yield from _touch_part(ctx, state)
     except (RunFailedError, TaskFailedError) as error:
         state = replace(state, left_out=f"{error}"[:400], again=True)
     if state.stop:
@@ -64,7 +64,7 @@ def touch(ctx: OrchestrationContext, run: str, pace: Pace, *, dry_run: bool) -> 
     yield from _report(ctx, state, over=True)
 
 
-def _touched(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
+def _touch_part(ctx: OrchestrationContext, state: Touching) -> Steps[Touching]:
     ref = TouchRef(state.run, state.dry_run)
     plan = yield from call(ctx, "plan_touch", ref, TouchPlan, renewing=state.run)
     left = dict.fromkeys(range(plan.parts), "")

@@ -57,13 +57,13 @@ class Attempt:
         """Start from a block that was read. Raises ShardHeldError while another attempt owns it."""
         header, now = stored.block.header, self._deps.clock()
         if header.attempt and header.until > now:
-            left_s = min(header.until - now, self._left_s(header, now))
+            left_s = min(header.until - now, self._seconds_left(header, now))
             if left_s > 0:
                 raise ShardHeldError("Another attempt works on this shard.", wait_s=left_s + MARGIN_S)
         self._deps.cache.held_shards.pop(self._key, None)
         self._stored, self._before = stored, header
 
-    def _left_s(self, header: Header, now: float) -> float:
+    def _seconds_left(self, header: Header, now: float) -> float:
         """Return for how long at most the attempt in a header may still send, by the time that this process has seen it.
 
         `until` comes from the clock of another host, which may be wrong. An attempt that does not take the shard again
@@ -211,7 +211,7 @@ async def mark_recreated(deps: Deps, dataverse: Dataverse, run: str, target: Tar
         return True
     if profiles:
         await mark_unconfirmed(
-            deps, target.table, state, await _linked_elsewhere(deps, dataverse, target, state, profiles)
+            deps, target.table, state, await _find_linked_elsewhere(deps, dataverse, target, state, profiles)
         )
     return False
 
@@ -239,7 +239,7 @@ async def _new_profiles(
     return profiles
 
 
-async def _linked_elsewhere(
+async def _find_linked_elsewhere(
     deps: Deps, dataverse: Dataverse, target: Target, state: TableState, profiles: dict[str, Link]
 ) -> list[RowKey]:
     """Return the rows of these customers that are confirmed on another profile."""

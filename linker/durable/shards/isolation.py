@@ -114,10 +114,10 @@ class Isolation:
             if not is_first:  # the first write has its room already, which a sample may wait for
                 await self.refusals.passed()
             is_first = False
-            error = await self._sent(part, refused)
+            error = await self._send_part(part, refused)
             if error is None:
                 continue
-            bad = _named(part, error)
+            bad = _find_named(part, error)
             refused |= dict.fromkeys(bad, error)
             waiting.extend(_parts(part, bad))
             if self._is_suspicious(error):
@@ -125,7 +125,7 @@ class Isolation:
                     sampled |= await self._sample(part, refused)
         return refused
 
-    async def _sent(self, part: Links, refused: Refused) -> DataverseError | None:
+    async def _send_part(self, part: Links, refused: Refused) -> DataverseError | None:
         """Send rows and note what came of it; return why several of them were refused as a whole."""
         try:
             singly = await self.send(part)
@@ -150,24 +150,24 @@ class Isolation:
     async def _sample(self, part: Links, refused: Refused) -> set[RowKey]:
         """Send single rows from all over a part until one lands; return those that were sent."""
         known = await self.refusals.known()
-        rows = scattered((row for row in part if row not in known and row not in refused), SAMPLE)
+        rows = scatter((row for row in part if row not in known and row not in refused), SAMPLE)
         sent: set[RowKey] = set()
         for row in rows:
             if self.refusals.landed:
                 break
             sent.add(row)
-            await self._sent({row: part[row]}, refused)
+            await self._send_part({row: part[row]}, refused)
         return sent
 
 
-def scattered(rows: Iterable[RowKey], most: int) -> list[RowKey]:
+def scatter(rows: Iterable[RowKey], most: int) -> list[RowKey]:
     """Return at most so many rows from all over, always the same of the same rows. Any regular distance could meet only rows
     of one kind.
     """
     return sorted(rows, key=lambda row: (crc32(row), row))[:most]
 
 
-def _named(links: Links, error: DataverseError) -> list[RowKey]:
+def _find_named(links: Links, error: DataverseError) -> list[RowKey]:
     """Rows that the error text names, by their own id or that of their profile; they need no search."""
     ids = set(named_ids(error.text))
     keys = {bytes.fromhex(text.replace("-", "")) for text in ids}

@@ -203,7 +203,7 @@ async def _open_new(deps: Deps, dataverse: Dataverse, new: Opening, question: st
     target, choice = new.target, new.choice
     streams = [Stream(source) for source in sorted(target.sources)]
     if choice.full and new.ranges:
-        streams = [part for stream in streams for part in await _divided(dataverse, target, stream, new.state)]
+        streams = [part for stream in streams for part in await _divide(dataverse, target, stream, new.state)]
     scan = Scan(
         deps.new_id(),
         new.run,
@@ -228,7 +228,7 @@ def since_text(seconds: float | None) -> str:
     return "" if seconds is None else iso(seconds)
 
 
-async def _divided(dataverse: Dataverse, target: Target, stream: Stream, state: TableState) -> list[Stream]:
+async def _divide(dataverse: Dataverse, target: Target, stream: Stream, state: TableState) -> list[Stream]:
     """Return a stream, or several of key ranges that together give a sample of its rows exactly once."""
     count = streams_for(state.rows // max(1, len(target.sources)))
     if count == 1:

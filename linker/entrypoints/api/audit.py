@@ -36,7 +36,7 @@ def entry_of(wanted: Operation, call: Call[object, object]) -> AuditEntry:
     )
 
 
-def completed(entry: AuditEntry, reply: Reply) -> AuditEntry:
+def complete_entry(entry: AuditEntry, reply: Reply) -> AuditEntry:
     """Return the entry of an action that was answered."""
     run = reply.body.get("id") if isinstance(reply.body, dict) else None
     return replace(entry, status=reply.status, run=run)

@@ -18,7 +18,7 @@ from linker.core.records import PlannedChange, RowIssue
 from linker.core.serialization import to_json
 from linker.deps import Deps
 from linker.entrypoints.api.answers import IssuePage, SampleList
-from linker.entrypoints.api.runs import found_run
+from linker.entrypoints.api.runs import find_run
 from linker.entrypoints.http.messages import (
     CSV,
     JSON,
@@ -59,10 +59,10 @@ class ErrorQuery(PageQuery):
 )
 async def get_errors(call: Call[None, ErrorQuery]) -> Reply:
     """List the rejected and deferred rows of a run with code, reason, advice, when each was first seen, and attempts."""
-    run = await found_run(call)
+    run = await find_run(call)
     found, more = await first_of(call.deps.issues.of_run(run.id, call.query.after), call.query.top)
     continuation = to_continuation(found[-1][0]) if more else None
-    kind = call.query.format or accepted(call.request)
+    kind = call.query.format or accept_format(call.request)
     headers = {"Link": f'<{_next(call, kind, continuation)}>; rel="next"'} if continuation else {}
     issues = tuple(issue for _, issue in found)
     match kind:
@@ -74,7 +74,7 @@ async def get_errors(call: Call[None, ErrorQuery]) -> Reply:
             return Reply(200, to_json(IssuePage(issues, continuation)), headers)
 
 
-def accepted(request: Request) -> Format:
+def accept_format(request: Request) -> Format:
     """Return the first format in the Accept header that there is; JSON without one."""
     wanted = [part.partition(";")[0].strip().lower() for part in request.headers.get("accept", "").split(",")]
     formats: dict[str, Format] = {media_type: name for name, media_type in MEDIA_TYPES.items()}
@@ -109,7 +109,7 @@ MAX_SAMPLES = 20  # of one table
 @operation("GET", "/runs/{run}/samples", answer=SampleList, refusals=(404,))
 async def get_samples(call: Call) -> Reply:
     """List rows that a dry run would change, some of each table; a real run has none."""
-    return Reply(200, to_json(SampleList(await samples_of(call.deps, await found_run(call)))))
+    return Reply(200, to_json(SampleList(await samples_of(call.deps, await find_run(call)))))
 
 
 async def samples_of(deps: Deps, run: Run) -> tuple[PlannedChange, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from linker.adapters.dataverse.insight_reader import reach
-from linker.adapters.dataverse.lookup_column import linked_table
+from linker.adapters.dataverse.lookup_column import find_linked_table
 from linker.adapters.dataverse.response_models import LiveLink
 from linker.adapters.looks import INSIGHTS_COST, ROW_COST, ROW_KEPT_S
 from linker.core.errors import DataverseError, LinkerError
@@ -42,7 +42,7 @@ async def row_state(deps: Deps, table: str, row: str) -> RowState:
         confirmed_at=run.ended_at or run.last_updated if run else None,
         now=now,
         now_detail=detail,
-        comparison=compared(now),
+        comparison=compare_links(now),
         last_error=await deps.issues.last_of(table, key_text(key)),
     )
 
@@ -67,7 +67,7 @@ async def _look(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] 
 
 async def _now(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] | None) -> LookupNow:
     dataverse = deps.dataverse()
-    target = await linked_table(dataverse, table)
+    target = await find_linked_table(dataverse, table)
     try:
         link = await dataverse.link(target, key)
     except DataverseError as error:
@@ -78,7 +78,7 @@ async def _now(deps: Deps, table: str, key: RowKey, entries: tuple[Entry, ...] |
     return LookupNow(True, profile, link.label, await _as_confirmed(deps, key, link, entries))
 
 
-def compared(now: LookupNow | None) -> Comparison:
+def compare_links(now: LookupNow | None) -> Comparison:
     """Return how a link that was read now stands to the one that was last confirmed."""
     if now is None or (now.exists and now.as_confirmed is None):
         return Comparison.UNKNOWN
@@ -105,7 +105,7 @@ async def row_reach(deps: Deps, table: str, row: str) -> Reach:
     dataverse = deps.dataverse()
 
     async def read() -> Reach | None:
-        return await reach(dataverse, await linked_table(dataverse, table), key)
+        return await reach(dataverse, await find_linked_table(dataverse, table), key)
 
     found = await deps.looks.once(f"insights {table} {key.hex()}", INSIGHTS_COST, deps.clock(), read, kept_s=ROW_KEPT_S)
     if found is None:

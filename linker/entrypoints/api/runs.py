@@ -22,7 +22,7 @@ from pydantic.alias_generators import to_camel
 from linker.core.model import MAX_ROWS, TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.core.roles import Role
 from linker.core.runs.history import history
-from linker.core.runs.lifecycle import ended
+from linker.core.runs.lifecycle import end_early
 from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_TABLES
 from linker.core.runs.run_lock import Cancellation
 from linker.core.runs.signals import SignalKind
@@ -159,18 +159,18 @@ async def post_unification_event(call: Call[UnificationBody]) -> Reply:
 @operation("GET", "/runs/{run}", answer=Run, refusals=(404,))
 async def get_run(call: Call) -> Reply:
     """Show a run as it is now."""
-    return Reply(200, to_json(await found_run(call)))
+    return Reply(200, to_json(await find_run(call)))
 
 
 @operation("POST", "/runs/{run}/cancel", role=Role.OPERATOR, answer=Run, status=202, refusals=(404, 409), audited=True)
 async def post_cancel(call: Call) -> Reply:
     """Stop a run after the pages in flight, or take a waiting one back."""
-    found, deps = await found_run(call), call.deps
+    found, deps = await find_run(call), call.deps
     if await deps.lock.cancel(found.id) is Cancellation.RUNNING:
         return Reply(202, to_json(found))
     if found.ended_at is None:  # it waited, or its cancellation was not shown, or the lock was lost
         detail = CANCELED if found.started_at else TAKEN_BACK
-        found = await deps.runs.advance(found.id, lambda old: ended(old, Status.CANCELED, detail, deps.clock()))
+        found = await deps.runs.advance(found.id, lambda old: end_early(old, Status.CANCELED, detail, deps.clock()))
         if found.status is Status.CANCELED:
             return Reply(202, to_json(found))
     raise ProblemError(409, "Nothing to cancel", f"The run is over: {found.status}.")
@@ -188,7 +188,7 @@ async def get_status(call: Call) -> Reply:
     return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, updated, run, dry, triggers, signals, can)))
 
 
-async def found_run(call: Call[Any, Any]) -> Run:
+async def find_run(call: Call[Any, Any]) -> Run:
     """Return the run in the path. Raises ProblemError 404."""
     run = await call.deps.runs.load(call.parameters["run"])
     if run is None:

@@ -30,7 +30,7 @@ class ApproveBody(BaseModel):
 @operation("GET", "/tables/{table}/first-link", role=Role.OPERATOR, answer=HeldLink, refusals=(404,))
 async def get_first_link(call: Call) -> Reply:
     """Show what the first link of a table fires, with the digest that an approval names."""
-    held = await held_link(call.deps, call.parameters["table"])
+    held = await find_held_link(call.deps, call.parameters["table"])
     link = HeldLink(held.table, held.digest, held.waits, held.held_since, held.shown, held.estimate, held.approval)
     return Reply(200, to_json(link))
 
@@ -55,7 +55,7 @@ async def post_approve(call: Call[ApproveBody]) -> Reply:
     return await requested(call, RunRequest(trigger="approval"))
 
 
-async def held_link(deps: Deps, table: str) -> FirstLink:
+async def find_held_link(deps: Deps, table: str) -> FirstLink:
     """Return the first link of a table as it is held. Raises ProblemError 404 when it is not held.
 
     A preflight shows a table as held before any run remembers it, so one that is not known is looked at.

@@ -54,7 +54,7 @@ def preflight(
     """
     with told():
         use_local_settings(LOCAL_SETTINGS)
-    picture = with_deps(look) if here or "LINKER_APP_URL" not in os.environ else _asked()
+    picture = with_deps(look) if here or "LINKER_APP_URL" not in os.environ else _ask_app()
     if as_json or output is Output.JSON:
         print_json(picture)
     else:
@@ -62,7 +62,7 @@ def preflight(
     raise typer.Exit(EXIT_CODES[picture.severity])
 
 
-def _asked() -> Picture:
+def _ask_app() -> Picture:
     with told(), AppClient(load_access()) as app:
         return app.preflight()
 
@@ -73,10 +73,10 @@ def shown(picture: Picture) -> RenderableType:
     lacking = tuple(map(str, missing))
     looked_at = any(table.outcome != "skipped" for table in picture.tables)
     parts: list[RenderableType] = [
-        _labelled("Dataverse", plain(picture.dataverse_url)),
-        _labelled("Service account", plain(picture.service_account)),
-        _labelled("Customer Insights", picture.customer_insights),
-        *([_labelled("Privileges", "all that are needed are held")] if looked_at and not lacking else []),
+        _label("Dataverse", plain(picture.dataverse_url)),
+        _label("Service account", plain(picture.service_account)),
+        _label("Customer Insights", picture.customer_insights),
+        *([_label("Privileges", "all that are needed are held")] if looked_at and not lacking else []),
         "",
         *([_tables(picture.tables)] if picture.tables else []),
         _findings(picture),
@@ -85,14 +85,14 @@ def shown(picture: Picture) -> RenderableType:
         *_listed("Missing privileges", lacking),
         *_listed("Look at this", picture.warnings),
         *_listed("Notes", picture.notes),
-        *([_labelled("Requests", str(picture.entitlement))] if picture.entitlement.requests else []),
-        _labelled("Result", f"[{_SEVERITIES[picture.severity]}]{picture.severity}[/]; nothing was written"),
-        *([_labelled("", plain(picture.detail))] if picture.detail else []),
+        *([_label("Requests", str(picture.entitlement))] if picture.entitlement.requests else []),
+        _label("Result", f"[{_SEVERITIES[picture.severity]}]{picture.severity}[/]; nothing was written"),
+        *([_label("", plain(picture.detail))] if picture.detail else []),
     ]
     return Group(*parts)
 
 
-def _labelled(label: str, text: str) -> RenderableType:
+def _label(label: str, text: str) -> RenderableType:
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(width=17)
     grid.add_row(label, text)

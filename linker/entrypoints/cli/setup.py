@@ -74,7 +74,7 @@ def set_up(
         use_local_settings(LOCAL_SETTINGS)
         given = settings.read()
         order = Order(whose(client_id, given), names, role, measures, undo)
-        found = asyncio.run(_carried_out(given, order, talk))
+        found = asyncio.run(_carry_out(given, order, talk))
     if output is Output.JSON:
         print_json(found)
 
@@ -90,8 +90,8 @@ def whose(client_id: UUID | None, given: Settings) -> str:
     return found
 
 
-async def _carried_out(given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
-    async with bootstrap.signed_in(given) as dataverse:
+async def _carry_out(given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
+    async with bootstrap.sign_in(given) as dataverse:
         return await carry_out(dataverse, given, order, talk)
 
 
@@ -107,7 +107,7 @@ async def carry_out(dataverse: Dataverse, given: Settings, order: Order, talk: T
 
 async def _steps(dataverse: Dataverse, given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
     await _check_tables(dataverse, order.tables)
-    tables = order.tables or await mapped_tables(dataverse)
+    tables = order.tables or await find_mapped_tables(dataverse)
     needs = [
         *environment_setup.needs(given, tables),
         *(await environment_setup.needs_of_measures(dataverse) if order.measures else ()),
@@ -123,7 +123,7 @@ async def _steps(dataverse: Dataverse, given: Settings, order: Order, talk: Talk
     try:
         await (environment_setup.undo if order.undo else environment_setup.apply)(dataverse, found)
     except LinkerError as error:
-        raise ConfigurationError(await _stopped(dataverse, needs, order, steps, error)) from error
+        raise ConfigurationError(await _describe_stop(dataverse, needs, order, steps, error)) from error
     talk.say("Done.")
     return value | {"done": True}
 
@@ -137,7 +137,7 @@ async def _check_tables(dataverse: Dataverse, names: Sequence[str]) -> None:
             )
 
 
-async def _stopped(
+async def _describe_stop(
     dataverse: Dataverse, needs: Sequence[Need], order: Order, steps: Sequence[str], error: LinkerError
 ) -> str:
     """Return how far it came: an administrator may be allowed one step and not the next."""
@@ -151,7 +151,7 @@ async def _stopped(
     )
 
 
-async def mapped_tables(dataverse: Dataverse) -> tuple[str, ...]:
+async def find_mapped_tables(dataverse: Dataverse) -> tuple[str, ...]:
     """Return the Dataverse tables that the mapping names."""
     columns = await metadata.mapping_columns(dataverse)
     sources = await fact_gathering.find_sources(dataverse, columns) if columns else []

@@ -66,41 +66,45 @@ def view(
     with told():
         use_local_settings(LOCAL_SETTINGS)
         order = Order(table.lower(), wanted, name.strip())
-        found = asyncio.run(_carried_out(settings.read(), order, Talk(dry_run, yes, output)))
+        found = asyncio.run(_carry_out(settings.read(), order, Talk(dry_run, yes, output)))
     if output is Output.JSON:
         print_json(found)
 
 
-async def _carried_out(given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
-    async with bootstrap.signed_in(given) as dataverse:
+async def _carry_out(given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
+    async with bootstrap.sign_in(given) as dataverse:
         return await carry_out(dataverse, given, order, talk)
 
 
 async def carry_out(dataverse: Dataverse, given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
     """Show the view, make it if `talk` allows it, and return both. Raises LinkerError, with what was written by then."""
-    with _allowed():
+    with _require_privilege():
         check_kind((await read_tables(dataverse)).profile_kind)
         designed = design(await saved_views.columns(dataverse, order.table), order.columns, order.name)
         stored = await saved_views.look(dataverse, designed)
-    for line in (*_described(designed), *_notes(designed)):
+    for line in (*_describe(designed), *_notes(designed)):
         talk.say(line)
     address = _address(given, designed)
     value = {"id": designed.id, "name": designed.name, "table": order.table, "address": address}
     if stored is not None and stored.shows(designed):
-        return _done(talk, value, "unchanged", "Nothing to do: the view shows this already.")
+        return _describe_result(talk, value, "unchanged", "Nothing to do: the view shows this already.")
     if talk.dry_run:
-        for line in ("Would be (nothing was written):", *_printed(designed.fetchxml), *_printed(designed.layoutxml)):
+        for line in (
+            "Would be (nothing was written):",
+            *_list_lines(designed.fetchxml),
+            *_list_lines(designed.layoutxml),
+        ):
             talk.say(line)
     if not talk.allows("Update and publish this view?" if stored else "Create and publish this view?"):
         return value | {"state": "planned"}
-    with _allowed():
+    with _require_privilege():
         await saved_views.save(dataverse, designed, stored, given.solution)
-    await _published(dataverse, order.table)
+    await _publish(dataverse, order.table)
     state = "updated" if stored else "created"
-    return _done(talk, value, state, f"{state.capitalize()} and published.")
+    return _describe_result(talk, value, state, f"{state.capitalize()} and published.")
 
 
-def _done(talk: Talk, value: dict[str, Any], state: str, text: str) -> dict[str, Any]:
+def _describe_result(talk: Talk, value: dict[str, Any], state: str, text: str) -> dict[str, Any]:
     talk.say(text)
     talk.say(f"Open it: {value['address']}")
     return value | {"state": state}
@@ -112,7 +116,7 @@ def _address(given: Settings, designed: View) -> str:
     return f"{given.dataverse_url}/main.aspx?{query}"
 
 
-async def _published(dataverse: Dataverse, table: str) -> None:
+async def _publish(dataverse: Dataverse, table: str) -> None:
     try:
         await saved_views.publish(dataverse, table)
     except LinkerError as error:
@@ -122,12 +126,12 @@ async def _published(dataverse: Dataverse, table: str) -> None:
 
 
 @contextmanager
-def _allowed() -> Iterator[None]:
+def _require_privilege() -> Iterator[None]:
     """Say which privilege is missing, where nothing is written without it."""
     try:
         yield
     except DataverseError as error:
-        missing = privileges.refused(error.text)
+        missing = privileges.find_refused(error.text)
         if missing is None:
             raise
         raise ConfigurationError(
@@ -136,7 +140,7 @@ def _allowed() -> Iterator[None]:
         ) from error
 
 
-def _described(designed: View) -> Iterator[str]:
+def _describe(designed: View) -> Iterator[str]:
     yield f"View       {designed.name} ({designed.id})"
     yield f"Table      {designed.table.name}"
     cells = (designed.table.primary_name, *(shown.cell for shown in designed.shown))
@@ -150,7 +154,7 @@ def _notes(designed: View) -> Iterator[str]:
         yield f"Note       A row comes once for each row that {joined} has for its profile; a measure of one dimension has one."
 
 
-def _printed(xml: str) -> list[str]:
+def _list_lines(xml: str) -> list[str]:
     root = ET.fromstring(xml)  # noqa: S314 - made a moment ago
     ET.indent(root)
     return ET.tostring(root, encoding="unicode").splitlines()

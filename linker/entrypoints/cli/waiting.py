@@ -48,7 +48,7 @@ def follow(app: AppClient, run: Run, output: Output) -> None:
     Ctrl+C ends the wait and leaves the run alone.
     """
     try:
-        over = watched(app, run, Console(stderr=True) if output is Output.JSON else console())
+        over = watch_run(app, run, Console(stderr=True) if output is Output.JSON else console())
     except KeyboardInterrupt:
         typer.echo(f"The run continues. 'linker show {run.id} --wait' waits for it again.", err=True)
         raise typer.Exit(INTERRUPTED) from None
@@ -64,7 +64,7 @@ def show(run: Run, output: Output) -> None:
         console().print(result(run))
 
 
-def watched(
+def watch_run(
     app: AppClient,
     shown: Run,
     out: Console,

@@ -83,7 +83,7 @@ FUNCTION_KEY = "code"  # query parameter of the Functions host
 _NOT_NAMED = {"run": "run with this id", "table": "table of this name", "row": "row with this id: an id is a GUID"}
 
 
-def parsed_parameters(wanted: Operation, request: Request) -> dict[str, str]:
+def parse_parameters(wanted: Operation, request: Request) -> dict[str, str]:
     """Return the parameters of the path. Raises ProblemError 404 when one of them can name nothing."""
     found = {}
     for name in wanted.parameters:
@@ -94,7 +94,7 @@ def parsed_parameters(wanted: Operation, request: Request) -> dict[str, str]:
     return found
 
 
-def parsed_body[T: BaseModel](kind: type[T], body: bytes) -> T:
+def parse_body[T: BaseModel](kind: type[T], body: bytes) -> T:
     """Return the typed body; none at all counts as {}. Raises ProblemError 400 or 413."""
     if len(body) > MAX_BODY_BYTES:
         raise ProblemError(413, "Too large", f"A body has at most {MAX_BODY_BYTES:,} bytes. Nothing was started.")
@@ -105,7 +105,7 @@ def parsed_body[T: BaseModel](kind: type[T], body: bytes) -> T:
         raise ProblemError(400, "The request body isn't valid", f"{why} Nothing was started.") from None
 
 
-def parsed_query[T: BaseModel](kind: type[T], query: Mapping[str, str]) -> T:
+def parse_query[T: BaseModel](kind: type[T], query: Mapping[str, str]) -> T:
     """Return the typed query. Raises ProblemError 400."""
     try:
         return kind.model_validate(dict(query))

@@ -17,15 +17,15 @@ from linker.core.errors import BusyError, ConfigurationError, ConflictError, Lin
 from linker.core.model import Ticket
 from linker.core.roles import Caller, Role, identify, is_same_origin
 from linker.deps import Deps
-from linker.entrypoints.api.audit import completed, entry_of
+from linker.entrypoints.api.audit import complete_entry, entry_of
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
 from linker.entrypoints.http.operations import (
     Call,
     Operation,
     check_query_names,
-    parsed_body,
-    parsed_parameters,
-    parsed_query,
+    parse_body,
+    parse_parameters,
+    parse_query,
 )
 from linker.services.run_requests import Start
 
@@ -48,18 +48,18 @@ class Api:
     async def serve(self, wanted: Operation, request: Request, start: Start | None = None) -> Reply:
         """Return the answer to a request; whatever goes wrong is one too. Operations that ask for a run need `start`."""
         work = self._serve(wanted, request, start or starts_nothing)
-        reply = await answered(work, wanted.name, ProblemError.reply)
+        reply = await answer_or_refuse(work, wanted.name, ProblemError.reply)
         return replace(reply, headers={**HEADERS, **reply.headers})
 
     async def _serve(self, wanted: Operation, request: Request, start: Start) -> Reply:
-        caller = admitted(identify(request.headers, authenticated=self.authenticated), wanted.role)
+        caller = admit(identify(request.headers, authenticated=self.authenticated), wanted.role)
         if not is_same_origin(request.headers):
             raise ProblemError(403, "Refused", "A page of another site sent this in your name. Nothing was done.")
         check_query_names(wanted, request.query)
-        return await served(wanted, call_of(wanted, self.deps(), start, request, caller))
+        return await serve_operation(wanted, call_of(wanted, self.deps(), start, request, caller))
 
 
-async def answered(work: Awaitable[Reply], what: str, refused: Callable[[ProblemError], Reply]) -> Reply:
+async def answer_or_refuse(work: Awaitable[Reply], what: str, refused: Callable[[ProblemError], Reply]) -> Reply:
     """Return what some work answers, or the refusal that it ends with; `what` names it in the log."""
     try:
         return await work
@@ -77,7 +77,7 @@ async def starts_nothing(ticket: Ticket) -> None:
     raise AssertionError(f"Run {ticket.run} is started by an operation that was given no way to start it.")
 
 
-def admitted(caller: Caller | None, needed: Role) -> Caller:
+def admit(caller: Caller | None, needed: Role) -> Caller:
     """Return the caller if the role allows it. Raises ProblemError 401 or 403."""
     if caller is None:
         raise ProblemError(401, "Not signed in", "Sign in with Entra, or send a token for this app. Nothing was done.")
@@ -107,7 +107,7 @@ def call_of(
     start: Start,
     request: Request,
     caller: Caller,
-    parsed: Callable[[type[BaseModel], bytes], BaseModel] = parsed_body,
+    parsed: Callable[[type[BaseModel], bytes], BaseModel] = parse_body,
 ) -> Call[Any, Any]:
     """Return an admitted request with its typed input. `parsed` reads its body. Raises ProblemError 400, 404 or 413."""
     return Call(
@@ -115,13 +115,13 @@ def call_of(
         start,
         request,
         caller,
-        parsed_parameters(wanted, request),
+        parse_parameters(wanted, request),
         parsed(wanted.body, request.body) if wanted.body else None,
-        parsed_query(wanted.query, request.query) if wanted.query else None,
+        parse_query(wanted.query, request.query) if wanted.query else None,
     )
 
 
-async def served(wanted: Operation, call: Call[Any, Any]) -> Reply:
+async def serve_operation(wanted: Operation, call: Call[Any, Any]) -> Reply:
     """Serve a request. A manual action is written to the audit log before it begins, and its result afterwards."""
     if not wanted.audited:
         return await wanted.handle(call)
@@ -129,7 +129,7 @@ async def served(wanted: Operation, call: Call[Any, Any]) -> Reply:
     await call.deps.audit.save(entry)
     reply = await _answered(wanted, call)
     try:
-        await call.deps.audit.save(completed(entry, reply))
+        await call.deps.audit.save(complete_entry(entry, reply))
     except LinkerError:  # it is done, and written down as asked for
         _LOG.exception("The audit does not say what became of %s", wanted.name)
     return reply

@@ -8,7 +8,7 @@ from linker.core.model import Mode
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render
-from linker.entrypoints.portal.start_run import RECENT, newest_tables, undecided
+from linker.entrypoints.portal.start_run import RECENT, find_undecided, newest_tables
 from linker.entrypoints.portal.views.actions_view import held_back, held_first_links, work_of
 
 
@@ -26,7 +26,7 @@ async def show_actions(call: Call) -> Reply:
         work=work,
         shown=modes,
         held_back=held_back(newest, allowed),
-        first_links=await undecided(deps, held_first_links(newest)),
+        first_links=await find_undecided(deps, held_first_links(newest)),
         tables=sorted({*(table.table for run in recent for table in run.tables), *known}),
         modes=tuple(Mode),
         may_start=deps.settings.start_by_api,

@@ -13,13 +13,13 @@ from pydantic import BaseModel, ValidationError
 
 from linker.entrypoints.http.messages import ProblemError
 from linker.entrypoints.http.operations import MAX_BODY_BYTES, Call, Operation
-from linker.entrypoints.http.serving import admitted, served
+from linker.entrypoints.http.serving import admit, serve_operation
 
 TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
 MAX_FIELDS: Final = 1_000
 
 
-def parsed_form[T: BaseModel](kind: type[T], body: bytes) -> T:
+def parse_form[T: BaseModel](kind: type[T], body: bytes) -> T:
     """Return the typed form; a field that the browser left out is absent. Raises ProblemError 400 or 413."""
     given = fields(body)
     known = {name: field.annotation for name, field in kind.model_fields.items() if name in given}
@@ -52,8 +52,8 @@ async def act(call: Call[Any, Any], wanted: Operation, body: BaseModel | None = 
 
     Raises ProblemError as the operation is refused.
     """
-    admitted(call.caller, wanted.role)
-    reply = await served(wanted, replace(call, body=body, query=None, parameters=parameters))
+    admit(call.caller, wanted.role)
+    reply = await serve_operation(wanted, replace(call, body=body, query=None, parameters=parameters))
     if reply.status >= 400:
         raise ProblemError(reply.status, reply.body["title"], reply.body["detail"])
     return reply.body

@@ -15,9 +15,9 @@ from linker.core.roles import KEY_HOLDER, Caller, identify, is_same_origin, open
 from linker.deps import Deps
 from linker.entrypoints.http.messages import ProblemError, Reply, Request, not_found
 from linker.entrypoints.http.operations import Operation
-from linker.entrypoints.http.serving import admitted, answered, call_of, served, starts_nothing
+from linker.entrypoints.http.serving import admit, answer_or_refuse, call_of, serve_operation, starts_nothing
 from linker.entrypoints.portal import session
-from linker.entrypoints.portal.forms import TOKEN, fields, parsed_form
+from linker.entrypoints.portal.forms import TOKEN, fields, parse_form
 from linker.entrypoints.portal.render import ROOT, asset, form_owner, html, link, redirect, refusal
 from linker.services.run_requests import Start
 
@@ -37,11 +37,13 @@ class Portal:
     async def serve(self, method: str, request: Request, start: Start | None = None) -> Reply:
         """Return the page at the path parameter `rest`, or what stands in its place: the sign-in, or why there is none."""
         path = "/" + request.path.get("rest", "").strip("/")
-        return await answered(self._serve(method, path, request, start or starts_nothing), f"Page {path}", refusal)
+        return await answer_or_refuse(
+            self._serve(method, path, request, start or starts_nothing), f"Page {path}", refusal
+        )
 
     async def open_session(self, request: Request) -> Reply:
         """Begin a session after the host has checked the function key, and redirect to the requested page."""
-        return await answered(self._open_session(request), "Signing in", refusal)
+        return await answer_or_refuse(self._open_session(request), "Signing in", refusal)
 
     async def _serve(self, method: str, path: str, request: Request, start: Start) -> Reply:
         if method == "GET" and not (is_same_origin(request.headers) or opens_page(request.headers)):
@@ -60,10 +62,10 @@ class Portal:
         caller = await self._caller(request)
         if caller is None and not self.authenticated:
             return redirect(SIGN_IN, page=_address(wanted, asked, path))
-        caller = admitted(caller, wanted.role)
+        caller = admit(caller, wanted.role)
         if method != "GET":
             await _check_own_form(self.deps(), form_owner(caller, request), request)
-        return await served(wanted, call_of(wanted, self.deps(), start, asked, caller, parsed_form))
+        return await serve_operation(wanted, call_of(wanted, self.deps(), start, asked, caller, parse_form))
 
     def _page(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
         for page in self.pages:
@@ -87,7 +89,7 @@ class Portal:
             raise _foreign()
         deps = self.deps()
         await deps.audit.note("open_session", KEY_HOLDER.name)
-        value = session.issued(await deps.salt(), deps.new_id(), deps.clock())
+        value = session.issue_cookie(await deps.salt(), deps.new_id(), deps.clock())
         wanted = fields(request.body).get("page", [""])[-1]
         return _with_session(redirect_within(wanted), value, request)
 

@@ -20,7 +20,7 @@ LIFETIME_S = 8 * 3_600
 SESSION_HOLDER = Caller(KEY_HOLDER.name, role=Role.OPERATOR)
 
 
-def issued(secret: bytes, nonce: str, now: float) -> str:
+def issue_cookie(secret: bytes, nonce: str, now: float) -> str:
     """Return the value of the cookie of a new session. `now` is epoch s, `nonce` unique."""
     return _signer(secret, "session").sign(f"{int(now) + LIFETIME_S}.{nonce}").decode()
 

@@ -127,11 +127,11 @@ async def review_run(call: Call[None, ReviewQuery]) -> Reply:
 @operation("POST", "/portal/actions/run", role=Role.OPERATOR, body=RunForm)
 async def ask_for_run(call: Call[RunForm]) -> Reply:
     """Ask for a run, and lead to its progress details."""
-    run = await act(keyed(call), post_run, call.body.body())
+    run = await act(with_key(call), post_run, call.body.body())
     return redirect(run=run["id"], notice="asked")
 
 
-def keyed[Body: KeyForm](call: Call[Body, Any]) -> Call[Body, Any]:
+def with_key[Body: KeyForm](call: Call[Body, Any]) -> Call[Body, Any]:
     """Return the call with the key of its form, by which the API knows it again."""
     return replace(call, request=replace(call.request, headers={**call.request.headers, KEY: call.body.key}))
 
@@ -147,7 +147,7 @@ async def newest_tables(deps: Deps, recent: Sequence[Run] | None = None) -> dict
     return newest_by_table(run for run in found if run is not None)
 
 
-async def undecided(deps: Deps, tables: Sequence[str]) -> tuple[HeldFirstLink, ...]:
+async def find_undecided(deps: Deps, tables: Sequence[str]) -> tuple[HeldFirstLink, ...]:
     """Return the first links of these tables that are not allowed yet; the run that links them may still be waiting."""
     held = await asyncio.gather(*(deps.first_links.load(table) for table in tables))
     return tuple(

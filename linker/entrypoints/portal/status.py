@@ -14,7 +14,7 @@ from linker.core.times import iso
 from linker.entrypoints.http.messages import Reply, not_found
 from linker.entrypoints.http.operations import Call, RunId, operation
 from linker.entrypoints.portal.render import render
-from linker.entrypoints.portal.start_run import undecided
+from linker.entrypoints.portal.start_run import find_undecided
 from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
 from linker.entrypoints.portal.views.status_view import status_of
 from linker.settings import triggers_of
@@ -43,7 +43,7 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
         call.deps.lock.peek(),
     )
     view = status_of(shown, recent, dry)
-    waiting = await undecided(call.deps, view.first_links)
+    waiting = await find_undecided(call.deps, view.first_links)
     opened = await _opened(call, (shown, dry))
     progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
     paused = paused_until(view.current, now) if view.current else None

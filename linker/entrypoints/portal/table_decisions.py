@@ -10,13 +10,13 @@ from linker.core.records import RowIssue
 from linker.core.roles import Role
 from linker.deps import Deps
 from linker.entrypoints.api.row_errors import samples_of
-from linker.entrypoints.api.runs import found_run, post_cancel
-from linker.entrypoints.api.tables import ApproveBody, held_link, post_approve
+from linker.entrypoints.api.runs import find_run, post_cancel
+from linker.entrypoints.api.tables import ApproveBody, find_held_link, post_approve
 from linker.entrypoints.http.messages import ProblemError, Reply, first_of, not_found
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.forms import act
 from linker.entrypoints.portal.render import redirect, render
-from linker.entrypoints.portal.start_run import KeyForm, keyed, newest_tables
+from linker.entrypoints.portal.start_run import KeyForm, newest_tables, with_key
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, work_of
 from linker.entrypoints.portal.views.status_view import is_live
 
@@ -31,7 +31,7 @@ class ApproveForm(KeyForm, ApproveBody):
 @operation("GET", "/portal/runs/{run}/cancel", role=Role.OPERATOR)
 async def show_cancel(call: Call) -> Reply:
     """Show what stopping a run means."""
-    run = await found_run(call)
+    run = await find_run(call)
     work = work_of(await call.deps.lock.peek())
     merged = next((one for one in work if one.ticket.run == run.id), None)
     return await render(call, "cancel.html", run=run, work=merged, key=call.deps.new_id())
@@ -54,7 +54,7 @@ async def cancel_run(call: Call[KeyForm]) -> Reply:
 async def show_approve(call: Call) -> Reply:
     """Show what the first link of a table sets in motion."""
     table = call.parameters["table"]
-    held = await held_link(call.deps, table)
+    held = await find_held_link(call.deps, table)
     newest = (await newest_tables(call.deps)).get(table)
     return await render(call, "approve.html", held=held, newest=newest, key=call.deps.new_id())
 
@@ -62,7 +62,7 @@ async def show_approve(call: Call) -> Reply:
 @operation("POST", "/portal/tables/{table}/approve", role=Role.OPERATOR, body=ApproveForm)
 async def approve_table(call: Call[ApproveForm]) -> Reply:
     """Allow the first link of a table, and lead to the run that does it."""
-    run = await act(keyed(call), post_approve, ApproveBody(digest=call.body.digest), table=call.parameters["table"])
+    run = await act(with_key(call), post_approve, ApproveBody(digest=call.body.digest), table=call.parameters["table"])
     return redirect(run=run["id"], notice="approved")
 
 
@@ -80,7 +80,7 @@ async def show_unlink(call: Call) -> Reply:
 @operation("GET", "/portal/runs/{run}/changes")
 async def show_changes(call: Call) -> Reply:
     """Show what a dry run would have changed: counts, and rows by example."""
-    run = await found_run(call)
+    run = await find_run(call)
     if not run.dry_run:
         raise not_found("dry run with this id")
     return await render(call, "changes.html", run=run, live=is_live(run), samples=await samples_of(call.deps, run))

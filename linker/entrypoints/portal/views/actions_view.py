@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from linker.core.model import Run, Status, TableRun, Ticket, UnlinkAllowance
-from linker.core.permissions.automations import Estimate, counted
+from linker.core.permissions.automations import Estimate, count_noun
 from linker.core.permissions.preflight_report import Entitlement
 from linker.core.permissions.write_permission import Refusal
 from linker.core.runs.run_lock import LockState
@@ -61,7 +61,7 @@ class HeldFirstLink:
         if self.estimate is None:
             return "waiting for approval, because automations would run."
         times = self.estimate.executions + self.estimate.jobs
-        return f"waiting for approval. {counted(self.estimate.automations, 'automation')} would run, up to {times:,} times."
+        return f"waiting for approval. {count_noun(self.estimate.automations, 'automation')} would run, up to {times:,} times."
 
 
 @dataclass(frozen=True, slots=True)
