@@ -11,6 +11,7 @@ import asyncio
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from statistics import median, quantiles
 from types import CodeType
@@ -46,7 +47,7 @@ def main() -> None:
     print(f"names that begin with a participle: {len(past)} ({len(past) / len(functions):.1%})")
     calls = asyncio.run(_link_one_shard())
     modules = [_module(code) for code in calls]
-    hops = sum(one != other for one, other in zip(modules, modules[1:], strict=False))
+    hops = sum(one != other for one, other in pairwise(modules))
     print(f"one shard: {len(set(modules))} modules, {len(set(calls))} functions, {len(calls)} calls, {hops} hops")
 
 
@@ -57,7 +58,23 @@ def is_participle(name: str) -> bool:
 
 
 _IRREGULAR: Final = frozenset(
-    "held shown found sent kept left given taken known seen read_back cut met drawn begun written said gone done".split()
+    {
+        "held",
+        "shown",
+        "found",
+        "sent",
+        "kept",
+        "left",
+        "given",
+        "taken",
+        "known",
+        "seen",
+        "cut",
+        "met",
+        "drawn",
+        "begun",
+        "done",
+    }
 )
 
 
@@ -68,13 +85,13 @@ def _functions(path: Path) -> Iterator[Function]:
 
 async def _link_one_shard() -> list[CodeType]:
     """Return the functions of linker/ that began, in their order, while an activity linked one shard."""
-    from linker.core.model import Mode  # noqa: PLC0415 - after ROOT is on the path
-    from linker.core.runs.activity_values import ShardTask  # noqa: PLC0415
-    from linker.core.serialization import to_json  # noqa: PLC0415
-    from linker.core.throttling.pace import Pace  # noqa: PLC0415
-    from linker.durable.activities.link_shard import link_shard  # noqa: PLC0415
-    from linker.durable.boundary import run_activity  # noqa: PLC0415
-    from tests.fakes.world import World  # noqa: PLC0415
+    from linker.core.model import Mode
+    from linker.core.runs.activity_values import ShardTask
+    from linker.core.serialization import to_json
+    from linker.core.throttling.pace import Pace
+    from linker.durable.activities.link_shard import link_shard
+    from linker.durable.boundary import run_activity
+    from tests.fakes.world import World
 
     world = World()
     world.people(4)

@@ -90,3 +90,18 @@ def slim_ticket(ticket: Ticket | None) -> Ticket | None:
         return replace(ticket, request=bound_request(ticket.request))
     except ConflictError:
         return replace(ticket, request=bound_request(replace(ticket.request, unlink_allowed=())))
+
+
+def find_keyed(asked: Iterable[tuple[str, str]], key: str) -> str:
+    """Return the run that a request with this key led to, empty when none did."""
+    name, _, content = key.partition(".")
+    for known, run in asked:
+        known_name, _, known_content = known.partition(".")
+        if known_name == name and known_content in ("", content):  # an earlier version kept no content
+            return run
+        if known_name == name:
+            raise ConflictError(
+                f"This Idempotency-Key came with another request before, which led to run {run}. Nothing was started. Send a "
+                "new key with a new request."
+            )
+    return ""

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from linker.core.errors import ConflictError
 from linker.core.model import WIRE, RunRequest, Ticket
-from linker.core.runs.request_merging import MAX_SERVED, bound_request, covers, merge_requests, slim_ticket
+from linker.core.runs.request_merging import MAX_SERVED, bound_request, covers, find_keyed, merge_requests, slim_ticket
 
 MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
 MAX_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
@@ -102,7 +101,7 @@ def request(
     dot the key names the content of the request. Raises ConflictError when the content is another one now, and when the
     request cannot be merged with the one that waits.
     """
-    if key and (run := _find_keyed(state, key)):
+    if key and (run := find_keyed(state.asked, key)):
         return state, find_grant(state, run, wanted)
     wanted = bound_request(wanted)
     if (done := _find_served(state, wanted)) is not None:
@@ -279,21 +278,6 @@ def _waiting(state: LockState, *, dry: bool) -> Ticket | None:
 
 def _with_waiting(state: LockState, ticket: Ticket | None, *, dry: bool) -> LockState:
     return replace(state, pending_dry=ticket) if dry else replace(state, pending=ticket)
-
-
-def _find_keyed(state: LockState, key: str) -> str:
-    """Return the run that a request with this key led to, empty when none did."""
-    name, _, content = key.partition(".")
-    for known, run in state.asked:
-        known_name, _, known_content = known.partition(".")
-        if known_name == name and known_content in ("", content):  # an earlier version kept no content
-            return run
-        if known_name == name:
-            raise ConflictError(
-                f"This Idempotency-Key came with another request before, which led to run {run}. Nothing was started. Send a "
-                "new key with a new request."
-            )
-    return ""
 
 
 def _brief(taken: TakeOver) -> TakeOver:
