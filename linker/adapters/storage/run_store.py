@@ -101,7 +101,7 @@ class Runs:
         return next((place for place, count in enumerate(held) if count >= most), len(starts))
 
     async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
-        """Apply a change to a run and return it, as far as it may follow: see status.advanced.
+        """Apply a change to a run and return it, as far as it may follow: see lifecycle.advance_run.
 
         Raises StateError when there is no such run.
         """
