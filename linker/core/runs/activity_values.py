@@ -26,7 +26,7 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class SettleTask:
-    """Look whether mapping and profiles rest, after having waited so long. See settling.Awaited."""
+    """Look whether mapping and profiles rest, after having waited so long. See signals.Awaited."""
 
     __pydantic_config__ = WIRE
     run: str
