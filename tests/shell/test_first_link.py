@@ -13,7 +13,7 @@ import pytest
 from linker.core.keys import key_text
 from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import TableState
-from linker.core.model import Counts
+from linker.core.model import Counts, Mode
 from linker.durable.activities.link_shard import CANARIES
 from linker.durable.shards.isolation import SAMPLE, scatter
 from tests.fakes.requests import PROFILE_SET, Refusal, Request
@@ -62,7 +62,7 @@ async def test_a_table_with_a_proved_link_writes_at_once(world: World) -> None:
 async def test_where_nothing_is_written_nothing_is_proved(world: World) -> None:
     for number in range(1, PEOPLE + 1):
         world.dataverse.link_by_hand(contact_id(number), f"c{number}")
-    outcome = await world.link(canary=True, mode="full", epoch="e")
+    outcome = await world.link(canary=True, mode=Mode.FULL, epoch="e")
     assert (outcome.counts.unchanged, outcome.proven) == (PEOPLE, False)
     assert not await is_proven(world)
 

@@ -9,7 +9,7 @@ from linker.adapters.dataverse import Dataverse, lookup_column, metadata
 from linker.adapters.dataverse.client import BYPASS
 from linker.adapters.dataverse.probing import read_tables
 from linker.core.keys import row_key
-from linker.core.model import LOOKUP_SCHEMA_NAME, Link, Target
+from linker.core.model import Link, Target
 from linker.settings import Settings
 from sandbox.identity.accounts import ADMIN, LINKER, VENDOR
 from sandbox.webapi.security.organization import LINKER_ROLE
@@ -50,7 +50,7 @@ async def test_every_write_is_in_the_users_name(world: Sandboxed, acting: Datave
     target = Target("contact", "contacts", "contactid", lookup.navigation, bulk)
     assert await acting.write_links(target, {key: Link(profile)}) == {}
     assert await written_by(world, contact) == (VENDOR.systemuser_id, LINKER.systemuser_id)
-    links = await acting.links(target, LOOKUP_SCHEMA_NAME, [key])
+    links = await acting.links(target, [key])
     assert links[key].link == Link(profile)
     await acting.clear_links(target, {key: links[key].etag})
     assert await written_by(world, contact) == (VENDOR.systemuser_id, LINKER.systemuser_id)
