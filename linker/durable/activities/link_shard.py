@@ -293,7 +293,7 @@ class _ShardWork:
         Raises TransientError when it does not: many shards wait while others write, and none of them begins after a cancel.
         """
         if self.deps.clock() - self.began > LONG_TURN_S:
-            await go_on(self.deps, self.task.run)
+            await check_may_continue(self.deps, self.task.run)
 
     async def _write_canary(
         self, writer: Writer, links: Mapping[RowKey, Link], customers: Mapping[RowKey, CustomerId]
