@@ -16,9 +16,9 @@ CONFIG = changed(SandboxConfig(), {**BASE, "protection": False})
 
 def set_link(here: Place, value: Callable[[str | None], str | None]) -> None:
     """Change one link behind the back of the app."""
-    row, link = next(scan(here.database, "contact", ["contactid", story.LINK]))
+    row, link = next(scan(here.database, "contact", ["contactid", story.LOOKUP]))
     stamp = Stamp(here.sandbox.environment.clock(), bytes(16))
-    bulk_update(here.database, "contact", [{"contactid": row, story.LINK: value(link and str(link))}], stamp)
+    bulk_update(here.database, "contact", [{"contactid": row, story.LOOKUP: value(link and str(link))}], stamp)
 
 
 @pytest.mark.parametrize(
