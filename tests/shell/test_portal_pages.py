@@ -428,10 +428,10 @@ class Rounds:
 @pytest.mark.parametrize(
     ("address", "requests", "rounds"),
     [
-        pytest.param("/api/portal", 5, 2, id="status"),
+        pytest.param("/api/portal", 6, 2, id="status"),
         pytest.param("/api/portal/timeline", 1, 1, id="timeline"),
         pytest.param("/api/portal/history", 1, 1, id="last runs"),
-        pytest.param("/api/portal/rows", 1, 1, id="rows"),
+        pytest.param("/api/portal/rows", 2, 2, id="rows"),
         pytest.param("/api/portal/actions", 4, 2, id="actions"),
     ],
 )
