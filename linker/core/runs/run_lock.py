@@ -61,7 +61,7 @@ class Grant:
     """Answer to a request: the ticket of the run that does it, which may have more to do than was requested now.
 
     `served`: it is done already. `waits`: another run goes first. `unstarted`: the run that holds the lock and has not
-    renewed yet, which the requester starts; it need not be the one of the ticket.
+    renewed yet, which the requester starts; it can be another one than that of the ticket.
     """
 
     ticket: Ticket
