@@ -273,6 +273,8 @@ class TableRun:
     scan: str = ""  # which mapping rows were read, and why
     full_scan: bool = False  # all of them, so that `rows_read` is what the table has
     rows_total: int = 0  # that the scan found to be linked in this run; 0 before it was read whole
+    started_at: str | None = None  # when the run began to work on it (linker.core.runs.lifecycle)
+    ended_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

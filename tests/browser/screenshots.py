@@ -1,9 +1,14 @@
-"""`python -m tests.browser.screenshots` (make screenshots): docs/screenshots anew, from stored runs. Only dates differ."""
+"""`python -m tests.browser.screenshots` (make screenshots): take docs/screenshots again, from runs of the app on the sandbox.
+
+Nothing that they show is written by hand. `manifest.json` beside them says of each picture which run it shows and what
+the app's API returned for that run; tests/docs/test_pictures.py checks both.
+"""
 
 from __future__ import annotations
 
 import asyncio
-import sys
+import hashlib
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,25 +17,22 @@ from typing import Any
 
 from playwright.async_api import Browser, Page, async_playwright
 
+from sandbox.demo.clients import Json
 from sandbox.server.azurite import azurite_tables
-from tests.system.world import ROOT, SAMPLE, World, world
+from tests.system.world import ROOT, World, until, world
 
-from . import scenes
 from .conftest import find_chromium
-from .stage import Stage, stage_of
-from .visit import Visit
+from .visit import PHONE, Visit
 
 FOLDER = ROOT / "docs" / "screenshots"
+MANIFEST = FOLDER / "manifest.json"
 SCREEN = {"width": 1280, "height": 800}
 TALL = {"width": 1280, "height": 1100}
 PATIENCE_MS = 60_000
-PHONE = {"width": 390, "height": 844}
+DATA = ("--measures", "--contacts", "20000", "--leads", "8000", "--members", "2000")
 
-# Else each picture would show the port of its day.
-_NAME_ENVIRONMENT = "document.querySelector('.brand .soft').textContent = 'contoso.crm4.dynamics.com'"
-
-type Play = Callable[[Stage], Awaitable[None]]
 type Look = Callable[[Page, World], Awaitable[object]]
+type Record = dict[str, dict[str, Any]]
 
 
 async def _as_it_is(page: Page, linked: World) -> None:
@@ -39,32 +41,51 @@ async def _as_it_is(page: Page, linked: World) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """One picture: what has happened, which page is opened, and what is done there before it is taken."""
+    """One picture: which page is opened, with `{run}` for a run's id, and what is done there before it is taken."""
 
     name: str
     path: str
-    play: Play
     look: Look = _as_it_is
     options: dict[str, Any] = field(default_factory=dict)
 
 
-async def first_run(stage: Stage) -> None:
-    """What the app has done itself: this picture comes first."""
+# ---- runs ----
 
 
-async def usual(stage: Stage) -> None:
-    """A month of runs, the last of which ended with warnings."""
-    run = scenes.with_warnings()
-    await stage.clear()
-    await stage.remember(*scenes.month(), scenes.successful())
-    await stage.play(run)
-    await stage.issues(run, scenes.rows_in_trouble())
+def first_links(linked: World) -> Json:
+    """Link everything for the first time."""
+    return linked.publish()
 
 
-async def under_way(stage: Stage) -> None:
-    """The same with a run under way."""
-    await usual(stage)
-    await stage.play(scenes.paused())
+def usual_runs(linked: World) -> None:
+    """Let runs happen as they do in a week: some rows move, somebody verifies, nothing changes."""
+    for seed in (1, 2):
+        linked.publish(linked.unify(move=0.01 * seed, seed=seed)["jobId"])
+    linked.ended(linked.app.request(mode="verify"))
+    linked.ended(linked.app.request(mode="full", dryRun=True))
+
+
+def with_warnings(linked: World) -> Json:
+    """Return a run that finds rows deleted under its hands, and rows whose profile has not come to Dataverse."""
+    done = linked.unify(move=0.04, delete_profiles=0.02, seed=3)
+    linked.sandbox.admin("POST", "faults", {"kind": "rows_deleted", "table": "contact", "row_share": 0.05, "times": 2})
+    run = linked.publish(done["jobId"])
+    if run["followUp"]:
+        linked.ended(run["followUp"])
+    return linked.app.run(run["id"])
+
+
+def paused(linked: World) -> Json:
+    """Return a run that has linked some of its rows and that Dataverse has asked to wait."""
+    done = linked.unify(move=0.6, seed=4)
+    linked.sandbox.admin("POST", "config", {"ms_per_row": 2})
+    limit = {"kind": "requests_limit", "operation": "UpdateMultiple", "skip": 12, "times": 4, "retry_after_s": 60}
+    linked.sandbox.admin("POST", "faults", limit)
+    run = linked.app.publish(done["jobId"])["id"]
+    return until(lambda: linked.app.run(run), lambda now: bool((now["progress"] or {}).get("pausedUntil")))
+
+
+# ---- pages ----
 
 
 async def ask(page: Page, linked: World) -> None:
@@ -76,35 +97,49 @@ async def ask(page: Page, linked: World) -> None:
 
 async def find_row(page: Page, linked: World) -> None:
     """Look at a linked row with all that it reaches."""
+    row = min(row for row, profile in linked.truth("contact").items() if profile)
     await page.get_by_label("Table").fill("contact")
-    await page.get_by_label("Row id").fill(min(linked.truth("contact")))
+    await page.get_by_label("Row id").fill(row)
     await page.get_by_role("button", name="Find row").click()
     await page.get_by_role("link", name="Show insights").click()
     await page.get_by_role("heading", name="Insights").wait_for()
     await page.evaluate("scrollTo(0, 0)")
 
 
-SHOTS = (
-    Shot("row", "/rows", first_run, find_row, {"viewport": TALL}),
-    Shot("status", "", usual),
-    Shot("progress", f"?run={scenes.paused().id}", under_way, options={"viewport": TALL}),
-    Shot("warnings", f"?run={scenes.with_warnings().id}", usual, options={"viewport": TALL}),
-    Shot("rows", f"/rows?run={scenes.with_warnings().id}", usual),
-    Shot("timeline", "/timeline?days=30", usual),
-    Shot("actions", "/actions", usual, ask),
-    Shot("dark", f"?run={scenes.paused().id}", under_way, options={"color_scheme": "dark"}),
-    Shot("phone", f"?run={scenes.with_warnings().id}", usual, options={"viewport": PHONE}),
+FIRST = (Shot("row", "/rows", find_row, {"viewport": TALL}),)
+WARNED = (
+    Shot("status", ""),
+    Shot("warnings", "?run={run}", options={"viewport": TALL}),
+    Shot("rows", "/rows?run={run}"),
+    Shot("timeline", "/timeline?open={run}", options={"viewport": TALL}),
+    Shot("actions", "/actions", ask),
+    Shot("phone", "?run={run}", options={"viewport": PHONE}),
+)
+PAUSED = (
+    Shot("progress", "?run={run}", options={"viewport": TALL}),
+    Shot("dark", "?run={run}", options={"color_scheme": "dark"}),
 )
 
 
-async def take(shots: tuple[Shot, ...], linked: World, browser: Browser) -> None:
-    """Take pictures of one app, whose state each of them sets."""
-    stage = stage_of(linked)
+async def take_all(linked: World, browser: Browser) -> Record:
+    """Let the runs happen, take the pictures of each, and return what they show by name."""
+    shown = await take(FIRST, first_links(linked), linked, browser)
+    usual_runs(linked)
+    shown |= await take(WARNED, with_warnings(linked), linked, browser)
+    return shown | await take(PAUSED, paused(linked), linked, browser)
+
+
+async def take(shots: tuple[Shot, ...], run: Json, linked: World, browser: Browser) -> Record:
+    """Take pictures of one run."""
     for shot in shots:
-        await shot.play(stage)
-        await _take(shot, Visit(await _page(browser, shot), linked.host.ready["url"]), linked)
+        visit = Visit(await _page(browser, shot), linked.host.ready["url"])
+        await visit.sign_in()
+        page = await visit.open(shot.path.format(run=run["id"]))
+        await shot.look(page, linked)
+        await page.screenshot(path=FOLDER / f"{shot.name}.png")
+        await page.context.close()
         print(f"{FOLDER.relative_to(ROOT)}/{shot.name}.png")
-    await stage.tables.close()
+    return {f"{shot.name}.png": {"page": shot.path, "run": run} for shot in shots}
 
 
 async def _page(browser: Browser, shot: Shot) -> Page:
@@ -113,30 +148,30 @@ async def _page(browser: Browser, shot: Shot) -> Page:
     return await context.new_page()
 
 
-async def _take(shot: Shot, visit: Visit, linked: World) -> None:
-    await visit.sign_in()
-    page = await visit.open(shot.path)
-    await shot.look(page, linked)
-    await page.evaluate(_NAME_ENVIRONMENT)
-    await page.screenshot(path=FOLDER / f"{shot.name}.png")
-    await page.context.close()
+def write_manifest(shown: Record) -> None:
+    """Write down what the pictures show, and the digest of each."""
+    pictures = {name: {"sha256": digest_of(FOLDER / name), **about} for name, about in sorted(shown.items())}
+    MANIFEST.write_text(json.dumps(pictures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-async def main(*names: str) -> None:
-    """Take the pictures of these names, all of them without any."""
-    shots = tuple(shot for shot in SHOTS if not names or shot.name in names)
+def digest_of(picture: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(picture.read_bytes()).hexdigest()
+
+
+async def main() -> None:
+    """Take all pictures."""
     FOLDER.mkdir(exist_ok=True)
     with (
         TemporaryDirectory() as logs,
         azurite_tables() as tables,
-        world(tables, Path(logs), "--measures", "--load", str(SAMPLE)) as linked,
+        world(tables, Path(logs), *DATA) as linked,
     ):
-        linked.publish()
         async with async_playwright() as playwright:
             browser = await playwright.chromium.launch(executable_path=find_chromium(), chromium_sandbox=False)
-            await take(shots, linked, browser)
+            write_manifest(await take_all(linked, browser))
             await browser.close()
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:]))
+    asyncio.run(main())

@@ -14,15 +14,21 @@ from linker.adapters.looks import ROW_KEPT_S
 from tests.system.world import World
 
 from . import scenes
+from .conftest import MakeVisit
 from .stage import Stage, stage_of
 from .visit import Visit
 
 WARNED = scenes.with_warnings().id
+LINES = "table.runs > tbody > tr"
 REJECTED = f"/rows?run={WARNED}&table=contact&code=PluginRefused"
 PAGES = [
     pytest.param("/history", "Last runs", id="last runs of the task"),
     pytest.param("/history?table=lead", "lead", id="last runs of a table"),
     pytest.param("/timeline?days=30", "30 days", id="timeline"),
+    pytest.param(f"/timeline?days=30&open={WARNED}", "Link rows", id="steps of a run"),
+    pytest.param("/timeline?mode=verify", "None fits the filter", id="no run fits"),
+    pytest.param("?find=nothing", "No table fits", id="no table fits"),
+    pytest.param(f"/rows?run={WARNED}&find=nothing", "None of these row errors fits", id="no row error fits"),
     pytest.param("/timeline?status=Skipped", "None ended as Skipped", id="timeline of one status"),
     pytest.param("?status=Skipped", "Show all", id="tables of one status"),
     pytest.param(REJECTED, "Credit limit", id="rejected rows"),
@@ -80,31 +86,78 @@ async def test_a_name_leads_to_its_last_runs_and_each_to_its_details(busy: Stage
     await expect(page.get_by_role("complementary")).to_contain_text("The first link of this table is held")
 
 
-@pytest.mark.parametrize(("days", "runs"), [(3, 9), (7, 17), (30, 50)])
+@pytest.mark.parametrize(("days", "runs"), [(3, 9), (7, 17), (30, 40)])
 async def test_the_timeline_shows_the_runs_of_its_days(busy: Stage, visit: Visit, days: int, runs: int) -> None:
     page = await visit.open("/timeline")
     await page.get_by_role("link", name=f"{days} days").click()
     await expect(page.get_by_role("link", name=f"{days} days")).to_have_attribute("aria-current", "true")
-    await expect(page.locator("tbody tr")).to_have_count(runs)
+    await expect(page.locator(LINES)).to_have_count(runs)
     await expect(page.get_by_role("img")).to_have_accessible_name(re.compile(f"Runs of the last {days} days"))
 
 
 async def test_a_count_leads_to_the_runs_behind_it(busy: Stage, visit: Visit) -> None:
     page = await visit.open("/timeline?days=30")
     await page.get_by_role("link", name="Failed (permanent) 1").click()
-    await expect(page.locator("tbody tr")).to_have_count(1)
+    await expect(page.locator(LINES)).to_have_count(1)
     await page.get_by_role("link", name="Show all").click()
-    await expect(page.locator("tbody tr")).to_have_count(50)
+    await expect(page.locator(LINES)).to_have_count(40)
 
 
 async def test_a_long_timeline_goes_on_on_the_next_page(busy: Stage, visit: Visit) -> None:
     page = await visit.open("/timeline?days=30")
     await page.get_by_role("link", name="Next page").click()
-    await expect(page.locator("tbody tr")).to_have_count(11)
-    await expect(page.locator("tbody tr").last).to_contain_text("full")
+    await expect(page.locator(LINES)).to_have_count(21)
+    await expect(page.locator(LINES).last).to_contain_text("full")
+
+
+async def test_without_javascript_runs_open_and_are_filtered(busy: Stage, visitor: MakeVisit) -> None:
+    visit = await visitor(java_script_enabled=False)
+    page = await visit.open("/timeline?days=30")
+    await page.get_by_label("Sort by").select_option("Failures first")
+    await page.get_by_label("Kind").select_option("Real")
+    await page.get_by_role("button", name="Apply").click()
+    first = page.locator(LINES).first
+    await expect(first).to_contain_text("Failed (permanent)")
+    await expect(page.get_by_label("Sort by")).to_have_value("failures")
+    await expect(page.locator("main")).not_to_contain_text(", dry run")
+    await expect(page.get_by_text("Times are in UTC")).to_be_visible()
+
+    await page.get_by_label("Mode").select_option("Full")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator(LINES)).to_have_count(1)
+    await page.get_by_role("link", name="Clear").click()
+    await expect(page.locator(LINES)).to_have_count(40)
+    await page.locator(f"#run-{WARNED}").click()
+    gantt = page.get_by_role("table", name="Steps and tables of the run over time")
+    await expect(gantt.get_by_role("row", name="Link rows")).to_contain_text("UTC")
+    await expect(gantt.get_by_role("row", name="contact")).to_be_visible()
+    await page.locator(f"#run-{WARNED}").click()
+    await expect(gantt).to_be_hidden()
+
+
+async def test_tables_are_searched_and_sorted_and_keep_what_is_open(busy: Stage, visit: Visit) -> None:
+    page = await visit.open(f"?run={WARNED}")
+    await page.get_by_label("Table", exact=True).fill("EA")
+    await page.get_by_label("Sort by").select_option("Name")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(page.locator("#task-list tbody tr")).to_have_count(2)
+    await expect(page.get_by_role("complementary", name="Progress details")).to_be_visible()
+    await page.get_by_role("link", name="Close progress details").click()
+    await expect(page.locator("#task-list tbody tr")).to_have_count(2)
 
 
 # ---- rows ----
+
+
+async def test_row_errors_are_searched_by_their_reason(busy: Stage, visit: Visit) -> None:
+    page = await visit.open(f"/rows?run={WARNED}")
+    errors = page.get_by_role("table", name="Row errors by table and reason").locator("tbody tr")
+    await expect(errors).to_have_count(4)
+    await page.get_by_label("Table, row, code or reason").fill("credit limit")
+    await page.get_by_role("button", name="Apply").click()
+    await expect(errors).to_have_count(1)
+    await errors.get_by_role("link").click()
+    await expect(page.get_by_role("table", name="Rows of table contact").locator("tbody tr")).to_have_count(7)
 
 
 async def test_rows_in_trouble_are_grouped_listed_and_led_to(busy: Stage, visit: Visit) -> None:

@@ -104,6 +104,72 @@ async def test_times_are_those_of_the_viewer_and_utc_on_hover(
     await expect(shown).to_have_attribute("title", "2025-01-15 12:34:56 UTC")
 
 
+@pytest.mark.parametrize(
+    ("locale", "rows", "date", "share"),
+    [
+        ("en-GB", "312,480", "15 Jan 2025, 12:34:56", "%"),
+        ("de-DE", "312.480", "15. Jan. 2025, 12:34:56", "%"),
+        ("ar-EG", "\u0663\u0661\u0662\u066c\u0664\u0668\u0660", "\u064a\u0646\u0627\u064a\u0631", "\u066a"),
+    ],
+)
+async def test_numbers_and_dates_are_written_as_in_the_locale_of_the_viewer(
+    stage: Stage, visitor: MakeVisit, locale: str, rows: str, date: str, share: str
+) -> None:
+    moment = "2025-01-15T12:34:56Z"
+    await stage.remember(scenes.successful(190))
+    run = replace(scenes.successful(), ended_at=moment, last_updated=moment)
+    await stage.play(run)
+    visit = await visitor(timezone_id="UTC", locale=locale)
+    page = await visit.open()
+    contact = page.get_by_role("row", name="contact")
+    await expect(contact).to_contain_text(rows)
+    await expect(contact.locator("time")).to_contain_text(date)
+    await expect(contact.locator("time")).to_have_attribute("lang", re.compile(locale[:2]))
+    page = await visit.open("/history")
+    await expect(page.locator("table.runs > tbody > tr").first.locator("[data-label=Change]")).to_contain_text(share)
+
+
+LONG = "contoso_membership_of_a_regional_loyalty_programme_account_x"  # 60 characters
+LONG_PAGES = [
+    "",
+    "?run={run}",
+    "/history?table={table}",
+    "/timeline?open={run}",
+    "/rows",
+    "/rows?run={run}",
+    "/actions",
+]
+
+
+@pytest.mark.parametrize("path", LONG_PAGES)
+async def test_names_of_60_characters_fit_at_every_width(stage: Stage, visit: Visit, path: str) -> None:
+    assert len(LONG) == 60
+    found = scenes.with_warnings()
+    tables = tuple(replace(table, table=f"{LONG[:-1]}{place}") for place, table in enumerate(found.tables))
+    run = replace(found, tables=tables, requested_tables=tuple(table.table for table in tables))
+    await stage.play(run)
+    await stage.issues(run, [replace(issue, table=LONG) for issue in scenes.rows_in_trouble()])
+    page = await visit.open(path.format(run=run.id, table=tables[0].table))
+    await expect(page.locator("main")).to_be_visible()
+    assert await visit.overflows() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("path", ["", "?run={run}", "/timeline?open={run}", "/rows?run={run}"])
+async def test_on_paper_there_is_what_is_read_and_nothing_to_click(stage: Stage, visit: Visit, path: str) -> None:
+    run = scenes.with_warnings()
+    await stage.play(run)
+    await stage.issues(run, scenes.rows_in_trouble())
+    page = await visit.open(path.format(run=run.id))
+    await page.emulate_media(media="print")
+    await page.set_viewport_size({"width": 718, "height": 1016})  # A4 with margins, at 96 dots per inch
+    for name in ("navigation", "search"):
+        for each in await page.get_by_role(name).all():
+            await expect(each).to_be_hidden()
+    assert await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth") <= 0
+    hidden = "[...document.querySelectorAll('details > :not(summary)')].filter(one => !one.checkVisibility())"
+    assert await page.evaluate(f"{hidden}.length") == 0
+
+
 async def test_a_keyboard_is_enough_to_open_and_close_the_details(stage: Stage, visit: Visit) -> None:
     await stage.play(scenes.with_warnings())
     page = await visit.open()

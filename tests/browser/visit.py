@@ -87,6 +87,15 @@ class Visit:
                 assert await self._violations(rules) == [], (size, look)
             await self.page.emulate_media(forced_colors="none")
 
+    async def overflows(self) -> list[int]:
+        """Return by how many pixels the page is wider than the screen: on a screen, on a phone, and on the narrowest one."""
+        found = []
+        for size in (self.page.viewport_size, PHONE, NARROW):
+            assert size is not None
+            await self.page.set_viewport_size(size)
+            found.append(max(await self._overflow(), 0))
+        return found
+
     async def _violations(self, options: dict[str, Any]) -> list[str]:
         found: dict[str, Any] = await self.page.evaluate("options => axe.run(options)", options)
         return [f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]]

@@ -7,10 +7,33 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
-from linker.entrypoints.portal.views.history_view import COLUMNS, HEIGHT, LEAST, chart_of, lines_of, took_part
+from linker.core.records import RowIssue
+from linker.entrypoints.portal.views.gantt_view import gantt_of
+from linker.entrypoints.portal.views.history_view import (
+    COLUMNS,
+    HEIGHT,
+    LEAST,
+    RunSort,
+    chart_of,
+    lines_of,
+    modes_of,
+    ranges_of,
+    sorted_lines,
+    took_part,
+)
 from linker.entrypoints.portal.views.progress_view import bars_of, by_verdict, progress_of, rows_before
-from linker.entrypoints.portal.views.status_view import status_of
-from linker.entrypoints.portal.views.words import LOOKS, NONE, duration, moment, number, percentage
+from linker.entrypoints.portal.views.rows_view import GroupSort, fitting_issues, groups_of
+from linker.entrypoints.portal.views.status_view import TableSort, TaskLine, listed, status_of
+from linker.entrypoints.portal.views.words import (
+    LOOKS,
+    NONE,
+    as_data,
+    change_as_data,
+    duration,
+    moment,
+    number,
+    percentage,
+)
 
 NOW = "2026-11-24T03:00:00Z"
 CONTACT = TableRun("contact", "crm", Status.SUCCESSFUL, mode=Mode.INCREMENTAL)
@@ -119,17 +142,44 @@ STEPS = {"settle": "2026-11-24T02:00:00Z", "check": "2026-11-24T02:10:00Z", "lin
 
 
 def test_a_step_ends_where_the_next_begins_and_the_last_one_continues() -> None:
-    view = progress_of(run_of("a", Status.REFRESHING, steps=STEPS), "", NOW)
-    assert [(step.title, step.seconds, step.is_current, step.start, step.width) for step in view.steps] == [
+    gantt = gantt_of(run_of("a", Status.REFRESHING, steps=STEPS), NOW)
+    assert gantt is not None
+    assert [(step.title, step.seconds, step.is_current, step.start, step.width) for step in gantt.steps] == [
         ("Settle", 600, False, 0, 16.67),
         ("Check requirements", 30, False, 16.67, 0.83),
         ("Link rows", 2_970, True, 17.5, 82.5),
     ]
+    assert gantt.ticks == ("2026-11-24T02:00:00Z", "2026-11-24T02:30:00Z", NOW)
 
 
 def test_the_last_step_of_a_run_that_is_over_ends_with_it() -> None:
-    run = run_of("a", steps=STEPS, ended_at="2026-11-24T02:11:00Z")
-    assert [(step.seconds, step.is_current) for step in progress_of(run, "", NOW).steps][-1] == (30, False)
+    gantt = gantt_of(run_of("a", steps=STEPS, ended_at="2026-11-24T02:11:00Z"), NOW)
+    assert gantt is not None
+    assert (gantt.steps[-1].seconds, gantt.steps[-1].is_current) == (30, False)
+
+
+def test_tables_are_drawn_on_the_scale_of_the_steps() -> None:
+    done = replace(CONTACT, started_at="2026-11-24T02:10:15Z", ended_at="2026-11-24T02:15:00Z")
+    working = replace(LEAD, status=Status.REFRESHING, started_at="2026-11-24T02:30:00Z")
+    gantt = gantt_of(run_of("a", Status.REFRESHING, done, working, replace(LEAD, table="csv"), steps=STEPS), NOW)
+    assert gantt is not None
+    assert [(bar.title, bar.look, bar.seconds, bar.is_current, bar.start, bar.width) for bar in gantt.tables] == [
+        ("contact", "good", 285, False, 17.08, 7.92),
+        ("lead", "busy", 1_800, True, 50, 50),
+    ]
+
+
+@pytest.mark.parametrize("began", ["2026-11-24T01:59:00Z", "2026-11-24T03:30:00Z"])
+def test_a_bar_never_leaves_the_chart(began: str) -> None:
+    run = run_of("a", Status.REFRESHING, replace(CONTACT, started_at=began), steps=STEPS)
+    gantt = gantt_of(run, NOW)
+    assert gantt is not None
+    (bar,) = gantt.tables
+    assert 0 <= bar.start <= bar.start + bar.width <= 100
+
+
+def test_a_run_before_its_first_step_has_nothing_over_time() -> None:
+    assert gantt_of(run_of("a", Status.QUEUED), NOW) is None
 
 
 @pytest.mark.parametrize(
@@ -242,15 +292,140 @@ def test_the_chart_stacks_runs_by_outcome_where_they_belong_in_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("days", "dates"),
+    ("first", "days", "precision", "labels"),
     [
-        (3, ["22 Nov", "23 Nov"]),
-        (7, ["18 Nov", "20 Nov", "22 Nov"]),
-        (30, ["26 Oct", "31 Oct", "05 Nov", "10 Nov", "15 Nov", "20 Nov"]),
+        ("2026-08-01T03:00:00Z", 3, "day", ["2026-11-21", "2026-11-22", "2026-11-23"]),
+        ("2026-08-01T03:00:00Z", 7, "day", ["2026-11-18", "2026-11-20", "2026-11-22"]),
+        ("2026-08-01T03:00:00Z", 30, "day", ["2026-10-25", "2026-10-31", "2026-11-06", "2026-11-12", "2026-11-18"]),
+        ("2026-11-24T02:00:00Z", 30, "minute", ["2026-11-24T01:57", "2026-11-24T02:18", "2026-11-24T02:39"]),
+        ("2026-11-24T02:59:59Z", 3, "minute", ["2026-11-24T02:58", "2026-11-24T02:58", "2026-11-24T02:59"]),
     ],
 )
-def test_dates_under_the_chart_are_few_and_fit(days: int, dates: list[str]) -> None:
-    assert [date for _, date in chart_of([], days, NOW).labels] == dates
+def test_the_axis_covers_the_range_or_what_there_is_of_it(
+    first: str, days: int, precision: str, labels: list[str]
+) -> None:
+    chart = chart_of([run_of("a", requested_at=first)], days, NOW)
+    size = 10 if precision == "day" else 16
+    assert (chart.precision, [stamp[:size] for _, stamp in chart.labels]) == (precision, labels)
+    places = [place for place, _ in chart.labels]
+    assert places == sorted(places)
+    assert 0 <= places[0] <= places[-1] < 90
+
+
+@pytest.mark.parametrize(
+    ("kept", "ranges"), [(90, (3, 7, 30, 90)), (365, (3, 7, 30, 90, 365)), (10, (3, 7, 10)), (7, (3, 7)), (1, (1,))]
+)
+def test_a_timeline_reaches_to_the_end_of_the_retention(kept: float, ranges: tuple[int, ...]) -> None:
+    assert ranges_of(kept) == ranges
+
+
+@pytest.mark.parametrize(
+    ("sort", "order"),
+    [
+        ("", ["d", "c", "b", "a"]),
+        ("failures", ["b", "c", "d", "a"]),
+        ("duration", ["a", "d", "c", "b"]),
+        ("rows", ["b", "d", "c", "a"]),
+        ("errors", ["c", "d", "b", "a"]),
+    ],
+)
+def test_runs_are_sorted_and_stay_newest_first_where_they_are_equal(sort: RunSort, order: list[str]) -> None:
+    runs = [
+        run_of("d", counts=Counts(2, rejected=1)),
+        run_of("c", Status.WARNINGS, counts=Counts(1, deferred=2)),
+        run_of("b", Status.FAILED, counts=Counts(9)),
+        run_of("a", ended_at="2026-11-24T02:20:00Z"),
+    ]
+    assert [line.id for line in sorted_lines(lines_of(runs, 9), sort)] == order
+
+
+def test_modes_are_compared_over_the_same_tables() -> None:
+    def ran(name: str, seconds: int, *tables: TableRun, **values: object) -> Run:
+        ended = f"2026-11-24T02:00:{seconds:02}Z"
+        return run_of(name, Status.SUCCESSFUL, *tables, ended_at=ended, counts=Counts(100, 97, 0, 0, 1, 2), **values)
+
+    lead = replace(LEAD, status=Status.SUCCESSFUL)
+    runs = [
+        ran("f", 10, CONTACT),
+        ran("e", 20, CONTACT),
+        ran("d", 50, CONTACT),
+        ran("c", 40, CONTACT, lead),
+        ran("b", 50, CONTACT, mode=Mode.FULL),
+        ran("a", 40, CONTACT, dry_run=True),
+        run_of("failed", Status.FAILED, CONTACT),
+    ]
+    found = [
+        (one.mode, one.tables, one.runs, one.seconds, one.rows_per_second, one.rejected, one.deferred)
+        for one in modes_of(runs)
+    ]
+    assert found == [
+        (Mode.INCREMENTAL, ("contact",), 3, 20, 5, 3, 6),
+        (Mode.INCREMENTAL, ("contact", "lead"), 1, 40, 2.5, 1, 2),
+        (Mode.FULL, ("contact",), 1, 50, 2, 1, 2),
+    ]
+
+
+# ---- filters of tables and row errors ----
+
+TABLES = [
+    TaskLine("Task", "", Status.FAILED),
+    TaskLine("lead", "lead", Status.FAILED, "2026-11-24T01:00:00Z", counts=Counts(5, rejected=1)),
+    TaskLine("Account", "Account", Status.SUCCESSFUL, counts=Counts(9)),
+    TaskLine("contact", "contact", Status.WARNINGS, "2026-11-24T02:00:00Z", counts=Counts(7, rejected=1, deferred=1)),
+]
+
+
+@pytest.mark.parametrize(
+    ("status", "find", "sort", "names"),
+    [
+        pytest.param("", "", "", ["lead", "Account", "contact"], id="as they are"),
+        pytest.param("", "", "name", ["Account", "contact", "lead"], id="name"),
+        pytest.param("", "", "updated", ["contact", "lead", "Account"], id="updated"),
+        pytest.param("", "", "rows", ["Account", "contact", "lead"], id="rows"),
+        pytest.param("", "", "errors", ["contact", "lead", "Account"], id="errors"),
+        pytest.param("", " CO", "", ["Account", "contact"], id="a part of the name"),
+        pytest.param("Failed (permanent)", "", "", ["lead"], id="status"),
+        pytest.param("Failed (permanent)", "co", "", [], id="none"),
+    ],
+)
+def test_tables_are_found_filtered_and_sorted_below_the_task(
+    status: str, find: str, sort: TableSort, names: list[str]
+) -> None:
+    assert [line.name for line in listed(TABLES, status, find, sort)] == ["Task", *names]
+
+
+def issue_of(table: str, code: str, *, deferred: bool = False, **values: object) -> RowIssue:
+    made = RowIssue(
+        table, f"{code}-1", "deferred" if deferred else "rejected", code, "Why", "Do", "2026-11-24T02:00:00Z", 1
+    )
+    return replace(made, **values)  # type: ignore[arg-type]
+
+
+ISSUES = [
+    *(("", issue_of("contact", "Missing", deferred=True, attempts=9)) for _ in range(3)),
+    *(("", issue_of("lead", "Refused", reason="Credit limit")) for _ in range(2)),
+    ("", issue_of("contact", "Denied", first_seen="2026-11-01T00:00:00Z")),
+]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "find", "sort", "codes"),
+    [
+        pytest.param("", "", "", ["Refused", "Denied", "Missing"], id="rejected rows first"),
+        pytest.param("", "", "rows", ["Missing", "Refused", "Denied"], id="rows"),
+        pytest.param("", "", "table", ["Denied", "Missing", "Refused"], id="table"),
+        pytest.param("", "", "since", ["Denied", "Refused", "Missing"], id="since"),
+        pytest.param("", "", "attempts", ["Missing", "Refused", "Denied"], id="attempts"),
+        pytest.param("deferred", "", "", ["Missing"], id="outcome"),
+        pytest.param("", "credit", "", ["Refused"], id="reason"),
+        pytest.param("", "denied-1", "", ["Denied"], id="row"),
+        pytest.param("", "CONTACT", "", ["Denied", "Missing"], id="table name"),
+        pytest.param("rejected", "missing", "", [], id="none"),
+    ],
+)
+def test_row_errors_are_found_filtered_and_sorted(outcome: str, find: str, sort: GroupSort, codes: list[str]) -> None:
+    fitting = fitting_issues(ISSUES, outcome, find)
+    assert [group.code for group in groups_of((issue for _, issue in fitting), sort)] == codes
 
 
 # ---- words ----
@@ -274,6 +449,21 @@ def test_numbers(value: float | None, text: str) -> None:
 def test_changes_and_times() -> None:
     assert (percentage(-8.0), percentage(12.34)) == ("\N{MINUS SIGN}8.0 %", "+12.3 %")
     assert moment("2026-11-23T21:27:54Z") == "2026-11-23 21:27:54 UTC"
+
+
+@pytest.mark.parametrize(
+    ("shown", "html"),
+    [
+        (as_data(None), NONE),
+        (as_data(30_000), '<data value="30000">30,000</data>'),
+        (as_data(1_834.0), '<data value="1834">1,834</data>'),
+        (as_data(9.94), '<data value="9.9">9.9</data>'),
+        (change_as_data(None), NONE),
+        (change_as_data(-1_234.0), '<data value="-1234.0" data-show="change">\N{MINUS SIGN}1,234.0 %</data>'),
+    ],
+)
+def test_numbers_of_a_page_carry_their_value_for_the_locale_of_the_reader(shown: str, html: str) -> None:
+    assert shown == html
 
 
 def test_every_status_has_a_look_of_its_own() -> None:

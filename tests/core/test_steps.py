@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Mode, Progress, Run, Status, TableRun, Touches
-from linker.core.runs.lifecycle import STEPS, WAITING, steps_of
+from linker.core.runs.lifecycle import STEPS, WAITING, steps_of, with_times
 
 T = "2026-11-23T21:00:00Z"
 QUEUED = TableRun("contact", "crm", Status.QUEUED)
@@ -42,3 +42,23 @@ def test_a_step_begins_once(step: str) -> None:
     run = replace(BEGUN, tables=(WORKING,), steps={step: "before"})
     expected = {step: "before"} if STEPS.index("link") <= STEPS.index(step) else {step: "before", "link": T}
     assert steps_of(run, T) == expected
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "times"),
+    [
+        pytest.param(QUEUED, QUEUED, (None, None), id="waits"),
+        pytest.param(QUEUED, SKIPPED, (None, None), id="is skipped"),
+        pytest.param(QUEUED, WORKING, (T, None), id="begins"),
+        pytest.param(replace(WORKING, started_at="before"), WORKING, ("before", None), id="goes on"),
+        pytest.param(replace(WORKING, started_at="before"), DONE, ("before", T), id="ends"),
+        pytest.param(replace(DONE, started_at="a", ended_at="b"), DONE, ("a", "b"), id="has ended"),
+    ],
+)
+def test_a_table_has_the_times_when_the_run_began_and_ended_to_work_on_it(
+    before: TableRun, after: TableRun, times: tuple[str | None, str | None]
+) -> None:
+    old, new = replace(BEGUN, tables=(before,)), replace(BEGUN, tables=(after,))
+    shown = with_times(new, old, T)
+    assert [(table.started_at, table.ended_at) for table in shown.tables] == [times]
+    assert (shown.last_updated, shown.steps) == (T, steps_of(new, T))

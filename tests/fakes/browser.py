@@ -60,6 +60,7 @@ class Browser:
 def text_of(html: str) -> str:
     """Return what can be read of a page, its white space folded."""
     visible = re.sub(r"<(script|style|svg)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    visible = re.sub(r"</?data\b[^>]*>", "", visible)  # a number in a text
     return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", visible)))
 
 

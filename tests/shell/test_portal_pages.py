@@ -248,7 +248,7 @@ async def test_the_timeline_shows_some_days_page_by_page(browser: Browser, world
     (more,) = re.findall(r'href="([^"]+before[^"]+)" rel="next"', first.text)
     rest = await browser.get(more.replace("&amp;", "&"))
     lines = [set(re.findall(r"run=([^&\"#]+)", page.text)) for page in (first, rest)]
-    assert [len(page) for page in lines] == [50, 10]
+    assert [len(page) for page in lines] == [40, 20]
     assert lines[0] | lines[1] == {run_id(number) for number in range(60)}
     assert 'rel="next"' not in rest.text
 
@@ -269,6 +269,111 @@ async def test_runs_of_one_status_are_found_and_still_compared_with_the_others(b
     assert ["status=Successful" in address for address in more] == [True]
     assert "None ended as Skipped." in await browser.text("/api/portal/timeline?days=3&status=Skipped")
     assert (await browser.get("/api/portal/timeline?status=Odd")).status == 400
+
+
+async def test_a_run_of_the_timeline_opens_to_its_steps_and_tables(browser: Browser, world: World) -> None:
+    steps = {"settle": iso(START - 90), "link": iso(START - 60)}
+    table = replace(CONTACT, status=Status.SUCCESSFUL, started_at=iso(START - 75), ended_at=iso(START))
+    other = replace(run_of(Status.SUCCESSFUL, CONTACT), id=run_id(2))
+    for one in (other, run_of(Status.SUCCESSFUL, table, steps=steps)):
+        await stored(world, one, shown=False)
+    closed = await browser.get("/api/portal/timeline?sort=duration")
+    (address,) = re.findall(rf'href="([^"]+open={run_id(1)}#run-{run_id(1)})" aria-expanded="false"', closed.text)
+    assert "Link rows" not in closed.text
+    opened = await browser.get(address.replace("&amp;", "&"))
+    assert "sort=duration" in address
+    assert opened.text.count('aria-expanded="true"') == 1
+    rows = re.findall(r"<tr[^>]*><th scope=\"row\" dir=\"auto\">.*?</tr>", opened.text, re.DOTALL)
+    assert [text_of(row).split(" ")[1] for row in rows] == ["Settle", "Link", "contact"]
+    assert "Link rows 11:05:40 UTC 1 min" in text_of(opened.text)
+    assert "contact Successful 11:05:25 UTC 1 min 15 s" in text_of(opened.text)
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        pytest.param("", ["d", "c", "b", "a"], id="all"),
+        pytest.param("status=&mode=&table=&dryRun=&sort=", ["d", "c", "b", "a"], id="an empty form"),
+        pytest.param("mode=full", ["d", "b"], id="mode"),
+        pytest.param("table=lead", ["c"], id="table"),
+        pytest.param("dryRun=true", ["b"], id="dry runs"),
+        pytest.param("dryRun=false&mode=full", ["d"], id="real ones of a mode"),
+        pytest.param("sort=failures", ["a", "d", "c", "b"], id="failures first"),
+        pytest.param("status=Failed+%28permanent%29", ["a"], id="status"),
+    ],
+)
+async def test_runs_are_filtered_and_sorted_by_parameters(
+    browser: Browser, world: World, query: str, found: list[str]
+) -> None:
+    lead = TableRun("lead", "crm", Status.SUCCESSFUL)
+    runs = {
+        "a": run_of(Status.FAILED, CONTACT, mode=Mode.VERIFY),
+        "b": run_of(Status.SUCCESSFUL, CONTACT, dry_run=True),
+        "c": run_of(Status.SUCCESSFUL, CONTACT, lead, mode=Mode.INCREMENTAL),
+        "d": run_of(Status.SUCCESSFUL, CONTACT),
+    }
+    ids = {name: run_id(9 - number) for number, name in enumerate(runs)}
+    for name, run in runs.items():
+        await stored(world, replace(run, id=ids[name]), shown=False)
+    page = await browser.get(f"/api/portal/timeline?{query}")
+    assert re.findall(r'id="run-([^"]+)"', page.text) == [ids[name] for name in found]
+
+
+PATHS = ["", "/history", "/timeline", "/rows", "/preflight", "/about", "/actions"]
+
+
+@pytest.mark.parametrize("path", PATHS)
+async def test_a_parameter_that_a_page_does_not_have_is_refused(browser: Browser, path: str) -> None:
+    assert (await browser.get(f"/api/portal{path}")).status == 200
+    refused = await browser.get(f"/api/portal{path}?filter=all")
+    assert (refused.status, "a parameter that isn&#39;t known" in refused.text) == (400, True)
+
+
+async def test_links_of_a_page_carry_no_key(browser: Browser, world: World) -> None:
+    await stored(world, run_of(Status.SUCCESSFUL, CONTACT))
+    for path in ("", "/timeline", "/history"):
+        page = await browser.get(f"/api/portal{path}?code=a-function-key")
+        assert (page.status, "a-function-key" in page.text) == (200, False)
+
+
+async def test_foreign_text_has_the_direction_of_its_own_script(browser: Browser, world: World) -> None:
+    foreign = "\u0639\u0645\u064a\u0644."
+    finding = Finding("R4", Verdict.VIOLATED, foreign, foreign, foreign)
+    table = replace(
+        CONTACT, table=f"t_{foreign}", status=Status.FAILED, detail=foreign, mode_reason=foreign, findings=(finding,),
+        automations=(foreign,), started_at=iso(START - 60), ended_at=iso(START),
+    )  # fmt: skip
+    run = run_of(Status.FAILED, table, status_detail=foreign, mode_reason=foreign, service_account=foreign,
+                 warnings=(f"Look: {foreign}",), notes=(foreign,), steps={"link": iso(START - 60)})  # fmt: skip
+    await stored(world, run)
+    for path in ("", f"?run={run.id}", f"/timeline?open={run.id}", "/history"):
+        read = Directions(foreign)
+        read.feed((await browser.get(f"/api/portal{path}")).text)
+        assert read.found
+        assert read.wrong == []
+
+
+class Directions(HTMLParser):
+    """Finds a text that no element around it gives the direction of its own script; a list of choices has its own."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.text, self.around, self.found, self.wrong = text, list[tuple[str, bool]](), 0, list[str]()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in ("meta", "link", "input", "br", "img"):
+            self.around.append((tag, ("dir", "auto") in attrs))
+
+    def handle_endtag(self, tag: str) -> None:
+        while self.around and self.around.pop()[0] != tag:
+            continue
+
+    def handle_data(self, data: str) -> None:
+        if self.text in data:
+            self.found += 1
+            inside = {tag for tag, _ in self.around}
+            if not (inside & {"option", "title"} or any(own for _, own in self.around)):
+                self.wrong.append(self.get_starttag_text() or data)
 
 
 async def test_tables_of_one_status_are_listed_alone(browser: Browser, world: World) -> None:
@@ -316,10 +421,11 @@ async def test_administrators_see_who_did_what(browser: Browser, world: World) -
 
 
 @pytest.mark.parametrize(
-    ("days", "status"), [("3", 200), ("7", 200), ("30", 200), ("90", 200), ("", 400), ("5", 400), ("x", 400)]
+    ("days", "status"),
+    [("3", 200), ("7", 200), ("30", 200), ("90", 200), ("5", 200), ("0", 400), ("3651", 400), ("x", 400)],
 )
 async def test_the_timeline_knows_its_ranges(browser: Browser, days: str, status: int) -> None:
-    reply = await browser.portal.serve("GET", browser._request(f"/api/portal/timeline?days={days or 'none'}"))
+    reply = await browser.portal.serve("GET", browser._request(f"/api/portal/timeline?days={days}"))
     assert (reply.status, "No runs in these days" in reply.text) == (status, status == 200)
 
 

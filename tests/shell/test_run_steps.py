@@ -19,6 +19,10 @@ def test_a_run_goes_through_its_steps_in_their_order(make_app: Callable[..., Fak
     assert tuple(run.steps) == STEPS
     assert [*run.steps.values(), run.ended_at] == sorted([*run.steps.values(), run.ended_at or ""])
     assert len({*run.steps.values()}) == len(STEPS)
+    for table in run.tables:
+        moments = [run.steps["prepare"], table.started_at or "", table.ended_at or "", run.ended_at or ""]
+        assert moments == sorted(moments)
+        assert "" not in moments
 
 
 def test_a_run_without_tables_to_link_checks_and_ends(make_app: Callable[..., FakeApp]) -> None:

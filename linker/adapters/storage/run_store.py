@@ -15,7 +15,7 @@ from linker.core.errors import AlreadyThereError, ChangedError, StateError
 from linker.core.model import WIRE, Run, Target
 from linker.core.ports import Properties
 from linker.core.runs.history import summary
-from linker.core.runs.lifecycle import advance_run, steps_of
+from linker.core.runs.lifecycle import advance_run, with_times
 from linker.core.runs.signals import WireMarks
 from linker.core.serialization import brief, loads
 
@@ -114,7 +114,7 @@ class Runs:
             if new is old:
                 return old
             now = self._now()
-            new = replace(new, last_updated=now, steps=steps_of(new, now))
+            new = with_times(new, old, now)
             try:
                 await self._documents.save(f"run-{run}", new, etag, _beside(new))
             except ChangedError:

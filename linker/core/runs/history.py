@@ -47,6 +47,11 @@ class PastRun:
     change: Change | None
     follow_up: str | None
 
+    @property
+    def rows_per_second(self) -> float | None:
+        """Rows by the whole duration; None before the end, and where no row was read."""
+        return self.counts.rows_read / self.seconds if self.seconds and self.counts.rows_read else None
+
 
 def summary(run: Run) -> Run:
     """Return a run with what lists of runs show, and without the rest: some hundred bytes, and as many for each table."""

@@ -95,6 +95,21 @@ def steps_of(run: Run, now: str) -> Mapping[str, str]:
     return {**run.steps, reached: now}
 
 
+def with_times(run: Run, old: Run, now: str) -> Run:
+    """Return a run that follows `old` with the times of its steps and tables, as of `now` (ISO 8601)."""
+    known = {table.table: table for table in old.tables}
+    tables = tuple(_table_with_times(table, known.get(table.table, table), now) for table in run.tables)
+    return replace(run, last_updated=now, steps=steps_of(run, now), tables=tables)
+
+
+def _table_with_times(table: TableRun, old: TableRun, now: str) -> TableRun:
+    """Return a table with when the run began to work on it, and when that ended. A table that was skipped has neither."""
+    if table.status is Status.QUEUED or table.mode is None:
+        return table
+    ended_at = old.ended_at or (now if table.status in ENDED else None)
+    return replace(table, started_at=old.started_at or now, ended_at=ended_at)
+
+
 def _find_step(run: Run) -> Step | None:
     if run.ended_at is not None or run.status_detail == WAITING:
         return None

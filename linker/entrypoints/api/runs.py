@@ -231,8 +231,8 @@ def _date_first(value: object) -> object:
 type Moment = Annotated[AwareDatetime, BeforeValidator(_date_first)]
 
 
-class RunsQuery(PageQuery):
-    """Which runs."""
+class RunFilter(BaseModel):
+    """Which runs, in the API and on the timeline."""
 
     model_config = ConfigDict(alias_generator=to_camel, validate_by_alias=True)
     status: Annotated[Status | None, Field(description="Only runs with this status.")] = None
@@ -253,8 +253,7 @@ class RunsQuery(PageQuery):
         tables = {table.table for table in run.tables} or set(run.requested_tables)
         requested = datetime.fromisoformat(run.requested_at) if run.requested_at else datetime.min.replace(tzinfo=UTC)
         return (
-            (not self.after or run.id < self.after)
-            and self.status in (None, run.status)
+            self.status in (None, run.status)
             and self.mode in (None, run.mode)
             and self.dry_run in (None, run.dry_run)
             and (self.table is None or not tables or self.table in tables)
@@ -263,13 +262,18 @@ class RunsQuery(PageQuery):
         )
 
 
+class RunsQuery(RunFilter, PageQuery):
+    """One page of some runs."""
+
+
 @operation("GET", "/runs", query=RunsQuery, answer=RunPage)
 async def get_runs(call: Call[None, RunsQuery]) -> Reply:
     """List runs, newest first, each compared with the one before it of the same kind."""
     wanted, runs = call.query, call.deps.runs
     is_first = not wanted.filters and not wanted.after
     known = await (runs.newest(wanted.top + 1 + LOOK_BACK) if is_first else runs.since(None))
-    places = [place for place, run in enumerate(known) if wanted.includes(run)]
+    after = wanted.after
+    places = [place for place, run in enumerate(known) if wanted.includes(run) and (not after or run.id < after)]
     shown = places[: wanted.top]
     whole = await asyncio.gather(*(runs.load(known[place].id) for place in shown))
     page = [

@@ -5,15 +5,15 @@ Style sheet and script are part of the package and named by their contents, so t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from linker.core.roles import Caller, Role
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
-from linker.entrypoints.http.operations import Call
+from linker.entrypoints.http.operations import Call, names_of
 from linker.entrypoints.portal.session import form_token, session_of
 from linker.entrypoints.portal.views.words import FILTERS, NOTICES
 
@@ -25,6 +25,7 @@ from linker.entrypoints.http.messages import not_found
 
 ROOT: Final = "/api/portal"
 HTML: Final = "text/html"
+NOTICE: Final = "notice"  # a parameter of every page: one of the NOTICES
 SECTIONS: Final = (  # a new one stands here: its name, its path, and who may open it
     ("Status", "", Role.VIEWER),
     ("Timeline", "/timeline", Role.VIEWER),
@@ -49,10 +50,16 @@ HEADERS: Final[Mapping[str, str]] = {
 }
 
 
-def link(path: str = "", **query: str | None) -> str:
+def link(path: str = "", **query: str | int | None) -> str:
     """Return the address of a page of the portal; parameters without a value are left out."""
     given = urlencode({name: value for name, value in query.items() if value})
     return f"{ROOT}{path}{'?' if given else ''}{given}"
+
+
+def again(call: Call[Any, Any], path: str = "", **changed: str) -> Callable[..., str]:
+    """Return what links to the page that is asked for with the parameters that it has now, but for some."""
+    kept = {name: call.request.query.get(name, "") for name in names_of(type(call.query))}
+    return partial(link, path, **{**kept, **changed})
 
 
 async def render(call: Call[Any, Any], template: str, /, *, status: int = 200, **values: object) -> Reply:
@@ -65,7 +72,7 @@ async def render(call: Call[Any, Any], template: str, /, *, status: int = 200, *
         environment=urlsplit(call.deps.settings.dataverse_url).netloc,
         operates=call.caller.may(Role.OPERATOR),
         token=form_token(await call.deps.salt(), who_asks(call)),
-        notice=NOTICES.get(call.request.query.get("notice", "")),
+        notice=NOTICES.get(call.request.query.get(NOTICE, "")),
         **values,
     )
 

@@ -24,8 +24,15 @@ from linker.entrypoints.http.messages import (
     to_continuation,
 )
 from linker.entrypoints.http.operations import PARAMETERS, Call, RunId, operation
-from linker.entrypoints.portal.render import HEADERS, render
-from linker.entrypoints.portal.views.rows_view import RunLine, groups_of, judgement_of, lines_of
+from linker.entrypoints.portal.render import HEADERS, again, render
+from linker.entrypoints.portal.views.rows_view import (
+    GroupSort,
+    RunLine,
+    fitting_issues,
+    groups_of,
+    judgement_of,
+    lines_of,
+)
 
 LAST_RUNS = 5
 LOOKED_AT = 1_000  # row errors that one page counts: two requests to the storage
@@ -36,7 +43,11 @@ type Place = Annotated[str, Field(max_length=1_000)]
 
 
 class RowsQuery(BaseModel):
-    """A row by `table` and `row`; or row errors of a `run` from `start` on, listed for a `table` and `code` after `after`."""
+    """A row by `table` and `row`; or row errors of a `run` from `start` on, listed for a `table` and `code` after `after`.
+
+    Row errors may be those of one `outcome` alone, or with a text to `find` in table, row, code or reason, and in an
+    order (`sort`).
+    """
 
     table: Text = ""
     row: Text = ""
@@ -45,6 +56,9 @@ class RowsQuery(BaseModel):
     code: Text = ""
     start: Place = ""
     after: Place = ""
+    outcome: Literal["", "rejected", "deferred"] = ""
+    find: Text = ""
+    sort: GroupSort = ""
 
 
 class DownloadQuery(BaseModel):
@@ -87,6 +101,7 @@ async def show_rows(call: Call[None, RowsQuery]) -> Reply:
     lines = lines_of(runs, asked.run or "")
     opened = next((line for line in lines if line.is_open), None)
     looked = await _looked_at(deps, opened, asked.start)
+    fitting = replace(looked, issues=fitting_issues(looked.issues, asked.outcome, asked.find))
     return await render(
         call,
         "rows.html",
@@ -94,8 +109,9 @@ async def show_rows(call: Call[None, RowsQuery]) -> Reply:
         asked=asked,
         lines=lines,
         opened=opened,
-        groups=groups_of(issue for _, issue in looked.issues),
-        listed=_listed(looked, asked),
+        again=again(call, "/rows", table="", code="", after=""),
+        groups=groups_of((issue for _, issue in fitting.issues), asked.sort),
+        listed=_listed(fitting, asked),
         looked=looked,
         downloaded=DOWNLOADED,
     )

@@ -14,11 +14,11 @@ from urllib.parse import urlsplit
 from linker.core.roles import KEY_HOLDER, Caller, identify, is_same_origin, opens_page
 from linker.deps import Deps
 from linker.entrypoints.http.messages import ProblemError, Reply, Request, not_found
-from linker.entrypoints.http.operations import Operation
+from linker.entrypoints.http.operations import Operation, check_query_names, names_of
 from linker.entrypoints.http.serving import admit, answer_or_refuse, call_of, serve_operation, starts_nothing
 from linker.entrypoints.portal import session
 from linker.entrypoints.portal.forms import TOKEN, fields, parse_form
-from linker.entrypoints.portal.render import ROOT, asset, form_owner, html, link, redirect, refusal
+from linker.entrypoints.portal.render import NOTICE, ROOT, asset, form_owner, html, link, redirect, refusal
 from linker.services.run_requests import Start
 
 SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
@@ -63,6 +63,7 @@ class Portal:
         if caller is None and not self.authenticated:
             return redirect(SIGN_IN, page=_address(wanted, asked, path))
         caller = admit(caller, wanted.role)
+        check_query_names(wanted, {name: value for name, value in request.query.items() if name != NOTICE})
         if method != "GET":
             await _check_own_form(self.deps(), form_owner(caller, request), request)
         return await serve_operation(wanted, call_of(wanted, self.deps(), start, asked, caller, parse_form))
@@ -134,7 +135,7 @@ def _address(wanted: Operation, asked: Request, path: str) -> str:
     """Return where to go on after the sign-in. What the page does not know, such as a key, stays behind."""
     if wanted.method != "GET":
         return link()
-    known = wanted.query.model_fields if wanted.query else ()
+    known = names_of(wanted.query) if wanted.query else ()
     return link(path.rstrip("/"), **{name: value for name, value in asked.query.items() if name in known})
 
 

@@ -13,10 +13,10 @@ from linker.core.runs.history import standing
 from linker.core.times import iso
 from linker.entrypoints.http.messages import Reply, not_found
 from linker.entrypoints.http.operations import Call, RunId, operation
-from linker.entrypoints.portal.render import render
+from linker.entrypoints.portal.render import again, render
 from linker.entrypoints.portal.start_run import find_undecided
 from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
-from linker.entrypoints.portal.views.status_view import status_of
+from linker.entrypoints.portal.views.status_view import TableSort, listed, status_of
 from linker.settings import triggers_of
 
 RECENT = 20  # runs among which a table's newest one is looked for
@@ -24,17 +24,22 @@ MAX_NAME = 200
 
 
 class StatusQuery(BaseModel):
-    """Which progress details are open: those of a run, or of one table in it. `status`: which tables alone are listed."""
+    """Which progress details are open: those of a run, or of one table in it.
+
+    `status` and `find`: which tables alone are listed, by status and by a part of the name; `sort`: in which order.
+    """
 
     run: RunId | None = None
     table: Annotated[str, Field(max_length=MAX_NAME)] = ""
     status: Status | Literal[""] = ""
+    find: Annotated[str, Field(max_length=MAX_NAME)] = ""
+    sort: TableSort = ""
 
 
 @operation("GET", "/portal", query=StatusQuery)
 async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
-    runs, now = call.deps.runs, iso(call.deps.clock())
+    runs, now, asked = call.deps.runs, iso(call.deps.clock()), call.query
     (shown, dry), recent, signals, can, state = await asyncio.gather(
         runs.mirrored(),
         runs.newest(RECENT),
@@ -45,13 +50,15 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     view = status_of(shown, recent, dry)
     waiting = await find_undecided(call.deps, view.first_links)
     opened = await _opened(call, (shown, dry))
-    progress = progress_of(opened, call.query.table, now, rows_before(opened, recent)) if opened else None
+    progress = progress_of(opened, asked.table, now, rows_before(opened, recent)) if opened else None
     paused = paused_until(view.current, now) if view.current else None
     triggers = triggers_of(call.deps.settings, call.deps.clock())
     return await render(
         call,
         "status.html",
-        asked=call.query,
+        asked=asked,
+        again=again(call),
+        lines=listed(view.lines, asked.status, asked.find, asked.sort),
         view=view,
         waiting=waiting,
         progress=progress,

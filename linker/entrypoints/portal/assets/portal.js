@@ -1,16 +1,35 @@
 // Live refresh, the viewer's time zone, and the sign-in with a key. Everything else works without this file.
 "use strict";
 
-const DAY = { month: "short", day: "numeric", hour: "2-digit", minute: "2-digit", second: "2-digit" };
 const served = new Map(); // region id -> the HTML that the server sent for it last
+const { locale: LOCALE, timeZone: ZONE } = new Intl.DateTimeFormat().resolvedOptions();
+const CLOCK = { hour: "2-digit", minute: "2-digit" };
+const SECONDS = { ...CLOCK, second: "2-digit" };
+const DAY = { month: "short", day: "numeric" };
+const SHOWN = { clock: SECONDS, minute: CLOCK, day: DAY }; // what data-show asks for instead of the whole time
 
 function localize(root) {
   for (const time of root.querySelectorAll("time[datetime]")) {
     const date = new Date(time.dateTime);
     if (Number.isNaN(date.getTime())) continue;
     const year = date.getFullYear() === new Date().getFullYear() ? {} : { year: "numeric" };
-    time.textContent = date.toLocaleString(undefined, { ...DAY, ...year });
+    time.title ||= time.textContent; // UTC, as the server wrote it
+    time.lang = LOCALE;
+    time.dir = "auto";
+    time.textContent = date.toLocaleString(undefined, SHOWN[time.dataset.show] ?? { ...DAY, ...SECONDS, ...year });
   }
+  for (const label of root.querySelectorAll("text[data-time]"))
+    label.textContent = new Date(label.dataset.time).toLocaleString(undefined, SHOWN[label.dataset.show]);
+  for (const number of root.querySelectorAll("data[value]")) number.textContent = inWords(number);
+  for (const zone of root.querySelectorAll("[data-zone]")) zone.textContent = ZONE;
+}
+
+/** Return a number with as many digits behind the point as the server gave it. */
+function inWords(number) {
+  const digits = number.value.split(".")[1]?.length ?? 0;
+  const form = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  if (number.dataset.show !== "change") return Number(number.value).toLocaleString(undefined, form);
+  return (number.value / 100).toLocaleString(undefined, { ...form, style: "percent", signDisplay: "exceptZero" });
 }
 
 const regions = (root) => root.querySelectorAll("[data-region]");

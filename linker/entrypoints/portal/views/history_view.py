@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from statistics import median
+from typing import Final, Literal
 
-from linker.core.model import Run, Status
-from linker.core.runs.history import PastRun, history, seconds_of
+from linker.core.model import Mode, Run, Status
+from linker.core.runs.history import COMPARABLE, PastRun, history, seconds_of
+from linker.core.times import iso
 from linker.entrypoints.portal.views.words import look
 
 LEAST = 2.0  # height of the shortest run, which may be the one that failed
 COLUMNS = 60  # of the chart, whatever its range
-LABELS = 6
-LAST_LABEL = 92  # per cent: one behind it would not be on the paper as a whole
+LABELS = 5
+LAST_LABEL = 88  # per cent: one behind it would not be on the paper as a whole
 HEIGHT = 40.0
+SHORTEST: Final = timedelta(minutes=2)  # of what a chart shows
+RANGES: Final = (3, 7, 30, 90)  # days
+type RunSort = Literal["", "failures", "duration", "rows", "errors"]
+type Precision = Literal["day", "minute"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +44,36 @@ class ChartPart:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Runs by outcome over time, and how many there were of each. `labels` are (place in per cent, date in UTC).
+    """Runs by outcome over time, and how many there were of each. `labels` are (place in per cent, ISO 8601 time).
 
-    `most` is the time in s that the highest column stands for.
+    `most` is the time in s that the highest column stands for; `precision` says how exactly a label is to be written.
     """
 
     parts: tuple[ChartPart, ...]
     labels: tuple[tuple[float, str], ...]
+    precision: Precision
     width: float
     most: float
     totals: tuple[tuple[Status, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ModeLine:
+    """Completed runs of one mode over the same tables. `seconds` and `rows_per_second` are medians, rows are sums."""
+
+    mode: Mode
+    tables: tuple[str, ...]
+    runs: int
+    seconds: float | None
+    rows_per_second: float | None
+    rejected: int
+    deferred: int
+
+
+def ranges_of(keep_days: float) -> tuple[int, ...]:
+    """Return the ranges in days that a timeline offers: up to all that is kept."""
+    kept = max(round(keep_days), 1)
+    return (*(days for days in RANGES if days < kept), kept)
 
 
 def lines_of(runs: Sequence[Run], most: int, table: str = "") -> tuple[PastRun, ...]:
@@ -59,10 +86,26 @@ def took_part(runs: Sequence[Run], table: str) -> list[Run]:
     return [run for run in runs if any(one.table == table for one in run.tables)]
 
 
+def sorted_lines(lines: Iterable[PastRun], sort: RunSort) -> list[PastRun]:
+    """Return lines in the order that is asked for; those that are equal in it stay newest first."""
+    return sorted(lines, key=_SORTS[sort])
+
+
+def modes_of(runs: Iterable[Run]) -> tuple[ModeLine, ...]:
+    """Return the completed real runs by mode and by the tables that they completed, the most frequent first."""
+    found: dict[tuple[Mode, tuple[str, ...]], list[Run]] = {}
+    for run in runs:
+        done = tuple(sorted(table.table for table in run.tables if table.status in COMPARABLE))
+        if done and run.status in COMPARABLE and not run.dry_run:
+            found.setdefault((run.mode, done), []).append(run)
+    lines = [_mode_line(mode, tables, some) for (mode, tables), some in found.items()]
+    return tuple(sorted(lines, key=lambda line: (-line.runs, line.mode.strength, line.tables)))
+
+
 def chart_of(runs: Sequence[Run], days: int, now: str) -> Chart:
-    """Return the chart of the last so many days before `now` (ISO 8601)."""
+    """Return the chart of the last so many days before `now` (ISO 8601), or since the first run if that is later."""
     end = datetime.fromisoformat(now)
-    start = end - timedelta(days=days)
+    start = _start(runs, end, timedelta(days=days))
     columns: dict[int, dict[Status, list[float]]] = {}
     for run in runs:
         columns.setdefault(_place(run, start, end), {}).setdefault(run.status, []).append(seconds_of(run) or 0.0)
@@ -70,7 +113,27 @@ def chart_of(runs: Sequence[Run], days: int, now: str) -> Chart:
     parts = [part for place, column in sorted(columns.items()) for part in _column(place, column, most)]
     totals = Counter(run.status for run in runs)
     ordered = tuple((status, totals[status]) for status in Status if totals[status])
-    return Chart(tuple(parts), _labels(start, end), 100 / COLUMNS, most, ordered)
+    precision, labels = _labels(start, end)
+    return Chart(tuple(parts), labels, precision, 100 / COLUMNS, most, ordered)
+
+
+_TROUBLE: Final = (Status.FAILED, Status.RETRYING, Status.SKIPPED, Status.WARNINGS)
+_SORTS: Final[Mapping[RunSort, Callable[[PastRun], float]]] = {
+    "": lambda _: 0,
+    "failures": lambda line: _TROUBLE.index(line.status) if line.status in _TROUBLE else len(_TROUBLE),
+    "duration": lambda line: -(line.seconds or 0.0),
+    "rows": lambda line: -line.counts.rows_read,
+    "errors": lambda line: -(line.counts.rejected + line.counts.deferred),
+}
+
+
+def _mode_line(mode: Mode, tables: tuple[str, ...], runs: Sequence[Run]) -> ModeLine:
+    lines = history(runs, len(runs))
+    seconds = [line.seconds for line in lines if line.seconds is not None]
+    rates = [line.rows_per_second for line in lines if line.rows_per_second is not None]
+    rejected, deferred = sum(run.counts.rejected for run in runs), sum(run.counts.deferred for run in runs)
+    middle = median(seconds) if seconds else None
+    return ModeLine(mode, tables, len(runs), middle, median(rates) if rates else None, rejected, deferred)
 
 
 def _of_table(run: Run, table: str) -> Run:
@@ -78,6 +141,13 @@ def _of_table(run: Run, table: str) -> Run:
     return replace(
         run, status=one.status, status_detail=one.detail, mode=one.mode or run.mode, counts=one.counts, tables=(one,)
     )
+
+
+def _start(runs: Sequence[Run], end: datetime, whole: timedelta) -> datetime:
+    """Return where a chart begins: an app that has just been set up would show all its runs in the last column."""
+    first = min((datetime.fromisoformat(run.requested_at) for run in runs), default=end - whole)
+    room = max((end - first) * 0.05, timedelta(seconds=1))
+    return max(end - whole, min(first - room, end - SHORTEST))
 
 
 def _place(run: Run, start: datetime, end: datetime) -> int:
@@ -96,11 +166,11 @@ def _column(place: int, column: Mapping[Status, Sequence[float]], most: float) -
     return parts
 
 
-def _labels(start: datetime, end: datetime) -> tuple[tuple[float, str], ...]:
-    """Return midnights in UTC with their places, at most LABELS of them."""
-    first = datetime(start.year, start.month, start.day, tzinfo=start.tzinfo) + timedelta(days=1)
-    days = (end - first).days + 1
-    every = -(-days // LABELS)
-    midnights = [first + timedelta(days=day) for day in range(0, days, every)]
-    places = [(round((each - start) / (end - start) * 100, 2), f"{each:%d %b}") for each in midnights]
-    return tuple((place, date) for place, date in places if place <= LAST_LABEL)
+def _labels(start: datetime, end: datetime) -> tuple[Precision, tuple[tuple[float, str], ...]]:
+    """Return times with their places, at most LABELS of them: whole days before the end, or equal parts of a short range."""
+    whole = end - start
+    days = whole.days
+    gap = timedelta(days=-(-days // LABELS)) if days >= LABELS - 2 else whole / (LABELS - 2)
+    times = [end - gap * number for number in range(LABELS, 0, -1)]
+    places = [(round((each - start) / whole * 100, 2), iso(each.timestamp())) for each in times if each >= start]
+    return "day" if gap >= timedelta(days=1) else "minute", tuple(one for one in places if one[0] <= LAST_LABEL)

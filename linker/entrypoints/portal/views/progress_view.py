@@ -4,37 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from types import MappingProxyType
 from typing import Final
 
 from linker.core.model import Counts, Finding, Run, TableRun, Verdict
 from linker.core.runs.history import COMPARABLE, Standing, standing
-from linker.core.runs.lifecycle import STEPS, Step
-from linker.core.times import seconds_between
+from linker.entrypoints.portal.views.gantt_view import Gantt, gantt_of, seconds_between
 from linker.entrypoints.portal.views.status_view import is_live
 
-TITLES: Final[dict[Step, str]] = {
-    "settle": "Settle",
-    "check": "Check requirements",
-    "prepare": "Prepare tables",
-    "link": "Link rows",
-    "finish": "Finish tables",
-    "touch": "Touch profiles",
-}
 OUTCOMES: Final = ("linked", "unchanged", "unlinked", "rejected", "deferred")
-
-
-@dataclass(frozen=True, slots=True)
-class StepLine:
-    """A step that a run reached. `seconds` so far, or until the next one began; `start` and `width` in per cent of all."""
-
-    title: str
-    began: str
-    seconds: float
-    is_current: bool
-    start: float
-    width: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +53,7 @@ class ProgressView:
     rows_per_second: float | None
     paused_until: str | None
     standing: Standing | None
-    steps: tuple[StepLine, ...]
+    gantt: Gantt | None
     bars: tuple[TableBar, ...]
     findings: tuple[Asked, ...]
 
@@ -110,11 +88,11 @@ def progress_of(run: Run, table: str, now: str, expected: Mapping[str, int] = Ma
         run,
         chosen,
         is_live(run),
-        _seconds(run.started_at, end) if run.started_at else None,
+        seconds_between(run.started_at, end) if run.started_at else None,
         _rate(run, end),
         paused_until(run, now),
         standing(run, now),
-        tuple(_steps(run, end)),
+        gantt_of(run, now, shown),
         bars_of(shown, expected),
         by_verdict([("", run.findings), *((one.table, one.findings) for one in shown)]),
     )
@@ -165,17 +143,6 @@ def _segments(counts: Counts, most: float) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-def _steps(run: Run, end: str) -> Iterable[StepLine]:
-    reached = [step for step in STEPS if step in run.steps]
-    spans = pairwise([*(run.steps[step] for step in reached), end])
-    first = run.steps[reached[0]] if reached else end
-    whole = _seconds(first, end) or 1.0
-    for step, (began, until) in zip(reached, spans, strict=True):
-        seconds, is_current = _seconds(began, until), run.ended_at is None and step == reached[-1]
-        start, width = _seconds(first, began) / whole * 100, seconds / whole * 100
-        yield StepLine(TITLES[step], began, seconds, is_current, round(start, 2), round(width, 2))
-
-
 def paused_until(run: Run, now: str) -> str | None:
     """Return until when Dataverse lets the run wait, None when that is over: the next report may be a while."""
     until = run.progress.paused_until if run.progress else None
@@ -189,9 +156,5 @@ def _rate(run: Run, end: str) -> float | None:
     if "link" not in run.steps:
         return None
     until = next((run.steps[step] for step in ("finish", "touch") if step in run.steps), end)
-    seconds = _seconds(run.steps["link"], until)
+    seconds = seconds_between(run.steps["link"], until)
     return run.counts.rows_read / seconds if seconds else None
-
-
-def _seconds(start: str, end: str) -> float:
-    return max(seconds_between(start, end), 0.0)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Literal
 
 from linker.core.linking.row_issues import REASONS
 from linker.core.model import Run
 from linker.core.records import RowIssue
 from linker.entrypoints.api.answers import Comparison, RowState
+
+type GroupSort = Literal["", "rows", "table", "since", "attempts"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,12 +97,33 @@ def judgement_of(state: RowState) -> Judgement:
     return _UNCONFIRMED if state.known else _UNKNOWN
 
 
-def groups_of(issues: Iterable[RowIssue]) -> tuple[Group, ...]:
-    """Return row errors by table and code, the most frequent first."""
+def fitting_issues(issues: Iterable[tuple[str, RowIssue]], outcome: str, find: str) -> tuple[tuple[str, RowIssue], ...]:
+    """Return the row errors of one outcome ("": of any) with a text in table, row, code or reason."""
+    text = find.strip().casefold()
+    return tuple(
+        (key, issue)
+        for key, issue in issues
+        if outcome in ("", issue.outcome)
+        and any(text in word.casefold() for word in (issue.table, issue.row, issue.code, issue.reason))
+    )
+
+
+def groups_of(issues: Iterable[RowIssue], sort: GroupSort = "") -> tuple[Group, ...]:
+    """Return row errors by table and code: rejected rows first and the most frequent first, or in the order asked for."""
     found: dict[tuple[str, str], list[RowIssue]] = {}
     for issue in issues:
         found.setdefault((issue.table, issue.code), []).append(issue)
-    return tuple(sorted(map(_group, found.values()), key=lambda group: (-group.rows, group.table, group.code)))
+    usual = sorted(map(_group, found.values()), key=_SORTS[""])
+    return tuple(sorted(usual, key=_SORTS[sort]))
+
+
+_SORTS: Final[Mapping[GroupSort, Callable[[Group], Any]]] = {
+    "": lambda group: (group.outcome != "rejected", -group.rows, group.table, group.code),
+    "rows": lambda group: -group.rows,
+    "table": lambda group: (group.table, group.code),
+    "since": lambda group: group.first_seen,
+    "attempts": lambda group: -group.most_attempts,
+}
 
 
 def _group(issues: Sequence[RowIssue]) -> Group:

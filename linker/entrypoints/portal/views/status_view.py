@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final, Literal
 
 from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Run, Status, TableRun
 from linker.core.runs.history import seconds_of
 from linker.core.runs.lifecycle import ENDED
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, held_first_links, newest_by_table
 from linker.entrypoints.portal.views.words import first_sentence
+
+NEVER: Final = "1970-01-01T00:00:00Z"
+type TableSort = Literal["", "name", "updated", "rows", "errors"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +98,28 @@ def status_of(shown: Run | None, recent: Sequence[Run], dry: Run | None = None) 
     )
 
 
+def listed(lines: Sequence[TaskLine], status: str, find: str, sort: TableSort) -> list[TaskLine]:
+    """Return the task's line, and below it those of the tables that are asked for, in the order that is asked for."""
+    text = find.strip().casefold()
+    tables = [
+        line
+        for line in lines
+        if line.table and status in ("", line.status) and (not text or text in line.name.casefold())
+    ]
+    return [*(line for line in lines if not line.table), *sorted(tables, key=_SORTS[sort])]
+
+
+def _count(line: TaskLine, *names: str) -> int:
+    return sum(getattr(line.counts, name) for name in names) if line.counts else 0
+
+
+_SORTS: Final[Mapping[TableSort, Callable[[TaskLine], Any]]] = {
+    "": lambda _: 0,  # as they are: failures first
+    "name": lambda line: line.name.casefold(),
+    "updated": lambda line: -datetime.fromisoformat(line.last_updated or NEVER).timestamp(),
+    "rows": lambda line: -_count(line, "rows_read"),
+    "errors": lambda line: -_count(line, "rejected", "deferred"),
+}
 _FAILED = frozenset({Status.FAILED, Status.RETRYING})  # listed first
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from markupsafe import Markup, escape
+
 from linker.core.model import Status
 from linker.core.permissions.automations import describe
 
@@ -24,6 +26,9 @@ LOOKS: Final[Mapping[Status, str]] = {
     Status.CANCELED: "canceled",
 }
 
+_DATA: Final = Markup('<data value="{}">{}</data>')
+_CHANGE: Final = Markup('<data value="{:.1f}" data-show="change">{}</data>')
+
 
 def number(value: float | None) -> str:
     """Return a number with separators, without digits behind the point from 10 on; a dash for none."""
@@ -32,6 +37,18 @@ def number(value: float | None) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     return f"{value:,.1f}" if abs(value) < 10 else f"{value:,.0f}"
+
+
+def as_data(value: float | None) -> Markup:
+    """Return a number for a page: as text, and as a value that the script writes as the reader's locale does."""
+    text = number(value)
+    return _DATA.format(text.replace(",", ""), text) if value is not None else escape(text)
+
+
+def change_as_data(change: float | None) -> Markup:
+    """Return a change in per cent for a page, likewise."""
+    text = percentage(change)
+    return _CHANGE.format(change, text) if change is not None else escape(text)
 
 
 def duration(seconds: float | None) -> str:
@@ -70,11 +87,12 @@ def look(status: Status) -> str:
 
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
-    "number": number,
+    "number": as_data,
     "duration": duration,
-    "percentage": percentage,
+    "percentage": change_as_data,
     "moment": moment,
     "look": look,
+    "pair": lambda text: (text, text),
     "first_sentence": first_sentence,
     "described": describe,
 }
