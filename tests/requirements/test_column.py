@@ -13,8 +13,8 @@ from linker.durable.activities.prepare_table import prepare_table
 from sandbox.server.app import Sandbox
 from sandbox.switches.config import SandboxConfig
 from tests.fakes.requests import COLUMN
-from tests.requirements.cases import solution
 from tests.requirements.made import Made, running
+from tests.requirements.situations import solution
 
 
 async def prepared(deps: Deps, run: str = "run", *, dry_run: bool = False) -> Prepared:

@@ -14,8 +14,9 @@ from linker.deps import Deps
 from linker.durable.activities.discover_tables import survey
 from linker.durable.activities.prepare_table import prepare_table
 from linker.services.preflight_checks import look
-from tests.requirements.cases import CASES, Expected
+from tests.requirements.cases import CASES
 from tests.requirements.made import running
+from tests.requirements.situations import Expected
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from sandbox.database.security import revoke_privilege
 from sandbox.server.app import Sandbox
 from sandbox.webapi.security.organization import LINKER_ROLE
 from sandbox.webapi.security.privileges import privilege_id
-from tests.requirements.cases import without
 from tests.requirements.made import CONTACTS, CRM_CONTACTS, FOREIGN, Fed, Made, administrator, ids, running
+from tests.requirements.situations import without
 from tests.requirements.test_environments import surveyed
 from tests.sandbox.webapi.steps import add_step
 

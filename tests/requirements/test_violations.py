@@ -9,8 +9,8 @@ import pytest
 from linker.core.model import Requirement, Verdict
 from linker.core.permissions.preflight_report import Severity
 from linker.services.preflight_checks import look
-from tests.requirements.cases import OUTSIDE
 from tests.requirements.made import CONTACTS, FOREIGN, Fed, Made, running
+from tests.requirements.situations import OUTSIDE
 
 REQUIREMENTS: tuple[str, ...] = get_args(Requirement.__value__)
 ALONE = [(requirement,) for requirement in REQUIREMENTS]
