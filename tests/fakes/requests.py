@@ -13,6 +13,7 @@ import httpx
 from sandbox.query.evaluation import Test, compile_test
 from sandbox.query.parser import parse_filter
 from sandbox.query.syntax import Path
+from sandbox.webapi.protocol.errors import ApiError
 from sandbox.webapi.protocol.messages import ApiRequest
 from sandbox.webapi.protocol.multipart import Operation, read_items
 
@@ -71,7 +72,10 @@ def parse(method: str, url: str, headers: dict[str, str], content: bytes) -> Req
 def batch_parts(request: httpx.Request) -> list[Request]:
     headers = {name.lower(): value for name, value in request.headers.items()}
     batch = ApiRequest(request.method, "$batch", "", headers, request.content, "")
-    found = [item.request for item in read_items(batch) if isinstance(item, Operation)]
+    try:
+        found = [item.request for item in read_items(batch) if isinstance(item, Operation)]
+    except ApiError as error:
+        raise Refusal(error.status, error.code, error.message) from None
     return [
         parse(one.method, f"{URL}{API}{one.path}?{one.query}", dict(one.headers), one.body.strip()) for one in found
     ]
