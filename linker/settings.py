@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from linker.core.addresses import normalize_address, origin_of
 from linker.core.errors import ConfigurationError
+from linker.core.model import Requirement
 from linker.core.requirements.facts import DeclaredSource
 from linker.core.runs.signals import Trigger, next_tick
 from linker.core.times import iso
@@ -102,7 +103,7 @@ class Settings(BaseSettings):
     insights_instance_id: str | None = None
     insights_key: SecretStr | None = None
     insights_workflow: str = "main"
-    declared: Listed[Annotated[Literal["R1", "R2", "R3", "R4", "R5", "R6"], BeforeValidator(_upper)]] = ()
+    declared: Listed[Annotated[Requirement, BeforeValidator(_upper)]] = ()
     sources: DeclaredSources = ()
     unknown_facts: Literal["skip", "warn"] = "skip"
     requirements: Literal["per-table", "all"] = "per-table"
