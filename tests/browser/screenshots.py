@@ -66,7 +66,7 @@ def usual_runs(linked: World) -> None:
 
 
 def with_warnings(linked: World) -> Json:
-    """Return a run that finds rows deleted under its hands, and rows whose profile has not come to Dataverse."""
+    """Return a run that finds rows deleted while it links them."""
     done = linked.unify(move=0.04, delete_profiles=0.02, seed=3)
     linked.sandbox.admin("POST", "faults", {"kind": "rows_deleted", "table": "contact", "row_share": 0.05, "times": 2})
     run = linked.publish(done["jobId"])
