@@ -47,104 +47,129 @@ app = FunctionApp(http_auth_level=_level(Role.OPERATOR))
 # Probes ask with HEAD; the host sends the headers of GET and leaves out the body.
 
 
-@app.route(route="runs", methods=["POST"])
+@app.route(route="api/runs", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_run(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     return await _serve(api.post_run, req, boundary.starter(client))
 
 
-@app.route(route="unification-events", methods=["POST"])
+@app.route(route="api/unification-events", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_unification_event(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     return await _serve(api.post_unification_event, req, boundary.starter(client))
 
 
-@app.route(route="runs", methods=["GET", "HEAD"])
+@app.route(route="api/runs", methods=["GET", "HEAD"])
 async def get_runs(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_runs, req)
 
 
-@app.route(route="runs/{run}", methods=["GET", "HEAD"])
+@app.route(route="api/runs/{run}", methods=["GET", "HEAD"])
 async def get_run(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_run, req)
 
 
-@app.route(route="runs/{run}/cancel", methods=["POST"])
+@app.route(route="api/runs/{run}/cancel", methods=["POST"])
 async def post_cancel(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.post_cancel, req)
 
 
-@app.route(route="runs/{run}/errors", methods=["GET", "HEAD"])
+@app.route(route="api/runs/{run}/errors", methods=["GET", "HEAD"])
 async def get_errors(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_errors, req)
 
 
-@app.route(route="runs/{run}/samples", methods=["GET", "HEAD"])
+@app.route(route="api/runs/{run}/samples", methods=["GET", "HEAD"])
 async def get_samples(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_samples, req)
 
 
-@app.route(route="rows/{table}/{row}", methods=["GET", "HEAD"])
+@app.route(route="api/rows/{table}/{row}", methods=["GET", "HEAD"])
 async def get_row(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_row, req)
 
 
-@app.route(route="rows/{table}/{row}/insights", methods=["GET", "HEAD"])
+@app.route(route="api/rows/{table}/{row}/insights", methods=["GET", "HEAD"])
 async def get_insights(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_insights, req)
 
 
-@app.route(route="status", methods=["GET", "HEAD"])
+@app.route(route="api/status", methods=["GET", "HEAD"])
 async def get_status(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_status, req)
 
 
-@app.route(route="preflight", methods=["GET", "HEAD"])
+@app.route(route="api/preflight", methods=["GET", "HEAD"])
 async def get_preflight(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_preflight, req)
 
 
-@app.route(route="tables/{table}/first-link", methods=["GET", "HEAD"])
+@app.route(route="api/tables/{table}/first-link", methods=["GET", "HEAD"])
 async def get_first_link(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_first_link, req)
 
 
-@app.route(route="tables/{table}/approve", methods=["POST"])
+@app.route(route="api/tables/{table}/approve", methods=["POST"])
 @app.durable_client_input(client_name="client")
 async def post_approve(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     return await _serve(api.post_approve, req, boundary.starter(client))
 
 
-@app.route(route="audit", methods=["GET", "HEAD"], auth_level=_level(Role.ADMIN))
+@app.route(route="api/pause", methods=["POST"])
+async def post_pause(req: func.HttpRequest) -> func.HttpResponse:
+    return await _serve(api.post_pause, req)
+
+
+@app.route(route="api/resume", methods=["POST"])
+@app.durable_client_input(client_name="client")
+async def post_resume(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
+    return await _serve(api.post_resume, req, boundary.starter(client))
+
+
+@app.route(route="api/audit", methods=["GET", "HEAD"], auth_level=_level(Role.ADMIN))
 async def get_audit(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_audit, req)
 
 
-@app.route(route="openapi.json", methods=["GET", "HEAD"])
+@app.route(route="api/openapi.json", methods=["GET", "HEAD"])
 async def get_openapi(req: func.HttpRequest) -> func.HttpResponse:
     return await _serve(api.get_openapi, req)
 
 
-@app.route(route="health", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="api/health", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_health(req: func.HttpRequest) -> func.HttpResponse:
     del req
     return func.HttpResponse(json.dumps({"status": "running"}), mimetype="application/json")
 
 
+# The routes name /api themselves, because host.json leaves out the prefix: only so the app's own address leads to its page.
+# The host shows its own page at "/" only where no function answers (HomepageMiddleware of azure-functions-host).
+@app.route(route="/", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_root(req: func.HttpRequest) -> func.HttpResponse:
+    del req
+    return response_of(portal.lead_home())
+
+
+@app.route(route="api", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+async def get_api_root(req: func.HttpRequest) -> func.HttpResponse:
+    del req
+    return response_of(portal.lead_home())
+
+
 # A browser sends no key along with a link. So the page's own routes ask for none, and the app admits only sessions; the host
 # checks the key where one begins.
-@app.route(route="portal/{*rest}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="api/portal/{*rest}", methods=["GET", "HEAD"], auth_level=func.AuthLevel.ANONYMOUS)
 async def get_portal(req: func.HttpRequest) -> func.HttpResponse:
     return response_of(await PORTAL.serve("GET", request_of(req)))
 
 
-@app.route(route="portal/{*rest}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
+@app.route(route="api/portal/{*rest}", methods=["POST"], auth_level=func.AuthLevel.ANONYMOUS)
 @app.durable_client_input(client_name="client")
 async def post_portal(req: func.HttpRequest, client: df.DurableFunctionsClient) -> func.HttpResponse:
     return response_of(await PORTAL.serve("POST", request_of(req), boundary.starter(client)))
 
 
-@app.route(route="portal-session", methods=["POST"])
+@app.route(route="api/portal-session", methods=["POST"])
 async def post_portal_session(req: func.HttpRequest) -> func.HttpResponse:
     return response_of(await PORTAL.open_session(request_of(req)))
 

@@ -323,6 +323,7 @@ module settings 'modules/settings.bicep' = {
     stateTables: stateStorage.outputs.endpoints.table
     connectionString: monitoring.outputs.connectionString
     dataverseUrl: dataverseUrl
+    workspaceId: resourceId('Microsoft.OperationalInsights/workspaces', workspaceName)
     insightsUrl: insightsUrl
     insightsInstanceId: insightsInstanceId
     vaultName: insightsKeyInVault ? vaultName : ''

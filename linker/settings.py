@@ -24,6 +24,9 @@ from linker.core.runs.signals import Trigger, next_tick
 from linker.core.times import iso
 
 PREFIX = "LINKER_"
+WORKSPACE = (
+    r"^/subscriptions/[\w-]+/resourceGroups/[\w.()-]+/providers/Microsoft\.OperationalInsights/workspaces/[\w-]+$"
+)
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
@@ -99,6 +102,7 @@ class Settings(BaseSettings):
     # The platform reads these two: who connects to that namespace (azure.md 4.5).
     events_credential: Literal["managedidentity"] | None = Field(None, validation_alias="LINKER_EVENTS__credential")
     events_client_id: str | None = Field(None, validation_alias="LINKER_EVENTS__clientId")
+    workspace_id: Annotated[str, Field(pattern=WORKSPACE)] | None = None
     insights_url: WebAddress | None = None
     insights_instance_id: str | None = None
     insights_key: SecretStr | None = None

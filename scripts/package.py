@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import py_compile
+import re
 import shutil
 import subprocess
 import sys
@@ -43,6 +44,10 @@ sys.path[:0] = [folder for folder in sys.argv[1:] if folder]
 import function_app
 print(json.dumps(sorted(one.get_function_name() for one in function_app.app.get_functions())))
 """
+# Addresses of a remote, without the name or token that one of https may carry.
+REMOTE = re.compile(
+    r"(?:https://(?:[^@/]+@)?|git@|ssh://git@)(github\.com|gitlab\.com)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?"
+)
 UNIX = 3  # a zip of another system carries no rights, and the platform could not read its files
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip can hold
 
@@ -56,6 +61,7 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         stage(Path(folder), options.backend, wheels(options.tools.resolve()))
+        write_build(Path(folder), git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"))
         count = write_manifest(Path(folder))
         compile_code(Path(folder))
         size = write_zip(Path(folder), options.target)
@@ -70,6 +76,26 @@ def stage(folder: Path, backend: str, packages: Path) -> None:
         shutil.copyfile(ROOT / file, folder / file)
     (folder / "host.json").write_text(json.dumps(host_settings(backend), indent=2) + "\n", encoding="utf-8")
     shutil.copytree(packages, folder / SITE_PACKAGES)
+
+
+def write_build(folder: Path, commit: str) -> None:
+    """Write what the package says of itself (linker/build.py): nothing where it is not built from a clone."""
+    known = {"commit": commit, "docs": docs_of(git("remote", "get-url", "origin"), commit)}
+    (folder / "linker" / "build.json").write_text(json.dumps(known) + "\n", encoding="utf-8")
+
+
+def docs_of(remote: str, commit: str) -> str:
+    """Return the address of the documentation at a commit, "" where the remote is none that shows files by commit."""
+    found = REMOTE.fullmatch(remote)
+    return f"https://{found[1]}/{found[2]}/blob/{commit.removesuffix('-dirty')}/docs/" if found and commit else ""
+
+
+def git(*words: str) -> str:
+    """Return what git says, "" where it cannot answer."""
+    if (program := shutil.which("git")) is None:
+        return ""
+    done = subprocess.run([program, *words], cwd=ROOT, capture_output=True, text=True, check=False)  # noqa: S603 - our own words
+    return done.stdout.strip() if done.returncode == 0 else ""
 
 
 def write_manifest(folder: Path) -> int:

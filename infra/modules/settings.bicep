@@ -27,6 +27,9 @@ param insightsInstanceId string
 @description('Key Vault that holds the subscription key as secret insights-key, or empty.')
 param vaultName string
 
+@description('Workspace that keeps the telemetry: the status page links there.')
+param workspaceId string
+
 @description('Event Hubs namespace to listen to; empty leaves the trigger off, for its hub exists only once Customer Insights made it.')
 param eventHubsName string
 
@@ -80,6 +83,7 @@ var linker = {
   LINKER_DATAVERSE_URL: dataverseUrl
   LINKER_STORAGE__tableServiceUri: stateTables
   LINKER_CLIENT_ID: clientId
+  LINKER_WORKSPACE_ID: workspaceId
 }
 
 // The host reads the timers' schedules from here, so they have to stand here although the linker knows their defaults.

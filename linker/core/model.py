@@ -306,3 +306,6 @@ class Run:
     notes: tuple[str, ...] = ()  # informational; no action needed
     findings: tuple[Finding, ...] = ()
     follow_up: str | None = None
+    requested_by: tuple[
+        str, ...
+    ] = ()  # who asked for it by hand, first to last; a later request may have merged with it

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import replace
+from functools import partial
 
 from linker.adapters import telemetry
 from linker.adapters.customer_insights import NoAnswer
@@ -13,9 +14,9 @@ from linker.adapters.dataverse.change_times import workflow_job
 from linker.core.errors import LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import UPDATED
-from linker.core.runs.lifecycle import WAITING, end_early, promise_run, with_request
+from linker.core.runs.lifecycle import PAUSED, WAITING, end_early, named, promise_run, with_request
 from linker.core.runs.request_merging import merge_requests
-from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, find_grant
+from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, find_grant, pause_at
 from linker.core.runs.signals import Marks, SignalKind
 from linker.core.runs.workflow_jobs import WorkflowJob, read_events
 from linker.core.times import find_time, parse_time
@@ -50,32 +51,36 @@ type Start = Callable[[Ticket], Awaitable[None]]
 """Starts the orchestration of a run; one that runs already is left alone."""
 
 
-async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "") -> Run:
+async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "", who: str = "") -> Run:
     """Return the run that does what is wanted: a new one, one that waits, one that runs, or one that did it already.
 
     The same `key` again is the same request, sent twice. A run that took the lock and was not started, because the app or
-    its storage failed in between, is started by the next request.
+    its storage failed in between, is started by the next request. `who` asks by hand: the run names the caller.
     """
     if wanted.job_start > deps.clock() + MAX_AHEAD_S:
         wanted = replace(wanted, job_start=0.0)
     grant = await deps.lock.request(wanted, key)
-    run = await deps.runs.create(promise_run(grant.ticket))
+    run = await deps.runs.create(named(promise_run(grant.ticket), who))
     if grant.unstarted is not None:
         await _start_run(deps, grant.unstarted, start, is_shown=grant.unstarted == grant.ticket)
     if grant.waits:
-        return await deps.runs.advance(grant.run, lambda run: as_waiting(run, grant.ticket.request))
-    return run
+        what_for = PAUSED if grant.paused else WAITING
+        change = partial(as_waiting, request=grant.ticket.request, what_for=what_for)
+        return await deps.runs.advance(grant.run, lambda waiting: named(change(waiting), who))
+    if named(run, who) == run:
+        return run
+    return await deps.runs.advance(grant.run, lambda merged_with: named(merged_with, who))
 
 
-def as_waiting(run: Run, request: RunRequest) -> Run:
-    """Return a run that waits behind another one, with all that it has to do; one that began stays as it is.
+def as_waiting(run: Run, request: RunRequest, what_for: str = WAITING) -> Run:
+    """Return a run that waits, with what for and all that it has to do; one that began stays as it is.
 
     News of several requests may come in any order, so that what it shows only becomes more.
     """
     if run.status is not Status.QUEUED or run.steps:
         return run
     shown = RunRequest(run.mode, run.dry_run, run.requested_tables, run.jobs, unlink_allowed=run.unlink_allowed)
-    return replace(with_request(run, merge_requests(shown, request)), status_detail=WAITING)
+    return replace(with_request(run, merge_requests(shown, request)), status_detail=what_for)
 
 
 async def unification_events(deps: Deps, bodies: Iterable[bytes], start: Start) -> str:
@@ -124,12 +129,27 @@ async def _take_over(deps: Deps, start: Start) -> str:
     """End a run whose lease ran out. Returns the run that was started, empty when none was."""
     taken = await deps.lock.take_over()
     if taken is None:
-        return await _start_again(deps, await deps.lock.peek(), start)
+        return await _start_waiting(deps, start)
     await deps.runs.create(promise_run(taken.ended))  # its requester may have died, or sleep, before saving it
     await _end_interrupted(deps)
     if taken.next is None:
         return ""
     return await _start_run(deps, taken.next, start)
+
+
+async def _start_waiting(deps: Deps, start: Start) -> str:
+    """Start the run that holds the lock and has not begun, or that waited for the end of a pause. Returns it, if any."""
+    state = await deps.lock.peek()
+    waiting = [ticket for ticket in (state.pending, state.pending_dry) if ticket is not None]
+    if state.holder is not None or not waiting:
+        return await _start_again(deps, state, start)
+    if (following := await deps.lock.begin_waiting()) is not None:
+        return await _start_run(deps, following, start)
+    for ticket in waiting:  # it may have waited for another run, or follow one, that has ended during the pause
+        shown = await deps.runs.load(ticket.run)
+        if shown is not None and shown.status_detail != PAUSED and not shown.steps:
+            await deps.runs.advance(ticket.run, partial(as_waiting, request=ticket.request, what_for=PAUSED))
+    return ""
 
 
 async def _start_again(deps: Deps, state: LockState, start: Start) -> str:
@@ -186,7 +206,9 @@ async def poll(deps: Deps, start: Start) -> str:
 
     That is a unification that Customer Insights reports, or marks other than those of the last complete run.
     """
-    wanted = await _unseen(deps) if deps.settings.poll else None
+    if not deps.settings.poll or pause_at(await deps.lock.peek(), deps.clock()):  # the next tick looks again
+        return ""
+    wanted = await _unseen(deps)
     if wanted is None or await _was_tried_lately(deps, wanted):
         return ""
     return (await request_run(deps, wanted, start)).id

@@ -69,7 +69,8 @@ class Admin:
         return JSONResponse([self._described(function, request) for function in self.functions])
 
     def _described(self, function: HostedFunction, request: Request) -> dict[str, object]:
-        path = "/".join(part for part in (self.route_prefix, str(getattr(function.trigger, "route", ""))) if part)
+        route = str(getattr(function.trigger, "route", "")).strip("/")
+        path = "/".join(part for part in (self.route_prefix, route) if part)
         return {
             "name": function.name,
             "language": "python",

@@ -11,7 +11,7 @@ from tests.fakes.principal import headers
 from tests.system.world import World
 
 from . import scenes
-from .conftest import NO_WATCHDOG, MakeVisit
+from .conftest import NO_WATCHDOG, SCREEN, MakeVisit
 from .stage import Stage
 from .visit import Visit
 
@@ -109,6 +109,31 @@ async def test_held_back_links_are_let_go_by_a_run_of_its_own(linked: World, sta
     await expect(page.get_by_role("button", name="Start the run")).to_be_visible()
 
 
+async def test_runs_are_paused_and_resumed(linked: World, stage: Stage, visit: Visit, axe: str) -> None:
+    await stage.play(scenes.successful())
+    page = await visit.open("/actions")
+    await page.get_by_role("link", name="Pause runs").click()
+    await page.get_by_label("Reason").fill("Maintenance of the ERP system")
+    await page.get_by_role("button", name="Pause runs").click()
+    await expect(page.get_by_text("Runs are paused. Requests wait")).to_be_visible()
+    await expect(page.locator("main")).to_contain_text("paused runs at")
+    await expect(page.locator("#last-run")).to_contain_text("Not before")
+    await visit.is_well_made(axe)
+    await page.set_viewport_size(SCREEN)
+
+    await page.goto(f"{visit.portal}/actions")
+    await page.get_by_label("Dry run").check()
+    await page.get_by_role("button", name="Continue").click()
+    await expect(page.locator("main")).to_contain_text("This run waits until then")
+    await page.get_by_role("button", name="Start the dry run").click()
+    await expect(page.get_by_role("complementary")).to_contain_text("Waiting until the pause of runs has ended.")
+    await page.get_by_role("link", name="Change or end the pause").click()
+    await page.get_by_role("button", name="Resume runs now").click()
+    await expect(page.get_by_text("Runs are resumed.")).to_be_visible()
+    await expect(page.locator("main")).not_to_contain_text("paused runs at")
+    assert linked.ended((await stage.runs.ids())[0])["status"] == "Successful"
+
+
 async def test_without_javascript_a_run_can_be_asked_for(linked: World, stage: Stage, visitor: MakeVisit) -> None:
     visit = await visitor(java_script_enabled=False)
     page = await visit.open("/actions")
@@ -137,6 +162,20 @@ async def test_a_viewer_sees_no_buttons(linked: World, entra: Child, stage: Stag
     await expect(page.locator("main")).to_contain_text("41,007")
     await expect(page.locator("main").get_by_role("button")).to_have_count(0)
     await expect(page.locator("main").get_by_role("link")).to_have_count(0)
+
+
+async def test_an_administrator_reads_the_audit(
+    linked: World, entra: Child, stage: Stage, visitor: MakeVisit, axe: str
+) -> None:
+    options = {"signed_in": False, "extra_http_headers": headers(("roles", "admin"))}
+    visit = await visitor(entra.ready["url"], **options)
+    await visit.open("/pause")
+    await visit.page.get_by_role("button", name="Pause runs").click()
+    await visit.open("/audit")
+    line = visit.page.get_by_role("row", name="Pause runs")
+    await expect(line).to_contain_text("ada@contoso.com")
+    await expect(line).to_contain_text("Done")
+    await visit.is_well_made(axe)
 
 
 async def _ends(page: Page, notice: str) -> None:

@@ -36,6 +36,11 @@ PAGES = [
     pytest.param("/preflight", "Requirements of the environment", id="preflight"),
     pytest.param("/about", "Settings in force", id="about"),
     pytest.param("/actions", "Waiting for a decision", id="actions"),
+    pytest.param("/pause", "No run begins before the pause ends", id="pause"),
+    pytest.param(
+        "/actions/review?tables=contact&allow_unlinking=contact=41007", "Undo: ", id="review of a run that clears links"
+    ),
+    pytest.param(f"/runs/{WARNED}/cancel", "There is nothing to cancel", id="cancel"),
     pytest.param("/tables/contact/unlink", "41,007 of 312,480 rows", id="held-back links"),
     pytest.param("/tables/lead/approve", "48,120 system jobs", id="held first link"),
     pytest.param(f"/runs/{scenes.dry().id}/changes", "What a real run would do", id="dry run"),

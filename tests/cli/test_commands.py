@@ -21,6 +21,7 @@ from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, Run, Status, 
 from linker.core.permissions.preflight_report import Picture, Severity
 from linker.core.records import AuditEntry, PlannedChange, RowIssue
 from linker.core.runs.history import history
+from linker.core.runs.pause import Pause
 from linker.core.serialization import from_json, to_json
 from linker.entrypoints.api.answers import (
     AuditPage,
@@ -28,6 +29,7 @@ from linker.entrypoints.api.answers import (
     HeldLink,
     IssuePage,
     LookupNow,
+    Resumption,
     RowState,
     RunPage,
     SampleList,
@@ -60,6 +62,7 @@ ROW = RowState("contact", "0001", True, True, "r2", "2026-11-23T21:01:05Z", Look
                Comparison.EQUAL, None)  # fmt: skip
 ENTRY = AuditEntry("1", "2026-11-23T21:00:00Z", "ada@contoso.com", "7c", "post_run", status=202, run="r2")
 HELD = HeldLink("contact", "0123456789abcdef", True, "2026-11-23T21:00:00Z", ("Plug-in step 'Sync'.",), None, None)
+PAUSE = Pause("2026-11-24T06:00:00Z", "2026-11-23T21:00:00Z", "ada@contoso.com", "ERP [x]")
 ANSWERS: dict[str, object] = {
     "GET /api/status": TaskStatus(TASK_NAME, TASK_GROUP, Status.WARNINGS, "2026-11-23T21:01:05Z", OVER),
     "GET /api/runs": RunPage(history([OVER], 1)),
@@ -72,6 +75,8 @@ ANSWERS: dict[str, object] = {
     "POST /api/runs/r3/cancel": WORKING,
     "GET /api/runs/r3": WORKING,
     "POST /api/tables/contact/approve": WORKING,
+    "POST /api/pause": PAUSE,
+    "POST /api/resume": Resumption(PAUSE, "r3"),
 }
 type Ask = Callable[..., Result]
 
@@ -82,12 +87,14 @@ class Server:
     def __init__(self) -> None:
         self.asked: list[str] = []
         self.query: dict[str, str] = {}
+        self.body = b""
         self.answers = dict(ANSWERS)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         name = f"{request.method} {request.url.path}"
         self.asked.append(name)
         self.query = dict(request.url.params)
+        self.body = request.content or self.body
         if name not in self.answers:
             problem = {"type": "about:blank", "title": "Not found", "status": 404, "detail": "There is no such run."}
             return httpx.Response(404, json=problem, headers={"Content-Type": "application/problem+json"})
@@ -216,7 +223,7 @@ def commands() -> dict[str, Any]:
 def test_every_command_has_json_and_those_that_write_have_one_rule_for_confirmation(name: str) -> None:
     options = {option for parameter in commands()[name].params for option in parameter.opts}
     assert {"-o", "--output"} <= options
-    writes = name in ("run", "approve", "cancel", "setup", "view")
+    writes = name in ("run", "approve", "cancel", "pause", "resume", "setup", "view")
     assert ({"--dry-run", "--yes"} <= options) == writes
 
 
@@ -233,13 +240,15 @@ WRITING = [
     pytest.param(("run",), "POST /api/runs", id="run"),
     pytest.param(("approve", "contact"), "POST /api/tables/contact/approve", id="approve"),
     pytest.param(("cancel", "r3"), "POST /api/runs/r3/cancel", id="cancel"),
+    pytest.param(("pause", "--until", "2026-11-24T07:00:00+01:00"), "POST /api/pause", id="pause"),
+    pytest.param(("resume",), "POST /api/resume", id="resume"),
 ]
 
 
 @pytest.mark.parametrize(("words", "route"), WRITING)
 def test_a_command_that_writes_does_so_with_yes(server: Server, linker: Ask, words: tuple[str], route: str) -> None:
     done = linker(*words, "--yes", "-o", "json")
-    assert (done.exit_code, json.loads(done.stdout)["id"], server.written) == (0, "r3", [route])
+    assert (done.exit_code, json.loads(done.stdout), server.written) == (0, to_json(server.answers[route]), [route])
 
 
 @pytest.mark.parametrize(("words", "route"), WRITING)
@@ -256,6 +265,23 @@ def test_a_dry_run_shows_and_writes_nothing(server: Server, linker: Ask, words: 
     done = linker(*words, "--dry-run")
     assert (done.exit_code, server.written) == (0, [])
     assert done.stdout
+
+
+def test_a_pause_is_sent_in_utc_and_shown(server: Server, linker: Ask) -> None:
+    server.answers["GET /api/status"] = replace(ANSWERS["GET /api/status"], pause=PAUSE)  # type: ignore[type-var]
+    said = "Runs are paused until 2026-11-24T06:00:00Z by ada@contoso.com: ERP [x]."
+    done = linker("pause", "--until", "2026-11-24T07:00:00+01:00", "--reason", "ERP [x]", "--yes")
+    assert json.loads(server.body) == {"until": "2026-11-24T06:00:00Z", "reason": "ERP [x]"}
+    assert f"{said} 'linker resume' ends the pause." in done.stdout
+    assert said in linker("status").stdout
+    assert linker("resume", "--yes").stdout == f"{said}\nRuns are resumed. Run r3 starts now.\n"
+
+
+@pytest.mark.parametrize("until", ["2026-11-24T06:00:00", "tomorrow", "1795000000"])
+def test_a_pause_ends_at_a_time_with_its_offset(server: Server, linker: Ask, until: str) -> None:
+    done = linker("pause", "--until", until, "--yes")
+    assert (done.exit_code, server.written) == (2, [])
+    assert "Nothing was changed." in " ".join(done.stderr.replace("│", " ").split())
 
 
 def test_a_dry_run_of_run_is_a_dry_run_of_the_app_and_asks_nothing(server: Server, linker: Ask) -> None:

@@ -1,4 +1,4 @@
-"""Any order of requests, renewals, pauses, ends, deaths, takeovers and cancellations keeps the promises of the run lock."""
+"""Any order of requests, renewals, ends, deaths, takeovers, cancellations and pauses keeps the promises of the run lock."""
 
 from dataclasses import dataclass, field, replace
 
@@ -8,7 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
 from linker.core.runs import run_lock
+from linker.core.runs.pause import Pause
 from linker.core.runs.run_lock import Cancellation, LockState
+from linker.core.times import iso
 
 LEASE_S = 100.0
 REQUESTS = st.builds(
@@ -89,7 +91,8 @@ class LockMachine(RuleBasedStateMachine):
             return
         if before.holder is None:
             assert grant.unstarted == self.state.holder
-            self.world.start(self.state.holder)
+            assert grant.paused == (self.state.holder is None)
+            self.check_next(self.state.holder)
         elif grant.run == self.world.running:
             assert self.now < self.state.expires
             assert grant.run not in self.world.stopping
@@ -170,6 +173,33 @@ class LockMachine(RuleBasedStateMachine):
         """The host of the running run is stopped for so long; nobody need take over."""
         self.now += passed_s
 
+    @rule(lasts_s=st.sampled_from([1.0, 60.0, 1_000.0]))
+    def pause_runs(self, lasts_s: float) -> None:
+        """An operator lets no run begin for some time."""
+        self.state = replace(self.state, pause=Pause(iso(self.now + lasts_s), iso(self.now), "ada"))
+
+    @precondition(lambda self: self.state.pause)
+    @rule()
+    def resume_runs(self) -> None:
+        self.state, following = run_lock.resume(self.state, now=self.now, lease_s=LEASE_S)
+        assert self.state.pause is None
+        self.check_next(following)
+
+    @rule(passed_s=st.sampled_from([0.0, 30.0, 2_000.0]))
+    def look_for_the_end_of_the_pause(self, passed_s: float) -> None:
+        self.now += passed_s if not self.world.running else 0.0
+        before = self.state
+        self.state, following = run_lock.begin_waiting(before, now=self.now, lease_s=LEASE_S)
+        assert following is not None or self.state == before
+        assert following is not None or before.holder or self.is_paused() or not self.waiting()
+        self.check_next(following)
+
+    def is_paused(self) -> bool:
+        return bool(self.state.pause and iso(self.now) < self.state.pause.until)
+
+    def waiting(self) -> dict[str, RunRequest]:
+        return {ticket.run: ticket.request for ticket in (self.state.pending, self.state.pending_dry) if ticket}
+
     @rule()
     def look_too_early(self) -> None:
         if self.now < self.state.expires or not self.world.running:
@@ -192,6 +222,7 @@ class LockMachine(RuleBasedStateMachine):
     def check_next(self, following: Ticket | None) -> None:
         if following is None:
             return
+        assert not self.is_paused()
         self.world.start(following)
         assert self.state.expires == self.now + LEASE_S
         assert not following.request.dry_run or self.state.pending is None
@@ -205,19 +236,17 @@ class LockMachine(RuleBasedStateMachine):
         assert (self.state.holder.run if self.state.holder else "") == self.world.running
 
     @invariant()
-    def somebody_waits_only_while_somebody_runs(self) -> None:
-        assert self.state.holder or not (self.state.pending or self.state.pending_dry)
+    def a_run_waits_only_while_one_runs_or_runs_are_paused(self) -> None:
+        assert self.state.holder or self.state.pause or not self.waiting()
 
     @invariant()
     def every_promised_run_started_or_waits_and_does_what_was_wanted(self) -> None:
-        waiting = {ticket.run: ticket.request for ticket in (self.state.pending, self.state.pending_dry) if ticket}
-        known = self.world.started | waiting
+        known = self.world.started | self.waiting()
         assert all(does(known[run], wanted) for run, wanted in self.world.promises if run not in self.world.dropped)
 
     @invariant()
     def a_run_is_allowed_what_those_asked_for_who_were_promised_it_and_no_more(self) -> None:
-        waiting = {ticket.run: ticket.request for ticket in (self.state.pending, self.state.pending_dry) if ticket}
-        for run, request in (self.world.started | waiting).items():
+        for run, request in (self.world.started | self.waiting()).items():
             asked = {
                 one for promised, wanted in self.world.promises if promised == run for one in wanted.unlink_allowed
             }
@@ -236,7 +265,9 @@ class LockMachine(RuleBasedStateMachine):
         assert all(ticket.interruptions < run_lock.MAX_INTERRUPTIONS for ticket in tickets if ticket)
 
     def teardown(self) -> None:
-        """Let everybody finish: then every promised run has started, but for the canceled ones."""
+        """Let every run finish: then every promised run has started, but for the canceled ones."""
+        if self.state.pause:
+            self.resume_runs()
         while self.world.running:
             self.finish(completed=True, times=1)
         assert {run for run, _ in self.world.promises} <= self.world.started.keys() | self.world.dropped

@@ -72,7 +72,7 @@ def spelled(default: str | None) -> str:
 def routes() -> list[str]:
     """Read what is decorated: indexing the app works once in a process."""
     found = re.findall(r'route="([^"]+)", methods=\["([A-Z]+)"(?:, "HEAD")?\]', text(ROOT / "function_app.py"))
-    return [f"{method} /api/{route}" for route, method in found]
+    return [f"{method} /{route.lstrip('/')}" for route, method in found]
 
 
 def test_every_route_is_found() -> None:

@@ -57,6 +57,29 @@ def indexed(folder: Path, *options: str, **environment: str) -> set[str]:
     return set(json.loads(done.stdout.splitlines()[-1])["bindings"])
 
 
+@pytest.mark.parametrize(
+    ("remote", "docs"),
+    [
+        ("https://github.com/contoso/linker.git", "https://github.com/contoso/linker/blob/abc/docs/"),
+        ("https://name:token@github.com/contoso/linker", "https://github.com/contoso/linker/blob/abc/docs/"),
+        ("git@github.com:contoso/link.er.git", "https://github.com/contoso/link.er/blob/abc/docs/"),
+        ("ssh://git@gitlab.com/contoso/linker.git", "https://gitlab.com/contoso/linker/blob/abc/docs/"),
+        ("https://dev.azure.com/contoso/p/_git/linker", ""),
+        ("https://evil.example/github.com/a/b", ""),
+        ("/srv/linker.git", ""),
+        ("", ""),
+    ],
+)
+def test_the_documentation_of_a_package_is_that_of_its_commit(remote: str, docs: str) -> None:
+    assert packaging.docs_of(remote, "abc") == packaging.docs_of(remote, "abc-dirty") == docs
+    assert packaging.docs_of(remote, "") == ""
+
+
+def test_the_package_knows_its_commit(unpacked: Path) -> None:
+    known = json.loads((unpacked / "linker" / "build.json").read_text(encoding="utf-8"))
+    assert known["commit"] == packaging.git("describe", "--always", "--dirty", "--abbrev=40", "--exclude=*")
+
+
 def test_the_worker_finds_every_function_in_the_unpacked_package(unpacked: Path, tmp_path: Path) -> None:
     """Of this environment it sees the worker library alone, so that a package that is missing is missed."""
     (library,) = azure_functions_runtime.__path__

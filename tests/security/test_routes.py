@@ -46,6 +46,11 @@ LISTED = {
         POST /runs/{run}/cancel
         GET /tables/{table}/first-link
         POST /tables/{table}/approve
+        POST /pause
+        POST /resume
+        GET /portal/pause
+        POST /portal/pause
+        POST /portal/resume
         GET /portal/actions/review
         POST /portal/actions/review
         POST /portal/actions/run
@@ -63,10 +68,12 @@ LISTED = {
 ROLES = {line.strip(): role for role, lines in LISTED.items() for line in lines.strip().splitlines()}
 # Routes that are no operation of the API, by their level where keys count. What `portal` leads to is in portal.PAGES.
 OTHERS = {
-    ("GET", "health"): "ANONYMOUS",
-    ("GET", "portal/{*rest}"): "ANONYMOUS",
-    ("POST", "portal/{*rest}"): "ANONYMOUS",
-    ("POST", "portal-session"): "FUNCTION",
+    ("GET", "/"): "ANONYMOUS",
+    ("GET", "api"): "ANONYMOUS",
+    ("GET", "api/health"): "ANONYMOUS",
+    ("GET", "api/portal/{*rest}"): "ANONYMOUS",
+    ("POST", "api/portal/{*rest}"): "ANONYMOUS",
+    ("POST", "api/portal-session"): "FUNCTION",
 }
 PLACES = {"run": "20261123T000000Z-00000000", "table": "contact", "row": contact_id(1), "name": "task"}
 PAGES = [one for one in portal.PAGES if one.method == "GET"]
@@ -126,14 +133,26 @@ def test_everything_that_can_be_asked_for_is_listed_with_its_role() -> None:
 
 def test_every_route_asks_for_a_key_that_fits_its_role_where_nobody_signs_in(keyed: Child, keyed_client: Any) -> None:
     levels = {Role.VIEWER: "FUNCTION", Role.OPERATOR: "FUNCTION", Role.ADMIN: "ADMIN"}
-    expected = {(one.method, one.path[1:]): levels[ROLES[named(one)]] for one in api.OPERATIONS}
+    expected = {(one.method, f"api{one.path}"): levels[ROLES[named(one)]] for one in api.OPERATIONS}
     assert registered(keyed_client, **{"x-functions-key": keyed.ready["keys"]["master"]}) == expected | OTHERS
 
 
 def test_no_route_asks_for_a_key_where_people_sign_in(client: httpx.Client) -> None:
     """A key would let somebody in whom nobody knows."""
-    routes = [(one.method, one.path[1:]) for one in api.OPERATIONS]
+    routes = [(one.method, f"api{one.path}") for one in api.OPERATIONS]
     assert registered(client) == dict.fromkeys([*routes, *OTHERS], "ANONYMOUS")
+
+
+@pytest.mark.parametrize("path", ["/", "/api", "/api/"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_the_address_of_the_app_leads_to_the_page_and_shows_nothing_itself(
+    keyed_client: httpx.Client, client: httpx.Client, path: str, method: str
+) -> None:
+    for app, asked, end in ((keyed_client, {}, 200), (client, {}, 401), (client, signed_in("viewer"), 200)):
+        answer = app.request(method, path, headers=asked, follow_redirects=True)
+        (first, *_) = [one for one in answer.history if one.status_code == 303]
+        assert (first.headers["location"], first.content) == ("/api/portal", b"")
+        assert (answer.status_code, answer.url.path.startswith("/api/portal")) == (end, True)
 
 
 @pytest.mark.parametrize("path", ["/api/health", "/api/status", "/api/runs", "/api/portal", "/api/runs/none"])

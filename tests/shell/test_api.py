@@ -182,6 +182,7 @@ async def test_the_status_before_the_first_run(client: Client) -> None:
         "lastUpdated": None,
         "run": None,
         "dryRun": None,
+        "pause": None,
         "signals": [
             {"kind": str(kind), "receivedAt": None, "detail": "", "note": "", "notedAt": None} for kind in SignalKind
         ],

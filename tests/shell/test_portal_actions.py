@@ -149,7 +149,7 @@ def test_a_review_is_worth_showing_when_dataverse_does_not_answer(operator: Oper
 
 def test_what_was_confirmed_is_asked_for_once_audited_and_led_to(operator: Operator) -> None:
     run = run_of(operator.post(f"{ACTIONS}/run", mode="full", tables=["contact"], dry_run="true", key="k1"))
-    assert operator.started == [RunRequest(Mode.FULL, dry_run=True, tables=("contact",))]
+    assert operator.started == [RunRequest(Mode.FULL, dry_run=True, tables=("contact",), trigger="portal")]
     (entry,) = operator.audited()
     assert (entry["who"], entry["action"], entry["status"], entry["run"]) == ("ada@contoso.com", "post_run", 202, run)
     assert entry["asked"] == {"mode": "full", "dryRun": True, "tables": ["contact"], "allowUnlinking": []}
@@ -237,7 +237,7 @@ def test_letting_links_go_allows_as_many_rows_as_were_shown_in_one_run(held: Fak
     again = operator.post(f"{ACTIONS}/run", tables=["contact"], allow_unlinking=[shown], key="k1")
     assert run_of(run) == run_of(again)
     allowed = (UnlinkAllowance("contact", LEFT, seen=rows),)
-    assert operator.started == [RunRequest(tables=("contact",), unlink_allowed=allowed)]
+    assert operator.started == [RunRequest(tables=("contact",), unlink_allowed=allowed, trigger="portal")]
 
 
 def test_an_empty_mapping_asks_for_a_tick_of_its_own(app: FakeApp) -> None:

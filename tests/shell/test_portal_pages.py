@@ -408,7 +408,7 @@ async def test_administrators_see_who_did_what(browser: Browser, world: World) -
     admin = Browser(world, authenticated=True, headers=headers(("roles", "admin")))
     assert "/api/portal/audit" in (await admin.get()).text
     text = await admin.text("/api/portal/audit")
-    assert "holder of a function key Open session" in text
+    assert "holder of a function key Sign in with a key Noted" in text
     for number in range(60):
         await world.deps.audit.note(f"action_{number:02}", SCRIPT)
         world.clock.now += 1

@@ -54,22 +54,26 @@ def test_every_orchestrator_and_activity_that_a_run_calls_is_registered(function
 def test_every_operation_of_the_api_is_on_its_route_and_no_route_is_left_out_of_its_document(
     functions: Bindings,
 ) -> None:
-    routes = {name: (b["methods"][0], f"/{b['route']}") for name, b in _of_kind(functions, "httpTrigger").items()}
-    assert routes.pop("get_health") == ("GET", "/health")
-    assert {routes.pop(name) for name in ("get_portal", "post_portal", "post_portal_session")} == {
-        ("GET", "/portal/{*rest}"),
-        ("POST", "/portal/{*rest}"),
-        ("POST", "/portal-session"),
+    routes = {
+        name: (b["methods"][0], f"/{b['route'].lstrip('/')}") for name, b in _of_kind(functions, "httpTrigger").items()
     }
-    assert routes == {one.name: (one.method, one.path) for one in api.OPERATIONS}
+    assert routes.pop("get_health") == ("GET", "/api/health")
+    assert {routes.pop("get_root"), routes.pop("get_api_root")} == {("GET", "/"), ("GET", "/api")}
+    assert {routes.pop(name) for name in ("get_portal", "post_portal", "post_portal_session")} == {
+        ("GET", "/api/portal/{*rest}"),
+        ("POST", "/api/portal/{*rest}"),
+        ("POST", "/api/portal-session"),
+    }
+    assert routes == {one.name: (one.method, f"/api{one.path}") for one in api.OPERATIONS}
 
 
 def test_every_route_asks_for_a_key_except_health_and_the_pages_and_the_audit_for_the_master_key(
     functions: Bindings,
 ) -> None:
     levels = {b["route"]: b["authLevel"].upper() for b in _of_kind(functions, "httpTrigger").values()}
-    assert (levels.pop("health"), levels.pop("portal/{*rest}")) == ("ANONYMOUS", "ANONYMOUS")
-    assert levels.pop("audit") == "ADMIN"
+    open_to_all = ("/", "api", "api/health", "api/portal/{*rest}")
+    assert {levels.pop(route) for route in open_to_all} == {"ANONYMOUS"}
+    assert levels.pop("api/audit") == "ADMIN"
     assert set(levels.values()) == {"FUNCTION"}
 
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from linker.adapters.storage.documents import cut_text, join_text
@@ -14,6 +14,7 @@ from linker.core.errors import AlreadyThereError, ChangedError, TransientError
 from linker.core.model import RunRequest, Ticket
 from linker.core.ports import Entity, Tables
 from linker.core.runs import run_lock
+from linker.core.runs.pause import Pause
 from linker.core.runs.run_lock import Cancellation, Grant, LockState, Renewal, TakeOver
 from linker.core.serialization import dumps, loads
 
@@ -101,6 +102,18 @@ class RunLock:
             return run_lock.take_over(state, run_id=run_id, now=self.clock(), lease_s=self.lease_s, unchanged_s=seen_s)
 
         return await self._change(step)
+
+    async def begin_waiting(self) -> Ticket | None:
+        """See lock.begin_waiting."""
+        return await self._change(lambda state: run_lock.begin_waiting(state, now=self.clock(), lease_s=self.lease_s))
+
+    async def pause_runs(self, wanted: Pause) -> None:
+        """Let no run begin before the pause ends; it takes the place of another one."""
+        await self._change(lambda state: (replace(state, pause=wanted), None))
+
+    async def resume(self) -> Ticket | None:
+        """See lock.resume."""
+        return await self._change(lambda state: run_lock.resume(state, now=self.clock(), lease_s=self.lease_s))
 
     async def let_go(self, run: str) -> bool:
         """See lock.let_go."""

@@ -46,6 +46,7 @@ class PastRun:
     counts: Counts
     change: Change | None
     follow_up: str | None
+    requested_by: tuple[str, ...] = ()
 
     @property
     def rows_per_second(self) -> float | None:
@@ -100,6 +101,7 @@ def _past(run: Run, change: Change | None) -> PastRun:
         run.counts,
         change,
         run.follow_up,
+        run.requested_by,
     )
 
 

@@ -79,7 +79,9 @@ def overall(tables: Iterable[TableRun]) -> Status:
 type Step = Literal["settle", "check", "prepare", "link", "finish", "touch"]
 STEPS: tuple[Step, ...] = get_args(Step.__value__)
 
-WAITING = "Waiting until the run before it has ended."  # what a run shows that has not begun its first step
+# What a run shows that has not begun its first step.
+WAITING = "Waiting until the run before it has ended."
+PAUSED = "Waiting until the pause of runs has ended."
 
 
 def steps_of(run: Run, now: str) -> Mapping[str, str]:
@@ -111,7 +113,7 @@ def _table_with_times(table: TableRun, old: TableRun, now: str) -> TableRun:
 
 
 def _find_step(run: Run) -> Step | None:
-    if run.ended_at is not None or run.status_detail == WAITING:
+    if run.ended_at is not None or run.status_detail in (WAITING, PAUSED):
         return None
     if run.started_at is None:
         return "settle"
@@ -126,6 +128,7 @@ def _find_step(run: Run) -> Step | None:
 
 
 OPEN: Final = frozenset({Status.QUEUED, Status.REFRESHING, Status.RETRYING})
+MAX_NAMED: Final = 5  # callers of one run
 _FAILED: Final = frozenset({Status.FAILED, Status.RETRYING})
 
 
@@ -145,6 +148,13 @@ def with_request(run: Run, request: RunRequest) -> Run:
         requested_tables=request.tables,
         unlink_allowed=request.unlink_allowed,
     )
+
+
+def named(run: Run, who: str) -> Run:
+    """Return a run with one more caller who asked for it; "" names none. The first MAX_NAMED of them are kept."""
+    if not who or who in run.requested_by:
+        return run
+    return replace(run, requested_by=(*run.requested_by, who)[:MAX_NAMED])
 
 
 def in_trouble(run: Run, trouble: str) -> Run:

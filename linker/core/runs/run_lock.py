@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Final
 
 from linker.core.model import WIRE, RunRequest, Ticket
+from linker.core.runs.pause import Pause
 from linker.core.runs.request_merging import MAX_SERVED, bound_request, covers, find_keyed, merge_requests, slim_ticket
 
 MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
@@ -39,7 +40,7 @@ class TakeOver:
 
 @dataclass(frozen=True, slots=True)
 class LockState:
-    """Who runs and who waits. A run waits only while another one runs."""
+    """Who runs and who waits. A run waits only while another one runs, or while runs are paused."""
 
     __pydantic_config__ = WIRE
     holder: Ticket | None = None
@@ -54,20 +55,22 @@ class LockState:
     asked: tuple[tuple[str, str], ...] = ()  # (key of a request and its content, run that it led to), newest last
     unstarted: str = ""  # holder that has not renewed yet: the next request or tick starts it again
     dropped: tuple[str, ...] = ()  # waiting runs that were canceled, newest last
+    pause: Pause | None = None  # one that is over has no effect
 
 
 @dataclass(frozen=True, slots=True)
 class Grant:
     """Answer to a request: the ticket of the run that does it, which may have more to do than was requested now.
 
-    `served`: it is done already. `waits`: another run goes first. `unstarted`: the run that holds the lock and has not
-    renewed yet, which the requester starts; it can be another one than that of the ticket.
+    `served`: it is done already. `waits`: another run goes first, or runs are `paused`. `unstarted`: the run that holds the
+    lock and has not renewed yet, which the requester starts; it can be another one than that of the ticket.
     """
 
     ticket: Ticket
     served: bool = False
     waits: bool = False
     unstarted: Ticket | None = None
+    paused: bool = False
 
     @property
     def run(self) -> str:
@@ -117,10 +120,24 @@ def _place(state: LockState, wanted: RunRequest, *, run_id: str, now: float, lea
     if state.holder is not None and _is_serving(state, state.holder, wanted, now):
         return state, state.holder.run
     state, ticket = _queue_request(state, wanted, run_id)
-    if state.holder is not None:
-        return state, ticket.run
-    state, _ = _hand_on(state, now, lease_s)
+    state, _ = begin_waiting(state, now=now, lease_s=lease_s)
     return state, ticket.run
+
+
+def begin_waiting(state: LockState, *, now: float, lease_s: float) -> tuple[LockState, Ticket | None]:
+    """Give a free lock to the run that waits, and return it; None when none waits, one runs, or runs are paused."""
+    is_free = state.holder is None and (state.pending or state.pending_dry) is not None
+    return _hand_on(state, now, lease_s) if is_free and not pause_at(state, now) else (state, None)
+
+
+def pause_at(state: LockState, now: float) -> Pause | None:
+    """Return the pause that lasts at `now`, None when runs may begin."""
+    return state.pause if state.pause is not None and state.pause.lasts(now) else None
+
+
+def resume(state: LockState, *, now: float, lease_s: float) -> tuple[LockState, Ticket | None]:
+    """End the pause, and return the run that waited for that and is to start now, if any."""
+    return begin_waiting(replace(state, pause=None), now=now, lease_s=lease_s)
 
 
 def find_grant(state: LockState, run: str, wanted: RunRequest) -> Grant:
@@ -128,7 +145,8 @@ def find_grant(state: LockState, run: str, wanted: RunRequest) -> Grant:
     known = (state.holder, state.pending, state.pending_dry)
     ticket = next((each for each in known if each is not None and each.run == run), Ticket(run, wanted))
     unstarted = state.holder if state.holder is not None and state.unstarted == state.holder.run else None
-    return Grant(ticket, waits=ticket in (state.pending, state.pending_dry), unstarted=unstarted)
+    waits = ticket in (state.pending, state.pending_dry)
+    return Grant(ticket, waits=waits, unstarted=unstarted, paused=waits and state.holder is None)
 
 
 def renew(state: LockState, run: str, *, now: float, lease_s: float) -> tuple[LockState, Renewal]:
@@ -251,8 +269,8 @@ def _restart_work(state: LockState, dead: Ticket, run_id: str) -> tuple[LockStat
 
 
 def _hand_on(state: LockState, now: float, lease_s: float, *, previous: str = "") -> tuple[LockState, Ticket | None]:
-    """Give the lock to who waits, or free it."""
-    following = state.pending or state.pending_dry
+    """Give the lock to who waits, or free it: also when who waits has to wait for the end of a pause."""
+    following = None if pause_at(state, now) else state.pending or state.pending_dry
     if following is not None:
         state = _with_waiting(state, None, dry=following.request.dry_run)
     expires = now + lease_s if following else 0.0

@@ -2,6 +2,7 @@
 
 from linker.entrypoints.api.audit import get_audit
 from linker.entrypoints.api.openapi import document
+from linker.entrypoints.api.pause import post_pause, post_resume
 from linker.entrypoints.api.row_errors import get_errors, get_samples
 from linker.entrypoints.api.rows import get_insights, get_row
 from linker.entrypoints.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
@@ -29,6 +30,8 @@ __all__ = [
     "get_status",
     "post_approve",
     "post_cancel",
+    "post_pause",
+    "post_resume",
     "post_run",
     "post_unification_event",
 ]
@@ -55,6 +58,8 @@ OPERATIONS: tuple[Operation, ...] = (
     get_preflight,
     get_first_link,
     post_approve,
+    post_pause,
+    post_resume,
     get_audit,
     get_openapi,
 )

@@ -11,6 +11,7 @@ from linker.core.permissions.automations import Estimate
 from linker.core.permissions.write_permission import Approval
 from linker.core.records import AuditEntry, PlannedChange, RowIssue, RowRecord
 from linker.core.runs.history import PastRun
+from linker.core.runs.pause import Pause
 from linker.core.runs.signals import Signal, Trigger
 
 
@@ -28,8 +29,8 @@ class Problem:
 class TaskStatus:
     """The task as the product's Status page shows it: its latest real run, and a dry run that began after it.
 
-    Beside them what starts runs, what the signals of a finished unification reported last, and what the profile and the
-    mapping table can do (None before the first look).
+    Beside them the pause of runs, if one lasts, what starts runs, what the signals of a finished unification reported last,
+    and what the profile and the mapping table can do (None before the first look).
     """
 
     __pydantic_config__ = WIRE
@@ -39,9 +40,19 @@ class TaskStatus:
     last_updated: str | None
     run: Run | None
     dry_run: Run | None = None
+    pause: Pause | None = None
     triggers: tuple[Trigger, ...] = ()
     signals: tuple[Signal, ...] = ()
     capabilities: Capabilities | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Resumption:
+    """The pause that was ended, and the run that waited for that and starts now, if any."""
+
+    __pydantic_config__ = WIRE
+    ended: Pause
+    run: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

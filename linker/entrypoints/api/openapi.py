@@ -13,6 +13,7 @@ from linker import VERSION
 from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, Run, Status, TableRun
 from linker.core.records import AuditEntry, RowIssue
 from linker.core.runs.history import history
+from linker.core.runs.pause import Pause
 from linker.core.serialization import to_json
 from linker.entrypoints.api.answers import (
     AuditPage,
@@ -21,6 +22,7 @@ from linker.entrypoints.api.answers import (
     IssuePage,
     LookupNow,
     Problem,
+    Resumption,
     RowState,
     RunPage,
     TaskStatus,
@@ -37,6 +39,7 @@ IN_PATH = {"run": RUN_ID, "table": "contact", "row": ROW}
 BODIES: dict[str, Any] = {
     "post_run": {"mode": "incremental", "dryRun": True, "tables": ["contact", "lead"]},
     "post_unification_event": {"jobId": "3f2", "startedAt": "2026-11-23T21:00:00Z"},
+    "post_pause": {"until": "2026-11-24T06:00:00Z", "reason": "Maintenance of the ERP system"},
     "post_approve": {"digest": "0123456789abcdef"},
 }
 
@@ -82,6 +85,7 @@ def answers() -> dict[str, Any]:
         None,
         None,
     )
+    pause = Pause("2026-11-24T06:00:00Z", at, "ada@contoso.com", "Maintenance of the ERP system")
     shown = {
         "post_run": queued,
         "post_unification_event": queued,
@@ -92,6 +96,8 @@ def answers() -> dict[str, Any]:
         "get_errors": IssuePage((issue,)),
         "get_row": row,
         "get_status": TaskStatus(TASK_NAME, TASK_GROUP, Status.WARNINGS, end, ended),
+        "post_pause": pause,
+        "post_resume": Resumption(pause, RUN_ID),
         "get_first_link": held,
         "get_audit": AuditPage(
             (AuditEntry("9820", at, "ada@contoso.com", "7c0f", "post_run", status=202, run=RUN_ID),)
@@ -115,12 +121,20 @@ REFUSALS = {
 }
 TAGS = {
     "Status": "The task, what a run would do, and this document.",
-    "Runs": "Start, list, show and cancel runs.",
+    "Runs": "Start, list, show, cancel, and pause runs.",
     "Rows": "One row: its link, its last error, and what it reaches through its link.",
     "Tables": "Decisions about a source table.",
     "Audit": "Who did what by hand.",
 }
-_TAG_OF = {"runs": "Runs", "unification-events": "Runs", "rows": "Rows", "tables": "Tables", "audit": "Audit"}
+_TAG_OF = {
+    "runs": "Runs",
+    "unification-events": "Runs",
+    "rows": "Rows",
+    "tables": "Tables",
+    "audit": "Audit",
+    "pause": "Runs",
+    "resume": "Runs",
+}
 
 KEY_HEADER = {
     "name": "Idempotency-Key",

@@ -31,6 +31,7 @@ from linker.entrypoints.api.answers import RunPage, TaskStatus
 from linker.entrypoints.api.known_tables import check_tables
 from linker.entrypoints.http.messages import PageQuery, ProblemError, Reply, not_found, to_continuation
 from linker.entrypoints.http.operations import Call, TableName, operation
+from linker.services.run_pause import current_pause
 from linker.services.run_requests import CANCELED, TAKEN_BACK, request_run
 from linker.settings import triggers_of
 
@@ -131,7 +132,7 @@ async def post_run(call: Call[RunBody]) -> Reply:
     """Start a run. The answer is the run that will do it, readable at once."""
     _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
     await check_tables(call.deps, call.body.tables)
-    return await requested(call, call.body.request("api"))
+    return await requested(call, call.body.request(call.origin))
 
 
 @operation(
@@ -180,12 +181,13 @@ async def post_cancel(call: Call) -> Reply:
 async def get_status(call: Call) -> Reply:
     """Show the task as the product's Status page does, and its latest real run. A newer dry run stands beside it."""
     deps = call.deps
-    (run, dry), signals, can = await asyncio.gather(
-        deps.runs.mirrored(), deps.signals.all(), deps.capability_store.load()
+    (run, dry), signals, can, pause = await asyncio.gather(
+        deps.runs.mirrored(), deps.signals.all(), deps.capability_store.load(), current_pause(deps)
     )
     status, updated = (run.status, run.last_updated) if run else (Status.NOT_STARTED, None)
     triggers = triggers_of(deps.settings, deps.clock())
-    return Reply(200, to_json(TaskStatus(TASK_NAME, TASK_GROUP, status, updated, run, dry, triggers, signals, can)))
+    task = TaskStatus(TASK_NAME, TASK_GROUP, status, updated, run, dry, pause, triggers, signals, can)
+    return Reply(200, to_json(task))
 
 
 async def find_run(call: Call[Any, Any]) -> Run:
@@ -203,7 +205,7 @@ def _must_be_on(setting: str, *, is_on: bool) -> None:
 
 async def requested(call: Call[Any], request: RunRequest) -> Reply:
     """Ask for a run; the answer is the run that will do it. A caller's key makes a repetition the same request."""
-    run = await request_run(call.deps, request, call.start, _key(call, request))
+    run = await request_run(call.deps, request, call.start, _key(call, request), call.caller.name)
     return Reply(202, to_json(run), {"Location": f"{call.request.base_url}/api/runs/{run.id}"})
 
 

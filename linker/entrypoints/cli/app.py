@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from linker import VERSION
-from linker.entrypoints.cli import looking, preflight, run, setup, view
+from linker.entrypoints.cli import looking, pause, preflight, run, setup, view
 
 app = typer.Typer(
     name="linker",
@@ -48,5 +48,7 @@ app.command(rich_help_panel=STARTING)(preflight.preflight)
 app.command(rich_help_panel=STARTING)(run.run)
 app.command(rich_help_panel=STARTING)(run.approve)
 app.command(rich_help_panel=STARTING)(run.cancel)
+app.command(rich_help_panel=STARTING)(pause.pause)
+app.command(rich_help_panel=STARTING)(pause.resume)
 app.command("setup", rich_help_panel=PREPARING)(setup.set_up)
 app.command(rich_help_panel=PREPARING)(view.view)

@@ -11,8 +11,18 @@ import httpx
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.model import Run
 from linker.core.permissions.preflight_report import Picture
+from linker.core.runs.pause import Pause
 from linker.core.serialization import from_json
-from linker.entrypoints.api.answers import AuditPage, HeldLink, IssuePage, RowState, RunPage, SampleList, TaskStatus
+from linker.entrypoints.api.answers import (
+    AuditPage,
+    HeldLink,
+    IssuePage,
+    Resumption,
+    RowState,
+    RunPage,
+    SampleList,
+    TaskStatus,
+)
 from linker.settings import AppAccess
 
 TIMEOUT_S = 60.0
@@ -71,6 +81,14 @@ class AppClient:
     def cancel(self, run: str) -> Run:
         """Cancel a run; return it as it was then."""
         return from_json(Run, self._json("POST", f"/api/runs/{quote(run, safe='')}/cancel"))
+
+    def pause(self, until: str, reason: str) -> Pause:
+        """Let no run begin before a time (ISO 8601); return the pause."""
+        return from_json(Pause, self._json("POST", "/api/pause", {"until": until, "reason": reason}))
+
+    def resume(self) -> Resumption:
+        """End the pause of runs. Raises RefusedError when there is none."""
+        return from_json(Resumption, self._json("POST", "/api/resume"))
 
     def errors(self, run: str, **wanted: str | int) -> IssuePage:
         """Return row errors of a run; `wanted` are the query parameters of GET /api/runs/{run}/errors."""

@@ -27,6 +27,7 @@ from linker.entrypoints.cli.connection import (
     told,
     use_local_settings,
 )
+from linker.entrypoints.cli.pause import describe
 from linker.entrypoints.cli.waiting import WaitOption, duration, follow, result
 from linker.entrypoints.cli.waiting import show as show_run
 from linker.settings import load_access
@@ -46,6 +47,7 @@ def status(*, output: OutputOption = Output.TABLE) -> None:
             print_json(found)
             return
         facts = {"Task": found.task, "Status": found.status, "Last updated": found.last_updated or "never"}
+        facts |= {"Paused": describe(found.pause)} if found.pause else {}
         _print_facts(facts | ({"Run": found.run.id} if found.run else {}))
         if found.run:
             console().print(result(found.run))
@@ -200,7 +202,15 @@ def _run_line(one: PastRun) -> tuple[str, ...]:
     figures = (counts.rows_read, counts.linked, counts.unlinked, counts.rejected)
     mode = f"{one.mode}, dry run" if one.dry_run else one.mode
     took = duration(one.seconds) if one.seconds is not None else ""
-    return (one.id, one.requested_at, mode, one.trigger, one.status, took, *(f"{figure:,}" for figure in figures))
+    return (
+        one.id,
+        one.requested_at,
+        mode,
+        ", ".join((one.trigger, *one.requested_by)),
+        one.status,
+        took,
+        *(f"{figure:,}" for figure in figures),
+    )
 
 
 def _row_facts(row: RowState) -> dict[str, str]:

@@ -39,6 +39,7 @@ class Call[Body = None, Query = None]:
     parameters: Mapping[str, str]
     body: Body
     query: Query
+    origin: str = "api"  # what a run that is asked for here has as its trigger
 
 
 type Handler = Callable[[Call[Any, Any]], Awaitable[Reply]]

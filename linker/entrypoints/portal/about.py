@@ -7,9 +7,12 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from linker import VERSION
+from linker.build import build
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render
+from linker.entrypoints.portal.views.azure_links import workbooks_url
+from linker.services.run_pause import current_pause
 from linker.settings import Settings, names, triggers_of
 
 
@@ -22,7 +25,10 @@ async def show_about(call: Call) -> Reply:
         call,
         "about.html",
         version=VERSION,
+        build=build(),
+        workbooks=workbooks_url(deps.settings.workspace_id or ""),
         run=run,
+        pause=await current_pause(deps),
         identity=deps.settings.client_id or "system-assigned identity",
         storage=_storage_of(deps.settings),
         triggers=triggers_of(deps.settings, deps.clock()),

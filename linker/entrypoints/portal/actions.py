@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from linker.core.model import Mode
+from linker.core.runs.run_lock import pause_at
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render
@@ -29,5 +30,6 @@ async def show_actions(call: Call) -> Reply:
         first_links=await find_undecided(deps, held_first_links(newest)),
         tables=sorted({*(table.table for run in recent for table in run.tables), *known}),
         modes=tuple(Mode),
+        pause=pause_at(state, deps.clock()),
         may_start=deps.settings.start_by_api,
     )

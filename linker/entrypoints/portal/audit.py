@@ -10,6 +10,7 @@ from linker.core.roles import Role
 from linker.entrypoints.http.messages import Reply, first_of
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import link, render
+from linker.entrypoints.portal.views.audit_view import line_of
 
 LINES = 50
 
@@ -24,4 +25,5 @@ class AuditQuery(BaseModel):
 async def show_audit(call: Call[None, AuditQuery]) -> Reply:
     """Show the manual actions, newest first, page by page."""
     entries, more = await first_of(call.deps.audit.entries(call.query.after), LINES)
-    return await render(call, "audit.html", entries=entries, more=link("/audit", after=entries[-1].id) if more else "")
+    following = link("/audit", after=entries[-1].id) if more else ""
+    return await render(call, "audit.html", lines=[line_of(entry) for entry in entries], more=following)

@@ -53,7 +53,7 @@ async def act(call: Call[Any, Any], wanted: Operation, body: BaseModel | None = 
     Raises ProblemError as the operation is refused.
     """
     admit(call.caller, wanted.role)
-    reply = await serve_operation(wanted, replace(call, body=body, query=None, parameters=parameters))
+    reply = await serve_operation(wanted, replace(call, body=body, query=None, parameters=parameters, origin="portal"))
     if reply.status >= 400:
         raise ProblemError(reply.status, reply.body["title"], reply.body["detail"])
     return reply.body

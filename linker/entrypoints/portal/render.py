@@ -5,12 +5,15 @@ Style sheet and script are part of the package and named by their contents, so t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from functools import cache, partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
+from linker.build import docs_url
 from linker.core.roles import Caller, Role
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
 from linker.entrypoints.http.operations import Call, names_of
@@ -25,6 +28,7 @@ from linker.entrypoints.http.messages import not_found
 
 ROOT: Final = "/api/portal"
 HTML: Final = "text/html"
+_PLACE: Final = re.compile(r"\bdocs/[\w/-]+\.md(?:#[\w-]+)?", re.ASCII)
 NOTICE: Final = "notice"  # a parameter of every page: one of the NOTICES
 SECTIONS: Final = (  # a new one stands here: its name, its path, and who may open it
     ("Status", "", Role.VIEWER),
@@ -54,6 +58,11 @@ def link(path: str = "", **query: str | int | None) -> str:
     """Return the address of a page of the portal; parameters without a value are left out."""
     given = urlencode({name: value for name, value in query.items() if value})
     return f"{ROOT}{path}{'?' if given else ''}{given}"
+
+
+def record(dynamics: str, table: str, row: str) -> str:
+    """Return the address of a row in Dynamics 365, whose own address is `dynamics`."""
+    return f"{dynamics}/main.aspx?{urlencode({'pagetype': 'entityrecord', 'etn': table, 'id': row})}"
 
 
 def again(call: Call[Any, Any], path: str = "", **changed: str) -> Callable[..., str]:
@@ -92,6 +101,13 @@ def refusal(problem: ProblemError) -> Reply:
     return html("problem.html", problem.status, problem=problem)
 
 
+def places(text: str) -> list[tuple[str, str]]:
+    """Return a text in parts, each with the address that it leads to: a place of the documentation, "" for anything else."""
+    ends = [0, *(end for found in _PLACE.finditer(text) for end in found.span()), len(text)]
+    parts = [text[start:end] for start, end in pairwise(ends)]
+    return [(part, docs_url(part) if number % 2 else "") for number, part in enumerate(parts)]
+
+
 def who_asks(call: Call[Any, Any]) -> str:
     """Return what a form of the caller is bound to: who signed in, or the session."""
     return form_owner(call.caller, call.request)
@@ -113,9 +129,11 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters |= FILTERS
+    made.filters |= {**FILTERS, "places": places}
     made.globals |= {
         "link": link,
+        "record": record,
+        "docs_url": docs_url,
         "sections": SECTIONS,
         "asset": lambda name: link(f"/assets/{name}", v=version(name)),
     }

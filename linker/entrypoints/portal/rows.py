@@ -33,6 +33,7 @@ from linker.entrypoints.portal.views.rows_view import (
     judgement_of,
     lines_of,
 )
+from linker.services.row_names import names_by_table, names_of
 
 LAST_RUNS = 5
 LOOKED_AT = 1_000  # row errors that one page counts: two requests to the storage
@@ -97,11 +98,15 @@ async def show_rows(call: Call[None, RowsQuery]) -> Reply:
     if asked.table and asked.row:
         found = await _found(deps, asked)
         judged = judgement_of(found.state) if found.state else None
-        return await render(call, "row.html", tables=tables, asked=asked, found=found, judged=judged)
+        exists = found.state and found.state.now and found.state.now.exists
+        names = await names_of(deps, found.table, [found.row]) if exists else {}
+        name = names.get(found.row, "")
+        return await render(call, "row.html", tables=tables, asked=asked, found=found, judged=judged, name=name)
     lines = lines_of(runs, asked.run or "")
     opened = next((line for line in lines if line.is_open), None)
     looked = await _looked_at(deps, opened, asked.start)
     fitting = replace(looked, issues=fitting_issues(looked.issues, asked.outcome, asked.find))
+    listed = _listed(fitting, asked)
     return await render(
         call,
         "rows.html",
@@ -111,7 +116,8 @@ async def show_rows(call: Call[None, RowsQuery]) -> Reply:
         opened=opened,
         again=again(call, "/rows", table="", code="", after=""),
         groups=groups_of((issue for _, issue in fitting.issues), asked.sort),
-        listed=_listed(fitting, asked),
+        listed=listed,
+        names=await names_by_table(deps, ((issue.table, issue.row) for _, issue in listed.issues)),
         looked=looked,
         downloaded=DOWNLOADED,
     )

@@ -14,6 +14,7 @@ from linker.core.errors import LinkerError
 from linker.core.model import Mode, Run
 from linker.core.permissions.preflight_report import Picture
 from linker.core.roles import Role
+from linker.core.runs.run_lock import pause_at
 from linker.deps import Deps
 from linker.entrypoints.api.runs import KEY, AllowanceBody, RunBody, post_run
 from linker.entrypoints.api.tables import shared_look
@@ -109,6 +110,7 @@ async def review_run(call: Call[None, ReviewQuery]) -> Reply:
     deps, wanted = call.deps, call.query.form()
     lines = expected(await newest_tables(deps), wanted.tables)
     picture, fault = await _looked(deps) if wanted.look else (None, "")
+    state = await deps.lock.peek()
     return await render(
         call,
         "review.html",
@@ -117,7 +119,8 @@ async def review_run(call: Call[None, ReviewQuery]) -> Reply:
         lines=lines,
         most=at_most(lines, touches=deps.settings.touch_profiles),
         rewrites=deps.settings.full == "rewrite",
-        work=work_of(await deps.lock.peek()),
+        work=work_of(state),
+        pause=pause_at(state, deps.clock()),
         picture=picture,
         fault=fault,
         key=deps.new_id(),

@@ -10,11 +10,13 @@ from pydantic import BaseModel, Field
 
 from linker.core.model import Run, Status
 from linker.core.runs.history import standing
+from linker.core.runs.run_lock import pause_at
 from linker.core.times import iso
 from linker.entrypoints.http.messages import Reply, not_found
 from linker.entrypoints.http.operations import Call, RunId, operation
 from linker.entrypoints.portal.render import again, render
 from linker.entrypoints.portal.start_run import find_undecided
+from linker.entrypoints.portal.views.azure_links import logs_url
 from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
 from linker.entrypoints.portal.views.status_view import TableSort, listed, status_of
 from linker.settings import triggers_of
@@ -66,6 +68,8 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
         canceling=state.cancel if view.current else "",
         standing=standing(view.current, now) if view.current else None,
         triggers=triggers,
+        logs=logs_url(call.deps.settings.workspace_id or "", opened.id) if opened else "",
+        pause=pause_at(state, call.deps.clock()),
         signals=signals,
         capabilities=can,
     )

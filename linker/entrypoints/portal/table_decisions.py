@@ -19,6 +19,7 @@ from linker.entrypoints.portal.render import redirect, render
 from linker.entrypoints.portal.start_run import KeyForm, newest_tables, with_key
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, work_of
 from linker.entrypoints.portal.views.status_view import is_live
+from linker.services.row_names import names_by_table
 
 SAMPLE_ROWS: Final = 10
 MAX_LOOKED_AT: Final = 500  # row errors of a table among which the held-back ones are looked for
@@ -74,7 +75,8 @@ async def show_unlink(call: Call) -> Reply:
     if held is None:
         raise not_found("table of this name whose links are held back")
     rows, more = await first_of(_held_rows(deps, held), SAMPLE_ROWS)
-    return await render(call, "unlink.html", held=held, rows=rows, more=more, key=deps.new_id())
+    names = await names_by_table(deps, ((table, issue.row) for issue in rows))
+    return await render(call, "unlink.html", held=held, rows=rows, more=more, names=names, key=deps.new_id())
 
 
 @operation("GET", "/portal/runs/{run}/changes")
@@ -83,7 +85,9 @@ async def show_changes(call: Call) -> Reply:
     run = await find_run(call)
     if not run.dry_run:
         raise not_found("dry run with this id")
-    return await render(call, "changes.html", run=run, live=is_live(run), samples=await samples_of(call.deps, run))
+    samples = await samples_of(call.deps, run)
+    names = await names_by_table(call.deps, ((one.table, one.row) for one in samples))
+    return await render(call, "changes.html", run=run, live=is_live(run), samples=samples, names=names)
 
 
 async def _held_rows(deps: Deps, held: HeldBack) -> AsyncIterator[RowIssue]:

@@ -103,5 +103,7 @@ NOTICES: Final[Mapping[str, str]] = {
     "asked": "The run was asked for. These are its details.",
     "approved": "The first link is allowed, and a run was asked for. These are its details.",
     "canceled": "The run was asked to stop.",
+    "paused": "Runs are paused. Requests wait until the pause ends.",
+    "resumed": "Runs are resumed.",
     "over": "The run is over. There was nothing left to stop.",
 }
