@@ -96,6 +96,11 @@ def redirect(path: str = "", **query: str | None) -> Reply:
     return Reply(303, "", {**HEADERS, "Location": link(path, **query)}, HTML)
 
 
+def lead_home() -> Reply:
+    """Return the answer that leads from the app's own address to the first page, which asks who is there."""
+    return redirect()
+
+
 def refusal(problem: ProblemError) -> Reply:
     """Return a refused request as a page."""
     return html("problem.html", problem.status, problem=problem)
