@@ -69,10 +69,10 @@ def _line(found: Result) -> str:
         f"{found.profile} | {found.competitor} | {found.rows:,} rows | {found.seconds:.1f} s | share {share} | "
         f"lost {found.lost} | {found.requests} requests | {found.throttled} refused | {found.told}"
     )
-    if not found.spent:
+    if not found.cpu:
         return line
-    cost = f"Processors: {found.cpu or 0:.2f}. Requests for a block: {found.block_requests}."
-    return f"{line}\n  {sentence(found.spent, found.seconds).rstrip()} {cost}"
+    where = sentence(found.spent, found.seconds).rstrip() if found.spent else ""
+    return f"{line}\n  {where} Processors: {found.cpu:.2f}. Requests for a block: {found.block_requests or '-'}."
 
 
 def save(figures: Figures, json_file: Path, docs: Path) -> None:

@@ -74,7 +74,7 @@ def jobs(profile: Profile, all_sizes: Sizes) -> list[Job]:
     for name, write in PEERS.items() if profile.peers else ():
         rows = sizes.patch if write is loop_of_patch else sizes.bulk
         found.append((profile, name, partial(_peer, profile, name, write, rows)))
-    if profile.ceiling or sizes.all_ceilings:
+    if profile.ceiling or (sizes.all_ceilings and profile.processes == 1):
         found.append((profile, CEILING, partial(_ceiling, profile, sizes)))
     return [*found, (profile, LINKER, partial(engine, profile, sizes.engine))]
 
@@ -137,7 +137,7 @@ def _ceiling(profile: Profile, sizes: Sizes) -> Result:
 def engine(profile: Profile, rows: int, *, touch: bool = False) -> Result:
     """Measure this engine; with `touch` its last phase writes the profiles too."""
     with sandbox(rows, tables=profile.tables) as environment:
-        with app_host(environment, touch=touch) as host:
+        with app_host(environment, touch=touch, processes=profile.processes) as host:
             links = environment.truth()
             before_s = host.cpu_s()
             with _counting(environment, profile, links) as measured:
@@ -145,11 +145,11 @@ def engine(profile: Profile, rows: int, *, touch: bool = False) -> Result:
                 run = host.run()
                 measured["told"] = f"{run['status']}. {run['statusDetail']}"[:160]
                 cpu_s = host.cpu_s() - before_s
-        where = spent(
-            [(str(kind), start, end) for kind, start, end in host.hub["requests"]], began, began + measured["seconds"]
-        )
+        requests = [(str(kind), start, end) for kind, start, end in host.hub["requests"]]
+        where = spent(requests, began, began + measured["seconds"]) if profile.processes == 1 else None
         batch = optimum.engine_request_rows(profile.sandbox())
         asked = sum(count for what, count in host.hub["storage"].items() if HASHES in what)
+        blocks = round(asked / (1 << bits_for(rows)), 1) if profile.processes == 1 else None
         return _result(
             profile,
             LINKER,
@@ -158,7 +158,7 @@ def engine(profile: Profile, rows: int, *, touch: bool = False) -> Result:
             measured,
             spent=where,
             cpu=cpu_s / measured["seconds"],
-            block_requests=round(asked / (1 << bits_for(rows)), 1),
+            block_requests=blocks,
         )
 
 

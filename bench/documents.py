@@ -118,12 +118,15 @@ def _profile(figures: Figures, name: str, about: str) -> str:
     ]  # fmt: skip
     cpu = (
         f" It used {ours.cpu:.2f} processors on average, {ours.cpu * ours.seconds / ours.rows * 1e6:,.0f} µs a row; "
-        f"{ours.requests / ours.rows * 1000:,.1f} requests for 1,000 rows; {ours.block_requests or 0:g} requests to Table "
-        "Storage for the block of a shard."
+        f"{ours.requests / ours.rows * 1000:,.1f} requests for 1,000 rows"
         if ours.cpu
         else ""
     )
-    where = f"\n{sentence(ours.spent, ours.seconds).rstrip()}{cpu}\n" if ours.spent else ""
+    blocks = (
+        f"; {ours.block_requests:g} requests to Table Storage for the block of a shard" if ours.block_requests else ""
+    )
+    said = f"{sentence(ours.spent, ours.seconds).rstrip() if ours.spent else ''}{cpu}{blocks}".strip()
+    where = f"\n{said}.\n" if cpu else f"\n{said}\n" if said else ""
     return f"### {name.capitalize()}\n\n{about[0].upper()}{about[1:]}.{allowed}\n\n{table(head, rows)}{where}"
 
 

@@ -124,9 +124,9 @@ class AppHost:
         return int(line.split()[1]) / 1024
 
     def cpu_s(self) -> float:
-        """Return the processor time that the process has used so far, in seconds."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        """Return the processor time that the process and those that it started have used so far, in seconds."""
+        children = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text(encoding="ascii").split()
+        return sum(_cpu_s(pid) for pid in (str(self.pid), *children))
 
     def client(self) -> httpx.Client:
         """Return a client of the host."""
@@ -140,6 +140,11 @@ class AppHost:
             return {**ended(client, run["id"]), "wallSeconds": time.perf_counter() - started}
 
 
+def _cpu_s(pid: str) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def ended(client: httpx.Client, run: str) -> dict[str, Any]:
     """Return a run when it has ended."""
     while True:
@@ -150,11 +155,17 @@ def ended(client: httpx.Client, run: str) -> dict[str, Any]:
 
 
 @contextmanager
-def app_host(environment: Environment, *, touch: bool = False) -> Iterator[AppHost]:
-    """Run the linker against a sandbox. Without the profile touch it does what its competitors do."""
+def app_host(environment: Environment, *, touch: bool = False, processes: int = 1) -> Iterator[AppHost]:
+    """Run the linker against a sandbox. Without the profile touch it does what its competitors do. Two `processes` share
+    the shards of a run.
+    """
     with TemporaryDirectory() as folder:
         meter = Path(folder) / "meter.json"
-        switches = {"BENCH_METER": str(meter), "LINKER_TOUCH_PROFILES": str(touch).lower()}
+        switches = {
+            "BENCH_METER": str(meter),
+            "BENCH_PROCESSES": str(processes),
+            "LINKER_TOUCH_PROFILES": str(touch).lower(),
+        }
         settings = linker_settings(environment) | switches
         with running([sys.executable, "-m", "bench.metered_host"], settings) as (ready, pid):
             host = AppHost(ready["url"], pid)

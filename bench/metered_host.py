@@ -9,6 +9,9 @@ from __future__ import annotations
 import atexit
 import json
 import os
+import queue
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +19,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import grpc
 from azure.core.pipeline.transport import AioHttpTransport
 from durabletask.internal import orchestrator_service_pb2 as pb
 
@@ -44,18 +48,45 @@ class Meter:
 
 
 METER = Meter()
+LOOK_S = 0.5  # until the other process is looked at again
 _request = telemetry.request
 _send = AioHttpTransport.send
 
 
 class MeteredBackend(Backend):
-    """The task hub, metered."""
+    """The task hub, metered. With BENCH_PROCESSES=2 another process links every other shard."""
+
+    def start(self) -> str:
+        """Serve gRPC, and start the other process."""
+        address = super().start()
+        self._shards = 0
+        self._other: queue.SimpleQueue[pb.WorkItem] | None = None
+        if os.environ.get("BENCH_PROCESSES") == "2":
+            self._other = queue.SimpleQueue()
+            other = subprocess.Popen([sys.executable, "-m", "bench.second_process", address])
+            atexit.register(other.kill)
+        return address
 
     def work_items(self) -> Iterator[pb.WorkItem]:
         """Yield work and note its size."""
         for item in super().work_items():
             METER.sent_bytes += item.ByteSize()
-            yield item
+            self._shards += item.activityRequest.name == "link_shard"
+            if self._other and item.activityRequest.name == "link_shard" and self._shards % 2:
+                self._other.put(item)
+            else:
+                yield item
+
+    def GetWorkItems(self, request: pb.GetWorkItemsRequest, context: Any) -> Iterator[pb.WorkItem]:  # noqa: N802
+        """Yield the work of the other process to it, and all else to the host itself."""
+        if not (self._other and isinstance(context, grpc.ServicerContext)):
+            yield from super().GetWorkItems(request, context)
+            return
+        while context.is_active():
+            try:
+                yield self._other.get(timeout=LOOK_S)
+            except queue.Empty:
+                continue
 
     def CompleteOrchestratorTask(  # noqa: N802
         self, request: pb.OrchestratorResponse, context: Any

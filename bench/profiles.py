@@ -28,6 +28,7 @@ class Profile:
     neighbor: bool = False  # another client of the same user writes meanwhile
     waits: bool = False  # for limits, most of the time: measured beside others of the kind, since processors are idle
     ceiling: bool = True  # measured in the short version too
+    processes: int = 1  # of this engine, which share the shards of the run
 
     def config(self) -> dict[str, float | bool | str]:
         """Return the body for `POST /sandbox/config`. Above its hint the server only shares its time."""
@@ -67,6 +68,13 @@ BAD_ROWS = Profile(
 )
 BURST_FAST = Profile(
     "burst, 2 ms", 2.0, "a hint of 48, 2 ms a row: one process is bound by its processor", _WIDE, rows=100_000
+)
+BURST_TWO = replace(
+    BURST_FAST,
+    name="burst, 2 ms, two processes",
+    about="a hint of 48, 2 ms a row, and two processes of the engine, which share the shards and the hint",
+    ceiling=False,
+    processes=2,
 )
 BURST = Profile(
     "burst, 10 ms", 10.0, "a hint of 48, 10 ms a row: less than the budget of one window", _WIDE, rows=100_000
@@ -125,6 +133,7 @@ PROFILES = (
     CROWDED,
     BAD_ROWS,
     BURST_FAST,
+    BURST_TWO,
     BURST,
     THREE_WINDOWS,
     TWO_SERVERS,

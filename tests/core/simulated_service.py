@@ -8,10 +8,18 @@ from __future__ import annotations
 import heapq
 import random
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, pairwise
 
 from linker.core.throttling.allowance import Kind
-from linker.core.throttling.pace import after_request, after_throttle, after_write, first_control, hold_s, width_at
+from linker.core.throttling.pace import (
+    after_request,
+    after_throttle,
+    after_write,
+    first_control,
+    hold_s,
+    width_at,
+    with_hint,
+)
 from linker.core.throttling.width import FEWEST, LARGEST, SMALLEST, TARGET_S, Control, Write
 from sandbox.middleware.service_protection import ServiceProtection
 from sandbox.switches.config import SandboxConfig
@@ -41,6 +49,12 @@ class World:
     others: int  # requests of other users under way
     others_from_s: float
     seconds: float  # how long the run lasts; a much shorter one ends before there is anything to learn
+    later_hint: int = 0  # 0: the hint stays
+    later_hint_from_s: float = 0.0
+
+    def hint_at(self, now_s: float) -> int:
+        """Return the hint on an answer so many seconds after the start."""
+        return self.later_hint if self.later_hint and now_s >= self.later_hint_from_s else self.hint
 
     def crowded(self, under_way: float, now_s: float) -> float:
         """Return the seconds of a row when so many writes of the linker are under way."""
@@ -56,7 +70,7 @@ def world(seed: int) -> World:
     window_s = chance.choice((300.0, 300.0, 300.0, 120.0, 60.0))
     crowds = chance.random() < 0.4
     knee = max(1, int(hint * chance.choice((0.5, 0.75, 1.0)))) if crowds else hint
-    return World(
+    made = World(
         seed=seed,
         hint=hint,
         row_s=chance.choice((0.001, 0.002, 0.005, 0.01, 0.02, 0.05)),
@@ -75,25 +89,43 @@ def world(seed: int) -> World:
         others_from_s=chance.choice((0.0, 60.0)),
         seconds=chance.choice((120.0, 300.0, 600.0, 900.0)),
     )
+    if chance.random() < 0.25:  # the hint changes in the middle of the run
+        later, share = chance.choice((max(2, hint // 2), min(52, hint * 2))), chance.uniform(0.3, 0.6)
+        made = replace(made, later_hint=later, later_hint_from_s=made.seconds * share)
+    return made
 
 
 def optimum(world: World) -> float:
-    """Return the rows that a client writes which knows the world: the best constant width, the budget spent as it comes."""
-    most = min(world.hint, world.concurrency * world.servers)
-    return max(_rows_at(world, width) for width in range(1, most + 1))
+    """Return the rows that a client writes which knows the world: the best width for each hint, and the budget of each
+    window spent as it comes.
+    """
+    most = world.concurrency * world.servers
+    before, after = min(world.hint, most), min(world.later_hint, most)
+    widths = [(one, two) for one in range(1, before + 1) for two in range(min(1, after), after + 1)]
+    return max(_rows_at(world, one, two or one) for one, two in widths)
 
 
-def _rows_at(world: World, width: int) -> float:
-    budget = world.execution_s * world.servers * (1 - world.neighbor)
-    windows, rest_s = divmod(world.seconds, world.window_s)
-    execution_s = windows * min(budget, width * world.window_s) + min(budget, width * rest_s)
-    before_s = min(world.others_from_s, world.seconds)
-    row_s = (
-        world.crowded(width, 0) * before_s + world.crowded(width, 1e9) * (world.seconds - before_s)
-    ) / world.seconds
+def _rows_at(world: World, width: int, later: int) -> float:
+    """Return the rows at one width until the hint changes and at another one afterwards."""
+    windows = [n * world.window_s for n in range(int(world.seconds / world.window_s) + 1)]
+    marks = sorted({0.0, world.seconds, *windows, world.others_from_s, world.later_hint_from_s})
+    rows = left_s = 0.0
+    for began_s, end_s in pairwise(mark for mark in marks if mark <= world.seconds):
+        if began_s in windows:
+            mine = 1 - world.neighbor * min(1.0, (world.seconds - began_s) / world.window_s)
+            left_s = world.execution_s * world.servers * mine
+        lanes = width if world.hint_at(began_s) == world.hint else later
+        spent_s = min(left_s, lanes * (end_s - began_s))
+        left_s -= spent_s
+        rows += spent_s * _rows_of_a_second(world, world.crowded(lanes, began_s))
+    return rows
+
+
+def _rows_of_a_second(world: World, row_s: float) -> float:
+    """Return the rows of a second of execution time, in writes of the usual length."""
     write_s = max(TARGET_S, SMALLEST * row_s, world.request_s)
     rows = min(LARGEST, (write_s - world.request_s) / row_s) if write_s > world.request_s else SMALLEST
-    return execution_s * max(SMALLEST, rows) / (world.request_s + max(SMALLEST, rows) * row_s)
+    return max(SMALLEST, rows) / (world.request_s + max(SMALLEST, rows) * row_s)
 
 
 @dataclass(slots=True)
@@ -109,6 +141,7 @@ class Outcome:
     longest_gap_s: float = 0.0  # between two finished writes
     longest_wait_s: float = 0.0  # that Dataverse asked for
     widest: int = 0
+    over_hint: int = 0  # writes beyond the hint that was on an answer before
     widths: list[tuple[float, int]] = field(default_factory=list)
 
 
@@ -137,11 +170,11 @@ class Service:
         self.last_s = self.now_s
         self.neighbor_s = self.now_s
 
-    def run(self) -> Outcome:
-        """Write until the time is over."""
+    def run(self, rows: float = float("inf")) -> Outcome:
+        """Write until the time is over, or so many rows are written."""
         end_s = self.start_s + self.world.seconds
         self._start()
-        while self.events and self.events[0][0] < end_s:
+        while self.events and self.events[0][0] < end_s and self.outcome.rows < rows:
             self.now_s, _, write = heapq.heappop(self.events)
             self._neighbor()
             if write is not None:
@@ -157,6 +190,7 @@ class Service:
                 continue
             self.under_way += 1
             self.outcome.widest = max(self.outcome.widest, self.under_way)
+            self.outcome.over_hint += self.under_way > self.control.hint
             self._push(self._seconds(), (self.now_s, self.control.batch, self.under_way, server))
         if not self.under_way:
             self._push(max(0.05, hold_s(self.control, self.now_s)), None)
@@ -191,7 +225,8 @@ class Service:
     def _finish(self, began_s: float, rows: int, under_way: int, server: int) -> None:
         seconds = self.now_s - began_s
         self.protection.release("linker", server, seconds * 1000)
-        self.control = after_request(self.control, self.now_s, seconds)
+        hint = self.world.hint_at(self.now_s - self.start_s)
+        self.control = after_request(with_hint(self.control, hint), self.now_s, seconds)
         self.control = after_write(self.control, Write(self.now_s, seconds, rows, (under_way + self.under_way) / 2))
         self.under_way -= 1
         self.outcome.rows += rows

@@ -57,7 +57,7 @@ def test_no_run_starves() -> None:
 
 
 def test_the_hint_is_never_exceeded() -> None:
-    assert not [one for one, _, outcome in played() if outcome.widest > one.hint]
+    assert not [one for one, _, outcome in played() if outcome.over_hint]
 
 
 def test_after_settling_fewer_than_one_request_in_two_hundred_is_refused() -> None:
