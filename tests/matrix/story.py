@@ -116,8 +116,8 @@ def wrong_links(here: Place) -> list[str]:
     profiles: dict[str, set[str]] = {}
     for profile, customer in scan(here.database, PROFILES, ["msdynci_customerprofileid", "msdynci_customerid"]):
         if _is_visible(str(profile), here.sandbox.environment.config.hidden_profiles):
-            profiles.setdefault(str(customer).lower(), set()).add(str(profile))
-    wanted = {_key(value): str(customer).lower() for value, customer in scan(here.database, MAPPING, _MAPPED)}
+            profiles.setdefault(_customer(customer), set()).add(str(profile))
+    wanted = {_key(value): _customer(customer) for value, customer in scan(here.database, MAPPING, _MAPPED)}
     found: list[str] = []
     for table, key in TABLES.items():
         for row, link in scan(here.database, table, [key, LOOKUP]):
@@ -134,6 +134,10 @@ def _is_visible(profile: str, hidden: float) -> bool:
 
 
 _MAPPED = ["msdynci_alternatevalue", "msdynci_customerid"]
+
+
+def _customer(value: object) -> str:
+    return str(value).lower().replace("-", "")
 
 
 def _key(value: object) -> str:

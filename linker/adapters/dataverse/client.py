@@ -251,11 +251,16 @@ class Dataverse:
     async def rows_of_customers(
         self, columns: MappingColumns, target: Target, customers: Sequence[str]
     ) -> dict[RowKey, str]:
-        """Return the source rows that the mapping names for these CustomerIds, each with its CustomerId as stored."""
+        """Return the source rows that the mapping names for these CustomerIds, each with its CustomerId as stored.
+
+        Profile and mapping may write a CustomerId in different letter case, with or without hyphens, and nothing proves that
+        comparisons ignore that. So each is asked for in all of these spellings.
+        """
+        texts = sorted({spelled for text in customers for spelled in (text, *spell_customer(text))})
         select = _claim_columns(columns, target, named=True)
         queries = [
             MAPPING_SET + odata.query(select=select, filter=expression)
-            for expression in odata.any_of(columns.customer, customers, has_in=target.has_in)
+            for expression in odata.any_of(columns.customer, texts, has_in=target.has_in)
         ]
         rows = [row for answer in await self.read_all(queries) for row in answer]
         ours = [row for row in rows if any(_is_of(row, columns, source) for source in target.sources)]

@@ -244,11 +244,9 @@ async def _find_linked_elsewhere(
 ) -> list[RowKey]:
     """Return the rows of these customers that are confirmed on another profile."""
     rows = await dataverse.rows_of_customers(MappingColumns(target.name_column), target, sorted(profiles))
-    by_customer = {fold_customer(customer): link for customer, link in profiles.items()}
+    by_customer = {_plain(customer): link for customer, link in profiles.items()}
     links = {
-        key: by_customer[fold_customer(customer)]
-        for key, customer in rows.items()
-        if fold_customer(customer) in by_customer
+        key: by_customer[_plain(customer)] for key, customer in rows.items() if _plain(customer) in by_customer
     }
     salt, elsewhere = await deps.salt(), list[RowKey]()
     for shard, keys in group_by_shard(links, state.bits).items():
@@ -258,3 +256,7 @@ async def _find_linked_elsewhere(
             if any(entry.link != hash_link(key, link, salt) for entry in entries[key]):
                 elsewhere.append(key)
     return elsewhere
+
+
+def _plain(customer: str) -> str:
+    return fold_customer(customer).replace("-", "")
