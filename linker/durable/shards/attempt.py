@@ -245,9 +245,7 @@ async def _find_linked_elsewhere(
     """Return the rows of these customers that are confirmed on another profile."""
     rows = await dataverse.rows_of_customers(MappingColumns(target.name_column), target, sorted(profiles))
     by_customer = {_plain(customer): link for customer, link in profiles.items()}
-    links = {
-        key: by_customer[_plain(customer)] for key, customer in rows.items() if _plain(customer) in by_customer
-    }
+    links = {key: by_customer[_plain(customer)] for key, customer in rows.items() if _plain(customer) in by_customer}
     salt, elsewhere = await deps.salt(), list[RowKey]()
     for shard, keys in group_by_shard(links, state.bits).items():
         entries = (await deps.blocks.load_or_split(target.table, shard, state.earlier_bits)).block.entries
