@@ -118,12 +118,7 @@ MUTATIONS = (
     Mutation("D19", _SCAN, "TABLES_HELD = 6", "TABLES_HELD = 60"),
     Mutation("D20", "linker/services/retention.py", "deleted == most.runs", "False"),
     Mutation("D20", "linker/services/retention.py", "< now - _seconds_to_keep(deps, found)", "< 0"),
-    Mutation(
-        "D21",
-        _LOCK,
-        "if state.holder is not None:\n        return state, ticket.run",
-        "if False:\n        return state, ticket.run",
-    ),
+    Mutation("D21", _LOCK, "is_free = state.holder is None and ", "is_free = "),
     Mutation(
         "D22",
         "linker/adapters/storage/table_limits.py",
