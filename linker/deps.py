@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse import Connection, Dataverse, Meter, SharedReads, metadata
+from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.adapters.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
 from linker.adapters.dataverse.shared_reads import patient
 from linker.adapters.looks import Looks
@@ -144,8 +145,12 @@ class Deps:
     async def has_labels(self) -> bool:
         """Return whether the label of a link to a profile is its CustomerId: the profile table's primary name."""
         if self.cache.has_labels is None:
-            name = await metadata.primary_name(self.patient_dataverse(), PROFILE_TABLE)
-            self.cache.has_labels = name == "msdynci_customerid"
+            found = await ask_optional(
+                self.patient_dataverse(), lambda alone: metadata.primary_name(alone, PROFILE_TABLE)
+            )
+            if isinstance(found, Unread):  # links are then checked by their profile
+                return False
+            self.cache.has_labels = found == "msdynci_customerid"
         return self.cache.has_labels
 
     async def capabilities(self) -> Capabilities:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 
 from linker.adapters.customer_insights import Instance, NoAnswer
 from linker.adapters.dataverse import Dataverse, identity, metadata
 from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
+from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.adapters.dataverse.probing import LinkedColumn
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
@@ -32,16 +32,14 @@ from linker.core.requirements.facts import (
 from linker.core.requirements.table_eligibility import Judgement, Rules, judge
 from linker.core.times import parse_time
 from linker.deps import Deps
+from linker.services.source_tables import Recognition, SourceTables, of_sources, remember, remembered
 from linker.settings import Settings
 
 SAMPLE = 50  # keys of a source that are looked up as evidence
 READ_FOR_SAMPLE = 200  # mapping rows of a source that are read to choose them from
 MAX_SOURCES = 200  # pairs of data source and table; more means that the names are not what they seem
-# Dataverse refuses a user's 53rd request at once (dataverse.md 1.2): a source puts four samples, then asks four tables at once.
 SOURCES_AT_ONCE = 8
-TABLES_AT_ONCE = 4
 KEPT_ROW, KEPT_S = "insights", 7 * 86_400.0  # what Customer Insights said counts for so many seconds
-COMMON_TABLES = ("contact", "lead", "account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +62,17 @@ class KeptInsight:
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """All facts, and what follows from them. `columns` is None when Dataverse has no mapping."""
+    """All facts, and what follows from them. `columns` is None when Dataverse has no mapping. `notes` say which optional
+    questions have no answer, `recognised` what was recognised by keys.
+    """
 
     environment: EnvironmentFacts
     sources: tuple[SourceFacts, ...]
     judgement: Judgement
     columns: MappingColumns | None
-    insight: Insight
+    notes: tuple[str, ...] = ()
+    insight: Insight = Insight()
+    recognised: Mapping[str, Recognition] = field(default_factory=dict)
 
 
 async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wanted: tuple[str, ...] = ()) -> Evidence:
@@ -84,12 +86,18 @@ async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wa
     )
     rules = _rules(deps.settings, wanted)
     sources: tuple[SourceFacts, ...] = ()
+    tables = SourceTables(dataverse, deps.clock(), await remembered(deps))
     if columns is not None:
         columns, found = await _find_sources(dataverse, columns)
-        sources = await _as_far_as_read(dataverse, await _sources(dataverse, columns, found, insight, rules), held)
+        tables.found = of_sources(tables.found, found)
+        named = await _sources(dataverse, columns, found, insight, rules, tables)
+        sources = await _as_far_as_read(dataverse, named, held)
     environment = _environment(deps, insight, profiles=profiles, mapping=bool(sources) or None if columns else False)
-    left = await _find_left_behind(deps, dataverse, sources) if columns else []
-    return Evidence(environment, sources, judge(environment, sources, left, rules), columns, insight)
+    left, unseen = await _find_left_behind(deps, dataverse, sources) if columns else ([], "")
+    notes = tuple(filter(None, (insight.fault, *tables.notes, unseen)))
+    return Evidence(
+        environment, sources, judge(environment, sources, left, rules), columns, notes, insight, tables.found
+    )
 
 
 def _rules(settings: Settings, wanted: tuple[str, ...]) -> Rules:
@@ -103,14 +111,18 @@ def _rules(settings: Settings, wanted: tuple[str, ...]) -> Rules:
 
 
 async def _sources(
-    dataverse: Dataverse, columns: MappingColumns, found: Iterable[Source], insight: Insight, rules: Rules
+    dataverse: Dataverse,
+    columns: MappingColumns,
+    found: Iterable[Source],
+    insight: Insight,
+    rules: Rules,
+    tables: SourceTables,
 ) -> tuple[SourceFacts, ...]:
-    others = _once(lambda: _tables_of_customers(dataverse))
     room = asyncio.Semaphore(SOURCES_AT_ONCE)
 
     async def facts(source: Source) -> SourceFacts:
         async with room:
-            return await _source(dataverse, columns, source, told(source, insight.sources, rules.sources), others)
+            return await _source(dataverse, columns, source, told(source, insight.sources, rules.sources), tables)
 
     return tuple(await asyncio.gather(*map(facts, found)))
 
@@ -215,15 +227,11 @@ async def find_linked_columns(deps: Deps, seen: Evidence) -> tuple[LinkedColumn,
     return tuple(LinkedColumn(table.entity_set, LOOKUP_SCHEMA_NAME) for table in dict.fromkeys(tables))
 
 
-def note_unanswered(seen: Evidence) -> tuple[str, ...]:
-    """Return the note on a Customer Insights that did not answer, if there is one."""
-    return (seen.insight.fault,) if seen.insight.fault else ()
-
-
-async def keep(deps: Deps, insight: Insight) -> None:
-    """Remember what Customer Insights says, for a run during which it does not answer. A preflight keeps nothing."""
-    if deps.insights is not None and not insight.fault:
-        await deps.documents.save(KEPT_ROW, KeptInsight(insight.instance, insight.sources, deps.now()))
+async def keep(deps: Deps, seen: Evidence) -> None:
+    """Remember what optional questions came to, for the runs that follow. A preflight keeps nothing."""
+    if deps.insights is not None and not seen.insight.fault:
+        await deps.documents.save(KEPT_ROW, KeptInsight(seen.insight.instance, seen.insight.sources, deps.now()))
+    await remember(deps, seen.recognised)
 
 
 async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool | None:
@@ -237,69 +245,24 @@ async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool 
     return bool(rows) or None
 
 
-type _Others = Callable[[], Awaitable[list[DataverseTable]]]
-
-
 async def _source(
-    dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told, others: _Others
+    dataverse: Dataverse, columns: MappingColumns, source: Source, said: Told, tables: SourceTables
 ) -> SourceFacts:
     """Return what is known of one source. Its keys are sampled: rows may have been deleted since."""
-    candidates = await _candidates(dataverse, source, said, others) if said.target else []
-    texts = dict.fromkeys(await _sample(dataverse, columns, source) if candidates else ())
+    candidates = await tables.candidates(source, said) if said.target else []
+    texts = dict.fromkeys(await _sample(dataverse, columns, source) if said.target else ())
     guids = [key_text(key) for key in dict.fromkeys(map(row_key, texts)) if key is not None]
-    owner, found = await _owner(dataverse, candidates, guids)
-    recognised, table = owner or next((c for c in candidates if c[0] is not Recognised.KEYS), (Recognised.NAME, None))
+    owner, found = await tables.owner(source, candidates, guids) if said.target else (None, 0)
+    recognised, table = owner or next(iter(candidates), (Recognised.NAME, None))
     told_of = (said.origins, said.connector, said.chosen_key)
     facts = SourceFacts(source, table, recognised, *told_of, sampled=len(texts), guids=len(guids))
     return replace(facts, found=found or 0, unread=found is None)
-
-
-type _Candidate = tuple[Recognised, DataverseTable]
-
-
-async def _candidates(dataverse: Dataverse, source: Source, said: Told, others: _Others) -> list[_Candidate]:
-    """Return the tables that a source may be: the one of its name, else those of its key column, then all others."""
-    named = await metadata.find_tables(dataverse, source.table) if odata.is_name(source.table) else []
-    if named:
-        return [(Recognised.NAME, named[0])]
-    by_key = await metadata.tables_of_key(dataverse, said.chosen_key.value) if said.chosen_key else []
-    return [(Recognised.KEY_COLUMN, table) for table in by_key] + [(Recognised.KEYS, table) for table in await others()]
-
-
-async def _tables_of_customers(dataverse: Dataverse) -> list[DataverseTable]:
-    """Return the tables whose keys a source may have although its name fits none."""
-    common = [table for name in COMMON_TABLES for table in await metadata.find_tables(dataverse, name)]
-    return common + await metadata.custom_tables(dataverse)
 
 
 async def _sample(dataverse: Dataverse, columns: MappingColumns, source: Source) -> list[str]:
     options = odata.query(select=columns.key, filter=columns.of_source(source), top=READ_FOR_SAMPLE)
     rows = await dataverse.first(MAPPING_SET + options, Fields)
     return [str(row.get(columns.key) or "") for row in rows[:: max(1, len(rows) // SAMPLE)]][:SAMPLE]
-
-
-async def _owner(
-    dataverse: Dataverse, candidates: Sequence[_Candidate], keys: Sequence[str]
-) -> tuple[_Candidate | None, int | None]:
-    """Return the first candidate that has rows of these keys, and how many; None if that of the name may not be read."""
-    for some in odata.chunks(candidates if keys else (), TABLES_AT_ONCE):
-        counts = await asyncio.gather(*(_existing(dataverse, candidate, keys) for candidate in some))
-        for candidate, found in zip(some, counts, strict=True):
-            if found != 0:
-                return candidate, found
-    return None, 0
-
-
-async def _existing(dataverse: Dataverse, candidate: _Candidate, keys: Sequence[str]) -> int | None:
-    recognised, table = candidate
-    try:
-        return await metadata.existing_keys(dataverse, table, keys) if table.entity_set else 0
-    except DataverseError as error:
-        if recognised is not Recognised.NAME:
-            return 0  # a table that is not ours to read is none that we could link
-        if privileges.find_refused(error.text) is None:
-            raise
-        return None  # a missing privilege is reported with the privileges of this table
 
 
 async def _as_far_as_read(
@@ -316,20 +279,17 @@ async def _as_far_as_read(
     )
 
 
-async def _find_left_behind(deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]) -> list[DataverseTable]:
-    """Return the tables that were linked before and take part no more."""
+async def _find_left_behind(
+    deps: Deps, dataverse: Dataverse, facts: Iterable[SourceFacts]
+) -> tuple[list[DataverseTable], str]:
+    """Return the tables that were linked before and take part no more, and why they are not known, if they are not."""
     there = {fact.table.logical_name for fact in facts if fact.table is not None}
     gone = [name for name in await deps.states.tables() if name not in there]
-    return [table for name in gone for table in await metadata.find_tables(dataverse, name)]
 
+    async def find(alone: Dataverse) -> list[DataverseTable]:
+        return [table for name in gone for table in await metadata.find_tables(alone, name)]
 
-def _once[T](ask: Callable[[], Coroutine[Any, Any, T]]) -> Callable[[], Awaitable[T]]:
-    """Return a way to ask a question as often as needed; it is put when it is first asked."""
-    asked: list[asyncio.Task[T]] = []
-
-    async def answer() -> T:
-        if not asked:
-            asked.append(asyncio.ensure_future(ask()))
-        return await asked[0]
-
-    return answer
+    found = await ask_optional(dataverse, find) if gone else []
+    if isinstance(found, Unread):
+        return [], f"Whether the tables {', '.join(gone)} left unification is not known. {found.reason}"
+    return found, ""

@@ -103,7 +103,7 @@ def _picture(
         entitlement=entitlement(tables, touches=deps.settings.touch_profiles),
         warnings=told,
         notes=(
-            *fact_gathering.note_unanswered(seen),
+            *seen.notes,
             *judged.notes,
             *_find_unused(seen),
             *(note for one in permitted for note in one.notes),

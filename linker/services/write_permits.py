@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -11,6 +11,7 @@ from linker.adapters.dataverse import Dataverse, identity, lookup_column, metada
 from linker.adapters.dataverse.client import MAPPING_SET
 from linker.adapters.dataverse.lookup_column import LookupColumn
 from linker.adapters.dataverse.metadata import ServiceAccount
+from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.adapters.dataverse.registered_automations import READ_TABLES, automations
 from linker.adapters.dataverse.response_models import Fields, customer_in
 from linker.core import odata
@@ -20,7 +21,7 @@ from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import KeySpan
 from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE, Target
 from linker.core.odata import MappingColumns
-from linker.core.permissions import privileges
+from linker.core.permissions import column_security, privileges
 from linker.core.permissions.automations import Automation
 from linker.core.permissions.privileges import Depth, Missing, Need, Right
 from linker.core.permissions.write_permission import Permission, Refusal, SecondWriter, TableLook, permission
@@ -29,6 +30,7 @@ from linker.core.requirements.table_eligibility import JudgedTable
 from linker.core.throttling.pace import Pace
 from linker.core.times import iso
 from linker.deps import Deps
+from linker.services.column_permits import missing_permissions
 from linker.settings import Settings
 
 LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
@@ -73,7 +75,7 @@ def naming(account: str) -> Iterator[None]:
     try:
         yield
     except DataverseError as error:
-        if (missing := privileges.find_refused(error.text)) is None:
+        if (missing := privileges.find_refused(error)) is None:
             raise
         raise PrivilegeError(missing, account) from error
 
@@ -90,15 +92,18 @@ async def standing(deps: Deps, dataverse: Dataverse) -> Standing:
 
 async def _standing(deps: Deps, dataverse: Dataverse) -> Standing:
     user, needs = await deps.user(dataverse), general_needs(deps.settings)
-    account, held, catalogue = await asyncio.gather(
-        metadata.service_account(dataverse, user), identity.held(dataverse, user), _catalogue(deps, dataverse, needs)
+    account, held, catalogue, columns = await asyncio.gather(
+        metadata.service_account(dataverse, user),
+        identity.held(dataverse, user),
+        _catalogue(deps, dataverse, needs),
+        missing_permissions(deps, dataverse, column_security.of_every_run(touches=deps.settings.touch_profiles)),
     )
     if deps.settings.impersonate:
         own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)
         real = await metadata.service_account(own, await own.user())
         held = privileges.share_privileges(held, await identity.held(own, real.id))
         account = ServiceAccount(account.id, f"{account.name}, through {real.name}")
-    return Standing(account, held, privileges.missing(needs, catalogue, held))
+    return Standing(account, held, (*privileges.missing(needs, catalogue, held), *columns))
 
 
 async def _catalogue(deps: Deps, dataverse: Dataverse, needs: Sequence[Need]) -> privileges.Catalogue:
@@ -134,6 +139,7 @@ class _Look:
     catalogue: privileges.Catalogue
     can: Capabilities
     there: Mapping[str, LookupColumn]  # lookup columns by table, as far as they are known together
+    lacking: tuple[Missing, ...] = ()  # permissions on secured columns
     remembers: bool = False  # what surrounds a linked table may have been read by an earlier run
 
 
@@ -154,6 +160,7 @@ class Surroundings:
     without_profile: int
     second_writer: SecondWriter | None
     blind_roles: tuple[str, ...]
+    unseen: tuple[str, ...] = ()  # questions without an answer, in sentences
 
 
 async def permissions(
@@ -168,11 +175,15 @@ async def permissions(
 ) -> dict[str, Permission]:
     """Return for each table whether it may be written now. Writes nothing to Dataverse. `remembers` see _Look."""
     wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
-    catalogue, there = await asyncio.gather(
+    links = [need for judged in tables for need in column_security.of_links(judged.table.logical_name)]
+    catalogue, there, lacking = await asyncio.gather(
         _catalogue(deps, dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")]),
-        _unless_refused(lookup_column.find_all(dataverse)),
+        ask_optional(dataverse, lookup_column.find_all),
+        missing_permissions(deps, dataverse, links),
     )
-    look = _Look(deps, dataverse, who, columns, catalogue, can, there or {}, remembers)
+    look = _Look(
+        deps, dataverse, who, columns, catalogue, can, {} if isinstance(there, Unread) else there, lacking, remembers
+    )
     found = await asyncio.gather(*(_permission(look, judged) for judged in tables))
     return {judged.table.logical_name: one for judged, one in zip(tables, found, strict=True)}
 
@@ -205,6 +216,7 @@ async def _permission(look: _Look, judged: JudgedTable) -> Permission:
         approval=held.approval if held else None,
         second_writer=around.second_writer,
         blind_roles=around.blind_roles,
+        unseen=around.unseen,
     )
     hold, account = settings.first_link == "hold", look.who.account.name
     return permission(seen, policy=settings.automations, hold=hold, account=account)
@@ -227,21 +239,43 @@ async def _surroundings(look: _Look, judged: JudgedTable, *, there: bool, linked
 
 
 async def _read_surroundings(look: _Look, judged: JudgedTable, *, there: bool) -> Surroundings:
-    name = judged.table.logical_name
-    sampled, unseen = await _unless_refused(
-        sample_customers(look.dataverse, look.columns, with_capabilities(judged.target(look.columns.table), look.can))
-    ) or (0, 0)
-    registered, unread = await find_registered(look.dataverse, name)
+    """Return what surrounds a table. Each question is optional: what has no answer is named in `unseen`."""
+    name, unseen = judged.table.logical_name, dict[str, None]()
+    target = with_capabilities(judged.target(look.columns.table), look.can)
+    no_roles: tuple[str, ...] = ()
+
+    async def known[T](what: str, ask: Callable[[Dataverse], Awaitable[T]], otherwise: T) -> T:
+        found = await ask_optional(look.dataverse, ask)
+        if not isinstance(found, Unread):
+            return found
+        if found.refusal is None or privileges.find_refused(found.refusal) is None:  # a privilege is reported elsewhere
+            unseen[f"Not known for table '{name}': {what}. {found.reason}"] = None
+        return otherwise
+
+    async def second_writer(dataverse: Dataverse) -> SecondWriter | None:
+        return await _second_writer(look, dataverse, judged.table) if there else None
+
+    sampled, registered, rows, bulk, writer, blind = await asyncio.gather(
+        known(
+            "whose profiles are visible", lambda dataverse: sample_customers(dataverse, look.columns, target), (0, 0)
+        ),
+        find_registered(look.dataverse, name),
+        known("how many rows a first link writes", lambda dataverse: _rows(look, dataverse, judged), 0),
+        known("whether it takes bulk updates", lambda d: metadata.supports_update_multiple(d, name), False),
+        known("who else writes its links", second_writer, None),
+        known("whose roles cannot read profiles", lambda dataverse: _blind_roles(look, dataverse, name), no_roles),
+    )
     return Surroundings(
         look.deps.clock(),
-        rows=await _rows(look, judged),
-        rows_a_request=Pace().batch if await metadata.supports_update_multiple(look.dataverse, name) else 1,
-        registered=registered,
-        unread=unread,
-        customers=sampled,
-        without_profile=unseen,
-        second_writer=await _second_writer(look, judged.table) if there else None,
-        blind_roles=await _unless_refused(_blind_roles(look, name)) or (),
+        rows=rows,
+        rows_a_request=Pace().batch if bulk else 1,
+        registered=registered[0],
+        unread=registered[1],
+        customers=sampled[0],
+        without_profile=sampled[1],
+        second_writer=writer,
+        blind_roles=blind,
+        unseen=tuple(unseen),
     )
 
 
@@ -306,40 +340,38 @@ async def sample_customers(dataverse: Dataverse, columns: MappingColumns, target
 
 async def find_registered(dataverse: Dataverse, table: str) -> tuple[tuple[Automation, ...] | None, str]:
     """Return what is registered on updates of a table, or None and why it could not be read."""
-    try:
-        return await automations(dataverse, table), ""
-    except DataverseError as error:
-        return None, str(error)
+    found = await ask_optional(dataverse, lambda alone: automations(alone, table))
+    return (None, found.reason) if isinstance(found, Unread) else (found, "")
 
 
-async def _rows(look: _Look, judged: JudgedTable) -> int:
+async def _rows(look: _Look, dataverse: Dataverse, judged: JudgedTable) -> int:
     """Return how many rows a first link writes at most: those mapped; where they cannot be counted, those of the table."""
     sources = [look.columns.of_source(facts.source) for facts in judged.sources]
-    counts = [await _unless_refused(look.dataverse.count(MAPPING_SET, source)) for source in sources]
+    counts = [await _unless_refused(dataverse.count(MAPPING_SET, source)) for source in sources]
     known = [count for count in counts if count is not None]
     if len(known) == len(counts) and COUNT_CAP not in known:
         return sum(known)
-    of_table = await _unless_refused(metadata.total_rows(look.dataverse, judged.table.logical_name))
-    return max(sum(known), of_table or 0)
+    of_table = metadata.total_rows(dataverse, judged.table.logical_name)
+    return max(sum(known), (await _unless_refused(of_table) or 0) if known else await of_table)
 
 
 def _missing(look: _Look, table: str, *, creates: bool) -> tuple[Missing, ...]:
     needs = (*privileges.of_table(table), *(privileges.to_create_column() if creates else ()))
-    return privileges.missing(needs, look.catalogue, look.who.held)
+    columns = [one for one in look.lacking if one.table == table]
+    return (*privileges.missing(needs, look.catalogue, look.who.held), *columns)
 
 
-async def _second_writer(look: _Look, table: DataverseTable) -> SecondWriter | None:
-    vendor = await _unless_refused(identity.vendor_account(look.dataverse))
+async def _second_writer(look: _Look, dataverse: Dataverse, table: DataverseTable) -> SecondWriter | None:
+    vendor = await identity.vendor_account(dataverse)
     if vendor is None:
         return None
-    since = look.deps.clock() - LATELY_S
-    return await _unless_refused(identity.find_second_writer(look.dataverse, table, vendor, iso(since)))
+    return await identity.find_second_writer(dataverse, table, vendor, iso(look.deps.clock() - LATELY_S))
 
 
-async def _blind_roles(look: _Look, table: str) -> tuple[str, ...]:
+async def _blind_roles(look: _Look, dataverse: Dataverse, table: str) -> tuple[str, ...]:
     reads = look.catalogue.get((table, Right.READ))
     profiles = look.catalogue.get((PROFILE_TABLE, Right.READ))
-    return await identity.roles_that_miss(look.dataverse, reads, profiles) if reads and profiles else ()
+    return await identity.roles_that_miss(dataverse, reads, profiles) if reads and profiles else ()
 
 
 async def _unless_refused[T](ask: Awaitable[T]) -> T | None:

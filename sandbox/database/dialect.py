@@ -1,5 +1,6 @@
 """How queries of a request are understood: how columns compare, are ordered, and are shown."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from sandbox.database import ddl
@@ -28,7 +29,8 @@ class Dialect:
     """How queries are understood, and who asks (for EqualUserId).
 
     `joins`, `text_in` and `text_ranges` are about tables that are not standard; `partitions` is how a default partition
-    is written. Of profiles only those with keys from `least_profile` on are visible, None for all.
+    is written. Of profiles only those with keys from `least_profile` on are visible, None for all. `readable` says which
+    columns the caller may read.
     """
 
     string_order: str = "word"
@@ -39,6 +41,7 @@ class Dialect:
     text_ranges: bool = True
     partitions: str = "lower"
     least_profile: bytes | None = None
+    readable: Callable[[Table, Column], bool] = lambda _table, _column: True
 
     def sort_expression(self, place: Place, column: Column) -> str:
         """Return the expression by which a column is compared and ordered."""

@@ -22,6 +22,7 @@ from sandbox.query.syntax import (
     Path,
     Quantified,
     QueryError,
+    SecuredColumnError,
     TextMatch,
     TooManyConditionsError,
     UnknownPropertyError,
@@ -86,6 +87,8 @@ class Compiler:
         column = place.table.column_of(names[-1])
         if column is None:
             raise self._no_column(place.table.logical_name, names[-1])
+        if not self.dialect.readable(place.table, column):
+            raise SecuredColumnError(column.logical_name)
         if column.type is ColumnType.LOOKUP and place.table.virtual:
             raise QueryError(
                 f"The lookup '{column.logical_name}' of a virtual table can be neither filtered nor sorted."

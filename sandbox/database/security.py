@@ -38,6 +38,12 @@ JOIN privilege p ON p.privilegeid = rp.privilegeid
 LEFT JOIN _privilege_depths d ON d.roleid = rp.roleid AND d.privilegeid = rp.privilegeid
 """
 
+_COLUMNS: Final = """
+SELECT p.entityname, p.attributelogicalname FROM systemuserprofiles up
+JOIN fieldpermission p ON p.fieldsecurityprofileid = up.fieldsecurityprofileid
+WHERE up.systemuserid = ? AND p.can{right} = 4
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class RoleGrant:
@@ -90,6 +96,13 @@ def revoke_privilege(database: Database, role: bytes, privilege: bytes) -> None:
         for table in ("roleprivileges", "_privilege_depths"):
             database.execute(f"DELETE FROM {table} WHERE roleid = ? AND privilegeid = ?", (role, privilege))  # noqa: S608
     database.grants.clear()
+
+
+def columns_granted(database: Database, user: bytes, right: str) -> frozenset[tuple[str, str]]:
+    """Return the secured columns, as table and column, that a user's profiles allow to "create", "read" or "update"."""
+    return frozenset(
+        (str(table), str(column)) for table, column in database.execute(_COLUMNS.format(right=right), (user,))
+    )
 
 
 def forget_pairs(database: Database, table: str, keys: Iterable[bytes]) -> None:

@@ -20,6 +20,7 @@ from sandbox.identity.tokens import InvalidTokenError, TokenAuthority, audiences
 from sandbox.middleware.service_protection import Refusal, ServiceProtection, Work
 from sandbox.runtime import Environment
 from sandbox.webapi.protocol.errors import ApiError
+from sandbox.webapi.protocol.languages import error_language
 from sandbox.webapi.protocol.messages import error_answer
 from sandbox.webapi.security.organization import ORGANIZATION_ID
 
@@ -65,6 +66,7 @@ class Gate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 401 or 429, or let the request pass and make it wait for what it costs."""
+        error_language.set(self.environment.config.error_language)
         headers = Headers(scope=scope)
         self.requests.update(("total", scope["method"]))
         try:

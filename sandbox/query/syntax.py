@@ -19,6 +19,16 @@ class UnknownPropertyError(QueryError):
         super().__init__(f"Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{table}'.")
 
 
+class SecuredColumnError(QueryError):
+    """A query compares or sorts by a secured column that the caller may not read."""
+
+    def __init__(self, column: str) -> None:
+        super().__init__(
+            f"The user does not have read permissions to the secured field '{column}'. The requested operation could not be "
+            "completed."
+        )
+
+
 class TooManyConditionsError(QueryError):
     """More than 500 conditions (dataverse.md 6.4)."""
 

@@ -91,6 +91,16 @@ _MANY_TO_MANY: Final = (
         "roleprivileges_association",
         metadata_id=metadata_id("relationship", "roleprivileges_association"),
     ),
+    ManyToMany(
+        "systemuserprofiles_association",
+        "systemuserprofiles",
+        "systemuser",
+        "systemuserid",
+        "fieldsecurityprofile",
+        "fieldsecurityprofileid",
+        "systemuserprofiles_association",
+        metadata_id=metadata_id("relationship", "systemuserprofiles_association"),
+    ),
 )
 
 

@@ -75,6 +75,8 @@ class Column:
     """Whether the column is kept but not part of the table: virtual tables have neither versions nor authors."""
     in_web_api: bool = True
     """Whether rows of the Web API have it (IsValidODataAttribute). Metadata name it in any case."""
+    secured: bool = False
+    """Whether column security is on: a user needs permissions of a column security profile (dataverse.md 11)."""
 
     @property
     def property_name(self) -> str:

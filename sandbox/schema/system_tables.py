@@ -15,13 +15,14 @@ _STEP_STATE: Final = (
 
 
 def security_tables() -> Iterator[Table]:
-    """Yield organization, users, teams, roles and privileges."""
+    """Yield organization, users, teams, roles, privileges and what column security needs."""
     yield _organization()
     yield _systemuser()
     yield _businessunit()
     yield _team()
     yield _role()
     yield _privilege()
+    yield from _column_security()
 
 
 def _organization() -> Table:
@@ -114,6 +115,37 @@ def _privilege() -> Table:
         entity_set="privileges",
         schema_name="Privilege",
         object_type_code=1023,
+    )
+
+
+_PERMISSION: Final = (Option(0, "Not Allowed"), Option(4, "Allowed"))
+"""The global choice field_security_permission_type."""
+
+
+def _column_security() -> Iterator[Table]:
+    """Yield profiles, which users belong to, and the permissions that a profile gives on secured columns."""
+    yield define_table(
+        "fieldsecurityprofile",
+        [text("name", "Name"), text("description", "Description", length=2000), *flags("ismanaged")],
+        entity_set="fieldsecurityprofiles",
+        schema_name="FieldSecurityProfile",
+        display_name="Field Security Profile",
+        object_type_code=1200,
+        ownership="None",
+    )
+    yield define_table(
+        "fieldpermission",
+        [
+            text("entityname", "EntityName"),
+            text("attributelogicalname", "AttributeLogicalName"),
+            *(Column(name, T.PICKLIST, options=_PERMISSION) for name in ("cancreate", "canread", "canupdate")),
+            lookup("fieldsecurityprofileid", "fieldsecurityprofile", schema_name="FieldSecurityProfileId"),
+        ],
+        entity_set="fieldpermissions",
+        schema_name="FieldPermission",
+        display_name="Field Permission",
+        object_type_code=1201,
+        ownership="None",
     )
 
 

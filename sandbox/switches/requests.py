@@ -10,6 +10,7 @@ from sandbox.switches.registry import Switch
 StringOrder = Literal["word", "ordinal"]
 ProtectionScope = Literal["user", "server"]
 LagScope = Literal["all", "other_servers"]
+ErrorLanguage = Literal["en", "de", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,4 +80,11 @@ class RequestSwitches:
     customizing: Annotated[
         bool, Switch("Whether a solution import changes metadata all the time: every other change gets that 429.")
     ] = False
+    error_language: Annotated[
+        ErrorLanguage,
+        Switch(
+            "The language of error texts: English, German with the same ids and names, or empty texts. Codes stay.",
+            proved=False,
+        ),
+    ] = "en"
     privileges_checked: Annotated[bool, Switch("Whether security roles are checked.")] = True

@@ -12,6 +12,7 @@ from starlette.routing import Route
 from sandbox.runtime import Environment
 from sandbox.webapi.batch import answer_batch
 from sandbox.webapi.protocol.errors import ApiError, payload_error
+from sandbox.webapi.protocol.languages import error_language
 from sandbox.webapi.protocol.messages import MAX_URL, ApiRequest, ApiResponse, error_answer, joined_headers
 from sandbox.webapi.protocol.urls import ROOT
 from sandbox.webapi.router import answer
@@ -28,6 +29,7 @@ def routes(environment: Environment) -> list[Route]:
     seed(environment)
 
     async def endpoint(request: Request) -> Response:
+        error_language.set(environment.config.error_language)
         try:
             api_request = await _read(request)
         except ApiError as error:

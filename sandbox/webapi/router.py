@@ -6,6 +6,7 @@ from typing import Final
 from sandbox.query.syntax import (
     QueryError,
     RefusedJoinError,
+    SecuredColumnError,
     TooManyConditionsError,
     TooManyLinksError,
     UnsupportedQueryError,
@@ -33,6 +34,7 @@ from sandbox.webapi.operations.rows import plan_column, plan_create, plan_delete
 from sandbox.webapi.operations.writing import PlannedWrite, run_writes
 from sandbox.webapi.protocol.call import Call, open_call
 from sandbox.webapi.protocol.errors import (
+    COLUMN_READ_DENIED,
     QUERY_ERROR,
     TOO_MANY_CONDITIONS,
     TOO_MANY_LINKS,
@@ -48,6 +50,7 @@ from sandbox.webapi.protocol.urls import Segment, parse_path, unquoted
 from sandbox.webapi.security.roles import (
     plan_add_privileges,
     plan_remove_privilege,
+    retrieve_principal_attribute_privileges,
     retrieve_role_privileges,
     retrieve_user_privileges,
 )
@@ -56,6 +59,10 @@ _NAMESPACE: Final = "Microsoft.Dynamics.CRM."
 _ROLE_ACTIONS: Final = {
     f"{_NAMESPACE}AddPrivilegesRole": plan_add_privileges,
     f"{_NAMESPACE}RemovePrivilegeRole": plan_remove_privilege,
+}
+_USER_FUNCTIONS: Final = {
+    f"{_NAMESPACE}RetrieveUserPrivileges": retrieve_user_privileges,
+    f"{_NAMESPACE}RetrievePrincipalAttributePrivileges": retrieve_principal_attribute_privileges,
 }
 _DEFINITIONS: Final = frozenset({"EntityDefinitions", "RelationshipDefinitions"})
 _UNSUPPORTED: Final = {
@@ -92,6 +99,8 @@ def as_api_error(error: ApiError | QueryError) -> ApiError:
         return ApiError(400, TOO_MANY_CONDITIONS, str(error))
     if isinstance(error, TooManyLinksError):
         return ApiError(400, TOO_MANY_LINKS, str(error))
+    if isinstance(error, SecuredColumnError):
+        return ApiError(403, COLUMN_READ_DENIED, str(error))
     if isinstance(error, RefusedJoinError):
         return ApiError(400, PROVIDER_ERROR, str(error))
     return ApiError(400, QUERY_ERROR, str(error))
@@ -158,8 +167,8 @@ async def _read_rows(call: Call, segments: Sequence[Segment]) -> ApiResponse:
     key = existing_key(call, table, segments[0])
     if not names:
         return await get_row(call, call.seen(table), key)
-    if names == [f"{_NAMESPACE}RetrieveUserPrivileges"] and table.logical_name == "systemuser":
-        return await retrieve_user_privileges(call, key)
+    if table.logical_name == "systemuser" and len(names) == 1 and names[0] in _USER_FUNCTIONS:
+        return await _USER_FUNCTIONS[names[0]](call, key)
     return await read_below(call, table, key, segments[1:])
 
 

@@ -2,10 +2,12 @@
 
 import pytest
 
+from linker.core.errors import DataverseError
 from linker.core.permissions import privileges
 from linker.core.permissions.privileges import (
     ACT_FOR_OTHERS,
     BYPASS,
+    UNNAMED,
     Depth,
     Missing,
     Need,
@@ -17,6 +19,7 @@ from linker.core.permissions.privileges import (
     share_privileges,
 )
 
+ID = "11111111-1111-1111-1111-111111111111"
 WRITE = Need("contact", Right.WRITE, "write its lookup")
 CATALOGUE = {("contact", "Write"): Privilege("1", "prvWriteContact")}
 
@@ -69,6 +72,29 @@ def test_the_complaint_names_privilege_table_level_purpose_and_what_to_do() -> N
     assert complaint((), "# linker") == ""
 
 
+ROLE, LEVEL, PROFILE = "add it to its role", "shared with it", "column security profile"
+
+
+@pytest.mark.parametrize(
+    ("missing_one", "advised"),
+    [
+        pytest.param(Missing("prvWriteContact", "contact", "none", "write"), {ROLE}, id="not held"),
+        pytest.param(Missing("prvWriteContact", "contact", "user", "write"), {ROLE, LEVEL}, id="own rows"),
+        pytest.param(Missing("prvWriteContact", "contact", "business unit", "write"), {ROLE, LEVEL}, id="unit"),
+        pytest.param(
+            Missing("prvWriteContact", "contact", "parent: child business units", "write"), {ROLE, LEVEL}, id="children"
+        ),
+        pytest.param(Missing(BYPASS, "", "none", "bypass"), {ROLE}, id="of no table"),
+        pytest.param(
+            Missing("read permission", "contact", "none", "read", column="jobtitle"), {PROFILE}, id="a secured column"
+        ),
+    ],
+)
+def test_the_advice_fits_what_is_missing(missing_one: Missing, advised: set[str]) -> None:
+    text = complaint([missing_one], "# linker")
+    assert {part for part in (ROLE, LEVEL, PROFILE) if part in text} == advised
+
+
 @pytest.mark.parametrize(
     ("text", "privilege"),
     [
@@ -78,17 +104,28 @@ def test_the_complaint_names_privilege_table_level_purpose_and_what_to_do() -> N
             id="a privilege",
         ),
         pytest.param("Dem Benutzer 1 fehlt das Privileg prvReadLead.", "prvReadLead", id="in another language"),
-        pytest.param("Principal with id 1 does not have WriteAccess right(s) for record with id 2", None, id="a row"),
-        pytest.param("", None, id="nothing"),
+        pytest.param(
+            f"Principal with id {ID} does not have WriteAccess right(s) for record with id {ID}", None, id="a row"
+        ),
+        pytest.param("Dem Benutzer fehlt eine Berechtigung", UNNAMED, id="no name, in another language"),
+        pytest.param("", UNNAMED, id="nothing"),
     ],
 )
-def test_a_refusal_that_names_a_privilege_is_understood(text: str, privilege: str | None) -> None:
-    found = find_refused(text)
+def test_a_refusal_for_a_privilege_is_understood(text: str, privilege: str | None) -> None:
+    found = find_refused(DataverseError(403, "0x80040220", text))
     assert (found and found.privilege) == privilege
 
 
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, "0x0"), (404, "0x80040217"), (403, "0x80048306"), (403, ""), (500, "0x80040216")]
+)
+def test_a_refusal_without_words_is_about_a_privilege_by_its_code_alone(status: int, code: str) -> None:
+    assert find_refused(DataverseError(status, code, "")) is None
+
+
 def test_a_refusal_says_what_the_privilege_is_for_where_a_setting_asks_for_it() -> None:
-    found = find_refused("Principal user (Id=1) is missing prvActOnBehalfOfAnotherUser privilege on OTC=0")
+    text = "Principal user (Id=1) is missing prvActOnBehalfOfAnotherUser privilege on OTC=0"
+    found = find_refused(DataverseError(403, "0x80040220", text))
     assert found is not None
     assert found.purpose == "act for another user (LINKER_IMPERSONATE)"
 

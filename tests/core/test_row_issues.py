@@ -24,6 +24,21 @@ USER = "33333333-3333-3333-3333-333333333333"
         ),
         pytest.param(404, "0x80040217", "Nicht vorhanden", "RowNotFound", id="nothing named"),
         pytest.param(403, "0x80040220", f"{USER} has no WriteAccess for {ROW}", "AccessDenied", id="access to the row"),
+        pytest.param(
+            403, "0x80048306", f"{USER} has no WriteAccess for {ROW}", "AccessDenied", id="access, newer code"
+        ),
+        pytest.param(403, "0x80048405", f"Zugriff auf {ROW} verweigert", "AccessDenied", id="access, other language"),
+        pytest.param(
+            403,
+            "0x80040220",
+            f"{USER} has no AppendToAccess for {PROFILE}",
+            "ProfileDenied",
+            id="access to the profile",
+        ),
+        pytest.param(
+            403, "0x80048306", f"{USER} darf {PROFILE} nicht lesen", "ProfileDenied", id="the profile, other language"
+        ),
+        pytest.param(403, "0x80048306", "Kein Zugriff", "AccessDenied", id="access, nothing named"),
         pytest.param(400, "0x80040265", f"No, {PROFILE}!", "PluginRefused", id="a plug-in that names a profile"),
         pytest.param(400, "0x80044331", "zu lang", "Refused", id="a value"),
     ],

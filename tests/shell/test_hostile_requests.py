@@ -12,7 +12,19 @@ from linker.adapters.storage.documents import cut_text
 from linker.adapters.storage.lock_store import ROW, TABLE
 from linker.adapters.storage.table_limits import MAX_ENTITY_BYTES, entity_bytes
 from linker.core.errors import TransientError
-from linker.core.model import MAX_ROWS, Mode, Run, RunRequest, Status, Ticket, UnlinkAllowance
+from linker.core.model import (
+    MAX_ROWS,
+    Finding,
+    Mode,
+    Run,
+    RunRequest,
+    Source,
+    Status,
+    TableRun,
+    Ticket,
+    UnlinkAllowance,
+    Verdict,
+)
 from linker.core.runs import lifecycle
 from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_SERVED, MAX_TABLES, bound_request
 from linker.core.runs.run_lock import (
@@ -26,6 +38,7 @@ from linker.core.runs.run_lock import (
     slim_state,
     take_over,
 )
+from linker.core.runs.run_size import SHORTENED
 from linker.core.serialization import dumps
 from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api
@@ -99,6 +112,46 @@ def test_the_fullest_lock_takes_less_than_half_of_what_an_entity_holds() -> None
 def test_the_largest_run_takes_less_than_half_of_what_an_entity_holds() -> None:
     run = lifecycle.promise_run(Ticket("r" * 25, bound_request(largest(1))))
     assert entity_bytes("environment", "run-" + run.id, cut_text(dumps(run))) < MAX_ENTITY_BYTES / 2
+
+
+def report_of(tables: int, words: int) -> Run:
+    """A run that has something long to say of each of its tables."""
+    text = "\N{GRINNING FACE}" * words
+    finding = Finding("R1", Verdict.MET, text, text, text, text)
+    one = TableRun("t", "s" * 400, Status.FAILED, text, Mode.FULL, text, findings=(finding,) * 6, scan=text)
+    of_tables = tuple(
+        replace(
+            one, table=f"{number:03}".ljust(128, "t"), sources=(Source("s" * 400, "t" * 400),), automations=(text,) * 20
+        )
+        for number in range(tables)
+    )
+    run = lifecycle.promise_run(Ticket("r" * 25, bound_request(largest(1))))
+    return replace(
+        run, status_detail=text, tables=of_tables, warnings=(text,) * 500, notes=(text,) * 500, findings=(finding,) * 6
+    )
+
+
+@pytest.mark.parametrize(("tables", "words"), [(1, 100), (14, 300), (60, 1_000), (200, 1_000)])
+async def test_the_largest_report_takes_less_than_half_of_what_an_entity_holds(
+    world: World, tables: int, words: int
+) -> None:
+    report = report_of(tables, words)
+    await world.deps.runs.create(Run(report.id, Mode.FULL, Status.REFRESHING))
+    for _ in range(2):  # again, since each step adds to it
+        stored = await world.deps.runs.advance(
+            report.id, lambda old: replace(report, notes=(*old.notes, *report.notes), status=Status.REFRESHING)
+        )
+    assert entity_bytes("environment", "run-" + report.id, cut_text(dumps(stored))) < MAX_ENTITY_BYTES / 2
+    assert [table.table for table in stored.tables] == [table.table for table in report.tables]
+    assert stored.notes.count(SHORTENED) == 1
+
+
+async def test_an_ordinary_report_is_stored_as_it_is(world: World) -> None:
+    report = report_of(6, 20)
+    report = replace(report, warnings=report.warnings[:5], notes=report.notes[:5])
+    await world.deps.runs.create(Run(report.id, Mode.FULL, Status.REFRESHING))
+    stored = await world.deps.runs.advance(report.id, lambda _: replace(report, status=Status.REFRESHING))
+    assert (stored.tables, stored.warnings, stored.notes) == (report.tables, report.warnings, report.notes)
 
 
 def test_no_number_of_requests_makes_the_lock_larger() -> None:

@@ -13,6 +13,7 @@ import httpx
 from pydantic import Field
 
 from linker.adapters.dataverse.client import Dataverse
+from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import DataverseError
@@ -90,8 +91,12 @@ async def mapping_columns(dataverse: Dataverse) -> MappingColumns | None:
 
 
 async def profile_schema(dataverse: Dataverse) -> str:
-    """Return a fingerprint of the profile table's columns: another one means that its schema changed."""
-    rows = await attributes(dataverse, PROFILE_TABLE, "LogicalName,AttributeType")
+    """Return a fingerprint of the profile table's columns: another one means that its schema changed. Empty when it cannot be
+    read, from which nothing follows.
+    """
+    rows = await ask_optional(dataverse, lambda alone: attributes(alone, PROFILE_TABLE, "LogicalName,AttributeType"))
+    if isinstance(rows, Unread) or not rows:
+        return ""
     columns = sorted(f"{row['LogicalName']}:{row.get('AttributeType')}" for row in rows)
     return blake2b("\n".join(columns).encode(), digest_size=8).hexdigest()
 

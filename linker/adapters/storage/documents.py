@@ -11,7 +11,7 @@ from linker.core.ports import Entity, Properties, Tables
 from linker.core.serialization import dumps, loads
 
 STATUS = "linkerstatus"
-TEXT_CHUNK = 30_000  # characters; a string property holds 32,768 (azure.md 8.1)
+TEXT_CHUNK = 16_000  # characters of up to four bytes; a string property holds 64 KiB in UTF-16 (azure.md 8.1)
 
 
 class Documents:

@@ -16,6 +16,7 @@ from linker.core.model import WIRE, Run, Target
 from linker.core.ports import Properties
 from linker.core.runs.history import summary
 from linker.core.runs.lifecycle import advance_run, with_times
+from linker.core.runs.run_size import fit_run
 from linker.core.runs.signals import WireMarks
 from linker.core.serialization import brief, loads
 
@@ -114,7 +115,7 @@ class Runs:
             if new is old:
                 return old
             now = self._now()
-            new = with_times(new, old, now)
+            new = fit_run(with_times(new, old, now))
             try:
                 await self._documents.save(f"run-{run}", new, etag, _beside(new))
             except ChangedError:

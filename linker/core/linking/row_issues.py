@@ -8,7 +8,7 @@ from typing import Literal
 from linker.core.errors import DataverseError
 from linker.core.keys import key_fault, row_key
 from linker.core.records import RowIssue
-from linker.core.throttling.error_classification import ROW_MISSING, TARGET_MISSING, named_ids
+from linker.core.throttling.error_classification import DENIED, ROW_MISSING, TARGET_MISSING, named_ids
 
 ORPHANED = "OrphanedLink"  # code of rows whose link leads to no profile, and that nothing accounts for
 GUARDED = "HeldBack"  # code of departed rows that the guard holds back
@@ -45,6 +45,11 @@ REASONS: dict[str, Reason] = {
         "rejected", "A plug-in refused the update.", "Give the plug-in filtering attributes without this column."
     ),
     "AccessDenied": Reason("rejected", "The app may not write this row.", "Give the app's role write access to it."),
+    "ProfileDenied": Reason(
+        "rejected",
+        "The app may not link rows to this profile.",
+        "Give the app's role Read and Append To on the profile table for the whole organization.",
+    ),
     "TooSlow": Reason(
         "rejected", "One row alone runs into the SQL timeout.", "Look at the plug-ins and workflows on the table."
     ),
@@ -96,7 +101,7 @@ REASONS: dict[str, Reason] = {
 _BY_ANSWER = {
     "0x80040265": "PluginRefused",
     "0x80060891": "ProfileVanished",
-    "0x80040220": "AccessDenied",
+    **dict.fromkeys(DENIED, "AccessDenied"),
     "0x80044151": "TooSlow",
 }
 
@@ -127,6 +132,8 @@ def refusal(table: str, row: str, error: DataverseError, profile: str = "") -> R
         code = "ProfileVanished"
     elif missing and row in ids and profile not in ids:
         code = "RowNotFound"
+    elif error.code.lower() in DENIED and profile in ids and row not in ids:
+        code = "ProfileDenied"
     else:
         code = _BY_ANSWER.get(error.code.lower(), "RowNotFound" if error.status == 404 else "Refused")
     return issue(table, row, code, error.text[:MAX_TEXT])

@@ -5,12 +5,13 @@ Pure. Names of privileges are those that metadata gives for each table, never bu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+from linker.core.errors import DataverseError
 from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE
-from linker.core.throttling.error_classification import named_privilege
+from linker.core.throttling.error_classification import PRIVILEGE, named_ids, named_privilege
 
 BYPASS = "prvBypassCustomBusinessLogic"
 ACT_FOR_OTHERS = "prvActOnBehalfOfAnotherUser"
@@ -74,7 +75,9 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Missing:
-    """A privilege that is needed at organization level and held at a lower one, or not at all."""
+    """A privilege that is needed at organization level and held at a lower one, or not at all; with a `column`, a permission on
+    that secured column.
+    """
 
     __pydantic_config__ = WIRE
     privilege: str
@@ -82,8 +85,14 @@ class Missing:
     level: str  # what is held
     purpose: str
     vital: bool = True
+    column: str = ""
 
     def __str__(self) -> str:
+        if self.column:
+            return (
+                f"{self.privilege} on secured column '{self.column}' of table '{self.table}' (held: {self.level}), needed to "
+                f"{self.purpose}"
+            )
         where = f" on table '{self.table}'" if self.table else ""
         return f"{self.privilege}{where} at level organization (held: {self.level}), needed to {self.purpose}"
 
@@ -160,20 +169,46 @@ def share_privileges(one: Mapping[str, Depth], other: Mapping[str, Depth]) -> di
     return both | ({name: other[name]} if name in other else {})
 
 
-def find_refused(text: str) -> Missing | None:
-    """Return the privilege that a refusal of Dataverse names (dataverse.md 2.6), in any language; None when it names none."""
-    name = named_privilege(text)
+UNNAMED = "a privilege that Dataverse does not name"
+
+
+def find_refused(error: DataverseError) -> Missing | None:
+    """Return the privilege that a refusal is about (dataverse.md 2.6), in any language; None when it is about something else.
+
+    The code decides where the text names neither a privilege nor a row.
+    """
+    name = named_privilege(error.text)
+    if not name and error.code.lower() == PRIVILEGE and not named_ids(error.text):
+        name = UNNAMED
     if not name:
         return None
     purposes = {need.right: need.purpose for need in of_settings(bypass=True, impersonate=True, solution=False)}
     return Missing(name, "", Depth.NONE.level, purposes.get(name, "look at the environment"))
 
 
+_PARTIAL = frozenset(depth.level for depth in (Depth.BASIC, Depth.LOCAL, Depth.DEEP))
+
+
 def complaint(lacking: Sequence[Missing], account: str) -> str:
-    """Return one sentence that names every missing privilege, and what to do; empty when none is."""
+    """Return what names every missing privilege and permission, and what to do; empty when none is missing."""
     if not lacking:
         return ""
-    return (
-        f"The service account {account} lacks {'; '.join(map(str, lacking))}. "
-        "Run 'python -m linker setup' or add it to its role; docs/identity.md lists what is needed."
-    )
+    what = f"The service account {account} lacks {'; '.join(map(str, lacking))}."
+    return " ".join([what, *(text for applies, text in _ADVICE if any(map(applies, lacking)))])
+
+
+_ADVICE: tuple[tuple[Callable[[Missing], bool], str], ...] = (
+    (
+        lambda one: not one.column,
+        "Run 'python -m linker setup' or add it to its role; docs/identity.md lists what is needed.",
+    ),
+    (
+        lambda one: not one.column and one.level in _PARTIAL,
+        "Rows that are shared with it do not replace the level: all others would be left out.",
+    ),
+    (
+        lambda one: bool(one.column),
+        "Add it to a column security profile that allows this, or turn column security off for the column. "
+        "(See docs/identity.md#column-security.)",
+    ),
+)

@@ -65,6 +65,7 @@ class TableLook:
     approval: Approval | None = None
     second_writer: SecondWriter | None = None
     blind_roles: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()  # optional questions without an answer, in sentences
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +182,7 @@ def _how_to_approve(table: str) -> str:
 
 def _told(look: TableLook, running: Sequence[Automation], *, refused: bool) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return warnings and notes: what was approved needs no action."""
-    table, warnings, notes = look.table, [], []
+    table, warnings, notes = look.table, [], list(look.unseen)
     if running and not refused:
         fires = (
             f"Each link on '{table}' fires {count_noun(len(running), 'automation')}. {judgement.describe_all(running)}"

@@ -19,6 +19,7 @@ CUSTOMIZATION_LOCK = "0x80071151"
 TABLE_THROTTLE = "429"  # an elastic table's own refusal; service protection has codes of its own (elastic-tables.md)
 NO_MEMBER = "0x80072560"  # the token is good, but its owner is not a user of the environment
 PRIVILEGE = "0x80040220"  # of a table, or of one row
+DENIED = frozenset({PRIVILEGE, "0x80048306", "0x80048405"})  # PrivilegeDenied, PrincipalPrivilegeDenied, AccessDenied
 ROW_MISSING, TARGET_MISSING = "0x80040217", "0x80060891"
 PAYLOAD = "0x80048d19"  # also what a server says that does not know a new column yet
 _THROTTLES: dict[str, Kind] = {
@@ -111,7 +112,7 @@ def judge(status: int, code: str, text: str) -> Answer:  # noqa: PLR0911 - a tab
         return Answer.UNSURE
     if status == 404 and not named_ids(text):  # neither row nor profile, so the address is wrong
         return Answer.STOP
-    if code == PRIVILEGE and (named_privilege(text) or not named_ids(text)):
+    if code in DENIED and (named_privilege(text) or (code == PRIVILEGE and not named_ids(text))):
         return Answer.STOP
     return Answer.ISOLATE
 

@@ -39,7 +39,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     with write_permits.naming(who.account.name):
         seen = await fact_gathering.gather(deps, dataverse, who.held, asked.requested_tables if asked else ())
         permitted = await find_permitted_tables(deps, dataverse, who, seen)
-    await fact_gathering.keep(deps, seen.insight)
+    await fact_gathering.keep(deps, seen)
     if asked is None or not asked.dry_run:
         await write_permits.remember_held(deps, permitted)
         if obstacle := write_permission.obstacle(permitted.values()):
@@ -65,7 +65,7 @@ def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Perm
         *(warning for one in permitted.values() for warning in one.all_warnings),
     )
     notes = (
-        *fact_gathering.note_unanswered(seen),
+        *seen.notes,
         *found.notes,
         *(note for one in permitted.values() for note in one.notes),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from linker.adapters.dataverse import Dataverse, lookup_column, metadata
+from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.core.capabilities import Capabilities, Capability, with_capabilities
 from linker.core.errors import ChangedError, ConfigurationError, DataverseError, LinkerError, TransientError
 from linker.core.linking.hash_blocks import name_salt
@@ -169,14 +170,19 @@ async def _ways_to_write(deps: Deps, dataverse: Dataverse, target: Target) -> Wa
     found = await deps.documents.load(WaysToWrite, row)
     if found is not None and found[0].navigation == target.navigation and 0 <= now - found[0].at < WAYS_S:
         return found[0]
-    bulk = await metadata.supports_update_multiple(dataverse, target.table)
-    column = ""
-    if target.navigation:
-        column = await lookup_column.find_partition_column(dataverse, target, is_new=target.column_created)
-    ways = WaysToWrite(now, target.navigation, bulk, column)
+    bulk = await ask_optional(dataverse, lambda alone: metadata.supports_update_multiple(alone, target.table))
+    if isinstance(bulk, Unread):  # single updates work everywhere
+        return WaysToWrite(now, target.navigation, bulk=False, partition_column=await _partition(dataverse, target))
+    ways = WaysToWrite(now, target.navigation, bulk, await _partition(dataverse, target))
     if target.navigation and not target.column_created:
         await deps.documents.save(row, ways)
     return ways
+
+
+async def _partition(dataverse: Dataverse, target: Target) -> str:
+    if not target.navigation:
+        return ""
+    return await lookup_column.find_partition_column(dataverse, target, is_new=target.column_created)
 
 
 def _ways_row(table: str) -> str:

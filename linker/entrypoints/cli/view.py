@@ -131,7 +131,7 @@ def _require_privilege() -> Iterator[None]:
     try:
         yield
     except DataverseError as error:
-        missing = privileges.find_refused(error.text)
+        missing = privileges.find_refused(error)
         if missing is None:
             raise
         raise ConfigurationError(

@@ -6,7 +6,7 @@ import base64
 import json
 import math
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
@@ -23,6 +23,13 @@ class Request:
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
     base_url: str = ""  # before /api
+
+    def with_whole_characters(self) -> Request:
+        """Return the request with halves of characters replaced: they can be neither stored nor sent on."""
+        path, query, headers = (
+            {name: sendable(text) for name, text in part.items()} for part in (self.path, self.query, self.headers)
+        )
+        return replace(self, path=path, query=query, headers=headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,7 +47,7 @@ class Api:
 
     async def serve(self, wanted: Operation, request: Request, start: Start | None = None) -> Reply:
         """Return the answer to a request; whatever goes wrong is one too. Operations that ask for a run need `start`."""
-        work = self._serve(wanted, request, start or starts_nothing)
+        work = self._serve(wanted, request.with_whole_characters(), start or starts_nothing)
         reply = await answer_or_refuse(work, wanted.name, ProblemError.reply)
         return replace(reply, headers={**HEADERS, **reply.headers})
 

@@ -36,6 +36,7 @@ class Portal:
 
     async def serve(self, method: str, request: Request, start: Start | None = None) -> Reply:
         """Return the page at the path parameter `rest`, or what stands in its place: the sign-in, or why there is none."""
+        request = request.with_whole_characters()
         path = "/" + request.path.get("rest", "").strip("/")
         return await answer_or_refuse(
             self._serve(method, path, request, start or starts_nothing), f"Page {path}", refusal
@@ -43,7 +44,7 @@ class Portal:
 
     async def open_session(self, request: Request) -> Reply:
         """Begin a session after the host has checked the function key, and redirect to the requested page."""
-        return await answer_or_refuse(self._open_session(request), "Signing in", refusal)
+        return await answer_or_refuse(self._open_session(request.with_whole_characters()), "Signing in", refusal)
 
     async def _serve(self, method: str, path: str, request: Request, start: Start) -> Reply:
         if method == "GET" and not (is_same_origin(request.headers) or opens_page(request.headers)):

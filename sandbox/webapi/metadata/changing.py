@@ -30,7 +30,7 @@ from sandbox.webapi.metadata.tables import (
 from sandbox.webapi.operations.writing import PlannedWrite
 from sandbox.webapi.protocol.call import Call
 from sandbox.webapi.protocol.errors import ApiError, no_resource, wrong_method
-from sandbox.webapi.protocol.members import texts_in, whole_in
+from sandbox.webapi.protocol.members import flag_in, texts_in, whole_in
 from sandbox.webapi.protocol.urls import Segment
 
 _IN_USE: Final = "0x8004f01f"
@@ -102,7 +102,7 @@ def _find_column(call: Call, table: Table, segment: Segment) -> Column:
 
 
 def _plan_column_change(call: Call, table: Table, segment: Segment) -> PlannedWrite:
-    """Plan a PUT of a whole definition; label, length and requirement can change, the type cannot."""
+    """Plan a PUT of a whole definition; label, length, requirement and column security can change, the type cannot."""
     column = _find_column(call, table, segment)
     document = call.request.json()
     changed = replace(
@@ -111,6 +111,7 @@ def _plan_column_change(call: Call, table: Table, segment: Segment) -> PlannedWr
         description=label_text(document, "Description") or column.description,
         max_length=whole_in(document, "MaxLength", column.max_length) or column.max_length,
         required=required_level(document, column.required),
+        secured=flag_in(document, "IsSecured", column.secured),
     )
     return plan_change(
         call, "prvWriteAttribute", lambda database: database.replace_table(table.with_columns([changed]))

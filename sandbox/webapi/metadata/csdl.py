@@ -58,14 +58,12 @@ def write_csdl(schema: Schema, *, annotated: bool = False) -> bytes:
     for table in tables:
         _add_table(document, schema, table, annotated=annotated)
     bound = [action for table in tables for action in bound_actions(table.logical_name, table.messages)]
-    privileges = Operation(
-        "RetrieveUserPrivileges",
-        (("entity", f"{_ALIAS}.systemuser"),),
-        f"{_ALIAS}.RetrieveUserPrivilegesResponse",
-        bound=True,
-    )
+    of_user = [
+        Operation(name, (("entity", f"{_ALIAS}.systemuser"),), f"{_ALIAS}.{name}Response", bound=True)
+        for name in ("RetrieveUserPrivileges", "RetrievePrincipalAttributePrivileges")
+    ]
     _add_operations(document, "Action", (*operations.ACTIONS, *bound))
-    _add_operations(document, "Function", (*operations.FUNCTIONS, *operations.QUERY_FUNCTIONS, privileges))
+    _add_operations(document, "Function", (*operations.FUNCTIONS, *operations.QUERY_FUNCTIONS, *of_user))
     _add_container(document, schema, tables, annotated=annotated)
     return bytes(ET.tostring(root, "utf-8", xml_declaration=True))
 

@@ -20,6 +20,7 @@ _TYPE_NAMES: Final = {
 """AttributeType, AttributeTypeName and the beginning of the metadata type, where they are not the type's own name."""
 
 _PRIVILEGES: Final = ("Create", "Read", "Write", "Delete", "Append", "AppendTo")
+_SECURABLE: Final = ("CanBeSecuredForCreate", "CanBeSecuredForRead", "CanBeSecuredForUpdate")
 LANGUAGE: Final = 1033
 
 
@@ -148,11 +149,12 @@ def attribute_document(table: Table, column: Column) -> Document:
         "IsCustomizable": managed(True, "iscustomizable"),
         "IsManaged": not column.custom,
         "IsLogical": False,
-        "IsSecured": False,
+        "IsSecured": column.secured,
         "IsValidForCreate": writable,
         "IsValidForRead": True,
         "IsValidForUpdate": writable and column.logical_name != table.primary_id,
         **constant.COLUMN,
+        **dict.fromkeys(_SECURABLE, column.custom),
         **_derived(table, column),
         **({"IsValidForForm": False} if column.attribute_of else {}),
         "IsValidODataAttribute": column.in_web_api,

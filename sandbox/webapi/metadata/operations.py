@@ -105,6 +105,11 @@ COMPLEX_TYPES: Final[dict[str, Parameters]] = {
     "GetValidReferencedEntitiesResponse": (("EntityNames", "Collection(Edm.String)"),),
     "RetrieveRolePrivilegesRoleResponse": (("RolePrivileges", f"Collection({_OWN}RolePrivilege)"),),
     "RetrieveUserPrivilegesResponse": (("RolePrivileges", f"Collection({_OWN}RolePrivilege)"),),
+    "RetrievePrincipalAttributePrivilegesResponse": (("AttributePrivileges", f"Collection({_OWN}AttributePrivilege)"),),
+    "AttributePrivilege": (
+        ("AttributeId", "Edm.Guid"),
+        *((name, "Edm.Int32") for name in ("CanCreate", "CanRead", "CanUpdate")),
+    ),
     "RolePrivilege": (
         ("Depth", f"{_OWN}PrivilegeDepth"),
         ("PrivilegeId", "Edm.Guid"),

@@ -10,10 +10,11 @@ from sandbox.database.dialect import Dialect
 from sandbox.database.security import grants_of
 from sandbox.database.staleness import as_stale_readers_see
 from sandbox.runtime import Environment
+from sandbox.schema.column_types import Column
 from sandbox.schema.model import Schema, Table
 from sandbox.webapi.protocol.errors import segment_not_found
 from sandbox.webapi.protocol.messages import ApiRequest
-from sandbox.webapi.security.privileges import Caller, effective_caller, require
+from sandbox.webapi.security.privileges import Caller, ColumnRight, effective_caller, may_use, require
 
 _AFTER_ALL: Final = b"\xff" * 17
 
@@ -45,6 +46,7 @@ class Call:
             text_ranges=config.elastic_ranges == "allow",
             partitions=config.partition_shown,
             least_profile=self._least_profile,
+            readable=lambda table, column: self.may_use("read", table, column),
         )
 
     @property
@@ -77,6 +79,10 @@ class Call:
         if table is None:
             raise segment_not_found(entity_set)
         return table
+
+    def may_use(self, right: ColumnRight, table: Table, column: Column) -> bool:
+        """Return whether column security lets the caller create, read or update a column."""
+        return may_use(self.environment, self.caller, right, table.logical_name, column)
 
     def require(self, verb: str, *tables: Table) -> None:
         """Check a privilege such as Read on tables. Raises the 403 answer."""

@@ -20,6 +20,9 @@ TOO_MANY_CONDITIONS: Final = "0x8004430C"
 TOO_MANY_LINKS: Final = "0x8004430D"
 AGGREGATE_LIMIT: Final = "0x8004E023"
 PLUGIN_ABORTED: Final = "0x80040265"
+COLUMN_CREATE_DENIED: Final = "0x8004f502"
+COLUMN_READ_DENIED: Final = "0x8004f504"
+COLUMN_UPDATE_DENIED: Final = "0x8004f507"
 CUSTOMIZATION_LOCK: Final = "0x80071151"
 NOT_IMPLEMENTED: Final = "0x80040219"
 MESSAGE_NAMES: Final[Mapping[str, str]] = {
@@ -30,6 +33,9 @@ MESSAGE_NAMES: Final[Mapping[str, str]] = {
     DUPLICATE_KEY_VALUE: "DuplicateRecordEntityKey",
     STRING_TOO_LONG: "StringLengthTooLong",
     VALUE_OUT_OF_RANGE: "PicklistValueOutOfRange",
+    COLUMN_CREATE_DENIED: "AttributePrivilegeCreateIsMissing",
+    COLUMN_READ_DENIED: "AttributePermissionReadIsMissing",
+    COLUMN_UPDATE_DENIED: "AttributePermissionUpdateIsMissingDuringUpdate",
 }
 """What the platform calls its errors; those of the OData layer in front of it have no name."""
 

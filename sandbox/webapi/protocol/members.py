@@ -37,6 +37,14 @@ def whole_in(document: Json, name: str, default: int | None = None) -> int:
     return value
 
 
+def flag_in(document: Json, name: str, default: bool) -> bool:
+    """Return a yes or no, the default if it is missing or null. Raises the 400 answer."""
+    value = document.get(name)
+    if value is not None and not isinstance(value, bool):
+        raise _wrong(name, "true or false")
+    return default if value is None else value
+
+
 def _array_in(document: Json, name: str) -> Sequence[Any]:
     value = document.get(name)
     if value is not None and not isinstance(value, list):

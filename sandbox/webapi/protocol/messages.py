@@ -12,6 +12,7 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 import orjson
 
 from sandbox.webapi.protocol.errors import MESSAGE_NAMES, QUERY_ERROR, ApiError, payload_error
+from sandbox.webapi.protocol.languages import localized
 
 JSON_TYPE: Final = "application/json; odata.metadata=minimal"
 MAX_URL: Final = 32_768
@@ -106,12 +107,13 @@ def no_content(headers: Mapping[str, str] | None = None) -> ApiResponse:
 
 def error_answer(error: ApiError, request: ApiRequest | None = None) -> ApiResponse:
     """Return an error as JSON, with its details if annotations are asked for (dataverse.md 13.1)."""
-    body: dict[str, object] = {"code": error.code, "message": error.message}
+    message = localized(error.code, error.message)
+    body: dict[str, object] = {"code": error.code, "message": message}
     details = {f"ErrorDetails.{name}": value for name, value in {**_details(error), **error.details}.items()}
     details |= {
         "HelpLink": f"{_HELP}{error.code.removeprefix('0x')}&client=platform",
         "TraceText": "",
-        "InnerError.Message": error.message,
+        "InnerError.Message": message,
     }
     for name, value in details.items():
         if request and request.wants(f"{_DETAILS}{name}"):

@@ -11,9 +11,18 @@ from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.kinds import PARTITION
 from sandbox.schema.model import OneToMany, Table
 from sandbox.webapi.protocol.call import Call
-from sandbox.webapi.protocol.errors import STRING_TOO_LONG, VALUE_OUT_OF_RANGE, ApiError, not_supported, payload_error
+from sandbox.webapi.protocol.errors import (
+    COLUMN_CREATE_DENIED,
+    COLUMN_UPDATE_DENIED,
+    STRING_TOO_LONG,
+    VALUE_OUT_OF_RANGE,
+    ApiError,
+    not_supported,
+    payload_error,
+)
 from sandbox.webapi.protocol.partitions import read_partition
 from sandbox.webapi.protocol.references import record_not_found, row_reference
+from sandbox.webapi.security.privileges import ColumnRight
 
 _BIND: Final = "@odata.bind"
 _PLAIN_REFERENCE: Final = re.compile(
@@ -214,9 +223,26 @@ def check_parents(call: Call, parents: Iterable[Parent]) -> None:
 
 
 def require_write(call: Call, verb: str, table: Table, payloads: Iterable[Payload]) -> None:
-    """Check Create or Write, and Append and AppendTo if lookups are set. Raises the 403 answer."""
+    """Check Create or Write, secured columns, and Append and AppendTo if lookups are set. Raises the 403 answer."""
     call.require(verb, table)
+    payloads = list(payloads)
+    _require_columns(call, verb, table, {name for payload in payloads for name in payload.values})
     parents = {parent.table for payload in payloads for parent in payload.parents}
     if parents:
         call.require("Append", table)
         call.require("AppendTo", *(call.schema.tables[name] for name in sorted(parents)))
+
+
+def _require_columns(call: Call, verb: str, table: Table, names: Iterable[str]) -> None:
+    """Raise the 403 answer for a secured column that the caller may not set."""
+    right: ColumnRight = "create" if verb == "Create" else "update"
+    for name in sorted(names):
+        column = table.columns.get(name)
+        if column is not None and not call.may_use(right, table, column):
+            code = COLUMN_CREATE_DENIED if right == "create" else COLUMN_UPDATE_DENIED
+            raise ApiError(
+                403,
+                code,
+                f"The user does not have {right} permissions to the secured field '{name}' of '{table.logical_name}'. The "
+                "requested operation could not be completed.",
+            )

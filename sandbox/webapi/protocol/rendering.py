@@ -29,8 +29,10 @@ def render(call: Call, shape: Shape, rows: Sequence[tuple[Stored, ...]]) -> list
     series: dict[str, Iterable[object]] = {}
     if not shape.table.virtual:
         series["@odata.etag"] = etags(shape.table, versions)
-    for column, values in zip(shape.columns, stored_columns, strict=True):
-        if call.request.annotations:
+    for column, stored in zip(shape.columns, stored_columns, strict=True):
+        readable = call.may_use("read", shape.table, column)
+        values = stored if readable else (None,) * len(keys)
+        if call.request.annotations and readable:
             series |= annotated(call, shape, column, values, own)
         series[column.property_name] = shown_column(column, values)
     ids = series[shape.table.primary_id] = list(shown_column(shape.table.primary_key, keys))
@@ -71,6 +73,8 @@ def _expanded(call: Call, shape: Shape, expand: Expand, keys: Sequence[bytes]) -
 
 def _parents(call: Call, shape: Shape, expand: Expand, relationship: OneToMany, keys: Sequence[bytes]) -> list[object]:
     """Return the parent of each row, or null; parents are read once, however many rows share them."""
+    if not call.may_use("read", shape.table, shape.table.columns[relationship.referencing_attribute]):
+        return [None] * len(keys)
     lookups = living_links(call, shape.table, relationship, keys)
     wanted = list(set(lookups.values()))
     found = _references(call, expand, wanted) if expand.reference else _rows_by_key(call, expand, wanted)

@@ -1,16 +1,17 @@
-"""Who may do what: privileges by role, and acting for another user (dataverse.md 11).
+"""Who may do what: privileges by role, permissions on secured columns, and acting for another user (dataverse.md 11).
 
-Privileges act on whole tables; row-level access (depth, sharing, teams) is not simulated.
+Privileges act on whole tables, permissions on whole columns; access to single rows (depth, sharing, teams) is not simulated.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from sandbox.database import scan
 from sandbox.database.collation import guid_key, guid_text
-from sandbox.database.security import grants_of
+from sandbox.database.security import columns_granted, grants_of
 from sandbox.runtime import Environment
+from sandbox.schema.column_types import Column
 from sandbox.schema.model import Table, metadata_id
 from sandbox.webapi.protocol.errors import PRIVILEGE_DENIED, ApiError
 
@@ -42,6 +43,23 @@ def allowed(environment: Environment, caller: Caller, privilege: str) -> bool:
         return True
     users = (caller.user, *([caller.on_behalf] if caller.on_behalf else []))
     return all(grants_of(environment.database, user).allow(privilege) for user in users)
+
+
+type ColumnRight = Literal["create", "read", "update"]
+
+
+def may_use(environment: Environment, caller: Caller, right: ColumnRight, table: str, column: Column) -> bool:
+    """Return whether a column is not secured, or a profile of the user allows this; of both users when one acts for another.
+
+    A System Administrator may do everything.
+    """
+    if not column.secured or not environment.config.privileges_checked:
+        return True
+    database, users = environment.database, (caller.user, *([caller.on_behalf] if caller.on_behalf else []))
+    return all(
+        grants_of(database, user).everything or (table, column.logical_name) in columns_granted(database, user, right)
+        for user in users
+    )
 
 
 def require(environment: Environment, caller: Caller, privilege: str, table: Table | None = None) -> None:

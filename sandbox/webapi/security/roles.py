@@ -18,6 +18,7 @@ from sandbox.database.security import (
     privileges_of_user,
     revoke_privilege,
 )
+from sandbox.schema.column_types import Column
 from sandbox.schema.model import Table
 from sandbox.webapi.operations.writing import PlannedWrite, Written
 from sandbox.webapi.protocol.call import Call
@@ -27,6 +28,7 @@ from sandbox.webapi.protocol.messages import ApiResponse, json_answer, no_conten
 from sandbox.webapi.protocol.references import guid_in
 from sandbox.webapi.protocol.urls import Segment, argument
 from sandbox.webapi.security.organization import BUSINESS_UNIT_ID
+from sandbox.webapi.security.privileges import Caller, ColumnRight, may_use
 
 
 async def retrieve_user_privileges(call: Call, key: bytes) -> ApiResponse:
@@ -42,6 +44,32 @@ async def retrieve_role_privileges(call: Call, segment: Segment) -> ApiResponse:
     call.require("Read", call.schema.tables["role"])
     role = guid_in(argument(segment, "RoleId", call.request.aliases))
     return _answer(call, "RetrieveRolePrivilegesRole", privileges_of_role(call.environment.database, role))
+
+
+async def retrieve_principal_attribute_privileges(call: Call, key: bytes) -> ApiResponse:
+    """Answer `systemusers(id)/Microsoft.Dynamics.CRM.RetrievePrincipalAttributePrivileges()`: what profiles give on secured
+    columns. Those of teams are not simulated.
+    """
+    call.require("Read", call.schema.tables["systemuser"])
+    user = Caller(key)
+
+    def allowed(right: ColumnRight, table: Table, column: Column) -> int:
+        return 4 if may_use(call.environment, user, right, table.logical_name, column) else 0
+
+    rights = [
+        {
+            "AttributeId": column.metadata_id,
+            "CanCreate": allowed("create", table, column),
+            "CanRead": allowed("read", table, column),
+            "CanUpdate": allowed("update", table, column),
+        }
+        for table in call.schema.tables.values()
+        for column in table.visible
+        if column.secured
+    ]
+    given = [one for one in rights if any(value == 4 for value in one.values())]
+    context = f"{call.api_url}/$metadata#Microsoft.Dynamics.CRM.RetrievePrincipalAttributePrivilegesResponse"
+    return json_answer({"@odata.context": context, "AttributePrivileges": given})
 
 
 def _answer(call: Call, function: str, found: Iterable[RoleGrant]) -> ApiResponse:
