@@ -7,6 +7,7 @@ import pytest
 
 from linker.adapters.dataverse.client import BYPASS
 from linker.adapters.dataverse.registered_automations import READ_TABLES
+from linker.core.permissions.column_security import ColumnNeed, of_every_run, of_links
 from linker.core.permissions.privileges import Need
 from linker.core.permissions.write_permission import Refusal
 from linker.services.environment_setup import needs
@@ -25,7 +26,8 @@ NEEDS = needs(Settings.model_validate(EVERYTHING), ["contact"])
 
 def documented() -> dict[tuple[str, str], str]:
     """Return what stands in the table: (table, right) and what for; a privilege of no table is its own right."""
-    rows = re.findall(r"^\| (\(none\)|each source table|`[^|]+`) \| ([^|]+) \| ([^|]+) \|", IDENTITY, re.MULTILINE)
+    listed_here = IDENTITY.partition("### Column security")[0]
+    rows = re.findall(r"^\| (\(none\)|each source table|`[^|]+`) \| ([^|]+) \| ([^|]+) \|", listed_here, re.MULTILINE)
     found = {}
     for tables, rights, purpose in rows:
         names = re.findall(r"`(\w+)`", tables) or ["contact" if tables.startswith("each") else ""]
@@ -41,6 +43,17 @@ def test_every_privilege_is_listed(need: Need) -> None:
 
 def test_no_privilege_is_listed_that_nobody_asks_for() -> None:
     assert set(documented()) == {(need.table, need.right) for need in NEEDS}
+
+
+@pytest.mark.parametrize(
+    "need", [*of_every_run(touches=True), *of_links("contact")], ids=lambda need: f"{need.column} {need.right}"
+)
+def test_every_permission_on_a_secured_column_is_listed(need: ColumnNeed) -> None:
+    table = "each source table" if need.table == "contact" else f"`{need.table}`"
+    rows = re.findall(
+        r"^\| ([^|]+) \| ([^|]+) \| ([^|]+) \|", IDENTITY.partition("### Column security")[2], re.MULTILINE
+    )
+    assert [row for row in rows if row[0] == table and f"`{need.column}`" in row[1] and need.right in row[2].lower()]
 
 
 @pytest.mark.parametrize("header", BYPASS.items(), ids=lambda item: item[0])

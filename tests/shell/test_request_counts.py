@@ -67,6 +67,7 @@ def test_a_quiet_delta_run_over_two_tables_asks_these_questions_and_no_others() 
         "POST $batch",  # rows with these keys
         "POST $batch",  # kinds of the profile and the mapping table
         "GET EntityDefinitions",  # lookup columns of all tables
+        "GET EntityDefinitions",  # which columns of the tables are secured
         "GET EntityDefinitions",  # columns of the profile table
         *of_a_table,
         "GET contacts",  # rows whose link is empty
