@@ -48,6 +48,8 @@ async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
     if isinstance(found, Unread):
         if found.refusal and find_refused(found.refusal):  # of a privilege that every run needs
             raise found.refusal
+        if found.refusal:
+            await dataverse.user()  # raises when Dataverse refuses everything: a run then shows why
         return None
     profiles, mapping = found
     if mapping is None or profiles is None:
