@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from linker.entrypoints.http.validation import names_of
 
 from linker.core.model import Mode, Run, Status, TableRun
 from linker.core.runs import lifecycle
 from linker.entrypoints import api, portal
 from linker.entrypoints.api import Operation, Reply, Request
+from linker.entrypoints.http.operations import names_of
 from tests.fakes.client import BASE, Starter
 from tests.fakes.principal import headers
 from tests.fakes.world import World, contact_id
@@ -108,7 +108,7 @@ async def world() -> World:
     world.people(2)
     tables = (TableRun("contact", "crm", Status.SUCCESSFUL, mode=Mode.FULL),)
     await world.deps.runs.create(
-        lifecycle.ended(Run(RUN, Mode.FULL, Status.REFRESHING, tables=tables), Status.FAILED, "no", 2e9)
+        lifecycle.end_early(Run(RUN, Mode.FULL, Status.REFRESHING, tables=tables), Status.FAILED, "no", 2e9)
     )
     return world
 
