@@ -151,7 +151,9 @@ async def test_an_ordinary_report_is_stored_as_it_is(world: World) -> None:
     report = replace(report, warnings=report.warnings[:5], notes=report.notes[:5])
     await world.deps.runs.create(Run(report.id, Mode.FULL, Status.REFRESHING))
     stored = await world.deps.runs.advance(report.id, lambda _: replace(report, status=Status.REFRESHING))
-    assert (stored.tables, stored.warnings, stored.notes) == (report.tables, report.warnings, report.notes)
+    assert (stored.warnings, stored.notes, stored.findings) == (report.warnings, report.notes, report.findings)
+    for table, whole in zip(stored.tables, report.tables, strict=True):
+        assert (table.detail, table.automations, table.findings) == (whole.detail, whole.automations, whole.findings)
 
 
 def test_no_number_of_requests_makes_the_lock_larger() -> None:
