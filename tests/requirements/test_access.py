@@ -23,8 +23,8 @@ from sandbox.schema.model import ManyToMany, metadata_id
 from sandbox.server.app import Sandbox
 from sandbox.webapi.security.organization import LINKER_ROLE
 from sandbox.webapi.security.privileges import privilege_id
-from tests.requirements.cases import with_column
 from tests.requirements.made import CRM_CONTACTS, CRM_LEADS, Made, running
+from tests.requirements.situations import with_column
 from tests.requirements.test_environments import surveyed
 
 MAPPING, PROFILE = "msdynci_alternatekey", "msdynci_customerprofile"
