@@ -59,7 +59,7 @@ def test_links_that_were_held_back_are_let_go_by_hand_table_by_table_and_nothing
         rows = next(one["heldBack"] for one in held["tables"] if one["table"] == table)
         page = shown(operator, f"/api/portal/tables/{table}/unlink")
         review = reviewed(operator, page)
-        assert f"at most {rows} departed rows of {table} are cleared" in review
+        assert f"at most {rows} departed rows of {table} are cleared" in text_of(review)
         run = run_of(send(operator, review, "/api/portal/actions/run"))
         assert run_of(send(operator, review, "/api/portal/actions/run")) == run
         assert linked.ended(run)["counts"]["unlinked"] == rows
