@@ -10,6 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
+from tests.fakes.browser import text_of
+
 from .world import TABLES, World
 
 FORM = re.compile(r'<form method="post" action="([^"]+)".*?</form>', re.DOTALL)
