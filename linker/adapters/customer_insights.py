@@ -199,6 +199,8 @@ def _refusal(answer: httpx.Response, address: str) -> str:
 
 
 def _describe(found: _Instance) -> Instance:
+    if not found.keys() & _Instance.__annotations__.keys():
+        raise _RefusedError("Customer Insights answered with nothing that describes an instance.")
     linked_url = (found.get("cdsOrgInfo") or {}).get("url")
     return Instance(linked_url, _is_b2b(found), _managed_lake(found))
 

@@ -199,7 +199,7 @@ async def _insight(deps: Deps) -> Insight:
     return Insight(
         known.instance if isinstance(instance, NoAnswer) else instance,
         known.sources if isinstance(sources, NoAnswer) else sources,
-        " ".join((*faults, _instead(kept))) if faults else "",
+        " ".join(("Customer Insights did not answer as it should.", *faults, _instead(kept))) if faults else "",
     )
 
 

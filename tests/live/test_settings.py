@@ -53,6 +53,7 @@ NOT_ASKED = {
     "metadata_lag_scope": "a-new-column-is-known shows a lag, and not which servers have it",
     "stale_s": "a reader has no token of the writer: a change that comes late looks like a late change",
     "profile_ids_change": "a share of 1 % of the profiles rarely shows in the sample that W4 compares",
+    "error_language": "the language of a user is a setting of that user, and no run relies on a text",
     "insights_api": "another service than Dataverse: preflight shows what it answers",
 }
 

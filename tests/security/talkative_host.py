@@ -36,7 +36,7 @@ def breaking(real: Callable[..., Any], words: Callable[..., Awaitable[object]]) 
     return call
 
 
-async def of_rows(dataverse: Dataverse, target: object, column: str, keys: list[bytes]) -> object:
+async def of_rows(dataverse: Dataverse, target: object, keys: list[bytes]) -> object:
     return [*map(key_text, keys)], f"Bearer {await dataverse.connection.tokens.token()}"
 
 

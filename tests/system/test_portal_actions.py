@@ -31,8 +31,8 @@ def shown(client: httpx.Client, address: str) -> str:
 
 
 def send(client: httpx.Client, page: str, action: str) -> httpx.Response:
-    """Send a form of a page as it stands there."""
-    form = next(found for found in FORM.finditer(page) if unescape(found[1]) == action)
+    """Send a form of a page as it stands there, the last one: before a run that clears links, its dry run is offered."""
+    *_, form = (found for found in FORM.finditer(page) if unescape(found[1]) == action)
     fields: dict[str, list[str]] = {}
     for name, value in FIELD.findall(form[0].partition("<button")[0]):
         fields.setdefault(name, []).append(unescape(value))

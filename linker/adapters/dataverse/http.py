@@ -49,6 +49,7 @@ READ_TIMEOUT_S = 60.0
 READ_LIMIT_S = 120.0  # a read from its token to the last byte: an answer that trickles keeps each single wait short
 THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
 TABLE_WAIT_S = 2.0  # when it was a busy table: its budget is one of seconds
+OPTIONAL_AT_ONCE = 4  # questions of a process that a run can do without: they never take the room of other requests
 MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
 MAX_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
 LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (dataverse.md 8.4)
@@ -85,6 +86,7 @@ class Connection:
     write_timeout_s: float = 150.0
     extra_headers: Mapping[str, str] = field(default_factory=dict)
     limiter: Limiter = field(default_factory=Limiter)
+    optional_room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(OPTIONAL_AT_ONCE))
 
     async def send(  # noqa: PLR0913 - each says something else about one request
         self,

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from linker.adapters.dataverse.client import Dataverse
+from linker.adapters.dataverse.shared_reads import answer_limit
 from linker.core.errors import DataverseError, LinkerError, ThrottledError, TransientError
 
 OPTIONAL_S = 20.0  # from the question to its last answer; a read that a run needs may take READ_LIMIT_S
@@ -34,14 +35,14 @@ async def ask_optional[T](
 async def answer_or_reason[T](
     dataverse: Dataverse, ask: Callable[[], Awaitable[T]], seconds: float = OPTIONAL_S
 ) -> T | Unread:
-    """Return an answer, or why there is none after `seconds` at most.
+    """Return an answer, or why there is none after `seconds` at most, pauses that Dataverse asks for not counted.
 
     When Dataverse answers nothing else either, it is away: TransientError is raised, and the step tries again later. Raises
     ThrottledError as well.
     """
     try:
-        async with asyncio.timeout(seconds):
-            return await ask()
+        async with dataverse.connection.optional_room:
+            return await _within(seconds, ask)
     except ThrottledError:
         raise
     except DataverseError as error:
@@ -49,8 +50,16 @@ async def answer_or_reason[T](
     except (LinkerError, TimeoutError) as error:
         found = Unread(str(error)[:300] or f"Dataverse did not answer within {seconds:g} s.")
     try:
-        async with asyncio.timeout(seconds):
-            await dataverse.user()
+        await _within(seconds, dataverse.user)
     except TimeoutError:
         raise TransientError(found.reason) from None
     return found
+
+
+async def _within[T](seconds: float, ask: Callable[[], Awaitable[T]]) -> T:
+    async with asyncio.timeout(seconds) as limit:
+        outer = answer_limit.set(limit)
+        try:
+            return await ask()
+        finally:
+            answer_limit.reset(outer)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -110,6 +111,8 @@ def _fail(question: _Question, error: BaseException) -> None:
 
 
 PATIENCE_S = 120.0  # from the first pause of a step on
+# The limit on an answer that is waited for: a pause that Dataverse asks for says nothing against that answer.
+answer_limit: ContextVar[asyncio.Timeout | None] = ContextVar("answer_limit", default=None)
 
 
 @dataclass(slots=True)
@@ -125,6 +128,9 @@ class Patience:
         self.until = now + self.seconds if self.until is None else self.until
         if now + error.wait_s > self.until:
             raise error
+        limit = answer_limit.get()
+        if limit is not None and (when := limit.when()) is not None and not limit.expired():
+            limit.reschedule(when + error.wait_s)
         await asyncio.sleep(error.wait_s)
 
 
@@ -148,5 +154,6 @@ def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConne
         connection.write_timeout_s,
         connection.extra_headers,
         connection.limiter,
+        connection.optional_room,
         Patience(seconds),
     )
