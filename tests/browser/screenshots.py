@@ -58,7 +58,7 @@ def first_links(linked: World) -> Json:
 
 
 def usual_runs(linked: World) -> None:
-    """Let runs happen as they do in a week: some rows move, somebody verifies, nothing changes."""
+    """Let runs happen as they do in a week: some rows move, an operator verifies, nothing changes."""
     for seed in (1, 2):
         linked.publish(linked.unify(move=0.01 * seed, seed=seed)["jobId"])
     linked.ended(linked.app.request(mode="verify"))

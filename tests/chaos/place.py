@@ -17,7 +17,6 @@ import pytest
 from linker import bootstrap
 from linker.adapters.storage.table_client import AzureTables
 from linker.adapters.write_limiter import Limiter
-from linker.core.linking.mapping_scan import TableState
 from linker.core.ports import Tables
 from linker.deps import Deps
 from linker.settings import Settings
@@ -31,7 +30,7 @@ from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import DiedError
 from tests.faults.clock import HurriedLoop, LoopClock
 from tests.faults.proxy import FaultProxy, proxied
-from tests.faults.scene import BITS, GONE, SETTINGS, TABLES, Scene, TimedApp, running, served
+from tests.faults.scene import GONE, SETTINGS, Scene, TimedApp, divide_tables, running, served
 from tests.faults.watch import Watch
 
 from .scenario import Interrupted, Scenario
@@ -244,7 +243,7 @@ def place(scenario: Scenario, azurite_port: int) -> Iterator[tuple[Place, Scene]
         for number in range(len(scenario.clocks_s)):
             made.start_host(number)
         stack.enter_context(running(runner, _closing(made)))
-        runner.run(_divide(made.deps))
+        runner.run(divide_tables(made.deps))
         watch = Watch.over(sandbox)
         app = ChaosApp(made, monkeypatch, runner)
         yield made, Scene(sandbox, storage, app, watch, made.deps)
@@ -281,8 +280,3 @@ async def _closing(place: Place) -> AsyncIterator[None]:
     finally:
         for host in (*place.gone, *place.hosts):
             await host.deps.close()
-
-
-async def _divide(deps: Deps) -> None:
-    for table in TABLES:
-        await deps.states.save(table, TableState(BITS), None)

@@ -251,6 +251,11 @@ def test_a_command_that_writes_does_so_with_yes(server: Server, linker: Ask, wor
     assert (done.exit_code, json.loads(done.stdout), server.written) == (0, to_json(server.answers[route]), [route])
 
 
+@pytest.mark.parametrize("words", [("cancel", "r2"), ("cancel",)], ids=["named", "newest"])
+def test_a_dry_run_sends_no_cancel_for_a_run_that_is_over(server: Server, linker: Ask, words: tuple[str, ...]) -> None:
+    assert (linker(*words, "--dry-run").exit_code, server.written) == (0, [])
+
+
 @pytest.mark.parametrize(("words", "route"), WRITING)
 def test_without_a_terminal_it_writes_nothing_and_names_the_option(
     server: Server, linker: Ask, words: tuple[str], route: str

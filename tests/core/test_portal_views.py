@@ -80,7 +80,7 @@ def test_a_table_stands_there_with_the_newest_run_that_it_took_part_in() -> None
 @pytest.mark.parametrize(
     ("status", "current", "last"),
     [
-        pytest.param(Status.REFRESHING, "new", "old", id="goes on"),
+        pytest.param(Status.REFRESHING, "new", "old", id="continues"),
         pytest.param(Status.QUEUED, "new", "old", id="waits"),
         pytest.param(Status.WARNINGS, None, "new", id="is over"),
     ],

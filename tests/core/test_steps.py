@@ -50,7 +50,7 @@ def test_a_step_begins_once(step: str) -> None:
         pytest.param(QUEUED, QUEUED, (None, None), id="waits"),
         pytest.param(QUEUED, SKIPPED, (None, None), id="is skipped"),
         pytest.param(QUEUED, WORKING, (T, None), id="begins"),
-        pytest.param(replace(WORKING, started_at="before"), WORKING, ("before", None), id="goes on"),
+        pytest.param(replace(WORKING, started_at="before"), WORKING, ("before", None), id="continues"),
         pytest.param(replace(WORKING, started_at="before"), DONE, ("before", T), id="ends"),
         pytest.param(replace(DONE, started_at="a", ended_at="b"), DONE, ("a", "b"), id="has ended"),
     ],

@@ -154,7 +154,7 @@ def scene(azurite_port: int = 0) -> Iterator[Scene]:
         settings = _settings(sandbox, storage_port)
         world = _world(bootstrap.build(settings, None if azurite_port else MemoryTables()), runner)
         with running(runner, _closing(world.deps)):
-            runner.run(_divide(world.deps))
+            runner.run(divide_tables(world.deps))
             yield Scene(sandbox, storage, TimedApp(world, monkeypatch, runner), Watch.over(sandbox), world.deps)
 
 
@@ -255,6 +255,7 @@ def _world(deps: Deps, runner: asyncio.Runner) -> World:
     return World(replace(deps, clock=clock, lock=replace(deps.lock, clock=clock), connection=connection), clock)
 
 
-async def _divide(deps: Deps) -> None:
+async def divide_tables(deps: Deps) -> None:
+    """Give the tables shards enough to strike some of them."""
     for table in TABLES:
         await deps.states.save(table, TableState(BITS), None)

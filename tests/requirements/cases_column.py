@@ -60,7 +60,7 @@ CASES = [
         "Table 'new_member' is virtual: its rows are kept outside Dataverse.",
     ),
     case(
-        "column: an elastic table that somebody gave the column",
+        "column: an elastic table that already has the column",
         fed_by(MEMBER, before=member_table("Elastic", with_lookup=True), rows={"new_member": MEMBERS}),
         BLOCKED,
         {"new_member": "refused"},

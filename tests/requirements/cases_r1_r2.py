@@ -34,7 +34,7 @@ from tests.requirements.situations import (
 
 CASES = [
     case("everything is met", GOOD, READY, BOTH_READY, "takes part in unification and isn't a Dataverse table"),
-    # ---- what nobody tells ----
+    # ---- what no source says ----
     case(
         "unknown: no Customer Insights settings, nothing declared",
         BLIND,

@@ -100,7 +100,7 @@ async def get_insights(call: Call) -> Reply:
 
 
 async def row_reach(deps: Deps, table: str, row: str) -> Reach:
-    """Return what a row reaches now. Raises ProblemError 404 when there is no such row, or the table isn't linked."""
+    """Return what a row reaches now. Raises ProblemError 404 when the row doesn't exist, or the table isn't linked."""
     key, _ = await linked_row(deps, table, row)
     dataverse = deps.dataverse()
 

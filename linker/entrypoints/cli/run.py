@@ -95,7 +95,8 @@ def cancel(
         with AppClient(load_access()) as app:
             found = app.run(run) if run else app.last_run()
             talk.say(f"Run {found.id}: {describe(found)}")
-            if found.ended_at or talk.allows("Cancel this run?"):
+            is_over = bool(found.ended_at) and not dry_run  # the app says that it is over; nothing has to be confirmed
+            if is_over or talk.allows("Cancel this run?"):
                 _show_run(app, app.cancel(found.id), talk, wait=wait)
             elif output is Output.JSON:
                 print_json(found)
