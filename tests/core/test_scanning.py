@@ -15,12 +15,13 @@ from linker.core.linking.mapping_scan import (
     ScanChoice,
     ScanRules,
     TableState,
+    bucket_bits,
     choose_scan,
     cut_spans,
     describe_scan,
     streams_for,
 )
-from linker.core.linking.shards import SHARD_ROWS
+from linker.core.linking.shards import SHARD_ROWS, bits_for
 from linker.core.model import Mode, Source
 
 NOW = 1_795_000_000.0
@@ -134,3 +135,21 @@ def test_shards_follow_the_number_of_rows(state: TableState, rows: int, expected
 )
 def test_a_scan_is_described_with_its_reason(choice: ScanChoice, read: int, text: str) -> None:
     assert describe_scan(choice, read, KNOWN, RULES, NOW) == text
+
+
+@pytest.mark.parametrize(
+    ("state", "read", "streams", "done", "rows"),
+    [
+        pytest.param(TableState(), 500, 1, True, 500, id="a small table gets one bucket"),
+        pytest.param(TableState(), 60_000, 1, True, 60_000, id="a new table that is read whole gets its shards"),
+        pytest.param(TableState(), 250_000, 1, False, 1_000_000, id="one that is not has room for what may follow"),
+        pytest.param(TableState(rows=60_000, bits=4), 30_000, 1, False, 60_000, id="a known table keeps its shards"),
+        pytest.param(TableState(rows=60_000, bits=4), 500, 1, True, 60_000, id="whatever few rows changed"),
+        pytest.param(TableState(rows=9_000, bits=1), 250_000, 1, False, 250_000, id="one that grew gets more"),
+        pytest.param(TableState(rows=2_000_000, bits=9), 600_000, 8, False, 4_800_000, id="streams are alike"),
+    ],
+)
+def test_rows_are_sorted_into_the_shards_that_they_will_have(
+    state: TableState, read: int, streams: int, done: bool, rows: int
+) -> None:
+    assert bucket_bits(state, read, streams=streams, done=done) == bits_for(rows)

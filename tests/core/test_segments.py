@@ -86,13 +86,28 @@ def test_a_damaged_segment_says_what_happens_next() -> None:
         list(Segment(0, segment.index, b"", b"").rows())
 
 
+@given(rows, st.integers(0, 8), st.integers(0, 8))
+def test_a_slice_sorted_into_larger_buckets_has_the_same_rows_in_the_buckets_of_their_keys(
+    found: list[tuple[ClaimRow, int]], fine: int, bits: int
+) -> None:
+    segments = SliceSegments(fine)
+    for row, wish in found:
+        segments.add(row, wish)
+    segments.coarsen(bits)
+    assert (segments.bits, segments.rows) == (min(fine, bits), len(found))
+    coarse = [(bucket, Segment.read(segments.bits, properties)) for bucket, _, properties in segments]
+    expected = {bucket: sorted(segment.rows(), key=by_all) for bucket, segment in staged(found, segments.bits)}
+    assert {bucket: sorted(segment.rows(), key=by_all) for bucket, segment in coarse} == expected
+
+
 @settings(max_examples=5, deadline=None)
 @given(st.integers(1, 40_000), st.integers(0, 3))
 def test_entities_keep_the_limits_of_table_storage_and_lose_nothing(number: int, bits: int) -> None:
-    segments = SliceSegments(bits)
+    segments = SliceSegments(5)
     for at in range(number):
         row = ClaimRow(at.to_bytes(16), Claim(f"{at:0100}", GUID, "p" * 50), "", b"")
         segments.add(row, at)
+    segments.coarsen(bits)
     stored = list(segments)
     assert len({(bucket, part) for bucket, part, _ in stored}) == len(stored)
     for _, part, properties in stored:

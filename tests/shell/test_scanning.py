@@ -9,6 +9,7 @@ import pytest
 
 from linker.adapters.storage.staging import STAGING, Slice
 from linker.core.errors import TransientError
+from linker.core.linking import shards
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import Shard, shard_of
 from linker.core.runs.activity_values import SliceOutcome
@@ -58,6 +59,22 @@ async def test_a_scan_reads_every_row_and_every_shard_finds_its_own(world: World
     for position in range(8):
         found = await found_in(world, scan, scan.shard(position))
         assert all(shard_of(key, 3) == scan.shard(position) for key in found.claims)
+
+
+async def test_a_first_scan_sorts_rows_by_the_shards_to_come_so_that_each_reads_its_own_alone(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shards, "SHARD_ROWS", 5)
+    scan = await opened(world)
+    await read_all(world, scan)
+    named, scan = await planned(world, scan)
+    assert named.count == 8
+    for position in range(8):
+        shard = scan.shard(position)
+        found = world.deps.staging.segments("contact", scan, await world.deps.streams("contact", scan), shard)
+        rows = [row async for segment in found for row, _ in segment.rows()]
+        assert rows
+        assert all(row.key and shard.holds(row.key) for row in rows)
 
 
 async def test_a_slice_ends_when_its_time_is_up_and_the_next_one_continues_at_its_cursor(world: World) -> None:

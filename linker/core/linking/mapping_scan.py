@@ -19,6 +19,7 @@ OVERLAP_S = 600.0  # stamps are whole seconds, and an elastic table may answer w
 STREAM_ROWS = 200_000  # rows that are worth a stream of their own
 MAX_STREAMS = 8  # of one data source
 DIGITS = "0123456789abcdef"
+HEADROOM = 4  # while the size of a table is unknown, buckets are for so many times the rows that were read
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,16 @@ def streams_for(rows: int) -> int:
     while streams < MAX_STREAMS and rows > streams * STREAM_ROWS:
         streams *= 2
     return streams
+
+
+def bucket_bits(state: TableState, read: int, *, streams: int, done: bool) -> int:
+    """Return the bits of the buckets that suit the shards to come, after a stream has `read` so many rows.
+
+    A bucket that several shards share is read and sorted again by each of them. Buckets that are finer than shards are many
+    small entities. So a table of known size gets its shards, and a stream that is `done` those of the rows that it read.
+    """
+    room = 1 if done or state.rows else HEADROOM
+    return max(state.bits, bits_for(room * read * streams))
 
 
 def describe_scan(choice: ScanChoice, read: int, state: TableState, rules: ScanRules, now: float) -> str:

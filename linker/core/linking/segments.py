@@ -51,6 +51,12 @@ class Packed:
         self.index += INDEX.pack(row.key, wish)
         self.claims += _pack_claim(row.claim)
 
+    def extend(self, other: Packed) -> None:
+        """Append the rows of another bucket."""
+        self.index += other.index
+        self.claims += other.claims
+        self.invalid += other.invalid
+
 
 class SliceSegments:
     """The rows of one slice by bucket: the leading `bits` bits of where their keys lie.
@@ -74,6 +80,26 @@ class SliceSegments:
         self.rows += 1
         if packed.size > MAX_ENTITY_BYTES - 2_000:  # one more row always fits
             self._full.append((bucket, self._open.pop(bucket)))
+
+    def coarsen(self, bits: int) -> None:
+        """Sort the rows into the larger buckets of fewer bits; more bits change nothing."""
+        finer = self.bits - bits
+        if finer <= 0:
+            return
+        parts = [*self._full, *sorted(self._open.items())]
+        self.bits, self._shift, self._open, self._full = bits, PLACE_BITS - bits, {}, []
+        for bucket, packed in parts:
+            self._join(bucket >> finer, packed)
+
+    def _join(self, bucket: int, packed: Packed) -> None:
+        before = self._open.setdefault(bucket, packed)
+        if before is packed:
+            return
+        if before.size + packed.size <= MAX_ENTITY_BYTES - 2_000:
+            before.extend(packed)
+        else:
+            self._full.append((bucket, before))
+            self._open[bucket] = packed
 
     def __iter__(self) -> Iterator[tuple[int, int, Properties]]:
         """Yield (bucket, part number, properties) of each entity."""

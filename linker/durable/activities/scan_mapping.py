@@ -20,10 +20,11 @@ from linker.core.linking.hash_blocks import hash_wish
 from linker.core.linking.mapping_scan import (
     ScanChoice,
     TableState,
+    bucket_bits,
     describe_scan,
 )
 from linker.core.linking.segments import SliceSegments
-from linker.core.linking.shards import bits_for, group_by_shard
+from linker.core.linking.shards import group_by_shard
 from linker.core.model import Run, Target
 from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask
@@ -33,8 +34,7 @@ from linker.durable.shards.staged import scan_rules, since_text
 
 SLICE_S = 20.0  # a slice ends after this time: a crash costs no more, and cancelling stays quick
 SLICE_ROWS = 250_000  # or after so many rows: about 20 MB packed
-FIRST_BITS = 6  # buckets of a table of unknown size
-HEADROOM = 4  # a slice sorts into buckets for so many times the rows read so far: later slices cost no split then
+FINE_BITS = 8  # of the buckets into which a slice is sorted until its size is known: those of four full slices
 MAX_RESTARTS = 3  # of a stream whose cursor is not accepted
 
 
@@ -60,8 +60,9 @@ async def _slice(deps: Deps, dataverse: Dataverse, task: SliceTask) -> SliceOutc
     if stream.done:
         return SliceOutcome(done=True)
     target, state = await deps.target(task.run, task.table), await deps.states.load(task.table)
-    bits = max(state[0].bits if state else FIRST_BITS, bits_for(HEADROOM * stream.read * scan.streams))
-    reading = _Slice(deps, dataverse, target, scan, stream, SliceSegments(bits), await deps.salt_named(scan.secret))
+    known = state[0] if state else TableState()
+    fine = max(FINE_BITS, bucket_bits(known, stream.read, streams=scan.streams, done=False))
+    reading = _Slice(deps, dataverse, target, scan, stream, SliceSegments(fine), await deps.salt_named(scan.secret))
     try:
         after = await reading.read()
     except DataverseError as error:
@@ -73,9 +74,10 @@ async def _slice(deps: Deps, dataverse: Dataverse, task: SliceTask) -> SliceOutc
             raise
         committed = await deps.staging.commit(task.table, scan, task.stream, after, etag)
         return SliceOutcome() if committed else SliceOutcome(later_s=1.0, later_reason="Another attempt was faster.")
+    reading.segments.coarsen(bucket_bits(known, after.read, streams=scan.streams, done=after.done))
     attempt = deps.new_id()
     await deps.staging.write(task.table, scan, task.stream, len(stream.slices), attempt, reading.segments)
-    after = replace(after, slices=(*stream.slices, Slice(attempt, bits)))
+    after = replace(after, slices=(*stream.slices, Slice(attempt, reading.segments.bits)))
     if not await deps.staging.commit(task.table, scan, task.stream, after, etag):
         return SliceOutcome(later_s=1.0, later_reason="Another attempt was faster.")
     await _show(deps, task, after.read)
