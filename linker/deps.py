@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse import Connection, Dataverse, Meter, SharedReads, metadata
 from linker.adapters.dataverse.optional import Unread, ask_optional
-from linker.adapters.dataverse.probing import LinkedColumn, probe_capabilities, read_tables
+from linker.adapters.dataverse.probing import probe_capabilities, read_tables
+from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.adapters.dataverse.shared_reads import patient
 from linker.adapters.looks import Looks
 from linker.adapters.storage import (
@@ -37,7 +38,7 @@ from linker.core.errors import ChangedError, TransientError
 from linker.core.keys import digest_rows
 from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import TableState
-from linker.core.model import PROFILE_TABLE, Link, Target
+from linker.core.model import CUSTOMER_COLUMN, PROFILE_TABLE, Link, Target
 from linker.core.permissions.privileges import Privilege
 from linker.core.throttling.pace import Load
 from linker.core.times import iso
@@ -150,7 +151,7 @@ class Deps:
             )
             if isinstance(found, Unread):  # links are then checked by their profile
                 return False
-            self.cache.has_labels = found == "msdynci_customerid"
+            self.cache.has_labels = found == CUSTOMER_COLUMN
         return self.cache.has_labels
 
     async def capabilities(self) -> Capabilities:

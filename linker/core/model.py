@@ -40,6 +40,7 @@ LOOKUP_DISPLAY_NAME = "Customer Profile"
 SKIPPED_MESSAGE = "Backstamping job skipped"
 PROFILE_TABLE = "msdynci_customerprofile"
 MAPPING_TABLE = "msdynci_alternatekey"
+CUSTOMER_COLUMN = "msdynci_customerid"  # of profiles, mapping rows, and measures
 MAX_ROWS = 2**31 - 1  # that one number of a caller may name
 
 

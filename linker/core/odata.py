@@ -10,13 +10,16 @@ from urllib.parse import quote
 
 from linker.core.errors import ConfigurationError
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.model import Source, Target
+from linker.core.model import CUSTOMER_COLUMN, Source, Target
 
 EQ_TERMS = (
     50  # of a chain of comparisons, where In is not available: facts of elastic tables show chains of that length
 )
 IN_VALUES = 500  # most conditions of a query; whether each value of In counts is not documented (dataverse.md 6.4)
 _WILDCARDS = frozenset("%_[")
+# The suffix of a value as Dataverse shows it to people: of a lookup the name of the row it leads to.
+LABEL = "@OData.Community.Display.V1.FormattedValue"
+WITH_LABELS = f'odata.include-annotations="{LABEL[1:]}"'
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 
 
@@ -99,7 +102,7 @@ class MappingColumns:
 
     data_source = "msdynci_datasourcename"
     key = "msdynci_alternatevalue"
-    customer = "msdynci_customerid"
+    customer = CUSTOMER_COLUMN
     identifier = "msdynci_identifier"
     lookup = "msdynci_lookupfield_customer"
     id = "msdynci_alternatekeyid"

@@ -10,12 +10,12 @@ from linker.adapters.customer_insights import Instance, NoAnswer
 from linker.adapters.dataverse import Dataverse, identity, metadata
 from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.adapters.dataverse.optional import Unread, ask_optional
-from linker.adapters.dataverse.probing import LinkedColumn
 from linker.adapters.dataverse.response_models import Fields
+from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.core import odata
 from linker.core.errors import ConfigurationError, DataverseError, StateError
 from linker.core.keys import key_text, row_key
-from linker.core.model import LOOKUP_SCHEMA_NAME, Source
+from linker.core.model import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, Source
 from linker.core.odata import MappingColumns
 from linker.core.permissions import privileges
 from linker.core.permissions.privileges import Depth, Need, Right
@@ -82,7 +82,7 @@ async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wa
     Raises TransientError, DataverseError; ConfigurationError when the mapping's names are not what they seem.
     """
     columns, profiles, insight = await asyncio.gather(
-        metadata.mapping_columns(dataverse), _has_rows(dataverse, PROFILE_SET, "msdynci_customerid"), _insight(deps)
+        metadata.mapping_columns(dataverse), _has_rows(dataverse, PROFILE_SET, CUSTOMER_COLUMN), _insight(deps)
     )
     rules = _rules(deps.settings, wanted)
     sources: tuple[SourceFacts, ...] = ()

@@ -8,7 +8,8 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import lookup_column, metadata
-from linker.adapters.dataverse.probing import MAX_REQUESTS, LinkedColumn
+from linker.adapters.dataverse.probing import MAX_REQUESTS
+from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.core.capabilities import Capability, TableKind
 from linker.core.model import LOOKUP_SCHEMA_NAME
 from linker.deps import Deps

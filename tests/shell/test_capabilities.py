@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.dataverse.probing import MAX_REQUESTS, LinkedColumn, probe_capabilities
+from linker.adapters.dataverse.probing import MAX_REQUESTS, probe_capabilities
+from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.core.capabilities import Capabilities, Capability, Finding, TableKind, is_current, table_kind, with_earlier
 from linker.core.odata import MappingColumns
 from linker.core.serialization import dumps, from_json, loads, to_json

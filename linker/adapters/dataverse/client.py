@@ -9,15 +9,15 @@ from typing import Any, Final
 
 from linker.adapters.dataverse import batch, response_models
 from linker.adapters.dataverse.http import API, PAGE_SIZE, Connection, Meter, error_in, unclear
-from linker.adapters.dataverse.response_models import WITH_LABELS, Fields, LiveLink, Page
+from linker.adapters.dataverse.response_models import Fields, LiveLink, Page
 from linker.adapters.http_limits import json_of
 from linker.core import odata
 from linker.core.errors import DataverseError, TableBusyError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.keys import key_text, row_key, spellings
 from linker.core.linking.claims import ClaimRow, fold_customer
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.model import PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
-from linker.core.odata import MappingColumns
+from linker.core.model import CUSTOMER_COLUMN, PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
+from linker.core.odata import WITH_LABELS, MappingColumns
 from linker.core.throttling.error_classification import is_about_no_row, is_of_dataverse
 
 MAPPING_SET = "msdynci_alternatekeys"
@@ -166,24 +166,24 @@ class Dataverse:
 
     async def _profiles_of(self, texts: Sequence[str], target: Target) -> dict[CustomerId, dict[Link, str]]:
         """Return the profiles whose CustomerId is one of `texts`, with the CustomerId as each of them stores it."""
-        select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
+        select = f"{CUSTOMER_COLUMN},partitionid" if target.has_partitions else CUSTOMER_COLUMN
         queries = [
             PROFILE_SET + odata.query(select=select, filter=expression)
-            for expression in odata.any_of("msdynci_customerid", texts, has_in=target.has_in)
+            for expression in odata.any_of(CUSTOMER_COLUMN, texts, has_in=target.has_in)
         ]
         found: dict[CustomerId, dict[Link, str]] = defaultdict(dict)
         for row in [row for answer in await self.read_all(queries) for row in answer]:
-            customer = response_models.customer_in(row.get("msdynci_customerid"))
+            customer = response_models.customer_in(row.get(CUSTOMER_COLUMN))
             if customer is not None:
-                found[customer][response_models.profile_link(row, PROFILE_KEY)] = row["msdynci_customerid"]
+                found[customer][response_models.profile_link(row, PROFILE_KEY)] = row[CUSTOMER_COLUMN]
         return found
 
     async def customers_of(self, profiles: Collection[str], target: Target) -> dict[str, str]:
         """Return the CustomerId of each profile that is visible, by profile id."""
         expressions = odata.any_guid(PROFILE_KEY, sorted(profiles), has_in=target.has_in)
-        queries = [PROFILE_SET + odata.query(select="msdynci_customerid", filter=one) for one in expressions]
+        queries = [PROFILE_SET + odata.query(select=CUSTOMER_COLUMN, filter=one) for one in expressions]
         rows = [row for answer in await self.read_all(queries) for row in answer]
-        return {response_models.guid_in(row, PROFILE_KEY): str(row.get("msdynci_customerid") or "") for row in rows}
+        return {response_models.guid_in(row, PROFILE_KEY): str(row.get(CUSTOMER_COLUMN) or "") for row in rows}
 
     async def links(self, target: Target, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
         """Return the live link of each row that exists. The profile is not read along: lists cannot join an elastic table."""
@@ -206,12 +206,12 @@ class Dataverse:
         """Return the CustomerId of the profile that a lookup's value addresses, None when there is none."""
         path = odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)[1:]
         try:
-            row = await self.one(path + odata.query(select="msdynci_customerid"), Fields)
+            row = await self.one(path + odata.query(select=CUSTOMER_COLUMN), Fields)
         except DataverseError as error:
             if error.status != 404:
                 raise
             return None
-        return str(row.get("msdynci_customerid") or "")
+        return str(row.get(CUSTOMER_COLUMN) or "")
 
     async def keys_by_link(self, target: Target, *, empty: bool) -> AsyncIterator[list[RowKey]]:
         """Yield the keys of rows whose link is empty, or is not, up to 5,000 at a time."""
@@ -243,10 +243,10 @@ class Dataverse:
         Elastic tables stamp whole seconds. A run believes the newest one only after it has rested for minutes, so all of its
         profiles were there.
         """
-        select = "msdynci_customerid,partitionid" if target.has_partitions else "msdynci_customerid"
+        select = f"{CUSTOMER_COLUMN},partitionid" if target.has_partitions else CUSTOMER_COLUMN
         async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon gt {since}")):
-            named = [row for row in rows if response_models.customer_in(row.get("msdynci_customerid"))]
-            yield {row["msdynci_customerid"]: response_models.profile_link(row, PROFILE_KEY) for row in named}
+            named = [row for row in rows if response_models.customer_in(row.get(CUSTOMER_COLUMN))]
+            yield {row[CUSTOMER_COLUMN]: response_models.profile_link(row, PROFILE_KEY) for row in named}
 
     async def rows_of_customers(
         self, columns: MappingColumns, target: Target, customers: Sequence[str]

@@ -13,13 +13,12 @@ from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse import metadata, response_models
 from linker.adapters.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
-from linker.adapters.dataverse.response_models import WITH_LABELS, Fields
+from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import DataverseError, LinkerError
 from linker.core.keys import row_key
-from linker.core.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Link, RowKey, Target
+from linker.core.model import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Link, RowKey, Target
 from linker.core.profile_insights.insight_paths import (
-    CUSTOMER,
     MEASURE_TABLE,
     MEASURES,
     Column,
@@ -74,7 +73,7 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
         return Reach()
     _check_link(link)
     profile, missing = await _profile(dataverse, link)
-    customer = profile.get(CUSTOMER) if profile else None
+    customer = profile.get(CUSTOMER_COLUMN) if profile else None
     customer = customer if isinstance(customer, str) and customer else None
     parts = await asyncio.gather(
         *([_attributes(dataverse, profile)] if profile else []),
@@ -107,7 +106,7 @@ async def find_related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
             + odata.query(
                 select="LogicalName,EntitySetName,DisplayCollectionName",
                 filter="IsPrivate eq false and IsCustomEntity eq true",
-                expand=f"Attributes($select=LogicalName;$filter=LogicalName eq {odata.literal(CUSTOMER)})",
+                expand=f"Attributes($select=LogicalName;$filter=LogicalName eq {odata.literal(CUSTOMER_COLUMN)})",
             ),
             _Definition,
         ),
@@ -142,12 +141,12 @@ async def _profiles(dataverse: Dataverse, link: Link) -> list[Fields]:
     """
     address = odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)[1:]
     try:
-        return [response_models.read(Fields, await dataverse.get(address, prefer=WITH_LABELS))]
+        return [response_models.read(Fields, await dataverse.get(address, prefer=odata.WITH_LABELS))]
     except DataverseError as error:
         if error.status not in _NOT_FOUND_BY_ADDRESS:
             raise
     path = PROFILE_SET + odata.query(filter=f"{PROFILE_KEY} eq {link.profile}", top=2)
-    return response_models.rows_in(Fields, await dataverse.get(path, prefer=WITH_LABELS))
+    return response_models.rows_in(Fields, await dataverse.get(path, prefer=odata.WITH_LABELS))
 
 
 async def _attributes(dataverse: Dataverse, profile: Fields) -> Reach:
@@ -172,7 +171,9 @@ async def _related(dataverse: Dataverse, profile: str, customer: str | None) -> 
 async def _of_table(dataverse: Dataverse, table: RelatedTable, profile: str, customer: str | None) -> Reach:
     try:
         columns = await made_columns(dataverse, table.name)
-        shown = [column for column in columns if column.is_readable and column.name not in (table.lookup, CUSTOMER)]
+        shown = [
+            column for column in columns if column.is_readable and column.name not in (table.lookup, CUSTOMER_COLUMN)
+        ]
         select = ",".join(column.property_name for column in shown)
         rows = await _rows_of(dataverse, table, select, MAX_ROWS + 1, _filters(table, profile, customer))
     except LinkerError as error:
@@ -207,8 +208,8 @@ def _filters(table: RelatedTable, profile: str, customer: str | None) -> list[st
 def _is_customer(customer: str) -> str:
     """Compare by `eq`, which every kind of table knows; by In where `eq` could take the text for a pattern."""
     if odata.may_be_pattern(customer):
-        return odata.is_in(CUSTOMER, [customer])
-    return f"{CUSTOMER} eq {odata.literal(customer)}"
+        return odata.is_in(CUSTOMER_COLUMN, [customer])
+    return f"{CUSTOMER_COLUMN} eq {odata.literal(customer)}"
 
 
 async def _rows_of(
@@ -220,7 +221,7 @@ async def _rows_of(
     for expression in filters:
         path = table.entity_set + odata.query(select=select, filter=expression, top=top)
         try:
-            answer = response_models.rows_in(Fields, await dataverse.get(path, prefer=WITH_LABELS))
+            answer = response_models.rows_in(Fields, await dataverse.get(path, prefer=odata.WITH_LABELS))
         except DataverseError as error:
             refused = refused or error
         if answer:

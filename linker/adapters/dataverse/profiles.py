@@ -11,8 +11,8 @@ from linker.adapters.dataverse import response_models
 from linker.adapters.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
 from linker.core import odata
 from linker.core.errors import DataverseError, TableBusyError
+from linker.core.model import CUSTOMER_COLUMN
 
-CUSTOMER = "msdynci_customerid"
 TRIES = 6  # of the writes that a busy table refused
 CONFLICT = 412  # the profile has another version than the one that was read
 
@@ -30,7 +30,7 @@ class Profile:
 
 async def read(dataverse: Dataverse, ids: Sequence[str], *, has_in: bool, has_partitions: bool) -> dict[str, Profile]:
     """Return the profiles that exist, by id."""
-    select = f"{CUSTOMER},partitionid" if has_partitions else CUSTOMER
+    select = f"{CUSTOMER_COLUMN},partitionid" if has_partitions else CUSTOMER_COLUMN
     queries = [
         PROFILE_SET + odata.query(select=select, filter=expression)
         for expression in odata.any_guid(PROFILE_KEY, ids, has_in=has_in)
@@ -53,7 +53,7 @@ async def touch(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> dict[s
     means that another writer has just updated the profile, which is what the touch is for.
     """
     parts = {
-        profile: dataverse.patch(PROFILE_SET, _key(profile, known), {CUSTOMER: known.customer}, known.etag)
+        profile: dataverse.patch(PROFILE_SET, _key(profile, known), {CUSTOMER_COLUMN: known.customer}, known.etag)
         for profile, known in profiles.items()
     }
     refused: dict[str, DataverseError] = {}

@@ -11,7 +11,7 @@ from linker.core.errors import ConfigurationError, StateError, TransientError
 from linker.core.keys import key_text, row_key
 from linker.core.linking.claims import MAX_SHOWN, Claim, ClaimRow, fold_customer, is_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
-from linker.core.odata import MappingColumns
+from linker.core.odata import LABEL, MappingColumns
 from linker.core.serialization import from_json
 from linker.core.times import parse_time
 
@@ -42,8 +42,6 @@ class Stamped(TypedDict):
 
 
 Linked = TypedDict("Linked", {"profile": str | None, "partition": str | None, "label": str | None, "@odata.etag": str})
-LABEL = "@OData.Community.Display.V1.FormattedValue"
-WITH_LABELS = 'odata.include-annotations="OData.Community.Display.V1.FormattedValue"'
 
 
 def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from linker.core.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE, WIRE
-from linker.core.odata import is_name
+from linker.core.odata import LABEL, is_name
 
-CUSTOMER = "msdynci_customerid"
 MEASURE_TABLE = "msdynci_customermeasure"
 MEASURES = "msdynci_measures"
 _OURS = "msdynci_"  # what Customer Insights - Data writes
@@ -21,7 +20,6 @@ _PLAIN = frozenset(
     {"BigInt", "Boolean", "DateTime", "Decimal", "Double", "Integer", "Memo", "Money", "Picklist", "State", "Status",
      "String", "Uniqueidentifier"}
 )  # fmt: skip
-_FORMATTED = "@OData.Community.Display.V1.FormattedValue"
 
 MAX_TEXT: Final = 10_000  # characters of one value that are shown
 
@@ -178,7 +176,7 @@ def values_in(row: Mapping[str, Any], columns: Iterable[Column]) -> tuple[Value,
             column.label,
             column.type,
             plain(row.get(column.property_name)),
-            str(row.get(column.property_name + _FORMATTED) or "")[:MAX_TEXT],
+            str(row.get(column.property_name + LABEL) or "")[:MAX_TEXT],
         )
         for column in columns
     )

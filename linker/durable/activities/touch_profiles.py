@@ -12,7 +12,7 @@ from linker.adapters.dataverse import Dataverse, profiles
 from linker.adapters.storage.table_states import SLICES
 from linker.core.capabilities import Capability, TableKind
 from linker.core.errors import LinkerError, TransientError
-from linker.core.model import PROFILE_TABLE, Progress, Run, Touches
+from linker.core.model import CUSTOMER_COLUMN, PROFILE_TABLE, Progress, Run, Touches
 from linker.core.odata import chunks
 from linker.core.permissions import automations
 from linker.core.runs.activity_values import Go
@@ -81,7 +81,7 @@ async def _fires(deps: Deps, dataverse: Dataverse) -> str:
     registered, unread = await find_registered(dataverse, PROFILE_TABLE)
     if registered is None:
         return f"which automations a touch fires could not be read: {unread}"
-    found = automations.find_fired(registered, profiles.CUSTOMER)
+    found = automations.find_fired(registered, CUSTOMER_COLUMN)
     if deps.settings.automations == "bypass":
         found = automations.not_bypassed(found)
     named = ", ".join(f"{each.kind} '{each.name}'" for each in found[: automations.MAX_NAMED])
