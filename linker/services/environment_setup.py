@@ -16,7 +16,7 @@ from linker.core import odata
 from linker.core.permissions import privileges
 from linker.core.permissions.privileges import Depth, Need, Privilege, Right
 from linker.core.profile_insights.insight_paths import MEASURE_TABLE
-from linker.services.write_permits import general_needs
+from linker.services.service_account import general_needs
 from linker.settings import Settings
 
 ROLE = "Customer Profile Linker"

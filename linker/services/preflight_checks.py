@@ -20,17 +20,17 @@ from linker.deps import Deps
 from linker.services import fact_gathering, write_permits
 from linker.services.fact_gathering import Evidence
 from linker.services.full_reasons import full_reason, reason_for_full
-from linker.services.write_permits import PrivilegeError, Standing
+from linker.services.service_account import AccountRights, PrivilegeError, naming_privileges, read_account_rights
 
 
 async def look(deps: Deps) -> Picture:
     """Return the whole picture. Raises TransientError; DataverseError when Dataverse refuses for no missing privilege."""
     dataverse = deps.patient_dataverse()
-    who = await write_permits.standing(deps, dataverse)
+    who = await read_account_rights(deps, dataverse)
     if who.obstacle:
         return _unable(deps, who)
     try:
-        with write_permits.naming(who.account.name):
+        with naming_privileges(who.account.name):
             return await _look(deps, dataverse, who)
     except PrivilegeError as error:
         return _unable(deps, replace(who, missing=(*who.missing, error.missing)))
@@ -46,7 +46,7 @@ class _NextRun:
     schema: str
 
 
-async def _look(deps: Deps, dataverse: Dataverse, who: Standing) -> Picture:
+async def _look(deps: Deps, dataverse: Dataverse, who: AccountRights) -> Picture:
     seen = await fact_gathering.gather(deps, dataverse, who.held)
     if seen.columns is None:
         return _picture(deps, who, seen, (), (), None)
@@ -63,7 +63,7 @@ async def _look(deps: Deps, dataverse: Dataverse, who: Standing) -> Picture:
     return _picture(deps, who, seen, tuple(tables), tuple(permitted.values()), can)
 
 
-def _unable(deps: Deps, who: Standing) -> Picture:
+def _unable(deps: Deps, who: AccountRights) -> Picture:
     return Picture(
         deps.settings.dataverse_url,
         Severity.BLOCKED,
@@ -75,7 +75,7 @@ def _unable(deps: Deps, who: Standing) -> Picture:
 
 def _picture(
     deps: Deps,
-    who: Standing,
+    who: AccountRights,
     seen: Evidence,
     tables: tuple[TablePicture, ...],
     permitted: tuple[Permission, ...],
@@ -175,7 +175,7 @@ def _outcome(permitted: Permission) -> Literal["held", "refused", "ready"]:
 async def hold(deps: Deps, table: str) -> None:
     """Remember what an approval of a table's first link would allow, as a run does that finds it held."""
     dataverse = deps.patient_dataverse()
-    who = await write_permits.standing(deps, dataverse)
+    who = await read_account_rights(deps, dataverse)
     if who.obstacle:
         raise ConfigurationError(who.obstacle)
     seen = await fact_gathering.gather(deps, dataverse, who.held, (table,))
@@ -183,7 +183,7 @@ async def hold(deps: Deps, table: str) -> None:
 
 
 async def find_permitted_tables(
-    deps: Deps, dataverse: Dataverse, who: Standing, seen: Evidence
+    deps: Deps, dataverse: Dataverse, who: AccountRights, seen: Evidence
 ) -> dict[str, Permission]:
     """Look at the tables that the run would link, unless it ends here."""
     if seen.columns is None or seen.judgement.status is not None:

@@ -1,18 +1,16 @@
-"""What is looked at before a table may be written: who writes and what it may do, automations, approvals, a second writer."""
+"""What is looked at before a table may be written: privileges, automations, approvals, a second writer."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 from linker.adapters.dataverse import Dataverse, identity, lookup_column, metadata
 from linker.adapters.dataverse.client import MAPPING_SET
 from linker.adapters.dataverse.lookup_column import LookupColumn
-from linker.adapters.dataverse.metadata import ServiceAccount
 from linker.adapters.dataverse.optional import Unread, ask_optional
-from linker.adapters.dataverse.registered_automations import READ_TABLES, automations
+from linker.adapters.dataverse.registered_automations import automations
 from linker.adapters.dataverse.response_models import Fields, customer_in
 from linker.core import odata
 from linker.core.capabilities import Capabilities, TableKind, with_capabilities
@@ -23,15 +21,14 @@ from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE, Target
 from linker.core.odata import MappingColumns
 from linker.core.permissions import column_security, privileges
 from linker.core.permissions.automations import Automation
-from linker.core.permissions.privileges import Depth, Missing, Need, Right
+from linker.core.permissions.privileges import Missing, Need, Right
 from linker.core.permissions.write_permission import Permission, Refusal, SecondWriter, TableLook, permission
 from linker.core.requirements.facts import DataverseTable, name_of
 from linker.core.requirements.table_eligibility import JudgedTable
 from linker.core.throttling.pace import Pace
 from linker.core.times import iso
 from linker.deps import Deps
-from linker.services.column_permits import missing_permissions
-from linker.settings import Settings
+from linker.services.service_account import AccountRights, missing_permissions, read_catalogue
 
 LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
 SURROUNDINGS_S = 86_400.0  # how long what surrounds a linked table is remembered
@@ -41,100 +38,12 @@ COUNT_CAP = 5_000  # dataverse.md 5.3
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
-    """Who writes, and what it may do. `missing` is what every run needs and the account lacks."""
-
-    account: ServiceAccount
-    held: Mapping[str, Depth]
-    missing: tuple[Missing, ...]
-
-    @property
-    def obstacle(self) -> str:
-        """Why no run can begin, empty when one can."""
-        vital = [missing for missing in self.missing if missing.vital]
-        return f"Nothing was written. {privileges.complaint(vital, self.account.name)}" if vital else ""
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """What stays undone or unseen in every run."""
-        rest = [missing for missing in self.missing if not missing.vital]
-        return (f"Something is left out. {privileges.complaint(rest, self.account.name)}",) if rest else ()
-
-
-class PrivilegeError(ConfigurationError):
-    """Dataverse refused a request for the lack of a privilege that it names."""
-
-    def __init__(self, missing: Missing, account: str) -> None:
-        super().__init__(f"Nothing was written. {privileges.complaint([missing], account)}")
-        self.missing = missing
-
-
-@contextmanager
-def naming(account: str) -> Iterator[None]:
-    """Raise PrivilegeError instead of the DataverseError that names a missing privilege."""
-    try:
-        yield
-    except DataverseError as error:
-        if (missing := privileges.find_refused(error)) is None:
-            raise
-        raise PrivilegeError(missing, account) from error
-
-
-async def standing(deps: Deps, dataverse: Dataverse) -> Standing:
-    """Return who writes and what it lacks. A refusal that names a privilege is an answer as well."""
-    unknown = ServiceAccount("", "of this app")
-    try:
-        with naming(unknown.name):
-            return await _standing(deps, dataverse)
-    except PrivilegeError as error:
-        return Standing(unknown, {}, (error.missing,))
-
-
-async def _standing(deps: Deps, dataverse: Dataverse) -> Standing:
-    user, needs = await deps.user(dataverse), general_needs(deps.settings)
-    account, held, catalogue, columns = await asyncio.gather(
-        metadata.service_account(dataverse, user),
-        identity.held(dataverse, user),
-        _catalogue(deps, dataverse, needs),
-        missing_permissions(deps, dataverse, column_security.of_every_run(touches=deps.settings.touch_profiles)),
-    )
-    if deps.settings.impersonate:
-        own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)
-        real = await metadata.service_account(own, await own.user())
-        held = privileges.share_privileges(held, await identity.held(own, real.id))
-        account = ServiceAccount(account.id, f"{account.name}, through {real.name}")
-    return Standing(account, held, (*privileges.missing(needs, catalogue, held), *columns))
-
-
-async def _catalogue(deps: Deps, dataverse: Dataverse, needs: Sequence[Need]) -> privileges.Catalogue:
-    """Return the privileges of the tables that some needs name. What a privilege is called never changes, so each table is
-    asked for once.
-    """
-    known = deps.cache.privileges
-    tables = {table for table, _ in known}
-    known |= await identity.of_tables(dataverse, [need for need in needs if need.table not in tables])
-    return known
-
-
-def general_needs(settings: Settings) -> tuple[Need, ...]:
-    """Return what every run needs with these settings, whatever the tables."""
-    return (
-        *privileges.always(scanned=READ_TABLES, touches=settings.touch_profiles),
-        *privileges.of_settings(
-            bypass=settings.automations == "bypass",
-            impersonate=settings.impersonate is not None,
-            solution=settings.solution is not None,
-        ),
-    )
-
-
-@dataclass(frozen=True, slots=True)
 class _Look:
     """What looking at several tables shares."""
 
     deps: Deps
     dataverse: Dataverse
-    who: Standing
+    who: AccountRights
     columns: MappingColumns
     catalogue: privileges.Catalogue
     can: Capabilities
@@ -166,7 +75,7 @@ class Surroundings:
 async def permissions(
     deps: Deps,
     dataverse: Dataverse,
-    who: Standing,
+    who: AccountRights,
     tables: Sequence[JudgedTable],
     columns: MappingColumns,
     can: Capabilities,
@@ -177,7 +86,7 @@ async def permissions(
     wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
     links = [need for judged in tables for need in column_security.of_links(judged.table.logical_name)]
     catalogue, there, lacking = await asyncio.gather(
-        _catalogue(deps, dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")]),
+        read_catalogue(deps, dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")]),
         ask_optional(dataverse, lookup_column.find_all),
         missing_permissions(deps, dataverse, links),
     )

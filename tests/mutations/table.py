@@ -345,7 +345,7 @@ MUTATIONS = (
     Mutation("G21", _PERMISSION, "if hold and not look.linked and ", "if False and "),
     Mutation("G21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
     Mutation("G22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),
-    Mutation("G22", "linker/services/write_permits.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
+    Mutation("G22", "linker/services/service_account.py", 'bypass=settings.automations == "bypass"', "bypass=False"),
     Mutation("G23", _VERDICT, "if counts.rows_read != counts.outcomes:", "if False:"),
     Mutation(
         "G23",
@@ -364,6 +364,6 @@ MUTATIONS = (
         '    yield odata.query(select="modifiedon,versionnumber", filter=others, **order)\n',
         "",
     ),
-    Mutation("G25", "linker/services/write_permits.py", 'f"{account.name}, through {real.name}"', "account.name"),
+    Mutation("G25", "linker/services/service_account.py", 'f"{account.name}, through {real.name}"', "account.name"),
     Mutation("G26", "linker/settings.py", "insights_key: SecretStr | None", "insights_key: str | None"),
 )

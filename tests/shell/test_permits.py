@@ -18,6 +18,7 @@ from linker.core.requirements.table_eligibility import JudgedTable
 from linker.core.runs.activity_values import RunRef
 from linker.durable.activities.discover_tables import survey
 from linker.services import write_permits
+from linker.services.service_account import read_account_rights
 from sandbox.database.collation import guid_key
 from sandbox.database.security import grant_privileges, revoke_privilege
 from sandbox.identity.accounts import LINKER, VENDOR
@@ -48,7 +49,7 @@ async def allowed(world: Sandboxed, mapped: int = 0) -> Permission:
     dataverse = world.dataverse
     (table,) = await metadata.find_tables(dataverse, "contact")
     judged = JudgedTable(TableRun("contact", "crm", Status.QUEUED), table, (SourceFacts(SOURCE, table),))
-    who = await write_permits.standing(world.deps, dataverse)
+    who = await read_account_rights(world.deps, dataverse)
     columns = MappingColumns("msdynci_entityname")
     found = await write_permits.permissions(
         world.deps, dataverse, who, [judged], columns, await world.deps.probe_capabilities()
@@ -154,11 +155,11 @@ async def test_what_cannot_be_bypassed_is_held_all_the_same(world: Sandboxed) ->
 
 async def test_bypass_without_its_privilege_is_refused_before_anything_is_written(world: Sandboxed) -> None:
     world = world.using(automations="bypass")
-    who = await write_permits.standing(world.deps, world.dataverse)
+    who = await read_account_rights(world.deps, world.dataverse)
     assert "prvBypassCustomBusinessLogic" in who.obstacle
     assert "Nothing was written." in who.obstacle
     grant(world, BYPASS_LOGIC)
-    assert (await write_permits.standing(world.deps, world.dataverse)).obstacle == ""
+    assert (await read_account_rights(world.deps, world.dataverse)).obstacle == ""
 
 
 @pytest.mark.parametrize("name", [*OF_CONTACT, "prvCreateAttribute", "prvCreateRelationship"])
@@ -194,7 +195,7 @@ GENERAL = (
 @pytest.mark.parametrize("name", GENERAL)
 async def test_a_missing_privilege_of_every_run_is_named(world: Sandboxed, name: str) -> None:
     revoke(world, name)
-    assert name in (await write_permits.standing(world.deps, world.dataverse)).obstacle
+    assert name in (await read_account_rights(world.deps, world.dataverse)).obstacle
 
 
 OPTIONAL = ("prvReadWorkflow", "prvReadSdkMessageProcessingStep", "prvReadRole", "prvWritemsdynci_customerprofile")
@@ -203,7 +204,7 @@ OPTIONAL = ("prvReadWorkflow", "prvReadSdkMessageProcessingStep", "prvReadRole",
 @pytest.mark.parametrize("name", OPTIONAL)
 async def test_a_privilege_that_a_run_can_do_without_is_a_warning(world: Sandboxed, name: str) -> None:
     revoke(world, name)
-    who = await write_permits.standing(world.deps, world.dataverse)
+    who = await read_account_rights(world.deps, world.dataverse)
     assert who.obstacle == ""
     assert name in " ".join(who.warnings)
 
@@ -295,7 +296,7 @@ IMPERSONATED = {"impersonate": UUID(VENDOR.object_id)}
 async def test_acting_for_a_user_shows_both_and_asks_for_what_both_may(world: Sandboxed) -> None:
     grant(world, ACT_ON_BEHALF)
     world = impersonating(world.using(**IMPERSONATED))
-    who = await write_permits.standing(world.deps, world.dataverse)
+    who = await read_account_rights(world.deps, world.dataverse)
     assert who.account.name == "# InsightsAppsPlatform, through # Customer Profile Linker"
     assert who.obstacle == ""
     for name, role in (
@@ -303,12 +304,12 @@ async def test_acting_for_a_user_shows_both_and_asks_for_what_both_may(world: Sa
         ("prvAppendTomsdynci_customerprofile", LINKER_ROLE),
     ):
         revoke(world, name, role)
-        assert name in (await write_permits.standing(world.deps, world.dataverse)).obstacle
+        assert name in (await read_account_rights(world.deps, world.dataverse)).obstacle
 
 
 async def test_acting_for_a_user_needs_its_privilege(world: Sandboxed) -> None:
     world = impersonating(world.using(**IMPERSONATED))
-    assert "prvActOnBehalfOfAnotherUser" in (await write_permits.standing(world.deps, world.dataverse)).obstacle
+    assert "prvActOnBehalfOfAnotherUser" in (await read_account_rights(world.deps, world.dataverse)).obstacle
 
 
 def impersonating(world: Sandboxed) -> Sandboxed:

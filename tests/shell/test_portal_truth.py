@@ -12,7 +12,7 @@ from linker.core.runs.activity_values import SettleTask
 from linker.core.runs.lifecycle import promise_run
 from linker.durable.activities.discover_tables import settle
 from linker.entrypoints import api
-from linker.services.write_permits import PrivilegeError
+from linker.services.service_account import PrivilegeError
 from sandbox.database.collation import guid_key
 from sandbox.database.security import revoke_privilege
 from sandbox.webapi.security.organization import LINKER_ROLE

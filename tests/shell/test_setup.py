@@ -7,8 +7,9 @@ import pytest
 
 from linker.adapters.dataverse import Dataverse, identity
 from linker.core.permissions.privileges import Depth
-from linker.services import environment_setup, write_permits
+from linker.services import environment_setup
 from linker.services.environment_setup import Setup
+from linker.services.service_account import read_account_rights
 from sandbox.identity.accounts import ADMIN, LINKER, NEWCOMER
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 
@@ -64,10 +65,10 @@ async def test_with_that_role_nothing_is_missing_and_without_it_everything_is(
 ) -> None:
     done = await environment_setup.apply(admin, await looked(world, admin))
     newcomer = world.dataverse_as(replace(NEWCOMER, systemuser_id=done.user))
-    who = await write_permits.standing(world.deps, newcomer)
+    who = await read_account_rights(world.deps, newcomer)
     assert (who.missing, who.account.name) == ((), NEWCOMER.full_name)
     await environment_setup.undo(admin, done)
-    assert (await write_permits.standing(world.deps, newcomer)).obstacle
+    assert (await read_account_rights(world.deps, newcomer)).obstacle
 
 
 async def test_what_is_there_in_part_is_completed(world: Sandboxed, admin: Dataverse) -> None:

@@ -19,8 +19,8 @@ from linker.services import fact_gathering, write_permits
 from linker.services.fact_gathering import Evidence
 from linker.services.full_reasons import full_reason
 from linker.services.preflight_checks import find_permitted_tables
+from linker.services.service_account import AccountRights, naming_privileges, read_account_rights
 from linker.services.watermark_reading import look_at_marks
-from linker.services.write_permits import Standing
 from linker.settings import Settings
 
 DRY_RUN_NOTE = "Dry run: nothing was written. It does not look for links that vanished since they were confirmed."
@@ -33,10 +33,10 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     """
     dataverse = deps.patient_dataverse()
     asked = await deps.runs.load(ref.run)
-    who = await write_permits.standing(deps, dataverse)
+    who = await read_account_rights(deps, dataverse)
     if who.obstacle:
         raise ConfigurationError(who.obstacle)
-    with write_permits.naming(who.account.name):
+    with naming_privileges(who.account.name):
         seen = await fact_gathering.gather(deps, dataverse, who.held, asked.requested_tables if asked else ())
         permitted = await find_permitted_tables(deps, dataverse, who, seen)
     await fact_gathering.keep(deps, seen)
@@ -54,7 +54,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     return Survey(names, status, await full_reason(deps, seen), schema, deps.limiter.report(), settings.touch_profiles)
 
 
-def _shown(run: Run, seen: Evidence, who: Standing, permitted: Mapping[str, Permission]) -> Run:
+def _shown(run: Run, seen: Evidence, who: AccountRights, permitted: Mapping[str, Permission]) -> Run:
     found = seen.judgement
     tables = [
         write_permission.apply_permission(t.run, permitted.get(t.run.table), dry_run=run.dry_run) for t in found.tables
@@ -87,7 +87,7 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
     if not renewal.held or renewal.cancel:
         return Settled(stop=True)
     last = (await deps.runs.task()).marks
-    with write_permits.naming("of this app"):
+    with naming_privileges("of this app"):
         look = await look_at_marks(deps, last)
     awaited = Awaited(task.for_job, task.job_start, last)
     wait = next_wait(look, awaited, _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
