@@ -18,7 +18,7 @@ from linker.durable.activities import ACTIVITIES, Activity
 from linker.durable.orchestrators import ORCHESTRATORS
 from linker.entrypoints import api, portal
 from linker.entrypoints.http.serving import request_of, response_of
-from linker.services import retention, run_requests
+from linker.services import retention, run_requests, run_watchdog
 
 bootstrap.check_environment()
 telemetry.install()
@@ -225,7 +225,9 @@ async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) 
 async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
     starter = boundary.starter(client)
-    await boundary.run_tick("watch_runs", lambda: run_requests.watchdog(bootstrap.deps(), starter, sleep=asyncio.sleep))
+    await boundary.run_tick(
+        "watch_runs", lambda: run_watchdog.watch_runs(bootstrap.deps(), starter, sleep=asyncio.sleep)
+    )
 
 
 # ---- what runs are made of ----

@@ -35,7 +35,7 @@ _CLIENT = "linker/adapters/dataverse/client.py"
 _PERMISSION = "linker/core/permissions/write_permission.py"
 _PACE = "linker/core/throttling/pace.py"
 _LOCK = "linker/core/runs/run_lock.py"
-_TRIGGERS = "linker/services/run_requests.py"
+_TRIGGERS = "linker/services/run_watchdog.py"
 _GENERATION = "linker/durable/orchestrators/generation.py"
 _RUN = "linker/durable/orchestrators/run.py"
 

@@ -42,7 +42,7 @@ from linker.core.runs.run_size import SHORTENED
 from linker.core.serialization import dumps
 from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api
-from linker.services import run_requests
+from linker.services import run_requests, run_watchdog
 from tests.fakes.client import Client, Starter
 from tests.fakes.world import World
 
@@ -204,7 +204,7 @@ async def test_five_requests_and_a_restart_do_not_stop_linking(world: World, sta
         allowed = [{"table": table, "mostRows": MAX_ROWS} for table in tables]
         await client.ask(api.post_run, body={"allowUnlinking": allowed})
     world.clock.pass_s(world.settings.lease_seconds)
-    again = await run_requests.watchdog(world.deps, start)
+    again = await run_watchdog.watch_runs(world.deps, start)
     assert (await loaded(world, again)).status is Status.QUEUED
     assert [ticket.run for ticket in start.started] == [again]
 
@@ -216,7 +216,7 @@ async def test_a_lock_that_an_earlier_version_filled_can_be_left(world: World, s
     full = LockState(run, 1.0, pending=Ticket("20261118T000000Z-wait", RunRequest(unlink_allowed=huge)))
     assert entity_bytes("env", ROW, cut_text(dumps(full))) > MAX_ENTITY_BYTES / 2
     await world.store.insert(TABLE, "env", ROW, {**cut_text(dumps(full)), "marks": ""})
-    assert await run_requests.watchdog(world.deps, start) == "20261118T000000Z-wait"
+    assert await run_watchdog.watch_runs(world.deps, start) == "20261118T000000Z-wait"
     state = await world.deps.lock.peek()
     assert state.holder is not None
     assert state.holder.request.unlink_allowed == ()
@@ -300,7 +300,7 @@ async def by_another_request(world: World, start: Any) -> None:
 
 
 async def by_the_next_tick(world: World, start: Any) -> None:
-    await run_requests.watchdog(world.deps, start)
+    await run_watchdog.watch_runs(world.deps, start)
 
 
 @pytest.mark.parametrize("repair", [by_the_same_key, by_another_request, by_the_next_tick])
@@ -329,7 +329,7 @@ async def test_a_run_that_has_begun_is_not_started_again(world: World, start: St
     await begun(world, start)
     start.started.clear()
     await run_requests.request_run(world.deps, ANY, start)
-    await run_requests.watchdog(world.deps, start)
+    await run_watchdog.watch_runs(world.deps, start)
     assert not start.started
 
 
@@ -340,7 +340,7 @@ async def test_the_run_after_another_one_is_started_by_the_watchdog_when_its_sta
     waiting = (await run_requests.request_run(world.deps, ANY, start)).id
     await world.deps.lock.finish(run, completed=True)  # the host dies before it starts the next one
     await world.deps.runs.advance(run, lambda old: lifecycle.end_early(old, Status.SUCCESSFUL, "", world.clock.now))
-    assert await run_requests.watchdog(world.deps, start) == waiting
+    assert await run_watchdog.watch_runs(world.deps, start) == waiting
     assert start.started[-1].run == waiting
 
 
@@ -350,8 +350,8 @@ async def test_a_run_that_could_not_be_started_says_so(world: World, start: Star
     dead = (await world.deps.lock.peek()).holder
     assert dead is not None
     world.clock.pass_s(world.settings.lease_seconds)
-    await run_requests.watchdog(world.deps, start)
-    assert (await loaded(world, dead.run)).status_detail.startswith(run_requests.NEVER_BEGAN)
+    await run_watchdog.watch_runs(world.deps, start)
+    assert (await loaded(world, dead.run)).status_detail.startswith(run_watchdog.NEVER_BEGAN)
 
 
 async def test_a_waiting_run_that_was_canceled_does_not_stay_queued(world: World, start: Starter) -> None:
@@ -360,9 +360,9 @@ async def test_a_waiting_run_that_was_canceled_does_not_stay_queued(world: World
     waiting = (await run_requests.request_run(world.deps, ANY, start)).id
     await world.deps.lock.cancel(waiting)
     assert (await loaded(world, waiting)).status is Status.QUEUED
-    await run_requests.watchdog(world.deps, start)
+    await run_watchdog.watch_runs(world.deps, start)
     ended = await loaded(world, waiting)
-    assert (ended.status, ended.status_detail) == (Status.CANCELED, run_requests.TAKEN_BACK)
+    assert (ended.status, ended.status_detail) == (Status.CANCELED, run_watchdog.TAKEN_BACK)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -370,10 +370,10 @@ async def test_runs_whose_lock_was_lost_end_and_their_work_goes_on(world: World,
     working = await begun(world, start, RunRequest(Mode.FULL, dry_run, jobs=("job",)))
     waiting = (await run_requests.request_run(world.deps, RunRequest(Mode.VERIFY, dry_run), start)).id
     await world.store.delete(TABLE, "env", ROW)
-    again = await run_requests.watchdog(world.deps, start)
+    again = await run_watchdog.watch_runs(world.deps, start)
     ended = [await loaded(world, run) for run in (working, waiting)]
     assert [run.status for run in ended] == [Status.FAILED] * 2
-    assert all(run_requests.LOST in run.status_detail for run in ended)
+    assert all(run_watchdog.LOST in run.status_detail for run in ended)
     assert bool(again) is not dry_run
     if again:
         assert {run.follow_up for run in ended} <= {again, (await world.deps.lock.peek()).pending.run}  # type: ignore[union-attr]
@@ -391,7 +391,7 @@ async def test_a_quiet_watchdog_writes_nothing(world: World, start: Starter) -> 
     await begun(world, start)
     await run_requests.request_run(world.deps, ANY, start)
     world.store.writes.clear()
-    await run_requests.watchdog(world.deps, start)
+    await run_watchdog.watch_runs(world.deps, start)
     assert not world.store.writes
 
 
@@ -406,9 +406,9 @@ async def test_a_host_whose_clock_is_an_hour_ahead_and_that_dies_blocks_nobody_f
     await run_lifecycle.begin_run(ahead, start.started[0])
     lease_s = world.settings.lease_seconds
     other = world.host()
-    assert await run_requests.watchdog(other, start) == ""
+    assert await run_watchdog.watch_runs(other, start) == ""
     world.clock.pass_s(lease_s)
-    again = await run_requests.watchdog(other, start)
+    again = await run_watchdog.watch_runs(other, start)
     assert again
     assert (await loaded(world, run)).status is Status.FAILED
 
@@ -421,7 +421,7 @@ async def test_a_host_whose_clock_is_an_hour_ahead_keeps_its_run_while_it_renews
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds / 3)
         await ahead.lock.renew(run)
-        assert await run_requests.watchdog(other, start) == ""
+        assert await run_watchdog.watch_runs(other, start) == ""
 
 
 async def test_a_run_that_moves_to_a_host_with_a_right_clock_keeps_its_lease(world: World, start: Starter) -> None:
@@ -432,7 +432,7 @@ async def test_a_run_that_moves_to_a_host_with_a_right_clock_keeps_its_lease(wor
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds / 3)
         assert (await right.lock.renew(run)).held
-        assert await run_requests.watchdog(watching, start) == ""
+        assert await run_watchdog.watch_runs(watching, start) == ""
     assert (await world.deps.lock.peek()).expires == world.clock.now + world.settings.lease_seconds
 
 

@@ -13,7 +13,7 @@ from linker.entrypoints.api.answers import Resumption
 from linker.entrypoints.api.runs import STRICT
 from linker.entrypoints.http.messages import ProblemError, Reply
 from linker.entrypoints.http.operations import Call, operation
-from linker.services.run_pause import pause_runs, resume_runs
+from linker.services.run_requests import pause_runs, resume_runs
 
 
 class PauseBody(BaseModel):

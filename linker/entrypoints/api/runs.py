@@ -31,8 +31,8 @@ from linker.entrypoints.api.answers import RunPage, TaskStatus
 from linker.entrypoints.api.known_tables import check_tables
 from linker.entrypoints.http.messages import PageQuery, ProblemError, Reply, not_found, to_continuation
 from linker.entrypoints.http.operations import Call, TableName, operation
-from linker.services.run_pause import current_pause
-from linker.services.run_requests import CANCELED, TAKEN_BACK, request_run
+from linker.services.run_requests import current_pause, request_run
+from linker.services.run_watchdog import CANCELED, TAKEN_BACK
 from linker.settings import triggers_of
 
 KEY = "idempotency-key"  # header; names are lower case

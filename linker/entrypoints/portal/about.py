@@ -12,7 +12,7 @@ from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render
 from linker.entrypoints.portal.views.azure_links import workbooks_url
-from linker.services.run_pause import current_pause
+from linker.services.run_requests import current_pause
 from linker.settings import Settings, names, triggers_of
 
 
