@@ -219,7 +219,7 @@ def refreshing(done: int = 31, **progress: object) -> Run:
 
 def paused() -> Run:
     """A run that Dataverse asked to wait."""
-    return refreshing(40, paused_until=soon(4), width=3)
+    return refreshing(40, paused_until=soon(4), eta_seconds=332.0, width=3)
 
 
 def retrying() -> Run:

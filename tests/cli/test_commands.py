@@ -78,6 +78,7 @@ ANSWERS: dict[str, object] = {
     "POST /api/pause": PAUSE,
     "POST /api/resume": Resumption(PAUSE, "r3"),
 }
+LONG_RUN, LONG_ROW = "20261130T220227Z-18663d52", "00000001-0000-4000-8000-000000000001"
 type Ask = Callable[..., Result]
 
 
@@ -133,7 +134,7 @@ LOOKING = [
     pytest.param(("errors", "r2"), "GET /api/runs/r2/errors", "There are more", id="errors"),
     pytest.param(("errors",), "GET /api/runs/r2/errors", "Refused", id="errors of the newest"),
     pytest.param(("row", "contact", "0001"), "GET /api/rows/contact/0001", "p1", id="row"),
-    pytest.param(("audit",), "GET /api/audit", "ada@contoso.com", id="audit"),
+    pytest.param(("audit",), "GET /api/audit", "Start a run", id="audit"),
 ]
 
 
@@ -154,6 +155,48 @@ def test_the_same_as_json_is_the_answer_of_the_api_alone(
 ) -> None:
     done = linker(*words, "-o", "json")
     assert (done.exit_code, json.loads(done.stdout)) == (0, to_json(server.answers[route]))
+
+
+def test_the_audit_says_in_words_who_did_what(linker: Ask) -> None:
+    (line,) = [line for line in linker("audit").stdout.splitlines() if "ada@contoso.com" in line]
+    assert line.split()[1:] == ["ada@contoso.com", "Start", "a", "run", "Done", "r2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "ids"), [(("runs",), [LONG_RUN]), (("audit",), [LONG_RUN]), (("errors", "r2"), [LONG_ROW])]
+)
+def test_a_narrow_terminal_cuts_no_id(
+    server: Server, linker: Ask, monkeypatch: pytest.MonkeyPatch, words: tuple[str, ...], ids: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    server.answers["GET /api/runs"] = RunPage(history([replace(OVER, id=LONG_RUN)], 1))
+    server.answers["GET /api/audit"] = AuditPage((replace(ENTRY, run=LONG_RUN),))
+    server.answers["GET /api/runs/r2/errors"] = IssuePage((replace(ISSUE, row=LONG_ROW),), None)
+    shown = linker(*words).stdout
+    assert [one for one in ids if one not in shown] == []
+    assert "\N{HORIZONTAL ELLIPSIS}" not in shown
+
+
+def test_a_run_without_row_errors_says_so(server: Server, linker: Ask) -> None:
+    server.answers["GET /api/runs/r2/errors"] = IssuePage((), None)
+    assert "Run r2 rejected and deferred no row." in linker("errors").stdout
+
+
+@pytest.mark.parametrize(
+    ("status", "told", "untold"),
+    [
+        (Status.SUCCESSFUL, "would link 2 and unlink 0 of 3 rows; nothing was written", "not every row"),
+        (Status.CANCELED, "not every row was looked at", "would link"),
+    ],
+)
+def test_the_status_shows_a_dry_run_beside_the_last_run(
+    server: Server, linker: Ask, status: Status, told: str, untold: str
+) -> None:
+    dry = replace(OVER, id="r4", dry_run=True, status=status)
+    server.answers["GET /api/status"] = TaskStatus(TASK_NAME, TASK_GROUP, Status.WARNINGS, None, OVER, dry)
+    shown = linker("status").stdout
+    assert f"{status} (r4): {told}" in shown
+    assert untold not in shown
 
 
 def test_filters_of_runs_are_those_of_the_api_and_those_that_are_not_given_are_left_out(

@@ -145,7 +145,7 @@ def test_a_step_ends_where_the_next_begins_and_the_last_one_continues() -> None:
     gantt = gantt_of(run_of("a", Status.REFRESHING, steps=STEPS), NOW)
     assert gantt is not None
     assert [(step.title, step.seconds, step.is_current, step.start, step.width) for step in gantt.steps] == [
-        ("Settle", 600, False, 0, 16.67),
+        ("Wait until data settles", 600, False, 0, 16.67),
         ("Check requirements", 30, False, 16.67, 0.83),
         ("Link rows", 2_970, True, 17.5, 82.5),
     ]
@@ -298,15 +298,16 @@ def test_the_chart_stacks_runs_by_outcome_where_they_belong_in_time() -> None:
         ("2026-08-01T03:00:00Z", 7, "day", ["2026-11-18", "2026-11-20", "2026-11-22"]),
         ("2026-08-01T03:00:00Z", 30, "day", ["2026-10-25", "2026-10-31", "2026-11-06", "2026-11-12", "2026-11-18"]),
         ("2026-11-24T02:00:00Z", 30, "minute", ["2026-11-24T01:57", "2026-11-24T02:18", "2026-11-24T02:39"]),
-        ("2026-11-24T02:59:59Z", 3, "minute", ["2026-11-24T02:58", "2026-11-24T02:58", "2026-11-24T02:59"]),
+        ("2026-11-24T02:59:59Z", 3, "clock", ["2026-11-24T02:58:00", "2026-11-24T02:58:40", "2026-11-24T02:59:20"]),
     ],
 )
 def test_the_axis_covers_the_range_or_what_there_is_of_it(
     first: str, days: int, precision: str, labels: list[str]
 ) -> None:
     chart = chart_of([run_of("a", requested_at=first)], days, NOW)
-    size = 10 if precision == "day" else 16
+    size = {"day": 10, "minute": 16, "clock": 19}[precision]
     assert (chart.precision, [stamp[:size] for _, stamp in chart.labels]) == (precision, labels)
+    assert len(set(labels)) == len(labels)  # no two of them read alike
     places = [place for place, _ in chart.labels]
     assert places == sorted(places)
     assert 0 <= places[0] <= places[-1] < 90

@@ -71,6 +71,9 @@ LINKING = Progress(8, 2, rows_total=1_000, rows_done=300, eta_seconds=30.0)
         pytest.param(run_at(None), "Preparing", None, None, id="before rows are linked"),
         pytest.param(run_at(LINKING), "Linking rows", 30.0, 30.0, id="linking"),
         pytest.param(
+            replace(run_at(LINKING), status=Status.RETRYING), "Linking rows", 30.0, None, id="not answered by Dataverse"
+        ),
+        pytest.param(
             run_at(replace(LINKING, rows_done=1_000)), "Linking rows", 99.0, 30.0, id="the last part is not done"
         ),
         pytest.param(

@@ -199,8 +199,21 @@ def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None
             "Refreshing, paused by Dataverse until 2026-11-23T21:05:00Z",
         ),
         (replace(RUN, progress=None, status_detail="[red]"), r"Refreshing. \[red]"),
+        (
+            replace(RUN, status=Status.RETRYING, status_detail="Dataverse answered 503."),
+            "Failed (retrying). Dataverse answered 503",
+        ),
     ],
-    ids=["rate", "finishing", "rows before pages", "time left", "waiting", "paused", "no markup from outside"],
+    ids=[
+        "rate",
+        "finishing",
+        "rows before pages",
+        "time left",
+        "waiting",
+        "paused",
+        "no markup from outside",
+        "not answered",
+    ],
 )
 def test_a_line_says_what_the_run_does(shown: Run, text: str) -> None:
     assert describe(shown) == text
@@ -219,7 +232,10 @@ def test_words_of_others_are_shown_as_they_are_and_move_no_cursor() -> None:
 
 
 def test_a_dry_run_says_that_nothing_was_written() -> None:
-    assert "dry run: nothing is written" in printed(result(replace(OVER, dry_run=True)))
+    shown = printed(result(replace(OVER, dry_run=True)))
+    assert "dry run: nothing is written" in shown
+    assert [word for word in ("To link", "To unlink") if word not in shown] == []
+    assert "Linked" not in shown
 
 
 def lines(*looks: tuple[float, Run]) -> list[str]:

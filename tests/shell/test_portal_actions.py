@@ -348,7 +348,7 @@ def test_a_dry_run_shows_counts_and_rows_and_can_be_run_for_real(held: FakeApp) 
     operator = Operator(held)
     page = operator.get(f"/api/portal/runs/{run.id}/changes").text
     told = text_of(page)
-    assert f"contact {PEOPLE} 1 {LEFT} {PEOPLE - LEFT - 1} 0 0 0" in told
+    assert f"contact Successful {PEOPLE} 1 {LEFT} {PEOPLE - LEFT - 1} 0 0 0" in told
     assert f"{contact_id(PEOPLE)} contact link c1" in told
     assert f"{contact_id(1)} contact clear the link" in told
     assert all(

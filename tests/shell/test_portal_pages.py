@@ -284,7 +284,7 @@ async def test_a_run_of_the_timeline_opens_to_its_steps_and_tables(browser: Brow
     assert "sort=duration" in address
     assert opened.text.count('aria-expanded="true"') == 1
     rows = re.findall(r"<tr[^>]*><th scope=\"row\" dir=\"auto\">.*?</tr>", opened.text, re.DOTALL)
-    assert [text_of(row).split(" ")[1] for row in rows] == ["Settle", "Link", "contact"]
+    assert [text_of(row).split(" ")[1] for row in rows] == ["Wait", "Link", "contact"]
     assert "Link rows 11:05:40 UTC 1 min" in text_of(opened.text)
     assert "contact Successful 11:05:25 UTC 1 min 15 s" in text_of(opened.text)
 

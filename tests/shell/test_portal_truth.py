@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from linker.core.model import Counts, Mode, RunRequest, Status, TableRun, Ticket
+from linker.adapters.storage import TaskState
+from linker.core.model import Counts, Mode, Progress, Run, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import SettleTask
 from linker.core.runs.lifecycle import promise_run
+from linker.core.times import iso
 from linker.durable.activities.discover_tables import settle
 from linker.entrypoints import api
 from linker.services.service_account import PrivilegeError
@@ -17,11 +20,11 @@ from sandbox.database.collation import guid_key
 from sandbox.database.security import revoke_privilege
 from sandbox.webapi.security.organization import LINKER_ROLE
 from sandbox.webapi.security.privileges import privilege_id
-from tests.fakes.browser import Browser
+from tests.fakes.browser import Browser, text_of
 from tests.fakes.client import Client
 from tests.fakes.principal import headers
 from tests.fakes.sandboxed import Sandboxed, sandboxed
-from tests.fakes.world import World
+from tests.fakes.world import START, World
 from tests.shell.test_portal_pages import CONTACT, DETAILS, run_id, run_of, stored
 
 READ_MAPPING = "prvReadmsdynci_alternatekey"
@@ -131,7 +134,7 @@ async def test_a_run_says_what_asked_for_it_and_who(world: World) -> None:
     await ada.post("/api/portal/actions/run", token=token, key="k2", mode="verify")
     waiting = again.body["id"]
     assert "Asked by api, holder of a function key, ada@contoso.com" in await ada.text(DETAILS.format(waiting))
-    assert "full, portal ada@contoso.com" in await ada.text("/api/portal/timeline")
+    assert "full, portal, ada@contoso.com" in await ada.text("/api/portal/timeline")
     shown = (await key_holder.ask(api.get_run, run=waiting)).body
     assert shown["requestedBy"] == ["holder of a function key", "ada@contoso.com"]
 
@@ -139,3 +142,113 @@ async def test_a_run_says_what_asked_for_it_and_who(world: World) -> None:
 async def test_a_run_that_a_timer_asked_for_names_no_person(browser: Browser, world: World) -> None:
     run = await stored(world, run_of(Status.SUCCESSFUL, DONE, trigger="timer"))
     assert "Asked by timer Run" in await browser.text(DETAILS.format(run.id))
+
+
+# ---- dry runs ----
+
+PLANNED = "would link 5 and unlink 2 of 9 rows"
+
+
+async def dry_run_of(world: World, status: Status) -> Run:
+    """Let a dry run of 9 rows end so; the task shows it beside the last real run."""
+    table = replace(CONTACT, status=status, counts=Counts(9, linked=5, unchanged=2, unlinked=2))
+    run = run_of(status, table, dry_run=True, counts=table.counts, status_detail="Row 10 was not read.")
+    await stored(world, run, shown=False)
+
+    async def show(task: TaskState) -> TaskState:
+        return replace(task, dry_run=run.id)
+
+    await world.deps.runs.change_task(show)
+    return run
+
+
+@pytest.mark.parametrize(
+    ("status", "complete"),
+    [
+        (Status.SUCCESSFUL, True),
+        (Status.WARNINGS, True),
+        (Status.FAILED, False),
+        (Status.CANCELED, False),
+        (Status.SKIPPED, False),
+        (Status.NOT_STARTED, False),
+    ],
+)
+async def test_only_a_dry_run_that_looked_at_every_row_says_what_a_real_one_would_do(
+    browser: Browser, world: World, status: Status, complete: bool
+) -> None:
+    run = await dry_run_of(world, status)
+    page, changes = await browser.text(), await browser.text(f"/api/portal/runs/{run.id}/changes")
+    assert (PLANNED in page) is complete
+    assert ("not every row was looked at; nothing was written" in page) is not complete
+    assert ("Row 10 was not read." in page) is not complete
+    assert ("This dry run didn't look at every row" in changes) is not complete
+
+
+@pytest.mark.parametrize("path", ["", DETAILS, "/api/portal/timeline", "/api/portal/history?table=contact"])
+async def test_a_dry_run_never_says_that_it_linked_a_row(browser: Browser, world: World, path: str) -> None:
+    run = await dry_run_of(world, Status.SUCCESSFUL)
+    text = await browser.text(path.format(run.id) or "/api/portal")
+    assert "5 to link" in text
+    assert "2 to unlink" in text
+    assert "5 linked" not in text
+
+
+# ---- what is not known ----
+
+
+async def test_a_run_that_dataverse_does_not_answer_promises_no_end(browser: Browser, world: World) -> None:
+    progress = Progress(8, 2, rows_total=1_000, rows_done=300, eta_seconds=30.0)
+    run = await stored(world, run_of(Status.RETRYING, CONTACT, progress=progress, last_updated=iso(START)))
+    page, details = await browser.text(), await browser.text(DETAILS.format(run.id))
+    assert "left" not in page
+    assert "Time left not known yet" in details
+
+
+@pytest.mark.parametrize(
+    ("runs", "asked", "told", "untold"),
+    [
+        pytest.param((), "", "No run has read the rows of these tables yet", "If every row changed", id="no run"),
+        pytest.param((), "contact", "No run has read the rows of contact yet", "at most 0 rows", id="an unknown table"),
+        pytest.param((DONE,), "contact", "If every row changed: at most 0 rows", "No run has read", id="a known table"),
+        pytest.param((DONE,), "contact,lead", "No run has read the rows of lead yet", "0 rows by", id="one of two"),
+    ],
+)
+async def test_a_review_says_which_rows_no_run_has_read(
+    browser: Browser, world: World, runs: tuple[TableRun, ...], asked: str, told: str, untold: str
+) -> None:
+    if runs:
+        await stored(world, run_of(Status.SUCCESSFUL, *runs))
+    text = await browser.text(f"/api/portal/actions/review?tables={asked}")
+    assert told in text
+    assert untold not in text
+
+
+async def test_an_empty_timeline_names_no_trigger_that_may_be_off(browser: Browser) -> None:
+    text = await browser.text("/api/portal/timeline")
+    assert "A run is listed here as soon as it is requested." in text
+    assert "tick of the timer" not in text
+
+
+@pytest.mark.parametrize(
+    ("who", "told", "untold"),
+    [
+        pytest.param({}, "with the master key", "Entra", id="a session with a function key"),
+        pytest.param(
+            {"authenticated": True, "headers": headers(("roles", "operator"))},
+            "An administrator assigns it: Entra ID",
+            "master key",
+            id="signed in with Entra",
+        ),
+    ],
+)
+async def test_a_refused_page_says_what_that_caller_can_do(
+    world: World, who: dict[str, Any], told: str, untold: str
+) -> None:
+    browser = Browser(world, **who)
+    if not who:
+        await browser.sign_in()
+    page = await browser.get("/api/portal/audit")
+    assert page.status == 403
+    assert "requires the app role 'admin'" in text_of(page.text)
+    assert told in page.text
+    assert untold not in page.text

@@ -205,8 +205,16 @@ def _share(done: int, total: int) -> float | None:
 
 
 def _seconds_left(run: Run, now: str) -> float | None:
-    """Return the time left at `now`; None when the last report promised an end that is past."""
-    if run.progress is None or run.progress.eta_seconds is None or not run.last_updated:
+    """Return the time left at `now`; None when the last report promised an end that is past.
+
+    How long Dataverse will not answer is not known, so a run that waits for it has none either.
+    """
+    if (
+        run.status is Status.RETRYING
+        or run.progress is None
+        or run.progress.eta_seconds is None
+        or not run.last_updated
+    ):
         return None
     passed = seconds_between(run.last_updated, now)
     left = run.progress.eta_seconds - max(passed, 0.0)

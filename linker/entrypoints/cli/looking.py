@@ -10,11 +10,11 @@ from typing import Annotated, Any
 
 import typer
 from rich import box
-from rich.table import Table
+from rich.table import Column, Table
 
-from linker.core.model import Mode
+from linker.core.model import Mode, Run
 from linker.core.records import PlannedChange
-from linker.core.runs.history import PastRun
+from linker.core.runs.history import COMPARABLE, PastRun
 from linker.entrypoints.api.answers import RowState
 from linker.entrypoints.cli.app_client import AppClient
 from linker.entrypoints.cli.connection import (
@@ -30,6 +30,7 @@ from linker.entrypoints.cli.connection import (
 from linker.entrypoints.cli.pause import describe
 from linker.entrypoints.cli.waiting import WaitOption, duration, follow, result
 from linker.entrypoints.cli.waiting import show as show_run
+from linker.entrypoints.portal.views.audit_view import line_of
 from linker.settings import load_access
 
 TopOption = Annotated[int, typer.Option("--top", min=1, max=100, help="Show at most so many.")]
@@ -48,9 +49,18 @@ def status(*, output: OutputOption = Output.TABLE) -> None:
             return
         facts = {"Task": found.task, "Status": found.status, "Last updated": found.last_updated or "never"}
         facts |= {"Paused": describe(found.pause)} if found.pause else {}
-        _print_facts(facts | ({"Run": found.run.id} if found.run else {}))
+        facts |= {"Run": found.run.id} if found.run else {}
+        _print_facts(facts | ({"Dry run": _dry_run_in_words(found.dry_run)} if found.dry_run else {}))
         if found.run:
             console().print(result(found.run))
+
+
+def _dry_run_in_words(run: Run) -> str:
+    counts = run.counts
+    would = (
+        f"would link {counts.linked:,} and unlink {counts.unlinked:,} of {counts.rows_read:,} rows; nothing was written"
+    )
+    return f"{run.status} ({run.id}): {would if run.status in COMPARABLE else 'not every row was looked at'}"
 
 
 def runs(
@@ -97,13 +107,15 @@ def errors(run: RunArgument = "", *, top: TopOption = 100, output: OutputOption 
     Example: linker errors -o json
     """
     with _app() as app:
-        page = app.errors(run or app.last_run().id, top=top)
+        known = run or app.last_run().id
+        page = app.errors(known, top=top)
     columns = ("Table", "Row", "Outcome", "Code", "Reason", "What to do", "Since", "Attempts")
     lines = (
         (one.table, one.row, one.outcome, one.code, one.reason, one.advice, one.first_seen, str(one.attempts))
         for one in page.value
     )
-    _show(page, output, lambda: _listed(columns, lines, more=page.continuation is not None))
+    none = f"Run {known} rejected and deferred no row."
+    _show(page, output, lambda: _listed(columns, lines, none, more=page.continuation is not None))
 
 
 def row(
@@ -128,11 +140,8 @@ def audit(*, top: TopOption = 20, output: OutputOption = Output.TABLE) -> None:
     """
     with _app() as app:
         page = app.audit(top=top)
-    lines = (
-        (one.at, one.who, one.action, " ".join(one.parameters.values()), str(one.status or ""), one.run or "")
-        for one in page.value
-    )
-    columns = ("When", "Who", "Action", "On", "HTTP status", "Run")
+    lines = ((one.at, one.who, one.action, one.about, one.outcome, one.run) for one in map(line_of, page.value))
+    columns = ("When", "Who", "Action", "About", "Outcome", "Run")
     _show(page, output, lambda: _listed(columns, lines, more=page.continuation is not None))
 
 
@@ -170,11 +179,18 @@ def _show(value: Any, output: Output, as_text: Callable[[], None]) -> None:
         as_text()
 
 
-def _listed(columns: Iterable[str], lines: Iterable[Iterable[str]], *, more: bool = False) -> None:
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+_WHOLE = frozenset({"Run", "Row", "Took", "Linked", "Unlinked", "Rejected"})
+
+
+def _listed(
+    columns: Iterable[str], lines: Iterable[Iterable[str]], none: str = "There are none.", *, more: bool = False
+) -> None:
+    # Nothing is cut. Ids stay in one piece to be copied, and figures to be read: other cells are folded for them.
+    shown = (Column(name, overflow="fold", no_wrap=name in _WHOLE) for name in columns)
+    table = Table(*shown, box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     for line in lines:
         table.add_row(*map(plain, line))
-    console().print(table if table.row_count else "There are none.")
+    console().print(table if table.row_count else none)
     if more:
         console().print("There are more: use --top.")
 
@@ -194,20 +210,20 @@ def _print_facts(facts: dict[str, str]) -> None:
     console().print(grid)
 
 
-RUN_COLUMNS = ("Run", "Requested", "Mode", "Trigger", "Status", "Duration", "Read", "Linked", "Unlinked", "Rejected")
+# A run's id begins with the time at which it was requested. A terminal of 80 columns holds these.
+RUN_COLUMNS = ("Run", "Status", "Mode", "Trigger", "Took", "Linked", "Unlinked", "Rejected")
 
 
 def _run_line(one: PastRun) -> tuple[str, ...]:
     counts = one.counts
-    figures = (counts.rows_read, counts.linked, counts.unlinked, counts.rejected)
+    figures = (counts.linked, counts.unlinked, counts.rejected)
     mode = f"{one.mode}, dry run" if one.dry_run else one.mode
     took = duration(one.seconds) if one.seconds is not None else ""
     return (
         one.id,
-        one.requested_at,
-        mode,
-        ", ".join((one.trigger, *one.requested_by)),
         one.status,
+        mode,
+        one.trigger,
         took,
         *(f"{figure:,}" for figure in figures),
     )

@@ -144,7 +144,7 @@ def way(progress: Work) -> tuple[int, int]:
 def describe(shown: Run) -> str:
     """Return one line on a run that is not over."""
     progress = shown.progress
-    if progress is None:
+    if progress is None or shown.status is Status.RETRYING:  # its figures are of the time before
         return plain(f"{shown.status}. {shown.status_detail}".strip(". "))
     parts: list[str] = [shown.status]
     done, total = way(progress)
@@ -169,6 +169,9 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
 
 
+_PLANNED = {"linked": "To link", "unlinked": "To unlink"}  # what a dry run counts
+
+
 def result(run: Run) -> Table:
     """Return a run as a table, with a line for each source table."""
     names = ("linked", "unchanged", "unlinked", "rejected", "deferred")
@@ -183,7 +186,7 @@ def result(run: Run) -> Table:
     table.add_column("Table", overflow="fold", min_width=10)
     table.add_column("Status", min_width=len(Status.SUCCESSFUL))
     for name in names:
-        table.add_column(name.capitalize(), justify="right")
+        table.add_column(_PLANNED[name] if run.dry_run and name in _PLANNED else name.capitalize(), justify="right")
     for one in run.tables:
         table.add_row(one.table, one.status, *(f"{getattr(one.counts, name):,}" for name in names))
     table.add_section()

@@ -38,6 +38,11 @@ HEADERS: Final = {
 }
 
 
+_ASK_ADMINISTRATOR: Final = "An administrator assigns it: Entra ID > Enterprise applications > Users and groups."
+# Without App Service Authentication there are no app roles, and a session of the status page is an operator's.
+_USE_MASTER_KEY: Final = "A session with a function key has less. Use the API or the command line with the master key."
+
+
 @dataclass(frozen=True, slots=True)
 class Api:
     """The API of one app. `authenticated`: App Service Authentication stands before it (linker.core.roles)."""
@@ -83,8 +88,8 @@ def admit(caller: Caller | None, needed: Role) -> Caller:
         raise ProblemError(401, "Not signed in", "Sign in with Entra, or send a token for this app. Nothing was done.")
     if not caller.may(needed):
         _LOG.warning("Caller %s was refused: the app role '%s' is needed.", without_secrets(caller.id), needed)
-        to_do = "An administrator assigns it: Entra ID > Enterprise applications > Users and groups."
-        raise ProblemError(403, "Not allowed", f"This asks for the app role '{needed}'. Nothing was done. {to_do}")
+        to_do = _ASK_ADMINISTRATOR if caller.id else _USE_MASTER_KEY
+        raise ProblemError(403, "Not allowed", f"This requires the app role '{needed}'. Nothing was done. {to_do}")
     return caller
 
 

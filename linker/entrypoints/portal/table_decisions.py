@@ -8,6 +8,7 @@ from typing import Final
 from linker.core.linking.row_issues import GUARDED
 from linker.core.records import RowIssue
 from linker.core.roles import Role
+from linker.core.runs.history import COMPARABLE
 from linker.deps import Deps
 from linker.entrypoints.api.row_errors import samples_of
 from linker.entrypoints.api.runs import find_run, post_cancel
@@ -87,7 +88,15 @@ async def show_changes(call: Call) -> Reply:
         raise not_found("dry run with this id")
     samples = await samples_of(call.deps, run)
     names = await names_by_table(call.deps, ((one.table, one.row) for one in samples))
-    return await render(call, "changes.html", run=run, live=is_live(run), samples=samples, names=names)
+    return await render(
+        call,
+        "changes.html",
+        run=run,
+        live=is_live(run),
+        complete=run.status in COMPARABLE,
+        samples=samples,
+        names=names,
+    )
 
 
 async def _held_rows(deps: Deps, held: HeldBack) -> AsyncIterator[RowIssue]:

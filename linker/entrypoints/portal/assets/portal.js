@@ -6,6 +6,7 @@ const { locale: LOCALE, timeZone: ZONE } = new Intl.DateTimeFormat().resolvedOpt
 const CLOCK = { hour: "2-digit", minute: "2-digit" };
 const SECONDS = { ...CLOCK, second: "2-digit" };
 const DAY = { month: "short", day: "numeric" };
+const UNITS = [["day", 86400, Infinity], ["hour", 3600, 86400], ["minute", 60, 3600], ["second", 1, 60]]; // in s, and in what is larger
 const SHOWN = { clock: SECONDS, minute: CLOCK, day: DAY }; // what data-show asks for instead of the whole time
 
 function localize(root) {
@@ -28,8 +29,20 @@ function localize(root) {
 function inWords(number) {
   const digits = number.value.split(".")[1]?.length ?? 0;
   const form = { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  if (number.dataset.show === "duration") return inUnits(number);
   if (number.dataset.show !== "change") return Number(number.value).toLocaleString(undefined, form);
   return (number.value / 100).toLocaleString(undefined, { ...form, style: "percent", signDisplay: "exceptZero" });
+}
+
+/** Return a time span in its two largest units. The server writes it so in English. */
+function inUnits(span) {
+  if (LOCALE.startsWith("en")) return span.textContent;
+  span.dir = "auto";
+  span.lang = LOCALE;
+  const form = { style: "unit", unitDisplay: "short" };
+  const parts = UNITS.map(([unit, size, whole]) => [Math.floor((span.value % whole) / size), unit]).filter(([count]) => count);
+  const shown = parts.length ? parts.slice(0, 2) : [[0, "second"]];
+  return shown.map(([count, unit]) => count.toLocaleString(undefined, { ...form, unit })).join(" ");
 }
 
 const regions = (root) => root.querySelectorAll("[data-region]");

@@ -13,7 +13,7 @@ from linker.core.times import iso
 from linker.entrypoints.portal.views.words import look
 
 TITLES: Final[dict[Step, str]] = {
-    "settle": "Settle",
+    "settle": "Wait until data settles",
     "check": "Check requirements",
     "prepare": "Prepare tables",
     "link": "Link rows",

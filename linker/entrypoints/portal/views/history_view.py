@@ -22,7 +22,7 @@ HEIGHT = 40.0
 SHORTEST: Final = timedelta(minutes=2)  # of what a chart shows
 RANGES: Final = (3, 7, 30, 90)  # days
 type RunSort = Literal["", "failures", "duration", "rows", "errors"]
-type Precision = Literal["day", "minute"]
+type Precision = Literal["day", "minute", "clock"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +167,14 @@ def _column(place: int, column: Mapping[Status, Sequence[float]], most: float) -
 
 
 def _labels(start: datetime, end: datetime) -> tuple[Precision, tuple[tuple[float, str], ...]]:
-    """Return times with their places, at most LABELS of them: whole days before the end, or equal parts of a short range."""
+    """Return times with their places, at most LABELS of them: whole days before the end, or equal parts of a short range.
+
+    No two of them read alike.
+    """
     whole = end - start
     days = whole.days
     gap = timedelta(days=-(-days // LABELS)) if days >= LABELS - 2 else whole / (LABELS - 2)
     times = [end - gap * number for number in range(LABELS, 0, -1)]
     places = [(round((each - start) / whole * 100, 2), iso(each.timestamp())) for each in times if each >= start]
-    return "day" if gap >= timedelta(days=1) else "minute", tuple(one for one in places if one[0] <= LAST_LABEL)
+    precision: Precision = "day" if gap >= timedelta(days=1) else "minute" if gap >= timedelta(minutes=1) else "clock"
+    return precision, tuple(one for one in places if one[0] <= LAST_LABEL)

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, Literal
 
 from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Run, Status, TableRun
-from linker.core.runs.history import seconds_of
+from linker.core.runs.history import COMPARABLE, seconds_of
 from linker.core.runs.lifecycle import ENDED
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, held_first_links, newest_by_table
 from linker.entrypoints.portal.views.words import first_sentence
@@ -53,6 +53,11 @@ class StatusView:
     dry: Run | None = None
     held_back: tuple[HeldBack, ...] = ()
     first_links: tuple[str, ...] = ()
+
+    @property
+    def dry_is_complete(self) -> bool:
+        """Whether the dry run looked at every row: what one counted that failed or was stopped is less than a run would do."""
+        return self.dry is not None and self.dry.status in COMPARABLE
 
     @property
     def totals(self) -> tuple[tuple[Status, int], ...]:

@@ -28,6 +28,7 @@ LOOKS: Final[Mapping[Status, str]] = {
 
 _DATA: Final = Markup('<data value="{}">{}</data>')
 _CHANGE: Final = Markup('<data value="{:.1f}" data-show="change">{}</data>')
+_DURATION: Final = Markup('<data value="{:.0f}" data-show="duration">{}</data>')
 
 
 def number(value: float | None) -> str:
@@ -61,6 +62,12 @@ def duration(seconds: float | None) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
+def duration_as_data(seconds: float | None) -> Markup:
+    """Return a time span for a page, likewise."""
+    text = duration(seconds)
+    return _DURATION.format(max(seconds, 0), text) if seconds is not None else escape(text)
+
+
 def percentage(change: float | None) -> str:
     """Return a change in per cent with its sign; a dash for none."""
     return NONE if change is None else f"{change:+,.1f} %".replace("-", "\N{MINUS SIGN}")
@@ -88,7 +95,8 @@ def look(status: Status) -> str:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "number": as_data,
-    "duration": duration,
+    "duration": duration_as_data,
+    "duration_text": duration,
     "percentage": change_as_data,
     "moment": moment,
     "look": look,
