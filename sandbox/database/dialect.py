@@ -28,9 +28,9 @@ class Place:
 class Dialect:
     """How queries are understood, and who asks (for EqualUserId).
 
-    `joins`, `text_in` and `text_ranges` are about tables that are not standard; `partitions` is how a default partition
-    is written. Of profiles only those with keys from `least_profile` on are visible, None for all. `readable` says which
-    columns the caller may read.
+    `joins`, `text_in` and `text_ranges` are about tables that are not standard, `lookup_filters` about lookups from one
+    elastic table to another; `partitions` is how a default partition is written. Of profiles only those with keys from
+    `least_profile` on are visible, None for all. `readable` says which columns the caller may read.
     """
 
     string_order: str = "word"
@@ -39,6 +39,7 @@ class Dialect:
     joins: Joins = "refuse"
     text_in: bool = True
     text_ranges: bool = True
+    lookup_filters: bool = True
     partitions: str = "lower"
     least_profile: bytes | None = None
     readable: Callable[[Table, Column], bool] = lambda _table, _column: True

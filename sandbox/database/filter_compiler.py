@@ -30,7 +30,7 @@ from sandbox.query.syntax import (
 )
 from sandbox.query.vocabulary import DATAVERSE_FUNCTIONS
 from sandbox.schema.column_types import GUID_TYPES, TEXT_TYPES, Column, ColumnType
-from sandbox.schema.model import Schema
+from sandbox.schema.model import Schema, Table
 
 MAX_CONDITIONS: Final = 500
 _SQL: Final = {"eq": "=", "ne": "<>", "gt": ">", "ge": ">=", "lt": "<", "le": "<="}
@@ -93,7 +93,14 @@ class Compiler:
             raise QueryError(
                 f"The lookup '{column.logical_name}' of a virtual table can be neither filtered nor sorted."
             )
+        if not self.dialect.lookup_filters and self._leads_between_elastic_rows(place.table, column):
+            raise QueryError(f"Filtering by the lookup column '{column.logical_name}' is not supported.")
         return place, column
+
+    def _leads_between_elastic_rows(self, table: Table, column: Column) -> bool:
+        return table.elastic and any(
+            target in self.schema.tables and self.schema.tables[target].elastic for target in column.targets
+        )
 
     def _no_column(self, table: str, name: str) -> QueryError:
         if any(relationship.lookup_navigation == name for relationship in self.schema.lookups(table)):

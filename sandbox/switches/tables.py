@@ -14,6 +14,8 @@ CustomerLinks = Literal["empty", "filled", "mixed", "wrong"]
 """Whether mapping rows name their profile: none, all, half of them, or an eighth of them another profile."""
 Joins = Literal["refuse", "null", "work"]
 """What a query gets that joins a table whose rows are not in SQL: a refusal, nothing, or its rows."""
+DetailsForm = Literal["text", "list", "absent"]
+"""How an error lists the rows of a bulk request: as JSON text, as a JSON list or not at all."""
 Share = Annotated[float, Field(ge=0, le=1)]
 
 DEFAULT_TABLES: Final[TableKind] = "elastic"
@@ -131,6 +133,10 @@ class TableSwitches(RequestSwitches):
         Literal["allow", "400"],
         Switch("Whether `gt`, `ge`, `lt` and `le` work on texts of elastic and virtual tables.", proved=False),
     ] = "allow"
+    elastic_lookup_filter: Annotated[
+        Literal["allow", "400"],
+        Switch("Whether a filter can compare a lookup of an elastic row to another elastic row.", proved=False),
+    ] = "allow"
     elastic_count: Annotated[
         Literal["capped", "exact", "400"],
         Switch("What `$count` of an elastic or virtual table gives: at most 5,000, all, or a refusal.", proved=False),
@@ -143,6 +149,20 @@ class TableSwitches(RequestSwitches):
         Literal["virtual", "method"],
         Switch("The text that refuses `RetrieveTotalRecordCount` of an elastic or virtual table.", proved=False),
     ] = "virtual"
+    cosmos_sql: Annotated[
+        Literal["readers", "administrators"],
+        Switch(
+            "Who may call `ExecuteCosmosSqlQuery`: who may read the table, or System Administrators alone.",
+            proved=False,
+        ),
+    ] = "readers"
+    bulk_details: Annotated[
+        DetailsForm,
+        Switch(
+            "How an error lists the rows of a bulk request to an elastic table: as JSON text, as a list or not at all.",
+            proved=False,
+        ),
+    ] = "text"
     page_max: Annotated[
         Literal[500, 5000], Switch("Most rows of a page of an elastic table, where more are asked for.", proved=False)
     ] = 500

@@ -54,6 +54,8 @@ NOT_ASKED = {
     "stale_s": "a reader has no token of the writer: a change that comes late looks like a late change",
     "profile_ids_change": "a share of 1 % of the profiles rarely shows in the sample that W4 compares",
     "error_language": "the language of a user is a setting of that user, and no run relies on a text",
+    "bulk_details": "the app writes rows of elastic tables one by one",
+    "cosmos_sql": "the answer depends on the roles of the account that asks",
     "insights_api": "another service than Dataverse: preflight shows what it answers",
 }
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from linker.core.capabilities import TableKind
 from linker.core.model import Counts, Mode
 from linker.core.runs.activity_values import ShardOutcome
+from tests.fakes.requests import Request
 from tests.fakes.world import World, contact_id
 
 ROW, OTHER = contact_id(1), contact_id(2)
@@ -56,6 +58,21 @@ async def test_a_row_is_not_linked_to_one_of_several_profiles_of_its_customer(wo
     assert await codes(world) == {ROW: ("AmbiguousProfile", "rejected")}
     assert "2 profiles have the CustomerId c1" in (await world.issues())[ROW].reason
     assert world.links() == {ROW: None, OTHER: "c2"}
+
+
+async def test_a_row_is_not_linked_to_one_of_two_partitions_that_hold_its_profile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Elastic tables can hold one id in several partitions (elastic-tables.md 2.2)."""
+    read = world.dataverse._paged
+
+    def read_twice(rows: list[dict[str, Any]], asked: Request) -> dict[str, Any]:
+        return read([*rows, *({**row, "partitionid": "other"} for row in rows if "partitionid" in row)], asked)
+
+    monkeypatch.setattr(world.dataverse, "_paged", read_twice)
+    assert counted(await world.link()) == Counts(rows_read=2, rejected=2)
+    assert {code for code, _ in (await codes(world)).values()} == {"AmbiguousProfile"}
+    assert world.links() == {ROW: None, OTHER: None}
 
 
 async def test_where_dataverse_compares_text_exactly_the_spelling_of_the_mapping_decides(world: World) -> None:

@@ -22,7 +22,7 @@ from linker.entrypoints import api
 from sandbox.data.generator import guid
 from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.definition import define_table
-from sandbox.switches.config import SandboxConfig
+from sandbox.switches.config import SandboxConfig, changed
 from sandbox.switches.registry import registry
 from sandbox.switches.tables import TableKind
 from tests.fakes.client import Client
@@ -105,10 +105,15 @@ async def test_measures_in_one_text_come_by_name(world: Measured) -> None:
         pytest.param("standard", "lookup", True, id="standard, by the CustomerId"),
         pytest.param("virtual", "lookup", True, id="virtual, by the CustomerId"),
         pytest.param("virtual", "msdynci_customerid", False, id="a virtual table refuses to filter by its lookup"),
+        pytest.param("no filter", "lookup", True, id="elastic without a filter by lookups, by the CustomerId"),
+        pytest.param(
+            "no filter", "msdynci_customerid", False, id="an elastic table can refuse to filter by its lookup"
+        ),
     ],
 )
-async def test_rows_about_a_customer_are_found_by_either_column(kind: TableKind, column: str, found: bool) -> None:
-    async with measured(SandboxConfig(profile_table=kind)) as world:
+async def test_rows_about_a_customer_are_found_by_either_column(kind: str, column: str, found: bool) -> None:
+    switches = {"elastic_lookup_filter": "400"} if kind == "no filter" else {"profile_table": kind}
+    async with measured(changed(SandboxConfig(), switches)) as world:
         for table, lookup in (("supportissue", "msdynci_profile"), ("customermeasure", "msdynci_lookupfield_customer")):
             emptied = lookup if column == "lookup" else column
             world.sandboxed.environment.database.execute(f"UPDATE msdynci_{table} SET {emptied} = NULL")  # noqa: S608

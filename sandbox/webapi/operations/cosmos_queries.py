@@ -18,7 +18,7 @@ from sandbox.webapi.operations.elastic_tables import DEFAULT_PAGE, PROVIDER_ERRO
 from sandbox.webapi.operations.reading import count_read, partition_links
 from sandbox.webapi.protocol.annotations import JsonRow
 from sandbox.webapi.protocol.call import Call
-from sandbox.webapi.protocol.errors import QUERY_ERROR, ApiError, not_supported
+from sandbox.webapi.protocol.errors import PRIVILEGE_DENIED, QUERY_ERROR, ApiError, not_supported
 from sandbox.webapi.protocol.messages import ApiResponse, json_answer
 from sandbox.webapi.protocol.rendering import render
 from sandbox.webapi.protocol.shapes import Shape
@@ -39,6 +39,7 @@ async def execute_cosmos_sql_query(call: Call, segment: Segment) -> ApiResponse:
     if table is None:
         raise ApiError(400, "0x80041102", "The entity was not found in the MetadataCache.")
     call.require("Read", table)
+    _check_caller(call)
     if not table.elastic:
         raise ApiError(400, PROVIDER_ERROR, f"ExecuteCosmosSqlQuery is not supported for '{table.logical_name}'.")
     match = _QUERY.fullmatch(argument(segment, "QueryText", call.request.aliases))
@@ -52,6 +53,12 @@ async def execute_cosmos_sql_query(call: Call, segment: Segment) -> ApiResponse:
     return json_answer(
         context | kind | {"PagingCookie": cookie, "HasMore": more, "Result": orjson.dumps(rows).decode()}
     )
+
+
+def _check_caller(call: Call) -> None:
+    """Raise the 403 answer if a switch reserves the function for administrators."""
+    if call.environment.config.cosmos_sql == "administrators" and not call.is_administrator:
+        raise ApiError(403, PRIVILEGE_DENIED, "The caller does not have the privilege to run ExecuteCosmosSqlQuery.")
 
 
 def _rows(call: Call, table: Table, segment: Segment, match: re.Match[str]) -> tuple[list[JsonRow], bool]:

@@ -14,6 +14,7 @@ from sandbox.database.select import COUNT_LIMIT
 from sandbox.database.values import Stored
 from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.model import Table
+from sandbox.switches.tables import DetailsForm
 from sandbox.webapi.protocol.call import Call
 from sandbox.webapi.protocol.errors import ApiError
 from sandbox.webapi.protocol.payloads import Payload
@@ -59,7 +60,7 @@ def write_alone(rows: Sequence[Row], write: Callable[[Sequence[Row]], int]) -> t
     return changed, tuple(outcomes)
 
 
-def partial_failure(outcomes: Sequence[Outcome], database: Database) -> ApiError | None:
+def partial_failure(outcomes: Sequence[Outcome], database: Database, form: DetailsForm) -> ApiError | None:
     """Return the answer to a bulk request of which rows failed, None if all were written.
 
     Status, code and text are those of the first row that failed; the details list every row.
@@ -68,8 +69,15 @@ def partial_failure(outcomes: Sequence[Outcome], database: Database) -> ApiError
     first = next((outcome.error for outcome in ordered if outcome.error), None)
     if first is None:
         return None
-    details = {_DETAILS: orjson.dumps([outcome.detail for outcome in ordered]).decode()}
+    details = _details([outcome.detail for outcome in ordered], form)
     return ApiError(first.status, first.code, first.message, session_token(database), details)
+
+
+def _details(rows: Sequence[Mapping[str, object]], form: DetailsForm) -> dict[str, object]:
+    """Return the error details in the form of the switch: SDKs carry them as text, and no public source shows their JSON."""
+    if form == "absent":
+        return {}
+    return {_DETAILS: rows if form == "list" else orjson.dumps(rows).decode()}
 
 
 def etags(table: Table, versions: Sequence[object]) -> list[str]:

@@ -115,7 +115,8 @@ async def _run(environment: Environment, writes: Sequence[PlannedWrite]) -> list
         _count(environment, writes, written)
     for operation in operations:
         await environment.hooks.after_commit(operation)
-    failure = partial_failure([outcome for result in written for outcome in result.outcomes], environment.database)
+    outcomes = [outcome for result in written for outcome in result.outcomes]
+    failure = partial_failure(outcomes, environment.database, environment.config.bulk_details)
     if failure:
         raise failure
     return [result.response for result in written]

@@ -44,16 +44,22 @@ class Call:
             joins=config.elastic_expand,
             text_in=config.elastic_in == "allow",
             text_ranges=config.elastic_ranges == "allow",
+            lookup_filters=config.elastic_lookup_filter == "allow",
             partitions=config.partition_shown,
             least_profile=self._least_profile,
             readable=lambda table, column: self.may_use("read", table, column),
         )
 
     @property
+    def is_administrator(self) -> bool:
+        """Whether the caller has the role System Administrator."""
+        return grants_of(self.environment.database, self.caller.user).everything
+
+    @property
     def _least_profile(self) -> bytes | None:
         """The first profile that the caller sees, None for all: other business units' rows are an administrator's."""
         hidden = self.environment.config.hidden_profiles
-        if not hidden or grants_of(self.environment.database, self.caller.user).everything:
+        if not hidden or self.is_administrator:
             return None
         return round(hidden * 0xFFFF).to_bytes(2) if hidden < 1 else _AFTER_ALL
 

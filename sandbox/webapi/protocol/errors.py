@@ -48,7 +48,7 @@ class ApiError(Exception):
     code: str
     message: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    details: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
     """More error details by name, for those who ask for annotations."""
 
     def __str__(self) -> str:

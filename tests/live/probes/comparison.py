@@ -85,9 +85,16 @@ RANGE = Point(
     "text-ranges", "2.3", "Does a range of identifiers hold the rows between its bounds?", "elastic_ranges", _ALLOWED
 )
 RANGE_CASE = Point("case-of-ranges", "2.3", "Does a range of identifiers regard case?", "elastic_case", _CASES)
+BY_OWN_LOOKUP = Point(
+    "filter-by-a-lookup",
+    "2.3",
+    "Can mapping rows be filtered by their lookup to the profile?",
+    "elastic_lookup_filter",
+    _ALLOWED,
+)
 
 
-@probe("P9", "Operators", (IN, OR, STARTS, RANGE, RANGE_CASE))
+@probe("P9", "Operators", (IN, OR, STARTS, RANGE, RANGE_CASE, BY_OWN_LOOKUP))
 async def ask_operators(ask: Asker, scene: Scene) -> Sequence[Result]:
     need_rows(scene)
     pages = await ask.pages(MAPPING_SET + odata.query(select=f"{IDENTIFIER},{CUSTOMER}"), KNOWN_ROWS)
@@ -99,6 +106,7 @@ async def ask_operators(ask: Asker, scene: Scene) -> Sequence[Result]:
         await _ask_or(ask, customers[:50]),
         await _ask_start(ask, identifiers[len(identifiers) // 2]),
         *await _ask_range(ask, identifiers),
+        await _ask_lookup(ask),
     )
 
 
@@ -140,6 +148,12 @@ async def _ask_range(ask: Asker, identifiers: Sequence[str]) -> tuple[Result, Re
         return RANGE.settle(answer), RANGE_CASE.leave_open("Ranges are refused, or the bounds have no letter.")
     same = [sorted(str(row.get(IDENTIFIER)) for page in pages for row in page.rows) for pages in (stored, shouted)]
     return RANGE.settle(answer), RANGE_CASE.settle("folded" if same[0] == same[1] else "exact")
+
+
+async def _ask_lookup(ask: Asker) -> Result:
+    query = odata.query(select=MAPPING_KEY, filter=f"{OWN_LOOKUP} ne null", top=1)
+    answer = await ask.get(MAPPING_SET + query)
+    return BY_OWN_LOOKUP.settle("works" if answer.is_ok else f"refused: {answer.refusal}")
 
 
 def _range(lower: str, upper: str) -> str:

@@ -5,9 +5,11 @@ import json
 import httpx
 import pytest
 
+from sandbox.identity.accounts import LINKER
+from sandbox.runtime import Environment
 from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client
-from tests.sandbox.webapi.kinds import add_profiles, of_kind
+from tests.sandbox.webapi.kinds import add_profiles, of_kind, switch
 from tests.sandbox.webapi.steps import Json, error
 
 
@@ -79,6 +81,16 @@ async def test_a_partition_restricts_the_rows(api: Client) -> None:
     (profile, _) = await add_profiles(api, "a", "b")
     answer = await ask(api, "select c.props.msdynci_customerid as id from c", PartitionId=f"'{profile}'")
     assert rows(answer) == [{"id": "a"}]
+
+
+@pytest.mark.parametrize(("mode", "status"), [("readers", 200), ("administrators", 403)])
+async def test_whether_a_reader_may_call_it_is_a_switch(
+    api: Client, environment: Environment, mode: str, status: int
+) -> None:
+    switch(environment, cosmos_sql=mode)
+    assert (await ask(api, "select * from c")).status_code == 200
+    api.headers["x-user"] = LINKER.name
+    assert (await ask(api, "select * from c")).status_code == status
 
 
 async def test_another_kind_of_table_is_refused(api: Client) -> None:

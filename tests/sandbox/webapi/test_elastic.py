@@ -1,11 +1,13 @@
 """Elastic tables of any publisher: definitions and writes (dataverse.md 2.8, 3.3, 8.6 and 15)."""
 
+import orjson
 import pytest
 
 from sandbox.runtime import Environment
 from sandbox.switches.config import changed
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.elastic_table import ANNOTATED, DETAILS, TABLE, TOKEN, bulk, define, details, stored
+from tests.sandbox.webapi.kinds import switch
 from tests.sandbox.webapi.steps import NONE, Json, add_step, create, error, message, read
 from tests.sandbox.webapi.test_batch import change_set, parts, request, send
 
@@ -146,6 +148,15 @@ async def test_update_multiple_keeps_what_it_could_write_and_names_the_status_of
 async def test_details_come_only_when_annotations_are_asked_for(elastic: Client) -> None:
     answer = await bulk(elastic, "UpdateMultiple", {"new_readingid": NONE, "new_name": "x"})
     assert DETAILS not in answer.json()["error"]
+
+
+@pytest.mark.parametrize("form", ["text", "list", "absent"])
+async def test_the_form_of_the_details_is_a_switch(elastic: Client, environment: Environment, form: str) -> None:
+    switch(environment, bulk_details=form)
+    target = {"new_readingid": NONE, "new_name": "x"}
+    found = (await bulk(elastic, "UpdateMultiple", target, **ANNOTATED)).json()["error"].get(DETAILS)
+    rows = [{"RequestIndex": 0, "Id": NONE, "StatusCode": 404}]
+    assert found == {"text": orjson.dumps(rows).decode(), "list": rows, "absent": None}[form]
 
 
 async def test_bulk_messages_answer_as_on_standard_tables_when_every_row_succeeds(elastic: Client) -> None:

@@ -7,7 +7,7 @@ from sandbox.runtime import Environment
 from sandbox.switches.config import SandboxConfig
 from tests.sandbox.webapi.conftest import Client
 from tests.sandbox.webapi.kinds import MAPPINGS, PROFILES, add_profiles, of_kind, switch
-from tests.sandbox.webapi.steps import create, error, message, read
+from tests.sandbox.webapi.steps import create, create_lookup, error, message, read
 
 ASKED = {"Prefer": "odata.maxpagesize=5000"}
 
@@ -204,6 +204,26 @@ async def test_whether_ranges_work_on_texts_is_a_switch(
 async def test_columns_cannot_be_compared_with_each_other(api: Client) -> None:
     answer = await api.get(f"{PROFILES}?$filter=msdynci_customerid eq msdynci_fullname")
     assert error(answer) == (400, "0x80060888")
+
+
+@pytest.mark.parametrize(("mode", "status"), [("allow", 200), ("400", 400)])
+async def test_whether_an_elastic_table_is_filtered_by_its_lookup_to_an_elastic_row_is_a_switch(
+    api: Client, environment: Environment, mode: str, status: int
+) -> None:
+    switch(environment, elastic_lookup_filter=mode)
+    condition = "<condition attribute='msdynci_lookupfield_customer' operator='null'/>"
+    fetch = f"<fetch><entity name='msdynci_alternatekey'><filter>{condition}</filter></entity></fetch>"
+    for query in ({"$filter": "_msdynci_lookupfield_customer_value eq null"}, {"fetchXml": fetch}):
+        assert (await api.get(MAPPINGS, params=query)).status_code == status
+    assert (await api.get(f"{MAPPINGS}?$filter=_ownerid_value eq null")).status_code == 200
+
+
+async def test_a_standard_table_is_filtered_by_its_lookup_to_an_elastic_row(
+    api: Client, environment: Environment
+) -> None:
+    switch(environment, elastic_lookup_filter="400")
+    assert (await create_lookup(api, CascadeConfiguration={"Delete": "NoCascade"})).status_code == 204
+    assert (await api.get("contacts?$filter=_new_customerprofile_value ne null")).status_code == 200
 
 
 async def test_a_lookup_to_an_elastic_row_can_be_filtered(api: Client) -> None:
