@@ -29,7 +29,7 @@ demo: setup ## run the whole thing on generated data; demo LOAD=../data takes a 
 	@$(PYTHON) -m sandbox demo $(if $(LOAD),--load "$(LOAD)") $(if $(KEEP),--keep)
 
 unit: $(PACKAGES) ## test the pure core in less than 20 seconds; the simulation of the pace runs in `make test` only
-	@$(PYTHON) -m pytest -q tests/core --ignore tests/core/test_pace_simulation.py
+	@$(PYTHON) -m pytest -q tests/core tests/entrypoints/portal/views --ignore tests/core/throttling/test_pace_simulation.py
 
 test: setup check $(AXE) ## all checks, then all tests
 	@scripts/find-chromium --install | sed 's/^/The browser tests run in /'

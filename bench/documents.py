@@ -203,7 +203,7 @@ What one table takes, computed by `bench/simulation.py` from the product's own c
 - A full scan reads {simulation.PAGE_ROWS_READ} rows a request, as elastic tables answer, in slices of up to
   {SLICE_ROWS:,} rows. A delta scan reads the mapping rows that changed, in the same way.
 - A run that finds nothing to do sends about 25 requests for two tables, whatever their size
-  (`tests/shell/test_request_counts.py`), besides what its scan reads.
+  (`tests/whole_runs/test_request_counts.py`), besides what its scan reads.
 - Rows are spread over shards of up to {SHARD_ROWS:,} rows on average; a table that doubles doubles its shards.
 - First link: besides, one `$batch` that finds profiles ({IN_VALUES} CustomerIds a part), a write for up to {LARGEST:,}
   rows, and one `$batch` that reads back ({IN_VALUES} keys a part). Service protection counts each part as an operation.

@@ -4,8 +4,13 @@ import signal
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from sandbox.server.azurite import AzuriteError, azurite_tables, find_azurite
+
+# Few examples each time, others the next time, and no deadline: a machine may be slow.
+settings.register_profile("any machine", max_examples=20, deadline=None)
+settings.load_profile("any machine")
 
 
 def pytest_sessionstart() -> None:

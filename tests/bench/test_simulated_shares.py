@@ -22,7 +22,7 @@ from bench.profiles import (
     TWO_SERVERS,
     Profile,
 )
-from tests.core.simulated_service import Service, World
+from tests.core.throttling.simulated_service import Service, World
 
 UNSCALED = replace(THREE_WINDOWS, ms_per_row=10.0, switches={"dop_hint": 48})
 HALF = 0.5  # of the budget, spent by the neighbor

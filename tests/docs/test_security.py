@@ -5,13 +5,12 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "security.md").read_text(encoding="utf-8")
-ROWS = re.findall(r"^\| (.+?) \| .+? \| (.*`(?:security|shell|core|system|malformed_input)/.+) \|$", PAGE, re.MULTILINE)
+TESTS = "security|core|adapters|services|durable|entrypoints|whole_runs|system|malformed_input"
+ROWS = re.findall(rf"^\| (.+?) \| .+? \| (.*`(?:{TESTS})/.+) \|$", PAGE, re.MULTILINE)
 
 
 SECTIONS = ("What Table Storage holds", "What is left")
-PROOF = re.compile(
-    r"`((?:linker|sandbox|infra|security|shell|core|system|malformed_input|live)/[\w/.-]*?)(?:::\w+)?`|\]\((live\.md)\)"
-)
+PROOF = re.compile(rf"`((?:linker|sandbox|infra|live|{TESTS})/[\w/.-]*?)(?:::\w+)?`|\]\((live\.md)\)")
 
 
 def claims(section: str) -> list[str]:

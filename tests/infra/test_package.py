@@ -26,7 +26,7 @@ def copyfile(source, target, **options):
     return target
 shutil.copyfile = copyfile
 """
-WORKER = ROOT / "tests" / "shell" / "worker_script.py"
+WORKER = ROOT / "tests" / "durable" / "worker_script.py"
 
 
 @pytest.fixture(scope="module")

@@ -1,5 +1,5 @@
-"""What these tests share: apps over three contacts, as the shell tests make them."""
+"""What these tests share: apps over three contacts."""
 
-from tests.shell.conftest import make_app
+from tests.fakes.fixtures import make_app
 
 __all__ = ["make_app"]

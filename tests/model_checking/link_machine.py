@@ -25,9 +25,9 @@ from sandbox.database.values import Row
 from sandbox.identity.accounts import ADMIN, LINKER
 from sandbox.runtime import Environment
 from tests.fakes.app import FakeApp
+from tests.fakes.insights import FakeInsights
 from tests.fakes.sandboxed import URL, client
 from tests.fakes.world import CRM, DiedError, StaticTokens, World
-from tests.shell.test_survey import FakeInsights
 
 CONTACT, KEY = "contact", "contactid"
 BITS = 2  # four shards, where as few rows would make one
