@@ -165,6 +165,13 @@ class Runs:
             await self._documents.delete(row)
         await self._documents.delete(f"run-{run}")
 
+    async def create_target(self, run: str, target: Target) -> None:
+        """Remember what a survey found about a table. A survey that is delivered again, or late, changes nothing of what the
+        run settled about the table since.
+        """
+        with contextlib.suppress(AlreadyThereError):
+            await self._documents.insert(f"target-{run}-{target.table}", target)
+
     async def save_target(self, run: str, target: Target) -> None:
         """Remember how a table is written in this run."""
         await self._documents.save(f"target-{run}-{target.table}", target)

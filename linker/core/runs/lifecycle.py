@@ -35,7 +35,7 @@ def advance_run(old: Run, new: Run) -> Run:
     """Return the run after news of it. News may arrive late and twice, and a run never goes back.
 
     An ended run stays as it is, and so does one whose status may not follow or whose pages would become fewer. A table
-    that would go back keeps its state.
+    that would go back keeps its state, and so does one that has ended.
     """
     if old.ended_at is not None or not may_move(old.status, new.status) or _is_late(old.progress, new.progress):
         return old
@@ -48,7 +48,7 @@ def _is_late(old: Progress | None, new: Progress | None) -> bool:
 
 
 def _later(old: TableRun, new: TableRun) -> TableRun:
-    return old if _stage(new.status) < _stage(old.status) else new
+    return old if old.status in ENDED or _stage(new.status) < _stage(old.status) else new
 
 
 def _stage(status: Status) -> int:
@@ -231,9 +231,16 @@ def _on_orphans(end: TableEnd) -> str:
     return f"{why} If the links may go, run with '{option}' (See docs/operations.md)."
 
 
-def close_status(status: Status | None) -> Status:
-    """Return how a table ended that was open when its run ended."""
-    return Status.FAILED if status in (None, Status.RETRYING) else status
+UNFINISHED: Final = "The run ended before the work on this table did. The next run continues from here; report this."
+
+
+def close_table(table: TableRun, ending: Ending) -> TableRun:
+    """Return a table as it ends with its run. One that is still open says so, unless the run says what ended it."""
+    if table.status not in OPEN:
+        return table
+    status = Status.FAILED if ending.status in (None, Status.RETRYING) else ending.status
+    why = UNFINISHED if status is Status.FAILED and not ending.detail else ""
+    return replace(table, status=status, detail=table.detail or why)
 
 
 def why_ended(run: Run, status: Status) -> str:

@@ -11,6 +11,7 @@ from linker.core.model import Run, Status
 from linker.core.permissions import write_permission
 from linker.core.permissions.write_permission import Permission
 from linker.core.runs.activity_values import RunRef, Settled, SettleTask, Survey
+from linker.core.runs.lifecycle import OPEN
 from linker.core.runs.signals import Awaited, SettleRules, next_wait
 from linker.core.times import iso
 from linker.deps import Deps
@@ -46,9 +47,10 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
             raise ConfigurationError(obstacle)
     for table in seen.judgement.tables:
         if seen.columns is not None and table.run.table == table.table.logical_name:
-            await deps.runs.save_target(ref.run, table.target(seen.columns.table))
+            await deps.runs.create_target(ref.run, table.target(seen.columns.table))
     shown = await deps.runs.advance(ref.run, lambda run: _shown(run, seen, who, permitted))
-    names = tuple(table.table for table in shown.tables if table.status is Status.QUEUED)
+    # Also those on which the run works already: a survey may be delivered again, or the run be started twice.
+    names = tuple(table.table for table in shown.tables if table.status in OPEN)
     schema = await metadata.profile_schema(dataverse) if seen.columns is not None else ""
     status, settings = seen.judgement.status, deps.settings
     return Survey(names, status, await full_reason(deps, seen), schema, deps.limiter.report(), settings.touch_profiles)

@@ -84,11 +84,14 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
 
 
 async def _current_scan(deps: Deps, task: ShardTask, *, again: bool = False) -> Scan:
-    """Return the scan that the shard is of. Raises ConfigurationError when a later one replaced it."""
+    """Return the scan that the shard is of. Raises ConfigurationError when a later one replaced it, or when it has ended:
+    its rows are removed then, and a row that is missing would count as one that left the mapping.
+    """
     scan = await deps.scan(task.table, task.scan, again=again)
-    if scan is None:
+    if scan is None or scan.ended:
         raise ConfigurationError(
-            f"A later run took over table '{task.table}' while shard {task.number} waited. Nothing was written."
+            f"The work on table '{task.table}' ended, or a later run took it over, while shard {task.number} waited. "
+            "Nothing was written."
         )
     return scan
 
@@ -146,6 +149,8 @@ class _ShardWork:
         await self._recognize(plan.unclaimed if others else ())
         await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
         removed = plan.unclaimed if self.staged.scan.full else ()
+        if removed:
+            await _current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
         return await self._outcome(wanted.rows, wanted, removed)
 
     async def _count_settled(self, block: HashBlock) -> int | None:

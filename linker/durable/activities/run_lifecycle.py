@@ -13,7 +13,7 @@ from linker.core.runs.activity_values import UPDATED, Beat, Ended, Ending, Go, R
 from linker.core.runs.history import linking_progress
 from linker.core.runs.lifecycle import (
     OPEN,
-    close_status,
+    close_table,
     end_status,
     in_trouble,
     promise_run,
@@ -169,12 +169,11 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
     ready = (await deps.runs.task()).ready
 
     def change(old: Run) -> Run:
-        tables = tuple(
-            t if t.status not in OPEN else replace(t, status=close_status(ending.status)) for t in old.tables
-        )
+        tables = tuple(close_table(table, ending) for table in old.tables)
         counts = sum((t.counts for t in tables), Counts())
         status = end_status(ending, tables, ready=ready)
-        detail = "" if status is Status.SUCCESSFUL else ending.detail or old.status_detail or why_ended(old, status)
+        why = ending.detail or old.status_detail or why_ended(replace(old, tables=tables), status)
+        detail = "" if status is Status.SUCCESSFUL else why
         if status is Status.SKIPPED and SKIPPED_MESSAGE not in detail:
             detail = f"{SKIPPED_MESSAGE}. {detail}"
         now = iso(deps.clock())

@@ -183,10 +183,12 @@ class _Unlinking:
         left = await self._clear(attempt, ours)
         settled = set(absent) - left.keys()
         entries = {row: hashes for row, hashes in known.items() if row not in settled}
-        await attempt.finish(entries, self.task.run, attempt.block.header.epoch)
+        header = attempt.block.header
+        counted = {"linked": header.linked, "drift": header.drift} if header.run == self.task.run else {}
+        await attempt.finish(entries, self.task.run, header.epoch, **counted)
         rows_back = sorted(row for row in removed if row in back)
-        counted = await self._report([*self._issues(rows_back, "Mapped"), *left.values()])
-        counts = Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + counted
+        others = await self._report([*self._issues(rows_back, "Mapped"), *left.values()])
+        counts = Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + others
         return Cleared(counts, sum(1 for found in left.values() if found.code == "NotStored"))
 
     async def _clear(self, attempt: Attempt, ours: Mapping[RowKey, LiveLink]) -> dict[RowKey, RowIssue]:

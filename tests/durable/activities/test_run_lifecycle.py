@@ -13,7 +13,7 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.segments import SliceSegments
 from linker.core.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Beat, Ending, Report, SettleTask, TableEnd, Totals
-from linker.core.runs.lifecycle import WAITING
+from linker.core.runs.lifecycle import UNFINISHED, WAITING
 from linker.core.runs.signals import CONFIRM_S, Marks, SignalKind
 from linker.core.throttling.pace import Pace
 from linker.core.times import iso, parse_time
@@ -409,6 +409,15 @@ async def test_the_end_of_a_table_says_how_far_the_mapping_was_seen_and_when_to_
     found = await world.deps.states.load("contact")
     assert found is not None
     assert found[0] == replace(expected, linked=True)
+
+
+@pytest.mark.parametrize("status", [None, Status.RETRYING])
+async def test_a_run_that_ends_before_a_table_did_says_so(world: World, start: Starter, status: Status | None) -> None:
+    run = await begun(world, start, ALL, TableRun("contact", "crm", Status.REFRESHING))
+    await run_lifecycle.end_run(world.deps, Ending(run, status))
+    ended = await loaded(world, run)
+    assert ended.tables[0].detail == UNFINISHED
+    assert UNFINISHED in ended.status_detail
 
 
 async def test_ending_a_run_twice_gives_the_same_answer(world: World, start: Starter) -> None:
