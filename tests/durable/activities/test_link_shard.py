@@ -506,6 +506,19 @@ async def test_a_shard_of_an_earlier_scan_stops(world: World) -> None:
     assert not world.dataverse.written
 
 
+async def test_rows_that_are_missing_because_their_scan_ended_did_not_leave_the_mapping(world: World) -> None:
+    """A late delivery may read while the run removes what it staged."""
+    world.people(3)
+    await world.link("run0")
+    scan = await world.scan("run0")
+    await world.deps.staging.drop_rows("contact", scan)
+    assert (await world.link("run0", scan=scan)).departed == 3  # what it would come to
+    again = await world.scan("run0")
+    await world.deps.staging.end("contact", again)
+    outcome = await world.link("run0", scan=again)
+    assert (outcome.departed, "ended" in outcome.failed) == (0, True)
+
+
 async def test_a_shard_whose_scan_is_replaced_while_it_reads_writes_nothing(world: World) -> None:
     """A late delivery may come after a later run, in a process that remembers the earlier scan."""
     world.people(3)
@@ -519,7 +532,7 @@ async def test_a_shard_whose_scan_is_replaced_while_it_reads_writes_nothing(worl
             await world.scan("run2", deps=world.host())
 
     world.store.hooks.append(replaces)
-    assert "later run took over" in (await world.link(scan=scan)).failed
+    assert "a later run took it over" in (await world.link(scan=scan)).failed
     assert not world.dataverse.bodies
 
 
