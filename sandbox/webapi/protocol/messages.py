@@ -11,7 +11,7 @@ from uuid import NAMESPACE_OID, uuid4, uuid5
 
 import orjson
 
-from sandbox.webapi.protocol.errors import MESSAGE_NAMES, QUERY_ERROR, ApiError, payload_error
+from sandbox.webapi.protocol.errors import MESSAGE_NAMES, PLUGIN_ABORTED, QUERY_ERROR, ApiError, payload_error
 from sandbox.webapi.protocol.languages import localized
 
 JSON_TYPE: Final = "application/json; odata.metadata=minimal"
@@ -121,11 +121,14 @@ def error_answer(error: ApiError, request: ApiRequest | None = None) -> ApiRespo
     return json_answer({"error": body}, error.status, error.headers)
 
 
+_SUB_ERRORS: Final = {PLUGIN_ABORTED: "-2146233088"}  # what .NET gives an exception without a code of its own
+
+
 def _details(error: ApiError) -> dict[str, str]:
     """Return what recordings of 2025 and 2026 show of an error that the platform names; older ones show a status."""
     name = MESSAGE_NAMES.get(error.code)
     if name is None:
-        return {"OperationStatus": "0", "SubErrorCode": "0"}
+        return {"OperationStatus": "0", "SubErrorCode": _SUB_ERRORS.get(error.code, "0")}
     return {
         "ApiExceptionSourceKey": "Plugin/Microsoft.Crm.ObjectModel.CustomBusinessEntityService",
         "ApiStepKey": str(uuid5(NAMESPACE_OID, name)),

@@ -77,6 +77,38 @@ async def test_answers(
     assert [entry["kind"] for entry in await fired(admin)] == [fault["kind"]]
 
 
+@pytest.mark.parametrize(
+    ("fault", "switches", "text"),
+    [
+        pytest.param("deadlock", {}, "Sql ErrorCode: -2146232060 Sql Number: 1205", id="deadlock"),
+        pytest.param(
+            "requests_limit",
+            {"limit_requests": 8000},
+            "Number of requests exceeded the limit of 8000 over time window of 300 seconds.",
+            id="requests",
+        ),
+        pytest.param(
+            "concurrency_limit",
+            {"limit_concurrency": 100},
+            "Number of concurrent requests exceeded the limit of 100.",
+            id="concurrency",
+        ),
+    ],
+)
+async def test_refusals_have_the_texts_of_recordings(
+    sandbox: Sandbox,
+    api: httpx.AsyncClient,
+    admin: httpx.AsyncClient,
+    fault: str,
+    switches: dict[str, object],
+    text: str,
+) -> None:
+    await admin.post("/config", json=switches)
+    await arm(admin, kind=fault)
+    answer = await api.post(UPDATE, json=update(contacts(sandbox, 1)))
+    assert text in answer.json()["error"]["message"]
+
+
 async def test_503_comes_as_html(api: httpx.AsyncClient, admin: httpx.AsyncClient) -> None:
     await arm(admin, kind="unavailable", retry_after_s=30)
     answer = await api.get("/WhoAmI")
