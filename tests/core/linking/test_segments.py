@@ -80,6 +80,13 @@ def test_a_segment_of_which_a_part_is_missing_is_damaged(
     assert len(read) < len(found)
 
 
+def test_a_row_without_a_key_that_is_cut_off_at_any_byte_is_damaged() -> None:
+    ((_, segment),) = staged([(ClaimRow(None, Claim(""), "no key", bytes(range(16))), 0)], 0)
+    for length in range(1, len(segment.invalid)):
+        with pytest.raises(StateError):
+            list(Segment(0, b"", b"", segment.invalid[:length]).rows())
+
+
 def test_a_damaged_segment_says_what_happens_next() -> None:
     ((_, segment),) = staged([(ClaimRow(bytes(16), Claim("c1"), "", b""), 1)], 0)
     with pytest.raises(StateError, match="Nothing was written; the next run scans the table again"):
