@@ -118,9 +118,12 @@ def unknown_switch(config: type, name: str) -> InvalidConfigError:
     return InvalidConfigError(f"Switch '{name}' does not exist. {hint}{_LISTED}")
 
 
+_NULLS: Final = frozenset({"null", "None"})  # the second is how Python writes what it read from `switches --json`
+
+
 def _read(entry: Entry, text: str) -> object:
     choices = get_args(_bare(entry.type))
-    if text == "null" and NoneType in choices:
+    if text in _NULLS and NoneType in choices:
         return None
     if get_origin(_bare(entry.type)) is Literal:
         chosen = next((choice for choice in choices if str(choice) == text), text)

@@ -1,6 +1,7 @@
 """The registry of switches, and the options of the command line that set them."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -79,9 +80,13 @@ def test_a_refusal_says_what_to_write(text: str, says: str, served: list[ServeOp
     assert served == []
 
 
-def test_null_is_read_where_a_switch_may_be_empty() -> None:
-    given = read_assignments(SandboxConfig, ["events_url=null", "insights_subscription_key=null"])
-    assert given == {"events_url": None, "insights_subscription_key": None}
+@pytest.mark.parametrize("write", [json.dumps, str, value_text], ids=["as JSON", "as Python", "as the table"])
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_every_value_of_the_json_list_can_be_written_back(entry: Entry, write: Callable[[object], str]) -> None:
+    """Scripts run over the list: `null` and `true` are `None` and `True` in those that are written in Python."""
+    for value in json.loads(json.dumps(entry.values)):
+        text = value if isinstance(value, str) else write(value)
+        assert read_assignments(SandboxConfig, [f"{entry.name}={text}"]) == {entry.name: value}
 
 
 def test_a_field_without_an_annotation_is_refused() -> None:
