@@ -21,7 +21,10 @@ def pytest_sessionstart() -> None:
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[str]:
-    """Connection string of a Table Storage that the tests of this process share. State is kept by the address of a sandbox."""
+    """Connection string of a Table Storage that the tests of this process share.
+
+    State is kept by the address of a sandbox, and an address comes again: see `tests.fakes.stored_state`.
+    """
     try:
         find_azurite()
     except AzuriteError as missing:

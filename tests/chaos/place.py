@@ -27,6 +27,7 @@ from sandbox.runtime import Environment
 from sandbox.server.app import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
 from sandbox.server.azurite import connection_string
 from tests.fakes.memory_tables import MemoryTables
+from tests.fakes.stored_state import forget_environment
 from tests.fakes.world import DiedError
 from tests.faults.clock import HurriedLoop, LoopClock
 from tests.faults.proxy import FaultProxy, proxied
@@ -231,6 +232,8 @@ def place(scenario: Scenario, azurite_port: int) -> Iterator[tuple[Place, Scene]
         stack.enter_context(running(runner, served(sandbox, listener)))
         monkeypatch.setenv("IDENTITY_ENDPOINT", sandbox.environment.base_url + IDENTITY_PATH)
         monkeypatch.setenv("IDENTITY_HEADER", sandbox.identity.header)
+        if scenario.stored:
+            forget_environment(connection_string(azurite_port), sandbox.environment.base_url)
         memory = MemoryTables()
 
         def tables() -> Tables:

@@ -14,6 +14,7 @@ from typing import Final
 
 from sandbox.demo.children import Child, sandbox_process
 from sandbox.demo.clients import Json, Sandbox
+from tests.fakes.stored_state import forget_environment
 from tests.system.world import World, until
 
 from .trial import Verdict
@@ -192,6 +193,7 @@ def stage(tables: str, folder: Path) -> Iterator[Stage]:
     options = ["--no-azurite", "--no-measures", *place, *UNLIMITED, *LOADED]
     with ExitStack() as stack:
         child = stack.enter_context(sandbox_process(options, folder))
+        forget_environment(tables, child.ready["dataverse"])
         sandbox = stack.enter_context(Sandbox({**child.ready, "tables": tables}))
         world = World(sandbox, folder, IMPATIENT, stack)
         world.start_host()

@@ -36,6 +36,7 @@ from sandbox.switches.config import SandboxConfig
 from tests.fakes.app import FakeApp
 from tests.fakes.durable import FakeContext
 from tests.fakes.memory_tables import MemoryTables
+from tests.fakes.stored_state import forget_environment
 
 from .clock import HurriedLoop, LoopClock
 from .proxy import FaultProxy, proxied
@@ -136,8 +137,8 @@ def port_of(connection: str) -> int:
 
 
 @contextmanager
-def scene(azurite_port: int = 0) -> Iterator[Scene]:
-    """Give an environment that was unified once and never linked.
+def scene(azurite_port: int = 0, listener: socket.socket | None = None) -> Iterator[Scene]:
+    """Give an environment that was unified once and never linked, at the address of `listener` or at any.
 
     Its state is in the Table Storage at `azurite_port`, which others may use too, or in memory without one: both pass the
     same contract tests, and half of the time of a run goes into the former.
@@ -146,11 +147,14 @@ def scene(azurite_port: int = 0) -> Iterator[Scene]:
         asyncio.Runner(loop_factory=HurriedLoop) as runner,
         pytest.MonkeyPatch.context() as monkeypatch,
         running(runner, proxied(azurite_port)) as (storage, storage_port),
-        _sandbox() as (sandbox, listener),
-        running(runner, served(sandbox, listener)),
+        listener or _any_listener() as listening,
+        _sandbox(listening) as sandbox,
+        running(runner, served(sandbox, listening)),
     ):
         monkeypatch.setenv("IDENTITY_ENDPOINT", sandbox.environment.base_url + IDENTITY_PATH)
         monkeypatch.setenv("IDENTITY_HEADER", sandbox.identity.header)
+        if azurite_port:
+            forget_environment(connection_string(azurite_port), sandbox.environment.base_url)
         settings = _settings(sandbox, storage_port)
         world = _world(bootstrap.build(settings, None if azurite_port else MemoryTables()), runner)
         with running(runner, _closing(world.deps)):
@@ -177,18 +181,19 @@ async def _leave(parts: contextlib.AbstractAsyncContextManager[Any]) -> None:
 
 
 @contextmanager
-def _sandbox() -> Iterator[tuple[Sandbox, socket.socket]]:
-    with (
-        socket.create_server(("127.0.0.1", 0)) as listener,
-        contextlib.closing(Database(clock=_StandingClock(), config=CONFIG)) as database,
-    ):
+def _sandbox(listener: socket.socket) -> Iterator[Sandbox]:
+    with contextlib.closing(Database(clock=_StandingClock(), config=CONFIG)) as database:
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # else small answers wait 40 ms for an ACK
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         made = compose(Environment(database, CONFIG, url))
         made.load(generate(SIZES))
         contacts = sorted(str(key) for (key,) in scan(database, "contact", ["contactid"]))
         bulk_delete(database, "contact", contacts[-GONE:])
-        yield made, listener
+        yield made
+
+
+def _any_listener() -> socket.socket:
+    return socket.create_server(("127.0.0.1", 0))
 
 
 class _StandingClock:

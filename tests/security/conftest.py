@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from sandbox.demo.children import Child, host_process, sandbox_process
+from tests.fakes.stored_state import forget_environment
 
 KEY_SETTINGS = {"LOCAL_FUNCTION_KEY": "a-key-of-the-tests"}
 SIGN_IN_SETTINGS = {"WEBSITE_AUTH_ENABLED": "true"}
@@ -15,6 +16,7 @@ def sandbox(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     """What a small sandbox said when it was ready."""
     rows = ["--contacts", "20", "--leads", "0", "--members", "0", "--no-measures", "--no-azurite"]
     with sandbox_process(rows, tmp_path_factory.mktemp("sandbox")) as child:
+        forget_environment(azurite, child.ready["dataverse"])
         yield {**child.ready, "tables": azurite}
 
 

@@ -28,6 +28,7 @@ from linker.core.linking.hash_blocks import hash_link, hash_wish
 from linker.core.model import Link
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import Sandbox
+from tests.fakes.stored_state import forget_environment
 from tests.history_replay.record import IMPATIENT
 from tests.system.ingestion import ingestion
 from tests.system.test_telemetry import SETTINGS as TELEMETRY
@@ -65,6 +66,7 @@ def left(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lef
     with ExitStack() as stack:
         taken, connection = stack.enter_context(ingestion())
         child = stack.enter_context(sandbox_process(["--no-azurite", "--load", str(SAMPLE)], folder))
+        forget_environment(azurite, child.ready["dataverse"])
         sandbox = stack.enter_context(Sandbox({**child.ready, "tables": azurite}))
         settings = {
             **app_settings(sandbox.ready),

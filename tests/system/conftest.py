@@ -13,7 +13,7 @@ type MakeWorld = Callable[..., World]
 
 @pytest.fixture(scope="session")
 def tables(azurite: str) -> str:
-    """Connection string of a Table Storage. Each sandbox has an address of its own, and state is kept by address."""
+    """Connection string of a Table Storage. State is kept by the address of a sandbox; each world begins without any."""
     return azurite
 
 

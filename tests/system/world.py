@@ -16,6 +16,7 @@ from sandbox.demo.children import Child, host_process, sandbox_process
 from sandbox.demo.clients import App, Json, Sandbox
 from sandbox.demo.story import rows_of
 from sandbox.schema.insights_tables import PROFILES
+from tests.fakes.stored_state import forget_environment
 from tests.security.leaks import secrets_of, texts_in
 
 ROOT = Path(__file__).parents[2]
@@ -107,6 +108,7 @@ def world(tables: str, logs: Path, *options: str, **settings: str) -> Iterator[W
     """Start a sandbox on the Table Storage `tables`, and a host. Whatever they logged by their end holds no secret."""
     with ExitStack() as stack:
         child = stack.enter_context(sandbox_process(["--no-azurite", "--no-measures", *options], logs))
+        forget_environment(tables, child.ready["dataverse"])
         sandbox = stack.enter_context(Sandbox({**child.ready, "tables": tables}))
         made = World(sandbox, logs, settings, stack)
         made.start_host()
