@@ -25,7 +25,7 @@ def functions() -> Bindings:
 
 def indexed() -> dict[str, Any]:
     """Return bindings and retries of every function as the worker sees them in this environment."""
-    done = subprocess.run([sys.executable, SCRIPT, ROOT], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run([sys.executable, SCRIPT, ROOT], capture_output=True, text=True, timeout=300, check=False)
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout.splitlines()[-1])  # type: ignore[no-any-return]
 

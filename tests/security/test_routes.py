@@ -99,13 +99,13 @@ def signed_in(role: str) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def keyed_client(keyed: Child) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=keyed.ready["url"], timeout=30) as made:
+    with httpx.Client(base_url=keyed.ready["url"], timeout=120) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def client(authenticated: Child) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=authenticated.ready["url"], timeout=30) as made:
+    with httpx.Client(base_url=authenticated.ready["url"], timeout=120) as made:
         yield made
 
 
@@ -282,7 +282,7 @@ TRICKS = [
 
 def exchange(child: Child, path: str, **sent: str) -> tuple[int, str, list[tuple[str, str]]]:
     """Send a path exactly as it stands; return status, body and headers of the answer."""
-    way = http.client.HTTPConnection(urlsplit(child.ready["url"]).netloc, timeout=30)
+    way = http.client.HTTPConnection(urlsplit(child.ready["url"]).netloc, timeout=120)
     way.request("GET", path, headers=sent)
     answer = way.getresponse()
     found = answer.status, answer.read().decode(errors="replace"), answer.getheaders()

@@ -139,7 +139,7 @@ async def test_a_read_that_trickles_ends(monkeypatch: pytest.MonkeyPatch, method
     monkeypatch.setattr(http, "READ_LIMIT_S", 0.05)
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, stream=Trickle())))
     one = Dataverse(Connection(URL, client, StaticTokens()))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(TransientError, match=r"within 0\.05 s") as raised:
             await one.connection.send(one.meter, method, "contacts", reads=reads)
     assert type(raised.value) is TransientError
@@ -151,7 +151,7 @@ async def test_a_token_that_never_comes_ends(monkeypatch: pytest.MonkeyPatch) ->
             await asyncio.sleep(3_600)
 
     monkeypatch.setattr(tokens_module, "ANSWER_S", 0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(TransientError, match="no token within"):
             await Identity(None, Hanging()).get_token("scope")  # type: ignore[arg-type]
 
@@ -161,6 +161,6 @@ async def test_an_answer_of_storage_that_never_ends_ends(monkeypatch: pytest.Mon
         await asyncio.sleep(3_600)
 
     monkeypatch.setattr(table_client, "_ANSWER_S", 0.05)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         with pytest.raises(TransientError, match="Reading"):
             await table_client._answer("Reading", never)

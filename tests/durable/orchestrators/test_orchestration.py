@@ -731,7 +731,7 @@ def test_the_history_of_a_generation_stays_below_2000_events() -> None:
             worker.start()
             client = TaskHubGrpcClient(host_address=address)
             client.schedule_new_orchestration(ORCHESTRATOR, input=to_json(TICKET), instance_id="run1")
-            state = client.wait_for_orchestration_completion("run1", timeout=60)
+            state = client.wait_for_orchestration_completion("run1", timeout=300)
             assert state is not None
             assert state.runtime_status.name == "COMPLETED"
             events = {name: len(found.history) for name, found in backend._instances.items()}

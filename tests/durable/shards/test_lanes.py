@@ -59,16 +59,19 @@ async def test_shards_of_one_process_share_the_width() -> None:
 
 async def test_no_batch_begins_after_one_was_throttled() -> None:
     world = world_of_people()
-    order, began = count(1), []
+    order, began, both = count(1), [], asyncio.Event()
 
     async def throttle(asked: Any) -> None:
         if asked.kind != "update":
             return
         number = next(order)
         began.append(number)
-        await asyncio.sleep(0.001 if number == 1 else 0.01)
         if number == 1:
+            await both.wait()
             raise Refusal(429, "0x80072322", "Too many", retry_after="60")
+        both.set()
+        for _ in range(1_000):  # passes of the loop: the refusal is known long before this write ends
+            await asyncio.sleep(0)
 
     world.dataverse.hooks.append(throttle)
     outcome = await world.link(batch=BATCH, width=2, lanes=2)

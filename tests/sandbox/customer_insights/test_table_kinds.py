@@ -96,7 +96,7 @@ async def test_measures_name_their_profile(load: Load) -> None:
 
 
 async def test_a_unification_is_seen_later_without_a_session_token(load: Load) -> None:
-    sandbox = made(load, stale_s=0.5)
+    sandbox = made(load, stale_s=4.0)
     before = {row[f"{MAPPING}id"]: row["msdynci_customerid"] for row in await rows(sandbox, MAPPING)}
     running = asyncio.create_task(sandbox.simulator.run(UnificationRequest(move=0.5, drop=0.1)))
     await asyncio.sleep(0.1)

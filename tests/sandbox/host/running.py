@@ -17,7 +17,7 @@ import httpx
 
 APPS = Path(__file__).parent / "apps"
 ROOT = Path(__file__).parents[3]
-PATIENCE_S = 15.0
+PATIENCE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from durabletask.internal import orchestrator_service_pb2 as pb
 from sandbox.host.backend import Backend
 from sandbox.host.config import HostConfig
 
-PATIENCE_S = 5.0
+PATIENCE_S = 60.0
 COMPLETED = pb.ORCHESTRATION_STATUS_COMPLETED
 
 
@@ -115,14 +115,17 @@ async def test_a_late_result_does_not_reach_an_orchestration_that_continued_as_n
 async def test_an_event_during_an_episode_makes_the_instance_due_at_once(hub: Hub) -> None:
     hub.start("one")
     item = hub.take()
-    began = time.monotonic()
-    for _ in range(30):
-        hub.backend.RaiseEvent(pb.RaiseEventRequest(instanceId="one", name="more"), None)
-        await asyncio.sleep(0.002)  # the reader looks at the queue while the episode still runs
-        hub.answer(item)
-        item = hub.take()
-    # the queue's own poll would have cost up to 100 ms for each
-    assert time.monotonic() - began < 1.0
+    fastest_s = PATIENCE_S
+    for _ in range(10):
+        began = time.monotonic()
+        for _ in range(10):
+            hub.backend.RaiseEvent(pb.RaiseEventRequest(instanceId="one", name="more"), None)
+            await asyncio.sleep(0.002)  # the reader looks at the queue while the episode still runs
+            hub.answer(item)
+            item = hub.take()
+        fastest_s = min(fastest_s, time.monotonic() - began)
+    # the queue's own poll would have cost almost 100 ms for each of ten events; a machine is fast once in a while
+    assert fastest_s < 0.5
 
 
 async def test_children_and_timers_hold_no_threads(hub: Hub) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sandbox.host.running import running, start_process
 
-EXIT_S = 3.0
+EXIT_S = 120.0  # what runs would take 600 s
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_signal_ends_the_host_promptly_whatever_runs(ending: signal.Signals, a
 
 def test_a_missing_setting_stops_the_start_with_the_apps_own_message() -> None:
     with start_process("checked") as process:
-        told, complaint = process.communicate(timeout=10)
+        told, complaint = process.communicate(timeout=120)
     assert (process.returncode, told) == (2, "")
     assert complaint == "Setting SAMPLE_URL is missing. Set it to the address of the sample.\n"
 
@@ -79,7 +79,7 @@ def test_a_placeholder_falls_back_to_the_apps_own_default() -> None:
 
 def test_a_malformed_schedule_stops_the_start() -> None:
     with start_process("checked", SAMPLE_URL="http://sample", SAMPLE_SCHEDULE="every day") as process:
-        _, complaint = process.communicate(timeout=10)
+        _, complaint = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "Timer 'poll': 'every day' is not an NCRONTAB schedule with six fields" in complaint
     assert "Traceback" not in complaint
@@ -87,7 +87,7 @@ def test_a_malformed_schedule_stops_the_start() -> None:
 
 def test_a_folder_without_an_app_is_refused() -> None:
     with start_process("nowhere") as process:
-        _, complaint = process.communicate(timeout=10)
+        _, complaint = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "nowhere" in complaint
     assert "Traceback" not in complaint

@@ -62,7 +62,7 @@ def test_azurite_ends_when_the_sandbox_is_killed() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     port = int(done.stdout.rpartition(":")[2].partition("/")[0])
-    for _ in range(100):
+    for _ in range(1_200):
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)):
                 return

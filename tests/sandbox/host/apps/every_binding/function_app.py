@@ -105,7 +105,7 @@ def purge(req: func.HttpRequest, client: df.SyncDurableFunctionsClient) -> str:
 @app.route(route="output/{id}", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 @app.durable_client_input(client_name="client")
 async def output(req: func.HttpRequest, client: df.DurableFunctionsClient) -> str:
-    state = await client.wait_for_orchestration_completion(req.route_params["id"], timeout=10)
+    state = await client.wait_for_orchestration_completion(req.route_params["id"], timeout=100)
     return "" if state is None else state.serialized_output or ""
 
 
