@@ -19,7 +19,7 @@ _FREE_SHARE: Final = 0.1
 """Share of a used-up limit that must be free again when Retry-After ends; else the next request is refused at once."""
 _FIRST_CONCURRENCY_WAIT_S: Final = 2.0
 _ROUNDING_S: Final = 1e-6
-"""Differences of times are this exact: they must not cost a whole second more."""
+"""Differences of times are this exact: they must cost neither a whole second more nor a refusal when the wait is over."""
 _GROWTH: Final = 1.25
 """How much longer Retry-After gets when a request does not wait for the end of the one before."""
 _MAX_WINDOWS: Final = 2.0
@@ -150,7 +150,7 @@ class ServiceProtection:
 
     def _window(self, user: str, server: int) -> _Window:
         window = self._windows[user, server if self._config().protection_scope == "server" else 0]
-        window.forget_before(self._now() - self._config().limit_window_s)
+        window.forget_before(self._now() - self._config().limit_window_s + _ROUNDING_S)
         return window
 
     def _now(self) -> float:
@@ -158,7 +158,7 @@ class ServiceProtection:
 
 
 def _exceeded(config: SandboxConfig, window: _Window, now_s: float) -> str | None:
-    if now_s < window.blocked_until:
+    if now_s < window.blocked_until - _ROUNDING_S:
         return window.blocked_by
     if window.requests >= config.limit_requests:
         return "requests"
@@ -169,7 +169,7 @@ def _exceeded(config: SandboxConfig, window: _Window, now_s: float) -> str | Non
 
 def _refuse(config: SandboxConfig, window: _Window, limit: str, now_s: float) -> Refusal:
     if limit != window.asked_for or window.asked_at + _ON_THEIR_WAY_S * config.time_scale < now_s:
-        again = limit == window.asked_for and now_s < window.asked_until
+        again = limit == window.asked_for and now_s < window.asked_until - _ROUNDING_S
         window.ignored = window.ignored + 1 if again else 0
         wait_s = _base_wait_s(config, window, limit, now_s) * _GROWTH**window.ignored
         until = now_s + min(_MAX_WINDOWS * config.limit_window_s, wait_s)

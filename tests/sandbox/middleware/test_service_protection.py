@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sandbox.middleware.service_protection import Refusal, ServiceProtection, Work, cost_ms
 from sandbox.switches.config import SandboxConfig
@@ -102,6 +104,20 @@ def test_whoever_waits_for_retry_after_is_served() -> None:
     for _ in range(10):
         sandbox.request()
         sandbox.clock.now_s += 1
+    refused = sandbox.request()
+    assert refused is not None
+    sandbox.clock.now_s += refused.retry_after_s
+    assert sandbox.request() is None
+
+
+@given(st.integers(0, 2_000), st.integers(5, 300))
+def test_a_wait_that_is_exactly_as_long_as_asked_for_is_served(start: int, tenths: int) -> None:
+    """Sums of tenths of a second are not exact: that must not look like a request that came too soon."""
+    sandbox = bench(limit_requests=10)
+    sandbox.clock.now_s += start / 10
+    for _ in range(10):
+        sandbox.request()
+        sandbox.clock.now_s += tenths / 100
     refused = sandbox.request()
     assert refused is not None
     sandbox.clock.now_s += refused.retry_after_s
