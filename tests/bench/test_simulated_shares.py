@@ -1,7 +1,7 @@
 """The pace in the profiles of the bench, in virtual time: what part of the optimum it leaves to the rest of the engine.
 
-The least shares are what the pace reaches today. Those of the scaled windows, a million rows, the throttled profile and four
-servers are below the goals.
+The least shares are about what the pace reaches today. Those of the throttled profile and of a million rows under normal are
+below the goals.
 """
 
 from dataclasses import replace
@@ -64,19 +64,19 @@ def simulated_share(profile: Profile, rows: int) -> float:
 @pytest.mark.parametrize(
     ("profile", "rows", "least"),
     [
-        pytest.param(BURST, 100_000, 0.70, id="burst, 10 ms"),
-        pytest.param(BURST_FAST, 100_000, 0.59, id="burst, 2 ms"),
-        pytest.param(THREE_WINDOWS, 72_000, 0.76, id="burst then sustained"),
-        pytest.param(UNSCALED, 360_000, 0.85, id="burst then sustained, unscaled"),
+        pytest.param(BURST, 100_000, 0.90, id="burst, 10 ms"),
+        pytest.param(BURST_FAST, 100_000, 0.69, id="burst, 2 ms"),
+        pytest.param(THREE_WINDOWS, 72_000, 0.89, id="burst then sustained"),
+        pytest.param(UNSCALED, 360_000, 0.94, id="burst then sustained, unscaled"),
         pytest.param(NORMAL, 60_000, 0.92, id="normal"),
         pytest.param(PLUGINS, 60_000, 0.92, id="plug-in heavy"),
         pytest.param(NORMAL, 1_000_000, 0.93, id="normal, 1 M rows"),
-        pytest.param(PLUGINS, 1_000_000, 0.94, id="plug-in heavy, 1 M rows"),
-        pytest.param(THROTTLED, 60_000, 0.69, id="throttled"),
+        pytest.param(PLUGINS, 1_000_000, 0.95, id="plug-in heavy, 1 M rows"),
+        pytest.param(THROTTLED, 60_000, 0.77, id="throttled"),
         pytest.param(CROWDED, 60_000, 0.90, id="crowded"),
         pytest.param(NEIGHBOR, 40_000, 0.80, id="noisy neighbor"),
-        pytest.param(TWO_SERVERS, 60_000, 0.85, id="two servers"),
-        pytest.param(FOUR_SERVERS, 60_000, 0.80, id="four servers"),
+        pytest.param(TWO_SERVERS, 60_000, 0.93, id="two servers"),
+        pytest.param(FOUR_SERVERS, 60_000, 0.88, id="four servers"),
     ],
 )
 def test_the_pace_keeps_its_share_of_the_optimum(profile: Profile, rows: int, least: float) -> None:

@@ -7,12 +7,15 @@ unknown, and other clients may spend the same user's budget. So this module take
 - Until the first refusal, nothing limits. An idle account may burst, and an environment that never refuses is never
   slowed down.
 - A refusal says two things. The process has spent all that it was allowed, so what it spent is the budget. And the
-  window lasts at least from the oldest expense to the end of Retry-After. The second is bounded by the documented 300 s.
+  window lasts from about the oldest expense to the end of Retry-After, at most the documented 300 s. Only the first
+  refusal shows the window: later ones may come from what others spent, which says nothing about our own expenses.
 - From then on `left_s` says how much may be spent before the next refusal, and `lanes` turns that into writes at once:
   the rate that can be held for ever, plus a share of what is left beyond a small reserve. What leaves the window is
-  spent soon after, and each window is smoother than the one before, until the rate is steady.
-- The budget is raised again after some quiet windows, in growing steps, since other clients may have left. Each refusal
-  doubles the number of quiet windows, so a limit that is always there is seldom touched.
+  spent soon after, and each window is smoother than the one before, until the rate is steady. Dataverse counts a
+  request when it ends, so writes under way have to fit into what is left when they end.
+- The budget is raised again after some quiet windows, in growing steps, since other clients may have left, unless it
+  already sustains all writes that are possible at once. Each refusal doubles the number of quiet windows, so a limit
+  that is always there is seldom touched.
 
 Times are epoch seconds.
 """
@@ -26,16 +29,14 @@ from typing import Literal
 WINDOW_S = 300.0  # documented
 SLOTS = 48  # an expense joins the one before while both lie within this part of the time since the oldest
 FINEST_S = 0.25
-RESERVE = 0.04  # of the budget stays unspent, half of it for certain: the next refusal costs more
-LAG = 20  # what is left beyond the reserve is spent within a twentieth of the window
+RESERVE = 0.02  # of the budget stays unspent, half of it for certain: the next refusal costs more
+LAG = 40  # what is left beyond the reserve is spent within a fortieth of the window
 LEAST_REQUEST_S = 0.001
 FLOOR, FLOOR_REQUESTS = (
     0.5,
     2.0,
 )  # lanes and requests a second at least: a refusal caused by others must not end all writing
-FREED = 0.05
-EXPLAINED = 0.8  # of the known budget spent: the refusal is about that budget
-BINDING = 0.7  # of the budget spent within a window: it is what limits the run
+FREED = 0.1  # of the expenses has left the window when Retry-After ends, as the sandbox has it; not documented
 QUIET, MAX_QUIET = 2, 16  # windows without a refusal before the budget is raised
 RAISE, MAX_RAISE = 0.04, 0.5  # of the budget; doubles with each further quiet window
 
@@ -62,8 +63,12 @@ class Allowance:
         return bool(self.execution_s or self.requests)
 
 
-def spend(allowance: Allowance, at_s: float, seconds: float, requests: int = 1) -> Allowance:
-    """Return the allowance after requests that took so many seconds of execution time."""
+def spend(
+    allowance: Allowance, at_s: float, seconds: float, requests: int = 1, most: float = float("inf")
+) -> Allowance:
+    """Return the allowance after requests that took so many seconds of execution time. `most` writes are possible at once:
+    a budget that sustains them is not raised.
+    """
     spent = [expense for expense in allowance.spent if expense[0] > at_s - WINDOW_S]
     grain_s = max(FINEST_S, (at_s - spent[0][0]) / SLOTS) if spent else FINEST_S
     before = spent[-2][0] if len(spent) > 1 else at_s - FINEST_S
@@ -71,7 +76,8 @@ def spend(allowance: Allowance, at_s: float, seconds: float, requests: int = 1) 
         _, seconds_before, requests_before = spent.pop()
         seconds, requests = seconds + seconds_before, requests + requests_before
     spent.append((round(at_s, 2), round(seconds, 3), requests))
-    return _raise_budget(replace(allowance, spent=tuple(spent)), at_s)
+    allowance = replace(allowance, spent=tuple(spent))
+    return _raise_budget(allowance, at_s, most) if allowance.is_known and at_s >= allowance.raise_at else allowance
 
 
 def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allowance:
@@ -79,9 +85,7 @@ def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allow
     spent = [expense for expense in allowance.spent if expense[0] > at_s - WINDOW_S]
     if not spent:
         return allowance  # others spent it all: the pause is all that there is to learn
-    window_s = min(WINDOW_S, at_s + wait_s - _begin(spent))
-    if is_explained(allowance, at_s, kind):
-        window_s = allowance.window_s
+    window_s = allowance.window_s if allowance.is_known else min(WINDOW_S, at_s + wait_s - _begin(spent))
     spent = [expense for expense in spent if expense[0] > at_s - window_s]
     seconds, requests = sum(e[1] for e in spent), sum(e[2] for e in spent)
     quiet = min(MAX_QUIET, allowance.quiet * 2 if allowance.is_known else QUIET)
@@ -97,13 +101,6 @@ def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allow
     return replace(learned, execution_s=max(seconds, FLOOR * window_s))
 
 
-def is_explained(allowance: Allowance, at_s: float, kind: Kind) -> bool:
-    """Whether the budget for the window as it is known was used up: then a refusal says nothing new about the window."""
-    seconds, requests = _spent(allowance, at_s)
-    known, spent = (allowance.requests, requests) if kind == "requests" else (allowance.execution_s, seconds)
-    return bool(known) and spent >= EXPLAINED * known
-
-
 def left_s(allowance: Allowance, at_s: float) -> float:
     """Return the seconds of execution time that may be spent now; below 0 when more was spent than allowed."""
     seconds, requests = _spent(allowance, at_s)
@@ -115,14 +112,20 @@ def left_s(allowance: Allowance, at_s: float) -> float:
     return left
 
 
-def lanes(allowance: Allowance, at_s: float) -> int | None:
-    """Return how many writes may be under way, None when no limit is known, 0 when nothing may be sent yet."""
+def lanes(allowance: Allowance, at_s: float, write_s: float = 0.0) -> int | None:
+    """Return how many writes of so many seconds may be under way, None when no limit is known, 0 when nothing may be
+    sent yet. What is under way is spent when it ends: until then it fits into what is left and what leaves the window.
+    """
     if not allowance.is_known:
         return None
     left, budget = left_s(allowance, at_s), _budget_s(allowance)
     if left <= RESERVE / 2 * budget:
         return 0
-    return max(1, round(sustained(allowance) + (left - RESERVE * budget) / (allowance.window_s / LAG)))
+    steady = round(sustained(allowance) + (left - RESERVE * budget) / (allowance.window_s / LAG))
+    if not write_s:
+        return max(1, steady)
+    left_then = left_s(allowance, at_s + write_s) - RESERVE / 2 * budget
+    return min(max(1, steady), int(left_then / min(write_s, (1 - RESERVE) * budget)))
 
 
 def sustained(allowance: Allowance) -> float:
@@ -130,15 +133,10 @@ def sustained(allowance: Allowance) -> float:
     return _budget_s(allowance) / allowance.window_s
 
 
-def is_binding(allowance: Allowance, at_s: float) -> bool:
-    """Whether the budget decides how much is written, rather than the width."""
-    return allowance.is_known and left_s(allowance, at_s) < (1 - BINDING) * _budget_s(allowance)
-
-
-def free_at(allowance: Allowance, at_s: float) -> float:
-    """Return when something may be spent again: `at_s` or later."""
+def free_at(allowance: Allowance, at_s: float, write_s: float = 0.0) -> float:
+    """Return when a write of so many seconds may be sent again: `at_s` or later."""
     for expense in allowance.spent:
-        if lanes(allowance, at_s) != 0:
+        if lanes(allowance, at_s, write_s) != 0:
             break
         at_s = max(at_s, round(expense[0] + allowance.window_s + 0.01, 2))
     return at_s
@@ -154,9 +152,9 @@ def _begin(spent: Sequence[Expense]) -> float:
     return spent[-1][0]
 
 
-def _raise_budget(allowance: Allowance, at_s: float) -> Allowance:
-    """Return a larger budget when no refusal came for long enough."""
-    if not allowance.is_known or at_s < allowance.raise_at:
+def _raise_budget(allowance: Allowance, at_s: float, most: float) -> Allowance:
+    """Return a larger budget, unless it would only lead to the next refusal."""
+    if sustained(allowance) >= (1 - RESERVE) * most:
         return allowance
     return replace(
         allowance,

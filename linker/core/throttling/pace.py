@@ -14,7 +14,8 @@ orchestrator only reads it, to start enough shards and to wait when Dataverse as
    Little's law: writes under way, divided by seconds a row. A narrower width that writes as much is better: it costs
    less of the budget. A trial takes about half a round of writes. It is made once at the start of a wide run, when rows
    take longer than they did, and from time to time below the ceiling; after a failure the next one waits twice as long.
-   Where the budget decides, the width at which a row costs the least of it is taken instead.
+   Where the budget decides, a wide burst is as good as a narrow stream: the widest width at which a row costs little is
+   taken instead. After a throttle a few writes at a narrow width show what a row costs there.
 4. A timeout narrows the width by a third and halves the rows in a write.
 5. A write takes about TARGET_S: long enough to make its fixed cost small, short enough to feel a change within seconds.
 
@@ -28,7 +29,7 @@ from dataclasses import dataclass, replace
 from math import ceil
 
 from linker.core.model import WIRE
-from linker.core.throttling.allowance import Kind, free_at, lanes, learn, spend, sustained
+from linker.core.throttling.allowance import Kind, free_at, lanes, learn, left_s, spend, sustained
 from linker.core.throttling.width import (
     FEWEST,
     FIRST_BATCH,
@@ -44,6 +45,7 @@ from linker.core.throttling.width import (
     ceiling_of,
     end_trials,
     search_width,
+    spare_at,
     step,
 )
 
@@ -109,7 +111,7 @@ def _within(before: Control, control: Control) -> Control:
 
 def after_request(control: Control, at_s: float, seconds: float, requests: int = 1) -> Control:
     """Return the control after a request of any kind was answered: all of them count against the budget."""
-    return replace(control, at_s=at_s, allowance=spend(control.allowance, at_s, seconds, requests))
+    return replace(control, at_s=at_s, allowance=spend(control.allowance, at_s, seconds, requests, control.ceiling))
 
 
 def after_write(control: Control, write: Write) -> Control:
@@ -137,7 +139,8 @@ def after_throttle(control: Control, at_s: float, wait_s: float, kind: Kind, und
         return control
     rate = sustained(control.allowance)
     surge = SURGE if control.width > WIDE else 1.0
-    return step(control, min(control.width, max(ceil(rate), int(surge * rate))), at_s)
+    narrower = max(ceil(rate), int(surge * rate))
+    return spare_at(control, narrower, held) if narrower < control.width else control
 
 
 def after_timeout(control: Control, at_s: float, under_way: int) -> Control:
@@ -152,14 +155,16 @@ def width_at(control: Control, now_s: float) -> int:
     """Return how many writes may be under way in this process; 0 means that `hold_s` has to pass first."""
     if now_s < control.held_until_s:
         return 0
-    allowed = lanes(control.allowance, now_s)
+    allowed = lanes(control.allowance, now_s, control.batch * control.row_s)
     return control.width if allowed is None else min(control.width, allowed)
 
 
 def hold_s(control: Control, now_s: float, *, writes: bool = True) -> float:
     """Return the seconds in which nothing may be sent. A used-up budget holds writes only: a few reads cost little."""
     until = max(now_s, control.held_until_s)
-    return (free_at(control.allowance, until) if writes else until) - now_s
+    if writes or left_s(control.allowance, until) <= 0:
+        until = free_at(control.allowance, until, control.batch * control.row_s if writes else 0.0)
+    return until - now_s
 
 
 def report(control: Control, now_s: float) -> Pace:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from math import ceil
 
-from linker.core.throttling.allowance import Allowance, is_binding, sustained
+from linker.core.throttling.allowance import Allowance, sustained
 
 FEWEST = 1
 MAX_WIDTH = 64  # what a process can do: more writes at once only wait for its one processor
@@ -14,11 +14,12 @@ SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice i
 FIRST_BATCH = 100
 TARGET_S, SLOW_S = 2.0, 4.0
 SLOWER = 1.3  # times the seconds a row took at best lately: worth a trial
-WIDE, NARROW = 8, 4  # above, a trial costs little beside what it can bring; below, it costs more than it can bring
+WIDE, NARROW = 8, 4  # above, a trial costs little beside what it can bring; below, a few writes have to be enough
 ENOUGH = 12  # writes to judge a width by, or half a round of it, whichever is more
+FEW = 6  # writes to judge by where each takes long, and a large difference is all that matters
 AS_GOOD, BETTER = 0.97, 1.05  # of the rows a second: below and above this, two widths differ
 COSTLY, CHEAP = 1.15, 1.05  # times the best seconds of a row, where the budget decides
-COARSE, FINE, WIDER = 0.5, 0.75, 1.5  # factors of a trial
+NARROWER, WIDER = 0.75, 1.5  # factors of a trial
 PATIENCE_S, MAX_PATIENCE_S = 30.0, 480.0  # until the next trial
 
 
@@ -55,10 +56,10 @@ class Trial:
     since_s: float = 0.0  # writes that began earlier felt another width
     back: int = 0
     base: float = 0.0  # rows a second at `back`
-    factor: float = COARSE
     next_s: float = 0.0
     patience_s: float = PATIENCE_S
     is_due: bool = True  # a narrower width should be tried
+    has_helped: bool = False  # the last narrower width wrote as much: the next one is tried at once
     began_s: float = 0.0  # first write
 
 
@@ -105,7 +106,7 @@ def search_width(control: Control, write: Write) -> Control:
     trial = control.trial
     if write.at_s - write.seconds < trial.since_s:
         return control
-    binds = is_binding(control.allowance, write.at_s)
+    binds = control.allowance.is_known and sustained(control.allowance) < control.width
     if write.under_way < 0.7 * control.width and not binds:  # a lack of work: nothing to learn about the width
         return break_off(control, write.at_s)
     old = trial.sample
@@ -117,20 +118,25 @@ def search_width(control: Control, write: Write) -> Control:
         round(old.crowd_s + write.seconds * write.under_way, 3),
     )
     control = replace(control, trial=replace(trial, sample=sample))
-    if sample.writes < max(ENOUGH, control.width // 2):
-        return control
     if binds:
         return _spare_budget(control, write.at_s)
+    if sample.writes < (FEW if control.width < NARROW else max(ENOUGH, control.width // 2)):
+        return control
     return _judge_trial(control, write.at_s) if trial.back else _begin_trial(control, write.at_s)
 
 
 def _spare_budget(control: Control, at_s: float) -> Control:
     """Where the budget decides, take the width at which a row costs little of it, and at least the one it sustains."""
     trial = control.trial
+    if trial.sample.writes < (FEW if trial.back else max(ENOUGH, control.width // 2)):
+        return control
     control = replace(control, trial=replace(trial, back=0))
+    if trial.back and trial.base < COSTLY * trial.sample.row_s:
+        return step(control, trial.back, at_s)
     cost = trial.sample.row_s / control.best_row_s
     if cost > COSTLY:
-        return step(control, max(ceil(sustained(control.allowance)), min(control.width * 3 // 4, control.width)), at_s)
+        control = end_trials(control) if at_s >= trial.next_s else control
+        return step(control, max(ceil(sustained(control.allowance)), control.width * 3 // 4), at_s)
     if cost < CHEAP and trial.sample.under_way > 0.7 * control.width and at_s >= trial.next_s:
         return step(control, max(control.width + 1, control.width * 5 // 4), at_s)
     return _measure_again(control, at_s)
@@ -142,14 +148,11 @@ def _begin_trial(control: Control, at_s: float) -> Control:
     # A narrow width is tried in small steps, and not at once: a short run would not win back what that costs.
     is_wide = control.width > WIDE
     is_due = (
-        trial.is_due
-        and at_s >= trial.next_s
-        and (is_wide or (control.width >= NARROW and at_s > trial.began_s + PATIENCE_S))
+        trial.is_due and at_s >= trial.next_s and (is_wide or trial.has_helped or at_s > trial.began_s + PATIENCE_S)
     )
     width = control.width
     if is_slow or is_due:
-        factor = trial.factor if is_wide or is_slow else FINE
-        width = min(control.width - 1, int(control.width * factor))
+        width = min(control.width - 1, int(control.width * NARROWER))
     elif at_s >= trial.next_s and control.width < control.ceiling:
         width = min(control.ceiling, max(control.width + 1, int(control.width * WIDER)))
     if width == control.width or width < FEWEST:
@@ -159,25 +162,29 @@ def _begin_trial(control: Control, at_s: float) -> Control:
 
 
 def _judge_trial(control: Control, at_s: float) -> Control:
-    """Keep the width of a trial, or return from it; a narrower one is tried in two sizes of step."""
+    """Keep the width of a trial, or return from it."""
     trial = control.trial
     narrower = control.width < trial.back
     if trial.sample.rows_s >= (AS_GOOD if narrower else BETTER) * trial.base:
-        kept = replace(trial, back=0, is_due=narrower, next_s=at_s, patience_s=PATIENCE_S)
-        return _measure_again(replace(control, trial=kept, best_row_s=control.row_s), at_s)
+        kept = replace(trial, back=0, is_due=narrower, has_helped=narrower, next_s=at_s, patience_s=PATIENCE_S)
+        control = replace(control, trial=kept, best_row_s=control.row_s)
+        return _begin_trial(control, at_s) if narrower else _measure_again(control, at_s)
     best = max(control.best_row_s, trial.back / trial.base) if narrower else control.best_row_s
-    control = step(replace(control, best_row_s=round(best, 6)), trial.back, at_s)
-    if narrower and trial.factor == COARSE:
-        return replace(control, trial=replace(control.trial, back=0, factor=FINE))
-    return end_trials(control)
+    return end_trials(step(replace(control, best_row_s=round(best, 6)), trial.back, at_s))
+
+
+def spare_at(control: Control, width: int, from_s: float) -> Control:
+    """Compare what a row costs at a narrower width, where the budget decides. Writes that began before felt another one."""
+    trying = replace(control.trial, back=control.width, base=control.row_s)
+    return step(replace(control, trial=trying), width, from_s)
 
 
 def end_trials(control: Control) -> Control:
     """End the trials for a while, which grows as long as they bring nothing."""
     trial = control.trial
-    longer = min(MAX_PATIENCE_S, trial.patience_s * 2)
-    next_s = round(control.at_s + trial.patience_s, 2)
-    return replace(control, trial=replace(trial, back=0, factor=COARSE, is_due=False, next_s=next_s, patience_s=longer))
+    next_s, longer = round(control.at_s + trial.patience_s, 2), min(MAX_PATIENCE_S, trial.patience_s * 2)
+    trial = replace(trial, back=0, is_due=False, has_helped=False, next_s=next_s, patience_s=longer)
+    return replace(control, trial=trial)
 
 
 def break_off(control: Control, at_s: float) -> Control:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import random
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import count, pairwise
 
@@ -27,18 +28,20 @@ from sandbox.switches.config import SandboxConfig
 KINDS: dict[str, Kind] = {"0x80072321": "time", "0x80072322": "requests", "0x80072326": "concurrency"}
 READS = 4  # writes for each read that resolves or reads back
 READ_S = 0.05
+PRICES = 200  # of a second of the budget, from nothing to all that it can earn
+NEIGHBOR_STEP = 0.99  # of a window: the other client spends its share a hundred times in each
 
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """One environment. Times in seconds; a row takes `row_s` while at most `knee` requests are under way on all servers."""
+    """One environment. Times in seconds; a row takes `row_s` while at most `knee` writes are under way on all servers."""
 
     seed: int
     hint: int
     row_s: float
     request_s: float
     knee: int
-    growth: float  # of the time of a row, for each request beyond the knee
+    growth: float  # of the time of a write, for each one beyond the knee
     noise: float  # standard deviation of a write's time, as a share
     servers: int  # that count by themselves
     window_s: float
@@ -57,9 +60,9 @@ class World:
         return self.later_hint if self.later_hint and now_s >= self.later_hint_from_s else self.hint
 
     def crowded(self, under_way: float, now_s: float) -> float:
-        """Return the seconds of a row when so many writes of the linker are under way."""
+        """Return how many times as long a write takes while so many of the linker are under way."""
         others = self.others if now_s >= self.others_from_s else 0
-        return self.row_s * (1 + self.growth * max(0.0, under_way + others - self.knee))
+        return 1 + self.growth * max(0.0, under_way + others - self.knee)
 
 
 def world(seed: int) -> World:
@@ -95,37 +98,75 @@ def world(seed: int) -> World:
     return made
 
 
-def optimum(world: World) -> float:
-    """Return the rows that a client writes which knows the world: the best width for each hint, and the budget of each
-    window spent as it comes.
+@dataclass(frozen=True, slots=True)
+class Dice:
+    """What chance gave a run, and how its writes were. The optimum is for a client with the same."""
+
+    luck: float = 1.0  # seconds that its writes take on average, over those that they took
+    longest_s: float = TARGET_S
+    largest: int = 0  # rows in a write
+    refusals: int = 0
+    refused_s: float = 0.0  # seconds of the writes that were under way at a refusal
+
+
+def optimum(world: World, dice: Dice | None = None) -> float:
+    """Return the most rows that a client can write which knows the world, and has the same luck with its writes.
+
+    Nothing can exceed it. While `u` writes are under way, `u / crowded(u)` seconds of work are done in a second, and `u`
+    seconds are spent, of which the world allows only so many. For any price of a second spent, the work is at most what
+    the budget is worth at that price, and what the best width at each time earns beyond the price (Lagrange). The price
+    that gives the least is taken.
     """
+    dice = dice or Dice()
+    parts = list(_parts(world, dice))
+    spent_s = _spent_s(world, dice)
+
+    def work_s(price: float) -> float:
+        return price * spent_s + sum(
+            seconds * max(lanes / crowd[lanes] - price * lanes for lanes in range(most + 1))
+            for seconds, most, crowd in parts
+        )
+
+    least_s = min(work_s(number / PRICES) for number in range(PRICES + 1))
+    return least_s * dice.luck * _rows_of_a_second(world, dice)
+
+
+def _parts(world: World, dice: Dice) -> Iterator[tuple[float, int, list[float]]]:
+    """Return the times in which hint and crowd stay as they are: seconds, most writes, times that a row takes longer."""
     most = world.concurrency * world.servers
-    before, after = min(world.hint, most), min(world.later_hint, most)
-    widths = [(one, two) for one in range(1, before + 1) for two in range(min(1, after), after + 1)]
-    return max(_rows_at(world, one, two or one) for one, two in widths)
-
-
-def _rows_at(world: World, width: int, later: int) -> float:
-    """Return the rows at one width until the hint changes and at another one afterwards."""
-    windows = [n * world.window_s for n in range(int(world.seconds / world.window_s) + 1)]
-    marks = sorted({0.0, world.seconds, *windows, world.others_from_s, world.later_hint_from_s})
-    rows = left_s = 0.0
+    # What was under way when the hint fell still ends, and the answer that carries the hint comes with it.
+    falls_s = world.later_hint_from_s + (2 * dice.longest_s if world.later_hint < world.hint else 0.0)
+    marks = sorted({0.0, world.seconds, world.others_from_s, falls_s})
     for began_s, end_s in pairwise(mark for mark in marks if mark <= world.seconds):
-        if began_s in windows:
-            mine = 1 - world.neighbor * min(1.0, (world.seconds - began_s) / world.window_s)
-            left_s = world.execution_s * world.servers * mine
-        lanes = width if world.hint_at(began_s) == world.hint else later
-        spent_s = min(left_s, lanes * (end_s - began_s))
-        left_s -= spent_s
-        rows += spent_s * _rows_of_a_second(world, world.crowded(lanes, began_s))
-    return rows
+        hint = world.later_hint if world.later_hint and began_s >= falls_s else world.hint
+        lanes = min(hint, most)
+        yield end_s - began_s, lanes, [world.crowded(n, began_s) for n in range(lanes + 1)]
 
 
-def _rows_of_a_second(world: World, row_s: float) -> float:
-    """Return the rows of a second of execution time, in writes of the usual length."""
-    write_s = max(TARGET_S, SMALLEST * row_s, world.request_s)
-    rows = min(LARGEST, (write_s - world.request_s) / row_s) if write_s > world.request_s else SMALLEST
-    return max(SMALLEST, rows) / (world.request_s + max(SMALLEST, rows) * row_s)
+def _spent_s(world: World, dice: Dice) -> float:
+    """Return the most seconds of execution time that can be spent.
+
+    A window allows what the neighbor leaves. Service protection counts a request when it ends, so what is under way at a
+    refusal comes on top. In the first window, a quick client is there before the neighbor has spent its share.
+    """
+    budget_s = world.execution_s * world.servers
+    windows, rest_s = divmod(world.seconds, world.window_s)
+    lanes = min(max(world.hint, world.later_hint), world.concurrency * world.servers)
+    neighbor_s = NEIGHBOR_STEP * world.neighbor * budget_s  # in a full window
+    quick_s = budget_s * lanes / (lanes + neighbor_s / world.window_s)
+    first_s = min(lanes * rest_s, quick_s)
+    if windows:
+        first_s = max(first_s + budget_s - neighbor_s, quick_s)
+    later_s = max(0.0, windows - 1) * (budget_s - neighbor_s)
+    return min(lanes * world.seconds, first_s + later_s + dice.refused_s + (1 + dice.refusals) * dice.longest_s)
+
+
+def _rows_of_a_second(world: World, dice: Dice) -> float:
+    """Return the rows of a second of work, in writes of the usual length or the largest that the run made."""
+    write_s = max(TARGET_S, SMALLEST * world.row_s, world.request_s)
+    usual = min(LARGEST, max(SMALLEST, (write_s - world.request_s) / world.row_s))
+    rows = max(usual, dice.largest)
+    return rows / (world.request_s + rows * world.row_s)
 
 
 @dataclass(slots=True)
@@ -142,7 +183,21 @@ class Outcome:
     longest_wait_s: float = 0.0  # that Dataverse asked for
     widest: int = 0
     over_hint: int = 0  # writes beyond the hint that was on an answer before
+    dice: Dice = Dice()
     widths: list[tuple[float, int]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Flight:
+    """A write under way: its seconds on average and as the dice fell, and how many requests were refused before it."""
+
+    began_s: float
+    usual_s: float
+    work_s: float
+    rows: int
+    under_way: int
+    server: int
+    refused: int
 
 
 class Service:
@@ -166,7 +221,10 @@ class Service:
         self.chance = random.Random(world.seed)
         self.turn, self.order, self.finished = count(), count(), count()
         self.under_way = 0
-        self.events: list[tuple[float, int, tuple[float, int, int, int] | None]] = []
+        self.work_s, self.crowd = 0.0, 1.0  # work done by each write that was under way all the time
+        self.writes: list[tuple[float, int, Flight]] = []  # by the work that ends them
+        self.wakes = [self.start_s + world.others_from_s]
+        self.usual_s = self.taken_s = 0.0
         self.last_s = self.now_s
         self.neighbor_s = self.now_s
 
@@ -174,13 +232,23 @@ class Service:
         """Write until the time is over, or so many rows are written."""
         end_s = self.start_s + self.world.seconds
         self._start()
-        while self.events and self.events[0][0] < end_s and self.outcome.rows < rows:
-            self.now_s, _, write = heapq.heappop(self.events)
+        while (next_s := self._next_s()) < end_s and self.outcome.rows < rows:
+            self.work_s += (next_s - self.now_s) / self.crowd
+            self.now_s = next_s
             self._neighbor()
-            if write is not None:
-                self._finish(*write)
+            if self.wakes and self.wakes[0] <= next_s:
+                heapq.heappop(self.wakes)
+            else:
+                self.work_s, _, write = heapq.heappop(self.writes)
+                self._finish(write)
             self._start()
+            self.crowd = self.world.crowded(self.under_way, self.now_s - self.start_s)
         return self.outcome
+
+    def _next_s(self) -> float:
+        """Return when something happens next. All writes under way share the server: each is slowed down as much."""
+        ends_s = self.now_s + max(0.0, self.writes[0][0] - self.work_s) * self.crowd if self.writes else float("inf")
+        return min(ends_s, self.wakes[0]) if self.wakes else ends_s
 
     def _start(self) -> None:
         """Begin writes while there is room, and wake up when there may be some."""
@@ -191,11 +259,11 @@ class Service:
             self.under_way += 1
             self.outcome.widest = max(self.outcome.widest, self.under_way)
             self.outcome.over_hint += self.under_way > self.control.hint
-            self._push(self._seconds(), (self.now_s, self.control.batch, self.under_way, server))
+            self._begin(server)
         if not self.under_way:
-            self._push(max(0.05, hold_s(self.control, self.now_s)), None)
-        elif self.under_way < self.control.width:
-            self._push(1.0, None) if not any(write is None for _, _, write in self.events) else None
+            heapq.heappush(self.wakes, self.now_s + max(0.05, hold_s(self.control, self.now_s)))
+        elif self.under_way < self.control.width and not self.wakes:
+            heapq.heappush(self.wakes, self.now_s + 1.0)
 
     def _is_admitted(self, server: int) -> bool:
         self.outcome.requests += 1
@@ -205,6 +273,7 @@ class Service:
             return True
         wait_s = float(refusal.retry_after_s)
         self.outcome.refused += 1
+        self.outcome.dice = replace(self.outcome.dice, refusals=self.outcome.refused)
         self.outcome.refused_late += self._is_late
         self.outcome.grown += self.protection._window("linker", server).ignored > 0  # not seen from outside
         self.outcome.longest_wait_s = max(self.outcome.longest_wait_s, wait_s)
@@ -215,26 +284,39 @@ class Service:
     def _is_late(self) -> bool:
         return self.now_s > self.start_s + self.world.seconds / 2
 
-    def _push(self, seconds: float, write: tuple[float, int, int, int] | None) -> None:
-        heapq.heappush(self.events, (self.now_s + seconds, next(self.order), write))
+    def _begin(self, server: int) -> None:
+        rows = self.control.batch
+        usual_s = self.world.request_s + rows * self.world.row_s
+        work_s = usual_s * max(0.3, self.chance.gauss(1, self.world.noise))
+        write = Flight(self.now_s, usual_s, work_s, rows, self.under_way, server, self.outcome.refused)
+        heapq.heappush(self.writes, (self.work_s + work_s, next(self.order), write))
 
-    def _seconds(self) -> float:
-        rows_s = self.control.batch * self.world.crowded(self.under_way, self.now_s - self.start_s)
-        return (self.world.request_s + rows_s) * max(0.3, self.chance.gauss(1, self.world.noise))
-
-    def _finish(self, began_s: float, rows: int, under_way: int, server: int) -> None:
-        seconds = self.now_s - began_s
-        self.protection.release("linker", server, seconds * 1000)
+    def _finish(self, write: Flight) -> None:
+        seconds = self.now_s - write.began_s
+        self._note(write, seconds)
+        self.protection.release("linker", write.server, seconds * 1000)
         hint = self.world.hint_at(self.now_s - self.start_s)
         self.control = after_request(with_hint(self.control, hint), self.now_s, seconds)
-        self.control = after_write(self.control, Write(self.now_s, seconds, rows, (under_way + self.under_way) / 2))
+        under_way = (write.under_way + self.under_way) / 2
+        self.control = after_write(self.control, Write(self.now_s, seconds, write.rows, under_way))
         self.under_way -= 1
-        self.outcome.rows += rows
+        self.outcome.rows += write.rows
         self.outcome.longest_gap_s = max(self.outcome.longest_gap_s, self.now_s - self.last_s)
         self.outcome.widths.append((self.now_s - self.start_s, self.control.width))
         self.last_s = self.now_s
         if next(self.finished) % READS == 0:
             self._read()
+
+    def _note(self, write: Flight, seconds: float) -> None:
+        self.usual_s, self.taken_s = self.usual_s + write.usual_s, self.taken_s + write.work_s
+        dice = self.outcome.dice
+        self.outcome.dice = replace(
+            dice,
+            luck=self.usual_s / self.taken_s,
+            longest_s=max(dice.longest_s, seconds),
+            largest=max(dice.largest, write.rows),
+            refused_s=dice.refused_s + seconds * (write.refused < self.outcome.refused),
+        )
 
     def _read(self) -> None:
         server = next(self.turn) % self.world.servers
@@ -259,7 +341,7 @@ class Service:
 def share(world: World) -> tuple[float, Outcome]:
     """Return what part of the optimum a run reached."""
     outcome = Service(world).run()
-    return outcome.rows / optimum(world), outcome
+    return outcome.rows / optimum(world, outcome.dice), outcome
 
 
 assert FEWEST == 1  # the oracle searches from there

@@ -9,7 +9,6 @@ from linker.core.throttling.allowance import (
     WINDOW_S,
     Allowance,
     free_at,
-    is_binding,
     lanes,
     learn,
     left_s,
@@ -31,7 +30,7 @@ def burst(seconds: float, *, lanes_at_once: int = 48, at_s: float = NOW) -> tupl
 
 def test_without_a_refusal_nothing_is_limited() -> None:
     allowance, now_s = burst(5_000)
-    assert (lanes(allowance, now_s), is_binding(allowance, now_s)) == (None, False)
+    assert lanes(allowance, now_s) is None
     assert free_at(allowance, now_s) == now_s
 
 
@@ -70,14 +69,41 @@ def test_a_refusal_that_others_caused_leaves_a_floor() -> None:
     assert learn(Allowance(), NOW, 60.0, "time") == Allowance()
 
 
-def test_a_refusal_that_the_known_budget_explains_changes_no_window() -> None:
+@given(st.integers(0, 20), st.floats(1, 300))
+def test_the_first_refusal_shows_the_window_and_later_ones_the_budget(writes: int, wait_s: float) -> None:
+    """Later refusals may come from what others spent: the time until that leaves says nothing about our own expenses."""
     allowance, now_s = burst(40, lanes_at_once=4)
     allowance = learn(allowance, now_s, 12.0, "time")
     later = now_s + 100
-    for _ in range(20):
+    for _ in range(writes):
         later += 0.5
         allowance = spend(allowance, later, 2.0)
-    assert learn(allowance, later, 12.0, "time").window_s == allowance.window_s
+    again = learn(allowance, later, wait_s, "time")
+    assert again.window_s == allowance.window_s
+    assert again.execution_s == max(2.0 * writes, FLOOR * allowance.window_s)
+
+
+@given(st.integers(1, 48), st.floats(0.1, 60), st.lists(st.floats(0, 3), max_size=60))
+def test_what_is_under_way_fits_into_the_budget(lanes_at_once: int, write_s: float, waits: list[float]) -> None:
+    """Service protection counts a write when it ends: writes that were let in must not overdraw the budget together."""
+    allowance, now_s = burst(1_200, lanes_at_once=lanes_at_once)
+    allowance = learn(allowance, now_s, 200.0, "time")
+    under_way: list[float] = []
+    for wait_s in waits:
+        now_s += 10 * wait_s
+        for end_s in sorted(end_s for end_s in under_way if end_s <= now_s):
+            allowance = spend(allowance, end_s, write_s)
+            assert left_s(allowance, end_s) >= -1e-6
+        under_way = [end_s for end_s in under_way if end_s > now_s]
+        room = (lanes(allowance, now_s, write_s) or 0) - len(under_way)
+        under_way += [now_s + write_s] * max(0, room)
+
+
+def test_writes_may_begin_again_at_the_moment_that_is_named() -> None:
+    allowance, now_s = burst(1_200)
+    allowance = learn(allowance, now_s, 277.0, "time")
+    ready = free_at(allowance, now_s, 2.0)
+    assert (lanes(allowance, ready - 1, 2.0), (lanes(allowance, ready, 2.0) or 0) > 0) == (0, True)
 
 
 def test_after_quiet_windows_the_budget_is_tried_higher_and_each_refusal_makes_that_rarer() -> None:
@@ -89,6 +115,15 @@ def test_after_quiet_windows_the_budget_is_tried_higher_and_each_refusal_makes_t
     assert allowance.execution_s > before
     again = learn(allowance, allowance.raise_at, 12.0, "time")
     assert again.raise_at - allowance.raise_at > 1.5 * waited
+
+
+@pytest.mark.parametrize(("most", "rises"), [(3, False), (4, False), (8, True)])
+def test_a_budget_that_sustains_every_write_at_once_is_not_tried_higher(most: int, *, rises: bool) -> None:
+    """More could not be spent: there would be nothing to gain but the next refusal."""
+    allowance, now_s = burst(1_200, lanes_at_once=4)
+    allowance = learn(allowance, now_s, 30.0, "time")
+    later = spend(allowance, allowance.raise_at + 1, 1.0, most=most)
+    assert (later.execution_s > allowance.execution_s) is rises
 
 
 @given(st.lists(st.tuples(st.floats(0, 30), st.floats(0, 100), st.integers(1, 50)), max_size=200))

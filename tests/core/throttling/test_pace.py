@@ -24,7 +24,7 @@ from linker.core.throttling.pace import (
     width_at,
     with_hint,
 )
-from linker.core.throttling.width import ENOUGH, LARGEST, MAX_WIDTH, SMALLEST, TARGET_S, Control, Write
+from linker.core.throttling.width import ENOUGH, FEW, LARGEST, MAX_WIDTH, SMALLEST, TARGET_S, Control, Write
 
 NOW = 1_000_000.0
 
@@ -139,6 +139,42 @@ def test_a_timeout_narrows_the_width_once_and_halves_the_batch_each_time() -> No
     control = after_timeout(control, NOW + 0.1, 7)  # it was under way at the same time
     assert (control.width, control.batch) == (8, 200)
     assert after_timeout(control, NOW + 60, 8).width == 5
+
+
+def throttled(hint: int, row_s: float) -> Control:
+    """Return the state after a burst at the hint that a refusal ended, of a budget that sustains half of it at most."""
+    control, now_s = first_control(0, hint), NOW
+    for _ in range(200):
+        seconds = control.batch * row_s
+        now_s += seconds / control.width
+        control = law.after_request(control, now_s, seconds)
+        control = after_write(control, Write(now_s, seconds, control.batch, control.width))
+    return after_throttle(control, now_s, 60.0, "time", hint)
+
+
+@pytest.mark.parametrize("hint", [8, 16, 48])
+@pytest.mark.parametrize(
+    ("cheaper", "returns"),
+    [
+        pytest.param(1.0, True, id="a row costs as much at any width"),
+        pytest.param(0.5, False, id="a row costs half as much at the narrower one"),
+    ],
+)
+def test_after_a_throttle_the_width_is_the_widest_at_which_a_row_costs_little(
+    hint: int, cheaper: float, *, returns: bool
+) -> None:
+    control = throttled(hint, 0.01)
+    assert control.width < hint
+    control = written(control, 0.01 * cheaper, writes=FEW, at_s=control.held_until_s)
+    assert (control.width == hint) is returns
+
+
+def test_reads_wait_for_a_budget_that_was_overdrawn() -> None:
+    """Dataverse would refuse them. A budget that is only used up to the reserve holds writes alone."""
+    control = throttled(48, 0.01)
+    assert hold_s(control, control.held_until_s, writes=False) == 0
+    overdrawn = law.after_request(control, control.held_until_s, 2_000.0)
+    assert hold_s(overdrawn, overdrawn.held_until_s, writes=False) > 1
 
 
 # ---- rows in a write ----
