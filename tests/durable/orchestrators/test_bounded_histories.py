@@ -17,7 +17,7 @@ from linker.durable.orchestrators.generation import FAULT_PATIENCE, GENERATION, 
 from linker.durable.orchestrators.run import customerid_backstamping_hydration
 from linker.durable.orchestrators.scanning import SCANNING, scan_mapping
 from linker.durable.orchestrators.unlinking import UNLINKING, unlink_departed_rows
-from tests.durable.orchestrators.test_orchestration import ROWS, TICKET, Activities, shards_linked
+from tests.durable.orchestrators.fake_activities import ROWS, TICKET, Activities, shards_linked
 from tests.fakes.durable import FakeContext
 
 EVENTS_A_CALL = 4  # scheduled, completed, and the turn that it wakes
