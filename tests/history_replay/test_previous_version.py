@@ -18,9 +18,9 @@ from linker.core.serialization import from_json
 from linker.durable.activities import run_lifecycle
 from linker.durable.orchestrators import GENERATION, ORCHESTRATOR, SCANNING, TOUCHING, UNLINKING
 from linker.services import run_watchdog
-from tests.durable.activities.test_run_lifecycle import ALL, begun
 from tests.fakes.app import FakeApp, hosted_activities
 from tests.fakes.client import Starter
+from tests.fakes.lives import ALL, begun
 from tests.fakes.world import World
 from tests.history_replay.histories import ASKED, Asked, holds, load, replayed
 from tests.history_replay.test_histories import ORCHESTRATORS

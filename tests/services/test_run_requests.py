@@ -19,8 +19,8 @@ from linker.durable.boundary import RENEWALS
 from linker.durable.shards.attempt import mark_late
 from linker.services import run_requests, run_watchdog
 from tests.core.runs.test_events import START, START_S, body, properties, record
-from tests.durable.activities.test_run_lifecycle import CONTACT, begun, loaded
 from tests.fakes.client import Starter
+from tests.fakes.lives import CONTACT, begun, loaded
 from tests.fakes.requests import Refusal
 from tests.fakes.world import DiedError, World
 

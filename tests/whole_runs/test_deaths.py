@@ -19,8 +19,8 @@ from linker.durable.activities.prepare_table import prepare_table
 from linker.durable.activities.scan_mapping import scan_slice
 from linker.entrypoints import api
 from linker.services import run_requests, run_watchdog
-from tests.durable.activities.test_run_lifecycle import begun, loaded, queued
 from tests.fakes.client import Client, Starter
+from tests.fakes.lives import begun, loaded, queued
 from tests.fakes.world import DiedError, World, contact_id
 
 ANY = RunRequest()

@@ -22,7 +22,7 @@ from linker.core.permissions.preflight_report import Picture, Severity, TablePic
 from linker.entrypoints.portal import preflight as preflight_page
 from linker.entrypoints.portal.views.azure_links import logs_url, workbooks_url
 from linker.services import row_names
-from tests.entrypoints.portal.test_pages import CONTACT, DETAILS, run_of, stored
+from tests.entrypoints.portal.stored_runs import CONTACT, DETAILS, run_of, stored
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.principal import headers
 from tests.fakes.sandboxed import Sandboxed, sandboxed

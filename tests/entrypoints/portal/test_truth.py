@@ -20,7 +20,7 @@ from sandbox.database.collation import guid_key
 from sandbox.database.security import revoke_privilege
 from sandbox.webapi.security.organization import LINKER_ROLE
 from sandbox.webapi.security.privileges import privilege_id
-from tests.entrypoints.portal.test_pages import CONTACT, DETAILS, run_id, run_of, stored
+from tests.entrypoints.portal.stored_runs import CONTACT, DETAILS, run_id, run_of, stored
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.client import Client
 from tests.fakes.principal import headers
