@@ -84,7 +84,7 @@ async def test_a_held_first_link_is_looked_at_and_allowed(linked: World, stage: 
     await stage.play(scenes.held())
     await stage.hold("lead", scenes.held().last_updated, tuple(one.id for one in scenes.AUTOMATIONS), scenes.ESTIMATE)
     page = await visit.open("/actions")
-    await expect(page.get_by_role("link", name="Look at what it sets in motion")).to_be_visible()
+    await expect(page.get_by_role("link", name="Review the first link of lead")).to_be_visible()
     await visit.open()
     await page.get_by_role("link", name="Review lead").click()
     await expect(page.locator("main")).to_contain_text("48,120 system jobs")
@@ -98,7 +98,7 @@ async def test_a_held_first_link_is_looked_at_and_allowed(linked: World, stage: 
 async def test_held_back_links_are_let_go_by_a_run_of_its_own(linked: World, stage: Stage, visit: Visit) -> None:
     await stage.play(scenes.held_back())
     page = await visit.open("/actions")
-    await page.get_by_role("link", name="Look at these rows").click()
+    await page.get_by_role("link", name="Review the held-back links of contact").click()
     await expect(page.locator("main")).to_contain_text("41,007 of 312,480 rows")
     await page.get_by_role("button", name="Continue to the run").click()
     await expect(page.locator("main")).to_contain_text("Links of at most 41,007 departed rows of contact are cleared")

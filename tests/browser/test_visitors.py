@@ -105,15 +105,21 @@ async def test_times_are_those_of_the_viewer_and_utc_on_hover(
 
 
 @pytest.mark.parametrize(
-    ("locale", "rows", "date", "share"),
+    ("locale", "rows", "date", "share", "took"),
     [
-        ("en-GB", "312,480", "15 Jan 2025, 12:34:56", "%"),
-        ("de-DE", "312.480", "15. Jan. 2025, 12:34:56", "%"),
-        ("ar-EG", "\u0663\u0661\u0662\u066c\u0664\u0668\u0660", "\u064a\u0646\u0627\u064a\u0631", "\u066a"),
+        ("en-GB", "312,480", "15 Jan 2025, 12:34:56", "%", "2 min 24 s"),
+        ("de-DE", "312.480", "15. Jan. 2025, 12:34:56", "%", "2 Min. 24 Sek."),
+        (
+            "ar-EG",
+            "\u0663\u0661\u0662\u066c\u0664\u0668\u0660",
+            "\u064a\u0646\u0627\u064a\u0631",
+            "\u066a",
+            "\u0662 \u062f \u0662\u0664 \u062b",
+        ),
     ],
 )
 async def test_numbers_and_dates_are_written_as_in_the_locale_of_the_viewer(
-    stage: Stage, visitor: MakeVisit, locale: str, rows: str, date: str, share: str
+    stage: Stage, visitor: MakeVisit, locale: str, rows: str, date: str, share: str, took: str
 ) -> None:
     moment = "2025-01-15T12:34:56Z"
     await stage.remember(scenes.successful(190))
@@ -126,7 +132,9 @@ async def test_numbers_and_dates_are_written_as_in_the_locale_of_the_viewer(
     await expect(contact.locator("time")).to_contain_text(date)
     await expect(contact.locator("time")).to_have_attribute("lang", re.compile(locale[:2]))
     page = await visit.open("/history")
-    await expect(page.locator("table.runs > tbody > tr").first.locator("[data-label=Change]")).to_contain_text(share)
+    newest, older = (page.locator("table.runs > tbody > tr").nth(place) for place in (0, 1))
+    await expect(newest.locator("[data-label=Change]")).to_contain_text(share)
+    await expect(older.locator("[data-label=Duration]")).to_contain_text(took)
 
 
 LONG = "contoso_membership_of_a_regional_loyalty_programme_account_x"  # 60 characters

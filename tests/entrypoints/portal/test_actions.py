@@ -213,7 +213,7 @@ def test_runs_by_hand_that_are_switched_off_are_told_as_such(make_app: Callable[
 
 
 def test_links_that_were_held_back_wait_on_the_page_with_their_number_and_share(held: FakeApp) -> None:
-    assert f"contact : {LEFT} of {PEOPLE} rows left the mapping (20 %); their links were kept." in Operator(held).read()
+    assert f"contact : {LEFT} of {PEOPLE} rows (20 %) left unification and kept their links." in Operator(held).read()
 
 
 def test_what_is_held_back_is_shown_with_its_rows_before_anybody_lets_it_go(held: FakeApp) -> None:
@@ -380,7 +380,7 @@ def test_a_viewer_sees_what_waits_and_no_way_to_act(held: FakeApp, dry: Run) -> 
         main = page.text.partition("<main")[2]
         assert "<form" not in main
         assert "<button" not in main
-    assert "left the mapping" in viewer.read()
+    assert "left unification" in viewer.read()
     assert "An operator decides." in viewer.read("/api/portal")
 
 
