@@ -45,9 +45,9 @@ import function_app
 print(json.dumps(sorted(one.get_function_name() for one in function_app.app.get_functions())))
 """
 # Addresses of a remote, without the name or token that one of https may carry.
-REMOTE = re.compile(
-    r"(?:https://(?:[^@/]+@)?|git@|ssh://git@)(github\.com|gitlab\.com)[:/]([\w.-]+/[\w.-]+?)(?:\.git)?/?"
-)
+REMOTE = re.compile(r"(?:https://(?:[^@/]+@)?|git@|ssh://git@)([\w.-]+)[:/]([\w./-]+?)(?:\.git)?/?")
+# How a service shows a file at a commit, by how its host begins: GitHub and GitLab are also run by companies themselves.
+SHOWS = {"github.": "blob", "gitlab.": "-/blob", "bitbucket.org": "src", "codeberg.org": "src/commit"}
 UNIX = 3  # a zip of another system carries no rights, and the platform could not read its files
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the oldest time that a zip can hold
 
@@ -87,7 +87,12 @@ def write_build(folder: Path, commit: str) -> None:
 def docs_of(remote: str, commit: str) -> str:
     """Return the address of the documentation at a commit, "" where the remote is none that shows files by commit."""
     found = REMOTE.fullmatch(remote)
-    return f"https://{found[1]}/{found[2]}/blob/{commit.removesuffix('-dirty')}/docs/" if found and commit else ""
+    shows = next((way for host, way in SHOWS.items() if found and found[1].startswith(host)), "")
+    return (
+        f"https://{found[1]}/{found[2]}/{shows}/{commit.removesuffix('-dirty')}/docs/"
+        if found and shows and commit
+        else ""
+    )
 
 
 def git(*words: str) -> str:

@@ -8,7 +8,7 @@ from tests.mutations.proofs import exists, proofs, read
 from tests.mutations.table import MUTATIONS, Mutation
 
 DEMANDS = [f"D{number}" for number in range(1, 31)]
-GUARANTEES = [f"G{number}" for number in range(1, 27)]
+GUARANTEES = [f"G{number}" for number in range(1, 28)]
 PROOFS = proofs()
 ROOT = Path(__file__).parents[2]
 

@@ -25,6 +25,8 @@ _ATTEMPT = "linker/durable/shards/attempt.py"
 _LIFE = "linker/durable/activities/run_lifecycle.py"
 _VERDICT = "linker/core/runs/lifecycle.py"
 _PROGRESS = "linker/core/runs/history.py"
+_STATUS_VIEW = "linker/entrypoints/portal/views/status_view.py"
+_TEMPLATES = "linker/entrypoints/portal/templates"
 _MODES = "linker/core/linking/mapping_scan.py"
 _ISOLATION = "linker/durable/shards/isolation.py"
 _ORPHANS = "linker/durable/activities/find_orphaned_links.py"
@@ -368,4 +370,43 @@ MUTATIONS = (
     ),
     Mutation("G25", "linker/services/service_account.py", 'f"{account.name}, through {real.name}"', "account.name"),
     Mutation("G26", "linker/settings.py", "insights_key: SecretStr | None", "insights_key: str | None"),
+    # G27: the pages as they were, one untrue statement each
+    Mutation("G27", _STATUS_VIEW, "if not is_live(run) and not run.dry_run), None)", "if not is_live(run)), None)"),
+    Mutation("G27", _STATUS_VIEW, "self.dry is not None and self.dry.status in COMPARABLE", "True"),
+    Mutation("G27", _PROGRESS, "return left if left >= 1 else None", "return left"),
+    Mutation("G27", _PROGRESS, "run.status is Status.RETRYING\n", "False\n"),
+    Mutation(
+        "G27", _PROGRESS, "table.data_source, table.status, detail, mode", 'table.data_source, table.status, "", mode'
+    ),
+    Mutation(
+        "G27",
+        _PROGRESS,
+        "return run.mode, run.dry_run, frozenset(run.requested_tables), done",
+        "return run.mode, run.dry_run",
+    ),
+    Mutation("G27", "linker/core/permissions/preflight_report.py", '= "not checked"\n', '= "not set up"\n'),
+    Mutation(
+        "G27", "linker/durable/activities/discover_tables.py", 'with naming_privileges("of this app"):', "if True:"
+    ),
+    Mutation("G27", "linker/entrypoints/portal/views/progress_view.py", "table.rows_total or expected", "expected"),
+    Mutation("G27", "linker/entrypoints/portal/views/history_view.py", 'else "clock"', 'else "minute"'),
+    Mutation(
+        "G27",
+        "linker/entrypoints/portal/actions.py",
+        "{*(table.table for run in recent for table in run.tables), *known}",
+        "known",
+    ),
+    Mutation("G27", f"{_TEMPLATES}/actions.html", "shown.get(one.ticket.run, asked.mode)", "asked.mode"),
+    Mutation("G27", f"{_TEMPLATES}/status.html", '"on" if one.is_on else "off"', '"on"'),
+    Mutation("G27", f"{_TEMPLATES}/progress.html", "([run.trigger] + run.requested_by | list)", "[run.trigger]"),
+    Mutation("G27", f"{_TEMPLATES}/progress.html", "planned.get(part.outcome, part.outcome)", "part.outcome"),
+    Mutation("G27", f"{_TEMPLATES}/lines.html", 'planned if line.dry_run else ""', '""'),
+    Mutation("G27", f"{_TEMPLATES}/review.html", "{% if unseen or not lines %}", "{% if false %}"),
+    Mutation(
+        "G27",
+        "linker/entrypoints/http/serving.py",
+        "_ASK_ADMINISTRATOR if caller.id else _USE_MASTER_KEY",
+        "_ASK_ADMINISTRATOR",
+    ),
+    Mutation("G27", "linker/entrypoints/cli/waiting.py", " or shown.status is Status.RETRYING:", ":"),
 )

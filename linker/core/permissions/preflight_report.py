@@ -92,6 +92,11 @@ class Picture:
     warnings: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def insights_in_words(self) -> str:
+        """Whether the Customer Insights API was asked and answered, for people."""
+        return "answered" if self.customer_insights == "asked" else self.customer_insights
+
 
 def severity(detail: str, tables: Iterable[TablePicture], warnings: Iterable[str]) -> Severity:
     """Return how a preflight ends: blocked when nothing can be linked, with warnings when an administrator should look."""

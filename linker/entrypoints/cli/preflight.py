@@ -75,7 +75,7 @@ def shown(picture: Picture) -> RenderableType:
     parts: list[RenderableType] = [
         _label("Dataverse", plain(picture.dataverse_url)),
         _label("Service account", plain(picture.service_account)),
-        _label("Customer Insights", picture.customer_insights),
+        _label("Customer Insights", picture.insights_in_words),
         *([_label("Privileges", "all that are needed are held")] if looked_at and not lacking else []),
         "",
         *([_tables(picture.tables)] if picture.tables else []),

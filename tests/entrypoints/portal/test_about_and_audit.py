@@ -33,6 +33,7 @@ async def test_the_about_page_shows_what_is_in_force_and_no_secret() -> None:
     await browser.sign_in()
     text = await browser.text("/api/portal/about")
     assert f"Version {VERSION}" in text
+    assert "Documentation: the folder docs of the repository." in text  # the code does not run from a package
     assert "Timer off" in text
     assert "LINKER_POLL false" in text
     assert "LINKER_INSIGHTS_KEY set" in text

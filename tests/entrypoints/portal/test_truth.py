@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from linker.adapters.storage import TaskState
 from linker.core.model import Counts, Mode, Progress, Run, RunRequest, Status, TableRun, Ticket
+from linker.core.permissions.preflight_report import Picture, Severity
 from linker.core.runs.activity_values import SettleTask
 from linker.core.runs.lifecycle import promise_run
 from linker.core.times import iso
@@ -60,6 +61,23 @@ async def test_a_preflight_that_could_not_look_does_not_say_what_is_there(unpriv
     assert "Customer Insights not checked" in text
     assert "Tables were not checked" in text
     assert [untrue for untrue in ("not set up", "No tables", "No source") if untrue in text] == []
+
+
+@pytest.mark.parametrize(
+    ("found", "told"),
+    [
+        ("asked", "answered"),
+        ("no answer", "no answer"),
+        ("not set up", "not set up"),
+        ("not checked", "not checked"),
+    ],
+)
+def test_a_preflight_says_whether_customer_insights_answered(
+    found: Literal["asked", "no answer", "not set up", "not checked"], told: str
+) -> None:
+    assert (
+        Picture("https://contoso.crm4.dynamics.com", Severity.READY, customer_insights=found).insights_in_words == told
+    )
 
 
 async def test_a_run_names_the_privilege_that_a_preflight_names(unprivileged: Sandboxed) -> None:
