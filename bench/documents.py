@@ -34,7 +34,8 @@ def performance(figures: Figures) -> str:
         "## First link\n",
         "Share is the time that the sandbox's own limits leave at least for these rows (the optimum), over the time taken; "
         "nothing can exceed 1. Ratio is rows/s over the measured ceiling of the same profile. Lost are good rows without "
-        "their link afterwards. How to read the profiles: [bench/README.md](../bench/README.md).\n",
+        "their link afterwards. How to read the profiles: [bench/README.md](../bench/README.md). What the pace alone reaches "
+        "in virtual time: [0041](decisions/0041-one-refusal-shows-the-limits.md).\n",
         *(_profile(figures, profile.name, profile.about) for profile in figures.profiles),
         "## Profile touch\n",
         _touch(figures),

@@ -22,7 +22,8 @@ from bench.profiles import (
     TWO_SERVERS,
     Profile,
 )
-from tests.core.throttling.simulated_service import Service, World
+from tests.bench.simulated_losses import CAUSES, MeteredService
+from tests.core.throttling.simulated_service import World
 
 UNSCALED = replace(THREE_WINDOWS, ms_per_row=10.0, switches={"dop_hint": 48})
 HALF = 0.5  # of the budget, spent by the neighbor
@@ -51,14 +52,15 @@ def world_of(profile: Profile) -> World:
     )
 
 
-def simulated_share(profile: Profile, rows: int) -> float:
-    service = Service(world_of(profile))
+def play(profile: Profile, rows: int) -> tuple[float, MeteredService]:
+    """Return the share of the optimum that a run reaches, and the run."""
+    service = MeteredService(world_of(profile), optimum.width(profile.sandbox()))
     outcome = service.run(rows)
     assert outcome.grown == 0
     request_rows = optimum.engine_request_rows(profile.sandbox())
     least_s = optimum.least_s(profile, outcome.rows, request_rows, HALF if profile.neighbor else 0.0)
     assert least_s is not None
-    return least_s / (service.now_s - service.start_s)
+    return least_s / (service.now_s - service.start_s), service
 
 
 @pytest.mark.parametrize(
@@ -80,6 +82,16 @@ def simulated_share(profile: Profile, rows: int) -> float:
     ],
 )
 def test_the_pace_keeps_its_share_of_the_optimum(profile: Profile, rows: int, least: float) -> None:
-    share = simulated_share(profile, rows)
-    print(f"{profile.name}, {rows:,} rows: {share:.3f}")
+    share, service = play(profile, rows)
+    causes = ", ".join(f"{service.seconds[cause]:.1f} {cause}" for cause in CAUSES)
+    print(f"{profile.name}, {rows:,} rows: {share:.3f}; seconds: {causes}; {service.outcome.refused} refused")
     assert least <= share <= 1.0
+    assert sum(service.seconds.values()) == pytest.approx(service.now_s - service.start_s)
+
+
+@pytest.mark.parametrize("profile", [THROTTLED, THREE_WINDOWS, UNSCALED], ids=["throttled", "scaled", "unscaled"])
+def test_a_limit_that_is_known_is_not_met_again(profile: Profile) -> None:
+    """The first refusal shows the limit: for three windows nothing else is refused."""
+    config = profile.sandbox()
+    _, service = play(profile, int(3 * optimum.budget_s(config) / optimum.row_s(config)))
+    assert service.outcome.refused == 1

@@ -233,8 +233,7 @@ class Service:
         end_s = self.start_s + self.world.seconds
         self._start()
         while (next_s := self._next_s()) < end_s and self.outcome.rows < rows:
-            self.work_s += (next_s - self.now_s) / self.crowd
-            self.now_s = next_s
+            self.pass_until(next_s)
             self._neighbor()
             if self.wakes and self.wakes[0] <= next_s:
                 heapq.heappop(self.wakes)
@@ -244,6 +243,11 @@ class Service:
             self._start()
             self.crowd = self.world.crowded(self.under_way, self.now_s - self.start_s)
         return self.outcome
+
+    def pass_until(self, next_s: float) -> None:
+        """Let time pass in which nothing happens."""
+        self.work_s += (next_s - self.now_s) / self.crowd
+        self.now_s = next_s
 
     def _next_s(self) -> float:
         """Return when something happens next. All writes under way share the server: each is slowed down as much."""
