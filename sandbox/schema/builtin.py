@@ -9,7 +9,8 @@ from sandbox.schema.definition import SYSTEM_NAMES
 from sandbox.schema.insights_tables import CUSTOMER, PROFILES, insights_tables
 from sandbox.schema.kinds import partition_column
 from sandbox.schema.model import ManyToMany, OneToMany, Schema, Table, metadata_id
-from sandbox.schema.system_tables import plugin_tables, process_tables, security_tables, solution_tables
+from sandbox.schema.security_tables import security_tables
+from sandbox.schema.system_tables import plugin_tables, process_tables, solution_tables
 from sandbox.switches.config import SandboxConfig
 
 # Lookups whose names differ from "navigation name = column name" or that have more than one target (dataverse.md 7).

@@ -1,10 +1,10 @@
-# ruff: noqa: E501, PLR0911, PLR0912
+# ruff: noqa: E501, PLR0911
 """Exhaustive model of what docs/proofs.md promises under G9, G10, G11, G14, G17, G18, and G19, for one source row.
 
 Explores every interleaving of page attempts, unlink passes, crashes, expiries and changes in Dataverse within bounds, and checks in every
 reachable state that one undisturbed incremental run repairs the row and says so truthfully. `--without RULE` takes one rule back and prints
 the shortest schedule that then breaks the promise; `--all` tries every rule. Rules that hold when taken back alone are there for economy
-(`live` saves equal writes) or for another setting (`if-match`, `fence` need --attempts 2, `late-bit` needs --frozen). Standard library only.
+(`live` saves equal writes) or for another setting (`if-match`, `fence` need --attempts 2, `late-bit` needs --frozen).
 
 Values: 0 = no link / not in the mapping, 1 and 2 = CustomerIds A and B, 3 = a profile that somebody else linked.
 A block is None (missing) or a frozenset of (value, confirmed).
@@ -16,52 +16,8 @@ import argparse
 import sys
 from collections import deque
 from collections.abc import Iterator
-from typing import NamedTuple
 
-RULES = {
-    "intent": "an unconfirmed entry is saved before the first write",
-    "old-entry": "the intent stands beside the old entry, it does not replace it",
-    "live": "unconfirmed rows are compared live before anything is believed",
-    "empties": "rows whose link is empty although a block names them become unconfirmed at the start of a run",
-    "keep-departed": "page saves keep the entries of departed rows",
-    "absence": "absence is read anew before a link is cleared",
-    "etag": "a link is cleared only with the ETag that was read",
-    "ours": "a link is cleared only while it matches an entry",
-    "read-back": "an entry is confirmed only by a value read back",
-    "if-match": "blocks are saved with the ETag they were read with",
-    "fence": "an expired attempt sends nothing",
-    "late-bit": "an attempt whose save fails after a send marks the row unconfirmed",
-}
-
-
-class Worker(NamedTuple):
-    at: str = "idle"  # step that comes next
-    wanted: int = 0  # what the mapping said
-    block: frozenset | None = frozenset()
-    fresh: bool = True  # nobody saved the block since it was read
-    same: bool = True  # the link did not change since it was read
-    sent: bool = False
-    back: bool = False  # the mapping named the row again before the unlink pass looked
-    expired: bool = False
-    said: str = ""
-
-
-class State(NamedTuple):
-    mapping: int = 0
-    profiles: frozenset = frozenset({1, 2})
-    link: int = 0
-    block: frozenset | None = frozenset()
-    harm: str = ""  # a wrong step that a later run would hide
-    one: Worker = Worker()
-    two: Worker = Worker()
-    changes: int = 0
-    crashes: int = 0
-    lost: int = 0
-    froze: str | None = None
-
-
-def unconfirmed(block: frozenset | None) -> frozenset | None:
-    return None if block is None else frozenset((value, False) for value, _ in block)
+from tests.model_checking.page_steps import RULES, State, Step, Worker
 
 
 class Model:
@@ -118,96 +74,7 @@ class Model:
     # ---- one step of an attempt at the page, or of the unlink pass that follows it
     def step(self, s: State, me: str) -> State:
         w: Worker = getattr(s, me)
-
-        def go(at: str, state: State = s, **kw: object) -> State:
-            return state._replace(**{me: getattr(state, me)._replace(at=at, **kw)})
-
-        def save(block: frozenset | None, then: str, **kw: object) -> State:
-            if not w.fresh and self.on("if-match"):
-                return go("late" if w.sent else "idle", said="")
-            return go(then, self.saved(s, me, block), **kw)
-
-        known = w.block if w.block is not None else frozenset()
-        values = {v for v, _ in known}
-        doubtful = w.block is None or any(not c for _, c in known)
-        match w.at:
-            case "empties":  # keys with an empty link; those that a block names
-                if s.link == 0 and s.block and self.on("empties"):
-                    return go("take", self.saved(s, me, unconfirmed(s.block)))
-                return go("take")
-            case "take":  # by ETag; another attempt waits until the holder's time is over
-                return go("read", block=s.block, fresh=True, sent=False, expired=False)
-            case "read":
-                return go("decide", wanted=s.mapping)
-            case "decide":
-                if not w.wanted:
-                    if not self.on("keep-departed"):
-                        return save(frozenset(), "done", said="departed")
-                    return go("unlink" if known or w.block is None else "done", said="departed")
-                if not doubtful and values == {w.wanted}:
-                    return go("done", said="unchanged")
-                return go("compare" if doubtful and self.on("live") else "resolve")
-            case "compare":
-                if s.link == w.wanted:
-                    return save(frozenset({(w.wanted, True)}), "done", said="unchanged")
-                return go("resolve")
-            case "resolve":
-                if w.wanted not in s.profiles:
-                    return go("done", said="deferred")  # its entries stay as they are
-                return go("intend")
-            case "intend":
-                if not self.on("intent"):
-                    return go("send")
-                old = known if self.on("old-entry") else frozenset()
-                return save(old | {(w.wanted, False)}, "send")
-            case "send":
-                if w.expired and self.on("fence"):
-                    return go("idle", said="")
-                if w.wanted not in s.profiles:  # the bind target must exist
-                    return go("done", said="rejected")
-                return go("read back", self.linked(s, w.wanted), sent=True)
-            case "read back":
-                if s.link == w.wanted or not self.on("read-back"):
-                    return save(frozenset({(w.wanted, True)}), "done", said="linked")
-                return go("done", said="rejected")
-            case "late":
-                if not self.on("late-bit"):
-                    return go("idle")
-                now = s.block if s.block is not None else frozenset()
-                marked = (unconfirmed(now) or frozenset()) | {(w.wanted, False)} if s.block is not None else None
-                return go("idle", self.saved(s, me, marked))
-            case "unlink":  # the guard has agreed
-                if w.block is None:
-                    return go("done", said="deferred")
-                return go("absent")
-            case "absent":
-                if s.mapping and self.on("absence"):
-                    return go("done", said="deferred")
-                return go("look", back=bool(s.mapping))
-            case "look":
-                if s.link == 0:
-                    return save(frozenset(), "done", said="unlinked")
-                if s.link not in values and self.on("ours"):
-                    return save(frozenset(), "done", said="not ours")
-                return go("clear", same=True)
-            case "clear":
-                if w.expired and self.on("fence"):
-                    return go("idle", said="")
-                if not w.same and self.on("etag"):
-                    return go("done", said="deferred")
-                harm = (
-                    "somebody else's link was cleared"
-                    if s.link == 3
-                    else "a link that the mapping wants was cleared"
-                    if w.back and s.mapping == s.link
-                    else ""
-                )
-                return go("cleared", self.linked(s, 0)._replace(harm=s.harm or harm), sent=True)
-            case "cleared":
-                if s.link == 0:
-                    return save(frozenset(), "done", said="unlinked")
-                return go("done", said="rejected")
-        raise AssertionError(w.at)
+        return getattr(Step(self, s, me, w), w.at.replace(" ", "_"))()
 
     def moves(self, s: State) -> Iterator[tuple[str, State]]:
         yield from self.world(s)
