@@ -13,18 +13,6 @@ from tests.fakes.principal import headers
 from tests.fakes.world import World
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def browser(world: World) -> Browser:
-    made = Browser(world)
-    await made.sign_in()
-    return made
-
-
 async def test_the_about_page_shows_what_is_in_force_and_no_secret() -> None:
     world = World(
         insights_key="very-secret", insights_url="https://api.ci.ai.dynamics.com", insights_instance_id="i1", poll=False

@@ -5,28 +5,11 @@ from __future__ import annotations
 import re
 from html.parser import HTMLParser
 
-import pytest
-
 from linker.core.model import Finding, Mode, Progress, Status, TableRun, Verdict
 from tests.entrypoints.portal.stored_runs import CONTACT, SCRIPT, run_of, stored
 from tests.fakes.browser import Browser
 from tests.fakes.principal import headers
 from tests.fakes.world import World
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def browser(world: World) -> Browser:
-    made = Browser(world)
-    await made.sign_in()
-    return made
-
-
-# ---- escaping ----
 
 
 class Elements(HTMLParser):

@@ -14,18 +14,6 @@ from tests.fakes.browser import Browser, text_of
 from tests.fakes.world import START, World
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def browser(world: World) -> Browser:
-    made = Browser(world)
-    await made.sign_in()
-    return made
-
-
 async def test_the_timeline_shows_some_days_page_by_page(browser: Browser, world: World) -> None:
     for number in range(60):
         await stored(world, replace(run_of(Status.SUCCESSFUL, CONTACT), id=run_id(number)), shown=False)

@@ -15,19 +15,6 @@ from tests.entrypoints.portal.stored_runs import CONTACT, run_id, run_of, stored
 from tests.fakes.browser import Browser
 from tests.fakes.world import World
 
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def browser(world: World) -> Browser:
-    made = Browser(world)
-    await made.sign_in()
-    return made
-
-
 # ---- what a page costs ----
 
 

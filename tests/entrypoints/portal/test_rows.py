@@ -29,18 +29,6 @@ RUN = "run1"  # in which a world links
 LAST = "20261124T000000Z-00000001"
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def browser(world: World) -> Browser:
-    made = Browser(world)
-    await made.sign_in()
-    return made
-
-
 def row(number: int, **query: str) -> str:
     return f"{ROWS}?table=contact&row={contact_id(number)}" + "".join(
         f"&{name}={value}" for name, value in query.items()

@@ -43,11 +43,6 @@ PAGES: tuple[Operation, ...] = (*portal.PAGES, choose, administer)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def browser(world: World) -> Browser:
     made = Browser(world)
     made.portal = portal.Portal(lambda: world.deps, PAGES)

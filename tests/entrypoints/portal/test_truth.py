@@ -34,18 +34,6 @@ LEAD = TableRun("lead", "crm", Status.SUCCESSFUL, mode=Mode.FULL)
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-async def browser(world: World) -> Browser:
-    made = Browser(world)
-    await made.sign_in()
-    return made
-
-
-@pytest.fixture
 async def unprivileged() -> AsyncIterator[Sandboxed]:
     """An environment whose role for the app lacks the privilege to read the mapping."""
     with sandboxed() as made:
