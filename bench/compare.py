@@ -23,12 +23,12 @@ from bench.progress import Step
 from bench.spent import Spent, spent
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
 from linker.adapters.dataverse import Connection, Dataverse
-from linker.adapters.dataverse.lookup_column import create
+from linker.adapters.dataverse.lookup_creation import create
 from linker.adapters.dataverse.metadata import find_tables
 from linker.adapters.storage.block_store import HASHES
 from linker.core.capabilities import TableKind
 from linker.core.linking.shards import bits_for
-from linker.core.model import LOOKUP_SCHEMA_NAME
+from linker.core.names import LOOKUP_SCHEMA_NAME
 
 LINKER, CEILING = "this engine", "raw ceiling"
 SEED = 1

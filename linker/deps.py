@@ -38,7 +38,8 @@ from linker.core.errors import ChangedError, TransientError
 from linker.core.keys import digest_rows
 from linker.core.linking.hash_blocks import name_salt
 from linker.core.linking.mapping_scan import TableState
-from linker.core.model import CUSTOMER_COLUMN, PROFILE_TABLE, Link, Target
+from linker.core.model import Link, Target
+from linker.core.names import CUSTOMER_COLUMN, PROFILE_TABLE
 from linker.core.permissions.privileges import Privilege
 from linker.core.throttling.pace import Load
 from linker.core.times import iso

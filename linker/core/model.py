@@ -10,6 +10,8 @@ from typing import Literal, NamedTuple
 from pydantic import ConfigDict
 from pydantic.alias_generators import to_camel
 
+from linker.core.names import LOOKUP_SCHEMA_NAME
+
 # Every value that crosses a durable call, the state or the API is written in camelCase JSON by `wire`.
 WIRE = ConfigDict(alias_generator=to_camel, validate_by_name=True, validate_by_alias=True)
 
@@ -33,14 +35,6 @@ type ColumnState = Literal["", "exists", "created", "would be created"]
 """The lookup column of a table in a run; "" until the table is prepared."""
 type Requirement = Literal["R1", "R2", "R3", "R4", "R5", "R6"]
 
-TASK_NAME = "CustomerId Backstamping Hydration"
-TASK_GROUP = "Dataverse Hydration"
-LOOKUP_SCHEMA_NAME = "msdynci_lookupfield_customerprofile"
-LOOKUP_DISPLAY_NAME = "Customer Profile"
-SKIPPED_MESSAGE = "Backstamping job skipped"
-PROFILE_TABLE = "msdynci_customerprofile"
-MAPPING_TABLE = "msdynci_alternatekey"
-CUSTOMER_COLUMN = "msdynci_customerid"  # of profiles, mapping rows, and measures
 MAX_ROWS = 2**31 - 1  # that one number of a caller may name
 
 
@@ -172,9 +166,7 @@ class UnlinkAllowance:
     most_rows: int
     empty_mapping: bool = False
     orphans: bool = False
-    seen: str = (
-        ""  # digest of the rows that were counted (TableRun.held_rows); other rows are not cleared. "": any rows
-    )
+    seen: str = ""  # digest of the rows that were counted (TableRun.held_rows), the only ones to clear; "": any rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,9 +253,7 @@ class TableRun:
     findings: tuple[Finding, ...] = ()
     sources: tuple[Source, ...] = ()
     unsettled: bool = False  # rows wait for a later run that may do better: for profiles, or for a change to be over
-    refusal: str = (
-        ""  # why nothing is written to it: missing privilege, blocked, held (linker.core.permissions.write_permission)
-    )
+    refusal: str = ""  # why nothing is written to it (linker.core.permissions.write_permission)
     column: ColumnState = ""
     automations: tuple[str, ...] = ()  # that its links fire, each with what to do about it
     held_back: int = 0  # removed rows that the guard left linked; an operator may allow a run to clear them
@@ -307,6 +297,4 @@ class Run:
     notes: tuple[str, ...] = ()  # informational; no action needed
     findings: tuple[Finding, ...] = ()
     follow_up: str | None = None
-    requested_by: tuple[
-        str, ...
-    ] = ()  # who asked for it by hand, first to last; a later request may have merged with it
+    requested_by: tuple[str, ...] = ()  # who asked by hand, first to last; a later request may have merged with it

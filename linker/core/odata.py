@@ -10,7 +10,8 @@ from urllib.parse import quote
 
 from linker.core.errors import ConfigurationError
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.model import CUSTOMER_COLUMN, Source, Target
+from linker.core.model import Source, Target
+from linker.core.names import CUSTOMER_COLUMN
 
 EQ_TERMS = (
     50  # of a chain of comparisons, where In is not available: facts of elastic tables show chains of that length

@@ -8,14 +8,14 @@ from dataclasses import dataclass, field, replace
 
 from linker.adapters.customer_insights import Instance, NoAnswer
 from linker.adapters.dataverse import Dataverse, identity, metadata
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_SET
 from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.adapters.dataverse.response_models import Fields
 from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.core import odata
 from linker.core.errors import ConfigurationError, DataverseError, StateError
 from linker.core.keys import key_text, row_key
-from linker.core.model import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, Source
+from linker.core.model import Source
+from linker.core.names import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, MAPPING_SET, PROFILE_SET
 from linker.core.odata import MappingColumns
 from linker.core.permissions import privileges
 from linker.core.permissions.privileges import Depth, Need, Right

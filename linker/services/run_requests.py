@@ -13,9 +13,9 @@ from linker.adapters.dataverse.change_times import workflow_job
 from linker.core.errors import ConflictError, LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.lifecycle import PAUSED, WAITING, named, promise_run, with_request
+from linker.core.runs.lock_state import pause_at
 from linker.core.runs.pause import Pause
 from linker.core.runs.request_merging import merge_requests
-from linker.core.runs.run_lock import pause_at
 from linker.core.runs.signals import Marks, SignalKind
 from linker.core.runs.workflow_jobs import WorkflowJob, read_events
 from linker.core.times import find_time, iso, parse_time

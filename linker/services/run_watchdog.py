@@ -11,7 +11,8 @@ from linker.adapters import telemetry
 from linker.core.model import Run, RunRequest, Status
 from linker.core.runs.activity_values import UPDATED
 from linker.core.runs.lifecycle import PAUSED, end_early, promise_run
-from linker.core.runs.run_lock import MAX_INTERRUPTIONS, LockState, TakeOver, find_grant
+from linker.core.runs.lock_state import LockState, TakeOver
+from linker.core.runs.run_lock import MAX_INTERRUPTIONS, find_grant
 from linker.deps import Deps
 from linker.services.run_requests import Start, as_waiting, request_run, start_run
 

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from linker.adapters.dataverse import Dataverse, identity, lookup_column, metadata
-from linker.adapters.dataverse.client import MAPPING_SET
 from linker.adapters.dataverse.lookup_column import LookupColumn
 from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.adapters.dataverse.registered_automations import automations
@@ -17,7 +16,8 @@ from linker.core.capabilities import Capabilities, TableKind, with_capabilities
 from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE, Target
+from linker.core.model import WIRE, Target
+from linker.core.names import MAPPING_SET, MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import MappingColumns
 from linker.core.permissions import column_security, privileges
 from linker.core.permissions.automations import Automation

@@ -15,7 +15,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from linker.core.model import TASK_NAME
+from linker.core.names import TASK_NAME
 from sandbox.demo.clients import Json, Source
 from sandbox.demo.picture import SVG_FORMAT
 from sandbox.demo.story import ACTS, Act, Ending, Heading, Watcher, rows_of

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Final
 
 from linker.core.linking import row_issues
-from linker.core.model import SKIPPED_MESSAGE, Counts, Mode, Progress, Run, Status, Touches
+from linker.core.model import Counts, Mode, Progress, Run, Status, Touches
+from linker.core.names import SKIPPED_MESSAGE
 from linker.core.permissions.automations import Automation, Kind, describe, estimate
 from linker.core.records import PlannedChange, RowIssue
 from linker.core.runs.lifecycle import why_ended

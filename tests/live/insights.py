@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from linker.adapters.dataverse import metadata
-from linker.core.model import PROFILE_TABLE
+from linker.core.names import PROFILE_TABLE
 from tests.live.check import Unanswered, check
 from tests.live.site import Site
 

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import MAPPING_TABLE, PROFILE_TABLE
 from tests.live.conftest import Heard, Tenant
 from tests.live.probes.privacy import describe_body, describe_value, hide_literals, hide_values
 from tests.live.probes.scene import SOURCES

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from linker.core.errors import ConfigurationError
-from linker.core.model import LOOKUP_SCHEMA_NAME, Status
+from linker.core.model import Status
+from linker.core.names import LOOKUP_SCHEMA_NAME
 from linker.deps import Deps
 from linker.services.preflight_checks import look
 from sandbox.database import Database, Stamp, bulk_load

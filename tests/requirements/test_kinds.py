@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from linker.adapters.dataverse import http
-from linker.core.model import LOOKUP_SCHEMA_NAME, Run, Status
+from linker.core.model import Run, Status
+from linker.core.names import LOOKUP_SCHEMA_NAME
 from linker.core.permissions.preflight_report import Picture
 from linker.deps import Deps
 from linker.services.preflight_checks import look

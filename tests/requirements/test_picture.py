@@ -6,9 +6,9 @@ import pytest
 from rich.console import Console
 
 from linker.adapters.dataverse.change_times import newest_change
-from linker.adapters.dataverse.client import MAPPING_SET
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Status
+from linker.core.names import MAPPING_SET
 from linker.core.permissions.preflight_report import Entitlement, Picture, Severity
 from linker.core.requirements.table_eligibility import LEFT
 from linker.entrypoints.cli.preflight import EXIT_CODES, shown

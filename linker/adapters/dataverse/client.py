@@ -16,12 +16,11 @@ from linker.core.errors import DataverseError, TableBusyError, ThrottledError, T
 from linker.core.keys import key_text, row_key, spellings
 from linker.core.linking.claims import ClaimRow, fold_customer
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.model import CUSTOMER_COLUMN, PROFILE_TABLE, CustomerId, Link, RowKey, Source, Target
+from linker.core.model import CustomerId, Link, RowKey, Source, Target
+from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core.odata import WITH_LABELS, MappingColumns
 from linker.core.throttling.error_classification import is_about_no_row, is_of_dataverse
 
-MAPPING_SET = "msdynci_alternatekeys"
-PROFILE_SET, PROFILE_KEY = "msdynci_customerprofiles", f"{PROFILE_TABLE}id"
 # No custom step or workflow runs, and no flow is triggered (dataverse.md 10). Needs prvBypassCustomBusinessLogic.
 BYPASS: Final = {
     "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",

@@ -185,9 +185,7 @@ class Connection:
         return await self._exchange(request, writes=writes)
 
     def address(self, path: str) -> str:
-        """Return the absolute address of a path. Links are followed within the configured environment only, whatever way
-        they spell its host, and always to the host of the settings.
-        """
+        """Return the absolute address of a path. Links are followed to the configured environment only, however spelled."""
         if "//" not in path.split("?", 1)[0]:
             return self.url + API + path
         if not (path.isprintable() and is_same_origin(path, self.url) and path_of(path).startswith(API)):

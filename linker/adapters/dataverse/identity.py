@@ -9,7 +9,7 @@ from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.metadata import ServiceAccount
 from linker.adapters.dataverse.response_models import Fields, guid_in, read
 from linker.core import odata
-from linker.core.model import LOOKUP_SCHEMA_NAME
+from linker.core.names import LOOKUP_SCHEMA_NAME
 from linker.core.permissions.privileges import Depth, Need, Privilege
 from linker.core.permissions.write_permission import SecondWriter
 from linker.core.requirements.facts import DataverseTable

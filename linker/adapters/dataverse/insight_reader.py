@@ -12,12 +12,13 @@ from collections.abc import Sequence
 from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse import metadata, response_models
-from linker.adapters.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
+from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import DataverseError, LinkerError
 from linker.core.keys import row_key
-from linker.core.model import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, PROFILE_TABLE, Link, RowKey, Target
+from linker.core.model import Link, RowKey, Target
+from linker.core.names import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
 from linker.core.profile_insights.insight_paths import (
     MEASURE_TABLE,
     MEASURES,

@@ -17,7 +17,7 @@ from linker.adapters.dataverse.optional import Unread, ask_optional
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import DataverseError
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import MappingColumns
 from linker.core.requirements.facts import DataverseTable
 

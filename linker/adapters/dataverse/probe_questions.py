@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linker.adapters.dataverse import response_models
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, Dataverse
+from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.response_models import Fields, Page
 from linker.adapters.dataverse.sampled_tables import (
     SAMPLED,
@@ -21,7 +21,7 @@ from linker.adapters.dataverse.sampled_tables import (
 from linker.core import odata
 from linker.core.capabilities import Capability
 from linker.core.errors import DataverseError
-from linker.core.model import CUSTOMER_COLUMN
+from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, PROFILE_KEY
 from linker.core.odata import LABEL, WITH_LABELS, MappingColumns
 from linker.core.times import iso
 

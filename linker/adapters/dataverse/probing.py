@@ -31,7 +31,7 @@ from linker.core.capabilities import (
     table_kind,
 )
 from linker.core.errors import LinkerError, TransientError
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import MappingColumns
 
 MAX_REQUESTS: Final = 23

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse import response_models
-from linker.adapters.dataverse.client import PROFILE_KEY, PROFILE_SET, Dataverse
+from linker.adapters.dataverse.client import Dataverse
 from linker.core import odata
 from linker.core.errors import DataverseError, TableBusyError
-from linker.core.model import CUSTOMER_COLUMN
+from linker.core.names import CUSTOMER_COLUMN, PROFILE_KEY, PROFILE_SET
 
 TRIES = 6  # of the writes that a busy table refused
 CONFLICT = 412  # the profile has another version than the one that was read

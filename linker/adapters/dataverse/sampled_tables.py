@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from linker.adapters.dataverse import metadata, response_models
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET, Dataverse
+from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.http import PAGE_SIZE
 from linker.adapters.dataverse.response_models import Fields, Page
 from linker.core import odata
 from linker.core.errors import DataverseError, LinkerError
-from linker.core.model import CUSTOMER_COLUMN, MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, MAPPING_TABLE, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
 from linker.core.odata import WITH_LABELS, MappingColumns
 
 SAMPLED: Final = 12  # rows that one question is about

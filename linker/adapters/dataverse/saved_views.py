@@ -13,7 +13,7 @@ from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import ConfigurationError, DataverseError
-from linker.core.model import PROFILE_TABLE
+from linker.core.names import PROFILE_TABLE
 from linker.core.profile_insights.insight_paths import label_in
 from linker.core.profile_insights.insight_views import Columns, ListTable, View, same_xml
 

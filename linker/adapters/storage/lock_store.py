@@ -13,9 +13,10 @@ from linker.adapters.storage.documents import cut_text, join_text
 from linker.core.errors import AlreadyThereError, ChangedError, TransientError
 from linker.core.model import RunRequest, Ticket
 from linker.core.ports import Entity, Tables
-from linker.core.runs import run_lock
+from linker.core.runs import lock_state, run_lock
+from linker.core.runs.lock_state import LockState, TakeOver
 from linker.core.runs.pause import Pause
-from linker.core.runs.run_lock import Cancellation, Grant, LockState, Renewal, TakeOver
+from linker.core.runs.run_lock import Cancellation, Grant, Renewal
 from linker.core.serialization import dumps, loads
 
 TABLE: Final = "linkerstatus"
@@ -167,5 +168,5 @@ class RunLock:
 def _read(entity: Entity) -> _Saved:
     text = join_text(entity) or str(entity.properties["state"])  # as the version before saved it, in one piece
     return _Saved(
-        run_lock.slim_state(loads(LockState, text)), tuple(str(entity.properties["marks"]).split()), entity.etag
+        lock_state.slim_state(loads(LockState, text)), tuple(str(entity.properties["marks"]).split()), entity.etag
     )

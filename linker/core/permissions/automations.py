@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 
-from linker.core.model import LOOKUP_SCHEMA_NAME, WIRE
+from linker.core.model import WIRE
+from linker.core.names import LOOKUP_SCHEMA_NAME
 
 BULK_MESSAGE = "UpdateMultiple"
 MAX_NAMED = 5  # automations named in one sentence

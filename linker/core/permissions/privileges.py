@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from linker.core.errors import DataverseError
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE, WIRE
+from linker.core.model import WIRE
+from linker.core.names import MAPPING_TABLE, PROFILE_TABLE
 from linker.core.throttling.error_classification import PRIVILEGE, named_ids, named_privilege
 
 BYPASS = "prvBypassCustomBusinessLogic"

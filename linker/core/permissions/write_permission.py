@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Literal
 
-from linker.core.model import LOOKUP_DISPLAY_NAME, PROFILE_TABLE, WIRE, Status, TableRun
+from linker.core.model import WIRE, Status, TableRun
+from linker.core.names import LOOKUP_DISPLAY_NAME, PROFILE_TABLE
 from linker.core.permissions import automations as judgement
 from linker.core.permissions.automations import Automation, Estimate, count_noun
 from linker.core.permissions.privileges import Missing, complaint

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from linker.core.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE, WIRE
+from linker.core.model import WIRE
+from linker.core.names import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import LABEL, is_name
 
 MEASURE_TABLE = "msdynci_customermeasure"

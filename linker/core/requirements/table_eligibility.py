@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from linker.core.model import MAPPING_TABLE, SKIPPED_MESSAGE, Finding, Requirement, Status, TableRun, Target, Verdict
+from linker.core.model import Finding, Requirement, Status, TableRun, Target, Verdict
+from linker.core.names import MAPPING_TABLE, SKIPPED_MESSAGE
 from linker.core.requirements.checks import (
     PAGE,
     check_environment,

@@ -10,52 +10,15 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
-from linker.core.model import WIRE, RunRequest, Ticket
-from linker.core.runs.pause import Pause
-from linker.core.runs.request_merging import MAX_SERVED, bound_request, covers, find_keyed, merge_requests, slim_ticket
+from linker.core.model import RunRequest, Ticket
+from linker.core.runs.lock_state import LockState, TakeOver, brief, pause_at
+from linker.core.runs.request_merging import MAX_SERVED, bound_request, covers, find_keyed, merge_requests
 
 MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
 MAX_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes
 MAX_INTERRUPTIONS: Final = 3  # without a newly saved page between them
 # Pages renew all the time; a lease younger than this share of its length is left alone, which saves the writes.
 _FRESH_SHARE: Final = 0.1
-
-
-@dataclass(frozen=True, slots=True)
-class TakeOver:
-    """A dead run, and what becomes of its work.
-
-    `successor` is the run that does the work again, "" when it was canceled, parked, or a dry run that is given up.
-    `next` is the run to start now: the successor, or another one that goes first. `begun`: the dead run had renewed once.
-    The lock keeps it without `next`, and without the lists of the dead run's request: both may be long.
-    """
-
-    __pydantic_config__ = WIRE
-    ended: Ticket
-    canceled: bool
-    successor: str
-    next: Ticket | None = None
-    begun: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class LockState:
-    """Who runs and who waits. A run waits only while another one runs, or while runs are paused."""
-
-    __pydantic_config__ = WIRE
-    holder: Ticket | None = None
-    expires: float = 0.0  # the holder's lease, exclusive
-    pending: Ticket | None = None  # the real run that comes next
-    pending_dry: Ticket | None = None  # the dry run that comes after it
-    parked: Ticket | None = None  # real work that was interrupted too often; the next real request takes it along
-    cancel: str = ""  # run that was asked to stop
-    previous: str = ""  # run that handed the lock to a holder which has not renewed yet
-    taken: TakeOver | None = None  # the last one, so that a restarted watchdog can still report it
-    served: tuple[tuple[str, str], ...] = ()  # (unification job, run that served it), newest last
-    asked: tuple[tuple[str, str], ...] = ()  # (key of a request and its content, run that it led to), newest last
-    unstarted: str = ""  # holder that has not renewed yet: the next request or tick starts it again
-    dropped: tuple[str, ...] = ()  # waiting runs that were canceled, newest last
-    pause: Pause | None = None  # one that is over has no effect
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +93,6 @@ def begin_waiting(state: LockState, *, now: float, lease_s: float) -> tuple[Lock
     return _hand_on(state, now, lease_s) if is_free and not pause_at(state, now) else (state, None)
 
 
-def pause_at(state: LockState, now: float) -> Pause | None:
-    """Return the pause that lasts at `now`, None when runs may begin."""
-    return state.pause if state.pause is not None and state.pause.lasts(now) else None
-
-
 def resume(state: LockState, *, now: float, lease_s: float) -> tuple[LockState, Ticket | None]:
     """End the pause, and return the run that waited for that and is to start now, if any."""
     return begin_waiting(replace(state, pause=None), now=now, lease_s=lease_s)
@@ -205,7 +163,7 @@ def take_over(
     state, successor = (state, "") if canceled else _restart_work(state, dead, run_id)
     state, following = _hand_on(state, now, lease_s)
     taken = TakeOver(dead, canceled, successor, following, begun)
-    return replace(state, taken=_brief(taken)), taken
+    return replace(state, taken=brief(taken)), taken
 
 
 def let_go(state: LockState, run: str) -> tuple[LockState, bool]:
@@ -296,23 +254,3 @@ def _waiting(state: LockState, *, dry: bool) -> Ticket | None:
 
 def _with_waiting(state: LockState, ticket: Ticket | None, *, dry: bool) -> LockState:
     return replace(state, pending_dry=ticket) if dry else replace(state, pending=ticket)
-
-
-def _brief(taken: TakeOver) -> TakeOver:
-    request = replace(taken.ended.request, tables=(), jobs=(), unlink_allowed=())
-    return replace(taken, ended=replace(taken.ended, request=request), next=None)
-
-
-def slim_state(state: LockState) -> LockState:
-    """Return a state as it was stored, with every part bounded: an earlier version let some of them grow.
-
-    What no longer fits is left out, so that any state can be left: by its run, the watchdog, or a cancellation.
-    """
-    return replace(
-        state,
-        holder=slim_ticket(state.holder),
-        pending=slim_ticket(state.pending),
-        pending_dry=slim_ticket(state.pending_dry),
-        parked=slim_ticket(state.parked),
-        taken=state.taken and _brief(state.taken),
-    )

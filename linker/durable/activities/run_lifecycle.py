@@ -8,7 +8,8 @@ from linker.adapters.storage import Scan, TaskState
 from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.core.errors import LinkerError
 from linker.core.linking.mapping_scan import TableState
-from linker.core.model import SKIPPED_MESSAGE, Counts, Run, RunRequest, Status, Ticket
+from linker.core.model import Counts, Run, RunRequest, Status, Ticket
+from linker.core.names import SKIPPED_MESSAGE
 from linker.core.runs.activity_values import UPDATED, Beat, Ended, Ending, Go, Report, RunRef, TableEnd, Trouble
 from linker.core.runs.history import linking_progress
 from linker.core.runs.lifecycle import (

@@ -12,7 +12,8 @@ from linker.adapters.dataverse import Dataverse, profiles
 from linker.adapters.storage.table_states import SLICES
 from linker.core.capabilities import Capability, TableKind
 from linker.core.errors import LinkerError, TransientError
-from linker.core.model import CUSTOMER_COLUMN, PROFILE_TABLE, Progress, Run, Touches
+from linker.core.model import Progress, Run, Touches
+from linker.core.names import CUSTOMER_COLUMN, PROFILE_TABLE
 from linker.core.odata import chunks
 from linker.core.permissions import automations
 from linker.core.runs.activity_values import Go

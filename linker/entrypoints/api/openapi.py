@@ -10,7 +10,8 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.json_schema import JsonSchemaMode
 
 from linker import VERSION
-from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, Run, Status, TableRun
+from linker.core.model import Counts, Mode, Run, Status, TableRun
+from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.records import AuditEntry, RowIssue
 from linker.core.runs.history import history
 from linker.core.runs.pause import Pause

@@ -19,7 +19,8 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-from linker.core.model import MAX_ROWS, TASK_GROUP, TASK_NAME, Mode, Run, RunRequest, Status, UnlinkAllowance
+from linker.core.model import MAX_ROWS, Mode, Run, RunRequest, Status, UnlinkAllowance
+from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.roles import Role
 from linker.core.runs.history import history
 from linker.core.runs.lifecycle import end_early

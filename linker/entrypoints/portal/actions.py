@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from linker.core.model import Mode
-from linker.core.runs.run_lock import pause_at
+from linker.core.runs.lock_state import pause_at
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render

@@ -14,7 +14,7 @@ from linker.core.errors import LinkerError
 from linker.core.model import Mode, Run
 from linker.core.permissions.preflight_report import Picture
 from linker.core.roles import Role
-from linker.core.runs.run_lock import pause_at
+from linker.core.runs.lock_state import pause_at
 from linker.deps import Deps
 from linker.entrypoints.api.runs import KEY, AllowanceBody, RunBody, post_run
 from linker.entrypoints.api.tables import shared_look

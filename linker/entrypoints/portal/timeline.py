@@ -6,7 +6,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
 
-from linker.core.model import TASK_NAME, Status
+from linker.core.model import Status
+from linker.core.names import TASK_NAME
 from linker.core.runs.history import PastRun
 from linker.core.times import iso
 from linker.entrypoints.api.runs import LOOK_BACK, RunFilter

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from linker.adapters.dataverse import Connection, Dataverse, Meter, batch, lookup_column
+from linker.adapters.dataverse import Connection, Dataverse, Meter, batch, lookup_creation
 from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.profiles import Profile, touch
 from linker.core.capabilities import TableKind
@@ -270,6 +270,6 @@ async def test_a_column_whose_creation_was_answered_unclearly_is_found_or_waited
 
     one = Dataverse(Connection(URL, httpx.AsyncClient(transport=httpx.MockTransport(serve)), StaticTokens()), Meter())
     with pytest.raises(TransientError, match="metadata yet"):
-        await lookup_column.create(one, TABLE, None, TableKind.STANDARD)
+        await lookup_creation.create(one, TABLE, None, TableKind.STANDARD)
     created[0] = True
-    assert (await lookup_column.create(one, TABLE, None, TableKind.STANDARD)).navigation == NAVIGATION
+    assert (await lookup_creation.create(one, TABLE, None, TableKind.STANDARD)).navigation == NAVIGATION

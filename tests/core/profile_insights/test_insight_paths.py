@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from linker.core.model import LOOKUP_SCHEMA_NAME
+from linker.core.names import LOOKUP_SCHEMA_NAME
 from linker.core.profile_insights.insight_paths import (
     MEASURES,
     Column,

@@ -4,12 +4,8 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from linker.core.model import RunRequest, Ticket, UnlinkAllowance
-from linker.core.runs.run_lock import (
-    LockState,
-    finish,
-    request,
-    take_over,
-)
+from linker.core.runs.lock_state import LockState
+from linker.core.runs.run_lock import finish, request, take_over
 
 LEASE_S = 100.0
 FREE = LockState()

@@ -3,11 +3,8 @@
 import pytest
 
 from linker.core.model import Mode, RunRequest, Ticket
-from linker.core.runs.run_lock import (
-    LockState,
-    TakeOver,
-    progressed,
-)
+from linker.core.runs.lock_state import LockState, TakeOver
+from linker.core.runs.run_lock import progressed
 from tests.core.runs.locks import ALLOWED, ANY, DRY, FREE, JOB, LEASE_S, MORE, Led, asked, finished, running, taken_over
 
 

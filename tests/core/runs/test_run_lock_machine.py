@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
-from linker.core.runs import run_lock
+from linker.core.runs import lock_state, run_lock
+from linker.core.runs.lock_state import LockState
 from linker.core.runs.pause import Pause
-from linker.core.runs.run_lock import Cancellation, LockState
+from linker.core.runs.run_lock import Cancellation
 from linker.core.times import iso
 
 LEASE_S = 100.0
@@ -205,7 +206,7 @@ class LockMachine(RuleBasedStateMachine):
         if self.now < self.state.expires or not self.world.running:
             assert self.take_over() == (self.state, None)
 
-    def take_over(self) -> tuple[LockState, run_lock.TakeOver | None]:
+    def take_over(self) -> tuple[LockState, lock_state.TakeOver | None]:
         return run_lock.take_over(self.state, run_id=self.new_id(), now=self.now, lease_s=LEASE_S)
 
     @rule(data=st.data())

@@ -17,7 +17,8 @@ from typer.testing import CliRunner, Result
 
 from linker import VERSION
 from linker.core.errors import ConfigurationError
-from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Mode, Run, Status, TableRun
+from linker.core.model import Counts, Mode, Run, Status, TableRun
+from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.permissions.preflight_report import Picture, Severity
 from linker.core.records import AuditEntry, PlannedChange, RowIssue
 from linker.core.runs.history import history

@@ -9,7 +9,7 @@ from itertools import chain
 
 from linker.adapters.dataverse import Connection
 from linker.core.errors import LinkerError
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import MAPPING_TABLE, PROFILE_TABLE
 from tests.live.check import Unanswered
 from tests.live.probes import comparison, joins, links, metadata, paging, rows, signals
 from tests.live.probes.points import Probe, Result

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from uuid import UUID
 
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core import odata
+from linker.core.names import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from tests.live.check import Unanswered
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.scene import CUSTOMER, IDENTIFIER, MAPPING_KEY, OWN_LOOKUP, VALUE, Row, Scene, need_rows

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY
 from linker.core import odata
-from linker.core.model import LOOKUP_SCHEMA_NAME, PROFILE_TABLE
+from linker.core.names import LOOKUP_SCHEMA_NAME, MAPPING_SET, PROFILE_KEY, PROFILE_TABLE
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.scene import CUSTOMER, LOOKUP, MAPPING_KEY, OWN_LOOKUP, Linked, Row, Scene, need_link
 from tests.live.probes.wire import Answer, Asker

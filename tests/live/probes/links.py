@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core import odata
+from linker.core.names import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.scene import CUSTOMER, LOOKUP, MAPPING_KEY, Scene, need_link, need_rows
 from tests.live.probes.wire import Asker

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from linker.core import odata
-from linker.core.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.scene import Row, Scene
 from tests.live.probes.wire import Answer, Asker

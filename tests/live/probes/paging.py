@@ -8,9 +8,8 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from linker.adapters.dataverse.client import MAPPING_SET
 from linker.core import odata
-from linker.core.model import MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import MAPPING_SET, MAPPING_TABLE, PROFILE_TABLE
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.privacy import describe_value
 from tests.live.probes.scene import CUSTOMER, IDENTIFIER, MAPPING_KEY, Scene, need_rows

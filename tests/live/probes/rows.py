@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core import odata
-from linker.core.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import LOOKUP_SCHEMA_NAME, MAPPING_SET, MAPPING_TABLE, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
 from tests.live.probes.points import Point, Result, probe
 from tests.live.probes.privacy import describe_kinds
 from tests.live.probes.scene import (

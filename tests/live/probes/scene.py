@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core import odata
-from linker.core.model import LOOKUP_SCHEMA_NAME, MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import LOOKUP_SCHEMA_NAME, MAPPING_SET, MAPPING_TABLE, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
 from tests.live.check import Unanswered
 from tests.live.probes.wire import ANNOTATIONS, Answer, Asker
 

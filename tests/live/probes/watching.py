@@ -6,9 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from linker.adapters.dataverse.client import MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core import odata
-from linker.core.model import PROFILE_TABLE
+from linker.core.names import MAPPING_SET, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
 from tests.live.check import Unanswered
 from tests.live.probes.binding import WritingProbe
 from tests.live.probes.points import Point, Result

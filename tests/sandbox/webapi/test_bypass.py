@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import Connection, Dataverse, profiles
-from linker.adapters.dataverse.client import BYPASS, MAPPING_SET, PROFILE_SET
+from linker.adapters.dataverse.client import BYPASS
 from linker.core.keys import row_key
 from linker.core.model import Link, Target
+from linker.core.names import MAPPING_SET, PROFILE_SET
 from sandbox.runtime import AutomationCounters, Environment
 from tests.fakes.world import StaticTokens
 from tests.sandbox.webapi.conftest import Client, application

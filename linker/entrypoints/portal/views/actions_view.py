@@ -9,7 +9,7 @@ from linker.core.model import Run, Status, TableRun, Ticket, UnlinkAllowance
 from linker.core.permissions.automations import Estimate, count_noun
 from linker.core.permissions.preflight_report import Entitlement
 from linker.core.permissions.write_permission import Refusal
-from linker.core.runs.run_lock import LockState
+from linker.core.runs.lock_state import LockState
 
 _TOLD = frozenset({Status.SUCCESSFUL, Status.WARNINGS, Status.SKIPPED})
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from linker.core.model import TASK_GROUP, TASK_NAME, Counts, Run, Status, TableRun
+from linker.core.model import Counts, Run, Status, TableRun
+from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.runs.history import COMPARABLE, seconds_of
 from linker.core.runs.lifecycle import ENDED
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, held_first_links, newest_by_table
