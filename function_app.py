@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (azure.md 13)
+from typing import Any, List  # noqa: UP035 - the worker refuses list[...] (docs/reference/azure.md 13)
 
 import azure.durable_functions as df
 import azure.functions as func

@@ -23,7 +23,7 @@ from bench.soak_figures import Hub, Round, Soak, Stored, goals, page
 from linker.adapters.storage.table_limits import entity_bytes
 from linker.core.runs.request_merging import MAX_SERVED
 
-HOURS = 6  # between unifications: at most four scheduled refreshes a day (customer-insights.md 2)
+HOURS = 6  # between unifications: at most four scheduled refreshes a day (docs/reference/customer-insights.md 2)
 KEEP_DAYS, KEEP_HISTORY_DAYS = 10, 2
 # What is kept has to fill up within a quarter of them: what KEEP_DAYS holds, and the runs that served the last unifications.
 LEAST_ROUNDS = 4 * max(MAX_SERVED, (KEEP_DAYS + 1) * 24 // HOURS)

@@ -20,7 +20,7 @@ from linker.core.linking.shards import SHARD_ROWS
 from linker.core.model import RowKey
 from linker.core.ports import Properties
 
-MAX_OPERATIONS = 100  # of a transaction (azure.md 8.1)
+MAX_OPERATIONS = 100  # of a transaction (docs/reference/azure.md 8.1)
 PACKED, SINGLE = "benchpacked", "benchsingle"
 
 type Entry = tuple[RowKey, int]

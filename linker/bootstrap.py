@@ -178,7 +178,7 @@ def _client(settings: Settings) -> httpx.AsyncClient:
 
 
 def _no_cookies() -> Any:
-    """A jar that keeps nothing: an affinity cookie sent back would hold all requests on one server (dataverse.md 1.5)."""
+    """A jar that keeps nothing: an affinity cookie sent back would hold us on one server (docs/reference/dataverse.md 1.5)."""
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     return CookieJar(DefaultCookiePolicy(allowed_domains=[]))

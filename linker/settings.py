@@ -99,7 +99,7 @@ class Settings(BaseSettings):
     storage_table_service_uri: WebAddress | None = Field(None, validation_alias="LINKER_STORAGE__tableServiceUri")
     client_id: str | None = None
     events_namespace: str | None = Field(None, validation_alias="LINKER_EVENTS__fullyQualifiedNamespace")
-    # The platform reads these two: who connects to that namespace (azure.md 4.5).
+    # The platform reads these two: who connects to that namespace (docs/reference/azure.md 4.5).
     events_credential: Literal["managedidentity"] | None = Field(None, validation_alias="LINKER_EVENTS__credential")
     events_client_id: str | None = Field(None, validation_alias="LINKER_EVENTS__clientId")
     workspace_id: Annotated[str, Field(pattern=WORKSPACE)] | None = None

@@ -1,4 +1,4 @@
-// The function app on Flex Consumption. Shape: azure.md 6.1.
+// The function app on Flex Consumption. Shape: docs/reference/azure.md 6.1.
 
 @description('Name of the plan; one plan holds one app on Flex Consumption.')
 param planName string
@@ -85,7 +85,7 @@ resource app 'Microsoft.Web/sites@2025-03-01' = {
         alwaysReady: alwaysReadyInstances > 0 ? [{ name: 'durable', instanceCount: alwaysReadyInstances }] : []
         triggers: { http: { perInstanceConcurrency: httpConcurrency } }
       }
-      #disable-next-line BCP037 // documented, missing in the compiler's types (azure.md 6.6)
+      #disable-next-line BCP037 // documented, missing in the compiler's types (docs/reference/azure.md 6.6)
       siteUpdateStrategy: { type: updateStrategy }
     }
     siteConfig: {

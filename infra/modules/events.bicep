@@ -1,4 +1,4 @@
-// Event Hubs namespace for the diagnostics of Customer Insights, which creates the hubs itself (customer-insights.md 4).
+// Event Hubs namespace for the diagnostics of Customer Insights, which creates the hubs itself (docs/reference/customer-insights.md 4).
 
 @description('Name of the namespace.')
 param name string

@@ -1,4 +1,4 @@
-// The one identity of the app. Assigned by the user, so that roles can be given before the app exists (azure.md 9.3).
+// The one identity of the app. Assigned by the user, so that roles can be given before the app exists (docs/reference/azure.md 9.3).
 
 @description('Name of the identity.')
 param name string

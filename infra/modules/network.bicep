@@ -42,7 +42,7 @@ resource network 'Microsoft.Network/virtualNetworks@2026-03-01' = {
       {
         name: 'app'
         properties: {
-          addressPrefix: cidrSubnet(addressPrefix, 25, 0) // about 40 addresses an app are advised (azure.md 2.4)
+          addressPrefix: cidrSubnet(addressPrefix, 25, 0) // about 40 addresses an app are advised (docs/reference/azure.md 2.4)
           networkSecurityGroup: { id: appGroup.id }
           natGateway: empty(natGatewayId) ? null : { id: natGatewayId }
           // Stated, because the default changed to false with version 2025-07-01: without a gateway the app needs this way out.

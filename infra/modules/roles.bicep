@@ -1,4 +1,4 @@
-// The roles of the app, each at the smallest scope that works. GUIDs: azure.md 5.
+// The roles of the app, each at the smallest scope that works. GUIDs: docs/reference/azure.md 5.
 
 @description('Name of the app\'s identity; with it an assignment keeps its own name in every deployment.')
 param identityName string

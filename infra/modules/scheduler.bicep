@@ -1,4 +1,4 @@
-// Durable Task Scheduler, for those who outgrow Azure Storage as the backend of Durable Functions (azure.md 3).
+// Durable Task Scheduler, for those who outgrow Azure Storage as the backend of Durable Functions (docs/reference/azure.md 3).
 
 @description('Name of the scheduler.')
 param name string

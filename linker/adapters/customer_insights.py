@@ -221,7 +221,7 @@ def _is_without_unification(jobs: list[_Job]) -> bool:
 
 def _managed_lake(found: _Instance) -> bool | None:
     """Return whether the output goes to the managed lake. The flag is true for a lake of one's own as well, so true alone
-    shows nothing (customer-insights.md section 3).
+    shows nothing (docs/reference/customer-insights.md section 3).
     """
     if found.get("cdsMdlInfo"):
         return True

@@ -1,8 +1,8 @@
 """What operators see of the app in Application Insights: spans, metrics, and logs that name their run. The one owner.
 
 Only the OpenTelemetry interface is used: the platform's worker connects it to Azure Monitor where that is switched on
-(azure.md 7), and elsewhere nothing happens. No personal data leaves: no row key, no query, no word of Dataverse's answers.
-Whatever is repeated after a crash is counted again; the ledger of a run is in its state, not here.
+(docs/reference/azure.md 7), and elsewhere nothing happens. No personal data leaves: no row key, no query, no word of
+Dataverse's answers. Whatever is repeated after a crash is counted again; the ledger of a run is in its state, not here.
 """
 
 from __future__ import annotations

@@ -44,7 +44,7 @@ class TransientError(LinkerError):
 
 
 class ThrottledError(TransientError):
-    """A 429 of service protection; `wait_s` is what Retry-After asked for (dataverse.md 1.2)."""
+    """A 429 of service protection; `wait_s` is what Retry-After asked for (docs/reference/dataverse.md 1.2)."""
 
 
 class TableBusyError(TransientError):
@@ -60,7 +60,7 @@ class BusyError(TransientError):
 
 
 class DataverseError(LinkerError):
-    """An answer that repeating will not change (dataverse.md 13)."""
+    """An answer that repeating will not change (docs/reference/dataverse.md 13)."""
 
     def __init__(self, status: int, code: str, text: str) -> None:
         super().__init__(f"Dataverse answered {status} {code}: {text}")
@@ -88,7 +88,7 @@ class StateError(LinkerError):
 
 
 class LimitError(StateError):
-    """A key or value breaks a limit of Table Storage (azure.md 8.1), which the local emulator would not report."""
+    """A key or value breaks a limit of Table Storage (docs/reference/azure.md 8.1), which the emulator does not report."""
 
 
 class AlreadyThereError(StateError):

@@ -62,7 +62,7 @@ class Mode(StrEnum):
 
 
 class Status(StrEnum):
-    """Status words of the product (customer-insights.md section 1)."""
+    """Status words of the product (docs/reference/customer-insights.md section 1)."""
 
     NOT_STARTED = "Not started"
     QUEUED = "Queued"
@@ -101,7 +101,7 @@ class Target:
     entity_set: str
     key: str
     navigation: str
-    bulk: bool = True  # UpdateMultiple is supported (dataverse.md 2.3)
+    bulk: bool = True  # UpdateMultiple is supported (docs/reference/dataverse.md 2.3)
     column_created: bool = False  # by this run (or would be, in a dry run): every link is known to be empty
     sources: tuple[Source, ...] = ()
     name_column: str = "msdynci_entityname"  # of the mapping

@@ -1,4 +1,4 @@
-"""Text of OData requests. The one place where values are escaped and names are let through (dataverse.md 5 and 6)."""
+"""Text of OData requests: values are escaped and names are checked here alone (docs/reference/dataverse.md 5 and 6)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from linker.core.names import CUSTOMER_COLUMN
 EQ_TERMS = (
     50  # of a chain of comparisons, where In is not available: facts of elastic tables show chains of that length
 )
-IN_VALUES = 500  # most conditions of a query; whether each value of In counts is not documented (dataverse.md 6.4)
+# Conditions of a query; whether each value of In counts is not documented (docs/reference/dataverse.md 6.4).
+IN_VALUES = 500
 _WILDCARDS = frozenset("%_[")
 # The suffix of a value as Dataverse shows it to people: of a lookup the name of the row it leads to.
 LABEL = "@OData.Community.Display.V1.FormattedValue"
@@ -43,7 +44,7 @@ def literal(text: str) -> str:
 
 def may_be_pattern(text: str) -> bool:
     """Whether `eq` with `text` might match something else: %, _ and [ are documented as wildcards in string values, their
-    escape is not (dataverse.md 6.2). So nothing is escaped; the caller checks the rows that it gets.
+    escape is not (docs/reference/dataverse.md 6.2). So nothing is escaped; the caller checks the rows that it gets.
     """
     return not _WILDCARDS.isdisjoint(text)
 
@@ -99,7 +100,7 @@ def chunks[T](items: Sequence[T], size: int = IN_VALUES) -> list[Sequence[T]]:
 
 
 class MappingColumns:
-    """Columns of the mapping under the names this tenant uses (customer-insights.md section 2)."""
+    """Columns of the mapping under the names this tenant uses (docs/reference/customer-insights.md section 2)."""
 
     data_source = "msdynci_datasourcename"
     key = "msdynci_alternatevalue"

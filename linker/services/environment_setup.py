@@ -20,7 +20,7 @@ from linker.services.service_account import general_needs
 from linker.settings import Settings
 
 ROLE = "Customer Profile Linker"
-_GLOBAL = "3"  # the number of Depth.GLOBAL (dataverse.md 10)
+_GLOBAL = "3"  # the number of Depth.GLOBAL (docs/reference/dataverse.md 10)
 
 
 class _User(TypedDict):

@@ -20,9 +20,8 @@ from linker.core.permissions import privileges
 from linker.core.requirements.facts import DataverseTable, Recognised, Told, name_of
 from linker.deps import Deps
 
-TABLES_AT_ONCE = (
-    4  # Dataverse refuses a user's 53rd request at once (dataverse.md 1.2), and eight sources are looked at
-)
+# Dataverse refuses a user's 53rd request at once (docs/reference/dataverse.md 1.2), and eight sources are looked at.
+TABLES_AT_ONCE = 4
 MAX_OTHERS = 100  # other tables that are looked into for one source
 OTHER_S = 10.0  # a look into one of them
 OTHERS_S = 60.0  # all looks of a run

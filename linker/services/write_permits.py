@@ -34,7 +34,7 @@ LATELY_S = 30 * 86_400.0  # how far back a second writer is looked for
 SURROUNDINGS_S = 86_400.0  # how long what surrounds a linked table is remembered
 SAMPLED_CUSTOMERS = 40
 VIRTUAL_ROWS = 1_000  # most that a query of a virtual table returns
-COUNT_CAP = 5_000  # dataverse.md 5.3
+COUNT_CAP = 5_000  # docs/reference/dataverse.md 5.3
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ PAGES = ("dataverse.md", "elastic-tables.md", "customer-insights.md", "azure.md"
 CERTAINTIES = ("documented", "seen", "relied on", "measured", "inferred", "unproved")
 HEADING = re.compile(r"^(#{2,3}) ((\d+(?:\.\d+)?)\.? .+)$", re.MULTILINE)
 CITATION = re.compile(
-    r"(?<![\w/-])(dataverse|elastic-tables|customer-insights|azure)\.md (?:sections? )?(\d[\d., and to]*)"
+    r"(?<![\w/-])(?:docs/reference/)?(dataverse|elastic-tables|customer-insights|azure)\.md\s+(?:sections? )?(\d[\d., and to]*)"
 )
+WITHOUT_PATH = re.compile(r"(?<![\w/-])(?:dataverse|elastic-tables|customer-insights|azure)\.md\b")
 WIDTH = 120
 
 
@@ -100,6 +101,17 @@ def test_every_cited_section_has_a_heading() -> None:
     citations = list(cited())
     assert len(citations) > 200
     assert [one for one in citations if one[2] not in known[one[1]]] == []
+
+
+def test_the_product_cites_pages_by_their_path() -> None:
+    """A reader can open 'docs/reference/dataverse.md 7'; 'dataverse.md 7' has to be looked for."""
+    product = [path for path in tracked() if path.relative_to(ROOT).parts[0] in ("linker", "function_app.py", "infra")]
+    assert len(product) > 150
+    assert [
+        (str(path.relative_to(ROOT)), found[0])
+        for path in product
+        if (found := WITHOUT_PATH.search(path.read_text(encoding="utf-8")))
+    ] == []
 
 
 def links() -> Iterator[tuple[Path, str, str]]:

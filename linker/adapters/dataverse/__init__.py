@@ -1,4 +1,4 @@
-"""The Dataverse Web API as the linker needs it (facts: dataverse.md). HTTP here, decisions in the core."""
+"""The Dataverse Web API as the linker needs it (facts: docs/reference/dataverse.md). HTTP here, decisions in the core."""
 
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.http import Connection, Meter, TokenSource

@@ -1,4 +1,4 @@
-"""The multipart text of $batch (dataverse.md 3): CRLF everywhere, one part a request, answers in the order of the parts."""
+"""The multipart text of $batch (docs/reference/dataverse.md 3): CRLF, one part a request, answers in the order of the parts."""
 
 from __future__ import annotations
 

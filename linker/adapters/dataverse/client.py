@@ -21,7 +21,7 @@ from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, PROFILE_KEY, PROFILE
 from linker.core.odata import WITH_LABELS, MappingColumns
 from linker.core.throttling.error_classification import is_about_no_row, is_of_dataverse
 
-# No custom step or workflow runs, and no flow is triggered (dataverse.md 10). Needs prvBypassCustomBusinessLogic.
+# No custom step or workflow runs, no flow is triggered. Needs prvBypassCustomBusinessLogic (docs/reference/dataverse.md 10).
 BYPASS: Final = {
     "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
     "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
@@ -43,7 +43,7 @@ class Dataverse:
         self.write_headers = write_headers or {}
 
     async def get(self, path: str, *, prefer: str = "", strong: bool = False) -> Any:
-        """Return the JSON at a path. `strong` waits for metadata that another server may not know yet (dataverse.md 8.2)."""
+        """Return the JSON at a path. `strong` waits for new metadata on every server (docs/reference/dataverse.md 8.2)."""
         headers = {"Prefer": prefer} if prefer else {}
         headers |= {"Consistency": "Strong"} if strong else {}
         return json_of(await self.connection.send(self.meter, "GET", path, headers=headers))
@@ -99,7 +99,7 @@ class Dataverse:
         return [response_models.claim_row(row, columns) for row in found], page.get("@odata.nextLink") or ""
 
     async def count(self, entity_set: str, expression: str) -> int:
-        """Return how many rows a filter finds; 5,000 means that many or more (dataverse.md 5.3)."""
+        """Return how many rows a filter finds; 5,000 means that many or more (docs/reference/dataverse.md 5.3)."""
         path = f"{entity_set}/$count" + odata.query(filter=expression)
         answer = await self.connection.send(self.meter, "GET", path)
         return response_models.check_model(int, answer.text.lstrip("\ufeff"))
@@ -138,7 +138,7 @@ class Dataverse:
         return [row for row in found if row.key in keys]
 
     async def user(self) -> str:
-        """Return the id of the Dataverse user behind the app's token (dataverse.md 11)."""
+        """Return the id of the Dataverse user behind the app's token (docs/reference/dataverse.md 11)."""
         return response_models.guid_in(await self.one("WhoAmI", Fields), "UserId")
 
     # ---- profiles and links ----
@@ -298,7 +298,7 @@ class Dataverse:
     # ---- shapes of writes, each with the write headers ----
 
     async def update_multiple(self, table: str, entity_set: str, rows: Iterable[Mapping[str, object]]) -> None:
-        """Update rows that carry their key, all or none; never creates one (dataverse.md 2)."""
+        """Update rows that carry their key, all or none; never creates one (docs/reference/dataverse.md 2)."""
         targets = [{"@odata.type": f"Microsoft.Dynamics.CRM.{table}", **row} for row in rows]
         body = json.dumps({"Targets": targets}, separators=(",", ":")).encode()
         headers = {"Content-Type": "application/json", **self.write_headers}

@@ -38,7 +38,7 @@ from linker.core.throttling.error_classification import (
 
 API = "/api/data/v9.2/"
 PAGE_SIZE = "odata.maxpagesize=5000"
-# Sent with every request (dataverse.md 14). If-None-Match: null keeps proxies from answering with an older row.
+# Sent with every request (docs/reference/dataverse.md 14). If-None-Match: null keeps proxies from answering with an older row.
 HEADERS = {
     "Accept": "application/json",
     "OData-MaxVersion": "4.0",
@@ -52,7 +52,7 @@ TABLE_WAIT_S = 2.0  # when it was a busy table: its budget is one of seconds
 OPTIONAL_AT_ONCE = 4  # questions of a process that a run can do without: they never take the room of other requests
 MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
 MAX_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
-LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (dataverse.md 8.4)
+LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (docs/reference/dataverse.md 8.4)
 
 
 class TokenSource(Protocol):
@@ -103,7 +103,7 @@ class Connection:
         """Return the answer to one request. `path` is relative to the API, or a link that Dataverse gave.
         `reads` says that a POST changes nothing, so that silence is a passing fault and no unknown outcome.
         `returns_json` says that Dataverse answers this write with JSON, as some actions do, and not with 204.
-        `operations` are the parts of a batch: service protection counts each of them (dataverse.md 1.6).
+        `operations` are the parts of a batch: service protection counts each of them (docs/reference/dataverse.md 1.6).
 
         Raises ThrottledError, TransientError, DataverseError; UnknownOutcomeError when Dataverse did not clearly answer a
         write.
@@ -249,7 +249,7 @@ class Connection:
 
 
 def is_done(answer: httpx.Response) -> bool:
-    """Return whether an answer is what Dataverse sends after a write: 204, or the parts of a batch (dataverse.md 2 to 4)."""
+    """Return whether an answer is that of a write: 204, or the parts of a batch (docs/reference/dataverse.md 2 to 4)."""
     is_batch = answer.headers.get("Content-Type", "").lower().startswith("multipart/mixed")
     return answer.status_code == 204 or (answer.status_code == 200 and is_batch)
 
@@ -262,7 +262,7 @@ def unclear(status: int, text: str) -> UnknownOutcomeError:
 
 
 def error_of(answer: httpx.Response) -> tuple[str | None, str]:
-    """Return code and text of an error answer, None and how it begins when it is none of OData (dataverse.md 13.1)."""
+    """Return code and text of an error answer; None and how it begins without them (docs/reference/dataverse.md 13.1)."""
     page = answer.text.lstrip()[:200]
     return error_in(_json(answer)) or (None, "a web page instead of an answer" if page.startswith("<") else page)
 

@@ -1,4 +1,4 @@
-"""Users in Dataverse and their privileges (dataverse.md 11; privileges of a table: EntityDefinitions)."""
+"""Users in Dataverse and their privileges (docs/reference/dataverse.md 11; privileges of a table: EntityDefinitions)."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def _depth(value: str | int) -> Depth:
 
 
 async def vendor_account(dataverse: Dataverse) -> ServiceAccount | None:
-    """Return the account of the vendor's own task, if it is a user here (customer-insights.md section 1)."""
+    """Return the account of the vendor's own task, if it is a user here (docs/reference/customer-insights.md section 1)."""
     wanted = f"contains(fullname,'{VENDOR}') or startswith(domainname,'{VENDOR.lower()}')"
     rows = await dataverse.first("systemusers" + odata.query(select="fullname", filter=wanted, top=1), _Person)
     if not rows:

@@ -13,11 +13,11 @@ from linker.core.model import Target
 from linker.core.names import LOOKUP_SCHEMA_NAME, PROFILE_TABLE
 from linker.core.requirements.facts import DataverseTable
 
-_UNFIT = {  # dataverse.md 8.6
+_UNFIT = {  # docs/reference/dataverse.md 8.6
     "Elastic": "nothing would empty its links when profiles are deleted",
     "Virtual": "its rows are kept outside Dataverse",
 }
-LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (dataverse.md 8.2)
+LAG_WAIT_S = 10.0  # another server may know a new column up to 30 s later (docs/reference/dataverse.md 8.2)
 
 
 class _Relationship(TypedDict):
@@ -93,7 +93,7 @@ async def _is_left_out(dataverse: Dataverse, table: Target, name: str) -> bool:
 
 
 async def await_seen(dataverse: Dataverse, table: Target) -> None:
-    """Raise TransientError while the server that answers does not know a new column yet (dataverse.md 8.2)."""
+    """Raise TransientError while the server that answers does not know a new column yet (docs/reference/dataverse.md 8.2)."""
     select = f"_{LOOKUP_SCHEMA_NAME}_value"
     try:
         await dataverse.get(table.entity_set + odata.query(select=select, top=1))
@@ -104,7 +104,7 @@ async def await_seen(dataverse: Dataverse, table: Target) -> None:
 
 
 def not_known_yet(table: str) -> TransientError:
-    """Return the passing fault of a column that the server which answered does not know yet (dataverse.md 8.2)."""
+    """Return the passing fault of a column that some servers do not know yet (docs/reference/dataverse.md 8.2)."""
     return TransientError(
         f"The lookup column of table '{table}' is new, and not all servers of Dataverse know it yet.", wait_s=LAG_WAIT_S
     )

@@ -14,7 +14,7 @@ from linker.core.names import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_T
 from linker.core.requirements.facts import DataverseTable
 
 _LABEL = "Microsoft.Dynamics.CRM.Label"
-# A column or relationship of that name exists: another process created it first (dataverse.md 8.4).
+# A column or relationship of that name exists: another process created it first (docs/reference/dataverse.md 8.4).
 TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304", "0x80044363", "0x80060890", "0x80072551"})
 ENGLISH = 1033
 
@@ -93,7 +93,7 @@ async def base_language(dataverse: Dataverse) -> int:
 
 
 def definition(table: DataverseTable, delete: str, language: int) -> dict[str, Any]:
-    """Return the relationship that makes the lookup column, as it is sent (dataverse.md 8.1)."""
+    """Return the relationship that makes the lookup column, as it is sent (docs/reference/dataverse.md 8.1)."""
     return {
         "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
         "SchemaName": f"msdynci_{table.logical_name}_customerprofile"[:100],

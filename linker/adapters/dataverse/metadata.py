@@ -1,4 +1,4 @@
-"""What the linker asks of Dataverse about tables and about itself (dataverse.md 7, 8 and 11)."""
+"""What the linker asks of Dataverse about tables and about itself (docs/reference/dataverse.md 7, 8 and 11)."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TABLE_FACTS = (
 
 
 class Attribute(TypedDict):
-    """A column of a table (dataverse.md 7)."""
+    """A column of a table (docs/reference/dataverse.md 7)."""
 
     LogicalName: str
     AttributeType: NotRequired[str | None]
@@ -75,7 +75,7 @@ class ServiceAccount:
 
 
 async def service_account(dataverse: Dataverse, user: str) -> ServiceAccount:
-    """Return who writes: the systemuser behind the app's token (dataverse.md 11)."""
+    """Return who writes: the systemuser behind the app's token (docs/reference/dataverse.md 11)."""
     found = await dataverse.one(f"systemusers({user})" + odata.query(select="fullname,domainname"), _Person)
     return ServiceAccount(user, found.get("fullname") or found.get("domainname") or user)
 
@@ -83,7 +83,7 @@ async def service_account(dataverse: Dataverse, user: str) -> ServiceAccount:
 async def mapping_columns(dataverse: Dataverse) -> MappingColumns | None:
     """Return the columns of the mapping, None when Dataverse has no mapping to read.
 
-    The name of the source table is in one of two columns (customer-insights.md section 2).
+    The name of the source table is in one of two columns (docs/reference/customer-insights.md section 2).
     """
     present = {row["LogicalName"] for row in await attributes(dataverse, MAPPING_TABLE, "LogicalName")}
     name = next((name for name in ("msdynci_tablename", "msdynci_entityname") if name in present), None)
@@ -150,14 +150,14 @@ async def existing_keys(dataverse: Dataverse, table: DataverseTable, keys: Itera
 
 
 async def total_rows(dataverse: Dataverse, table: str) -> int:
-    """Return how many rows a table has, as of some moment of the last day (dataverse.md 5.3)."""
+    """Return how many rows a table has, as of some moment of the last day (docs/reference/dataverse.md 5.3)."""
     names = quote(json.dumps([table]), safe="")
     found = await dataverse.one(f"RetrieveTotalRecordCount(EntityNames=@p1)?@p1={names}", _Counts)
     return found["EntityRecordCountCollection"]["Values"][0]
 
 
 async def supports_update_multiple(dataverse: Dataverse, table: str) -> bool:
-    """Return whether UpdateMultiple works on a table: it has a message filter of its own then (dataverse.md 2.3)."""
+    """Return whether UpdateMultiple works on a table: then it has a message filter (docs/reference/dataverse.md 2.3)."""
     expression = f"sdkmessageid/name eq 'UpdateMultiple' and primaryobjecttypecode eq {odata.literal(table)}"
     path = "sdkmessagefilters" + odata.query(select="sdkmessagefilterid", filter=expression)
     return bool(await dataverse.first(path, Fields, strong=True))
@@ -182,7 +182,7 @@ def _table(row: _Definition) -> DataverseTable:
 
 
 def _allows(managed: _Flag | None) -> bool:
-    """Whether a managed property allows it; a missing one does not forbid (dataverse.md 8.3)."""
+    """Whether a managed property allows it; a missing one does not forbid (docs/reference/dataverse.md 8.3)."""
     return managed is None or managed["Value"]
 
 

@@ -1,4 +1,4 @@
-"""What is registered on updates of a table: plug-in steps, workflows, business rules, triggers of flows (dataverse.md 9)."""
+"""What is registered on updates of a table: steps, workflows, rules, triggers of flows (docs/reference/dataverse.md 9)."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ async def _workflows(dataverse: Dataverse, table: str) -> list[Automation]:
 
 
 def _workflow(row: _Workflow) -> Automation:
-    """A managed one may be Microsoft's own, which no header bypasses; nothing says whose it is (dataverse.md 10)."""
+    """A managed one may be Microsoft's own, which no header bypasses (docs/reference/dataverse.md 10). Nothing says whose."""
     rule = row["category"] == _RULE
     return Automation(
         name=row["name"] or "",

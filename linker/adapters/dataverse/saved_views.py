@@ -105,7 +105,7 @@ async def save(dataverse: Dataverse, view: View, stored: Stored | None, solution
 
 
 async def publish(dataverse: Dataverse, table: str) -> None:
-    """Publish the table, with whatever else of it waits for that (dataverse.md 8.2)."""
+    """Publish the table, with whatever else of it waits for that (docs/reference/dataverse.md 8.2)."""
     xml = f"<importexportxml><entities><entity>{odata.name(table)}</entity></entities></importexportxml>"
     await send_json(dataverse, "POST", "PublishXml", {"ParameterXml": xml})
 

@@ -1,4 +1,4 @@
-"""What Dataverse says about column security: which columns have it, and what a user may do with these (dataverse.md 11)."""
+"""Column security: which columns have it, and what a user may do with them (docs/reference/dataverse.md 11)."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ from linker.core.ports import Tables
 
 HASHES = "linkerhashes"
 _SHARD = re.compile("s[0-9]{2}-[0-9a-f]{5}")  # as Shard.name gives it
-PARTITIONS = 16  # a table's blocks are spread over: one partition takes about 2,000 entities/s (azure.md 8.1)
+# A table's blocks are spread over so many: one partition takes about 2,000 entities/s (docs/reference/azure.md 8.1).
+PARTITIONS = 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from linker.core.ports import Entity, Properties, Tables
 from linker.core.serialization import dumps, loads
 
 STATUS = "linkerstatus"
-TEXT_CHUNK = 16_000  # characters of up to four bytes; a string property holds 64 KiB in UTF-16 (azure.md 8.1)
+# Characters of up to four bytes; a string property holds 64 KiB in UTF-16 (docs/reference/azure.md 8.1).
+TEXT_CHUNK = 16_000
 
 
 class Documents:

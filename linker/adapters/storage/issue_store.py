@@ -23,7 +23,8 @@ ISSUES_AT_ONCE = 16
 MAX_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact
 _KEY = ("RowKey",)
 MAX_SHOWN = 3  # characters of a key that is not an id
-MAX_KEY = 400  # characters of a row key: Table Storage takes 512 (azure.md 8.1), and the table's name stands before it
+# Characters of a row key: Table Storage takes 512 (docs/reference/azure.md 8.1), and the table's name stands before it
+MAX_KEY = 400
 
 
 @dataclass(frozen=True, slots=True)

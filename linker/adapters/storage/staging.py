@@ -23,7 +23,8 @@ from linker.core.model import WIRE, Source
 from linker.core.ports import Properties, Tables
 
 STAGING = "linkerstaging"
-PARTITION_BITS = 4  # a scan is spread over 16 partitions: one takes about 2,000 entities/s (azure.md 8.1)
+# A scan is spread over 16 partitions: one takes about 2,000 entities/s (docs/reference/azure.md 8.1).
+PARTITION_BITS = 4
 PARTITIONS_AT_ONCE = 4
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # Microsoft's packages cost 0.2 s to import: cold start
 
 __all__ = ["AzureTables", "key_text"]
 
-# The client's own defaults wait 300 s for an answer and try 10 times (azure.md 8.2).
+# The client's own defaults wait 300 s for an answer and try 10 times (docs/reference/azure.md 8.2).
 _PATIENCE: Final[dict[str, Any]] = {"retry_total": 4, "connection_timeout": 5, "read_timeout": 30}
 _ANSWER_S: Final = 180.0  # one request with all that the client repeats, so that an answer that trickles hangs nothing
 _DEFAULT_WAIT_S: Final = 5.0

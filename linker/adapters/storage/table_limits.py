@@ -1,5 +1,5 @@
-"""What Table Storage allows in an entity (azure.md 8.1), checked before sending because Azurite lets most of it pass, and
-what its refusals mean.
+"""What Table Storage allows in an entity (docs/reference/azure.md 8.1), checked before sending because Azurite lets most of it
+pass, and what its refusals mean.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from linker.core.ports import Properties
 FORMAT = 2  # 1 held one hash of the CustomerId alone
 UNCONFIRMED = 1
 _ENTRY = struct.Struct(">16sQQ")
-# Table Storage: 64 KiB a property, 1 MiB an entity (azure.md 8.1); the header and the names get the rest.
+# Table Storage: 64 KiB a property, 1 MiB an entity (docs/reference/azure.md 8.1); the header and the names get the rest.
 CHUNK_BYTES = 64 * 1024
 MAX_BYTES = 14 * CHUNK_BYTES
 MAX_ENTRIES = MAX_BYTES // _ENTRY.size

@@ -1,6 +1,6 @@
 """Which automations an update of the lookup column fires, what that costs, and what to do about it.
 
-Pure: what is registered comes in, judgement and words come out. Facts: dataverse.md 9 and 10.
+Pure: what is registered comes in, judgement and words come out. Facts: docs/reference/dataverse.md 9 and 10.
 """
 
 from __future__ import annotations
@@ -30,15 +30,15 @@ class Kind(StrEnum):
 class Automation:
     """Something that is registered on updates of a table. `columns` are its filtering attributes in lower case.
 
-    A step or flow without filtering attributes runs for every update, a workflow without them for none (dataverse.md 9).
+    A step or flow without filtering attributes runs for every update, a workflow without them for none
+    (docs/reference/dataverse.md 9).
     """
 
     __pydantic_config__ = WIRE
     name: str
     kind: Kind
-    message: str = (
-        "Update"  # a step on UpdateMultiple runs once for a request, all else once for a row (dataverse.md 2.7)
-    )
+    # A step on UpdateMultiple runs once for a request, all else once for a row (docs/reference/dataverse.md 2.7).
+    message: str = "Update"
     asynchronous: bool = False
     columns: tuple[str, ...] = ()
     every_table: bool = False

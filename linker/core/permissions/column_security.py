@@ -1,4 +1,4 @@
-"""Which secured columns the app's user must read or update, and which of these it may not (dataverse.md 11).
+"""Which secured columns the app's user must read or update, and which of these it may not (docs/reference/dataverse.md 11).
 
 Pure. What a secured column holds reads as null without the permission, which looks like an empty link or an empty mapping, so a
 run may not begin without it.

@@ -13,7 +13,8 @@ from linker.core.permissions.automations import Automation, Estimate
 from linker.core.permissions.privileges import Missing
 from linker.core.requirements.facts import Asked, SourceFacts
 
-# Requests that a tenant's application users share in a day, with and without a Dynamics 365 base licence (dataverse.md 1.7).
+# Requests that a tenant's application users share in a day, with and without a Dynamics 365 base licence
+# (docs/reference/dataverse.md 1.7).
 POOL, SMALL_POOL = 500_000, 25_000
 
 
@@ -50,7 +51,7 @@ class TablePicture:
 
 @dataclass(frozen=True, slots=True)
 class Entitlement:
-    """Requests that count against the licence, at most: each row written is one (dataverse.md 1.7). Reads come on top."""
+    """Requests that a licence counts: one for each row written, and reads add to it (docs/reference/dataverse.md 1.7)."""
 
     __pydantic_config__ = WIRE
     links: int = 0

@@ -161,7 +161,8 @@ def missing(needs: Iterable[Need], catalogue: Catalogue, held: Mapping[str, Dept
 
 
 def share_privileges(one: Mapping[str, Depth], other: Mapping[str, Depth]) -> dict[str, Depth]:
-    """Return what is left of one user's privileges when the other one acts for it: whatever both have (dataverse.md 11).
+    """Return what is left of one user's privileges when the other one acts for it: whatever both have
+    (docs/reference/dataverse.md 11).
 
     To act for others is the other's own business.
     """
@@ -174,7 +175,8 @@ UNNAMED = "a privilege that Dataverse does not name"
 
 
 def find_refused(error: DataverseError) -> Missing | None:
-    """Return the privilege that a refusal is about (dataverse.md 2.6), in any language; None when it is about something else.
+    """Return the privilege that a refusal is about (docs/reference/dataverse.md 2.6), in any language; None when it is about
+    something else.
 
     The code decides where the text names neither a privilege nor a row.
     """

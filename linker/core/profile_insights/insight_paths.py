@@ -1,4 +1,4 @@
-"""What a row reaches through its link: columns of its profile, and measures beside it (customer-insights.md 2). Pure."""
+"""What a row reaches through its link: columns of its profile, and measures (docs/reference/customer-insights.md 2)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Column:
 
     @property
     def property_name(self) -> str:
-        """Its name in a query; a lookup has one of its own (dataverse.md 7)."""
+        """Its name in a query; a lookup has one of its own (docs/reference/dataverse.md 7)."""
         return f"_{self.name}_value" if self.type in _LOOKUPS else self.name
 
 

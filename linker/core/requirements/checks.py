@@ -1,4 +1,4 @@
-"""Requirements R1-R6 of automatic linking (customer-insights.md section 1), as pure checks: facts in, findings out.
+"""Requirements R1-R6 of automatic linking (docs/reference/customer-insights.md 1), as pure checks: facts in, findings out.
 
 Unknown is never taken for good: a person may declare it (LINKER_DECLARED). docs/requirements.md explains each to people.
 """
@@ -232,7 +232,9 @@ def _r5(facts: EnvironmentFacts) -> Finding:
 
 
 def _r6(facts: EnvironmentFacts) -> Finding:
-    """One flag of the API is true for managed and own lakes alike, so alone it says nothing (customer-insights.md 3)."""
+    """One flag of the API is true for managed and own lakes alike, so alone it says nothing
+    (docs/reference/customer-insights.md 3).
+    """
     if facts.profiles and facts.mapping:
         return _met("R6", "Profiles and mapping are in Dataverse.")
     if facts.managed_lake:

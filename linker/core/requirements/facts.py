@@ -1,4 +1,4 @@
-"""What is known of an environment and of the sources that feed it, and who says so (customer-insights.md sections 1 to 3).
+"""What is known of an environment and of the sources that feed it, and by whom (docs/reference/customer-insights.md 1 to 3).
 
 An unknown fact is None. Whether a source came from the mapping, the Customer Insights API or a setting, it has these
 types.
@@ -178,7 +178,7 @@ def unseen(sources: Iterable[Source], named: Sequence[Source]) -> tuple[Source, 
 
 
 def same(one: Source, other: Source) -> bool:
-    """Whether two pairs name the same source; Dataverse compares text regardless of case (dataverse.md 6.2)."""
+    """Whether two pairs name the same source; Dataverse compares text regardless of case (docs/reference/dataverse.md 6.2)."""
     return (one.data_source.casefold(), one.table.casefold()) == (other.data_source.casefold(), other.table.casefold())
 
 

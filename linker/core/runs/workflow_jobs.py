@@ -1,7 +1,7 @@
 """Unifications as Customer Insights reports them: in events, and in the tables msdyn_ciworkflowjob and msdyn_ciworkflowtask.
 
-An event hub delivers Azure Monitor records (customer-insights.md 4). A message body is {"records": [...]}. Any other record is
-counted and never keeps the others from being read.
+An event hub delivers Azure Monitor records (docs/reference/customer-insights.md 4). A message body is {"records": [...]}. Any
+other record is counted and never keeps the others from being read.
 
 All columns of the tables are free text and nothing documents the words, so they are compared without letter case, and an
 unknown word means nothing instead of an error.

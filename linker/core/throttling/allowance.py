@@ -1,8 +1,8 @@
 """What service protection lets one process spend in a sliding window, learned from its refusals.
 
 Dataverse counts two things for each user and web server over a window of 300 s: requests (6,000) and the seconds that
-requests took (1,200), see dataverse.md 1.1. The numbers differ between environments, the number of web servers is
-unknown, and other clients may spend the same user's budget. So this module takes no limit for granted:
+requests took (1,200), see docs/reference/dataverse.md 1.1. The numbers differ between environments, the number of web servers
+is unknown, and other clients may spend the same user's budget. So this module takes no limit for granted:
 
 - Until the first refusal, nothing limits. An idle account may burst, and an environment that never refuses is never
   slowed down.

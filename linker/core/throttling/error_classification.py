@@ -1,4 +1,4 @@
-"""What an answer of Dataverse asks of us (dataverse.md 13.4). Pure: status, code and text in, one word out.
+"""What an answer of Dataverse asks of us (docs/reference/dataverse.md 13.4). Pure: status, code and text in, one word out.
 
 Codes decide, because texts come in the language of the user. Where only a text says more, it is read for ids and for
 names of privileges, which no language changes.
@@ -16,7 +16,8 @@ from linker.core.throttling.allowance import Kind
 SQL_TIMEOUT = "0x80044151"
 SQL_ERROR = "0x80044150"  # its number says more: 1205 is a deadlock
 CUSTOMIZATION_LOCK = "0x80071151"
-TABLE_THROTTLE = "429"  # an elastic table's own refusal; service protection has codes of its own (elastic-tables.md)
+# An elastic table's own refusal; service protection has codes of its own (docs/reference/elastic-tables.md)
+TABLE_THROTTLE = "429"
 NO_MEMBER = "0x80072560"  # the token is good, but its owner is not a user of the environment
 PRIVILEGE = "0x80040220"  # of a table, or of one row
 DENIED = frozenset({PRIVILEGE, "0x80048306", "0x80048405"})  # PrivilegeDenied, PrincipalPrivilegeDenied, AccessDenied
@@ -151,7 +152,7 @@ def is_about_missing(status: int, code: str) -> bool:
 
 
 def throttle_kind(code: str) -> Kind:
-    """Return which limit a throttle is about (dataverse.md 1.1); execution time when the code does not say."""
+    """Return which limit a throttle is about (docs/reference/dataverse.md 1.1); execution time when the code does not say."""
     return _THROTTLES.get(code.lower(), "time")
 
 
@@ -161,7 +162,7 @@ def named_ids(text: str) -> tuple[str, ...]:
 
 
 def named_privilege(text: str) -> str:
-    """Return the privilege that an error text names (dataverse.md 2.6), empty when it names none."""
+    """Return the privilege that an error text names (docs/reference/dataverse.md 2.6), empty when it names none."""
     found = re.search(r"\bprv[A-Z]\w+", text)
     return found[0] if found else ""
 

@@ -9,8 +9,10 @@ from linker.core.throttling.allowance import Allowance, sustained
 
 FEWEST = 1
 MAX_WIDTH = 64  # what a process can do: more writes at once only wait for its one processor
-UNHINTED = 4  # writes at once until the first hint: what 1,200 s in 300 s allow for ever (dataverse.md 1.5)
-SMALLEST, LARGEST = 50, 1_000  # rows in one UpdateMultiple: documented advice is 100 to 1,000 (dataverse.md 2.4)
+# Writes at once until the first hint: what 1,200 s in 300 s allow for ever (docs/reference/dataverse.md 1.5).
+UNHINTED = 4
+# Rows in one UpdateMultiple: documented advice is 100 to 1,000 (docs/reference/dataverse.md 2.4).
+SMALLEST, LARGEST = 50, 1_000
 FIRST_BATCH = 100
 TARGET_S, SLOW_S = 2.0, 4.0
 SLOWER = 1.3  # times the seconds a row took at best lately: worth a trial

@@ -53,7 +53,7 @@ from linker.durable.orchestrators.touching import touch
 from linker.durable.orchestrators.unlinking import unlink
 
 ORCHESTRATOR = "customerid_backstamping_hydration"
-# A solution import locks definitions for minutes (dataverse.md 8.4), and a run that failed is tried again in an hour only.
+# A solution import locks definitions for minutes (docs/reference/dataverse.md 8.4), and a failed run waits for an hour.
 PREPARE_TRIES = 8
 PREPARE_CALLS = 100  # in the run's own history, of all tables together
 MAX_PREPARE_WAIT_S = 300.0  # 18 minutes in all where the first wait is 15 s
