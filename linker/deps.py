@@ -112,12 +112,12 @@ class Deps:
         return self.connection.limiter
 
     def load(self, dataverse: Dataverse, *, throttled: bool) -> Load:
-        """Return what an activity reports of its requests; `throttled` says that it ended for the sake of a pause."""
+        """Return what an activity reports of its requests; `throttled` says that it ended because of a pause."""
         return Load(self.limiter.report(), throttled=throttled or dataverse.meter.throttled > 0)
 
     @property
     def unlinked(self) -> UnlinkedRows:
-        """What was unlinked of late."""
+        """What was unlinked recently."""
         return UnlinkedRows(self.documents)
 
     async def salt(self, *, again: bool = False) -> bytes:

@@ -179,7 +179,7 @@ def takes_events() -> bool:
 
 
 def default_of(name: str) -> str | None:
-    """Return the default of a setting as text, None when it has none or there is no such setting."""
+    """Return the default of a setting as text, None when it has none or does not exist."""
     for field, info in Settings.model_fields.items():
         if _env_name(field).upper() == name.upper() and info.default is not None and not info.is_required():
             return str(info.default)

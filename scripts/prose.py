@@ -63,6 +63,8 @@ RULES: Final = (
     _rule("anew", "'again'"),
     _rule(r"(?<!there )(?:is|are|was|were) no(?! longer| more| fewer| less)", "'is not a'"),
     _rule(r"(?:go|goes|went|going) on(?! the| its| a| to)", "'continue'"),
+    # The template of the deployment says "there is no setting", and so the app says it as well.
+    _rule("there (?:is|are|was|were) no(?! setting| longer| more| fewer| less)", "'X has no', or 'X does not exist'"),
     _rule("mend|mends|mended", "'fix'"),
     _rule("letter by letter", "'verbatim'"),
     _rule("wants to", "'requires', or what happens"),
@@ -78,6 +80,11 @@ RULES: Final = (
     _rule("nothing but", "'only'"),
     _rule("all the same", "'anyway' or 'still'"),
     _rule("none of (?:ours|theirs)", "what it is"),
+    _rule("of late|lately", "'recently'"),
+    _rule("for the sake of", "'for', or 'because of'"),
+    _rule("without a word", "'without an error'"),
+    _rule("beyond all measure", "the limit"),
+    _rule("(?:get|gets|getting) on(?= with|[.,;:])", "'continue'"),
     _rule("he|his|him", "'they', or name the role"),
 )
 

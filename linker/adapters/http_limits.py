@@ -46,7 +46,7 @@ async def bound_answer(answer: httpx.Response) -> None:
 
 
 def json_of(answer: httpx.Response) -> Any:
-    """Return the JSON of an answer. Raises TransientError when it is none, or nested beyond all measure."""
+    """Return the JSON of an answer. Raises TransientError when it is none, or nested too deeply."""
     try:
         return answer.json()
     except (ValueError, RecursionError) as error:

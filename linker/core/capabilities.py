@@ -81,7 +81,7 @@ COSTS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Whether a capability is available: True when proved, False when refused or wrong, None when there was no way to ask.
+    """Whether a capability is available: True when proved, False when refused or wrong, None when it could not be asked.
 
     `probed_at` is an ISO 8601 time in UTC. `cost` says what a missing capability costs, in one sentence.
     """

@@ -57,7 +57,7 @@ class Mode(StrEnum):
 
     @property
     def finds_orphans(self) -> bool:
-        """Whether all links are held against all profiles, however lately that was done."""
+        """Whether all links are compared with all profiles, even if that was done recently."""
         return self is Mode.VERIFY
 
 

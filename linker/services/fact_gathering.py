@@ -235,7 +235,7 @@ async def keep(deps: Deps, seen: Evidence) -> None:
 
 
 async def _has_rows(dataverse: Dataverse, entity_set: str, column: str) -> bool | None:
-    """Return whether a table has rows: False when there is no such table, None when it is empty."""
+    """Return whether a table has rows: False when the table does not exist, None when it is empty."""
     try:
         rows = await dataverse.first(entity_set + odata.query(select=column, top=1), Fields)
     except DataverseError as error:

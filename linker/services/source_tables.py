@@ -120,7 +120,7 @@ class SourceTables:
         unread: dict[str, str] = {}
         for some in odata.chunks(others[:MAX_OTHERS], TABLES_AT_ONCE):
             if time.monotonic() > self.until:
-                unread |= {table.logical_name: f"There was no time left after {OTHERS_S:g} s." for table in some}
+                unread |= {table.logical_name: f"No time was left after {OTHERS_S:g} s." for table in some}
                 break
             counts = await asyncio.gather(*(self._look_into(table, keys) for table in some))
             for table, found in zip(some, counts, strict=True):

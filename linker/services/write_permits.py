@@ -212,7 +212,7 @@ async def _profiles_closed(dataverse: Dataverse) -> bool:
 
 async def _unreadable(look: _Look, judged: JudgedTable) -> str:
     """Return why the mapping rows of a table cannot be read to their end. Only virtual tables limit the rows of a query: some
-    refuse a larger one, and some leave out the rest without a word, which would look as if rows had left the mapping.
+    refuse a larger one, and some leave out the rest without an error, which would look as if rows had left the mapping.
     """
     if look.can.mapping_kind is not TableKind.VIRTUAL:
         return ""

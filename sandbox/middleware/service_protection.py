@@ -68,7 +68,7 @@ def cost_ms(config: SandboxConfig, work: Work, in_flight: int) -> float:
 
 @dataclass(slots=True)
 class _Window:
-    """What one user did on one server lately."""
+    """What one user did on one server recently."""
 
     entries: deque[tuple[float, int, float]] = field(default_factory=deque)
     requests: int = 0

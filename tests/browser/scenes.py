@@ -166,7 +166,7 @@ def not_started() -> Run:
     """The first run, which found that something is missing."""
     missing = violated(
         "R6",
-        "The Customer Insights API knows of no output to Dataverse, and there are no profiles and mapping in Dataverse.",
+        "The Customer Insights API knows of no output to Dataverse, and Dataverse has no profiles and mapping.",
         "Set the output of Customer Insights - Data to Dataverse instead of your own Azure Data Lake Storage.",
     )
     detail = f"{missing.evidence} {missing.advice}"

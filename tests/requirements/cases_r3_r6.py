@@ -184,7 +184,7 @@ CASES = [
         GOOD.but(instance=OUTSIDE, profiles=False),
         BLOCKED,
         BOTH_SKIPPED,
-        "R6: The Customer Insights API knows of no output to Dataverse, and there are no profiles in Dataverse.",
+        "R6: The Customer Insights API knows of no output to Dataverse, and Dataverse has no profiles.",
     ),
     case("R6: what is in Dataverse is the better proof", GOOD.but(instance=OUTSIDE), READY, BOTH_READY),
     case(
@@ -192,7 +192,7 @@ CASES = [
         GOOD.but(instance=UNTOLD, profiles=False),
         BLOCKED,
         BOTH_SKIPPED,
-        "R6 is not known: There are no profiles in Dataverse, and where the output goes is unknown.",
+        "R6 is not known: Dataverse has no profiles, and where the output goes is unknown.",
         "LINKER_DECLARED=R6.",
     ),
     case(
@@ -214,7 +214,7 @@ CASES = [
         GOOD.but(instance=UNTOLD, after=without("msdynci_customerprofile")),
         BLOCKED,
         BOTH_SKIPPED,
-        "R6 is not known: There are no profiles in Dataverse",
+        "R6 is not known: Dataverse has no profiles",
     ),
     case(
         "R5 and R6: both are told",

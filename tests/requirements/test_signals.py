@@ -26,7 +26,7 @@ NOTES = {
     "redirect": "is not followed",
     "no_address": "could not be",
 }
-SAYS_NOTHING = {"filled": "", "empty": "no unification of the last two days", "absent": "There is no table"}
+SAYS_NOTHING = {"filled": "", "empty": "no unification of the last two days", "absent": "Dataverse has no table"}
 
 
 @pytest.mark.parametrize(

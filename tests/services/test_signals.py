@@ -135,7 +135,7 @@ async def test_the_workflow_tables_start_a_run_where_the_api_does_not_answer(wor
 
 
 SILENT: dict[str, Any] = {
-    "absent": (Refusal(404, "0x80060888", "Resource not found"), "There is no table"),
+    "absent": (Refusal(404, "0x80060888", "Resource not found"), "Dataverse has no table"),
     "refused": (Refusal(400, "0x0", "Could not find a property named 'msdyn_taskstatus'."), "cannot be read"),
     "forbidden": (Refusal(403, "0x80040220", "missing prvReadmsdyn_ciworkflowtask privilege"), "cannot be read"),
     "throttled": (Refusal(429, "429", "Too many requests", "1"), "did not answer"),

@@ -44,7 +44,7 @@ async def newest_change(dataverse: Dataverse, entity_set: str, *, besides: str =
     """Return the newest change of a table, None when that cannot be found out: the table, row or column does not exist, or
     Dataverse does not sort.
 
-    Rows that the user `besides` wrote last are left out; second 0 when there are no others.
+    Rows that the user `besides` wrote last are left out; second 0 without others.
     """
     for options in _questions(besides):
         try:
@@ -128,7 +128,9 @@ async def _rows(dataverse: Dataverse, entity_set: str, select: str, notes: list[
         return await dataverse.first(entity_set + odata.query(select=select, **_ORDER), Fields)
     except DataverseError as error:
         absent = error.status == 404
-        notes.append(f"There is no table {entity_set}." if absent else f"{entity_set} cannot be read: {error}"[:300])
+        notes.append(
+            f"Dataverse has no table {entity_set}." if absent else f"{entity_set} cannot be read: {error}"[:300]
+        )
     except LinkerError as error:
         notes.append(f"{entity_set} did not answer: {error}"[:300])
     return []

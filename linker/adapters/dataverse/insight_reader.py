@@ -60,7 +60,7 @@ class _Definition(TypedDict):
 
 
 async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | None:
-    """Return what a row reaches now, None when there is no such row. A part that cannot be read is named, with the reason.
+    """Return what a row reaches now, None without such a row. A part that cannot be read is named, with the reason.
 
     Raises what Connection.send raises when the row itself cannot be read.
     """
@@ -85,7 +85,7 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
 
 
 async def columns_of(dataverse: Dataverse, table: str) -> tuple[Column, ...]:
-    """Return the columns of a table, none when there is no such table."""
+    """Return the columns of a table, none when the table does not exist."""
     return columns_in(await metadata.attributes(dataverse, table, _COLUMN_FACTS))
 
 

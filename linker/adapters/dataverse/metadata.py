@@ -111,7 +111,7 @@ async def primary_name(dataverse: Dataverse, table: str) -> str:
 
 
 async def attributes(dataverse: Dataverse, table: str, select: str) -> list[Attribute]:
-    """Return some facts on each column of a table, nothing when there is no such table."""
+    """Return some facts on each column of a table, nothing when the table does not exist."""
     path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
     try:
         return await dataverse.first(path + odata.query(select=select), Attribute)

@@ -91,7 +91,7 @@ class Questions:
         for table, name in ((self.profiles, "profile"), (self.mapping, "mapping row")):
             row = next((row for row in table.sample() if _swap_case(row[table.text]) != row[table.text]), None)
             if row is None:
-                raise NothingToAskError(f"There is no {name} with a letter in its {table.text}.")
+                raise NothingToAskError(f"No {name} has a letter in its {table.text}.")
             found = await self._rows(table, f"{table.text} eq {odata.literal(_swap_case(row[table.text]))}")
             if row[table.key] not in table.keys(found):
                 raise WrongAnswerError(f"A {name} was not found by its {table.text} in other letter case.")
@@ -127,7 +127,7 @@ class Questions:
     async def _partition_column(self) -> str:
         self.profiles.expect_column("partitionid")
         if not self.profiles.rows:
-            raise NothingToAskError("There is no profile.")
+            raise NothingToAskError("No profile was found.")
         told = sum(1 for row in self.profiles.rows if row.get("partitionid"))
         return f"partitionid was selected; {told:,} of {len(self.profiles.rows):,} profiles name one."
 

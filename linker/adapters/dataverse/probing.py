@@ -103,7 +103,7 @@ async def probe_capabilities(
         return finding(capability, available, evidence, now)
 
     found = await asyncio.gather(*(ask(*each) for each in questions.items()))
-    return Capabilities(*kinds, complete_findings(found, now, "There was no way to ask."), now)
+    return Capabilities(*kinds, complete_findings(found, now, "It could not be asked."), now)
 
 
 async def _answer(question: Question) -> tuple[bool | None, str]:

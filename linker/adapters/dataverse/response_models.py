@@ -52,7 +52,7 @@ def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
     try:
         whole = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
     except RecursionError:
-        raise odd("it is nested beyond all measure", what) from None
+        raise odd("it is nested too deeply", what) from None
     return check_model(kind, whole, what)
 
 

@@ -24,7 +24,7 @@ class WrongAnswerError(Exception):
 
 
 class NothingToAskError(Exception):
-    """There is no row with which the question could be asked."""
+    """No row was found with which the question could be asked."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,12 +104,12 @@ class Runs:
     async def advance(self, run: str, change: Callable[[Run], Run]) -> Run:
         """Apply a change to a run and return it, as far as it may follow: see lifecycle.advance_run.
 
-        Raises StateError when there is no such run.
+        Raises StateError when the run does not exist.
         """
         while True:
             found = await self._documents.load(Run, f"run-{run}")
             if found is None:
-                raise StateError(f"There is no run '{run}'.")
+                raise StateError(f"Run '{run}' does not exist.")
             old, etag = found
             new = advance_run(old, change(old))
             if new is old:

@@ -189,7 +189,7 @@ def _r3(facts: SourceFacts) -> Finding:
 def _r4(facts: SourceFacts, asked: Asked) -> Finding:
     table, chosen = facts.table, facts.chosen_key
     if table is None:
-        return _unknown("R4", "Without a Dataverse table there is no primary key to compare with.")
+        return _unknown("R4", "Without a Dataverse table, no primary key can be compared.")
     advice = f"Choose {table.primary_id} as primary key in Data > Unify > Customer data, and run unification."
     if chosen is not None and chosen.value.casefold() != table.primary_id.casefold():
         return _violated(
@@ -245,11 +245,11 @@ def _r6(facts: EnvironmentFacts) -> Finding:
     if facts.managed_lake is False:
         return _violated(
             "R6",
-            f"The Customer Insights API knows of no output to Dataverse, and there are no {missing} in Dataverse.",
+            f"The Customer Insights API knows of no output to Dataverse, and Dataverse has no {missing}.",
             "Set the output of Customer Insights - Data to Dataverse instead of your own Azure Data Lake Storage.",
         )
     return _unknown(
         "R6",
-        f"There are no {missing} in Dataverse, and where the output goes is unknown.",
+        f"Dataverse has no {missing}, and where the output goes is unknown.",
         "Run unification once, or",
     )

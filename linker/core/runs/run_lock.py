@@ -172,7 +172,7 @@ def let_go(state: LockState, run: str) -> tuple[LockState, bool]:
 
 
 def progressed(state: LockState, run: str) -> LockState:
-    """Forget interruptions: the run saved something new, so its work gets on."""
+    """Forget interruptions: the run saved something new, so its work continues."""
     if state.holder is None or state.holder.run != run or not state.holder.interruptions:
         return state
     return replace(state, holder=replace(state.holder, interruptions=0))

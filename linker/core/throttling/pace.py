@@ -70,7 +70,7 @@ class Pace:
     held_until_s: float = 0.0
     at_s: float = 0.0
     process: str = ""
-    peers: tuple[tuple[str, float], ...] = ()  # processes that reported lately, and when; kept by the orchestrator
+    peers: tuple[tuple[str, float], ...] = ()  # processes that reported recently, and when; kept by the orchestrator
 
     @property
     def ceiling(self) -> int:
@@ -201,7 +201,7 @@ def adopt_pace(control: Control, pace: Pace) -> Control:
 
 
 def next_pace(pace: Pace, load: Load) -> Pace:
-    """Return the newer of two paces. It knows how many processes reported lately, so that they share the hint."""
+    """Return the newer of two paces. It knows how many processes reported recently, so that they share the hint."""
     news = load.pace
     newer = news if news.at_s >= pace.at_s else pace
     seen = dict(pace.peers) | ({news.process: news.at_s} if news.process else {})

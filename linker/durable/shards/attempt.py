@@ -103,7 +103,7 @@ class Attempt:
     async def finish(self, entries: Entries, run: str, epoch: str, *, linked: int = 0, drift: int = 0) -> None:
         """Save what was confirmed and give the shard back, later if a write may still be under way.
 
-        A run that saves something new gets on: it may be interrupted once more without its work being set aside.
+        A run that saves something new makes progress: it may be interrupted once more without its work being set aside.
         """
         block = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)

@@ -18,7 +18,7 @@ async def check_tables(deps: Deps, names: Iterable[str]) -> None:
     """
     for name in dict.fromkeys(names):
         if await deps.states.load(name) is None and not await _may_exist(deps, name):
-            detail = f"There is no table '{name}' in Dataverse. Nothing was started. Check its logical name."
+            detail = f"Dataverse has no table '{name}'. Nothing was started. Check its logical name."
             raise ProblemError(404, "Unknown table", detail)
 
 

@@ -70,7 +70,7 @@ async def find_held_link(deps: Deps, table: str) -> FirstLink:
 
 
 def _nothing_waits() -> ProblemError:
-    return not_found("table of this name whose first link waits for an approval; see GET /api/preflight")
+    return not_found("table of this name whose first link waits for an approval", "See GET /api/preflight.")
 
 
 @operation("GET", "/preflight", answer=Picture)

@@ -75,7 +75,7 @@ class AppClient:
         """Return the newest run. Raises RefusedError when there is none."""
         newest = self.runs(top=1).value
         if not newest:
-            raise RefusedError("There is no run yet. Start one with 'linker run'.")
+            raise RefusedError("No run was started yet. Start one with 'linker run'.")
         return self.run(newest[0].id)
 
     def cancel(self, run: str) -> Run:

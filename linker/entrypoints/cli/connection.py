@@ -67,7 +67,7 @@ class Talk:
             return not self.dry_run
         if not sys.stdin.isatty():
             raise ConfigurationError(
-                "Nothing was written: there is no terminal to confirm in. Add --yes to continue without confirmation."
+                "Nothing was written: without a terminal you cannot confirm. Add --yes to continue without confirmation."
             )
         if not typer.confirm(question, err=True):
             raise DeclinedError("Nothing was written.")

@@ -132,9 +132,7 @@ async def _check_tables(dataverse: Dataverse, names: Sequence[str]) -> None:
     """Raise ConfigurationError for a table that was named and doesn't exist."""
     for name in names:
         if name not in {table.logical_name for table in await metadata.find_tables(dataverse, name)}:
-            raise ConfigurationError(
-                f"There is no table '{name}' in this environment. Nothing was written. Check --tables."
-            )
+            raise ConfigurationError(f"This environment has no table '{name}'. Nothing was written. Check --tables.")
 
 
 async def _describe_stop(

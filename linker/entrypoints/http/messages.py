@@ -81,9 +81,9 @@ class ProblemError(Exception):
         return Reply(self.status, body, self.headers, PROBLEM)
 
 
-def not_found(what: str) -> ProblemError:
-    """Return the refusal for something that does not exist."""
-    return ProblemError(404, "Not found", f"There is no {what}.")
+def not_found(what: str, hint: str = "") -> ProblemError:
+    """Return the refusal for something that does not exist, with a sentence on where to look."""
+    return ProblemError(404, "Not found", f"No {what} was found. {hint}".rstrip())
 
 
 def to_continuation(key: str) -> str:

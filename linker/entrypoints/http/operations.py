@@ -81,7 +81,7 @@ def operation(method: str, path: str, **facts: Any) -> Callable[[Handler], Opera
 MAX_BODY_BYTES = 64 * 1024
 MAX_WHY = 500  # characters of what is wrong with a request
 FUNCTION_KEY = "code"  # query parameter of the Functions host
-_NOT_NAMED = {"run": "run with this id", "table": "table of this name", "row": "row with this id: an id is a GUID"}
+_NOT_NAMED = {"run": "run with this id", "table": "table of this name", "row": "row with this id"}
 
 
 def parse_parameters(wanted: Operation, request: Request) -> dict[str, str]:
@@ -91,7 +91,7 @@ def parse_parameters(wanted: Operation, request: Request) -> dict[str, str]:
         try:
             found[name] = PARAMETERS[name].validate_python(request.path.get(name, ""))
         except ValidationError:
-            raise not_found(_NOT_NAMED[name]) from None
+            raise not_found(_NOT_NAMED[name], "An id is a GUID." if name == "row" else "") from None
     return found
 
 

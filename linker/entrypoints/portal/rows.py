@@ -140,7 +140,7 @@ async def _last_runs(deps: Deps, wanted: str | None) -> list[Run]:
         return found
     older = await deps.runs.load(wanted)
     if older is None:
-        raise not_found("run with this id; runs are kept for LINKER_KEEP_DAYS")
+        raise not_found("run with this id", "Runs are kept for LINKER_KEEP_DAYS days.")
     return [*found, older]
 
 

@@ -82,5 +82,5 @@ async def _opened(call: Call[None, StatusQuery], loaded: Sequence[Run | None]) -
     known = next((run for run in loaded if run is not None and run.id == wanted), None)
     found = known or await call.deps.runs.load(wanted)
     if found is None:
-        raise not_found("run with this id; runs are kept for LINKER_KEEP_DAYS")
+        raise not_found("run with this id", "Runs are kept for LINKER_KEEP_DAYS days.")
     return found

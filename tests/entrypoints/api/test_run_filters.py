@@ -116,7 +116,7 @@ async def test_a_table_that_does_not_exist_is_refused_at_once() -> None:
     client = Client(World())
     reply = await client.ask(api.post_run, body={"tables": ["contact", "nope"]})
     assert (reply.status, reply.body["title"]) == (404, "Unknown table")
-    assert reply.body["detail"] == "There is no table 'nope' in Dataverse. Nothing was started. Check its logical name."
+    assert reply.body["detail"] == "Dataverse has no table 'nope'. Nothing was started. Check its logical name."
     assert not client.start.started
 
 

@@ -306,7 +306,7 @@ def test_without_a_terminal_it_writes_nothing_and_names_the_option(
 ) -> None:
     done = linker(*words)
     assert (done.exit_code, server.written) == (2, [])
-    assert "Nothing was written: there is no terminal to confirm in. Add --yes" in done.stderr
+    assert "Nothing was written: without a terminal you cannot confirm. Add --yes" in done.stderr
 
 
 @pytest.mark.parametrize(("words", "route"), WRITING[1:])
@@ -384,5 +384,5 @@ def test_a_refusal_is_one_sentence_and_exit_code_2(linker: Ask) -> None:
 def test_without_runs_it_says_how_to_start_one(server: Server, linker: Ask) -> None:
     server.answers["GET /api/runs"] = RunPage(())
     done = linker("show")
-    assert (done.exit_code, done.stderr) == (2, "There is no run yet. Start one with 'linker run'.\n")
+    assert (done.exit_code, done.stderr) == (2, "No run was started yet. Start one with 'linker run'.\n")
     assert "There are none." in linker("runs").stdout

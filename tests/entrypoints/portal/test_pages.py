@@ -146,7 +146,7 @@ async def test_the_same_words_are_not_told_twice(browser: Browser, world: World)
 
 async def test_details_of_a_run_that_is_gone_are_not_found(browser: Browser) -> None:
     reply = await browser.get(DETAILS.format("gone"))
-    assert (reply.status, "There is no run with this id" in reply.text) == (404, True)
+    assert (reply.status, "No run with this id was found. Runs are kept" in reply.text) == (404, True)
 
 
 @pytest.mark.parametrize(

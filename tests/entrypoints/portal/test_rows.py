@@ -81,7 +81,7 @@ async def test_an_id_that_nobody_knows_is_told_as_such(world: World, browser: Br
     world.contact(1, "c1")
     await world.link()
     text = await browser.text(row(2))
-    assert "There is no such row" in text
+    assert "The row was not found" in text
     assert "Look at the id." in text
 
 

@@ -112,7 +112,7 @@ def bars_of(tables: Sequence[TableRun], expected: Mapping[str, int]) -> tuple[Ta
     """Return the tables with bars that are full when all rows of the table are done.
 
     How many these are is known of a table that is complete. Before, they are as many as its scan found, else as `expected`;
-    where neither is known there is no bar, only the count.
+    where neither is known only the count is shown.
     """
     return tuple(_bar(table, table.rows_total or expected.get(table.table, 0)) for table in tables)
 

@@ -58,7 +58,7 @@ _GONE: Final = Judgement(
 )
 _ABSENT: Final = Judgement(
     "bad",
-    "There is no such row",
+    "The row was not found",
     "Dataverse has no row with this id in the table, and the app has linked none. Look at the id.",
 )
 _EMPTIED: Final = Judgement(
