@@ -16,7 +16,7 @@ from linker.core.errors import StateError
 from linker.core.linking import mapping_scan as core_scanning
 from linker.core.linking import shards
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
-from linker.core.runs import activity_values, run_lock
+from linker.core.runs import activity_values, lock_state
 from linker.core.runs import generation_values as orchestration_values
 from linker.core.serialization import MAX_BYTES, brief, dumps, from_json, loads, to_json
 from linker.core.throttling import pace
@@ -44,7 +44,7 @@ def classes_of(*modules: ModuleType) -> list[type]:
 
 
 CLASSES = [
-    *classes_of(model, activity_values, orchestration_values, run_lock, pace, core_scanning, shards, scanning_values),
+    *classes_of(model, activity_values, orchestration_values, lock_state, pace, core_scanning, shards, scanning_values),
     Scan,
     Stream,
 ]
