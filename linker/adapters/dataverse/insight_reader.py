@@ -200,7 +200,7 @@ def _filters(table: RelatedTable, profile: str, customer: str | None) -> list[st
     """Return the filters that can find a customer's rows, in the order to try them: each is an equality on one column.
 
     Microsoft's samples use the CustomerId. The lookup finds rows without one; a virtual table
-    refuses to filter by it, and an elastic table may (elastic-tables.md 2.3).
+    refuses to filter by it, and an elastic table may (docs/reference/elastic-tables.md 2.3).
     """
     by_customer = [_is_customer(customer)] if table.has_customer and customer else []
     by_lookup = [f"_{table.lookup}_value eq {profile}"] if table.lookup else []

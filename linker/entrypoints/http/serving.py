@@ -39,7 +39,7 @@ HEADERS: Final = {
 
 
 _ASK_ADMINISTRATOR: Final = "An administrator assigns it: Entra ID > Enterprise applications > Users and groups."
-# Without App Service Authentication there are no app roles, and a session of the status page is an operator's.
+# Without App Service Authentication users have no app role, and a session of the status page is an operator's.
 _USE_MASTER_KEY: Final = "A session with a function key has less. Use the API or the command line with the master key."
 
 
