@@ -12,37 +12,16 @@ from linker.adapters.dataverse.probing import probe_capabilities, read_tables
 from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.adapters.dataverse.shared_reads import patient
 from linker.adapters.looks import Looks
-from linker.adapters.storage import (
-    Audit,
-    Blocks,
-    CapabilityStore,
-    Documents,
-    FirstLinks,
-    Issues,
-    RemovedRows,
-    Runs,
-    Samples,
-    Scan,
-    Signals,
-    Staging,
-    Stream,
-    TableStates,
-    UnlinkedRows,
-    WaitingProfiles,
-    salt_of,
-)
-from linker.adapters.storage.lock_store import RunLock
+from linker.adapters.storage import Scan, Stream, salt_of
+from linker.adapters.storage.stores import Stores
 from linker.adapters.write_limiter import Limiter
 from linker.core.capabilities import Capabilities, is_current, with_earlier
-from linker.core.errors import ChangedError, TransientError
-from linker.core.keys import digest_rows
+from linker.core.errors import TransientError
 from linker.core.linking.hash_blocks import name_salt
-from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Link, Target
 from linker.core.names import CUSTOMER_COLUMN, PROFILE_TABLE
 from linker.core.permissions.privileges import Privilege
 from linker.core.throttling.pace import Load
-from linker.core.times import iso
 from linker.settings import Settings
 
 
@@ -64,28 +43,12 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
-class Deps:
-    """`clock` gives epoch seconds, `new_id` a fresh unique text."""
+class Deps(Stores):
+    """The state of the app, Dataverse, Customer Insights, and what this process remembers of them."""
 
     settings: Settings
     connection: Connection
     insights: Insights | None
-    lock: RunLock
-    documents: Documents
-    capability_store: CapabilityStore
-    signals: Signals
-    runs: Runs
-    states: TableStates
-    staging: Staging
-    first_links: FirstLinks
-    blocks: Blocks
-    removed: RemovedRows
-    waiting: WaitingProfiles
-    issues: Issues
-    samples: Samples
-    audit: Audit
-    clock: Callable[[], float]
-    new_id: Callable[[], str]
     closing: tuple[Callable[[], Awaitable[None]], ...] = ()
     write_headers: Mapping[str, str] = field(default_factory=dict)  # of every write of rows: BYPASS, or none
     cache: Cache = field(default_factory=Cache)
@@ -114,11 +77,6 @@ class Deps:
     def load(self, dataverse: Dataverse, *, throttled: bool) -> Load:
         """Return what an activity reports of its requests; `throttled` says that it ended because of a pause."""
         return Load(self.limiter.report(), throttled=throttled or dataverse.meter.throttled > 0)
-
-    @property
-    def unlinked(self) -> UnlinkedRows:
-        """What was unlinked recently."""
-        return UnlinkedRows(self.documents)
 
     async def salt(self, *, again: bool = False) -> bytes:
         """Return the salt of this environment's row hashes; `again` reads it from storage in any case."""
@@ -180,10 +138,6 @@ class Deps:
         dataverse = self.patient_dataverse()
         return await probe_capabilities(dataverse, await metadata.mapping_columns(dataverse), self.now(), linked)
 
-    def now(self) -> str:
-        """Return the time as ISO 8601 in UTC, to the second."""
-        return iso(self.clock())
-
     async def target(self, run: str, table: str) -> Target:
         """Return how a table is written in a run."""
         targets = self.cache.targets
@@ -213,22 +167,3 @@ class Deps:
         if known is None or known[0] != scan.id:
             known = self.cache.streams[table] = (scan.id, await self.staging.streams(table, scan))
         return known[1]
-
-    async def removed_digest(self, table: str, run: str) -> str:
-        """Return what stands for the rows that a run found removed from the mapping, empty when it noted none."""
-        keys = [key async for _, found in self.removed.after(table, run, "") for key in found]
-        return digest_rows(keys) if keys else ""
-
-    async def change_state(self, table: str, change: Callable[[TableState], TableState]) -> TableState:
-        """Change what is remembered of a table and return it; changes of others meanwhile are kept."""
-        while True:
-            found = await self.states.load(table)
-            old = found[0] if found else TableState()
-            new = change(old)
-            if found and new == old:
-                return old
-            try:
-                await self.states.save(table, new, found[1] if found else None)
-            except ChangedError:
-                continue
-            return new
