@@ -58,7 +58,7 @@ def _schedule(text: str) -> str:
     return text
 
 
-def _listed(value: object) -> object:
+def _split_list(value: object) -> object:
     return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
 
@@ -86,7 +86,7 @@ type EnvironmentAddress = Annotated[WebAddress, AfterValidator(_environment)]
 type Schedule = Annotated[str, AfterValidator(_schedule)]
 type Seconds = Annotated[float, Field(allow_inf_nan=False, le=86_400)]
 type DeclaredSources = Annotated[tuple[DeclaredSource, ...], NoDecode, BeforeValidator(_read_sources)]
-type Listed[T] = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_listed)]
+type Listed[T] = Annotated[tuple[T, ...], NoDecode, BeforeValidator(_split_list)]
 
 
 class Settings(BaseSettings):

@@ -105,7 +105,6 @@ class MappingColumns:
     data_source = "msdynci_datasourcename"
     key = "msdynci_alternatevalue"
     customer = CUSTOMER_COLUMN
-    identifier = "msdynci_identifier"
     lookup = "msdynci_lookupfield_customer"
     id = "msdynci_alternatekeyid"
 

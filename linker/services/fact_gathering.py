@@ -32,7 +32,7 @@ from linker.core.requirements.facts import (
 from linker.core.requirements.table_eligibility import Judgement, Rules, judge
 from linker.core.times import parse_time
 from linker.deps import Deps
-from linker.services.source_tables import Recognition, SourceTables, of_sources, remember, remembered
+from linker.services.source_tables import Recognition, SourceTables, load_remembered, of_sources, remember
 from linker.settings import Settings
 
 SAMPLE = 50  # keys of a source that are looked up as evidence
@@ -86,7 +86,7 @@ async def gather(deps: Deps, dataverse: Dataverse, held: Mapping[str, Depth], wa
     )
     rules = _rules(deps.settings, wanted)
     sources: tuple[SourceFacts, ...] = ()
-    tables = SourceTables(dataverse, deps.clock(), await remembered(deps))
+    tables = SourceTables(dataverse, deps.clock(), await load_remembered(deps))
     if columns is not None:
         columns, found = await _find_sources(dataverse, columns)
         tables.found = of_sources(tables.found, found)

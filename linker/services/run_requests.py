@@ -12,7 +12,7 @@ from linker.adapters.customer_insights import NoAnswer
 from linker.adapters.dataverse.change_times import workflow_job
 from linker.core.errors import ConflictError, LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
-from linker.core.runs.lifecycle import PAUSED, WAITING, named, promise_run, with_request
+from linker.core.runs.lifecycle import PAUSED, WAITING, add_requester, promise_run, with_request
 from linker.core.runs.lock_state import pause_at
 from linker.core.runs.pause import Pause
 from linker.core.runs.request_merging import merge_requests
@@ -48,16 +48,16 @@ async def request_run(deps: Deps, wanted: RunRequest, start: Start, key: str = "
     if wanted.job_start > deps.clock() + MAX_AHEAD_S:
         wanted = replace(wanted, job_start=0.0)
     grant = await deps.lock.request(wanted, key)
-    run = await deps.runs.create(named(promise_run(grant.ticket), who))
+    run = await deps.runs.create(add_requester(promise_run(grant.ticket), who))
     if grant.unstarted is not None:
         await start_run(deps, grant.unstarted, start, is_shown=grant.unstarted == grant.ticket)
     if grant.waits:
         what_for = PAUSED if grant.paused else WAITING
         change = partial(as_waiting, request=grant.ticket.request, what_for=what_for)
-        return await deps.runs.advance(grant.run, lambda waiting: named(change(waiting), who))
-    if named(run, who) == run:
+        return await deps.runs.advance(grant.run, lambda waiting: add_requester(change(waiting), who))
+    if add_requester(run, who) == run:
         return run
-    return await deps.runs.advance(grant.run, lambda merged_with: named(merged_with, who))
+    return await deps.runs.advance(grant.run, lambda merged_with: add_requester(merged_with, who))
 
 
 async def start_run(deps: Deps, ticket: Ticket, start: Start, *, is_shown: bool = False) -> str:

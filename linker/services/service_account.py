@@ -73,14 +73,14 @@ async def _read_rights(deps: Deps, dataverse: Dataverse) -> AccountRights:
     user, needs = await deps.user(dataverse), general_needs(deps.settings)
     account, held, catalogue, columns = await asyncio.gather(
         metadata.service_account(dataverse, user),
-        identity.held(dataverse, user),
+        identity.read_privileges(dataverse, user),
         read_catalogue(deps, dataverse, needs),
         missing_permissions(deps, dataverse, column_security.of_every_run(touches=deps.settings.touch_profiles)),
     )
     if deps.settings.impersonate:
         own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)
         real = await metadata.service_account(own, await own.user())
-        held = privileges.share_privileges(held, await identity.held(own, real.id))
+        held = privileges.share_privileges(held, await identity.read_privileges(own, real.id))
         account = ServiceAccount(account.id, f"{account.name}, through {real.name}")
     return AccountRights(account, held, (*privileges.missing(needs, catalogue, held), *columns))
 

@@ -147,7 +147,7 @@ class SourceTables:
         return await self._others
 
 
-async def remembered(deps: Deps) -> dict[str, Recognition]:
+async def load_remembered(deps: Deps) -> dict[str, Recognition]:
     """Return what the runs of the last day recognised by keys."""
     try:
         found = await deps.documents.load(Remembered, REMEMBERED_ROW)
@@ -160,7 +160,7 @@ async def remembered(deps: Deps) -> dict[str, Recognition]:
 
 async def remember(deps: Deps, found: Mapping[str, Recognition]) -> None:
     """Save what a run recognised by keys."""
-    if found and found != await remembered(deps):
+    if found and found != await load_remembered(deps):
         await deps.documents.save(REMEMBERED_ROW, Remembered(found))
 
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from linker import bootstrap, settings
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.tokens import Tokens
-from linker.entrypoints.cli.connection import LOCAL_SETTINGS, told, use_local_settings
+from linker.entrypoints.cli.connection import LOCAL_SETTINGS, report_errors, use_local_settings
 from linker.settings import Settings
 from tests.live import proof, report
 from tests.live.probes.asking import READING
@@ -58,7 +58,7 @@ def live(  # each option is a parameter of the command
         return
     order = Order(rows, disposable, confirm_host, tuple(only or ()), watch)
     _check_names(order)
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         given = settings.read()
         if clean:

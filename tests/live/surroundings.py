@@ -91,7 +91,7 @@ async def privileges_by_name(site: Site) -> str:
     advice=_PREFLIGHT,
 )
 async def privileges_of_a_user(site: Site) -> str:
-    return _levels(await identity.held(site.dataverse, await site.dataverse.user()))
+    return _levels(await identity.read_privileges(site.dataverse, await site.dataverse.user()))
 
 
 @check(

@@ -11,7 +11,7 @@ from linker.core.model import Status
 from linker.core.names import MAPPING_SET
 from linker.core.permissions.preflight_report import Entitlement, Picture, Severity
 from linker.core.requirements.table_eligibility import LEFT
-from linker.entrypoints.cli.preflight import EXIT_CODES, shown
+from linker.entrypoints.cli.preflight import EXIT_CODES, render_picture
 from linker.services.preflight_checks import look
 from sandbox.database.collation import guid_key
 from sandbox.database.security import revoke_privilege
@@ -26,7 +26,7 @@ from tests.sandbox.webapi.steps import add_step
 
 def for_people(picture: Picture) -> str:
     out = StringIO()
-    Console(width=200, file=out).print(shown(picture))
+    Console(width=200, file=out).print(render_picture(picture))
     return out.getvalue()
 
 

@@ -54,7 +54,7 @@ async def test_applying_it_leaves_nothing_to_do_and_repeating_it_changes_nothing
 
 async def test_the_role_holds_what_is_needed_and_nothing_else(world: Sandboxed, admin: Dataverse) -> None:
     done = await environment_setup.apply(admin, await looked(world, admin))
-    held = await identity.held(admin, done.user)
+    held = await identity.read_privileges(admin, done.user)
     assert held == {privilege.name.lower(): Depth.GLOBAL for privilege in done.held}
     assert not [name for name in held if name.startswith(("prvdelete", "prvassign", "prvshare"))]
     assert [name for name in held if name.startswith("prvcreate")] == ["prvcreateattribute", "prvcreaterelationship"]

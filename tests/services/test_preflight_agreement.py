@@ -14,7 +14,7 @@ from linker.core.model import Mode, Run, Status, TableRun
 from linker.core.permissions.preflight_report import Picture, Severity
 from linker.core.runs.activity_values import RunRef
 from linker.durable.activities.discover_tables import survey
-from linker.entrypoints.cli.preflight import shown
+from linker.entrypoints.cli.preflight import render_picture
 from linker.services import preflight_checks
 from tests.fakes.world import World, contact_id
 
@@ -142,7 +142,7 @@ async def test_the_command_line_shows_kinds_and_every_capability(world: World) -
     picture = await looked(world)
     assert picture.capabilities is not None
     console = Console(width=400, record=True, file=StringIO())
-    console.print(shown(picture))
+    console.print(render_picture(picture))
     text = console.export_text()
     assert (
         f"profile table {picture.capabilities.profile_kind}, mapping table {picture.capabilities.mapping_kind}" in text

@@ -95,7 +95,7 @@ async def of_no_table(dataverse: Dataverse, needs: Iterable[Need]) -> dict[tuple
     }
 
 
-async def held(dataverse: Dataverse, user: str) -> dict[str, Depth]:
+async def read_privileges(dataverse: Dataverse, user: str) -> dict[str, Depth]:
     """Return the privileges of a user by name in lower case, through all roles, at the deepest level of each."""
     path = f"systemusers({user})/Microsoft.Dynamics.CRM.RetrieveUserPrivileges()"
     depths: dict[str, Depth] = {}

@@ -78,7 +78,7 @@ async def reach(dataverse: Dataverse, target: Target, key: RowKey) -> Reach | No
     customer = customer if isinstance(customer, str) and customer else None
     parts = await asyncio.gather(
         *([_attributes(dataverse, profile)] if profile else []),
-        _related(dataverse, link.profile, customer),
+        _find_related(dataverse, link.profile, customer),
         _measures(dataverse, link.profile, customer),
     )
     return sum(parts, Reach(link.profile, customer, unreachable=missing))
@@ -159,7 +159,7 @@ async def _attributes(dataverse: Dataverse, profile: Fields) -> Reach:
     return Reach(attributes=values_in(profile, readable), unreachable=_find_left_out(PROFILE_TABLE, columns))
 
 
-async def _related(dataverse: Dataverse, profile: str, customer: str | None) -> Reach:
+async def _find_related(dataverse: Dataverse, profile: str, customer: str | None) -> Reach:
     try:
         tables = await find_related_tables(dataverse)
     except LinkerError as error:

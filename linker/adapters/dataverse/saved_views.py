@@ -81,10 +81,10 @@ async def look(dataverse: Dataverse, view: View) -> Stored | None:
             "another name with --name."
         )
     found = next((row for row in rows if row["savedqueryid"] == view.id), None)
-    return _stored(found) if found else None
+    return _to_stored(found) if found else None
 
 
-def _stored(row: _View) -> Stored:
+def _to_stored(row: _View) -> Stored:
     """Without an ETag any version is overwritten: nothing else writes our view."""
     return Stored(row.get("@odata.etag", "*"), row["name"], row.get("fetchxml") or "", row.get("layoutxml") or "")
 

@@ -206,11 +206,11 @@ def measures_in(text: str) -> tuple[Value, ...]:
         parsed = json.loads(text)
     except (ValueError, RecursionError):
         parsed = None
-    pairs = parsed.items() if isinstance(parsed, dict) else _listed(parsed)
+    pairs = parsed.items() if isinstance(parsed, dict) else _list_pairs(parsed)
     return tuple(_measure(str(name), value) for name, value in pairs) or (_measure(MEASURES, text),)
 
 
-def _listed(parsed: object) -> list[tuple[object, object]]:
+def _list_pairs(parsed: object) -> list[tuple[object, object]]:
     entries = [entry for entry in parsed if isinstance(entry, dict)] if isinstance(parsed, list) else []
     return [
         (name, entry["value"])

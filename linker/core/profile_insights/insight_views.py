@@ -135,7 +135,7 @@ def design(columns: Columns, wanted: Sequence[str], name: str = "") -> View:
     if not wanted:
         raise _refusal_of("Name at least one column to show.")
     table, known = columns.table, columns.named
-    shown = tuple(dict.fromkeys(_found(columns, known, given) for given in wanted))
+    shown = tuple(dict.fromkeys(_find_column(columns, known, given) for given in wanted))
     joins = [related for related in columns.related if related.name in {one.alias for one in shown}]
     if len(joins) > MAX_JOINED:
         raise _refusal_of(
@@ -152,7 +152,7 @@ def design(columns: Columns, wanted: Sequence[str], name: str = "") -> View:
     )
 
 
-def _found(columns: Columns, known: Mapping[str, Shown], given: str) -> Shown:
+def _find_column(columns: Columns, known: Mapping[str, Shown], given: str) -> Shown:
     wanted = given.strip().lower()
     if wanted in known:
         return known[wanted]
@@ -181,15 +181,15 @@ def _fetchxml(table: ListTable, shown: Sequence[Shown], joins: Iterable[RelatedT
     entity = ET.SubElement(fetch, "entity", {"name": table.name})
     _attributes(entity, (table.key, table.primary_name, *_names(shown, "")))
     ET.SubElement(entity, "order", {"attribute": table.primary_name, "descending": "false"})
-    profile = _joined(entity, PROFILE_TABLE, f"{PROFILE_TABLE}id", LOOKUP_SCHEMA_NAME, PROFILE)
+    profile = _add_join(entity, PROFILE_TABLE, f"{PROFILE_TABLE}id", LOOKUP_SCHEMA_NAME, PROFILE)
     _attributes(profile, _names(shown, PROFILE))
     for related in joins:
-        part = _joined(profile, related.name, related.lookup, f"{PROFILE_TABLE}id", related.name)
+        part = _add_join(profile, related.name, related.lookup, f"{PROFILE_TABLE}id", related.name)
         _attributes(part, _names(shown, related.name))
     return ET.tostring(fetch, encoding="unicode")
 
 
-def _joined(parent: ET.Element, table: str, source: str, target: str, alias: str) -> ET.Element:
+def _add_join(parent: ET.Element, table: str, source: str, target: str, alias: str) -> ET.Element:
     """Join a table so that rows without a partner stay in the list."""
     facts = {"name": table, "from": source, "to": target, "link-type": "outer", "alias": alias, "visible": "false"}
     return ET.SubElement(parent, "link-entity", facts)

@@ -34,7 +34,7 @@ _ASK: dict[Asked, str] = {
 def check_environment(facts: EnvironmentFacts, declared: Collection[str] = ()) -> tuple[Finding, ...]:
     """Answer what concerns all tables: R5 and R6, and the part of R1 that the linked URL shows."""
     foreign = () if _is_linked_here(facts) else (_foreign_environment(facts),)
-    return tuple(_declared(finding, declared) for finding in (*foreign, _r5(facts), _r6(facts)))
+    return tuple(_apply_declared(finding, declared) for finding in (*foreign, _r5(facts), _r6(facts)))
 
 
 def check_source(
@@ -43,7 +43,7 @@ def check_source(
     """Answer R1-R4 for one source."""
     asked = environment.insights
     findings = (_r1(facts, environment), _r2(facts, asked), _r3(facts), _r4(facts, asked))
-    return tuple(_declared(finding, declared) for finding in findings)
+    return tuple(_apply_declared(finding, declared) for finding in findings)
 
 
 def find_violated(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -89,7 +89,7 @@ def _finding(requirement: Requirement, verdict: Verdict, evidence: str, advice: 
     return Finding(requirement, verdict, evidence, advice, QUESTIONS[requirement], docs)
 
 
-def _declared(finding: Finding, declared: Collection[str]) -> Finding:
+def _apply_declared(finding: Finding, declared: Collection[str]) -> Finding:
     if finding.verdict is Verdict.UNKNOWN and finding.requirement in declared:
         return _met(finding.requirement, f"Declared in LINKER_DECLARED. {finding.evidence}")
     return finding

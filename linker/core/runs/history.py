@@ -155,7 +155,7 @@ def touching_progress(old: Progress, touches: Touches, began: str, now: float, p
     seconds = now - parse_time(began)
     left = old.profiles_total - touches.profiles
     eta = left * seconds / touches.profiles + paused_s if touches.profiles and left > 0 else None
-    return replace(old, eta_seconds=_shown(eta), paused_until=iso(now + paused_s) if paused_s else None)
+    return replace(old, eta_seconds=_round_seconds(eta), paused_until=iso(now + paused_s) if paused_s else None)
 
 
 def _time_left(news: Report, total: int, max_touches: int) -> float | None:
@@ -168,10 +168,10 @@ def _time_left(news: Report, total: int, max_touches: int) -> float | None:
         return None
     touched = news.counts.linked * total / done
     touch_s = touched / TOUCHES_A_SECOND if touched <= max_touches else 0.0
-    return _shown(left * news.seconds / done + news.paused_s + touch_s)
+    return _round_seconds(left * news.seconds / done + news.paused_s + touch_s)
 
 
-def _shown(seconds: float | None) -> float | None:
+def _round_seconds(seconds: float | None) -> float | None:
     return None if seconds is None else max(round(seconds, 1), 1.0)
 
 

@@ -150,7 +150,7 @@ def with_request(run: Run, request: RunRequest) -> Run:
     )
 
 
-def named(run: Run, who: str) -> Run:
+def add_requester(run: Run, who: str) -> Run:
     """Return a run with one more caller who asked for it; "" names none. The first MAX_NAMED of them are kept."""
     if not who or who in run.requested_by:
         return run

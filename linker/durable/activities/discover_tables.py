@@ -48,7 +48,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     for table in seen.judgement.tables:
         if seen.columns is not None and table.run.table == table.table.logical_name:
             await deps.runs.create_target(ref.run, table.target(seen.columns.table))
-    shown = await deps.runs.advance(ref.run, lambda run: _shown(run, seen, who, permitted))
+    shown = await deps.runs.advance(ref.run, lambda run: _show_tables(run, seen, who, permitted))
     # Also those on which the run works already: a survey may be delivered again, or the run be started twice.
     names = tuple(table.table for table in shown.tables if table.status in OPEN)
     schema = await metadata.profile_schema(dataverse) if seen.columns is not None else ""
@@ -56,7 +56,7 @@ async def survey(deps: Deps, ref: RunRef) -> Survey:
     return Survey(names, status, await full_reason(deps, seen), schema, deps.limiter.report(), settings.touch_profiles)
 
 
-def _shown(run: Run, seen: Evidence, who: AccountRights, permitted: Mapping[str, Permission]) -> Run:
+def _show_tables(run: Run, seen: Evidence, who: AccountRights, permitted: Mapping[str, Permission]) -> Run:
     found = seen.judgement
     tables = [
         write_permission.apply_permission(t.run, permitted.get(t.run.table), dry_run=run.dry_run) for t in found.tables
@@ -95,13 +95,13 @@ async def settle(deps: Deps, task: SettleTask) -> Settled:
     wait = next_wait(look, awaited, _rules(deps.settings), now=deps.clock(), waited_s=task.waited_s)
     if not wait.seconds:
         began = iso(deps.clock())
-        await deps.runs.advance(run, lambda old: _begun(old, began))
+        await deps.runs.advance(run, lambda old: _begin(old, began))
         return Settled(marks=look.marks)
     await deps.runs.advance(run, lambda old: replace(old, status=Status.QUEUED, status_detail=wait.detail))
     return Settled(wait_s=min(wait.seconds, max_wait_s(deps)), detail=wait.detail)
 
 
-def _begun(run: Run, now: str) -> Run:
+def _begin(run: Run, now: str) -> Run:
     return replace(run, status=Status.REFRESHING, status_detail="", started_at=run.started_at or now)
 
 

@@ -32,7 +32,7 @@ async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
     The guard looks at the whole table before the first row is touched.
     """
     try:
-        held = await _held_back(deps, task)
+        held = await _find_held_back(deps, task)
     except TransientError as error:
         return UnlinkOutcome(after=task.after, later_s=error.wait_s)
     except LinkerError as error:
@@ -90,7 +90,7 @@ class Held:
         return UnlinkOutcome(cleared.counts, after, self.reason, guarded, later_s, failed, cleared.lost)
 
 
-async def _held_back(deps: Deps, task: UnlinkTask) -> Held:
+async def _find_held_back(deps: Deps, task: UnlinkTask) -> Held:
     earlier = await deps.unlinked.before(task.table, task.run, deps.clock())
     allowed = await _still_seen(deps, task)
     if reason := guard(task.departed, task.rows, deps.settings.unlink_max_share, allowed, earlier=earlier):

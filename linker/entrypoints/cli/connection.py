@@ -101,7 +101,7 @@ def with_deps[T](work: Callable[[Deps], Awaitable[T]]) -> T:
         finally:
             await bootstrap.close()
 
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         try:
             return asyncio.run(run())
@@ -131,7 +131,7 @@ def plain(text: str) -> str:
 
 
 @contextmanager
-def told() -> Iterator[None]:
+def report_errors() -> Iterator[None]:
     """End with one sentence when something is refused for a reason that a person can change."""
     try:
         yield

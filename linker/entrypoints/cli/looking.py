@@ -24,7 +24,7 @@ from linker.entrypoints.cli.connection import (
     console,
     plain,
     print_json,
-    told,
+    report_errors,
     use_local_settings,
 )
 from linker.entrypoints.cli.pause import describe
@@ -79,7 +79,9 @@ def runs(
     """
     with _app() as app:
         page = app.runs(status=status, mode=mode or "", table=table, since=since, until=until, top=top)
-    _show(page, output, lambda: _listed(RUN_COLUMNS, map(_run_line, page.value), more=page.continuation is not None))
+    _show(
+        page, output, lambda: _print_list(RUN_COLUMNS, map(_run_line, page.value), more=page.continuation is not None)
+    )
 
 
 def show(run: RunArgument = "", *, wait: WaitOption = False, output: OutputOption = Output.TABLE) -> None:
@@ -115,7 +117,7 @@ def errors(run: RunArgument = "", *, top: TopOption = 100, output: OutputOption 
         for one in page.value
     )
     none = f"Run {known} rejected and deferred no row."
-    _show(page, output, lambda: _listed(columns, lines, none, more=page.continuation is not None))
+    _show(page, output, lambda: _print_list(columns, lines, none, more=page.continuation is not None))
 
 
 def row(
@@ -142,7 +144,7 @@ def audit(*, top: TopOption = 20, output: OutputOption = Output.TABLE) -> None:
         page = app.audit(top=top)
     lines = ((one.at, one.who, one.action, one.about, one.outcome, one.run) for one in map(line_of, page.value))
     columns = ("When", "Who", "Action", "About", "Outcome", "Run")
-    _show(page, output, lambda: _listed(columns, lines, more=page.continuation is not None))
+    _show(page, output, lambda: _print_list(columns, lines, more=page.continuation is not None))
 
 
 def open_page(
@@ -166,7 +168,7 @@ def open_page(
 
 @contextmanager
 def _app() -> Iterator[AppClient]:
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             yield app
@@ -182,7 +184,7 @@ def _show(value: Any, output: Output, as_text: Callable[[], None]) -> None:
 _WHOLE = frozenset({"Run", "Row", "Took", "Linked", "Unlinked", "Rejected"})
 
 
-def _listed(
+def _print_list(
     columns: Iterable[str], lines: Iterable[Iterable[str]], none: str = "There are none.", *, more: bool = False
 ) -> None:
     # Nothing is cut. Ids stay in one piece to be copied, and figures to be read: other cells are folded for them.
@@ -200,7 +202,7 @@ def _print_samples(samples: Iterable[PlannedChange]) -> None:
     lines = [(one.table, one.row, one.change, one.customer) for one in samples]
     if lines:
         console().print("Examples of what it would change:")
-        _listed(("Table", "Row", "Change", "CustomerId"), lines)
+        _print_list(("Table", "Row", "Change", "CustomerId"), lines)
 
 
 def _print_facts(facts: dict[str, str]) -> None:

@@ -19,7 +19,7 @@ from linker.entrypoints.cli.connection import (
     Talk,
     YesOption,
     print_json,
-    told,
+    report_errors,
     use_local_settings,
 )
 from linker.settings import load_access
@@ -42,7 +42,7 @@ def pause(
     Exit codes: 0 paused or shown; 2 not paused.
     """
     talk, end = Talk(dry_run, yes, output), _moment(until)
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             talk.say(f"No run will begin before {end}. Requests wait; a run under way continues.")
@@ -62,7 +62,7 @@ def resume(*, dry_run: DryRunOption = False, yes: YesOption = False, output: Out
     Exit codes: 0 resumed or shown; 2 runs weren't paused.
     """
     talk = Talk(dry_run, yes, output)
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             lasting = app.status().pause

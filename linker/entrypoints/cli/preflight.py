@@ -22,7 +22,7 @@ from linker.entrypoints.cli.connection import (
     console,
     plain,
     print_json,
-    told,
+    report_errors,
     use_local_settings,
     with_deps,
 )
@@ -52,22 +52,22 @@ def preflight(
 
     Exit codes: 0 ready; 1 ready with warnings; 2 nothing can be linked, or the environment could not be read.
     """
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
     picture = with_deps(look) if here or "LINKER_APP_URL" not in os.environ else _ask_app()
     if as_json or output is Output.JSON:
         print_json(picture)
     else:
-        console().print(shown(picture))
+        console().print(render_picture(picture))
     raise typer.Exit(EXIT_CODES[picture.severity])
 
 
 def _ask_app() -> Picture:
-    with told(), AppClient(load_access()) as app:
+    with report_errors(), AppClient(load_access()) as app:
         return app.preflight()
 
 
-def shown(picture: Picture) -> RenderableType:
+def render_picture(picture: Picture) -> RenderableType:
     """Return a picture for people to read."""
     missing = (*picture.missing, *(missing for table in picture.tables for missing in table.missing))
     lacking = tuple(map(str, missing))
@@ -82,9 +82,9 @@ def shown(picture: Picture) -> RenderableType:
         _findings(picture),
         *([_capabilities(picture.capabilities)] if picture.capabilities else []),
         *[_automations(table) for table in picture.tables if table.automations],
-        *_listed("Missing privileges", lacking),
-        *_listed("Look at this", picture.warnings),
-        *_listed("Notes", picture.notes),
+        *_list_lines("Missing privileges", lacking),
+        *_list_lines("Look at this", picture.warnings),
+        *_list_lines("Notes", picture.notes),
         *([_label("Requests", str(picture.entitlement))] if picture.entitlement.requests else []),
         _label("Result", f"[{_SEVERITIES[picture.severity]}]{picture.severity}[/]; nothing was written"),
         *([_label("", plain(picture.detail))] if picture.detail else []),
@@ -158,7 +158,7 @@ def _automations(table: TablePicture) -> RenderableType:
     return Group(plain(cost), _bullets(map(describe, table.automations)), "")
 
 
-def _listed(title: str, lines: Iterable[str]) -> list[RenderableType]:
+def _list_lines(title: str, lines: Iterable[str]) -> list[RenderableType]:
     found = list(lines)
     return [f"[bold]{title}[/]", _bullets(found), ""] if found else []
 

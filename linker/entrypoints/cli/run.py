@@ -17,7 +17,7 @@ from linker.entrypoints.cli.connection import (
     YesOption,
     plain,
     print_json,
-    told,
+    report_errors,
     use_local_settings,
 )
 from linker.entrypoints.cli.waiting import WaitOption, describe, follow
@@ -68,7 +68,7 @@ def run(
             *(allowance(text, "--clear-orphans", orphans=True) for text in clear_orphans or ()),
         ],
     }
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             talk.allows(_question(mode, tables, [*(allow_unlinking or ()), *(clear_orphans or ())]))
@@ -90,7 +90,7 @@ def cancel(
     Exit codes: 0 canceled or shown, with --wait that of `linker run --wait`; 2 there was nothing to cancel.
     """
     talk = Talk(dry_run, yes, output)
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             found = app.run(run) if run else app.last_run()
@@ -148,7 +148,7 @@ def approve(
     approval, you answered no, or what the first link fires has changed since it was shown.
     """
     talk = Talk(dry_run, yes or bool(digest), output)
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             held = None if digest else _show_held(app, table, talk)

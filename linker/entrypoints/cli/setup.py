@@ -21,7 +21,7 @@ from linker.entrypoints.cli.connection import (
     Talk,
     YesOption,
     print_json,
-    told,
+    report_errors,
     use_local_settings,
 )
 from linker.services import environment_setup, fact_gathering
@@ -70,7 +70,7 @@ def set_up(
     """
     names = tuple(name.strip().lower() for name in tables.split(",") if name.strip())
     talk = Talk(dry_run, yes or apply, output)
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         given = settings.read()
         order = Order(whose(client_id, given), names, role, measures, undo)
@@ -114,7 +114,7 @@ async def _steps(dataverse: Dataverse, given: Settings, order: Order, talk: Talk
     ]
     found = await environment_setup.look(dataverse, order.client_id, order.role, needs)
     steps = environment_setup.ways_back(found) if order.undo else found.steps
-    for line in (*_head(given, tables, found), *_listed(steps, order)):
+    for line in (*_head(given, tables, found), *_list_steps(steps, order)):
         talk.say(line)
     value = {"dataverse": given.dataverse_url, "tables": tables, "unknown": found.unknown, "steps": steps}
     if not steps or not talk.allows("Do this?"):
@@ -166,7 +166,7 @@ def _head(given: Settings, tables: Sequence[str], found: Setup) -> list[str]:
     ]
 
 
-def _listed(steps: Sequence[str], order: Order) -> list[str]:
+def _list_steps(steps: Sequence[str], order: Order) -> list[str]:
     if not steps and order.undo:
         return ["Nothing to undo."]
     if not steps:

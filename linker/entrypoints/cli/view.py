@@ -24,7 +24,7 @@ from linker.entrypoints.cli.connection import (
     Talk,
     YesOption,
     print_json,
-    told,
+    report_errors,
     use_local_settings,
 )
 from linker.settings import Settings
@@ -63,7 +63,7 @@ def view(
     Exit codes: 0 done or shown; 2 it could not be done.
     """
     wanted = tuple(one.strip() for one in columns.split(",") if one.strip())
-    with told():
+    with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         order = Order(table.lower(), wanted, name.strip())
         found = asyncio.run(_carry_out(settings.read(), order, Talk(dry_run, yes, output)))

@@ -132,7 +132,7 @@ async def serve_operation(wanted: Operation, call: Call[Any, Any]) -> Reply:
         return await wanted.handle(call)
     entry = entry_of(wanted, call)
     await call.deps.audit.save(entry)
-    reply = await _answered(wanted, call)
+    reply = await _answer_call(wanted, call)
     try:
         await call.deps.audit.save(complete_entry(entry, reply))
     except LinkerError:  # it is done, and written down as asked for
@@ -140,7 +140,7 @@ async def serve_operation(wanted: Operation, call: Call[Any, Any]) -> Reply:
     return reply
 
 
-async def _answered(wanted: Operation, call: Call[Any, Any]) -> Reply:
+async def _answer_call(wanted: Operation, call: Call[Any, Any]) -> Reply:
     try:
         return await wanted.handle(call)
     except ProblemError as problem:

@@ -41,12 +41,12 @@ def shown_settings(settings: Settings) -> tuple[tuple[str, str, bool], ...]:
     """Return each setting with its value as text, and whether it differs from the default. A secret is only `set`."""
     fields = type(settings).model_fields
     return tuple(
-        (name, _shown(value := getattr(settings, field)), value != fields[field].default)
+        (name, _show_value(value := getattr(settings, field)), value != fields[field].default)
         for name, field in zip(names(), fields, strict=True)
     )
 
 
-def _shown(value: object) -> str:
+def _show_value(value: object) -> str:
     if value is None or value in ("", ()):
         return "not set"
     if isinstance(value, SecretStr):

@@ -96,7 +96,7 @@ async def show_rows(call: Call[None, RowsQuery]) -> Reply:
     runs = await _last_runs(deps, asked.run)
     tables = sorted({table.table for run in runs for table in run.tables if table.mode})
     if asked.table and asked.row:
-        found = await _found(deps, asked)
+        found = await _find_row(deps, asked)
         judged = judgement_of(found.state) if found.state else None
         exists = found.state and found.state.now and found.state.now.exists
         names = await names_of(deps, found.table, [found.row]) if exists else {}
@@ -104,9 +104,9 @@ async def show_rows(call: Call[None, RowsQuery]) -> Reply:
         return await render(call, "row.html", tables=tables, asked=asked, found=found, judged=judged, name=name)
     lines = lines_of(runs, asked.run or "")
     opened = next((line for line in lines if line.is_open), None)
-    looked = await _looked_at(deps, opened, asked.start)
+    looked = await _look_at(deps, opened, asked.start)
     fitting = replace(looked, issues=fitting_issues(looked.issues, asked.outcome, asked.find))
-    listed = _listed(fitting, asked)
+    listed = _select_list(fitting, asked)
     return await render(
         call,
         "rows.html",
@@ -144,7 +144,7 @@ async def _last_runs(deps: Deps, wanted: str | None) -> list[Run]:
     return [*found, older]
 
 
-async def _found(deps: Deps, asked: RowsQuery) -> RowFound:
+async def _find_row(deps: Deps, asked: RowsQuery) -> RowFound:
     try:
         table = PARAMETERS["table"].validate_python(asked.table.strip())
         row = PARAMETERS["row"].validate_python(asked.row.strip())
@@ -166,14 +166,14 @@ async def _with_reach(deps: Deps, found: RowFound) -> RowFound:
         return replace(found, reach_problem=str(error))
 
 
-async def _looked_at(deps: Deps, opened: RunLine | None, start: str) -> Looked:
+async def _look_at(deps: Deps, opened: RunLine | None, start: str) -> Looked:
     if opened is None:
         return Looked((), None)
     found, more = await first_of(deps.issues.of_run(opened.run.id, from_continuation(start)), LOOKED_AT)
     return Looked(tuple(found), to_continuation(found[-1][0]) if more else None)
 
 
-def _listed(looked: Looked, asked: RowsQuery) -> Looked:
+def _select_list(looked: Looked, asked: RowsQuery) -> Looked:
     """Return one list of the chosen group."""
     after = from_continuation(asked.after)
     chosen = [

@@ -52,9 +52,9 @@ class Portal:
         if method == "GET" and path.startswith(ASSETS):
             return asset(path.removeprefix(ASSETS))
         if (method, path) == ("GET", SIGN_IN):
-            return html("sign_in.html", wanted=_wanted(request))
+            return html("sign_in.html", wanted=_find_target(request))
         if (method, path) == ("POST", SIGN_OUT):
-            return _signed_out(request)
+            return _sign_out(request)
         return await self._page_for(method, path, request, start)
 
     async def _page_for(self, method: str, path: str, request: Request, start: Start) -> Reply:
@@ -71,7 +71,7 @@ class Portal:
 
     def _page(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]]:
         for page in self.pages:
-            parameters = _matched(page.path, f"/portal{path}".rstrip("/"))
+            parameters = _match_path(page.path, f"/portal{path}".rstrip("/"))
             if page.method == method and parameters is not None:
                 return page, parameters
         raise not_found("page of this name")
@@ -102,7 +102,7 @@ def redirect_within(address: str) -> Reply:
     return replace(there, headers={**there.headers, "Location": address}) if _OWN.fullmatch(address) else there
 
 
-def _signed_out(request: Request) -> Reply:
+def _sign_out(request: Request) -> Reply:
     if not is_same_origin(request.headers):
         raise _foreign()
     return _with_session(redirect(SIGN_IN), "", request)
@@ -126,7 +126,7 @@ def _foreign() -> ProblemError:
     return ProblemError(403, "This form was refused", detail)
 
 
-def _wanted(request: Request) -> str:
+def _find_target(request: Request) -> str:
     """Return where the sign-in leads, empty for any address but one of the portal: the script follows it as it stands."""
     address = request.query.get("page", "")
     return address if _OWN.fullmatch(address) else ""
@@ -140,7 +140,7 @@ def _address(wanted: Operation, asked: Request, path: str) -> str:
     return link(path.rstrip("/"), **{name: value for name, value in asked.query.items() if name in known})
 
 
-def _matched(template: str, path: str) -> dict[str, str] | None:
+def _match_path(template: str, path: str) -> dict[str, str] | None:
     """Return the parameters of a path that fits a template, None when it does not."""
     wanted, given = template.split("/"), path.split("/")
     if len(wanted) != len(given):

@@ -109,7 +109,7 @@ async def review_run(call: Call[None, ReviewQuery]) -> Reply:
     """Show what a run would come to. Nothing is asked for yet."""
     deps, wanted = call.deps, call.query.form()
     lines = expected(await newest_tables(deps), wanted.tables)
-    picture, fault = await _looked(deps) if wanted.look else (None, "")
+    picture, fault = await _try_look(deps) if wanted.look else (None, "")
     state = await deps.lock.peek()
     return await render(
         call,
@@ -160,7 +160,7 @@ async def find_undecided(deps: Deps, tables: Sequence[str]) -> tuple[HeldFirstLi
     )
 
 
-async def _looked(deps: Deps) -> tuple[Picture | None, str]:
+async def _try_look(deps: Deps) -> tuple[Picture | None, str]:
     try:
         return await shared_look(deps), ""
     except LinkerError as error:  # the page is worth showing without

@@ -51,7 +51,7 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     )
     view = status_of(shown, recent, dry)
     waiting = await find_undecided(call.deps, view.first_links)
-    opened = await _opened(call, (shown, dry))
+    opened = await _find_opened(call, (shown, dry))
     progress = progress_of(opened, asked.table, now, rows_before(opened, recent)) if opened else None
     paused = paused_until(view.current, now) if view.current else None
     triggers = triggers_of(call.deps.settings, call.deps.clock())
@@ -75,7 +75,7 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     )
 
 
-async def _opened(call: Call[None, StatusQuery], loaded: Sequence[Run | None]) -> Run | None:
+async def _find_opened(call: Call[None, StatusQuery], loaded: Sequence[Run | None]) -> Run | None:
     wanted = call.query.run
     if wanted is None:
         return None

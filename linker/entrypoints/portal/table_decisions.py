@@ -75,7 +75,7 @@ async def show_unlink(call: Call) -> Reply:
     held = next((one for one in held_back(await newest_tables(deps)) if one.table == table), None)
     if held is None:
         raise not_found("table of this name whose links are held back")
-    rows, more = await first_of(_held_rows(deps, held), SAMPLE_ROWS)
+    rows, more = await first_of(_find_held_rows(deps, held), SAMPLE_ROWS)
     names = await names_by_table(deps, ((table, issue.row) for issue in rows))
     return await render(call, "unlink.html", held=held, rows=rows, more=more, names=names, key=deps.new_id())
 
@@ -99,7 +99,7 @@ async def show_changes(call: Call) -> Reply:
     )
 
 
-async def _held_rows(deps: Deps, held: HeldBack) -> AsyncIterator[RowIssue]:
+async def _find_held_rows(deps: Deps, held: HeldBack) -> AsyncIterator[RowIssue]:
     """Yield held-back rows of a table, of the first MAX_LOOKED_AT that have an error."""
     looked_at = 0
     async for _, issue in deps.issues.of_run(held.run, after=f"{held.table}_"):

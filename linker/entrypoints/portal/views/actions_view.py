@@ -117,7 +117,7 @@ def work_of(state: LockState) -> tuple[Work, ...]:
 
 def expected(newest: Mapping[str, Newest], tables: Sequence[str]) -> tuple[Expected, ...]:
     """Return what a run over some tables would look at, over all that are known without any."""
-    return tuple(_expected(name, newest.get(name)) for name in tables or newest)
+    return tuple(_expect_table(name, newest.get(name)) for name in tables or newest)
 
 
 def at_most(lines: Iterable[Expected], *, touches: bool) -> Entitlement:
@@ -126,7 +126,7 @@ def at_most(lines: Iterable[Expected], *, touches: bool) -> Entitlement:
     return Entitlement(rows, rows if touches else 0)
 
 
-def _expected(name: str, last: Newest | None) -> Expected:
+def _expect_table(name: str, last: Newest | None) -> Expected:
     if last is None or last.table.status is Status.SKIPPED:
         return Expected(name, None, None, last.table.automations if last else ())
     counts = last.table.counts

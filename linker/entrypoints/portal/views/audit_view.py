@@ -37,7 +37,7 @@ class AuditLine:
 def line_of(entry: AuditEntry) -> AuditLine:
     """Return an entry as a line."""
     action = ACTIONS.get(entry.action) or entry.action.replace("_", " ").capitalize()
-    asked = [f"{_words(name)}: {_shown(value)}" for name, value in entry.asked.items() if value]
+    asked = [f"{_words(name)}: {_show_value(value)}" for name, value in entry.asked.items() if value]
     about = "; ".join([*(f"{name} {value}" for name, value in entry.parameters.items()), *asked])
     return AuditLine(entry.at, entry.who, action, about, *_outcome(entry), entry.run or "")
 
@@ -53,9 +53,9 @@ def _words(name: str) -> str:
     return re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
 
 
-def _shown(value: Any) -> str:
+def _show_value(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, dict):
-        return " ".join(f"{_words(name)} {_shown(part)}" for name, part in value.items() if part)
-    return ", ".join(map(_shown, value)) if isinstance(value, list | tuple) else str(value)
+        return " ".join(f"{_words(name)} {_show_value(part)}" for name, part in value.items() if part)
+    return ", ".join(map(_show_value, value)) if isinstance(value, list | tuple) else str(value)
