@@ -75,7 +75,7 @@ async def test_the_result_for_programs_says_what_was_done(world: Sandboxed, admi
 async def test_a_table_that_does_not_exist_is_refused_before_anything_is_written(
     world: Sandboxed, admin: Dataverse, yes: bool
 ) -> None:
-    with pytest.raises(ConfigurationError, match=r"no table 'contcat' in this environment\. Nothing was written\."):
+    with pytest.raises(ConfigurationError, match=r"no table 'contcat'\. Nothing was written\."):
         await told(world, admin, tables=("contact", "contcat"), yes=yes)
     assert (await read(world.admin, USERS))["value"] == []
 

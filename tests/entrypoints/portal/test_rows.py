@@ -239,7 +239,9 @@ async def test_row_errors_are_grouped_by_reason_with_advice_and_lead_to_their_ro
     listed = await browser.get(f"{ROWS}?run={LAST}&table=contact&code=Refused")
     found = re.findall(r"table=contact&amp;row=([0-9a-f-]{36})", listed.text)
     assert found == [contact_id(1), contact_id(3)]
-    assert "None of these row errors has this reason" in await browser.text(f"{ROWS}?run={LAST}&table=contact&code=Mapped")
+    assert "None of these row errors has this reason" in await browser.text(
+        f"{ROWS}?run={LAST}&table=contact&code=Mapped"
+    )
 
 
 async def test_the_newest_run_with_row_errors_is_open_and_another_one_can_be_chosen(
