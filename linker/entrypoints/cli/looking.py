@@ -31,6 +31,7 @@ from linker.entrypoints.cli.pause import describe
 from linker.entrypoints.cli.waiting import WaitOption, duration, follow, result
 from linker.entrypoints.cli.waiting import show as show_run
 from linker.entrypoints.portal.views.audit_view import line_of
+from linker.entrypoints.portal.views.rows_view import judgement_of
 from linker.settings import load_access
 
 TopOption = Annotated[int, typer.Option("--top", min=1, max=100, help="Show at most so many.")]
@@ -241,8 +242,9 @@ def _row_facts(row: RowState) -> dict[str, str]:
         "Linked by the app": "yes" if row.known else "no",
         "Link now": link,
         "CustomerId": (now.customer if now else None) or "",
-        "Compared": row.comparison,
-        "Confirmed": f"{row.confirmed_at or ''} {row.run or ''}".strip(),
+        "State": judgement_of(row).title,
+        "Confirmed": ("yes" if row.confirmed else "not yet") if row.known else "",
+        "Last saved": f"{row.confirmed_at or ''} {row.run or ''}".strip() if row.known else "",
         "Not read because": row.now_detail,
         "Last error": f"{error.code}: {error.reason} {error.advice}" if error else "",
     }

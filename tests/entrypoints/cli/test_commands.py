@@ -178,6 +178,25 @@ def test_a_narrow_terminal_cuts_no_id(
     assert "\N{HORIZONTAL ELLIPSIS}" not in shown
 
 
+@pytest.mark.parametrize(
+    ("known", "confirmed", "told", "untold"),
+    [
+        pytest.param(
+            True, True, ["Confirmed          yes", "Last saved         2026-11-23T21:01:05Z r2"], "not yet", id="linked"
+        ),
+        pytest.param(True, False, ["Confirmed          not yet"], "yes\nConfirmed          yes", id="not confirmed"),
+        pytest.param(False, False, ["Linked by the app  no"], "2026-11-23T21:01:05Z", id="never linked"),
+    ],
+)
+def test_a_row_is_confirmed_only_where_the_app_linked_it(
+    server: Server, linker: Ask, known: bool, confirmed: bool, told: list[str], untold: str
+) -> None:
+    server.answers["GET /api/rows/contact/0001"] = replace(ROW, known=known, confirmed=confirmed)
+    shown = linker("row", "contact", "0001").stdout
+    assert [one for one in told if one not in shown] == []
+    assert untold not in shown
+
+
 def test_a_run_without_row_errors_says_so(server: Server, linker: Ask) -> None:
     server.answers["GET /api/runs/r2/errors"] = IssuePage((), None)
     assert "Run r2 rejected and deferred no row." in linker("errors").stdout
