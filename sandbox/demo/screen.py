@@ -87,6 +87,7 @@ class Screen:
             Text("Another unification", "dim"),
             f".venv/bin/python -m sandbox unify move=0.01 --url {ready['dataverse']}",
         )
+        grid.add_row(Text("A run over it", "dim"), f"LINKER_APP_URL={app_url} .venv/bin/linker run --yes --wait")
         self.console.print("", Panel(grid, title="Running until you press Ctrl+C", **_PANEL), sep="\n")
 
     def failure(self, message: str) -> None:
