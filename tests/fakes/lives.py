@@ -2,25 +2,12 @@
 
 from dataclasses import replace
 
-import pytest
-
 from linker.core.model import Counts, Run, RunRequest, Status, TableRun
 from linker.core.runs.activity_values import Totals
 from linker.durable.activities import run_lifecycle
 from linker.services import run_requests
 from tests.fakes.client import Starter
 from tests.fakes.world import World
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def start() -> Starter:
-    return Starter()
-
 
 ALL = RunRequest()
 
@@ -44,8 +31,6 @@ async def loaded(world: World, run: str) -> Run:
     assert found is not None
     return found
 
-
-# ---- end ----
 
 CONTACT = TableRun("contact", "crm", Status.REFRESHING)
 

@@ -3,34 +3,19 @@
 import re
 from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import unquote
 
 import pytest
 
-from linker.adapters.dataverse import Dataverse
 from linker.adapters.dataverse import insight_reader as reading
-from linker.adapters.dataverse.lookup_column import find_linked_table
-from linker.adapters.storage.block_store import StoredBlock
-from linker.core.errors import DataverseError
 from linker.core.keys import row_key
-from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link
-from linker.core.linking.mapping_scan import TableState
-from linker.core.linking.shards import shard_of
-from linker.core.model import Link
 from linker.core.profile_insights.insight_paths import Reach, RelatedRows, Value
-from linker.entrypoints import api
-from sandbox.data.generator import guid
 from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.definition import define_table
 from sandbox.switches.config import SandboxConfig, changed
 from sandbox.switches.registry import registry
 from sandbox.switches.tables import TableKind
-from tests.fakes.client import Client
-from tests.fakes.measured import TABLE, Measured, measured
-
-KINDS: tuple[TableKind, ...] = ("elastic", "standard", "virtual")
-RELATED = ("msdynci_segmentmembership", "msdynci_supportissue", "msdynci_unifiedactivity")
-PROFILES = "msdynci_customerprofiles"
+from tests.fakes.measured import Measured, measured
+from tests.fakes.reached import KINDS, PROFILES, RELATED, Watched, partitioned
 
 
 @pytest.fixture(params=KINDS)
@@ -225,24 +210,6 @@ async def test_only_so_many_tables_are_read_and_the_others_are_named(
     assert tuple(reason.what for reason in found.unreachable) == RELATED
 
 
-# ---- tables that are not standard ----
-
-
-class Watched(Dataverse):
-    """Remembers the addresses that are read; `refuse` answers one beginning of them with a status."""
-
-    def __init__(self, world: Measured, refuse: str = "-", status: int = 404) -> None:
-        super().__init__(world.sandboxed.deps.connection)
-        self.paths: list[str] = []
-        self.refuse, self.status = refuse, status
-
-    async def get(self, path: str, **how: Any) -> Any:
-        self.paths.append(unquote(path))
-        if path.startswith(self.refuse):
-            raise DataverseError(self.status, "0x80048d0b", f"refused for {path}")
-        return await super().get(path, **how)
-
-
 def switches() -> list[tuple[str, object]]:
     """Return each value of each switch about tables that are not standard. Those that refuse at random are not among them."""
     named = ("elastic_", "virtual_", "partition_", "page_", "stale_")
@@ -272,19 +239,6 @@ async def test_whatever_such_a_table_can_do_a_row_reaches_the_same_without_a_joi
         assert not [path for path in rows if "$expand" in path or "$orderby" in path]
         assert filters
         assert all(re.fullmatch(r"\w+ eq ('\w+'|[0-9a-f-]{36})", one) for one in filters), filters
-
-
-async def partitioned(world: Measured, partition: str, *, named: bool) -> str:
-    """Put the linked row's profile into a partition of its own under a new id, and link the row to it, naming the partition
-    or not; returns the id."""
-    profile = guid(0, "partitioned", 0)
-    body = {"msdynci_customerprofileid": profile, "partitionid": partition, "msdynci_customerid": world.customer}
-    (await world.sandboxed.admin.post(PROFILES, json=body)).raise_for_status()
-    doubled = partition.replace("'", "''")
-    key = f"msdynci_customerprofileid={profile},partitionid='{doubled}'" if named else profile
-    bind = {f"{world.target.navigation}@odata.bind": f"/{PROFILES}({key})"}
-    (await world.sandboxed.admin.patch(f"leads({world.row})", json=bind)).raise_for_status()
-    return profile
 
 
 @pytest.mark.parametrize("partition", ["west", "o'brien", "a b"])
@@ -330,104 +284,3 @@ async def test_one_of_several_profiles_with_the_same_id_is_not_guessed(elastic: 
     assert (found.customer, found.attributes) == (None, ())
     reasons = {reason.what: reason.why for reason in found.unreachable}
     assert reasons["msdynci_customerprofile"].startswith("Several profiles in different partitions")
-
-
-# ---- the routes ----
-
-
-@pytest.fixture
-async def client(world: Measured) -> Client:
-    await world.sandboxed.deps.states.save(TABLE, TableState(), None)
-    return Client(world.sandboxed)  # type: ignore[arg-type]
-
-
-async def test_the_api_tells_what_a_row_reaches(world: Measured, client: Client) -> None:
-    reply = await client.ask(api.get_insights, table=TABLE, row=world.row)
-    assert (reply.status, reply.body["customer"]) == (200, world.customer)
-    assert {"name": "LeadScore", "label": "LeadScore", "type": "", "value": world.measures.lead_score, "text": ""} in (
-        reply.body["measures"]
-    )
-
-
-@pytest.mark.parametrize(
-    ("table", "row"),
-    [
-        pytest.param(TABLE, "00000000-0000-4000-8000-000000000001", id="no such row"),
-        pytest.param("contact", "00000000-0000-4000-8000-000000000001", id="no linked table"),
-    ],
-)
-async def test_a_row_that_is_not_there_is_not_found(client: Client, table: str, row: str) -> None:
-    assert (await client.ask(api.get_insights, table=table, row=row)).status == 404
-
-
-@pytest.mark.parametrize(
-    ("privilege", "what"),
-    [
-        pytest.param("prvReadmsdynci_customerprofile", "msdynci_customerprofile", id="profiles"),
-        pytest.param("prvReadmsdynci_customermeasure", "msdynci_customermeasure", id="measures"),
-        pytest.param("prvReadmsdynci_unifiedactivity", "msdynci_unifiedactivity", id="activities"),
-    ],
-)
-async def test_a_missing_privilege_takes_its_part_from_the_page_and_no_more(
-    world: Measured, client: Client, privilege: str, what: str
-) -> None:
-    await world.deny(privilege)
-    reply = await client.ask(api.get_insights, table=TABLE, row=world.row)
-    assert (reply.status, reply.body["profile"]) == (200, world.profile["msdynci_customerprofileid"])
-    assert privilege in {part["what"]: part["why"] for part in reply.body["unreachable"]}[what]
-
-
-@pytest.mark.parametrize("throttle", ["wait", "bare"])
-async def test_a_pause_of_an_elastic_table_takes_its_part_from_the_page_and_no_more(throttle: str) -> None:
-    config = SandboxConfig(profile_table="elastic", mapping_table="elastic", elastic_throttle=throttle)  # type: ignore[arg-type]
-    async with measured(config) as world:
-        dataverse = world.sandboxed.dataverse
-        for _ in range(5):  # each tenth request gets a pause
-            found = await reading.reach(dataverse, world.target, world.key)
-            assert found is not None
-            if found.unreachable:
-                break
-    assert found.profile == world.profile["msdynci_customerprofileid"]
-    missing = {part.what for part in found.unreachable}
-    assert missing
-    assert missing <= {"msdynci_customerprofile", "msdynci_customermeasure", "related tables", *RELATED}
-
-
-@pytest.mark.parametrize(
-    ("table", "missing"),
-    [
-        pytest.param(TABLE, set[str](), id="of the row: it is read without its partition"),
-        pytest.param("msdynci_customerprofile", {"msdynci_customerprofile"}, id="of the profile"),
-        pytest.param("msdynci_supportissue", {"msdynci_supportissue"}, id="of a related table"),
-    ],
-)
-async def test_columns_that_may_not_be_read_take_their_part_from_the_page_and_no_more(
-    world: Measured, table: str, missing: set[str]
-) -> None:
-    dataverse = Watched(world, f"EntityDefinitions(LogicalName='{table}')/Attributes", 403)
-    found = await reading.reach(dataverse, await find_linked_table(dataverse, TABLE), world.key)
-    assert found is not None
-    assert found.customer == world.customer
-    assert {part.what for part in found.unreachable} == missing
-
-
-async def test_a_row_that_cannot_be_read_at_all_is_told_as_such(world: Measured, client: Client) -> None:
-    await world.deny("prvReadLead")
-    reply = await client.ask(api.get_insights, table=TABLE, row=world.row)
-    assert (reply.status, "prvReadLead" in reply.body["detail"]) == (503, True)
-
-
-@pytest.mark.parametrize(
-    ("confirmed", "comparison"),
-    [pytest.param("west", "equal", id="the same partition"), pytest.param("", "differs", id="another partition")],
-)
-async def test_a_row_is_compared_with_its_partition(elastic: Measured, confirmed: str, comparison: str) -> None:
-    deps = elastic.sandboxed.deps
-    profile = await partitioned(elastic, "west", named=True)
-    entry = Entry(0, hash_link(elastic.key, Link(profile, confirmed), await deps.salt()))
-    state = TableState()
-    await deps.states.save(TABLE, state, None)
-    block = HashBlock().saved_by("run", "", {elastic.key: (entry,)})
-    await deps.blocks.save(TABLE, shard_of(elastic.key, state.bits).name, StoredBlock(block, None))
-    reply = await Client(elastic.sandboxed).ask(api.get_row, table=TABLE, row=elastic.row)  # type: ignore[arg-type]
-    assert (reply.status, reply.body["comparison"]) == (200, comparison)

@@ -1,18 +1,10 @@
 """A shard that was linked, for the tests of what a later attempt makes of it."""
 
-import pytest
-
 from linker.core.model import Counts
 from tests.fakes.requests import Refusal
 from tests.fakes.world import (
     World,
 )
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
 
 PLUGIN = Refusal(400, "0x80040265", "The plug-in said no.")
 

@@ -5,18 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime
 
-import pytest
-
 from linker.adapters.storage import TaskState
 from linker.core.model import Mode, Run, Status, TableRun
 from linker.core.times import iso
 from tests.fakes.world import START, World
-
-
-@pytest.fixture
-def world() -> World:
-    return World()
-
 
 SCRIPT = "<script>alert(1)</script>"
 

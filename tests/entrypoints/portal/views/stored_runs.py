@@ -32,6 +32,4 @@ def run_of(name: str, status: Status = Status.SUCCESSFUL, *tables: TableRun, min
     return replace(made, **values)  # type: ignore[arg-type]
 
 
-# ---- Progress details ----
-
 STEPS = {"settle": "2026-11-24T02:00:00Z", "check": "2026-11-24T02:10:00Z", "link": "2026-11-24T02:10:30Z"}

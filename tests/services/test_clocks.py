@@ -1,0 +1,67 @@
+"""Hosts whose clocks differ by an hour: no run blocks the others for that long, and none loses its lease."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from linker.core.model import (
+    Status,
+)
+from linker.durable.activities import run_lifecycle
+from linker.services import run_requests, run_watchdog
+from tests.fakes.client import Starter
+from tests.fakes.lives import ALL, loaded
+from tests.fakes.world import World
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture
+def start() -> Starter:
+    return Starter()
+
+
+# ---- clocks of other hosts ----
+
+
+async def test_a_host_whose_clock_is_an_hour_ahead_and_that_dies_blocks_nobody_for_an_hour(
+    world: World, start: Starter
+) -> None:
+    ahead = replace(world.host(), lock=replace(world.deps.lock, clock=lambda: world.clock.now + 3_600))
+    run = (await run_requests.request_run(ahead, ALL, start)).id
+    await run_lifecycle.begin_run(ahead, start.started[0])
+    lease_s = world.settings.lease_seconds
+    other = world.host()
+    assert await run_watchdog.watch_runs(other, start) == ""
+    world.clock.pass_s(lease_s)
+    again = await run_watchdog.watch_runs(other, start)
+    assert again
+    assert (await loaded(world, run)).status is Status.FAILED
+
+
+async def test_a_host_whose_clock_is_an_hour_ahead_keeps_its_run_while_it_renews(world: World, start: Starter) -> None:
+    ahead = replace(world.host(), lock=replace(world.deps.lock, clock=lambda: world.clock.now + 3_600))
+    run = (await run_requests.request_run(ahead, ALL, start)).id
+    await run_lifecycle.begin_run(ahead, start.started[0])
+    other = world.host()
+    for _ in range(6):
+        world.clock.pass_s(world.settings.lease_seconds / 3)
+        await ahead.lock.renew(run)
+        assert await run_watchdog.watch_runs(other, start) == ""
+
+
+async def test_a_run_that_moves_to_a_host_with_a_right_clock_keeps_its_lease(world: World, start: Starter) -> None:
+    ahead = replace(world.host(), lock=replace(world.deps.lock, clock=lambda: world.clock.now + 3_600))
+    run = (await run_requests.request_run(ahead, ALL, start)).id
+    await run_lifecycle.begin_run(ahead, start.started[0])
+    right, watching = world.host(), world.host()
+    for _ in range(6):
+        world.clock.pass_s(world.settings.lease_seconds / 3)
+        assert (await right.lock.renew(run)).held
+        assert await run_watchdog.watch_runs(watching, start) == ""
+    assert (await world.deps.lock.peek()).expires == world.clock.now + world.settings.lease_seconds
