@@ -30,6 +30,7 @@ from tests.faults.scene import TimedApp, World
 URL = "http://127.0.0.1:9"  # nothing listens there: requests go to the sandbox in this process
 SIZES = Sizes(contacts=36, leads=0, members=12)
 SETTLE_S = 600.0
+TABLES = {"contact": "contactid", "new_member": "new_memberid"}
 
 
 class SandboxTokens:
@@ -59,6 +60,8 @@ class Place:
     sandbox: Sandbox
     app: TimedApp
     clock: LoopClock
+    reported: int = 0
+    """Links that runs reported as set or cleared so far."""
 
     @property
     def database(self) -> Database:
@@ -69,6 +72,12 @@ class Place:
     def written(self) -> int:
         """Rows that were written through the Web API so far."""
         return sum(counted.rows_written for counted in self.sandbox.environment.counters.tables.values())
+
+    @property
+    def changed(self) -> int:
+        """Rows of source tables whose value a write through the Web API changed so far."""
+        counted = self.sandbox.environment.counters.tables
+        return sum(counted[table].rows_changed for table in TABLES if table in counted)
 
     def unify(self, **request: object) -> None:
         """Run a unification and wait until everything it writes is there."""
@@ -84,6 +93,7 @@ class Place:
     def run(self, **request: Any) -> Run:
         """Ask for a run; return the last one of those that did its work."""
         runs = self.app.serve(**request)
+        self.reported += sum(run.counts.linked + run.counts.unlinked for run in runs)
         return runs[-1]
 
 

@@ -11,9 +11,8 @@ from sandbox.database import scan
 from sandbox.database.collation import guid_key
 from sandbox.schema.insights_tables import MAPPING, PROFILES
 from sandbox.switches.config import SandboxConfig
-from tests.matrix.place import Place, place
+from tests.matrix.place import TABLES, Place, place
 
-TABLES = {"contact": "contactid", "new_member": "new_memberid"}
 ENDED_WELL = (Status.SUCCESSFUL, Status.WARNINGS)
 
 
@@ -39,6 +38,8 @@ def play(config: SandboxConfig) -> Told:
                 told.faults.append(f"{name}: {error!r}")
                 break
             _judge(here, told, name, run, here.written - before)
+            if here.changed != here.reported:
+                told.faults.append(f"{name}: {here.changed} rows were changed so far, {here.reported} reported")
     return told
 
 

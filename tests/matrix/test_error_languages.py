@@ -21,8 +21,7 @@ from sandbox.server.app import API_PATH
 from sandbox.webapi.security.organization import LINKER_ROLE
 from sandbox.webapi.security.privileges import privilege_id
 from tests.matrix.cases import BASE, config_of
-from tests.matrix.place import URL, Place, place
-from tests.matrix.story import TABLES
+from tests.matrix.place import TABLES, URL, Place, place
 from tests.requirements.test_access import secured
 from tests.sandbox.webapi.steps import add_step
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from linker.core.model import Mode
+from linker.core.model import Mode, Run
 from sandbox.database import Stamp, bulk_update, scan
 from sandbox.switches.config import SandboxConfig, changed
 from tests.matrix import story
@@ -40,3 +40,12 @@ def test_writes_where_nothing_changed_are_noticed(monkeypatch: pytest.MonkeyPatc
     moves = {"first link": story.first_link, "nothing changed": story.some_move}
     monkeypatch.setattr(story, "ACTS", moves)
     assert any("rows were written" in fault for fault in story.play(CONFIG).faults)
+
+
+def test_a_report_of_links_that_were_not_set_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def boast(here: Place) -> Run:
+        here.reported += 1
+        return here.run()
+
+    monkeypatch.setattr(story, "ACTS", {"first link": boast})
+    assert any("rows were changed so far" in fault for fault in story.play(CONFIG).faults)
