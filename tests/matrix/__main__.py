@@ -6,7 +6,7 @@ import sys
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 
-from tests.matrix.cases import Case, combinations, config_of, kinds, name_of, singles
+from tests.matrix.cases import Case, apart, combinations, config_of, kinds, name_of, singles
 from tests.matrix.story import Told, play
 
 
@@ -16,7 +16,7 @@ def _play(case: Case) -> tuple[str, Told]:
 
 def main(only: str = "") -> int:
     """Return how many cases ended otherwise than promised, at most 1."""
-    cases = [case for case in (*kinds(), *singles(), *combinations()) if only in name_of(case)]
+    cases = [case for case in (*kinds(), *singles(), *apart(), *combinations()) if only in name_of(case)]
     wrong = skipped = 0
     with ProcessPoolExecutor() as pool:
         for number, (name, told) in enumerate(pool.map(_play, cases), 1):

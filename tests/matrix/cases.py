@@ -32,6 +32,14 @@ def singles() -> Iterator[Case]:
                 yield {**BASE, entry.name: value}
 
 
+def apart(prefix: str = "elastic_") -> Iterator[Case]:
+    """Yield what `singles` yields of the switches about elastic tables, where only one of the two tables is elastic."""
+    for case in singles():
+        if any(name.startswith(prefix) for name in case):
+            yield {**case, "profile_table": "standard"}
+            yield {**case, "mapping_table": "standard"}
+
+
 def combinations(number: int = COMBINATIONS) -> Iterator[Case]:
     """Yield seeded combinations: kinds of both tables, and two to six switches."""
     entries = [entry for entry in registry(SandboxConfig).values() if entry.name not in (*BASE, *LEFT_OUT)]

@@ -68,6 +68,16 @@ CASES: dict[str, tuple[int, dict[str, Any], Findings]] = {
     "large pages": (ROWS, ELASTIC | {"page_max": 5000}, OF_ELASTIC | {C.LARGE_PAGES: True}),
     "case is folded": (ROWS, ELASTIC | {"elastic_case": "fold"}, OF_ELASTIC | {C.FOLDS_CASE: True}),
     "In is refused": (ROWS, ELASTIC | {"elastic_in": "400"}, OF_ELASTIC | {C.IN_FILTER: False}),
+    "In is refused by the mapping alone": (
+        ROWS,
+        {"profile_table": "standard", "mapping_table": "elastic", "elastic_in": "400"},
+        OF_STANDARD | {C.LARGE_PAGES: False, C.FOLDS_CASE: False, C.IN_FILTER: False},
+    ),
+    "In is refused by the profiles alone": (
+        ROWS,
+        {"profile_table": "elastic", "mapping_table": "standard", "elastic_in": "400"},
+        OF_ELASTIC | {C.LARGE_PAGES: True, C.IN_FILTER: False},
+    ),
     "ranges are refused": (ROWS, ELASTIC | {"elastic_ranges": "400"}, OF_ELASTIC | {C.TEXT_RANGES: False}),
     "count is refused": (ROWS, ELASTIC | {"elastic_count": "400"}, OF_ELASTIC | {C.COUNT: False}),
     "count is capped": (MANY, ELASTIC | {"elastic_count": "capped"}, OF_ELASTIC | {C.COUNT: False}),

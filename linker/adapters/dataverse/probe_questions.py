@@ -64,13 +64,21 @@ class Questions:
     # ---- text ----
 
     async def _in_filter(self) -> str:
-        wanted = at_least(self.profiles.sample(), "profiles")[::2]  # the others must not come back
-        texts = [str(row[CUSTOMER_COLUMN]) for row in wanted]
-        found = await self._rows(self.profiles, odata.is_in(CUSTOMER_COLUMN, texts))
-        self.profiles.expect_all(wanted, found, "In")
-        if not {str(row.get(CUSTOMER_COLUMN)).casefold() for row in found} <= {text.casefold() for text in texts}:
-            raise WrongAnswerError("In returned profiles that it should have left out.")
-        return f"In with {len(texts)} CustomerIds returned their profiles."
+        """Ask both tables: they can be of different kinds."""
+        asked = [
+            await self._find_by_in(self.profiles, "profiles"),
+            await self._find_by_in(self.mapping, "mapping rows"),
+        ]
+        return f"In with {asked[0]} texts returned their profiles, with {asked[1]} texts their mapping rows."
+
+    async def _find_by_in(self, table: SampledTable, name: str) -> int:
+        wanted = at_least(table.sample(), name)[::2]  # the others must not come back
+        texts = [str(row[table.text]) for row in wanted]
+        found = await self._rows(table, odata.is_in(table.text, texts))
+        table.expect_all(wanted, found, "In")
+        if not {str(row.get(table.text)).casefold() for row in found} <= {text.casefold() for text in texts}:
+            raise WrongAnswerError(f"In returned {name} that it should have left out.")
+        return len(texts)
 
     async def _text_ranges(self) -> str:
         table, column = self.mapping, self.mapping.text

@@ -34,7 +34,7 @@ from linker.core.errors import LinkerError, TransientError
 from linker.core.names import MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import MappingColumns
 
-MAX_REQUESTS: Final = 23
+MAX_REQUESTS: Final = 24
 AT_ONCE: Final = 6
 
 
