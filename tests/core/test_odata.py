@@ -1,7 +1,7 @@
 """Text of requests: what is escaped, what is refused, how ranges and lists are written."""
 
 import json
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 import pytest
 from hypothesis import given
@@ -46,6 +46,11 @@ def test_an_option_cannot_reach_beyond_itself(text: str) -> None:
     assert "#" not in query
     assert "+" not in query
     assert unquote(parse_qs(query[1:], keep_blank_values=True, separator="&")["$filter"][0]).startswith("a eq '")
+
+
+@given(st.text(st.characters(codec="utf-8"), max_size=30) | st.text('"[]% +&#\\é', max_size=10))
+def test_an_option_is_encoded_as_the_standard_library_encodes_it(text: str) -> None:
+    assert odata.query(filter=text) == (f"?$filter={quote(text, safe=",()'/$=;@")}" if text else "")
 
 
 def test_a_query_leaves_out_what_is_empty() -> None:

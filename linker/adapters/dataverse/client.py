@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from linker.adapters.dataverse import batch, response_models
 from linker.adapters.dataverse.http import API, PAGE_SIZE, Connection, Meter, error_in, unclear
-from linker.adapters.dataverse.response_models import Fields, LiveLink, Page
+from linker.adapters.dataverse.response_models import Fields, LiveLink
 from linker.adapters.http_limits import json_of
 from linker.core import odata
 from linker.core.errors import DataverseError, TableBusyError, ThrottledError, TransientError, UnknownOutcomeError
@@ -65,7 +65,7 @@ class Dataverse:
             if link in seen:
                 raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
             seen.add(link)
-            page = response_models.check_model(Page, await self.get(link, prefer=wishes))
+            page = response_models.page_in(await self.get(link, prefer=wishes))
             yield page["value"]
             link = page.get("@odata.nextLink")
 
@@ -77,7 +77,7 @@ class Dataverse:
         Raises ConfigurationError when a name is none that could be asked for.
         """
         options = odata.query(select=f"{columns.data_source},{columns.table}", filter=columns.outside(found), top=1)
-        rows = response_models.check_model(Page, await self.get(MAPPING_SET + options))["value"]
+        rows = response_models.page_in(await self.get(MAPPING_SET + options))["value"]
         return response_models.source_in(rows[0].get(columns.data_source), rows[0].get(columns.table)) if rows else None
 
     def stream_path(
@@ -92,7 +92,7 @@ class Dataverse:
 
         `link` is the query of a stream or a link that Dataverse sent. The server decides how many rows come.
         """
-        page = response_models.check_model(Page, await self.get(link, prefer=PAGE_SIZE))
+        page = response_models.page_in(await self.get(link, prefer=PAGE_SIZE))
         found = page["value"]
         if _is_doubtful(source):
             found = [row for row in found if _is_of(row, columns, source)]
@@ -222,7 +222,7 @@ class Dataverse:
     async def has_links(self, target: Target) -> bool:
         """Return whether any row has a link."""
         path = target.entity_set + odata.query(select=target.key, filter=f"_{target.lookup}_value ne null", top=1)
-        return bool(response_models.check_model(Page, await self.get(path))["value"])
+        return bool(response_models.page_in(await self.get(path))["value"])
 
     async def linked_rows(self, target: Target) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
         """Yield the rows that have a link: row key and the 16 bytes of the profile id, one response at a time."""
@@ -341,7 +341,7 @@ class Dataverse:
         headers = {**self.connection.extra_headers, **({"Prefer": prefer} if prefer else {})}
         for group in odata.chunks([batch.Part("GET", API + path, headers=headers) for path in paths], 50):
             for answer in await self._read_group(group):
-                page = response_models.check_model(Page, answer.body)
+                page = response_models.page_in(answer.body)
                 rows = page["value"]
                 if link := page.get("@odata.nextLink"):
                     rows += [row async for more in self.rows(link, prefer=prefer) for row in more]

@@ -9,7 +9,7 @@ from typing import Final
 
 from linker.adapters.dataverse import response_models
 from linker.adapters.dataverse.client import Dataverse
-from linker.adapters.dataverse.response_models import Fields, Page
+from linker.adapters.dataverse.response_models import Fields
 from linker.adapters.dataverse.sampled_tables import (
     SAMPLED,
     LinkedColumn,
@@ -157,7 +157,7 @@ class Questions:
         return MappingColumns.lookup, at_least(of_mapping[:SAMPLED], "links to a profile")
 
     async def _labeled(self, path: str) -> list[Fields]:
-        return list(response_models.check_model(Page, await self.dataverse.get(path, prefer=WITH_LABELS))["value"])
+        return list(response_models.page_in(await self.dataverse.get(path, prefer=WITH_LABELS))["value"])
 
     async def _pid_column(self) -> str:
         column, rows = await self._linked_rows(pid=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Any, NotRequired, TypedDict
 
 from linker.core.errors import ConfigurationError, StateError, TransientError
-from linker.core.keys import key_text, row_key
+from linker.core.keys import is_canonical, key_text, row_key
 from linker.core.linking.claims import MAX_SHOWN, Claim, ClaimRow, fold_customer, is_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
 from linker.core.odata import LABEL, MappingColumns
@@ -20,6 +19,7 @@ Fields = dict[str, Any]
 
 Page = TypedDict("Page", {"value": list[Fields], "@odata.nextLink": NotRequired[str | None]})
 """Rows of one response, and where the next ones are."""
+NEXT_LINK = "@odata.nextLink"
 
 MAX_NAME = 400  # characters of a data source or table: its pairs stand in one query
 MAX_PARTITION = 1_024  # characters of a partition
@@ -41,19 +41,28 @@ class Stamped(TypedDict):
     versionnumber: NotRequired[int | None]
 
 
-Linked = TypedDict("Linked", {"profile": str | None, "partition": str | None, "label": str | None, "@odata.etag": str})
-
-
 def read[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
     """Return an answer, or a part of it, as `kind` describes it: a TypedDict, a list of them. Raises TransientError.
 
     Halves of characters, which JSON can carry and nothing else, are replaced in its texts: they can be shown and stored.
     """
     try:
-        whole = json.loads(json.dumps(found, ensure_ascii=False).encode(errors="replace"))
+        whole = _in_whole_characters(found)
     except RecursionError:
         raise odd("it is nested too deeply", what) from None
     return check_model(kind, whole, what)
+
+
+def _in_whole_characters(found: Any) -> Any:
+    """Return a JSON value whose texts can all be encoded."""
+    match found:
+        case str():
+            return found if is_sendable(found) else found.encode(errors="replace").decode()
+        case dict():
+            return {_in_whole_characters(name): _in_whole_characters(value) for name, value in found.items()}
+        case list():
+            return [_in_whole_characters(one) for one in found]
+    return found
 
 
 def check_model[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
@@ -66,7 +75,20 @@ def check_model[T](kind: type[T], found: object, what: str = "Dataverse") -> T:
 
 def rows_in[T](kind: type[T], answer: object) -> list[T]:
     """Return the rows of an answer as `kind` describes each. Raises TransientError."""
-    return read(list[kind], check_model(Page, answer)["value"])  # type: ignore[valid-type]  # a variable as a type, at runtime
+    return read(list[kind], page_in(answer)["value"])  # type: ignore[valid-type]  # a variable as a type, at runtime
+
+
+def page_in(answer: Any) -> Page:
+    """Return an answer as the page of rows that it is, with its texts as they are. Raises TransientError.
+
+    Every row of a run comes through here, so its shape is looked at without a copy.
+    """
+    rows, link = (answer.get("value"), answer.get(NEXT_LINK)) if isinstance(answer, dict) else (None, None)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise odd("value: not a list of rows")
+    if link is not None and not isinstance(link, str):
+        raise odd(f"{NEXT_LINK}: not a link")
+    return {"value": rows, "@odata.nextLink": link}
 
 
 def odd(why: str, what: str = "Dataverse") -> TransientError:
@@ -88,7 +110,8 @@ def key_in(row: Fields, column: str) -> RowKey:
 
 def guid_in(row: Fields, column: str) -> str:
     """Return a guid of a row as canonical text. Raises TransientError when it is none."""
-    return key_text(key_in(row, column))
+    found = row.get(column)
+    return found if isinstance(found, str) and is_canonical(found) else key_text(key_in(row, column))
 
 
 def customer_in(found: object) -> CustomerId | None:
@@ -104,7 +127,7 @@ def profile_link(row: Fields, key: str) -> Link:
 
 def normalize_partition(profile: str, found: object) -> str:
     """Return a partition as it is compared: empty for the default one, which shows as nothing or as the profile's own id."""
-    if not isinstance(found, str) or not found or row_key(found) == row_key(profile):
+    if not isinstance(found, str) or not found or found == profile or row_key(found) == row_key(profile):
         return ""
     return found
 
@@ -117,11 +140,11 @@ def claim_row(row: Fields, columns: MappingColumns) -> ClaimRow:
         shown = show_text(text)
         identity = row_key(str(row.get(columns.id) or "")) or blake2b(shown.encode(), digest_size=16).digest()
         return ClaimRow(None, Claim(""), shown, identity)
-    profile, partition = row.get(f"_{columns.lookup}_value"), row.get(f"{columns.lookup}pid")
-    named = row_key(profile) if isinstance(profile, str) else None
-    if named is None:
+    value = f"_{columns.lookup}_value"
+    profile, partition = row.get(value), row.get(f"{columns.lookup}pid")
+    if not isinstance(profile, str) or row_key(profile) is None:
         return ClaimRow(key, Claim(str(stored)), "", b"")
-    own, partition = key_text(named), partition if is_partition(partition) else ""
+    own, partition = guid_in(row, value), partition if is_partition(partition) else ""
     return ClaimRow(key, Claim(str(stored), own, normalize_partition(own, partition)), "", b"")
 
 
@@ -156,12 +179,20 @@ def source_in(data_source: object, table: object) -> Source:
 
 
 def link_in(row: Fields, target: Target) -> LiveLink:
-    """Return the link of a row. Raises TransientError when the answer has another shape."""
-    value, pid = f"_{target.lookup}_value", row.get(target.partition_column) if target.partition_column else None
-    found = check_model(Linked, {"profile": row.get(value), "partition": pid, "label": row.get(value + LABEL), **row})
-    profile = found["profile"] and found["profile"].lower()
-    link = Link(profile, normalize_partition(profile, pid)) if profile else None
-    return LiveLink(link, found["label"], found["@odata.etag"])
+    """Return the link of a row. Raises TransientError when the answer has another shape.
+
+    Every written row is read back through here, so its few members are checked by hand.
+    """
+    value = f"_{target.lookup}_value"
+    pid = row.get(target.partition_column) if target.partition_column else None
+    profile, label, etag = row.get(value), row.get(value + LABEL), row.get("@odata.etag")
+    for name, found in ((value, profile), (target.partition_column, pid), (value + LABEL, label)):
+        if found is not None and not isinstance(found, str):
+            raise odd(f"{name}: not a text")
+    if not isinstance(etag, str):
+        raise odd("@odata.etag: a row without its version")
+    link = Link(profile.lower(), normalize_partition(profile.lower(), pid)) if profile else None
+    return LiveLink(link, label, etag)
 
 
 def time_in(text: str) -> float:

@@ -9,7 +9,7 @@ from typing import Final
 from linker.adapters.dataverse import metadata, response_models
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.http import PAGE_SIZE
-from linker.adapters.dataverse.response_models import Fields, Page
+from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import DataverseError, LinkerError
 from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, MAPPING_TABLE, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
@@ -116,7 +116,7 @@ async def _page(dataverse: Dataverse, table: SampledTable, base: Sequence[str], 
         path = table.entity_set + odata.query(select=",".join((*base, *sorted(wanted))), top=top or "")
         prefer = WITH_LABELS if top else f"{PAGE_SIZE},{WITH_LABELS}"  # $top is ignored beside a page size
         try:
-            page = response_models.check_model(Page, await dataverse.get(path, prefer=prefer))
+            page = response_models.page_in(await dataverse.get(path, prefer=prefer))
         except LinkerError as error:
             faults.append(short(error))
             continue
