@@ -17,7 +17,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 
-from tests.model_checking.page_steps import RULES, State, Step, Worker
+from tests.model_checking.page_steps import RULES, State, Step, Worker, owns
 
 
 class Model:
@@ -85,8 +85,8 @@ class Model:
             if w.at in ("idle", "done"):
                 yield f"{me} starts", s._replace(**{me: Worker(at="empties")})
                 continue
-            if w.at == "take" and other.at not in ("idle", "done", "empties", "take") and not other.expired:
-                continue
+            if w.at in ("load", "unlink") and owns(other):
+                continue  # it waits until the owner's time is over
             yield f"{me}: {w.at}", self.step(s, me)
             if s.crashes < self.max_crashes and s.froze != me:  # frozen, then killed: documented, verify finds it
                 yield f"{me} crashes before {w.at}", s._replace(crashes=s.crashes + 1, **{me: Worker()})
@@ -97,7 +97,7 @@ class Model:
             if s.lost < 1 and w.at == "send" and not (w.expired and self.on("fence")):  # accepted but dropped
                 dropped = s._replace(lost=s.lost + 1)
                 yield f"{me}: send is dropped", dropped._replace(**{me: w._replace(at="read back", sent=True)})
-            if not w.expired and w.at not in ("empties", "take"):
+            if owns(w):
                 yield f"{me} expires", s._replace(**{me: w._replace(expired=True)})
 
     # ---- the promise

@@ -52,6 +52,14 @@ class State(NamedTuple):
     froze: str | None = None
 
 
+OWNING = ("send", "read back", "absent", "look", "clear", "cleared")
+
+
+def owns(w: Worker) -> bool:
+    """Whether an attempt owns the shard: from its intents, or from the start of its unlink pass, until its time is over."""
+    return w.at in OWNING and not w.expired
+
+
 def unconfirmed(block: frozenset | None) -> frozenset | None:
     return None if block is None else frozenset((value, False) for value, _ in block)
 
@@ -79,11 +87,11 @@ class Step:
     def empties(self) -> State:
         """Keys with an empty link; those that a block names."""
         if self.s.link == 0 and self.s.block and self.on("empties"):
-            return self.go("take", self.model.saved(self.s, self.me, unconfirmed(self.s.block)))
-        return self.go("take")
+            return self.go("load", self.model.saved(self.s, self.me, unconfirmed(self.s.block)))
+        return self.go("load")
 
-    def take(self) -> State:
-        """By ETag; another attempt waits until the holder's time is over."""
+    def load(self) -> State:
+        """Another attempt waits until the owner's time is over."""
         return self.go("read", block=self.s.block, fresh=True, sent=False, expired=False)
 
     def read(self) -> State:
@@ -111,10 +119,11 @@ class Step:
         return self.go("intend")
 
     def intend(self) -> State:
+        """It owns the row from now on, by ETag."""
         if not self.on("intent"):
-            return self.go("send")
+            return self.go("send", expired=False)
         old = self.known if self.on("old-entry") else frozenset()
-        return self.save(old | {(self.w.wanted, False)}, "send")
+        return self.save(old | {(self.w.wanted, False)}, "send", expired=False)
 
     def send(self) -> State:
         if self.w.expired and self.on("fence"):
@@ -136,10 +145,10 @@ class Step:
         return self.go("idle", self.model.saved(self.s, self.me, marked))
 
     def unlink(self) -> State:
-        """The guard has agreed."""
-        if self.w.block is None:
+        """The guard has agreed. It reads the block again and owns the shard from now on, by ETag."""
+        if self.s.block is None:
             return self.go("done", said="deferred")
-        return self.go("absent")
+        return self.go("absent", block=self.s.block, fresh=True, expired=False)
 
     def absent(self) -> State:
         if self.s.mapping and self.on("absence"):

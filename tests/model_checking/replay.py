@@ -24,12 +24,12 @@ CUSTOMERS = {1: "a", 2: "b", 3: "somebody"}
 # What an attempt may do at each step of the model. It is held after the last one without a look at what would come next.
 OPERATIONS = {
     "empties": (("empties", "get", "replace"), ""),
-    "take": ((), ""),  # the code takes the shard when it knows that something has to be done
+    "load": ((), ""),  # the code reads the mapping first
     "read": (("mapping",), "mapping"),
-    "decide": (("header", "get", "insert", "merge", "note"), ""),
-    "compare": (("profiles", "links", "replace"), ""),
+    "decide": (("header", "get", "note"), ""),
+    "compare": (("profiles", "links", "insert", "replace"), ""),
     "resolve": (("links", "profiles"), "profiles"),
-    "intend": (("links", "replace"), "replace"),  # the code looks at the links first
+    "intend": (("links", "insert", "replace"), "replace"),  # the code looks at the links first
     "send": (("merge", "update"), "update"),
     "read back": (("links", "replace"), ""),
     "late": (("get", "replace"), ""),

@@ -28,8 +28,8 @@ def search(rule: str) -> tuple[list[str], str]:
 
 
 _ONE_INTENDS = ["one: resolve", "one: intend"]
-_TWO_LOOKS = [f"two: {step}" for step in ("empties", "take", "read", "decide", "unlink", "absent", "look")]
-_BEFORE = ["mapping -> 1", "one starts", "one: empties", "one: take", "one: read", "mapping -> 0", "one: decide"]
+_TWO_LOOKS = [f"two: {step}" for step in ("empties", "load", "read", "decide", "unlink", "absent", "look")]
+_BEFORE = ["mapping -> 1", "one starts", "one: empties", "one: load", "one: read", "mapping -> 0", "one: decide"]
 _BOTH = [*_BEFORE, *_ONE_INTENDS, "one expires", "two starts", *_TWO_LOOKS]
 
 BREAKING = {
@@ -37,23 +37,23 @@ BREAKING = {
     "if-match": [
         "mapping -> 1",
         "one starts",
-        "one: empties",
-        "one: take",
-        "one expires",
+        *(f"one: {step}" for step in ("empties", "load", "read", "decide", "resolve")),
         "two starts",
         "two: empties",
-        "two: take",
-        "two: read",
-        "mapping -> 2",
-        "one: read",
-        "one: decide",
-        "one: resolve",
+        "two: load",
         "one: intend",
-        "one: send, frozen since its check",
+        "one: send is dropped",
+        "one: read back",
+        "one starts",
+        "one: empties",
+        "one: load",
+        "two: read",
+        "mapping -> 0",
+        *(f"one: {step}" for step in ("read", "decide", "unlink", "absent")),
         "two: decide",
         "two: resolve",
         "two: intend",
-        "one: read back",
+        "one: look",
         "two: send",
     ],
     "late-bit": [*_BOTH, "one: send, frozen since its check", "one: read back", "one: late"],

@@ -275,8 +275,8 @@ MUTATIONS = (
     Mutation(
         "G12",
         _SHARD,
-        "        if not self.task.dry_run:\n            await self.attempt.take()",
-        "        if True:\n            await self.attempt.take()",
+        "        if self.task.dry_run:\n            self.outcomes.linked |= links.keys()",
+        "        if False:\n            self.outcomes.linked |= links.keys()",
     ),
     Mutation("G13", _SHARD, "set() if self._rewrites() else await self._compare(plan.compare, wanted)", "set()"),
     Mutation(

@@ -127,11 +127,14 @@ class _ShardWork:
         return self.task.table, self.staged.shard.name
 
     async def run(self) -> ShardOutcome:
-        before = await self.deps.blocks.header(*self.key)
-        if (rows := await self._count_settled(before.block)) is not None:
-            self.outcomes.confirmed_rows(rows, before.block.header, self.task.run)
+        may_be_settled = (
+            self.staged.scan.full and not self.task.mode.compares_all
+        )  # else the header alone is rarely enough
+        stored = await (self.deps.blocks.header(*self.key) if may_be_settled else self._load_block())
+        if (rows := await self._count_settled(stored)) is not None:
+            self.outcomes.confirmed_rows(rows, stored.block.header, self.task.run)
             return await self._outcome(rows, Wanted(), ())
-        stored = await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
+        stored = await self._load_block() if may_be_settled else stored
         others = stored.block.is_of_other_secret(name_salt(self.staged.salt))
         stored = _distrust(stored) if others else stored
         self.attempt.found(stored)
@@ -153,11 +156,14 @@ class _ShardWork:
             await _current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
         return await self._outcome(wanted.rows, wanted, removed)
 
-    async def _count_settled(self, block: HashBlock) -> int | None:
+    async def _load_block(self) -> StoredBlock:
+        return await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
+
+    async def _count_settled(self, stored: StoredBlock) -> int | None:
         """Return how many rows a shard has on which nothing changed, as its index shows; None when something may have."""
-        header = block.header
-        fresh = header.known and not header.unconfirmed and not self._looks_at_all(block)
-        if not fresh or not self.staged.scan.full:
+        header = stored.block.header
+        fresh = header.known and not header.unconfirmed and not self._looks_at_all(stored.block)
+        if stored.etag is None or not fresh or not self.staged.scan.full:
             telemetry.block("read")
             return None
         rows = await self.staged.rows_if_equal(header.wishes)
@@ -186,9 +192,6 @@ class _ShardWork:
         looks = self._looks_at_all(self.attempt.block)
         if not (plan.compare or plan.change or looks or is_new):
             return
-        if not self.task.dry_run:
-            await self.attempt.take()
-            await _current_scan(self.deps, self.task, again=True)  # a late delivery may come after a later run
         wanted = await self._resolve({**plan.compare, **plan.change})
         same = set() if self._rewrites() else await self._compare(plan.compare, wanted)
         links = {key: link for key, link in wanted.items() if key not in same and not self.outcomes.has_issue(key)}
@@ -241,6 +244,11 @@ class _ShardWork:
     async def _write(
         self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]
     ) -> None:
+        if links:
+            await self._intend(links, entries)
+        # A late delivery may come after a later run. A run that begins after this look finds the shard owned, or what is
+        # saved here.
+        await _current_scan(self.deps, self.task, again=True)
         written = await self._write_all(links, entries, claims) if links else Written()
         for key, error in written.refused.items():
             profile = written.links[key].profile
@@ -261,8 +269,7 @@ class _ShardWork:
     async def _write_all(
         self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]
     ) -> Written:
-        """Save intents and write. A row whose label shows another customer is resolved again without the mapping's lookup."""
-        await self._intend(links, entries)
+        """Write. A row whose label shows another customer is resolved again without the mapping's lookup."""
         task, customers = self.task, {key: claims[key].customer for key in links}
         writer = Writer(
             self.dataverse,

@@ -1,5 +1,7 @@
-"""One attempt at a shard: it takes the shard by ETag, and sends only within its time.
+"""One attempt at a shard: it owns the shard by ETag, and sends only within its time.
 
+An attempt at links owns its shard from the save of its intents on, which takes no write of its own. Until then it only reads,
+and the ETag keeps what it read from being saved over the work of another attempt.
 A superseded attempt may still have written rows late, and a profile may have come back under another id, of which the mapping
 shows nothing. Such rows are marked, so that their stored hashes are not trusted.
 """
@@ -32,7 +34,7 @@ class ShardHeldError(TransientError):
 
 
 class Attempt:
-    """Ownership of one shard's block, from `take` to `save`."""
+    """Ownership of one shard's block, from `take` or `intend` to `finish`."""
 
     def __init__(self, deps: Deps, table: str, shard: str, salt_name: str = "") -> None:
         self._deps, self._key, self._salt_name = deps, (table, shard), salt_name
@@ -95,10 +97,14 @@ class Attempt:
                 raise SupersededError("A later attempt took this shard.") from error
 
     async def intend(self, entries: Entries, run: str, *, linked: int = 0, drift: int = 0) -> None:
-        """Save entries and keep the shard: intents come before the first write. `linked` and `drift` see Header."""
-        header = self.block.header
-        saved = self.block.saved_by(run, header.epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
-        await self._save(saved.owned_by(header.attempt, header.until))
+        """Save entries and own the shard from now on: intents come before the first write. `linked` and `drift` see Header.
+
+        Raises ShardHeldError when another attempt was faster, SupersededError when this one lost the shard.
+        """
+        epoch, until = self.block.header.epoch, self._deps.clock() + self._deps.settings.attempt_seconds
+        saved = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
+        await self._save(saved.owned_by(self._id, until))
+        self.owns = True
 
     async def finish(self, entries: Entries, run: str, epoch: str, *, linked: int = 0, drift: int = 0) -> None:
         """Save what was confirmed and give the shard back, later if a write may still be under way.
@@ -109,8 +115,15 @@ class Attempt:
         await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
         self.owns = False
         if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):
-            with contextlib.suppress(TransientError):  # the shard is done anyway
-                await self._deps.lock.progressed(run)
+            await self._note_progress(run)
+
+    async def _note_progress(self, run: str) -> None:
+        """Note once in this process that a run gets on. The lock never forgets it of the same run."""
+        if self._deps.cache.progressed == run:
+            return
+        with contextlib.suppress(TransientError):  # the shard is done anyway
+            await self._deps.lock.progressed(run)
+            self._deps.cache.progressed = run
 
     async def release(self) -> bool:
         """Give the shard back as it stands, after a step that failed in an orderly way. False: a later attempt has it."""
@@ -140,6 +153,8 @@ class Attempt:
         try:
             self._stored = await self._deps.blocks.save(*self._key, replace(self._stored, block=block))
         except ChangedError as error:
+            if not self.owns:
+                raise ShardHeldError("Another attempt took this shard.", wait_s=MARGIN_S) from error
             self.owns = False
             raise SupersededError("A later attempt took this shard.") from error
 

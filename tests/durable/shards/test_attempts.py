@@ -15,6 +15,7 @@ from tests.fakes.world import (
     ATTEMPT_S,
     FIRST_SHARD,
     DiedError,
+    Gate,
     World,
     contact_id,
     dies_before,
@@ -34,9 +35,11 @@ async def world() -> World:
     return world
 
 
-@pytest.mark.parametrize("kind", ["profiles", "update", "links"])
-async def test_a_shard_that_another_attempt_holds_is_tried_when_its_time_is_over(world: World, kind: str) -> None:
-    gate = stalls_before(world, kind)
+@pytest.mark.parametrize("moment", ["before the write", "before the read-back"])
+async def test_a_shard_that_another_attempt_holds_is_tried_when_its_time_is_over(world: World, moment: str) -> None:
+    gate = Gate()
+    hooks = world.dataverse.hooks if moment == "before the write" else world.dataverse.after
+    hooks.append(lambda asked: gate() if asked.kind == "update" and not gate.open.is_set() else None)
     first = asyncio.create_task(world.link("run1"))
     await gate.reached.wait()
     second = await world.link("run1", deps=world.host())
@@ -45,6 +48,32 @@ async def test_a_shard_that_another_attempt_holds_is_tried_when_its_time_is_over
     gate.open.set()
     assert (await first).counts == Counts(rows_read=3, linked=1, unchanged=2)
     assert (await world.link("run1")).counts == Counts(rows_read=3, linked=1, unchanged=2)
+
+
+@pytest.mark.parametrize("moment", ["before it saves its intents", "before it saves what was linked meanwhile"])
+async def test_an_attempt_that_was_overtaken_while_it_read_writes_nothing(world: World, moment: str) -> None:
+    """It owns nothing yet, and what it read is worth nothing once another attempt saved the block."""
+    gate, stalled = Gate(), list[str]()
+
+    def stall(asked: Any) -> Any:
+        if asked.kind == "links" and not stalled:
+            stalled.append(asked.kind)
+            return gate()
+        return None
+
+    (world.dataverse.after if moment == "before it saves its intents" else world.dataverse.hooks).append(stall)
+    await world.prepare("run1")
+    scan = await world.scan("run1")
+    first = asyncio.create_task(world.link("run1", scan=scan))
+    await gate.reached.wait()
+    second = await world.link("run1", scan=scan, deps=world.host())
+    assert second.counts == Counts(rows_read=3, linked=1, unchanged=2)
+    block, written = await world.block(), world.dataverse.written["bulk"]
+    gate.open.set()
+    assert (await first).held
+    assert (await world.block(), world.dataverse.written["bulk"]) == (block, written)
+    assert (await world.link("run1", scan=scan)).counts == Counts(rows_read=3, linked=1, unchanged=2)
+    assert world.is_right()
 
 
 async def test_of_two_attempts_that_start_together_one_links_the_page(world: World) -> None:
