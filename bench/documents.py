@@ -209,7 +209,7 @@ What one table takes, computed by `bench/simulation.py` from the product's own c
 - First link: besides, one `$batch` that finds profiles ({IN_VALUES} CustomerIds a part), a write for up to {LARGEST:,}
   rows, and one `$batch` that reads back ({IN_VALUES} keys a part). Service protection counts each part as an operation.
 - State: {simulation.ENTRY_BYTES} bytes a row. Storage operations of a shard: {simulation.OPERATIONS_UNCHANGED} when
-  nothing changed, {simulation.OPERATIONS_WRITTEN} when it is written.
+  nothing changed, {simulation.OPERATIONS_LINKED} at its first link.
 - History: {simulation.EVENTS_A_CALL} events for each call that an orchestrator awaits. A generation has at most
   {GENERATION_SHARDS} shards and {MAX_CALLS} calls, pauses included, so only the run's own history grows, by
   {simulation.EVENTS_A_CALL} events a generation.

@@ -23,8 +23,9 @@ ENTRY_BYTES = len(pack({bytes(16): (Entry(0, 0),)}))
 EVENTS_A_CALL = 4
 EVENTS_A_RUN = 6  # execution started and completed, first and last episode
 STEPS_OF_A_RUN = 10  # begin, settle, survey, prepare, scan, plan, unlink, end of table, end of run, start of the next
-# Table Storage operations of a shard: lock and header; or lock, header, block, owner, state, intents, result, lock.
-OPERATIONS_UNCHANGED, OPERATIONS_WRITTEN = 2, 8
+# Table Storage operations of a shard: lock, header and staged rows; or lock, block, staged rows, intents, scan, profiles to
+# touch, result. tests/bench/test_storage_operations.py counts them.
+OPERATIONS_UNCHANGED, OPERATIONS_LINKED = 3, 7
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,7 @@ def simulate(rows: int) -> Simulated:
         link_requests=reads + shards + batches + shards,
         link_operations=reads + profile_parts + batches + row_parts,
         unchanged_transactions=shards * OPERATIONS_UNCHANGED,
-        link_transactions=shards * OPERATIONS_WRITTEN,
+        link_transactions=shards * OPERATIONS_LINKED,
         state_bytes=rows * ENTRY_BYTES,
         generations=generations,
         generation_events=EVENTS_A_RUN + EVENTS_A_CALL * (min(shards, GENERATION_SHARDS) + reports),
