@@ -236,7 +236,7 @@ MUTATIONS = (
     Mutation("G7", "linker/deps.py", "if known.planned:", "if True:"),
     Mutation("G7", _STAGED, "return bits >= self.shard.bits or self.shard.holds(key)", "return True"),
     Mutation("G7", _STAGING, "{buckets[-1]:05x}.", "{buckets[-1]:05x}-"),
-    Mutation("G8", _SHARD, "if not fresh or not self.staged.scan.full:", "if True:"),
+    Mutation("G8", _SHARD, "if stored.etag is None or not fresh or not self.staged.scan.full:", "if True:"),
     Mutation("G8", "linker/core/linking/hash_blocks.py", " or _digest_of(packed) != header.digest", ""),
     # ---- knowing what changed ----
     Mutation("G9", _SHARD, "        await self.attempt.intend(entries, self.task.run, **self._so_far())\n", ""),
