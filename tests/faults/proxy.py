@@ -24,7 +24,10 @@ _CONDITION = re.compile(rb"^if-match: (?!\*)", re.IGNORECASE | re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class StorageFault:
-    """What goes wrong, and for which requests: the first `skip` that match go well, then `times` (None: all) do not."""
+    """What goes wrong, and for which requests: the first `skip` that match go well, then `times` (None: all) do not.
+
+    `method` names one method or several, none for any.
+    """
 
     kind: Kind
     method: str = ""
@@ -35,7 +38,7 @@ class StorageFault:
     def matches(self, request: Request) -> bool:
         """Return whether this fault is for a request; only a conditional write can be told that its entity changed."""
         return (
-            self.method in ("", request.method)
+            (not self.method or request.method in self.method.split())
             and self.path in request.path
             and (self.kind != "changed" or request.is_conditional)
         )
@@ -58,7 +61,12 @@ class Request:
 
     @property
     def is_conditional(self) -> bool:
-        return _CONDITION.search(self.head) is not None
+        """Whether it is a write under an ETag, or an insert: both are refused once another writer was there."""
+        return self.is_insert or _CONDITION.search(self.head) is not None
+
+    @property
+    def is_insert(self) -> bool:
+        return self.method == "POST" and "$batch" not in self.path
 
 
 @dataclass(slots=True)
@@ -158,7 +166,8 @@ async def _unavailable(exchange: _Exchange) -> None:
 
 
 async def _changed(exchange: _Exchange) -> None:
-    exchange.writer.write(_short(412, "Precondition Failed"))
+    inserts = exchange.request.is_insert
+    exchange.writer.write(_short(409, "Conflict") if inserts else _short(412, "Precondition Failed"))
 
 
 async def _reset(exchange: _Exchange) -> None:

@@ -44,6 +44,7 @@ class Step:
 NEWEST: Final = {"operation": "$batch", "body": "orderby=modifiedon"}  # of the newest change of both tables
 ISOLATING: Final = {"operation": "UpdateMultiple", "table": "contact", "skip": 1}
 BLOCKS: Final = "/linkerhashes("
+BLOCK_WRITES: Final = {"method": "POST PUT", "path": "/linkerhashes"}  # the first one of a shard inserts its block
 STEPS: Final = (
     Step("settle", ("settle",), NEWEST, {}, spread=2),
     Step("requirements", ("survey",), {}, {}, spread=20),
@@ -54,13 +55,13 @@ STEPS: Final = (
     Step("shards", ("plan_shards",), None, {}, spread=4),
     Step("staged rows", ("link_shard",), None, {"method": "GET", "path": "/linkerstaging("}),
     Step("block read", ("link_shard",), None, {"method": "GET", "path": BLOCKS}),
-    Step("intent", ("link_shard",), None, {"method": "PUT", "path": BLOCKS}),
+    Step("intent", ("link_shard",), None, BLOCK_WRITES),
     Step("resolve", ("link_shard",), {"operation": "$batch", "body": "/msdynci_customerprofiles?"}),
     Step("write", ("link_shard",), {"operation": "UpdateMultiple"}, writes="bulk"),
     # Only rows of a new column are written without a look at them, so only there a row that is gone has to be isolated.
     Step("isolate", ("link_shard",), ISOLATING, writes="bulk", phases=("first",)),
     Step("read-back", ("link_shard",), {"operation": "$batch", "body": "_msdynci_lookupfield_customerprofile_value"}),
-    Step("block write", ("link_shard",), None, {"method": "PUT", "path": BLOCKS, "skip": 1}),
+    Step("block write", ("link_shard",), None, {**BLOCK_WRITES, "skip": 1}),
     Step("unlink", ("unlink_table",), {}, {}, "single", spread=8, phases=("later",)),
     Step("touch", ("plan_touch", "touch_profiles", "report_touch"), {}, {}, "single", spread=2),
     Step("finish", ("end_table", "end_run"), {}, {}, spread=2),

@@ -371,7 +371,7 @@ class _ShardWork:
             await self.deps.waiting.note(self.task.run, note, self.profiles, dry_run=self.task.dry_run)
 
     async def _save_samples(self, wanted: Wanted, removed: Iterable[RowKey]) -> None:
-        table, planned = self.task.table, self.planned.items()
+        table, planned = self.task.table, sorted(self.planned.items())  # the same rows in whatever order they were read
         links = (
             PlannedChange(table, key_text(k), "link", wanted.claims[k].customer, link.profile) for k, link in planned
         )
