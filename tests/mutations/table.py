@@ -229,7 +229,7 @@ MUTATIONS = (
     Mutation("G7", "linker/core/linking/mapping_scan.py", "(*self.earlier_bits, self.bits)", "self.earlier_bits"),
     Mutation("G7", "linker/core/linking/segments.py", "    if at + length > len(data):\n", "    if False:\n"),
     Mutation("G7", _SHARD, "staged.scan.earlier_bits)", "staged.scan.earlier_bits[:0])"),
-    Mutation("G7", _SHARD, "await _current_scan(self.deps, self.task, again=True)  # a late", "pass  # a late"),
+    Mutation("G7", _SHARD, "\n        await _current_scan(self.deps, self.task, again=True)\n", "\n"),
     Mutation("G7", _SHARD, "await _current_scan(self.deps, self.task, again=True)  # all of", "pass  # all of"),
     Mutation("G7", _SHARD, "if scan is None or scan.ended:", "if scan is None:"),
     Mutation("G7", _SCANNING, "    if not scan.planned:\n", "    if True:\n"),
