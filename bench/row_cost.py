@@ -17,7 +17,6 @@ from typing import Any, cast
 import httpx
 
 from linker.adapters.dataverse import Connection, Dataverse
-from linker.adapters.dataverse.client import PROFILE_KEY
 from linker.core.keys import key_text
 from linker.core.linking.claims import Claim, ClaimRow, decide_claims
 from linker.core.linking.hash_blocks import hash_wish
@@ -25,6 +24,7 @@ from linker.core.linking.mapping_scan import TableState, bucket_bits
 from linker.core.linking.segments import Segment, SliceSegments
 from linker.core.linking.shards import Shard, all_shards, bits_for
 from linker.core.model import Link, Source, Target
+from linker.core.names import PROFILE_KEY
 from linker.core.odata import IN_VALUES, LABEL, MappingColumns
 from linker.core.ports import Properties
 from linker.durable.activities.scan_mapping import FINE_BITS

@@ -50,6 +50,11 @@ def key_text(key: RowKey) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
+def is_canonical(text: str) -> bool:
+    """Whether a text is one that `key_text` returns."""
+    return _CANONICAL.fullmatch(text) is not None
+
+
 def spellings(key: RowKey) -> tuple[str, ...]:
     """Return the texts by which systems commonly write a key, the canonical one first; letter case and blanks aside."""
     text = key_text(key)
