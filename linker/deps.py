@@ -39,7 +39,7 @@ class Cache:
         default_factory=dict
     )  # owner, since when
     scans: dict[str, Scan] = field(default_factory=dict)  # by table
-    progressed: str = ""  # the run of which the lock knows that it gets on
+    progressed: str = ""  # the run whose progress the lock knows
     streams: dict[str, tuple[str, list[Stream]]] = field(default_factory=dict)  # of complete scans, by table
 
 

@@ -73,4 +73,4 @@ async def test_a_shard_of_a_full_run_that_is_delivered_again_reads_its_index_alo
 async def test_a_process_notes_the_progress_of_a_run_once(world: Counting) -> None:
     await count(world, "run1", Mode.FULL)
     looks = [row for operation, row in world.operations if operation == "get" and row == "lock"]
-    assert len(looks) == SHARDS - 1  # whether the run continues; none to note that it gets on
+    assert len(looks) == SHARDS - 1  # whether the run continues; none notes its progress

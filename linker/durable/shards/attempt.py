@@ -118,7 +118,7 @@ class Attempt:
             await self._note_progress(run)
 
     async def _note_progress(self, run: str) -> None:
-        """Note once in this process that a run gets on. The lock never forgets it of the same run."""
+        """Note the progress of a run once in this process. The lock keeps the note as long as the run lasts."""
         if self._deps.cache.progressed == run:
             return
         with contextlib.suppress(TransientError):  # the shard is done anyway
