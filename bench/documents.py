@@ -217,8 +217,8 @@ times in one process. Before and after were measured by turns on 2026-11-30, on 
 The part that fell most grew with the square of the table before: 250,000 rows were read by each of 64 shards.
 
 A shard took 10 requests to Table Storage at its first link and takes 7 now: the save of its intents takes the shard too, a
-full run reads the block without its header first, and a process notes the progress of a run once. A shard on which nothing changed
-takes 3, as before (`tests/bench/test_storage_operations.py`).
+full run reads the block without its header first, and a process notes the progress of a run once. A shard on which nothing
+changed takes 3, as before (`tests/bench/test_storage_operations.py`).
 
 Not done: the links of a shard are read back when all of its writes have ended. Other shards write meanwhile. To read back
 after each write would take more requests.
