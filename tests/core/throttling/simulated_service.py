@@ -157,8 +157,9 @@ def _spent_s(world: World, dice: Dice) -> float:
     first_s = min(lanes * rest_s, quick_s)
     if windows:
         first_s = max(first_s + budget_s - neighbor_s, quick_s)
+    rounds = 1 + windows + dice.refusals  # each may end with a write that takes longer than expected
     later_s = max(0.0, windows - 1) * (budget_s - neighbor_s)
-    return min(lanes * world.seconds, first_s + later_s + dice.refused_s + (1 + dice.refusals) * dice.longest_s)
+    return min(lanes * world.seconds, first_s + later_s + dice.refused_s + rounds * dice.longest_s)
 
 
 def _rows_of_a_second(world: World, dice: Dice) -> float:
@@ -241,7 +242,6 @@ class Service:
                 self.work_s, _, write = heapq.heappop(self.writes)
                 self._finish(write)
             self._start()
-            self.crowd = self.world.crowded(self.under_way, self.now_s - self.start_s)
         return self.outcome
 
     def pass_until(self, next_s: float) -> None:
@@ -268,6 +268,7 @@ class Service:
             heapq.heappush(self.wakes, self.now_s + max(0.05, hold_s(self.control, self.now_s)))
         elif self.under_way < self.control.width and not self.wakes:
             heapq.heappush(self.wakes, self.now_s + 1.0)
+        self.crowd = self.world.crowded(self.under_way, self.now_s - self.start_s)
 
     def _is_admitted(self, server: int) -> bool:
         self.outcome.requests += 1
