@@ -15,7 +15,7 @@ from linker.services.fact_gathering import find_sources
 from sandbox.database import Database, Stamp, bulk_load
 from sandbox.identity.accounts import LINKER
 from sandbox.runtime import Environment
-from sandbox.switches.config import SandboxConfig
+from sandbox.switches.config import SandboxConfig, changed
 from tests.fakes.sandboxed import URL, client
 from tests.fakes.world import StaticTokens, contact_id, key_of
 
@@ -28,12 +28,18 @@ SOURCES = [
 ]
 
 
-@pytest.fixture(params=["word", "ordinal"])
+@pytest.fixture(
+    params=[
+        pytest.param({"mapping_table": "standard", "string_order": "word"}, id="standard, word order"),
+        pytest.param({"mapping_table": "standard", "string_order": "ordinal"}, id="standard, code points"),
+        pytest.param({"mapping_table": "elastic"}, id="elastic"),
+    ]
+)
 async def dataverse(request: pytest.FixtureRequest) -> AsyncIterator[Dataverse]:
-    """Ten mapping rows of each source, in an environment of each order of strings."""
-    with closing(Database()) as database:
-        environment = Environment(database, base_url=URL)
-        environment.configure(SandboxConfig(string_order=request.param))
+    """Ten mapping rows of each source, in an environment of each order of strings. Wildcards are letters in elastic tables."""
+    config = changed(SandboxConfig(), request.param)
+    with closing(Database(config=config)) as database:
+        environment = Environment(database, config, base_url=URL)
         rows = (
             {
                 "msdynci_datasourcename": source.data_source,
