@@ -39,7 +39,6 @@ KINDS = (
     "POST $batch msdynci_alternatekeys",
     "GET EntityDefinitions PrimaryNameAttribute",
     "GET contacts _msdynci_lookupfield_customerprofile_value",
-    "GET msdynci_alternatekeys msdynci_alternatekeyid",
     "GET msdynci_alternatekeys msdynci_customerid",
     "GET EntityDefinitions/OneToManyRelationships SchemaName",
     "POST $batch EntityDefinitions",
