@@ -11,7 +11,8 @@ MAX_BYTES = 100_000
 PHONE = {"width": 390, "height": 844}
 NARROW = {"width": 320, "height": 640}  # WCAG 1.4.10: 1280 pixels at 400 %
 LOOKS: tuple[dict[str, Any], ...] = (
-    {"color_scheme": "dark"},
+    {"color_scheme": "light", "forced_colors": "none"},
+    {"color_scheme": "dark", "forced_colors": "none"},
     {"color_scheme": "dark", "forced_colors": "active"},
 )
 # Shifts of what stands on the page (https://web.dev/cls), as the browser tells them.
@@ -72,7 +73,7 @@ class Visit:
         return int(await self.page.evaluate(_SENT))
 
     async def is_well_made(self, axe: str) -> None:
-        """Hold the page against the rules: its size, who can read it in both schemes, and how it fits on a phone."""
+        """Hold the page against the rules: its size, and at each width how it fits and who can read it in each look."""
         assert await self.bytes_sent() < MAX_BYTES
         await self.page.evaluate(axe)  # it comes through the debugger, so the policy of the page does not hinder it
         assert self.page.viewport_size is not None
@@ -82,12 +83,11 @@ class Visit:
             assert await self._overflow() <= 0, size
             assert await self._cut_links() == [], size
             assert await self._torn_texts() == [], size
-            assert await self._violations() == [], size
+            for look in LOOKS:
+                await self.page.emulate_media(**look)
+                assert await self._violations() == [], (size, look)
+            await self.page.emulate_media(**LOOKS[0])
         await self.page.set_viewport_size(sizes[0])
-        for look in LOOKS:
-            await self.page.emulate_media(**look)
-            assert await self._violations() == [], look
-        await self.page.emulate_media(color_scheme="light", forced_colors="none")
 
     async def overflows(self) -> list[int]:
         """Return by how many pixels the page is wider than the screen: on a screen, on a phone, and on the narrowest one."""
