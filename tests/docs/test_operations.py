@@ -6,6 +6,9 @@ from pathlib import Path
 from linker.adapters import telemetry
 from linker.core.linking.row_issues import REASONS
 from linker.core.model import Status
+from linker.durable.orchestrators import generation, scanning
+from linker.durable.orchestrators.activity_calls import MAX_TRIES
+from linker.durable.orchestrators.run import PREPARE_TRIES
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -63,3 +66,16 @@ def test_upgrade_rollback_and_uninstall_have_a_page_each() -> None:
     for name in ("upgrade", "rollback", "uninstall"):
         assert (ROOT / "docs" / f"{name}.md").exists()
         assert f"({name}.md)" in deploy
+
+
+def test_the_tries_that_the_page_of_triggers_names_are_those_of_the_code() -> None:
+    page = (ROOT / "docs" / "triggers.md").read_text(encoding="utf-8")
+    told = dict(
+        re.findall(
+            r"^\| (a step of a run|making a table ready|a slice of the mapping|a shard)\b[^|]*\| (.*) \|$", page, re.M
+        )
+    )
+    assert told["a step of a run"].startswith(f"{MAX_TRIES},")
+    assert told["making a table ready"] == f"{PREPARE_TRIES}"
+    assert told["a slice of the mapping"] == f"{scanning.PATIENCE}"
+    assert re.findall(r"\d+", told["a shard"]) == [f"{generation.FAULT_PATIENCE}", f"{generation.PATIENCE}"]
