@@ -45,7 +45,7 @@ def pause(
     with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
-            talk.say(f"No run will begin before {end}. Requests wait; a run under way continues.")
+            talk.say(f"This asks the app to begin no run before {end}. Requests wait; a run under way continues.")
             if not talk.allows("Pause runs?"):
                 return
             made = app.pause(end, reason)

@@ -101,7 +101,7 @@ async def test_the_column_of_this_run_is_not_compared_because_no_link_can_be_the
 async def test_a_dry_run_counts_as_a_real_one_and_writes_nothing_anywhere(world: World, mode: Mode) -> None:
     await linked(world, 5)
     world.dataverse.map(contact_id(1), "c2")
-    world.dataverse.map(contact_id(2), "nobody")
+    world.dataverse.map(contact_id(2), "c9")
     world.dataverse.map(contact_id(3), None)
     await world.prepare("dry")
     await world.deps.salt()
