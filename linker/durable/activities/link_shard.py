@@ -127,9 +127,8 @@ class _ShardWork:
         return self.task.table, self.staged.shard.name
 
     async def run(self) -> ShardOutcome:
-        may_be_settled = (
-            self.staged.scan.full and not self.task.mode.compares_all
-        )  # else the header alone is rarely enough
+        # Else the header alone is rarely enough.
+        may_be_settled = self.staged.scan.full and not self.task.mode.compares_all
         stored = await (self.deps.blocks.header(*self.key) if may_be_settled else self._load_block())
         if (rows := await self._count_settled(stored)) is not None:
             self.outcomes.confirmed_rows(rows, stored.block.header, self.task.run)
@@ -150,10 +149,10 @@ class _ShardWork:
         )
         self.outcomes.confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._recognize(plan.unclaimed if others else ())
-        await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
         removed = plan.unclaimed if self.staged.scan.full else ()
         if removed:
             await _current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
+        await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
         return await self._outcome(wanted.rows, wanted, removed)
 
     async def _load_block(self) -> StoredBlock:

@@ -4,6 +4,7 @@ import pytest
 
 from linker.core.model import Counts, Mode
 from tests.durable.activities.linked_shards import linked
+from tests.fakes.requests import Request
 from tests.fakes.world import (
     FIRST_SHARD,
     World,
@@ -160,6 +161,25 @@ async def test_rows_that_are_missing_because_their_scan_ended_did_not_leave_the_
     await world.deps.staging.end("contact", again)
     outcome = await world.link("run0", scan=again)
     assert (outcome.departed, "ended" in outcome.failed) == (0, True)
+
+
+async def test_a_shard_whose_scan_ends_while_it_writes_does_not_say_that_nothing_was_written(world: World) -> None:
+    """It had read all of its rows by then."""
+    world.people(3)
+    await world.link("run0")
+    world.dataverse.map(contact_id(1), "c2")
+    world.dataverse.map(contact_id(2), None)
+    await world.prepare("run1")
+    scan = await world.scan("run1")
+
+    async def ends(asked: Request) -> None:
+        if asked.kind == "update":
+            await world.deps.staging.end("contact", scan)
+
+    world.dataverse.hooks.append(ends)
+    outcome = await world.link("run1", scan=scan)
+    assert world.links()[contact_id(1)] == "c2"
+    assert (outcome.failed, outcome.counts.linked, outcome.departed) == ("", 1, 1)
 
 
 async def test_a_shard_whose_scan_is_replaced_while_it_reads_writes_nothing(world: World) -> None:
