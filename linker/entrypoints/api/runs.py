@@ -167,8 +167,10 @@ async def get_run(call: Call) -> Reply:
 @operation("POST", "/runs/{run}/cancel", role=Role.OPERATOR, answer=Run, status=202, refusals=(404, 409), audited=True)
 async def post_cancel(call: Call) -> Reply:
     """Stop a run after the pages in flight, or take a waiting one back."""
-    found, deps = await find_run(call), call.deps
-    if await deps.lock.cancel(found.id) is Cancellation.RUNNING:
+    deps = call.deps
+    outcome = await deps.lock.cancel(call.parameters["run"])
+    found = await find_run(call)  # after the lock: a run is shown as ended before it leaves the lock
+    if outcome is Cancellation.RUNNING and found.ended_at is None:
         return Reply(202, to_json(found))
     if found.ended_at is None:  # it waited, or its cancellation was not shown, or the lock was lost
         detail = CANCELED if found.started_at else TAKEN_BACK

@@ -8,6 +8,7 @@ import pytest
 from linker.core.errors import ConfigurationError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.roles import PRINCIPAL_ID
+from linker.core.runs.lifecycle import end_early
 from linker.core.runs.signals import SignalKind
 from linker.core.times import iso
 from linker.durable.activities import run_lifecycle
@@ -221,6 +222,18 @@ async def test_cancelling_a_run_that_waits_ends_it_and_one_that_runs_is_asked(cl
     assert (await client.ask(api.post_cancel, run=waiting)).status == 409
     assert (await client.ask(api.post_cancel, run=running)).status == 202
     assert (await client.api.deps().lock.peek()).cancel == running
+
+
+async def test_a_run_that_is_shown_as_ended_cannot_be_canceled_although_it_holds_the_lock_still(client: Client) -> None:
+    """A run is shown as ended first and leaves the lock then, and its host may be slow in between, or die."""
+    run = (await client.ask(api.post_run, body=b"")).body["id"]
+    deps = client.api.deps()
+    await deps.runs.advance(run, lambda old: end_early(old, Status.FAILED, "", deps.clock()))
+    assert (await deps.lock.peek()).holder is not None
+    reply = await client.ask(api.post_cancel, run=run)
+    assert reply.status == 409
+    assert reply.body["detail"] == f"The run is over: {Status.FAILED}."
+    assert (await deps.runs.load(run)).status is Status.FAILED
 
 
 async def test_a_missing_setting_and_a_passing_fault_are_told_apart() -> None:
