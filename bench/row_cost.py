@@ -18,11 +18,10 @@ import httpx
 
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.core.keys import key_text
-from linker.core.linking.claims import Claim, ClaimRow, decide_claims
 from linker.core.linking.hash_blocks import hash_wish
 from linker.core.linking.mapping_scan import TableState, bucket_bits
 from linker.core.linking.segments import Segment, SliceSegments
-from linker.core.linking.shards import Shard, all_shards, bits_for
+from linker.core.linking.shards import Claim, ClaimRow, Shard, all_shards, bits_for, decide_claims
 from linker.core.model import Link, Source, Target
 from linker.core.names import PROFILE_KEY
 from linker.core.odata import IN_VALUES, LABEL, MappingColumns

@@ -21,7 +21,7 @@ from bench.environment import AppHost, Environment, ended, linker_settings, runn
 from bench.progress import Step, progress
 from bench.soak_figures import Hub, Round, Soak, Stored, goals, page
 from linker.adapters.storage.table_limits import entity_bytes
-from linker.core.runs.request_merging import MAX_SERVED
+from linker.core.runs.lock_state import MAX_SERVED
 
 HOURS = 6  # between unifications: at most four scheduled refreshes a day (docs/reference/customer-insights.md 2)
 KEEP_DAYS, KEEP_HISTORY_DAYS = 10, 2

@@ -42,7 +42,7 @@ from linker.adapters.tokens import Identity, Tokens
 from linker.adapters.write_limiter import Limiter
 from linker.core.ports import Tables
 from linker.core.roles import authentication_is_on
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.settings import Settings
 

@@ -21,7 +21,7 @@ from linker.core.errors import ConfigurationError
 from linker.core.model import Requirement
 from linker.core.requirements.facts import DeclaredSource
 from linker.core.runs.signals import Trigger, next_tick
-from linker.core.times import iso
+from linker.core.serialization import iso
 
 PREFIX = "LINKER_"
 WORKSPACE = (

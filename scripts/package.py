@@ -79,7 +79,7 @@ def stage(folder: Path, backend: str, packages: Path) -> None:
 
 
 def write_build(folder: Path, commit: str) -> None:
-    """Write what the package says of itself (linker/build.py): nothing where it is not built from a clone."""
+    """Write what the package says of itself (linker/__init__.py): nothing where it is not built from a clone."""
     known = {"commit": commit, "docs": docs_of(git("remote", "get-url", "origin"), commit)}
     (folder / "linker" / "build.json").write_text(json.dumps(known) + "\n", encoding="utf-8")
 

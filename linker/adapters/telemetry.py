@@ -26,7 +26,7 @@ from linker.core.runs.activity_values import Report, ShardOutcome, ShardTask
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.core.runs.history import seconds_of
 from linker.core.runs.lifecycle import ENDED
-from linker.core.times import parse_time
+from linker.core.serialization import parse_time
 
 LOGGER = "linker"  # what is below it is exported (PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME)
 BEGAN, RUN_ENDED, TABLE_ENDED = "Linking run began", "Linking run ended", "Table ended"

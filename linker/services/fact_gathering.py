@@ -30,7 +30,7 @@ from linker.core.requirements.facts import (
     unseen,
 )
 from linker.core.requirements.table_eligibility import Judgement, Rules, judge
-from linker.core.times import parse_time
+from linker.core.serialization import parse_time
 from linker.deps import Deps
 from linker.services.source_tables import Recognition, SourceTables, load_remembered, of_sources, remember
 from linker.settings import Settings

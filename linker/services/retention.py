@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from linker.core.model import Run, Status
-from linker.core.times import iso, parse_time
+from linker.core.serialization import iso, parse_time
 from linker.deps import Deps
 
 _LOG = logging.getLogger(__name__)

@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Iterable
 
 from linker.adapters.dataverse.response_models import Fields
-from linker.adapters.looks import ROW_COST
 from linker.core import odata
 from linker.core.errors import LinkerError
 from linker.core.keys import digest_rows, row_key
-from linker.deps import Deps
+from linker.deps import ROW_COST, Deps
 
 MAX_NAMED = odata.EQ_TERMS  # rows that one request names
 MAX_TABLES = 5

@@ -13,12 +13,10 @@ from linker.adapters.dataverse.change_times import workflow_job
 from linker.core.errors import ConflictError, LinkerError, TransientError
 from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.runs.lifecycle import PAUSED, WAITING, add_requester, promise_run, with_request
-from linker.core.runs.lock_state import pause_at
-from linker.core.runs.pause import Pause
-from linker.core.runs.request_merging import merge_requests
+from linker.core.runs.lock_state import Pause, merge_requests, pause_at
 from linker.core.runs.signals import Marks, SignalKind
 from linker.core.runs.workflow_jobs import WorkflowJob, read_events
-from linker.core.times import find_time, iso, parse_time
+from linker.core.serialization import find_time, iso, parse_time
 from linker.deps import Deps
 from linker.services.watermark_reading import look_at_marks
 
@@ -79,7 +77,7 @@ def as_waiting(run: Run, request: RunRequest, what_for: str = WAITING) -> Run:
     return replace(with_request(run, merge_requests(shown, request)), status_detail=what_for)
 
 
-# ---- pauses (linker.core.runs.pause) ----
+# ---- pauses (linker.core.runs.lock_state) ----
 
 
 async def current_pause(deps: Deps) -> Pause | None:

@@ -12,9 +12,16 @@ from linker.adapters.dataverse.metadata import ServiceAccount
 from linker.adapters.dataverse.registered_automations import READ_TABLES
 from linker.adapters.dataverse.secured_columns import column_rights, find_secured_columns
 from linker.core.errors import ConfigurationError, DataverseError
-from linker.core.permissions import column_security, privileges
-from linker.core.permissions.column_security import ColumnNeed, ColumnRights, concerns, missing_on_columns
-from linker.core.permissions.privileges import Depth, Missing, Need
+from linker.core.permissions import privileges
+from linker.core.permissions.privileges import (
+    ColumnNeed,
+    ColumnRights,
+    Depth,
+    Missing,
+    Need,
+    concerns,
+    missing_on_columns,
+)
 from linker.deps import Deps
 from linker.settings import Settings
 
@@ -75,7 +82,7 @@ async def _read_rights(deps: Deps, dataverse: Dataverse) -> AccountRights:
         metadata.service_account(dataverse, user),
         identity.read_privileges(dataverse, user),
         read_catalogue(deps, dataverse, needs),
-        missing_permissions(deps, dataverse, column_security.of_every_run(touches=deps.settings.touch_profiles)),
+        missing_permissions(deps, dataverse, privileges.of_every_run(touches=deps.settings.touch_profiles)),
     )
     if deps.settings.impersonate:
         own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)

@@ -9,7 +9,7 @@ from linker.adapters.dataverse.optional import Unread, answer_or_reason
 from linker.core.names import MAPPING_SET, PROFILE_SET
 from linker.core.permissions.privileges import find_refused
 from linker.core.runs.signals import UNKNOWN, Look, Marks, SignalKind, look_again
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 
 MARKS_S = 60.0  # both tables, with the pauses that Dataverse asks for

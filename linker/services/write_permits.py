@@ -14,19 +14,19 @@ from linker.adapters.dataverse.response_models import Fields, customer_in
 from linker.core import odata
 from linker.core.capabilities import Capabilities, TableKind, with_capabilities
 from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
-from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import KeySpan
+from linker.core.linking.shards import fold_customer
 from linker.core.model import WIRE, Target
 from linker.core.names import MAPPING_SET, MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import MappingColumns
-from linker.core.permissions import column_security, privileges
+from linker.core.permissions import privileges
 from linker.core.permissions.automations import Automation
 from linker.core.permissions.privileges import Missing, Need, Right
 from linker.core.permissions.write_permission import Permission, Refusal, SecondWriter, TableLook, permission
 from linker.core.requirements.facts import DataverseTable, name_of
 from linker.core.requirements.table_eligibility import JudgedTable
+from linker.core.serialization import iso
 from linker.core.throttling.pace import Pace
-from linker.core.times import iso
 from linker.deps import Deps
 from linker.services.service_account import AccountRights, missing_permissions, read_catalogue
 
@@ -84,7 +84,7 @@ async def permissions(
 ) -> dict[str, Permission]:
     """Return for each table whether it may be written now. Writes nothing to Dataverse. `remembers` see _Look."""
     wanted = [need for judged in tables for need in privileges.of_table(judged.table.logical_name)]
-    links = [need for judged in tables for need in column_security.of_links(judged.table.logical_name)]
+    links = [need for judged in tables for need in privileges.of_links(judged.table.logical_name)]
     catalogue, there, lacking = await asyncio.gather(
         read_catalogue(deps, dataverse, [*wanted, Need(PROFILE_TABLE, Right.READ, "")]),
         ask_optional(dataverse, lookup_column.find_all),

@@ -6,9 +6,9 @@ import asyncio
 
 import pytest
 
-from linker.adapters.looks import KEPT_S, MAX_COST, MAX_KEPT, PREFLIGHT_COST, REFUSED_S, WINDOW_S, Looks
 from linker.core.errors import BusyError, TransientError
 from linker.core.model import Status
+from linker.deps import KEPT_S, MAX_COST, MAX_KEPT, PREFLIGHT_COST, REFUSED_S, WINDOW_S, Looks
 from linker.entrypoints import api
 from tests.fakes.browser import Browser
 from tests.fakes.client import Client

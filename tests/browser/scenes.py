@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from linker.core.linking import row_issues
+from linker.core import records
 from linker.core.model import Counts, Mode, Progress, Run, Status, Touches
 from linker.core.names import SKIPPED_MESSAGE
 from linker.core.permissions.automations import Automation, Kind, describe, estimate
@@ -236,10 +236,10 @@ def rows_in_trouble() -> list[RowIssue]:
     """The rows of `with_warnings`."""
     plugin = "Contoso.Scoring: 'Credit limit' must not be empty."
     return [
-        *(row_issues.issue("contact", row_id(number), "PluginRefused", plugin) for number in range(7)),
-        *(row_issues.issue("contact", row_id(number), "AccessDenied") for number in range(20, 22)),
-        *(row_issues.issue("contact", row_id(number), "ProfileMissing") for number in range(30, 34)),
-        *(row_issues.issue("lead", row_id(number), "RowNotFound") for number in range(40, 43)),
+        *(records.issue("contact", row_id(number), "PluginRefused", plugin) for number in range(7)),
+        *(records.issue("contact", row_id(number), "AccessDenied") for number in range(20, 22)),
+        *(records.issue("contact", row_id(number), "ProfileMissing") for number in range(30, 34)),
+        *(records.issue("lead", row_id(number), "RowNotFound") for number in range(40, 43)),
     ]
 
 

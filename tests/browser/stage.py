@@ -20,7 +20,7 @@ from linker.bootstrap import environment_key
 from linker.core.model import Counts, Run, RunRequest, Status, TableRun
 from linker.core.permissions.automations import Estimate
 from linker.core.records import PlannedChange, RowIssue
-from linker.core.times import iso
+from linker.core.serialization import iso
 from tests.system.world import World
 
 _LEASE_S = 3600.0  # longer than any test

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
-from linker.adapters.looks import ROW_KEPT_S
+from linker.deps import ROW_KEPT_S
 from tests.system.world import World
 
 from . import scenes

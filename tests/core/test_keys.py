@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.core.keys import key_fault, key_text, row_key, spellings
-from linker.core.linking.row_issues import invalid_key
+from linker.core.records import invalid_key
 
 TEXT = "0123abcd-4567-89ab-cdef-0123456789ab"
 KEY = bytes.fromhex(TEXT.replace("-", ""))

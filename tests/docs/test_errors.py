@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from linker.core.linking.row_issues import REASONS
+from linker.core.records import REASONS
 
 PAGE = (Path(__file__).parents[2] / "docs" / "errors.md").read_text()
 

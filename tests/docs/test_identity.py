@@ -7,8 +7,7 @@ import pytest
 
 from linker.adapters.dataverse.client import BYPASS
 from linker.adapters.dataverse.registered_automations import READ_TABLES
-from linker.core.permissions.column_security import ColumnNeed, of_every_run, of_links
-from linker.core.permissions.privileges import Need
+from linker.core.permissions.privileges import ColumnNeed, Need, of_every_run, of_links
 from linker.core.permissions.write_permission import Refusal
 from linker.services.environment_setup import needs
 from linker.settings import Settings

@@ -4,8 +4,8 @@ import re
 from pathlib import Path
 
 from linker.adapters import telemetry
-from linker.core.linking.row_issues import REASONS
 from linker.core.model import Status
+from linker.core.records import REASONS
 from linker.durable.orchestrators import generation, scanning
 from linker.durable.orchestrators.activity_calls import MAX_TRIES
 from linker.durable.orchestrators.run import PREPARE_TRIES

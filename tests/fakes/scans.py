@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import Any
 
 from linker.adapters.storage import Scan, StoredBlock, Stream
-from linker.core.linking.claims import Wanted
 from linker.core.linking.hash_blocks import Header
 from linker.core.linking.mapping_scan import ScanChoice, TableState
-from linker.core.linking.shards import Shard
+from linker.core.linking.shards import Shard, Wanted
 from linker.core.model import RowKey
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask
 from linker.deps import Deps

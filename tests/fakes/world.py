@@ -31,17 +31,16 @@ from linker.adapters.storage.lock_store import RunLock
 from linker.adapters.storage.own_writes import OwnWrites
 from linker.adapters.write_limiter import Limiter
 from linker.core.capabilities import Capabilities, Capability, TableKind, finding
-from linker.core.linking.claims import Claim
 from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link, hash_wish
 from linker.core.linking.mapping_scan import ScanChoice, TableState
-from linker.core.linking.shards import Shard
+from linker.core.linking.shards import Claim, Shard
 from linker.core.model import Link, Mode, Run, Source, Status, TableRun, Target
 from linker.core.ports import Properties
 from linker.core.records import RowIssue
 from linker.core.runs.activity_values import ShardOutcome, ShardsTask, ShardTask, SliceTask
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
+from linker.core.serialization import iso
 from linker.core.throttling.pace import Pace
-from linker.core.times import iso
 from linker.deps import Deps
 from linker.durable.activities.link_shard import link_shard
 from linker.durable.activities.scan_mapping import plan_shards, scan_slice

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from linker.adapters.dataverse import Connection
 from linker.adapters.dataverse.response_models import claim_row
 from linker.core.keys import key_text
-from linker.core.linking.claims import decide_claims
 from linker.core.linking.segments import Segment, SliceSegments
+from linker.core.linking.shards import decide_claims
 from linker.core.model import Run, Status
 from linker.core.odata import MappingColumns
 from linker.core.records import RowIssue

@@ -79,12 +79,12 @@ MUTATIONS = (
     ),
     Mutation(
         "D10",
-        "linker/core/linking/claims.py",
+        "linker/core/linking/shards.py",
         "invalid[row.identity] = row.text",
         "invalid[row.identity + bytes([len(invalid)])] = row.text",
     ),
     Mutation(
-        "D10", "linker/core/linking/claims.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"
+        "D10", "linker/core/linking/shards.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"
     ),
     Mutation(
         "D11", "linker/core/linking/shard_diff.py", "and row[0].is_confirmed and row[0].wish == wish", "and False"
@@ -177,7 +177,7 @@ MUTATIONS = (
     Mutation("G2", _GENERATION, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
     Mutation("G2", _GENERATION, "return not self.stop and ", "return "),
     Mutation("G2", _SHARD, "self.deps.clock() - self.began > LONG_TURN_S", "False"),
-    Mutation("G3", "linker/core/runs/request_merging.py", "mode=max(first.mode", "mode=min(first.mode"),
+    Mutation("G3", "linker/core/runs/lock_state.py", "mode=max(first.mode", "mode=min(first.mode"),
     Mutation("G3", _LOCK, "if interruptions >= MAX_INTERRUPTIONS:", "if False:"),
     Mutation(
         "G3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"

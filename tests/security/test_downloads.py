@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from linker.adapters.storage.issue_store import mask_key
 from linker.adapters.storage.table_limits import check_entity
 from linker.core.errors import TransientError
-from linker.core.linking.row_issues import NO_KEY, invalid_key, issue
-from linker.core.records import RowIssue
+from linker.core.records import NO_KEY, RowIssue, invalid_key, issue
 from linker.entrypoints import api
 from linker.entrypoints.api.row_errors import as_csv
 from tests.fakes.client import Client

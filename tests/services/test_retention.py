@@ -8,7 +8,7 @@ import pytest
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Mode, Run, RunRequest, Status, Target
 from linker.core.records import AuditEntry, PlannedChange, RowIssue
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.services import retention
 from linker.services.retention import Bounds
 from tests.fakes.world import START, World, contact_id

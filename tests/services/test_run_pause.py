@@ -9,8 +9,8 @@ import pytest
 
 from linker.core.model import Mode, RunRequest, Status, Ticket
 from linker.core.runs.lifecycle import PAUSED, end_early
-from linker.core.runs.pause import MAX_DAYS
-from linker.core.times import iso
+from linker.core.runs.lock_state import MAX_DAYS
+from linker.core.serialization import iso
 from linker.entrypoints import api
 from linker.services import run_requests, run_watchdog
 from tests.core.runs.test_events import body, record

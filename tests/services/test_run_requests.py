@@ -11,7 +11,7 @@ from linker.core.linking.shards import Shard
 from linker.core.model import Mode, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Ending, Settled, SettleTask
 from linker.core.runs.signals import Marks
-from linker.core.times import find_time
+from linker.core.serialization import find_time
 from linker.deps import Deps
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.discover_tables import settle

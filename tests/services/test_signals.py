@@ -13,7 +13,7 @@ from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse.change_times import JOBS, TASKS
 from linker.adapters.storage import TaskState
 from linker.core.runs.signals import SignalKind
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.entrypoints.api.runs import get_status, post_unification_event
 from linker.services import run_requests
 from tests.fakes.browser import Browser

@@ -14,8 +14,8 @@ from linker.adapters.http_limits import json_of
 from linker.core import odata
 from linker.core.errors import DataverseError, TableBusyError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.keys import key_text, row_key, spellings
-from linker.core.linking.claims import ClaimRow, fold_customer
 from linker.core.linking.mapping_scan import KeySpan
+from linker.core.linking.shards import ClaimRow, fold_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
 from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core.odata import WITH_LABELS, MappingColumns

@@ -23,7 +23,7 @@ from linker.core.capabilities import Capability
 from linker.core.errors import DataverseError
 from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, PROFILE_KEY
 from linker.core.odata import LABEL, WITH_LABELS, MappingColumns
-from linker.core.times import iso
+from linker.core.serialization import iso
 
 ELASTIC_PAGE: Final = 500  # rows of a response where the server does not give more on request
 COUNT_CAP: Final = 5_000

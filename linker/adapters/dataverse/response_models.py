@@ -8,11 +8,10 @@ from typing import Any, NotRequired, TypedDict
 
 from linker.core.errors import ConfigurationError, StateError, TransientError
 from linker.core.keys import is_canonical, key_text, row_key
-from linker.core.linking.claims import MAX_SHOWN, Claim, ClaimRow, fold_customer, is_customer
+from linker.core.linking.shards import MAX_SHOWN, Claim, ClaimRow, fold_customer, is_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
 from linker.core.odata import LABEL, MappingColumns
-from linker.core.serialization import from_json
-from linker.core.times import parse_time
+from linker.core.serialization import from_json, parse_time
 
 Fields = dict[str, Any]
 """A row whose members are not validated yet."""

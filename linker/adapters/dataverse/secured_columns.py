@@ -7,7 +7,7 @@ from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse.client import Dataverse
 from linker.core import odata
-from linker.core.permissions.column_security import ColumnRight, ColumnRights, SecuredColumn
+from linker.core.permissions.privileges import ColumnRight, ColumnRights, SecuredColumn
 
 
 class _Column(TypedDict):

@@ -8,8 +8,7 @@ from typing import Any
 from linker.adapters.storage.documents import cut_text, join_text
 from linker.core.ports import Tables
 from linker.core.records import AuditEntry
-from linker.core.serialization import dumps, loads
-from linker.core.times import iso
+from linker.core.serialization import dumps, iso, loads
 
 AUDIT = "linkeraudit"
 _END_OF_TIME_MS = 10**14 - 1  # keys ascend; what is left until then makes the newest come first

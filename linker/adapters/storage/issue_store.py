@@ -12,10 +12,9 @@ from linker.adapters import telemetry
 from linker.adapters.storage.documents import Documents, cut_text, join_text, salt_of
 from linker.adapters.storage.table_limits import key_text as safe_key
 from linker.core.keys import row_key
-from linker.core.linking.row_issues import NO_KEY, ORPHANED
 from linker.core.model import WIRE, RowKey
 from linker.core.ports import Entity, Tables
-from linker.core.records import PlannedChange, RowIssue, RowRecord
+from linker.core.records import NO_KEY, ORPHANED, PlannedChange, RowIssue, RowRecord
 from linker.core.serialization import dumps, loads
 
 ERRORS = "linkererrors"

@@ -14,8 +14,7 @@ from linker.core.errors import AlreadyThereError, ChangedError, TransientError
 from linker.core.model import RunRequest, Ticket
 from linker.core.ports import Entity, Tables
 from linker.core.runs import lock_state, run_lock
-from linker.core.runs.lock_state import LockState, TakeOver
-from linker.core.runs.pause import Pause
+from linker.core.runs.lock_state import LockState, Pause, TakeOver
 from linker.core.runs.run_lock import Cancellation, Grant, Renewal
 from linker.core.serialization import dumps, loads
 

@@ -25,7 +25,7 @@ from linker.adapters.storage.lock_store import RunLock
 from linker.core.errors import ChangedError
 from linker.core.keys import digest_rows
 from linker.core.linking.mapping_scan import TableState
-from linker.core.times import iso
+from linker.core.serialization import iso
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from linker.core.errors import StateError
-from linker.core.linking.claims import Claim
 from linker.core.linking.segments import INDEX, digest_records
+from linker.core.linking.shards import Claim
 from linker.core.model import Link, RowKey
 from linker.core.ports import Properties
 

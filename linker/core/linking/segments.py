@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from linker.core.errors import StateError
-from linker.core.linking.claims import Claim, ClaimRow
-from linker.core.linking.shards import PLACE_BITS, place_key
+from linker.core.linking.shards import PLACE_BITS, Claim, ClaimRow, place_key
 from linker.core.ports import Properties
 
 CHUNK_BYTES = 64 * 1024  # of a property (docs/reference/azure.md)

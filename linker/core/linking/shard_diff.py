@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from linker.core.linking.claims import Claim
 from linker.core.linking.hash_blocks import Entry, HashBlock
+from linker.core.linking.shards import Claim
 from linker.core.model import RowKey
 
 

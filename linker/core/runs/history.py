@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from linker.core.model import WIRE, Counts, Mode, Progress, Run, Status, TableRun, Touches
 from linker.core.runs.activity_values import Report
-from linker.core.times import iso, parse_time, seconds_between
+from linker.core.serialization import iso, parse_time, seconds_between
 
 MAX_DETAIL = 300  # characters of a run's own words in a summary
 MAX_TABLE_DETAIL = 200  # of those of a table

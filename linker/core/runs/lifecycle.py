@@ -11,7 +11,7 @@ from typing import Final, Literal, get_args
 
 from linker.core.model import Counts, Progress, Run, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Ending, TableEnd
-from linker.core.times import iso
+from linker.core.serialization import iso
 
 ENDED = frozenset({Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKIPPED, Status.CANCELED})
 

@@ -11,8 +11,17 @@ from enum import StrEnum
 from typing import Final
 
 from linker.core.model import RunRequest, Ticket
-from linker.core.runs.lock_state import LockState, TakeOver, brief, pause_at
-from linker.core.runs.request_merging import MAX_SERVED, bound_request, covers, find_keyed, merge_requests
+from linker.core.runs.lock_state import (
+    MAX_SERVED,
+    LockState,
+    TakeOver,
+    bound_request,
+    brief,
+    covers,
+    find_keyed,
+    merge_requests,
+    pause_at,
+)
 
 MAX_DROPPED: Final = 20  # waiting runs that were canceled and are remembered as such
 MAX_ASKED: Final = 20  # requests with a key that are remembered; who sends one again does so within minutes

@@ -17,7 +17,7 @@ from typing import Annotated, Any, Final
 
 from pydantic import BaseModel, Field, Json, StringConstraints, TypeAdapter, ValidationError
 
-from linker.core.times import find_time
+from linker.core.serialization import find_time
 
 MERGES: Final = frozenset({"merge"})
 UNIFICATIONS: Final = frozenset({"all", "merge", "unification"})

@@ -13,7 +13,7 @@ from linker.core.permissions.write_permission import Permission
 from linker.core.runs.activity_values import RunRef, Settled, SettleTask, Survey
 from linker.core.runs.lifecycle import OPEN
 from linker.core.runs.signals import Awaited, SettleRules, next_wait
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.durable.boundary import max_wait_s
 from linker.services import fact_gathering, write_permits

@@ -14,12 +14,11 @@ from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.core.keys import digest_rows, key_text
 from linker.core.linking.mapping_scan import TableState
-from linker.core.linking.row_issues import ORPHANED, issue
 from linker.core.linking.shards import group_by_shard, place_key
 from linker.core.model import RowKey, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
 from linker.core.permissions.automations import count_noun
-from linker.core.records import PlannedChange
+from linker.core.records import ORPHANED, PlannedChange, issue
 from linker.core.runs.generation_values import Strays, StraysTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue

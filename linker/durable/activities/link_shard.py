@@ -20,12 +20,11 @@ from linker.core.errors import (
     UnknownOutcomeError,
 )
 from linker.core.keys import key_text
-from linker.core.linking.claims import Claim, Wanted
 from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, hash_link, intend, name_salt, unconfirm
-from linker.core.linking.row_issues import refusal
 from linker.core.linking.shard_diff import ShardPlan, diff_shard
+from linker.core.linking.shards import Claim, Wanted
 from linker.core.model import CustomerId, Link, Mode, RowKey, Target
-from linker.core.records import PlannedChange
+from linker.core.records import PlannedChange, refusal
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue

@@ -22,7 +22,7 @@ from linker.core.runs.lifecycle import (
     why_ended,
     with_request,
 )
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.durable.boundary import go_of
 from linker.services.watermark_reading import marks_of

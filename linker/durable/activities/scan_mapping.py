@@ -15,7 +15,6 @@ from linker.core.errors import (
     ThrottledError,
     TransientError,
 )
-from linker.core.linking.claims import ClaimRow
 from linker.core.linking.hash_blocks import hash_wish
 from linker.core.linking.mapping_scan import (
     ScanChoice,
@@ -24,7 +23,7 @@ from linker.core.linking.mapping_scan import (
     describe_scan,
 )
 from linker.core.linking.segments import SliceSegments
-from linker.core.linking.shards import group_by_shard
+from linker.core.linking.shards import ClaimRow, group_by_shard
 from linker.core.model import Run, Target
 from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask

@@ -19,7 +19,7 @@ from linker.core.permissions import automations
 from linker.core.runs.activity_values import Go
 from linker.core.runs.generation_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
 from linker.core.runs.history import touching_progress
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.durable.boundary import go_of
 from linker.durable.shards.writes import PATCHES

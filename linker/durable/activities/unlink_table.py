@@ -9,10 +9,9 @@ from linker.adapters.dataverse import Dataverse, LiveLink
 from linker.core.errors import DataverseError, LinkerError, SupersededError, TransientError, UnknownOutcomeError
 from linker.core.keys import key_text
 from linker.core.linking.hash_blocks import Entry, hash_link, names_link
-from linker.core.linking.row_issues import GUARDED, issue, refusal
 from linker.core.model import Counts, RowKey, Source, Target, UnlinkAllowance
 from linker.core.odata import MappingColumns, chunks
-from linker.core.records import RowIssue
+from linker.core.records import GUARDED, RowIssue, issue, refusal
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue

@@ -16,13 +16,12 @@ from dataclasses import replace
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import StoredBlock, TaskState
 from linker.core.errors import ChangedError, DataverseError, SupersededError, TransientError
-from linker.core.linking.claims import fold_customer
 from linker.core.linking.hash_blocks import Entries, Entry, HashBlock, Header, hash_link, intend, unconfirm
 from linker.core.linking.mapping_scan import TableState
-from linker.core.linking.shards import Shard, group_by_shard, shard_of
+from linker.core.linking.shards import Shard, fold_customer, group_by_shard, shard_of
 from linker.core.model import Link, RowKey, Target
 from linker.core.odata import MappingColumns
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.services.full_reasons import mark_unconfirmed
 

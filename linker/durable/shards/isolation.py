@@ -18,9 +18,8 @@ from linker.adapters.dataverse import Dataverse, lookup_column
 from linker.core.errors import ConfigurationError, DataverseError, LinkerError
 from linker.core.keys import key_text
 from linker.core.linking.hash_blocks import Header
-from linker.core.linking.row_issues import invalid_key, issue
 from linker.core.model import Counts, Link, RowKey, Target
-from linker.core.records import RowIssue
+from linker.core.records import RowIssue, invalid_key, issue
 from linker.core.throttling.error_classification import (
     Answer,
     advice_on,

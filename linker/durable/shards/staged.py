@@ -15,7 +15,6 @@ from linker.core.errors import (
     ConfigurationError,
     DataverseError,
 )
-from linker.core.linking.claims import Claim, ClaimRow, Wanted, decide_claims
 from linker.core.linking.hash_blocks import HashBlock, hash_wish, is_confirmed, name_salt
 from linker.core.linking.mapping_scan import (
     KeySpan,
@@ -26,10 +25,10 @@ from linker.core.linking.mapping_scan import (
     streams_for,
 )
 from linker.core.linking.segments import Segment, digest_records
-from linker.core.linking.shards import Shard
+from linker.core.linking.shards import Claim, ClaimRow, Shard, Wanted, decide_claims
 from linker.core.model import Link, RowKey, Target
 from linker.core.odata import MappingColumns
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 
 

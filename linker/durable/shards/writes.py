@@ -17,7 +17,7 @@ from linker.core.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from linker.core.linking.claims import fold_customer
+from linker.core.linking.shards import fold_customer
 from linker.core.model import CustomerId, Link, RowKey, Target
 from linker.durable.shards.attempt import Attempt
 from linker.durable.shards.isolation import Isolation, Links, Refusals

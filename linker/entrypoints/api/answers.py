@@ -11,7 +11,7 @@ from linker.core.permissions.automations import Estimate
 from linker.core.permissions.write_permission import Approval
 from linker.core.records import AuditEntry, PlannedChange, RowIssue, RowRecord
 from linker.core.runs.history import PastRun
-from linker.core.runs.pause import Pause
+from linker.core.runs.lock_state import Pause
 from linker.core.runs.signals import Signal, Trigger
 
 

@@ -8,8 +8,7 @@ from pydantic import BaseModel
 
 from linker.core.records import AuditEntry
 from linker.core.roles import Role
-from linker.core.serialization import to_json
-from linker.core.times import iso
+from linker.core.serialization import iso, to_json
 from linker.entrypoints.api.answers import AuditPage
 from linker.entrypoints.http.messages import PageQuery, Reply, first_of, to_continuation
 from linker.entrypoints.http.operations import Call, Operation, operation

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from linker.adapters.dataverse.metadata import find_tables
-from linker.adapters.looks import ROW_COST
 from linker.core.errors import LinkerError
-from linker.deps import Deps
+from linker.deps import ROW_COST, Deps
 from linker.entrypoints.http.messages import ProblemError
 
 

@@ -14,7 +14,7 @@ from linker.core.model import Counts, Mode, Run, Status, TableRun
 from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.records import AuditEntry, RowIssue
 from linker.core.runs.history import history
-from linker.core.runs.pause import Pause
+from linker.core.runs.lock_state import Pause
 from linker.core.serialization import to_json
 from linker.entrypoints.api.answers import (
     AuditPage,

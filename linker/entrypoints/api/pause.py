@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, Field
 
 from linker.core.roles import Role
-from linker.core.runs.pause import MAX_DAYS, MAX_REASON, Pause, fault_of
+from linker.core.runs.lock_state import MAX_DAYS, MAX_REASON, Pause, fault_of
 from linker.core.serialization import to_json
 from linker.entrypoints.api.answers import Resumption
 from linker.entrypoints.api.runs import STRICT

@@ -5,7 +5,6 @@ from __future__ import annotations
 from linker.adapters.dataverse.insight_reader import reach
 from linker.adapters.dataverse.lookup_column import find_linked_table
 from linker.adapters.dataverse.response_models import LiveLink
-from linker.adapters.looks import INSIGHTS_COST, ROW_COST, ROW_KEPT_S
 from linker.core.errors import DataverseError, LinkerError
 from linker.core.keys import key_text, row_key
 from linker.core.linking.hash_blocks import Entry, hash_link, is_confirmed, names_link
@@ -14,7 +13,7 @@ from linker.core.linking.shards import shard_of
 from linker.core.model import RowKey
 from linker.core.profile_insights.insight_paths import Reach
 from linker.core.serialization import to_json
-from linker.deps import Deps
+from linker.deps import INSIGHTS_COST, ROW_COST, ROW_KEPT_S, Deps
 from linker.entrypoints.api.answers import Comparison, LookupNow, RowState
 from linker.entrypoints.http.messages import Reply, not_found
 from linker.entrypoints.http.operations import Call, operation

@@ -24,7 +24,7 @@ from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.roles import Role
 from linker.core.runs.history import history
 from linker.core.runs.lifecycle import end_early
-from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_TABLES
+from linker.core.runs.lock_state import MAX_ALLOWED_TABLES, MAX_TABLES
 from linker.core.runs.run_lock import Cancellation
 from linker.core.runs.signals import SignalKind
 from linker.core.serialization import dumps, to_json

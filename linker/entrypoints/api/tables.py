@@ -6,13 +6,12 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from linker.adapters.looks import PREFLIGHT_COST
 from linker.adapters.storage import FirstLink
 from linker.core.model import Run, RunRequest
 from linker.core.permissions.preflight_report import Picture
 from linker.core.roles import Role
 from linker.core.serialization import to_json
-from linker.deps import Deps
+from linker.deps import PREFLIGHT_COST, Deps
 from linker.entrypoints.api.answers import HeldLink
 from linker.entrypoints.api.runs import STRICT, requested
 from linker.entrypoints.http.messages import ProblemError, Reply, not_found

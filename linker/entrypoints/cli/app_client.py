@@ -11,7 +11,7 @@ import httpx
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.model import Run
 from linker.core.permissions.preflight_report import Picture
-from linker.core.runs.pause import Pause
+from linker.core.runs.lock_state import Pause
 from linker.core.serialization import from_json
 from linker.entrypoints.api.answers import (
     AuditPage,

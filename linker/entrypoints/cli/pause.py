@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from linker.core.errors import one_line
-from linker.core.runs.pause import Pause
-from linker.core.times import iso
+from linker.core.runs.lock_state import Pause
+from linker.core.serialization import iso
 from linker.entrypoints.cli.app_client import AppClient
 from linker.entrypoints.cli.connection import (
     LOCAL_SETTINGS,

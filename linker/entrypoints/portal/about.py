@@ -6,8 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from linker import VERSION
-from linker.build import build
+from linker import VERSION, build
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, operation
 from linker.entrypoints.portal.render import render

@@ -7,9 +7,8 @@ from typing import Annotated
 from pydantic import BeforeValidator
 
 from linker.core.roles import Role
-from linker.core.runs.lock_state import pause_at
-from linker.core.runs.pause import MAX_DAYS, MAX_REASON
-from linker.core.times import iso
+from linker.core.runs.lock_state import MAX_DAYS, MAX_REASON, pause_at
+from linker.core.serialization import iso
 from linker.entrypoints.api.pause import PauseBody, post_pause, post_resume
 from linker.entrypoints.api.runs import Moment
 from linker.entrypoints.http.messages import Reply

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
-from linker.build import docs_url
+from linker import docs_url
 from linker.core.roles import Caller, Role
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
 from linker.entrypoints.http.operations import Call, names_of

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field
 from linker.core.model import Run, Status
 from linker.core.runs.history import standing
 from linker.core.runs.lock_state import pause_at
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.entrypoints.http.messages import Reply, not_found
 from linker.entrypoints.http.operations import Call, RunId, operation
 from linker.entrypoints.portal.render import again, render

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Final
 
-from linker.core.linking.row_issues import GUARDED
-from linker.core.records import RowIssue
+from linker.core.records import GUARDED, RowIssue
 from linker.core.roles import Role
 from linker.core.runs.history import COMPARABLE
 from linker.deps import Deps

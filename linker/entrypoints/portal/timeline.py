@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field, model_validator
 from linker.core.model import Status
 from linker.core.names import TASK_NAME
 from linker.core.runs.history import PastRun
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.entrypoints.api.runs import LOOK_BACK, RunFilter
 from linker.entrypoints.http.messages import Reply
 from linker.entrypoints.http.operations import Call, RunId, operation

@@ -14,7 +14,7 @@ from linker.core.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from linker.core.linking.claims import fold_customer
+from linker.core.linking.shards import fold_customer
 from linker.core.model import Link, Target
 from tests.fakes.requests import API, NAVIGATION, URL
 from tests.fakes.world import ScanReplacedError, StaticTokens, World

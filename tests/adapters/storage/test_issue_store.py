@@ -6,9 +6,8 @@ import pytest
 
 from linker.adapters.storage import Documents, Issues
 from linker.adapters.storage.issue_store import MAX_ISSUES
-from linker.core.linking.row_issues import issue
 from linker.core.ports import Tables
-from linker.core.records import RowIssue, RowRecord
+from linker.core.records import RowIssue, RowRecord, issue
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.world import contact_id
 

@@ -11,8 +11,7 @@ from linker.adapters.storage.lock_store import MAX_ATTEMPTS, ROW, TABLE, RunLock
 from linker.core.errors import ChangedError, TransientError
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
 from linker.core.ports import Properties, Tables
-from linker.core.runs.lock_state import LockState
-from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES
+from linker.core.runs.lock_state import MAX_SERVED, MAX_TABLES, LockState
 from linker.core.runs.run_lock import Cancellation
 from linker.core.serialization import dumps
 from tests.fakes.memory_tables import MemoryTables

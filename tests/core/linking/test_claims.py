@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.linking.claims import MAX_CUSTOMER, Claim, ClaimRow, Wanted, decide_claims, fold_customer, is_customer
+from linker.core.linking.shards import MAX_CUSTOMER, Claim, ClaimRow, Wanted, decide_claims, fold_customer, is_customer
 
 K1, K2 = b"1" * 16, b"2" * 16
 P1, P2 = "00000001-0000-4000-9000-000000000000", "00000002-0000-4000-9000-000000000000"

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 
 from linker.adapters.storage.table_limits import check_entity
 from linker.core.errors import StateError
-from linker.core.linking.claims import Claim
 from linker.core.linking.hash_blocks import (
     CHUNK_BYTES,
     MAX_ENTRIES,
@@ -33,6 +32,7 @@ from linker.core.linking.hash_blocks import (
     unpack,
 )
 from linker.core.linking.segments import INDEX, digest_records
+from linker.core.linking.shards import Claim
 from linker.core.model import Link
 
 A, B, C = Entry(1, 2), Entry(3, 4), Entry(5, 6)  # confirmed entries

@@ -6,10 +6,9 @@ from hypothesis import strategies as st
 
 from linker.adapters.storage.table_limits import check_entity
 from linker.core.errors import StateError
-from linker.core.linking.claims import Claim, ClaimRow
 from linker.core.linking.hash_blocks import Entry, digest_wishes
 from linker.core.linking.segments import CHUNK_BYTES, INDEX, MAX_ENTITY_BYTES, Segment, SliceSegments, digest_records
-from linker.core.linking.shards import Shard, place_key
+from linker.core.linking.shards import Claim, ClaimRow, Shard, place_key
 
 GUID = "00000001-0002-4003-8004-0a0b0c0d0e0f"
 texts = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.linking.claims import Claim
 from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, hash_wish
 from linker.core.linking.shard_diff import ShardPlan, diff_shard
+from linker.core.linking.shards import Claim
 
 SALT = b"salt"
 K1, K2, K3 = (bytes([n]) * 16 for n in (1, 2, 3))

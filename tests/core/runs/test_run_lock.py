@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Mode, RunRequest, Ticket
-from linker.core.runs.lock_state import LockState
-from linker.core.runs.request_merging import MAX_SERVED, MAX_TABLES, covers, merge_requests
+from linker.core.runs.lock_state import MAX_SERVED, MAX_TABLES, LockState, covers, merge_requests
 from linker.core.runs.run_lock import MAX_ASKED, Cancellation, Renewal, cancel, progressed, renew, request
 from tests.core.runs.locks import (
     ALLOWED,

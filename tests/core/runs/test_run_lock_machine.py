@@ -8,10 +8,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from linker.core.model import Mode, RunRequest, Ticket, UnlinkAllowance
 from linker.core.runs import lock_state, run_lock
-from linker.core.runs.lock_state import LockState
-from linker.core.runs.pause import Pause
+from linker.core.runs.lock_state import LockState, Pause
 from linker.core.runs.run_lock import Cancellation
-from linker.core.times import iso
+from linker.core.serialization import iso
 
 LEASE_S = 100.0
 REQUESTS = st.builds(

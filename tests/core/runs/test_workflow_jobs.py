@@ -18,7 +18,7 @@ from linker.core.runs.workflow_jobs import (
     row_of,
     time_of,
 )
-from linker.core.times import iso
+from linker.core.serialization import iso
 
 NOW = 1_795_000_000.0
 BEGAN = "2026-11-18T10:00:00Z"

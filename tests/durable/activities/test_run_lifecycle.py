@@ -8,8 +8,8 @@ from linker.core.model import Counts, Mode, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Beat, Ending, Report, TableEnd, Totals
 from linker.core.runs.lifecycle import WAITING
 from linker.core.runs.signals import Marks
+from linker.core.serialization import iso
 from linker.core.throttling.pace import Pace
-from linker.core.times import iso
 from linker.durable.activities import run_lifecycle
 from linker.services import run_requests
 from tests.fakes.client import Starter

@@ -7,7 +7,7 @@ import pytest
 from linker.core.model import RunRequest, Status
 from linker.core.runs.activity_values import SettleTask
 from linker.core.runs.signals import CONFIRM_S, SignalKind
-from linker.core.times import iso, parse_time
+from linker.core.serialization import iso, parse_time
 from linker.durable.activities.discover_tables import settle
 from tests.fakes.client import Starter
 from tests.fakes.lives import begun, loaded, queued

@@ -8,13 +8,13 @@ import pytest
 from linker.adapters.storage import Scan, Stream
 from linker.adapters.storage.issue_store import MAX_ISSUES
 from linker.adapters.storage.staging import STAGING
-from linker.core.linking.claims import Claim, ClaimRow
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.segments import SliceSegments
+from linker.core.linking.shards import Claim, ClaimRow
 from linker.core.model import Counts, Status, TableRun
 from linker.core.runs.activity_values import Ending, Report, TableEnd, Totals
 from linker.core.runs.lifecycle import UNFINISHED
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.durable.activities import run_lifecycle
 from tests.fakes.client import Starter
 from tests.fakes.lives import ALL, CONTACT, GOOD, begun, loaded

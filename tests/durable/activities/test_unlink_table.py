@@ -195,7 +195,7 @@ async def test_nothing_is_unlinked_when_the_marks_moved_since_settling(world: Wo
 
 
 async def test_marks_that_rest_let_the_pass_go_on(world: World) -> None:
-    from linker.core.times import parse_time
+    from linker.core.serialization import parse_time
 
     rest = Marks(parse_time(STAMP), parse_time(STAMP), *world.dataverse.versions.values())
     assert (await world.unlink("run1", departed=1, marks=rest)).counts == Counts(unlinked=1)

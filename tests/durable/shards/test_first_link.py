@@ -11,8 +11,8 @@ from dataclasses import replace
 import pytest
 
 from linker.core.keys import key_text
-from linker.core.linking.claims import fold_customer
 from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.shards import fold_customer
 from linker.core.model import Counts, Mode
 from linker.durable.activities.link_shard import CANARIES
 from linker.durable.shards.isolation import SAMPLE, scatter

@@ -10,7 +10,7 @@ from linker.core.model import Mode, Run, RunRequest, Status, Ticket
 from linker.core.roles import PRINCIPAL_ID
 from linker.core.runs.lifecycle import end_early
 from linker.core.runs.signals import SignalKind
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api
 from linker.entrypoints.http.serving import failure

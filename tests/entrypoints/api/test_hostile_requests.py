@@ -23,8 +23,15 @@ from linker.core.model import (
     Verdict,
 )
 from linker.core.runs import lifecycle
-from linker.core.runs.lock_state import LockState, TakeOver, slim_state
-from linker.core.runs.request_merging import MAX_ALLOWED_TABLES, MAX_SERVED, MAX_TABLES, bound_request
+from linker.core.runs.lock_state import (
+    MAX_ALLOWED_TABLES,
+    MAX_SERVED,
+    MAX_TABLES,
+    LockState,
+    TakeOver,
+    bound_request,
+    slim_state,
+)
 from linker.core.runs.run_lock import MAX_ASKED, MAX_DROPPED, cancel, finish, request, take_over
 from linker.core.runs.run_size import SHORTENED
 from linker.core.serialization import dumps

@@ -18,8 +18,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from linker.core.linking.row_issues import issue
 from linker.core.model import Mode, Run, RunRequest, Status
+from linker.core.records import issue
 from linker.entrypoints import api
 from linker.entrypoints.api.openapi import document
 from linker.entrypoints.http.messages import to_continuation

@@ -7,8 +7,8 @@ import re
 
 import pytest
 
-from linker.core.linking.row_issues import issue
 from linker.core.model import Mode, Run, Status
+from linker.core.records import issue
 from linker.entrypoints import api
 from linker.entrypoints.api.row_errors import BYTE_ORDER_MARK
 from tests.fakes.client import BASE, Client

@@ -22,7 +22,7 @@ from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.permissions.preflight_report import Picture, Severity
 from linker.core.records import AuditEntry, PlannedChange, RowIssue
 from linker.core.runs.history import history
-from linker.core.runs.pause import Pause
+from linker.core.runs.lock_state import Pause
 from linker.core.serialization import from_json, to_json
 from linker.entrypoints.api.answers import (
     AuditPage,

@@ -6,7 +6,7 @@ import pytest
 
 from linker.core.errors import ConfigurationError, TransientError
 from linker.core.roles import Role
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.entrypoints import api
 from linker.entrypoints.http.messages import to_continuation

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from linker.adapters.storage import TaskState
 from linker.core.model import Mode, Run, Status, TableRun
-from linker.core.times import iso
+from linker.core.serialization import iso
 from tests.fakes.world import START, World
 
 SCRIPT = "<script>alert(1)</script>"

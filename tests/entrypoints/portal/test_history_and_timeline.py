@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Mode, Status, TableRun
-from linker.core.times import iso
+from linker.core.serialization import iso
 from tests.entrypoints.portal.stored_runs import CONTACT, run_id, run_of, stored
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.world import START, World

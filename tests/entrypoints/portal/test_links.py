@@ -15,10 +15,10 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import httpx
 import pytest
 
-from linker import build
-from linker.core.linking.row_issues import issue
+import linker
 from linker.core.model import Counts, Finding, Status, UnlinkAllowance, Verdict
 from linker.core.permissions.preflight_report import Picture, Severity, TablePicture
+from linker.core.records import issue
 from linker.entrypoints.portal import preflight as preflight_page
 from linker.entrypoints.portal.views.azure_links import logs_url, workbooks_url
 from linker.services import row_names
@@ -39,10 +39,10 @@ def documented(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None
     """A package that knows its commit and where its documentation is."""
     file = tmp_path / "build.json"
     file.write_text(json.dumps({"commit": "0123456789abcdef", "docs": DOCS}), encoding="utf-8")
-    monkeypatch.setattr(build, "FILE", file)
-    build.build.cache_clear()
+    monkeypatch.setattr(linker, "FILE", file)
+    linker.build.cache_clear()
     yield
-    build.build.cache_clear()
+    linker.build.cache_clear()
 
 
 async def operator(world: World) -> Browser:

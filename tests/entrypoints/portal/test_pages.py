@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from linker.core.model import Counts, Finding, Progress, Run, Status, TableRun, Verdict
-from linker.core.times import iso
+from linker.core.serialization import iso
 from tests.entrypoints.portal.stored_runs import CONTACT, DETAILS, run_id, run_of, stored
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.world import START, World

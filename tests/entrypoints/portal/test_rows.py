@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from linker.core.linking.mapping_scan import TableState
-from linker.core.linking.row_issues import REASONS, issue
 from linker.core.model import Counts, Mode, Run, Status, TableRun
+from linker.core.records import REASONS, issue
 from linker.entrypoints.portal import rows as page
 from sandbox.switches.config import SandboxConfig
 from tests.fakes.browser import Browser, text_of

@@ -13,7 +13,7 @@ from linker.core.model import Counts, Mode, Progress, Run, RunRequest, Status, T
 from linker.core.permissions.preflight_report import Picture, Severity
 from linker.core.runs.activity_values import SettleTask
 from linker.core.runs.lifecycle import promise_run
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.durable.activities.discover_tables import settle
 from linker.entrypoints import api
 from linker.services.service_account import PrivilegeError

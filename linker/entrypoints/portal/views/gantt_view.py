@@ -9,7 +9,7 @@ from typing import Final
 
 from linker.core.model import Run, Status, TableRun
 from linker.core.runs.lifecycle import STEPS, Step
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.entrypoints.portal.views.words import look
 
 TITLES: Final[dict[Step, str]] = {

@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 from linker.core.model import Mode, Run, Status
 from linker.core.runs.history import COMPARABLE, PastRun, history, seconds_of
-from linker.core.times import iso
+from linker.core.serialization import iso
 from linker.entrypoints.portal.views.words import look
 
 LEAST = 2.0  # height of the shortest run, which may be the one that failed

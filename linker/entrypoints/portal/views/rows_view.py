@@ -6,9 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from linker.core.linking.row_issues import REASONS
 from linker.core.model import Run
-from linker.core.records import RowIssue
+from linker.core.records import REASONS, RowIssue
 from linker.entrypoints.api.answers import Comparison, RowState
 
 type GroupSort = Literal["", "rows", "table", "since", "attempts"]

@@ -3,7 +3,7 @@
 import pytest
 
 from linker.core.errors import DataverseError
-from linker.core.linking.row_issues import refusal
+from linker.core.records import refusal
 
 ROW = "11111111-1111-1111-1111-11111111111a"
 PROFILE = "22222222-2222-2222-2222-222222222222"
