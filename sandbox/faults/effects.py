@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.customer_insights.unification import BusyError, Simulator, read_request
 from sandbox.database import Database, bulk_delete
 from sandbox.faults.model import Fault, Target, bulk_targets
+from sandbox.faults.register import Faults
 from sandbox.middleware.http_protocol import reset_connection
 
 
@@ -26,6 +27,7 @@ class Struck:
     app: ASGIApp
     database: Database
     simulator: Simulator
+    faults: Faults
     scope: Scope
     receive: Receive
     send: Send
@@ -58,6 +60,11 @@ def replay(body: bytes, receive: Receive) -> Receive:
 
 async def _nobody(_: Message) -> None:
     """Take an answer that is not delivered."""
+
+
+async def _held(struck: Struck) -> None:
+    await struck.faults.wait_until_disarmed(struck.fault)
+    await struck.serve(struck.target.body, struck.send)
 
 
 async def _late_commit(struck: Struck) -> None:
@@ -108,6 +115,7 @@ def _cut(struck: Struck) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
 
 
 EFFECTS: Final[dict[str, Effect]] = {
+    "held": _held,
     "late_commit": _late_commit,
     "reset_before_commit": _reset_before_commit,
     "reset_after_commit": _reset_after_commit,

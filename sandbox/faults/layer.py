@@ -60,7 +60,8 @@ class FaultLayer:
         if answer is not None:
             await answer(scope, receive, send)
             return
-        struck = Struck(fault, target, self.app, self.environment.database, self.simulator, scope, receive, send)
+        database = self.environment.database
+        struck = Struck(fault, target, self.app, database, self.simulator, self.faults, scope, receive, send)
         await EFFECTS[fault.kind](struck)
 
     def _target(self, scope: Scope, body: bytes) -> Target:

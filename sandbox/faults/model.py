@@ -19,6 +19,7 @@ Kind = Literal[
     "unavailable",
     "server_error",
     "unauthorized",
+    "held",
     "late_commit",
     "reset_before_commit",
     "reset_after_commit",

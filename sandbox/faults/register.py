@@ -1,5 +1,6 @@
 """Which faults are armed, how often each may still fire, and all that fired."""
 
+import asyncio
 import random
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -13,11 +14,12 @@ from sandbox.faults.model import Fault, Target
 _REMEMBERED: Final = 10_000
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Armed:
     fault_id: int
     fault: Fault
     chance: random.Random
+    disarmed: asyncio.Event = field(default_factory=asyncio.Event)
     matched: int = 0
     fired: int = 0
 
@@ -51,11 +53,20 @@ class Faults:
 
     def disarm(self, fault_id: int | None = None) -> int:
         """Disarm one fault, or all of them and forget what fired; returns how many were armed."""
-        before = len(self._armed)
-        self._armed = [one for one in self._armed if fault_id is not None and one.fault_id != fault_id]
+        ending = [one for one in self._armed if fault_id in (None, one.fault_id)]
+        self._armed = [one for one in self._armed if one not in ending]
+        for one in ending:
+            one.disarmed.set()
         if fault_id is None:
             self._fired.clear()
-        return before - len(self._armed)
+        return len(ending)
+
+    async def wait_until_disarmed(self, fault: Fault) -> None:
+        """Return once this fault, which has struck, is armed no more."""
+        for one in self._armed:
+            if one.fault is fault:
+                await one.disarmed.wait()
+                return
 
     @property
     def any_armed(self) -> bool:

@@ -36,14 +36,14 @@ def test_a_unification_that_nobody_reported_is_found_by_the_timer_once(make: Mak
     assert world.app.publish(world.sandbox.last_job())["id"] == found["id"]
 
 
-def test_requests_during_a_run_become_one_run_that_can_be_read_at_once(make: MakeWorld) -> None:
-    world = make("--load", str(SAMPLE), "--switch", "ms_per_row=20")
-    running = world.app.publish(world.sandbox.last_job())
-    merged = [world.app.request(mode=mode) for mode in ("incremental", "full", "incremental")]
-    assert len({run["id"] for run in merged} - {running["id"]}) == 1
-    assert [world.app.run(run["id"])["status"] for run in merged] == ["Queued"] * 3
-    assert world.ended(running)["status"] == "Successful"
-    after = world.ended(merged[0])
+def test_requests_during_a_run_become_one_run_that_can_be_read_at_once(fresh: World) -> None:
+    with fresh.holding(operation="UpdateMultiple"):
+        running = fresh.app.publish(fresh.sandbox.last_job())
+        merged = [fresh.app.request(mode=mode) for mode in ("incremental", "full", "incremental")]
+        assert len({run["id"] for run in merged} - {running["id"]}) == 1
+        assert [fresh.app.run(run["id"])["status"] for run in merged] == ["Queued"] * 3
+    assert fresh.ended(running)["status"] == "Successful"
+    after = fresh.ended(merged[0])
     assert (after["status"], after["mode"], after["counts"]["unchanged"]) == ("Successful", "full", 90)
 
 

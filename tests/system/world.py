@@ -77,6 +77,15 @@ class World:
         counters = self.sandbox.counters()
         return rows_of(counters, what, tables or counters["tables"].keys() - {PROFILES})
 
+    @contextmanager
+    def holding(self, **matchers: object) -> Iterator[None]:
+        """Let requests that match wait until the end of the block: a run stands still there, however fast the machine is."""
+        (held,) = self.sandbox.admin("POST", "faults", {"kind": "held", "times": None, **matchers})["ids"]
+        try:
+            yield
+        finally:
+            self.sandbox.admin("DELETE", f"faults/{held}")
+
     def links(self, table: str) -> dict[str, str | None]:
         """Return every row of a table with its link, read through the Web API."""
         return dict(self.sandbox.links(table))
