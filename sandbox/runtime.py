@@ -50,7 +50,7 @@ class ReadOperation:
 
 @dataclass(frozen=True, slots=True)
 class BatchPart:
-    """One operation inside a `$batch`; it counts as a request of its own (dataverse.md 1.6)."""
+    """One operation inside a `$batch`; it counts as a request of its own (docs/reference/dataverse.md 1.6)."""
 
     method: str
     path: str
@@ -122,7 +122,7 @@ class AutomationCounters:
     by_name: Counter[str] = field(default_factory=Counter)
 
     def count(self, kind: Literal["step", "async", "flow"], name: str, executions: int) -> None:
-        """Count one automation; a flow's trigger is a system job as well (dataverse.md 9.3)."""
+        """Count one automation; a flow's trigger is a system job as well (docs/reference/dataverse.md 9.3)."""
         self.by_name[name] += executions
         self.step_executions += executions if kind == "step" else 0
         self.async_jobs += executions if kind != "step" else 0
@@ -148,7 +148,7 @@ class Counters:
 
 @dataclass(slots=True)
 class Snapshots:
-    """Row counts of whole tables as they were at some moment of the last day (dataverse.md 5.3)."""
+    """Row counts of whole tables as they were at some moment of the last day (docs/reference/dataverse.md 5.3)."""
 
     taken: dict[str, tuple[datetime, int]] = field(default_factory=dict)
 
@@ -175,7 +175,7 @@ class Environment:
     elastic_requests: int = 0
     """Requests to elastic tables so far, of which the tables themselves refuse some."""
     customizing: bool = False
-    """Whether a change of metadata is running, which locks out others (dataverse.md 8.4)."""
+    """Whether a change of metadata is running, which locks out others (docs/reference/dataverse.md 8.4)."""
 
     def __post_init__(self) -> None:
         """Refuse switches that contradict the stored tables: the sandbox would behave as neither of the two."""

@@ -1,4 +1,4 @@
-"""The Customer Insights API (customer-insights.md 3): instance, data sources, entities and workflow of one instance."""
+"""The Customer Insights API of one instance: data sources, entities and workflow (docs/reference/customer-insights.md 3)."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass

@@ -1,6 +1,6 @@
 """Jobs of a Customer Insights workflow: their life, their JSON in the API and the Azure Monitor events they emit.
 
-Shapes: customer-insights.md 3 (GraphJobInfo, GraphTaskInfo, GraphNodeInfo) and 4 (WorkflowEvent records).
+Shapes: docs/reference/customer-insights.md 3 (GraphJobInfo, GraphTaskInfo, GraphNodeInfo) and 4 (WorkflowEvent records).
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence

@@ -163,7 +163,7 @@ def loyalty_tier(lifetime_value: float) -> str:
 def mapping_row(
     data_source: str, table: str, key: str, customer_id: str, name_column: str = "msdynci_entityname"
 ) -> Row:
-    """Return a row of the mapping; its key follows from the identifier (customer-insights.md 2).
+    """Return a row of the mapping; its key follows from the identifier (docs/reference/customer-insights.md 2).
 
     `name_column` is the column that names the table.
     """

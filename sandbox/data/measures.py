@@ -1,4 +1,4 @@
-"""Customer measures in all three forms that reach an app (customer-insights.md 2).
+"""Customer measures in all three forms that reach an app (docs/reference/customer-insights.md 2).
 
 Columns on the profile, a table of its own related to the profile, and `msdynci_customermeasure`, which knows the
 CustomerId only. All values follow from the CustomerId, so the three forms agree.

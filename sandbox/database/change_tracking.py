@@ -1,4 +1,4 @@
-"""What changed in a table between two row versions, the deletions among it (dataverse.md 12)."""
+"""What changed in a table between two row versions, the deletions among it (docs/reference/dataverse.md 12)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

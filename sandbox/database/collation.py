@@ -1,7 +1,8 @@
 """How SQL Server orders and compares what Dataverse stores: guids and strings.
 
 Guids are kept as 16 bytes in SQL Server's order of significance, so that comparing the bytes is comparing the guids
-(dataverse.md 6.3). Strings are compared by a sort key: equal keys are equal strings, and keys order as the strings do.
+(docs/reference/dataverse.md 6.3). Strings are compared by a sort key: equal keys are equal strings, and keys
+order as the strings do.
 """
 
 import re
@@ -180,7 +181,7 @@ _LITERAL_CLASS: Final = re.compile(r"\[([^\]^])\]")
 
 
 def exact_text(pattern: str) -> str | None:
-    """Return the one text that a pattern matches, None if it has wildcards (dataverse.md 6.2).
+    """Return the one text that a pattern matches, None if it has wildcards (docs/reference/dataverse.md 6.2).
 
     A wildcard in brackets of its own, `[_]`, is the character itself.
     """

@@ -57,7 +57,7 @@ class Database(Connection):
         return FIRST_VERSION + self._changes
 
     def schema_as_of(self, moment: datetime, informed: int | None = None) -> Schema:
-        """Return the schema that was current at a moment (a server whose metadata cache lags, dataverse.md 8.2).
+        """Return the schema that was current at a moment (a server whose metadata cache lags, docs/reference/dataverse.md 8.2).
 
         The server `informed` knows all that was changed up to its own last change. What was dropped is known everywhere at
         once, because its values are gone.

@@ -1,4 +1,4 @@
-"""SQL that matches texts against patterns with wildcards (dataverse.md 6.2)."""
+"""SQL that matches texts against patterns with wildcards (docs/reference/dataverse.md 6.2)."""
 
 from collections.abc import Callable
 

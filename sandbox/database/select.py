@@ -14,7 +14,7 @@ from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.insights_tables import PROFILES
 from sandbox.schema.model import Schema, Table
 
-COUNT_LIMIT: Final = 5000  # dataverse.md 5.3
+COUNT_LIMIT: Final = 5000  # docs/reference/dataverse.md 5.3
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +138,7 @@ def _term(compiler: Compiler, order: Order) -> _Term:
 
 
 def _labels(compiler: Compiler, order: Order, place: Place, lookup: Column) -> list[tuple[Place, Column]]:
-    """Return the name columns of a lookup's targets: rows are ordered by its label, not its id (dataverse.md 5.2)."""
+    """Return the name columns of a lookup's targets: its label orders rows, not its id (docs/reference/dataverse.md 5.2)."""
     *before, _ = order.path.names
     found = compiler.schema.lookups(place.table.logical_name)
     targets = [

@@ -59,7 +59,7 @@ def _text(column: Column, value: object) -> Stored:
 
 def _whole(column: Column, value: object) -> Stored:
     if isinstance(value, float) and value.is_integer():
-        value = int(value)  # pandas-based clients send whole numbers as floats (dataverse.md 17.3)
+        value = int(value)  # pandas-based clients send whole numbers as floats (docs/reference/dataverse.md 17.3)
     bits = 63 if column.type is ColumnType.BIGINT else 31
     if isinstance(value, bool) or not isinstance(value, int) or not -(2**bits) <= value < 2**bits:
         raise ColumnValueError(
@@ -75,7 +75,7 @@ def _fraction(column: Column, value: object) -> Stored:
 
 
 def _flag(column: Column, value: object) -> Stored:
-    if isinstance(value, dict):  # a managed property comes as an object (dataverse.md 8.3)
+    if isinstance(value, dict):  # a managed property comes as an object (docs/reference/dataverse.md 8.3)
         value = value.get("Value")
     if not isinstance(value, bool):
         raise ColumnValueError(column, f"Cannot convert the literal '{value}' to the expected type 'Edm.Boolean'.")

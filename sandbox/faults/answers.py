@@ -41,7 +41,7 @@ def answer_of(fault: Fault, config: SandboxConfig) -> Response | None:
 
 
 def operation_error(fault: Fault) -> ApiError | sqlite3.OperationalError:
-    """Return the error of a fault that strikes an operation (dataverse.md 2.6), or of the sandbox's own full disk."""
+    """Return the error of a fault that strikes an operation (docs/reference/dataverse.md 2.6), or of a full disk."""
     if fault.kind == "disk_full":
         return sqlite3.OperationalError("database or disk is full")
     if fault.kind == "plugin_refusal":

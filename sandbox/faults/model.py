@@ -91,7 +91,7 @@ class Fault:
     rows_above: NonNegativeInt | None = None
     """Only bulk requests of more rows than this."""
     overlapping: bool = False
-    """Only operations on a row that another request in flight writes: what makes deadlocks (dataverse.md 2.6)."""
+    """Only operations on a row that another request is writing: the cause of deadlocks (docs/reference/dataverse.md 2.6)."""
     skip: NonNegativeInt = 0
     every: PositiveInt = 1
     times: PositiveInt | None = 1

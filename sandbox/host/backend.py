@@ -8,7 +8,8 @@ What this class changes, and why (durabletask 1.12.0, `durabletask/testing/in_me
   comes after the end starts the orchestrator again. Here completion tokens, which only grow, distinguish executions.
 - An orchestrator that is due while it runs goes back to the queue, and nothing is notified when it may run: up to 100 ms
   lost for each episode. Here its completion makes it due.
-- It refuses an id whose instance has ended. The real host replaces those (azure.md 1.8), and stamps defaultVersion.
+- It refuses an id whose instance has ended. The real host replaces those and stamps
+  defaultVersion (docs/reference/azure.md 1.8).
 - It listens on every interface with ten threads, of which each waiting client holds one.
 """
 

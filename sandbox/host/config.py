@@ -11,13 +11,13 @@ from typing import Any
 from sandbox.host.errors import StartRefusedError
 from sandbox.host.settings import read_json
 
-# "10 x cores" outside the Consumption plan (azure.md 2.1)
+# "10 x cores" outside the Consumption plan (docs/reference/azure.md 2.1)
 _DEFAULT_CONCURRENCY = 10 * (os.cpu_count() or 1)
 
 
 @dataclass(frozen=True, slots=True)
 class HostConfig:
-    """Settings of host.json, with the platform's defaults (azure.md 1.8, 1.9, 2.1)."""
+    """Settings of host.json, with the platform's defaults (docs/reference/azure.md 1.8, 1.9, 2.1)."""
 
     route_prefix: str = "api"
     hub_name: str = "LocalHub"

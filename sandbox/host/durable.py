@@ -1,6 +1,6 @@
 """Durable Functions: hands the task hub's work to the registered orchestrators and activities, and their answers back.
 
-Orchestrators get and return base64 protobuf, activities JSON, exactly as from the real host (azure.md 13).
+Orchestrators get and return base64 protobuf, activities JSON, exactly as from the real host (docs/reference/azure.md 13).
 """
 
 from __future__ import annotations

@@ -65,7 +65,7 @@ def check_folder(app_dir: Path) -> None:
 
 
 def load_functions() -> list[HostedFunction]:
-    """Import function_app.py from the import path and return the functions of its one app object (azure.md 1.3).
+    """Import function_app.py from the import path and return the functions of its one app object (docs/reference/azure.md 1.3).
 
     Raises StartRefusedError for none or several app objects, and for bindings that are not run here.
     """

@@ -55,7 +55,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def resolve_placeholders(text: str, settings: Mapping[str, str], default_of: DefaultOf, *, where: str) -> str:
-    """Replace each `%NAME%` of a binding by that setting, as the real host does (azure.md 4.1).
+    """Replace each `%NAME%` of a binding by that setting, as the real host does (docs/reference/azure.md 4.1).
 
     `where` says whose binding it is. Raises StartRefusedError naming a setting that is neither set nor has a default.
     """

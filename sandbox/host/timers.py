@@ -1,4 +1,4 @@
-"""Timer triggers: NCRONTAB schedules with six fields, in UTC (azure.md 4.1)."""
+"""Timer triggers: NCRONTAB schedules with six fields, in UTC (docs/reference/azure.md 4.1)."""
 
 from __future__ import annotations
 

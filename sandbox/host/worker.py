@@ -14,7 +14,7 @@ from sandbox.host.functions import HostedFunction
 
 
 class Invoker:
-    """Runs coroutine functions on the host's one event loop and plain functions in a pool of threads (azure.md 2.2).
+    """Runs coroutine functions on the host's event loop and plain functions in threads (docs/reference/azure.md 2.2).
 
     `client` is the configuration that durable client bindings receive, as JSON text.
     """

@@ -8,7 +8,7 @@ TENANT_ID: Final = "72f988bf-0000-4000-8000-2d7cd011db47"
 
 @dataclass(frozen=True, slots=True)
 class ApplicationUser:
-    """A Dataverse application user (dataverse.md 11) and the managed identity behind it. Ids are guid texts."""
+    """A Dataverse application user (docs/reference/dataverse.md 11) and the managed identity behind it. Ids are guid texts."""
 
     name: str
     client_id: str

@@ -1,4 +1,4 @@
-"""Service protection limits (dataverse.md 1): three limits per user, and what a request costs.
+"""Service protection limits (docs/reference/dataverse.md 1): three limits per user, and what a request costs.
 
 Microsoft's page says that each web server counts by itself; a report of 2026 from a real environment says that they
 count together (switch `protection_scope`).
@@ -30,7 +30,7 @@ _ON_THEIR_WAY_S: Final = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A 429 of service protection (dataverse.md 1.2). `retry_after_s` is in real, whole seconds."""
+    """A 429 of service protection (docs/reference/dataverse.md 1.2). `retry_after_s` is in real, whole seconds."""
 
     code: str
     message: str
@@ -53,7 +53,7 @@ class Work:
     rows_written: int = 0
     rows_read: int = 0
     extra_ms: float = 0.0
-    """Cost beside requests and rows, as of a synchronous plug-in step (dataverse.md 1.1)."""
+    """Cost beside requests and rows, as of a synchronous plug-in step (docs/reference/dataverse.md 1.1)."""
     written: list[tuple[str, tuple[str, ...]]] = field(default_factory=list)
     """Table and ids of the rows that it has written."""
 
@@ -116,7 +116,7 @@ class ServiceProtection:
         return refused
 
     def count(self, user: str, server: int) -> Refusal | None:
-        """Count one request, or one operation of a $batch (dataverse.md 1.6), or say why not."""
+        """Count one request, or one operation of a $batch (docs/reference/dataverse.md 1.6), or say why not."""
         config, window, now = self._config(), self._window(user, server), self._now()
         exceeded = _exceeded(config, window, now) if config.protection else None
         if exceeded is not None:

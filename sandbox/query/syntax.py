@@ -13,7 +13,7 @@ class QueryError(ValueError):
 
 
 class UnknownPropertyError(QueryError):
-    """A query names a property that the table does not have (dataverse.md 5.4)."""
+    """A query names a property that the table does not have (docs/reference/dataverse.md 5.4)."""
 
     def __init__(self, name: str, table: str) -> None:
         super().__init__(f"Could not find a property named '{name}' on type 'Microsoft.Dynamics.CRM.{table}'.")
@@ -30,7 +30,7 @@ class SecuredColumnError(QueryError):
 
 
 class TooManyConditionsError(QueryError):
-    """More than 500 conditions (dataverse.md 6.4)."""
+    """More than 500 conditions (docs/reference/dataverse.md 6.4)."""
 
 
 class TooManyLinksError(QueryError):

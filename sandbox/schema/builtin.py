@@ -13,7 +13,7 @@ from sandbox.schema.security_tables import security_tables
 from sandbox.schema.system_tables import plugin_tables, process_tables, solution_tables
 from sandbox.switches.config import SandboxConfig
 
-# Lookups whose names differ from "navigation name = column name" or that have more than one target (dataverse.md 7).
+# Lookups with more than one target, or whose navigation name isn't the column name (docs/reference/dataverse.md 7).
 _NAVIGATION: Final = {
     ("contact", "parentcustomerid", "account"): ("parentcustomerid_account", "contact_customer_accounts"),
     ("contact", "parentcustomerid", "contact"): ("parentcustomerid_contact", "contact_customer_contacts"),

@@ -76,9 +76,9 @@ class Column:
     in_web_api: bool = True
     """Whether rows of the Web API have it (IsValidODataAttribute). Metadata name it in any case."""
     secured: bool = False
-    """Whether column security is on: a user needs permissions of a column security profile (dataverse.md 11)."""
+    """Whether column security is on: a user needs permissions of a column security profile (docs/reference/dataverse.md 11)."""
 
     @property
     def property_name(self) -> str:
-        """The name in JSON and queries: `_x_value` for a lookup (dataverse.md 7)."""
+        """The name in JSON and queries: `_x_value` for a lookup (docs/reference/dataverse.md 7)."""
         return f"_{self.logical_name}_value" if self.type is ColumnType.LOOKUP else self.logical_name

@@ -25,7 +25,7 @@ _MAPPED: Final = ("versionnumber", "msdynci_alternatevalue", "msdynci_customerid
 
 
 def insights_tables(config: SandboxConfig) -> Iterator[Table]:
-    """Yield what Customer Insights - Data writes (customer-insights.md 2), of the kinds that the switches choose."""
+    """Yield what Customer Insights - Data writes, as the switches choose (docs/reference/customer-insights.md 2)."""
     profiles = of_kind(_customerprofile(), config.profile_table, config)
     yield replace(profiles, takes_children=config.profile_relationships == "allowed")
     yield of_kind(_alternatekey(config.mapping_name_column), config.mapping_table, config)

@@ -141,7 +141,7 @@ class Table:
 
     @property
     def elastic(self) -> bool:
-        """Whether its rows share no transaction and have partitions (dataverse.md 15)."""
+        """Whether its rows share no transaction and have partitions (docs/reference/dataverse.md 15)."""
         return self.table_type == "Elastic"
 
     @property

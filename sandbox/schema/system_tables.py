@@ -55,7 +55,7 @@ def solution_tables() -> Iterator[Table]:
 
 
 def plugin_tables() -> Iterator[Table]:
-    """Yield messages and plug-in steps (dataverse.md 9.1)."""
+    """Yield messages and plug-in steps (docs/reference/dataverse.md 9.1)."""
     yield _sdkmessage()
     yield _sdkmessagefilter()
     yield _plugintype()
@@ -125,7 +125,7 @@ def _sdkmessageprocessingstep() -> Table:
 
 
 def process_tables() -> Iterator[Table]:
-    """Yield workflows, the triggers of flows, and system jobs (dataverse.md 9.2, 9.3)."""
+    """Yield workflows, the triggers of flows, and system jobs (docs/reference/dataverse.md 9.2, 9.3)."""
     yield define_table(
         "workflow",
         [

@@ -15,7 +15,7 @@ ErrorLanguage = Literal["en", "de", "none"]
 
 @dataclass(frozen=True, slots=True)
 class RequestSwitches:
-    """Times are in the unit of their name; limits are those of dataverse.md 1.1."""
+    """Times are in the unit of their name; limits are those of docs/reference/dataverse.md 1.1."""
 
     # What a request costs the simulated server; it is slept while the request holds its concurrency slot.
     ms_per_request: Annotated[

@@ -178,7 +178,7 @@ class TableSwitches(RequestSwitches):
         Switch("Whether virtual tables have `createdon` and `modifiedon`.", proved=False, at_start=True),
     ] = "absent"
 
-    # Change tracking (dataverse.md 12).
+    # Change tracking (docs/reference/dataverse.md 12).
     change_tracking_days: Annotated[PositiveFloat, Switch("Days that a delta token stays valid.", (7.0, 1.0))] = 7.0
     expired_delta: Annotated[
         Literal["error", "all_rows"],

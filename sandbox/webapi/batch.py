@@ -1,4 +1,4 @@
-"""`$batch`: several operations in one request, with change sets that are all or nothing on standard tables (dataverse.md 3)."""
+"""`$batch`: several operations in one request, and change sets that are all or nothing (docs/reference/dataverse.md 3)."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What counts as the newest unification in the jobs that the Customer Insights API lists (customer-insights.md 3)."""
+"""Which listed job of the Customer Insights API is the newest unification (docs/reference/customer-insights.md 3)."""
 
 from collections.abc import Callable
 from typing import Any

@@ -22,6 +22,9 @@ CITATION = re.compile(
     r"(?<![\w/-])(?:docs/reference/)?(dataverse|elastic-tables|customer-insights|azure)\.md\s+(?:sections? )?(\d[\d., and to]*)"
 )
 WITHOUT_PATH = re.compile(r"(?<![\w/-])(?:dataverse|elastic-tables|customer-insights|azure)\.md\b")
+# The text of a link may be short, because the link itself has the path.
+LINK = re.compile(r"\[[^\]]+\]\([^)]+\)")
+CITING = {"linker", "function_app.py", "infra", "sandbox", "tests", "bench", "scripts", "docs"}
 WIDTH = 120
 
 
@@ -103,14 +106,14 @@ def test_every_cited_section_has_a_heading() -> None:
     assert [one for one in citations if one[2] not in known[one[1]]] == []
 
 
-def test_the_product_cites_pages_by_their_path() -> None:
+def test_pages_are_cited_by_their_path() -> None:
     """A reader can open 'docs/reference/dataverse.md 7'; 'dataverse.md 7' has to be looked for."""
-    product = [path for path in tracked() if path.relative_to(ROOT).parts[0] in ("linker", "function_app.py", "infra")]
-    assert len(product) > 150
+    citing = [path for path in tracked() if FOLDER not in path.parents and path != Path(__file__)]
+    assert {path.relative_to(ROOT).parts[0] for path in citing} >= CITING
     assert [
         (str(path.relative_to(ROOT)), found[0])
-        for path in product
-        if (found := WITHOUT_PATH.search(path.read_text(encoding="utf-8")))
+        for path in citing
+        if (found := WITHOUT_PATH.search(LINK.sub("", path.read_text(encoding="utf-8"))))
     ] == []
 
 
@@ -174,3 +177,11 @@ def test_nothing_cites_a_document_that_is_not_here() -> None:
 def test_every_cited_page_of_docs_is_there() -> None:
     pages = citations(r"(?<![\w./-])(docs/[\w./-]+\.(?:md|svg))\b")
     assert [one for one in pages if not (ROOT / one[1]).is_file()] == []
+
+
+def test_every_cited_module_is_there() -> None:
+    """A path such as 'tests/docs/test_reference.py'; the paths of test_package are samples."""
+    modules = list(citations(r"(?<![\w./*-])((?:linker|sandbox|tests|bench|scripts)/[\w/]+\.py)\b"))
+    missing = {one for one in modules if not (ROOT / one[1]).is_file()}
+    assert len(modules) > 50
+    assert {one for one in missing if one[0] != "tests/infra/test_package.py"} == set()

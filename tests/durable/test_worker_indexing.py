@@ -1,4 +1,4 @@
-"""The worker library that runs the app in Azure accepts it: names, bindings and annotations (azure.md 10.1)."""
+"""The worker library that runs the app in Azure accepts it: names, bindings and annotations (docs/reference/azure.md 10.1)."""
 
 from __future__ import annotations
 

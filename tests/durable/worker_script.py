@@ -1,7 +1,7 @@
 """Indexes a function app with the worker library that runs it in Azure, and prints bindings and retries by name as JSON.
 
 Run in a process of its own: the library keeps the app in module state. Its protobuf module is handed in by the host, so
-that a few plain classes stand in for it here (azure.md 10.1).
+that a few plain classes stand in for it here (docs/reference/azure.md 10.1).
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Dataverse in memory, behind httpx.MockTransport: exactly the requests that the linker sends, and nothing else.
 
-It keeps the rules a link depends on: UpdateMultiple is all or nothing and ignores later duplicates (dataverse.md 2.5), a PATCH
-keeps its If-Match (4), a profile that is deleted takes the links to it along (RemoveLink), text compares regardless of case.
+It keeps the rules a link depends on: UpdateMultiple is all or nothing and ignores later duplicates
+(docs/reference/dataverse.md 2.5), a PATCH keeps its If-Match (4), a deleted profile empties the links to it (RemoveLink),
+and text compares regardless of case.
 """
 
 from __future__ import annotations

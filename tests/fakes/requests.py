@@ -126,7 +126,7 @@ def filtered(rows: list[dict[str, Any]], asked: Request) -> list[dict[str, Any]]
 
 
 def matcher(expression: str) -> Test[Mapping[str, Any]]:
-    """Return the test that a filter stands for, with texts compared regardless of case (dataverse.md 6.2)."""
+    """Return the test that a filter stands for, with texts compared regardless of case (docs/reference/dataverse.md 6.2)."""
     return compile_test(parse_filter(expression), _value, fold_case=True)
 
 

@@ -19,14 +19,14 @@ from linker.core.runs.workflow_jobs import GROUP, HUB
 from linker.entrypoints.http.operations import MAX_BODY_BYTES
 from tests.infra.templates import ROOT, Deployment, evaluated
 
-# azure.md 6.2
+# docs/reference/azure.md 6.2
 FORBIDDEN_ON_FLEX = {
     "FUNCTIONS_WORKER_RUNTIME", "FUNCTIONS_WORKER_RUNTIME_VERSION", "FUNCTIONS_WORKER_PROCESS_COUNT",
     "SCM_DO_BUILD_DURING_DEPLOYMENT", "ENABLE_ORYX_BUILD", "WEBSITE_CONTENTSHARE", "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
     "WEBSITE_SKIP_CONTENTSHARE_VALIDATION", "WEBSITE_RUN_FROM_PACKAGE", "WEBSITE_VNET_ROUTE_ALL", "FUNCTIONS_EXTENSION_VERSION",
     "WEBSITE_TIME_ZONE", "TZ", "WEBSITE_LOAD_CERTIFICATES", "AzureWebJobsStorage",
 }  # fmt: skip
-# azure.md 5 and the documented ids of Event Hubs Data Receiver and Key Vault Secrets User
+# docs/reference/azure.md 5 and the documented ids of Event Hubs Data Receiver and Key Vault Secrets User
 ROLES = {
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b": "Microsoft.Storage/storageAccounts/",
     "974c5e8b-45b9-4653-ba55-5f855dd0fb88": "Microsoft.Storage/storageAccounts/",

@@ -29,7 +29,7 @@ class Check:
     """
 
     name: str
-    fact: str  # where it is written down, e.g. "dataverse.md 6.3"
+    fact: str  # where it is written down, e.g. "docs/reference/dataverse.md 6.3"
     claim: str
     expected: str
     advice: str

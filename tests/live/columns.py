@@ -1,4 +1,4 @@
-"""How the lookup column comes into being (dataverse.md 8): each check makes one on our own table and removes it again."""
+"""How the lookup column is created (docs/reference/dataverse.md 8): each check creates one on its own table and removes it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ async def _creation(site: Site, headers: Mapping[str, str]) -> str:
 
 
 @check(
-    "dataverse.md 8.1",
+    "docs/reference/dataverse.md 8.1",
     claim="A column with the prefix msdynci_ can be created outside a solution of our own.",
     expected=f"created as {LOOKUP_SCHEMA_NAME}",
     advice=_PREFIX_REFUSED,
@@ -65,7 +65,7 @@ async def the_documented_name(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 8.1",
+    "docs/reference/dataverse.md 8.1",
     claim="A column with the prefix msdynci_ can be created in a solution of another publisher.",
     expected=f"created as {LOOKUP_SCHEMA_NAME}",
     advice=f"If only this is refused, leave LINKER_SOLUTION empty. {_PREFIX_REFUSED}",
@@ -75,7 +75,7 @@ async def the_documented_name_in_a_solution(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 8.2",
+    "docs/reference/dataverse.md 8.2",
     claim="A new column can be read and written without publishing, as soon as it is made.",
     expected="by everybody, with and without Consistency: Strong",
     advice="Nothing: the linker waits until a new column is known.",
@@ -93,7 +93,7 @@ async def a_new_column_is_known(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 8.4",
+    "docs/reference/dataverse.md 8.4",
     claim="Creating the column twice is refused with a code that says so.",
     expected="as taken",
     advice="Two runs that create the column at the same time would fail instead of sharing it. Add the code to "
@@ -109,7 +109,7 @@ async def the_same_column_twice(site: Site) -> str:
 
 
 @check(
-    "customer-insights.md 1",
+    "docs/reference/customer-insights.md 1",
     claim="The linker's own code creates the column, pointing to the real profile table.",
     expected=f"created as {LOOKUP_SCHEMA_NAME}",
     advice=_PREFIX_REFUSED,

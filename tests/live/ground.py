@@ -95,7 +95,7 @@ async def make_elastic(site: Site) -> DataverseTable:
 async def _table(
     dataverse: Dataverse, own: Own, name: str, columns: tuple[str, ...], kind: str = "Standard"
 ) -> DataverseTable:
-    """Return a table, made if it is not there. The request is the one of Microsoft's SDK (dataverse.md 17.5)."""
+    """Return a table, made if it is not there. The request is the one of Microsoft's SDK (docs/reference/dataverse.md 17.5)."""
     found = await find(dataverse, name)
     if found is None:
         path = f"CreateEntities?SolutionUniqueName={own.publisher}"
@@ -189,7 +189,7 @@ async def _seen(site: Site) -> None:
 
 
 async def _seen_at(dataverse: Dataverse, entity_set: str, column_name: str) -> None:
-    """Raise TransientError while the server that answers does not know a new table or column (dataverse.md 8.2)."""
+    """Raise TransientError while the server does not know a new table or column (docs/reference/dataverse.md 8.2)."""
     try:
         await dataverse.get(entity_set + odata.query(select=column_name, top=1))
     except DataverseError as error:

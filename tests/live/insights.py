@@ -1,4 +1,4 @@
-"""What Customer Insights - Data wrote, where it is linked to the environment; read, never written (customer-insights.md 2)."""
+"""What Customer Insights - Data wrote, if linked to the environment; only read (docs/reference/customer-insights.md 2)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.live.site import Site
 
 
 @check(
-    "dataverse.md 2.3",
+    "docs/reference/dataverse.md 2.3",
     claim="sdkmessagefilters say that profiles have UpdateMultiple.",
     expected="supported",
     advice="Nothing: profiles are touched by single updates in batches then.",

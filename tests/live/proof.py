@@ -25,7 +25,7 @@ from tests.live.probes.binding import WritingProbe
 from tests.live.probes.wire import reading_only
 from tests.live.site import Pause, Site, new_tag, patiently
 
-ROWS = 5_001  # one more than a page holds (dataverse.md 5.1)
+ROWS = 5_001  # one more than a page holds (docs/reference/dataverse.md 5.1)
 CHECKS = tuple(chain(reading.CHECKS, writing.CHECKS, columns.CHECKS, insights.CHECKS, surroundings.CHECKS))
 WRITING: tuple[WritingProbe, ...] = (*binding.WRITING, *elastic.WRITING, *watching.WRITING)
 WRITING_NAMES = frozenset(probe.name for probe in WRITING) | {check.name for check in CHECKS}

@@ -6,7 +6,7 @@ from linker.core import odata
 from tests.live.check import Unanswered, check
 from tests.live.site import BULK, Site, bulk_key
 
-MOST = 5_000  # rows of a page (dataverse.md 5.1)
+MOST = 5_000  # rows of a page (docs/reference/dataverse.md 5.1)
 
 
 def _need_more_than(rows: int, site: Site) -> None:
@@ -21,7 +21,7 @@ async def _found(site: Site, column: str, values: list[str]) -> str:
 
 
 @check(
-    "dataverse.md 6.4",
+    "docs/reference/dataverse.md 6.4",
     claim="500 keys fit into one In, asked within a batch.",
     expected="500 of 500 rows",
     advice="Lower linker.core.odata.IN_VALUES to what this environment takes, and report it.",
@@ -32,7 +32,7 @@ async def in_of_500_keys(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 5.1",
+    "docs/reference/dataverse.md 5.1",
     claim="A page of 5,000 rows is served at once, and the link to the next one stays in the environment.",
     expected="5,000 rows, then the rest by a link within this environment",
     advice="If pages are smaller, a run asks more often and is right all the same. If the link leads to another address, set "

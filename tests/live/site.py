@@ -20,10 +20,10 @@ from linker.core.model import Target
 from linker.core.requirements.facts import DataverseTable
 from tests.live.own import Own
 
-TRIES = 20  # an import of a solution can lock customization for minutes (dataverse.md 8.4)
+TRIES = 20  # an import of a solution can lock customization for minutes (docs/reference/dataverse.md 8.4)
 SILENCE_WAIT_S = 30.0
 THERE_ALREADY = "0x80040237"
-CREATED_AT_ONCE = 1_000  # rows of one CreateMultiple (dataverse.md 2.4)
+CREATED_AT_ONCE = 1_000  # rows of one CreateMultiple (docs/reference/dataverse.md 2.4)
 BULK = "live proof, many rows"
 SINGLE = "live proof, one row"
 _NAMES = UUID("7c0b3f5e-4b0c-5d5a-8d53-b2a0a6a2a1b0")

@@ -24,7 +24,7 @@ _PREFLIGHT = "Preflight would ask in vain, or answer wrongly. Report what it say
 
 
 @check(
-    "dataverse.md 2.3",
+    "docs/reference/dataverse.md 2.3",
     claim="sdkmessagefilters say that a custom table has UpdateMultiple.",
     expected="supported",
     advice="The linker falls back on single updates in batches: right, and slower. Report it.",
@@ -34,7 +34,7 @@ async def update_multiple_is_listed(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 8.3",
+    "docs/reference/dataverse.md 8.3",
     claim="A table is found by its logical, schema and entity set name, and by its key.",
     expected="by all four",
     advice="The linker may not recognise the table behind a source: declare it in LINKER_SOURCES, and report it.",
@@ -49,7 +49,7 @@ async def finding_tables(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 9",
+    "docs/reference/dataverse.md 9",
     claim="Plug-in steps, workflows and triggers of flows can be read as the linker asks for them.",
     expected="readable",
     advice="Preflight cannot say what a link would fire. Report what it says.",
@@ -60,7 +60,7 @@ async def what_a_link_fires(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 11",
+    "docs/reference/dataverse.md 11",
     claim="Metadata names the privileges of a table by right.",
     expected="Append, Read, Write",
     advice=_PREFLIGHT,
@@ -72,7 +72,7 @@ async def privileges_of_a_table(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 10, 11",
+    "docs/reference/dataverse.md 10, 11",
     claim="The privileges that belong to no table exist under the names that the linker asks for.",
     expected="all of them",
     advice="Preflight would ask for a privilege that does not exist. Report the names.",
@@ -85,7 +85,7 @@ async def privileges_by_name(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 11",
+    "docs/reference/dataverse.md 11",
     claim="RetrieveUserPrivileges returns names and levels.",
     expected="names and levels",
     advice=_PREFLIGHT,
@@ -95,7 +95,7 @@ async def privileges_of_a_user(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 11",
+    "docs/reference/dataverse.md 11",
     claim="RetrieveRolePrivilegesRole returns ids and levels.",
     expected="names and levels",
     advice="'python -m linker setup' cannot see what its role holds. Report what it says.",
@@ -114,7 +114,7 @@ def _levels(held: dict[str, Depth]) -> str:
 
 
 @check(
-    "dataverse.md 1.4",
+    "docs/reference/dataverse.md 1.4",
     claim="Answers carry x-ms-dop-hint, a number.",
     expected="present",
     advice="Nothing: without the hint a run begins at its default width and feels its way (docs/performance.md).",
@@ -127,7 +127,7 @@ async def a_hint_of_parallelism(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 1.2",
+    "docs/reference/dataverse.md 1.2",
     claim="A 429 carries Retry-After in seconds.",
     expected="seconds",
     advice="A date is understood too. Without the header the linker waits 30 s.",
@@ -152,7 +152,7 @@ class _NoToken:
 
 
 @check(
-    "dataverse.md 13.2",
+    "docs/reference/dataverse.md 13.2",
     claim="A text that is not a token is refused with 401.",
     expected="401",
     advice="A token that ended during a run might end the run instead of being renewed. Report what it says.",
@@ -167,7 +167,7 @@ async def a_bad_token(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 13.3",
+    "docs/reference/dataverse.md 13.3",
     claim="An identity that is not a user of the environment is refused with 0x80072560.",
     expected="refused so",
     advice="The app would not say that its user is missing. Add the code to error_classification.NO_MEMBER, and report it.",

@@ -19,7 +19,7 @@ _ISOLATION = (
 
 
 @check(
-    "dataverse.md 2.2",
+    "docs/reference/dataverse.md 2.2",
     claim="UpdateMultiple sets 500 lookups in one request.",
     expected="500 of 500 linked",
     advice="Links cannot be written as the linker writes them. Report what it says.",
@@ -35,7 +35,7 @@ async def update_multiple_with_binds(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 7",
+    "docs/reference/dataverse.md 7",
     claim="A link is read back as a GUID in lower case.",
     expected="the GUID in lower case",
     advice="Read-back would not recognise its own links. Report it.",
@@ -48,7 +48,7 @@ async def reading_a_link_back(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 2.5",
+    "docs/reference/dataverse.md 2.5",
     claim="Of a row given twice in one UpdateMultiple the first counts.",
     expected="the first counts",
     advice="Nothing: the linker never sends a row twice in one request.",
@@ -62,7 +62,7 @@ async def a_row_twice_in_one_request(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 2.6",
+    "docs/reference/dataverse.md 2.6",
     claim="UpdateMultiple with a missing row is refused, says which one, and writes nothing.",
     expected="refused: 404 0x80040217, names the row, for a single row, nothing written",
     advice=_ISOLATION,
@@ -74,7 +74,7 @@ async def a_missing_row_in_bulk(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 2.2",
+    "docs/reference/dataverse.md 2.2",
     claim="A link to a missing profile is refused as a matter of that row.",
     expected="refused: 404 0x80060891, names no row, for a single row, nothing written",
     advice=_ISOLATION,
@@ -104,7 +104,7 @@ async def _left(site: Site, row: str, missing: str) -> str:
 
 
 @check(
-    "dataverse.md 7",
+    "docs/reference/dataverse.md 7",
     claim="A navigation property in the wrong case is refused.",
     expected="refused: 400 0x80048d19",
     advice="Nothing, as long as it is refused; if it is accepted, see whether the link was set, and report it.",
@@ -118,7 +118,7 @@ async def navigation_in_the_wrong_case(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 4",
+    "docs/reference/dataverse.md 4",
     claim="An update of a row that changed meanwhile is refused, and writes nothing.",
     expected="refused: 412 0x80060882, the link stays",
     advice=f"Unlinking relies on it. {_NEVER_WRITE}",
@@ -130,7 +130,7 @@ async def an_old_etag(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 4",
+    "docs/reference/dataverse.md 4",
     claim="An update of a row as it was read empties its link.",
     expected="accepted, the link is gone",
     advice="Unlinking does not work here. Set LINKER_UNLINK_MAX_SHARE=0 and report what it says.",
@@ -153,7 +153,7 @@ async def _cleared(site: Site, row: str, etag: str) -> str:
 
 
 @check(
-    "dataverse.md 4",
+    "docs/reference/dataverse.md 4",
     claim="A single update with If-Match never creates a row.",
     expected="any version: refused: 404 0x80040217; that version: refused: 404 0x80040217; none created",
     advice=f"If a row was created: {_NEVER_WRITE} Another code of the refusal is harmless.",
@@ -169,7 +169,7 @@ async def updating_a_missing_row(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 3.3",
+    "docs/reference/dataverse.md 3.3",
     claim="In a batch each update succeeds or fails alone, and answers come in the order of the parts.",
     expected="the bad one refused, the others written",
     advice=_ISOLATION,
@@ -187,7 +187,7 @@ async def a_batch_goes_on(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 4",
+    "docs/reference/dataverse.md 4",
     claim="Writing the value that is there already is still an update: the row gets a new version.",
     expected="a new version",
     advice="Touching profiles has no effect here: set LINKER_TOUCH_PROFILES=false, it only costs requests.",
@@ -203,7 +203,7 @@ async def the_same_value_again(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 8.1",
+    "docs/reference/dataverse.md 8.1",
     claim="Deleting a row of a standard table empties the links to it, and the filter for empty links finds them.",
     expected="emptied, and found by the filter",
     advice="Links to deleted standard profiles stay, as those to elastic ones do. The search for orphaned links finds them.",
@@ -221,7 +221,7 @@ async def a_deleted_profile(site: Site) -> str:
 
 
 @check(
-    "dataverse.md 10",
+    "docs/reference/dataverse.md 10",
     claim="The headers that bypass custom logic are taken with UpdateMultiple.",
     expected="accepted",
     advice="LINKER_AUTOMATIONS=bypass does not work for this user: it needs prvBypassCustomBusinessLogic, which "

@@ -1,4 +1,4 @@
-"""The lookup column on the first run: created once, awaited, and shown (docs/requirements.md, dataverse.md 8)."""
+"""The lookup column on the first run: created once, awaited, shown (docs/requirements.md, docs/reference/dataverse.md 8)."""
 
 import asyncio
 from dataclasses import replace

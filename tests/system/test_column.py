@@ -1,4 +1,4 @@
-"""The first run where Dataverse is slow to know, or busy with, its own definitions (dataverse.md 8.2 and 8.4)."""
+"""The first run where Dataverse is slow with its own definitions (docs/reference/dataverse.md 8.2 and 8.4)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""The vendor's own task, which fills the same lookup column under its own account (customer-insights.md 1)."""
+"""The vendor's own task, which fills the same lookup column under its own account (docs/reference/customer-insights.md 1)."""
 
 from itertools import batched
 from typing import Final

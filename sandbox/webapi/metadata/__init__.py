@@ -1,1 +1,1 @@
-"""Definitions of tables, columns and relationships: reading and changing them (dataverse.md 8)."""
+"""Definitions of tables, columns and relationships: reading and changing them (docs/reference/dataverse.md 8)."""

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting columns and keys (dataverse.md 8.1 and 17.5)."""
+"""Creating, changing and deleting columns and keys (docs/reference/dataverse.md 8.1 and 17.5)."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace

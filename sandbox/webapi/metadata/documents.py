@@ -124,7 +124,7 @@ BASE_ATTRIBUTE: Final = frozenset(
         *constant.COLUMN,
     }
 )
-"""What AttributeMetadata has; everything else belongs to a derived type and needs a cast (dataverse.md 8.3)."""
+"""What AttributeMetadata has; everything else belongs to a derived type and needs a cast (docs/reference/dataverse.md 8.3)."""
 
 
 def attribute_document(table: Table, column: Column) -> Document:

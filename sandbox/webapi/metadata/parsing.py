@@ -41,7 +41,7 @@ def required(document: Json, name: str) -> str:
 
 
 def custom_name(document: Json) -> str:
-    """Return a SchemaName, which begins with a publisher's prefix (dataverse.md 8.1). Raises the 400 answer."""
+    """Return a SchemaName, which begins with a publisher's prefix (docs/reference/dataverse.md 8.1). Raises the 400 answer."""
     name = required(document, "SchemaName")
     if _PREFIXED.fullmatch(name) is None or name.lower().startswith(_RESERVED):
         raise ApiError(
@@ -84,7 +84,7 @@ def read_column(document: Json) -> Column:
 
 
 def column_exists(table: str, column: Column) -> ApiError:
-    """Return the answer to a column whose name is in use (dataverse.md 8.4)."""
+    """Return the answer to a column whose name is in use (docs/reference/dataverse.md 8.4)."""
     return ApiError(400, "0x80060304", f"Attribute {column.logical_name} already exists for entity {table}.")
 
 
@@ -147,7 +147,7 @@ def _table_type(document: Json) -> str:
 
 
 def read_one_to_many(document: Json) -> tuple[OneToMany, Column]:
-    """Return a new relationship and its lookup column (dataverse.md 8.1). Raises the 400 answer.
+    """Return a new relationship and its lookup column (docs/reference/dataverse.md 8.1). Raises the 400 answer.
 
     The navigation property of the lookup is its SchemaName, that of the parent the relationship's, unless named.
     """

@@ -1,4 +1,4 @@
-"""GET of EntityDefinitions and RelationshipDefinitions with their sub-collections and casts (dataverse.md 8.3)."""
+"""GET of EntityDefinitions and RelationshipDefinitions, sub-collections and casts (docs/reference/dataverse.md 8.3)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting relationships (dataverse.md 8.1, 8.4)."""
+"""Creating, changing and deleting relationships (docs/reference/dataverse.md 8.1, 8.4)."""
 
 from dataclasses import replace
 from typing import Final
@@ -63,7 +63,7 @@ def _plan_many_to_many(call: Call, relationship: ManyToMany) -> PlannedWrite:
 
 
 def _check_one_to_many(call: Call, relationship: OneToMany, column: Column) -> Table:
-    """Return the child table after all checks of dataverse.md 8.4. Raises the 400 answer."""
+    """Return the child table after all checks of docs/reference/dataverse.md 8.4. Raises the 400 answer."""
     parent, child = _existing(call, relationship.referenced_entity), _existing(call, relationship.referencing_entity)
     _check_name(call, relationship.schema_name)
     if relationship.referenced_attribute not in {"", parent.primary_id}:
@@ -132,7 +132,7 @@ def _find_relationship(call: Call, segment: Segment) -> OneToMany | ManyToMany:
 
 
 def plan_relationship_change(call: Call, segment: Segment) -> PlannedWrite:
-    """Plan a PUT of a whole definition (dataverse.md 8.1); what happens to children and the menu can change."""
+    """Plan a PUT of a whole definition (docs/reference/dataverse.md 8.1); what happens to children and the menu can change."""
     relationship = _find_relationship(call, segment)
     if not isinstance(relationship, OneToMany):
         raise not_supported("changing a many-to-many relationship's definition")

@@ -1,4 +1,4 @@
-"""Creating, changing and deleting tables (dataverse.md 8.1, 8.4 and 17.5; Microsoft's page on table definitions)."""
+"""Creating, changing and deleting tables (docs/reference/dataverse.md 8.1, 8.4 and 17.5)."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -18,13 +18,13 @@ from sandbox.webapi.security.privileges import require
 
 
 def plan_publish(call: Call) -> PlannedWrite:
-    """Plan PublishXml or PublishAllXml: new columns are usable without it (dataverse.md 8.2)."""
+    """Plan PublishXml or PublishAllXml: new columns are usable without it (docs/reference/dataverse.md 8.2)."""
     require(call.environment, call.caller, "prvPublishCustomization")
     return PlannedWrite(lambda: Written(no_content()), customizes=True)
 
 
 def _plan_can_be(what: str) -> Callable[[Call], PlannedWrite]:
-    """Return the plan of CanBeReferenced or CanBeReferencing (dataverse.md 8.6)."""
+    """Return the plan of CanBeReferenced or CanBeReferencing (docs/reference/dataverse.md 8.6)."""
 
     def plan(call: Call) -> PlannedWrite:
         name = str(call.request.json().get("EntityName"))
@@ -37,7 +37,7 @@ def _plan_can_be(what: str) -> Callable[[Call], PlannedWrite]:
 
 
 def plan_bulk_delete(call: Call) -> PlannedWrite:
-    """Plan BulkDelete for the queries that Microsoft's SDK sends: an `In` on the key (dataverse.md 17.3).
+    """Plan BulkDelete for the queries that Microsoft's SDK sends: an `In` on the key (docs/reference/dataverse.md 17.3).
 
     In Dataverse a system job deletes the rows later; here they are gone when the answer comes.
     """

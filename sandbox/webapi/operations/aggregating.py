@@ -1,4 +1,4 @@
-"""`$apply`: counting all rows of a query, or those of each group (dataverse.md 5.3)."""
+"""`$apply`: counting all rows of a query, or those of each group (docs/reference/dataverse.md 5.3)."""
 
 import re
 from typing import Final

@@ -1,4 +1,4 @@
-"""Which plug-in steps, workflows and flows a write fires, and what stops them (dataverse.md 9 and 10).
+"""Which plug-in steps, workflows and flows a write fires, and what stops them (docs/reference/dataverse.md 9 and 10).
 
 A column counts as changed if it is in the payload, even with the same value. A step's `configuration` may hold JSON
 that says how it behaves here: `{"cost_ms": 5, "throws": "text", "rowIds": ["..."]}`. It costs so much each time it runs.
@@ -19,7 +19,7 @@ from sandbox.webapi.security.privileges import BYPASS_LOGIC, BYPASS_PLUGINS, req
 FiringKind = Literal["step", "async", "flow"]
 MAX_BYPASSED_STEPS: Final = 3
 
-# Single and bulk messages share one pipeline: steps of both run (dataverse.md 2.7).
+# Single and bulk messages share one pipeline: steps of both run (docs/reference/dataverse.md 2.7).
 _MESSAGES: Final[dict[str, tuple[str, ...]]] = {
     "Create": ("Create", "CreateMultiple"),
     "CreateMultiple": ("Create", "CreateMultiple"),
@@ -63,7 +63,7 @@ class Firing:
 
 @dataclass(frozen=True, slots=True)
 class Bypass:
-    """What the request's headers switch off (dataverse.md 10)."""
+    """What the request's headers switch off (docs/reference/dataverse.md 10)."""
 
     sync: bool = False
     asynchronous: bool = False
@@ -92,7 +92,7 @@ def firings(call: Call, operation: WriteOperation) -> tuple[Firing, ...]:
 async def execute(environment: Environment, fired: Iterable[Firing]) -> None:
     """Let synchronous automation take its time, or throw. Raises the 400 answer of a plug-in that throws.
 
-    Time is spent up to the throw, the throwing step's own included (dataverse.md 1.1).
+    Time is spent up to the throw, the throwing step's own included (docs/reference/dataverse.md 1.1).
     """
     for firing in fired:
         await environment.hooks.spend(firing.cost_ms * firing.executions)

@@ -1,4 +1,4 @@
-"""CreateMultiple, UpdateMultiple, UpsertMultiple and DeleteMultiple (dataverse.md 2).
+"""CreateMultiple, UpdateMultiple, UpsertMultiple and DeleteMultiple (docs/reference/dataverse.md 2).
 
 On a standard table a request is all or nothing; on an elastic one each row is written or refused by itself.
 """
@@ -27,7 +27,7 @@ type Targets = Sequence[Mapping[str, Any]]
 
 
 def _targets(call: Call, table: Table, message: str) -> Targets:
-    """Return the rows of a bulk request; each names its type (dataverse.md 2.1). Raises the 400 answer."""
+    """Return the rows of a bulk request; each names its type (docs/reference/dataverse.md 2.1). Raises the 400 answer."""
     if message not in table.messages and message != "UpsertMultiple":
         raise no_resource(f"{call.api_url}/{call.request.path}")
     targets = call.request.json().get("Targets")
@@ -67,7 +67,7 @@ def _plan_creates(call: Call, table: Table, rows: Sequence[Row], answer: ApiResp
 
 
 def plan_update_multiple(call: Call, table: Table) -> PlannedWrite:
-    """Plan UpdateMultiple; of rows given twice the first counts, silently (dataverse.md 2.5)."""
+    """Plan UpdateMultiple; of rows given twice the first counts, silently (docs/reference/dataverse.md 2.5)."""
     reader = PayloadReader(call, table)
     rows: dict[bytes, Row] = {}
     for index, target in enumerate(_targets(call, table, "UpdateMultiple")):
@@ -116,13 +116,13 @@ def _plan_updates(call: Call, table: Table, rows: Sequence[Row]) -> PlannedWrite
 
 
 def _rows_missing(table: Table, rows: Sequence[Row]) -> ApiError:
-    """Return the answer to rows that do not exist (dataverse.md 2.6)."""
+    """Return the answer to rows that do not exist (docs/reference/dataverse.md 2.6)."""
     ids = ", ".join(guid_text(row.key) for row in rows)
     return ApiError(404, OBJECT_DOES_NOT_EXIST, f"{table.display_name} With Ids = {ids} Do Not Exist")
 
 
 def plan_upsert_multiple(call: Call, table: Table) -> list[PlannedWrite]:
-    """Plan UpsertMultiple: rows by id or by `@odata.id`; the same row twice refuses all (dataverse.md 2.5).
+    """Plan UpsertMultiple: rows by id or by `@odata.id`; the same row twice refuses all (docs/reference/dataverse.md 2.5).
 
     It is a CreateMultiple of the rows that are new and an UpdateMultiple of the others, in one transaction.
     """
@@ -145,7 +145,7 @@ def plan_upsert_multiple(call: Call, table: Table) -> list[PlannedWrite]:
 
 
 def plan_delete_multiple(call: Call, table: Table) -> PlannedWrite:
-    """Plan DeleteMultiple, which only elastic tables have (dataverse.md 2.1)."""
+    """Plan DeleteMultiple, which only elastic tables have (docs/reference/dataverse.md 2.1)."""
     call.require("Delete", table)
     rows: dict[bytes, Row] = {}
     for index, target in enumerate(_targets(call, table, "DeleteMultiple")):
@@ -170,7 +170,7 @@ def _planned(
     write: Callable[[Sequence[Row]], int],
     answer: ApiResponse,
 ) -> PlannedWrite:
-    """Return the write of all rows or none, or of each row alone on an elastic table (dataverse.md 2.5, 2.8)."""
+    """Return the write of all rows or none, or of each row alone on an elastic table (docs/reference/dataverse.md 2.5, 2.8)."""
 
     def together() -> Written:
         return Written(answer, write(rows))

@@ -1,4 +1,4 @@
-"""Change tracking: `Prefer: odata.track-changes`, delta links and their tokens (dataverse.md 12).
+"""Change tracking: `Prefer: odata.track-changes`, delta links and their tokens (docs/reference/dataverse.md 12).
 
 A token is a row version and a time, such as `919042!08/22/2017 08:10:44`.
 """

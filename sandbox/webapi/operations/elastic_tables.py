@@ -1,4 +1,4 @@
-"""What elastic tables do otherwise: rows that succeed or fail alone, session tokens, no joins (dataverse.md 2.8, 15)."""
+"""Elastic tables: rows that succeed or fail alone, session tokens, no joins (docs/reference/dataverse.md 2.8, 15)."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from sandbox.webapi.protocol.call import Call
 from sandbox.webapi.protocol.errors import ApiError
 from sandbox.webapi.protocol.payloads import Payload
 
-DEFAULT_PAGE: Final = 500  # dataverse.md 5.1
+DEFAULT_PAGE: Final = 500  # docs/reference/dataverse.md 5.1
 _DETAILS: Final = "Plugin.BulkApiErrorDetails"
 
 

@@ -23,7 +23,7 @@ def _context(call: Call, name: str) -> dict[str, object]:
 
 
 async def who_am_i(call: Call, _segment: Segment) -> ApiResponse:
-    """Answer `WhoAmI` (dataverse.md 11)."""
+    """Answer `WhoAmI` (docs/reference/dataverse.md 11)."""
     ids = {"BusinessUnitId": BUSINESS_UNIT_ID, "UserId": call.user_id, "OrganizationId": ORGANIZATION_ID}
     return json_answer(_context(call, "WhoAmI") | ids)
 
@@ -40,7 +40,7 @@ async def retrieve_languages(call: Call, segment: Segment) -> ApiResponse:
 
 
 async def retrieve_current_organization(call: Call, _segment: Segment) -> ApiResponse:
-    """Answer `RetrieveCurrentOrganization` (dataverse.md 11)."""
+    """Answer `RetrieveCurrentOrganization` (docs/reference/dataverse.md 11)."""
     detail = {
         "OrganizationId": ORGANIZATION_ID,
         "FriendlyName": "Sandbox",
@@ -73,7 +73,7 @@ def _names(array: str) -> list[str]:
 
 
 async def retrieve_total_record_count(call: Call, segment: Segment) -> ApiResponse:
-    """Answer `RetrieveTotalRecordCount`: counts of whole tables that may be a day old (dataverse.md 5.3)."""
+    """Answer `RetrieveTotalRecordCount`: counts of whole tables that may be a day old (docs/reference/dataverse.md 5.3)."""
     names = _names(argument(segment, "EntityNames", call.request.aliases))
     unknown = [name for name in names if name not in call.schema.tables]
     if unknown:

@@ -1,4 +1,4 @@
-"""Navigation properties in a path: reading related rows, and `$ref` that links and unlinks them (dataverse.md 4)."""
+"""Navigation properties in a path: related rows, and `$ref` that links and unlinks them (docs/reference/dataverse.md 4)."""
 
 from collections.abc import Sequence
 

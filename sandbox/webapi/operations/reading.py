@@ -98,7 +98,7 @@ def single_row(call: Call, shape: Shape, key: bytes) -> JsonRow:
 
 
 async def count_rows(call: Call, table: Table, links: Links = ()) -> ApiResponse:
-    """Answer `GET set/$count`: digits, at most 5,000 of a standard table (dataverse.md 5.3)."""
+    """Answer `GET set/$count`: digits, at most 5,000 of a standard table (docs/reference/dataverse.md 5.3)."""
     if tracks_changes(call):
         count = count_tracked(call, table)
     else:

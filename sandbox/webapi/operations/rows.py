@@ -1,4 +1,4 @@
-"""POST, PATCH and DELETE of single rows, and of one column (dataverse.md 4)."""
+"""POST, PATCH and DELETE of single rows, and of one column (docs/reference/dataverse.md 4)."""
 
 import sqlite3
 from collections.abc import Mapping, Sequence
@@ -152,7 +152,7 @@ def insert(call: Call, table: Table, change: Change) -> None:
 
 
 def _defaults(table: Table, user: bytes) -> dict[str, Stored]:
-    # Everything that users register is custom; level 0 is the platform itself (dataverse.md 9.1).
+    # Everything that users register is custom; level 0 is the platform itself (docs/reference/dataverse.md 9.1).
     status = table.columns.get("statuscode")
     known: dict[str, Stored] = {"statecode": 0, "statuscode": 1, "ownerid": user, "owninguser": user}
     known["customizationlevel"] = 1

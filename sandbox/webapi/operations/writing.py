@@ -44,7 +44,7 @@ class PlannedWrite:
     url: str = ""
     """The URL of the row that it writes, for `$n` references within a change set."""
     customizes: bool = False
-    """Whether it changes metadata, which takes the environment-wide lock (dataverse.md 8.4)."""
+    """Whether it changes metadata, which takes the environment-wide lock (docs/reference/dataverse.md 8.4)."""
     elastic: bool = False
 
 

@@ -1,4 +1,4 @@
-"""The annotations of rows: display texts, and what lookups point at; they come before their values (dataverse.md 7)."""
+"""The annotations of rows, before their values: display texts, and what lookups point at (docs/reference/dataverse.md 7)."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
@@ -19,7 +19,7 @@ _LOGICAL_NAME: Final = "Microsoft.Dynamics.CRM.lookuplogicalname"
 
 
 class _Absent:
-    """Marks an annotation that a row does not have; null values have none (dataverse.md 7)."""
+    """Marks an annotation that a row does not have; null values have none (docs/reference/dataverse.md 7)."""
 
 
 ABSENT: Final = _Absent()

@@ -21,7 +21,7 @@ _AFTER_ALL: Final = b"\xff" * 17
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a handler needs. `schema` may lag behind (dataverse.md 8.2) unless `Consistency: Strong` was asked for."""
+    """What a handler needs. `schema` may lag behind without `Consistency: Strong` (docs/reference/dataverse.md 8.2)."""
 
     environment: Environment
     request: ApiRequest

@@ -1,4 +1,4 @@
-"""The paging cookie in `$skiptoken`: what the last row was, in the shape that Dataverse uses (dataverse.md 5.1)."""
+"""The paging cookie in `$skiptoken`: the last row, in the shape that Dataverse uses (docs/reference/dataverse.md 5.1)."""
 
 import re
 from collections.abc import Sequence
@@ -22,7 +22,7 @@ def write_cookie(names: Sequence[str], page: int, last: Sequence[Stored], first:
 
 
 def fetch_cookie(names: Sequence[str], page: int, last: Sequence[Stored], first: Sequence[Stored]) -> str:
-    """Return the cookie of a FetchXML answer, whose inside is encoded twice (dataverse.md 17.4)."""
+    """Return the cookie of a FetchXML answer, whose inside is encoded twice (docs/reference/dataverse.md 17.4)."""
     return _outer(page, _encoded(_encoded(_inner(names, page, last, first))))
 
 

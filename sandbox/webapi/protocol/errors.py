@@ -1,4 +1,4 @@
-"""Errors as Dataverse answers them: an HTTP status, a code and a message (dataverse.md 13)."""
+"""Errors as Dataverse answers them: an HTTP status, a code and a message (docs/reference/dataverse.md 13)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ def not_supported(feature: str) -> ApiError:
 
 
 def payload_error(message: str, entity_set: str = "") -> ApiError:
-    """Return the answer to a body that cannot be read (dataverse.md 13.5)."""
+    """Return the answer to a body that cannot be read (docs/reference/dataverse.md 13.5)."""
     where = f" for Entity :'{entity_set}'" if entity_set else ""
     return ApiError(
         400,
@@ -77,7 +77,7 @@ def segment_not_found(segment: str) -> ApiError:
 
 
 def no_resource(url: str) -> ApiError:
-    """Return the answer to an unknown action or function (dataverse.md 13.5)."""
+    """Return the answer to an unknown action or function (docs/reference/dataverse.md 13.5)."""
     return ApiError(404, "", f"No HTTP resource was found that matches the request URI '{url}'.")
 
 

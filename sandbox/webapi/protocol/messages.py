@@ -42,7 +42,7 @@ class ApiRequest:
 
     @cached_property
     def options(self) -> dict[str, str]:
-        """The query options, decoded; `+` is a blank (dataverse.md 17.2). Names are case-sensitive."""
+        """The query options, decoded; `+` is a blank (docs/reference/dataverse.md 17.2). Names are case-sensitive."""
         pairs = [part.partition("=") for part in self.query.split("&") if part]
         options = {unquote_plus(name): unquote_plus(value) for name, _, value in pairs}
         if len(options) < len(pairs):
@@ -56,7 +56,7 @@ class ApiRequest:
 
     @cached_property
     def preferences(self) -> dict[str, str]:
-        """The preferences of `Prefer`, several in one header (dataverse.md 14)."""
+        """The preferences of `Prefer`, several in one header (docs/reference/dataverse.md 14)."""
         found = _PREFERENCE.finditer(self.headers.get("prefer", ""))
         return {match[1].lower(): match[2] if match[2] is not None else match[3] or "" for match in found}
 
@@ -106,7 +106,7 @@ def no_content(headers: Mapping[str, str] | None = None) -> ApiResponse:
 
 
 def error_answer(error: ApiError, request: ApiRequest | None = None) -> ApiResponse:
-    """Return an error as JSON, with its details if annotations are asked for (dataverse.md 13.1)."""
+    """Return an error as JSON, with its details if annotations are asked for (docs/reference/dataverse.md 13.1)."""
     message = localized(error.code, error.message)
     body: dict[str, object] = {"code": error.code, "message": message}
     details = {f"ErrorDetails.{name}": value for name, value in {**_details(error), **error.details}.items()}

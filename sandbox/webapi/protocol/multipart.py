@@ -1,4 +1,4 @@
-"""The multipart body of a `$batch` and of its answer (dataverse.md 3)."""
+"""The multipart body of a `$batch` and of its answer (docs/reference/dataverse.md 3)."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,7 +73,7 @@ def _with_crlf(body: bytes) -> bytes:
 
 
 def _parts(body: bytes, boundary: str) -> Iterator[_Part]:
-    """Yield the parts between boundaries. Raises the 400 answer unless lines end in CRLF (dataverse.md 3.1)."""
+    """Yield the parts between boundaries. Raises the 400 answer unless lines end in CRLF (docs/reference/dataverse.md 3.1)."""
     mark = b"--" + boundary.encode()
     pieces = re.split(rb"(?:^|\r?\n)" + re.escape(mark), body)
     if len(pieces) < 3 or not pieces[-1].startswith(b"--"):
@@ -119,7 +119,7 @@ def write_part(answered: ApiResponse, content_id: str | None) -> bytes:
 
 
 def _part_headers(answered: ApiResponse) -> dict[str, str]:
-    """Return the headers of a part as Microsoft's examples have them (dataverse.md 3.2, 3.3)."""
+    """Return the headers of a part as Microsoft's examples have them (docs/reference/dataverse.md 3.2, 3.3)."""
     headers = dict(answered.headers)
     if answered.status >= 400:
         return {"REQ_ID": str(uuid4()), **headers}

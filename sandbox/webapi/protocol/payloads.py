@@ -210,7 +210,7 @@ def _ignored(_value: object) -> None:
 
 
 def check_parents(call: Call, parents: Iterable[Parent]) -> None:
-    """Raise the 404 answer if a lookup would point at a row that does not exist (dataverse.md 2.2)."""
+    """Raise the 404 answer if a lookup would point at a row that does not exist (docs/reference/dataverse.md 2.2)."""
     by_table: dict[str, list[bytes]] = {}
     for parent in set(parents):
         by_table.setdefault(parent.table, []).append(parent.key)

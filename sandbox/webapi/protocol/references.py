@@ -106,7 +106,7 @@ def _by_alternate_key(call: Call, table: Table, values: Mapping[str, Stored]) ->
 
 
 def record_not_found(table: Table) -> ApiError:
-    """Return the answer to a reference that leads to no row (dataverse.md 2.2)."""
+    """Return the answer to a reference that leads to no row (docs/reference/dataverse.md 2.2)."""
     return ApiError(
         404,
         RECORD_NOT_FOUND_BY_KEY,

@@ -1,4 +1,4 @@
-"""What Dataverse adds to a new application user (dataverse.md 11)."""
+"""What Dataverse adds to a new application user (docs/reference/dataverse.md 11)."""
 
 from collections.abc import Mapping
 from typing import Final

@@ -1,4 +1,4 @@
-"""Who may do what: privileges by role, permissions on secured columns, and acting for another user (dataverse.md 11).
+"""Who may do what: privileges by role, secured columns, and acting for another user (docs/reference/dataverse.md 11).
 
 Privileges act on whole tables, permissions on whole columns; access to single rows (depth, sharing, teams) is not simulated.
 """
@@ -38,7 +38,7 @@ def privilege_id(name: str) -> str:
 
 
 def allowed(environment: Environment, caller: Caller, privilege: str) -> bool:
-    """Return whether a privilege is granted; when acting for another user, to both (dataverse.md 11)."""
+    """Return whether a privilege is granted; when acting for another user, to both (docs/reference/dataverse.md 11)."""
     if not environment.config.privileges_checked:
         return True
     users = (caller.user, *([caller.on_behalf] if caller.on_behalf else []))
@@ -63,7 +63,7 @@ def may_use(environment: Environment, caller: Caller, right: ColumnRight, table:
 
 
 def require(environment: Environment, caller: Caller, privilege: str, table: Table | None = None) -> None:
-    """Raise the 403 answer with Dataverse's words (dataverse.md 2.6) if a privilege is missing."""
+    """Raise the 403 answer with Dataverse's words (docs/reference/dataverse.md 2.6) if a privilege is missing."""
     if allowed(environment, caller, privilege):
         return
     code = table.object_type_code if table else 0

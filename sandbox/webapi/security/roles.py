@@ -1,6 +1,6 @@
 """What users and roles may do: the functions that list it, and the actions that change it.
 
-Facts: dataverse.md 10 and 11; shapes of the two functions as Microsoft's Web API reference has them (RolePrivileges).
+Facts: docs/reference/dataverse.md 10 and 11. The functions have the shapes of Microsoft's Web API reference (RolePrivileges).
 """
 
 from collections.abc import Iterable, Mapping
@@ -89,7 +89,7 @@ def _answer(call: Call, function: str, found: Iterable[RoleGrant]) -> ApiRespons
 
 
 def plan_add_privileges(call: Call, role: Table, key: bytes) -> PlannedWrite:
-    """Plan `roles(id)/Microsoft.Dynamics.CRM.AddPrivilegesRole` (dataverse.md 10)."""
+    """Plan `roles(id)/Microsoft.Dynamics.CRM.AddPrivilegesRole` (docs/reference/dataverse.md 10)."""
     call.require("Write", role)
     wanted = [
         (guid_in(entry.get("PrivilegeId")), _depth(entry)) for entry in objects_in(call.request.json(), "Privileges")

@@ -1,4 +1,4 @@
-"""The multipart text of $batch, built and read (dataverse.md 3)."""
+"""The multipart text of $batch, built and read (docs/reference/dataverse.md 3)."""
 
 import pytest
 

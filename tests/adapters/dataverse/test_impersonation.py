@@ -1,4 +1,4 @@
-"""With LINKER_IMPERSONATE all is read and written in another user's name, in every shape of request (dataverse.md 11)."""
+"""With LINKER_IMPERSONATE every shape of request is made in another user's name (docs/reference/dataverse.md 11)."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Names with wildcards in them (dataverse.md 6.2): `a_b` neither hides nor brings along `aXb`, and `x[1]` finds itself."""
+"""Names with wildcards: `a_b` neither hides nor returns `aXb`, and `x[1]` finds itself (docs/reference/dataverse.md 6.2)."""
 
 from collections.abc import AsyncIterator
 from contextlib import closing

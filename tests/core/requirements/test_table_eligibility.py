@@ -1,4 +1,4 @@
-"""Requirements R1-R6: each met, violated, unknown and declared (customer-insights.md section 1)."""
+"""Requirements R1-R6: each met, violated, unknown and declared (docs/reference/customer-insights.md section 1)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""What an answer of Dataverse asks of us: the table of dataverse.md 13.3 and 13.4."""
+"""What an answer of Dataverse asks of us: the table of docs/reference/dataverse.md 13.3 and 13.4."""
 
 import pytest
 

@@ -130,7 +130,7 @@ async def test_another_customisation_is_waited_for(world: World) -> None:
 
 
 async def test_a_column_that_somebody_created_in_the_same_moment_is_used(world: World) -> None:
-    """The vendor's own task may be faster: the answer is that the name is taken (dataverse.md 8.4)."""
+    """The vendor's own task may be faster: the answer is that the name is taken (docs/reference/dataverse.md 8.4)."""
     world.contacts.column = False
 
     def is_faster(asked: object) -> None:

@@ -63,7 +63,7 @@ async def test_a_row_is_not_linked_to_one_of_several_profiles_of_its_customer(wo
 async def test_a_row_is_not_linked_to_one_of_two_partitions_that_hold_its_profile(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Elastic tables can hold one id in several partitions (elastic-tables.md 2.2)."""
+    """Elastic tables can hold one id in several partitions (docs/reference/elastic-tables.md 2.2)."""
     read = world.dataverse._paged
 
     def read_twice(rows: list[dict[str, Any]], asked: Request) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from tests.live.probes.binding import WritingProbe
 from tests.live.probes.points import Result
 from tests.live.tables import as_table
 
-PAGE = "elastic-tables.md"
+PAGE = "docs/reference/elastic-tables.md"
 
 
 def settled_and_open(asked: Iterable[Asked]) -> tuple[list[tuple[Asked, Result]], list[tuple[Asked, Result]]]:

@@ -1,4 +1,4 @@
-"""The Customer Insights API: customer-insights.md 3 and 4."""
+"""The Customer Insights API: docs/reference/customer-insights.md 3 and 4."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Measures in their three forms: customer-insights.md 2."""
+"""Measures in their three forms: docs/reference/customer-insights.md 2."""
 
 import json
 

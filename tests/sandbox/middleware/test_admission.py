@@ -1,4 +1,4 @@
-"""What stands before the Web API: dataverse.md 1.2, 1.4, 1.5, 13.2 and 14."""
+"""What stands before the Web API: docs/reference/dataverse.md 1.2, 1.4, 1.5, 13.2 and 14."""
 
 import asyncio
 import time
@@ -140,7 +140,7 @@ async def create_lookup(sandbox: Sandbox) -> str:
 
 
 class TestNewColumn:
-    """A column that not every server knows yet: dataverse.md 8.2."""
+    """A column that not every server knows yet: docs/reference/dataverse.md 8.2."""
 
     @staticmethod
     async def seen(sandbox: Sandbox, **headers: str) -> list[int]:

@@ -1,4 +1,4 @@
-"""Service protection with a fake clock: dataverse.md 1.1, 1.2, 1.4."""
+"""Service protection with a fake clock: docs/reference/dataverse.md 1.1, 1.2, 1.4."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""What synchronous steps and changes of metadata cost a request: dataverse.md 1.1 and 8.4."""
+"""What synchronous steps and changes of metadata cost a request: docs/reference/dataverse.md 1.1 and 8.4."""
 
 import asyncio
 import json

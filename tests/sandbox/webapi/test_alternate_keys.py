@@ -1,4 +1,4 @@
-"""Rows named by an alternate key: dataverse.md 2.1, 2.2, 4 and 13.3."""
+"""Rows named by an alternate key: docs/reference/dataverse.md 2.1, 2.2, 4 and 13.3."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Plug-in steps, workflows and flows that a write fires: dataverse.md 9 and 10."""
+"""Plug-in steps, workflows and flows that a write fires: docs/reference/dataverse.md 9 and 10."""
 
 import json
 

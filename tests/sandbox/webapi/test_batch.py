@@ -1,4 +1,4 @@
-"""`$batch`: dataverse.md 3."""
+"""`$batch`: docs/reference/dataverse.md 3."""
 
 import re
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""CreateMultiple, UpdateMultiple, UpsertMultiple and BulkDelete: dataverse.md 2 and 17.3."""
+"""CreateMultiple, UpdateMultiple, UpsertMultiple and BulkDelete: docs/reference/dataverse.md 2 and 17.3."""
 
 import pytest
 

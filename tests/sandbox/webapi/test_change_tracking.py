@@ -1,4 +1,4 @@
-"""Change tracking: dataverse.md 12, and Microsoft's page on synchronizing data by it (2026-03-31)."""
+"""Change tracking: docs/reference/dataverse.md 12, and Microsoft's page on synchronizing data by it (2026-03-31)."""
 
 import re
 from dataclasses import replace

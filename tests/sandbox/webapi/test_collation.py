@@ -1,4 +1,4 @@
-"""Order of guids and strings as SQL Server has it (dataverse.md 6.2, 6.3)."""
+"""Order of guids and strings as SQL Server has it (docs/reference/dataverse.md 6.2, 6.3)."""
 
 import uuid
 

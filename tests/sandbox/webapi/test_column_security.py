@@ -1,4 +1,4 @@
-"""Column security: what a secured column shows and takes without a permission, and with one (dataverse.md 11)."""
+"""Column security: what a secured column shows and takes with and without permission (docs/reference/dataverse.md 11)."""
 
 import httpx
 import pytest

@@ -1,4 +1,4 @@
-"""Names of tables, columns, keys and relationships that are refused: dataverse.md 8.1 and 8.4."""
+"""Names of tables, columns, keys and relationships that are refused: docs/reference/dataverse.md 8.1 and 8.4."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Definitions beyond what the linker and Microsoft's SDK ask: dataverse.md 8.1 and 8.3, Microsoft's pages on them."""
+"""Definitions beyond what the linker and Microsoft's SDK request (docs/reference/dataverse.md 8.1 and 8.3)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Elastic tables of any publisher: definitions and writes (dataverse.md 2.8, 3.3, 8.6 and 15)."""
+"""Elastic tables of any publisher: definitions and writes (docs/reference/dataverse.md 2.8, 3.3, 8.6 and 15)."""
 
 import orjson
 import pytest

@@ -1,4 +1,4 @@
-"""`$expand`: dataverse.md 5.1, 5.4 and 7, and Microsoft's page on joining tables."""
+"""`$expand`: docs/reference/dataverse.md 5.1, 5.4 and 7, and Microsoft's page on joining tables."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who asks and what they may do, and functions bound to no table: dataverse.md 5.3, 10, 11 and 2.6."""
+"""Who asks and what they may do, and functions bound to no table: docs/reference/dataverse.md 5.3, 10, 11 and 2.6."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Lookups of single rows: dataverse.md 2.2, 4 and 7."""
+"""Lookups of single rows: docs/reference/dataverse.md 2.2, 4 and 7."""
 
 import pytest
 

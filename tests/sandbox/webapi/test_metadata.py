@@ -1,4 +1,4 @@
-"""Definitions of tables, columns and relationships: dataverse.md 7, 8 and 17.5."""
+"""Definitions of tables, columns and relationships: docs/reference/dataverse.md 7, 8 and 17.5."""
 
 import asyncio
 from dataclasses import replace

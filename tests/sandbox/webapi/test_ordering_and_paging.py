@@ -1,4 +1,4 @@
-"""How lists are ordered, paged and counted: dataverse.md 5, 6 and 17.2."""
+"""How lists are ordered, paged and counted: docs/reference/dataverse.md 5, 6 and 17.2."""
 
 from urllib.parse import unquote
 

@@ -1,4 +1,4 @@
-"""Partitions of elastic tables (dataverse.md 15)."""
+"""Partitions of elastic tables (docs/reference/dataverse.md 15)."""
 
 import pytest
 

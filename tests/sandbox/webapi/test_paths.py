@@ -1,4 +1,4 @@
-"""URLs below a row: columns, parents, collections: dataverse.md 4, 13 and Microsoft's pages on reading rows."""
+"""URLs below a row: columns, parents, collections: docs/reference/dataverse.md 4, 13 and Microsoft's pages on reading rows."""
 
 import pytest
 

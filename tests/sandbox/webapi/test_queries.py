@@ -1,4 +1,4 @@
-"""Reading many rows: dataverse.md 5, 6, 7 and 17.2."""
+"""Reading many rows: docs/reference/dataverse.md 5, 6, 7 and 17.2."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Forms of queries that Microsoft's pages on OData queries allow and few clients use: dataverse.md 5, 6, 13 and 14."""
+"""Queries that Microsoft's OData pages allow and few clients use (docs/reference/dataverse.md 5, 6, 13 and 14)."""
 
 import pytest
 

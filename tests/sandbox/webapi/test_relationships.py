@@ -1,4 +1,4 @@
-"""Relationships: dataverse.md 7 and 8.4."""
+"""Relationships: docs/reference/dataverse.md 7 and 8.4."""
 
 import pytest
 

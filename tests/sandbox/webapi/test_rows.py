@@ -1,4 +1,4 @@
-"""Single rows: dataverse.md 4, 2.2, 7 and 13.5."""
+"""Single rows: docs/reference/dataverse.md 4, 2.2, 7 and 13.5."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Microsoft's powerplatform-dataverse-client, unchanged and over https, against the sandbox (dataverse.md 17)."""
+"""Microsoft's unchanged powerplatform-dataverse-client over HTTPS against the sandbox (docs/reference/dataverse.md 17)."""
 
 import socket
 import threading

@@ -1,4 +1,4 @@
-"""Connects a Python process to Azure Monitor as the platform's worker does when it starts (azure.md 7).
+"""Connects a Python process to Azure Monitor as the platform's worker does when it starts (docs/reference/azure.md 7).
 
 On the path of a host only; the local host leaves this to Azure.
 """

@@ -5,7 +5,7 @@ import json
 import time
 from collections.abc import Generator
 from datetime import timedelta
-from typing import Any, List  # noqa: UP035  # the worker refuses list[...] at indexing (azure.md 13)
+from typing import Any, List  # noqa: UP035  # the worker refuses list[...] at indexing (docs/reference/azure.md 13)
 
 import azure.durable_functions as df
 import azure.functions as func
