@@ -1,11 +1,13 @@
 """What tests of several kinds share."""
 
+import logging
 import signal
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
 
+from linker.adapters import telemetry
 from sandbox.server.azurite import AzuriteError, azurite_tables, find_azurite
 
 # Few examples each time, others the next time, and no deadline: a machine may be slow.
@@ -31,3 +33,13 @@ def azurite() -> Iterator[str]:
         pytest.skip(str(missing))
     with azurite_tables() as connection_string:
         yield connection_string
+
+
+@pytest.fixture
+def app_log() -> Iterator[None]:
+    """The app's log records, for one test."""
+    before, level = logging.getLogRecordFactory(), logging.getLogger(telemetry.LOGGER).level
+    telemetry.install()
+    yield
+    logging.setLogRecordFactory(before)
+    logging.getLogger(telemetry.LOGGER).setLevel(level)

@@ -1,7 +1,6 @@
 """What leaves for Application Insights names no person."""
 
 import logging
-from collections.abc import Iterator
 
 import pytest
 
@@ -24,17 +23,7 @@ def test_a_request_is_named_by_what_it_addresses(path: str, target: str) -> None
     assert telemetry.target_of(path) == target
 
 
-@pytest.fixture
-def installed() -> Iterator[None]:
-    """The app's log records, for one test."""
-    before, level = logging.getLogRecordFactory(), logging.getLogger(telemetry.LOGGER).level
-    telemetry.install()
-    yield
-    logging.setLogRecordFactory(before)
-    logging.getLogger(telemetry.LOGGER).setLevel(level)
-
-
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("app_log")
 def test_keys_are_written_out_at_level_debug_only(caplog: pytest.LogCaptureFixture) -> None:
     log = logging.getLogger("linker.test")
     with caplog.at_level(logging.DEBUG, logger=telemetry.LOGGER):

@@ -4,14 +4,12 @@ import logging
 import re
 import time
 import traceback
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.adapters import telemetry
 from linker.core.errors import MAX_TEXT, DataverseError, clean_text, one_line, without_secrets, without_words
 
 GUID = "0f8fad5b-d9cb-469f-a165-70867728950e"
@@ -108,23 +106,13 @@ def test_causes_without_end_are_cut() -> None:
     assert "ValueError" in "".join(traceback.format_exception(without_words(error)))
 
 
-@pytest.fixture
-def installed() -> Iterator[None]:
-    """The app's log records, for one test."""
-    before, level = logging.getLogRecordFactory(), logging.getLogger(telemetry.LOGGER).level
-    telemetry.install()
-    yield
-    logging.setLogRecordFactory(before)
-    logging.getLogger(telemetry.LOGGER).setLevel(level)
-
-
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("app_log")
 def test_no_foreign_text_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixture) -> None:
     logging.getLogger("linker.test").warning("%s", "job\n2026-11-24 ERROR linker: all rows lost")
     assert len(caplog.records[0].getMessage().splitlines()) == 1
 
 
-@pytest.mark.usefixtures("installed")
+@pytest.mark.usefixtures("app_log")
 def test_the_error_of_a_record_has_lost_its_words_whoever_formats_it(caplog: pytest.LogCaptureFixture) -> None:
     error = failed("Ada Lovelace")
     logging.getLogger("linker.test").error("It failed", exc_info=error)

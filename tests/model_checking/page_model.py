@@ -14,10 +14,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import deque
 from collections.abc import Iterator
 
 from tests.model_checking.page_steps import RULES, State, Step, Worker, owns
+from tests.model_checking.search import search
 
 
 class Model:
@@ -128,26 +128,8 @@ class Model:
         return ""
 
     def search(self, limit: int = 5_000_000) -> tuple[int, list[str], str]:
-        """Breadth first; returns the number of states seen, and the shortest schedule that breaks the promise, if any."""
-        start = State()
-        seen: dict[State, tuple[State, str] | None] = {start: None}
-        queue = deque([start])
-        while queue:
-            s = queue.popleft()
-            if broken := self.wrong(s):
-                path: list[str] = []
-                at: State | None = s
-                while at is not None and (came := seen[at]) is not None:
-                    path.append(came[1])
-                    at = came[0]
-                return len(seen), path[::-1], broken
-            for name, t in self.moves(s):
-                if t not in seen:
-                    seen[t] = (s, name)
-                    queue.append(t)
-                    if len(seen) > limit:
-                        raise SystemExit("too many states")
-        return len(seen), [], ""
+        """Return the number of states, and the shortest schedule that breaks the promise, if any."""
+        return search(State(), self.moves, self.wrong, limit)
 
 
 def main() -> int:

@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections import deque
 from collections.abc import Iterator
 from typing import NamedTuple
+
+from tests.model_checking.search import search
 
 RULES = {
     "segments-first": "a slice writes its segments before it commits",
@@ -232,29 +233,8 @@ class Model:
         return self.closed(self.linked(s, "one"), "one")
 
     def search(self, limit: int = 3_000_000) -> tuple[int, list[str], str]:
-        """Breadth first; return the number of states, and the shortest schedule that breaks the promise, if any."""
-        start = State()
-        came: dict[State, tuple[State, str] | None] = {start: None}
-        queue = deque([start])
-        while queue:
-            s = queue.popleft()
-            if broken := self.wrong(s):
-                return len(came), self.path(came, s), broken
-            for name, t in self.moves(s):
-                if t not in came:
-                    came[t] = (s, name)
-                    queue.append(t)
-                    if len(came) > limit:
-                        raise SystemExit("too many states")
-        return len(came), [], ""
-
-    @staticmethod
-    def path(came: dict[State, tuple[State, str] | None], s: State) -> list[str]:
-        path: list[str] = []
-        while (step := came[s]) is not None:
-            s, name = step
-            path.append(name)
-        return path[::-1]
+        """Return the number of states, and the shortest schedule that breaks the promise, if any."""
+        return search(State(), self.moves, self.wrong, limit)
 
 
 def main() -> int:
