@@ -54,13 +54,13 @@ soak: setup ## follow 200 unifications of 50,000 rows and see what grows; most o
 stateful: setup ## look for a schedule of changes, runs and crashes that leaves a wrong link; most of an hour
 	@HYPOTHESIS_PROFILE=long $(PYTHON) -m pytest -q tests/model_checking/test_link_machine.py
 
-mutations: setup ## take each decision of docs/proofs.md back in a copy and see that its tests notice; some minutes
+mutations: setup ## take each decision of docs/dev/proofs.md back in a copy and see that its tests notice; some minutes
 	@$(PYTHON) -m tests.mutations $(ONLY)
 
-faults: setup ## faults at every step of a run, in docs/reliability.md; faults ONLY="late_commit / write", REST=1, SEEDS=3
+faults: setup ## faults at every step of a run, in docs/dev/reliability.md; faults ONLY="late_commit / write", REST=1, SEEDS=3
 	@$(PYTHON) -m tests.faults $(if $(REST),--rest) $(if $(SEEDS),--seeds "$(SEEDS)") $(if $(ONLY),"$(ONLY)")
 
-chaos: setup ## 200 seeded scenarios of faults, crashes and clocks, in docs/reliability.md; chaos SCENARIOS=20 FIRST=50 REST=1
+chaos: setup ## 200 seeded scenarios of faults, crashes and clocks, in docs/dev/reliability.md; chaos SCENARIOS=20 FIRST=50 REST=1
 	@$(PYTHON) -m tests.chaos $(if $(SCENARIOS),$(SCENARIOS)) $(if $(FIRST),--first $(FIRST)) $(if $(REST),--rest)
 
 matrix: setup ## the main job over every kind of table, every switch and 200 combinations; matrix ONLY=page_max
@@ -78,7 +78,7 @@ connector: $(PACKAGES) ## write the definition of the Power Automate connector f
 screenshots: setup ## take the pictures of the status page in docs/screenshots again; needs Chromium
 	@$(PYTHON) -m tests.browser.screenshots
 
-live: $(PACKAGES) ## ask a real Dataverse (LINKER_DATAVERSE_URL) what is not proved yet, reading only: docs/live.md
+live: $(PACKAGES) ## ask a real Dataverse (LINKER_DATAVERSE_URL) what is not proved yet, reading only: docs/dev/live.md
 	@$(PYTHON) -m tests.live $(ARGS)
 
 format: $(PACKAGES) ## format the code and sort its imports

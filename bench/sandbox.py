@@ -67,7 +67,7 @@ class Speed:
 
 
 def main(rows: Annotated[int, typer.Option(help="Mapping rows.")] = ROWS) -> None:
-    """Measure a sandbox in memory and one in a file; print one row of docs/sandbox.md for each."""
+    """Measure a sandbox in memory and one in a file; print one row of docs/dev/sandbox.md for each."""
     with TemporaryDirectory() as folder:
         data = Path(folder)
         write_folder(generate(Sizes(rows, 0, 0)), data)

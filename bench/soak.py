@@ -41,7 +41,7 @@ def main(
     rows: Annotated[int, typer.Option(help="Rows of the table.")] = 50_000,
     rounds: Annotated[int, typer.Option(help="Unifications in a row.", min=LEAST_ROUNDS)] = LEAST_ROUNDS,
     json_file: Annotated[Path, typer.Option("--json", help="Where the figures go.")] = Path("bench/soak.json"),
-    doc: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("docs/reliability-soak.md"),
+    doc: Annotated[Path, typer.Option(help="Where the page goes.")] = Path("docs/dev/reliability-soak.md"),
 ) -> None:
     """Let the linker follow many unifications of one table, and see what grows."""
     console = Console()

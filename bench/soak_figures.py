@@ -1,4 +1,4 @@
-"""Figures of a soak, what is asked of them, and docs/reliability-soak.md as text. Pure."""
+"""Figures of a soak, what is asked of them, and docs/dev/reliability-soak.md as text. Pure."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def goals(soak: Soak) -> list[Goal]:
 
 
 def page(soak: Soak) -> str:
-    """Return docs/reliability-soak.md."""
+    """Return docs/dev/reliability-soak.md."""
     return "\n".join([_heading(soak), _goals(soak), _figures(soak), _tables(soak), _statuses(soak)])
 
 

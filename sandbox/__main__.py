@@ -92,7 +92,7 @@ def unify(
     url: Annotated[str, typer.Option(help="Address of a running sandbox.")] = "http://127.0.0.1:8050",
     changes: Annotated[list[str] | None, typer.Argument(help="Such as move=0.01 seed=7 take_out='[\"lead\"]'.")] = None,
 ) -> None:
-    """Run a unification on a running sandbox and print what it changed. Fields: docs/sandbox-control.md."""
+    """Run a unification on a running sandbox and print what it changed. Fields: docs/dev/sandbox-control.md."""
     try:
         answer = httpx.post(f"{url.rstrip('/')}/sandbox/unifications", json=_assignments(changes or []), timeout=600)
     except httpx.HTTPError as error:
@@ -145,7 +145,7 @@ def demo(  # noqa: PLR0913  # each option is a parameter: that is typer's way
 def list_switches(
     *,
     json_lines: Annotated[bool, typer.Option("--json", help="Print a JSON array.")] = False,
-    markdown: Annotated[bool, typer.Option(help="Print the table of docs/sandbox-control.md.")] = False,
+    markdown: Annotated[bool, typer.Option(help="Print the table of docs/dev/sandbox-control.md.")] = False,
 ) -> None:
     """List every switch with its values, its default, its meaning and whether a public source proves it."""
     entries = registry(SandboxConfig).values()

@@ -3,7 +3,7 @@
     python scripts/lock.py              keeps each version that the lock has and requirements.txt still allows
     python scripts/lock.py --upgrade    takes the newest that requirements.txt allows
 
-A pre-release is only taken where a requirement names one; docs/dependencies.md lists each with its reason.
+A pre-release is only taken where a requirement names one; docs/dev/dependencies.md lists each with its reason.
 """
 
 from __future__ import annotations

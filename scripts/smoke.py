@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 ARM, API_VERSION = "https://management.azure.com", "2024-11-01"
-# The newest bundle that azure-functions-durable 2.0.0b2 did not yet work with (docs/dependencies.md). Later ones do.
+# The newest bundle that azure-functions-durable 2.0.0b2 did not yet work with (docs/dev/dependencies.md). Later ones do.
 TOO_OLD_BUNDLE = (4, 38, 99_999)
 MANIFEST = "functions.json"  # written by scripts/package.py
 SYNC_TRIES = 20
@@ -200,7 +200,7 @@ def check_host(app: App) -> str:
     if tuple(int(part) for part in bundle.split(".")) <= TOO_OLD_BUNDLE:
         raise NotWellError(
             f"The extension bundle is {bundle}, and the Durable library needs one above 4.38. Orchestrations would stay "
-            "pending: docs/dependencies.md, 'The Durable library is a release candidate'."
+            "pending: docs/dev/dependencies.md, 'The Durable library is a release candidate'."
         )
     return f"runs {status.get('version')} with extension bundle {bundle}"
 

@@ -144,7 +144,7 @@ def value_text(value: object) -> str:
 
 
 def markdown_table(config: type) -> str:
-    """Return the registry as the table of docs/sandbox-control.md."""
+    """Return the registry as the table of docs/dev/sandbox-control.md."""
     lines = ["| Switch | Values | Default | Proved | Meaning |", "|---|---|---|---|---|"]
     for entry in registry(config).values():
         values = ", ".join(f"`{value_text(value)}`" for value in entry.values)

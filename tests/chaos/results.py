@@ -1,4 +1,4 @@
-"""What became of each scenario, and its part of docs/reliability.md."""
+"""What became of each scenario, and its part of docs/dev/reliability.md."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from linker.core.serialization import from_json
 from .life import Held
 
 FILE: Final = Path(__file__).with_name("results.json")
-PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "dev" / "reliability.md"
 BEGIN: Final = "<!-- what follows is written by make chaos -->"
 END: Final = "<!-- until here, by make chaos -->"
 

@@ -1,4 +1,4 @@
-"""Who calls the API (docs/proofs.md D30): what App Service Authentication says, and only where it stands before the app."""
+"""Who calls the API (docs/dev/proofs.md D30): what App Service Authentication says, and only where it stands before the app."""
 
 import base64
 

@@ -128,7 +128,7 @@ def test_every_filter_of_runs_is_described(name: str) -> None:
 @pytest.mark.parametrize("file", ["requirements.txt", "requirements-dev.txt"])
 def test_every_package_has_a_reason(file: str) -> None:
     named = set(re.findall(r"^([A-Za-z0-9_.-]+?)[<>=~]", text(ROOT / file), re.MULTILINE))
-    table = re.findall(r"^\| ([A-Za-z0-9_., -]+) \|", text(ROOT / "docs" / "dependencies.md"), re.MULTILINE)
+    table = re.findall(r"^\| ([A-Za-z0-9_., -]+) \|", text(ROOT / "docs" / "dev" / "dependencies.md"), re.MULTILINE)
     reasons = {name.strip() for cell in table for name in cell.split(",")}
     assert named <= reasons
 
@@ -166,8 +166,16 @@ def test_every_link_leads_to_a_file_and_its_heading(doc: Path) -> None:
 
 def test_the_index_names_every_page_once() -> None:
     index = ROOT / "docs" / "README.md"
-    named = re.findall(r"\]\(([a-z-]+\.md)\)", text(index))
-    assert sorted(named) == sorted(page.name for page in (ROOT / "docs").glob("*.md") if page != index)
+    named = re.findall(r"\]\(((?:dev/)?[a-z-]+\.md)\)", text(index))
+    pages = [*index.parent.glob("*.md"), *index.parent.glob("dev/*.md")]
+    assert sorted(named) == sorted(str(page.relative_to(index.parent)) for page in pages if page != index)
+
+
+def test_the_index_sorts_pages_by_reader() -> None:
+    """A page below `dev` is for developers, every other page for administrators or integration engineers."""
+    *others, developers = text(ROOT / "docs" / "README.md").split("\n## For ")[1:]
+    assert re.findall(r"\]\(dev/", "".join(others)) == []
+    assert re.findall(r"\]\([a-z-]+\.md\)", developers) == []
 
 
 def test_the_readme_is_short() -> None:

@@ -1,4 +1,4 @@
-"""docs/proofs.md names tests that exist, for every demand and guarantee, and the mutations are about what it names."""
+"""docs/dev/proofs.md names tests that exist, for every demand and guarantee, and the mutations are about what it names."""
 
 from pathlib import Path
 

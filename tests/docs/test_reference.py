@@ -160,7 +160,7 @@ def test_every_cited_decision_has_a_record() -> None:
 
 
 def test_every_cited_proof_has_a_row() -> None:
-    cited_rows = list(citations(r"docs/proofs\.md ((?:[DG]\d+(?:, )?)+)"))
+    cited_rows = list(citations(r"docs/dev/proofs\.md ((?:[DG]\d+(?:, )?)+)"))
     assert len(cited_rows) > 10
     assert [one for one in cited_rows if not set(one[1].strip(", ").split(", ")) <= PROOFS.keys()] == []
 

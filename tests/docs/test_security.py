@@ -10,7 +10,7 @@ ROWS = re.findall(rf"^\| (.+?) \| .+? \| (.*`(?:{TESTS})/.+) \|$", PAGE, re.MULT
 
 
 SECTIONS = ("What Table Storage holds", "What is left")
-PROOF = re.compile(rf"`((?:linker|sandbox|infra|live|{TESTS})/[\w/.-]*?)(?:::\w+)?`|\]\((live\.md)\)")
+PROOF = re.compile(rf"`((?:linker|sandbox|infra|live|{TESTS})/[\w/.-]*?)(?:::\w+)?`|\]\((dev/live\.md)\)")
 
 
 def claims(section: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""`make faults`, or `python -m tests.faults`: try the fault matrix and write docs/reliability.md.
+"""`make faults`, or `python -m tests.faults`: try the fault matrix and write docs/dev/reliability.md.
 
 Each case is kept as soon as it is known, so it may be broken off at any time and taken up again with --rest.
 """

@@ -139,7 +139,7 @@ class Stage:
         """Let a host that was stopped go on: its lease is over, and it begins nothing any more.
 
         One that slept between its last look at the time and the request itself sends that request now. No page forgets
-        that: it marks the rows, and the next run sets them right (docs/at-least-once.md).
+        that: it marks the rows, and the next run sets them right (docs/dev/at-least-once.md).
         """
         if self.asleep is None:
             return

@@ -1,4 +1,4 @@
-"""The generated part of docs/reliability.md: what was tried and what held."""
+"""The generated part of docs/dev/reliability.md: what was tried and what held."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .results import Results
 from .steps import PHASES, STEPS, STORAGE_STRIKES, STRIKES, Step, Strike
 from .trial import Verdict
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "reliability.md"
+PAGE: Final = Path(__file__).parents[2] / "docs" / "dev" / "reliability.md"
 BEGIN: Final = "<!-- what follows is written by make faults -->"
 END: Final = "<!-- until here -->"
 NOT_RUN: Final = "not run"

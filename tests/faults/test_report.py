@@ -1,4 +1,4 @@
-"""docs/reliability.md says what was tried, what held, what makes no sense and what was not run."""
+"""docs/dev/reliability.md says what was tried, what held, what makes no sense and what was not run."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What is newer than a decision of ours: run by `make outdated` alone, since the answer changes without a change of ours.
 
-A failure asks for a decision, not for an upgrade: raise the version, or write in docs/dependencies.md why not.
+A failure asks for a decision, not for an upgrade: raise the version, or write in docs/dev/dependencies.md why not.
 """
 
 from __future__ import annotations

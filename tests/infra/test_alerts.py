@@ -1,4 +1,4 @@
-"""Each alert rule against a quiet year, and against each fault. docs/alerts.md shows the figures."""
+"""Each alert rule against a quiet year, and against each fault. docs/dev/alerts.md shows the figures."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.infra.kusto import DAY, HOUR, Rule, compile_query, mails
 from tests.infra.templates import ROOT, Deployment
 from tests.infra.year import FAULT_S, FAULTS, FORTNIGHT_S, HEALTHY, SOON, YEAR_S, Fault, Log, healthy_year
 
-PAGE = ROOT / "docs" / "alerts.md"
+PAGE = ROOT / "docs" / "dev" / "alerts.md"
 
 
 @pytest.fixture

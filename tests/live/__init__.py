@@ -1,1 +1,1 @@
-"""`make live`: what the linker takes for granted about Dataverse, asked of a real environment (docs/live.md)."""
+"""`make live`: what the linker takes for granted about Dataverse, asked of a real environment (docs/dev/live.md)."""

@@ -1,4 +1,4 @@
-"""`python -m tests.live`: asks a developer's own Dataverse environment what the linker takes for granted (docs/live.md)."""
+"""`python -m tests.live`: asks a developer's own Dataverse environment what the linker takes for granted (docs/dev/live.md)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/live.md says what is asked."""
+"""docs/dev/live.md says what is asked."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.live.proof import CHECKS, WRITING
 from tests.live.report import listed, listed_probes
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "live.md"
+PAGE = ROOT / "docs" / "dev" / "live.md"
 
 
 def test_the_page_lists_every_check_and_probe_as_it_is() -> None:

@@ -1,4 +1,4 @@
-"""How links are written, refused, cleared and lost (docs/proofs.md G11, G14, G15, G16, G17, G18)."""
+"""How links are written, refused, cleared and lost (docs/dev/proofs.md G11, G14, G15, G16, G17, G18)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # ruff: noqa: E501, PLR0911
-"""Exhaustive model of what docs/proofs.md promises under G9, G10, G11, G14, G17, G18, and G19, for one source row.
+"""Exhaustive model of what docs/dev/proofs.md promises under G9, G10, G11, G14, G17, G18, and G19, for one source row.
 
 Explores every interleaving of page attempts, unlink passes, crashes, expiries and changes in Dataverse within bounds, and checks in every
 reachable state that one undisturbed incremental run repairs the row and says so truthfully. `--without RULE` takes one rule back and prints

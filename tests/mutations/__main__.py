@@ -1,6 +1,6 @@
-"""Take each row of docs/proofs.md back and see that its tests notice: `make mutations`, or `... D8 G9` for some rows.
+"""Take each row of docs/dev/proofs.md back and see that its tests notice: `make mutations`, or `... D8 G9` for some rows.
 
-Each mutation is made in a copy of the checkout, alone, and the tests that docs/proofs.md names for it are run there until
+Each mutation is made in a copy of the checkout, alone, and the tests that docs/dev/proofs.md names for it are run there until
 one fails. It has to be a test that fails: code that cannot be imported proves nothing.
 """
 

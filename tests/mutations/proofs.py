@@ -1,4 +1,4 @@
-"""docs/proofs.md as values: which tests prove what."""
+"""docs/dev/proofs.md as values: which tests prove what."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PAGE = ROOT / "docs" / "proofs.md"
+PAGE = ROOT / "docs" / "dev" / "proofs.md"
 _ROW = re.compile(r"^\| ([DG]\d+) \| (.+?) \| (.+?) \|$", re.MULTILINE)
 _TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 

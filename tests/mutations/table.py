@@ -1,4 +1,4 @@
-"""What taking a demand or guarantee of docs/proofs.md back looks like: one small change of the code each."""
+"""What taking a demand or guarantee of docs/dev/proofs.md back looks like: one small change of the code each."""
 
 from __future__ import annotations
 

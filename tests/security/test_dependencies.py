@@ -34,19 +34,19 @@ def test_tests_run_with_the_versions_that_are_deployed() -> None:
 
 
 def pre_releases() -> list[tuple[set[str], str, str]]:
-    """Return names, version and declined releases of each line below *Pre-releases* in docs/dependencies.md."""
-    told = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8")
+    """Return names, version and declined releases of each line below *Pre-releases* in docs/dev/dependencies.md."""
+    told = (ROOT / "docs" / "dev" / "dependencies.md").read_text(encoding="utf-8")
     lines = re.findall(r"^\| ([^|]+) \| (\d\S+) \| [^|]+ \|([^|]*)\|$", told, re.MULTILINE)
     return [(set(names.split(", ")), number, kept_out) for names, number, kept_out in lines]
 
 
 def on_purpose() -> dict[str, str]:
-    """Return the version of each pre-release that docs/dependencies.md gives a reason for."""
+    """Return the version of each pre-release that docs/dev/dependencies.md gives a reason for."""
     return {name: number for names, number, _ in pre_releases() for name in names}
 
 
 def declined(name: str) -> set[str]:
-    """Return the final releases of a package that docs/dependencies.md says are not taken."""
+    """Return the final releases of a package that docs/dev/dependencies.md says are not taken."""
     return {
         one for names, _, kept_out in pre_releases() if name in names for one in re.findall(r"\d[\w.]*\w", kept_out)
     }
@@ -99,7 +99,7 @@ def test_an_unknown_licence_is_none_that_is_allowed(expression: str, allowed: bo
 
 
 def test_every_required_package_has_its_reason() -> None:
-    told = (ROOT / "docs" / "dependencies.md").read_text(encoding="utf-8").lower()
+    told = (ROOT / "docs" / "dev" / "dependencies.md").read_text(encoding="utf-8").lower()
     for file in ("requirements.txt", "requirements-dev.txt", "requirements-infra.txt", "requirements-build.txt"):
         lines = (ROOT / file).read_text(encoding="utf-8").splitlines()
         names = [re.split(r"[<>= ]", line)[0].lower() for line in lines if line[:1].isalpha()]

@@ -1,4 +1,4 @@
-"""Checks before a table may be written, by a Dataverse that checks privileges (docs/proofs.md G13, G21, G22, G25)."""
+"""Checks before a table may be written, by a Dataverse that checks privileges (docs/dev/proofs.md G13, G21, G22, G25)."""
 
 import time
 from collections.abc import Iterator

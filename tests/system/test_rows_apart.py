@@ -1,4 +1,4 @@
-"""A row is never in two requests at once (docs/proofs.md D7): a Dataverse that then deadlocks refuses nothing."""
+"""A row is never in two requests at once (docs/dev/proofs.md D7): a Dataverse that then deadlocks refuses nothing."""
 
 import json
 from pathlib import Path

@@ -123,7 +123,7 @@ def fall_asleep(world: World) -> str:
     """Stop the host while it waits for an answer to a write; returns its run.
 
     Not before the second write has arrived as a whole, which a fault tells that does nothing: a host that sleeps between its
-    look at the time and the end of a write sends the rest on waking (docs/at-least-once.md).
+    look at the time and the end of a write sends the rest on waking (docs/dev/at-least-once.md).
     """
     world.sandbox.admin("POST", "faults", [SECOND_WRITE])
     run = str(world.app.publish(world.sandbox.last_job())["id"])

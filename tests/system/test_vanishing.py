@@ -1,4 +1,4 @@
-"""Links that vanish or change without us: found, adopted, repaired or guarded (docs/proofs.md G5, G11, G12, G13).
+"""Links that vanish or change without us: found, adopted, repaired or guarded (docs/dev/proofs.md G5, G11, G12, G13).
 
 One world for all: each test begins and ends with every link right.
 """

@@ -219,7 +219,7 @@ async def prove_first_link(
     await _set_back(writer, row, before)
     raise ConfigurationError(
         f"The first link of table '{target.table}' does not lead to its profile: {why}. The row was set back and no other row "
-        "was written. Report this with the partition of a profile; docs/live.md (P4) describes the check."
+        "was written. Report this with the partition of a profile; docs/dev/live.md (P4) describes the check."
     )
 
 

@@ -1,4 +1,4 @@
-"""Which automations an update of the lookup column fires, and what that costs (docs/proofs.md G21, G22, D2, D6, D12)."""
+"""Which automations an update of the lookup column fires, and what that costs (docs/dev/proofs.md G21, G22, D2, D6, D12)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Which privileges are needed, which are missing, and how that is said (docs/proofs.md G25)."""
+"""Which privileges are needed, which are missing, and how that is said (docs/dev/proofs.md G25)."""
 
 import pytest
 

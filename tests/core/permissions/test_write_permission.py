@@ -1,4 +1,4 @@
-"""Whether a table may be written now, as a table of rules (docs/proofs.md G21, G22, G25)."""
+"""Whether a table may be written now, as a table of rules (docs/dev/proofs.md G21, G22, G25)."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""The last runs side by side: how each compares with the one before it of the same kind (docs/proofs.md D28)."""
+"""The last runs side by side: how each compares with the one before it of the same kind (docs/dev/proofs.md D28)."""
 
 from dataclasses import replace
 

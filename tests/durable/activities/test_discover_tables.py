@@ -1,4 +1,4 @@
-"""Which tables took part in unification, which may be linked, and why not the others (docs/proofs.md G5, G24)."""
+"""Which tables took part in unification, which may be linked, and why not the others (docs/dev/proofs.md G5, G24)."""
 
 from dataclasses import replace
 

@@ -58,7 +58,7 @@ async def test_a_crash_and_a_mapping_that_goes_back_leave_no_wrong_link(
 
 
 async def test_rows_that_an_earlier_attempt_of_the_same_run_wrote_count_as_linked(world: World) -> None:
-    """A row is linked by the run that wrote it, whichever attempt read it back (docs/proofs.md G17)."""
+    """A row is linked by the run that wrote it, whichever attempt read it back (docs/dev/proofs.md G17)."""
     await linked(world)
     world.dataverse.map(contact_id(1), "c2")
     dies_after(world, "update")

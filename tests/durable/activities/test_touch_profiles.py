@@ -1,4 +1,4 @@
-"""Each profile that got a newly linked row is touched once, apart from all other writes (docs/proofs.md G20)."""
+"""Each profile that got a newly linked row is touched once, apart from all other writes (docs/dev/proofs.md G20)."""
 
 from __future__ import annotations
 

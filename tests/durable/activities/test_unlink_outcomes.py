@@ -1,4 +1,4 @@
-"""What a departed row's outcome is when its link cannot be cleared, or was settled before (docs/proofs.md G18)."""
+"""What a departed row's outcome is when its link cannot be cleared, or was settled before (docs/dev/proofs.md G18)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""No history grows beyond 2,000 events, however often and for however long Dataverse asks for pauses (docs/proofs.md D17)."""
+"""No history grows beyond 2,000 events, however often and long Dataverse asks for pauses (docs/dev/proofs.md D17)."""
 
 from __future__ import annotations
 

@@ -51,7 +51,7 @@ def test_inputs_and_outputs_of_a_large_run_stay_small(number: int, shards: int) 
 
 
 def test_the_history_of_a_generation_stays_below_2000_events() -> None:
-    """Measured on durabletask's own backend: a run of one full generation, its parent and its child (docs/proofs.md D17)."""
+    """Measured on durabletask's backend: a run of one full generation, its parent and its child (docs/dev/proofs.md D17)."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     backend, address = create_test_backend(port=port), f"127.0.0.1:{port}"

@@ -250,7 +250,7 @@ def test_every_step_survives_an_outage_of_minutes(step: str, outage_s: int) -> N
     assert run(ctx)["status"] == Status.SUCCESSFUL
 
 
-WORKS_AGAIN_S = {"link_shard": 120.0}  # after the end of an outage; docs/reliability.md has what is found
+WORKS_AGAIN_S = {"link_shard": 120.0}  # after the end of an outage; docs/dev/reliability.md has what is found
 EVERY_STEP = [
     "begin_run",
     "settle",

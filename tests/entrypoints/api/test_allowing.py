@@ -1,4 +1,4 @@
-"""An operator lets one run clear what the guard holds back (docs/proofs.md G18): who, which table, how many rows, which run."""
+"""An operator lets one run clear what the guard holds back: who, which table, rows, and run (docs/dev/proofs.md G18)."""
 
 from collections.abc import Callable
 

@@ -1,4 +1,4 @@
-"""An operator allows the first link of a table that was held (docs/proofs.md G21)."""
+"""An operator allows the first link of a table that was held (docs/dev/proofs.md G21)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Who may ask for what, and what is written down of what people do by hand (docs/proofs.md D30)."""
+"""Who may ask for what, and what is written down of what people do by hand (docs/dev/proofs.md D30)."""
 
 import json
 

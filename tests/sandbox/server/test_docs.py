@@ -1,4 +1,4 @@
-"""docs/sandbox-control.md names everything that can be asked of the sandbox."""
+"""docs/dev/sandbox-control.md names everything that can be asked of the sandbox."""
 
 from dataclasses import fields
 from pathlib import Path
@@ -15,7 +15,7 @@ from sandbox.switches.config import SandboxConfig
 from sandbox.switches.registry import markdown_table
 from sandbox.switches.tables import DEFAULT_TABLES
 
-DOCS = (Path(__file__).parents[3] / "docs" / "sandbox-control.md").read_text(encoding="utf-8")
+DOCS = (Path(__file__).parents[3] / "docs" / "dev" / "sandbox-control.md").read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize(
