@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.live.answers import POINT, REFUSED, A, B, one, page
-from tests.live.probes import comparison, paging
+from tests.live.probes import comparison, cosmos, paging
 from tests.live.probes.scene import CUSTOMER, IDENTIFIER
 from tests.live.probes.wire import Answer
+
+FORBIDDEN = Answer(403, "0x80040220", "The caller lacks a privilege.")
 
 FOUND, NOTHING = page({"id": A}), page()
 
@@ -197,4 +199,45 @@ def test_tracking(pages: list[Answer], said: str) -> None:
     ],
 )
 def test_cosmos(answer: Answer, said: str) -> None:
-    assert paging.describe_cosmos(answer) == said
+    assert cosmos.describe_cosmos(answer) == said
+
+
+@pytest.mark.parametrize(
+    ("answer", "roles", "setting", "why"),
+    [
+        pytest.param(one(Result="[]"), page({"roletemplateid": None}), "cosmos_sql=readers", "", id="a reader may"),
+        pytest.param(FORBIDDEN, page({"roletemplateid": A}), "cosmos_sql=administrators", "", id="a reader may not"),
+        pytest.param(
+            one(Result="[]"),
+            page({"roletemplateid": None}, {"roletemplateid": cosmos.SYSTEM_ADMINISTRATOR.upper()}),
+            "",
+            "This account is a System Administrator: ask as the app's own account.",
+            id="an administrator",
+        ),
+        pytest.param(
+            one(Result="[]"),
+            page(),
+            "",
+            "This account holds roles only through a team: ask as a user who holds a role.",
+            id="roles of a team",
+        ),
+        pytest.param(
+            one(Result="[]"),
+            FORBIDDEN,
+            "",
+            "The roles of this account cannot be read: 403 0x80040220.",
+            id="roles that are hidden",
+        ),
+        pytest.param(
+            REFUSED,
+            page({"roletemplateid": None}),
+            "",
+            "The function was refused for another reason: 400 0x80048d0b.",
+            id="another refusal",
+        ),
+    ],
+)
+def test_callers_of_cosmos(answer: Answer, roles: Answer, setting: str, why: str) -> None:
+    result = cosmos.describe_callers(answer, roles)
+    assert (result.setting, result.settled) == (setting, not why)
+    assert why in ("", result.evidence)

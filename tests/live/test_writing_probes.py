@@ -13,18 +13,25 @@ import pytest
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.core.requirements.facts import DataverseTable
 from tests.live import ground
+from tests.live.answers import one
 from tests.live.conftest import URL, Tenant, Tokens, linked_tenant
 from tests.live.own import Own
+from tests.live.probes import elastic
 from tests.live.probes.points import Result
 from tests.live.probes.scene import Scene
 from tests.live.probes.watching import MESSAGES
 from tests.live.probes.watching import WRITING as WATCHING
-from tests.live.probes.wire import Asker
+from tests.live.probes.wire import Answer, Asker
 from tests.live.proof import Report
 from tests.live.site import Site, send
 from tests.live.twist import Twist
 
 BINDING = ("W1", "W2", "W3")
+
+
+def failed(details: dict[str, Any]) -> Answer:
+    """Return the answer to a bulk request of which a row is missing."""
+    return Answer(404, "0x80040217", "Does Not Exist", {"error": {"code": "0x80040217", **details}})
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +154,34 @@ async def test_events_are_seen_by_the_jobs_of_steps_and_all_of_it_is_removed() -
     await ground.remove(Dataverse(connection), Own("00000"), pause, said.append)
     assert not any(fake.rows.values())
     assert "Removed 1 system jobs of 'linkerlive00000'. 0 could not be removed." in said
+
+
+DETAILS = "@Microsoft.PowerApps.CDS.ErrorDetails.Plugin.BulkApiErrorDetails"
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (failed({DETAILS: "[]"}), "as JSON text"),
+        (failed({DETAILS: []}), "as a list"),
+        (failed({}), "not at all"),
+        (failed({DETAILS: {}}), "in another form"),
+        (Answer(502, text="Bad gateway", body="Bad gateway"), ""),
+        (Answer(204), ""),
+    ],
+)
+def test_the_form_of_bulk_details(answer: Answer, said: str) -> None:
+    assert elastic.describe_details(answer).answer == said
+
+
+@pytest.mark.parametrize(
+    ("written", "left", "said"),
+    [
+        (failed({}), one(name=elastic.RENAMED), "yes"),
+        (failed({}), one(name="live proof"), "no"),
+        (Answer(204), one(name=elastic.RENAMED), ""),
+        (failed({}), Answer(404, "0x80040217"), ""),
+    ],
+)
+def test_the_other_rows_of_a_bulk_error(written: Answer, left: Answer, said: str) -> None:
+    assert elastic.describe_others(written, left, "name").answer == said

@@ -11,7 +11,7 @@ from linker.adapters.dataverse import Connection
 from linker.core.errors import LinkerError
 from linker.core.names import MAPPING_TABLE, PROFILE_TABLE
 from tests.live.check import Unanswered
-from tests.live.probes import comparison, joins, links, metadata, paging, rows, signals
+from tests.live.probes import comparison, cosmos, joins, links, metadata, paging, rows, signals
 from tests.live.probes.points import Probe, Result
 from tests.live.probes.privacy import hide_values
 from tests.live.probes.scene import SOURCES, Scene, survey
@@ -21,7 +21,14 @@ from tests.live.site import Pause
 READING: tuple[Probe, ...] = tuple(
     sorted(
         chain(
-            metadata.PROBES, rows.PROBES, joins.PROBES, comparison.PROBES, paging.PROBES, signals.PROBES, links.PROBES
+            metadata.PROBES,
+            rows.PROBES,
+            joins.PROBES,
+            comparison.PROBES,
+            paging.PROBES,
+            cosmos.PROBES,
+            signals.PROBES,
+            links.PROBES,
         ),
         key=lambda probe: int(probe.name[1:]),
     )

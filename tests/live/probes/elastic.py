@@ -13,7 +13,7 @@ from tests.live.check import Unanswered
 from tests.live.probes.binding import PARTITION, Link, WritingProbe, bind, describe_link, describe_outcome, read_names
 from tests.live.probes.points import Point, Result
 from tests.live.probes.scene import Scene
-from tests.live.probes.wire import Answer, Maker
+from tests.live.probes.wire import ANNOTATIONS, Answer, Maker
 from tests.live.site import Site
 
 ELASTIC = Point("own-elastic-table", "2.1", "Can an elastic table be made through the Web API?")
@@ -22,6 +22,16 @@ CUSTOM_PLAIN = Point("custom-partition-by-id", "3", "What is a link by id alone 
 CUSTOM_KEYED = Point("custom-partition-by-key", "3", "What is a link by id and partition to such a row?")
 ORPHAN = Point("deleted-target", "3", "What becomes of a link when its elastic row is deleted?")
 TOKEN = Point("session-token", "2.5", "Which writes return a session token?")
+DETAILS = Point(
+    "rows-of-a-bulk-error",
+    "2.6",
+    "How does the error of UpdateMultiple list the rows, when one row of an elastic table is missing?",
+    "bulk_details",
+    {"as JSON text": "text", "as a list": "list", "not at all": "absent"},
+)
+PARTIAL = Point("other-rows-of-a-bulk-error", "2.6", "Does that UpdateMultiple write the rows that exist?")
+RENAMED = "live proof, renamed"
+_DETAILS = "BulkApiErrorDetails"  # the end of the annotation's name
 
 
 async def ask_elastic(make: Maker, scene: Scene, site: Site) -> Sequence[Result]:
@@ -46,6 +56,7 @@ async def ask_elastic(make: Maker, scene: Scene, site: Site) -> Sequence[Result]
             else _no_custom(f"The row was {describe_outcome(partitioned)}.")
         ),
     )
+    several = await _update_several(make, table, site, default)
     deleted = await make.send("DELETE", f"{table.entity_set}({default})")
     left = describe_link(await link.read(make, rows[0]), link, default)
     tokens = {"create": created, "delete": deleted}
@@ -57,7 +68,37 @@ async def ask_elastic(make: Maker, scene: Scene, site: Site) -> Sequence[Result]
         TOKEN.settle(
             ", ".join(name for name, answer in tokens.items() if "x-ms-session-token" in answer.headers) or "none"
         ),
+        *several,
     )
+
+
+async def _update_several(make: Maker, table: DataverseTable, site: Site, row: str) -> tuple[Result, Result]:
+    """Rename a row that exists, together with one that does not, and look at the error and at the row."""
+    kind = f"Microsoft.Dynamics.CRM.{table.logical_name}"
+    targets = [{"@odata.type": kind, table.primary_id: key, site.own.name: RENAMED} for key in (row, str(uuid4()))]
+    path = f"{table.entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple"
+    written = await make.send("POST", path, {"Targets": targets}, {"Prefer": ANNOTATIONS})
+    left = await make.get(f"{table.entity_set}({row})" + odata.query(select=site.own.name))
+    return describe_details(written), describe_others(written, left, site.own.name)
+
+
+def describe_details(answer: Answer) -> Result:
+    """Return the form in which an error lists the rows of a bulk request."""
+    error = answer.body.get("error") if isinstance(answer.body, dict) else None
+    if answer.is_ok or not isinstance(error, dict):
+        return DETAILS.leave_open("UpdateMultiple with a missing row brought no error in JSON.")
+    found = next((value for name, value in error.items() if name.endswith(_DETAILS)), None)
+    forms = {str: "as JSON text", list: "as a list", type(None): "not at all"}
+    return DETAILS.settle(forms.get(type(found), "in another form"), answer.text)
+
+
+def describe_others(written: Answer, left: Answer, name: str) -> Result:
+    """Return whether the row that exists has the new name after the error."""
+    if written.is_ok:
+        return PARTIAL.leave_open("UpdateMultiple with a missing row was accepted.")
+    if not left.rows:
+        return PARTIAL.leave_open(f"The row could not be read back: {left.refusal}.")
+    return PARTIAL.settle("yes" if left.rows[0].get(name) == RENAMED else "no")
 
 
 async def _create(make: Maker, table: DataverseTable, site: Site, row: Mapping[str, Any]) -> Answer:
@@ -87,8 +128,9 @@ WRITING = (
     WritingProbe(
         "W3",
         "Links to an elastic table of our own",
-        (ELASTIC, OWN_PARTITION, CUSTOM_PLAIN, CUSTOM_KEYED, ORPHAN, TOKEN),
-        "An elastic table of our own with two rows, links of our own rows to them, and the deletion of one of them.",
+        (ELASTIC, OWN_PARTITION, CUSTOM_PLAIN, CUSTOM_KEYED, ORPHAN, TOKEN, DETAILS, PARTIAL),
+        "An elastic table of our own with two rows, links of our own rows to them, and the change and the deletion of one "
+        "of them.",
         ask_elastic,
     ),
 )

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
 from linker.core import odata
-from linker.core.names import MAPPING_SET, MAPPING_TABLE, PROFILE_TABLE
+from linker.core.names import MAPPING_SET, MAPPING_TABLE
 from tests.live.probes.points import Point, Result, probe
-from tests.live.probes.privacy import describe_value
-from tests.live.probes.scene import CUSTOMER, IDENTIFIER, MAPPING_KEY, Scene, need_rows
+from tests.live.probes.scene import IDENTIFIER, MAPPING_KEY, Scene, need_rows
 from tests.live.probes.wire import Answer, Asker
 
 MAX_READ = 6_000  # rows that the probes read to compare a count with
@@ -245,31 +244,4 @@ def describe_tracking(pages: Sequence[Answer]) -> str:
     return "accepted, the end of the table was not reached" if is_taken and pages[-1].next_link else "ignored"
 
 
-COSMOS = Point("cosmos-query-of-profiles", "2.3", "Does ExecuteCosmosSqlQuery read the profile table?")
-COSMOS_MAPPING = Point("cosmos-query-of-the-mapping", "2.3", "Does ExecuteCosmosSqlQuery read the mapping table?")
-
-
-@probe("P14", "The query language of Cosmos DB", (COSMOS, COSMOS_MAPPING))
-async def ask_cosmos(ask: Asker, scene: Scene) -> Sequence[Result]:
-    profiles = await ask.get(_cosmos(PROFILE_TABLE))
-    mapping = await ask.get(_cosmos(MAPPING_TABLE))
-    return COSMOS.settle(describe_cosmos(profiles), profiles.text), COSMOS_MAPPING.settle(
-        describe_cosmos(mapping), mapping.text
-    )
-
-
-def _cosmos(table: str) -> str:
-    text = f"select top 1 c.props.{CUSTOMER} as a from c"  # noqa: S608  # a name of our own
-    names = "QueryText=@p1,EntityLogicalName=@p2,PageSize=@p3"
-    return f"ExecuteCosmosSqlQuery({names})?@p1={quote(odata.literal(text), safe='')}&@p2={odata.literal(table)}&@p3=1"
-
-
-def describe_cosmos(answer: Answer) -> str:
-    """Return whether the query brought a result, or how it was refused."""
-    if not answer.is_ok:
-        return f"refused: {answer.refusal}"
-    body: Mapping[str, Any] = answer.body if isinstance(answer.body, dict) else {}
-    return f"works, Result is {describe_value(body['Result'])}" if "Result" in body else "an answer of another shape"
-
-
-PROBES = (ask_pages, ask_counts, ask_changes, ask_cosmos)
+PROBES = (ask_pages, ask_counts, ask_changes)
