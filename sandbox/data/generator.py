@@ -4,6 +4,7 @@ Every value follows from the seed and a number alone, so rows are made while the
 """
 
 import hashlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -30,6 +31,7 @@ _LAST_NAMES: Final = (
     *("Petrov", "Quispe", "Rossi", "Sato", "Schulz", "Singh", "Tanaka", "Usman", "Varga", "Weber", "Yilmaz", "Zhou"),
 )
 _CITIES: Final = ("Aarhus", "Bergen", "Cork", "Dresden", "Évora", "Graz", "Lyon", "Parma", "Tartu", "Utrecht")
+_MADE: Final = re.compile("[0-9a-fA-F]{32}")  # the form of CustomerIds that are made here
 _TIERS: Final = ((6000.0, "Gold"), (3000.0, "Silver"), (1000.0, "Bronze"), (0.0, "None"))
 
 
@@ -126,8 +128,8 @@ class _People:
 
 
 def make_person(customer_id: str) -> Person:
-    """Return the person of a CustomerId of 32 hex digits; all attributes follow from it."""
-    chance = bytes.fromhex(customer_id)
+    """Return the person of a CustomerId; all attributes follow from it. Loaded CustomerIds have any form."""
+    chance = bytes.fromhex(customer_id if _MADE.fullmatch(customer_id) else digest(0, customer_id, 0))
     return Person(
         customer_id=customer_id,
         first_name=_FIRST_NAMES[chance[0] % len(_FIRST_NAMES)],

@@ -1,11 +1,15 @@
 """The unification simulator, over the admin API; its effects are read through the Web API."""
 
 import json
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
 
+from sandbox.data.csv_folder import read_folder
 from sandbox.data.generator import Sizes, generate
 from sandbox.data.lookup_column import LOOKUP
 from sandbox.database import Stamp, bulk_update, scan
@@ -13,6 +17,7 @@ from sandbox.database.collation import guid_key
 from sandbox.identity.accounts import ADMIN, LINKER
 from sandbox.server.app import API_PATH, Sandbox
 from tests.sandbox.conftest import Load, in_process
+from tests.sandbox.data.folders import edit
 
 SIZES = Sizes(contacts=130, leads=50, members=20)
 CUSTOMER, PROFILE_KEY = "msdynci_customerid", "msdynci_customerprofileid"
@@ -118,6 +123,27 @@ async def test_rows_are_added_to_a_mapping_with_the_other_column_name(load: Load
     rows = list(scan(sandbox.environment.database, "msdynci_alternatekey", columns))
     assert len(rows) == 220
     assert all(str(identifier).split("|")[1] == table for table, identifier in rows)
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        pytest.param(lambda text: str(UUID(text)).upper(), id="a GUID"),
+        pytest.param(lambda text: f"{{{UUID(text)}}}", id="a GUID in braces"),
+        pytest.param(lambda text: text[:6], id="few digits"),
+        pytest.param(lambda text: f"Kunde Nr. {text} \N{SNOWMAN}", id="words"),
+    ],
+)
+async def test_loaded_customer_ids_of_any_form_are_unified(
+    load: Load, folder: Path, form: Callable[[str], str]
+) -> None:
+    for name in ("msdynci_alternatekey.csv", "msdynci_customerprofile.csv"):
+        edit(folder / name, lambda row: row | {CUSTOMER: form(row[CUSTOMER])})
+    sandbox = load(read_folder(folder))
+    admin = in_process(sandbox, "/sandbox")
+    counts = await unify(admin, move=0.1, merge=0.1, split=0.1, add=0.2, drop=0.1, delete_profiles=0.1)
+    assert min(counts[name] for name in ("moved", "merged", "added", "dropped", "profilesDeleted")) > 0, counts
+    assert (await unify(admin, bring_back="new id"))["profilesBroughtBack"] == counts["profilesDeleted"]
 
 
 async def test_drop_takes_rows_out_of_the_mapping_and_leaves_the_source_rows(
