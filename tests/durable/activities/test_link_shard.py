@@ -163,6 +163,23 @@ async def test_rows_that_are_missing_because_their_scan_ended_did_not_leave_the_
     assert (outcome.departed, "ended" in outcome.failed) == (0, True)
 
 
+async def test_rows_that_go_while_a_shard_reads_them_did_not_leave_the_mapping(world: World) -> None:
+    """Nothing is written here, so only the look after reading sees that the scan ended."""
+    world.people(3)
+    await world.link("run0")
+    scan = await world.scan("run0")
+
+    async def ends(operation: str, partition: str, row: str) -> None:
+        if (operation, row) == ("header", FIRST_SHARD):
+            world.store.hooks.remove(ends)
+            await world.deps.staging.end("contact", scan)
+
+    world.store.hooks.append(ends)
+    outcome = await world.link("run0", scan=scan)
+    assert (outcome.departed, "ended" in outcome.failed) == (0, True)
+    assert ends not in world.store.hooks
+
+
 async def test_a_shard_whose_scan_ends_while_it_writes_does_not_say_that_nothing_was_written(world: World) -> None:
     """It had read all of its rows by then."""
     world.people(3)

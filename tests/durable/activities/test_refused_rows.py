@@ -188,6 +188,16 @@ async def test_a_write_without_an_answer_is_read_back_and_the_page_kept_until_it
     assert (await world.block()).header.unconfirmed == 0
 
 
+async def test_a_row_that_is_not_stored_after_a_write_without_an_answer_is_not_called_lost(world: World) -> None:
+    """The second write was answered and dropped, and the first one may still come."""
+    world.people(1)
+    no_answer(world, commits=False)
+    world.dataverse.drop[contact_id(1)] = 2
+    outcome = await world.link()
+    assert (outcome.later_s > 0, outcome.lost, outcome.counts.rejected) == (True, 0, 0)
+    assert not world.dataverse.drop[contact_id(1)]
+
+
 async def test_writes_that_never_get_an_answer_are_tried_later_and_not_called_lost(world: World) -> None:
     world.people(3)
     no_answer(world, commits=False, times=100)
