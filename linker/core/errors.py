@@ -25,6 +25,7 @@ from __future__ import annotations
 
 import re
 from hashlib import sha256
+from typing import Final
 
 
 class LinkerError(Exception):
@@ -35,12 +36,17 @@ class ConfigurationError(LinkerError):
     """Something a person must change; the message says what, and that nothing was written."""
 
 
+# What is waited for nothing would look like work that is done; and a service may ask for any wait.
+LEAST_WAIT_S: Final = 0.05
+MOST_WAIT_S: Final = 86_400.0
+
+
 class TransientError(LinkerError):
-    """Worth trying again after `wait_s` seconds."""
+    """Worth trying again after `wait_s` seconds: those that were asked for, from LEAST_WAIT_S to MOST_WAIT_S."""
 
     def __init__(self, message: str, *, wait_s: float = 5.0) -> None:
         super().__init__(message)
-        self.wait_s = wait_s
+        self.wait_s = min(max(LEAST_WAIT_S, wait_s), MOST_WAIT_S)
 
 
 class ThrottledError(TransientError):

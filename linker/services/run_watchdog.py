@@ -38,7 +38,7 @@ async def watch_runs(deps: Deps, start: Start, *, sleep: Sleep | None = None) ->
     With `sleep` it stays while a run holds the lock, and looks again when the lease that it saw has run out: else a run
     that died right after a look would wait for the next one.
     """
-    await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone
+    await end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone
     found = await _end_lost(deps, start)
     began, until = await _take_over(deps, start), deps.clock() + _stand_by_s(deps)
     telemetry.beat()
@@ -66,7 +66,7 @@ async def _take_over(deps: Deps, start: Start) -> str:
     if taken is None:
         return await _start_waiting(deps, start)
     await deps.runs.create(promise_run(taken.ended))  # its requester may have died, or sleep, before saving it
-    await _end_interrupted(deps)
+    await end_interrupted(deps)
     if taken.next is None:
         return ""
     return await start_run(deps, taken.next, start)
@@ -128,7 +128,7 @@ async def _end_one(deps: Deps, lost: str, start: Start, *, is_dropped: bool) -> 
     return follower
 
 
-async def _end_interrupted(deps: Deps) -> None:
+async def end_interrupted(deps: Deps) -> None:
     """End the run that was taken over last, unless it has ended: the watchdog that took it over may have died before that."""
     taken = (await deps.lock.peek()).taken
     dead = await deps.runs.load(taken.ended.run) if taken else None

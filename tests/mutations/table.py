@@ -143,7 +143,7 @@ MUTATIONS = (
     Mutation(
         "D23",
         _TRIGGERS,
-        "    await _end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone\n",
+        "    await end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone\n",
         "",
     ),
     Mutation("D24", "linker/adapters/storage/issue_store.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),

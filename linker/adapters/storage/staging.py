@@ -116,12 +116,13 @@ class Staging:
         """Return the current scan of a table and its ETag."""
         return await self._documents.load(Scan, f"scan-{table}")
 
-    async def open(self, table: str, scan: Scan, streams: Sequence[Stream]) -> None:
-        """Replace the scan of a table: what the last one staged goes first, so that nothing is left without a name.
+    async def open(
+        self, table: str, scan: Scan, streams: Sequence[Stream], before: tuple[Scan, str] | None = None
+    ) -> None:
+        """Replace the scan that was read with its ETag: what it staged goes first, so that nothing is left without a name.
 
-        Raises ChangedError when another run opened one meanwhile.
+        Raises ChangedError when another one was opened meanwhile.
         """
-        before = await self.load(table)
         if before is not None:
             before = await self._mark_ended(table, *before)
             await self.drop(table, before[0])

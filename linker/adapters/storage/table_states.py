@@ -139,8 +139,12 @@ class FirstLinks:
             found = await self._documents.load(FirstLink, _row(table))
             new = change(found[0] if found else None)
             try:
-                await self._documents.save(_row(table), new, found[1] if found else None)
-            except ChangedError:
+                await (
+                    self._documents.save(_row(table), new, found[1])
+                    if found
+                    else self._documents.insert(_row(table), new)
+                )
+            except (AlreadyThereError, ChangedError):  # an approval, or another look
                 continue
             return new
 

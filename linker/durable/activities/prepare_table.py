@@ -96,7 +96,8 @@ async def _report_table(deps: Deps, task: TableTask, dataverse: Dataverse) -> Pr
     ranges = (await deps.capabilities()).has(Capability.TEXT_RANGES)
     scan = await deps.staging.scan(task.table)
     if scan is None or scan.run != task.run or (choice.full and not scan.full):  # else a repeated delivery opened it
-        opening = Opening(task.run, target, choice, state, task.newest, task.newest_profile, revisit, ranges)
+        seen = scan.id if scan else ""
+        opening = Opening(task.run, target, choice, state, task.newest, task.newest_profile, revisit, ranges, seen)
         scan = await open_scan(deps, dataverse, opening)
     await _show(deps, task, target, mode, reason)
     return Prepared(task.table, scan.id, scan.streams, mode, epoch, links_due=links_due)

@@ -12,6 +12,7 @@ from hashlib import blake2b
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import Scan, Stream
 from linker.core.errors import (
+    ChangedError,
     ConfigurationError,
     DataverseError,
 )
@@ -155,7 +156,7 @@ def scan_rules(deps: Deps) -> ScanRules:
 class Opening:
     """What a new scan is about. `newest` is the newest change of the mapping (epoch s), `revisit` rows to look up, as hex.
 
-    `ranges`: key ranges were proved, so that several streams may share a source.
+    `ranges`: key ranges were proved, so that several streams may share a source. `replaces`: the scan that was looked at.
     """
 
     run: str
@@ -166,19 +167,26 @@ class Opening:
     newest_profile: float = 0.0
     revisit: Sequence[str] = ()
     ranges: bool = False
+    replaces: str | None = None  # its id, "" for none, None for whichever is there
 
 
 async def open_scan(deps: Deps, dataverse: Dataverse, new: Opening) -> Scan:
-    """Replace the table's scan by a new one and return it. What a dead run left of the same scan is continued."""
+    """Replace the table's scan by a new one and return it. What a dead run left of the same scan is continued.
+
+    Raises ChangedError when another scan was opened since `new.replaces` was looked at: by a later run, or by the same one,
+    which was started twice. Its id is known to that start already.
+    """
     question, secret = _question(dataverse, new), name_salt(await deps.salt())
     found = await deps.staging.load(new.target.table)
+    if new.replaces is not None and new.replaces != (found[0].id if found else ""):
+        raise ChangedError(f"Another scan of table '{new.target.table}' was opened meanwhile.")
     if found is not None and _continues(found[0], new, deps.clock(), question, secret):
         left, etag = found
         scan = replace(left, id=deps.new_id(), run=new.run, origin=left.place, revisit=tuple(new.revisit))
         scan = replace(scan, planned=False, bits=0, earlier_bits=(), shards=())
         await deps.staging.save(new.target.table, scan, etag)
         return scan
-    return await _open_new(deps, dataverse, new, question, secret)
+    return await _open_new(deps, dataverse, new, question, secret, found)
 
 
 def _continues(left: Scan, new: Opening, now: float, question: str, secret: str) -> bool:
@@ -198,7 +206,9 @@ def _question(dataverse: Dataverse, new: Opening) -> str:
     return blake2b("\n".join(paths).encode(), digest_size=8).hexdigest()
 
 
-async def _open_new(deps: Deps, dataverse: Dataverse, new: Opening, question: str, secret: str) -> Scan:
+async def _open_new(
+    deps: Deps, dataverse: Dataverse, new: Opening, question: str, secret: str, before: tuple[Scan, str] | None
+) -> Scan:
     target, choice = new.target, new.choice
     streams = [Stream(source) for source in sorted(target.sources)]
     if choice.full and new.ranges:
@@ -218,7 +228,7 @@ async def _open_new(deps: Deps, dataverse: Dataverse, new: Opening, question: st
         revisit=tuple(new.revisit),
         question=question,
     )
-    await deps.staging.open(target.table, scan, streams)
+    await deps.staging.open(target.table, scan, streams, before)
     return scan
 
 

@@ -33,7 +33,7 @@ from linker.entrypoints.api.known_tables import check_tables
 from linker.entrypoints.http.messages import PageQuery, ProblemError, Reply, not_found, to_continuation
 from linker.entrypoints.http.operations import Call, TableName, operation
 from linker.services.run_requests import current_pause, request_run
-from linker.services.run_watchdog import CANCELED, TAKEN_BACK
+from linker.services.run_watchdog import CANCELED, TAKEN_BACK, end_interrupted
 from linker.settings import triggers_of
 
 KEY = "idempotency-key"  # header; names are lower case
@@ -169,6 +169,8 @@ async def post_cancel(call: Call) -> Reply:
     """Stop a run after the pages in flight, or take a waiting one back."""
     deps = call.deps
     outcome = await deps.lock.cancel(call.parameters["run"])
+    if outcome is Cancellation.UNKNOWN:
+        await end_interrupted(deps)  # else a run whose work another one does by now would be shown as canceled
     found = await find_run(call)  # after the lock: a run is shown as ended before it leaves the lock
     if outcome is Cancellation.RUNNING and found.ended_at is None:
         return Reply(202, to_json(found))
@@ -177,7 +179,8 @@ async def post_cancel(call: Call) -> Reply:
         found = await deps.runs.advance(found.id, lambda old: end_early(old, Status.CANCELED, detail, deps.clock()))
         if found.status is Status.CANCELED:
             return Reply(202, to_json(found))
-    raise ProblemError(409, "Nothing to cancel", f"The run is over: {found.status}.")
+    rest = f" Run {found.follow_up} continues its work." if found.follow_up else ""
+    raise ProblemError(409, "Nothing to cancel", f"The run is over: {found.status}.{rest}")
 
 
 @operation("GET", "/status", answer=TaskStatus)

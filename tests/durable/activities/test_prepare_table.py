@@ -1,6 +1,7 @@
 """Making a table ready: its column, its scan, its mode, and the rows whose link vanished."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 
@@ -9,7 +10,9 @@ from linker.core.capabilities import Capability
 from linker.core.linking.hash_blocks import is_confirmed
 from linker.core.linking.mapping_scan import OVERLAP_S, TableState
 from linker.core.model import Mode, Status
-from tests.durable.activities.prepared_tables import prepared
+from linker.core.runs.activity_values import Prepared, TableTask
+from linker.durable.activities.prepare_table import prepare_table
+from tests.durable.activities.prepared_tables import prepared, surveyed
 from tests.fakes.world import CRM, World, contact_id, key_of
 
 
@@ -46,6 +49,28 @@ async def test_preparing_twice_in_one_run_leaves_the_scan_as_it_is(world: World)
     world.people(3)
     first = await prepared(world)
     assert await prepared(world, survey=False) == first
+
+
+async def test_a_run_that_is_started_twice_has_one_scan_whenever_the_other_start_opened_it() -> None:
+    """The other start prepares the table whole before one request to storage of the first one, whichever."""
+    requests = at = 0
+    while at <= requests:
+        world, seen = World(), count()
+        await world.can(Capability.IN_FILTER, Capability.MODIFIED_FILTER)
+        world.people(3)
+        await world.link("run0")  # its scan is replaced
+        await surveyed(world, "run1")
+        task, others = TableTask("run1", "contact", Mode.INCREMENTAL), list[Prepared]()
+
+        async def prepare_first(*_: object) -> None:
+            if next(seen) == at:  # noqa: B023 - called within this turn
+                others.append(await prepare_table(world.host(), task))  # noqa: B023
+
+        world.store.hooks.append(prepare_first)
+        while (first := await prepare_table(world.deps, task)).retry_s:
+            pass
+        requests, at = max(requests, next(seen) if at == 0 else 0), at + 1
+        assert {first.scan, *(other.scan for other in others)} == {(await scan_of(world)).id}, at
 
 
 async def test_a_later_run_replaces_the_scan_and_what_it_staged(world: World) -> None:

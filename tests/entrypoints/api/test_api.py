@@ -236,6 +236,22 @@ async def test_a_run_that_is_shown_as_ended_cannot_be_canceled_although_it_holds
     assert (await deps.runs.load(run)).status is Status.FAILED
 
 
+async def test_a_dead_run_that_was_taken_over_is_not_shown_as_canceled_while_another_run_does_its_work(
+    world: World, client: Client
+) -> None:
+    """The watchdog takes a run over first and shows that then, and its host may die in between."""
+    run = (await client.ask(api.post_run, body=b"")).body["id"]
+    world.clock.pass_s(world.settings.lease_seconds)
+    taken = await world.deps.lock.take_over()
+    assert taken is not None
+    reply = await client.ask(api.post_cancel, run=run)
+    assert reply.status == 409
+    assert reply.body["detail"] == f"The run is over: {Status.FAILED}. Run {taken.successor} continues its work."
+    shown = (await client.ask(api.get_run, run=run)).body
+    assert (shown["status"], shown["followUp"]) == (Status.FAILED, taken.successor)
+    assert (await client.ask(api.get_run, run=taken.successor)).status == 200
+
+
 async def test_a_missing_setting_and_a_passing_fault_are_told_apart() -> None:
     assert failure(ConfigurationError("LINKER_X is missing")).title == "The app is not set up"
     assert failure(TransientError("busy")).title == "Try again later"

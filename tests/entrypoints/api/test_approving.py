@@ -94,6 +94,22 @@ async def test_what_changes_while_it_is_approved_is_not_approved(world: World) -
     assert (link.approval, link.automations) == (None, ("a", "b"))
 
 
+async def test_an_approval_stays_when_a_first_look_of_another_host_ends_after_it(world: World) -> None:
+    """Two hosts find the table held for the first time; an operator approves what the faster one showed."""
+
+    async def be_faster(operation: str, partition: str, row: str) -> None:
+        if operation in ("insert", "replace") and row == "first-link-contact":
+            world.store.hooks.clear()
+            await world.deps.first_links.approve("contact", "Ada", await held(world))
+
+    world.store.hooks.append(be_faster)
+    await held(world)
+    link = await world.deps.first_links.load("contact")
+    assert link is not None
+    assert link.approval is not None
+    assert not link.waits
+
+
 @pytest.mark.parametrize(
     "later",
     [
