@@ -1,6 +1,7 @@
 """Turns what chance picked into changes of rows. Nothing is written here; each mapping row changes at most once."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import cycle
 
@@ -12,7 +13,7 @@ from sandbox.data.generator import digest, guid, make_person, mapping_row, profi
 from sandbox.database import Database, scan
 from sandbox.database import unification as sql
 from sandbox.database.unification import MappingRow, Profile
-from sandbox.database.values import Row
+from sandbox.database.values import ColumnValueError, Row
 from sandbox.schema.definition import SYSTEM_COLUMNS
 from sandbox.schema.insights_tables import MAPPING, PROFILES
 
@@ -139,7 +140,9 @@ class _Maker:
     def recreated(self, rows: list[MappingRow]) -> Iterator[RowChange]:
         """Yield source rows as they are, without their links."""
         for row in rows:
-            found = self._row(row.table, row.key)
+            found = None
+            with suppress(ColumnValueError):  # a key in the mapping that is not a GUID names no row
+                found = self._row(row.table, row.key)
             if found is not None:
                 yield RowChange("recreate", row.table, found)
 

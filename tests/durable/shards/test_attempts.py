@@ -169,6 +169,32 @@ async def test_an_attempt_that_wakes_after_its_time_and_was_superseded_sends_not
     assert world.is_right()
 
 
+async def test_an_attempt_that_was_superseded_between_two_of_its_writes_does_not_send_the_second(
+    world: World,
+) -> None:
+    gate, stalled = Gate(), list[Any]()
+
+    def stall(asked: Any) -> Any:
+        if asked.kind == "update" and not stalled:
+            stalled.append(asked)
+            return gate()
+        return None
+
+    world.dataverse.map(contact_id(2), "c3")
+    world.dataverse.after.append(stall)
+    late = asyncio.create_task(world.link("run1", width=1, batch=1))
+    await gate.reached.wait()
+    world.clock.pass_s(ATTEMPT_S + 1)
+    world.dataverse.map(contact_id(1), "c3")
+    world.dataverse.map(contact_id(2), "c1")
+    assert (await world.link("run2", deps=world.host())).counts.linked == 2
+    written = world.dataverse.written["bulk"]
+    gate.open.set()
+    assert (await late).later_s > 0
+    assert world.dataverse.written["bulk"] == written
+    assert world.is_right()
+
+
 async def test_an_attempt_that_wakes_after_its_time_takes_the_shard_again_when_nobody_else_did(world: World) -> None:
     gate = stalls_before(world, "profiles")
     late = asyncio.create_task(world.link("run1"))

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from tests.sandbox.conftest import Load, in_process
 from tests.sandbox.data.folders import edit
 
 SIZES = Sizes(contacts=130, leads=50, members=20)
-CUSTOMER, PROFILE_KEY = "msdynci_customerid", "msdynci_customerprofileid"
+CUSTOMER, PROFILE_KEY, KEY = "msdynci_customerid", "msdynci_customerprofileid", "msdynci_alternatevalue"
 
 
 @pytest.fixture
@@ -144,6 +145,18 @@ async def test_loaded_customer_ids_of_any_form_are_unified(
     counts = await unify(admin, move=0.1, merge=0.1, split=0.1, add=0.2, drop=0.1, delete_profiles=0.1)
     assert min(counts[name] for name in ("moved", "merged", "added", "dropped", "profilesDeleted")) > 0, counts
     assert (await unify(admin, bring_back="new id"))["profilesBroughtBack"] == counts["profilesDeleted"]
+
+
+@pytest.mark.parametrize(
+    "key", ["n/a", "", "\N{ZERO WIDTH SPACE}3ca8045a-c613-4de1-ac47-7161f4d2c2da", "12345678-1234"]
+)
+async def test_a_key_in_the_mapping_that_is_not_a_guid_names_no_row_to_recreate(
+    load: Load, folder: Path, key: str
+) -> None:
+    numbers = count()
+    edit(folder / "msdynci_alternatekey.csv", lambda row: row | {KEY: row[KEY] if next(numbers) % 2 else key})
+    admin = in_process(load(read_folder(folder)), "/sandbox")
+    assert (await unify(admin, recreate=1, seed=2))["recreated"] > 0
 
 
 async def test_drop_takes_rows_out_of_the_mapping_and_leaves_the_source_rows(
