@@ -8,7 +8,7 @@ from sandbox.database.fetchxml_queries import Part, Row, parts_of, select_fetch
 from sandbox.query.fetchxml import Fetch, parse_fetch
 from sandbox.schema.model import Table
 from sandbox.webapi.operations.elastic_tables import check_orders
-from sandbox.webapi.operations.reading import applied_preferences, count_read, largest_page
+from sandbox.webapi.operations.reading import annotations_of_rows, applied_preferences, count_read, largest_page
 from sandbox.webapi.protocol.annotations import JsonRow
 from sandbox.webapi.protocol.call import Call
 from sandbox.webapi.protocol.cookies import fetch_cookie
@@ -55,6 +55,7 @@ def _document(call: Call, fetch: Fetch, part: Part, rows: list[JsonRow], *, more
     document: JsonRow = {
         "@odata.context": f"{call.api_url}/$metadata#{part.table.entity_set}({names},{part.table.primary_id})"
     }
+    document |= annotations_of_rows(call)
     if more and call.request.wants(_COOKIE):
         document[f"@{_COOKIE}"] = _cookie(fetch, part, rows)
     if call.request.wants(_MORE):

@@ -231,13 +231,17 @@ def _counts(call: Call, query: Query, options: Mapping[str, str]) -> JsonRow:
         without_page = Query(query.table, condition=query.condition, links=query.links)
         count = count_matching(call.environment.database, call.schema, without_page, call.dialect, limit + 1)
     found: JsonRow = {"@odata.count": min(count, limit)} if counted else {}
-    if call.request.wants(_TOTAL):
-        found[f"@{_TOTAL}"] = min(count, limit)
-    if call.request.wants(f"{_TOTAL}limitexceeded"):
-        found[f"@{_TOTAL}limitexceeded"] = count > limit
-    if call.request.wants(_METADATA_VERSION):
-        found[f"@{_METADATA_VERSION}"] = str(call.environment.database.metadata_version)
-    return found
+    return found | annotations_of_rows(call, min(count, limit), exceeded=count > limit)
+
+
+def annotations_of_rows(call: Call, count: int = -1, *, exceeded: bool = False) -> JsonRow:
+    """Return the annotations of a list that were asked for. A `count` of -1 says that no count was asked for."""
+    known: JsonRow = {
+        _TOTAL: count,
+        f"{_TOTAL}limitexceeded": exceeded,
+        _METADATA_VERSION: str(call.environment.database.metadata_version),
+    }
+    return {f"@{name}": value for name, value in known.items() if call.request.wants(name)}
 
 
 def context_of(shape: Shape) -> str:

@@ -164,6 +164,18 @@ async def test_pages_follow_each_other_until_there_are_no_more_records(api: Clie
     assert seen == ["Ada", "Bob"]
 
 
+async def test_a_fetch_has_the_annotations_of_a_list(api: Client, linked: str) -> None:
+    """A recorded answer of 2019 has a count of -1; one of 2022 to a list also has the version of the definitions."""
+    annotated = {"Prefer": 'odata.include-annotations="*"'}
+    listed = await read(api, "contacts?$select=lastname", **annotated)
+    fetched = await read(api, url(fetch(COLUMNS)), **annotated)
+    names = [f"@Microsoft.Dynamics.CRM.{name}" for name in ("totalrecordcount", "totalrecordcountlimitexceeded")]
+    assert [fetched[name] for name in names] == [-1, False]
+    version = "@Microsoft.Dynamics.CRM.globalmetadataversion"
+    assert fetched[version] == listed[version]
+    assert not [name for name in await read(api, url(fetch(COLUMNS))) if name.startswith("@Microsoft")]
+
+
 async def test_views_have_privileges_of_their_own_name(api: Client, environment: Environment) -> None:
     definition = await read(api, "EntityDefinitions(LogicalName='savedquery')")
     named = {privilege["Name"] for privilege in definition["Privileges"]}
