@@ -71,7 +71,7 @@ COSTS: Final = {
     Capability.FOLDS_CASE: "A CustomerId in other letter case is asked for again in other spellings, so more requests.",
     Capability.LABELS: "A link is checked by its profile id alone, not by the CustomerId.",
     Capability.PARTITION_COLUMN: "Every profile is taken to be in its default partition.",
-    Capability.PID_COLUMN: "A link is compared by its profile id alone, without the partition.",
+    Capability.PID_COLUMN: "Links are compared by profile id alone. A row whose profile is in another partition is rejected.",
     Capability.MODIFIED_FILTER: "Every run reads the whole mapping instead of its changes.",
     Capability.CHANGE_TRACKING: "Removed rows are found by a full scan only.",
     Capability.MAPPING_NAMES_PROFILE: "Each profile is looked up by its CustomerId, so more requests.",

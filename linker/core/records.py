@@ -122,6 +122,11 @@ REASONS: dict[str, Reason] = {
         "Several profiles have the row's CustomerId.",
         "Run unification again. If this stays, report the CustomerId to Microsoft support.",
     ),
+    "PartitionNotShown": Reason(
+        "rejected",
+        "The profile is in a partition of its own, and rows of the table do not show the partition of their link.",
+        "Report this with the result of probe P6 of the live check: the app only writes links that it can read back.",
+    ),
     "OtherCustomer": Reason(
         "rejected",
         "The linked profile is of another customer than the mapping names.",

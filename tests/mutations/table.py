@@ -286,6 +286,7 @@ MUTATIONS = (
     ),
     Mutation("G13", _WRITING, "    await _set_back(writer, row, before)\n    raise", "    raise"),
     Mutation("G13", _SHARD, "for row in scatter(links, CANARIES):", "for row in scattered(links, 1):"),
+    Mutation("G13", _SHARD, "for key in [key for key, link in links.items() if link.partition]:", "for key in ():"),
     Mutation("G13", _GENERATION, "is_alone = table in self.unproven or", "is_alone ="),
     # ---- writing ----
     Mutation(

@@ -192,7 +192,7 @@ class _ShardWork:
             return
         wanted = await self._resolve({**plan.compare, **plan.change})
         same = set() if self._rewrites() else await self._compare(plan.compare, wanted)
-        links = {key: link for key, link in wanted.items() if key not in same and not self.outcomes.has_issue(key)}
+        links = self._readable({key: link for key, link in wanted.items() if key not in same})
         linked_before = self._find_intended(same) if self.attempt.block.header.run == self.task.run else set()
         self.outcomes.linked |= linked_before
         self.outcomes.unchanged |= same - linked_before
@@ -208,6 +208,17 @@ class _ShardWork:
             **{key: (self._entry(key, wanted[key]),) for key in same},
         }
         await self._write(links, entries, {**plan.compare, **plan.change})
+
+    def _readable(self, links: Mapping[RowKey, Link]) -> dict[RowKey, Link]:
+        """Return the links that may be written: those of rows without an issue that can be read back.
+
+        Where rows do not show the partition of a link, one into another partition looks like a dead one. Such a
+        row is rejected, however the rows of other profiles fare. A dry run before the column exists cannot know.
+        """
+        if self.target.navigation and not self.target.partition_column:
+            for key in [key for key, link in links.items() if link.partition]:
+                self.outcomes.issue(key, "PartitionNotShown")
+        return {key: link for key, link in links.items() if not self.outcomes.has_issue(key)}
 
     def _entry(self, key: RowKey, link: Link) -> Entry:
         """Return the confirmed entry of a row. The partition counts only where it can be read back."""
@@ -285,7 +296,7 @@ class _ShardWork:
         if not written.mislabeled:
             return written
         again = await self._resolve({key: claims[key] for key in written.mislabeled}, trusting=False)
-        again = {key: link for key, link in again.items() if link != links[key]}
+        again = self._readable({key: link for key, link in again.items() if link != links[key]})
         for key in written.mislabeled - again.keys():
             if not self.outcomes.has_issue(key):
                 self.outcomes.issue(key, "OtherCustomer")

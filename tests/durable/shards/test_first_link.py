@@ -113,6 +113,27 @@ async def test_a_label_that_says_nothing_else_is_no_reason_to_stop(
     assert (outcome.counts.linked, outcome.proven, outcome.failed) == (PEOPLE, True, "")
 
 
+@pytest.mark.parametrize("canary", [True, False])
+async def test_a_link_into_a_partition_that_rows_do_not_show_is_not_written_and_stops_no_table(
+    world: World, canary: bool
+) -> None:
+    """Whichever row comes first: such a link looks like a dead one. A row that has it already is right."""
+    apart = [contact_id(number) for number in (1, 2, 3)] + TRIED[:2]
+    held, *rejected = dict.fromkeys(apart)
+    profile_of = {customer: profile for profile, customer in world.dataverse.profiles.items()}
+    for row in apart:
+        world.dataverse.partitions[profile_of[str(world.wanted()[row])]] = "apart"
+    world.dataverse.link_by_hand(held, world.wanted()[held])
+    outcome = await world.link(canary=canary, mode=Mode.FULL, epoch="e")
+    linked = PEOPLE - len(rejected) - 1
+    assert (outcome.failed, outcome.proven) == ("", canary)
+    assert outcome.counts == Counts(rows_read=PEOPLE, linked=linked, unchanged=1, rejected=len(rejected))
+    assert {row: issue.code for row, issue in (await world.issues()).items()} == dict.fromkeys(
+        rejected, "PartitionNotShown"
+    )
+    assert world.links() == world.wanted() | dict.fromkeys(rejected)
+
+
 async def test_a_row_that_is_refused_proves_nothing_and_the_next_one_is_tried(world: World) -> None:
     world.dataverse.refuse = dict.fromkeys(TRIED[:2], PLUGIN)
     outcome = await world.link(canary=True)
