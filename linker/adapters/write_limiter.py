@@ -52,7 +52,7 @@ class Limiter:
 
     def adopt(self, pace: Pace) -> None:
         """Take over what the orchestrator knows from other processes."""
-        self.control = law.adopt_pace(self.control, pace)
+        self.control = law.adopt_pace(self.control, pace, self._clock())
 
     def turn(self) -> int:
         """Return the turn of a shard that begins to write: its writes begin before those of later turns."""

@@ -27,6 +27,7 @@ IMPATIENT: Final = {
     "LINKER_WRITE_TIMEOUT_SECONDS": "2",
     "LINKER_WATCHDOG_SCHEDULE": "* * * * * *",
     "LINKER_TOUCH_PROFILES": "false",  # every write counted here is a link
+    "LINKER_UNLINK_MAX_SHARE": "1",  # the guard counts a whole day, in which dozens of moments drop rows
 }
 # Dozens of moments on one sandbox would meet the limit on requests; throttles are faults of the matrix itself.
 UNLIMITED: Final = ("--switch", "protection=false")

@@ -257,7 +257,9 @@ def _world(deps: Deps, runner: asyncio.Runner) -> World:
     assert isinstance(loop, HurriedLoop)
     clock = LoopClock(loop)
     connection = replace(deps.connection, limiter=Limiter(clock))
-    return World(replace(deps, clock=clock, lock=replace(deps.lock, clock=clock), connection=connection), clock)
+    return World(
+        replace(deps, clock=clock, lock=replace(deps.lock, clock=clock, stopwatch=clock), connection=connection), clock
+    )
 
 
 async def divide_tables(deps: Deps) -> None:

@@ -136,5 +136,5 @@ def _deps(sandbox: Sandbox, clock: LoopClock) -> Deps:
     connection = replace(deps.connection, client=client, tokens=SandboxTokens(client, header, URL))
     insights_tokens = SandboxTokens(client, header, bootstrap.INSIGHTS_AUDIENCE)
     insights = Insights(str(settings.insights_url), sandbox.instance_id, client, insights_tokens)
-    lock = replace(deps.lock, clock=clock)
+    lock = replace(deps.lock, clock=clock, stopwatch=clock)
     return replace(deps, connection=connection, insights=insights, clock=clock, lock=lock)

@@ -139,7 +139,9 @@ MUTATIONS = (
         "if code == SQL_TIMEOUT or status == 413:",
         "if code == SQL_TIMEOUT:",
     ),
-    Mutation("D23", _LOCK, "if dead is None or (now < state.expires and unchanged_s < lease_s):", "if True:"),
+    Mutation("D23", _LOCK, "if dead is None or not (is_over or was_let_go):", "if True:"),
+    Mutation("D23", _LOCK, " and oldest_s >= lease_s)", ")"),
+    Mutation("D23", _LOCK, "unchanged_s >= lease_s or ", ""),
     Mutation(
         "D23",
         _TRIGGERS,

@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
+from math import inf
 from typing import Final
 
 from linker.adapters.storage.documents import cut_text, join_text
@@ -40,17 +41,23 @@ class _Saved:
 
 @dataclass(slots=True)
 class Watch:
-    """The lease as this process saw it last, and since when, by its own stopwatch: no clock of another host is trusted."""
+    """The lease as this process saw it last, and since when, by its own stopwatch: no clock is trusted, its own neither.
+
+    The lease was set after the last look that found another one (`after_s`), and before the first that found it (`since_s`).
+    """
 
     lease: tuple[str, float] = ("", 0.0)  # holder and end
     since_s: float = 0.0
+    after_s: float = -inf
+    looked_s: float = -inf
 
-    def unchanged_s(self, state: LockState, now_s: float) -> float:
-        """Return for how many seconds the lease has been as it is."""
+    def look(self, state: LockState, now_s: float) -> tuple[float, float]:
+        """Return for how many seconds the lease has been as it is, at least and at most."""
         lease = (state.holder.run if state.holder else "", state.expires)
         if lease != self.lease:
-            self.lease, self.since_s = lease, now_s
-        return now_s - self.since_s
+            self.lease, self.since_s, self.after_s = lease, now_s, self.looked_s
+        self.looked_s = now_s
+        return now_s - self.since_s, now_s - self.after_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +105,11 @@ class RunLock:
         run_id = self.new_id()
 
         def step(state: LockState) -> tuple[LockState, TakeOver | None]:
-            seen_s = self.watch.unchanged_s(state, self.stopwatch())
-            return run_lock.take_over(state, run_id=run_id, now=self.clock(), lease_s=self.lease_s, unchanged_s=seen_s)
+            least_s, most_s = self.watch.look(state, self.stopwatch())
+            now, lease_s = self.clock(), self.lease_s
+            return run_lock.take_over(
+                state, run_id=run_id, now=now, lease_s=lease_s, unchanged_s=least_s, oldest_s=most_s
+            )
 
         return await self._change(step)
 

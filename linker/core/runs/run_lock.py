@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import inf
 from typing import Final
 
 from linker.core.model import RunRequest, Ticket
@@ -155,18 +156,20 @@ def cancel(state: LockState, run: str) -> tuple[LockState, Cancellation]:
 
 
 def take_over(
-    state: LockState, *, run_id: str, now: float, lease_s: float, unchanged_s: float = 0.0
+    state: LockState, *, run_id: str, now: float, lease_s: float, unchanged_s: float = 0.0, oldest_s: float = inf
 ) -> tuple[LockState, TakeOver | None]:
     """End a run whose lease has run out; None when there is none.
 
-    The lease was set by the clock of the holder's host, which may be wrong. So a lease counts as run out, too, when the
-    caller has watched it unchanged for its whole length (`unchanged_s`, by the caller's own stopwatch).
+    The lease was set by the clock of the holder's host, and either clock may be wrong. So a lease counts as run out, too,
+    when the caller has watched it unchanged for its whole length (`unchanged_s`, by the caller's own stopwatch), and never
+    when it was set within its length (`oldest_s`: since the caller's last look that found another one).
 
     A canceled one just ends. The work of another one starts again as `run_id`, or together with a waiting run of its
     kind under that one's id, which was promised to its requester.
     """
-    dead = state.holder
-    if dead is None or (now < state.expires and unchanged_s < lease_s):
+    dead, was_let_go = state.holder, not state.expires
+    is_over = unchanged_s >= lease_s or (now >= state.expires and oldest_s >= lease_s)
+    if dead is None or not (is_over or was_let_go):
         return state, None
     canceled, begun = state.cancel == dead.run, state.unstarted != dead.run
     state, successor = (state, "") if canceled else _restart_work(state, dead, run_id)

@@ -182,15 +182,19 @@ def report(control: Control, now_s: float) -> Pace:
     )
 
 
-def adopt_pace(control: Control, pace: Pace) -> Control:
+def adopt_pace(control: Control, pace: Pace, now_s: float) -> Control:
     """Return the state of a process that was given the orchestrator's pace: a fresh one begins there; a pause that
     another process was asked for holds for all, and so does their number. A process that the orchestrator has not heard
     of yet counts itself besides.
+
+    The clock of the other process may be wrong, its seconds are not: a pause lasts from now no longer than it did from the
+    time of the report, and is adopted once.
     """
+    if pace.held_until_s != control.heard_until_s:
+        until_s = min(pace.held_until_s, now_s + max(0.0, pace.held_until_s - pace.at_s))
+        control = replace(control, held_until_s=max(control.held_until_s, until_s), heard_until_s=pace.held_until_s)
     processes = {control.process, pace.process, *(name for name, _ in pace.peers)} - {""}
-    control = share_control(
-        replace(control, held_until_s=max(control.held_until_s, pace.held_until_s)), max(pace.processes, len(processes))
-    )
+    control = share_control(control, max(pace.processes, len(processes)))
     if pace.process == control.process or pace.at_s < control.at_s:
         return control
     known = replace(control, batch=pace.batch, hint=pace.hint or control.hint, at_s=pace.at_s)

@@ -77,6 +77,7 @@ class Control:
     row_s: float = 0.0  # seconds of one row in a write, smoothed
     best_row_s: float = 0.0
     held_until_s: float = 0.0  # nothing may be sent before
+    heard_until_s: float = 0.0  # end of the pause that another process was asked for last, by its own clock
     at_s: float = 0.0  # of the last change
     process: str = ""
     allowance: Allowance = Allowance()

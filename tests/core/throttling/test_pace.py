@@ -75,7 +75,8 @@ def test_all_processes_together_respect_the_hint(hint: int, processes: int) -> N
         pace = next_pace(pace, Load(Pace(hint, hint=hint, at_s=NOW + number, process=f"p{number}")))
     assert pace.processes == processes
     widths = [
-        law.adopt_pace(replace(first_control(0, hint), process=f"p{number}"), pace).width for number in range(processes)
+        law.adopt_pace(replace(first_control(0, hint), process=f"p{number}"), pace, NOW).width
+        for number in range(processes)
     ]
     assert sum(widths) <= max(hint, processes)  # each has one at least
 
@@ -91,18 +92,28 @@ def test_a_process_that_reports_no_more_gives_its_share_back() -> None:
 def test_a_pause_of_one_process_holds_for_the_others() -> None:
     other = replace(first_control(0, 8), process="other", at_s=NOW)
     held = after_throttle(replace(first_control(0, 8), process="one"), NOW, 60.0, "time", 8)
-    assert width_at(law.adopt_pace(other, report(held, NOW)), NOW + 59) == 0
+    assert width_at(law.adopt_pace(other, report(held, NOW), NOW), NOW + 59) == 0
+
+
+@pytest.mark.parametrize("ahead_s", [-3_600.0, 0.0, 90.0, 3_600.0, 86_400.0])
+def test_a_pause_lasts_no_longer_for_the_others_when_the_clock_of_its_process_is_wrong(ahead_s: float) -> None:
+    """The pace of a process that died is given out again and again: its pause is over once for all."""
+    throttled = after_throttle(replace(first_control(0, 8), process="one"), NOW + ahead_s, 60.0, "time", 8)
+    pace, other = report(throttled, NOW + ahead_s), replace(first_control(0, 8), process="other", at_s=NOW)
+    for seconds in range(0, 61, 5):
+        other = law.adopt_pace(other, pace, NOW + seconds)
+    assert width_at(other, NOW + 60) > 0
 
 
 def test_a_process_that_the_orchestrator_does_not_know_counts_itself() -> None:
     pace = next_pace(Pace(), Load(Pace(48, hint=48, at_s=NOW, process="one")))
-    assert law.adopt_pace(replace(first_control(0, 48), process="two"), pace).width == 24
-    assert law.adopt_pace(replace(first_control(0, 48), process="one"), pace).width == 48
+    assert law.adopt_pace(replace(first_control(0, 48), process="two"), pace, NOW).width == 24
+    assert law.adopt_pace(replace(first_control(0, 48), process="one"), pace, NOW).width == 48
 
 
 def test_an_older_pace_teaches_a_process_nothing_but_how_many_share() -> None:
     own = replace(first_control(0, 16), at_s=NOW, process="one", batch=700)
-    adopted = law.adopt_pace(own, Pace(3, 50, hint=3, at_s=NOW - 1, process="two", processes=2))
+    adopted = law.adopt_pace(own, Pace(3, 50, hint=3, at_s=NOW - 1, process="two", processes=2), NOW)
     assert (adopted.batch, adopted.hint, adopted.width) == (700, 16, 8)
 
 
