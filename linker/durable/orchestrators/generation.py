@@ -82,7 +82,7 @@ class _Generation:
         }  # passing faults of a table in a row: meanwhile its shards go one by one
         self.faulted = dict.fromkeys(self.faults, self.began)  # when the last one of them was answered
         self.retry_at: dict[str, datetime] = {}  # when the next shard of such a table may start
-        self.slowed = self.began  # when the last throttle was answered; shards from before felt the same one
+        self.rested = self.began  # when the last pause ended; shards from before felt the throttle that asked for it
         self.unproven = [share.table for share in task.shares if share.canary]
         self.stop = ""
         self.shards_total = task.shards_total
@@ -166,16 +166,14 @@ class _Generation:
         return is_alone and any(flight.shard.table == table for flight in self.flying)
 
     def _land(self, flight: _Flight, outcome: ShardOutcome) -> Steps[None]:
-        shard, again = flight.shard, outcome.load.throttled and flight.started < self.slowed
+        shard, again = flight.shard, flight.started < self.rested
         self.troubles.pop((shard.table, shard.number), None)
         self.pace = next_pace(self.pace, outcome.load)
-        if outcome.load.throttled:
-            self.slowed = self.ctx.current_utc_datetime
         if outcome.later_s and outcome.load.throttled:
             self.waiting.insert(0, shard)
             if not again:
                 yield from self._rest(outcome.later_s, throttled=True)
-                self.slowed = self.ctx.current_utc_datetime
+                self.rested = self.ctx.current_utc_datetime
         elif outcome.later_s:
             self._postpone(flight, outcome)
             if not outcome.held:

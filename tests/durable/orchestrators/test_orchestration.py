@@ -97,6 +97,34 @@ def test_a_throttle_that_all_shards_in_flight_feel_is_one_pause() -> None:
     assert ctx.now_s < 60
 
 
+def test_no_shard_starts_again_and_again_within_a_later_pause() -> None:
+    """A shard that was under way all through the earlier pause lands first: what it felt is not over."""
+    pauses = ((20.0, 80.0), (85.0, 145.0))
+
+    def left_s() -> float:
+        return max((end - ctx.now_s for began, end in pauses if began <= ctx.now_s < end), default=0.0)
+
+    def link_shard(_: Any) -> ShardOutcome:
+        if wait_s := left_s():
+            return ShardOutcome(later_s=wait_s, later_reason="pause", load=Load(paced(8).pace, throttled=True))
+        return ShardOutcome(ROWS, load=paced(8))
+
+    def seconds(name: str, task: dict[str, Any]) -> float:
+        if name != "link_shard":
+            return 0.1
+        if left_s():
+            return 0.5 + task["number"] / 50
+        return 6.0 + task["number"] % 7 / 10 if task["number"] else 85.0
+
+    ctx = context(shards=40, link_shard=link_shard)
+    ctx.seconds = seconds
+    run(ctx)
+    assert ctx.of("end_table")[0]["totals"]["pages"] == 40
+    begins = [at for at, name, _ in ctx.called if name == "link_shard"]
+    for began, end in pauses:
+        assert sum(began <= at < end for at in begins) <= shards_in_flight(paced(8).pace)
+
+
 def test_a_pause_renews_the_lock_in_slices() -> None:
     ctx = context(shards=1, link_shard=throttles(at_shard=0, wait_s=90.0), report=lambda _: Go(slice_s=20.0))
     run(ctx)
