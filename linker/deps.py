@@ -55,6 +55,7 @@ class Looks:
     def __init__(self) -> None:
         self._looks: dict[str, _Look] = {}
         self._left, self._at = MAX_COST, 0.0
+        self._decisions = 0
 
     async def once[T](
         self, kind: str, cost: int, now: float, work: Callable[[], Awaitable[T]], *, kept_s: float = KEPT_S
@@ -64,28 +65,31 @@ class Looks:
         `cost` is about how many requests it sends, `now` epoch seconds, `kept_s` how long the answer serves. Raises BusyError
         when the budget is used up, and what `work` raises.
         """
+        self._keep_few(now)  # first, since a look that the budget refuses is remembered as well
         look = self._looks.setdefault(kind, _Look())
         async with look.turn:
             if now >= look.until:
                 self._spend(cost, now)
                 await self._renew(look, now, work, kept_s)
-                self._keep_few(now)
         if look.error is not None:
             raise look.error
         answer: T = look.answer
         return answer
 
     def forget(self) -> None:
-        """Look again next time: something was decided."""
+        """Look again next time: something was decided. A look that is under way may have come before, and serves its caller."""
+        self._decisions += 1
         for look in self._looks.values():
             look.until = 0.0
 
     async def _renew(self, look: _Look, now: float, work: Callable[[], Awaitable[Any]], kept_s: float) -> None:
-        look.answer, look.error = None, None
+        look.answer, look.error, decisions = None, None, self._decisions
         try:
-            look.answer, look.until = await work(), now + kept_s
+            look.answer = await work()
         except LinkerError as error:
-            look.error, look.until = error, now + REFUSED_S
+            look.error = error
+        serves_s = kept_s if look.error is None else REFUSED_S
+        look.until = now + serves_s if decisions == self._decisions else 0.0
 
     def _spend(self, cost: int, now: float) -> None:
         passed_s = max(now - self._at, 0.0)

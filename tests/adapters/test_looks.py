@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 
 import pytest
 
@@ -54,6 +55,31 @@ async def test_other_looks_are_other_looks_and_a_decision_makes_all_of_them_new(
     assert [await looks.once(kind, 1, 0.0, work) for kind in ("a", "b", "a")] == [1, 2, 1]
     looks.forget()
     assert await looks.once("a", 1, 0.0, work) == 3
+
+
+@pytest.mark.parametrize("error", [None, TransientError("busy")], ids=["answer", "refusal"])
+async def test_a_look_that_began_before_a_decision_does_not_serve_callers_after_it(error: Exception | None) -> None:
+    looks, work, before = Looks(), Work(error), asyncio.Event()
+
+    async def slow() -> int:
+        await before.wait()
+        return await work()
+
+    under_way = asyncio.create_task(looks.once("a", 1, 10.0, slow))
+    await asyncio.sleep(0)
+    looks.forget()
+    after = asyncio.create_task(looks.once("a", 1, 10.0, work))
+    before.set()
+    await asyncio.gather(under_way, after, return_exceptions=True)
+    assert work.done == 2
+
+
+async def test_looks_that_the_budget_refuses_are_forgotten_too() -> None:
+    looks, work = Looks(), Work()
+    for number in range(10 * MAX_KEPT):
+        with suppress(BusyError):
+            await looks.once(f"{number}", int(MAX_COST), 1.0, work)
+    assert len(looks._looks) <= MAX_KEPT + 1
 
 
 async def test_all_looks_together_stay_within_their_budget_whoever_asks_for_whatever() -> None:
