@@ -14,7 +14,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from bench import compare, documents, machine, portal, recovery, scale, state
+from bench import compare, documents, machine, optimum, portal, recovery, scale, state
 from bench.compare import Result
 from bench.environment import sandbox
 from bench.figures import Figures, goals
@@ -22,7 +22,7 @@ from bench.profiles import FULL, NORMAL, PROFILES, SHORT, Profile, Sizes
 from bench.progress import Step, progress
 from bench.spent import sentence
 
-AT_ONCE = 4  # measurements that wait for limits: each keeps a processor busy for a third of the time at most
+AT_ONCE = 3  # measurements that wait for limits: each keeps a processor busy for a third of the time at most
 PASSES = 3  # steps of each size in `scale`
 app = typer.Typer(add_completion=False)
 
@@ -102,7 +102,7 @@ def measure(sizes: Sizes, step: Step, partly: Partly, *, full: bool) -> Figures:
     step("recovery of killed hosts, beside what waits for limits")
     with ThreadPoolExecutor(AT_ONCE) as pool:
         killed = pool.submit(_twice, recovery.measure)
-        waiting = [pool.submit(compare.measured, job, step) for job in _jobs(sizes, waits=True)]
+        waiting = [pool.submit(compare.measured, job, step) for job in longest_first(_jobs(sizes, waits=True), sizes)]
         results += [partly(one.result()) for one in waiting]
         recoveries = killed.result()
     seconds = time.perf_counter() - started
@@ -123,6 +123,11 @@ def _twice[T](measure: Callable[[], T]) -> T:
 
 def _jobs(sizes: Sizes, *, waits: bool) -> list[compare.Job]:
     return [job for profile in PROFILES if profile.waits is waits for job in compare.jobs(profile, sizes)]
+
+
+def longest_first(jobs: Sequence[compare.Job], sizes: Sizes) -> list[compare.Job]:
+    """Return measurements in the order in which they are begun when several run at once: the longest one would end last."""
+    return sorted(jobs, key=lambda job: -(optimum.least_s(job[0], sizes.of(job[0]).engine, 1) or 0.0))
 
 
 class Partly:

@@ -1,9 +1,9 @@
 """The least time that the sandbox's own limits leave for a number of rows. Pure; nothing that obeys the limits is faster.
 
 A client that knows everything writes at the width of the hint, beyond which the server only shares its time (the profiles
-set `latency_growth` to one over the hint). Service protection refuses new requests once a window's execution time is used
-up, and lets those under way finish: each window holds its budget and one round of requests. After that the client waits for
-the window to pass. All times are real seconds; `time_scale` shortens them.
+set `latency_growth` to one over the hint); what another client writes takes its part of that. Service protection refuses new
+requests once a window's execution time is used up, and lets those under way finish: each window holds its budget and one
+round of requests. After that the client waits for the window to pass. All times are real seconds; `time_scale` shortens them.
 """
 
 from __future__ import annotations
@@ -18,6 +18,12 @@ from sandbox.switches.config import SandboxConfig
 def width(config: SandboxConfig) -> int:
     """Return the writes at once that bring the most."""
     return min(config.dop_hint, config.limit_concurrency * _counted(config))
+
+
+def lanes_left(config: SandboxConfig, others_share: float = 0.0) -> float:
+    """Return how much of the work of `width` is left beside another client, whose writes take their share of the servers."""
+    others = others_share * budget_s(config) / window_s(config)
+    return min(width(config), config.servers * config.dop_hint - others)
 
 
 def budget_s(config: SandboxConfig, others_share: float = 0.0) -> float:
@@ -43,7 +49,7 @@ def engine_request_rows(config: SandboxConfig) -> int:
 def least_s(profile: Profile, rows: int, request_rows: int, others_share: float = 0.0) -> float | None:
     """Return the least seconds for so many rows in requests of so many; None where rows cost nothing."""
     config = profile.sandbox()
-    execution_s, lanes = rows * row_s(config), width(config)
+    execution_s, lanes = rows * row_s(config), lanes_left(config, others_share)
     if not execution_s:
         return None
     if not config.protection:
@@ -60,7 +66,7 @@ def sustained_rows_s(profile: Profile, others_share: float = 0.0) -> float | Non
     config = profile.sandbox()
     if not config.ms_per_row:
         return None
-    lanes = float(width(config))
+    lanes = lanes_left(config, others_share)
     if config.protection:
         lanes = min(lanes, budget_s(config, others_share) / window_s(config))
     return lanes / row_s(config)

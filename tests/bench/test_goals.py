@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bench import compare, documents, machine, portal
-from bench.__main__ import Partly, _jobs, save
+from bench.__main__ import Partly, _jobs, longest_first, save
 from bench.compare import CEILING, LINKER, Result
 from bench.figures import SDK, Figures, goals
 from bench.machine import ImportTime, Machine
@@ -151,6 +151,12 @@ def test_every_profile_is_measured_once_and_the_short_version_leaves_ceilings_ou
     assert {p.name for p, name, _ in jobs if name == CEILING} == {p.name for p in PROFILES if p.ceiling}
     with_ceiling = [p for p in PROFILES if not p.waits and p.processes == 1]
     assert sum(name == CEILING for _, name, _ in _jobs(FULL, waits=False)) == len(with_ceiling)
+
+
+def test_of_the_measurements_that_run_at_once_the_longest_begins_first() -> None:
+    order = [profile.name for profile, _, _ in longest_first(_jobs(SHORT, waits=True), SHORT)]
+    assert (order[0], order[-1]) == ("burst then sustained", "noisy neighbor")
+    assert sorted(order) == sorted(profile.name for profile, _, _ in _jobs(SHORT, waits=True))
 
 
 def test_seconds_at_a_smaller_size_are_neither_met_nor_missed() -> None:

@@ -53,6 +53,14 @@ def test_what_others_spend_leaves_less() -> None:
     assert (optimum.least_s(profile, 60_000, 1, 0.5) or 0) > (optimum.least_s(profile, 60_000, 1) or 0)
 
 
+def test_what_others_write_takes_its_part_of_the_server() -> None:
+    """Half of the budget is 2 s of work in each second, of the 4 s that a hint of four stands for."""
+    alone = Profile("p", 2.0, "", {"limit_window_s": 20.0, "limit_execution_ms": 80_000.0})
+    assert optimum.least_s(alone, 10_000, 1, 0.5) == pytest.approx(20_000 / 2_000)
+    roomy = Profile("p", 2.0, "", {"dop_hint": 4, "servers": 2})
+    assert optimum.lanes_left(roomy.sandbox(), 0.5) == 4  # the other server has room for both
+
+
 @pytest.mark.parametrize("profile", PROFILES, ids=lambda profile: profile.name)
 def test_above_its_hint_a_server_writes_no_more(profile: Profile) -> None:
     config = profile.sandbox()

@@ -1,7 +1,7 @@
 """The pace in the profiles of the bench, in virtual time: what part of the optimum it leaves to the rest of the engine.
 
-The least shares are about what the pace reaches today. Those of the throttled profile and of a million rows under normal are
-below the goals.
+The least shares are about what the pace reaches today. Those of the throttled profile, beside a noisy neighbor, and of a
+million rows under normal are below the goals. The neighbor here never pauses, and it crowds the server as in the bench.
 """
 
 from dataclasses import replace
@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 
 from bench import optimum
+from bench.neighbor import LANES
 from bench.profiles import (
     BURST,
     BURST_FAST,
@@ -46,7 +47,7 @@ def world_of(profile: Profile) -> World:
         requests=config.limit_requests,
         concurrency=config.limit_concurrency,
         neighbor=HALF if profile.neighbor else 0.0,
-        others=0,
+        others=LANES if profile.neighbor else 0,
         others_from_s=0.0,
         seconds=NEVER_S,
     )
@@ -68,7 +69,9 @@ def play(profile: Profile, rows: int) -> tuple[float, MeteredService]:
     [
         pytest.param(BURST, 100_000, 0.90, id="burst, 10 ms"),
         pytest.param(BURST_FAST, 100_000, 0.69, id="burst, 2 ms"),
-        pytest.param(THREE_WINDOWS, 72_000, 0.89, id="burst then sustained"),
+        pytest.param(THREE_WINDOWS, 100_000, 0.92, id="burst then sustained, fewer rows"),
+        pytest.param(THREE_WINDOWS, 108_000, 0.92, id="burst then sustained"),
+        pytest.param(THREE_WINDOWS, 116_000, 0.92, id="burst then sustained, more rows"),
         pytest.param(UNSCALED, 360_000, 0.94, id="burst then sustained, unscaled"),
         pytest.param(NORMAL, 60_000, 0.92, id="normal"),
         pytest.param(PLUGINS, 60_000, 0.92, id="plug-in heavy"),
@@ -76,7 +79,7 @@ def play(profile: Profile, rows: int) -> tuple[float, MeteredService]:
         pytest.param(PLUGINS, 1_000_000, 0.95, id="plug-in heavy, 1 M rows"),
         pytest.param(THROTTLED, 60_000, 0.77, id="throttled"),
         pytest.param(CROWDED, 60_000, 0.90, id="crowded"),
-        pytest.param(NEIGHBOR, 40_000, 0.80, id="noisy neighbor"),
+        pytest.param(NEIGHBOR, 40_000, 0.70, id="noisy neighbor"),
         pytest.param(TWO_SERVERS, 60_000, 0.93, id="two servers"),
         pytest.param(FOUR_SERVERS, 60_000, 0.88, id="four servers"),
     ],
