@@ -23,7 +23,7 @@ from bench.progress import Step
 from bench.spent import Spent, spent
 from bench.writers import API, ENTITY_SET, KEY, PEERS, Work, Writer, loop_of_patch, told
 from linker.adapters.dataverse import Connection, Dataverse
-from linker.adapters.dataverse.lookup_creation import create
+from linker.adapters.dataverse.lookup_column import create
 from linker.adapters.dataverse.metadata import find_tables
 from linker.adapters.storage.block_store import HASHES
 from linker.core.capabilities import TableKind
@@ -173,7 +173,7 @@ async def _lookup_column(environment: Environment, kind: TableKind) -> str:
     async with httpx.AsyncClient(verify=trust, trust_env=False) as client:
         dataverse = Dataverse(Connection(environment.url, client, _Token(environment.token())))
         table = (await find_tables(dataverse, TABLE))[0]
-        return (await create(dataverse, table, None, kind)).navigation
+        return await create(dataverse, table, None, kind)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from bench.compare import live_links
 from bench.environment import AppHost, Environment, ended, linker_settings, running, sandbox
 from bench.progress import Step, progress
 from bench.soak_figures import Hub, Round, Soak, Stored, goals, page
-from linker.adapters.storage.table_limits import entity_bytes
+from linker.adapters.storage.table_guards import entity_bytes
 from linker.core.runs.lock_state import MAX_SERVED
 
 HOURS = 6  # between unifications: at most four scheduled refreshes a day (docs/reference/customer-insights.md 2)

@@ -14,12 +14,10 @@ from typing import Any, Final
 
 from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse import Connection, Dataverse, Meter, SharedReads, metadata
-from linker.adapters.dataverse.optional import Unread, ask_optional
+from linker.adapters.dataverse.patient_reads import Unread, ask_optional, patient
 from linker.adapters.dataverse.probing import probe_capabilities, read_tables
 from linker.adapters.dataverse.sampled_tables import LinkedColumn
-from linker.adapters.dataverse.shared_reads import patient
-from linker.adapters.storage import Scan, Stream, salt_of
-from linker.adapters.storage.stores import Stores
+from linker.adapters.storage import Scan, Stores, Stream, salt_of
 from linker.adapters.write_limiter import Limiter
 from linker.core.capabilities import Capabilities, is_current, with_earlier
 from linker.core.errors import BusyError, LinkerError, TransientError
@@ -208,8 +206,9 @@ class Deps(Stores):
         """Read the kinds of both tables, and probe and save everything if they changed, or if it is time. A run begins
         with this. `again` probes in any case; `linked` are lookup columns that may hold links.
         """
-        known, tables = await self.capability_store.load(), await read_tables(self.patient_dataverse())
-        if known and not again and is_current(known, self.now(), (tables.profile_kind, tables.mapping_kind)):
+        known = await self.capability_store.load()
+        profile_kind, mapping_kind, _ = await read_tables(self.patient_dataverse())
+        if known and not again and is_current(known, self.now(), (profile_kind, mapping_kind)):
             return known
         found = with_earlier(await self.probe_capabilities(linked), known)
         await self.capability_store.save(found)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from linker.adapters.dataverse import Dataverse, identity, insight_reader
+from linker.adapters.dataverse import Dataverse, insight_reader, users
 from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.response_models import Fields, guid_in, odd, read
 from linker.core import odata
@@ -70,7 +70,7 @@ async def needs_of_measures(dataverse: Dataverse) -> tuple[Need, ...]:
 
 async def look(dataverse: Dataverse, client_id: str, role_name: str, wanted: Sequence[Need]) -> Setup:
     """Return how much of the set-up is there. Writes nothing."""
-    catalogue = {**await identity.of_tables(dataverse, wanted), **await identity.of_no_table(dataverse, wanted)}
+    catalogue = {**await users.of_tables(dataverse, wanted), **await users.of_no_table(dataverse, wanted)}
     found = {catalogue[need.table, need.right] for need in wanted if (need.table, need.right) in catalogue}
     known = {table for table, _ in catalogue}
     unknown = {
@@ -98,7 +98,7 @@ async def _with_role(dataverse: Dataverse, setup: Setup) -> Setup:
     if role is None:
         return setup
     role_id = guid_in(role, "roleid")
-    depths = await identity.role_depths(dataverse, role_id)
+    depths = await users.role_depths(dataverse, role_id)
     held = {privilege for privilege in setup.lacking if depths.get(privilege.id) is Depth.GLOBAL}
     assigned = bool(setup.user) and await _is_assigned(dataverse, setup.user, role_id)
     lacking = _sort_privileges({*setup.lacking} - held)

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from linker.adapters.customer_insights import Instance, NoAnswer
-from linker.adapters.dataverse import Dataverse, identity, metadata
-from linker.adapters.dataverse.optional import Unread, ask_optional
+from linker.adapters.dataverse import Dataverse, metadata, users
+from linker.adapters.dataverse.patient_reads import Unread, ask_optional
 from linker.adapters.dataverse.response_models import Fields
 from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.core import odata
@@ -270,7 +270,7 @@ async def _as_far_as_read(
 ) -> tuple[SourceFacts, ...]:
     """Mark the sources whose rows are read in part only: keys that were not found may be there anyway."""
     needs = [Need(facts.table.logical_name, Right.READ, "") for facts in sources if facts.elsewhere and facts.table]
-    lacking = {gap.table for gap in privileges.missing(needs, await identity.of_tables(dataverse, needs), held)}
+    lacking = {gap.table for gap in privileges.missing(needs, await users.of_tables(dataverse, needs), held)}
     return tuple(
         replace(facts, unread=True)
         if facts.elsewhere and facts.table and facts.table.logical_name in lacking

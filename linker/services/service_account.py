@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from linker.adapters.dataverse import Dataverse, identity, metadata
+from linker.adapters.dataverse import Dataverse, metadata, users
 from linker.adapters.dataverse.metadata import ServiceAccount
 from linker.adapters.dataverse.registered_automations import READ_TABLES
-from linker.adapters.dataverse.secured_columns import column_rights, find_secured_columns
+from linker.adapters.dataverse.users import column_rights, find_secured_columns
 from linker.core.errors import ConfigurationError, DataverseError
 from linker.core.permissions import privileges
 from linker.core.permissions.privileges import (
@@ -80,14 +80,14 @@ async def _read_rights(deps: Deps, dataverse: Dataverse) -> AccountRights:
     user, needs = await deps.user(dataverse), general_needs(deps.settings)
     account, held, catalogue, columns = await asyncio.gather(
         metadata.service_account(dataverse, user),
-        identity.read_privileges(dataverse, user),
+        users.read_privileges(dataverse, user),
         read_catalogue(deps, dataverse, needs),
         missing_permissions(deps, dataverse, privileges.of_every_run(touches=deps.settings.touch_profiles)),
     )
     if deps.settings.impersonate:
         own = Dataverse(replace(dataverse.connection, extra_headers={}), dataverse.meter)
         real = await metadata.service_account(own, await own.user())
-        held = privileges.share_privileges(held, await identity.read_privileges(own, real.id))
+        held = privileges.share_privileges(held, await users.read_privileges(own, real.id))
         account = ServiceAccount(account.id, f"{account.name}, through {real.name}")
     return AccountRights(account, held, (*privileges.missing(needs, catalogue, held), *columns))
 
@@ -98,7 +98,7 @@ async def read_catalogue(deps: Deps, dataverse: Dataverse, needs: Sequence[Need]
     """
     known = deps.cache.privileges
     tables = {table for table, _ in known}
-    known |= await identity.of_tables(dataverse, [need for need in needs if need.table not in tables])
+    known |= await users.of_tables(dataverse, [need for need in needs if need.table not in tables])
     return known
 
 

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from linker.adapters.dataverse import Dataverse, metadata
-from linker.adapters.dataverse.optional import Unread, ask_optional
+from linker.adapters.dataverse.patient_reads import Unread, ask_optional
 from linker.core import odata
 from linker.core.errors import DataverseError, StateError
 from linker.core.model import WIRE, Source

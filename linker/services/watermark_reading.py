@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from linker.adapters.dataverse.change_times import newest_change
-from linker.adapters.dataverse.optional import Unread, answer_or_reason
+from linker.adapters.dataverse.patient_reads import Unread, answer_or_reason
 from linker.core.names import MAPPING_SET, PROFILE_SET
 from linker.core.permissions.privileges import find_refused
 from linker.core.runs.signals import UNKNOWN, Look, Marks, SignalKind, look_again

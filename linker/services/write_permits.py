@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from linker.adapters.dataverse import Dataverse, identity, lookup_column, metadata
-from linker.adapters.dataverse.lookup_column import LookupColumn
-from linker.adapters.dataverse.optional import Unread, ask_optional
+from linker.adapters.dataverse import Dataverse, lookup_column, metadata, users
+from linker.adapters.dataverse.patient_reads import Unread, ask_optional
 from linker.adapters.dataverse.registered_automations import automations
 from linker.adapters.dataverse.response_models import Fields, customer_in
 from linker.core import odata
@@ -47,7 +46,7 @@ class _Look:
     columns: MappingColumns
     catalogue: privileges.Catalogue
     can: Capabilities
-    there: Mapping[str, LookupColumn]  # lookup columns by table, as far as they are known together
+    there: Mapping[str, str]  # navigation of lookup columns by table, as far as they are known together
     lacking: tuple[Missing, ...] = ()  # permissions on secured columns
     remembers: bool = False  # what surrounds a linked table may have been read by an earlier run
 
@@ -271,16 +270,16 @@ def _missing(look: _Look, table: str, *, creates: bool) -> tuple[Missing, ...]:
 
 
 async def _second_writer(look: _Look, dataverse: Dataverse, table: DataverseTable) -> SecondWriter | None:
-    vendor = await identity.vendor_account(dataverse)
+    vendor = await users.vendor_account(dataverse)
     if vendor is None:
         return None
-    return await identity.find_second_writer(dataverse, table, vendor, iso(look.deps.clock() - LATELY_S))
+    return await users.find_second_writer(dataverse, table, vendor, iso(look.deps.clock() - LATELY_S))
 
 
 async def _blind_roles(look: _Look, dataverse: Dataverse, table: str) -> tuple[str, ...]:
     reads = look.catalogue.get((table, Right.READ))
     profiles = look.catalogue.get((PROFILE_TABLE, Right.READ))
-    return await identity.roles_that_miss(dataverse, reads, profiles) if reads and profiles else ()
+    return await users.roles_that_miss(dataverse, reads, profiles) if reads and profiles else ()
 
 
 async def _unless_refused[T](ask: Awaitable[T]) -> T | None:

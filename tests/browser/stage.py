@@ -10,11 +10,10 @@ from functools import partial
 from typing import Any
 
 from linker.adapters.storage import Documents, FirstLinks, Issues, Runs, Samples, TaskState
-from linker.adapters.storage.audit_log import AUDIT
 from linker.adapters.storage.documents import STATUS
-from linker.adapters.storage.issue_store import ERRORS
 from linker.adapters.storage.lock_store import ROW as LOCK
 from linker.adapters.storage.lock_store import RunLock
+from linker.adapters.storage.record_store import AUDIT, ERRORS
 from linker.adapters.storage.table_client import AzureTables
 from linker.bootstrap import environment_key
 from linker.core.model import Counts, Run, RunRequest, Status, TableRun

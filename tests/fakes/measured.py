@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from linker.adapters.dataverse import lookup_column, lookup_creation, metadata
+from linker.adapters.dataverse import lookup_column, metadata
 from linker.adapters.dataverse.probing import read_tables
 from linker.core.keys import row_key
 from linker.core.model import Target
@@ -75,7 +75,7 @@ async def measured(config: SandboxConfig | None = None, **settings: Any) -> Asyn
         store(with_measures(generate(Sizes(contacts=0, leads=2))), made.environment.database)
         admin = made.dataverse_as(ADMIN)
         (table,) = await metadata.find_tables(admin, TABLE)
-        await lookup_creation.create(admin, table, None, (await read_tables(admin)).profile_kind)
+        await lookup_column.create(admin, table, None, (await read_tables(admin))[0])
         target = await lookup_column.find_linked_table(admin, TABLE)
         rows = (await admin.get(f"{target.entity_set}?$select={target.key}"))["value"]
         profile = (await admin.get("msdynci_customerprofiles?$top=1"))["value"][0]

@@ -6,7 +6,7 @@ from dataclasses import replace as changed
 from functools import partial
 from itertools import count
 
-from linker.adapters.storage.table_limits import batches, check_entity
+from linker.adapters.storage.table_guards import batches, check_entity
 from linker.core.errors import AlreadyThereError, ChangedError
 from linker.core.ports import Entity, Properties
 

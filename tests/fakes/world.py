@@ -28,7 +28,7 @@ from linker.adapters.storage import (
     WaitingProfiles,
 )
 from linker.adapters.storage.lock_store import RunLock
-from linker.adapters.storage.own_writes import OwnWrites
+from linker.adapters.storage.table_guards import OwnWrites
 from linker.adapters.write_limiter import Limiter
 from linker.core.capabilities import Capabilities, Capability, TableKind, finding
 from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link, hash_wish

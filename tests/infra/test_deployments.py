@@ -13,7 +13,7 @@ import pytest
 from linker import settings
 from linker.adapters.storage.block_store import HASHES
 from linker.adapters.storage.documents import STATUS
-from linker.adapters.storage.issue_store import ERRORS
+from linker.adapters.storage.record_store import ERRORS
 from linker.core.roles import Role
 from linker.core.runs.workflow_jobs import GROUP, HUB
 from linker.entrypoints.http.operations import MAX_BODY_BYTES

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 
-from linker.adapters.dataverse import lookup_creation, metadata
+from linker.adapters.dataverse import lookup_column, metadata
 from linker.core import odata
 from linker.core.capabilities import table_kind
 from linker.core.errors import DataverseError
@@ -97,14 +97,14 @@ async def a_new_column_is_known(site: Site) -> str:
     claim="Creating the column twice is refused with a code that says so.",
     expected="as taken",
     advice="Two runs that create the column at the same time would fail instead of sharing it. Add the code to "
-    "linker.adapters.dataverse.lookup_creation.TAKEN, and report it.",
+    "linker.adapters.dataverse.lookup_column.TAKEN, and report it.",
 )
 async def the_same_column_twice(site: Site) -> str:
     async with _made(site, {}):
         try:
             await send(site.dataverse, "POST", "RelationshipDefinitions", ground.lookup(site.own, site.rows))
         except DataverseError as error:
-            return "as taken" if error.code.lower() in lookup_creation.TAKEN else refusal(error)
+            return "as taken" if error.code.lower() in lookup_column.TAKEN else refusal(error)
     return "accepted"
 
 
@@ -121,12 +121,12 @@ async def a_column_to_real_profiles(site: Site) -> str:
     kind = table_kind(profiles[0].table_type, None)
     relationship = ground.lookup(site.own, site.rows)["SchemaName"]
     try:
-        made = await patiently(partial(lookup_creation.create, site.dataverse, site.rows, None, kind), site.pause)
+        made = await patiently(partial(lookup_column.create, site.dataverse, site.rows, None, kind), site.pause)
     except DataverseError as error:
         return refusal(error)
     finally:
         await patiently(partial(_removed, site, relationship), site.pause)
-    return f"created as {made.navigation}"
+    return f"created as {made}"
 
 
 CHECKS = (

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from linker.adapters.dataverse import Dataverse, lookup_column, lookup_creation
+from linker.adapters.dataverse import Dataverse, lookup_column
 from linker.core import odata
 from linker.core.errors import DataverseError, TransientError
 from linker.core.requirements.facts import DataverseTable
@@ -154,7 +154,7 @@ def _described(row: dict[str, Any]) -> DataverseTable:
 
 def lookup(own: Own, rows: DataverseTable, *, name: str = "") -> dict[str, Any]:
     """Return the linker's own definition of its lookup, but to our own profiles; with another `name` for the column."""
-    body = lookup_creation.definition(rows, "RemoveLink", own.language)
+    body = lookup_column.definition(rows, "RemoveLink", own.language)
     body |= {"ReferencedEntity": own.profile, "ReferencedAttribute": f"{own.profile}id"}
     if name:
         body |= {"SchemaName": f"{own.prefix}_row_{name}", "Lookup": {**body["Lookup"], "SchemaName": name}}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from linker.adapters.dataverse.lookup_creation import ENGLISH
+from linker.adapters.dataverse.lookup_column import ENGLISH
 
 MARK = "linkerlive"  # how the unique names of our publishers and solutions begin
 _TAG = re.compile(MARK + r"([0-9a-f]{5})")

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from linker.adapters.dataverse import Dataverse, lookup_creation
+from linker.adapters.dataverse import Dataverse, lookup_column
 from linker.core.errors import ConfigurationError, LinkerError, ThrottledError, UnknownOutcomeError
 from linker.core.throttling.error_classification import CUSTOMIZATION_LOCK
 from tests.live import columns, ground, insights, reading, surroundings, writing
@@ -165,7 +165,7 @@ async def _check(  # what a proof consists of
 ) -> tuple[tuple[Finding, ...], tuple[Asked, ...]]:
     """Make tables of our own and ask what needs them. What was made is removed, also after a failure or Ctrl-C."""
     await clean(dataverse, say, pause)
-    own = Own(new_tag(), await lookup_creation.base_language(dataverse))
+    own = Own(new_tag(), await lookup_column.base_language(dataverse))
     say(f"In '{place.name}' ({place.url}) this makes, and removes in the end:")
     for thing in (*own.things, f"{order.rows:,} rows in the first table, some in the second"):
         say(f"  {thing}")

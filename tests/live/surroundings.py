@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from linker.adapters.dataverse import Dataverse, Meter, identity, metadata
+from linker.adapters.dataverse import Dataverse, Meter, metadata, users
 from linker.adapters.dataverse.registered_automations import automations
 from linker.core import odata
 from linker.core.errors import ConfigurationError, TransientError
@@ -66,7 +66,7 @@ async def what_a_link_fires(site: Site) -> str:
     advice=_PREFLIGHT,
 )
 async def privileges_of_a_table(site: Site) -> str:
-    found = await identity.of_tables(site.dataverse, of_table(site.own.row))
+    found = await users.of_tables(site.dataverse, of_table(site.own.row))
     wanted = {need.right for need in of_table(site.own.row)}
     return ", ".join(sorted(right for _, right in found if right in wanted))
 
@@ -79,7 +79,7 @@ async def privileges_of_a_table(site: Site) -> str:
 )
 async def privileges_by_name(site: Site) -> str:
     names = (*READ_METADATA, *CREATE_COLUMN, BYPASS, ACT_FOR_OTHERS)
-    found = await identity.of_no_table(site.dataverse, [Need("", name, "") for name in names])
+    found = await users.of_no_table(site.dataverse, [Need("", name, "") for name in names])
     missed = [name for name in names if ("", name) not in found]
     return f"not {', '.join(missed)}" if missed else "all of them"
 
@@ -91,7 +91,7 @@ async def privileges_by_name(site: Site) -> str:
     advice=_PREFLIGHT,
 )
 async def privileges_of_a_user(site: Site) -> str:
-    return _levels(await identity.read_privileges(site.dataverse, await site.dataverse.user()))
+    return _levels(await users.read_privileges(site.dataverse, await site.dataverse.user()))
 
 
 @check(
@@ -105,7 +105,7 @@ async def privileges_of_a_role(site: Site) -> str:
     roles = (await site.dataverse.get(path + odata.query(select="roleid", top=1)))["value"]
     if not roles:
         raise Unanswered("You hold roles only through a team: sign in as a user who holds a role.")
-    return _levels(await identity.role_depths(site.dataverse, roles[0]["roleid"]))
+    return _levels(await users.role_depths(site.dataverse, roles[0]["roleid"]))
 
 
 def _levels(held: dict[str, Depth]) -> str:

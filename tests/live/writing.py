@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from linker.adapters.dataverse.client import BYPASS, Dataverse
+from linker.adapters.dataverse.web_api import BYPASS, Dataverse
 from linker.core import odata
 from linker.core.errors import DataverseError
 from linker.core.throttling.error_classification import Answer, judge, named_ids

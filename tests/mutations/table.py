@@ -33,6 +33,7 @@ _ORPHANS = "linker/durable/activities/find_orphaned_links.py"
 _RESOLVING = "linker/durable/shards/staged.py"
 _PREPARE = "linker/durable/activities/prepare_table.py"
 _UNLINK = "linker/durable/activities/unlink_table.py"
+_WEB_API = "linker/adapters/dataverse/web_api.py"
 _CLIENT = "linker/adapters/dataverse/client.py"
 _PERMISSION = "linker/core/permissions/write_permission.py"
 _PACE = "linker/core/throttling/pace.py"
@@ -45,16 +46,16 @@ MUTATIONS = (
     # ---- demands ----
     Mutation("D1", _WRITING, "return {row: link for row, link in links.items() if row not in stored}", "return {}"),
     Mutation("D1", _VERDICT, "if end.totals.lost:", "if False:"),
-    Mutation("D2", _CLIENT, '"CustomSync,CustomAsync"', '"CustomSync"'),
+    Mutation("D2", _WEB_API, '"CustomSync,CustomAsync"', '"CustomSync"'),
     Mutation(
         "D3",
-        _CLIENT,
+        _WEB_API,
         'headers = {"If-Match": etag, **self.connection.extra_headers, **self.write_headers}',
         'headers = {"If-Match": etag, **self.connection.extra_headers}',
     ),
     Mutation(
         "D3",
-        _CLIENT,
+        _WEB_API,
         'headers = {"Content-Type": "application/json", **self.write_headers}',
         'headers = {"Content-Type": "application/json"}',
     ),
@@ -74,8 +75,8 @@ MUTATIONS = (
     Mutation(
         "D9",
         "linker/adapters/dataverse/lookup_column.py",
-        'LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"])',
-        "LookupColumn(LOOKUP_SCHEMA_NAME)",
+        'return ours[0]["ReferencingEntityNavigationPropertyName"]',
+        "return LOOKUP_SCHEMA_NAME",
     ),
     Mutation(
         "D10",
@@ -122,17 +123,17 @@ MUTATIONS = (
     Mutation("D21", _LOCK, "is_free = state.holder is None and ", "is_free = "),
     Mutation(
         "D22",
-        "linker/adapters/storage/table_limits.py",
+        "linker/adapters/storage/table_guards.py",
         "MAX_VALUE_BYTES: Final = 64 * 1024",
         "MAX_VALUE_BYTES: Final = 1024 * 1024",
     ),
     Mutation(
         "D22",
-        "linker/adapters/storage/table_limits.py",
+        "linker/adapters/storage/table_guards.py",
         "MAX_ENTITY_BYTES: Final = 1024 * 1024",
         "MAX_ENTITY_BYTES: Final = 2 * 1024 * 1024",
     ),
-    Mutation("D22", "linker/adapters/storage/table_limits.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
+    Mutation("D22", "linker/adapters/storage/table_guards.py", "if _FORBIDDEN_IN_KEYS.search(key):", "if False:"),
     Mutation(
         "D22",
         "linker/core/throttling/error_classification.py",
@@ -148,10 +149,10 @@ MUTATIONS = (
         "    await end_interrupted(deps)  # of a takeover whose watchdog died; the lock remembers the last one alone\n",
         "",
     ),
-    Mutation("D24", "linker/adapters/storage/issue_store.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
+    Mutation("D24", "linker/adapters/storage/record_store.py", "SAMPLE_ROWS = 3", "SAMPLE_ROWS = 0"),
     Mutation(
         "D25",
-        "linker/adapters/storage/issue_store.py",
+        "linker/adapters/storage/record_store.py",
         "first_seen=known.issue.first_seen if known else self._now()",
         'first_seen=""',
     ),

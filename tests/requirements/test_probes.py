@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from linker.adapters.dataverse import lookup_creation, metadata
+from linker.adapters.dataverse import lookup_column, metadata
 from linker.adapters.dataverse.probing import MAX_REQUESTS
 from linker.adapters.dataverse.sampled_tables import LinkedColumn
 from linker.core.capabilities import Capability, TableKind
@@ -122,7 +122,7 @@ async def link_contacts(deps: Deps, sandbox: Any, keys: tuple[str, ...]) -> Link
     dataverse = deps.dataverse()
     (table,) = await metadata.find_tables(dataverse, "contact")
     kind = (await deps.probe_capabilities()).profile_kind
-    found = await lookup_creation.create(dataverse, table, None, kind)
+    found = await lookup_column.create(dataverse, table, None, kind)
     admin = administrator(sandbox)
     profiles = (await admin.get("msdynci_customerprofiles?$select=msdynci_customerid&$top=5")).json()["value"]
     for key, profile in zip(keys, profiles, strict=False):

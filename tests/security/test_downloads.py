@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.adapters.storage.issue_store import mask_key
-from linker.adapters.storage.table_limits import check_entity
+from linker.adapters.storage.record_store import mask_key
+from linker.adapters.storage.table_guards import check_entity
 from linker.core.errors import TransientError
 from linker.core.records import NO_KEY, RowIssue, invalid_key, issue
 from linker.entrypoints import api

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.adapters.storage.table_limits import check_entity, key_text
+from linker.adapters.storage.table_guards import check_entity, key_text
 from linker.core import odata
 from linker.core.linking.mapping_scan import KeySpan
 from linker.core.model import Mode, Run, RunRequest, Source, Status

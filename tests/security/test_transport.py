@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from linker.adapters.customer_insights import Insights, NoAnswer
-from linker.adapters.dataverse import Connection, Dataverse, Meter, batch
+from linker.adapters.dataverse import Connection, Dataverse, Meter, web_api
 from linker.adapters.dataverse.http import MAX_WAIT_S, retry_after_s
 from linker.adapters.http_limits import MAX_ANSWER_BYTES
 from linker.core.errors import ConfigurationError, LinkerError, TransientError, UnknownOutcomeError
@@ -109,7 +109,7 @@ async def test_an_error_nested_beyond_measure_is_an_error_with_its_status(status
 async def test_a_deep_answer_inside_of_a_batch_is_a_passing_fault() -> None:
     section = b"--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 200 OK\r\n\r\n" + b'{"a":' * 100_000
     with pytest.raises(TransientError):
-        batch.parse("multipart/mixed; boundary=b", section + b"\r\n--b--\r\n", 1)
+        web_api.parse_batch("multipart/mixed; boundary=b", section + b"\r\n--b--\r\n", 1)
 
 
 async def test_rows_that_never_end_are_noticed() -> None:
@@ -202,11 +202,11 @@ def test_on_this_machine_http_will_do(address: str) -> None:
 @pytest.mark.parametrize(
     "part",
     [
-        pytest.param(batch.Part("PATCH", "/x", "{}", {"If-Match": 'W/"1"\r\nX: y'}), id="header"),
-        pytest.param(batch.Part("GET", "/x HTTP/1.1\r\n\r\n--batch_linker"), id="path"),
-        pytest.param(batch.Part("PATCH", "/x", "{}\n--batch_linker"), id="body"),
+        pytest.param(web_api.Part("PATCH", "/x", "{}", {"If-Match": 'W/"1"\r\nX: y'}), id="header"),
+        pytest.param(web_api.Part("GET", "/x HTTP/1.1\r\n\r\n--batch_linker"), id="path"),
+        pytest.param(web_api.Part("PATCH", "/x", "{}\n--batch_linker"), id="body"),
     ],
 )
-def test_no_part_of_a_batch_can_begin_another_one(part: batch.Part) -> None:
+def test_no_part_of_a_batch_can_begin_another_one(part: web_api.Part) -> None:
     with pytest.raises(ConfigurationError, match="not sent"):
-        batch.build([part])
+        web_api.build_batch([part])

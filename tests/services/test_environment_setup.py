@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from linker.adapters.dataverse import Dataverse, identity
+from linker.adapters.dataverse import Dataverse, users
 from linker.core.permissions.privileges import Depth
 from linker.services import environment_setup
 from linker.services.environment_setup import Setup
@@ -54,7 +54,7 @@ async def test_applying_it_leaves_nothing_to_do_and_repeating_it_changes_nothing
 
 async def test_the_role_holds_what_is_needed_and_nothing_else(world: Sandboxed, admin: Dataverse) -> None:
     done = await environment_setup.apply(admin, await looked(world, admin))
-    held = await identity.read_privileges(admin, done.user)
+    held = await users.read_privileges(admin, done.user)
     assert held == {privilege.name.lower(): Depth.GLOBAL for privilege in done.held}
     assert not [name for name in held if name.startswith(("prvdelete", "prvassign", "prvshare"))]
     assert [name for name in held if name.startswith("prvcreate")] == ["prvcreateattribute", "prvcreaterelationship"]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import linker
 from linker.adapters.dataverse.client import BYPASS
-from linker.adapters.storage.table_limits import batches, entity_bytes
+from linker.adapters.storage.table_guards import batches, entity_bytes
 from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, Status
 from linker.durable.shards.writes import Writer, Written

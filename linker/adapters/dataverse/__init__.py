@@ -2,7 +2,7 @@
 
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.http import Connection, Meter, TokenSource
+from linker.adapters.dataverse.patient_reads import SharedReads
 from linker.adapters.dataverse.response_models import LiveLink
-from linker.adapters.dataverse.shared_reads import SharedReads
 
 __all__ = ["Connection", "Dataverse", "LiveLink", "Meter", "SharedReads", "TokenSource"]

@@ -1,73 +1,29 @@
-"""What the linker asks of Dataverse about rows: the mapping, profiles, links. One object per activity; it meters itself."""
+"""What the linker asks of Dataverse about rows: the mapping, profiles, links."""
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
-from linker.adapters.dataverse import batch, response_models
-from linker.adapters.dataverse.http import API, PAGE_SIZE, Connection, Meter, error_in, unclear
+from linker.adapters.dataverse import response_models
+from linker.adapters.dataverse.http import PAGE_SIZE
 from linker.adapters.dataverse.response_models import Fields, LiveLink
-from linker.adapters.http_limits import json_of
+from linker.adapters.dataverse.web_api import WebApi
 from linker.core import odata
-from linker.core.errors import DataverseError, TableBusyError, ThrottledError, TransientError, UnknownOutcomeError
+from linker.core.errors import DataverseError
 from linker.core.keys import key_text, row_key, spellings
 from linker.core.linking.mapping_scan import KeySpan
 from linker.core.linking.shards import ClaimRow, fold_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
 from linker.core.names import CUSTOMER_COLUMN, MAPPING_SET, PROFILE_KEY, PROFILE_SET
 from linker.core.odata import WITH_LABELS, MappingColumns
-from linker.core.throttling.error_classification import is_about_no_row, is_of_dataverse
 
-# No custom step or workflow runs, no flow is triggered. Needs prvBypassCustomBusinessLogic (docs/reference/dataverse.md 10).
-BYPASS: Final = {
-    "MSCRM.BypassBusinessLogicExecution": "CustomSync,CustomAsync",
-    "MSCRM.SuppressCallbackRegistrationExpanderJob": "true",
-}
 GUID_DIGITS = 32
 
 
-class Dataverse:
-    """Reads and writes of one activity. Every method may raise what Connection.send raises.
-
-    `write_headers` go with every write of rows and with no read: BYPASS, or nothing.
-    """
-
-    def __init__(
-        self, connection: Connection, meter: Meter | None = None, write_headers: Mapping[str, str] | None = None
-    ) -> None:
-        self.connection = connection
-        self.meter = meter or Meter()
-        self.write_headers = write_headers or {}
-
-    async def get(self, path: str, *, prefer: str = "", strong: bool = False) -> Any:
-        """Return the JSON at a path. `strong` waits for new metadata on every server (docs/reference/dataverse.md 8.2)."""
-        headers = {"Prefer": prefer} if prefer else {}
-        headers |= {"Consistency": "Strong"} if strong else {}
-        return json_of(await self.connection.send(self.meter, "GET", path, headers=headers))
-
-    async def first[T](self, path: str, kind: type[T], *, strong: bool = False) -> list[T]:
-        """Return the rows of one response, each as the TypedDict `kind` describes it."""
-        return response_models.rows_in(kind, await self.get(path, strong=strong))
-
-    async def one[T](self, path: str, kind: type[T]) -> T:
-        """Return the object at a path as the TypedDict `kind` describes it."""
-        return response_models.read(kind, await self.get(path))
-
-    async def rows(self, path: str, *, prefer: str = "") -> AsyncIterator[list[dict[str, Any]]]:
-        """Yield the rows of a query, one response of whatever size the server chooses at a time."""
-        wishes = f"{PAGE_SIZE},{prefer}" if prefer else PAGE_SIZE
-        link: str | None = path
-        seen = set[str]()
-        while link:
-            if link in seen:
-                raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
-            seen.add(link)
-            page = response_models.page_in(await self.get(link, prefer=wishes))
-            yield page["value"]
-            link = page.get("@odata.nextLink")
+class Dataverse(WebApi):
+    """Reads and writes of one activity about rows. Every method may raise what Connection.send raises."""
 
     # ---- the mapping ----
 
@@ -293,97 +249,6 @@ class Dataverse:
         bind = f"{target.navigation}@odata.bind"
         return await self.write_parts(
             {row: self.patch(target.entity_set, key_text(row), {bind: None}, etag) for row, etag in etags.items()}
-        )
-
-    # ---- shapes of writes, each with the write headers ----
-
-    async def update_multiple(self, table: str, entity_set: str, rows: Iterable[Mapping[str, object]]) -> None:
-        """Update rows that carry their key, all or none; never creates one (docs/reference/dataverse.md 2)."""
-        targets = [{"@odata.type": f"Microsoft.Dynamics.CRM.{table}", **row} for row in rows]
-        body = json.dumps({"Targets": targets}, separators=(",", ":")).encode()
-        headers = {"Content-Type": "application/json", **self.write_headers}
-        path = f"{entity_set}/Microsoft.Dynamics.CRM.UpdateMultiple"
-        await self.connection.send(self.meter, "POST", path, body=body, headers=headers)
-
-    def patch(self, entity_set: str, key: str, body: Mapping[str, object], etag: str) -> batch.Part:
-        """Return the update of one row that exists and has this ETag ("*": any), as a part of a batch."""
-        headers = {"If-Match": etag, **self.connection.extra_headers, **self.write_headers}
-        return batch.Part("PATCH", f"{API}{entity_set}({key})", json.dumps(body), headers)
-
-    async def write_parts[K](self, parts: dict[K, batch.Part]) -> dict[K, DataverseError]:
-        """Send single writes in batches; return those that were refused. Raises DataverseError for what is about no row, so
-        that no further batch is sent.
-
-        What was answered for good leaves `parts`. So after an error, they are what is still to be written.
-        """
-        refused: dict[K, DataverseError] = {}
-        for keys in odata.chunks(list(parts), 100):
-            answers = await self._exchange([parts[key] for key in keys])
-            passing: list[Exception] = []
-            for key, answer in zip(keys, answers, strict=True):
-                error = None if answer.status == 204 else self._refusal(answer, writes=True)
-                if error is None or isinstance(error, DataverseError):
-                    del parts[key]
-                    refused |= {key: error} if error else {}
-                else:
-                    passing.append(error)
-            if passing:
-                raise next((error for error in passing if isinstance(error, UnknownOutcomeError)), passing[0])
-            if stops := [error for error in refused.values() if is_about_no_row(error)]:
-                raise stops[0]
-        return refused
-
-    # ---- batches ----
-
-    async def read_all(self, paths: Sequence[str], *, prefer: str = "") -> list[list[dict[str, Any]]]:
-        """Return the rows of each query, asked in one batch and followed to their last page."""
-        found: list[list[dict[str, Any]]] = []
-        headers = {**self.connection.extra_headers, **({"Prefer": prefer} if prefer else {})}
-        for group in odata.chunks([batch.Part("GET", API + path, headers=headers) for path in paths], 50):
-            for answer in await self._read_group(group):
-                page = response_models.page_in(answer.body)
-                rows = page["value"]
-                if link := page.get("@odata.nextLink"):
-                    rows += [row async for more in self.rows(link, prefer=prefer) for row in more]
-                found.append(rows)
-        return found
-
-    async def read_statuses(self, paths: Sequence[str]) -> list[int]:
-        """Return the HTTP status of each read. One batch asks them all, so the same server answers them."""
-        parts = [batch.Part("GET", API + path, headers=self.connection.extra_headers) for path in paths]
-        return [answer.status for answer in await self._exchange(parts, reads=True)]
-
-    async def _read_group(self, parts: Sequence[batch.Part]) -> list[batch.PartAnswer]:
-        """Return the answers to a few reads. Those that Dataverse throttled are asked again where the connection waits."""
-        answers = await self._exchange(parts, reads=True)
-        while refused := [index for index, answer in enumerate(answers) if answer.status != 200]:
-            error = self._refusal(answers[refused[0]])
-            if not isinstance(error, (ThrottledError, TableBusyError)):
-                raise error
-            await self.connection.pause(error)
-            again = await self._exchange([parts[index] for index in refused], reads=True)
-            answers = [
-                again[refused.index(index)] if index in refused else answer for index, answer in enumerate(answers)
-            ]
-        return answers
-
-    async def _exchange(self, parts: Sequence[batch.Part], *, reads: bool = False) -> list[batch.PartAnswer]:
-        headers = {"Content-Type": batch.CONTENT_TYPE, "Prefer": "odata.continue-on-error"}
-        body = batch.build(parts)
-        answer = await self.connection.send(
-            self.meter, "POST", "$batch", body=body, headers=headers, reads=reads, operations=len(parts)
-        )
-        try:
-            return batch.parse(answer.headers.get("Content-Type", ""), answer.content, len(parts))
-        except TransientError as error:
-            raise error if reads else UnknownOutcomeError(f"{error} Its writes may be stored.") from error
-
-    def _refusal(self, answer: batch.PartAnswer, *, writes: bool = False) -> Exception:
-        code, text = error_in(answer.body) or (None, "")
-        if writes and not is_of_dataverse(answer.status, code):
-            return unclear(answer.status, text)
-        return self.connection.refusal(
-            self.meter, answer.status, code or "", text, writes=writes, retry_after=answer.retry_after
         )
 
 

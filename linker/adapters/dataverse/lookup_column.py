@@ -1,16 +1,22 @@
-"""The lookup column of a source table: find it, and say why a table cannot have one (docs/reference/dataverse.md 7 and 8)."""
+"""The lookup column of a source table: find it, create it, or say why a table cannot have one.
+
+A column is known here by its navigation property for @odata.bind and $expand: case-sensitive, as metadata has it, never built
+(docs/reference/dataverse.md 7 and 8).
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TypedDict
+import json
+from dataclasses import replace
+from typing import Any, NotRequired, TypedDict
 
 from linker.adapters.dataverse import metadata
 from linker.adapters.dataverse.client import Dataverse
 from linker.core import odata
-from linker.core.errors import ConfigurationError, DataverseError, TransientError
+from linker.core.capabilities import TableKind
+from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.model import Target
-from linker.core.names import LOOKUP_SCHEMA_NAME, PROFILE_TABLE
+from linker.core.names import LOOKUP_DISPLAY_NAME, LOOKUP_SCHEMA_NAME, PROFILE_TABLE
 from linker.core.requirements.facts import DataverseTable
 
 _UNFIT = {  # docs/reference/dataverse.md 8.6
@@ -34,16 +40,9 @@ class _Solution(TypedDict):
     ismanaged: bool
 
 
-@dataclass(frozen=True, slots=True)
-class LookupColumn:
-    """The lookup column of one table, as metadata has it."""
-
-    navigation: str  # for @odata.bind and $expand; case-sensitive, never built
-
-
 async def find_or_plan(
-    dataverse: Dataverse, table: DataverseTable, solution: str | None, known: LookupColumn | None = None
-) -> LookupColumn | None:
+    dataverse: Dataverse, table: DataverseTable, solution: str | None, known: str | None = None
+) -> str | None:
     """Return the lookup column of a table, None when it has none and can be given one. Writes nothing. One that is `known`
     is not looked for.
 
@@ -110,7 +109,7 @@ def not_known_yet(table: str) -> TransientError:
     )
 
 
-async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:
+async def find(dataverse: Dataverse, table: str) -> str | None:
     """Return the lookup column of a table, None when it has none. Raises ConfigurationError when it points elsewhere."""
     expression = f"ReferencingAttribute eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
     select = "SchemaName,ReferencedEntity,ReferencingAttribute,ReferencingEntityNavigationPropertyName"
@@ -122,16 +121,16 @@ async def find(dataverse: Dataverse, table: str) -> LookupColumn | None:
             f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' points to '{found[0]['ReferencedEntity']}', not to "
             f"'{PROFILE_TABLE}'. Nothing was written to the table. Remove or rename that column; the next run creates its own."
         )
-    return LookupColumn(ours[0]["ReferencingEntityNavigationPropertyName"]) if ours else None
+    return ours[0]["ReferencingEntityNavigationPropertyName"] if ours else None
 
 
-async def find_all(dataverse: Dataverse) -> dict[str, LookupColumn]:
+async def find_all(dataverse: Dataverse) -> dict[str, str]:
     """Return the lookup columns of all tables by the table's logical name."""
     expression = f"ReferencingAttribute eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
     select = "SchemaName,ReferencingEntity,ReferencingEntityNavigationPropertyName"
     path = f"EntityDefinitions(LogicalName={odata.literal(PROFILE_TABLE)})/OneToManyRelationships"
     found = await dataverse.first(path + odata.query(select=select, filter=expression), _Child, strong=True)
-    return {row["ReferencingEntity"]: LookupColumn(row["ReferencingEntityNavigationPropertyName"]) for row in found}
+    return {row["ReferencingEntity"]: row["ReferencingEntityNavigationPropertyName"] for row in found}
 
 
 async def find_linked_table(dataverse: Dataverse, table: str) -> Target:
@@ -140,7 +139,7 @@ async def find_linked_table(dataverse: Dataverse, table: str) -> Target:
     column = await find(dataverse, table) if tables else None
     if column is None:
         raise ConfigurationError(f"Dataverse has no table '{table}' with the column '{LOOKUP_SCHEMA_NAME}' now.")
-    target = Target(table, tables[0].entity_set, tables[0].primary_id, column.navigation)
+    target = Target(table, tables[0].entity_set, tables[0].primary_id, column)
     try:
         return replace(target, partition_column=await find_partition_column(dataverse, target))
     except DataverseError:  # columns may not be read: the profile's id alone has to do
@@ -151,8 +150,7 @@ async def _refuse_other_kind(dataverse: Dataverse, table: str) -> None:
     path = f"EntityDefinitions(LogicalName={odata.literal(table)})/Attributes"
     expression = f"LogicalName eq {odata.literal(LOOKUP_SCHEMA_NAME)}"
     select = odata.query(select="LogicalName,AttributeType", filter=expression)
-    rows = await dataverse.first(path + select, metadata.Attribute)
-    for row in rows:
+    for row in await dataverse.first(path + select, metadata.Attribute):
         if row["LogicalName"] == LOOKUP_SCHEMA_NAME:
             raise ConfigurationError(
                 f"Column '{LOOKUP_SCHEMA_NAME}' of table '{table}' is of type {row.get('AttributeType')}, not a lookup to "
@@ -192,3 +190,110 @@ async def _refuse_solution(dataverse: Dataverse, table: str, solution: str | Non
             f"The lookup column of table '{table}' belongs into solution '{solution}' (LINKER_SOLUTION), which {why}. Nothing "
             "was written to it. Name an unmanaged solution by its unique name, or leave the setting empty."
         )
+
+
+# A column or relationship of that name exists: another process created it first (docs/reference/dataverse.md 8.4).
+TAKEN = frozenset({"0x8004432b", "0x80047013", "0x80060304", "0x80044363", "0x80060890", "0x80072551"})
+ENGLISH = 1033
+
+
+class _Organization(TypedDict):
+    languagecode: NotRequired[int | None]
+
+
+async def create(dataverse: Dataverse, table: DataverseTable, solution: str | None, profile_kind: TableKind) -> str:
+    """Create the lookup column with the documented names and return it as metadata has it.
+
+    Deleting a standard profile empties the links to it (RemoveLink). Elastic and virtual profiles allow no cascade at all.
+    When two create the column at the same time, the second one finds that of the first. Raises TransientError while another
+    customization runs, and while the column does not show in metadata.
+    """
+    headers = {"Content-Type": "application/json"} | ({"MSCRM.SolutionUniqueName": solution} if solution else {})
+    language, unclear = await base_language(dataverse), ""
+    try:
+        await _send_definition(dataverse, definition(table, cascade_for(profile_kind), language), headers)
+    except DataverseError as error:
+        if error.code.lower() not in TAKEN:
+            raise
+    except UnknownOutcomeError as error:  # it may be there, or come later: metadata shows it
+        unclear = str(error)
+    except ThrottledError:
+        raise
+    except TransientError as error:
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' could not be created yet; no row was written. It is tried "
+            f"again in this run and the next. A solution import, for one, keeps others from it while it lasts. {error}",
+            wait_s=error.wait_s,
+        ) from error
+    column = await find(dataverse, table.logical_name)
+    if column is None:
+        raise TransientError(
+            f"The lookup column of table '{table.logical_name}' does not show in its metadata yet. No row was written. If this "
+            f"stays, check whether another column has the name of its relationship. {unclear}".rstrip(),
+            wait_s=LAG_WAIT_S,
+        )
+    return column
+
+
+def cascade_for(profile_kind: TableKind) -> str:
+    """Return what deleting a profile is to do to the links to it: elastic tables refuse everything but NoCascade."""
+    return "RemoveLink" if profile_kind is TableKind.STANDARD else "NoCascade"
+
+
+async def _send_definition(dataverse: Dataverse, body: dict[str, Any], headers: dict[str, str]) -> None:
+    """Create the relationship, once more without any cascade when the environment refuses the first one for its cascade."""
+
+    async def send(delete: str) -> None:
+        sent = {**body, "CascadeConfiguration": {**body["CascadeConfiguration"], "Delete": delete}}
+        connection, content = dataverse.connection, json.dumps(sent).encode()
+        await connection.send(dataverse.meter, "POST", "RelationshipDefinitions", body=content, headers=headers)
+
+    wanted = body["CascadeConfiguration"]["Delete"]
+    try:
+        await send(wanted)
+    except DataverseError as error:
+        if wanted == "NoCascade" or error.status != 400 or error.code.lower() in TAKEN:
+            raise
+        await send("NoCascade")
+
+
+async def base_language(dataverse: Dataverse) -> int:
+    """Return the language code of the environment's labels; English where it is unknown."""
+    try:
+        rows = await dataverse.first("organizations" + odata.query(select="languagecode", top=1), _Organization)
+    except DataverseError:
+        return ENGLISH
+    return (rows[0].get("languagecode") if rows else None) or ENGLISH
+
+
+def definition(table: DataverseTable, delete: str, language: int) -> dict[str, Any]:
+    """Return the relationship that makes the lookup column, as it is sent (docs/reference/dataverse.md 8.1)."""
+    return {
+        "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
+        "SchemaName": f"msdynci_{table.logical_name}_customerprofile"[:100],
+        "ReferencedEntity": PROFILE_TABLE,
+        "ReferencedAttribute": f"{PROFILE_TABLE}id",
+        "ReferencingEntity": table.logical_name,
+        "CascadeConfiguration": {
+            "Assign": "NoCascade", "Delete": delete, "Merge": "NoCascade",
+            "Reparent": "NoCascade", "Share": "NoCascade", "Unshare": "NoCascade",
+        },
+        "Lookup": {
+            "@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata",
+            "SchemaName": LOOKUP_SCHEMA_NAME,
+            "AttributeType": "Lookup",
+            "AttributeTypeName": {"Value": "LookupType"},
+            "DisplayName": _label(LOOKUP_DISPLAY_NAME, language),
+            "Description": _label("The unified customer profile of this row, filled after each unification.", language),
+            "RequiredLevel": {
+                "Value": "None",
+                "CanBeChanged": True,
+                "ManagedPropertyLogicalName": "canmodifyrequirementlevelsettings",
+            },
+        },
+    }  # fmt: skip
+
+
+def _label(text: str, language: int) -> dict[str, Any]:
+    localized = {"@odata.type": "Microsoft.Dynamics.CRM.LocalizedLabel", "Label": text, "LanguageCode": language}
+    return {"@odata.type": "Microsoft.Dynamics.CRM.Label", "LocalizedLabels": [localized]}

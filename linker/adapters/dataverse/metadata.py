@@ -13,7 +13,7 @@ import httpx
 from pydantic import Field
 
 from linker.adapters.dataverse.client import Dataverse
-from linker.adapters.dataverse.optional import Unread, ask_optional
+from linker.adapters.dataverse.patient_reads import Unread, ask_optional
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import DataverseError

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, NotRequired, TypedDict
 
 from linker.adapters.dataverse.client import Dataverse
@@ -45,17 +44,9 @@ class _Kind(TypedDict):
     ChangeTrackingEnabled: NotRequired[bool | None]
 
 
-@dataclass(frozen=True, slots=True)
-class TableFacts:
-    """What metadata says of the profile and the mapping table."""
-
-    profile_kind: TableKind
-    mapping_kind: TableKind
-    tracks_changes: bool | None = None  # of the mapping; None when metadata does not say
-
-
-async def read_tables(dataverse: Dataverse) -> TableFacts:
-    """Return the kinds of both tables. The data providers are a second question, which may fail.
+async def read_tables(dataverse: Dataverse) -> tuple[TableKind, TableKind, bool | None]:
+    """Return the kind of the profile table and of the mapping table, and whether the mapping tracks changes (None: metadata
+    does not say). The data providers are a second question, which may fail.
 
     Raises TransientError and DataverseError when the first request fails.
     """
@@ -67,7 +58,7 @@ async def read_tables(dataverse: Dataverse) -> TableFacts:
         table_kind(found.get(name, {}).get("TableType"), providers.get(name, {}).get("DataProviderId"))
         for name in (PROFILE_TABLE, MAPPING_TABLE)
     ]
-    return TableFacts(kinds[0], kinds[1], found.get(MAPPING_TABLE, {}).get("ChangeTrackingEnabled"))
+    return kinds[0], kinds[1], found.get(MAPPING_TABLE, {}).get("ChangeTrackingEnabled")
 
 
 async def _providers(dataverse: Dataverse, names: str) -> dict[str, Mapping[str, Any]]:
@@ -89,12 +80,12 @@ async def probe_capabilities(
 
     Raises TransientError and DataverseError only when the kinds of the tables cannot be read.
     """
-    tables = await read_tables(dataverse)
-    kinds = (tables.profile_kind, tables.mapping_kind)
+    profile_kind, mapping_kind, tracks_changes = await read_tables(dataverse)
+    kinds = (profile_kind, mapping_kind)
     if columns is None:
         return Capabilities(*kinds, complete_findings((), now, "Dataverse has no mapping table."), now)
     mapping, profiles = await asyncio.gather(sample_mapping(dataverse, columns), sample_profiles(dataverse))
-    questions = Questions(dataverse, columns, mapping, profiles, tables.tracks_changes, tuple(linked)).by_capability()
+    questions = Questions(dataverse, columns, mapping, profiles, tracks_changes, tuple(linked)).by_capability()
     room = asyncio.Semaphore(AT_ONCE)
 
     async def ask(capability: Capability, question: Question) -> Finding:

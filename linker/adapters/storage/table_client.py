@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequenc
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, Final
 
-from linker.adapters.storage.table_limits import MAX_BATCH, advice_on_refusal, batches, check_entity, is_int32, key_text
+from linker.adapters.storage.table_guards import MAX_BATCH, advice_on_refusal, batches, check_entity, is_int32, key_text
 from linker.core.errors import (
     AlreadyThereError,
     ChangedError,
@@ -50,7 +50,7 @@ class AzureTables:
     """Table Storage by connection string, or by endpoint and credential (managed identity).
 
     A conditional write whose answer was lost is sent again by Microsoft's client, or by aiohttp below it, and is then
-    refused because of its own first sending: linker.adapters.storage.own_writes recognizes it.
+    refused because of its own first sending: linker.adapters.storage.table_guards recognizes it.
     """
 
     def __init__(

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from linker.adapters.dataverse import Dataverse
-from linker.adapters.storage.issue_store import MAX_ISSUES
+from linker.adapters.storage.record_store import MAX_ISSUES
 from linker.core.keys import digest_rows, key_text
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import group_by_shard, place_key

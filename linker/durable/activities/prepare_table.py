@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from linker.adapters.dataverse import Dataverse, lookup_column, lookup_creation, metadata
-from linker.adapters.dataverse.optional import Unread, ask_optional
+from linker.adapters.dataverse import Dataverse, lookup_column, metadata
+from linker.adapters.dataverse.patient_reads import Unread, ask_optional
 from linker.core.capabilities import Capabilities, Capability, with_capabilities
 from linker.core.errors import ChangedError, ConfigurationError, DataverseError, LinkerError, TransientError
 from linker.core.linking.hash_blocks import name_salt
@@ -145,14 +145,14 @@ async def _target(deps: Deps, task: TableTask, dataverse: Dataverse, can: Capabi
         table = (await metadata.find_tables(dataverse, task.table))[0]
         await lookup_column.plan(dataverse, table, deps.settings.solution)
         if not task.dry_run:
-            found = await lookup_creation.create(dataverse, table, deps.settings.solution, can.profile_kind)
+            found = await lookup_column.create(dataverse, table, deps.settings.solution, can.profile_kind)
             known = replace(known, column_created=True)
             await deps.runs.save_target(
                 task.run, known
             )  # what follows may have to wait, and then finds the column there
     target = replace(
         with_capabilities(known, can),
-        navigation=found.navigation if found else "",
+        navigation=found or "",
         column_created=created or known.column_created,
         has_labels=await deps.has_labels(),
     )

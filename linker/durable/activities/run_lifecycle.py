@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from linker.adapters.storage import Scan, TaskState
-from linker.adapters.storage.issue_store import MAX_ISSUES
+from linker.adapters.storage.record_store import MAX_ISSUES
 from linker.core.errors import LinkerError
 from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Counts, Run, RunRequest, Status, Ticket

@@ -79,7 +79,8 @@ async def _carry_out(given: Settings, order: Order, talk: Talk) -> dict[str, Any
 async def carry_out(dataverse: Dataverse, given: Settings, order: Order, talk: Talk) -> dict[str, Any]:
     """Show the view, make it if `talk` allows it, and return both. Raises LinkerError, with what was written by then."""
     with _require_privilege():
-        check_kind((await read_tables(dataverse)).profile_kind)
+        profile_kind, _, _ = await read_tables(dataverse)
+        check_kind(profile_kind)
         designed = design(await saved_views.columns(dataverse, order.table), order.columns, order.name)
         stored = await saved_views.look(dataverse, designed)
     for line in (*_describe(designed), *_notes(designed)):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linker.adapters.dataverse.batch import BOUNDARY, CONTENT_TYPE, Part, PartAnswer, build, parse
+from linker.adapters.dataverse.web_api import BOUNDARY, CONTENT_TYPE, Part, PartAnswer, build_batch, parse_batch
 from linker.core.errors import TransientError
 
 ANSWER = (
@@ -20,7 +20,7 @@ EXPECTED = [
 
 
 def test_parts_are_built_with_crlf_their_own_headers_and_two_ends() -> None:
-    text = build([Part("GET", "/api/x"), Part("PATCH", "/api/y(1)", '{"a":1}', {"If-Match": 'W/"2"'})]).decode()
+    text = build_batch([Part("GET", "/api/x"), Part("PATCH", "/api/y(1)", '{"a":1}', {"If-Match": 'W/"2"'})]).decode()
     assert text.replace("\r\n", "").count("\n") == 0
     assert text.count(f"--{BOUNDARY}\r\n") == 2
     assert text.endswith(f"--{BOUNDARY}--\r\n\r\n")
@@ -35,12 +35,12 @@ def test_parts_are_built_with_crlf_their_own_headers_and_two_ends() -> None:
     ["multipart/mixed; boundary=b", 'multipart/mixed; boundary="b"', "multipart/mixed; boundary=b; charset=utf-8"],
 )
 def test_answers_come_in_the_order_of_the_parts(content_type: str) -> None:
-    assert parse(content_type, ANSWER.encode(), 3) == EXPECTED
+    assert parse_batch(content_type, ANSWER.encode(), 3) == EXPECTED
 
 
 def test_an_error_part_that_is_html_has_no_body() -> None:
     text = "--b\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 503 Busy\r\n\r\n<html>busy</html>\r\n--b--\r\n"
-    assert parse("multipart/mixed; boundary=b", text.encode(), 1) == [PartAnswer(503, None)]
+    assert parse_batch("multipart/mixed; boundary=b", text.encode(), 1) == [PartAnswer(503, None)]
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_an_error_part_that_is_html_has_no_body() -> None:
 )
 def test_a_response_that_cannot_be_read_is_a_passing_fault(content_type: str, body: str) -> None:
     with pytest.raises(TransientError):
-        parse(content_type, body.encode(), 4)
+        parse_batch(content_type, body.encode(), 4)

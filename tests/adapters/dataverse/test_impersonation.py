@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import pytest
 
 from linker import bootstrap
-from linker.adapters.dataverse import Dataverse, lookup_creation, metadata
-from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.dataverse import Dataverse, lookup_column, metadata
 from linker.adapters.dataverse.probing import read_tables
+from linker.adapters.dataverse.web_api import BYPASS
 from linker.core.keys import row_key
 from linker.core.model import Link, Target
 from linker.settings import Settings
@@ -42,12 +42,12 @@ async def written_by(world: Sandboxed, contact: str) -> tuple[str, str | None]:
 async def test_every_write_is_in_the_users_name(world: Sandboxed, acting: Dataverse, bulk: bool) -> None:
     admin = world.dataverse_as(ADMIN)
     (table,) = await metadata.find_tables(world.dataverse, "contact")
-    lookup = await lookup_creation.create(admin, table, None, (await read_tables(admin)).profile_kind)
+    lookup = await lookup_column.create(admin, table, None, (await read_tables(admin))[0])
     contact = await create(world.admin, "contacts")
     profile = await create(world.admin, "msdynci_customerprofiles", msdynci_customerid="c1")
     key = row_key(contact)
     assert key is not None
-    target = Target("contact", "contacts", "contactid", lookup.navigation, bulk)
+    target = Target("contact", "contacts", "contactid", lookup, bulk)
     assert await acting.write_links(target, {key: Link(profile)}) == {}
     assert await written_by(world, contact) == (VENDOR.systemuser_id, LINKER.systemuser_id)
     links = await acting.links(target, [key])

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import Connection, Meter
-from linker.adapters.dataverse.shared_reads import patient
+from linker.adapters.dataverse.patient_reads import patient
 from linker.core.errors import TableBusyError, ThrottledError, TransientError
 from tests.fakes.world import StaticTokens
 

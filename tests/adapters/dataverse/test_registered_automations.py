@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from linker.adapters.dataverse.client import BYPASS
 from linker.adapters.dataverse.registered_automations import automations
+from linker.adapters.dataverse.web_api import BYPASS
 from linker.core.permissions.automations import Automation, Kind, estimate, find_fired, not_bypassed
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 from tests.sandbox.webapi.steps import add_step, create, update_multiple

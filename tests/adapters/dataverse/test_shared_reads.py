@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import Connection, SharedReads
-from linker.adapters.dataverse.shared_reads import MAX_PARTS
+from linker.adapters.dataverse.patient_reads import MAX_PARTS
 from linker.core.errors import DataverseError, ThrottledError, TransientError
 from tests.fakes.dataverse import FakeDataverse
 from tests.fakes.requests import URL, Refusal, Request

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from linker.adapters.dataverse import Connection, Dataverse, Meter, batch, lookup_creation
+from linker.adapters.dataverse import Connection, Dataverse, Meter, lookup_column, web_api
 from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.profiles import Profile, touch
 from linker.core.capabilities import TableKind
@@ -166,7 +166,7 @@ async def test_a_read_that_gets_such_an_answer_is_a_passing_fault() -> None:
 
 def test_a_batch_that_reads_is_a_passing_fault_when_it_is_cut() -> None:
     with pytest.raises(TransientError) as raised:
-        batch.parse("multipart/mixed; boundary=answer", b"--answer", 1)
+        web_api.parse_batch("multipart/mixed; boundary=answer", b"--answer", 1)
     assert type(raised.value) is TransientError
 
 
@@ -270,6 +270,6 @@ async def test_a_column_whose_creation_was_answered_unclearly_is_found_or_waited
 
     one = Dataverse(Connection(URL, httpx.AsyncClient(transport=httpx.MockTransport(serve)), StaticTokens()), Meter())
     with pytest.raises(TransientError, match="metadata yet"):
-        await lookup_creation.create(one, TABLE, None, TableKind.STANDARD)
+        await lookup_column.create(one, TABLE, None, TableKind.STANDARD)
     created[0] = True
-    assert (await lookup_creation.create(one, TABLE, None, TableKind.STANDARD)).navigation == NAVIGATION
+    assert await lookup_column.create(one, TABLE, None, TableKind.STANDARD) == NAVIGATION

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from linker.adapters.storage import Documents, Issues
-from linker.adapters.storage.issue_store import MAX_ISSUES
+from linker.adapters.storage.record_store import MAX_ISSUES
 from linker.core.ports import Tables
 from linker.core.records import RowIssue, RowRecord, issue
 from tests.fakes.memory_tables import MemoryTables

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.storage.own_writes import WRITE, OwnWrites
+from linker.adapters.storage.table_guards import WRITE, OwnWrites
 from linker.core.errors import AlreadyThereError, ChangedError, LinkerError, TransientError
 from linker.core.model import Run, Status
 from linker.core.ports import Tables

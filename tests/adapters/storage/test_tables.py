@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linker.adapters.storage.table_client import AzureTables, key_text
-from linker.adapters.storage.table_limits import entity_bytes
+from linker.adapters.storage.table_guards import entity_bytes
 from linker.core.errors import AlreadyThereError, ChangedError, ConfigurationError, LimitError
 from linker.core.ports import Properties, Tables, Value
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.adapters.storage.table_limits import check_entity
+from linker.adapters.storage.table_guards import check_entity
 from linker.core.errors import StateError
 from linker.core.linking.hash_blocks import (
     CHUNK_BYTES,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linker.adapters.storage.table_limits import check_entity
+from linker.adapters.storage.table_guards import check_entity
 from linker.core.errors import StateError
 from linker.core.linking.hash_blocks import Entry, digest_wishes
 from linker.core.linking.segments import CHUNK_BYTES, INDEX, MAX_ENTITY_BYTES, Segment, SliceSegments, digest_records

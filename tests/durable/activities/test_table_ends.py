@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from linker.adapters.storage import Scan, Stream
-from linker.adapters.storage.issue_store import MAX_ISSUES
+from linker.adapters.storage.record_store import MAX_ISSUES
 from linker.adapters.storage.staging import STAGING
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.segments import SliceSegments

@@ -8,7 +8,8 @@ import pytest
 
 from linker.adapters.storage.documents import cut_text
 from linker.adapters.storage.lock_store import ROW, TABLE
-from linker.adapters.storage.table_limits import MAX_ENTITY_BYTES, entity_bytes
+from linker.adapters.storage.run_store import SHORTENED
+from linker.adapters.storage.table_guards import MAX_ENTITY_BYTES, entity_bytes
 from linker.core.model import (
     MAX_ROWS,
     Finding,
@@ -33,7 +34,6 @@ from linker.core.runs.lock_state import (
     slim_state,
 )
 from linker.core.runs.run_lock import MAX_ASKED, MAX_DROPPED, cancel, finish, request, take_over
-from linker.core.runs.run_size import SHORTENED
 from linker.core.serialization import dumps
 from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api

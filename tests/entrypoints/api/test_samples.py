@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from linker.adapters.storage.issue_store import SAMPLE_ROWS
+from linker.adapters.storage.record_store import SAMPLE_ROWS
 from linker.entrypoints import api
 from tests.fakes.app import FakeApp
 from tests.fakes.client import Client

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 
-from linker.adapters.dataverse import lookup_creation
+from linker.adapters.dataverse import lookup_column
 from linker.core import odata
 from linker.core.names import PROFILE_KEY, PROFILE_TABLE
 from tests.live import ground
@@ -68,7 +68,7 @@ class Link:
 
     async def create(self, make: Maker, delete: str) -> Answer:
         """Send the relationship with one behavior on delete, and NoCascade otherwise."""
-        body = lookup_creation.definition(self.site.rows, delete, self.site.own.language)
+        body = lookup_column.definition(self.site.rows, delete, self.site.own.language)
         body |= {
             "SchemaName": f"{self.site.own.row}_{self.column}",
             "ReferencedEntity": self.target,

@@ -5,21 +5,24 @@ throttles every few requests. The wait is bounded, and writes are never repeated
 
 Most of its questions do not depend on each other. Its code asks them with `asyncio.gather`, each as if it were alone. A part
 that Dataverse refuses is asked again by itself, so errors, waits, and repetitions are the same as without a batch.
+
+A run can do without some of these reads (`ask_optional`): one that fails alone, hangs, or is refused is a reason in the report
+and ends nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
-from linker.adapters.dataverse import batch
+from linker.adapters.dataverse import web_api
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.http import API, Connection, Meter
-from linker.core.errors import DataverseError, TableBusyError, ThrottledError
+from linker.core.errors import DataverseError, LinkerError, TableBusyError, ThrottledError, TransientError
 
 OK = 200
 MAX_PARTS = 20  # Microsoft advises small batches of reads: Dataverse executes the parts of one after the other
@@ -81,7 +84,7 @@ class SharedReads(Dataverse):
         """Answer questions from one batch; return those that it did not answer."""
         extra = self.connection.extra_headers
         parts = [
-            batch.Part("GET", API + one.path, headers={**extra, **({"Prefer": one.prefer} if one.prefer else {})})
+            web_api.Part("GET", API + one.path, headers={**extra, **({"Prefer": one.prefer} if one.prefer else {})})
             for one in questions
         ]
         try:
@@ -157,3 +160,58 @@ def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConne
         connection.optional_room,
         Patience(seconds),
     )
+
+
+OPTIONAL_S = 20.0  # from the question to its last answer; a read that a run needs may take READ_LIMIT_S
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """Why an optional question has no answer. `refusal` is Dataverse's own, None when it gave none."""
+
+    reason: str
+    refusal: DataverseError | None = None
+
+
+async def ask_optional[T](
+    dataverse: Dataverse, ask: Callable[[Dataverse], Awaitable[T]], seconds: float = OPTIONAL_S
+) -> T | Unread:
+    """Return an answer, or why there is none. The question shares no request with others, so that they do not wait for it.
+
+    See answer_or_reason.
+    """
+    alone = Dataverse(dataverse.connection, dataverse.meter)
+    return await answer_or_reason(alone, lambda: ask(alone), seconds)
+
+
+async def answer_or_reason[T](
+    dataverse: Dataverse, ask: Callable[[], Awaitable[T]], seconds: float = OPTIONAL_S
+) -> T | Unread:
+    """Return an answer, or why there is none after `seconds` at most, pauses that Dataverse asks for not counted.
+
+    When Dataverse answers nothing else either, it is away: TransientError is raised, and the step tries again later. Raises
+    ThrottledError as well.
+    """
+    try:
+        async with dataverse.connection.optional_room:
+            return await _within(seconds, ask)
+    except ThrottledError:
+        raise
+    except DataverseError as error:
+        return Unread(str(error)[:300], error)
+    except (LinkerError, TimeoutError) as error:
+        found = Unread(str(error)[:300] or f"Dataverse did not answer within {seconds:g} s.")
+    try:
+        await _within(seconds, dataverse.user)
+    except TimeoutError:
+        raise TransientError(found.reason) from None
+    return found
+
+
+async def _within[T](seconds: float, ask: Callable[[], Awaitable[T]]) -> T:
+    async with asyncio.timeout(seconds) as limit:
+        outer = answer_limit.set(limit)
+        try:
+            return await ask()
+        finally:
+            answer_limit.reset(outer)

@@ -1,16 +1,19 @@
-"""Users in Dataverse and their privileges (docs/reference/dataverse.md 11; privileges of a table: EntityDefinitions)."""
+"""Users in Dataverse, their privileges, and their rights on secured columns (docs/reference/dataverse.md 11).
+
+Metadata of a table names its privileges (EntityDefinitions).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TypedDict
+from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.metadata import ServiceAccount
 from linker.adapters.dataverse.response_models import Fields, guid_in, read
 from linker.core import odata
 from linker.core.names import LOOKUP_SCHEMA_NAME
-from linker.core.permissions.privileges import Depth, Need, Privilege
+from linker.core.permissions.privileges import ColumnRight, ColumnRights, Depth, Need, Privilege, SecuredColumn
 from linker.core.permissions.write_permission import SecondWriter
 from linker.core.requirements.facts import DataverseTable
 
@@ -159,3 +162,57 @@ async def find_second_writer(
     if not rows:
         return None
     return SecondWriter(user.name, await dataverse.count(table.entity_set, wanted), rows[0]["modifiedon"])
+
+
+class _Column(TypedDict):
+    LogicalName: str
+    MetadataId: str
+    IsSecured: NotRequired[bool | None]
+
+
+class _Table(TypedDict):
+    LogicalName: str
+    Attributes: list[_Column]
+
+
+class _Permission(TypedDict):
+    AttributeId: str
+    CanRead: int | None
+    CanUpdate: int | None
+
+
+class _Permissions(TypedDict):
+    AttributePrivileges: list[_Permission]
+
+
+async def find_secured_columns(dataverse: Dataverse, tables: Iterable[str]) -> tuple[SecuredColumn, ...]:
+    """Return the columns of some tables that have column security."""
+    wanted = " or ".join(f"LogicalName eq {odata.literal(table)}" for table in sorted(set(tables)))
+    if not wanted:
+        return ()
+    columns = "Attributes($select=LogicalName,MetadataId,IsSecured;$filter=IsSecured eq true)"
+    path = "EntityDefinitions" + odata.query(select="LogicalName", expand=columns, filter=wanted)
+    return tuple(
+        SecuredColumn(table["LogicalName"], column["LogicalName"], column["MetadataId"].lower())
+        for table in await dataverse.first(path, _Table)
+        for column in table["Attributes"]
+        if column.get("IsSecured")
+    )
+
+
+async def column_rights(dataverse: Dataverse, user: str) -> ColumnRights:
+    """Return what a user may do with secured columns, through its own column security profiles and those of its teams.
+
+    Permissions are 0 (not allowed) or 4 (allowed). What is shared on single rows does not count: links are on all rows.
+    """
+    path = f"systemusers({user})/Microsoft.Dynamics.CRM.RetrievePrincipalAttributePrivileges()"
+    found = await dataverse.one(path, _Permissions)
+    return {entry["AttributeId"].lower(): _rights(entry) for entry in found["AttributePrivileges"]}
+
+
+def _rights(entry: _Permission) -> frozenset[ColumnRight]:
+    rights: tuple[tuple[ColumnRight, int | None], ...] = (
+        ("read", entry["CanRead"]),
+        ("update", entry["CanUpdate"]),
+    )
+    return frozenset(right for right, allowed in rights if allowed)
