@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from linker.adapters.dataverse.web_api import BYPASS, Dataverse
+from linker.adapters.dataverse.client import Dataverse
+from linker.adapters.dataverse.web_api import BYPASS
 from linker.core import odata
 from linker.core.errors import DataverseError
 from linker.core.throttling.error_classification import Answer, judge, named_ids
