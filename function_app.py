@@ -18,7 +18,7 @@ from linker.durable.activities import ACTIVITIES, Activity
 from linker.durable.orchestrators import ORCHESTRATORS
 from linker.entrypoints import api, portal
 from linker.entrypoints.http.serving import request_of, response_of
-from linker.services import retention, run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 
 bootstrap.check_environment()
 telemetry.install()
@@ -216,7 +216,7 @@ async def verify_links(tick: func.TimerRequest, client: df.DurableFunctionsClien
 @app.durable_client_input(client_name="client")
 async def purge_old(tick: func.TimerRequest, client: df.DurableFunctionsClient) -> None:
     del tick
-    await boundary.run_tick("purge_old", lambda: retention.purge(bootstrap.deps(), boundary.forgetter(client)))
+    await boundary.run_tick("purge_old", lambda: housekeeping.purge(bootstrap.deps(), boundary.forgetter(client)))
 
 
 # At every start, too: a run that died with its host is found by the next one. It reads one entity, so that is cheap.
@@ -226,7 +226,7 @@ async def watch_runs(tick: func.TimerRequest, client: df.DurableFunctionsClient)
     del tick
     starter = boundary.starter(client)
     await boundary.run_tick(
-        "watch_runs", lambda: run_watchdog.watch_runs(bootstrap.deps(), starter, sleep=asyncio.sleep)
+        "watch_runs", lambda: housekeeping.watch_runs(bootstrap.deps(), starter, sleep=asyncio.sleep)
     )
 
 

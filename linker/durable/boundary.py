@@ -24,7 +24,7 @@ from linker.core.runs.run_lock import Renewal
 from linker.core.serialization import from_json, to_json
 from linker.deps import Deps
 from linker.durable.orchestrators import ORCHESTRATOR
-from linker.services.retention import BEGINNING, LONGEST, Forget
+from linker.services.housekeeping import BEGINNING, LONGEST, Forget
 from linker.services.run_requests import Start
 
 _LOG = logging.getLogger(__name__)

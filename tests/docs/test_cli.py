@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from linker.entrypoints.cli.app import app
+from linker.__main__ import app
 from linker.entrypoints.cli.connection import REFUSED
 from linker.entrypoints.cli.waiting import EXIT_CODES, INTERRUPTED
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from linker.adapters.dataverse.client import BYPASS
 from linker.adapters.dataverse.registered_automations import READ_TABLES
+from linker.adapters.dataverse.web_api import BYPASS
 from linker.core.permissions.privileges import ColumnNeed, Need, of_every_run, of_links
 from linker.core.permissions.write_permission import Refusal
 from linker.services.environment_setup import needs

@@ -16,7 +16,7 @@ from linker.core.runs.activity_values import RunRef
 from linker.core.serialization import from_json, to_json
 from linker.deps import Deps
 from linker.durable.orchestrators import ORCHESTRATOR, ORCHESTRATORS
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from sandbox.host.functions import ACTIVITY, HostedFunction, load_functions, of_kind
 from tests.fakes.durable import FakeContext
 
@@ -68,7 +68,7 @@ class FakeApp:
     def watch(self) -> Run | None:
         """Let the watchdog look; return the run that goes on with a dead one's work as it ended, None when there is none."""
         self.called.clear()
-        follower = self._loop.run(run_watchdog.watch_runs(self.world.deps, self._start))
+        follower = self._loop.run(housekeeping.watch_runs(self.world.deps, self._start))
         self._go_on()
         return self.shown(follower) if follower else None
 

@@ -22,7 +22,7 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Run, RunRequest
 from linker.deps import Deps
 from linker.durable.orchestrators.activity_calls import RunFailedError
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from linker.settings import Settings
 from sandbox.customer_insights.unification import read_request
 from sandbox.data.generator import Sizes, generate
@@ -86,7 +86,7 @@ class TimedApp(FakeApp):
             if self.do(self.world.deps.lock.peek()).holder is None:
                 break
             self._clock.pass_s(self.world.deps.settings.lease_seconds)
-            self.do(run_watchdog.watch_runs(self.world.deps, self._start))
+            self.do(housekeeping.watch_runs(self.world.deps, self._start))
             self._go_on_or_die()
         return self._chain(asked.id)
 

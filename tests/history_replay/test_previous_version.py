@@ -17,7 +17,7 @@ from linker.core.runs.activity_values import UPDATED, RunRef, Trouble
 from linker.core.serialization import from_json
 from linker.durable.activities import run_lifecycle
 from linker.durable.orchestrators import GENERATION, ORCHESTRATOR, SCANNING, TOUCHING, UNLINKING
-from linker.services import run_watchdog
+from linker.services import housekeeping
 from tests.fakes.app import FakeApp, hosted_activities
 from tests.fakes.client import Starter
 from tests.fakes.lives import ALL, begun
@@ -126,7 +126,7 @@ async def test_its_activities_in_flight_let_the_run_go_and_the_watchdog_starts_i
         assert await run_lifecycle.give_way(world.deps, from_json(RunRef, {"run": run, "page": 1})) == Trouble(UPDATED)
     shown = await loaded(world, run)
     assert (shown.status, shown.status_detail) == (Status.RETRYING, UPDATED)
-    follower = await run_watchdog.watch_runs(
+    follower = await housekeeping.watch_runs(
         world.deps, start
     )  # at its next tick, not when the lease would have run out
     ended = await loaded(world, run)
@@ -142,19 +142,19 @@ async def test_its_activities_in_flight_let_the_run_go_and_the_watchdog_starts_i
 async def test_a_late_one_lets_the_next_run_alone(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL)
     await run_lifecycle.give_way(world.deps, RunRef(run))
-    follower = await run_watchdog.watch_runs(world.deps, start)
+    follower = await housekeeping.watch_runs(world.deps, start)
     ended = await loaded(world, run)
     await world.deps.lock.renew(follower)
     await run_lifecycle.give_way(world.deps, RunRef(run))
     assert await loaded(world, run) == ended
-    assert await run_watchdog.watch_runs(world.deps, start) == ""
+    assert await housekeeping.watch_runs(world.deps, start) == ""
 
 
 async def test_one_that_was_canceled_stays_canceled(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL)
     await world.deps.lock.cancel(run)
     await run_lifecycle.give_way(world.deps, RunRef(run))
-    assert await run_watchdog.watch_runs(world.deps, start) == ""
+    assert await housekeeping.watch_runs(world.deps, start) == ""
     assert (await loaded(world, run)).status is Status.CANCELED
 
 

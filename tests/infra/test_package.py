@@ -165,7 +165,7 @@ def test_nothing_of_the_development_environment_alters_the_package(package: Path
         ("function_app.py", True),
         ("linker/entrypoints/api/runs.py", True),
         ("linker/entrypoints/portal/templates/status.html", True),
-        ("linker/entrypoints/cli/run.py", False),
+        ("linker/entrypoints/cli/control.py", False),
         ("linker/entrypoints/api/__pycache__/runs.cpython-313.pyc", False),
         ("sandbox/linker/a.py", False),
         ("local.settings.json", False),

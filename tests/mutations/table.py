@@ -38,7 +38,7 @@ _CLIENT = "linker/adapters/dataverse/client.py"
 _PERMISSION = "linker/core/permissions/write_permission.py"
 _PACE = "linker/core/throttling/pace.py"
 _LOCK = "linker/core/runs/run_lock.py"
-_TRIGGERS = "linker/services/run_watchdog.py"
+_TRIGGERS = "linker/services/housekeeping.py"
 _GENERATION = "linker/durable/orchestrators/generation.py"
 _RUN = "linker/durable/orchestrators/run.py"
 
@@ -118,8 +118,8 @@ MUTATIONS = (
         "self._under_way < 1",
     ),
     Mutation("D19", _SCAN, "TABLES_HELD = 6", "TABLES_HELD = 60"),
-    Mutation("D20", "linker/services/retention.py", "deleted == most.runs", "False"),
-    Mutation("D20", "linker/services/retention.py", "< now - _seconds_to_keep(deps, found)", "< 0"),
+    Mutation("D20", "linker/services/housekeeping.py", "deleted == most.runs", "False"),
+    Mutation("D20", "linker/services/housekeeping.py", "< now - _seconds_to_keep(deps, found)", "< 0"),
     Mutation("D21", _LOCK, "is_free = state.holder is None and ", "is_free = "),
     Mutation(
         "D22",
@@ -173,7 +173,7 @@ MUTATIONS = (
     ),
     Mutation("D30", "linker/core/roles.py", "self.role.rank >= needed.rank", "True"),
     Mutation("D30", "linker/entrypoints/http/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
-    Mutation("D30", "linker/entrypoints/portal/serving.py", "admit(caller, wanted.role)", "caller"),
+    Mutation("D30", "linker/entrypoints/portal/page_serving.py", "admit(caller, wanted.role)", "caller"),
     # ---- engine ----
     Mutation("G1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
     Mutation("G2", _GENERATION, "room = GENERATION_SHARDS", "room = 100 * GENERATION_SHARDS"),
@@ -350,7 +350,7 @@ MUTATIONS = (
     Mutation("G19", _RESOLVING, "if believes and claim.profile", "if False"),
     Mutation("G19", _LIFE, " or run.trigger == FOLLOW_UP", ""),
     Mutation("G20", _SHARD, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
-    Mutation("G20", "linker/services/watermark_reading.py", "besides=we)", ")"),
+    Mutation("G20", "linker/services/run_requests.py", "besides=we)", ")"),
     Mutation("G21", _PERMISSION, "if hold and not look.linked and ", "if False and "),
     Mutation("G21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
     Mutation("G22", _PERMISSION, '    if policy == "block":\n', "    if False:\n"),
@@ -394,7 +394,7 @@ MUTATIONS = (
         "G27", "linker/durable/activities/discover_tables.py", 'with naming_privileges("of this app"):', "if True:"
     ),
     Mutation("G27", "linker/entrypoints/portal/views/progress_view.py", "table.rows_total or expected", "expected"),
-    Mutation("G27", "linker/entrypoints/portal/views/history_view.py", 'else "clock"', 'else "minute"'),
+    Mutation("G27", "linker/entrypoints/portal/views/timeline_view.py", 'else "clock"', 'else "minute"'),
     Mutation(
         "G27",
         "linker/entrypoints/portal/actions.py",

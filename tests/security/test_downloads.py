@@ -16,7 +16,7 @@ from linker.adapters.storage.table_guards import check_entity
 from linker.core.errors import TransientError
 from linker.core.records import NO_KEY, RowIssue, invalid_key, issue
 from linker.entrypoints import api
-from linker.entrypoints.api.row_errors import as_csv
+from linker.entrypoints.api.lists import as_csv
 from tests.fakes.client import Client
 from tests.fakes.world import World, contact_id
 

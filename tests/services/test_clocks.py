@@ -10,7 +10,7 @@ from linker.core.model import (
     Status,
 )
 from linker.durable.activities import run_lifecycle
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from tests.fakes.client import Starter
 from tests.fakes.lives import ALL, loaded
 from tests.fakes.world import World
@@ -37,9 +37,9 @@ async def test_a_host_whose_clock_is_an_hour_ahead_and_that_dies_blocks_nobody_f
     await run_lifecycle.begin_run(ahead, start.started[0])
     lease_s = world.settings.lease_seconds
     other = world.host()
-    assert await run_watchdog.watch_runs(other, start) == ""
+    assert await housekeeping.watch_runs(other, start) == ""
     world.clock.pass_s(lease_s)
-    again = await run_watchdog.watch_runs(other, start)
+    again = await housekeeping.watch_runs(other, start)
     assert again
     assert (await loaded(world, run)).status is Status.FAILED
 
@@ -52,7 +52,7 @@ async def test_a_host_whose_clock_is_an_hour_ahead_keeps_its_run_while_it_renews
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds / 3)
         await ahead.lock.renew(run)
-        assert await run_watchdog.watch_runs(other, start) == ""
+        assert await housekeeping.watch_runs(other, start) == ""
 
 
 async def test_a_run_that_moves_to_a_host_with_a_right_clock_keeps_its_lease(world: World, start: Starter) -> None:
@@ -63,7 +63,7 @@ async def test_a_run_that_moves_to_a_host_with_a_right_clock_keeps_its_lease(wor
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds / 3)
         assert (await right.lock.renew(run)).held
-        assert await run_watchdog.watch_runs(watching, start) == ""
+        assert await housekeeping.watch_runs(watching, start) == ""
     assert (await world.deps.lock.peek()).expires == world.clock.now + world.settings.lease_seconds
 
 

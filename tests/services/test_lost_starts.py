@@ -17,7 +17,7 @@ from linker.core.model import (
 )
 from linker.core.runs import lifecycle
 from linker.entrypoints import api
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from tests.fakes.client import Client, Starter
 from tests.fakes.lives import ALL, begun, loaded
 from tests.fakes.world import World
@@ -74,7 +74,7 @@ async def by_another_request(world: World, start: Any) -> None:
 
 
 async def by_the_next_tick(world: World, start: Any) -> None:
-    await run_watchdog.watch_runs(world.deps, start)
+    await housekeeping.watch_runs(world.deps, start)
 
 
 @pytest.mark.parametrize("repair", [by_the_same_key, by_another_request, by_the_next_tick])
@@ -103,7 +103,7 @@ async def test_a_run_that_has_begun_is_not_started_again(world: World, start: St
     await begun(world, start)
     start.started.clear()
     await run_requests.request_run(world.deps, ALL, start)
-    await run_watchdog.watch_runs(world.deps, start)
+    await housekeeping.watch_runs(world.deps, start)
     assert not start.started
 
 
@@ -114,7 +114,7 @@ async def test_the_run_after_another_one_is_started_by_the_watchdog_when_its_sta
     waiting = (await run_requests.request_run(world.deps, ALL, start)).id
     await world.deps.lock.finish(run, completed=True)  # the host dies before it starts the next one
     await world.deps.runs.advance(run, lambda old: lifecycle.end_early(old, Status.SUCCESSFUL, "", world.clock.now))
-    assert await run_watchdog.watch_runs(world.deps, start) == waiting
+    assert await housekeeping.watch_runs(world.deps, start) == waiting
     assert start.started[-1].run == waiting
 
 
@@ -124,8 +124,8 @@ async def test_a_run_that_could_not_be_started_says_so(world: World, start: Star
     dead = (await world.deps.lock.peek()).holder
     assert dead is not None
     world.clock.pass_s(world.settings.lease_seconds)
-    await run_watchdog.watch_runs(world.deps, start)
-    assert (await loaded(world, dead.run)).status_detail.startswith(run_watchdog.NEVER_BEGAN)
+    await housekeeping.watch_runs(world.deps, start)
+    assert (await loaded(world, dead.run)).status_detail.startswith(housekeeping.NEVER_BEGAN)
 
 
 async def test_a_waiting_run_that_was_canceled_does_not_stay_queued(world: World, start: Starter) -> None:
@@ -134,9 +134,9 @@ async def test_a_waiting_run_that_was_canceled_does_not_stay_queued(world: World
     waiting = (await run_requests.request_run(world.deps, ALL, start)).id
     await world.deps.lock.cancel(waiting)
     assert (await loaded(world, waiting)).status is Status.QUEUED
-    await run_watchdog.watch_runs(world.deps, start)
+    await housekeeping.watch_runs(world.deps, start)
     ended = await loaded(world, waiting)
-    assert (ended.status, ended.status_detail) == (Status.CANCELED, run_watchdog.TAKEN_BACK)
+    assert (ended.status, ended.status_detail) == (Status.CANCELED, housekeeping.TAKEN_BACK)
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
@@ -144,10 +144,10 @@ async def test_runs_whose_lock_was_lost_end_and_their_work_goes_on(world: World,
     working = await begun(world, start, RunRequest(Mode.FULL, dry_run, jobs=("job",)))
     waiting = (await run_requests.request_run(world.deps, RunRequest(Mode.VERIFY, dry_run), start)).id
     await world.store.delete(TABLE, "env", ROW)
-    again = await run_watchdog.watch_runs(world.deps, start)
+    again = await housekeeping.watch_runs(world.deps, start)
     ended = [await loaded(world, run) for run in (working, waiting)]
     assert [run.status for run in ended] == [Status.FAILED] * 2
-    assert all(run_watchdog.LOST in run.status_detail for run in ended)
+    assert all(housekeeping.LOST in run.status_detail for run in ended)
     assert bool(again) is not dry_run
     if again:
         assert {run.follow_up for run in ended} <= {again, (await world.deps.lock.peek()).pending.run}  # type: ignore[union-attr]
@@ -165,5 +165,5 @@ async def test_a_quiet_watchdog_writes_nothing(world: World, start: Starter) -> 
     await begun(world, start)
     await run_requests.request_run(world.deps, ALL, start)
     world.store.writes.clear()
-    await run_watchdog.watch_runs(world.deps, start)
+    await housekeeping.watch_runs(world.deps, start)
     assert not world.store.writes

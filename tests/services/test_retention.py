@@ -9,11 +9,11 @@ from linker.core.linking.mapping_scan import TableState
 from linker.core.model import Mode, Run, RunRequest, Status, Target
 from linker.core.records import AuditEntry, PlannedChange, RowIssue
 from linker.core.serialization import iso
-from linker.services import retention
-from linker.services.retention import Bounds
+from linker.services import housekeeping
+from linker.services.housekeeping import Bounds
 from tests.fakes.world import START, World, contact_id
 
-DAY = retention.DAY_S
+DAY = housekeeping.DAY_S
 KEEP = 90
 PLENTY = Bounds()
 
@@ -45,7 +45,7 @@ async def ran(world: World, run: str, status: Status = Status.SUCCESSFUL, *, row
 
 async def left_of(world: World, most: Bounds = PLENTY) -> set[str]:
     """The runs of which anything is left after a purge."""
-    await retention.purge(world.deps, History(), most)
+    await housekeeping.purge(world.deps, History(), most)
     keys = [key for key in world.store.entities if key[0] in ("linkerstatus", "linkererrors")]
     names = {part for _, partition, row in keys for part in (*partition.split("-"), *row.split("-"))}
     return {name for name in names if name.startswith("run") and name != "run"}
@@ -106,7 +106,7 @@ async def test_what_is_remembered_of_a_row_goes_when_it_had_no_error_for_so_long
     world.clock.pass_s(KEEP * DAY)
     await ran(world, "run2", rows=1)
     world.clock.pass_s(1)
-    await retention.purge(world.deps, History())
+    await housekeeping.purge(world.deps, History())
     assert await world.deps.issues.last_of("contact", contact_id(0)) is not None
     assert await world.deps.issues.last_of("contact", contact_id(1)) is None
 
@@ -124,10 +124,10 @@ async def test_the_audit_goes_by_an_age_of_its_own_after_the_runs(world: World) 
     await acted(world, "ada")
     world.clock.pass_s(365 * DAY)
     await acted(world, "bob")
-    await retention.purge(world.deps, History())
+    await housekeeping.purge(world.deps, History())
     assert await who_acted(world) == ["bob", "ada"]
     world.clock.pass_s(0.001)
-    await retention.purge(world.deps, History())
+    await housekeeping.purge(world.deps, History())
     assert await who_acted(world) == ["bob"]
 
 
@@ -136,13 +136,13 @@ async def test_only_so_many_entries_of_the_audit_are_deleted_at_once(world: Worl
         await acted(world, who)
         world.clock.pass_s(1)
     world.clock.pass_s(366 * DAY)
-    await retention.purge(world.deps, History(), Bounds(audit=2))
+    await housekeeping.purge(world.deps, History(), Bounds(audit=2))
     assert len(await who_acted(world)) == 1
-    await retention.purge(world.deps, History())
+    await housekeeping.purge(world.deps, History())
     assert await who_acted(world) == []
 
 
 async def test_durable_history_goes_by_an_age_of_its_own(world: World) -> None:
     history = History()
-    await retention.purge(world.deps, history)
+    await housekeeping.purge(world.deps, history)
     assert history.asked == [datetime.fromtimestamp(START - 7 * DAY, UTC)]

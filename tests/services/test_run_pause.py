@@ -12,7 +12,7 @@ from linker.core.runs.lifecycle import PAUSED, end_early
 from linker.core.runs.lock_state import MAX_DAYS
 from linker.core.serialization import iso
 from linker.entrypoints import api
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from tests.core.runs.test_events import body, record
 from tests.fakes.browser import Browser
 from tests.fakes.client import Client, Starter
@@ -39,7 +39,7 @@ class Place:
         return await self.client.ask(api.post_pause, body={"until": until, "reason": reason})
 
     async def watch(self) -> str:
-        return await run_watchdog.watch_runs(self.world.deps, self.start)
+        return await housekeeping.watch_runs(self.world.deps, self.start)
 
     async def waiting(self) -> Ticket | None:
         return (await self.world.deps.lock.peek()).pending

@@ -6,7 +6,7 @@ from linker.core.model import Mode, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import Beat
 from linker.durable.activities import run_lifecycle
 from linker.durable.boundary import RENEWALS
-from linker.services import run_watchdog
+from linker.services import housekeeping
 from tests.fakes.client import Starter
 from tests.fakes.lives import CONTACT, begun, loaded
 from tests.fakes.world import DiedError, World
@@ -30,13 +30,13 @@ async def test_the_watchdog_leaves_a_run_alone_that_renews(world: World, start: 
     world.clock.pass_s(world.settings.lease_seconds - 1)
     await run_lifecycle.renew(world.deps, Beat(run))
     world.clock.pass_s(world.settings.lease_seconds - 1)
-    assert await run_watchdog.watch_runs(world.deps, start) == ""
+    assert await housekeeping.watch_runs(world.deps, start) == ""
 
 
 async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(world: World, start: Starter) -> None:
     run = await begun(world, start, RunRequest(Mode.FULL, jobs=("job",)), CONTACT)
     world.clock.pass_s(world.settings.lease_seconds + 1)
-    again = await run_watchdog.watch_runs(world.deps, start)
+    again = await housekeeping.watch_runs(world.deps, start)
     dead = await loaded(world, run)
     assert (dead.status, dead.follow_up, dead.tables[0].status) == (Status.FAILED, again, Status.FAILED)
     assert "interrupted" in dead.status_detail
@@ -47,7 +47,7 @@ async def test_the_watchdog_ends_an_interrupted_run_and_starts_its_work_again(wo
 async def test_a_look_stays_until_the_lease_that_it_saw_has_run_out(world: World, start: Starter) -> None:
     """With default settings the work of a run that died right after a look starts again within a minute."""
     run, died = await begun(world, start), world.clock()
-    again = await run_watchdog.watch_runs(world.deps, start, sleep=world.clock.sleep)
+    again = await housekeeping.watch_runs(world.deps, start, sleep=world.clock.sleep)
     assert (await loaded(world, run)).follow_up == again != ""
     assert world.clock() - died < 60
 
@@ -62,7 +62,7 @@ async def test_a_look_that_stays_leaves_a_run_alone_that_renews_and_ends_before_
             world.clock.pass_s(seconds / RENEWALS)
             await run_lifecycle.renew(world.deps, Beat(run))
 
-    assert await run_watchdog.watch_runs(world.deps, start, sleep=renewing) == ""
+    assert await housekeeping.watch_runs(world.deps, start, sleep=renewing) == ""
     assert 0 < world.clock() - began < 60
 
 
@@ -70,7 +70,7 @@ async def test_a_look_that_comes_every_few_seconds_does_not_stay(start: Starter)
     world = World(watchdog_schedule="*/5 * * * * *")
     await begun(world, start)
     began = world.clock()
-    assert await run_watchdog.watch_runs(world.deps, start, sleep=world.clock.sleep) == ""
+    assert await housekeeping.watch_runs(world.deps, start, sleep=world.clock.sleep) == ""
     assert world.clock() == began
 
 
@@ -78,7 +78,7 @@ async def test_the_watchdog_ends_a_canceled_run_that_died_as_canceled(world: Wor
     run = await begun(world, start)
     await world.deps.lock.cancel(run)
     world.clock.pass_s(world.settings.lease_seconds + 1)
-    assert await run_watchdog.watch_runs(world.deps, start) == ""
+    assert await housekeeping.watch_runs(world.deps, start) == ""
     assert (await loaded(world, run)).status is Status.CANCELED
     assert (await world.deps.lock.peek()).holder is None
 
@@ -88,7 +88,7 @@ async def test_work_that_dies_again_and_again_without_progress_is_parked(world: 
     restarts = 0
     for _ in range(6):
         world.clock.pass_s(world.settings.lease_seconds + 1)
-        restarts += bool(await run_watchdog.watch_runs(world.deps, start))
+        restarts += bool(await housekeeping.watch_runs(world.deps, start))
     assert restarts == 2
     assert (await world.deps.lock.peek()).parked is not None
 
@@ -108,11 +108,11 @@ async def test_a_watchdog_that_dies_half_way_leaves_no_run_that_works_for_ever(
 
     world.store.hooks.append(dies)
     with pytest.raises(DiedError):
-        await run_watchdog.watch_runs(world.deps, start)
+        await housekeeping.watch_runs(world.deps, start)
     world.store.hooks.clear()
     holder = (await world.deps.lock.peek()).holder
     assert (holder is None) is canceled
-    await run_watchdog.watch_runs(world.deps, start)
+    await housekeeping.watch_runs(world.deps, start)
     dead = await loaded(world, run)
     end = Status.CANCELED if canceled else Status.FAILED
     assert (dead.status, dead.follow_up, dead.tables[0].status) == (end, holder.run if holder else None, end)

@@ -10,7 +10,7 @@ from linker.core.runs import lifecycle
 from linker.core.runs.lifecycle import WAITING
 from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from tests.fakes.client import Client, Starter
 from tests.fakes.lives import begun, loaded, queued
 from tests.fakes.world import DiedError, World, contact_id
@@ -46,9 +46,9 @@ async def test_a_run_whose_watchdog_and_successor_die_is_ended_all_the_same(worl
     lease_runs_out(world)
     dies_at(world, "get", f"run-{run}")
     with pytest.raises(DiedError):
-        await run_watchdog.watch_runs(world.deps, start)
+        await housekeeping.watch_runs(world.deps, start)
     lease_runs_out(world)
-    again = await run_watchdog.watch_runs(world.deps, start)
+    again = await housekeeping.watch_runs(world.deps, start)
     dead = await loaded(world, run)
     between = await loaded(world, dead.follow_up or "")
     assert (dead.status, between.status, between.follow_up) == (Status.FAILED, Status.FAILED, again)
@@ -60,7 +60,7 @@ async def test_who_asks_again_after_the_app_died_over_it_is_told_how_it_ended(wo
     with pytest.raises(DiedError):
         await run_requests.request_run(world.deps, ANY, start, "key")
     lease_runs_out(world)
-    again = await run_watchdog.watch_runs(world.deps, start)
+    again = await housekeeping.watch_runs(world.deps, start)
     told = await run_requests.request_run(world.deps, ANY, start, "key")
     assert (told.status, told.follow_up) == (Status.FAILED, again)
     assert [ticket.run for ticket in start.started] == [again]
@@ -71,7 +71,7 @@ async def test_a_requester_that_sleeps_through_the_lease_leaves_no_run_that_wait
 ) -> None:
     grant = await world.deps.lock.request(ANY)
     lease_runs_out(world)
-    again = await run_watchdog.watch_runs(world.deps, start)
+    again = await housekeeping.watch_runs(world.deps, start)
     await world.deps.runs.create(lifecycle.promise_run(Ticket(grant.run, ANY)))  # what it does next
     dead = await loaded(world, grant.run)
     assert (dead.status, dead.follow_up) == (Status.FAILED, again)
@@ -97,13 +97,13 @@ async def test_a_run_that_was_interrupted_says_what_becomes_of_its_work(
     run = await begun(world, start, request_)
     for _ in range(2):
         lease_runs_out(world)
-        again = await run_watchdog.watch_runs(world.deps, start)
+        again = await housekeeping.watch_runs(world.deps, start)
         await run_lifecycle.begin_run(world.deps, start.started[-1])
         dead = await loaded(world, run)
-        assert dead.status_detail == f"{run_watchdog.INTERRUPTED} Its work starts again as run {again}."
+        assert dead.status_detail == f"{housekeeping.INTERRUPTED} Its work starts again as run {again}."
         run = again
     lease_runs_out(world)
-    assert await run_watchdog.watch_runs(world.deps, start) == ""
+    assert await housekeeping.watch_runs(world.deps, start) == ""
     dead = await loaded(world, run)
     assert (dead.status, dead.follow_up) == (Status.FAILED, None)
     assert "3 times without anything newly saved" in dead.status_detail
@@ -115,7 +115,7 @@ async def test_a_run_whose_work_rested_leads_to_the_one_that_took_it_up(world: W
     run = await begun(world, start, RunRequest(jobs=("job",)))
     for _ in range(3):
         lease_runs_out(world)
-        run = await run_watchdog.watch_runs(world.deps, start) or run
+        run = await housekeeping.watch_runs(world.deps, start) or run
     rested = await loaded(world, run)
     assert (rested.status, rested.follow_up) == (Status.FAILED, None)
     following = await run_requests.request_run(world.deps, ANY, start)
@@ -129,10 +129,10 @@ async def test_it_leads_there_also_when_that_one_dies_before_it_begins(world: Wo
     run = await begun(world, start)
     for _ in range(3):
         lease_runs_out(world)
-        run = await run_watchdog.watch_runs(world.deps, start) or run
+        run = await housekeeping.watch_runs(world.deps, start) or run
     await run_requests.request_run(world.deps, ANY, start)
     lease_runs_out(world)
-    again = await run_watchdog.watch_runs(world.deps, start)
+    again = await housekeeping.watch_runs(world.deps, start)
     await run_lifecycle.begin_run(world.deps, start.started[-1])
     assert (await loaded(world, run)).follow_up == again
 

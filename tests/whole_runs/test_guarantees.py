@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import linker
-from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.dataverse.web_api import BYPASS
 from linker.adapters.storage.table_guards import batches, entity_bytes
 from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, Status

@@ -15,7 +15,7 @@ from linker.core.errors import TransientError
 from linker.core.model import Mode, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Ending
 from linker.durable.activities import run_lifecycle
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from tests.fakes.client import Starter
 from tests.fakes.requests import URL
 from tests.fakes.world import StaticTokens, World
@@ -93,7 +93,7 @@ async def another_request(world: World, start: Starter) -> None:
 
 
 async def the_next_tick(world: World, start: Starter) -> None:
-    await run_watchdog.watch_runs(world.deps, start)
+    await housekeeping.watch_runs(world.deps, start)
 
 
 @pytest.mark.parametrize("repair", [the_same_key, another_key, another_request, the_next_tick])

@@ -20,8 +20,8 @@ from linker.services import fact_gathering, write_permits
 from linker.services.fact_gathering import Evidence
 from linker.services.full_reasons import full_reason
 from linker.services.preflight_checks import find_permitted_tables
+from linker.services.run_requests import look_at_marks
 from linker.services.service_account import AccountRights, naming_privileges, read_account_rights
-from linker.services.watermark_reading import look_at_marks
 from linker.settings import Settings
 
 DRY_RUN_NOTE = "Dry run: nothing was written. It does not look for links that vanished since they were confirmed."

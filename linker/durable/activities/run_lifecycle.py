@@ -25,7 +25,7 @@ from linker.core.runs.lifecycle import (
 from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.durable.boundary import go_of
-from linker.services.watermark_reading import marks_of
+from linker.services.run_requests import marks_of
 
 
 async def begin_run(deps: Deps, ticket: Ticket) -> Go:

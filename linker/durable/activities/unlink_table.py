@@ -18,7 +18,7 @@ from linker.durable.boundary import check_may_continue
 from linker.durable.shards.attempt import Attempt
 from linker.durable.shards.writes import PATCHES, ROUNDS
 from linker.services.fact_gathering import find_sources
-from linker.services.watermark_reading import marks_of
+from linker.services.run_requests import marks_of
 
 SHARDS_A_CALL = 20  # an activity stays short, so that cancelling and renewing stay quick
 PRECONDITION_FAILED = 412

@@ -1,12 +1,17 @@
 """The HTTP API without its transport: operations, and how they are served. function_app.py puts them on routes."""
 
-from linker.entrypoints.api.audit import get_audit
+from linker.entrypoints.api.lists import get_audit, get_errors, get_runs, get_samples
 from linker.entrypoints.api.openapi import document
-from linker.entrypoints.api.pause import post_pause, post_resume
-from linker.entrypoints.api.row_errors import get_errors, get_samples
-from linker.entrypoints.api.rows import get_insights, get_row
-from linker.entrypoints.api.runs import get_run, get_runs, get_status, post_cancel, post_run, post_unification_event
-from linker.entrypoints.api.tables import get_first_link, get_preflight, post_approve
+from linker.entrypoints.api.runs import (
+    get_run,
+    get_status,
+    post_cancel,
+    post_pause,
+    post_resume,
+    post_run,
+    post_unification_event,
+)
+from linker.entrypoints.api.tables import get_first_link, get_insights, get_preflight, get_row, post_approve
 from linker.entrypoints.http.messages import Reply, Request
 from linker.entrypoints.http.operations import Call, Operation, operation
 from linker.entrypoints.http.serving import Api

@@ -1,10 +1,10 @@
-"""Runs: list and filter them, start one, look at it, cancel it. And the webhook that reports a unification."""
+"""Runs: start one, look at it, cancel it, and pause them all. And the webhook that reports a unification."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from datetime import UTC, datetime
+from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
 from pydantic import (
@@ -19,21 +19,22 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
+from linker.adapters.dataverse.metadata import find_tables
+from linker.core.errors import LinkerError
 from linker.core.model import MAX_ROWS, Mode, Run, RunRequest, Status, UnlinkAllowance
 from linker.core.names import TASK_GROUP, TASK_NAME
 from linker.core.roles import Role
-from linker.core.runs.history import history
 from linker.core.runs.lifecycle import end_early
-from linker.core.runs.lock_state import MAX_ALLOWED_TABLES, MAX_TABLES
+from linker.core.runs.lock_state import MAX_ALLOWED_TABLES, MAX_DAYS, MAX_REASON, MAX_TABLES, Pause, fault_of
 from linker.core.runs.run_lock import Cancellation
 from linker.core.runs.signals import SignalKind
 from linker.core.serialization import dumps, to_json
-from linker.entrypoints.api.answers import RunPage, TaskStatus
-from linker.entrypoints.api.known_tables import check_tables
-from linker.entrypoints.http.messages import PageQuery, ProblemError, Reply, not_found, to_continuation
+from linker.deps import ROW_COST, Deps
+from linker.entrypoints.api.answers import Resumption, TaskStatus
+from linker.entrypoints.http.messages import ProblemError, Reply, not_found
 from linker.entrypoints.http.operations import Call, TableName, operation
-from linker.services.run_requests import current_pause, request_run
-from linker.services.run_watchdog import CANCELED, TAKEN_BACK, end_interrupted
+from linker.services.housekeeping import CANCELED, TAKEN_BACK, end_interrupted
+from linker.services.run_requests import current_pause, pause_runs, request_run, resume_runs
 from linker.settings import triggers_of
 
 KEY = "idempotency-key"  # header; names are lower case
@@ -226,68 +227,48 @@ def _digest(text: str, length: int) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:length]
 
 
-LOOK_BACK = 30  # runs behind each one among which the one to compare with is looked for
+async def check_tables(deps: Deps, names: Iterable[str]) -> None:
+    """Raise ProblemError 404 for a table that neither this app nor Dataverse knows.
+
+    When Dataverse can't be asked, the names pass: the run itself looks again.
+    """
+    for name in dict.fromkeys(names):
+        if await deps.states.load(name) is None and not await _may_exist(deps, name):
+            detail = f"Dataverse has no table '{name}'. Nothing was started. Check its logical name."
+            raise ProblemError(404, "Unknown table", detail)
 
 
-def _date_first(value: object) -> object:
-    """Refuse a bare number, which pydantic would take for seconds since 1970."""
-    if isinstance(value, str) and value.replace(".", "").lstrip("+-").isdecimal():
-        raise ValueError("a number isn't a time; write it like 2026-11-23T21:00:00Z")
-    return value
-
-
-type Moment = Annotated[AwareDatetime, BeforeValidator(_date_first)]
-
-
-class RunFilter(BaseModel):
-    """Which runs, in the API and on the timeline."""
-
-    model_config = ConfigDict(alias_generator=to_camel, validate_by_alias=True)
-    status: Annotated[Status | None, Field(description="Only runs with this status.")] = None
-    mode: Annotated[Mode | None, Field(description="Only runs of this mode.")] = None
-    table: Annotated[TableName | None, Field(description="Only runs that this table takes part in.")] = None
-    since: Annotated[Moment | None, Field(description="Only runs that were requested then or later.")] = None
-    until: Annotated[Moment | None, Field(description="Only runs that were requested before.")] = None
-    dry_run: Annotated[bool | None, Field(description="Only dry runs, or only real ones.")] = None
-
-    @property
-    def filters(self) -> bool:
-        """Whether it leaves out runs."""
-        named = (self.status, self.mode, self.table, self.since, self.until, self.dry_run)
-        return any(each is not None for each in named)
-
-    def includes(self, run: Run) -> bool:
-        """Whether a run is asked for. One whose tables aren't settled yet and that names none may include any table."""
-        tables = {table.table for table in run.tables} or set(run.requested_tables)
-        requested = datetime.fromisoformat(run.requested_at) if run.requested_at else datetime.min.replace(tzinfo=UTC)
-        return (
-            self.status in (None, run.status)
-            and self.mode in (None, run.mode)
-            and self.dry_run in (None, run.dry_run)
-            and (self.table is None or not tables or self.table in tables)
-            and (self.since is None or requested >= self.since)
-            and (self.until is None or requested < self.until)
+async def _may_exist(deps: Deps, name: str) -> bool:
+    try:
+        found = await deps.looks.once(
+            f"table {name}", ROW_COST, deps.clock(), lambda: find_tables(deps.dataverse(), name)
         )
+    except LinkerError:
+        return True
+    return any(table.logical_name == name for table in found)
 
 
-class RunsQuery(RunFilter, PageQuery):
-    """One page of some runs."""
+class PauseBody(BaseModel):
+    """How long no run begins, and why."""
+
+    model_config = STRICT
+    until: Annotated[AwareDatetime, Field(description=f"When runs may begin again, at most {MAX_DAYS} days from now.")]
+    reason: Annotated[
+        str, Field(max_length=MAX_REASON, pattern=r"^[^\x00-\x1f\x7f]*$", description="Shown to everyone who looks.")
+    ] = ""
 
 
-@operation("GET", "/runs", query=RunsQuery, answer=RunPage)
-async def get_runs(call: Call[None, RunsQuery]) -> Reply:
-    """List runs, newest first, each compared with the one before it of the same kind."""
-    wanted, runs = call.query, call.deps.runs
-    is_first = not wanted.filters and not wanted.after
-    known = await (runs.newest(wanted.top + 1 + LOOK_BACK) if is_first else runs.since(None))
-    after = wanted.after
-    places = [place for place, run in enumerate(known) if wanted.includes(run) and (not after or run.id < after)]
-    shown = places[: wanted.top]
-    whole = await asyncio.gather(*(runs.load(known[place].id) for place in shown))
-    page = [
-        past
-        for place, run in zip(shown, whole, strict=True)
-        for past in history([run or known[place], *known[place + 1 : place + 1 + LOOK_BACK]], 1)
-    ]
-    more = to_continuation(page[-1].id) if len(places) > len(shown) else None
-    return Reply(200, to_json(RunPage(tuple(page), more)))
+@operation("POST", "/pause", role=Role.OPERATOR, body=PauseBody, answer=Pause, refusals=(409,), audited=True)
+async def post_pause(call: Call[PauseBody]) -> Reply:
+    """Pause runs. None begins until then; requests wait. A run under way continues. Another pause replaces this one."""
+    until = call.body.until.timestamp()
+    if fault := fault_of(until, call.deps.clock()):
+        raise ProblemError(409, "The pause doesn't fit", f"{fault} Nothing was changed. Choose another end.")
+    return Reply(200, to_json(await pause_runs(call.deps, until, call.caller.name, call.body.reason)))
+
+
+@operation("POST", "/resume", role=Role.OPERATOR, answer=Resumption, refusals=(409,), audited=True)
+async def post_resume(call: Call) -> Reply:
+    """End the pause of runs. A run that waited for its end starts at once."""
+    pause, following = await resume_runs(call.deps, call.start)
+    return Reply(200, to_json(Resumption(pause, following.run if following else None)))

@@ -1,1 +1,1 @@
-"""The command line of the linker. Each module offers one command; `app` lists them."""
+"""The command line of the linker. Each module offers one command; `linker.__main__` lists them."""

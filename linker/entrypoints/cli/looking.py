@@ -27,11 +27,10 @@ from linker.entrypoints.cli.connection import (
     report_errors,
     use_local_settings,
 )
-from linker.entrypoints.cli.pause import describe
+from linker.entrypoints.cli.control import describe_pause
 from linker.entrypoints.cli.waiting import WaitOption, duration, follow, result
 from linker.entrypoints.cli.waiting import show as show_run
-from linker.entrypoints.portal.views.audit_view import line_of
-from linker.entrypoints.portal.views.rows_view import judgement_of
+from linker.entrypoints.portal.views.rows_view import judgement_of, line_of
 from linker.settings import load_access
 
 TopOption = Annotated[int, typer.Option("--top", min=1, max=100, help="Show at most so many.")]
@@ -49,7 +48,7 @@ def status(*, output: OutputOption = Output.TABLE) -> None:
             print_json(found)
             return
         facts = {"Task": found.task, "Status": found.status, "Last updated": found.last_updated or "never"}
-        facts |= {"Paused": describe(found.pause)} if found.pause else {}
+        facts |= {"Paused": describe_pause(found.pause)} if found.pause else {}
         facts |= {"Run": found.run.id} if found.run else {}
         _print_facts(facts | ({"Dry run": _dry_run_in_words(found.dry_run)} if found.dry_run else {}))
         if found.run:

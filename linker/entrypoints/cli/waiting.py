@@ -105,7 +105,7 @@ class _Bar:
 
     def update(self, run: Run) -> None:
         done, total = way(run.progress or Work())
-        self._bar.update(self._line, description=describe(run), total=total or None, completed=done)
+        self._bar.update(self._line, description=describe_run(run), total=total or None, completed=done)
 
 
 @dataclass(slots=True)
@@ -125,7 +125,7 @@ class _Lines:
         pass
 
     def update(self, run: Run) -> None:
-        now, text = self.clock(), describe(run)
+        now, text = self.clock(), describe_run(run)
         silent_s = now - self.at
         if run.status == self.status and silent_s < (LINE_S if text != self.text else QUIET_S):
             return
@@ -141,7 +141,7 @@ def way(progress: Work) -> tuple[int, int]:
     return progress.pages_done, progress.pages_total
 
 
-def describe(shown: Run) -> str:
+def describe_run(shown: Run) -> str:
     """Return one line on a run that is not over."""
     progress = shown.progress
     if progress is None or shown.status is Status.RETRYING:  # its figures are of the time before

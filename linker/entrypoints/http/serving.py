@@ -15,9 +15,10 @@ from pydantic import BaseModel
 
 from linker.core.errors import BusyError, ConfigurationError, ConflictError, LinkerError, without_secrets
 from linker.core.model import Ticket
+from linker.core.records import AuditEntry
 from linker.core.roles import Caller, Role, identify, is_same_origin
+from linker.core.serialization import iso
 from linker.deps import Deps
-from linker.entrypoints.api.audit import complete_entry, entry_of
 from linker.entrypoints.http.messages import ProblemError, Reply, Request
 from linker.entrypoints.http.operations import (
     Call,
@@ -130,14 +131,34 @@ async def serve_operation(wanted: Operation, call: Call[Any, Any]) -> Reply:
     """Serve a request. A manual action is written to the audit log before it begins, and its result afterwards."""
     if not wanted.audited:
         return await wanted.handle(call)
-    entry = entry_of(wanted, call)
+    entry = _begin_entry(wanted, call)
     await call.deps.audit.save(entry)
     reply = await _answer_call(wanted, call)
     try:
-        await call.deps.audit.save(complete_entry(entry, reply))
+        await call.deps.audit.save(_complete_entry(entry, reply))
     except LinkerError:  # it is done, and written down as asked for
         _LOG.exception("The audit does not say what became of %s", wanted.name)
     return reply
+
+
+def _begin_entry(wanted: Operation, call: Call[object, object]) -> AuditEntry:
+    """Return the entry of an action that is about to begin."""
+    asked = call.body.model_dump(mode="json", by_alias=True) if isinstance(call.body, BaseModel) else {}
+    return AuditEntry(
+        id=call.deps.audit.next_id(),
+        at=iso(call.deps.clock()),
+        who=call.caller.name,
+        who_id=call.caller.id,
+        action=wanted.name,
+        parameters=call.parameters,
+        asked=asked,
+    )
+
+
+def _complete_entry(entry: AuditEntry, reply: Reply) -> AuditEntry:
+    """Return the entry of an action that was answered."""
+    run = reply.body.get("id") if isinstance(reply.body, dict) else None
+    return replace(entry, status=reply.status, run=run)
 
 
 async def _answer_call(wanted: Operation, call: Call[Any, Any]) -> Reply:

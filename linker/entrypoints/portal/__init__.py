@@ -4,18 +4,22 @@ A page is an operation in PAGES: a handler that returns `render(call, "its_templ
 """
 
 from linker.entrypoints.http.operations import Operation
-from linker.entrypoints.portal.about import show_about
-from linker.entrypoints.portal.actions import show_actions
-from linker.entrypoints.portal.audit import show_audit
-from linker.entrypoints.portal.pause import begin_pause, end_pause, show_pause
-from linker.entrypoints.portal.preflight import show_preflight
+from linker.entrypoints.portal.about import show_about, show_audit
+from linker.entrypoints.portal.actions import (
+    ask_for_run,
+    begin_pause,
+    choose_run,
+    end_pause,
+    review_run,
+    show_actions,
+    show_pause,
+    show_preflight,
+)
+from linker.entrypoints.portal.page_serving import Portal
 from linker.entrypoints.portal.render import lead_home
 from linker.entrypoints.portal.rows import download_rows, show_rows
-from linker.entrypoints.portal.serving import Portal
-from linker.entrypoints.portal.start_run import ask_for_run, choose_run, review_run
-from linker.entrypoints.portal.status import show_status
+from linker.entrypoints.portal.status import show_history, show_status, show_timeline
 from linker.entrypoints.portal.table_decisions import DECISIONS
-from linker.entrypoints.portal.timeline import show_history, show_timeline
 
 __all__ = ["PAGES", "Portal", "lead_home"]
 

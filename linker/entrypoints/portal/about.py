@@ -1,16 +1,22 @@
-"""The About page: which app this is, how it is set up, and what starts its runs. It shows no secret."""
+"""The About and Audit pages: which app this is, how it is set up, what starts its runs, and what people did in it by hand.
+
+No secret is shown.
+"""
 
 from __future__ import annotations
 
+from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
+from pydantic import BaseModel, Field, SecretStr
 
 from linker import VERSION, build
-from linker.entrypoints.http.messages import Reply
+from linker.core.roles import Role
+from linker.entrypoints.http.messages import Reply, first_of
 from linker.entrypoints.http.operations import Call, operation
-from linker.entrypoints.portal.render import render
-from linker.entrypoints.portal.views.azure_links import workbooks_url
+from linker.entrypoints.portal.render import link, render
+from linker.entrypoints.portal.views.rows_view import line_of
+from linker.entrypoints.portal.views.words import workbooks_url
 from linker.services.run_requests import current_pause
 from linker.settings import Settings, names, triggers_of
 
@@ -59,3 +65,20 @@ def _storage_of(settings: Settings) -> str:
     if settings.storage_table_service_uri:
         return urlsplit(settings.storage_table_service_uri).netloc
     return "a connection string (LINKER_STORAGE)"
+
+
+LINES = 50
+
+
+class AuditQuery(BaseModel):
+    """From which entry on."""
+
+    after: Annotated[str, Field(max_length=200)] = ""
+
+
+@operation("GET", "/portal/audit", role=Role.ADMIN, query=AuditQuery)
+async def show_audit(call: Call[None, AuditQuery]) -> Reply:
+    """Show the manual actions, newest first, page by page."""
+    entries, more = await first_of(call.deps.audit.entries(call.query.after), LINES)
+    following = link("/audit", after=entries[-1].id) if more else ""
+    return await render(call, "audit.html", lines=[line_of(entry) for entry in entries], more=following)

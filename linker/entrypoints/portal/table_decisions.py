@@ -9,17 +9,17 @@ from linker.core.records import GUARDED, RowIssue
 from linker.core.roles import Role
 from linker.core.runs.history import COMPARABLE
 from linker.deps import Deps
-from linker.entrypoints.api.row_errors import samples_of
+from linker.entrypoints.api.lists import samples_of
 from linker.entrypoints.api.runs import find_run, post_cancel
 from linker.entrypoints.api.tables import ApproveBody, find_held_link, post_approve
 from linker.entrypoints.http.messages import ProblemError, Reply, first_of, not_found
 from linker.entrypoints.http.operations import Call, operation
-from linker.entrypoints.portal.forms import act
+from linker.entrypoints.portal.actions import KeyForm, newest_tables, with_key
+from linker.entrypoints.portal.page_serving import act
 from linker.entrypoints.portal.render import redirect, render
-from linker.entrypoints.portal.start_run import KeyForm, newest_tables, with_key
+from linker.entrypoints.portal.rows import names_by_table
 from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, work_of
 from linker.entrypoints.portal.views.status_view import is_live
-from linker.services.row_names import names_by_table
 
 SAMPLE_ROWS: Final = 10
 MAX_LOOKED_AT: Final = 500  # row errors of a table among which the held-back ones are looked for
@@ -69,7 +69,7 @@ async def approve_table(call: Call[ApproveForm]) -> Reply:
 
 @operation("GET", "/portal/tables/{table}/unlink", role=Role.OPERATOR)
 async def show_unlink(call: Call) -> Reply:
-    """Show the links that the guard held back, and what letting them go means. A run is asked for by start_run."""
+    """Show the links that the guard held back, and what letting them go means. The Actions page asks for the run (actions.py)."""
     deps, table = call.deps, call.parameters["table"]
     held = next((one for one in held_back(await newest_tables(deps)) if one.table == table), None)
     if held is None:

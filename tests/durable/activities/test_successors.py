@@ -12,7 +12,7 @@ from linker.core.runs.activity_values import TableEnd, Totals
 from linker.core.runs.generation_values import TouchReport
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.touch_profiles import report_touch
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from tests.fakes.client import Starter
 from tests.fakes.world import World, contact_id, key_of
 
@@ -34,7 +34,7 @@ class Sleepy:
 
     async def lose(self) -> None:
         self.world.clock.pass_s(self.world.settings.lease_seconds)
-        self.successor = await run_watchdog.watch_runs(self.world.deps, self.start)
+        self.successor = await housekeeping.watch_runs(self.world.deps, self.start)
         await run_lifecycle.begin_run(self.world.deps, self.start.started[-1])
         await self._shown(self.successor)
 

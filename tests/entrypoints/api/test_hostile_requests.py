@@ -37,7 +37,7 @@ from linker.core.runs.run_lock import MAX_ASKED, MAX_DROPPED, cancel, finish, re
 from linker.core.serialization import dumps
 from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api
-from linker.services import run_requests, run_watchdog
+from linker.services import housekeeping, run_requests
 from tests.fakes.client import Client, Starter
 from tests.fakes.lives import ALL, loaded
 from tests.fakes.world import World
@@ -184,7 +184,7 @@ async def test_five_requests_and_a_restart_do_not_stop_linking(world: World, sta
         allowed = [{"table": table, "mostRows": MAX_ROWS} for table in tables]
         await client.ask(api.post_run, body={"allowUnlinking": allowed})
     world.clock.pass_s(world.settings.lease_seconds)
-    again = await run_watchdog.watch_runs(world.deps, start)
+    again = await housekeeping.watch_runs(world.deps, start)
     assert (await loaded(world, again)).status is Status.QUEUED
     assert [ticket.run for ticket in start.started] == [again]
 
@@ -196,7 +196,7 @@ async def test_a_lock_that_an_earlier_version_filled_can_be_left(world: World, s
     full = LockState(run, 1.0, pending=Ticket("20261118T000000Z-wait", RunRequest(unlink_allowed=huge)))
     assert entity_bytes("env", ROW, cut_text(dumps(full))) > MAX_ENTITY_BYTES / 2
     await world.store.insert(TABLE, "env", ROW, {**cut_text(dumps(full)), "marks": ""})
-    assert await run_watchdog.watch_runs(world.deps, start) == "20261118T000000Z-wait"
+    assert await housekeeping.watch_runs(world.deps, start) == "20261118T000000Z-wait"
     state = await world.deps.lock.peek()
     assert state.holder is not None
     assert state.holder.request.unlink_allowed == ()

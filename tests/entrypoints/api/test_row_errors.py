@@ -10,7 +10,7 @@ import pytest
 from linker.core.model import Mode, Run, Status
 from linker.core.records import issue
 from linker.entrypoints import api
-from linker.entrypoints.api.row_errors import BYTE_ORDER_MARK
+from linker.entrypoints.api.lists import BYTE_ORDER_MARK
 from tests.fakes.client import BASE, Client
 from tests.fakes.requests import Refusal
 from tests.fakes.world import World, contact_id

@@ -134,5 +134,5 @@ async def test_when_dataverse_does_not_answer_the_run_is_started_and_looks_itsel
     async def silent(*_: object) -> None:
         raise TransientError("Dataverse could not be reached.")
 
-    monkeypatch.setattr("linker.entrypoints.api.known_tables.find_tables", silent)
+    monkeypatch.setattr("linker.entrypoints.api.runs.find_tables", silent)
     assert (await Client(World()).ask(api.post_run, body={"tables": ["nope"]})).status == 202

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from linker.entrypoints.api.row_errors import ErrorQuery
-from linker.entrypoints.api.runs import RunBody, RunsQuery
+from linker.entrypoints.api.lists import ErrorQuery, RunsQuery
+from linker.entrypoints.api.runs import RunBody
 from linker.entrypoints.api.tables import ApproveBody
 from linker.entrypoints.http.messages import ProblemError
 from linker.entrypoints.http.operations import parse_body, parse_query

@@ -16,6 +16,7 @@ import typer
 from typer.testing import CliRunner, Result
 
 from linker import VERSION
+from linker.__main__ import app
 from linker.core.errors import ConfigurationError
 from linker.core.model import Counts, Mode, Run, Status, TableRun
 from linker.core.names import TASK_GROUP, TASK_NAME
@@ -37,7 +38,6 @@ from linker.entrypoints.api.answers import (
     TaskStatus,
 )
 from linker.entrypoints.cli import app_client, connection
-from linker.entrypoints.cli.app import app
 from linker.entrypoints.cli.connection import Output, Talk
 from linker.services.preflight_checks import look
 from tests.fakes.insights import FakeInsights

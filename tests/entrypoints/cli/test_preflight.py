@@ -5,9 +5,10 @@ import logging
 import pytest
 import typer
 
+from linker import __main__ as command_line
 from linker.core.errors import TransientError
 from linker.deps import Deps
-from linker.entrypoints.cli import app, connection
+from linker.entrypoints.cli import connection
 
 ADDRESSES = {
     "LINKER_DATAVERSE_URL": "https://contoso.crm4.dynamics.com",
@@ -34,6 +35,6 @@ def test_who_cannot_be_reached_is_named_with_what_to_do(
 
 
 def test_ways_to_a_token_that_led_nowhere_are_not_listed(caplog: pytest.LogCaptureFixture) -> None:
-    app._commands()
+    command_line._commands()
     logging.getLogger("azure.identity._internal.decorators").warning("AppServiceCredential.get_token failed")
     assert caplog.records == []

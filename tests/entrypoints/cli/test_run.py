@@ -14,14 +14,14 @@ import typer
 from rich.console import Console
 from typer.testing import CliRunner
 
+from linker.__main__ import app as cli
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 from linker.core.model import Counts, Mode, Progress, Run, Status, TableRun
 from linker.core.runs.lifecycle import ENDED
 from linker.core.serialization import to_json
-from linker.entrypoints.cli.app import app as cli
 from linker.entrypoints.cli.app_client import AppClient, RefusedError
-from linker.entrypoints.cli.run import allowance
-from linker.entrypoints.cli.waiting import EXIT_CODES, MAX_FAILURES, describe, duration, result, watch_run
+from linker.entrypoints.cli.control import allowance
+from linker.entrypoints.cli.waiting import EXIT_CODES, MAX_FAILURES, describe_run, duration, result, watch_run
 from linker.settings import load_access
 
 RUN = Run("r1", Mode.FULL, Status.REFRESHING, progress=Progress(pages_total=4, pages_done=1, rows_per_second=2_000))
@@ -216,7 +216,7 @@ def test_every_end_of_a_run_has_its_exit_code_and_only_success_is_zero() -> None
     ],
 )
 def test_a_line_says_what_the_run_does(shown: Run, text: str) -> None:
-    assert describe(shown) == text
+    assert describe_run(shown) == text
 
 
 def test_the_end_is_shown_by_table_with_its_reason() -> None:

@@ -19,9 +19,9 @@ import linker
 from linker.core.model import Counts, Finding, Status, UnlinkAllowance, Verdict
 from linker.core.permissions.preflight_report import Picture, Severity, TablePicture
 from linker.core.records import issue
-from linker.entrypoints.portal import preflight as preflight_page
-from linker.entrypoints.portal.views.azure_links import logs_url, workbooks_url
-from linker.services import row_names
+from linker.entrypoints.portal import actions as preflight_page
+from linker.entrypoints.portal import rows as rows_page
+from linker.entrypoints.portal.views.words import logs_url, workbooks_url
 from tests.entrypoints.portal.stored_runs import CONTACT, DETAILS, run_of, stored
 from tests.fakes.browser import Browser, text_of
 from tests.fakes.principal import headers
@@ -146,10 +146,10 @@ async def test_so_many_rows_are_named_with_one_request_and_those_behind_them_are
     place: tuple[Sandboxed, Browser, list[httpx.Request]],
 ) -> None:
     made, _, asked = place
-    rows = [await create(made.admin, "contacts", lastname=f"L{number}") for number in range(row_names.MAX_NAMED + 2)]
+    rows = [await create(made.admin, "contacts", lastname=f"L{number}") for number in range(rows_page.MAX_NAMED + 2)]
     asked.clear()
-    found = await row_names.names_of(made.deps, "contact", rows)
-    assert set(found) == set(rows[: row_names.MAX_NAMED])
+    found = await rows_page.names_of(made.deps, "contact", rows)
+    assert set(found) == set(rows[: rows_page.MAX_NAMED])
     assert len(asked) == 2
 
 

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import Connection, Dataverse, profiles
-from linker.adapters.dataverse.client import BYPASS
+from linker.adapters.dataverse.web_api import BYPASS
 from linker.core.keys import row_key
 from linker.core.model import Link, Target
 from linker.core.names import MAPPING_SET, PROFILE_SET

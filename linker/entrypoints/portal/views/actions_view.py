@@ -45,7 +45,7 @@ class HeldBack:
 
     @property
     def allowance(self) -> str:
-        """What a form has to say to clear them (forms of linker.entrypoints.portal.start_run)."""
+        """What a form has to say to clear them (forms of linker.entrypoints.portal.actions)."""
         seen = f"@{self.seen}" if self.seen else ""
         return f"{self.table}={self.rows}{seen}{',empty' if self.is_whole else ''}"
 

@@ -9,8 +9,8 @@ from typing import Final
 
 from linker.core.model import Counts, Finding, Run, TableRun, Verdict
 from linker.core.runs.history import COMPARABLE, Standing, standing
-from linker.entrypoints.portal.views.gantt_view import Gantt, gantt_of, seconds_between
 from linker.entrypoints.portal.views.status_view import is_live
+from linker.entrypoints.portal.views.timeline_view import Gantt, gantt_of, seconds_between
 
 OUTCOMES: Final = ("linked", "unchanged", "unlinked", "rejected", "deferred")
 

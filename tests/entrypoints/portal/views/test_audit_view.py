@@ -6,7 +6,7 @@ import pytest
 
 from linker.core.records import AuditEntry
 from linker.entrypoints.api import OPERATIONS
-from linker.entrypoints.portal.views.audit_view import ACTIONS, line_of
+from linker.entrypoints.portal.views.rows_view import ACTIONS, line_of
 
 AT = "2026-11-23T21:00:00Z"
 

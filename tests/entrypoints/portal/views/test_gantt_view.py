@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Status
-from linker.entrypoints.portal.views.gantt_view import gantt_of
+from linker.entrypoints.portal.views.timeline_view import gantt_of
 from tests.entrypoints.portal.views.stored_runs import CONTACT, LEAD, NOW, STEPS, run_of
 
 

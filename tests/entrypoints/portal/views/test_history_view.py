@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Counts, Mode, Run, Status, TableRun
-from linker.entrypoints.portal.views.history_view import (
+from linker.entrypoints.portal.views.timeline_view import (
     COLUMNS,
     HEIGHT,
     LEAST,

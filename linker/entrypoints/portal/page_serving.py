@@ -1,7 +1,8 @@
 """How a request of a browser becomes a page: which one, who asks, whether a form is our own, and every refusal as a page.
 
 Pages are operations as those of the API are (entrypoints/http/operations.py), with roles, typed input and audit; their
-answers are HTML, their bodies are forms.
+answers are HTML, their bodies are forms. A form carries the token that its page was given (session.py), and asks for an
+operation of the API.
 """
 
 from __future__ import annotations
@@ -9,17 +10,63 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
+from typing import Any, Final, get_origin
+from urllib.parse import parse_qs, urlsplit
+
+from pydantic import BaseModel, ValidationError
 
 from linker.core.roles import KEY_HOLDER, Caller, identify, is_same_origin, opens_page
 from linker.deps import Deps
 from linker.entrypoints.http.messages import ProblemError, Reply, Request, not_found
-from linker.entrypoints.http.operations import Operation, check_query_names, names_of
+from linker.entrypoints.http.operations import MAX_BODY_BYTES, Call, Operation, check_query_names, names_of
 from linker.entrypoints.http.serving import admit, answer_or_refuse, call_of, serve_operation, starts_nothing
 from linker.entrypoints.portal import session
-from linker.entrypoints.portal.forms import TOKEN, fields, parse_form
 from linker.entrypoints.portal.render import NOTICE, ROOT, asset, form_owner, html, link, redirect, refusal
 from linker.services.run_requests import Start
+
+TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
+MAX_FIELDS: Final = 1_000
+
+
+def parse_form[T: BaseModel](kind: type[T], body: bytes) -> T:
+    """Return the typed form; a field that the browser left out is absent. Raises ProblemError 400 or 413."""
+    given = fields(body)
+    known = {name: field.annotation for name, field in kind.model_fields.items() if name in given}
+    chosen = {
+        name: given[name] if get_origin(is_a) in (list, tuple) else given[name][-1] for name, is_a in known.items()
+    }
+    try:
+        return kind.model_validate(chosen)
+    except ValidationError as error:
+        wrong = ", ".join(dict.fromkeys(str(fault["loc"][0]) for fault in error.errors() if fault["loc"]))
+        raise _misfit(f"Look at {wrong or 'what was chosen'}.") from None
+
+
+def fields(body: bytes) -> dict[str, list[str]]:
+    """Return the values of each field of a form. Raises ProblemError 400 or 413."""
+    if len(body) > MAX_BODY_BYTES:
+        raise ProblemError(413, "Too large", f"A form has at most {MAX_BODY_BYTES:,} bytes. Nothing was done.")
+    try:
+        return parse_qs(body.decode(), keep_blank_values=True, max_num_fields=MAX_FIELDS)
+    except ValueError:
+        raise _misfit("The form does not belong to this page.") from None
+
+
+def _misfit(what: str) -> ProblemError:
+    return ProblemError(400, "This form does not fit", f"{what} Nothing was done.")
+
+
+async def act(call: Call[Any, Any], wanted: Operation, body: BaseModel | None = None, **parameters: str) -> Any:
+    """Do what an operation of the API does, audited as such, and return its answer as a JSON value.
+
+    Raises ProblemError as the operation is refused.
+    """
+    admit(call.caller, wanted.role)
+    reply = await serve_operation(wanted, replace(call, body=body, query=None, parameters=parameters, origin="portal"))
+    if reply.status >= 400:
+        raise ProblemError(reply.status, reply.body["title"], reply.body["detail"])
+    return reply.body
+
 
 SIGN_IN, SIGN_OUT, ASSETS = "/sign-in", "/sign-out", "/assets/"
 _OWN = re.compile(rf"{ROOT}(/[\w/-]*)?(\?[\x21-\x7e]*)?", re.ASCII)  # no dots: they would lead out of it

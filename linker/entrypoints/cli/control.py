@@ -1,12 +1,17 @@
-"""`linker run`, `linker cancel`, and `linker approve`: what starts, stops, and allows a run."""
+"""`linker run`, `cancel`, `approve`, `pause`, and `resume`: what starts, stops, and allows runs, or lets none begin."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import datetime
 from typing import Annotated
 
 import typer
 
+from linker.core.errors import one_line
 from linker.core.model import Mode, Run
+from linker.core.runs.lock_state import Pause
+from linker.core.serialization import iso
 from linker.entrypoints.api.answers import HeldLink
 from linker.entrypoints.cli.app_client import AppClient
 from linker.entrypoints.cli.connection import (
@@ -20,7 +25,7 @@ from linker.entrypoints.cli.connection import (
     report_errors,
     use_local_settings,
 )
-from linker.entrypoints.cli.waiting import WaitOption, describe, follow
+from linker.entrypoints.cli.waiting import WaitOption, describe_run, follow
 from linker.settings import load_access
 
 
@@ -94,7 +99,7 @@ def cancel(
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             found = app.run(run) if run else app.last_run()
-            talk.say(f"Run {found.id}: {describe(found)}")
+            talk.say(f"Run {found.id}: {describe_run(found)}")
             is_over = bool(found.ended_at) and not dry_run  # the app says that it is over; nothing has to be confirmed
             if is_over or talk.allows("Cancel this run?"):
                 _show_run(app, app.cancel(found.id), talk, wait=wait)
@@ -116,7 +121,7 @@ def allowance(text: str, option: str, **kind: bool) -> dict[str, object]:
 
 
 def _show_run(app: AppClient, found: Run, talk: Talk, *, wait: bool) -> None:
-    talk.say(f"Run {found.id}: {describe(found)}")
+    talk.say(f"Run {found.id}: {describe_run(found)}")
     talk.say(f"Progress: {app.page(found.id)}")
     if wait:
         follow(app, found, talk.output)
@@ -172,3 +177,70 @@ def _show_held(app: AppClient, table: str, talk: Talk) -> HeldLink:
         talk.say(f"- {plain(line)}")
     talk.say(f"Digest: {held.digest}")
     return held
+
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.", metavar="")]
+
+
+def pause(
+    *,
+    until: Annotated[str, typer.Option(help="When runs may begin again, as 2026-11-24T06:00:00Z; 30 days at most.")],
+    reason: Annotated[str, typer.Option(help="Shown to everyone who looks.")] = "",
+    dry_run: DryRunOption = False,
+    yes: YesOption = False,
+    output: OutputOption = Output.TABLE,
+) -> None:
+    """Pause runs: none begins until then, and requests wait. A run under way continues. Another pause replaces this one.
+
+    Example: linker pause --until 2026-11-24T06:00:00Z --reason 'Maintenance of the ERP system'
+
+    Exit codes: 0 paused or shown; 2 not paused.
+    """
+    talk, end = Talk(dry_run, yes, output), _moment(until)
+    with report_errors():
+        use_local_settings(LOCAL_SETTINGS)
+        with AppClient(load_access()) as app:
+            talk.say(f"This asks the app to begin no run before {end}. Requests wait; a run under way continues.")
+            if not talk.allows("Pause runs?"):
+                return
+            made = app.pause(end, reason)
+            talk.say(f"{describe_pause(made)} 'linker resume' ends the pause.")
+            if output is Output.JSON:
+                print_json(made)
+
+
+def resume(*, dry_run: DryRunOption = False, yes: YesOption = False, output: OutputOption = Output.TABLE) -> None:
+    """End the pause of runs. A run that waited for its end starts at once.
+
+    Example: linker resume --yes
+
+    Exit codes: 0 resumed or shown; 2 runs weren't paused.
+    """
+    talk = Talk(dry_run, yes, output)
+    with report_errors():
+        use_local_settings(LOCAL_SETTINGS)
+        with AppClient(load_access()) as app:
+            lasting = app.status().pause
+            talk.say(describe_pause(lasting) if lasting else "Runs aren't paused.")
+            if not talk.allows("Resume runs?"):
+                return
+            done = app.resume()
+            talk.say(f"Runs are resumed. Run {done.run} starts now." if done.run else "Runs are resumed.")
+            if output is Output.JSON:
+                print_json(done)
+
+
+def describe_pause(one: Pause) -> str:
+    """Return a pause in one sentence."""
+    why = f": {one.reason}" if one.reason else ""
+    return one_line(f"Runs are paused until {one.until} by {one.by}{why}.")
+
+
+def _moment(text: str) -> str:
+    """Return a time with its offset as ISO 8601 in UTC. Raises typer.BadParameter."""
+    with suppress(ValueError):
+        found = datetime.fromisoformat(text)
+        if found.tzinfo is not None:
+            return iso(found.timestamp())
+    wanted = "it has to be a time with its offset, such as 2026-11-24T06:00:00Z. Nothing was changed."
+    raise typer.BadParameter(wanted, param_hint="--until")
