@@ -69,7 +69,7 @@ async def approve_table(call: Call[ApproveForm]) -> Reply:
 
 @operation("GET", "/portal/tables/{table}/unlink", role=Role.OPERATOR)
 async def show_unlink(call: Call) -> Reply:
-    """Show the links that the guard held back, and what letting them go means. The Actions page asks for the run (actions.py)."""
+    """Show the links that the guard held back, and what letting them go means. actions.py asks for the run."""
     deps, table = call.deps, call.parameters["table"]
     held = next((one for one in held_back(await newest_tables(deps)) if one.table == table), None)
     if held is None:
