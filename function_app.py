@@ -17,7 +17,7 @@ from linker.durable import boundary
 from linker.durable.activities import ACTIVITIES, Activity
 from linker.durable.orchestrators import ORCHESTRATORS
 from linker.entrypoints import api, portal
-from linker.entrypoints.http.serving import request_of, response_of
+from linker.entrypoints.serving import request_of, response_of
 from linker.services import housekeeping, run_requests
 
 bootstrap.check_environment()

@@ -18,7 +18,7 @@ from linker import settings as settings_module
 from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.adapters.dataverse.web_api import BYPASS
-from linker.adapters.http_limits import CODINGS, bound_answer, only_to
+from linker.adapters.outgoing import CODINGS, Identity, Tokens, bound_answer, only_to
 from linker.adapters.storage import (
     Audit,
     Blocks,
@@ -37,7 +37,6 @@ from linker.adapters.storage import (
 from linker.adapters.storage.lock_store import RunLock
 from linker.adapters.storage.table_client import AzureTables
 from linker.adapters.storage.table_guards import OwnWrites, key_text
-from linker.adapters.tokens import Identity, Tokens
 from linker.adapters.write_limiter import Limiter
 from linker.core.ports import Tables
 from linker.core.roles import authentication_is_on

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from azure.identity.aio import DefaultAzureCredential
 
-from linker.adapters.tokens import Tokens, credential
+from linker.adapters.outgoing import Tokens, credential
 from linker.core.errors import ConfigurationError
 from sandbox.identity.accounts import LINKER, VENDOR, ApplicationUser
 from tests.sandbox.identity.test_identity import AUDIENCES, ENDPOINT, ORG, listening

@@ -10,8 +10,8 @@ import pytest
 from azure.core.credentials import AccessToken
 from azure.core.exceptions import AzureError, ClientAuthenticationError, ServiceRequestError
 
+from linker.adapters.outgoing import Identity, Tokens
 from linker.adapters.storage.table_client import AzureTables
-from linker.adapters.tokens import Identity, Tokens
 from linker.core.errors import ConfigurationError, LinkerError, TransientError
 
 ORG = "https://contoso.crm4.dynamics.com"
@@ -43,7 +43,7 @@ async def endpoint(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Endpoint]:
     server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
     monkeypatch.setenv("IDENTITY_ENDPOINT", f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/token")
     monkeypatch.setenv("IDENTITY_HEADER", "secret")
-    monkeypatch.setattr("linker.adapters.tokens._REFUSED_WAITS_S", (0.01, 0.01))
+    monkeypatch.setattr("linker.adapters.outgoing._REFUSED_WAITS_S", (0.01, 0.01))
     yield made
     server.close()
     await server.wait_closed()
@@ -146,9 +146,9 @@ async def test_a_token_that_cannot_be_replaced_yet_is_used_to_its_end(
     now = time.time()
     tokens = tokens_of(AccessToken("first", int(now) + 600), error, error, AccessToken("second", int(now) + 6_000))
     assert await tokens.token() == "first"
-    monkeypatch.setattr("linker.adapters.tokens.time.time", lambda: now + 400)
+    monkeypatch.setattr("linker.adapters.outgoing.time.time", lambda: now + 400)
     assert await tokens.token() == "first"
-    monkeypatch.setattr("linker.adapters.tokens.time.time", lambda: now + 590)
+    monkeypatch.setattr("linker.adapters.outgoing.time.time", lambda: now + 590)
     with pytest.raises(LinkerError):
         await tokens.token()
     assert await tokens.token() == "second"

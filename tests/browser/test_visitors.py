@@ -7,8 +7,8 @@ from dataclasses import replace
 import pytest
 from playwright.async_api import Page, expect
 
+from linker.core.roles import COOKIE
 from linker.entrypoints.portal.render import POLICY
-from linker.entrypoints.portal.session import COOKIE
 from sandbox.demo.children import Child, host_process
 from tests.system.world import World
 

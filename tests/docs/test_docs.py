@@ -10,7 +10,7 @@ from linker import settings
 from linker.core.model import Counts, Finding, Mode, Progress, Run, Status, TableRun, Verdict
 from linker.core.serialization import to_json
 from linker.entrypoints.api.lists import RunsQuery
-from linker.entrypoints.http.operations import names_of
+from linker.entrypoints.operations import names_of
 from tests.mutations.proofs import exists
 
 ROOT = Path(__file__).parents[2]

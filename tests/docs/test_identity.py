@@ -9,7 +9,7 @@ from linker.adapters.dataverse.registered_automations import READ_TABLES
 from linker.adapters.dataverse.web_api import BYPASS
 from linker.core.permissions.privileges import ColumnNeed, Need, of_every_run, of_links
 from linker.core.permissions.write_permission import Refusal
-from linker.services.environment_setup import needs
+from linker.services.service_account import setup_needs
 from linker.settings import Settings
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -20,7 +20,7 @@ EVERYTHING = {
     "impersonate": "00000000-0000-0000-0000-000000000001",
     "solution": "linker",
 }
-NEEDS = needs(Settings.model_validate(EVERYTHING), ["contact"])
+NEEDS = setup_needs(Settings.model_validate(EVERYTHING), ["contact"])
 
 
 def documented() -> dict[tuple[str, str], str]:

@@ -15,7 +15,7 @@ from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, S
 from linker.deps import Deps
 from linker.durable.activities import scan_mapping
 from linker.durable.activities.scan_mapping import plan_shards, scan_slice
-from linker.durable.shards.staged import Opening, StagedShard, open_scan
+from linker.durable.staged import Opening, StagedShard, open_scan
 from tests.fakes.world import (
     World,
     key_of,

@@ -45,7 +45,7 @@ from linker.deps import Deps
 from linker.durable.activities.link_shard import link_shard
 from linker.durable.activities.scan_mapping import plan_shards, scan_slice
 from linker.durable.activities.unlink_table import unlink_table
-from linker.durable.shards.staged import Opening, open_scan
+from linker.durable.staged import Opening, open_scan
 from linker.settings import Settings
 from tests.fakes.dataverse import FakeDataverse
 from tests.fakes.environment import FakeTable, SourceRow

@@ -16,7 +16,7 @@ from linker.adapters.storage.documents import STATUS
 from linker.adapters.storage.record_store import ERRORS
 from linker.core.roles import Role
 from linker.core.runs.workflow_jobs import GROUP, HUB
-from linker.entrypoints.http.operations import MAX_BODY_BYTES
+from linker.entrypoints.operations import MAX_BODY_BYTES
 from tests.infra.templates import ROOT, Deployment, evaluated
 
 # docs/reference/azure.md 6.2

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from linker import bootstrap, settings
 from linker.adapters.dataverse import Dataverse
-from linker.adapters.tokens import Tokens
+from linker.adapters.outgoing import Tokens
 from linker.entrypoints.cli.connection import LOCAL_SETTINGS, report_errors, use_local_settings
 from linker.settings import Settings
 from tests.live import proof, report

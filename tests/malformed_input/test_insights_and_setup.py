@@ -19,8 +19,8 @@ from linker.core.keys import row_key
 from linker.core.model import Target
 from linker.core.permissions import privileges
 from linker.core.serialization import to_json
-from linker.entrypoints.http.messages import Reply
-from linker.services import environment_setup
+from linker.entrypoints.messages import Reply
+from linker.services import service_account
 from tests.fakes.requests import COLUMN, URL
 from tests.fakes.world import StaticTokens, contact_id
 from tests.malformed_input import QUICK
@@ -134,8 +134,8 @@ async def view(dataverse: Dataverse) -> Any:
 
 
 async def environment(dataverse: Dataverse) -> Any:
-    await environment_setup.needs_of_measures(dataverse)
-    return await environment_setup.look(dataverse, ID, "Least", privileges.to_create_column())
+    await service_account.needs_of_measures(dataverse)
+    return await service_account.plan_setup(dataverse, ID, "Least", privileges.to_create_column())
 
 
 WORK = [pytest.param(insights, id="insights"), pytest.param(view, id="view"), pytest.param(environment, id="set-up")]

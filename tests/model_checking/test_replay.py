@@ -13,9 +13,9 @@ from linker.adapters.storage import Scan
 from linker.core.linking.hash_blocks import UNCONFIRMED, Entry
 from linker.core.runs.activity_values import ShardTask
 from linker.deps import Deps
+from linker.durable import writes
 from linker.durable.activities import link_shard, unlink_table
-from linker.durable.shards import writes
-from linker.durable.shards.attempt import Attempt
+from linker.durable.attempt import Attempt
 from tests.model_checking import replay
 from tests.model_checking.page_model import Model, State
 from tests.model_checking.replay import Replay

@@ -16,21 +16,21 @@ class Mutation:
 
 
 _SHARD = "linker/durable/activities/link_shard.py"
-_STAGED = "linker/durable/shards/staged.py"
+_STAGED = "linker/durable/staged.py"
 _SCANNING = "linker/durable/activities/scan_mapping.py"
 _SCAN = "linker/durable/orchestrators/scanning.py"
 _STAGING = "linker/adapters/storage/staging.py"
-_WRITING = "linker/durable/shards/writes.py"
-_ATTEMPT = "linker/durable/shards/attempt.py"
+_WRITING = "linker/durable/writes.py"
+_ATTEMPT = "linker/durable/attempt.py"
 _LIFE = "linker/durable/activities/run_lifecycle.py"
 _VERDICT = "linker/core/runs/lifecycle.py"
 _PROGRESS = "linker/core/runs/history.py"
 _STATUS_VIEW = "linker/entrypoints/portal/views/status_view.py"
 _TEMPLATES = "linker/entrypoints/portal/templates"
 _MODES = "linker/core/linking/mapping_scan.py"
-_ISOLATION = "linker/durable/shards/isolation.py"
+_ISOLATION = "linker/durable/isolation.py"
 _ORPHANS = "linker/durable/activities/find_orphaned_links.py"
-_RESOLVING = "linker/durable/shards/staged.py"
+_RESOLVING = "linker/durable/staged.py"
 _PREPARE = "linker/durable/activities/prepare_table.py"
 _UNLINK = "linker/durable/activities/unlink_table.py"
 _WEB_API = "linker/adapters/dataverse/web_api.py"
@@ -88,7 +88,7 @@ MUTATIONS = (
         "D10", "linker/core/linking/shards.py", "min(before, row.claim, key=_rank)", "max(before, row.claim, key=_rank)"
     ),
     Mutation(
-        "D11", "linker/core/linking/shard_diff.py", "and row[0].is_confirmed and row[0].wish == wish", "and False"
+        "D11", "linker/core/linking/hash_blocks.py", "and row[0].is_confirmed and row[0].wish == wish", "and False"
     ),
     Mutation(
         "D12",
@@ -172,7 +172,7 @@ MUTATIONS = (
         "RunRequest(jobs=(), job_start",
     ),
     Mutation("D30", "linker/core/roles.py", "self.role.rank >= needed.rank", "True"),
-    Mutation("D30", "linker/entrypoints/http/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
+    Mutation("D30", "linker/entrypoints/serving.py", "    if not wanted.audited:\n", "    if True:\n"),
     Mutation("D30", "linker/entrypoints/portal/page_serving.py", "admit(caller, wanted.role)", "caller"),
     # ---- engine ----
     Mutation("G1", "requirements.txt", "durabletask==1.12.0", "durabletask>=1.12.0"),
@@ -303,7 +303,7 @@ MUTATIONS = (
     Mutation("G16", _ISOLATION, "            if is_about_no_row(error):\n", "            if False:\n"),
     Mutation(
         "G17",
-        "linker/durable/shards/isolation.py",
+        "linker/durable/isolation.py",
         "self.earlier, self.drifted_before = min(header.linked, rows), header.drift",
         "pass",
     ),
@@ -409,7 +409,7 @@ MUTATIONS = (
     Mutation("G27", f"{_TEMPLATES}/review.html", "{% if unseen or not lines %}", "{% if false %}"),
     Mutation(
         "G27",
-        "linker/entrypoints/http/serving.py",
+        "linker/entrypoints/serving.py",
         "_ASK_ADMINISTRATOR if caller.id else _USE_MASTER_KEY",
         "_ASK_ADMINISTRATOR",
     ),

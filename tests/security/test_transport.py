@@ -12,7 +12,7 @@ import pytest
 from linker.adapters.customer_insights import Insights, NoAnswer
 from linker.adapters.dataverse import Connection, Dataverse, Meter, web_api
 from linker.adapters.dataverse.http import MAX_WAIT_S, retry_after_s
-from linker.adapters.http_limits import MAX_ANSWER_BYTES
+from linker.adapters.outgoing import MAX_ANSWER_BYTES
 from linker.core.errors import ConfigurationError, LinkerError, TransientError, UnknownOutcomeError
 from linker.settings import Settings
 from tests.fakes.requests import API, URL

@@ -7,9 +7,8 @@ import pytest
 
 from linker.adapters.dataverse import Dataverse, users
 from linker.core.permissions.privileges import Depth
-from linker.services import environment_setup
-from linker.services.environment_setup import Setup
-from linker.services.service_account import read_account_rights
+from linker.services import service_account
+from linker.services.service_account import Setup, read_account_rights
 from sandbox.identity.accounts import ADMIN, LINKER, NEWCOMER
 from tests.fakes.sandboxed import Sandboxed, sandboxed
 
@@ -29,7 +28,9 @@ def admin(world: Sandboxed) -> Dataverse:
 
 
 async def looked(world: Sandboxed, admin: Dataverse, client_id: str = NEWCOMER.client_id, role: str = ROLE) -> Setup:
-    return await environment_setup.look(admin, client_id, role, environment_setup.needs(world.deps.settings, TABLES))
+    return await service_account.plan_setup(
+        admin, client_id, role, service_account.setup_needs(world.deps.settings, TABLES)
+    )
 
 
 async def test_looking_names_every_step_and_takes_none(world: Sandboxed, admin: Dataverse) -> None:
@@ -45,15 +46,15 @@ async def test_looking_names_every_step_and_takes_none(world: Sandboxed, admin: 
 async def test_applying_it_leaves_nothing_to_do_and_repeating_it_changes_nothing(
     world: Sandboxed, admin: Dataverse
 ) -> None:
-    done = await environment_setup.apply(admin, await looked(world, admin))
+    done = await service_account.apply_setup(admin, await looked(world, admin))
     again = await looked(world, admin)
     assert (done.steps, again.steps) == ((), ())
-    assert await environment_setup.apply(admin, again) == again
+    assert await service_account.apply_setup(admin, again) == again
     assert again.held == done.held
 
 
 async def test_the_role_holds_what_is_needed_and_nothing_else(world: Sandboxed, admin: Dataverse) -> None:
-    done = await environment_setup.apply(admin, await looked(world, admin))
+    done = await service_account.apply_setup(admin, await looked(world, admin))
     held = await users.read_privileges(admin, done.user)
     assert held == {privilege.name.lower(): Depth.GLOBAL for privilege in done.held}
     assert not [name for name in held if name.startswith(("prvdelete", "prvassign", "prvshare"))]
@@ -63,44 +64,44 @@ async def test_the_role_holds_what_is_needed_and_nothing_else(world: Sandboxed, 
 async def test_with_that_role_nothing_is_missing_and_without_it_everything_is(
     world: Sandboxed, admin: Dataverse
 ) -> None:
-    done = await environment_setup.apply(admin, await looked(world, admin))
+    done = await service_account.apply_setup(admin, await looked(world, admin))
     newcomer = world.dataverse_as(replace(NEWCOMER, systemuser_id=done.user))
     who = await read_account_rights(world.deps, newcomer)
     assert (who.missing, who.account.name) == ((), NEWCOMER.full_name)
-    await environment_setup.undo(admin, done)
+    await service_account.undo_setup(admin, done)
     assert (await read_account_rights(world.deps, newcomer)).obstacle
 
 
 async def test_what_is_there_in_part_is_completed(world: Sandboxed, admin: Dataverse) -> None:
-    whole = await environment_setup.apply(admin, await looked(world, admin))
+    whole = await service_account.apply_setup(admin, await looked(world, admin))
     body = {"PrivilegeId": whole.held[0].id}
     await world.admin.post(f"roles({whole.role})/Microsoft.Dynamics.CRM.RemovePrivilegeRole", json=body)
     part = await looked(world, admin)
     assert part.steps == (f"give the role 'Least' these privileges at level organization: {whole.held[0].name}",)
-    assert (await environment_setup.apply(admin, part)).steps == ()
+    assert (await service_account.apply_setup(admin, part)).steps == ()
 
 
 async def test_a_privilege_at_a_lower_level_is_raised(world: Sandboxed, admin: Dataverse) -> None:
-    whole = await environment_setup.apply(admin, await looked(world, admin))
+    whole = await service_account.apply_setup(admin, await looked(world, admin))
     low = {"Privileges": [{"PrivilegeId": whole.held[0].id, "Depth": "0"}]}
     await world.admin.post(f"roles({whole.role})/Microsoft.Dynamics.CRM.AddPrivilegesRole", json=low)
     part = await looked(world, admin)
     assert part.lacking == (whole.held[0],)
-    assert (await environment_setup.apply(admin, part)).lacking == ()
+    assert (await service_account.apply_setup(admin, part)).lacking == ()
 
 
 async def test_undoing_it_takes_the_role_away_and_keeps_the_user_disabled(world: Sandboxed, admin: Dataverse) -> None:
-    done = await environment_setup.apply(admin, await looked(world, admin))
-    await environment_setup.undo(admin, done)
+    done = await service_account.apply_setup(admin, await looked(world, admin))
+    await service_account.undo_setup(admin, done)
     left = await looked(world, admin)
     assert (left.user, left.disabled, left.role, left.assigned) == (done.user, True, "", False)
     assert "enable the application user, which is disabled" in left.steps
-    await environment_setup.apply(admin, left)
+    await service_account.apply_setup(admin, left)
     assert (await looked(world, admin)).steps == ()
 
 
 async def test_an_existing_user_keeps_its_business_unit_and_its_other_roles(world: Sandboxed, admin: Dataverse) -> None:
-    done = await environment_setup.apply(admin, await looked(world, admin, LINKER.client_id))
+    done = await service_account.apply_setup(admin, await looked(world, admin, LINKER.client_id))
     assert done.user == LINKER.systemuser_id
     roles = await admin.get(f"systemusers({done.user})/systemuserroles_association?$select=name")
     assert sorted(role["name"] for role in roles["value"]) == ["Customer Profile Linker", "Least"]

@@ -15,7 +15,7 @@ from linker.core.serialization import find_time
 from linker.deps import Deps
 from linker.durable.activities import run_lifecycle
 from linker.durable.activities.discover_tables import settle
-from linker.durable.shards.attempt import mark_late
+from linker.durable.attempt import mark_late
 from linker.services import run_requests
 from tests.core.runs.test_events import START, START_S, body, properties, record
 from tests.fakes.client import Starter

@@ -18,7 +18,7 @@ from linker.adapters.dataverse.web_api import BYPASS
 from linker.adapters.storage.table_guards import batches, entity_bytes
 from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, Status
-from linker.durable.shards.writes import Writer, Written
+from linker.durable.writes import Writer, Written
 from tests.fakes.app import FakeApp
 from tests.fakes.requests import Request
 from tests.fakes.world import World, contact_id, key_of, stalls_before

@@ -12,7 +12,7 @@ import pytest
 
 from linker.adapters import customer_insights as insights_module
 from linker.adapters.customer_insights import Insights, NoAnswer
-from linker.adapters.http_limits import only_to
+from linker.adapters.outgoing import only_to
 from linker.core.errors import ConfigurationError, TransientError
 from linker.core.model import Mode, Run, Status, Ticket
 from linker.core.permissions.preflight_report import Picture, Severity

@@ -7,10 +7,10 @@ from typing import Any
 import httpx
 import pytest
 
-from linker.adapters import tokens as tokens_module
+from linker.adapters import outgoing as tokens_module
 from linker.adapters.dataverse import Connection, Dataverse, http
+from linker.adapters.outgoing import Identity
 from linker.adapters.storage import table_client
-from linker.adapters.tokens import Identity
 from linker.core.errors import TransientError
 from linker.core.model import Mode, RunRequest, Status, TableRun, Ticket
 from linker.core.runs.activity_values import Ending

@@ -16,10 +16,7 @@ from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import DataverseError, LinkerError
-from linker.core.keys import row_key
-from linker.core.model import Link, RowKey, Target
-from linker.core.names import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
-from linker.core.profile_insights.insight_paths import (
+from linker.core.insight_paths import (
     MEASURE_TABLE,
     MEASURES,
     Column,
@@ -33,6 +30,9 @@ from linker.core.profile_insights.insight_paths import (
     related_in,
     values_in,
 )
+from linker.core.keys import row_key
+from linker.core.model import Link, RowKey, Target
+from linker.core.names import CUSTOMER_COLUMN, LOOKUP_SCHEMA_NAME, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
 
 MEASURE_SET = "msdynci_customermeasures"
 MAX_TABLES = 20  # that one look reads

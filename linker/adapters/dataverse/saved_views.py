@@ -13,9 +13,9 @@ from linker.adapters.dataverse.metadata import send_json
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import ConfigurationError, DataverseError
+from linker.core.insight_paths import label_in
+from linker.core.insight_views import Columns, ListTable, View, same_xml
 from linker.core.names import PROFILE_TABLE
-from linker.core.profile_insights.insight_paths import label_in
-from linker.core.profile_insights.insight_views import Columns, ListTable, View, same_xml
 
 _SET = "savedqueries"
 _PUBLIC = 0  # querytype of a view that everybody sees in the list

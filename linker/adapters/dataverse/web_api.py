@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from linker.adapters.dataverse import response_models
 from linker.adapters.dataverse.http import API, PAGE_SIZE, Connection, Meter, error_in, unclear
-from linker.adapters.http_limits import json_of
+from linker.adapters.outgoing import json_of
 from linker.core import odata
 from linker.core.errors import (
     ConfigurationError,

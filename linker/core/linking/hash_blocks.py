@@ -1,4 +1,4 @@
-"""Hash blocks: what was last confirmed on the rows of one shard, packed.
+"""Hash blocks: what was last confirmed on the rows of one shard, packed, and what has to happen to these rows now.
 
 An entry is 32 bytes: the 16 bytes of the row key, 8 bytes of *wish hash* and 8 bytes of *link hash*, big endian. The wish hash
 covers what the mapping asked for (row key, CustomerId, and the profile that the mapping row names, if it is believed), so that
@@ -12,7 +12,7 @@ have equal digests.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Final, NamedTuple
@@ -256,3 +256,45 @@ def intend(row: Iterable[Entry], wanted: Entry) -> tuple[Entry, ...]:
 def names_link(row: Iterable[Entry], live: int) -> bool:
     """Return whether a live link (its confirmed link hash) is one that this app wrote or meant to write."""
     return any(entry.link & ~UNCONFIRMED == live for entry in row)
+
+
+@dataclass(frozen=True, slots=True)
+class ShardPlan:
+    """Every claimed row is in exactly one of `unchanged`, `compare` and `change`."""
+
+    unchanged: frozenset[RowKey]
+    compare: Mapping[RowKey, Claim]  # only the live link decides
+    change: Mapping[RowKey, Claim]  # known to have no link
+    unclaimed: tuple[RowKey, ...]  # of the block, without a claim: after a full scan they have left the mapping
+
+
+def diff_shard(
+    claims: Mapping[RowKey, Claim],
+    wishes: Mapping[RowKey, int],
+    block: HashBlock,
+    *,
+    all_live: bool = False,
+    links_empty: bool = False,
+) -> ShardPlan:
+    """Decide for each row of a shard whether it is unchanged, must be compared with its live link, or changes.
+
+    `wishes` holds the wish hash of each claimed row. `all_live` distrusts every row (full and verify runs); `links_empty` says
+    that this run created the column, so links to compare with do not exist yet.
+    """
+    unchanged: set[RowKey] = set()
+    compare: dict[RowKey, Claim] = {}
+    change: dict[RowKey, Claim] = {}
+    for key, claim in claims.items():
+        if links_empty:
+            change[key] = claim
+        elif all_live or not block.known or not confirms(block.entries.get(key, ()), wishes[key]):
+            compare[key] = claim  # a row that changed or joined may have the right link already
+        else:
+            unchanged.add(key)
+    unclaimed = tuple(sorted(key for key in block.entries if key not in claims))
+    return ShardPlan(frozenset(unchanged), compare, change, unclaimed)
+
+
+def confirms(row: Sequence[Entry], wish: int) -> bool:
+    """Return whether a row has one entry, which was read live, and that is of this wish."""
+    return len(row) == 1 and row[0].is_confirmed and row[0].wish == wish

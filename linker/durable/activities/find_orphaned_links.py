@@ -22,7 +22,7 @@ from linker.core.records import ORPHANED, PlannedChange, issue
 from linker.core.runs.generation_values import Strays, StraysTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
-from linker.durable.shards.writes import PATCHES
+from linker.durable.writes import PATCHES
 from linker.services.full_reasons import mark_unconfirmed
 from linker.services.write_permits import sample_customers
 

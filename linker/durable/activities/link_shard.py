@@ -20,18 +20,27 @@ from linker.core.errors import (
     UnknownOutcomeError,
 )
 from linker.core.keys import key_text
-from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, hash_link, intend, name_salt, unconfirm
-from linker.core.linking.shard_diff import ShardPlan, diff_shard
+from linker.core.linking.hash_blocks import (
+    UNCONFIRMED,
+    Entry,
+    HashBlock,
+    ShardPlan,
+    diff_shard,
+    hash_link,
+    intend,
+    name_salt,
+    unconfirm,
+)
 from linker.core.linking.shards import Claim, Wanted
 from linker.core.model import CustomerId, Link, Mode, RowKey, Target
 from linker.core.records import PlannedChange, refusal
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
+from linker.durable.attempt import Attempt, ShardHeldError, mark_late
 from linker.durable.boundary import check_may_continue
-from linker.durable.shards.attempt import Attempt, ShardHeldError, mark_late
-from linker.durable.shards.isolation import Outcomes, Refusals, TableRefusedError, explain_refusal, scatter
-from linker.durable.shards.staged import Resolver, StagedShard
-from linker.durable.shards.writes import Writer, Written, is_stored, prove_first_link
+from linker.durable.isolation import Outcomes, Refusals, TableRefusedError, explain_refusal, scatter
+from linker.durable.staged import Resolver, StagedShard
+from linker.durable.writes import Writer, Written, is_stored, prove_first_link
 
 CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
 LONG_TURN_S = 1.0  # from here on a look at the lock costs little beside the wait

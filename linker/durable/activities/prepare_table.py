@@ -13,10 +13,10 @@ from linker.core.linking.mapping_scan import LOST_BLOCKS, RESTARTS, ScanChoice, 
 from linker.core.model import WIRE, ColumnState, Mode, RowKey, Run, Status, Target
 from linker.core.runs.activity_values import Prepared, TableTask
 from linker.deps import Deps
+from linker.durable.attempt import mark_recreated
 from linker.durable.boundary import check_may_continue
-from linker.durable.shards.attempt import mark_recreated
-from linker.durable.shards.isolation import explain_refusal
-from linker.durable.shards.staged import Opening, open_scan, scan_rules
+from linker.durable.isolation import explain_refusal
+from linker.durable.staged import Opening, open_scan, scan_rules
 from linker.services.full_reasons import mark_unconfirmed, reason_for_full
 
 KEYS_HELD = 500_000  # keys held at once: 16 bytes each, and as much again while they are sorted into shards

@@ -29,7 +29,7 @@ from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask
 from linker.deps import Deps
 from linker.durable.boundary import check_may_continue
-from linker.durable.shards.staged import scan_rules, since_text
+from linker.durable.staged import scan_rules, since_text
 
 SLICE_S = 20.0  # a slice ends after this time: a crash costs no more, and cancelling stays quick
 SLICE_ROWS = 250_000  # or after so many rows: about 20 MB packed

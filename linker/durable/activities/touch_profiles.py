@@ -22,7 +22,7 @@ from linker.core.runs.history import touching_progress
 from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.durable.boundary import go_of
-from linker.durable.shards.writes import PATCHES
+from linker.durable.writes import PATCHES
 from linker.services.write_permits import find_registered
 
 PROFILES_A_PART = 1_000  # one or two writes: few profiles are touched at full width too

@@ -14,9 +14,9 @@ from linker.core.odata import MappingColumns, chunks
 from linker.core.records import GUARDED, RowIssue, issue, refusal
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.deps import Deps
+from linker.durable.attempt import Attempt
 from linker.durable.boundary import check_may_continue
-from linker.durable.shards.attempt import Attempt
-from linker.durable.shards.writes import PATCHES, ROUNDS
+from linker.durable.writes import PATCHES, ROUNDS
 from linker.services.fact_gathering import find_sources
 from linker.services.run_requests import marks_of
 

@@ -12,9 +12,9 @@ from linker.entrypoints.api.runs import (
     post_unification_event,
 )
 from linker.entrypoints.api.tables import get_first_link, get_insights, get_preflight, get_row, post_approve
-from linker.entrypoints.http.messages import Reply, Request
-from linker.entrypoints.http.operations import Call, Operation, operation
-from linker.entrypoints.http.serving import Api
+from linker.entrypoints.messages import Reply, Request
+from linker.entrypoints.operations import Call, Operation, operation
+from linker.entrypoints.serving import Api
 
 __all__ = [
     "OPERATIONS",

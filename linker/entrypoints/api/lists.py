@@ -32,18 +32,8 @@ from linker.core.serialization import to_json
 from linker.deps import Deps
 from linker.entrypoints.api.answers import AuditPage, IssuePage, RunPage, SampleList
 from linker.entrypoints.api.runs import find_run
-from linker.entrypoints.http.messages import (
-    CSV,
-    JSON,
-    NDJSON,
-    PageQuery,
-    Reply,
-    Request,
-    first_of,
-    to_continuation,
-    to_text,
-)
-from linker.entrypoints.http.operations import Call, TableName, operation
+from linker.entrypoints.messages import CSV, JSON, NDJSON, PageQuery, Reply, Request, first_of, to_continuation, to_text
+from linker.entrypoints.operations import Call, TableName, operation
 
 LOOK_BACK = 30  # runs behind each one among which the one to compare with is looked for
 

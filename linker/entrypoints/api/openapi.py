@@ -28,8 +28,8 @@ from linker.entrypoints.api.answers import (
     RunPage,
     TaskStatus,
 )
-from linker.entrypoints.http.messages import JSON, PROBLEM
-from linker.entrypoints.http.operations import MAX_BODY_BYTES, PARAMETERS, Operation
+from linker.entrypoints.messages import JSON, PROBLEM
+from linker.entrypoints.operations import MAX_BODY_BYTES, PARAMETERS, Operation
 
 RUN_ID, ROW, PROFILE = (
     "20261123T212751Z-a4eff5ad",

@@ -31,8 +31,8 @@ from linker.core.runs.signals import SignalKind
 from linker.core.serialization import dumps, to_json
 from linker.deps import ROW_COST, Deps
 from linker.entrypoints.api.answers import Resumption, TaskStatus
-from linker.entrypoints.http.messages import ProblemError, Reply, not_found
-from linker.entrypoints.http.operations import Call, TableName, operation
+from linker.entrypoints.messages import ProblemError, Reply, not_found
+from linker.entrypoints.operations import Call, TableName, operation
 from linker.services.housekeeping import CANCELED, TAKEN_BACK, end_interrupted
 from linker.services.run_requests import current_pause, pause_runs, request_run, resume_runs
 from linker.settings import triggers_of

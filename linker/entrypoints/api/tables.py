@@ -15,20 +15,20 @@ from linker.adapters.dataverse.lookup_column import find_linked_table
 from linker.adapters.dataverse.response_models import LiveLink
 from linker.adapters.storage import FirstLink
 from linker.core.errors import DataverseError, LinkerError
+from linker.core.insight_paths import Reach
 from linker.core.keys import key_text, row_key
 from linker.core.linking.hash_blocks import Entry, hash_link, is_confirmed, names_link
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import shard_of
 from linker.core.model import RowKey, Run, RunRequest
 from linker.core.permissions.preflight_report import Picture
-from linker.core.profile_insights.insight_paths import Reach
 from linker.core.roles import Role
 from linker.core.serialization import to_json
 from linker.deps import INSIGHTS_COST, PREFLIGHT_COST, ROW_COST, ROW_KEPT_S, Deps
 from linker.entrypoints.api.answers import Comparison, HeldLink, LookupNow, RowState
 from linker.entrypoints.api.runs import STRICT, requested
-from linker.entrypoints.http.messages import ProblemError, Reply, not_found
-from linker.entrypoints.http.operations import Call, operation
+from linker.entrypoints.messages import ProblemError, Reply, not_found
+from linker.entrypoints.operations import Call, operation
 from linker.services.preflight_checks import hold, look
 
 

@@ -24,8 +24,8 @@ from linker.entrypoints.cli.connection import (
     report_errors,
     use_local_settings,
 )
-from linker.services import environment_setup, fact_gathering
-from linker.services.environment_setup import ROLE, Setup
+from linker.services import fact_gathering, service_account
+from linker.services.service_account import ROLE, Setup
 from linker.settings import Settings
 
 
@@ -109,11 +109,11 @@ async def _steps(dataverse: Dataverse, given: Settings, order: Order, talk: Talk
     await _check_tables(dataverse, order.tables)
     tables = order.tables or await find_mapped_tables(dataverse)
     needs = [
-        *environment_setup.needs(given, tables),
-        *(await environment_setup.needs_of_measures(dataverse) if order.measures else ()),
+        *service_account.setup_needs(given, tables),
+        *(await service_account.needs_of_measures(dataverse) if order.measures else ()),
     ]
-    found = await environment_setup.look(dataverse, order.client_id, order.role, needs)
-    steps = environment_setup.ways_back(found) if order.undo else found.steps
+    found = await service_account.plan_setup(dataverse, order.client_id, order.role, needs)
+    steps = service_account.undo_steps(found) if order.undo else found.steps
     for line in (*_head(given, tables, found), *_list_steps(steps, order)):
         talk.say(line)
     value = {"dataverse": given.dataverse_url, "tables": tables, "unknown": found.unknown, "steps": steps}
@@ -121,7 +121,7 @@ async def _steps(dataverse: Dataverse, given: Settings, order: Order, talk: Talk
         talk.say("Nothing was written.")
         return value | {"done": False}
     try:
-        await (environment_setup.undo if order.undo else environment_setup.apply)(dataverse, found)
+        await (service_account.undo_setup if order.undo else service_account.apply_setup)(dataverse, found)
     except LinkerError as error:
         raise ConfigurationError(await _describe_stop(dataverse, needs, order, steps, error)) from error
     talk.say("Done.")
@@ -139,8 +139,8 @@ async def _describe_stop(
     dataverse: Dataverse, needs: Sequence[Need], order: Order, steps: Sequence[str], error: LinkerError
 ) -> str:
     """Return how far it came: an administrator may be allowed one step and not the next."""
-    found = await environment_setup.look(dataverse, order.client_id, order.role, needs)
-    left = environment_setup.ways_back(found) if order.undo else found.steps
+    found = await service_account.plan_setup(dataverse, order.client_id, order.role, needs)
+    left = service_account.undo_steps(found) if order.undo else found.steps
     done = [step for step in steps if step not in left]
     failed = left[0] if left else steps[-1]
     return (

@@ -15,8 +15,8 @@ from linker import bootstrap, settings
 from linker.adapters.dataverse import Dataverse, saved_views
 from linker.adapters.dataverse.probing import read_tables
 from linker.core.errors import ConfigurationError, DataverseError, LinkerError
+from linker.core.insight_views import View, check_kind, design
 from linker.core.permissions import privileges
-from linker.core.profile_insights.insight_views import View, check_kind, design
 from linker.entrypoints.cli.connection import (
     LOCAL_SETTINGS,
     Output,

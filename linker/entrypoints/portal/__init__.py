@@ -3,8 +3,7 @@
 A page is an operation in PAGES: a handler that returns `render(call, "its_template.html", ...)`. See docs/portal.md.
 """
 
-from linker.entrypoints.http.operations import Operation
-from linker.entrypoints.portal.about import show_about, show_audit
+from linker.entrypoints.operations import Operation
 from linker.entrypoints.portal.actions import (
     ask_for_run,
     begin_pause,
@@ -15,10 +14,10 @@ from linker.entrypoints.portal.actions import (
     show_pause,
     show_preflight,
 )
+from linker.entrypoints.portal.overview import show_about, show_audit, show_history, show_status, show_timeline
 from linker.entrypoints.portal.page_serving import Portal
 from linker.entrypoints.portal.render import lead_home
 from linker.entrypoints.portal.rows import download_rows, show_rows
-from linker.entrypoints.portal.status import show_history, show_status, show_timeline
 from linker.entrypoints.portal.table_decisions import DECISIONS
 
 __all__ = ["PAGES", "Portal", "lead_home"]

@@ -23,11 +23,12 @@ from linker.deps import Deps
 from linker.entrypoints.api.lists import Moment
 from linker.entrypoints.api.runs import KEY, AllowanceBody, PauseBody, RunBody, post_pause, post_resume, post_run
 from linker.entrypoints.api.tables import shared_look
-from linker.entrypoints.http.messages import ProblemError, Reply
-from linker.entrypoints.http.operations import Call, operation
+from linker.entrypoints.messages import ProblemError, Reply
+from linker.entrypoints.operations import Call, operation
 from linker.entrypoints.portal.page_serving import act
 from linker.entrypoints.portal.render import link, redirect, render
-from linker.entrypoints.portal.views.actions_view import (
+from linker.entrypoints.portal.views.progress_view import by_verdict
+from linker.entrypoints.portal.views.status_view import (
     HeldFirstLink,
     Newest,
     at_most,
@@ -37,7 +38,6 @@ from linker.entrypoints.portal.views.actions_view import (
     newest_by_table,
     work_of,
 )
-from linker.entrypoints.portal.views.progress_view import by_verdict
 
 RECENT: Final = 20  # runs among which the newest of each table is looked for
 _ALLOWANCE: Final = re.compile(r"(\w+)=(\d{1,12})(?:@([0-9a-f]{16}))?(,empty|,orphans)?")

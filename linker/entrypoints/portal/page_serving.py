@@ -1,6 +1,6 @@
 """How a request of a browser becomes a page: which one, who asks, whether a form is our own, and every refusal as a page.
 
-Pages are operations as those of the API are (entrypoints/http/operations.py), with roles, typed input and audit; their
+Pages are operations as those of the API are (entrypoints/operations.py), with roles, typed input and audit; their
 answers are HTML, their bodies are forms. A form carries the token that its page was given (session.py), and asks for an
 operation of the API.
 """
@@ -15,13 +15,13 @@ from urllib.parse import parse_qs, urlsplit
 
 from pydantic import BaseModel, ValidationError
 
+from linker.core import roles
 from linker.core.roles import KEY_HOLDER, Caller, identify, is_same_origin, opens_page
 from linker.deps import Deps
-from linker.entrypoints.http.messages import ProblemError, Reply, Request, not_found
-from linker.entrypoints.http.operations import MAX_BODY_BYTES, Call, Operation, check_query_names, names_of
-from linker.entrypoints.http.serving import admit, answer_or_refuse, call_of, serve_operation, starts_nothing
-from linker.entrypoints.portal import session
+from linker.entrypoints.messages import ProblemError, Reply, Request, not_found
+from linker.entrypoints.operations import MAX_BODY_BYTES, Call, Operation, check_query_names, names_of
 from linker.entrypoints.portal.render import NOTICE, ROOT, asset, form_owner, html, link, redirect, refusal
+from linker.entrypoints.serving import admit, answer_or_refuse, call_of, serve_operation, starts_nothing
 from linker.services.run_requests import Start
 
 TOKEN: Final = "token"  # noqa: S105 - the name of the field that holds it
@@ -126,10 +126,10 @@ class Portal:
     async def _caller(self, request: Request) -> Caller | None:
         if self.authenticated:
             return identify(request.headers, authenticated=True)
-        deps, value = self.deps(), session.session_of(request.headers)
-        if not value or not session.is_valid(await deps.salt(), value, deps.clock()):
+        deps, value = self.deps(), roles.session_of(request.headers)
+        if not value or not roles.is_valid(await deps.salt(), value, deps.clock()):
             return None
-        return session.SESSION_HOLDER
+        return roles.SESSION_HOLDER
 
     async def _open_session(self, request: Request) -> Reply:
         if self.authenticated:
@@ -138,7 +138,7 @@ class Portal:
             raise _foreign()
         deps = self.deps()
         await deps.audit.note("open_session", KEY_HOLDER.name)
-        value = session.issue_cookie(await deps.salt(), deps.new_id(), deps.clock())
+        value = roles.issue_cookie(await deps.salt(), deps.new_id(), deps.clock())
         wanted = fields(request.body).get("page", [""])[-1]
         return _with_session(redirect_within(wanted), value, request)
 
@@ -159,12 +159,12 @@ def _with_session(reply: Reply, value: str, request: Request) -> Reply:
     """Only on this machine a session may go over plain http."""
     address = urlsplit(request.base_url)
     secure = address.scheme != "http" or address.hostname not in _LOCAL
-    return replace(reply, headers={**reply.headers, "Set-Cookie": session.cookie(value, path=ROOT, secure=secure)})
+    return replace(reply, headers={**reply.headers, "Set-Cookie": roles.cookie(value, path=ROOT, secure=secure)})
 
 
 async def _check_own_form(deps: Deps, who: str, request: Request) -> None:
     token = fields(request.body).get(TOKEN, [""])[-1]
-    if not is_same_origin(request.headers) or not session.is_own_form(await deps.salt(), who, token):
+    if not is_same_origin(request.headers) or not roles.is_own_form(await deps.salt(), who, token):
         raise _foreign()
 
 

@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode, urlsplit
 
 from linker import docs_url
-from linker.core.roles import Caller, Role
-from linker.entrypoints.http.messages import ProblemError, Reply, Request
-from linker.entrypoints.http.operations import Call, names_of
-from linker.entrypoints.portal.session import form_token, session_of
+from linker.core.roles import Caller, Role, form_token, session_of
+from linker.entrypoints.messages import ProblemError, Reply, Request
+from linker.entrypoints.operations import Call, names_of
 from linker.entrypoints.portal.views.words import FILTERS, NOTICES
 
 if TYPE_CHECKING:  # it costs 0.1 s to import: cold start
     from jinja2 import Environment
 import hashlib
 
-from linker.entrypoints.http.messages import not_found
+from linker.entrypoints.messages import not_found
 
 ROOT: Final = "/api/portal"
 HTML: Final = "text/html"

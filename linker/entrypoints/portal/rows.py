@@ -15,23 +15,16 @@ from pydantic import BaseModel, Field, ValidationError
 from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.errors import LinkerError
+from linker.core.insight_paths import Reach
 from linker.core.keys import digest_rows, row_key
 from linker.core.model import Run
-from linker.core.profile_insights.insight_paths import Reach
 from linker.core.records import RowIssue
 from linker.deps import ROW_COST, Deps
 from linker.entrypoints.api.answers import RowState
 from linker.entrypoints.api.lists import ErrorQuery, get_errors
 from linker.entrypoints.api.tables import row_reach, row_state
-from linker.entrypoints.http.messages import (
-    ProblemError,
-    Reply,
-    first_of,
-    from_continuation,
-    not_found,
-    to_continuation,
-)
-from linker.entrypoints.http.operations import PARAMETERS, Call, RunId, operation
+from linker.entrypoints.messages import ProblemError, Reply, first_of, from_continuation, not_found, to_continuation
+from linker.entrypoints.operations import PARAMETERS, Call, RunId, operation
 from linker.entrypoints.portal.render import HEADERS, again, render
 from linker.entrypoints.portal.views.rows_view import (
     GroupSort,

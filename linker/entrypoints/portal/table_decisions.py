@@ -12,14 +12,13 @@ from linker.deps import Deps
 from linker.entrypoints.api.lists import samples_of
 from linker.entrypoints.api.runs import find_run, post_cancel
 from linker.entrypoints.api.tables import ApproveBody, find_held_link, post_approve
-from linker.entrypoints.http.messages import ProblemError, Reply, first_of, not_found
-from linker.entrypoints.http.operations import Call, operation
+from linker.entrypoints.messages import ProblemError, Reply, first_of, not_found
+from linker.entrypoints.operations import Call, operation
 from linker.entrypoints.portal.actions import KeyForm, newest_tables, with_key
 from linker.entrypoints.portal.page_serving import act
 from linker.entrypoints.portal.render import redirect, render
 from linker.entrypoints.portal.rows import names_by_table
-from linker.entrypoints.portal.views.actions_view import HeldBack, held_back, work_of
-from linker.entrypoints.portal.views.status_view import is_live
+from linker.entrypoints.portal.views.status_view import HeldBack, held_back, is_live, work_of
 
 SAMPLE_ROWS: Final = 10
 MAX_LOOKED_AT: Final = 500  # row errors of a table among which the held-back ones are looked for

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from linker.adapters.dataverse import insight_reader as reading
+from linker.core.insight_paths import Reach, RelatedRows, Value
 from linker.core.keys import row_key
-from linker.core.profile_insights.insight_paths import Reach, RelatedRows, Value
 from sandbox.schema.column_types import Column, ColumnType
 from sandbox.schema.definition import define_table
 from sandbox.switches.config import SandboxConfig, changed

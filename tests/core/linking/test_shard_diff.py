@@ -4,8 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, hash_wish
-from linker.core.linking.shard_diff import ShardPlan, diff_shard
+from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, ShardPlan, diff_shard, hash_wish
 from linker.core.linking.shards import Claim
 
 SALT = b"salt"

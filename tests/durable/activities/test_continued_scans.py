@@ -13,7 +13,7 @@ from linker.core.model import Counts, Source
 from linker.core.runs.activity_values import ShardsTask, SliceTask
 from linker.durable.activities import scan_mapping
 from linker.durable.activities.scan_mapping import plan_shards, scan_slice
-from linker.durable.shards.staged import CONTINUE_S, Opening, open_scan
+from linker.durable.staged import CONTINUE_S, Opening, open_scan
 from tests.fakes.requests import Request
 from tests.fakes.world import World, contact_id
 from tests.model_checking.schedules import search_scan

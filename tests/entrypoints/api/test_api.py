@@ -13,7 +13,7 @@ from linker.core.runs.signals import SignalKind
 from linker.core.serialization import iso
 from linker.durable.activities import run_lifecycle
 from linker.entrypoints import api
-from linker.entrypoints.http.serving import failure
+from linker.entrypoints.serving import failure
 from tests.fakes.client import BASE, Client
 from tests.fakes.principal import headers
 from tests.fakes.world import World

@@ -14,7 +14,7 @@ from linker.core.model import Mode, Run, Status, TableRun
 from linker.core.runs import lifecycle
 from linker.entrypoints import api, portal
 from linker.entrypoints.api import Operation, Reply, Request
-from linker.entrypoints.http.operations import names_of
+from linker.entrypoints.operations import names_of
 from tests.fakes.client import BASE, Starter
 from tests.fakes.principal import headers
 from tests.fakes.world import World, contact_id

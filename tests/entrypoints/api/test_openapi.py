@@ -22,7 +22,7 @@ from linker.core.model import Mode, Run, RunRequest, Status
 from linker.core.records import issue
 from linker.entrypoints import api
 from linker.entrypoints.api.openapi import document
-from linker.entrypoints.http.messages import to_continuation
+from linker.entrypoints.messages import to_continuation
 from tests.fakes.client import BASE, Starter
 from tests.fakes.world import World, contact_id
 

@@ -11,7 +11,7 @@ import pytest
 from linker.core.errors import TransientError
 from linker.core.model import Counts, Mode, Run, Status, TableRun
 from linker.entrypoints import api
-from linker.entrypoints.http.operations import Operation
+from linker.entrypoints.operations import Operation
 from tests.fakes.client import Client
 from tests.fakes.world import World, contact_id
 

@@ -10,8 +10,8 @@ import pytest
 from linker.entrypoints.api.lists import ErrorQuery, RunsQuery
 from linker.entrypoints.api.runs import RunBody
 from linker.entrypoints.api.tables import ApproveBody
-from linker.entrypoints.http.messages import ProblemError
-from linker.entrypoints.http.operations import parse_body, parse_query
+from linker.entrypoints.messages import ProblemError
+from linker.entrypoints.operations import parse_body, parse_query
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ class Operator:
         return list(reply.body["value"])
 
     async def _token(self) -> str:
-        from linker.entrypoints.portal.session import form_token
+        from linker.core.roles import form_token
 
         return form_token(await self.app.world.deps.salt(), "7c0f")
 

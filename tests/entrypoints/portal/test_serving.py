@@ -8,13 +8,12 @@ import pytest
 from pydantic import BaseModel
 
 from linker.core.errors import ConfigurationError, TransientError
-from linker.core.roles import Role
+from linker.core.roles import LIFETIME_S, Role, form_token, is_valid, session_of
 from linker.deps import Deps
 from linker.entrypoints import portal
 from linker.entrypoints.api import Operation, Reply
-from linker.entrypoints.http.operations import Call, operation
+from linker.entrypoints.operations import Call, operation
 from linker.entrypoints.portal.render import redirect, render
-from linker.entrypoints.portal.session import LIFETIME_S, form_token, is_valid, session_of
 from tests.fakes.browser import Browser
 from tests.fakes.principal import headers
 from tests.fakes.world import World

@@ -7,7 +7,7 @@ import pytest
 from linker.core.model import Counts, Mode, Run, RunRequest, Status, TableRun, Ticket
 from linker.core.permissions.preflight_report import Entitlement
 from linker.core.runs.lock_state import LockState
-from linker.entrypoints.portal.views.actions_view import (
+from linker.entrypoints.portal.views.status_view import (
     Expected,
     HeldBack,
     Work,

@@ -19,15 +19,8 @@ from linker.core.records import AuditEntry
 from linker.core.roles import Caller, Role, identify, is_same_origin
 from linker.core.serialization import iso
 from linker.deps import Deps
-from linker.entrypoints.http.messages import ProblemError, Reply, Request
-from linker.entrypoints.http.operations import (
-    Call,
-    Operation,
-    check_query_names,
-    parse_body,
-    parse_parameters,
-    parse_query,
-)
+from linker.entrypoints.messages import ProblemError, Reply, Request
+from linker.entrypoints.operations import Call, Operation, check_query_names, parse_body, parse_parameters, parse_query
 from linker.services.run_requests import Start
 
 _LOG = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ from pydantic_core import ErrorDetails
 
 from linker.core.roles import Caller, Role
 from linker.deps import Deps
-from linker.entrypoints.http.messages import JSON, ProblemError, Reply, Request, not_found
+from linker.entrypoints.messages import JSON, ProblemError, Reply, Request, not_found
 from linker.services.run_requests import Start
 
 type RunId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9-]{1,64}$")]

@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from linker.core.names import LOOKUP_SCHEMA_NAME
-from linker.core.profile_insights.insight_paths import (
+from linker.core.insight_paths import (
     MEASURES,
     Column,
     RelatedTable,
@@ -15,6 +14,7 @@ from linker.core.profile_insights.insight_paths import (
     related_in,
     values_in,
 )
+from linker.core.names import LOOKUP_SCHEMA_NAME
 
 
 def attribute(name: str, **facts: Any) -> dict[str, Any]:

@@ -16,8 +16,8 @@ from xml.etree import ElementTree as ET
 
 from linker.core.capabilities import TableKind
 from linker.core.errors import ConfigurationError
+from linker.core.insight_paths import MEASURE_TABLE, Column, RelatedTable
 from linker.core.names import LOOKUP_SCHEMA_NAME, PROFILE_TABLE
-from linker.core.profile_insights.insight_paths import MEASURE_TABLE, Column, RelatedTable
 
 PROFILE = "profile"  # alias of the profile's columns
 MAX_JOINED = 14  # 15 joined tables are the most, and the profile is one

@@ -1,7 +1,8 @@
-"""The Status and Timeline pages: runs now and over time.
+"""The pages that only show: Status, Timeline, About, and Audit.
 
 Status shows the task and its tables as in Settings > System > Status, with the progress details of a run beside them. Timeline
-shows runs with their chart, and the last runs of the task or of one table.
+shows runs with their chart, and the last runs of the task or of one table. About shows which app this is, how it is set up, and
+what starts its runs, without a secret. Audit shows what people did by hand.
 """
 
 from __future__ import annotations
@@ -9,20 +10,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import BaseModel, Field, SecretStr, model_validator
 
+from linker import VERSION, build
 from linker.core.model import Run, Status
 from linker.core.names import TASK_NAME
+from linker.core.roles import Role
 from linker.core.runs.history import PastRun, standing
 from linker.core.runs.lock_state import pause_at
 from linker.core.serialization import iso
 from linker.entrypoints.api.lists import LOOK_BACK, RunFilter
-from linker.entrypoints.http.messages import Reply, not_found
-from linker.entrypoints.http.operations import Call, RunId, operation
+from linker.entrypoints.messages import Reply, first_of, not_found
+from linker.entrypoints.operations import Call, RunId, operation
 from linker.entrypoints.portal.actions import find_undecided
-from linker.entrypoints.portal.render import again, render
+from linker.entrypoints.portal.render import again, link, render
 from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
+from linker.entrypoints.portal.views.rows_view import line_of
 from linker.entrypoints.portal.views.status_view import TableSort, listed, status_of
 from linker.entrypoints.portal.views.timeline_view import (
     Gantt,
@@ -35,8 +40,9 @@ from linker.entrypoints.portal.views.timeline_view import (
     sorted_lines,
     took_part,
 )
-from linker.entrypoints.portal.views.words import logs_url
-from linker.settings import triggers_of
+from linker.entrypoints.portal.views.words import logs_url, workbooks_url
+from linker.services.run_requests import current_pause
+from linker.settings import Settings, names, triggers_of
 
 RECENT = 20  # runs among which a table's newest one is looked for
 MAX_NAME = 200
@@ -185,3 +191,66 @@ def _page(lines: list[PastRun], before: str | None) -> tuple[list[PastRun], bool
 async def _gantt(call: Call[Any, Any], opened: str | None) -> Gantt | None:
     run = await call.deps.runs.load(opened) if opened else None
     return gantt_of(run, iso(call.deps.clock())) if run else None
+
+
+@operation("GET", "/portal/about")
+async def show_about(call: Call) -> Reply:
+    """Show the version, the identity, the storage, the triggers and the settings in force."""
+    deps = call.deps
+    run, _ = await deps.runs.mirrored()
+    return await render(
+        call,
+        "about.html",
+        version=VERSION,
+        build=build(),
+        workbooks=workbooks_url(deps.settings.workspace_id or ""),
+        run=run,
+        pause=await current_pause(deps),
+        identity=deps.settings.client_id or "system-assigned identity",
+        storage=_storage_of(deps.settings),
+        triggers=triggers_of(deps.settings, deps.clock()),
+        settings=shown_settings(deps.settings),
+        capabilities=await deps.capability_store.load(),
+    )
+
+
+def shown_settings(settings: Settings) -> tuple[tuple[str, str, bool], ...]:
+    """Return each setting with its value as text, and whether it differs from the default. A secret is only `set`."""
+    fields = type(settings).model_fields
+    return tuple(
+        (name, _show_value(value := getattr(settings, field)), value != fields[field].default)
+        for name, field in zip(names(), fields, strict=True)
+    )
+
+
+def _show_value(value: object) -> str:
+    if value is None or value in ("", ()):
+        return "not set"
+    if isinstance(value, SecretStr):
+        return "set"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _storage_of(settings: Settings) -> str:
+    if settings.storage_table_service_uri:
+        return urlsplit(settings.storage_table_service_uri).netloc
+    return "a connection string (LINKER_STORAGE)"
+
+
+AUDIT_LINES = 50
+
+
+class AuditQuery(BaseModel):
+    """From which entry on."""
+
+    after: Annotated[str, Field(max_length=200)] = ""
+
+
+@operation("GET", "/portal/audit", role=Role.ADMIN, query=AuditQuery)
+async def show_audit(call: Call[None, AuditQuery]) -> Reply:
+    """Show the manual actions, newest first, page by page."""
+    entries, more = await first_of(call.deps.audit.entries(call.query.after), AUDIT_LINES)
+    following = link("/audit", after=entries[-1].id) if more else ""
+    return await render(call, "audit.html", lines=[line_of(entry) for entry in entries], more=following)

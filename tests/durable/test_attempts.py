@@ -10,7 +10,7 @@ import pytest
 from linker.core.linking.hash_blocks import is_confirmed, unconfirm
 from linker.core.model import Counts, Mode
 from linker.core.throttling.width import SMALLEST
-from linker.durable.shards.attempt import Attempt, ShardHeldError
+from linker.durable.attempt import Attempt, ShardHeldError
 from tests.fakes.world import (
     ATTEMPT_S,
     FIRST_SHARD,

@@ -7,8 +7,8 @@ import pytest
 from linker.core.model import Counts, Mode, RunRequest, Status, Ticket
 from linker.core.runs.activity_values import MAX_REFUSED, ShardOutcome, Trouble
 from linker.core.throttling.pace import Pace, shards_in_flight
+from linker.durable.isolation import SAMPLE, SUSPICIOUS
 from linker.durable.orchestrators.generation import FAULT_PATIENCE
-from linker.durable.shards.isolation import SAMPLE, SUSPICIOUS
 from tests.durable.orchestrators.fake_activities import Activities, context, run
 from tests.fakes.requests import Refusal
 from tests.fakes.world import World, contact_id

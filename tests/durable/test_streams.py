@@ -11,7 +11,7 @@ import pytest
 from linker.core.linking.mapping_scan import STREAM_ROWS, KeySpan, ScanChoice, TableState
 from linker.core.linking.shards import Shard
 from linker.core.model import Source
-from linker.durable.shards.staged import Opening, open_scan
+from linker.durable.staged import Opening, open_scan
 from tests.fakes.requests import Refusal, Request
 from tests.fakes.scans import (
     PEOPLE,

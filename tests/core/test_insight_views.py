@@ -6,16 +6,8 @@ import pytest
 
 from linker.core.capabilities import TableKind
 from linker.core.errors import ConfigurationError
-from linker.core.profile_insights.insight_paths import Column, RelatedTable
-from linker.core.profile_insights.insight_views import (
-    MAX_JOINED,
-    Columns,
-    ListTable,
-    View,
-    check_kind,
-    design,
-    same_xml,
-)
+from linker.core.insight_paths import Column, RelatedTable
+from linker.core.insight_views import MAX_JOINED, Columns, ListTable, View, check_kind, design, same_xml
 
 LEAD = ListTable("lead", "leads", "leadid", "fullname", "Leads", 4)
 

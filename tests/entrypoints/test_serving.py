@@ -9,7 +9,7 @@ from linker.core.roles import Role
 from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.entrypoints import api
-from linker.entrypoints.http.messages import to_continuation
+from linker.entrypoints.messages import to_continuation
 from linker.services.run_requests import unification_events
 from tests.core.runs.test_events import body, record
 from tests.fakes.browser import Browser

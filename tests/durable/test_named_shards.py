@@ -19,7 +19,7 @@ from linker.core.linking.shards import MAX_BITS, SHARD_ROWS, Shard, shard_of
 from linker.core.ports import Properties
 from linker.core.runs.activity_values import ShardsTask
 from linker.durable.activities.scan_mapping import plan_shards
-from linker.durable.shards.staged import Opening, open_scan
+from linker.durable.staged import Opening, open_scan
 from tests.fakes.scans import (
     PEOPLE,
     all_rows,

@@ -19,8 +19,8 @@ from linker.core.errors import (
 )
 from linker.core.linking.shards import fold_customer
 from linker.core.model import CustomerId, Link, RowKey, Target
-from linker.durable.shards.attempt import Attempt
-from linker.durable.shards.isolation import Isolation, Links, Refusals
+from linker.durable.attempt import Attempt
+from linker.durable.isolation import Isolation, Links, Refusals
 
 SHORT_WAITS = 3
 PATCHES = 100  # single updates of one batch: one look at the time left covers them all

@@ -16,7 +16,7 @@ from linker.core.errors import (
     ConfigurationError,
     DataverseError,
 )
-from linker.core.linking.hash_blocks import HashBlock, hash_wish, is_confirmed, name_salt
+from linker.core.linking.hash_blocks import HashBlock, confirms, hash_wish, is_confirmed, name_salt
 from linker.core.linking.mapping_scan import (
     KeySpan,
     ScanChoice,
@@ -75,8 +75,7 @@ class StagedShard:
 
     def _differing(self, claims: Mapping[RowKey, Claim], block: HashBlock) -> Iterable[RowKey]:
         for key, wish in self.wishes(claims).items():
-            stored = block.entries.get(key, ())
-            if len(stored) != 1 or not stored[0].is_confirmed or stored[0].wish != wish:
+            if not confirms(block.entries.get(key, ()), wish):
                 yield key
 
     def _open(self, block: HashBlock) -> Iterable[RowKey]:

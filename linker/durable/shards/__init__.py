@@ -1,1 +1,0 @@
-"""What activities share when they read or write the rows of a shard."""

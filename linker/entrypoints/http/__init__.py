@@ -1,1 +1,0 @@
-"""What API and portal share: requests and answers as values, operations, roles, audit."""
