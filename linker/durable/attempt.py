@@ -36,7 +36,7 @@ class Attempt:
     """Ownership of one shard's block, from `take` or `intend` to `finish`."""
 
     def __init__(self, deps: Deps, table: str, shard: str, salt_name: str = "") -> None:
-        self._deps, self._key, self._salt_name = deps, (table, shard), salt_name
+        self._deps, self.key, self._salt_name = deps, (table, shard), salt_name
         self._id = deps.new_id()
         self._stored = StoredBlock(HashBlock(), None)
         self._before = self._stored.block.header
@@ -47,7 +47,7 @@ class Attempt:
     @property
     def shard(self) -> str:
         """The name of the shard."""
-        return self._key[1]
+        return self.key[1]
 
     @property
     def block(self) -> HashBlock:
@@ -61,7 +61,7 @@ class Attempt:
             left_s = min(header.until - now, self._seconds_left(header, now))
             if left_s > 0:
                 raise ShardHeldError("Another attempt works on this shard.", wait_s=left_s + MARGIN_S)
-        self._deps.cache.held_shards.pop(self._key, None)
+        self._deps.cache.held_shards.pop(self.key, None)
         self._stored, self._before = stored, header
 
     def _seconds_left(self, header: Header, now: float) -> float:
@@ -71,9 +71,9 @@ class Attempt:
         sends for `attempt_seconds` and no longer, so one that was seen unchanged for so long is over.
         """
         seen, owner = self._deps.cache.held_shards, (header.attempt, header.until)
-        known, since = seen.get(self._key, (owner, now))
+        known, since = seen.get(self.key, (owner, now))
         since = since if known == owner else now
-        seen[self._key] = (owner, since)
+        seen[self.key] = (owner, since)
         return since + self._deps.settings.attempt_seconds - now
 
     async def take(self) -> None:
@@ -132,7 +132,7 @@ class Attempt:
         owner = self._id if self._open_until else ""
         try:
             await self._deps.blocks.take(
-                *self._key, replace(self._stored, block=self.block.owned_by(owner, self._open_until))
+                *self.key, replace(self._stored, block=self.block.owned_by(owner, self._open_until))
             )
         except ChangedError:
             return False
@@ -145,12 +145,12 @@ class Attempt:
     async def _own(self) -> None:
         until = self._deps.clock() + self._deps.settings.attempt_seconds
         taken = replace(self._stored, block=self.block.owned_by(self._id, until))
-        self._stored = await self._deps.blocks.take(*self._key, taken)
+        self._stored = await self._deps.blocks.take(*self.key, taken)
         self.owns = True
 
     async def _save(self, block: HashBlock) -> None:
         try:
-            self._stored = await self._deps.blocks.save(*self._key, replace(self._stored, block=block))
+            self._stored = await self._deps.blocks.save(*self.key, replace(self._stored, block=block))
         except ChangedError as error:
             if not self.owns:
                 raise ShardHeldError("Another attempt took this shard.", wait_s=MARGIN_S) from error

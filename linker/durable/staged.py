@@ -6,7 +6,7 @@ A delta scan looks up what its rows alone do not say. A scan that a dead run lef
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 
 from linker.adapters.dataverse import Dataverse
@@ -29,8 +29,22 @@ from linker.core.linking.segments import Segment, digest_records
 from linker.core.linking.shards import Claim, ClaimRow, Shard, Wanted, decide_claims
 from linker.core.model import Link, RowKey, Target
 from linker.core.odata import MappingColumns
+from linker.core.runs.activity_values import ShardTask
 from linker.core.serialization import iso
 from linker.deps import Deps
+
+
+async def current_scan(deps: Deps, task: ShardTask, *, again: bool = False) -> Scan:
+    """Return the scan that the shard is of. Raises ConfigurationError when a later one replaced it, or when it has ended:
+    its rows are removed then, and a row that is missing would count as one that left the mapping.
+    """
+    scan = await deps.scan(task.table, task.scan, again=again)
+    if scan is None or scan.ended:
+        raise ConfigurationError(
+            f"The work on table '{task.table}' ended, or a later run took it over, while shard {task.number} waited. "
+            "Nothing was written."
+        )
+    return scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,44 +115,27 @@ class StagedShard:
             yield segment
 
 
-@dataclass(slots=True)
-class Resolved:
-    """The link of each row, or why it has none: code and text of an issue."""
+async def resolve_links(
+    dataverse: Dataverse, target: Target, claims: Mapping[RowKey, Claim], *, trusting: bool = True
+) -> tuple[dict[RowKey, Link], dict[RowKey, tuple[str, str]]]:
+    """Return the link of each row, and why others have none: code and text of an issue.
 
-    links: dict[RowKey, Link] = field(default_factory=dict)
-    issues: dict[RowKey, tuple[str, str]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Resolver:
-    """Finds profiles: by the mapping row's own lookup where a sample showed that it is right, else by CustomerId.
-
-    Not `trusting` ignores the mapping row's lookup.
+    A profile is found by the mapping row's own lookup where a sample showed that it is right, else by CustomerId. Not
+    `trusting` ignores that lookup. A profile that is not in Dataverse yet defers its rows; several reject them.
     """
-
-    dataverse: Dataverse
-    target: Target
-    trusting: bool = True
-
-    async def resolve(self, claims: Mapping[RowKey, Claim]) -> Resolved:
-        """Return the link of each row. A profile that is not in Dataverse yet defers its rows; several reject them."""
-        believes = self.trusting and self.target.names_profile
-        links = {
-            key: Link(claim.profile, claim.partition) for key, claim in claims.items() if believes and claim.profile
-        }
-        resolved, rest = Resolved(links), {key: claim for key, claim in claims.items() if key not in links}
-        found = await self.dataverse.profiles({claim.stored for claim in rest.values()}, self.target) if rest else {}
-        for key, claim in rest.items():
-            candidates = found.get(claim.customer, ())
-            if len(candidates) == 1:
-                resolved.links[key] = candidates[0]
-            elif candidates:
-                text = f"{len(candidates)} profiles have the CustomerId {claim.stored}."
-                resolved.issues[key] = ("AmbiguousProfile", text)
-            else:
-                text = f"The profile of customer {claim.stored} is not in Dataverse."
-                resolved.issues[key] = ("ProfileMissing", text)
-        return resolved
+    believes, issues = trusting and target.names_profile, dict[RowKey, tuple[str, str]]()
+    links = {key: Link(claim.profile, claim.partition) for key, claim in claims.items() if believes and claim.profile}
+    rest = {key: claim for key, claim in claims.items() if key not in links}
+    found = await dataverse.profiles({claim.stored for claim in rest.values()}, target) if rest else {}
+    for key, claim in rest.items():
+        candidates = found.get(claim.customer, ())
+        if len(candidates) == 1:
+            links[key] = candidates[0]
+        elif candidates:
+            issues[key] = ("AmbiguousProfile", f"{len(candidates)} profiles have the CustomerId {claim.stored}.")
+        else:
+            issues[key] = ("ProfileMissing", f"The profile of customer {claim.stored} is not in Dataverse.")
+    return links, issues
 
 
 SAMPLED = 20  # rows with which streams are checked

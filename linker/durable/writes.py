@@ -20,8 +20,9 @@ from linker.core.errors import (
 from linker.core.linking.shards import fold_customer
 from linker.core.model import CustomerId, Link, RowKey, Target
 from linker.durable.attempt import Attempt
-from linker.durable.isolation import Isolation, Links, Refusals
+from linker.durable.isolation import Isolation, Links, Refusals, scatter
 
+CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
 SHORT_WAITS = 3
 PATCHES = 100  # single updates of one batch: one look at the time left covers them all
 ROUNDS = 2  # writes of one row in one attempt: what two accepted writes did not change is not a passing fault
@@ -200,7 +201,21 @@ class Writer:
             return await self.dataverse.write_links(self.target, links)
 
 
-async def prove_first_link(
+async def prove_links(writer: Writer, links: Links, customers: Mapping[RowKey, CustomerId]) -> tuple[Written, bool]:
+    """Write single rows until one proves that links are alive. Return what became of them, and whether one did.
+
+    A row that is refused proves nothing.
+    """
+    written, proven = Written(), False
+    for row in scatter(links, CANARIES):
+        one, proven = await _prove_first_link(writer, row, links, customers)
+        written = written.with_more(one)
+        if proven:
+            break
+    return written, proven
+
+
+async def _prove_first_link(
     writer: Writer, row: RowKey, links: Links, customers: Mapping[RowKey, CustomerId]
 ) -> tuple[Written, bool]:
     """Write the first link of a table alone; return what became of it, and whether it was proved to lead to its profile.

@@ -14,8 +14,8 @@ from linker.core.keys import key_text
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import fold_customer
 from linker.core.model import Counts, Mode
-from linker.durable.activities.link_shard import CANARIES
 from linker.durable.isolation import SAMPLE, scatter
+from linker.durable.writes import CANARIES
 from tests.fakes.requests import PROFILE_SET, Refusal, Request
 from tests.fakes.world import World, contact_id, key_of
 

@@ -68,7 +68,7 @@ async def test_the_code_breaks_the_promise_when_it_loses_the_rule(rule: str, mon
     """The only patching of our own code in the tests: it proves that the replay would notice."""
     monkeypatch.setattr(*WITHOUT[rule])
     if rule == "fence":
-        monkeypatch.setattr(link_shard, "_current_scan", remembered_scan)
+        monkeypatch.setattr(link_shard, "current_scan", remembered_scan)
     assert await Replay().play(schedule(rule)) != ""
 
 

@@ -16,6 +16,7 @@ class Mutation:
 
 
 _SHARD = "linker/durable/activities/link_shard.py"
+_OUTCOMES = "linker/durable/outcomes.py"
 _STAGED = "linker/durable/staged.py"
 _SCANNING = "linker/durable/activities/scan_mapping.py"
 _SCAN = "linker/durable/orchestrators/scanning.py"
@@ -96,7 +97,7 @@ MUTATIONS = (
         "rows = [{key: key_text(row), bind: _address(link)}",
         'rows = [{key: key_text(row), "description": "", bind: _address(link)}',
     ),
-    Mutation("D13", _SHARD, "if counts.rows_read != counts.outcomes:", "if False:"),
+    Mutation("D13", _OUTCOMES, "if counts.rows_read != counts.outcomes:", "if False:"),
     Mutation("D14", _UNLINK, "if departed + earlier > most_share * (rows + earlier):", "if False:"),
     Mutation("D14", _UNLINK, "if departed >= rows:", "if False:"),
     Mutation("D15", _SHARD, "for key in written.linked:\n            entry", "for key in links:\n            entry"),
@@ -231,9 +232,9 @@ MUTATIONS = (
     Mutation("G7", "linker/core/linking/mapping_scan.py", "(*self.earlier_bits, self.bits)", "self.earlier_bits"),
     Mutation("G7", "linker/core/linking/segments.py", "    if at + length > len(data):\n", "    if False:\n"),
     Mutation("G7", _SHARD, "staged.scan.earlier_bits)", "staged.scan.earlier_bits[:0])"),
-    Mutation("G7", _SHARD, "\n        await _current_scan(self.deps, self.task, again=True)\n", "\n"),
-    Mutation("G7", _SHARD, "await _current_scan(self.deps, self.task, again=True)  # all of", "pass  # all of"),
-    Mutation("G7", _SHARD, "if scan is None or scan.ended:", "if scan is None:"),
+    Mutation("G7", _SHARD, "\n        await current_scan(self.deps, self.task, again=True)\n", "\n"),
+    Mutation("G7", _SHARD, "await current_scan(self.deps, self.task, again=True)  # all of", "pass  # all of"),
+    Mutation("G7", _STAGED, "if scan is None or scan.ended:", "if scan is None:"),
     Mutation("G7", _SCANNING, "    if not scan.planned:\n", "    if True:\n"),
     Mutation("G7", "linker/deps.py", "if known.planned:", "if True:"),
     Mutation("G7", _STAGED, "return bits >= self.shard.bits or self.shard.holds(key)", "return True"),
@@ -288,7 +289,7 @@ MUTATIONS = (
         "if True:",
     ),
     Mutation("G13", _WRITING, "    await _set_back(writer, row, before)\n    raise", "    raise"),
-    Mutation("G13", _SHARD, "for row in scatter(links, CANARIES):", "for row in scattered(links, 1):"),
+    Mutation("G13", _WRITING, "for row in scatter(links, CANARIES):", "for row in scatter(links, 1):"),
     Mutation("G13", _SHARD, "for key in [key for key, link in links.items() if link.partition]:", "for key in ():"),
     Mutation("G13", _GENERATION, "is_alone = table in self.unproven or", "is_alone ="),
     # ---- writing ----
@@ -349,7 +350,7 @@ MUTATIONS = (
     ),
     Mutation("G19", _RESOLVING, "if believes and claim.profile", "if False"),
     Mutation("G19", _LIFE, " or run.trigger == FOLLOW_UP", ""),
-    Mutation("G20", _SHARD, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
+    Mutation("G20", _OUTCOMES, "if self.profiles and self.deps.settings.touch_profiles:", "if False:"),
     Mutation("G20", "linker/services/run_requests.py", "besides=we)", ")"),
     Mutation("G21", _PERMISSION, "if hold and not look.linked and ", "if False and "),
     Mutation("G21", _PERMISSION, "if not running and look.registered is not None:", "if False:"),
@@ -358,7 +359,7 @@ MUTATIONS = (
     Mutation("G23", _VERDICT, "if counts.rows_read != counts.outcomes:", "if False:"),
     Mutation(
         "G23",
-        _SHARD,
+        _OUTCOMES,
         "replace(self.outcomes.counts, rows_read=rows_read)",
         "replace(self.outcomes.counts, rows_read=self.outcomes.counts.outcomes)",
     ),

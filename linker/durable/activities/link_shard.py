@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from linker.adapters import telemetry
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import StoredBlock
-from linker.adapters.storage.staging import Scan
 from linker.core.errors import (
-    ConfigurationError,
     DataverseError,
-    LedgerError,
     LinkerError,
     SupersededError,
     ThrottledError,
     TransientError,
     UnknownOutcomeError,
 )
-from linker.core.keys import key_text
 from linker.core.linking.hash_blocks import (
     UNCONFIRMED,
     Entry,
@@ -33,18 +29,16 @@ from linker.core.linking.hash_blocks import (
 )
 from linker.core.linking.shards import Claim, Wanted
 from linker.core.model import CustomerId, Link, Mode, RowKey, Target
-from linker.core.records import PlannedChange, refusal
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.attempt import Attempt, ShardHeldError, mark_late
 from linker.durable.boundary import check_may_continue
-from linker.durable.isolation import Outcomes, Refusals, TableRefusedError, explain_refusal, scatter
-from linker.durable.staged import Resolver, StagedShard
-from linker.durable.writes import Writer, Written, is_stored, prove_first_link
+from linker.durable.isolation import TableRefusedError, explain_refusal
+from linker.durable.outcomes import Outcomes, ShardReport
+from linker.durable.staged import StagedShard, current_scan, resolve_links
+from linker.durable.writes import Writer, Written, is_stored, prove_links
 
-CANARIES = 10  # rows that may be refused in a row before the others of the shard are written without a proof
 LONG_TURN_S = 1.0  # from here on a look at the lock costs little beside the wait
-MAX_OPEN = 5_000  # rows that are read to see which were open before; only where nothing landed and rows were refused
 
 
 async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
@@ -67,7 +61,7 @@ async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
 
 
 async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutcome:
-    scan = await _current_scan(deps, task)
+    scan = await current_scan(deps, task)
     target = await deps.target(task.run, task.table)
     shard = scan.shard(task.number)
     salt = await deps.salt_named(scan.secret)
@@ -79,29 +73,14 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
     except LinkerError as error:
         if isinstance(error, UnknownOutcomeError):
             work.attempt.unanswered()
-        if isinstance(
-            error, TableRefusedError
-        ):  # rows that were tried are reported, and do not count in the next sample
-            await work.report(error)
+        if isinstance(error, TableRefusedError):  # rows that were tried do not count in the next sample
+            await work.report.save_refused(error)
         lost = isinstance(error, SupersededError) or not await work.attempt.release()
         if lost and work.sent:
             await mark_late(deps, task.table, shard, {row: work.intended[row] for row in work.sent})
         if isinstance(error, DataverseError):
             raise await explain_refusal(deps, dataverse, target, error) from error
         raise
-
-
-async def _current_scan(deps: Deps, task: ShardTask, *, again: bool = False) -> Scan:
-    """Return the scan that the shard is of. Raises ConfigurationError when a later one replaced it, or when it has ended:
-    its rows are removed then, and a row that is missing would count as one that left the mapping.
-    """
-    scan = await deps.scan(task.table, task.scan, again=again)
-    if scan is None or scan.ended:
-        raise ConfigurationError(
-            f"The work on table '{task.table}' ended, or a later run took it over, while shard {task.number} waited. "
-            "Nothing was written."
-        )
-    return scan
 
 
 @dataclass(slots=True)
@@ -119,31 +98,23 @@ class _ShardWork:
     intended: dict[RowKey, Entry] = field(default_factory=dict)  # the confirmed entry of each row that is written
     sent: set[RowKey] = field(default_factory=set)
     recognized: dict[RowKey, tuple[Entry, ...]] = field(default_factory=dict)  # see _recognize
-    planned: dict[RowKey, Link] = field(default_factory=dict)  # what a dry run would write
-    profiles: set[str] = field(default_factory=set)  # that got newly linked rows
-    proven: bool = False  # the first link of the table was read back alive
-    refusals: Refusals = field(init=False)
+    report: ShardReport = field(init=False)
     began: float = field(init=False)  # epoch s
 
     def __post_init__(self) -> None:
-        self.refusals = Refusals(self._find_open)
+        self.report = ShardReport(self.deps, self.task, self.staged.shard.name, self.outcomes)
         self.began = self.deps.clock()
-
-    @property
-    def key(self) -> tuple[str, str]:
-        """Table and name of the shard."""
-        return self.task.table, self.staged.shard.name
 
     async def run(self) -> ShardOutcome:
         # Else the header alone is rarely enough.
         may_be_settled = self.staged.scan.full and not self.task.mode.compares_all
-        stored = await (self.deps.blocks.header(*self.key) if may_be_settled else self._load_block())
+        stored = await (self.deps.blocks.header(*self.attempt.key) if may_be_settled else self._load_block())
         if (rows := await self._count_settled(stored)) is not None:
             self.outcomes.confirmed_rows(rows, stored.block.header, self.task.run)
-            return await self._outcome(rows, Wanted(), ())
+            return await self.report.finish(rows, Wanted(), ())
         stored = await self._load_block() if may_be_settled else stored
         others = stored.block.is_of_other_secret(name_salt(self.staged.salt))
-        stored = _distrust(stored) if others else stored
+        stored = stored.distrusted() if others else stored
         self.attempt.found(stored)
         wanted = await self.staged.wanted(stored.block)
         self.wishes = self.staged.wishes(wanted.claims)
@@ -159,9 +130,9 @@ class _ShardWork:
         await self._recognize(plan.unclaimed if others else ())
         removed = plan.unclaimed if self.staged.scan.full else ()
         if removed:
-            await _current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
+            await current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
         await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
-        return await self._outcome(wanted.rows, wanted, removed)
+        return await self.report.finish(wanted.rows, wanted, removed)
 
     async def _load_block(self) -> StoredBlock:
         return await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
@@ -207,15 +178,12 @@ class _ShardWork:
         self.outcomes.unchanged |= same - linked_before
         if self.task.dry_run:
             self.outcomes.linked |= links.keys()
-            self.planned = links
-            self.profiles.update(link.profile for link in links.values())
-            await self._note_profiles()
+            self.report.planned = links
+            self.report.profiles.update(link.profile for link in links.values())
+            await self.report.note_profiles()
             return
-        entries = {
-            **self.attempt.block.entries,
-            **self.recognized,
-            **{key: (self._entry(key, wanted[key]),) for key in same},
-        }
+        confirmed = {key: (self._entry(key, wanted[key]),) for key in same}
+        entries = {**self.attempt.block.entries, **self.recognized, **confirmed}
         await self._write(links, entries, {**plan.compare, **plan.change})
 
     def _readable(self, links: Mapping[RowKey, Link]) -> dict[RowKey, Link]:
@@ -235,10 +203,10 @@ class _ShardWork:
         return Entry(self.wishes[key], hash_link(key, seen, self.staged.salt))
 
     async def _resolve(self, claims: Mapping[RowKey, Claim], *, trusting: bool = True) -> dict[RowKey, Link]:
-        resolved = await Resolver(self.dataverse, self.target, trusting=trusting).resolve(claims)
-        for key, (code, text) in resolved.issues.items():
+        links, issues = await resolve_links(self.dataverse, self.target, claims, trusting=trusting)
+        for key, (code, text) in issues.items():
             self.outcomes.issue(key, code, text)
-        return resolved.links
+        return links
 
     async def _compare(self, compare: Mapping[RowKey, Claim], wanted: Mapping[RowKey, Link]) -> set[RowKey]:
         """Return the rows whose live link is already the wanted one; rows that do not exist are rejected."""
@@ -247,10 +215,14 @@ class _ShardWork:
         for key in compare.keys() - live.keys():
             self.outcomes.issue(key, "RowNotFound")
         same = {key for key in keys if key in live and is_stored(live[key], wanted[key], self.target)}
-        self.profiles |= {wanted[key].profile for key in self._find_intended(same)}
+        self.report.profiles |= {wanted[key].profile for key in self._find_intended(same)}
         stored = self.attempt.block.entries
         repaired = {key for key in keys if key in live and key not in same} | self._find_intended(same)
-        self.outcomes.drifted |= {key for key in repaired if _was_confirmed(stored.get(key, ()), self.wishes[key])}
+        self.outcomes.drifted |= {
+            key  # it was confirmed on its claim before anything was intended, which keeps that entry
+            for key in repaired
+            if any(entry.is_confirmed and entry.wish == self.wishes[key] for entry in stored.get(key, ()))
+        }
         return same
 
     def _find_intended(self, same: Collection[RowKey]) -> set[RowKey]:
@@ -266,19 +238,14 @@ class _ShardWork:
             await self._intend(links, entries)
         # A late delivery may come after a later run. A run that begins after this look finds the shard owned, or what is
         # saved here.
-        await _current_scan(self.deps, self.task, again=True)
+        await current_scan(self.deps, self.task, again=True)
         written = await self._write_all(links, entries, claims) if links else Written()
-        for key, error in written.refused.items():
-            profile = written.links[key].profile
-            self.outcomes.issues[key_text(key)] = refusal(self.task.table, key_text(key), error, profile)
-        for key in written.lost:
-            self.outcomes.issue(key, "NotStored")
-        self.outcomes.linked |= written.linked
+        self.outcomes.written(written)
         for key in written.linked:
             entry = (self.intended[key],)
             entries[key] = unconfirm(entry) if key in written.doubtful else entry
-        self.profiles |= {written.links[key].profile for key in written.linked}
-        await self._note_profiles()
+        self.report.profiles |= {written.links[key].profile for key in written.linked}
+        await self.report.note_profiles()
         task = self.task
         epoch = task.epoch if task.mode.compares_all else self.attempt.block.header.epoch
         open_rows = len(written.doubtful & written.linked)  # the attempt that confirms these counts them
@@ -295,11 +262,11 @@ class _ShardWork:
             self.attempt,
             self.deps.limiter,
             task.lanes,
-            self.refusals,
+            self.report.refusals,
             self._still_wanted,
             self.sent,
         )
-        written = await self._write_canary(writer, links, customers) if task.canary else Written()
+        written = await self._prove(writer, links, customers) if task.canary else Written()
         rest = {key: link for key, link in links.items() if key not in written.links}
         written = written.with_more(await writer.write(rest, customers))
         if not written.mislabeled:
@@ -325,17 +292,13 @@ class _ShardWork:
         if self.deps.clock() - self.began > LONG_TURN_S:
             await check_may_continue(self.deps, self.task.run)
 
-    async def _write_canary(
+    async def _prove(
         self, writer: Writer, links: Mapping[RowKey, Link], customers: Mapping[RowKey, CustomerId]
     ) -> Written:
-        """Write single rows until one proves that links are alive. A row that is refused proves nothing."""
-        written = Written()
-        for row in scatter(links, CANARIES):
-            one, self.proven = await prove_first_link(writer, row, links, customers)
-            written = written.with_more(one)
-            if self.proven:
-                await self.deps.change_state(self.task.table, lambda state: replace(state, proven=True))
-                break
+        """Write single rows until one proves that links are alive."""
+        written, self.report.proven = await prove_links(writer, links, customers)
+        if self.report.proven:
+            await self.deps.change_state(self.task.table, lambda state: replace(state, proven=True))
         return written
 
     async def _intend(self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]]) -> None:
@@ -346,66 +309,3 @@ class _ShardWork:
     def _so_far(self, *, besides: int = 0) -> dict[str, int]:
         """Return what this run has done on the shard by now, in whichever attempt."""
         return {"linked": self.outcomes.counts.linked - besides, "drift": self.outcomes.drift}
-
-    async def _outcome(self, rows_read: int, wanted: Wanted, removed: Iterable[RowKey]) -> ShardOutcome:
-        """Count both sides of the ledger, each where it came from, and hold them against each other."""
-        removed = tuple(removed)
-        counts = replace(self.outcomes.counts, rows_read=rows_read)
-        if counts.rows_read != counts.outcomes:
-            raise LedgerError(
-                f"Shard {self.task.number} of '{self.task.table}' read {counts.rows_read:,} rows and accounts for "
-                f"{counts.outcomes:,}. What it wrote is saved; run again, and report this."
-            )
-        alike = await self.refusals.alike()  # before these rows are remembered
-        await self._save_issues()
-        if self.task.dry_run:
-            await self._save_samples(wanted, removed)
-        elif removed:
-            await self.deps.removed.note(*self.key, self.task.run, removed)
-        return ShardOutcome(
-            counts,
-            len(removed),
-            len(wanted.conflicts),
-            self.outcomes.drift,
-            self.outcomes.lost,
-            self.proven,
-            refused=len(alike),
-            refusal=next((str(error)[:300] for error in alike.values()), ""),
-        )
-
-    async def _find_open(self) -> Collection[RowKey]:
-        """Return rows that earlier runs left open: that they are refused again says nothing about the others."""
-        return set(await self.deps.issues.open_rows(self.task.table, MAX_OPEN))
-
-    async def report(self, refused: TableRefusedError) -> None:
-        """Save why the rows of a sample were refused."""
-        found = [refusal(self.task.table, key_text(key), error) for key, error in refused.sample.items()]
-        await self.deps.issues.save(self.task.run, found)
-
-    async def _note_profiles(self) -> None:
-        """Hand the profiles over to the touch phase, before the block forgets which rows are new."""
-        if self.profiles and self.deps.settings.touch_profiles:
-            note = self.deps.new_id()
-            await self.deps.waiting.note(self.task.run, note, self.profiles, dry_run=self.task.dry_run)
-
-    async def _save_samples(self, wanted: Wanted, removed: Iterable[RowKey]) -> None:
-        table, planned = self.task.table, sorted(self.planned.items())  # the same rows in whatever order they were read
-        links = (
-            PlannedChange(table, key_text(k), "link", wanted.claims[k].customer, link.profile) for k, link in planned
-        )
-        unlinks = (PlannedChange(table, key_text(k), "unlink") for k in removed)
-        await self.deps.samples.save(self.task.run, self.key, links, unlinks)
-
-    async def _save_issues(self) -> None:
-        await self.deps.issues.save(self.task.run, list(self.outcomes.issues.values()), dry_run=self.task.dry_run)
-
-
-def _was_confirmed(row: tuple[Entry, ...], wish: int) -> bool:
-    """Return whether the row was confirmed on its claim before anything was intended, which keeps that entry."""
-    return any(entry.is_confirmed and entry.wish == wish for entry in row)
-
-
-def _distrust(stored: StoredBlock) -> StoredBlock:
-    """Return a block as one whose hashes cannot be compared. What is not stored yet is saved with a header of its own."""
-    block = stored.block.distrusted()
-    return replace(stored, block=block if stored.etag else block.holding(block.entries))
