@@ -8,11 +8,11 @@ import pytest
 
 from linker.adapters.dataverse import Connection, Dataverse, Meter, lookup_column, web_api
 from linker.adapters.dataverse.metadata import send_json
-from linker.adapters.dataverse.profiles import Profile, touch
 from linker.core.capabilities import TableKind
 from linker.core.errors import DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.model import Counts, Link, Target
 from linker.core.requirements.facts import DataverseTable
+from linker.durable.activities.touch_profiles import Profile, write_again
 from tests.fakes.requests import NAVIGATION, URL
 from tests.fakes.world import WRITE_S, StaticTokens, World, contact_id
 
@@ -52,7 +52,7 @@ async def unlinking(dataverse: Dataverse) -> None:
 
 
 async def touching(dataverse: Dataverse) -> None:
-    await touch(dataverse, {LINK.profile: Profile("c1", 'W/"1"')})
+    await write_again(dataverse, {LINK.profile: Profile("c1", 'W/"1"')})
 
 
 async def single(dataverse: Dataverse) -> None:

@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import httpx
 import pytest
 
-from linker.adapters.dataverse import Connection, Dataverse, profiles
+from linker.adapters.dataverse import Connection, Dataverse
 from linker.adapters.dataverse.web_api import BYPASS
 from linker.core.keys import row_key
 from linker.core.model import Link, Target
 from linker.core.names import MAPPING_SET, PROFILE_SET
+from linker.durable.activities import touch_profiles
 from sandbox.runtime import AutomationCounters, Environment
 from tests.fakes.world import StaticTokens
 from tests.sandbox.webapi.conftest import Client, application
@@ -43,8 +44,8 @@ class Rows:
         assert await dataverse.clear_links(self.target(), {self.key: live[self.key].etag}) == {}
 
     async def touch(self, dataverse: Dataverse) -> None:
-        found = await profiles.read(dataverse, [self.profile], has_in=True, has_partitions=False)
-        assert await profiles.touch(dataverse, found) == {}
+        found = await touch_profiles.read_profiles(dataverse, [self.profile], has_in=True, has_partitions=False)
+        assert await touch_profiles.write_again(dataverse, found) == {}
 
 
 SHAPES = {
