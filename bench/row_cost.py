@@ -18,10 +18,9 @@ import httpx
 
 from linker.adapters.dataverse import Connection, Dataverse
 from linker.core.keys import key_text
-from linker.core.linking.hash_blocks import hash_wish
 from linker.core.linking.mapping_scan import TableState, bucket_bits
 from linker.core.linking.segments import Segment, SliceSegments
-from linker.core.linking.shards import Claim, ClaimRow, Shard, all_shards, bits_for, decide_claims
+from linker.core.linking.shards import Claim, ClaimRow, Shard, all_shards, bits_for, decide_claims, hash_wish
 from linker.core.model import Link, Source, Target
 from linker.core.names import PROFILE_KEY
 from linker.core.odata import IN_VALUES, LABEL, MappingColumns

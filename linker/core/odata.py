@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Sequence
+from itertools import batched
 from typing import Self
 from urllib.parse import quote
 
@@ -85,15 +86,15 @@ def is_in(column: str, values: Iterable[str]) -> str:
 def any_of(column: str, values: Sequence[str], *, has_in: bool) -> list[str]:
     """Return the expressions that together find the rows whose column is one of `values`: In, or chains of `eq`."""
     if has_in:
-        return [is_in(column, some) for some in chunks(values)]
-    return [" or ".join(matches(column, value) for value in some) for some in chunks(values, EQ_TERMS)]
+        return [is_in(column, some) for some in batched(values, IN_VALUES)]
+    return [" or ".join(matches(column, value) for value in some) for some in batched(values, EQ_TERMS)]
 
 
 def any_guid(column: str, values: Sequence[str], *, has_in: bool) -> list[str]:
     """Return the expressions that together find the rows whose GUID column is one of `values`."""
     if has_in:
-        return [is_in(column, some) for some in chunks(values)]
-    return [" or ".join(f"{column} eq {value}" for value in some) for some in chunks(values, EQ_TERMS)]
+        return [is_in(column, some) for some in batched(values, IN_VALUES)]
+    return [" or ".join(f"{column} eq {value}" for value in some) for some in batched(values, EQ_TERMS)]
 
 
 def address(entity_set: str, key: str, guid: str, partition: str) -> str:
@@ -102,11 +103,6 @@ def address(entity_set: str, key: str, guid: str, partition: str) -> str:
         return f"/{entity_set}({guid})"
     text = quote(partition.replace("'", "''"), safe="")
     return f"/{entity_set}({key}={guid},partitionid='{text}')"
-
-
-def chunks[T](items: Sequence[T], size: int = IN_VALUES) -> list[Sequence[T]]:
-    """Return the items in runs of at most `size`."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
 
 
 class MappingColumns:

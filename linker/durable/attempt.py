@@ -38,21 +38,12 @@ class Attempt:
     def __init__(self, deps: Deps, table: str, shard: str, salt_name: str = "") -> None:
         self._deps, self.key, self._salt_name = deps, (table, shard), salt_name
         self._id = deps.new_id()
-        self._stored = StoredBlock(HashBlock(), None)
-        self._before = self._stored.block.header
+        self.block = HashBlock()  # as this attempt read or saved it last
+        self._etag: str | None = None
+        self._before = self.block.header
         self.owns = False
         self._renewing = asyncio.Lock()  # lanes of one shard ask at the same time
         self._open_until = 0.0  # epoch s: until then a write without an answer may still be committed
-
-    @property
-    def shard(self) -> str:
-        """The name of the shard."""
-        return self.key[1]
-
-    @property
-    def block(self) -> HashBlock:
-        """The block as this attempt read or saved it last."""
-        return self._stored.block
 
     def found(self, stored: StoredBlock) -> None:
         """Start from a block that was read. Raises ShardHeldError while another attempt owns it."""
@@ -62,7 +53,11 @@ class Attempt:
             if left_s > 0:
                 raise ShardHeldError("Another attempt works on this shard.", wait_s=left_s + MARGIN_S)
         self._deps.cache.held_shards.pop(self.key, None)
-        self._stored, self._before = stored, header
+        self._keep(stored)
+        self._before = header
+
+    def _keep(self, stored: StoredBlock) -> None:
+        self.block, self._etag = stored.block, stored.etag
 
     def _seconds_left(self, header: Header, now: float) -> float:
         """Return for how long at most the attempt in a header may still send, by the time that this process has seen it.
@@ -131,9 +126,8 @@ class Attempt:
         self.owns = False
         owner = self._id if self._open_until else ""
         try:
-            await self._deps.blocks.take(
-                *self.key, replace(self._stored, block=self.block.owned_by(owner, self._open_until))
-            )
+            given_back = StoredBlock(self.block.owned_by(owner, self._open_until), self._etag)
+            await self._deps.blocks.take(*self.key, given_back)
         except ChangedError:
             return False
         return True
@@ -144,13 +138,13 @@ class Attempt:
 
     async def _own(self) -> None:
         until = self._deps.clock() + self._deps.settings.attempt_seconds
-        taken = replace(self._stored, block=self.block.owned_by(self._id, until))
-        self._stored = await self._deps.blocks.take(*self.key, taken)
+        taken = StoredBlock(self.block.owned_by(self._id, until), self._etag)
+        self._keep(await self._deps.blocks.take(*self.key, taken))
         self.owns = True
 
     async def _save(self, block: HashBlock) -> None:
         try:
-            self._stored = await self._deps.blocks.save(*self.key, replace(self._stored, block=block))
+            self._keep(await self._deps.blocks.save(*self.key, StoredBlock(block, self._etag)))
         except ChangedError as error:
             if not self.owns:
                 raise ShardHeldError("Another attempt took this shard.", wait_s=MARGIN_S) from error

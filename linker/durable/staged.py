@@ -16,7 +16,7 @@ from linker.core.errors import (
     ConfigurationError,
     DataverseError,
 )
-from linker.core.linking.hash_blocks import HashBlock, confirms, hash_wish, is_confirmed, name_salt
+from linker.core.linking.hash_blocks import HashBlock, confirms, is_confirmed, name_salt
 from linker.core.linking.mapping_scan import (
     KeySpan,
     ScanChoice,
@@ -26,7 +26,7 @@ from linker.core.linking.mapping_scan import (
     streams_for,
 )
 from linker.core.linking.segments import Segment, digest_records
-from linker.core.linking.shards import Claim, ClaimRow, Shard, Wanted, decide_claims
+from linker.core.linking.shards import Claim, ClaimRow, Shard, Wanted, decide_claims, hash_wish
 from linker.core.model import Link, RowKey, Target
 from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import ShardTask
@@ -64,7 +64,7 @@ class StagedShard:
         async for segment in self._segments(index_only=True):
             if segment.invalid:
                 return None
-            records.update(record for record in segment.records if self._is_ours(record[:16], segment.bits))
+            records.update(segment.records(self.shard))
         return len(records) if digest_records(records) == digest else None
 
     async def wanted(self, block: HashBlock) -> Wanted:
@@ -73,7 +73,7 @@ class StagedShard:
         A delta scan shows one mapping row of several that may claim a source row. So each row that differs from the block is
         looked up again with all of its claims, as are rows that earlier runs left open.
         """
-        rows = [row async for segment in self._segments() for row in self._rows_of(segment)]
+        rows = [row async for segment in self._segments() for row in segment.rows_of(self.shard)]
         if self.scan.full:
             return decide_claims(rows)
         staged = decide_claims(rows)
@@ -99,14 +99,6 @@ class StagedShard:
     async def _look_up(self, keys: Iterable[RowKey]) -> list[ClaimRow]:
         columns = MappingColumns.of(self.target)
         return await self.dataverse.claims_of(columns, self.target, self.scan.sources, dict.fromkeys(keys, ()))
-
-    def _rows_of(self, segment: Segment) -> Iterable[ClaimRow]:
-        for row, _ in segment.rows():
-            if self._is_ours(row.identity if row.key is None else row.key, segment.bits):
-                yield row
-
-    def _is_ours(self, key: RowKey, bits: int) -> bool:
-        return bits >= self.shard.bits or self.shard.holds(key)
 
     async def _segments(self, *, index_only: bool = False) -> AsyncIterator[Segment]:
         streams = await self.deps.streams(self.target.table, self.scan)

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 
 from linker.adapters.dataverse import Dataverse, metadata
 from linker.adapters.dataverse.patient_reads import Unread, ask_optional
@@ -118,7 +119,7 @@ class SourceTables:
                 f"Whose keys {name_of(source)} has is not known: the tables could not be listed. {others.reason}",
             )
         unread: dict[str, str] = {}
-        for some in odata.chunks(others[:MAX_OTHERS], TABLES_AT_ONCE):
+        for some in batched(others[:MAX_OTHERS], TABLES_AT_ONCE):
             if time.monotonic() > self.until:
                 unread |= {table.logical_name: f"No time was left after {OTHERS_S:g} s." for table in some}
                 break

@@ -74,14 +74,6 @@ def test_the_values_of_in_come_back_from_its_json(values: list[str]) -> None:
     assert json.loads(odata.is_in("c", values).partition("PropertyValues=")[2][:-1]) == values
 
 
-@given(st.lists(st.integers(), max_size=1_100), st.integers(1, 500))
-def test_chunks_keep_order_and_size(items: list[int], size: int) -> None:
-    parts = odata.chunks(items, size)
-    assert [item for part in parts for item in part] == items
-    assert all(1 <= len(part) <= size for part in parts)
-    assert all(len(part) == size for part in parts[:-1])
-
-
 @pytest.mark.parametrize(("text", "expected"), [("contact", False), ("new_member", True), ("50%", True), ("[x]", True)])
 def test_names_with_wildcards_may_match_more_than_themselves(text: str, expected: bool) -> None:
     assert odata.may_be_pattern(text) is expected

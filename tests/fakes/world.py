@@ -31,9 +31,9 @@ from linker.adapters.storage.lock_store import RunLock
 from linker.adapters.storage.table_guards import OwnWrites
 from linker.adapters.write_limiter import Limiter
 from linker.core.capabilities import Capabilities, Capability, TableKind, finding
-from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link, hash_wish
+from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link
 from linker.core.linking.mapping_scan import ScanChoice, TableState
-from linker.core.linking.shards import Claim, Shard
+from linker.core.linking.shards import Claim, Shard, hash_wish
 from linker.core.model import Link, Mode, Run, Source, Status, TableRun, Target
 from linker.core.ports import Properties
 from linker.core.records import RowIssue

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from linker.core.keys import row_key
-from linker.core.linking.hash_blocks import Entry, hash_link, hash_wish
-from linker.core.linking.shards import Claim, all_shards
+from linker.core.linking.hash_blocks import Entry, hash_link
+from linker.core.linking.shards import Claim, all_shards, hash_wish
 from linker.core.model import Counts, Link, Run, Status
 from linker.deps import Deps
 from sandbox.data.lookup_column import LOOKUP

@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import batched
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
@@ -79,7 +80,7 @@ class Site:
     async def create(self, table: DataverseTable, rows: Iterable[Mapping[str, str]]) -> None:
         """Create rows with ids of their own, so many at once; safe to repeat."""
         named = [{"@odata.type": f"Microsoft.Dynamics.CRM.{table.logical_name}", **row} for row in rows]
-        for some in odata.chunks(named, CREATED_AT_ONCE):
+        for some in batched(named, CREATED_AT_ONCE):
             await patiently(partial(self._create, table, some), self.pause)
 
     async def _create(self, table: DataverseTable, rows: Sequence[Mapping[str, str]]) -> None:

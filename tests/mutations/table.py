@@ -237,7 +237,9 @@ MUTATIONS = (
     Mutation("G7", _STAGED, "if scan is None or scan.ended:", "if scan is None:"),
     Mutation("G7", _SCANNING, "    if not scan.planned:\n", "    if True:\n"),
     Mutation("G7", "linker/deps.py", "if known.planned:", "if True:"),
-    Mutation("G7", _STAGED, "return bits >= self.shard.bits or self.shard.holds(key)", "return True"),
+    Mutation(
+        "G7", "linker/core/linking/segments.py", "return self.bits >= shard.bits or shard.holds(key)", "return True"
+    ),
     Mutation("G7", _STAGING, "{buckets[-1]:05x}.", "{buckets[-1]:05x}-"),
     Mutation("G8", _SHARD, "if stored.etag is None or not fresh or not self.staged.scan.full:", "if True:"),
     Mutation("G8", "linker/core/linking/hash_blocks.py", " or _digest_of(packed) != header.digest", ""),
@@ -304,7 +306,7 @@ MUTATIONS = (
     Mutation("G16", _ISOLATION, "            if is_about_no_row(error):\n", "            if False:\n"),
     Mutation(
         "G17",
-        "linker/durable/isolation.py",
+        _OUTCOMES,
         "self.earlier, self.drifted_before = min(header.linked, rows), header.drift",
         "pass",
     ),
@@ -340,13 +342,13 @@ MUTATIONS = (
         "G18", _ORPHANS, "cleared |= etags.keys() - (await self._links(list(etags))).keys()", "cleared |= etags.keys()"
     ),
     Mutation("G18", _ORPHANS, "await mark_unconfirmed(self.deps, self.task.table, self.state, gone)", "pass"),
-    Mutation("G19", _RESOLVING, 'resolved.issues[key] = ("ProfileMissing", text)', "pass"),
+    Mutation("G19", _RESOLVING, 'issues[key] = ("ProfileMissing", f"The', 'issues[key] = ("", f"The'),
     Mutation("G19", _RESOLVING, "if len(candidates) == 1:", "if candidates:"),
     Mutation(
         "G19",
         _RESOLVING,
-        "believes = self.trusting and self.target.names_profile",
-        "believes = self.target.names_profile",
+        "believes, issues = trusting and target.names_profile,",
+        "believes, issues = target.names_profile,",
     ),
     Mutation("G19", _RESOLVING, "if believes and claim.profile", "if False"),
     Mutation("G19", _LIFE, " or run.trigger == FOLLOW_UP", ""),

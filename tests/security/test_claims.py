@@ -9,8 +9,8 @@ import pytest
 
 from linker import bootstrap
 from linker.core.errors import without_secrets
-from linker.core.linking.hash_blocks import UNCONFIRMED, hash_link, hash_wish
-from linker.core.linking.shards import Claim
+from linker.core.linking.hash_blocks import UNCONFIRMED, hash_link
+from linker.core.linking.shards import Claim, hash_wish
 from linker.core.model import Link
 
 ROW = "00000001-0000-4000-8000-000000000001"

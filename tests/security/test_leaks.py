@@ -23,8 +23,8 @@ from azure.data.tables import TableServiceClient
 
 from linker.bootstrap import environment_key
 from linker.core.keys import row_key
-from linker.core.linking.hash_blocks import hash_link, hash_wish
-from linker.core.linking.shards import Claim
+from linker.core.linking.hash_blocks import hash_link
+from linker.core.linking.shards import Claim, hash_wish
 from linker.core.model import Link
 from sandbox.demo.children import app_settings, sandbox_process
 from sandbox.demo.clients import Sandbox

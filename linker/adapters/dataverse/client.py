@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from itertools import batched
 from typing import Any
 
 from linker.adapters.dataverse import response_models
@@ -145,7 +146,7 @@ class Dataverse(WebApi):
         queries = [
             target.entity_set
             + odata.query(select=_link_columns(target), filter=odata.is_in(target.key, map(key_text, chunk)))
-            for chunk in odata.chunks(keys)
+            for chunk in batched(keys, odata.IN_VALUES)
         ]
         rows = [row for answer in await self.read_all(queries, prefer=WITH_LABELS) for row in answer]
         return {response_models.key_in(row, target.key): response_models.link_in(row, target) for row in rows}
@@ -153,9 +154,8 @@ class Dataverse(WebApi):
     async def link(self, target: Target, key: RowKey) -> LiveLink:
         """Return the live link of one row by a single read, which shows a label wherever Dataverse has one."""
         path = f"{target.entity_set}({key_text(key)})" + odata.query(select=_link_columns(target))
-        return response_models.link_in(
-            response_models.check_model(Fields, await self.get(path, prefer=WITH_LABELS)), target
-        )
+        row = response_models.check_model(Fields, await self.get(path, prefer=WITH_LABELS))
+        return response_models.link_in(row, target)
 
     async def finds_profile(self, link: Link) -> str | None:
         """Return the CustomerId of the profile that a lookup's value addresses, None when there is none."""

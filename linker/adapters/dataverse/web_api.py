@@ -9,12 +9,12 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import batched
 from typing import Any, Final
 
 from linker.adapters.dataverse import response_models
 from linker.adapters.dataverse.http import API, PAGE_SIZE, Connection, Meter, error_in, unclear
 from linker.adapters.outgoing import json_of
-from linker.core import odata
 from linker.core.errors import (
     ConfigurationError,
     DataverseError,
@@ -162,7 +162,7 @@ class WebApi:
         What was answered for good leaves `parts`. So after an error, they are what is still to be written.
         """
         refused: dict[K, DataverseError] = {}
-        for keys in odata.chunks(list(parts), 100):
+        for keys in batched(list(parts), 100):
             answers = await self._exchange([parts[key] for key in keys])
             passing: list[Exception] = []
             for key, answer in zip(keys, answers, strict=True):
@@ -184,7 +184,7 @@ class WebApi:
         """Return the rows of each query, asked in one batch and followed to their last page."""
         found: list[list[dict[str, Any]]] = []
         headers = {**self.connection.extra_headers, **({"Prefer": prefer} if prefer else {})}
-        for group in odata.chunks([Part("GET", API + path, headers=headers) for path in paths], 50):
+        for group in batched([Part("GET", API + path, headers=headers) for path in paths], 50):
             for answer in await self._read_group(group):
                 page = response_models.page_in(answer.body)
                 rows = page["value"]

@@ -57,15 +57,6 @@ class BlockTooLargeError(StateError):
     """More entries than one entity holds."""
 
 
-def hash_wish(key: RowKey, claim: Claim, salt: bytes, *, names_profile: bool) -> int:
-    """Return the wish hash of a row: 64 bits of a salted digest. Two wishes collide with a chance of 2**-64.
-
-    The salt and the row key keep a stolen table from revealing who is linked to whom, and which rows are of one person.
-    """
-    text = f"w{claim.customer}\0{claim.profile}\0{claim.partition}" if names_profile else f"w{claim.customer}"
-    return int.from_bytes(blake2b(key + text.encode(), digest_size=8, key=salt).digest())
-
-
 def name_salt(salt: bytes) -> str:
     """Return the name of a salt, which shows nothing about it: 16 hexadecimal digits."""
     return blake2b(salt, digest_size=8, person=b"fingerprint").hexdigest()

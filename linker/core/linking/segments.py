@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from linker.core.errors import StateError
-from linker.core.linking.shards import PLACE_BITS, Claim, ClaimRow, place_key
+from linker.core.linking.shards import PLACE_BITS, Claim, ClaimRow, Shard, place_key
+from linker.core.model import RowKey
 from linker.core.ports import Properties
 
 CHUNK_BYTES = 64 * 1024  # of a property (docs/reference/azure.md)
@@ -132,10 +133,17 @@ class Segment:
         """Return the segment in an entity's properties."""
         return cls(bits, *(_join_bytes(properties, letter) for letter in "icx"))
 
-    @property
-    def records(self) -> Iterator[bytes]:
-        """The index rows, each as its bytes."""
-        return (self.index[at : at + INDEX.size] for at in range(0, len(self.index), INDEX.size))
+    def records(self, shard: Shard) -> Iterator[bytes]:
+        """Yield the index rows of a shard, each as its bytes."""
+        found = (self.index[at : at + INDEX.size] for at in range(0, len(self.index), INDEX.size))
+        return (record for record in found if self._is_of(shard, record[:16]))
+
+    def rows_of(self, shard: Shard) -> list[ClaimRow]:
+        """Return the mapping rows of a shard, those without a key by their identity. Raises StateError as `rows`."""
+        return [row for row, _ in self.rows() if self._is_of(shard, row.identity if row.key is None else row.key)]
+
+    def _is_of(self, shard: Shard, key: RowKey) -> bool:
+        return self.bits >= shard.bits or shard.holds(key)
 
     def rows(self) -> Iterator[tuple[ClaimRow, int]]:
         """Yield the mapping rows with their wish hashes, then those without a key. Raises StateError when it is damaged."""

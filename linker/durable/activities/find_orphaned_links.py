@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import batched
 from typing import NamedTuple
 
 from linker.adapters.dataverse import Dataverse
@@ -16,7 +17,7 @@ from linker.core.keys import digest_rows, key_text
 from linker.core.linking.mapping_scan import TableState
 from linker.core.linking.shards import group_by_shard, place_key
 from linker.core.model import RowKey, Target, UnlinkAllowance
-from linker.core.odata import MappingColumns, chunks
+from linker.core.odata import MappingColumns
 from linker.core.permissions.automations import count_noun
 from linker.core.records import ORPHANED, PlannedChange, issue
 from linker.core.runs.generation_values import Strays, StraysTask
@@ -112,7 +113,7 @@ class _Search:
 
     async def _find_unmapped(self, keys: Sequence[RowKey]) -> AsyncIterator[RowKey]:
         columns = MappingColumns.of(self.target)
-        for some in chunks(keys, KEYS_ASKED):
+        for some in batched(keys, KEYS_ASKED):
             asked = dict.fromkeys(some, ())
             rows = await self.dataverse.claims_of(columns, self.target, self.target.sources, asked)
             claimed = {row.key for row in rows}
@@ -129,7 +130,7 @@ class _Search:
         if self.orphans and self.task.allowed and not kept:
             cleared = await self._would_clear() if self.task.dry_run else await self._clear()
         left = sorted(self.orphans if self.task.dry_run else self.orphans - cleared)
-        for rows in chunks(left, MAX_ISSUES):
+        for rows in batched(left, MAX_ISSUES):
             issues = [issue(self.task.table, key_text(key), ORPHANED, _sentence(kept)) for key in rows]
             await self.deps.issues.save(self.task.run, issues, dry_run=self.task.dry_run)
         stay = self.orphans - cleared
@@ -150,7 +151,7 @@ class _Search:
     async def _clear(self) -> set[RowKey]:
         """Clear links whose profile and mapping row are still missing, on the version that was read; return the rows."""
         cleared = set[RowKey]()
-        for some in chunks(sorted(self.orphans), PATCHES):
+        for some in batched(sorted(self.orphans), PATCHES):
             await check_may_continue(self.deps, self.task.run)
             live = await self._links([key async for key in self._find_unmapped(some)])
             living = await self.dataverse.customers_of({link.profile for link in live.values()}, self.target)

@@ -100,14 +100,15 @@ class _ShardWork:
     recognized: dict[RowKey, tuple[Entry, ...]] = field(default_factory=dict)  # see _recognize
     report: ShardReport = field(init=False)
     began: float = field(init=False)  # epoch s
+    compares_all: bool = field(init=False)  # whatever the block says
 
     def __post_init__(self) -> None:
         self.report = ShardReport(self.deps, self.task, self.staged.shard.name, self.outcomes)
         self.began = self.deps.clock()
+        self.compares_all = self.task.mode.compares_all
 
     async def run(self) -> ShardOutcome:
-        # Else the header alone is rarely enough.
-        may_be_settled = self.staged.scan.full and not self.task.mode.compares_all
+        may_be_settled = self.staged.scan.full and not self.compares_all  # else the header alone is rarely enough
         stored = await (self.deps.blocks.header(*self.attempt.key) if may_be_settled else self._load_block())
         if (rows := await self._count_settled(stored)) is not None:
             self.outcomes.confirmed_rows(rows, stored.block.header, self.task.run)
@@ -150,7 +151,7 @@ class _ShardWork:
 
     def _looks_at_all(self, block: HashBlock) -> bool:
         """Return whether every row is compared: a full or verify run distrusts each shard that it has not saved yet."""
-        return self.task.mode.compares_all and block.header.epoch != self.task.epoch
+        return self.compares_all and block.header.epoch != self.task.epoch
 
     def _rewrites(self) -> bool:
         """Return whether every row is written, as the described task does (LINKER_FULL=rewrite)."""
@@ -246,10 +247,9 @@ class _ShardWork:
             entries[key] = unconfirm(entry) if key in written.doubtful else entry
         self.report.profiles |= {written.links[key].profile for key in written.linked}
         await self.report.note_profiles()
-        task = self.task
-        epoch = task.epoch if task.mode.compares_all else self.attempt.block.header.epoch
+        epoch = self.task.epoch if self.compares_all else self.attempt.block.header.epoch
         open_rows = len(written.doubtful & written.linked)  # the attempt that confirms these counts them
-        await self.attempt.finish(entries, task.run, epoch, **self._so_far(besides=open_rows))
+        await self.attempt.finish(entries, self.task.run, epoch, **self._so_far(besides=open_rows))
 
     async def _write_all(
         self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]

@@ -15,7 +15,6 @@ from linker.core.errors import (
     ThrottledError,
     TransientError,
 )
-from linker.core.linking.hash_blocks import hash_wish
 from linker.core.linking.mapping_scan import (
     ScanChoice,
     TableState,
@@ -23,7 +22,7 @@ from linker.core.linking.mapping_scan import (
     describe_scan,
 )
 from linker.core.linking.segments import SliceSegments
-from linker.core.linking.shards import ClaimRow, group_by_shard
+from linker.core.linking.shards import ClaimRow, group_by_shard, hash_wish
 from linker.core.model import Run, Target
 from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import Shards, ShardsTask, SliceOutcome, SliceTask

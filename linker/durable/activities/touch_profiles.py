@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import batched
 from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse import Dataverse, response_models
@@ -18,7 +19,6 @@ from linker.core.capabilities import Capability, TableKind
 from linker.core.errors import DataverseError, LinkerError, TableBusyError, TransientError
 from linker.core.model import Progress, Run, Touches
 from linker.core.names import CUSTOMER_COLUMN, PROFILE_KEY, PROFILE_SET, PROFILE_TABLE
-from linker.core.odata import chunks
 from linker.core.permissions import automations
 from linker.core.runs.activity_values import Go
 from linker.core.runs.generation_values import TouchOutcome, TouchPlan, TouchRef, TouchReport, TouchTask
@@ -113,7 +113,7 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
         waiting = [profile for profile in part if profile > task.after]
         if task.dry_run:
             return TouchOutcome(Touches(profiles=len(waiting)))
-        for some in chunks(waiting[:PROFILES_A_CALL], PATCHES):
+        for some in batched(waiting[:PROFILES_A_CALL], PATCHES):
             outcome = await _touch(deps, dataverse, some, outcome)
         if len(waiting) <= PROFILES_A_CALL:
             outcome = replace(outcome, after=None)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import batched
 
 from linker.adapters.dataverse import Dataverse, LiveLink
 from linker.core.errors import DataverseError, LinkerError, SupersededError, TransientError, UnknownOutcomeError
 from linker.core.keys import key_text
 from linker.core.linking.hash_blocks import Entry, hash_link, names_link
 from linker.core.model import Counts, RowKey, Source, Target, UnlinkAllowance
-from linker.core.odata import MappingColumns, chunks
+from linker.core.odata import MappingColumns
 from linker.core.records import GUARDED, RowIssue, issue, refusal
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.deps import Deps
@@ -204,7 +205,7 @@ class _Unlinking:
 
     async def _send(self, attempt: Attempt, links: Mapping[RowKey, LiveLink]) -> dict[RowKey, DataverseError]:
         refused: dict[RowKey, DataverseError] = {}
-        for rows in chunks(sorted(links), PATCHES):
+        for rows in batched(sorted(links), PATCHES):
             await attempt.before_send()
             refused |= await self.dataverse.clear_links(self.target, {row: links[row].etag for row in rows})
         return refused

@@ -19,7 +19,6 @@ from linker.core.linking.hash_blocks import (
     digest,
     digest_wishes,
     hash_link,
-    hash_wish,
     header_properties,
     intend,
     is_confirmed,
@@ -32,7 +31,7 @@ from linker.core.linking.hash_blocks import (
     unpack,
 )
 from linker.core.linking.segments import INDEX, digest_records
-from linker.core.linking.shards import Claim
+from linker.core.linking.shards import Claim, hash_wish
 from linker.core.model import Link
 
 A, B, C = Entry(1, 2), Entry(3, 4), Entry(5, 6)  # confirmed entries

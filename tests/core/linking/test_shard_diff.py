@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, ShardPlan, diff_shard, hash_wish
-from linker.core.linking.shards import Claim
+from linker.core.linking.hash_blocks import UNCONFIRMED, Entry, HashBlock, ShardPlan, diff_shard
+from linker.core.linking.shards import Claim, hash_wish
 
 SALT = b"salt"
 K1, K2, K3 = (bytes([n]) * 16 for n in (1, 2, 3))

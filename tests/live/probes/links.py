@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import batched
 
 from linker.core import odata
 from linker.core.names import MAPPING_SET, PROFILE_KEY, PROFILE_SET
@@ -64,7 +65,7 @@ def describe_throttles(waits: Sequence[str | None]) -> str:
 async def _found(ask: Asker, column: str, values: Sequence[str], *, quoted: bool) -> set[str]:
     """Return which of some values profiles have."""
     found: set[str] = set()
-    for chunk in odata.chunks(values, CHUNK):
+    for chunk in batched(values, CHUNK):
         query = odata.query(select=column, filter=_any_of(column, chunk, quoted=quoted))
         for page in await ask.pages(PROFILE_SET + query, 10 * CHUNK):
             found |= {str(row[column]) for row in page.rows}
