@@ -77,17 +77,17 @@ def activity(name: str, task: object) -> Iterator[None]:
 
 
 @singledispatch
-def answered(answer: object, task: object) -> None:
+def record_answer(answer: object, task: object) -> None:
     """Count what an activity did, by what it answers; most answers count nothing."""
 
 
-@answered.register
+@record_answer.register
 def _shard(answer: ShardOutcome, task: ShardTask) -> None:
     _count_rows(task, answer.counts)
 
 
-@answered.register
-def _unlinked(answer: UnlinkOutcome, task: UnlinkTask) -> None:
+@record_answer.register
+def _record_unlinked(answer: UnlinkOutcome, task: UnlinkTask) -> None:
     _count_rows(task, answer.counts)
 
 
@@ -140,7 +140,7 @@ def request(method: str, path: str) -> Iterator[Request]:
         _REQUEST_TIME.record(perf_counter() - began, {"method": method})
 
 
-def throttled(wait_s: float) -> None:
+def record_throttle(wait_s: float) -> None:
     """Count the seconds that Dataverse asked to wait. Pages in flight feel the same throttle and count it each."""
     _THROTTLED.add(wait_s)
 

@@ -138,7 +138,7 @@ def label_in(label: object) -> str:
     return text if isinstance(text, str) else ""
 
 
-def related_in(tables: Iterable[Mapping[str, Any]], lookups: Mapping[str, str]) -> tuple[RelatedTable, ...]:
+def find_related_in(tables: Iterable[Mapping[str, Any]], lookups: Mapping[str, str]) -> tuple[RelatedTable, ...]:
     """Return the related tables among definitions that carry the attributes named CustomerId they have, by name.
 
     `lookups` are the columns that point at the profile, by table. A table that no query can name is left out.

@@ -45,7 +45,7 @@ class Attempt:
         self._renewing = asyncio.Lock()  # lanes of one shard ask at the same time
         self._open_until = 0.0  # epoch s: until then a write without an answer may still be committed
 
-    def found(self, stored: StoredBlock) -> None:
+    def start_from(self, stored: StoredBlock) -> None:
         """Start from a block that was read. Raises ShardHeldError while another attempt owns it."""
         header, now = stored.block.header, self._deps.clock()
         if header.attempt and header.until > now:
@@ -116,7 +116,7 @@ class Attempt:
         if self._deps.cache.progressed == run:
             return
         with contextlib.suppress(TransientError):  # the shard is done anyway
-            await self._deps.lock.progressed(run)
+            await self._deps.lock.note_progress(run)
             self._deps.cache.progressed = run
 
     async def release(self) -> bool:
@@ -132,7 +132,7 @@ class Attempt:
             return False
         return True
 
-    def unanswered(self) -> None:
+    def note_unanswered(self) -> None:
         """Note that a write got no answer: Dataverse may commit it until its own time is over."""
         self._open_until = self._deps.clock() + self._deps.settings.write_timeout_seconds
 

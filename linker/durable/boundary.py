@@ -40,7 +40,7 @@ async def run_activity[T](
         with telemetry.activity(work.__name__, task):
             async with _keeping_lock(deps, str(getattr(task, "run", ""))):
                 answer = await work(deps, task)
-            telemetry.answered(answer, task)
+            telemetry.record_answer(answer, task)
             return to_json(answer)
     except TransientError as error:
         _LOG.warning("%s: %s", work.__name__, error)

@@ -64,7 +64,7 @@ class Refusals:
         default_factory=asyncio.Lock
     )  # while one lane takes a sample, the others wait for it
 
-    async def passed(self) -> None:
+    async def wait_for_sample(self) -> None:
         """Wait for a sample that another lane takes. Raises what ended a lane."""
         async with self.sampling:
             if self.broken is not None:
@@ -108,7 +108,7 @@ class Isolation:
             if not part:
                 continue
             if not is_first:  # the first write has its room already, which a sample may wait for
-                await self.refusals.passed()
+                await self.refusals.wait_for_sample()
             is_first = False
             error = await self._send_part(part, refused)
             if error is None:

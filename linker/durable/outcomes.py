@@ -53,14 +53,14 @@ class Outcomes:
         """Rows that Dataverse accepted and did not store."""
         return sum(1 for found in self.issues.values() if found.code == "NotStored")
 
-    def confirmed(self, keys: Set[RowKey], header: Header, run: str) -> None:
+    def note_confirmed(self, keys: Set[RowKey], header: Header, run: str) -> None:
         """Note rows that the block confirms. What an earlier attempt of the run linked, the run linked."""
         self.unchanged |= keys
         if header.run == run:
             self.earlier, self.drifted_before = min(header.linked, len(keys)), header.drift
 
-    def confirmed_rows(self, rows: int, header: Header, run: str) -> None:
-        """Note so many rows that the block confirms, without their keys; see `confirmed`."""
+    def note_confirmed_rows(self, rows: int, header: Header, run: str) -> None:
+        """Note so many rows that the block confirms, without their keys; see `note_confirmed`."""
         self.settled = rows
         if header.run == run:
             self.earlier, self.drifted_before = min(header.linked, rows), header.drift
@@ -69,23 +69,23 @@ class Outcomes:
         """Return whether a row was rejected or deferred."""
         return key_text(key) in self.issues
 
-    def issue(self, key: RowKey, code: str, text: str = "") -> None:
+    def note_issue(self, key: RowKey, code: str, text: str = "") -> None:
         """Note why a row was not linked."""
         row = key_text(key)
         self.issues[row] = issue(self.table, row, code, text)
 
-    def invalid(self, texts: Iterable[str]) -> None:
+    def note_invalid(self, texts: Iterable[str]) -> None:
         """Note mapping rows without a key: each is counted, equal ones are shown once."""
         for number, text in enumerate(texts):
             self.issues[f"{number}:{text}"] = invalid_key(self.table, text)
 
-    def written(self, written: Written) -> None:
+    def note_written(self, written: Written) -> None:
         """Note what became of rows that were written."""
         for key, error in written.refused.items():
             profile = written.links[key].profile
             self.issues[key_text(key)] = refusal(self.table, key_text(key), error, profile)
         for key in written.lost:
-            self.issue(key, "NotStored")
+            self.note_issue(key, "NotStored")
         self.linked |= written.linked
 
 

@@ -67,7 +67,7 @@ class StagedShard:
             records.update(segment.records(self.shard))
         return len(records) if digest_records(records) == digest else None
 
-    async def wanted(self, block: HashBlock) -> Wanted:
+    async def find_wanted(self, block: HashBlock) -> Wanted:
         """Return what the mapping asks for. After a delta scan these are the changed rows and those that are still open.
 
         A delta scan shows one mapping row of several that may claim a source row. So each row that differs from the block is

@@ -139,7 +139,7 @@ class Writer:
         """Send one batch after the other while rows wait. Each is cut when it may be sent, as large as the pace says then."""
         try:
             while waiting:
-                await self.refusals.passed()
+                await self.refusals.wait_for_sample()
                 lane = await self._room(waiting)
                 if lane is None:
                     return
@@ -184,7 +184,7 @@ class Writer:
                 lane = room.pop() if room else await self.limiter.enter(self.turn)
                 return await self._write(links, lane)
             except UnknownOutcomeError:  # before it is sent again, the rows are read
-                self.attempt.unanswered()
+                self.attempt.note_unanswered()
                 written.doubtful.update(links)
                 raise
             except TransientError as error:

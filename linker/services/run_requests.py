@@ -198,7 +198,7 @@ async def _unseen(deps: Deps) -> RunRequest | None:
         return RunRequest(jobs=(job.id,), job_start=job.began, trigger="timer")
     if state.holder is not None:  # it looks for itself whether anything moved meanwhile
         return None
-    task, last = await deps.runs.task(), await deps.runs.shown()
+    task, last = await deps.runs.task(), await deps.runs.load_shown()
     if last is not None and last.status is Status.RETRYING and last.ended_at and not (last.dry_run or last.follow_up):
         # Nothing else may have moved since, so that nothing else would ask for it.
         return RunRequest(last.mode, tables=last.requested_tables, jobs=last.jobs, trigger="timer")
@@ -248,7 +248,7 @@ async def _from_workflow_tables(deps: Deps) -> WorkflowJob | None:
 
 async def _was_tried_lately(deps: Deps, wanted: RunRequest) -> bool:
     """Whether a run for the same ended a while ago without being complete. One that could not start is tried at once."""
-    last = await deps.runs.shown()
+    last = await deps.runs.load_shown()
     if last is None or last.ended_at is None or last.status is Status.NOT_STARTED:
         return False
     ended_s = parse_time(last.ended_at)

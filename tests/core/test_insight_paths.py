@@ -9,9 +9,9 @@ from linker.core.insight_paths import (
     Column,
     RelatedTable,
     columns_in,
+    find_related_in,
     lookups_in,
     measures_in,
-    related_in,
     values_in,
 )
 from linker.core.names import LOOKUP_SCHEMA_NAME
@@ -49,7 +49,7 @@ def test_columns_come_by_name_without_the_key_and_those_that_accompany_another()
 
 def test_related_tables_point_at_the_profile_or_carry_a_customer_id() -> None:
     tables = [definition("msdynci_visit", customer=True), definition("msdynci_issue"), definition("msdynci_other")]
-    found = related_in(tables, {"msdynci_issue": "msdynci_profile"})
+    found = find_related_in(tables, {"msdynci_issue": "msdynci_profile"})
     assert found == (
         RelatedTable("msdynci_issue", "All of msdynci_issue", "msdynci_issues", "msdynci_profile"),
         RelatedTable("msdynci_visit", "All of msdynci_visit", "msdynci_visits", has_customer=True),
@@ -60,7 +60,7 @@ def test_related_tables_point_at_the_profile_or_carry_a_customer_id() -> None:
     "table", ["msdynci_customerprofile", "msdynci_alternatekey", "msdynci_customermeasure", "new_x"]
 )
 def test_tables_with_a_meaning_of_their_own_and_those_of_others_are_not_related(table: str) -> None:
-    assert related_in([definition(table, customer=True)], {table: "x"}) == ()
+    assert find_related_in([definition(table, customer=True)], {table: "x"}) == ()
 
 
 def test_our_own_link_is_not_a_lookup_of_a_measure_and_of_several_the_first_counts() -> None:

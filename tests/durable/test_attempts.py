@@ -146,12 +146,12 @@ async def test_an_attempt_on_a_host_whose_clock_is_ahead_keeps_its_shard_while_i
     ahead = replace(world.host(), clock=lambda: world.clock.now + 3_600.0)
     stored = await world.deps.blocks.load("contact", FIRST_SHARD)
     attempt, other = Attempt(ahead, "contact", FIRST_SHARD), world.host()
-    attempt.found(stored)
+    attempt.start_from(stored)
     for _ in range(4):
         await attempt.take()
         seen = await other.blocks.load("contact", FIRST_SHARD)
         with pytest.raises(ShardHeldError):
-            Attempt(other, "contact", FIRST_SHARD).found(seen)
+            Attempt(other, "contact", FIRST_SHARD).start_from(seen)
         world.clock.pass_s(ATTEMPT_S - 1)
 
 

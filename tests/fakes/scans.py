@@ -69,7 +69,7 @@ async def found_in(world: World, scan: Scan, shard: Shard) -> Wanted:
     """Return what the committed segments of a shard say."""
     target = await world.deps.target("run1", "contact")
     staged = StagedShard(world.deps, world.deps.dataverse(), target, scan, shard, await world.deps.salt())
-    return await staged.wanted((await world.deps.blocks.load("contact", shard.name)).block)
+    return await staged.find_wanted((await world.deps.blocks.load("contact", shard.name)).block)
 
 
 async def claimed(world: World, scan: Scan) -> Counter[RowKey]:

@@ -204,7 +204,7 @@ async def test_a_run_that_finds_something_missing_has_not_started_and_the_next_t
     await run_lifecycle.end_run(
         world.deps, Ending(first, Status.FAILED, "The app's identity is not a user of this environment.")
     )
-    shown = await world.deps.runs.shown()
+    shown = await world.deps.runs.load_shown()
     assert shown is not None
     assert (shown.id, shown.status) == (first, Status.NOT_STARTED)
     assert "not a user" in shown.status_detail

@@ -180,7 +180,7 @@ class Dataverse(WebApi):
         path = target.entity_set + odata.query(select=target.key, filter=f"_{target.lookup}_value ne null", top=1)
         return bool(response_models.page_in(await self.get(path))["value"])
 
-    async def linked_rows(self, target: Target) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
+    async def rows_with_link(self, target: Target) -> AsyncIterator[list[tuple[RowKey, bytes]]]:
         """Yield the rows that have a link: row key and the 16 bytes of the profile id, one response at a time."""
         value = f"_{target.lookup}_value"
         path = target.entity_set + odata.query(select=f"{target.key},{value}", filter=f"{value} ne null")

@@ -239,7 +239,7 @@ class Connection:
             return TableBusyError(f"An elastic table of Dataverse is busy: {text}", wait_s=asked_s or TABLE_WAIT_S)
         meter.throttled += 1
         wait_s = asked_s or THROTTLED_WAIT_S
-        telemetry.throttled(wait_s)
+        telemetry.record_throttle(wait_s)
         self.limiter.refused(wait_s, throttle_kind(code))
         return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s)
 

@@ -25,9 +25,9 @@ from linker.core.insight_paths import (
     RelatedTable,
     Unreachable,
     columns_in,
+    find_related_in,
     lookups_in,
     measures_in,
-    related_in,
     values_in,
 )
 from linker.core.keys import row_key
@@ -112,7 +112,7 @@ async def find_related_tables(dataverse: Dataverse) -> tuple[RelatedTable, ...]:
             _Definition,
         ),
     )
-    return related_in(tables, lookups_in(relationships))
+    return find_related_in(tables, lookups_in(relationships))
 
 
 def _check_link(link: Link) -> None:

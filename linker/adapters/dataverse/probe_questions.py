@@ -53,7 +53,7 @@ class Questions:
             Capability.LARGE_PAGES: self._large_pages,
             Capability.FOLDS_CASE: self._folds_case,
             Capability.PARTITION_COLUMN: self._partition_column,
-            Capability.MODIFIED_FILTER: self._modified_filter,
+            Capability.MODIFIED_FILTER: self._filter_by_modified,
             Capability.CHANGE_TRACKING: self._change_tracking,
             Capability.MAPPING_NAMES_PROFILE: self._mapping_names_profile,
             Capability.SORTING: self._sorting,
@@ -139,34 +139,34 @@ class Questions:
         told = sum(1 for row in self.profiles.rows if row.get("partitionid"))
         return f"partitionid was selected; {told:,} of {len(self.profiles.rows):,} profiles name one."
 
-    async def _linked_rows(self, *, pid: bool) -> tuple[str, list[Fields]]:
+    async def _rows_with_link(self, *, pid: bool) -> tuple[str, list[Fields]]:
         """Return the lookup column and some rows that have a value in it: of a source table, else of the mapping."""
         for place in self.linked[:MAX_PLACES]:
             value = f"_{place.column}_value"
             filled = odata.query(select=value, filter=f"{value} ne null", top=SAMPLED)
             try:
-                rows = await self._labeled(place.entity_set + filled)
+                rows = await self._read_labeled(place.entity_set + filled)
             except DataverseError:  # the column is gone
                 continue
             if rows and pid:
                 options = odata.query(select=f"{value},{place.column}pid", filter=f"{value} ne null", top=SAMPLED)
-                rows = await self._labeled(place.entity_set + options)
+                rows = await self._read_labeled(place.entity_set + options)
             if rows:
                 return place.column, rows
         of_mapping = [row for row in self.mapping.rows if row.get(f"_{MappingColumns.lookup}_value")]
         return MappingColumns.lookup, at_least(of_mapping[:SAMPLED], "links to a profile")
 
-    async def _labeled(self, path: str) -> list[Fields]:
+    async def _read_labeled(self, path: str) -> list[Fields]:
         return list(response_models.page_in(await self.dataverse.get(path, prefer=WITH_LABELS))["value"])
 
     async def _pid_column(self) -> str:
-        column, rows = await self._linked_rows(pid=True)
+        column, rows = await self._rows_with_link(pid=True)
         if f"{column}pid" not in rows[0]:
             raise WrongAnswerError(f"The rows have no column {column}pid.")
         return f"{column}pid was selected; {sum(1 for row in rows if row[f'{column}pid'])} of {len(rows)} rows have a value."
 
     async def _labels(self) -> str:
-        column, rows = await self._linked_rows(pid=False)
+        column, rows = await self._rows_with_link(pid=False)
         labels = {str(row[f"_{column}_value"]).lower(): row.get(f"_{column}_value{LABEL}") for row in rows}
         found = await self._rows(self.profiles, " or ".join(f"{PROFILE_KEY} eq {key}" for key in labels))
         living = {str(row[PROFILE_KEY]).lower(): str(row.get(CUSTOMER_COLUMN)) for row in found}
@@ -179,11 +179,11 @@ class Questions:
 
     # ---- changes ----
 
-    async def _modified_filter(self) -> str:
+    async def _filter_by_modified(self) -> str:
         table = self.mapping
         table.expect_column("modifiedon")
         stamped = [row for row in table.sample() if row.get("modifiedon")]
-        newest = max(int(modified_at(row)) for row in at_least(stamped, "mapping rows with modifiedon"))
+        newest = max(int(time_modified(row)) for row in at_least(stamped, "mapping rows with modifiedon"))
         for since in (newest, newest + 1):
             if older := await self._older_rows(stamped, since):
                 return f"modifiedon ge returned the newer ones of {len(stamped)} rows and left out {older}."
@@ -194,8 +194,8 @@ class Questions:
         table, stamp = self.mapping, iso(since)
         among = _any_of(table.text, (str(row[table.text]) for row in sampled))
         rows = await self._rows(table, f"({among}) and modifiedon ge {stamp}", "modifiedon")
-        table.expect_all([row for row in sampled if modified_at(row) >= since], rows, "modifiedon ge")
-        if any(modified_at(row) < since for row in rows):
+        table.expect_all([row for row in sampled if time_modified(row) >= since], rows, "modifiedon ge")
+        if any(time_modified(row) < since for row in rows):
             raise WrongAnswerError("modifiedon ge returned an older row.")
         return len(set(table.keys(sampled)) - set(table.keys(rows)))
 
@@ -215,7 +215,7 @@ class Questions:
             options = odata.query(select="modifiedon", orderby="modifiedon desc", top=SAMPLED)
             rows = await self.dataverse.first(table.entity_set + options, response_models.Stamped)
             stamps = [response_models.time_in(stamp) for row in rows if (stamp := row.get("modifiedon"))]
-            seen = [modified_at(row) for row in table.rows if row.get("modifiedon")]
+            seen = [time_modified(row) for row in table.rows if row.get("modifiedon")]
             if not stamps:
                 raise NothingToAskError(f"{table.entity_set} has no row with modifiedon.")
             if stamps != sorted(stamps, reverse=True) or stamps[0] < max(seen, default=0.0):
@@ -271,5 +271,5 @@ def _swap_case(text: object) -> str:
     return str(text).translate(_OTHER_CASE)
 
 
-def modified_at(row: Fields) -> float:
+def time_modified(row: Fields) -> float:
     return response_models.time_in(str(row["modifiedon"]))

@@ -36,9 +36,9 @@ class StoredBlock:
     block: HashBlock
     etag: str | None
 
-    def distrusted(self) -> StoredBlock:
+    def distrust(self) -> StoredBlock:
         """Return it as one whose hashes can't be compared. What isn't stored yet is saved with a header of its own."""
-        block = self.block.distrusted()
+        block = self.block.distrust()
         return replace(self, block=block if self.etag else block.holding(block.entries))
 
 

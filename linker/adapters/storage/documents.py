@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable
 from linker.core.capabilities import Capabilities
 from linker.core.errors import AlreadyThereError, StateError
 from linker.core.ports import Entity, Properties, Tables
-from linker.core.runs.signals import Look, Signal, SignalKind, received, silent
+from linker.core.runs.signals import Look, Signal, SignalKind, receive, silent
 from linker.core.serialization import dumps, loads
 
 STATUS = "linkerstatus"
@@ -111,7 +111,7 @@ class Signals:
     async def receive(self, kind: SignalKind, detail: str, *, again: bool = False) -> None:
         """Remember that a signal reported something; `again` counts news that were reported before."""
         before = await self._load(kind)
-        await self._save(before, received(before, detail, self._now(), again=again))
+        await self._save(before, receive(before, detail, self._now(), again=again))
 
     async def miss(self, kind: SignalKind, note: str) -> None:
         """Remember why a signal says nothing now."""

@@ -129,9 +129,9 @@ class RunLock:
         """See lock.let_go."""
         return await self._change(lambda state: run_lock.let_go(state, run))
 
-    async def progressed(self, run: str) -> None:
+    async def note_progress(self, run: str) -> None:
         """See lock.progressed."""
-        await self._change(lambda state: (run_lock.progressed(state, run), None))
+        await self._change(lambda state: (run_lock.note_progress(state, run), None))
 
     async def peek(self) -> LockState:
         """Return the state as it is."""

@@ -126,7 +126,7 @@ class Issues:
         self._salt = self._salt or await salt_of(self._documents)
         return [replace(issue, row=mask_key(issue.row, self._salt)) for issue in issues]
 
-    async def looked_at(self, table: str, run: str) -> None:
+    async def note_look(self, table: str, run: str) -> None:
         """Remember that a run has looked at every row of a table: what it did not meet again is over."""
         await self._documents.save(f"looked-{table}", _Looked(run, self._now()))
 

@@ -213,11 +213,11 @@ class Runs:
                 continue
             return
 
-    async def shown(self) -> Run | None:
+    async def load_shown(self) -> Run | None:
         """Return the real run that the task mirrors."""
         return await self.load((await self.task()).run)
 
-    async def mirrored(self) -> tuple[Run | None, Run | None]:
+    async def load_mirrored(self) -> tuple[Run | None, Run | None]:
         """Return the real run that the task mirrors, and the dry run that began after it."""
         task = await self.task()
         run, dry_run = await asyncio.gather(self.load(task.run), self.load(task.dry_run))

@@ -182,7 +182,7 @@ class UnlinkedRows:
     async def add(self, table: str, run: str, after: str, rows: int, now: float) -> None:
         """Remember a call of the unlinking pass; the same call again counts once, with the larger number."""
         while True:
-            found = await self._documents.load(_Steps, _cleared_row(table))
+            found = await self._documents.load(_Steps, _row_of_cleared(table))
             old = found[0] if found else _Steps()
             known = next((step for step in old.steps if (step.run, step.after) == (run, after)), None)
             others = tuple(step for step in old.steps if step is not known and step.at > now - MEMORY_S)
@@ -190,9 +190,9 @@ class UnlinkedRows:
             new = replace(old, steps=(*others, step))
             try:
                 await (
-                    self._documents.save(_cleared_row(table), new, found[1])
+                    self._documents.save(_row_of_cleared(table), new, found[1])
                     if found
-                    else self._documents.insert(_cleared_row(table), new)
+                    else self._documents.insert(_row_of_cleared(table), new)
                 )
             except (AlreadyThereError, ChangedError):
                 continue
@@ -200,12 +200,12 @@ class UnlinkedRows:
 
     async def before(self, table: str, run: str, now: float) -> int:
         """Return how many links other runs than this one cleared in the last 24 hours."""
-        found = await self._documents.load(_Steps, _cleared_row(table))
+        found = await self._documents.load(_Steps, _row_of_cleared(table))
         steps = found[0].steps if found else ()
         return sum(step.rows for step in steps if step.run != run and step.at > now - MEMORY_S)
 
 
-def _cleared_row(table: str) -> str:
+def _row_of_cleared(table: str) -> str:
     return f"unlinked-{table}"
 
 

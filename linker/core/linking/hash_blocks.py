@@ -129,7 +129,7 @@ class HashBlock:
         """Return whether its hashes were made with another salt than the one of this name, so that none can be compared."""
         return self.known and self.header.secret not in ("", secret)
 
-    def distrusted(self) -> HashBlock:
+    def distrust(self) -> HashBlock:
         """Return the block as one that still names its rows, and nothing about their links. The header stays as stored."""
         return replace(self, entries=dict.fromkeys(self.entries, (UNKNOWN,)))
 

@@ -71,11 +71,11 @@ def _is_linked_here(facts: EnvironmentFacts) -> bool:
     return facts.linked_url is None or is_same_environment(facts.linked_url, facts.dataverse_url)
 
 
-def _met(requirement: Requirement, evidence: str) -> Finding:
+def _as_met(requirement: Requirement, evidence: str) -> Finding:
     return _finding(requirement, Verdict.MET, evidence, "")
 
 
-def _violated(requirement: Requirement, evidence: str, advice: str) -> Finding:
+def _as_violated(requirement: Requirement, evidence: str, advice: str) -> Finding:
     return _finding(requirement, Verdict.VIOLATED, evidence, advice)
 
 
@@ -91,7 +91,7 @@ def _finding(requirement: Requirement, verdict: Verdict, evidence: str, advice: 
 
 def _apply_declared(finding: Finding, declared: Collection[str]) -> Finding:
     if finding.verdict is Verdict.UNKNOWN and finding.requirement in declared:
-        return _met(finding.requirement, f"Declared in LINKER_DECLARED. {finding.evidence}")
+        return _as_met(finding.requirement, f"Declared in LINKER_DECLARED. {finding.evidence}")
     return finding
 
 
@@ -99,7 +99,7 @@ def _apply_declared(finding: Finding, declared: Collection[str]) -> Finding:
 
 
 def _foreign_environment(facts: EnvironmentFacts) -> Finding:
-    return _violated(
+    return _as_violated(
         "R1",
         f"Customer Insights is linked to {facts.linked_url}, but this app writes to {facts.dataverse_url}.",
         "Set LINKER_DATAVERSE_URL to the environment that Customer Insights - Data is linked to.",
@@ -110,9 +110,9 @@ def _r1(facts: SourceFacts, environment: EnvironmentFacts) -> Finding:
     if not _is_linked_here(environment):
         return _foreign_environment(environment)
     if facts.found:
-        return _met("R1", f"{facts.found} of {facts.sampled} sampled keys exist in this environment.")
+        return _as_met("R1", f"{facts.found} of {facts.sampled} sampled keys exist in this environment.")
     if facts.elsewhere and facts.table is not None:
-        return _violated(
+        return _as_violated(
             "R1",
             f"None of the {facts.guids} sampled keys of '{facts.source.table}' from data source "
             f"'{facts.source.data_source}' exists in table '{facts.table.logical_name}' of {environment.dataverse_url}.",
@@ -138,9 +138,9 @@ def _r2(facts: SourceFacts, asked: Asked) -> Finding:
     if kind == "Power Query" and not facts.found:
         return _power_query_from_elsewhere(facts, said)
     if kind is not None:
-        return _met("R2", f"Data source '{source}' uses {kind} {said}.")
+        return _as_met("R2", f"Data source '{source}' uses {kind} {said}.")
     if connector.value.lower() in _FOREIGN_CONNECTORS:
-        return _violated(
+        return _as_violated(
             "R2",
             f"Data source '{source}' uses another connector {said}.",
             "Ingest the table with the Microsoft Dataverse connector (recommended) or the Power Query Dataverse connector. "
@@ -159,7 +159,7 @@ def _power_query_from_elsewhere(facts: SourceFacts, said: str) -> Finding:
         )
     if not facts.guids:
         return _unknown("R2", f"{evidence}, so nothing shows that it reads from Dataverse.")
-    return _violated("R2", f"{evidence}, so it reads from elsewhere.", "Ingest the table from Dataverse.")
+    return _as_violated("R2", f"{evidence}, so it reads from elsewhere.", "Ingest the table from Dataverse.")
 
 
 # ---- R3: the name ----
@@ -170,13 +170,13 @@ def _r3(facts: SourceFacts) -> Finding:
     if table is None:
         return _unknown("R3", f"No Dataverse table is called '{name}'.")
     if table.is_called(name):
-        return _met("R3", f"'{name}' is the name of table '{table.logical_name}'.")
+        return _as_met("R3", f"'{name}' is the name of table '{table.logical_name}'.")
     likeness = (
         f"its key column '{table.primary_id}' is the primary key of"
         if facts.recognised is Recognised.KEY_COLUMN
         else "its keys are those of"
     )
-    return _violated(
+    return _as_violated(
         "R3",
         f"'{name}' looks renamed: {likeness} Dataverse table '{table.logical_name}'.",
         f"Name it '{table.logical_name}' again in Customer Insights and run unification. Or {no_table(facts.source)}",
@@ -192,22 +192,22 @@ def _r4(facts: SourceFacts, asked: Asked) -> Finding:
         return _unknown("R4", "Without a Dataverse table, no primary key can be compared.")
     advice = f"Choose {table.primary_id} as primary key in Data > Unify > Customer data, and run unification."
     if chosen is not None and chosen.value.casefold() != table.primary_id.casefold():
-        return _violated(
+        return _as_violated(
             "R4",
             f"{name_of(facts.source)} was unified by '{chosen.value}' (says {chosen.origin}), but the primary key of table "
             f"'{table.logical_name}' is '{table.primary_id}'.",
             advice,
         )
     if facts.sampled and not facts.guids:
-        return _violated(
+        return _as_violated(
             "R4",
             f"The keys of {name_of(facts.source)} in the mapping are not GUIDs, so it was not unified by '{table.primary_id}'.",
             f"{advice} Or {no_table(facts.source)}",
         )
     if chosen is not None:
-        return _met("R4", f"It was unified by its primary key '{table.primary_id}' (says {chosen.origin}).")
+        return _as_met("R4", f"It was unified by its primary key '{table.primary_id}' (says {chosen.origin}).")
     if facts.found:
-        return _met("R4", f"Sampled keys are values of its primary key '{table.primary_id}'.")
+        return _as_met("R4", f"Sampled keys are values of its primary key '{table.primary_id}'.")
     return _unknown("R4", f"The key by which {name_of(facts.source)} was unified is unknown.", _ASK[asked])
 
 
@@ -220,12 +220,12 @@ def _r5(facts: EnvironmentFacts) -> Finding:
             "R5", "It is unknown whether the environment is for individual customers.", _ASK[facts.insights]
         )
     if facts.is_b2b:
-        return _violated(
+        return _as_violated(
             "R5",
             "The environment is set up for business accounts (B2B).",
             "Automatic linking supports individual customers (B2C) only; there is nothing to change here.",
         )
-    return _met("R5", "The environment is set up for individual customers (B2C), says the Customer Insights API.")
+    return _as_met("R5", "The environment is set up for individual customers (B2C), says the Customer Insights API.")
 
 
 # ---- R6: where the output goes ----
@@ -236,14 +236,14 @@ def _r6(facts: EnvironmentFacts) -> Finding:
     (docs/reference/customer-insights.md 3).
     """
     if facts.profiles and facts.mapping:
-        return _met("R6", "Profiles and mapping are in Dataverse.")
+        return _as_met("R6", "Profiles and mapping are in Dataverse.")
     if facts.managed_lake:
-        return _met("R6", "The output goes to the managed data lake, says the Customer Insights API.")
+        return _as_met("R6", "The output goes to the managed data lake, says the Customer Insights API.")
     missing = " and ".join(
         name for name, there in (("profiles", facts.profiles), ("mapping", facts.mapping)) if not there
     )
     if facts.managed_lake is False:
-        return _violated(
+        return _as_violated(
             "R6",
             f"The Customer Insights API knows of no output to Dataverse, and Dataverse has no {missing}.",
             "Set the output of Customer Insights - Data to Dataverse instead of your own Azure Data Lake Storage.",

@@ -183,7 +183,7 @@ def let_go(state: LockState, run: str) -> tuple[LockState, bool]:
     return (replace(state, expires=0.0), True) if _holds(state, run) else (state, False)
 
 
-def progressed(state: LockState, run: str) -> LockState:
+def note_progress(state: LockState, run: str) -> LockState:
     """Forget interruptions: the run saved something new, so its work continues."""
     if state.holder is None or state.holder.run != run or not state.holder.interruptions:
         return state

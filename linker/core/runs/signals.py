@@ -62,7 +62,7 @@ class Signal:
         return NAMES[self.kind]
 
 
-def received(before: Signal, detail: str, now: str, *, again: bool = False) -> Signal:
+def receive(before: Signal, detail: str, now: str, *, again: bool = False) -> Signal:
     """Return a signal that reported something. The same news counts once, unless it is an `again` that was sent on purpose."""
     same = before.detail == detail and not again and before.received_at is not None
     return Signal(before.kind, before.received_at if same else now, detail)

@@ -80,7 +80,7 @@ class _Search:
         """Hold the links whose profiles fall into one share of all against the profiles of that share."""
         profiles = await self._profiles(share, shares)
         held: dict[RowKey, bool] = {}
-        async for links in self.dataverse.linked_rows(self.target):
+        async for links in self.dataverse.rows_with_link(self.target):
             await check_may_continue(self.deps, self.task.run)
             held |= {key: profile in profiles for key, profile in links if _is_of_share(profile, share, shares)}
             if len(held) >= LINKS_HELD:

@@ -72,7 +72,7 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
         return await work.run()
     except LinkerError as error:
         if isinstance(error, UnknownOutcomeError):
-            work.attempt.unanswered()
+            work.attempt.note_unanswered()
         if isinstance(error, TableRefusedError):  # rows that were tried do not count in the next sample
             await work.report.save_refused(error)
         lost = isinstance(error, SupersededError) or not await work.attempt.release()
@@ -111,15 +111,15 @@ class _ShardWork:
         may_be_settled = self.staged.scan.full and not self.compares_all  # else the header alone is rarely enough
         stored = await (self.deps.blocks.header(*self.attempt.key) if may_be_settled else self._load_block())
         if (rows := await self._count_settled(stored)) is not None:
-            self.outcomes.confirmed_rows(rows, stored.block.header, self.task.run)
+            self.outcomes.note_confirmed_rows(rows, stored.block.header, self.task.run)
             return await self.report.finish(rows, Wanted(), ())
         stored = await self._load_block() if may_be_settled else stored
         others = stored.block.is_of_other_secret(name_salt(self.staged.salt))
-        stored = stored.distrusted() if others else stored
-        self.attempt.found(stored)
-        wanted = await self.staged.wanted(stored.block)
+        stored = stored.distrust() if others else stored
+        self.attempt.start_from(stored)
+        wanted = await self.staged.find_wanted(stored.block)
         self.wishes = self.staged.wishes(wanted.claims)
-        self.outcomes.invalid(wanted.invalid)
+        self.outcomes.note_invalid(wanted.invalid)
         plan = diff_shard(
             wanted.claims,
             self.wishes,
@@ -127,7 +127,7 @@ class _ShardWork:
             all_live=self._looks_at_all(stored.block),
             links_empty=self.target.column_created and self._looks_at_all(stored.block),
         )
-        self.outcomes.confirmed(plan.unchanged, stored.block.header, self.task.run)
+        self.outcomes.note_confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._recognize(plan.unclaimed if others else ())
         removed = plan.unclaimed if self.staged.scan.full else ()
         if removed:
@@ -206,7 +206,7 @@ class _ShardWork:
     async def _resolve(self, claims: Mapping[RowKey, Claim], *, trusting: bool = True) -> dict[RowKey, Link]:
         links, issues = await resolve_links(self.dataverse, self.target, claims, trusting=trusting)
         for key, (code, text) in issues.items():
-            self.outcomes.issue(key, code, text)
+            self.outcomes.note_issue(key, code, text)
         return links
 
     async def _compare(self, compare: Mapping[RowKey, Claim], wanted: Mapping[RowKey, Link]) -> set[RowKey]:
@@ -214,7 +214,7 @@ class _ShardWork:
         keys = [key for key in compare if key in wanted]
         live = await self.dataverse.links(self.target, list(compare)) if compare else {}
         for key in compare.keys() - live.keys():
-            self.outcomes.issue(key, "RowNotFound")
+            self.outcomes.note_issue(key, "RowNotFound")
         same = {key for key in keys if key in live and is_stored(live[key], wanted[key], self.target)}
         self.report.profiles |= {wanted[key].profile for key in self._find_intended(same)}
         stored = self.attempt.block.entries
@@ -241,7 +241,7 @@ class _ShardWork:
         # saved here.
         await current_scan(self.deps, self.task, again=True)
         written = await self._write_all(links, entries, claims) if links else Written()
-        self.outcomes.written(written)
+        self.outcomes.note_written(written)
         for key in written.linked:
             entry = (self.intended[key],)
             entries[key] = unconfirm(entry) if key in written.doubtful else entry
@@ -275,13 +275,13 @@ class _ShardWork:
         again = self._readable({key: link for key, link in again.items() if link != links[key]})
         for key in written.mislabeled - again.keys():
             if not self.outcomes.has_issue(key):
-                self.outcomes.issue(key, "OtherCustomer")
+                self.outcomes.note_issue(key, "OtherCustomer")
         if not again:
             return written
         await self._intend(again, entries)
         second = await writer.write(again, customers)
         for key in second.mislabeled:
-            self.outcomes.issue(key, "OtherCustomer")
+            self.outcomes.note_issue(key, "OtherCustomer")
         return written.with_more(second)
 
     async def _still_wanted(self) -> None:

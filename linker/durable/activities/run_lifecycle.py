@@ -152,7 +152,7 @@ async def _close_table(deps: Deps, end: TableEnd, scan: Scan) -> None:
     state = await deps.change_state(end.table, close)
     if not scan.full or state.scanned_at != scan.began:
         return
-    await deps.issues.looked_at(end.table, end.run)
+    await deps.issues.note_look(end.table, end.run)
     await deps.blocks.delete_others(end.table, state.bits)
     await deps.states.forget_version_1(end.table)
 

@@ -159,7 +159,7 @@ class _Unlinking:
         if self.held.code:
             return Cleared(await self._report(self._issues(removed, self.held.code, self.held.reason)))
         attempt = Attempt(self.deps, self.task.table, shard)
-        attempt.found(await self.deps.blocks.load(self.task.table, shard))
+        attempt.start_from(await self.deps.blocks.load(self.task.table, shard))
         if not attempt.block.known:
             return Cleared(await self._report(self._issues(removed, "BlockLost")))
         await attempt.take()
@@ -167,7 +167,7 @@ class _Unlinking:
             return await self._settle(attempt, removed)
         except LinkerError as error:
             if isinstance(error, UnknownOutcomeError):
-                attempt.unanswered()
+                attempt.note_unanswered()
             await attempt.release()
             raise
 

@@ -134,7 +134,7 @@ async def post_run(call: Call[RunBody]) -> Reply:
     """Start a run. The answer is the run that will do it, readable at once."""
     _must_be_on("LINKER_START_BY_API", is_on=call.deps.settings.start_by_api)
     await check_tables(call.deps, call.body.tables)
-    return await requested(call, call.body.request(call.origin))
+    return await request_and_show(call, call.body.request(call.origin))
 
 
 @operation(
@@ -156,7 +156,9 @@ async def post_unification_event(call: Call[UnificationBody]) -> Reply:
     await call.deps.signals.receive(
         SignalKind.WEBHOOK, f"Job {job} has merged." if job else "It named no job.", again=True
     )
-    return await requested(call, RunRequest(jobs=jobs, job_start=job_start, trigger="webhook", nameless_job=not jobs))
+    return await request_and_show(
+        call, RunRequest(jobs=jobs, job_start=job_start, trigger="webhook", nameless_job=not jobs)
+    )
 
 
 @operation("GET", "/runs/{run}", answer=Run, refusals=(404,))
@@ -189,7 +191,7 @@ async def get_status(call: Call) -> Reply:
     """Show the task as the product's Status page does, and its latest real run. A newer dry run stands beside it."""
     deps = call.deps
     (run, dry), signals, can, pause = await asyncio.gather(
-        deps.runs.mirrored(), deps.signals.all(), deps.capability_store.load(), current_pause(deps)
+        deps.runs.load_mirrored(), deps.signals.all(), deps.capability_store.load(), current_pause(deps)
     )
     status, updated = (run.status, run.last_updated) if run else (Status.NOT_STARTED, None)
     triggers = triggers_of(deps.settings, deps.clock())
@@ -210,7 +212,7 @@ def _must_be_on(setting: str, *, is_on: bool) -> None:
         raise ProblemError(403, "Switched off", f"{setting} is false: this starts no runs. Nothing was started.")
 
 
-async def requested(call: Call[Any], request: RunRequest) -> Reply:
+async def request_and_show(call: Call[Any], request: RunRequest) -> Reply:
     """Ask for a run; the answer is the run that will do it. A caller's key makes a repetition the same request."""
     run = await request_run(call.deps, request, call.start, _key(call, request), call.caller.name)
     return Reply(202, to_json(run), {"Location": f"{call.request.base_url}/api/runs/{run.id}"})

@@ -26,7 +26,7 @@ from linker.core.roles import Role
 from linker.core.serialization import to_json
 from linker.deps import INSIGHTS_COST, PREFLIGHT_COST, ROW_COST, ROW_KEPT_S, Deps
 from linker.entrypoints.api.answers import Comparison, HeldLink, LookupNow, RowState
-from linker.entrypoints.api.runs import STRICT, requested
+from linker.entrypoints.api.runs import STRICT, request_and_show
 from linker.entrypoints.messages import ProblemError, Reply, not_found
 from linker.entrypoints.operations import Call, operation
 from linker.services.preflight_checks import hold, look
@@ -64,7 +64,7 @@ async def post_approve(call: Call[ApproveBody]) -> Reply:
     if await call.deps.first_links.approve(table, call.caller.name, call.body.digest) is None:
         raise _nothing_waits()
     call.deps.looks.forget()
-    return await requested(call, RunRequest(trigger="approval"))
+    return await request_and_show(call, RunRequest(trigger="approval"))
 
 
 async def find_held_link(deps: Deps, table: str) -> FirstLink:
@@ -88,10 +88,10 @@ def _nothing_waits() -> ProblemError:
 @operation("GET", "/preflight", answer=Picture)
 async def get_preflight(call: Call) -> Reply:
     """Show what may be linked and what would happen. Looks at Dataverse, which takes some seconds, and writes nothing."""
-    return Reply(200, to_json(await shared_look(call.deps)))
+    return Reply(200, to_json(await share_look(call.deps)))
 
 
-async def shared_look(deps: Deps) -> Picture:
+async def share_look(deps: Deps) -> Picture:
     """Return the picture that a look of the last seconds gave, or that a new one gives."""
     return await deps.looks.once("preflight", PREFLIGHT_COST, deps.clock(), lambda: look(deps))
 
@@ -104,7 +104,7 @@ async def get_row(call: Call) -> Reply:
 
 async def row_state(deps: Deps, table: str, row: str) -> RowState:
     """Return what is known of a row, and its link read now. Raises ProblemError 404 when the table isn't linked."""
-    key, state = await linked_row(deps, table, row)
+    key, state = await find_linked_row(deps, table, row)
     block = (await deps.blocks.load_or_split(table, shard_of(key, state.bits), state.earlier_bits)).block
     entries = block.entries.get(key)
     run = await deps.runs.load(block.header.run)
@@ -123,7 +123,7 @@ async def row_state(deps: Deps, table: str, row: str) -> RowState:
     )
 
 
-async def linked_row(deps: Deps, table: str, row: str) -> tuple[RowKey, TableState]:
+async def find_linked_row(deps: Deps, table: str, row: str) -> tuple[RowKey, TableState]:
     """Return the key of a row and the state of its table. Raises ProblemError 404 when the table is not a linked one."""
     key, found = row_key(row), await deps.states.load(table)
     if key is None or found is None:
@@ -177,7 +177,7 @@ async def get_insights(call: Call) -> Reply:
 
 async def row_reach(deps: Deps, table: str, row: str) -> Reach:
     """Return what a row reaches now. Raises ProblemError 404 when the row doesn't exist, or the table isn't linked."""
-    key, _ = await linked_row(deps, table, row)
+    key, _ = await find_linked_row(deps, table, row)
     dataverse = deps.dataverse()
 
     async def read() -> Reach | None:

@@ -22,7 +22,7 @@ from linker.core.serialization import iso
 from linker.deps import Deps
 from linker.entrypoints.api.lists import Moment
 from linker.entrypoints.api.runs import KEY, AllowanceBody, PauseBody, RunBody, post_pause, post_resume, post_run
-from linker.entrypoints.api.tables import shared_look
+from linker.entrypoints.api.tables import share_look
 from linker.entrypoints.messages import ProblemError, Reply
 from linker.entrypoints.operations import Call, operation
 from linker.entrypoints.portal.page_serving import act
@@ -32,9 +32,9 @@ from linker.entrypoints.portal.views.status_view import (
     HeldFirstLink,
     Newest,
     at_most,
-    expected,
-    held_back,
-    held_first_links,
+    expect_tables,
+    find_held_back,
+    find_held_first_links,
     newest_by_table,
     work_of,
 )
@@ -116,7 +116,7 @@ def _allowance_text(one: AllowanceBody) -> str:
 async def review_run(call: Call[None, ReviewQuery]) -> Reply:
     """Show what a run would come to. Nothing is asked for yet."""
     deps, wanted = call.deps, call.query.form()
-    lines = expected(await newest_tables(deps), wanted.tables)
+    lines = expect_tables(await newest_tables(deps), wanted.tables)
     picture, fault = await _try_look(deps) if wanted.look else (None, "")
     state = await deps.lock.peek()
     return await render(
@@ -170,7 +170,7 @@ async def find_undecided(deps: Deps, tables: Sequence[str]) -> tuple[HeldFirstLi
 
 async def _try_look(deps: Deps) -> tuple[Picture | None, str]:
     try:
-        return await shared_look(deps), ""
+        return await share_look(deps), ""
     except LinkerError as error:  # the page is worth showing without
         return None, str(error)
 
@@ -188,8 +188,8 @@ async def show_actions(call: Call) -> Reply:
         "actions.html",
         work=work,
         shown=modes,
-        held_back=held_back(newest, allowed),
-        first_links=await find_undecided(deps, held_first_links(newest)),
+        held_back=find_held_back(newest, allowed),
+        first_links=await find_undecided(deps, find_held_first_links(newest)),
         tables=sorted({*(table.table for run in recent for table in run.tables), *known}),
         modes=tuple(Mode),
         pause=pause_at(state, deps.clock()),
@@ -200,7 +200,7 @@ async def show_actions(call: Call) -> Reply:
 @operation("GET", "/portal/preflight")
 async def show_preflight(call: Call) -> Reply:
     """Show what may be linked and what would happen."""
-    picture = await shared_look(call.deps)
+    picture = await share_look(call.deps)
     tables = [(table, by_verdict([("", table.findings)])) for table in picture.tables]
     findings = by_verdict([("", picture.findings)])
     return await render(call, "preflight.html", picture=picture, findings=findings, tables=tables)

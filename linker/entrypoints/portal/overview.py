@@ -26,9 +26,9 @@ from linker.entrypoints.messages import Reply, first_of, not_found
 from linker.entrypoints.operations import Call, RunId, operation
 from linker.entrypoints.portal.actions import find_undecided
 from linker.entrypoints.portal.render import again, link, render
-from linker.entrypoints.portal.views.progress_view import paused_until, progress_of, rows_before
+from linker.entrypoints.portal.views.progress_view import find_pause_end, progress_of, rows_before
 from linker.entrypoints.portal.views.rows_view import line_of
-from linker.entrypoints.portal.views.status_view import TableSort, listed, status_of
+from linker.entrypoints.portal.views.status_view import TableSort, list_lines, status_of
 from linker.entrypoints.portal.views.timeline_view import (
     Gantt,
     RunSort,
@@ -37,7 +37,7 @@ from linker.entrypoints.portal.views.timeline_view import (
     lines_of,
     modes_of,
     ranges_of,
-    sorted_lines,
+    sort_lines,
     took_part,
 )
 from linker.entrypoints.portal.views.words import logs_url, workbooks_url
@@ -66,7 +66,7 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     """Show the task, its tables, and the progress details that are asked for."""
     runs, now, asked = call.deps.runs, iso(call.deps.clock()), call.query
     (shown, dry), recent, signals, can, state = await asyncio.gather(
-        runs.mirrored(),
+        runs.load_mirrored(),
         runs.newest(RECENT),
         call.deps.signals.all(),
         call.deps.capability_store.load(),
@@ -76,14 +76,14 @@ async def show_status(call: Call[None, StatusQuery]) -> Reply:
     waiting = await find_undecided(call.deps, view.first_links)
     opened = await _find_opened(call, (shown, dry))
     progress = progress_of(opened, asked.table, now, rows_before(opened, recent)) if opened else None
-    paused = paused_until(view.current, now) if view.current else None
+    paused = find_pause_end(view.current, now) if view.current else None
     triggers = triggers_of(call.deps.settings, call.deps.clock())
     return await render(
         call,
         "status.html",
         asked=asked,
         again=again(call),
-        lines=listed(view.lines, asked.status, asked.find, asked.sort),
+        lines=list_lines(view.lines, asked.status, asked.find, asked.sort),
         view=view,
         waiting=waiting,
         progress=progress,
@@ -145,7 +145,7 @@ async def show_timeline(call: Call[None, TimelineQuery]) -> Reply:
     alike = asked.model_copy(update={"status": None})  # the chart and its totals show every status
     runs = [run for run in known if alike.includes(run)]
     wanted = {run.id for run in runs if asked.includes(run)}
-    lines = sorted_lines((line for line in lines_of(known, len(known)) if line.id in wanted), asked.sort)
+    lines = sort_lines((line for line in lines_of(known, len(known)) if line.id in wanted), asked.sort)
     lines, is_more = _page(lines, asked.before)
     here = again(call, "/timeline", before="", open="")
     return await render(
@@ -197,7 +197,7 @@ async def _gantt(call: Call[Any, Any], opened: str | None) -> Gantt | None:
 async def show_about(call: Call) -> Reply:
     """Show the version, the identity, the storage, the triggers and the settings in force."""
     deps = call.deps
-    run, _ = await deps.runs.mirrored()
+    run, _ = await deps.runs.load_mirrored()
     return await render(
         call,
         "about.html",
@@ -209,12 +209,12 @@ async def show_about(call: Call) -> Reply:
         identity=deps.settings.client_id or "system-assigned identity",
         storage=_storage_of(deps.settings),
         triggers=triggers_of(deps.settings, deps.clock()),
-        settings=shown_settings(deps.settings),
+        settings=show_settings(deps.settings),
         capabilities=await deps.capability_store.load(),
     )
 
 
-def shown_settings(settings: Settings) -> tuple[tuple[str, str, bool], ...]:
+def show_settings(settings: Settings) -> tuple[tuple[str, str, bool], ...]:
     """Return each setting with its value as text, and whether it differs from the default. A secret is only `set`."""
     fields = type(settings).model_fields
     return tuple(

@@ -18,7 +18,7 @@ from linker.entrypoints.portal.actions import KeyForm, newest_tables, with_key
 from linker.entrypoints.portal.page_serving import act
 from linker.entrypoints.portal.render import redirect, render
 from linker.entrypoints.portal.rows import names_by_table
-from linker.entrypoints.portal.views.status_view import HeldBack, held_back, is_live, work_of
+from linker.entrypoints.portal.views.status_view import HeldBack, find_held_back, is_live, work_of
 
 SAMPLE_ROWS: Final = 10
 MAX_LOOKED_AT: Final = 500  # row errors of a table among which the held-back ones are looked for
@@ -70,7 +70,7 @@ async def approve_table(call: Call[ApproveForm]) -> Reply:
 async def show_unlink(call: Call) -> Reply:
     """Show the links that the guard held back, and what letting them go means. actions.py asks for the run."""
     deps, table = call.deps, call.parameters["table"]
-    held = next((one for one in held_back(await newest_tables(deps)) if one.table == table), None)
+    held = next((one for one in find_held_back(await newest_tables(deps)) if one.table == table), None)
     if held is None:
         raise not_found("table of this name whose links are held back")
     rows, more = await first_of(_find_held_rows(deps, held), SAMPLE_ROWS)

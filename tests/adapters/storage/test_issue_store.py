@@ -41,7 +41,7 @@ async def fails(issues: Issues, now: Days, run: str, *rows: str, dry_run: bool =
     await issues.save(run, [issue("contact", row, "Refused") for row in rows], dry_run=dry_run)
     if whole and not dry_run:
         now.day += 1
-        await issues.looked_at("contact", run)
+        await issues.note_look("contact", run)
 
 
 async def shown(issues: Issues, run: str, row: str = ROW) -> tuple[str, int]:

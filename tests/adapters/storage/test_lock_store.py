@@ -112,7 +112,7 @@ async def test_of_many_watchdogs_one_takes_over(tables: Tables, partition: str) 
     assert [one.ended.run for one in taken] == [dead.run]
     assert taken[0].next == Ticket(taken[0].successor, RunRequest(jobs=("job",)), interruptions=1)
     assert not (await locks[0].renew(dead.run)).held
-    await locks[1].progressed(taken[0].successor)
+    await locks[1].note_progress(taken[0].successor)
     assert (await locks[0].peek()).holder == Ticket(taken[0].successor, RunRequest(jobs=("job",)))
 
 
@@ -159,7 +159,7 @@ async def test_what_changes_nothing_writes_nothing() -> None:
     await lock.renew(run)  # the first one says that it has begun
     before = dict(tables.entities)
     await lock.renew(run)
-    await lock.progressed(run)
+    await lock.note_progress(run)
     await lock.finish("another", completed=True)
     assert tables.entities == before
 

@@ -4,7 +4,7 @@ import pytest
 
 from linker.core.model import Mode, RunRequest, Ticket
 from linker.core.runs.lock_state import LockState, TakeOver
-from linker.core.runs.run_lock import progressed
+from linker.core.runs.run_lock import note_progress
 from tests.core.runs.locks import ALLOWED, ANY, DRY, FREE, JOB, LEASE_S, MORE, Led, asked, finished, running, taken_over
 
 
@@ -100,7 +100,7 @@ def test_after_three_interruptions_a_dry_run_is_given_up() -> None:
 
 
 def test_a_saved_page_makes_interruptions_count_from_zero() -> None:
-    state = progressed(running(Ticket("r", JOB, interruptions=2)), "r")
+    state = note_progress(running(Ticket("r", JOB, interruptions=2)), "r")
     state, taken = taken_over(state)
     assert taken is not None
     assert state.holder == Ticket("again", JOB, interruptions=1)

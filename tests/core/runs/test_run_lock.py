@@ -6,7 +6,7 @@ import pytest
 
 from linker.core.model import Mode, RunRequest, Ticket
 from linker.core.runs.lock_state import MAX_SERVED, MAX_TABLES, LockState, covers, merge_requests
-from linker.core.runs.run_lock import MAX_ASKED, Cancellation, Renewal, cancel, progressed, renew, request
+from linker.core.runs.run_lock import MAX_ASKED, Cancellation, Renewal, cancel, note_progress, renew, request
 from tests.core.runs.locks import (
     ALLOWED,
     ANY,
@@ -214,7 +214,7 @@ def test_a_fresh_lease_is_left_alone() -> None:
 def test_who_does_not_hold_the_lock_cannot_change_it(state: LockState) -> None:
     assert renew(state, "r", now=50.0, lease_s=LEASE_S) == (state, Renewal(held=False, cancel=False))
     assert finished(state, "r") == (state, None)
-    assert progressed(state, "r") == state
+    assert note_progress(state, "r") == state
 
 
 def test_finishing_frees_the_lock() -> None:

@@ -122,7 +122,7 @@ class LockMachine(RuleBasedStateMachine):
         assert renewal == run_lock.Renewal(held=True, cancel=run in self.world.stopping)
         assert self.state.expires >= self.now + 0.9 * LEASE_S
         if page:
-            self.state = run_lock.progressed(self.state, run)
+            self.state = run_lock.note_progress(self.state, run)
 
     @precondition(lambda self: self.world.running)
     @rule(completed=st.sampled_from([True, True, False]), times=st.integers(1, 2))
@@ -164,7 +164,7 @@ class LockMachine(RuleBasedStateMachine):
         assert following == (before.holder if before.previous == run else None)
         self.state, renewal = run_lock.renew(self.state, run, now=self.now, lease_s=LEASE_S)
         assert not renewal.held
-        assert run_lock.progressed(self.state, run) == before
+        assert run_lock.note_progress(self.state, run) == before
         assert run_lock.cancel(self.state, run) == (before, Cancellation.UNKNOWN)
 
     @precondition(lambda self: self.world.running)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linker.core.runs.signals import Signal, SignalKind, received, silent
+from linker.core.runs.signals import Signal, SignalKind, receive, silent
 from linker.core.runs.workflow_jobs import (
     RECENT_S,
     WorkflowJob,
@@ -98,12 +98,12 @@ def test_no_row_is_an_error(rows: list[dict[str, Any]], ids: Any) -> None:
 
 
 def test_a_signal_keeps_what_it_reported_last() -> None:
-    first = received(Signal(SignalKind.EVENTS), "Job a", "t1")
+    first = receive(Signal(SignalKind.EVENTS), "Job a", "t1")
     assert (first.received_at, first.detail) == ("t1", "Job a")
-    assert received(first, "Job a", "t2") == first
-    assert received(first, "Job a", "t2", again=True).received_at == "t2"
-    assert received(first, "Job b", "t2").received_at == "t2"
+    assert receive(first, "Job a", "t2") == first
+    assert receive(first, "Job a", "t2", again=True).received_at == "t2"
+    assert receive(first, "Job b", "t2").received_at == "t2"
     quiet = silent(first, "no answer", "t3")
     assert (quiet.received_at, quiet.detail, quiet.note, quiet.noted_at) == ("t1", "Job a", "no answer", "t3")
     assert silent(quiet, "no answer", "t4") == quiet
-    assert received(quiet, "Job a", "t5") == first
+    assert receive(quiet, "Job a", "t5") == first

@@ -93,7 +93,7 @@ async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: 
 
     world.store.hooks.append(hold_up)
     await run_lifecycle.begin_run(world.deps, stale)
-    shown = await world.deps.runs.shown()
+    shown = await world.deps.runs.load_shown()
     assert shown is not None
     assert shown.id == second
 

@@ -51,7 +51,7 @@ class ProgressView:
     is_live: bool
     seconds: float | None
     rows_per_second: float | None
-    paused_until: str | None
+    find_pause_end: str | None
     standing: Standing | None
     gantt: Gantt | None
     bars: tuple[TableBar, ...]
@@ -90,7 +90,7 @@ def progress_of(run: Run, table: str, now: str, expected: Mapping[str, int] = Ma
         is_live(run),
         seconds_between(run.started_at, end) if run.started_at else None,
         _rate(run, end),
-        paused_until(run, now),
+        find_pause_end(run, now),
         standing(run, now),
         gantt_of(run, now, shown),
         bars_of(shown, expected),
@@ -143,7 +143,7 @@ def _segments(counts: Counts, most: float) -> tuple[Segment, ...]:
     return tuple(found)
 
 
-def paused_until(run: Run, now: str) -> str | None:
+def find_pause_end(run: Run, now: str) -> str | None:
     """Return until when Dataverse lets the run wait, None when that is over: the next report may be a while."""
     until = run.progress.paused_until if run.progress else None
     return until if until and until > now else None

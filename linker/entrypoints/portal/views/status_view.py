@@ -102,7 +102,7 @@ def newest_by_table(runs: Iterable[Run]) -> dict[str, Newest]:
     return dict(sorted(found.items()))
 
 
-def held_back(newest: Mapping[str, Newest], allowed: Iterable[UnlinkAllowance] = ()) -> tuple[HeldBack, ...]:
+def find_held_back(newest: Mapping[str, Newest], allowed: Iterable[UnlinkAllowance] = ()) -> tuple[HeldBack, ...]:
     """Return the tables whose departed rows wait for an operator to allow them; not those that are `allowed` to go by now."""
     decided = {one.table for one in allowed if not one.orphans}
     return tuple(
@@ -114,7 +114,7 @@ def held_back(newest: Mapping[str, Newest], allowed: Iterable[UnlinkAllowance] =
     )
 
 
-def held_first_links(newest: Mapping[str, Newest]) -> tuple[str, ...]:
+def find_held_first_links(newest: Mapping[str, Newest]) -> tuple[str, ...]:
     """Return the tables whose first link waits for an approval."""
     return tuple(name for name, one in newest.items() if one.table.refusal == Refusal.HELD)
 
@@ -125,7 +125,7 @@ def work_of(state: LockState) -> tuple[Work, ...]:
     return tuple(Work(ticket, ticket is state.holder) for ticket in tickets if ticket is not None)
 
 
-def expected(newest: Mapping[str, Newest], tables: Sequence[str]) -> tuple[Expected, ...]:
+def expect_tables(newest: Mapping[str, Newest], tables: Sequence[str]) -> tuple[Expected, ...]:
     """Return what a run over some tables would look at, over all that are known without any."""
     return tuple(_expect_table(name, newest.get(name)) for name in tables or newest)
 
@@ -180,7 +180,7 @@ class StatusView:
     last: Run | None
     seconds: float | None
     dry: Run | None = None
-    held_back: tuple[HeldBack, ...] = ()
+    find_held_back: tuple[HeldBack, ...] = ()
     first_links: tuple[str, ...] = ()
 
     @property
@@ -227,12 +227,12 @@ def status_of(shown: Run | None, recent: Sequence[Run], dry: Run | None = None) 
         last,
         seconds_of(last) if last else None,
         dry if dry is not None and not is_live(dry) else None,
-        held_back(newest, allowed),
-        held_first_links(newest),
+        find_held_back(newest, allowed),
+        find_held_first_links(newest),
     )
 
 
-def listed(lines: Sequence[TaskLine], status: str, find: str, sort: TableSort) -> list[TaskLine]:
+def list_lines(lines: Sequence[TaskLine], status: str, find: str, sort: TableSort) -> list[TaskLine]:
     """Return the task's line, and below it those of the tables that are asked for, in the order that is asked for."""
     text = find.strip().casefold()
     tables = [

@@ -179,7 +179,7 @@ def took_part(runs: Sequence[Run], table: str) -> list[Run]:
     return [run for run in runs if any(one.table == table for one in run.tables)]
 
 
-def sorted_lines(lines: Iterable[PastRun], sort: RunSort) -> list[PastRun]:
+def sort_lines(lines: Iterable[PastRun], sort: RunSort) -> list[PastRun]:
     """Return lines in the order that is asked for; those that are equal in it stay newest first."""
     return sorted(lines, key=_SORTS[sort])
 

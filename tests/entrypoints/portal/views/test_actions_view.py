@@ -12,9 +12,9 @@ from linker.entrypoints.portal.views.status_view import (
     HeldBack,
     Work,
     at_most,
-    expected,
-    held_back,
-    held_first_links,
+    expect_tables,
+    find_held_back,
+    find_held_first_links,
     newest_by_table,
     work_of,
 )
@@ -59,7 +59,7 @@ def test_the_newest_run_that_judged_a_table_shows_how_it_is(newer: Run, tells: s
 
 
 def test_held_back_rows_wait_with_their_number_of_all_that_are_known() -> None:
-    (found,) = held_back(newest_by_table([run("r1", HELD, table("lead", Status.SUCCESSFUL))]))
+    (found,) = find_held_back(newest_by_table([run("r1", HELD, table("lead", Status.SUCCESSFUL))]))
     assert found == HeldBack("contact", 5, 20, "r1", OVER)
     assert (found.share, found.is_whole, found.allowance) == (25.0, False, "contact=5")
 
@@ -70,19 +70,19 @@ def test_a_table_that_left_the_mapping_as_a_whole_needs_a_second_word() -> None:
 
 
 def test_a_newer_run_that_holds_nothing_back_ends_the_wait() -> None:
-    assert held_back(newest_by_table([run("r2", FINE), run("r1", HELD)])) == ()
+    assert find_held_back(newest_by_table([run("r2", FINE), run("r1", HELD)])) == ()
 
 
 def test_first_links_wait_that_were_held_and_not_those_that_are_blocked() -> None:
     skipped = [table(name, Status.SKIPPED, refusal=why) for name, why in (("a", "held"), ("b", "blocked"), ("c", ""))]
-    assert held_first_links(newest_by_table([run("r1", *skipped)])) == ("a",)
+    assert find_held_first_links(newest_by_table([run("r1", *skipped)])) == ("a",)
 
 
 def test_a_run_is_expected_to_see_what_the_newest_one_saw() -> None:
     newest = newest_by_table([run("r1", FINE, table("lead", Status.SKIPPED))])
     seen, unseen = Expected("contact", 20, 4), Expected("lead", None, None)
-    assert expected(newest, ()) == (seen, unseen)
-    assert expected(newest, ("new",)) == (Expected("new", None, None),)
+    assert expect_tables(newest, ()) == (seen, unseen)
+    assert expect_tables(newest, ("new",)) == (Expected("new", None, None),)
     assert at_most((seen, unseen), touches=True) == Entitlement(20, 20)
     assert at_most((seen, unseen), touches=False) == Entitlement(20, 0)
 

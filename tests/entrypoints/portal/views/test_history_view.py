@@ -16,7 +16,7 @@ from linker.entrypoints.portal.views.timeline_view import (
     lines_of,
     modes_of,
     ranges_of,
-    sorted_lines,
+    sort_lines,
     took_part,
 )
 from tests.entrypoints.portal.views.stored_runs import CONTACT, LEAD, NOW, run_of
@@ -91,7 +91,7 @@ def test_runs_are_sorted_and_stay_newest_first_where_they_are_equal(sort: RunSor
         run_of("b", Status.FAILED, counts=Counts(9)),
         run_of("a", ended_at="2026-11-24T02:20:00Z"),
     ]
-    assert [line.id for line in sorted_lines(lines_of(runs, 9), sort)] == order
+    assert [line.id for line in sort_lines(lines_of(runs, 9), sort)] == order
 
 
 def test_modes_are_compared_over_the_same_tables() -> None:

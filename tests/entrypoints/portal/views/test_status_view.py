@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Counts, Status
-from linker.entrypoints.portal.views.status_view import TableSort, TaskLine, listed, status_of
+from linker.entrypoints.portal.views.status_view import TableSort, TaskLine, list_lines, status_of
 from tests.entrypoints.portal.views.stored_runs import CONTACT, LEAD, run_of
 
 # ---- Status ----
@@ -115,4 +115,4 @@ TABLES = [
 def test_tables_are_found_filtered_and_sorted_below_the_task(
     status: str, find: str, sort: TableSort, names: list[str]
 ) -> None:
-    assert [line.name for line in listed(TABLES, status, find, sort)] == ["Task", *names]
+    assert [line.name for line in list_lines(TABLES, status, find, sort)] == ["Task", *names]
