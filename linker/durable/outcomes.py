@@ -9,7 +9,7 @@ from linker.core.errors import LedgerError
 from linker.core.keys import key_text
 from linker.core.linking.hash_blocks import Header
 from linker.core.linking.shards import Wanted
-from linker.core.model import Counts, Link, RowKey
+from linker.core.model import Counts, Link, RowKey, Target
 from linker.core.records import PlannedChange, RowIssue, invalid_key, issue, refusal
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
@@ -73,6 +73,17 @@ class Outcomes:
         """Note why a row was not linked."""
         row = key_text(key)
         self.issues[row] = issue(self.table, row, code, text)
+
+    def leave_unreadable(self, links: Mapping[RowKey, Link], target: Target) -> dict[RowKey, Link]:
+        """Return the links that may be written: those of rows without an issue that can be read back.
+
+        Where rows do not show the partition of a link, one into another partition looks like a dead one. Such a
+        row is rejected, however the rows of other profiles fare. A dry run before the column exists cannot know.
+        """
+        if target.navigation and not target.partition_column:
+            for key in [key for key, link in links.items() if link.partition]:
+                self.note_issue(key, "PartitionNotShown")
+        return {key: link for key, link in links.items() if not self.has_issue(key)}
 
     def note_invalid(self, texts: Iterable[str]) -> None:
         """Note mapping rows without a key: each is counted, equal ones are shown once."""

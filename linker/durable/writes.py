@@ -270,7 +270,7 @@ def is_stored(live: LiveLink, wanted: Link, target: Target) -> bool:
 
 def is_mislabeled(label: str | None, customer: CustomerId, target: Target) -> bool:
     """Return whether the label of a link shows another customer. Not every link has a label, nor is it always a CustomerId."""
-    return target.has_labels and label is not None and _digits(label) != _digits(customer)
+    return target.has_labels and label is not None and _digits(label) != customer.replace("-", "")
 
 
 def _digits(text: str) -> str:

@@ -292,14 +292,14 @@ MUTATIONS = (
     ),
     Mutation("G13", _WRITING, "    await _set_back(writer, row, before)\n    raise", "    raise"),
     Mutation("G13", _WRITING, "for row in scatter(links, CANARIES):", "for row in scatter(links, 1):"),
-    Mutation("G13", _SHARD, "for key in [key for key, link in links.items() if link.partition]:", "for key in ():"),
+    Mutation("G13", _OUTCOMES, "for key in [key for key, link in links.items() if link.partition]:", "for key in ():"),
     Mutation("G13", _GENERATION, "is_alone = table in self.unproven or", "is_alone ="),
     # ---- writing ----
     Mutation(
         "G14",
         _SHARD,
         "        written = await self._write_all(links, entries, claims) if links else Written()\n",
-        "        await self.attempt.intend({key: (self._entry(key, link),) for key, link in links.items()}, self.task.run)\n"
+        "        await self.attempt.intend({key: (entry,) for key, entry in self._entries(links).items()}, self.task.run)\n"
         "        written = await self._write_all(links, {}, claims) if links else Written()\n",
     ),
     Mutation("G15", _CLIENT, 'etag="*")', 'etag="")'),

@@ -68,6 +68,11 @@ def hash_link(key: RowKey, link: Link, salt: bytes) -> int:
     return int.from_bytes(blake2b(key + text.encode(), digest_size=8, key=salt).digest()) & ~UNCONFIRMED
 
 
+def confirm_links(links: Mapping[RowKey, Link], wishes: Mapping[RowKey, int], salt: bytes) -> dict[RowKey, Entry]:
+    """Return the confirmed entry of each row that has its link."""
+    return {key: Entry(wishes[key], hash_link(key, link, salt)) for key, link in links.items()}
+
+
 @dataclass(frozen=True, slots=True)
 class Header:
     """The small properties of a block, readable without its entries. `until` is in epoch seconds."""

@@ -21,6 +21,7 @@ from linker.core.linking.hash_blocks import (
     Entry,
     HashBlock,
     ShardPlan,
+    confirm_links,
     diff_shard,
     hash_link,
     intend,
@@ -168,12 +169,13 @@ class _ShardWork:
 
     async def _carry_out(self, plan: ShardPlan, *, is_new: bool) -> None:
         """Compare and write. `is_new`: the block has to be saved in any case, because what is stored is not what it says."""
-        looks = self._looks_at_all(self.attempt.block)
-        if not (plan.compare or plan.change or looks or is_new):
+        if not (plan.compare or plan.change or is_new or self._looks_at_all(self.attempt.block)):
             return
         wanted = await self._resolve({**plan.compare, **plan.change})
         same = set() if self._rewrites() else await self._compare(plan.compare, wanted)
-        links = self._readable({key: link for key, link in wanted.items() if key not in same})
+        links = self.outcomes.leave_unreadable(
+            {key: link for key, link in wanted.items() if key not in same}, self.target
+        )
         linked_before = self._find_intended(same) if self.attempt.block.header.run == self.task.run else set()
         self.outcomes.linked |= linked_before
         self.outcomes.unchanged |= same - linked_before
@@ -183,25 +185,14 @@ class _ShardWork:
             self.report.profiles.update(link.profile for link in links.values())
             await self.report.note_profiles()
             return
-        confirmed = {key: (self._entry(key, wanted[key]),) for key in same}
-        entries = {**self.attempt.block.entries, **self.recognized, **confirmed}
+        entries = {**self.attempt.block.entries, **self.recognized}
+        entries |= {key: (entry,) for key, entry in self._entries({key: wanted[key] for key in same}).items()}
         await self._write(links, entries, {**plan.compare, **plan.change})
 
-    def _readable(self, links: Mapping[RowKey, Link]) -> dict[RowKey, Link]:
-        """Return the links that may be written: those of rows without an issue that can be read back.
-
-        Where rows do not show the partition of a link, one into another partition looks like a dead one. Such a
-        row is rejected, however the rows of other profiles fare. A dry run before the column exists cannot know.
-        """
-        if self.target.navigation and not self.target.partition_column:
-            for key in [key for key, link in links.items() if link.partition]:
-                self.outcomes.issue(key, "PartitionNotShown")
-        return {key: link for key, link in links.items() if not self.outcomes.has_issue(key)}
-
-    def _entry(self, key: RowKey, link: Link) -> Entry:
-        """Return the confirmed entry of a row. The partition counts only where it can be read back."""
-        seen = link if self.target.partition_column else Link(link.profile)
-        return Entry(self.wishes[key], hash_link(key, seen, self.staged.salt))
+    def _entries(self, links: Mapping[RowKey, Link]) -> dict[RowKey, Entry]:
+        """Return the confirmed entry of each row. The partition counts only where it can be read back."""
+        seen = links if self.target.partition_column else {key: Link(link.profile) for key, link in links.items()}
+        return confirm_links(seen, self.wishes, self.staged.salt)
 
     async def _resolve(self, claims: Mapping[RowKey, Claim], *, trusting: bool = True) -> dict[RowKey, Link]:
         links, issues = await resolve_links(self.dataverse, self.target, claims, trusting=trusting)
@@ -272,7 +263,9 @@ class _ShardWork:
         if not written.mislabeled:
             return written
         again = await self._resolve({key: claims[key] for key in written.mislabeled}, trusting=False)
-        again = self._readable({key: link for key, link in again.items() if link != links[key]})
+        again = self.outcomes.leave_unreadable(
+            {key: again[key] for key in again if again[key] != links[key]}, self.target
+        )
         for key in written.mislabeled - again.keys():
             if not self.outcomes.has_issue(key):
                 self.outcomes.note_issue(key, "OtherCustomer")
@@ -302,7 +295,7 @@ class _ShardWork:
         return written
 
     async def _intend(self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]]) -> None:
-        self.intended |= {key: self._entry(key, link) for key, link in links.items()}
+        self.intended |= self._entries(links)
         entries |= {key: intend(entries.get(key, ()), self.intended[key]) for key in links}
         await self.attempt.intend(entries, self.task.run, **self._so_far())
 
