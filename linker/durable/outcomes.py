@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Set
+from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from linker.core.errors import LedgerError
@@ -74,7 +74,7 @@ class Outcomes:
         row = key_text(key)
         self.issues[row] = issue(self.table, row, code, text)
 
-    def leave_unreadable(self, links: Mapping[RowKey, Link], target: Target) -> dict[RowKey, Link]:
+    def keep_readable(self, links: Mapping[RowKey, Link], target: Target) -> dict[RowKey, Link]:
         """Return the links that may be written: those of rows without an issue that can be read back.
 
         Where rows do not show the partition of a link, one into another partition looks like a dead one. Such a

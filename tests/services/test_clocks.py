@@ -73,13 +73,13 @@ async def test_a_watchdog_whose_clock_is_an_hour_ahead_leaves_a_run_alone_that_r
     """Between two looks of one process its own stopwatch shows that a lease which changed cannot have run out."""
     host, lease_s = world.host(), world.settings.lease_seconds
     watching = replace(host, lock=replace(host.lock, clock=lambda: world.clock.now + 3_600))
-    assert await run_watchdog.watch_runs(watching, start) == ""
+    assert await housekeeping.watch_runs(watching, start) == ""
     run = (await run_requests.request_run(world.deps, ALL, start)).id
     await run_lifecycle.begin_run(world.deps, start.started[0])
     for _ in range(9):
         world.clock.pass_s(lease_s / 3)
         assert (await world.deps.lock.renew(run)).held
-        assert await run_watchdog.watch_runs(watching, start) == ""
+        assert await housekeeping.watch_runs(watching, start) == ""
     world.clock.pass_s(lease_s)
-    assert await run_watchdog.watch_runs(watching, start)
+    assert await housekeeping.watch_runs(watching, start)
     assert (await loaded(world, run)).status is Status.FAILED

@@ -173,9 +173,8 @@ class _ShardWork:
             return
         wanted = await self._resolve({**plan.compare, **plan.change})
         same = set() if self._rewrites() else await self._compare(plan.compare, wanted)
-        links = self.outcomes.leave_unreadable(
-            {key: link for key, link in wanted.items() if key not in same}, self.target
-        )
+        rest = {key: link for key, link in wanted.items() if key not in same}
+        links = self.outcomes.keep_readable(rest, self.target)
         linked_before = self._find_intended(same) if self.attempt.block.header.run == self.task.run else set()
         self.outcomes.linked |= linked_before
         self.outcomes.unchanged |= same - linked_before
@@ -207,9 +206,9 @@ class _ShardWork:
         for key in compare.keys() - live.keys():
             self.outcomes.note_issue(key, "RowNotFound")
         same = {key for key in keys if key in live and is_stored(live[key], wanted[key], self.target)}
-        self.report.profiles |= {wanted[key].profile for key in self._find_intended(same)}
-        stored = self.attempt.block.entries
-        repaired = {key for key in keys if key in live and key not in same} | self._find_intended(same)
+        intended, stored = self._find_intended(same), self.attempt.block.entries
+        self.report.profiles |= {wanted[key].profile for key in intended}
+        repaired = {key for key in keys if key in live and key not in same} | intended
         self.outcomes.drifted |= {
             key  # it was confirmed on its claim before anything was intended, which keeps that entry
             for key in repaired
@@ -219,9 +218,9 @@ class _ShardWork:
 
     def _find_intended(self, same: Collection[RowKey]) -> set[RowKey]:
         """Return the rows that an earlier attempt intended: it linked them, whichever attempt reads them back."""
-        entries = self.attempt.block.entries
-        marked = {key: [entry for entry in entries.get(key, ()) if not entry.is_confirmed] for key in same}
-        return {key for key, row in marked.items() if any(entry.wish == self.wishes[key] for entry in row)}
+        stored = self.attempt.block.entries
+        marked = {key: [entry.wish for entry in stored.get(key, ()) if not entry.is_confirmed] for key in same}
+        return {key for key, wishes in marked.items() if self.wishes[key] in wishes}
 
     async def _write(
         self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]
@@ -263,9 +262,8 @@ class _ShardWork:
         if not written.mislabeled:
             return written
         again = await self._resolve({key: claims[key] for key in written.mislabeled}, trusting=False)
-        again = self.outcomes.leave_unreadable(
-            {key: again[key] for key in again if again[key] != links[key]}, self.target
-        )
+        again = {key: link for key, link in again.items() if link != links[key]}
+        again = self.outcomes.keep_readable(again, self.target)
         for key in written.mislabeled - again.keys():
             if not self.outcomes.has_issue(key):
                 self.outcomes.note_issue(key, "OtherCustomer")
@@ -278,10 +276,7 @@ class _ShardWork:
         return written.with_more(second)
 
     async def _still_wanted(self) -> None:
-        """Look again whether the run continues when the shard waited long for its turn to write.
-
-        Raises TransientError when it does not: many shards wait while others write, and none of them begins after a cancel.
-        """
+        """Raise TransientError when the run was canceled while the shard waited long for its turn, as many shards do."""
         if self.deps.clock() - self.began > LONG_TURN_S:
             await check_may_continue(self.deps, self.task.run)
 

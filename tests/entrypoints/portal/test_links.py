@@ -184,7 +184,7 @@ async def test_a_preflight_leads_to_the_approval_of_a_held_table(monkeypatch: py
     async def looked(_: object) -> Picture:
         return picture
 
-    monkeypatch.setattr(preflight_page, "shared_look", looked)
+    monkeypatch.setattr(preflight_page, "share_look", looked)
     world = World()
     page = (await (await operator(world)).get("/api/portal/preflight")).text
     assert "/api/portal/tables/contact/approve" in page

@@ -51,7 +51,7 @@ class ProgressView:
     is_live: bool
     seconds: float | None
     rows_per_second: float | None
-    find_pause_end: str | None
+    paused_until: str | None
     standing: Standing | None
     gantt: Gantt | None
     bars: tuple[TableBar, ...]

@@ -180,7 +180,7 @@ class StatusView:
     last: Run | None
     seconds: float | None
     dry: Run | None = None
-    find_held_back: tuple[HeldBack, ...] = ()
+    held_back: tuple[HeldBack, ...] = ()
     first_links: tuple[str, ...] = ()
 
     @property
