@@ -109,6 +109,9 @@ NOW = 1_795_000_000.0
         pytest.param("Wed, 18 Nov 2026 11:06:00 GMT", 0.0, id="a date that is over"),
         pytest.param("soon", None, id="odd"),
         pytest.param("-5", None, id="negative"),
+        pytest.param("9" * 400, 86_400.0, id="a number without end"),
+        pytest.param("Mon, 1 Jan 99999999999999999999 00:00:00 GMT", None, id="a year that no number holds"),
+        pytest.param("Fri, 01 Jan 2027 99999999999:00:00 GMT", None, id="an hour that no number holds"),
         pytest.param("\u00b2", None, id="a digit that is no number"),
     ],
 )

@@ -283,7 +283,7 @@ def retry_after_s(value: str | None, now: float) -> float | None:
         return min(float(value), MAX_WAIT_S)
     try:
         at = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return min(max(0.0, (at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() - now), MAX_WAIT_S)
 

@@ -29,6 +29,7 @@ from typing import Literal
 WINDOW_S = 300.0  # documented
 SLOTS = 48  # an expense joins the one before while both lie within this part of the time since the oldest
 FINEST_S = 0.25
+ROUNDED_S = 0.01  # times of expenses are rounded
 RESERVE = 0.02  # of the budget stays unspent, half of it for certain: the next refusal costs more
 LAG = 40  # what is left beyond the reserve is spent within a fortieth of the window
 LEAST_REQUEST_S = 0.001
@@ -69,7 +70,7 @@ def spend(
     """Return the allowance after requests that took so many seconds of execution time. `most` writes are possible at once:
     a budget that sustains them is not raised.
     """
-    spent = [expense for expense in allowance.spent if expense[0] > at_s - WINDOW_S]
+    spent = _since(allowance, at_s - WINDOW_S, at_s)
     grain_s = max(FINEST_S, (at_s - spent[0][0]) / SLOTS) if spent else FINEST_S
     before = spent[-2][0] if len(spent) > 1 else at_s - FINEST_S
     if spent and at_s - before < grain_s:
@@ -82,7 +83,7 @@ def spend(
 
 def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allowance:
     """Return the allowance after a refusal of `kind` that asked for a pause of `wait_s`."""
-    spent = [expense for expense in allowance.spent if expense[0] > at_s - WINDOW_S]
+    spent = _since(allowance, at_s - WINDOW_S, at_s)
     if not spent:
         return allowance  # others spent it all: the pause is all that there is to learn
     window_s = allowance.window_s if allowance.is_known else min(WINDOW_S, at_s + wait_s - _begin(spent))
@@ -140,6 +141,11 @@ def free_at(allowance: Allowance, at_s: float, write_s: float = 0.0) -> float:
             break
         at_s = max(at_s, round(expense[0] + allowance.window_s + 0.01, 2))
     return at_s
+
+
+def _since(allowance: Allowance, first_s: float, last_s: float) -> list[Expense]:
+    """Return the expenses between two times. A clock that was set back leaves some that are still to come: they are dropped."""
+    return [expense for expense in allowance.spent if first_s < expense[0] <= last_s + ROUNDED_S]
 
 
 def _begin(spent: Sequence[Expense]) -> float:

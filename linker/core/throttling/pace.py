@@ -50,6 +50,7 @@ from linker.core.throttling.width import (
 )
 
 SMOOTHING = 0.1
+SHORTEST_S = 0.001  # of a write: what a clock that was set back says is less, down to nothing
 FORGET = 1.0003  # for each write: how fast the best is forgotten, since other tables cost more
 SURGE = 1.7  # times the width that the budget sustains: where it decides, going slower costs nothing
 SPARE = 2  # shards in flight beyond the width: they read while the others write
@@ -89,7 +90,8 @@ class Load:
 
 def first_control(most: int, hint: int = 0) -> Control:
     """Return the control to begin with; `most` is LINKER_WIDTH, 0 leaves the width to Dataverse's hint."""
-    return with_hint(Control(most=most or MAX_WIDTH), hint)
+    first = Control(most=most or MAX_WIDTH)
+    return with_hint(replace(first, width=first.ceiling), hint)
 
 
 def with_hint(control: Control, hint: int) -> Control:
@@ -118,6 +120,7 @@ def after_write(control: Control, write: Write) -> Control:
     """Return the control after a write that Dataverse carried out. `after_request` counts it too."""
     if not write.rows or write.seconds <= 0:
         return control
+    write = replace(write, seconds=max(write.seconds, SHORTEST_S))
     row_s = write.seconds / write.rows
     row_s = control.row_s + SMOOTHING * (row_s - control.row_s) if control.row_s else row_s
     best = min(control.best_row_s * FORGET, row_s) if control.best_row_s else row_s

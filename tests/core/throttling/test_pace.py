@@ -42,6 +42,7 @@ def written(control: Control, row_s: float, *, writes: int, at_s: float = NOW) -
     ("most", "hint", "width"),
     [
         pytest.param(0, 0, 4, id="without a hint, what the documented limits allow for ever"),
+        pytest.param(2, 0, 2, id="LINKER_WIDTH bounds it without a hint, too"),
         pytest.param(0, 48, 48, id="the hint"),
         pytest.param(8, 48, 8, id="LINKER_WIDTH bounds the hint"),
         pytest.param(8, 2, 2, id="the hint bounds LINKER_WIDTH"),
@@ -291,21 +292,24 @@ def test_a_report_after_a_throttle_names_the_width_after_the_pause() -> None:
 # ---- whatever happens ----
 
 events = st.one_of(
-    st.tuples(st.just("write"), st.floats(0.001, 200), st.integers(1, LARGEST)),
+    st.tuples(st.just("write"), st.floats(1e-12, 200), st.integers(1, LARGEST)),
+    st.tuples(st.just("clock"), st.floats(-7_200, 7_200), st.just(0)),
     st.tuples(st.sampled_from(["time", "requests", "concurrency"]), st.floats(0, 1_000), st.integers(0, 64)),
     st.tuples(st.just("timeout"), st.floats(0.001, 200), st.integers(0, 64)),
     st.tuples(st.just("hint"), st.just(0.0), st.integers(0, 500)),
 )
 
 
-@given(st.lists(events, max_size=60), st.integers(1, 64), st.integers(1, 5))
+@given(st.lists(events, max_size=60), st.integers(1, 64), st.integers(1, 5), st.sampled_from([0, 48]))
 def test_width_and_batch_stay_within_their_bounds(
-    felt: list[tuple[str, float, int]], most: int, processes: int
+    felt: list[tuple[str, float, int]], most: int, processes: int, hint: int
 ) -> None:
-    control, now_s = law.share_control(first_control(most, 48), processes), NOW
+    control, now_s = law.share_control(first_control(most, hint), processes), NOW
     for kind, seconds, number in felt:
         now_s += 1.0
-        if kind == "write":
+        if kind == "clock":
+            now_s += seconds
+        elif kind == "write":
             control = law.after_request(control, now_s, seconds)
             control = after_write(control, Write(now_s, seconds, number, control.width))
         elif kind == "timeout":
@@ -319,6 +323,11 @@ def test_width_and_batch_stay_within_their_bounds(
         assert 0 <= width_at(control, now_s) <= control.width
         held_s = hold_s(control, now_s)
         assert width_at(control, now_s + held_s + 0.02) >= 1, "a pause ends"
+
+
+def test_a_clock_that_is_set_back_leaves_room_for_writes() -> None:
+    control = after_throttle(law.after_request(first_control(4, 4), NOW, 1.0), NOW - 3_600, 30.0, "time", 1)
+    assert width_at(control, NOW - 3_600 + 31) >= 1
 
 
 def test_the_target_leaves_room_before_dataverse_gives_up() -> None:
