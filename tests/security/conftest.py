@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from sandbox.demo.children import Child, host_process, sandbox_process
@@ -32,3 +33,15 @@ def authenticated(sandbox: dict[str, str], tmp_path_factory: pytest.TempPathFact
     """A host behind App Service Authentication, whose headers the tests set as the platform does."""
     with host_process(sandbox, SIGN_IN_SETTINGS, tmp_path_factory.mktemp("authenticated")) as child:
         yield child
+
+
+@pytest.fixture(scope="module")
+def keyed_client(keyed: Child) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=keyed.ready["url"], timeout=120) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def client(authenticated: Child) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=authenticated.ready["url"], timeout=120) as made:
+        yield made

@@ -1,73 +1,25 @@
 """Checks before a table may be written, by a Dataverse that checks privileges (docs/dev/proofs.md G13, G21, G22, G25)."""
 
-import time
-from collections.abc import Iterator
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from linker.adapters.dataverse import metadata
 from linker.core.errors import ConfigurationError
-from linker.core.linking.mapping_scan import TableState
-from linker.core.model import Mode, Run, Source, Status, TableRun
-from linker.core.odata import MappingColumns
-from linker.core.permissions.write_permission import Permission, Refusal
-from linker.core.requirements.facts import SourceFacts
-from linker.core.requirements.table_eligibility import JudgedTable
+from linker.core.model import Mode, Run, Status
+from linker.core.permissions.write_permission import Refusal
 from linker.core.runs.activity_values import RunRef
 from linker.durable.activities.discover_tables import survey
-from linker.services import write_permits
 from linker.services.service_account import read_account_rights
-from sandbox.database.collation import guid_key
-from sandbox.database.security import grant_privileges, revoke_privilege
-from sandbox.identity.accounts import LINKER, VENDOR
-from sandbox.runtime import NoHooks, ReadOperation
-from sandbox.webapi.protocol.errors import ApiError
+from sandbox.identity.accounts import VENDOR
 from sandbox.webapi.security.organization import LINKER_ROLE, VENDOR_ROLE
-from sandbox.webapi.security.privileges import ACT_ON_BEHALF, BYPASS_LOGIC, privilege_id
-from tests.fakes.sandboxed import Sandboxed, client, sandboxed
+from sandbox.webapi.security.privileges import ACT_ON_BEHALF, BYPASS_LOGIC
+from tests.fakes.sandboxed import Sandboxed
 from tests.sandbox.webapi.steps import add_step, create
+from tests.services.permits import allowed, create_column, grant, linked_before, revoke
 
-LOOKUP = "msdynci_lookupfield_customerprofile"
-SOURCE = Source("crm", "contact")
 EVERYTHING = ("prvReadEntity", "prvReadAttribute", "prvReadRelationship", "prvReadmsdynci_alternatekey")
 OF_CONTACT = ("prvReadContact", "prvWriteContact", "prvAppendContact")
-
-
-@pytest.fixture
-def world() -> Iterator[Sandboxed]:
-    with sandboxed() as made:
-        yield made
-
-
-async def allowed(world: Sandboxed, mapped: int = 0) -> Permission:
-    """Return whether contacts may be written, with so many rows in the mapping."""
-    for number in range(mapped):
-        names = {"msdynci_datasourcename": "crm", "msdynci_entityname": "contact"}
-        await create(world.admin, "msdynci_alternatekeys", **names, msdynci_alternatevalue=f"{number}")
-    dataverse = world.dataverse
-    (table,) = await metadata.find_tables(dataverse, "contact")
-    judged = JudgedTable(TableRun("contact", "crm", Status.QUEUED), table, (SourceFacts(SOURCE, table),))
-    who = await read_account_rights(world.deps, dataverse)
-    columns = MappingColumns("msdynci_entityname")
-    found = await write_permits.permissions(
-        world.deps, dataverse, who, [judged], columns, await world.deps.probe_capabilities()
-    )
-    await write_permits.remember_held(world.deps, found)
-    return found["contact"]
-
-
-def revoke(world: Sandboxed, name: str, role: str = LINKER_ROLE) -> None:
-    revoke_privilege(world.environment.database, guid_key(role), guid_key(privilege_id(name)))
-
-
-def grant(world: Sandboxed, name: str, depth: str = "Global") -> None:
-    grant_privileges(world.environment.database, guid_key(LINKER_ROLE), [(guid_key(privilege_id(name)), depth)])
-
-
-async def linked_before(world: Sandboxed) -> None:
-    await world.deps.states.save("contact", TableState(linked=True), None)
 
 
 async def test_without_automations_a_first_link_starts_by_itself(world: Sandboxed) -> None:
@@ -216,78 +168,6 @@ async def test_automations_that_cannot_be_read_hold_the_first_link(world: Sandbo
     assert "could not be read" in found.detail
     await approve(world)
     assert (await allowed(world)).refusal is Refusal.NONE
-
-
-async def create_column(world: Sandboxed) -> None:
-    body = {
-        "@odata.type": "Microsoft.Dynamics.CRM.OneToManyRelationshipMetadata",
-        "SchemaName": "msdynci_contact_customerprofile",
-        "ReferencedEntity": "msdynci_customerprofile",
-        "ReferencedAttribute": "msdynci_customerprofileid",
-        "ReferencingEntity": "contact",
-        "CascadeConfiguration": {"Delete": "NoCascade"},
-        "Lookup": {"@odata.type": "Microsoft.Dynamics.CRM.LookupAttributeMetadata", "SchemaName": LOOKUP},
-    }
-    assert (await world.admin.post("RelationshipDefinitions", json=body)).status_code == 204
-
-
-async def linked_by(world: Sandboxed, user: object, number: int) -> None:
-    profile = await create(world.admin, "msdynci_customerprofiles", msdynci_customerid="c1")
-    writer = client(world.environment, user)  # type: ignore[arg-type]
-    for _ in range(number):
-        row = await create(world.admin, "contacts")
-        body = {f"{LOOKUP}@odata.bind": f"/msdynci_customerprofiles({profile})"}
-        assert (await writer.patch(f"contacts({row})", json=body)).status_code == 204
-
-
-async def test_a_second_writer_is_named_with_its_evidence(world: Sandboxed) -> None:
-    await create_column(world)
-    await linked_by(world, VENDOR, 2)
-    (warning,) = (await allowed(world)).warnings
-    assert "# InsightsAppsPlatform was the last to write 2 rows of 'contact'" in warning
-    assert "evidence, no proof" in warning
-
-
-class SlowTable(NoHooks):
-    """Every look at the rows of contacts ends in a timeout of the database."""
-
-    async def after_read(self, operation: ReadOperation) -> None:
-        if operation.table == "contact":
-            raise ApiError(503, "0x80044151", "SQL timeout expired.")
-
-
-async def test_no_run_fails_for_want_of_evidence_of_a_second_writer(world: Sandboxed) -> None:
-    await create_column(world)
-    await linked_by(world, VENDOR, 1)
-    world.environment.hooks = SlowTable()
-    assert (await allowed(world)).warnings == ()
-
-
-async def test_rows_that_the_app_wrote_itself_name_no_second_writer(world: Sandboxed) -> None:
-    await create_column(world)
-    await linked_by(world, LINKER, 1)
-    assert (await allowed(world)).warnings == ()
-
-
-async def test_what_the_vendor_wrote_long_ago_is_no_second_writer(world: Sandboxed) -> None:
-    await create_column(world)
-    await linked_by(world, VENDOR, 1)
-    later = replace(world.deps, clock=lambda: time.time() + 40 * 86_400)  # rows carry the sandbox's time
-    assert (await allowed(replace(world, deps=later))).warnings == ()
-
-
-async def test_roles_of_people_that_cannot_read_profiles_are_named(world: Sandboxed) -> None:
-    roles = {"Seller": ["Contact"], "Marketer": ["Contact", "msdynci_customerprofile"], "Unused": ["Contact"]}
-    for name, reads in roles.items():
-        role = await create(world.admin, "roles", name=name)
-        body = {"Privileges": [{"PrivilegeId": privilege_id(f"prvRead{table}"), "Depth": "3"} for table in reads]}
-        await world.admin.post(f"roles({role})/Microsoft.Dynamics.CRM.AddPrivilegesRole", json=body)
-        if name != "Unused":
-            person = await create(world.admin, "systemusers", fullname=name, accessmode=0, isdisabled=False)
-            reference = {"@odata.id": f"roles({role})"}
-            await world.admin.post(f"systemusers({person})/systemuserroles_association/$ref", json=reference)
-    (warning,) = (await allowed(world)).warnings
-    assert "see an empty Customer Profile: Seller. Give the roles read access" in warning
 
 
 IMPERSONATED = {"impersonate": UUID(VENDOR.object_id)}

@@ -1,7 +1,6 @@
 """The pace by its rules: where it starts, what moves it, and what it never does. The whole law: test_pace_simulation."""
 
 from dataclasses import replace
-from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -25,17 +24,7 @@ from linker.core.throttling.pace import (
     with_hint,
 )
 from linker.core.throttling.width import ENOUGH, FEW, LARGEST, MAX_WIDTH, SMALLEST, TARGET_S, Control, Write
-
-NOW = 1_000_000.0
-
-
-def written(control: Control, row_s: float, *, writes: int, at_s: float = NOW) -> Control:
-    """Return the state after so many writes, each row of which takes so long at any width."""
-    for _ in range(writes):
-        seconds = control.batch * row_s
-        at_s += seconds / control.width
-        control = after_write(control, Write(max(at_s, control.at_s) + seconds, seconds, control.batch, control.width))
-    return control
+from tests.core.throttling.writes import NOW, written
 
 
 @pytest.mark.parametrize(
@@ -212,60 +201,6 @@ def test_one_fast_write_at_most_doubles_the_batch() -> None:
     control = first_control(0, 4)
     after = after_write(control, Write(NOW, 0.001, control.batch, 4))
     assert after.batch == 2 * control.batch
-
-
-# ---- the search for the best width ----
-
-
-def settled(control: Control, capacity: int, *, writes: int = 4_000) -> list[int]:
-    """Return the widths in an environment that writes no more above `capacity` lanes, and half as much far above."""
-    at_s, widths = NOW, []
-    for _ in range(writes):
-        crowd = max(0.0, control.width - capacity)
-        row_s = 0.01 * (1 + 2 / capacity * crowd)
-        seconds = control.batch * row_s
-        at_s += seconds / control.width
-        control = after_write(control, Write(at_s + seconds, seconds, control.batch, control.width))
-        widths.append(control.width)
-    return widths
-
-
-@pytest.mark.parametrize("capacity", [3, 6, 12, 24])
-def test_a_hint_that_is_too_high_is_left_for_the_width_that_brings_the_most(capacity: int) -> None:
-    widths = settled(first_control(0, 2 * capacity), capacity)
-    late = widths[len(widths) // 2 :]
-    assert 0.6 * capacity <= sum(late) / len(late) <= 1.35 * capacity
-
-
-@pytest.mark.parametrize("hint", [4, 16, 48])
-def test_an_environment_that_scales_is_used_at_its_hint(hint: int) -> None:
-    widths = settled(first_control(0, hint), capacity=10 * hint)
-    assert sum(widths) / len(widths) >= 0.9 * hint
-
-
-def test_rows_that_cost_more_at_any_width_cost_few_writes_at_a_narrower_one() -> None:
-    control = written(first_control(0, 16), 0.002, writes=200)
-    began = control.width
-    widths = []
-    for _ in range(20):
-        control = written(control, 0.01, writes=20, at_s=control.at_s)  # the next table: five times the cost
-        widths.append(control.width)
-    assert began == 16
-    assert sum(widths) / len(widths) >= 0.85 * 16
-
-
-def test_trials_that_bring_nothing_become_rare() -> None:
-    widths = settled(first_control(0, 48), capacity=20, writes=12_000)
-    changes = [number for number, (a, b) in enumerate(pairwise(widths)) if a != b]
-    early = sum(1 for number in changes if number < 6_000)
-    assert len(changes) - early <= early
-
-
-def test_a_lack_of_work_says_nothing_about_the_width() -> None:
-    control = first_control(0, 16)
-    for number in range(200):
-        control = after_write(control, Write(NOW + number, 2.0, 200, 3.0))
-    assert control.width == 16
 
 
 # ---- what the orchestrator does with it ----

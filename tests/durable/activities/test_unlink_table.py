@@ -11,7 +11,6 @@ from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, UnlinkAllowance
 from linker.core.runs.signals import Marks
 from linker.durable.activities import unlink_table
-from linker.durable.activities.unlink_table import guard
 from tests.fakes.departed import left_by
 from tests.fakes.requests import STAMP, Refusal
 from tests.fakes.world import (
@@ -116,55 +115,12 @@ async def test_a_link_that_an_intent_names_is_ours_too(world: World, who: str) -
 # ---- the guard ----
 
 
-@pytest.mark.parametrize(
-    ("departed", "rows", "share", "held"),
-    [
-        pytest.param(1, 10, 0.1, "", id="as much as allowed"),
-        pytest.param(2, 10, 0.1, "2 of 10", id="more than allowed"),
-        pytest.param(10, 10, 1.0, "no row", id="nothing left, whatever is allowed"),
-        pytest.param(9, 10, 1.0, "", id="everything but one is allowed"),
-        pytest.param(1, 1_000, 0.0, "1 of 1,000", id="nothing is allowed"),
-    ],
-)
-def test_guard(departed: int, rows: int, share: float, held: str) -> None:
-    found = guard(departed, rows, share)
-    assert held in found
-    assert bool(found) == bool(held)
-
-
 async def test_nothing_is_unlinked_when_too_much_of_the_table_departed(world: World) -> None:
     outcome = await world.unlink("run1", departed=1, rows=5)
     assert (outcome.counts, outcome.after) == (Counts(deferred=1), None)
     assert "1 of 5" in outcome.held_back
     assert (world.links()[GONE], await reason(world)) == ("c1", "HeldBack")
     assert key_of(1) in (await world.block()).entries
-
-
-@pytest.mark.parametrize(
-    ("departed", "rows", "allowed", "held"),
-    [
-        pytest.param(5, 10, [UnlinkAllowance("contact", 5)], "", id="as many as allowed"),
-        pytest.param(6, 10, [UnlinkAllowance("contact", 5)], "beyond what is allowed", id="more than allowed"),
-        pytest.param(
-            6,
-            10,
-            [UnlinkAllowance("contact", 5), UnlinkAllowance("contact", 4)],
-            "6 of 10",
-            id="allowances are not added up",
-        ),
-        pytest.param(6, 10, [UnlinkAllowance("contact", 5), UnlinkAllowance("contact", 6)], "", id="one is enough"),
-        pytest.param(1, 10, [UnlinkAllowance("contact", 0)], "", id="the share needs no allowance"),
-        pytest.param(10, 10, [UnlinkAllowance("contact", 10)], "no row", id="an empty mapping needs a second word"),
-        pytest.param(10, 10, [UnlinkAllowance("contact", 10, empty_mapping=True)], "", id="and passes with it"),
-        pytest.param(
-            11, 11, [UnlinkAllowance("contact", 10, empty_mapping=True)], "beyond", id="an empty mapping of more rows"
-        ),
-    ],
-)
-def test_the_guard_with_an_allowance(departed: int, rows: int, allowed: list[UnlinkAllowance], held: str) -> None:
-    found = guard(departed, rows, 0.1, allowed)
-    assert held in found
-    assert bool(found) == bool(held)
 
 
 async def test_an_allowed_table_loses_the_links_that_the_guard_would_hold_back(world: World) -> None:

@@ -29,6 +29,17 @@ async def add_profiles(api: Client, *customer_ids: str, **values: object) -> lis
     return [await create(api, PROFILES, msdynci_customerid=one, **values) for one in customer_ids]
 
 
+async def add_profiles_in(api: Client, partition: str, *customer_ids: str) -> list[str]:
+    """Create profiles in a partition and return their ids."""
+    found = []
+    for number, customer_id in enumerate(customer_ids, 1):
+        profile = f"{number:08d}-0000-4000-8000-000000000000"
+        row = {"msdynci_customerprofileid": profile, "msdynci_customerid": customer_id, "partitionid": partition}
+        assert (await api.post(PROFILES, json=row)).status_code == 204
+        found.append(profile)
+    return found
+
+
 async def add_link_column(api: Client) -> None:
     """Create the lookup to the profile on contact."""
     answer = await create_lookup(api, CascadeConfiguration=NO_CASCADE)

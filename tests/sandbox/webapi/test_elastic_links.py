@@ -16,6 +16,7 @@ from tests.sandbox.webapi.kinds import (
     PROFILES,
     add_link_column,
     add_profiles,
+    add_profiles_in,
     contact_bound_to,
     link_of,
     of_kind,
@@ -47,17 +48,6 @@ async def test_a_plain_bind_to_a_row_of_another_partition_is_dead_without_an_err
     contact = await contact_bound_to(api, f"{PROFILES}({profile})")
     assert await link_of(api, contact) == (profile, None, profile)
     assert (await api.get(f"contacts({contact})/new_CustomerProfile")).status_code == 204
-
-
-async def add_profiles_in(api: Client, partition: str, *customer_ids: str) -> list[str]:
-    """Create profiles in a partition and return their ids."""
-    found = []
-    for number, customer_id in enumerate(customer_ids, 1):
-        profile = f"{number:08d}-0000-4000-8000-000000000000"
-        row = {"msdynci_customerprofileid": profile, "msdynci_customerid": customer_id, "partitionid": partition}
-        assert (await api.post(PROFILES, json=row)).status_code == 204
-        found.append(profile)
-    return found
 
 
 async def test_a_bind_with_the_partition_stores_both_and_has_no_label(api: Client) -> None:
@@ -182,96 +172,6 @@ async def test_the_partition_of_a_plain_bind_is_shown_as_that_of_the_row(
 
 
 # -- related rows
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"),
-    [("refuse", (400, "0x80048d0b")), ("null", None), ("work", "c1")],
-)
-async def test_what_an_expanded_list_gets_is_a_switch(
-    api: Client, environment: Environment, mode: str, expected: object
-) -> None:
-    switch(environment, elastic_expand=mode)
-    (profile,) = await add_profiles(api, "c1")
-    await contact_bound_to(api, f"{PROFILES}({profile})")
-    answer = await api.get("contacts?$expand=new_CustomerProfile($select=msdynci_customerid)")
-    if mode == "refuse":
-        assert error(answer) == expected
-        assert answer.json()["error"]["message"] == "Link entities are not supported"
-        return
-    (row,) = answer.json()["value"]
-    found = row["new_CustomerProfile"]
-    assert (found and found["msdynci_customerid"]) == expected
-
-
-@pytest.mark.parametrize(
-    ("mode", "expected"),
-    [("work", "c1"), ("null", None), ("refuse", (400, "0x80048d0b"))],
-)
-async def test_what_one_row_brings_along_is_a_switch(
-    api: Client, environment: Environment, mode: str, expected: object
-) -> None:
-    switch(environment, elastic_expand_one=mode)
-    (profile,) = await add_profiles(api, "c1")
-    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
-    answer = await api.get(f"contacts({contact})?$expand=new_CustomerProfile($select=msdynci_customerid)")
-    if mode == "refuse":
-        assert error(answer) == expected
-        return
-    found = answer.json()["new_CustomerProfile"]
-    assert (found and found["msdynci_customerid"]) == expected
-
-
-async def test_one_row_brings_nothing_along_by_a_dead_link(api: Client) -> None:
-    (profile,) = await add_profiles_in(api, "p", "c1")
-    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
-    row = await read(api, f"contacts({contact})?$expand=new_CustomerProfile")
-    assert row["new_CustomerProfile"] is None
-
-
-@pytest.mark.parametrize(
-    "path", ["new_CustomerProfile/msdynci_customerid eq 'c1'", "new_CustomerProfile/msdynci_customerid ne null"]
-)
-@pytest.mark.parametrize("mode", ["refuse", "null", "work"])
-async def test_a_filter_through_the_lookup_follows_the_same_switch(
-    api: Client, environment: Environment, mode: str, path: str
-) -> None:
-    switch(environment, elastic_expand=mode)
-    (profile,) = await add_profiles(api, "c1")
-    await contact_bound_to(api, f"{PROFILES}({profile})")
-    answer = await api.get(f"contacts?$filter={path}")
-    if mode == "refuse":
-        assert error(answer) == (400, "0x80048d0b")
-    else:
-        assert len(answer.json()["value"]) == (mode == "work")
-
-
-@pytest.mark.parametrize("kind", ["inner", "outer"])
-@pytest.mark.parametrize("mode", ["refuse", "null", "work"])
-async def test_a_link_entity_follows_the_same_switch(
-    api: Client, environment: Environment, mode: str, kind: str
-) -> None:
-    switch(environment, elastic_expand=mode)
-    (profile,) = await add_profiles(api, "c1")
-    await contact_bound_to(api, f"{PROFILES}({profile})")
-    link = (
-        f'<link-entity name="msdynci_customerprofile" from="msdynci_customerprofileid" to="new_customerprofile" '
-        f'alias="p" link-type="{kind}"><attribute name="msdynci_customerid"/></link-entity>'
-    )
-    fetch = f'<fetch><entity name="contact"><attribute name="contactid"/>{link}</entity></fetch>'
-    answer = await api.get("contacts", params={"fetchXml": fetch})
-    if mode == "refuse":
-        assert error(answer) == (400, "0x80048d0b")
-        return
-    (row,) = answer.json()["value"]
-    assert row.get("p.msdynci_customerid") == ("c1" if mode == "work" else None)
-
-
-async def test_the_rows_below_an_elastic_parent_can_be_listed(api: Client) -> None:
-    (profile,) = await add_profiles(api, "c1")
-    contact = await contact_bound_to(api, f"{PROFILES}({profile})")
-    found = await read(api, f"{PROFILES}({profile})/new_msdynci_customerprofile_contact?$select=contactid")
-    assert [row["contactid"] for row in found["value"]] == [contact]
 
 
 async def test_the_partition_beside_a_link_goes_with_it(api: Client, environment: Environment) -> None:

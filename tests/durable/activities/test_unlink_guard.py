@@ -1,4 +1,4 @@
-"""The guard of unlinking remembers a day: small steps do not empty a table."""
+"""The guard of unlinking: how much of a table may leave at once, and within a day."""
 
 from __future__ import annotations
 
@@ -18,6 +18,22 @@ PEOPLE, STEP = 30, 3  # a step is 10 %, which the guard lets pass
 
 
 @pytest.mark.parametrize(
+    ("departed", "rows", "share", "held"),
+    [
+        pytest.param(1, 10, 0.1, "", id="as much as allowed"),
+        pytest.param(2, 10, 0.1, "2 of 10", id="more than allowed"),
+        pytest.param(10, 10, 1.0, "no row", id="nothing left, whatever is allowed"),
+        pytest.param(9, 10, 1.0, "", id="everything but one is allowed"),
+        pytest.param(1, 1_000, 0.0, "1 of 1,000", id="nothing is allowed"),
+    ],
+)
+def test_guard(departed: int, rows: int, share: float, held: str) -> None:
+    found = guard(departed, rows, share)
+    assert held in found
+    assert bool(found) == bool(held)
+
+
+@pytest.mark.parametrize(
     ("departed", "rows", "earlier", "held"),
     [
         pytest.param(25, 300, 0, "", id="the first step"),
@@ -29,6 +45,33 @@ PEOPLE, STEP = 30, 3  # a step is 10 %, which the guard lets pass
 )
 def test_the_share_counts_what_was_unlinked_before(departed: int, rows: int, earlier: int, held: str) -> None:
     found = guard(departed, rows, 0.1, earlier=earlier)
+    assert held in found
+    assert bool(found) == bool(held)
+
+
+@pytest.mark.parametrize(
+    ("departed", "rows", "allowed", "held"),
+    [
+        pytest.param(5, 10, [UnlinkAllowance("contact", 5)], "", id="as many as allowed"),
+        pytest.param(6, 10, [UnlinkAllowance("contact", 5)], "beyond what is allowed", id="more than allowed"),
+        pytest.param(
+            6,
+            10,
+            [UnlinkAllowance("contact", 5), UnlinkAllowance("contact", 4)],
+            "6 of 10",
+            id="allowances are not added up",
+        ),
+        pytest.param(6, 10, [UnlinkAllowance("contact", 5), UnlinkAllowance("contact", 6)], "", id="one is enough"),
+        pytest.param(1, 10, [UnlinkAllowance("contact", 0)], "", id="the share needs no allowance"),
+        pytest.param(10, 10, [UnlinkAllowance("contact", 10)], "no row", id="an empty mapping needs a second word"),
+        pytest.param(10, 10, [UnlinkAllowance("contact", 10, empty_mapping=True)], "", id="and passes with it"),
+        pytest.param(
+            11, 11, [UnlinkAllowance("contact", 10, empty_mapping=True)], "beyond", id="an empty mapping of more rows"
+        ),
+    ],
+)
+def test_the_guard_with_an_allowance(departed: int, rows: int, allowed: list[UnlinkAllowance], held: str) -> None:
+    found = guard(departed, rows, 0.1, allowed)
     assert held in found
     assert bool(found) == bool(held)
 

@@ -1,0 +1,12 @@
+"""Headers of callers, as App Service Authentication sets them."""
+
+from __future__ import annotations
+
+from tests.fakes.principal import headers
+
+FORGED = headers(("roles", "admin"))
+
+
+def signed_in(role: str) -> dict[str, str]:
+    """Return the headers of somebody with this role, none for nobody."""
+    return headers(("roles", role)) if role else {}
