@@ -94,7 +94,6 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     held_rows = await deps.removed_digest(end.table, end.run) if end.guarded else ""
     if not (await deps.lock.renew(end.run)).held:
         return RunRef(end.run)  # the table is a successor's now
-    await deps.removed.forget(end.table, noted)
     counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
     counts += Counts(rows_read=end.orphans_cleared, unlinked=end.orphans_cleared)
     status, detail = table_verdict(end, counts, held_rows)
@@ -126,6 +125,8 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
         return replace(old, tables=tables, warnings=tuple(dict.fromkeys((*old.warnings, *warning))))
 
     await deps.runs.advance(end.run, change)
+    # After the table is shown as ended: a second start of this run may still want to unlink, and would miss its rows.
+    await deps.removed.forget(end.table, noted)
     if scan is not None:
         await deps.staging.end(end.table, scan)
     return RunRef(end.run)

@@ -148,10 +148,11 @@ async def report_touch(deps: Deps, news: TouchReport) -> Go:
 
     def change(run: Run) -> Run:
         began = run.steps.get("touch", iso(now))
-        progress = touching_progress(run.progress or Progress(), news.touches, began, now, news.paused_s)
+        touches = max(news.touches, run.touches or Touches(), key=lambda each: each.profiles)  # news may come late
+        progress = touching_progress(run.progress or Progress(), touches, began, now, news.paused_s)
         detail = "" if news.over else f"Touching customer profiles: {news.touches.profiles:,} so far."
         notes = tuple(dict.fromkeys((*run.notes, *_notes(news))))
-        return replace(run, touches=news.touches, progress=progress, status_detail=detail, notes=notes)
+        return replace(run, touches=touches, progress=progress, status_detail=detail, notes=notes)
 
     await deps.runs.advance(news.run, change)
     return go_of(deps, await deps.lock.renew(news.run))

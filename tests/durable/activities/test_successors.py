@@ -116,6 +116,32 @@ async def test_the_end_of_a_table_forgets_what_was_noted_of_it_by_whomever(sleep
     assert await deps.removed.notes("contact") == []
 
 
+async def test_a_table_is_shown_as_ended_before_its_notes_go(sleepy: Sleepy) -> None:
+    """A second start of the run that missed the rows it wants to unlink would show the table as failed."""
+    deps, shown = sleepy.world.deps, list[Status]()
+    await deps.removed.note("contact", "s0", sleepy.asleep, [key_of(1)])
+
+    async def look(operation: str, partition: str, row: str) -> None:
+        if operation == "delete" and row.startswith(sleepy.asleep):
+            run = await deps.runs.load(sleepy.asleep)
+            assert run is not None
+            shown.append(run.tables[0].status)
+
+    sleepy.world.store.hooks.append(look)
+    await run_lifecycle.end_table(deps, ended(sleepy.asleep))
+    assert shown == [Status.SUCCESSFUL]
+
+
+async def test_a_touch_that_came_less_far_does_not_take_back_what_was_shown(sleepy: Sleepy) -> None:
+    """A second start of the run finds fewer profiles, because the first one has touched and forgotten them."""
+    deps = sleepy.world.deps
+    for touches in (Touches(5, 4, 1), Touches(2, 2)):
+        await report_touch(deps, replace(over(sleepy.asleep), touches=touches))
+    run = await deps.runs.load(sleepy.asleep)
+    assert run is not None
+    assert run.touches == Touches(5, 4, 1)
+
+
 async def test_a_table_that_is_a_successors_is_not_ended_by_the_run_before(sleepy: Sleepy) -> None:
     deps = sleepy.world.deps
     await sleepy.lose()
