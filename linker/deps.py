@@ -104,6 +104,9 @@ class Looks:
             self._looks = {kind: look for kind, look in self._looks.items() if look.until > now or look.turn.locked()}
 
 
+# ---- everything an activity may use ----
+
+
 @dataclass(slots=True)
 class Cache:
     """Values that never change once they were read: the salt, who writes, and what a run settled about a table."""

@@ -107,6 +107,8 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
+# ---- tokens ----
+
 ANSWER_S: Final = (
     60.0  # one request for a token with all that Microsoft's client repeats, so that no answer can hang a run
 )

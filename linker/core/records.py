@@ -68,6 +68,8 @@ class RowRecord:
     seen: str
 
 
+# ---- why a row was not linked ----
+
 ORPHANED = "OrphanedLink"  # code of rows whose link leads to no profile, and that nothing accounts for
 GUARDED = "HeldBack"  # code of departed rows that the guard holds back
 NO_CUSTOMER = "The mapping row has no CustomerId."

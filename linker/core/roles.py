@@ -131,6 +131,8 @@ def _roles(claims: Iterable[_Claim]) -> list[Role]:
     return [role for role in Role if role in given]
 
 
+# ---- the session of the portal ----
+
 COOKIE = "linker_session"
 LIFETIME_S = 8 * 3_600
 # The audit and everything that asks for the master key stay closed to it.

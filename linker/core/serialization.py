@@ -62,6 +62,9 @@ def _misshapen(kind: type, error: ValidationError) -> StateError:
     return StateError(f"Not a valid {kind.__name__}: {error.errors(include_url=False, include_input=False)}")
 
 
+# ---- times ----
+
+
 def iso(epoch_s: float) -> str:
     """Return epoch seconds as ISO 8601 in UTC, to the second."""
     return datetime.fromtimestamp(epoch_s, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -1,1 +1,1 @@
-"""The durable run: deterministic orchestrators, activities, what activities share, and the boundary to the runtime."""
+"""The durable run: deterministic orchestrators, activities, what these share to link a shard, and the boundary."""

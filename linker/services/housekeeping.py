@@ -167,6 +167,8 @@ def _how_it_died(taken: TakeOver, dead: Run) -> str:
     )
 
 
+# ---- expired records ----
+
 DAY_S: Final = 86_400.0
 BEGINNING: Final = datetime(2020, 1, 1, tzinfo=UTC)  # no orchestration of ours is older; the platform requires a time
 LONGEST: Final = timedelta(minutes=5)  # of one purge of durable history; the next one continues

@@ -71,6 +71,8 @@ async def marks_of(deps: Deps, since: Marks | None) -> Marks | None:
     return Marks(mapping.seconds, seconds, mapping.version, version)
 
 
+# ---- requests ----
+
 _LOG = logging.getLogger(__name__)
 
 # A run that failed or skipped a table did not serve its unification. The timer tries again, but not at every tick:

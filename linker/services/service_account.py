@@ -140,6 +140,8 @@ async def _column_rights(deps: Deps, dataverse: Dataverse) -> privileges.ColumnR
     return {column: acting[column] & real[column] for column in acting.keys() & real.keys()}
 
 
+# ---- setup ----
+
 ROLE = "Customer Profile Linker"
 _GLOBAL = "3"  # the number of Depth.GLOBAL (docs/reference/dataverse.md 10)
 

@@ -162,6 +162,8 @@ def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConne
     )
 
 
+# ---- reads that a run can do without ----
+
 OPTIONAL_S = 20.0  # from the question to its last answer; a read that a run needs may take READ_LIMIT_S
 
 

@@ -164,6 +164,9 @@ async def find_second_writer(
     return SecondWriter(user.name, await dataverse.count(table.entity_set, wanted), rows[0]["modifiedon"])
 
 
+# ---- rights on secured columns ----
+
+
 class _Column(TypedDict):
     LogicalName: str
     MetadataId: str

@@ -97,6 +97,9 @@ def join_text(entity: Entity) -> str:
 SIGNAL, LOOK = "signal-", "look"
 
 
+# ---- what the environment showed last ----
+
+
 class Signals:
     """Signals of one environment. They are hints: a lost or damaged value is as good as none."""
 

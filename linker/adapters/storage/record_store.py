@@ -67,6 +67,8 @@ def _left_ms(now: float) -> str:
     return f"{_END_OF_TIME_MS - int(now * 1000):014}"
 
 
+# ---- rows of a run ----
+
 ERRORS = "linkererrors"
 ISSUES_AT_ONCE = 16
 MAX_ISSUES = 1_000  # of one page: enough to see what is wrong, and the counts stay exact

@@ -84,6 +84,8 @@ def _cut(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
+# ---- runs ----
+
 SUMMARY = "summary"
 KEPT_SUMMARIES = 2_000  # some MB; runs that ended stay as they are, and reading a thousand of them takes 20 ms
 LOOK_BACK_DAYS = (1, 10, None)  # None: all that are kept

@@ -160,6 +160,8 @@ def advice_on_refusal(code: str) -> str:
     return _ADVICE.get(code, f"{_ROLE} If it has the role, check the account's network rules.")
 
 
+# ---- own writes ----
+
 WRITE: Final = "write"  # property with the id of the conditional write that stored the entity
 
 

@@ -254,6 +254,9 @@ def names_link(row: Iterable[Entry], live: int) -> bool:
     return any(entry.link & ~UNCONFIRMED == live for entry in row)
 
 
+# ---- what has to happen to the rows ----
+
+
 @dataclass(frozen=True, slots=True)
 class ShardPlan:
     """Every claimed row is in exactly one of `unchanged`, `compare` and `change`."""

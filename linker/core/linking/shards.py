@@ -117,6 +117,8 @@ def _rank(claim: Claim) -> tuple[str, bool, str, str, str]:
     return claim.customer, not claim.profile, claim.stored, claim.profile, claim.partition
 
 
+# ---- shards ----
+
 SHARD_ROWS = 4_700  # rows of an average full shard: a block stays far below the limits of one entity
 MAX_BITS = 20  # a million shards of 4,700 rows
 PLACE_BITS = 32

@@ -221,6 +221,8 @@ _ADVICE: tuple[tuple[Callable[[Missing], bool], str], ...] = (
 )
 
 
+# ---- secured columns ----
+
 type ColumnRight = Literal["read", "update"]
 MAPPING_NAMES = ("msdynci_tablename", "msdynci_entityname")  # one of them names the source table
 

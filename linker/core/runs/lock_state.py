@@ -40,6 +40,8 @@ def fault_of(until: float, now: float) -> str:
     return f"A pause lasts {MAX_DAYS} days at most." if until > now + MAX_DAYS * 86_400 else ""
 
 
+# ---- requests that become one ----
+
 MAX_SERVED: Final = 50  # unification jobs remembered as served; late repeats of an event come within hours
 MAX_TABLES: Final = 50  # that a run is asked for by name; more mean all tables
 MAX_ALLOWED_TABLES: Final = 20  # that the allowances of a run name
@@ -132,6 +134,9 @@ def find_keyed(asked: Iterable[tuple[str, str]], key: str) -> str:
                 "new key with a new request."
             )
     return ""
+
+
+# ---- the state ----
 
 
 @dataclass(frozen=True, slots=True)

@@ -168,6 +168,8 @@ def _notes(news: TouchReport) -> list[str]:
     return [text for true, text in ((news.left_out, left_out), (news.touches.refused, refused)) if true]
 
 
+# ---- writing a profile once more ----
+
 TRIES = 6  # of the writes that a busy table refused
 CONFLICT = 412  # the profile has another version than the one that was read
 

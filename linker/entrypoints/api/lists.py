@@ -102,6 +102,8 @@ async def get_runs(call: Call[None, RunsQuery]) -> Reply:
     return Reply(200, to_json(RunPage(tuple(page), more)))
 
 
+# ---- rows of a run ----
+
 BYTE_ORDER_MARK = "\ufeff"
 Format = Literal["json", "csv", "ndjson"]
 MEDIA_TYPES: dict[Format, str] = {"json": JSON, "csv": CSV, "ndjson": NDJSON}
@@ -196,6 +198,9 @@ async def _of_table(deps: Deps, run: str, table: TableRun) -> list[PlannedChange
         if len(found) == MAX_SAMPLES:
             break
     return found
+
+
+# ---- manual actions ----
 
 
 @operation("GET", "/audit", role=Role.ADMIN, query=PageQuery, answer=AuditPage)

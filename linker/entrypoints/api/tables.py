@@ -96,6 +96,9 @@ async def share_look(deps: Deps) -> Picture:
     return await deps.looks.once("preflight", PREFLIGHT_COST, deps.clock(), lambda: look(deps))
 
 
+# ---- rows ----
+
+
 @operation("GET", "/rows/{table}/{row}", answer=RowState, refusals=(404,))
 async def get_row(call: Call) -> Reply:
     """Show one row: what was last confirmed and by which run, its last error, and its link read now."""

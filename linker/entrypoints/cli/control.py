@@ -179,6 +179,8 @@ def _show_held(app: AppClient, table: str, talk: Talk) -> HeldLink:
     return held
 
 
+# ---- pauses ----
+
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would happen.", metavar="")]
 
 

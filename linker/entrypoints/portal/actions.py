@@ -175,6 +175,9 @@ async def _try_look(deps: Deps) -> tuple[Picture | None, str]:
         return None, str(error)
 
 
+# ---- the page ----
+
+
 @operation("GET", "/portal/actions")
 async def show_actions(call: Call) -> Reply:
     """Show what runs, what waits for a decision, and the form that asks for a run."""
@@ -197,6 +200,9 @@ async def show_actions(call: Call) -> Reply:
     )
 
 
+# ---- preflight ----
+
+
 @operation("GET", "/portal/preflight")
 async def show_preflight(call: Call) -> Reply:
     """Show what may be linked and what would happen."""
@@ -205,6 +211,8 @@ async def show_preflight(call: Call) -> Reply:
     findings = by_verdict([("", picture.findings)])
     return await render(call, "preflight.html", picture=picture, findings=findings, tables=tables)
 
+
+# ---- pauses ----
 
 DAY_S, MINUTES = 86_400, len("2026-11-23T21:00")
 

@@ -109,6 +109,8 @@ async def _find_opened(call: Call[None, StatusQuery], loaded: Sequence[Run | Non
     return found
 
 
+# ---- Timeline ----
+
 LINES = 40  # of one page: with all that belongs to it, it stays below 100 kB
 SEVERAL = 10  # runs behind a name
 
@@ -193,6 +195,9 @@ async def _gantt(call: Call[Any, Any], opened: str | None) -> Gantt | None:
     return gantt_of(run, iso(call.deps.clock())) if run else None
 
 
+# ---- About ----
+
+
 @operation("GET", "/portal/about")
 async def show_about(call: Call) -> Reply:
     """Show the version, the identity, the storage, the triggers and the settings in force."""
@@ -238,6 +243,8 @@ def _storage_of(settings: Settings) -> str:
         return urlsplit(settings.storage_table_service_uri).netloc
     return "a connection string (LINKER_STORAGE)"
 
+
+# ---- Audit ----
 
 AUDIT_LINES = 50
 

@@ -93,6 +93,8 @@ async def _shape(deps: Deps, table: str) -> Shape:
     return await deps.looks.once(f"shape {table}", ROW_COST, deps.clock(), read, kept_s=SHAPE_KEPT_S)
 
 
+# ---- the page ----
+
 LAST_RUNS = 5
 LOOKED_AT = 1_000  # row errors that one page counts: two requests to the storage
 DOWNLOADED = 5_000  # of them in one file

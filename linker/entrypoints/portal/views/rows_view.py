@@ -149,6 +149,8 @@ def lines_of(runs: Iterable[Run], wanted: str) -> tuple[RunLine, ...]:
     return tuple(RunLine(run, run.id == opened) for run in found)
 
 
+# ---- the audit ----
+
 ACTIONS: Final = {
     "post_run": "Start a run",
     "post_cancel": "Cancel a run",

@@ -143,6 +143,8 @@ def _expect_table(name: str, last: Newest | None) -> Expected:
     return Expected(name, counts.rows_read, counts.linked + counts.unlinked, last.table.automations)
 
 
+# ---- the Status page ----
+
 NEVER: Final = "1970-01-01T00:00:00Z"
 type TableSort = Literal["", "name", "updated", "rows", "errors"]
 

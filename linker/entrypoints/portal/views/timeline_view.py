@@ -107,6 +107,8 @@ def seconds_between(start: str, end: str) -> float:
     return max((datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds(), 0.0)
 
 
+# ---- the timeline ----
+
 LEAST = 2.0  # height of the shortest run, which may be the one that failed
 COLUMNS = 60  # of the chart, whatever its range
 LABELS = 5

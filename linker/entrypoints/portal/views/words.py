@@ -123,6 +123,8 @@ NOTICES: Final[Mapping[str, str]] = {
 }
 
 
+# ---- links into the Azure portal ----
+
 PORTAL: Final = "https://portal.azure.com/#@"
 DAYS: Final = 90  # a run is kept for so long by default
 
