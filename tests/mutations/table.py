@@ -330,7 +330,7 @@ MUTATIONS = (
     Mutation("G18", _RUN, "if one.table == table and one.orphans", "if one.orphans"),
     Mutation("G18", _ORPHANS, "    if hidden:\n", "    if False:\n"),
     Mutation("G18", _ORPHANS, 'if any(orphans <= one.most_rows and one.seen in ("", digest)', "if any(one.seen"),
-    Mutation("G18", _ORPHANS, "if row.profile not in living", "if row.profile"),
+    Mutation("G18", _ORPHANS, "if profile not in living", "if profile"),
     Mutation(
         "G18",
         _ORPHANS,
@@ -342,7 +342,7 @@ MUTATIONS = (
         "G18", _ORPHANS, "cleared |= etags.keys() - (await self._links(list(etags))).keys()", "cleared |= etags.keys()"
     ),
     Mutation("G18", _ORPHANS, "await mark_unconfirmed(self.deps, self.task.table, self.state, gone)", "pass"),
-    Mutation("G19", _RESOLVING, 'issues[key] = ("ProfileMissing", f"The', 'issues[key] = ("", f"The'),
+    Mutation("G19", _RESOLVING, 'issues[key] = ("ProfileMissing", f"The', 'issues[key] = ("AmbiguousProfile", f"The'),
     Mutation("G19", _RESOLVING, "if len(candidates) == 1:", "if candidates:"),
     Mutation(
         "G19",

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import batched
-from typing import NamedTuple
 
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage.record_store import MAX_ISSUES
@@ -154,21 +153,16 @@ class _Search:
         for some in batched(sorted(self.orphans), PATCHES):
             await check_may_continue(self.deps, self.task.run)
             live = await self._links([key async for key in self._find_unmapped(some)])
-            living = await self.dataverse.customers_of({link.profile for link in live.values()}, self.target)
-            etags = {key: row.etag for key, row in live.items() if row.profile not in living}
+            living = await self.dataverse.customers_of({profile for profile, _ in live.values()}, self.target)
+            etags = {key: etag for key, (profile, etag) in live.items() if profile not in living}
             await self.dataverse.clear_links(self.target, etags)
             cleared |= etags.keys() - (await self._links(list(etags))).keys()
         return cleared
 
-    async def _links(self, rows: list[RowKey]) -> dict[RowKey, _Linked]:
-        """Return the rows that have a link."""
+    async def _links(self, rows: list[RowKey]) -> dict[RowKey, tuple[str, str]]:
+        """Return the rows that have a link, each with its profile and the row's ETag."""
         live = await self.dataverse.links(self.target, rows)
-        return {key: _Linked(row.link.profile, row.etag) for key, row in live.items() if row.link is not None}
-
-
-class _Linked(NamedTuple):
-    profile: str
-    etag: str
+        return {key: (row.link.profile, row.etag) for key, row in live.items() if row.link is not None}
 
 
 def guard_orphans(orphans: int, digest: str, allowed: Sequence[UnlinkAllowance], customers: int, hidden: int) -> str:
