@@ -15,11 +15,6 @@ from tests.fakes.world import World
 STEP = Automation("Sync", Kind.STEP, id="1")
 
 
-@pytest.fixture
-def world() -> World:
-    return World()
-
-
 async def held(world: World, *ids: str, shown: str = "Plug-in step 'Sync'.") -> str:
     """Hold the first link of contact; return the digest of what is shown."""
     cost = estimate([STEP], 3, rows_a_request=500)

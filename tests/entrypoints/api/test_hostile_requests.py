@@ -44,11 +44,6 @@ from tests.fakes.world import World
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
 def start() -> Starter:
     return Starter()
 

@@ -20,16 +20,6 @@ ROWS = [contact_id(n) for n in range(1, 6)]
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
-
-
-@pytest.fixture
-def client(world: World) -> Client:
-    return Client(world)
-
-
-@pytest.fixture
 async def failed(world: World) -> World:
     """A run in which five rows were refused."""
     await world.deps.runs.create(Run(RUN, Mode.INCREMENTAL, Status.WARNINGS))
