@@ -10,6 +10,7 @@ from bench.figures import Figures, Goal, goals
 from bench.portal import FEW, MANY, PageTime
 from bench.profiles import NORMAL
 from bench.recovery import Recovery
+from bench.remarks import PACE_AND_ENGINE
 from bench.scale import Growth, Pass
 from bench.simulation import Simulated
 from bench.spent import sentence
@@ -35,8 +36,10 @@ def performance(figures: Figures) -> str:
         "Share is the time that the sandbox's own limits leave at least for these rows (the optimum), over the time taken; "
         "nothing can exceed 1. Ratio is rows/s over the measured ceiling of the same profile. Lost are good rows without "
         "their link afterwards. How to read the profiles: [bench/README.md](../bench/README.md). What the pace alone reaches "
-        "in virtual time: [0041](decisions/0041-one-refusal-shows-the-limits.md).\n",
+        "in virtual time: [below](#the-engine-and-its-pace).\n",
         *(_profile(figures, profile.name, profile.about) for profile in figures.profiles),
+        "## The engine and its pace\n",
+        PACE_AND_ENGINE,
         "## Cost of a row\n",
         _ROW_COST,
         "## Profile touch\n",
