@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Literal
 
 from linker.core.throttling.pace import width_at
-from tests.core.throttling.simulated_service import Service, World
+from tests.core.throttling.simulated_service import Service
+from tests.core.throttling.simulated_world import World
 
 type Cause = Literal["writing", "slower rows", "pause", "budget", "width", "waiting"]
 CAUSES: tuple[Cause, ...] = ("writing", "slower rows", "pause", "budget", "width", "waiting")

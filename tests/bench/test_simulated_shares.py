@@ -24,7 +24,7 @@ from bench.profiles import (
     Profile,
 )
 from tests.bench.simulated_losses import CAUSES, MeteredService
-from tests.core.throttling.simulated_service import World
+from tests.core.throttling.simulated_world import World
 
 UNSCALED = replace(THREE_WINDOWS, ms_per_row=10.0, switches={"dop_hint": 48})
 HALF = 0.5  # of the budget, spent by the neighbor

@@ -9,6 +9,7 @@ import pytest
 
 from linker.core.linking.hash_blocks import is_confirmed, unconfirm
 from linker.core.model import Counts, Mode
+from linker.core.runs.activity_values import ShardOutcome
 from linker.core.throttling.width import SMALLEST
 from linker.durable.attempt import Attempt, ShardHeldError
 from tests.fakes.world import (
@@ -33,6 +34,14 @@ async def world() -> World:
     await world.link("run0")
     world.dataverse.map(contact_id(1), "c2")
     return world
+
+
+async def stalled_link(world: World, kind: str) -> tuple[Gate, asyncio.Task[ShardOutcome]]:
+    """Begin an attempt that stands still before its first request of this kind, until its gate opens."""
+    gate = stalls_before(world, kind)
+    attempt = asyncio.create_task(world.link("run1"))
+    await gate.reached.wait()
+    return gate, attempt
 
 
 @pytest.mark.parametrize("moment", ["before the write", "before the read-back"])
@@ -156,9 +165,7 @@ async def test_an_attempt_on_a_host_whose_clock_is_ahead_keeps_its_shard_while_i
 
 
 async def test_an_attempt_that_wakes_after_its_time_and_was_superseded_sends_nothing(world: World) -> None:
-    gate = stalls_before(world, "profiles")
-    late = asyncio.create_task(world.link("run1"))
-    await gate.reached.wait()
+    gate, late = await stalled_link(world, "profiles")
     world.clock.pass_s(ATTEMPT_S + 1)
     world.dataverse.map(contact_id(1), "c3")
     assert (await world.link("run2", deps=world.host())).counts.linked == 1
@@ -196,9 +203,7 @@ async def test_an_attempt_that_was_superseded_between_two_of_its_writes_does_not
 
 
 async def test_an_attempt_that_wakes_after_its_time_takes_the_shard_again_when_nobody_else_did(world: World) -> None:
-    gate = stalls_before(world, "profiles")
-    late = asyncio.create_task(world.link("run1"))
-    await gate.reached.wait()
+    gate, late = await stalled_link(world, "profiles")
     world.clock.pass_s(ATTEMPT_S + 1)
     gate.open.set()
     assert (await late).counts == Counts(rows_read=3, linked=1, unchanged=2)
@@ -207,9 +212,7 @@ async def test_an_attempt_that_wakes_after_its_time_takes_the_shard_again_when_n
 
 async def test_a_write_that_comes_late_unconfirms_its_rows_in_the_block_of_the_later_attempt(world: World) -> None:
     """Checked in time, frozen, sent too late: the next run compares the row with its live link and repairs it."""
-    gate = stalls_before(world, "update")
-    late = asyncio.create_task(world.link("run1"))
-    await gate.reached.wait()
+    gate, late = await stalled_link(world, "update")
     world.clock.pass_s(ATTEMPT_S + 1)
     world.dataverse.map(contact_id(1), "c3")
     assert (await world.link("run2", deps=world.host())).counts.linked == 1
@@ -223,9 +226,7 @@ async def test_a_write_that_comes_late_unconfirms_its_rows_in_the_block_of_the_l
 
 async def test_a_late_write_to_a_row_that_left_the_block_meanwhile_is_named_there_again(world: World) -> None:
     """Else the row keeps a link that no block names, and no unlinking pass ever finds it."""
-    gate = stalls_before(world, "update")
-    late = asyncio.create_task(world.link("run1"))
-    await gate.reached.wait()
+    gate, late = await stalled_link(world, "update")
     world.clock.pass_s(ATTEMPT_S + 1)
     world.dataverse.map(contact_id(1), None)
     assert (await world.link("run2", deps=world.host())).departed == 1
@@ -240,9 +241,7 @@ async def test_a_late_write_to_a_row_that_left_the_block_meanwhile_is_named_ther
 
 
 async def test_a_block_that_is_lost_under_an_attempt_stays_unknown(world: World) -> None:
-    gate = stalls_before(world, "update")
-    attempt = asyncio.create_task(world.link("run1"))
-    await gate.reached.wait()
+    gate, attempt = await stalled_link(world, "update")
     del world.store.entities[world.block_entity()]
     gate.open.set()
     assert (await attempt).later_s > 0

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.live.answers import POINT, REFUSED, A, B, one, page
-from tests.live.probes import joins, links, metadata, rows, signals, watching
+from tests.live.probes import joins, labels, links, metadata, rows, signals, watching
 from tests.live.probes.binding import Link, describe_link
 from tests.live.probes.scene import CUSTOMER, IDENTIFIER, LABEL, LOOKUP, OWN_LOOKUP
 from tests.live.probes.watching import Moment
@@ -150,7 +150,7 @@ def test_versions(values: list[object], said: str) -> None:
     ],
 )
 def test_label(answer: Answer, customer: str | None, said: str) -> None:
-    assert rows.describe_label(answer, customer) == said
+    assert labels.describe_label(answer, customer) == said
 
 
 @pytest.mark.parametrize(

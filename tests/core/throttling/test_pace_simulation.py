@@ -10,7 +10,8 @@ from itertools import islice
 import pytest
 
 from linker.core.throttling.width import LARGEST, TARGET_S
-from tests.core.throttling.simulated_service import Outcome, World, optimum, share, world
+from tests.core.throttling.simulated_service import share
+from tests.core.throttling.simulated_world import Outcome, World, optimum, world
 
 FEW, MAX_WRITES = 150, 3_000
 # Of the optimum, in this part of the environments. The goal is 0.8 in 0.95 of them. What is missing are short runs in

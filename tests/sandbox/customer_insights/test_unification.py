@@ -4,24 +4,19 @@ import json
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
 
 from sandbox.data.csv_folder import read_folder
-from sandbox.data.generator import Sizes, generate
+from sandbox.data.generator import generate
 from sandbox.data.lookup_column import LOOKUP
-from sandbox.database import Stamp, bulk_update, scan
-from sandbox.database.collation import guid_key
-from sandbox.identity.accounts import ADMIN, LINKER
+from sandbox.database import scan
 from sandbox.server.app import API_PATH, Sandbox
 from tests.sandbox.conftest import Load, in_process
+from tests.sandbox.customer_insights.unifying import CUSTOMER, KEY, SIZES, keys, mapping, profiles, unify
 from tests.sandbox.data.folders import edit
-
-SIZES = Sizes(contacts=130, leads=50, members=20)
-CUSTOMER, PROFILE_KEY, KEY = "msdynci_customerid", "msdynci_customerprofileid", "msdynci_alternatevalue"
 
 
 @pytest.fixture
@@ -30,30 +25,8 @@ def sandbox(load: Load) -> Sandbox:
     return load(generate(SIZES))
 
 
-def mapping(sandbox: Sandbox) -> dict[str, str]:
-    """CustomerId by identifier."""
-    columns = ["msdynci_identifier", CUSTOMER]
-    return {str(row[0]): str(row[1]) for row in scan(sandbox.environment.database, "msdynci_alternatekey", columns)}
-
-
-def profiles(sandbox: Sandbox) -> dict[str, str]:
-    """Profile id by CustomerId."""
-    columns = [CUSTOMER, PROFILE_KEY]
-    return {str(row[0]): str(row[1]) for row in scan(sandbox.environment.database, "msdynci_customerprofile", columns)}
-
-
-def keys(sandbox: Sandbox, table: str) -> set[str]:
-    return {str(row[0]) for row in scan(sandbox.environment.database, table, [f"{table}id"])}
-
-
 def differences(before: dict[str, str], after: dict[str, str]) -> set[str]:
     return {key for key in before.keys() & after.keys() if before[key] != after[key]}
-
-
-async def unify(admin: httpx.AsyncClient, **request: object) -> dict[str, Any]:
-    answer = await admin.post("/unifications", json=request)
-    assert answer.status_code in (200, 202), answer.text
-    return dict(answer.json())
 
 
 async def test_move_gives_exactly_that_share_another_profile_that_exists(
@@ -190,75 +163,6 @@ async def test_the_mapping_may_call_a_table_by_another_of_its_names(
     assert len((await admin.get("/truth?table=lead")).text.splitlines()) == 50
     assert (await admin.post("/second-writer/runs")).json()["linked"]["lead"] == 50
     assert (await unify(admin, take_out=["lead"]))["takenOut"] == 50
-
-
-@pytest.mark.parametrize(("how", "same"), [("same id", True), ("new id", False)])
-async def test_deleted_profiles_come_back_under_their_customer_ids(
-    sandbox: Sandbox, admin: httpx.AsyncClient, how: str, same: bool
-) -> None:
-    before, rows = profiles(sandbox), mapping(sandbox)
-    counts = await unify(admin, delete_profiles=0.1)
-    gone = before.keys() - profiles(sandbox).keys()
-    assert counts["profilesDeleted"] == len(gone) == 12
-    assert mapping(sandbox) == rows
-    assert (await unify(admin, bring_back=how))["profilesBroughtBack"] == 12
-    after = profiles(sandbox)
-    assert after.keys() == before.keys()
-    assert all((after[customer] == before[customer]) is same for customer in gone)
-    assert (await unify(admin, bring_back=how))["profilesBroughtBack"] == 0
-
-
-@pytest.mark.parametrize(("kind", "emptied"), [("standard", True), ("elastic", False), ("virtual", False)])
-async def test_deleting_a_profile_empties_the_links_of_standard_tables_alone(
-    load: Load, kind: str, emptied: bool
-) -> None:
-    sandbox = load(generate(SIZES), profile_table=kind)
-    async with in_process(sandbox, "/sandbox") as admin:
-        await admin.post("/second-writer/runs")
-        await unify(admin, delete_profiles=0.1)
-    linked = {row[0] for row in scan(sandbox.environment.database, "contact", [LOOKUP])}
-    orphans = linked - {None, *profiles(sandbox).values()}
-    assert (None in linked, bool(orphans)) == (emptied, not emptied)
-
-
-async def test_recreated_rows_keep_id_and_values_and_lose_the_link(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
-    await admin.post("/second-writer/runs")
-    database, columns = sandbox.environment.database, ["contactid", "lastname", "ownerid", LOOKUP]
-    owner = {"ownerid": LINKER.systemuser_id}
-    rows = [{"contactid": key, **owner} for key in keys(sandbox, "contact")]
-    bulk_update(database, "contact", rows, Stamp(database.clock(), guid_key(ADMIN.systemuser_id)))
-    before = {row[0]: row for row in scan(database, "contact", columns)}
-    counts = await unify(admin, recreate=0.2)
-    after = {row[0]: row for row in scan(database, "contact", columns)}
-    lost = {key for key, row in after.items() if row[3] is None}
-    assert counts["recreated"] == 40
-    assert lost
-    assert {key: row[:3] for key, row in after.items()} == {key: row[:3] for key, row in before.items()}
-
-
-async def test_restore_goes_back_to_a_snapshot(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
-    before = mapping(sandbox), profiles(sandbox)
-    await unify(admin, snapshot="monday", move=0.1, merge=0.05, split=0.05, drop=0.05, add=0.05, delete_profiles=0.05)
-    assert (mapping(sandbox), profiles(sandbox)) != before
-    await unify(admin, restore="monday")
-    assert (mapping(sandbox), profiles(sandbox)) == before
-
-
-async def test_restore_forgets_merges_and_profiles_that_were_deleted(
-    sandbox: Sandbox, admin: httpx.AsyncClient
-) -> None:
-    columns = [PROFILE_KEY, CUSTOMER, "msdynci_previouscustomerid"]
-
-    def rows() -> list[tuple[object, ...]]:
-        return list(scan(sandbox.environment.database, "msdynci_customerprofile", columns))
-
-    before = rows()
-    await unify(admin, snapshot="monday", merge=0.1)
-    await unify(admin, delete_profiles=0.1)
-    await unify(admin, restore="monday")
-    assert rows() == before
-    assert (await unify(admin, bring_back="new id"))["profilesBroughtBack"] == 0
-    assert rows() == before
 
 
 async def test_only_changed_rows_get_new_versions(sandbox: Sandbox, admin: httpx.AsyncClient) -> None:
