@@ -171,9 +171,11 @@ class Writer:
         return lane if waiting else None
 
     async def _begin(self) -> None:
-        """Ask once, before the first write, whether the shard may still be written."""
+        """Ask once, before the first write, whether the shard may still be written. One that has sent a canary is counted
+        only at its end, so it is finished.
+        """
         async with self._beginning:
-            if not self._begun:
+            if not (self._begun or self.sent):
                 await self.may_begin()
                 self._begun = True
 

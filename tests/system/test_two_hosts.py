@@ -26,7 +26,7 @@ IMPATIENT = NARROW | {
     "LINKER_ATTEMPT_SECONDS": "8",
     "LINKER_WRITE_TIMEOUT_SECONDS": "5",
 }
-SECOND_WRITE = {"kind": "rows_deleted", "operation": "UpdateMultiple", "table": "contact", "skip": 1, "row_share": 0}
+SECOND_WRITE = {"operation": "UpdateMultiple", "table": "contact", "skip": 1}
 PROCESSES, REQUESTS = 5, 50
 
 
@@ -122,13 +122,13 @@ def test_a_host_that_stops_outlives_its_lease_and_wakes_up_does_nothing_any_more
 def fall_asleep(world: World) -> str:
     """Stop the host while it waits for an answer to a write; returns its run.
 
-    Not before the second write has arrived as a whole, which a fault tells that does nothing: a host that sleeps between its
+    Not before the second write has arrived as a whole, which is held until the host sleeps: a host that sleeps between its
     look at the time and the end of a write sends the rest on waking (docs/dev/at-least-once.md).
     """
-    world.sandbox.admin("POST", "faults", [SECOND_WRITE])
-    run = str(world.app.publish(world.sandbox.last_job())["id"])
-    until(lambda: world.sandbox.admin("GET", "faults")["fired"], bool)
-    world.host.process.send_signal(signal.SIGSTOP)
+    with world.holding(**SECOND_WRITE):
+        run = str(world.app.publish(world.sandbox.last_job())["id"])
+        until(lambda: world.sandbox.admin("GET", "faults")["fired"], bool)
+        world.host.process.send_signal(signal.SIGSTOP)
     return run
 
 

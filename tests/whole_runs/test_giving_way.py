@@ -98,6 +98,29 @@ async def test_a_shard_that_waits_long_for_its_turn_asks_before_its_first_write(
     (await asyncio.wait_for(enter(0), timeout=60)).leave()  # the only lane is free
 
 
+async def test_a_shard_whose_canary_was_sent_is_finished_so_that_every_row_it_wrote_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The run is canceled while the shard waits for its second turn, behind the row that proved the link."""
+    world = World()
+    world.people(3)
+    await holding(world, "run1")
+    enter, turns = world.deps.limiter.enter, 0
+
+    async def enter_late(turn: int) -> Lane:
+        nonlocal turns
+        turns += 1
+        if turns > 1:
+            world.clock.pass_s(5.0)
+            await world.deps.lock.cancel("run1")
+        return await enter(turn)
+
+    monkeypatch.setattr(world.deps.limiter, "enter", enter_late)
+    outcome = await world.link("run1", width=1, canary=True)
+    assert turns > 1
+    assert outcome.counts.linked == len([link for link in world.links().values() if link]) == 3
+
+
 async def test_no_other_slice_is_read(gave_way: World) -> None:
     scan = await gave_way.deps.staging.scan("contact")
     assert scan is not None
