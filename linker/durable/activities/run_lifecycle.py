@@ -174,7 +174,9 @@ async def end_run(deps: Deps, ending: Ending) -> Ended:
         tables = tuple(close_table(table, ending) for table in old.tables)
         counts = sum((t.counts for t in tables), Counts())
         status = end_status(ending, tables, ready=ready)
-        why = ending.detail or old.status_detail or why_ended(replace(old, tables=tables), status)
+        # A survey says why a run cannot begin. Of one that came to its end, the words of a step say nothing any more.
+        surveyed = old.status_detail if ending.status is not None else ""
+        why = ending.detail or surveyed or why_ended(replace(old, tables=tables), status)
         detail = "" if status is Status.SUCCESSFUL else why
         if status is Status.SKIPPED and SKIPPED_MESSAGE not in detail:
             detail = f"{SKIPPED_MESSAGE}. {detail}"

@@ -198,6 +198,17 @@ async def test_a_run_that_skipped_every_table_says_so_in_the_words_of_the_task(w
     assert (await loaded(world, run)).status_detail == f"Backstamping job skipped. {why}"
 
 
+async def test_a_run_that_came_to_its_end_says_what_came_of_it_and_not_what_a_step_said_last(
+    world: World, start: Starter
+) -> None:
+    """News of a step may come late: from a start of the run that another one overtook."""
+    run = await begun(world, start, ALL, replace(CONTACT, status=Status.WARNINGS, counts=Counts(1, deferred=1)))
+    detail = "Touching customer profiles: 3 so far."
+    await world.deps.runs.advance(run, lambda old: replace(old, status_detail=detail))
+    await run_lifecycle.end_run(world.deps, Ending(run))
+    assert (await loaded(world, run)).status_detail == "1 row was deferred."
+
+
 @pytest.mark.parametrize("status", [Status.FAILED, Status.CANCELED])
 async def test_a_run_that_did_not_complete_serves_no_unification(world: World, start: Starter, status: Status) -> None:
     run = await begun(world, start, RunRequest(jobs=("job",)))
