@@ -122,11 +122,11 @@ async def link_contacts(deps: Deps, sandbox: Any, keys: tuple[str, ...]) -> Link
     dataverse = deps.dataverse()
     (table,) = await metadata.find_tables(dataverse, "contact")
     kind = (await deps.probe_capabilities()).profile_kind
-    found = await lookup_column.create(dataverse, table, None, kind)
+    navigation = await lookup_column.create(dataverse, table, None, kind)
     admin = administrator(sandbox)
     profiles = (await admin.get("msdynci_customerprofiles?$select=msdynci_customerid&$top=5")).json()["value"]
     for key, profile in zip(keys, profiles, strict=False):
-        bind = {f"{found.navigation}@odata.bind": f"/msdynci_customerprofiles({profile['msdynci_customerprofileid']})"}
+        bind = {f"{navigation}@odata.bind": f"/msdynci_customerprofiles({profile['msdynci_customerprofileid']})"}
         (await admin.patch(f"contacts({key})", json=bind)).raise_for_status()
     return LinkedColumn("contacts", LOOKUP_SCHEMA_NAME)
 
