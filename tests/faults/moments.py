@@ -7,7 +7,7 @@ import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -190,7 +190,7 @@ PROCESS_FAULTS: Final = (
 @contextmanager
 def stage(tables: str, folder: Path) -> Iterator[Stage]:
     """Give a linked world on the Table Storage `tables`; its files are kept in `folder`."""
-    place = ["--port", str(_free_port()), "--db", str(folder / "rows.db")]
+    place = ["--port", str(_lasting_port()), "--db", str(folder / "rows.db")]
     options = ["--no-azurite", "--no-measures", *place, *UNLIMITED, *LOADED]
     with ExitStack() as stack:
         child = stack.enter_context(sandbox_process(options, folder))
@@ -203,7 +203,10 @@ def stage(tables: str, folder: Path) -> Iterator[Stage]:
         yield made
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _lasting_port() -> int:
+    """Return a free port that is still free when the sandbox starts again: systems give out ports above 32,767 only."""
+    while True:
+        port = random.randrange(20_000, 32_768)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
