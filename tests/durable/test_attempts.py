@@ -48,7 +48,7 @@ async def stalled_link(world: World, kind: str) -> tuple[Gate, asyncio.Task[Shar
 async def test_a_shard_that_another_attempt_holds_is_tried_when_its_time_is_over(world: World, moment: str) -> None:
     gate = Gate()
     hooks = world.dataverse.hooks if moment == "before the write" else world.dataverse.after
-    hooks.append(lambda asked: gate() if asked.kind == "update" and not gate.open.is_set() else None)
+    hooks.append(lambda asked: gate() if asked.kind == "update" and not gate.reached.is_set() else None)
     first = asyncio.create_task(world.link("run1"))
     await gate.reached.wait()
     second = await world.link("run1", deps=world.host())
