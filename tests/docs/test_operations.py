@@ -4,6 +4,8 @@ import re
 from pathlib import Path
 
 from linker.adapters import telemetry
+from linker.adapters.dataverse.http import BUSY_WAITS, TABLE_WAIT_S
+from linker.adapters.write_limiter import SHORT_WAIT_S
 from linker.core.model import Status
 from linker.core.records import REASONS
 from linker.durable.orchestrators import generation, scanning
@@ -70,11 +72,10 @@ def test_upgrade_rollback_and_uninstall_have_a_page_each() -> None:
 
 def test_the_tries_that_the_page_of_triggers_names_are_those_of_the_code() -> None:
     page = (ROOT / "docs" / "triggers.md").read_text(encoding="utf-8")
-    told = dict(
-        re.findall(
-            r"^\| (a step of a run|making a table ready|a slice of the mapping|a shard)\b[^|]*\| (.*) \|$", page, re.M
-        )
-    )
+    steps = "a read that a busy elastic table|a step of a run|making a table ready|a slice of the mapping|a shard"
+    told = dict(re.findall(rf"^\| ({steps})\b[^|]*\| (.*) \|$", page, re.M))
+    assert told["a read that a busy elastic table"].startswith(f"{BUSY_WAITS + 1},")
+    assert (TABLE_WAIT_S, SHORT_WAIT_S) == (2.0, 5.0)
     assert told["a step of a run"].startswith(f"{MAX_TRIES},")
     assert told["making a table ready"] == f"{PREPARE_TRIES}"
     assert told["a slice of the mapping"] == f"{scanning.PATIENCE}"

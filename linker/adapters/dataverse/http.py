@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import httpx
 
 from linker.adapters import telemetry
-from linker.adapters.write_limiter import Limiter
+from linker.adapters.write_limiter import SHORT_WAIT_S, Limiter
 from linker.core.addresses import is_same_origin, origin_of, path_of
 from linker.core.errors import (
     ConfigurationError,
@@ -48,6 +48,7 @@ HEADERS = {
 READ_TIMEOUT_S = 60.0
 READ_LIMIT_S = 120.0  # a read from its token to the last byte: an answer that trickles keeps each single wait short
 THROTTLED_WAIT_S = 30.0  # when a 429 came without Retry-After
+BUSY_WAITS = 3  # of one read for a busy table
 TABLE_WAIT_S = 2.0  # when it was a busy table: its budget is one of seconds
 OPTIONAL_AT_ONCE = 4  # questions of a process that a run can do without: they never take the room of other requests
 MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
@@ -109,6 +110,7 @@ class Connection:
         write.
         """
         writes = method != "GET" and not reads
+        waited = 0
         while True:
             try:
                 answer = await self._time_request(meter, method, path, body, headers or {}, operations, writes=writes)
@@ -116,7 +118,8 @@ class Connection:
             except (ThrottledError, TableBusyError) as error:
                 if writes:
                     raise
-                await self.pause(error)
+                await self.pause(error, waited)
+                waited += 1
 
     async def _time_request(
         self,
@@ -243,9 +246,15 @@ class Connection:
         self.limiter.refused(wait_s, throttle_kind(code))
         return ThrottledError(f"Dataverse asked for a pause: {text}", wait_s=wait_s)
 
-    async def pause(self, error: ThrottledError | TableBusyError) -> None:
-        """Wait as a throttled read demands, where this connection waits. Raises the error: the activity ends instead."""
-        raise error
+    async def pause(self, error: ThrottledError | TableBusyError, waited: int) -> None:
+        """Wait as a throttled read demands, where this connection waits. Raises the error: the activity ends instead.
+
+        `waited` counts the pauses of this read so far. A busy table is waited for in place: its budget is one of seconds, and
+        a step of many reads would begin again with each refusal, so that it never ends where a table refuses some of them.
+        """
+        if not isinstance(error, TableBusyError) or error.wait_s > SHORT_WAIT_S or waited == BUSY_WAITS:
+            raise error
+        await self.limiter.rest(error.wait_s)
 
 
 def is_done(answer: httpx.Response) -> bool:

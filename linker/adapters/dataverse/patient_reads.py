@@ -143,8 +143,8 @@ class PatientConnection(Connection):
 
     patience: Patience = field(default_factory=Patience)
 
-    async def pause(self, error: ThrottledError | TableBusyError) -> None:
-        """Wait as long as Dataverse asked. Raises the error when patience does not last that long."""
+    async def pause(self, error: ThrottledError | TableBusyError, waited: int) -> None:  # noqa: ARG002 - patience decides
+        """Wait as long as Dataverse asked, however often. Raises the error when patience does not last that long."""
         await self.patience.wait(error)
 
 

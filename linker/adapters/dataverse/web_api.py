@@ -201,11 +201,13 @@ class WebApi:
     async def _read_group(self, parts: Sequence[Part]) -> list[PartAnswer]:
         """Return the answers to a few reads. Those that Dataverse throttled are asked again where the connection waits."""
         answers = await self._exchange(parts, reads=True)
+        waited = 0
         while refused := [index for index, answer in enumerate(answers) if answer.status != 200]:
             error = self._refusal(answers[refused[0]])
             if not isinstance(error, (ThrottledError, TableBusyError)):
                 raise error
-            await self.connection.pause(error)
+            await self.connection.pause(error, waited)
+            waited += 1
             again = await self._exchange([parts[index] for index in refused], reads=True)
             answers = [
                 again[refused.index(index)] if index in refused else answer for index, answer in enumerate(answers)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from linker.adapters.dataverse import Connection, Meter
+from linker.adapters.dataverse.http import BUSY_WAITS
 from linker.adapters.dataverse.patient_reads import patient
 from linker.core.errors import TableBusyError, ThrottledError, TransientError
 from tests.fakes.world import StaticTokens
@@ -67,10 +68,52 @@ async def test_reads_wait_out_pauses(  # noqa: PLR0917 - a table of cases
 @pytest.mark.parametrize(("code", "pause_s"), [("0x80072321", 30.0), ("429", 2.0)], ids=["protection", "busy table"])
 @pytest.mark.parametrize("wait", ["0.01", "", "soon"])
 async def test_without_a_usable_pause_a_busy_table_is_asked_again_soon(code: str, pause_s: float, wait: str) -> None:
-    connection, _ = throttling(1, wait, code)
+    connection, _ = throttling(9, wait, code)
+    slept = without_sleep(connection)
     with pytest.raises(TransientError) as refused:
         await connection.send(Meter(), "GET", "rows")
     assert refused.value.wait_s == pause_s
+    assert set(slept) <= {pause_s}
+
+
+def without_sleep(connection: Connection) -> list[float]:
+    """Let the pauses of a connection pass at once; return the list that they are added to."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    connection.limiter._sleep = sleep
+    return slept
+
+
+@pytest.mark.parametrize(
+    ("code", "method", "reads", "times", "wait", "slept", "sent"),
+    [
+        pytest.param("429", "GET", False, 1, "", [2.0], 2, id="a pause without a length"),
+        pytest.param(
+            "429", "GET", False, BUSY_WAITS, "3", [3.0] * BUSY_WAITS, BUSY_WAITS + 1, id="as often as it waits"
+        ),
+        pytest.param("429", "POST", True, 1, "3", [3.0], 2, id="a batch of reads"),
+        pytest.param("429", "GET", False, 9, "3", [3.0] * BUSY_WAITS, None, id="more often"),
+        pytest.param("429", "GET", False, 1, "6", [], None, id="a long pause"),
+        pytest.param("429", "POST", False, 1, "3", [], None, id="a write"),
+        pytest.param("0x80072321", "GET", False, 1, "3", [], None, id="service protection"),
+    ],
+)
+async def test_a_read_waits_a_few_times_for_a_busy_table(
+    code: str, method: str, reads: bool, times: int, wait: str, slept: list[float], sent: int | None
+) -> None:
+    """A step of many reads would never end where it began again with each refusal."""
+    connection, asked = throttling(times, wait, code)
+    pauses = without_sleep(connection)
+    if sent is None:
+        with pytest.raises(TransientError):
+            await connection.send(Meter(), method, "rows", reads=reads)
+    else:
+        await connection.send(Meter(), method, "rows", reads=reads)
+        assert len(asked) == sent
+    assert pauses == slept
 
 
 @pytest.mark.parametrize(("code", "holds"), [("0x80072321", True), ("429", False)], ids=["protection", "busy table"])
