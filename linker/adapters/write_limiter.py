@@ -37,14 +37,13 @@ class Limiter:
         self.control = replace(first_control(most), process=process)
         self._clock, self._sleep = clock, sleep
         self._under_way = 0
-        self._turns = count()
+        self._turns, self._cuts = count(), count()
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap of turn and order of arrival
         self._looking: asyncio.Task[None] | None = None
 
-    @property
-    def batch(self) -> int:
-        """Rows for the next write."""
-        return self.control.batch
+    def next_batch(self) -> int:
+        """Return how many rows the next write takes."""
+        return law.rows_of_write(self.control, next(self._cuts))
 
     def report(self) -> Pace:
         """Return what the orchestrator has to know."""

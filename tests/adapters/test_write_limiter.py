@@ -82,7 +82,7 @@ async def test_a_write_without_an_answer_narrows_the_width_and_shortens_the_next
         async with gate.lane(10):
             clock.pass_s(150)
             raise UnknownOutcomeError("no answer")
-    assert gate.batch < before.batch
+    assert gate.next_batch() < before.batch
     assert gate.report().width < before.width
 
 

@@ -154,6 +154,15 @@ def after_timeout(control: Control, at_s: float, under_way: int) -> Control:
     return end_trials(step(replace(control, at_s=at_s), max(FEWEST, min(control.width, under_way) * 2 // 3), at_s))
 
 
+def rows_of_write(control: Control, number: int) -> int:
+    """Return how many rows the write of this number takes. The first writes of a wide run differ in size, so that they end one
+    after the other: else all of them end at once, time after time, and a used-up budget refuses a whole round.
+    """
+    if control.row_s or control.width <= WIDE:
+        return control.batch
+    return max(SMALLEST, control.batch // 2 + control.batch * (number % control.width) // control.width)
+
+
 def width_at(control: Control, now_s: float) -> int:
     """Return how many writes may be under way in this process; 0 means that `hold_s` has to pass first."""
     if now_s < control.held_until_s:

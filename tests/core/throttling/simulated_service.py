@@ -17,6 +17,7 @@ from linker.core.throttling.pace import (
     after_write,
     first_control,
     hold_s,
+    rows_of_write,
     width_at,
     with_hint,
 )
@@ -66,7 +67,7 @@ class Service:
         )
         self.protection = ServiceProtection(lambda: config, lambda: self.now_s)
         self.chance = random.Random(world.seed)
-        self.turn, self.order, self.finished = count(), count(), count()
+        self.turn, self.order, self.begun, self.finished = count(), count(), count(), count()
         self.under_way = 0
         self.work_s, self.crowd = 0.0, 1.0  # work done by each write that was under way all the time
         self.writes: list[tuple[float, int, Flight]] = []  # by the work that ends them
@@ -136,7 +137,7 @@ class Service:
         return self.now_s > self.start_s + self.world.seconds / 2
 
     def _begin(self, server: int) -> None:
-        rows = self.control.batch
+        rows = rows_of_write(self.control, next(self.begun))
         usual_s = self.world.request_s + rows * self.world.row_s
         work_s = usual_s * max(0.3, self.chance.gauss(1, self.world.noise))
         write = Flight(self.now_s, usual_s, work_s, rows, self.under_way, server, self.outcome.refused)

@@ -268,3 +268,23 @@ def test_a_clock_that_is_set_back_leaves_room_for_writes() -> None:
 def test_the_target_leaves_room_before_dataverse_gives_up() -> None:
     assert TARGET_S * 10 < 120
     assert ENOUGH >= 12
+
+
+def test_the_first_writes_of_a_wide_run_do_not_end_all_at_once() -> None:
+    """Else a used-up budget refuses a whole round of them."""
+    control = first_control(0, 48)
+    rows = [law.rows_of_write(control, number) for number in range(control.width)]
+    assert len(set(rows)) == control.width
+    assert sum(rows) / len(rows) == pytest.approx(control.batch, rel=0.02)
+    assert min(rows) >= SMALLEST
+
+
+@pytest.mark.parametrize(
+    "control",
+    [
+        pytest.param(first_control(0, 8), id="narrow"),
+        pytest.param(replace(first_control(0, 48), row_s=0.01, batch=200), id="what a row costs is known"),
+    ],
+)
+def test_all_other_writes_are_as_large_as_the_pace_says(control: Control) -> None:
+    assert {law.rows_of_write(control, number) for number in range(60)} == {control.batch}
