@@ -160,7 +160,7 @@ def rows_of_write(control: Control, number: int) -> int:
     """
     if control.row_s or control.width <= WIDE:
         return control.batch
-    return max(SMALLEST, control.batch // 2 + control.batch * (number % control.width) // control.width)
+    return max(SMALLEST, control.batch - control.batch * (number % control.width) // (2 * control.width))
 
 
 def width_at(control: Control, now_s: float) -> int:
