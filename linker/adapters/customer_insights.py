@@ -16,9 +16,8 @@ from urllib.parse import quote
 import httpx
 from pydantic import StringConstraints
 
-from linker.adapters.dataverse.http import TokenSource
 from linker.adapters.dataverse.response_models import read
-from linker.adapters.outgoing import json_of
+from linker.adapters.outgoing import TokenSource, json_of
 from linker.core.errors import LinkerError
 from linker.core.requirements.facts import DataSource
 from linker.core.runs.workflow_jobs import JOB_ID

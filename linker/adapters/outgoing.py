@@ -12,7 +12,7 @@ import os
 import time
 import zlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, Protocol, cast
 
 import httpx
 
@@ -108,6 +108,19 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 
 
 # ---- tokens ----
+
+
+class TokenSource(Protocol):
+    """Bearer tokens for one audience."""
+
+    async def token(self) -> str:
+        """Return a token that is valid for some minutes. Raises ConfigurationError when there is none to get."""
+        ...
+
+    def forget(self) -> None:
+        """Drop what is cached: the last token was refused."""
+        ...
+
 
 ANSWER_S: Final = (
     60.0  # one request for a token with all that Microsoft's client repeats, so that no answer can hang a run

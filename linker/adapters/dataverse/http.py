@@ -11,11 +11,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Any, Protocol
+from typing import Any
 
 import httpx
 
 from linker.adapters import telemetry
+from linker.adapters.outgoing import TokenSource
 from linker.adapters.write_limiter import SHORT_WAIT_S, Limiter
 from linker.core.addresses import is_same_origin, origin_of, path_of
 from linker.core.errors import (
@@ -54,18 +55,6 @@ OPTIONAL_AT_ONCE = 4  # questions of a process that a run can do without: they n
 MAX_CODE, MAX_WORDS = 100, 2_000  # characters of an error that are used: a plug-in may say anything, at any length
 MAX_WAIT_S = 86_400.0  # what asks for more than a day is asked again after one
 LOCKED_WAIT_S = 15.0  # another customisation runs; documented waits are 10 to 30 s (docs/reference/dataverse.md 8.4)
-
-
-class TokenSource(Protocol):
-    """Bearer tokens for one audience."""
-
-    async def token(self) -> str:
-        """Return a token that is valid for some minutes. Raises ConfigurationError when there is none to get."""
-        ...
-
-    def forget(self) -> None:
-        """Drop what is cached: the last token was refused."""
-        ...
 
 
 @dataclass(slots=True)
