@@ -48,6 +48,8 @@ def _is_late(old: Progress | None, new: Progress | None) -> bool:
 
 
 def _later(old: TableRun, new: TableRun) -> TableRun:
+    if old.passing and new == replace(old, status=Status.RETRYING):  # its run ends: see close_table
+        return new
     return old if old.status in ENDED or _stage(new.status) < _stage(old.status) else new
 
 
@@ -64,9 +66,9 @@ def overall(tables: Iterable[TableRun]) -> Status:
     """
     tables = list(tables)
     ends = [table.status for table in tables]
-    if Status.FAILED in ends:
-        failed = [table for table in tables if table.status is Status.FAILED]
-        return Status.RETRYING if all(table.passing for table in failed) else Status.FAILED
+    if failed := [table for table in tables if table.status in _FAILED]:
+        is_passing = all(table.passing or table.status is Status.RETRYING for table in failed)
+        return Status.RETRYING if is_passing else Status.FAILED
     if Status.CANCELED in ends:
         return Status.CANCELED
     if ends and all(end is Status.SKIPPED for end in ends):
@@ -235,11 +237,11 @@ UNFINISHED: Final = "The run ended before the work on this table did. The next r
 
 
 def close_table(table: TableRun, ending: Ending) -> TableRun:
-    """Return a table as it ends with its run. One that is still open says so, unless the run says what ended it."""
+    """Return a table as it ends with its run. One that is open says so unless the run does; a passing failure is retried."""
     if table.status not in OPEN:
-        return table
-    status = Status.FAILED if ending.status in (None, Status.RETRYING) else ending.status
-    why = UNFINISHED if status is Status.FAILED and not ending.detail else ""
+        return replace(table, status=Status.RETRYING) if table.status is Status.FAILED and table.passing else table
+    status = ending.status or Status.FAILED
+    why = UNFINISHED if status in _FAILED and not ending.detail else ""
     return replace(table, status=status, detail=table.detail or why)
 
 
@@ -247,7 +249,7 @@ def why_ended(run: Run, status: Status) -> str:
     """Return why a run ended so, shortest first: the first table that failed, else what came of rows and tables, else the
     first warning. The tables and the warnings of the run say the rest.
     """
-    failed = [t for t in run.tables if t.status is Status.FAILED] if status in _FAILED else []
+    failed = [t for t in run.tables if t.status in _FAILED] if status in _FAILED else []
     is_held = any(table.refusal == "held" for table in run.tables)
     if status is Status.SKIPPED and not is_held:
         failed = [t for t in run.tables if t.detail]
@@ -294,5 +296,5 @@ def end_status(ending: Ending, tables: Sequence[TableRun], *, ready: bool) -> St
 
 def end_early(run: Run, status: Status, detail: str, now: float) -> Run:
     """Return a run that ended before its own end: open tables end with it."""
-    tables = tuple(replace(t, status=status) if t.status in OPEN else t for t in run.tables)
+    tables = tuple(close_table(table, Ending(run.id, status, detail)) for table in run.tables)
     return replace(run, status=status, status_detail=detail, ended_at=iso(now), tables=tables, progress=None)

@@ -1,11 +1,13 @@
 """States of a run, walked move by move, and how a run ends whose tables ended so."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
 
 from linker.core.model import Mode, Progress, Run, Status, TableRun
-from linker.core.runs.lifecycle import ENDED, MOVES, advance_run, may_move, overall
+from linker.core.runs.activity_values import Ending
+from linker.core.runs.lifecycle import ENDED, MOVES, advance_run, close_table, end_early, may_move, overall
 
 LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",
@@ -112,6 +114,23 @@ S, W, F, K, C = Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKIPPE
 )
 def test_overall(ends: list[Status], expected: Status) -> None:
     assert overall(TableRun(f"t{n}", "crm", end) for n, end in enumerate(ends)) is expected
+
+
+@pytest.mark.parametrize(
+    "ends", [Ending("r1"), Ending("r1", Status.FAILED, "interrupted"), Ending("r1", Status.RETRYING)]
+)
+def test_a_table_that_is_tried_again_does_not_end_as_failed_for_good(ends: Ending) -> None:
+    """However its run ends, and whatever became of the other tables: they stay as they ended."""
+    known = [(F, True), (F, False), (S, False), (K, True), (C, False)]
+    tables = [TableRun(f"t{n}", "crm", status, passing=passing) for n, (status, passing) in enumerate(known)]
+    old = Run("r1", Mode.FULL, Status.REFRESHING, tables=tuple(tables))
+    closed = tuple(close_table(table, ends) for table in old.tables)
+    shown = advance_run(old, replace(old, status=F, ended_at="2026-12-01T00:00:00Z", tables=closed))
+    assert [table.status for table in shown.tables] == [Status.RETRYING, F, S, K, C]
+    early = advance_run(old, end_early(old, F, "interrupted", 0.0))
+    assert [table.status for table in early.tables] == [Status.RETRYING, F, S, K, C]
+    assert overall(closed) is overall(tables) is F
+    assert overall(closed[:1]) is Status.RETRYING
 
 
 @pytest.mark.parametrize(
