@@ -123,14 +123,14 @@ def skipped() -> Run:
 
 
 def canceled() -> Run:
-    """A run that somebody stopped half-way."""
+    """A run that a user stopped half-way."""
     detail = "Canceled by request. What was linked stays; the next run continues from there."
     table_run = table("contact", Status.CANCELED, Counts(160_000, 5_010, 154_990), detail=detail)
     return run(25, Status.CANCELED, table_run, took=1.5, status_detail=detail, trigger="api")
 
 
 def held() -> Run:
-    """A run whose table 'lead' waits until somebody allows its first link."""
+    """A run whose table 'lead' waits until a user allows its first link."""
     detail = f"The first link of this table is held: {ESTIMATE}. Approve it, or take the column out of what would fire."
     found = run(
         22,

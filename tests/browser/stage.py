@@ -97,7 +97,7 @@ class Stage:
         await Samples(self.tables).save(run.id, (table, "0"), *kinds)
 
     async def hold(self, table: str, since: str, automations: tuple[str, ...], estimate: Estimate) -> None:
-        """Let the first link of a table wait for somebody's word."""
+        """Let the first link of a table wait for a user's approval."""
         await FirstLinks(self.documents, lambda: since).hold(table, automations, estimate, ("Plug-in step 'Sync'.",))
 
     async def _empty(self, table: str, partition: str, *, kept: tuple[str, ...] = ()) -> None:

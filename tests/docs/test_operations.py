@@ -1,4 +1,4 @@
-"""docs/operations.md says what each status, alert, row code and metric asks of somebody (docs/dev/proofs.md D26)."""
+"""docs/operations.md says what to do about each status, alert, row code and metric (docs/dev/proofs.md D26)."""
 
 import re
 from pathlib import Path

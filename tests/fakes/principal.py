@@ -1,4 +1,4 @@
-"""What App Service Authentication sets for somebody who signed in."""
+"""What App Service Authentication sets for a user who signed in."""
 
 import base64
 import json
@@ -7,7 +7,7 @@ LONG_ROLE = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"
 
 
 def headers(*claims: tuple[str, str], provider: str = "aad") -> dict[str, str]:
-    """Return the headers that the platform sets for somebody who signed in."""
+    """Return the headers that the platform sets for a user who signed in."""
     principal = {
         "auth_typ": provider,
         "name_typ": "name",

@@ -103,7 +103,7 @@ def running(made: Made) -> Iterator[tuple[Deps, Sandbox, World]]:
 
 
 def administrator(sandbox: Sandbox) -> httpx.AsyncClient:
-    """Return a client for the Web API as somebody who may do everything."""
+    """Return a client for the Web API as a user who may do everything."""
     token = sandbox.identity.authority.issue(ADMIN, URL, 600)["access_token"]
     transport, headers = httpx.ASGITransport(sandbox.app), {"Authorization": f"Bearer {token}"}
     return httpx.AsyncClient(transport=transport, base_url=f"{URL}{API_PATH}/", headers=headers)

@@ -8,5 +8,5 @@ FORGED = headers(("roles", "admin"))
 
 
 def signed_in(role: str) -> dict[str, str]:
-    """Return the headers of somebody with this role, none for nobody."""
+    """Return the headers of a user with this role; no role, no headers."""
     return headers(("roles", role)) if role else {}

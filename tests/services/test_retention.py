@@ -1,4 +1,4 @@
-"""What is old is deleted, a bounded number each time, and nothing that somebody may still ask for."""
+"""What is old is deleted, a bounded number each time, and nothing that a user may still ask for."""
 
 from dataclasses import replace
 from datetime import UTC, datetime

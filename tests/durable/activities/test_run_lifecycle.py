@@ -227,7 +227,7 @@ async def test_a_run_that_did_not_complete_serves_no_unification(world: World, s
 async def test_only_a_run_that_skipped_nothing_serves_its_unification(
     world: World, start: Starter, tables: list[Status], served: bool
 ) -> None:
-    """Once somebody has declared what was unknown, the same event has to link the table."""
+    """Once an administrator has declared what was unknown, the same event has to link the table."""
     run = await begun(world, start, RunRequest(jobs=("job",)))
     ends = tuple(TableRun(f"t{number}", "crm", status) for number, status in enumerate(tables))
     await world.deps.runs.advance(run, lambda old: replace(old, tables=ends))

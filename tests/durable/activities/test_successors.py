@@ -117,7 +117,7 @@ async def test_the_end_of_a_table_forgets_what_was_noted_of_it_by_whomever(sleep
 
 
 async def test_a_table_is_shown_as_ended_before_its_notes_go(sleepy: Sleepy) -> None:
-    """A second start of the run that missed the rows it wants to unlink would show the table as failed."""
+    """A second start of the run that missed the rows that it is to unlink would show the table as failed."""
     deps, shown = sleepy.world.deps, list[Status]()
     await deps.removed.note("contact", "s0", sleepy.asleep, [key_of(1)])
 

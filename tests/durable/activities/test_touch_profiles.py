@@ -105,7 +105,7 @@ def test_the_timer_sees_no_new_unification_in_a_touch(app: FakeApp) -> None:
 
     app.do(run_requests.poll(app.world.deps, start))
     assert started == []
-    app.world.dataverse.touches.clear()  # somebody else wrote the profiles again, later than ever
+    app.world.dataverse.touches.clear()  # another writer wrote the profiles again, later than ever
     app.world.dataverse.marks["msdynci_customerprofiles"] = "2026-11-02T00:00:00Z"
     app.do(run_requests.poll(app.world.deps, start))
     assert len(started) == 1

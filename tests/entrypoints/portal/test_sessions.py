@@ -13,7 +13,7 @@ from tests.fakes.world import World
 
 @pytest.fixture
 def browser(world: World) -> Browser:
-    """A browser in which nobody signed in."""
+    """A browser without a signed-in user."""
     return Browser(world)
 
 

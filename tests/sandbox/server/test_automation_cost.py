@@ -21,7 +21,7 @@ COSTLY = {"cost_ms": 500}
 
 @pytest.fixture
 def api(sandbox: Sandbox) -> httpx.AsyncClient:
-    """Ask as somebody who may register steps and bypass them."""
+    """Ask as a user who may register steps and bypass them."""
     sandbox.environment.configure(changed(sandbox.environment.config, {"time_scale": SCALE}))
     return in_process(sandbox, API_PATH, ADMIN)
 
