@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -45,26 +46,32 @@ BODIES: dict[str, Any] = {
 }
 
 
-@cache
-def answers() -> dict[str, Any]:
-    """Return an answer of each operation as JSON, by the operation's name."""
-    at, end = "2026-11-23T21:27:51Z", "2026-11-23T21:27:54Z"
+_AT, _END = "2026-11-23T21:27:51Z", "2026-11-23T21:27:54Z"
+
+
+def _runs() -> tuple[Run, Run]:
+    """Return a run as it is requested, and as it ended."""
     counts = Counts(rows_read=20_000, linked=200, unchanged=19_799, rejected=1)
     contact = TableRun("contact", "crm", Status.WARNINGS, mode=Mode.INCREMENTAL, counts=counts, column="exists")
-    queued = Run(RUN_ID, Mode.INCREMENTAL, Status.QUEUED, trigger="api", requested_at=at, last_updated=at)
-    ended = Run(
-        RUN_ID,
-        Mode.INCREMENTAL,
-        Status.WARNINGS,
-        trigger="api",
+    queued = Run(RUN_ID, Mode.INCREMENTAL, Status.QUEUED, trigger="api", requested_at=_AT, last_updated=_AT)
+    ended = replace(
+        queued,
+        status=Status.WARNINGS,
         status_detail="Rejected rows: 1.",
-        requested_at=at,
-        started_at=at,
-        ended_at=end,
-        last_updated=end,
+        started_at=_AT,
+        ended_at=_END,
+        last_updated=_END,
         counts=counts,
         tables=(contact,),
     )
+    return queued, ended
+
+
+@cache
+def answers() -> dict[str, Any]:
+    """Return an answer of each operation as JSON, by the operation's name."""
+    at, end = _AT, _END
+    queued, ended = _runs()
     issue = RowIssue(
         "contact",
         ROW,
