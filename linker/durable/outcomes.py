@@ -116,6 +116,14 @@ class ShardReport:
     def __post_init__(self) -> None:
         self.refusals = Refusals(self._find_open)
 
+    async def find_noted(self, header: Header) -> set[RowKey]:
+        """Return the removed rows that an earlier attempt of this run noted. Its unlinking pass may have settled them since, so
+        that the block no longer names them; the run counts them all the same.
+        """
+        if header.run != self.task.run:
+            return set()
+        return set(await self.deps.removed.load(self.task.table, self.shard, self.task.run))
+
     async def finish(self, rows_read: int, wanted: Wanted, removed: Iterable[RowKey]) -> ShardOutcome:
         """Count both sides of the ledger, each where it came from, and hold them against each other."""
         removed = tuple(removed)

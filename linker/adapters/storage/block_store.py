@@ -21,7 +21,7 @@ from linker.core.linking.hash_blocks import (
 )
 from linker.core.linking.shards import Shard
 from linker.core.model import RowKey
-from linker.core.ports import Tables
+from linker.core.ports import Entity, Tables
 
 HASHES = "linkerhashes"
 _SHARD = re.compile("s[0-9]{2}-[0-9a-f]{5}")  # as Shard.name gives it
@@ -149,16 +149,18 @@ class RemovedRows:
         chunks = {f"k{n:02}": packed[at : at + CHUNK_BYTES] for n, at in enumerate(range(0, len(packed), CHUNK_BYTES))}
         await self._tables.replace(HASHES, self._partition(table), f"{run}_{shard}", chunks)
 
+    async def load(self, table: str, shard: str, run: str) -> list[RowKey]:
+        """Return the removed rows that a run noted of a shard."""
+        found = await self._tables.get(HASHES, self._partition(table), f"{run}_{shard}")
+        return _unpack(found) if found else []
+
     async def after(self, table: str, run: str, shard: str) -> AsyncIterator[tuple[str, list[RowKey]]]:
         """Yield the shards after `shard` that this run noted, by name, with their removed rows."""
         last, end = f"{run}_{shard}", f"{run}_~"
         async for entity in self._tables.query(HASHES, self._partition(table), first=last, end=end):
             if entity.row == last:
                 continue
-            chunks = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "k")
-            packed = b"".join(bytes(entity.properties[name]) for name in chunks)  # type: ignore[arg-type]
-            keys = [packed[at : at + 16] for at in range(0, len(packed), 16)]
-            yield entity.row.removeprefix(f"{run}_"), keys
+            yield entity.row.removeprefix(f"{run}_"), _unpack(entity)
 
     async def notes(self, table: str) -> list[str]:
         """Return the names of all notes on a table, those of earlier runs and versions among them."""
@@ -172,3 +174,9 @@ class RemovedRows:
 
     def _partition(self, table: str) -> str:
         return f"{self._environment}-{table}-departed"
+
+
+def _unpack(entity: Entity) -> list[RowKey]:
+    chunks = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "k")
+    packed = b"".join(bytes(entity.properties[name]) for name in chunks)  # type: ignore[arg-type]
+    return [packed[at : at + 16] for at in range(0, len(packed), 16)]

@@ -111,7 +111,8 @@ class _ShardWork:
     async def run(self) -> ShardOutcome:
         may_be_settled = self.staged.scan.full and not self.compares_all  # else the header alone is rarely enough
         stored = await (self.deps.blocks.header(*self.attempt.key) if may_be_settled else self._load_block())
-        if (rows := await self._count_settled(stored)) is not None:
+        noted = await self.report.find_noted(stored.block.header)
+        if not noted and (rows := await self._count_settled(stored)) is not None:
             self.outcomes.note_confirmed_rows(rows, stored.block.header, self.task.run)
             return await self.report.finish(rows, Wanted(), ())
         stored = await self._load_block() if may_be_settled else stored
@@ -130,7 +131,7 @@ class _ShardWork:
         )
         self.outcomes.note_confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._recognize(plan.unclaimed if others else ())
-        removed = plan.unclaimed if self.staged.scan.full else ()
+        removed = {*plan.unclaimed, *(noted - wanted.claims.keys())} if self.staged.scan.full else ()
         if removed:
             await current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
         await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
