@@ -61,10 +61,12 @@ async def test_a_shard_takes_so_many_operations_at_its_first_link_and_when_nothi
     assert await count(world, "run2", Mode.INCREMENTAL) == OPERATIONS_UNCHANGED
 
 
-async def test_a_shard_of_a_full_run_that_is_delivered_again_reads_its_index_alone(world: Counting) -> None:
+async def test_a_shard_of_a_full_run_that_is_delivered_again_reads_its_index_and_its_removed_rows(
+    world: Counting,
+) -> None:
     await count(world, "run1", Mode.FULL)
     asked = dict(world.dataverse.asked)
-    assert await count(world, "run1", Mode.FULL) == OPERATIONS_UNCHANGED
+    assert await count(world, "run1", Mode.FULL) == OPERATIONS_UNCHANGED + 1  # the note of removed rows
     assert {kind: n for kind, n in world.dataverse.asked.items() if kind != "mapping"} == {
         kind: n for kind, n in asked.items() if kind != "mapping"
     }

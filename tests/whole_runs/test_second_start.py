@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from linker.core.linking.mapping_scan import TableState
+from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, Mode, Run, Status, Ticket
 from linker.core.serialization import to_json
 from linker.durable.activities import unlink_table
@@ -20,7 +21,7 @@ from linker.durable.orchestrators import ORCHESTRATOR, ORCHESTRATORS
 from sandbox.host.functions import HostedFunction
 from tests.fakes.app import FakeApp, hosted_activities
 from tests.fakes.durable import FakeContext
-from tests.fakes.world import contact_id
+from tests.fakes.world import contact_id, key_of
 
 PEOPLE = 3  # of the fixture
 type Made = Callable[..., FakeApp]
@@ -76,11 +77,12 @@ def removed_world(make_app: Made) -> FakeApp:
     """Return an app whose next run unlinks a row in each of three shards, one shard a call."""
     app = make_app(unlink_max_share=1)
     app.do(app.world.deps.states.save("contact", TableState(bits=2), None))
-    for number in range(1, 4):
-        app.world.contact(number << 30, f"s{number}")
+    numbers = [next(n for n in range(PEOPLE + 1, 100) if shard_of(key_of(n), 2).number == shard) for shard in range(3)]
+    for number in numbers:
+        app.world.contact(number, f"s{number}")
     assert app.run().status is Status.SUCCESSFUL
-    for number in range(1, 4):
-        app.world.dataverse.map(contact_id(number << 30), None)
+    for number in numbers:
+        app.world.dataverse.map(contact_id(number), None)
     return app
 
 

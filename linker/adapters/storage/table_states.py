@@ -158,11 +158,10 @@ MEMORY_S: Final = 86_400.0
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One call of the unlinking pass: its run, where it began, when (epoch s), and how many links it cleared."""
+    """How many links of a table a run cleared, and when it did so last (epoch s)."""
 
     __pydantic_config__ = WIRE
     run: str
-    after: str
     at: float
     rows: int
 
@@ -179,14 +178,14 @@ class UnlinkedRows:
     def __init__(self, documents: Documents) -> None:
         self._documents = documents
 
-    async def add(self, table: str, run: str, after: str, rows: int, now: float) -> None:
-        """Remember a call of the unlinking pass; the same call again counts once, with the larger number."""
+    async def add(self, table: str, run: str, rows: int, now: float) -> None:
+        """Remember so many more rows of a run."""
         while True:
             found = await self._documents.load(_Steps, _row_of_cleared(table))
             old = found[0] if found else _Steps()
-            known = next((step for step in old.steps if (step.run, step.after) == (run, after)), None)
-            others = tuple(step for step in old.steps if step is not known and step.at > now - MEMORY_S)
-            step = _Step(run, after, now, max(rows, known.rows if known else 0))
+            mine = [step for step in old.steps if step.run == run]
+            others = tuple(step for step in old.steps if step not in mine and step.at > now - MEMORY_S)
+            step = _Step(run, now, rows + sum(one.rows for one in mine))
             new = replace(old, steps=(*others, step))
             try:
                 await (

@@ -39,10 +39,7 @@ async def unlink_table(deps: Deps, task: UnlinkTask) -> UnlinkOutcome:
         return UnlinkOutcome(after=task.after, failed=str(error)[:1000])
     if task.dry_run:
         return _count_only(task, held)
-    outcome = await _shards(deps, task, deps.dataverse(), held)
-    if outcome.counts.unlinked and not task.allowed:
-        await deps.unlinked.add(task.table, task.run, task.after, outcome.counts.unlinked, deps.clock())
-    return outcome
+    return await _shards(deps, task, deps.dataverse(), held)
 
 
 def guard(
@@ -183,6 +180,7 @@ class _Unlinking:
         left = await self._clear(attempt, ours)
         settled = set(absent) - left.keys()
         entries = {row: hashes for row, hashes in known.items() if row not in settled}
+        await self._remember(len((settled - kept) & known.keys()))
         header = attempt.block.header
         counted = {"linked": header.linked, "drift": header.drift} if header.run == self.task.run else {}
         await attempt.finish(entries, self.task.run, header.epoch, **counted)
@@ -190,6 +188,15 @@ class _Unlinking:
         others = await self._report([*self._issues(rows_back, "Mapped"), *left.values()])
         counts = Counts(unchanged=len(kept), unlinked=len(settled) - len(kept)) + others
         return Cleared(counts, sum(1 for found in left.values() if found.code == "NotStored"))
+
+    async def _remember(self, rows: int) -> None:
+        """Let the guard of the next 24 hours count rows that the block is about to forget.
+
+        Until the block is saved the next run finds them in it and counts them again. So a host that dies before this note, or
+        after the block, loses none of them, and one that dies in between makes the guard hold back more, never less.
+        """
+        if rows and not self.task.allowed:
+            await self.deps.unlinked.add(self.task.table, self.task.run, rows, self.deps.clock())
 
     async def _clear(self, attempt: Attempt, ours: Mapping[RowKey, LiveLink]) -> dict[RowKey, RowIssue]:
         """Clear links and read them back; return why rows keep theirs. What was accepted and not stored is sent once more."""

@@ -8,11 +8,12 @@ import pytest
 
 from linker.adapters.storage import Documents, UnlinkedRows
 from linker.adapters.storage.table_states import MEMORY_S
+from linker.core.linking.shards import shard_of
 from linker.core.model import Status, UnlinkAllowance
 from linker.durable.activities.unlink_table import guard
 from tests.fakes.app import FakeApp
 from tests.fakes.memory_tables import MemoryTables
-from tests.fakes.world import contact_id
+from tests.fakes.world import DiedError, World, contact_id, key_of
 
 PEOPLE, STEP = 30, 3  # a step is 10 %, which the guard lets pass
 
@@ -120,13 +121,83 @@ def test_an_operator_may_allow_it_and_what_was_allowed_does_not_count_afterwards
     assert app.run().counts.unlinked == 2
 
 
-async def test_a_call_that_is_delivered_again_counts_once_and_old_ones_are_forgotten() -> None:
+async def test_rows_of_a_run_add_up_and_old_ones_are_forgotten() -> None:
     kept = UnlinkedRows(Documents(MemoryTables(), "env"))
-    for rows in (5, 0, 5):
-        await kept.add("contact", "r1", "s0", rows, 0.0)
-    await kept.add("contact", "r1", "s1", 2, 10.0)
-    await kept.add("contact", "r2", "s0", 1, 20.0)
+    await kept.add("contact", "r1", 5, 0.0)
+    await kept.add("contact", "r1", 2, 10.0)
+    await kept.add("contact", "r2", 1, 20.0)
     assert await kept.before("contact", "r3", 30.0) == 8
     assert await kept.before("contact", "r1", 30.0) == 1
-    assert await kept.before("contact", "r3", MEMORY_S + 5.0) == 3
+    assert await kept.before("contact", "r3", MEMORY_S + 15.0) == 1
     assert await kept.before("lead", "r3", 30.0) == 0
+
+
+async def test_steps_that_an_earlier_version_noted_count() -> None:
+    documents = Documents(MemoryTables(), "env")
+    steps = [{"run": "r1", "after": after, "at": 0.0, "rows": 3} for after in ("", "s1")]
+    await documents.save("unlinked-contact", {"steps": steps})
+    kept = UnlinkedRows(documents)
+    assert await kept.before("contact", "r2", 1.0) == 6
+    await kept.add("contact", "r1", 1, 2.0)
+    assert await kept.before("contact", "r2", 3.0) == 7
+
+
+SHARDS = 4
+# A contact of each shard.
+CONTACTS = [next(n for n in range(1, 100) if shard_of(key_of(n), 2).number == shard) for shard in range(SHARDS)]
+
+
+async def three_shards() -> World:
+    """Return a world with removed rows in three of four shards, which run1 noted."""
+    world = World()
+    for number in CONTACTS:
+        world.contact(number, f"c{number}")
+    await world.prepare("run0", bits=2)
+    await link_all(world, "run0")
+    for number in CONTACTS[1:]:
+        world.dataverse.map(contact_id(number), None)
+    assert await link_all(world, "run1") == SHARDS - 1
+    return world
+
+
+async def link_all(world: World, run: str) -> int:
+    """Link every shard; return how many rows left the mapping."""
+    await world.prepare(run)
+    scan = await world.scan(run)
+    return sum([(await world.link(run, scan=scan, number=number)).departed for number in range(SHARDS)])
+
+
+async def guarded_after_a_death(at: int | None) -> tuple[bool, int]:
+    """Let the host die before storage write number `at` of the unlinking. Return whether it died, and what the guard of the
+    next run counts.
+    """
+    world = await three_shards()
+    written = len(world.store.writes)
+
+    def die(operation: str, *_: str) -> None:
+        if operation not in ("get", "header") and len(world.store.writes) - written - 1 == at:
+            raise DiedError
+
+    world.store.hooks.append(die)
+    died = False
+    try:
+        await world.unlink("run1", departed=SHARDS - 1)
+    except DiedError:
+        died = True
+    world.store.hooks.clear()
+    world.clock.pass_s(1_000)
+    world.deps = world.host()
+    left = await link_all(world, "run2")
+    return died, left + await world.deps.unlinked.before("contact", "run2", world.clock())
+
+
+async def test_a_host_that_dies_anywhere_loses_nothing_of_what_the_guard_counts() -> None:
+    """Each row counts as cleared or as still to be cleared; those of the one shard that was worked on may count as both."""
+    assert await guarded_after_a_death(None) == (False, SHARDS - 1)
+    deaths, at = list[int](), 0
+    while (found := await guarded_after_a_death(at))[0]:
+        deaths.append(found[1])
+        at += 1
+    assert len(deaths) == 3 * (SHARDS - 1)  # a shard is taken, noted, and saved
+    assert min(deaths) == SHARDS - 1
+    assert max(deaths) <= SHARDS
