@@ -118,7 +118,7 @@ class ShardReport:
 
     async def find_noted(self, header: Header) -> set[RowKey]:
         """Return the removed rows that an earlier attempt of this run noted. Its unlinking pass may have settled them since, so
-        that the block no longer names them; the run counts them all the same.
+        that the block no longer names them. The run counts them anyway.
         """
         if header.run != self.task.run:
             return set()
