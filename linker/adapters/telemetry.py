@@ -25,7 +25,7 @@ from linker.core.records import RowIssue
 from linker.core.runs.activity_values import Report, ShardOutcome, ShardTask
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
 from linker.core.runs.history import seconds_of
-from linker.core.runs.lifecycle import ENDED
+from linker.core.runs.lifecycle import TABLE_ENDED as OVER
 from linker.core.serialization import parse_time
 
 LOGGER = "linker"  # what is below it is exported (PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME)
@@ -160,7 +160,7 @@ def run_changed(old: Run, new: Run) -> None:
         _tell(BEGAN, new, _facts(new))
     before = {table.table: table.status for table in old.tables}
     for table in new.tables:
-        if table.status in ENDED and before.get(table.table) not in ENDED:
+        if table.status in OVER and before.get(table.table) not in OVER:
             _tell(TABLE_ENDED, new, _facts(new) | _of_table(new, table))
             _draw("linking table", new, table=table.table, status=table.status.value)
     if new.ended_at and not old.ended_at:

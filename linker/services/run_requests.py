@@ -201,7 +201,7 @@ async def _unseen(deps: Deps) -> RunRequest | None:
     if state.holder is not None:  # it looks for itself whether anything moved meanwhile
         return None
     task, last = await deps.runs.task(), await deps.runs.load_shown()
-    if last is not None and last.status is Status.RETRYING and last.ended_at and not (last.dry_run or last.follow_up):
+    if last is not None and is_tried_again(last):
         # Nothing else may have moved since, so that nothing else would ask for it.
         return RunRequest(last.mode, tables=last.requested_tables, jobs=last.jobs, trigger="timer")
     overdue = deps.clock() - task.completed >= MAX_BETWEEN_RUNS_S
@@ -248,6 +248,13 @@ async def _from_workflow_tables(deps: Deps) -> WorkflowJob | None:
     return found
 
 
+def is_tried_again(run: Run) -> bool:
+    """Whether the timer asks again for the work of a run that ended: it failed for a reason that may pass, or a table did."""
+    retries = Status.RETRYING in (run.status, *(table.status for table in run.tables))
+    may_be = run.status is not Status.CANCELED and not (run.dry_run or run.follow_up)
+    return bool(run.ended_at) and retries and may_be
+
+
 async def _was_tried_lately(deps: Deps, wanted: RunRequest) -> bool:
     """Whether a run for the same ended a while ago without being complete. One that could not start is tried at once."""
     last = await deps.runs.load_shown()
@@ -255,9 +262,9 @@ async def _was_tried_lately(deps: Deps, wanted: RunRequest) -> bool:
         return False
     ended_s = parse_time(last.ended_at)
     is_other = last.requested_tables != wanted.tables or not set(wanted.jobs) <= set(last.jobs)
-    if last.dry_run or is_other or (last.requested_tables and last.status is not Status.RETRYING):
+    if last.dry_run or is_other or (last.requested_tables and not is_tried_again(last)):
         return False
     is_complete = ended_s <= (await deps.runs.task()).completed
-    is_passing = last.status is Status.RETRYING or any(table.passing for table in last.tables)
+    is_passing = is_tried_again(last) or any(table.passing for table in last.tables)
     wait_s = PASSING_RETRY_S if is_passing else UNSERVED_RETRY_S
     return not is_complete and deps.clock() - ended_s < wait_s

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any
 
 import httpx
@@ -65,6 +66,23 @@ async def test_a_run_that_ended_as_retrying_is_asked_for_again_within_minutes(
     assert again not in ("", run)
     asked = start.started[-1].request
     assert (asked.mode, asked.tables, asked.jobs) == (request_.mode, request_.tables, request_.jobs)
+
+
+@pytest.mark.parametrize("tables", [(), ("contact", "lead")], ids=["all tables", "some tables"])
+async def test_a_run_of_which_one_table_is_tried_again_is_asked_for_within_minutes(
+    world: World, start: Starter, tables: tuple[str, ...]
+) -> None:
+    """Another table failed for good, and nothing has moved in Dataverse."""
+    await ended(world, start, RunRequest(), Status.SUCCESSFUL)
+    run = (await run_requests.request_run(world.deps, RunRequest(tables=tables), start)).id
+    await run_lifecycle.begin_run(world.deps, start.started[-1])
+    ends = (replace(GOOD, status=Status.RETRYING), TableRun("lead", "crm", Status.FAILED))
+    await world.deps.runs.advance(run, lambda old: replace(old, tables=ends))
+    await run_lifecycle.end_run(world.deps, Ending(run))
+    assert await run_requests.poll(world.deps, start) == ""
+    world.clock.pass_s(run_requests.PASSING_RETRY_S + 1)
+    assert await run_requests.poll(world.deps, start) not in ("", run)
+    assert start.started[-1].request.tables == tables
 
 
 @pytest.mark.parametrize("status", [Status.CANCELED, Status.SUCCESSFUL])

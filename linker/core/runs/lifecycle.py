@@ -14,6 +14,8 @@ from linker.core.runs.activity_values import Ending, TableEnd
 from linker.core.serialization import iso
 
 ENDED = frozenset({Status.SUCCESSFUL, Status.WARNINGS, Status.FAILED, Status.SKIPPED, Status.CANCELED})
+# A run that retries works. A table that is tried again ended in this run: a later run tries it.
+TABLE_ENDED = ENDED | {Status.RETRYING}
 
 MOVES: dict[Status, frozenset[Status]] = {
     Status.NOT_STARTED: frozenset({Status.QUEUED, Status.SKIPPED, Status.FAILED, Status.CANCELED}),
@@ -48,29 +50,25 @@ def _is_late(old: Progress | None, new: Progress | None) -> bool:
 
 
 def _later(old: TableRun, new: TableRun) -> TableRun:
-    if old.passing and new == replace(old, status=Status.RETRYING):  # its run ends: see close_table
-        return new
-    return old if old.status in ENDED or _stage(new.status) < _stage(old.status) else new
+    return old if old.status in TABLE_ENDED or _stage(new.status) < _stage(old.status) else new
 
 
 def _stage(status: Status) -> int:
     """A table waits, then works, then has ended."""
-    return 2 if status in ENDED else int(status in (Status.REFRESHING, Status.RETRYING))
+    return 2 if status in TABLE_ENDED else int(status is Status.REFRESHING)
 
 
 def overall(tables: Iterable[TableRun]) -> Status:
     """Return how a run ended whose tables ended so.
 
-    One failed table fails the run; when each of them failed for a reason that may pass, the run is tried again soon. Tables
+    One failed table fails the run; when each of them is tried again, so is the run. Tables
     skipped, or with rows that need a look, make it end with warnings. When every table was skipped, so was the run.
     """
     tables = list(tables)
     ends = [table.status for table in tables]
-    if failed := [table for table in tables if table.status in _FAILED]:
-        is_passing = all(table.passing or table.status is Status.RETRYING for table in failed)
-        return Status.RETRYING if is_passing else Status.FAILED
-    if Status.CANCELED in ends:
-        return Status.CANCELED
+    for worst in (Status.FAILED, Status.RETRYING, Status.CANCELED):
+        if worst in ends:
+            return worst
     if ends and all(end is Status.SKIPPED for end in ends):
         return Status.SKIPPED
     if Status.WARNINGS in ends or Status.SKIPPED in ends:
@@ -110,7 +108,7 @@ def _table_with_times(table: TableRun, old: TableRun, now: str) -> TableRun:
     """Return a table with when the run began to work on it, and when that ended. A table that was skipped has neither."""
     if table.status is Status.QUEUED or table.mode is None:
         return table
-    ended_at = old.ended_at or (now if table.status in ENDED else None)
+    ended_at = old.ended_at or (now if table.status in TABLE_ENDED else None)
     return replace(table, started_at=old.started_at or now, ended_at=ended_at)
 
 
@@ -123,13 +121,13 @@ def _find_step(run: Run) -> Step | None:
         return "check"
     if run.touches is not None:
         return "touch"
-    if any(table.mode is not None and table.status in ENDED for table in run.tables):
+    if any(table.mode is not None and table.status in TABLE_ENDED for table in run.tables):
         return "finish"
     waits = any(table.status is Status.QUEUED for table in run.tables)
     return "prepare" if waits and run.progress is None else "link"
 
 
-OPEN: Final = frozenset({Status.QUEUED, Status.REFRESHING, Status.RETRYING})
+OPEN: Final = frozenset({Status.QUEUED, Status.REFRESHING})  # of a table
 MAX_NAMED: Final = 5  # callers of one run
 _FAILED: Final = frozenset({Status.FAILED, Status.RETRYING})
 
@@ -171,7 +169,8 @@ def table_verdict(end: TableEnd, counts: Counts, held_rows: str = "") -> tuple[S
     if end.canceled and not failed:
         return Status.CANCELED, "Canceled; the next run continues from here."
     if failed:
-        return Status.FAILED, failed
+        # A later run tries it again. Nothing repeats a dry run.
+        return (Status.RETRYING if end.passing and not end.dry_run else Status.FAILED), failed
     if end.totals.lost:
         return (
             Status.FAILED,
@@ -237,9 +236,9 @@ UNFINISHED: Final = "The run ended before the work on this table did. The next r
 
 
 def close_table(table: TableRun, ending: Ending) -> TableRun:
-    """Return a table as it ends with its run. One that is open says so unless the run does; a passing failure is retried."""
+    """Return a table as it ends with its run. One that is still open says so, unless the run says what ended it."""
     if table.status not in OPEN:
-        return replace(table, status=Status.RETRYING) if table.status is Status.FAILED and table.passing else table
+        return table
     status = ending.status or Status.FAILED
     why = UNFINISHED if status in _FAILED and not ending.detail else ""
     return replace(table, status=status, detail=table.detail or why)

@@ -169,6 +169,8 @@ def _why_due(end: TableEnd) -> str:
 async def end_run(deps: Deps, ending: Ending) -> Ended:
     """Show how the run ended, hand the lock on, and name the run to start next. Repeating it gives the same answer."""
     ready = (await deps.runs.task()).ready
+    if ending.dry_run and ending.status is Status.RETRYING:  # nothing repeats a dry run
+        ending = replace(ending, status=Status.FAILED)
 
     def change(old: Run) -> Run:
         tables = tuple(close_table(table, ending) for table in old.tables)

@@ -25,6 +25,7 @@ from linker.entrypoints.cli.connection import Output, console, plain, print_json
 EXIT_CODES = {
     Status.SUCCESSFUL: 0,
     Status.FAILED: 1,
+    Status.RETRYING: 1,
     Status.CANCELED: 1,
     Status.NOT_STARTED: 1,
     Status.WARNINGS: 3,

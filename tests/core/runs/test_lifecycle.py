@@ -5,9 +5,19 @@ from itertools import product
 
 import pytest
 
-from linker.core.model import Mode, Progress, Run, Status, TableRun
-from linker.core.runs.activity_values import Ending
-from linker.core.runs.lifecycle import ENDED, MOVES, advance_run, close_table, end_early, may_move, overall
+from linker.core.model import Counts, Mode, Progress, Run, Status, TableRun
+from linker.core.runs.activity_values import Ending, TableEnd, Totals
+from linker.core.runs.lifecycle import (
+    ENDED,
+    MOVES,
+    TABLE_ENDED,
+    advance_run,
+    close_table,
+    end_early,
+    may_move,
+    overall,
+    table_verdict,
+)
 
 LEGAL = {
     "Not started": "Queued Skipped Failed Canceled",
@@ -85,7 +95,7 @@ def test_late_news_changes_nothing(old: Run, late: Run) -> None:
     assert advance_run(old, late) == old
 
 
-@pytest.mark.parametrize("status", sorted(ENDED))
+@pytest.mark.parametrize("status", sorted(TABLE_ENDED))
 def test_a_table_that_ended_stays_ended(status: Status) -> None:
     ended = run(Status.REFRESHING, table=status)
     assert advance_run(ended, run(Status.REFRESHING, done=1, table=Status.REFRESHING)).tables == ended.tables
@@ -116,32 +126,49 @@ def test_overall(ends: list[Status], expected: Status) -> None:
     assert overall(TableRun(f"t{n}", "crm", end) for n, end in enumerate(ends)) is expected
 
 
-@pytest.mark.parametrize(
-    "ends", [Ending("r1"), Ending("r1", Status.FAILED, "interrupted"), Ending("r1", Status.RETRYING)]
-)
-def test_a_table_that_is_tried_again_does_not_end_as_failed_for_good(ends: Ending) -> None:
-    """However its run ends, and whatever became of the other tables: they stay as they ended."""
-    known = [(F, True), (F, False), (S, False), (K, True), (C, False)]
-    tables = [TableRun(f"t{n}", "crm", status, passing=passing) for n, (status, passing) in enumerate(known)]
-    old = Run("r1", Mode.FULL, Status.REFRESHING, tables=tuple(tables))
-    closed = tuple(close_table(table, ends) for table in old.tables)
-    shown = advance_run(old, replace(old, status=F, ended_at="2026-12-01T00:00:00Z", tables=closed))
-    assert [table.status for table in shown.tables] == [Status.RETRYING, F, S, K, C]
-    early = advance_run(old, end_early(old, F, "interrupted", 0.0))
-    assert [table.status for table in early.tables] == [Status.RETRYING, F, S, K, C]
-    assert overall(closed) is overall(tables) is F
-    assert overall(closed[:1]) is Status.RETRYING
+R, Q, G = Status.RETRYING, Status.QUEUED, Status.REFRESHING
+ENDINGS = [Ending("r1"), Ending("r1", F, "interrupted"), Ending("r1", R), Ending("r1", C)]
+
+
+@pytest.mark.parametrize("ending", ENDINGS, ids=lambda ending: ending.status or "its tables decide")
+@pytest.mark.parametrize("status", [S, W, F, R, K, C])
+def test_a_table_that_ended_shows_the_same_whatever_comes_of_its_run(status: Status, ending: Ending) -> None:
+    """A table that is tried again says so from its own end on, and one that failed for good does so as well."""
+    table = TableRun("t", "crm", status, passing=status in (R, K))
+    old = Run("r1", Mode.FULL, G, tables=(table, TableRun("other", "crm", G)))
+    closed = tuple(close_table(each, ending) for each in old.tables)
+    ends = [
+        replace(old, status=F, ended_at="2026-12-01T00:00:00Z", tables=closed),
+        end_early(old, ending.status or F, ending.detail, 0.0),
+        replace(old, tables=(replace(table, status=G), old.tables[1])),
+    ]
+    assert {advance_run(old, end).tables[0] for end in ends} == {table}
 
 
 @pytest.mark.parametrize(
-    ("passing", "status"),
+    ("failed", "passing", "dry_run", "expected"),
     [
-        pytest.param((True, True), Status.RETRYING, id="both failed for reasons that may pass"),
-        pytest.param((True, False), Status.FAILED, id="one failed for good"),
+        pytest.param("busy", True, False, R, id="a later run tries again"),
+        pytest.param("busy", True, True, F, id="nothing repeats a dry run"),
+        pytest.param("refused", False, False, F, id="failed for good"),
+        pytest.param("", True, False, S, id="an earlier fault passed"),
     ],
 )
-def test_a_run_whose_tables_failed_for_passing_reasons_is_tried_again(
-    passing: tuple[bool, bool], status: Status
+def test_a_table_that_failed_says_at_once_whether_it_is_tried_again(
+    failed: str, passing: bool, dry_run: bool, expected: Status
 ) -> None:
-    tables = [TableRun(f"t{number}", "crm", Status.FAILED, passing=each) for number, each in enumerate(passing)]
-    assert overall([*tables, TableRun("done", "crm", Status.SUCCESSFUL)]) is status
+    end = TableEnd("r1", "t", Totals(), failed=failed, passing=passing, dry_run=dry_run)
+    assert table_verdict(end, Counts()) == (expected, failed)
+
+
+@pytest.mark.parametrize(
+    ("ends", "expected"),
+    [
+        pytest.param([R, R, S], R, id="all that failed are tried again"),
+        pytest.param([R, F, S], F, id="one failed for good"),
+        pytest.param([R, C], R, id="tried again, and canceled"),
+        pytest.param([R, K], R, id="tried again, and skipped"),
+    ],
+)
+def test_a_run_is_tried_again_when_each_table_that_failed_is(ends: list[Status], expected: Status) -> None:
+    assert overall(TableRun(f"t{n}", "crm", end) for n, end in enumerate(ends)) is expected

@@ -173,3 +173,41 @@ async def test_a_run_that_ends_before_a_table_did_says_so(world: World, start: S
     ended = await loaded(world, run)
     assert ended.tables[0].detail == UNFINISHED
     assert UNFINISHED in ended.status_detail
+
+
+# ---- a table that is tried again ----
+
+
+@pytest.mark.parametrize("status", [None, Status.FAILED, Status.RETRYING, Status.CANCELED])
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_a_table_that_failed_shows_the_same_before_and_after_the_end_of_its_run(
+    world: World, start: Starter, status: Status | None, dry_run: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A later run tries a real one again, so it never shows as failed for good. Nothing repeats a dry run."""
+    caplog.set_level("INFO")
+    run = await begun(world, start, replace(ALL, dry_run=dry_run), CONTACT)
+    busy = TableEnd(run, "contact", Totals(), failed="The table is busy.", passing=True, dry_run=dry_run)
+    await run_lifecycle.end_table(world.deps, busy)
+    at_its_end = (await loaded(world, run)).tables[0]
+    world.clock.pass_s(10.0)
+    await run_lifecycle.report(world.deps, Report(run, pages_total=2, pages_done=2))
+    while_the_run_works = (await loaded(world, run)).tables[0]
+    await run_lifecycle.end_run(world.deps, Ending(run, status, dry_run=dry_run))
+    ended = await loaded(world, run)
+    expected = Status.FAILED if dry_run else Status.RETRYING
+    assert at_its_end == while_the_run_works == ended.tables[0]
+    assert (at_its_end.status, at_its_end.detail) == (expected, "The table is busy.")
+    assert at_its_end.counts == Counts()
+    if status in (None, Status.RETRYING):
+        assert ended.status is expected
+    assert [record.getMessage() for record in caplog.records].count("Table ended") == 1
+
+
+async def test_a_table_that_ends_with_its_run_is_logged_as_ended(
+    world: World, start: Starter, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    run = await begun(world, start, ALL, TableRun("contact", "crm", Status.REFRESHING))
+    await run_lifecycle.end_run(world.deps, Ending(run, Status.RETRYING, "Table Storage answered 503."))
+    assert (await loaded(world, run)).tables[0].status is Status.RETRYING
+    assert [record.getMessage() for record in caplog.records].count("Table ended") == 1
