@@ -84,13 +84,16 @@ def admin(sandbox: Sandbox) -> httpx.AsyncClient:
 
 @contextmanager
 def listening(sandbox: Sandbox) -> Iterator[str]:
-    """Serve on a free port of this machine."""
+    """Serve on a free port of this machine, in a thread: nothing but its answers may be read until the end of the block."""
     config = uvicorn.Config(sandbox.app, port=0, http=ResettableProtocol, log_level="error", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(), loop_factory=uvloop.new_event_loop))
     thread.start()
-    while not server.started:
-        thread.join(0.01)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            thread.join(0.01)
+        yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join()

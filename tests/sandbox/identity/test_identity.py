@@ -128,12 +128,15 @@ def listening() -> Iterator[str]:
     server = uvicorn.Server(uvicorn.Config(APP, port=0, log_level="error", ws="none"))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve()))
     thread.start()
-    while not server.started:
-        thread.join(0.01)
-    port = server.servers[0].sockets[0].getsockname()[1]
-    yield f"http://127.0.0.1:{port}/identity/token"
-    server.should_exit = True
-    thread.join()
+    try:
+        while not server.started:
+            assert thread.is_alive(), "the server did not start"
+            thread.join(0.01)
+        port = server.servers[0].sockets[0].getsockname()[1]
+        yield f"http://127.0.0.1:{port}/identity/token"
+    finally:
+        server.should_exit = True
+        thread.join()
 
 
 @pytest.mark.parametrize("user", [None, VENDOR], ids=["system-assigned", "user-assigned"])
