@@ -11,6 +11,7 @@ import heapq
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from itertools import count
 
@@ -22,6 +23,15 @@ from linker.core.throttling.width import Write
 
 SHORT_WAIT_S = 5.0  # a longer pause is the orchestrator's: it costs nothing there
 LOOK_S = 1.0  # the budget grows with time, without an event
+# The limit on an answer that is waited for: a pause that Dataverse asks for says nothing against that answer.
+answer_limit: ContextVar[asyncio.Timeout | None] = ContextVar("answer_limit", default=None)
+
+
+def extend_limit(seconds: float) -> None:
+    """Move the limit on the answer that is waited for, if there is one, by a pause of so many seconds."""
+    limit = answer_limit.get()
+    if limit is not None and (when := limit.when()) is not None and not limit.expired():
+        limit.reschedule(when + seconds)
 
 
 class Limiter:
@@ -131,6 +141,7 @@ class Limiter:
 
     async def rest(self, seconds: float) -> None:
         """Wait after a fault of the server, by the same clock."""
+        extend_limit(seconds)
         await self._sleep(seconds)
 
     def answered(self, seconds: float, requests: int, hint: int) -> None:

@@ -238,12 +238,15 @@ class Connection:
     async def pause(self, error: ThrottledError | TableBusyError, waited: int) -> None:
         """Wait as a throttled read demands, where this connection waits. Raises the error: the activity ends instead.
 
-        `waited` counts the pauses of this read so far. A busy table is waited for in place: its budget is one of seconds, and
-        a step of many reads would begin again with each refusal, so that it never ends where a table refuses some of them.
+        `waited` counts the pauses of this read since an answer. A busy table is waited for in place: its budget is one of
+        seconds, and a step of many reads that began again with each refusal would never end where some are refused.
         """
         if not isinstance(error, TableBusyError) or error.wait_s > SHORT_WAIT_S or waited == BUSY_WAITS:
             raise error
         await self.limiter.rest(error.wait_s)
+
+    def note_answer(self) -> None:
+        """Note that a read was answered: patience begins again where the connection has it."""
 
 
 def is_done(answer: httpx.Response) -> bool:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
 
 from linker.adapters.dataverse import web_api
 from linker.adapters.dataverse.client import Dataverse
 from linker.adapters.dataverse.http import API, Connection, Meter
+from linker.adapters.write_limiter import answer_limit, extend_limit
 from linker.core.errors import DataverseError, LinkerError, TableBusyError, ThrottledError, TransientError
 
 OK = 200
@@ -91,6 +91,8 @@ class SharedReads(Dataverse):
             answers = await self._exchange(parts, reads=True)
         except DataverseError:  # whatever it has against a batch
             return questions
+        if any(answer.status == OK for answer in answers):
+            self.connection.note_answer()
         for question, answer in zip(questions, answers, strict=True):
             if answer.status == OK and not question.answer.done():
                 question.answer.set_result(answer.body)
@@ -113,14 +115,12 @@ def _fail(question: _Question, error: BaseException) -> None:
         question.answer.set_exception(error)
 
 
-PATIENCE_S = 120.0  # from the first pause of a step on
-# The limit on an answer that is waited for: a pause that Dataverse asks for says nothing against that answer.
-answer_limit: ContextVar[asyncio.Timeout | None] = ContextVar("answer_limit", default=None)
+PATIENCE_S = 120.0  # of pauses without an answer in between
 
 
 @dataclass(slots=True)
 class Patience:
-    """How long a step waits for pauses, in seconds from its first one."""
+    """How long a step waits for pauses, in seconds from the first one since an answer: a step of many reads may meet many."""
 
     seconds: float = PATIENCE_S
     until: float | None = None
@@ -131,9 +131,7 @@ class Patience:
         self.until = now + self.seconds if self.until is None else self.until
         if now + error.wait_s > self.until:
             raise error
-        limit = answer_limit.get()
-        if limit is not None and (when := limit.when()) is not None and not limit.expired():
-            limit.reschedule(when + error.wait_s)
+        extend_limit(error.wait_s)
         await asyncio.sleep(error.wait_s)
 
 
@@ -146,6 +144,11 @@ class PatientConnection(Connection):
     async def pause(self, error: ThrottledError | TableBusyError, waited: int) -> None:  # noqa: ARG002 - patience decides
         """Wait as long as Dataverse asked, however often. Raises the error when patience does not last that long."""
         await self.patience.wait(error)
+
+    def note_answer(self) -> None:
+        """Let the patience begin again, unless the question is one that the step can do without."""
+        if answer_limit.get() is None:
+            self.patience.until = None
 
 
 def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConnection:

@@ -117,7 +117,9 @@ class WebApi:
         """Return the JSON at a path. `strong` waits for new metadata on every server (docs/reference/dataverse.md 8.2)."""
         headers = {"Prefer": prefer} if prefer else {}
         headers |= {"Consistency": "Strong"} if strong else {}
-        return json_of(await self.connection.send(self.meter, "GET", path, headers=headers))
+        found = json_of(await self.connection.send(self.meter, "GET", path, headers=headers))
+        self.connection.note_answer()
+        return found
 
     async def first[T](self, path: str, kind: type[T], *, strong: bool = False) -> list[T]:
         """Return the rows of one response, each as the TypedDict `kind` describes it."""
@@ -199,7 +201,10 @@ class WebApi:
         return [answer.status for answer in await self._exchange(parts, reads=True)]
 
     async def _read_group(self, parts: Sequence[Part]) -> list[PartAnswer]:
-        """Return the answers to a few reads. Those that Dataverse throttled are asked again where the connection waits."""
+        """Return the answers to a few reads. Those that Dataverse throttled are asked again where the connection waits.
+
+        A busy table may answer a few parts for each pause, so only pauses that brought no answer count.
+        """
         answers = await self._exchange(parts, reads=True)
         waited = 0
         while refused := [index for index, answer in enumerate(answers) if answer.status != 200]:
@@ -209,6 +214,9 @@ class WebApi:
             await self.connection.pause(error, waited)
             waited += 1
             again = await self._exchange([parts[index] for index in refused], reads=True)
+            if any(answer.status == 200 for answer in again):
+                waited = 0
+                self.connection.note_answer()
             answers = [
                 again[refused.index(index)] if index in refused else answer for index, answer in enumerate(answers)
             ]

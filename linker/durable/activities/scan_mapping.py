@@ -95,13 +95,21 @@ class _Slice:
     salt: bytes
 
     async def read(self) -> Stream:
-        """Read rows until time or room is used up; return the stream as it is afterwards, without this slice."""
+        """Read rows until time or room is used up; return the stream as it is afterwards, without this slice.
+
+        What was read before a passing fault is kept: the next slice begins there, and meets what stays.
+        """
         columns, until = MappingColumns.of(self.target), self.deps.clock() + SLICE_S
         link = self.stream.cursor or self._first_link(columns)
         seen = set[str]()
         while link:
             seen.add(link)
-            rows, link = await self.dataverse.mapping_page(columns, self.stream.source, link)
+            try:
+                rows, link = await self.dataverse.mapping_page(columns, self.stream.source, link)
+            except TransientError:
+                if len(seen) == 1:
+                    raise
+                break
             if link in seen:
                 raise TransientError("Dataverse sent a link to the next rows twice, so their end would never come.")
             self._stage(rows)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import httpx
 import pytest
 
-from linker.adapters.dataverse import Connection, Meter
+from linker.adapters.dataverse import Connection, Dataverse, Meter, patient_reads
 from linker.adapters.dataverse.http import BUSY_WAITS
-from linker.adapters.dataverse.patient_reads import patient
+from linker.adapters.dataverse.patient_reads import answer_or_reason, patient
+from linker.adapters.dataverse.web_api import WebApi
+from linker.adapters.write_limiter import answer_limit
 from linker.core.errors import TableBusyError, ThrottledError, TransientError
 from tests.fakes.world import StaticTokens
 
@@ -122,3 +126,124 @@ async def test_only_service_protection_holds_the_requests_of_the_process(code: s
     with pytest.raises(TransientError):
         await connection.send(Meter(), "GET", "rows")
     assert connection.limiter.control.held_until_s > 0 if holds else connection.limiter.control.held_until_s == 0
+
+
+# ---- steps of many reads ----
+
+
+def waits(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """Let the pauses of a patient connection pass at once; return the list that they are added to."""
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    monkeypatch.setattr(patient_reads, "time", SimpleNamespace(monotonic=lambda: sum(slept)))
+    monkeypatch.setattr(patient_reads, "asyncio", SimpleNamespace(sleep=sleep))
+    return slept
+
+
+def refusing(kind: str, wait: str) -> tuple[Connection, list[str]]:
+    """Return a connection that refuses each page once before it gives it: all pages, or those after the first alone."""
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        page = int(request.url.params.get("page", "0"))
+        asked.append(f"{page}")
+        if asked.count(f"{page}") == 1 and (page or kind == "every page"):
+            return httpx.Response(
+                429, headers={"Retry-After": wait}, json={"error": {"code": "429", "message": "busy"}}
+            )
+        link = {"@odata.nextLink": f"{URL}/api/data/v9.2/rows?page={page + 1}"} if page < 4 else {}
+        return httpx.Response(200, json={"value": [{"n": page}], **link})
+
+    return Connection(URL, httpx.AsyncClient(transport=httpx.MockTransport(answer)), StaticTokens()), asked
+
+
+@pytest.mark.parametrize("kind", ["every page", "next links"])
+@pytest.mark.parametrize("is_patient", [True, False])
+async def test_a_list_of_which_each_page_is_refused_once_is_read_to_its_end(
+    kind: str, is_patient: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pauses take longer together than patience lasts; each of them is followed by an answer."""
+    connection, asked = refusing(kind, "100" if is_patient else "5")
+    slept = waits(monkeypatch) if is_patient else without_sleep(connection)
+    found = WebApi(patient(connection) if is_patient else connection).rows("rows")
+    assert [row["n"] async for rows in found for row in rows] == [0, 1, 2, 3, 4]
+    assert len(slept) == len(asked) - 5 == (5 if kind == "every page" else 4)
+
+
+def answering_parts(times: int) -> tuple[Connection, list[int]]:
+    """Return a connection whose batches answer one part after another, each batch one, and refuse the others."""
+    sent: list[int] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        parts = request.content.count(b"GET ")
+        sent.append(parts)
+        good = len(sent) > times
+        bodies = [(200, b'{"value": [{"n": 1}]}') if good and not n else BUSY for n in range(parts)]
+        sections = [
+            b"--x\r\nContent-Type: application/http\r\n\r\nHTTP/1.1 %d X\r\nRetry-After: 3\r\n\r\n%s\r\n" % body
+            for body in bodies
+        ]
+        return httpx.Response(
+            200, headers={"Content-Type": "multipart/mixed; boundary=x"}, content=b"".join(sections) + b"--x--\r\n"
+        )
+
+    return Connection(URL, httpx.AsyncClient(transport=httpx.MockTransport(answer)), StaticTokens()), sent
+
+
+BUSY = (429, b'{"error": {"code": "429", "message": "busy"}}')
+PARTS = 3 * BUSY_WAITS
+
+
+async def test_a_batch_of_reads_ends_however_few_parts_a_busy_table_answers_for_each_pause() -> None:
+    connection, sent = answering_parts(times=0)
+    slept = without_sleep(connection)
+    assert await WebApi(connection).read_all([f"rows?n={n}" for n in range(PARTS)]) == [[{"n": 1}]] * PARTS
+    assert sent == list(range(PARTS, 0, -1))
+    assert slept == [3.0] * (PARTS - 1)
+
+
+async def test_a_batch_of_which_no_part_is_answered_ends_the_step() -> None:
+    connection, sent = answering_parts(times=99)
+    without_sleep(connection)
+    with pytest.raises(TableBusyError):
+        await WebApi(connection).read_all(["rows"] * PARTS)
+    assert len(sent) == 1 + BUSY_WAITS
+
+
+async def test_the_pauses_of_a_question_that_a_run_can_do_without_do_not_begin_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    connection, slept = patient(throttling(0, "", "")[0], 120.0), waits(monkeypatch)
+    busy = TableBusyError("busy", wait_s=100.0)
+    async with asyncio.timeout(3_600) as limit:
+        outer = answer_limit.set(limit)
+        await connection.pause(busy, 0)
+        connection.note_answer()
+        with pytest.raises(TableBusyError):
+            await connection.pause(busy, 0)
+        answer_limit.reset(outer)
+        connection.note_answer()
+        await connection.pause(busy, 0)
+    assert slept == [100.0, 100.0]
+
+
+@pytest.mark.parametrize("is_patient", [True, False])
+async def test_a_pause_does_not_count_against_the_limit_on_an_answer(is_patient: bool) -> None:
+    connection, _ = throttling(2, "1", "429")
+    without_sleep(connection)
+    dataverse = Dataverse(patient(connection) if is_patient else connection)
+    seen: list[float] = []
+
+    async def ask() -> object:
+        limit = answer_limit.get()
+        assert limit is not None
+        before = limit.when()
+        found = await dataverse.get("rows")
+        seen.append((limit.when() or 0.0) - (before or 0.0))
+        return found
+
+    assert await answer_or_reason(dataverse, ask, 30.0) == {"value": []}
+    assert seen == [pytest.approx(2.0)]

@@ -273,6 +273,36 @@ async def test_a_link_to_the_next_rows_that_comes_twice_is_not_followed_for_ever
 
 
 @pytest.mark.parametrize(
+    "fault",
+    [
+        pytest.param(Refusal(429, "429", "Too many", retry_after="60"), id="busy table"),
+        pytest.param(Refusal(503, "", "Unavailable"), id="unavailable"),
+    ],
+)
+@pytest.mark.parametrize("every", [2, 3])
+async def test_a_server_that_refuses_every_so_many_pages_is_read_to_the_end(
+    world: World, fault: Refusal, every: int
+) -> None:
+    """A slice keeps what it read before the refusal. One that began again each time would never pass it."""
+    scan, asked = await opened(world), [0]
+
+    def hook(of: Request) -> None:
+        if of.kind == "mapping":
+            asked[0] += 1
+            if asked[0] % every == 0:
+                raise fault
+
+    world.dataverse.hooks.append(hook)
+    outcomes = [await slice_of(world, scan)]
+    while not outcomes[-1].done:
+        assert len(outcomes) < 2 * PEOPLE // PAGE
+        outcomes.append(await slice_of(world, scan))
+    world.dataverse.hooks.clear()
+    assert sum(outcome.rows for outcome in outcomes) == PEOPLE
+    assert await claimed(world, (await planned(world, scan))[1]) == all_rows()
+
+
+@pytest.mark.parametrize(
     ("fault", "throttled"),
     [
         (Refusal(429, "0x80072322", "Too many", retry_after="37"), True),
