@@ -131,7 +131,7 @@ class _ShardWork:
         )
         self.outcomes.note_confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._recognize(plan.unclaimed if others else ())
-        removed = {*plan.unclaimed, *(noted - wanted.claims.keys())} if self.staged.scan.full else ()
+        removed = sorted({*plan.unclaimed, *(noted - wanted.claims.keys())}) if self.staged.scan.full else ()
         if removed:
             await current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
         await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
