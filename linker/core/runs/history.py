@@ -50,8 +50,13 @@ class PastRun:
 
     @property
     def rows_per_second(self) -> float | None:
-        """Rows by the whole duration; None before the end, and where no row was read."""
-        return self.counts.rows_read / self.seconds if self.seconds and self.counts.rows_read else None
+        """See rows_a_second; None before the end."""
+        return rows_a_second(self.counts.rows_read, self.seconds)
+
+
+def rows_a_second(rows: int, seconds: float | None) -> float | None:
+    """Return the rows of a run that is over by its whole duration, as runs are compared; None where no row was read."""
+    return rows / seconds if seconds and rows else None
 
 
 def summary(run: Run) -> Run:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from datetime import datetime
 from typing import Annotated
 
 import typer
 
-from linker.core.errors import one_line
+from linker.core.errors import ConfigurationError, one_line
 from linker.core.model import Mode, Run
-from linker.core.runs.lock_state import Pause
+from linker.core.runs.lock_state import Pause, fault_of
 from linker.core.serialization import iso
 from linker.entrypoints.api.answers import HeldLink
 from linker.entrypoints.cli.app_client import AppClient
@@ -27,6 +28,8 @@ from linker.entrypoints.cli.connection import (
 )
 from linker.entrypoints.cli.waiting import WaitOption, describe_run, follow
 from linker.settings import load_access
+
+clock = time.time  # epoch s
 
 
 def run(
@@ -64,6 +67,8 @@ def run(
     Exit codes: 0 started, or successful with --wait; 1 failed or canceled; 2 not started; 3 warnings, or skipped.
     """
     talk = Talk(yes=yes or dry_run, output=output)
+    if empty_mapping and not allow_unlinking:
+        raise typer.BadParameter("It needs --allow-unlinking. Nothing was started.", param_hint="--empty-mapping")
     asked = {
         "mode": mode,
         "dryRun": dry_run,
@@ -198,7 +203,7 @@ def pause(
 
     Exit codes: 0 paused or shown; 2 not paused.
     """
-    talk, end = Talk(dry_run, yes, output), _moment(until)
+    talk, end = Talk(dry_run, yes, output), _end_of_pause(until)
     with report_errors():
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
@@ -223,6 +228,8 @@ def resume(*, dry_run: DryRunOption = False, yes: YesOption = False, output: Out
         use_local_settings(LOCAL_SETTINGS)
         with AppClient(load_access()) as app:
             lasting = app.status().pause
+            if lasting is None and not dry_run:
+                raise ConfigurationError("Runs aren't paused. Nothing was changed.")
             talk.say(describe_pause(lasting) if lasting else "Runs aren't paused.")
             if not talk.allows("Resume runs?"):
                 return
@@ -238,11 +245,11 @@ def describe_pause(one: Pause) -> str:
     return one_line(f"Runs are paused until {one.until} by {one.by}{why}.")
 
 
-def _moment(text: str) -> str:
-    """Return a time with its offset as ISO 8601 in UTC. Raises typer.BadParameter."""
-    with suppress(ValueError):
+def _end_of_pause(text: str) -> str:
+    """Return a time with its offset as ISO 8601 in UTC. Raises typer.BadParameter for one that no pause can end at."""
+    fault = "It has to be a time with its offset, such as 2026-11-24T06:00:00Z."
+    with suppress(ValueError, OverflowError):
         found = datetime.fromisoformat(text)
-        if found.tzinfo is not None:
+        if found.tzinfo is not None and not (fault := fault_of(found.timestamp(), clock())):
             return iso(found.timestamp())
-    wanted = "it has to be a time with its offset, such as 2026-11-24T06:00:00Z. Nothing was changed."
-    raise typer.BadParameter(wanted, param_hint="--until")
+    raise typer.BadParameter(f"{fault} Nothing was changed.", param_hint="--until")

@@ -47,7 +47,7 @@ ENTRY = AuditEntry("1", "2026-11-23T21:00:00Z", "ada@contoso.com", "7c", "post_r
 HELD = HeldLink("contact", "0123456789abcdef", True, "2026-11-23T21:00:00Z", ("Plug-in step 'Sync'.",), None, None)
 PAUSE = Pause("2026-11-24T06:00:00Z", "2026-11-23T21:00:00Z", "ada@contoso.com", "ERP [x]")
 ANSWERS: dict[str, object] = {
-    "GET /api/status": TaskStatus(TASK_NAME, TASK_GROUP, Status.WARNINGS, "2026-11-23T21:01:05Z", OVER),
+    "GET /api/status": TaskStatus(TASK_NAME, TASK_GROUP, Status.WARNINGS, "2026-11-23T21:01:05Z", OVER, pause=PAUSE),
     "GET /api/runs": RunPage(history([OVER], 1)),
     "GET /api/runs/r2": OVER,
     "GET /api/runs/r2/errors": IssuePage((ISSUE,), "more"),

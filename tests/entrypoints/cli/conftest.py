@@ -10,8 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from linker.__main__ import app
-from linker.entrypoints.cli import app_client
-from tests.entrypoints.cli.app_answers import Ask, Server
+from linker.core.serialization import parse_time
+from linker.entrypoints.cli import app_client, control
+from tests.entrypoints.cli.app_answers import PAUSE, Ask, Server
 
 
 @pytest.fixture
@@ -25,6 +26,7 @@ def server(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Server:
     monkeypatch.setattr(app_client.httpx, "Client", connected)
     monkeypatch.setenv("LINKER_APP_URL", "https://app")
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(control, "clock", lambda: parse_time(PAUSE.since))
     monkeypatch.chdir(tmp_path)
     return made
 

@@ -17,7 +17,6 @@ from linker.entrypoints.cli import connection
 from linker.entrypoints.cli.connection import Output, Talk
 from tests.entrypoints.cli.app_answers import (
     ANSWERS,
-    PAUSE,
     Ask,
     Server,
 )
@@ -59,7 +58,6 @@ def test_a_dry_run_shows_and_writes_nothing(server: Server, linker: Ask, words: 
 
 
 def test_a_pause_is_sent_in_utc_and_shown(server: Server, linker: Ask) -> None:
-    server.answers["GET /api/status"] = replace(ANSWERS["GET /api/status"], pause=PAUSE)  # type: ignore[type-var]
     said = "Runs are paused until 2026-11-24T06:00:00Z by ada@contoso.com: ERP [x]."
     done = linker("pause", "--until", "2026-11-24T07:00:00+01:00", "--reason", "ERP [x]", "--yes")
     assert json.loads(server.body) == {"until": "2026-11-24T06:00:00Z", "reason": "ERP [x]"}
@@ -68,11 +66,32 @@ def test_a_pause_is_sent_in_utc_and_shown(server: Server, linker: Ask) -> None:
     assert linker("resume", "--yes").stdout == f"{said}\nRuns are resumed. Run r3 starts now.\n"
 
 
-@pytest.mark.parametrize("until", ["2026-11-24T06:00:00", "tomorrow", "1795000000"])
-def test_a_pause_ends_at_a_time_with_its_offset(server: Server, linker: Ask, until: str) -> None:
-    done = linker("pause", "--until", until, "--yes")
-    assert (done.exit_code, server.written) == (2, [])
-    assert "Nothing was changed." in " ".join(done.stderr.replace("│", " ").split())
+NO_OFFSET, PAST, FAR = "a time with its offset", "is in the past", "lasts 30 days at most"
+
+
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        *((("pause", "--until", until), NO_OFFSET) for until in ("2026-11-24T06:00:00", "tomorrow", "1795000000", "")),
+        *((("pause", "--until", until), PAST) for until in ("2026-11-23T21:00:00Z", "0001-01-01T00:00:00+00:00")),
+        *((("pause", "--until", until), FAR) for until in ("2026-12-24T21:00:00Z", "9999-12-31T23:59:59+00:00")),
+        (("run", "--empty-mapping"), "needs --allow-unlinking"),
+        (("run", "--clear-orphans", "contact=3", "--empty-mapping"), "needs --allow-unlinking"),
+        (("run", "--allow-unlinking", "contact"), "isn't a table with a number of rows"),
+        (("resume",), "Runs aren't paused"),
+    ],
+)
+@pytest.mark.parametrize("yes", [["--yes"], []], ids=["yes", "would be asked"])
+def test_what_cannot_be_done_is_refused_before_anything_is_shown_or_asked(
+    server: Server, linker: Ask, words: tuple[str, ...], fault: str, yes: list[str]
+) -> None:
+    server.answers["GET /api/status"] = replace(ANSWERS["GET /api/status"], pause=None)  # type: ignore[type-var]
+    done = linker(*words, *yes)
+    said = " ".join(done.stderr.replace("│", " ").split())
+    assert (done.exit_code, done.stdout, server.written) == (2, "", [])
+    assert fault in said
+    assert "Nothing was" in said
+    assert "confirm" not in said
 
 
 def test_a_dry_run_of_run_is_a_dry_run_of_the_app_and_asks_nothing(server: Server, linker: Ask) -> None:

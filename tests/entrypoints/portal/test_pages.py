@@ -115,7 +115,8 @@ async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser
         "Progress details Close progress details All tables Refreshing",
         "Progress Linking rows, 41 % Rows 408 of 1,000 Time left about 5 min 12 s",
         "Paused by Dataverse until 2026-11-18 12:00:00 UTC",
-        "Duration 1 min 30 s Rows/s 1,834 Technical details Writes in flight 12 Rows in a write 800 Parts done 102 of 250",
+        "Duration 1 min 30 s Rows/s while linking 1,834 "
+        "Technical details Writes in flight 12 Rows in a write 800 Parts done 102 of 250",
         "Mode full Reason the schema changed Requested",
         "Asked by webhook",
         "Followed by r2 Written as # Linker",

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import Final
 
 from linker.core.model import Counts, Finding, Run, TableRun, Verdict
-from linker.core.runs.history import COMPARABLE, Standing, standing
+from linker.core.runs.history import COMPARABLE, Standing, rows_a_second, seconds_of, standing
 from linker.entrypoints.portal.views.status_view import is_live
 from linker.entrypoints.portal.views.timeline_view import Gantt, gantt_of, seconds_between
 
@@ -89,7 +89,7 @@ def progress_of(run: Run, table: str, now: str, expected: Mapping[str, int] = Ma
         chosen,
         is_live(run),
         seconds_between(run.started_at, end) if run.started_at else None,
-        _rate(run, end),
+        _rate(run),
         find_pause_end(run, now),
         standing(run, now),
         gantt_of(run, now, shown),
@@ -149,12 +149,8 @@ def find_pause_end(run: Run, now: str) -> str | None:
     return until if until and until > now else None
 
 
-def _rate(run: Run, end: str) -> float | None:
-    """Return rows a second: as reported, or over the step that linked."""
-    if run.progress is not None:
-        return run.progress.rows_per_second
-    if "link" not in run.steps:
-        return None
-    until = next((run.steps[step] for step in ("finish", "touch") if step in run.steps), end)
-    seconds = seconds_between(run.steps["link"], until)
-    return run.counts.rows_read / seconds if seconds else None
+def _rate(run: Run) -> float | None:
+    """Return rows a second: while the run works those of its linking so far, as reported; then as lists of runs have it."""
+    if run.ended_at is None:
+        return run.progress.rows_per_second if run.progress else None
+    return rows_a_second(run.counts.rows_read, seconds_of(run))

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from linker.core.model import Counts, Finding, Progress, Run, Status, Verdict
+from linker.core.runs.history import history
 from linker.entrypoints.portal.views.progress_view import bars_of, by_verdict, progress_of, rows_before
 from tests.entrypoints.portal.views.stored_runs import CONTACT, LEAD, NOW, STEPS, run_of
 
@@ -14,15 +15,23 @@ from tests.entrypoints.portal.views.stored_runs import CONTACT, LEAD, NOW, STEPS
 @pytest.mark.parametrize(
     ("values", "rate"),
     [
-        pytest.param({"progress": Progress(9, 1, rows_per_second=12.5)}, 12.5, id="as reported"),
-        pytest.param({"steps": STEPS | {"finish": "2026-11-24T02:10:40Z"}}, 30.0, id="over the step that linked"),
-        pytest.param({"steps": STEPS, "ended_at": "2026-11-24T02:10:45Z"}, 20.0, id="to its end"),
-        pytest.param({"steps": {}}, None, id="nobody knows"),
+        pytest.param({"progress": Progress(9, 1, rows_per_second=12.5)}, 12.5, id="so far, as reported"),
+        pytest.param({"steps": STEPS | {"finish": "2026-11-24T02:10:40Z"}}, None, id="works, and reported nothing"),
+        pytest.param({"steps": STEPS, "ended_at": "2026-11-24T02:10:45Z"}, 300 / 645, id="over the whole duration"),
+        pytest.param({"ended_at": "2026-11-24T02:10:45Z", "started_at": None}, None, id="never started"),
     ],
 )
 def test_rows_a_second(values: dict[str, object], rate: float | None) -> None:
     run = run_of("a", Status.REFRESHING, counts=Counts(rows_read=300, linked=300), **values)
     assert progress_of(run, "", NOW).rows_per_second == rate
+
+
+def test_a_run_that_is_over_has_the_same_rows_a_second_in_its_details_and_in_lists() -> None:
+    counts = Counts(rows_read=900, unchanged=900)
+    run = run_of("a", Status.SUCCESSFUL, counts=counts, steps=STEPS, ended_at="2026-11-24T02:13:00Z")
+    (line,) = history([run], 1)
+    assert line.rows_per_second
+    assert progress_of(run, "", NOW).rows_per_second == line.rows_per_second
 
 
 @pytest.mark.parametrize(
