@@ -15,6 +15,7 @@ IMPATIENT = {
     "LINKER_TOUCH_PROFILES": "false",  # every write counted here is a link
 }
 MOMENTS = 10
+ATTEMPTS = 20
 
 
 def requests(world: World) -> int:
@@ -24,7 +25,7 @@ def requests(world: World) -> int:
 
 def test_ten_hosts_that_are_killed_in_the_middle_leave_nothing_undone_and_nothing_wrong(make: MakeWorld) -> None:
     world = make(*LOADED, **IMPATIENT)
-    assert world.publish()["status"] == "Successful"
+    assert served(world, world.app.publish(world.sandbox.last_job())["id"]) == "Successful"
     whole = min(whole_run(world, seed) for seed in (0, 1))  # the first one also asks what is read once a day
     chance = random.Random(20261123)
     last = whole * 9 // 10  # a run may need a few requests less than the one that was counted
@@ -41,17 +42,25 @@ def test_ten_hosts_that_are_killed_in_the_middle_leave_nothing_undone_and_nothin
 
 
 def whole_run(world: World, seed: int) -> int:
-    """Requests of a run that moves three rows of ten and that nobody kills."""
-    world.sandbox.reset_counters()
-    done = world.unify(move=0.3, seed=seed)
-    assert world.publish(done["jobId"])["status"] == "Successful"
-    return requests(world)
+    """Requests of a run that moves three rows of ten and that nothing interrupts.
+
+    The leases are short: on a busy machine another run may take a living one over, and requests of both are counted.
+    """
+    for attempt in range(ATTEMPTS):
+        done = world.unify(move=0.3, seed=seed + 2 * attempt)
+        ended = world.publish(done["jobId"])
+        counted = requests(world)
+        if ended["status"] == "Successful":
+            return counted
+        assert served(world, ended["id"]) == "Successful"
+    raise AssertionError(f"each of {ATTEMPTS} runs was interrupted")
 
 
 def served(world: World, run: str) -> str:
     """How the run ended, or the one that did its work again."""
     ended = world.ended(run)
     while ended["status"] == "Failed (permanent)":
-        assert "interrupted" in ended["statusDetail"]
-        ended = world.ended(ended["followUp"])
+        assert "interrupted" in ended["statusDetail"], ended["statusDetail"]
+        # Work that was interrupted three times rests until a run is asked for.
+        ended = world.ended(ended["followUp"] or world.app.publish(world.sandbox.last_job()))
     return str(ended["status"])
