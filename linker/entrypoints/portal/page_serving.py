@@ -157,9 +157,17 @@ def _sign_out(request: Request) -> Reply:
 
 def _with_session(reply: Reply, value: str, request: Request) -> Reply:
     """Only on this machine a session may go over plain http."""
-    address = urlsplit(request.base_url)
-    secure = address.scheme != "http" or address.hostname not in _LOCAL
-    return replace(reply, headers={**reply.headers, "Set-Cookie": roles.cookie(value, path=ROOT, secure=secure)})
+    cookie = roles.cookie(value, path=ROOT, secure=not _is_local(request.base_url))
+    return replace(reply, headers={**reply.headers, "Set-Cookie": cookie})
+
+
+def _is_local(address: str) -> bool:
+    """Whether an address is one of this machine over plain http. A caller's Host header may make it none at all."""
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "http" and parts.hostname in _LOCAL
 
 
 async def _check_own_form(deps: Deps, who: str, request: Request) -> None:

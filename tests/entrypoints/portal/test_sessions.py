@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import pytest
 
 from linker.core.roles import LIFETIME_S, form_token, is_valid
+from linker.entrypoints import portal
+from linker.entrypoints.api import Request
 from tests.fakes.browser import Browser
 from tests.fakes.world import World
 
@@ -105,6 +107,32 @@ async def test_a_session_of_another_environment_opens_nothing(browser: Browser) 
 async def test_the_cookie_is_kept_from_scripts_other_sites_and_plain_http(world: World) -> None:
     cookie = (await Browser(world).sign_in()).headers["Set-Cookie"]
     assert {"HttpOnly", "SameSite=Strict", "Secure", "Path=/api/portal"} <= set(cookie.split("; "))
+
+
+@pytest.mark.parametrize(
+    ("address", "is_secure"),
+    [
+        ("http://localhost:7071", False),
+        ("http://127.0.0.1", False),
+        ("http://[::1]:7071", False),
+        ("http://app", True),
+        ("http://localhost.evil", True),
+        ("https://localhost", True),
+        ("http://[::1", True),
+        ("http://[localhost]", True),
+        ("http://:99999999", True),
+        ("", True),
+    ],
+)
+async def test_a_session_goes_over_plain_http_on_this_machine_alone_whatever_the_host_header_says(
+    world: World, address: str, is_secure: bool
+) -> None:
+    served = portal.Portal(lambda: world.deps, portal.PAGES)
+    headers = {"sec-fetch-site": "same-origin"}
+    begun = await served.open_session(Request(headers=headers, base_url=address))
+    ended = await served.serve("POST", Request({"rest": "sign-out"}, headers=headers, base_url=address))
+    assert [reply.status for reply in (begun, ended)] == [303, 303]
+    assert [("Secure" in reply.headers["Set-Cookie"]) for reply in (begun, ended)] == [is_secure, is_secure]
 
 
 async def test_another_site_can_begin_and_end_no_session(browser: Browser) -> None:

@@ -33,6 +33,11 @@ class TableBar:
     segments: tuple[Segment, ...]
     expected: int
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the outcomes have a width. They have none where it is not known how many rows the table has."""
+        return any(part.width for part in self.segments)
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:

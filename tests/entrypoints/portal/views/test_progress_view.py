@@ -103,3 +103,12 @@ def test_requirements_name_their_table_and_those_not_met_are_counted() -> None:
     view = progress_of(run, "", NOW)
     assert [(asked.table, asked.finding) for asked in view.findings] == [("lead", violated), ("", met), ("lead", met)]
     assert view.unmet == 1
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.RETRYING, Status.CANCELED])
+@pytest.mark.parametrize(("expected", "is_drawn"), [({}, False), ({"contact": 400}, True)])
+def test_a_table_that_stopped_has_a_bar_only_where_its_rows_are_known(
+    status: Status, expected: dict[str, int], is_drawn: bool
+) -> None:
+    (bar,) = bars_of([replace(CONTACT, status=status, counts=Counts(100, linked=100))], expected)
+    assert bar.is_drawn is is_drawn
