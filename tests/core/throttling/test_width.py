@@ -3,12 +3,20 @@
 from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from linker.core.throttling.pace import (
+    after_throttle,
     after_write,
     first_control,
+    report,
+    rows_of_write,
+    shards_in_flight,
+    share_control,
+    with_hint,
 )
-from linker.core.throttling.width import Control, Write
+from linker.core.throttling.width import FIRST_BATCH, MAX_WIDTH, SMALLEST, UNHINTED, Control, Write
 from tests.core.throttling.writes import NOW, written
 
 
@@ -61,3 +69,25 @@ def test_a_lack_of_work_says_nothing_about_the_width() -> None:
     for number in range(200):
         control = after_write(control, Write(NOW + number, 2.0, 200, 3.0))
     assert control.width == 16
+
+
+HINTS = st.sampled_from([0, 1, 2, 3, 5, 52, 64, 10_000, 999_999_999])
+
+
+@given(
+    most=st.sampled_from([0, 1, 2, 3, 5, 7, 13, 63, 64]),
+    hint=HINTS,
+    news=st.lists(st.tuples(HINTS, st.sampled_from([1, 2, 3, 50]), st.booleans()), max_size=30),
+)
+def test_no_hint_moves_the_width_or_the_first_writes_out_of_their_bounds(
+    most: int, hint: int, news: list[tuple[int, int, bool]]
+) -> None:
+    """Hints that change, come late, or not at all, with any LINKER_WIDTH and any number of processes."""
+    control = first_control(most, hint)
+    for number, (other, processes, is_throttled) in enumerate(news):
+        control = share_control(with_hint(control, other), processes)
+        if is_throttled:
+            control = after_throttle(control, NOW + number, 1.0, "concurrency", control.width)
+        assert 1 <= control.width <= max(1, min(most or MAX_WIDTH, control.hint or UNHINTED) // processes)
+        assert all(SMALLEST <= rows_of_write(control, write) <= FIRST_BATCH for write in range(2 * MAX_WIDTH))
+        assert shards_in_flight(report(control, NOW + number)) >= 1
