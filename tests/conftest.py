@@ -5,13 +5,13 @@ import signal
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from linker.adapters import telemetry
 from sandbox.server.azurite import AzuriteError, azurite_tables, find_azurite
 
 # Few examples each time, others the next time, and no deadline: a machine may be slow.
-settings.register_profile("any machine", max_examples=20, deadline=None)
+settings.register_profile("any machine", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("any machine")
 
 

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -19,9 +20,10 @@ _LOCAL: Final = ".tools/node_modules/.bin/azurite-table"
 # Azurite's well-known development account, published in Microsoft's documentation: not a secret.
 _ACCOUNT: Final = "devstoreaccount1"
 _KEY: Final = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
-_START_TIMEOUT_S: Final = 30.0
-_STOP_TIMEOUT_S: Final = 10.0
+_START_TIMEOUT_S: Final = 120.0
+_STOP_TIMEOUT_S: Final = 60.0  # it saves its tables
 _PR_SET_PDEATHSIG: Final = 1
+_OWN_PORTS: Final = range(10_100, 16_000)
 
 
 class AzuriteError(RuntimeError):
@@ -70,9 +72,9 @@ def azurite(folder: Path | None = None, port: int = 0) -> Iterator[Azurite]:
     """Run Azurite on a port, 0 for a free one; it has ended when the block is left.
 
     `folder` keeps the tables between runs; without it they live in memory.
-    Raises AzuriteError if the program is missing or not ready within 30 s.
+    Raises AzuriteError if the program is missing or not ready within two minutes.
     """
-    port = port or _free_port()
+    port = port or lasting_port()
     process = subprocess.Popen(
         _command(find_azurite(), port, folder),
         stdin=subprocess.DEVNULL,
@@ -98,11 +100,13 @@ def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGINT)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+def lasting_port() -> int:
+    """Return a port that is free, and stays so until its program listens: systems give out ports above these."""
+    while True:
+        port = secrets.choice(_OWN_PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], port: int) -> None:

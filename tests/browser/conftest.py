@@ -17,7 +17,7 @@ AXE = ROOT / ".tools" / "axe-core" / "node_modules" / "axe-core" / "axe.min.js"
 NO_WATCHDOG = {"LINKER_WATCHDOG_SCHEDULE": "0 0 0 1 1 *"}
 SCREEN = {"width": 1280, "height": 900}
 
-PATIENCE_MS = 90_000  # a page that is right shows it long before
+PATIENCE_MS = 180_000  # a page that is right shows it long before
 
 expect.set_options(timeout=PATIENCE_MS)
 
@@ -45,7 +45,7 @@ def chromium() -> str:
 async def browser(chromium: str) -> AsyncIterator[Browser]:
     """The browser. Its sandbox does not work for root."""
     async with async_playwright() as playwright:
-        opened = await playwright.chromium.launch(executable_path=chromium, chromium_sandbox=False)
+        opened = await playwright.chromium.launch(executable_path=chromium, chromium_sandbox=False, timeout=PATIENCE_MS)
         yield opened
         await opened.close()
 

@@ -48,7 +48,7 @@ def test_every_spelling_of_a_host_is_the_same_environment(given_: tuple[str, str
 def test_a_next_link_in_any_spelling_goes_to_the_host_of_the_settings(given_: tuple[str, str]) -> None:
     host, link = given_
     link = f"{link[: len('https')]}://{link.split('/')[2]}{API}contacts?$skiptoken=%3Ccookie%20a='b'/%3E"
-    way = Connection(f"https://{host}", httpx.AsyncClient(), StaticTokens())
+    way = Connection(f"https://{host}", httpx.AsyncClient(timeout=120), StaticTokens())
     assert way.address(link) == f"https://{host}{API}contacts?$skiptoken=%3Ccookie%20a='b'/%3E"
 
 
@@ -80,7 +80,7 @@ def test_two_hosts_are_two_environments(one: str, other: str) -> None:
     ],
 )
 def test_a_link_to_another_place_is_not_followed(link: str) -> None:
-    way = Connection(URL, httpx.AsyncClient(), StaticTokens())
+    way = Connection(URL, httpx.AsyncClient(timeout=120), StaticTokens())
     with pytest.raises(ConfigurationError, match="not followed"):
         way.address(link)
 

@@ -10,28 +10,33 @@ import selectors
 import time
 from typing import Final
 
-HURRY: Final = 20.0  # seconds that pass in a real one: a timeout of 60 s still leaves a busy machine 3 s
+HURRY: Final = 20.0  # seconds that pass in a real one
+# Real seconds that pass between two looks at the time, at most: a process that got no processor misses no moment.
+LOOK_S: Final = 0.05
 
 
 class _HurriedSelector(selectors.DefaultSelector):
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        return super().select(None if timeout is None else timeout / HURRY)
+        return super().select(None if timeout is None else min(timeout / HURRY, LOOK_S))
 
 
 class HurriedLoop(asyncio.SelectorEventLoop):
     """Its `time` is what its timers, and with them all timeouts, go by."""
 
     def __init__(self) -> None:
-        self._ahead_s = 0.0
+        self._passed_s, self._looked_s = 0.0, time.monotonic()
         super().__init__(_HurriedSelector())
 
     def time(self) -> float:
         """Return the seconds of this loop."""
-        return super().time() * HURRY + self._ahead_s
+        now = time.monotonic()
+        self._passed_s += min(now - self._looked_s, LOOK_S) * HURRY
+        self._looked_s = now
+        return self._passed_s
 
     def pass_s(self, seconds: float) -> None:
         """Let time jump; what was due meanwhile happens next."""
-        self._ahead_s += seconds
+        self._passed_s += seconds
 
 
 class LoopClock:

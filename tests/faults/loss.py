@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import shutil
 import time
 from collections.abc import Callable, Iterator
@@ -10,13 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from azure.data.tables import TableServiceClient
+
 from sandbox.demo.clients import Json
 from sandbox.server.azurite import Azurite, azurite, connection_string
+from tests.system.world import until
 
 from .moments import Stage, stage
 from .trial import Verdict
 
 IDLE_S: Final = 6.5
+DOCUMENTS: Final = "__azurite_db_table__.json"  # Azurite writes it as a whole, beside it first
 MOVED: Final = {"move": 0.3}
 
 
@@ -31,14 +36,14 @@ class Stored:
 
     def die_idle(self) -> None:
         """Kill the storage when everything is in its files, and start it again."""
-        time.sleep(IDLE_S)
+        self._idle()
         self._kill()
         self._start()
 
     def lose_what_follows(self) -> Path:
         """Return a copy of the files as they are now, with everything in them."""
-        time.sleep(IDLE_S)
-        return Path(shutil.copytree(self.folder, self.folder.with_name("kept")))
+        self._idle()
+        return Path(shutil.copytree(self.folder, self.folder.with_name("kept"), ignore=shutil.ignore_patterns("*~")))
 
     def die_and_lose(self, kept: Path) -> None:
         """Kill the storage before anything since was in its files, and start it again."""
@@ -50,6 +55,14 @@ class Stored:
         """Run a unification and the linking run that serves it; returns the last of the runs that follow."""
         done = self.stage.world.unify(**request)
         return self.stage.last(str(self.stage.world.app.publish(done["jobId"])["id"]))
+
+    def _idle(self) -> None:
+        """Wait until everything that is stored by now is in the files: a busy machine may need longer than its six seconds."""
+        last = f"idle{secrets.token_hex(8)}"
+        with TableServiceClient.from_connection_string(connection_string(self.storage.port)) as service:
+            service.create_table(last)
+        time.sleep(IDLE_S)
+        until(lambda: (self.folder / DOCUMENTS).read_text(encoding="utf-8"), lambda documents: last in documents)
 
     def _kill(self) -> None:
         self.storage.process.kill()

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import random
 import signal
-import socket
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from sandbox.demo.children import Child, sandbox_process
 from sandbox.demo.clients import Json, Sandbox
+from sandbox.server.azurite import lasting_port
 from tests.fakes.stored_state import forget_environment
 from tests.system.world import World, until
 
@@ -190,7 +190,7 @@ PROCESS_FAULTS: Final = (
 @contextmanager
 def stage(tables: str, folder: Path) -> Iterator[Stage]:
     """Give a linked world on the Table Storage `tables`; its files are kept in `folder`."""
-    place = ["--port", str(_lasting_port()), "--db", str(folder / "rows.db")]
+    place = ["--port", str(lasting_port()), "--db", str(folder / "rows.db")]
     options = ["--no-azurite", "--no-measures", *place, *UNLIMITED, *LOADED]
     with ExitStack() as stack:
         child = stack.enter_context(sandbox_process(options, folder))
@@ -201,12 +201,3 @@ def stage(tables: str, folder: Path) -> Iterator[Stage]:
         made = Stage(world, lambda: stack.enter_context(sandbox_process(options, folder)), child)
         made.count_whole()
         yield made
-
-
-def _lasting_port() -> int:
-    """Return a free port that is still free when the sandbox starts again: systems give out ports above 32,767 only."""
-    while True:
-        port = random.randrange(20_000, 32_768)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port

@@ -45,9 +45,9 @@ def left(ready: Mapping[str, Any]) -> list[str]:
     """Return the unique names of publishers that proofs left."""
     query = {"api-version": "2019-08-01", "resource": ready["dataverse"], "client_id": ADMIN.client_id}
     secret = {"X-IDENTITY-HEADER": ready["identityHeader"]}
-    token = httpx.get(ready["identityEndpoint"], params=query, headers=secret).json()["access_token"]
+    token = httpx.get(ready["identityEndpoint"], params=query, headers=secret, timeout=120).json()["access_token"]
     url = f"{ready['dataverse']}/api/data/v9.2/publishers?$select=uniquename"
-    rows = httpx.get(url, headers={"Authorization": f"Bearer {token}"}).json()["value"]
+    rows = httpx.get(url, headers={"Authorization": f"Bearer {token}"}, timeout=120).json()["value"]
     return [row["uniquename"] for row in rows if row["uniquename"].startswith("linkerlive")]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -19,7 +18,7 @@ from tests.live.probes.watching import MINUTE_S
 from tests.live.proof import WRITING, Order, prove
 from tests.live.site import Pause
 
-HYDRATION_S = 3.0  # seconds that a unification writes: two looks see different seconds
+HYDRATION_S = 6.0  # seconds that a unification writes, in two steps: the look after the first one has half of them
 MANY = 5_200  # mapping rows: more than counts, groups, and pages can hide
 POINTS = {
     point.name: (probe.name, point) for probes in (READING, WRITING) for probe in probes for point in probe.points
@@ -107,8 +106,7 @@ def unifying(tenant: Tenant) -> Pause:
     async def pause(seconds: float) -> None:
         if seconds == MINUTE_S and MINUTE_S not in tenant.waits:
             await tenant.later()
-            await simulator.run(UnificationRequest(move=0.2, hydration_s=HYDRATION_S))
-            await asyncio.sleep(HYDRATION_S / 2)
+            await simulator.run(UnificationRequest(move=0.2, hydration_s=HYDRATION_S, steps=2))
         elif seconds == MINUTE_S and simulator.hydration is not None:
             await simulator.hydration
         await tenant.wait(seconds)

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -105,12 +104,22 @@ def worked(sandbox: Sandbox, settings: dict[str, str], folder: Path) -> tuple[tu
             try:
                 assert host.stdout is not None
                 ready = json.loads(host.stdout.readline())
-                with httpx.Client(base_url=ready["url"], headers={"x-functions-key": ready["key"]}) as client:
+                with httpx.Client(
+                    base_url=ready["url"], headers={"x-functions-key": ready["key"]}, timeout=120
+                ) as client:
                     runs = asked(sandbox, client)
-                time.sleep(1)  # a run shows its end a moment before its orchestration ends
+                    for run in runs:  # its orchestration, which is saved as a whole, ends a moment after it
+                        until(lambda one=run["id"]: instance(client, ready, one), lambda shown: shown == "Completed")
             finally:
                 host.terminate()
             return runs, host.stdout.read()
+
+
+def instance(client: httpx.Client, ready: dict[str, Any], run: str) -> str:
+    """Return the status of the orchestration of a run."""
+    headers = {"x-functions-key": ready["keys"]["durabletask"]}
+    answer = client.get(f"/runtime/webhooks/durabletask/instances/{run}", headers=headers)
+    return str(answer.raise_for_status().json()["runtimeStatus"])
 
 
 def asked(sandbox: Sandbox, client: httpx.Client) -> tuple[dict[str, Any], ...]:

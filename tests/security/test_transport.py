@@ -161,7 +161,7 @@ async def test_a_redirect_is_not_followed_and_proves_nothing_of_a_write(status: 
 
 @pytest.mark.parametrize("link", [f"{URL}{API}contacts\r\nX: y", f"{URL}{API}contacts\x00"], ids=repr)
 def test_a_link_with_control_characters_is_not_followed(link: str) -> None:
-    way = Connection(URL, httpx.AsyncClient(), StaticTokens())
+    way = Connection(URL, httpx.AsyncClient(timeout=120), StaticTokens())
     with pytest.raises(ConfigurationError, match="not followed"):
         way.address(link)
 

@@ -31,7 +31,9 @@ def administrator(world: World) -> Iterator[httpx.Client]:
     """Give a client of the Web API as an administrator."""
     ready = world.sandbox.ready
     query = {"api-version": "2019-08-01", "resource": ready["dataverse"], "client_id": ADMIN.client_id}
-    answer = httpx.get(ready["identityEndpoint"], params=query, headers={"X-IDENTITY-HEADER": ready["identityHeader"]})
+    answer = httpx.get(
+        ready["identityEndpoint"], params=query, headers={"X-IDENTITY-HEADER": ready["identityHeader"]}, timeout=120
+    )
     headers = {"Authorization": f"Bearer {answer.json()['access_token']}"}
-    with httpx.Client(base_url=f"{ready['dataverse']}/api/data/v9.2/", headers=headers) as client:
+    with httpx.Client(base_url=f"{ready['dataverse']}/api/data/v9.2/", headers=headers, timeout=120) as client:
         yield client

@@ -20,7 +20,7 @@ from .world import ROOT, SAMPLE, TABLES, World
 
 @pytest.fixture
 def client(shown: World) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"{shown.host.ready['url']}/api") as made:
+    with httpx.Client(base_url=f"{shown.host.ready['url']}/api", timeout=120) as made:
         yield made
 
 
@@ -49,8 +49,8 @@ def test_rows_that_were_deferred_are_reported_over_the_runs_in_every_format(fres
     after = fresh.ended(waiting["followUp"])
     assert (after["counts"]["deferred"], after["trigger"]) == (waiting["counts"]["deferred"], "follow-up")
     errors = f"{fresh.host.ready['url']}/api/runs/{after['id']}/errors"
-    told = httpx.get(errors).raise_for_status().json()["value"]
-    table = httpx.get(errors, headers={"Accept": "text/csv"}).raise_for_status()
+    told = httpx.get(errors, timeout=120).raise_for_status().json()["value"]
+    table = httpx.get(errors, headers={"Accept": "text/csv"}, timeout=120).raise_for_status()
     assert len(told) == after["counts"]["deferred"] > 0
     assert {(row["code"], row["outcome"], row["attempts"]) for row in told} == {("ProfileMissing", "deferred", 2)}
     assert all(waiting["requestedAt"] <= row["firstSeen"] <= waiting["endedAt"] for row in told)
@@ -60,7 +60,7 @@ def test_rows_that_were_deferred_are_reported_over_the_runs_in_every_format(fres
 
 def test_where_people_sign_in_their_app_roles_decide_and_the_audit_knows_them(make: MakeWorld) -> None:
     world = make("--load", str(SAMPLE), WEBSITE_AUTH_ENABLED="True")
-    with httpx.Client(base_url=f"{world.host.ready['url']}/api") as client:
+    with httpx.Client(base_url=f"{world.host.ready['url']}/api", timeout=120) as client:
         viewer, operator, admin = (headers(("roles", role)) for role in ("viewer", "operator", "admin"))
         assert client.get("/status").status_code == 401
         assert client.get("/status", headers=viewer).status_code == 200
@@ -80,7 +80,7 @@ def command(world: World, *options: str) -> subprocess.CompletedProcess[str]:
     """Run `linker run --yes` against the host of a world."""
     environment = os.environ | {"LINKER_APP_URL": world.host.ready["url"], "COLUMNS": "120"}
     line = [sys.executable, "-m", "linker", "run", "--yes", *options]
-    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 
 def test_the_command_line_waits_for_the_end_and_shows_it(shown: World) -> None:

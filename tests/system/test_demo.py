@@ -27,7 +27,7 @@ def _azurite() -> None:
 
 
 def demo(*options: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command(*options), cwd=ROOT, capture_output=True, text=True, check=False, timeout=180)
+    return subprocess.run(command(*options), cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
 
 
 def command(*options: str) -> list[str]:
@@ -82,10 +82,10 @@ def test_an_interruption_ends_everything_that_was_started(end: signal.Signals, c
             shown += line
         process.send_signal(end)
         process.stdout.read()
-        assert process.wait(60) == code
+        assert process.wait(120) == code
     for url in re.findall(r"http://127.0.0.1:\d+", shown):
         with pytest.raises(httpx.ConnectError):
-            httpx.get(url)
+            httpx.get(url, timeout=120)
 
 
 def test_what_is_kept_answers_until_it_is_stopped() -> None:
@@ -99,9 +99,9 @@ def test_what_is_kept_answers_until_it_is_stopped() -> None:
             assert line, shown
             shown += line
         (page,) = re.findall(r"Status page\s+(http://127.0.0.1:\d+/api/portal)", shown)
-        assert httpx.get(page, follow_redirects=True).status_code == 200
+        assert httpx.get(page, follow_redirects=True, timeout=120).status_code == 200
         process.send_signal(signal.SIGINT)
         process.stdout.read()
-        assert process.wait(60) == 0
+        assert process.wait(120) == 0
     with pytest.raises(httpx.ConnectError):
-        httpx.get(page)
+        httpx.get(page, timeout=120)

@@ -96,7 +96,7 @@ def test_a_campaign_finds_the_contacts_of_a_loyalty_tier(measured: World) -> Non
 def test_one_row_shows_all_that_it_reaches(kind: str, request: pytest.FixtureRequest) -> None:
     made: World = request.getfixturevalue(kind)
     lead, profile = next(iter(made.links("lead").items()))
-    told = httpx.get(f"{made.host.ready['url']}/api/rows/lead/{lead}/insights").raise_for_status().json()
+    told = httpx.get(f"{made.host.ready['url']}/api/rows/lead/{lead}/insights", timeout=120).raise_for_status().json()
     held = by(made, PROFILES, "msdynci_customerprofileid")[str(profile)]
     issues = by(made, "msdynci_supportissues", "_msdynci_profile_value")[str(profile)]
     assert (told["profile"], told["customer"], told["unreachable"]) == (profile, held["msdynci_customerid"], [])

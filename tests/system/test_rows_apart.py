@@ -21,5 +21,5 @@ def test_no_row_is_written_by_two_requests_in_flight(make: MakeWorld, tmp_path: 
     assert (first["status"], first["counts"]["linked"]) == ("Successful", ROWS)
     moved = world.unify(move=0.3)["moved"]
     assert world.publish()["counts"]["linked"] == moved
-    shown = httpx.get(f"{world.sandbox.ready['dataverse']}/sandbox/faults").json()
+    shown = httpx.get(f"{world.sandbox.ready['dataverse']}/sandbox/faults", timeout=120).json()
     assert ([one["kind"] for one in shown["armed"]], shown["fired"]) == (["deadlock"], [])

@@ -48,7 +48,7 @@ def test_requests_during_a_run_become_one_run_that_can_be_read_at_once(fresh: Wo
 
 
 def test_a_request_answers_where_its_run_can_be_read(shown: World) -> None:
-    with httpx.Client(base_url=shown.host.ready["url"]) as client:
+    with httpx.Client(base_url=shown.host.ready["url"], timeout=120) as client:
         answer = client.post("/api/runs", json={"mode": "verify", "dryRun": True, "tables": ["lead"]})
         assert answer.status_code == 202
         found = client.get(answer.headers["Location"]).json()

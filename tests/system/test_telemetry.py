@@ -19,7 +19,7 @@ from tests.infra.queries import Query, queries
 from tests.infra.templates import INFRA, stored
 
 from .ingestion import Ingestion, ingestion
-from .world import SAMPLE, TABLES, World, world
+from .world import SAMPLE, TABLES, World, until, world
 
 # What Azure deploys, and everything at once instead of after a minute.
 SETTINGS = {
@@ -63,6 +63,8 @@ def observed(tables: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         first = made.publish()
         made.unify(move=0.1)
         runs = (first, made.publish())
+        for run in runs:  # its orchestration reports a moment after the run shows its end
+            until(lambda one=run["id"]: made.instance(one)["runtimeStatus"], lambda shown: shown == "Completed")
         stop(made)
         yield Observed(taken, runs, people)
 

@@ -9,8 +9,7 @@ from .world import SAMPLE, TABLES, World, until
 
 # Each profile is written with the version that was read, so touches are changes of single rows in a batch.
 TOUCH = {"operation": "$batch", "body": "PATCH /api/data/v9.2/msdynci_customerprofiles("}
-# Short, so that a dead host is noticed in seconds; an attempt outlasts the longest write, as it must.
-IMPATIENT = {"LINKER_LEASE_SECONDS": "5", "LINKER_ATTEMPT_SECONDS": "10", "LINKER_WRITE_TIMEOUT_SECONDS": "6"}
+SHORT_LEASE = {"LINKER_LEASE_SECONDS": "5"}  # a dead host is noticed in seconds
 
 
 def profiles(world: World) -> int:
@@ -27,11 +26,11 @@ def test_a_throttle_is_waited_out_and_no_profile_is_written_twice(fresh: World) 
 
 
 def test_a_host_that_dies_in_the_touch_leaves_it_to_the_next_run(make: MakeWorld) -> None:
-    world = make("--load", str(SAMPLE), **IMPATIENT)
-    world.sandbox.admin("POST", "faults", TOUCH | {"kind": "late_commit", "delay_s": 4})
-    run = world.app.publish(world.sandbox.last_job())
-    until(lambda: world.sandbox.admin("GET", "faults"), lambda faults: bool(faults["fired"]))
-    world.kill_host()
+    world = make("--load", str(SAMPLE), **SHORT_LEASE)
+    with world.holding(**TOUCH):
+        run = world.app.publish(world.sandbox.last_job())
+        until(lambda: world.sandbox.admin("GET", "faults"), lambda faults: bool(faults["fired"]))
+        world.kill_host()
     world.start_host()
     killed = world.ended(run)
     assert "interrupted" in killed["statusDetail"]

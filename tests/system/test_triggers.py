@@ -29,7 +29,7 @@ def shown(world: World, after: Any = None) -> dict[str, Any]:
 
 
 def runs(world: World) -> list[dict[str, Any]]:
-    answer = httpx.get(f"{world.host.ready['url']}/api/runs")
+    answer = httpx.get(f"{world.host.ready['url']}/api/runs", timeout=120)
     return list(answer.raise_for_status().json()["value"])
 
 
@@ -55,13 +55,13 @@ def test_events_that_are_none_stop_neither_the_others_nor_the_app(make: MakeWorl
     told = world.sandbox.admin("GET", "events")
     foreign = json.loads(json.dumps(told).replace(world.sandbox.ready["instanceId"], "another"))
     batch = [{"records": 1}, "no json", {"records": ["?"]}, *foreign]
-    assert httpx.post(hub_of(world), json=batch).status_code == 202
-    assert httpx.post(hub_of(world), json=[*batch, *told]).status_code == 202
+    assert httpx.post(hub_of(world), json=batch, timeout=120).status_code == 202
+    assert httpx.post(hub_of(world), json=[*batch, *told], timeout=120).status_code == 202
     run = shown(world)
     assert (run["status"], run["jobs"]) == ("Successful", [world.sandbox.last_job()])
     assert len(runs(world)) == 1
-    log = Path(world.host.log).read_text(encoding="utf-8")
-    assert "of the records that arrived are malformed" in log
+    malformed = "of the records that arrived are malformed"
+    log = until(lambda: Path(world.host.log).read_text(encoding="utf-8"), lambda log: malformed in log)
     assert "Traceback" not in log
 
 
@@ -69,7 +69,7 @@ def test_events_that_meet_an_unreachable_storage_fail_so_that_they_are_given_aga
     make: MakeWorld, tables: str
 ) -> None:
     world = make(*LOADED, **EVENTS, LINKER_STORAGE=re.sub(r":\d+/", ":9/", tables))
-    assert httpx.post(hub_of(world), json=world.sandbox.admin("GET", "events")).status_code == 202
+    assert httpx.post(hub_of(world), json=world.sandbox.admin("GET", "events"), timeout=120).status_code == 202
     log = until(lambda: Path(world.host.log).read_text(encoding="utf-8"), lambda log: "failed; it is called" in log)
     assert "'on_events' failed; it is called again 20 times at most" in log
     assert "on_events started nothing and is to be tried again" in log
@@ -124,10 +124,10 @@ def test_a_run_waits_for_what_the_unification_is_still_to_write(make: MakeWorld)
     assert world.publish()["status"] == "Successful"
     job = world.sandbox.last_job()
     told = {"jobId": f"after {job}", "startedAt": "2099-01-01T00:00:00Z"}
-    waiting = httpx.post(f"{world.host.ready['url']}/api/unification-events", json=told).json()
+    waiting = httpx.post(f"{world.host.ready['url']}/api/unification-events", json=told, timeout=120).json()
     until(lambda: world.app.run(waiting["id"]), lambda run: "first changes" in run["statusDetail"])
     assert world.app.run(waiting["id"])["status"] == "Queued"
-    httpx.post(f"{world.host.ready['url']}/api/runs/{waiting['id']}/cancel")
+    httpx.post(f"{world.host.ready['url']}/api/runs/{waiting['id']}/cancel", timeout=120)
     assert world.ended(waiting)["status"] == "Canceled"
 
 

@@ -21,10 +21,18 @@ ROWS = 2_000  # four writes of a page, one after the other
 LOADED = ("--contacts", str(ROWS), "--leads", "0", "--members", "0")
 SLOW = ("--switch", "ms_per_row=4")
 NARROW = {"LINKER_WATCHDOG_SCHEDULE": "* * * * * *", "LINKER_WIDTH": "1", "LINKER_TOUCH_PROFILES": "false"}
-IMPATIENT = NARROW | {
+# Of the host that falls asleep: it never looks for dead runs, and what it holds is free some seconds later.
+SLEEPY = NARROW | {
+    "LINKER_WATCHDOG_SCHEDULE": "0 0 0 1 1 *",
     "LINKER_LEASE_SECONDS": "5",
     "LINKER_ATTEMPT_SECONDS": "8",
     "LINKER_WRITE_TIMEOUT_SECONDS": "5",
+}
+AWAKE = {
+    "LINKER_WATCHDOG_SCHEDULE": "* * * * * *",
+    "LINKER_LEASE_SECONDS": "20",  # a busy machine may hold it up for so long
+    "LINKER_ATTEMPT_SECONDS": "135",
+    "LINKER_WRITE_TIMEOUT_SECONDS": "130",
 }
 SECOND_WRITE = {"operation": "UpdateMultiple", "table": "contact", "skip": 1}
 PROCESSES, REQUESTS = 5, 50
@@ -39,9 +47,10 @@ class Second:
 
 
 @contextmanager
-def second_host(world: World) -> Iterator[Second]:
+def second_host(world: World, **settings: str) -> Iterator[Second]:
     with ExitStack() as stack:
-        host = stack.enter_context(host_process(world.sandbox.ready, world.settings, world.logs / "second"))
+        own = world.settings | settings
+        host = stack.enter_context(host_process(world.sandbox.ready, own, world.logs / "second"))
         yield Second(host, stack.enter_context(App(host.ready["url"])))
 
 
@@ -100,8 +109,8 @@ def test_fifty_requests_from_five_processes_to_two_hosts_make_one_run_and_one_mo
 @pytest.mark.parametrize("wakes", ["while the other works", "after the other has ended"])
 def test_a_host_that_stops_outlives_its_lease_and_wakes_up_does_nothing_any_more(make: MakeWorld, wakes: str) -> None:
     """Unification moves half of the rows meanwhile, so what the sleeper was about to write is wrong by then."""
-    world = make(*LOADED, *SLOW, **IMPATIENT)
-    with second_host(world) as second:
+    world = make(*LOADED, *SLOW, **SLEEPY)
+    with second_host(world, **AWAKE) as second:
         asleep = fall_asleep(world)
         world.unify(move=0.5)
         following = until(lambda: second.app.run(asleep), lambda run: bool(run["endedAt"]))["followUp"]

@@ -44,7 +44,7 @@ class World:
 
     def tick(self, timer: str) -> None:
         """Let a timer of the app tick now; it works on after this returns."""
-        answer = httpx.post(f"{self.host.ready['url']}/admin/functions/{timer}", json={})
+        answer = httpx.post(f"{self.host.ready['url']}/admin/functions/{timer}", json={}, timeout=120)
         assert answer.status_code == 202
 
     def kill_host(self) -> None:
@@ -99,11 +99,12 @@ class World:
         ready = self.sandbox.ready
         asked = {"api-version": "2019-08-01", "resource": ready["dataverse"], "client_id": "admin"}
         secret = {"X-IDENTITY-HEADER": ready["identityHeader"]}
-        token = httpx.get(ready["identityEndpoint"], params=asked, headers=secret).json()["access_token"]
+        token = httpx.get(ready["identityEndpoint"], params=asked, headers=secret, timeout=120).json()["access_token"]
         httpx.patch(
             f"{ready['dataverse']}/api/data/v9.2/{table}s({row})",
             json={f"{LOOKUP}@odata.bind": f"/msdynci_customerprofiles({profile})" if profile else None},
             headers={"Authorization": f"Bearer {token}", "If-Match": "*"},
+            timeout=120,
         ).raise_for_status()
 
     def versions(self, table: str) -> dict[str, str]:

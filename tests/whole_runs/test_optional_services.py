@@ -119,10 +119,10 @@ TROUBLES: dict[str, Callable[[], Insights]] = {
     "another host in the settings": lambda: Insights(
         "https://elsewhere.example",
         "one",
-        httpx.AsyncClient(event_hooks={"request": [only_to([URL, API])]}),
+        httpx.AsyncClient(event_hooks={"request": [only_to([URL, API])]}, timeout=120),
         StaticTokens(),
     ),
-    "an address that is none": lambda: Insights("https://[", "one", httpx.AsyncClient(), StaticTokens()),
+    "an address that is none": lambda: Insights("https://[", "one", httpx.AsyncClient(timeout=120), StaticTokens()),
 }
 
 

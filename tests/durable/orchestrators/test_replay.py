@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import socket
-
 import pytest
 from durabletask.client import TaskHubGrpcClient
 from durabletask.testing import create_test_backend
@@ -21,6 +19,7 @@ from linker.durable.orchestrators.generation import (
 )
 from linker.durable.orchestrators.run import ORCHESTRATOR, customerid_backstamping_hydration
 from linker.durable.orchestrators.scanning import SCANNING, scan_mapping
+from sandbox.server.azurite import lasting_port
 from tests.durable.orchestrators.fake_activities import TICKET, Activities, context, run, throttles
 
 # ---- durable ----
@@ -52,8 +51,7 @@ def test_inputs_and_outputs_of_a_large_run_stay_small(number: int, shards: int) 
 
 def test_the_history_of_a_generation_stays_below_2000_events() -> None:
     """Measured on durabletask's backend: a run of one full generation, its parent and its child (docs/dev/proofs.md D17)."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = lasting_port()
     backend, address = create_test_backend(port=port), f"127.0.0.1:{port}"
     activities = Activities(shards=GENERATION_SHARDS).table()
     try:

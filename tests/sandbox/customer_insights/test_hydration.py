@@ -131,15 +131,14 @@ async def test_otherwise_only_changed_rows_are_written(sandbox: Sandbox, admin: 
 async def test_a_switch_makes_every_unification_gradual_and_the_time_scale_counts(
     sandbox: Sandbox, admin: httpx.AsyncClient
 ) -> None:
-    switch(sandbox, hydration_s=60.0, time_scale=600.0)
-    before = mapping(sandbox)
+    switch(sandbox, hydration_s=60.0, time_scale=60.0)
+    before, start = mapping(sandbox), time.perf_counter()
     answer = await admin.post("/unifications", json={"move": 0.2, "steps": 4})
     assert answer.status_code == 202
     assert sandbox.simulator.hydration is not None
     assert len(differences(before, mapping(sandbox))) < 40
-    start = time.perf_counter()
     await sandbox.simulator.hydration
-    assert 0.05 < time.perf_counter() - start < 40  # a minute is 0.1 s here
+    assert 0.9 < time.perf_counter() - start < 55  # a minute is a second here
     assert len(differences(before, mapping(sandbox))) == 40
     assert (await admin.post("/unifications", json={"hydration_s": 0})).status_code == 200
 

@@ -33,7 +33,7 @@ VISITORS = Visitors()
 
 
 def crowd_app() -> df.DFApp:
-    app = df.DFApp()
+    app, full = df.DFApp(), asyncio.Event()
 
     @app.orchestration_trigger(context_name="context")
     def crowd(ctx: OrchestrationContext, _: None) -> Generator[Any, Any, Any]:
@@ -43,7 +43,10 @@ def crowd_app() -> df.DFApp:
     async def visit(nothing: None) -> None:
         VISITORS.now += 1
         VISITORS.most = max(VISITORS.most, VISITORS.now)
-        await asyncio.sleep(0.01)
+        if VISITORS.now == LIMIT:
+            full.set()
+        await full.wait()
+        await asyncio.sleep(0.01)  # for one visitor more than there may be
         VISITORS.now -= 1
 
     return app
@@ -62,7 +65,7 @@ async def host() -> AsyncIterator[Host]:
 @pytest.mark.filterwarnings("ignore:azure.functions df_loads was called without expected_type:DeprecationWarning")
 async def test_no_more_activities_run_than_host_json_allows(host: Host) -> None:
     host.backend.StartInstance(pb.CreateInstanceRequest(name="crowd", instanceId="crowd"), None)
-    patience = SimpleNamespace(time_remaining=lambda: 10)
+    patience = SimpleNamespace(time_remaining=lambda: 120)
     await asyncio.to_thread(host.backend.WaitForInstanceCompletion, pb.GetInstanceRequest(instanceId="crowd"), patience)
     assert (VISITORS.now, VISITORS.most) == (0, LIMIT)
 

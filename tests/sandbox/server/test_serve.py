@@ -32,7 +32,7 @@ def serving(*options: str, end: signal.Signals = signal.SIGTERM) -> Iterator[dic
         yield json.loads(process.stdout.readline())
     finally:
         process.send_signal(end)
-        assert process.wait(20) == 0
+        assert process.wait(120) == 0
         assert process.stdout.read() == ""
         process.stdout.close()
 
@@ -40,7 +40,7 @@ def serving(*options: str, end: signal.Signals = signal.SIGTERM) -> Iterator[dic
 def token(ready: dict[str, Any], verify: ssl.SSLContext | bool = True) -> dict[str, str]:
     query = {"api-version": "2019-08-01", "resource": ready["dataverse"]}
     headers = {"X-IDENTITY-HEADER": ready["identityHeader"]}
-    answer = httpx.get(ready["identityEndpoint"], params=query, headers=headers, verify=verify)
+    answer = httpx.get(ready["identityEndpoint"], params=query, headers=headers, verify=verify, timeout=120)
     return {"Authorization": "Bearer " + answer.json()["access_token"]}
 
 
@@ -51,8 +51,8 @@ def test_one_json_line_shows_where_everything_is(end: signal.Signals) -> None:
         assert not ready["dataverse"].endswith("/")
         assert ready["tables"] is None
         headers = token(ready)
-        contacts = httpx.get(f"{ready['dataverse']}/api/data/v9.2/contacts/$count", headers=headers)
-        instance = httpx.get(f"{ready['insights']}/instances/{ready['instanceId']}", headers=headers)
+        contacts = httpx.get(f"{ready['dataverse']}/api/data/v9.2/contacts/$count", headers=headers, timeout=120)
+        instance = httpx.get(f"{ready['insights']}/instances/{ready['instanceId']}", headers=headers, timeout=120)
     assert contacts.text.lstrip("\ufeff") == "60"
     assert instance.json()["cdsOrgInfo"]["url"] == ready["dataverse"]
 
@@ -60,13 +60,13 @@ def test_one_json_line_shows_where_everything_is(end: signal.Signals) -> None:
 def test_a_file_keeps_everything_over_a_restart(tmp_path: Path) -> None:
     options = ("--db", str(tmp_path / "sandbox.db"), "--load", str(SAMPLE))
     with serving(*options) as ready:
-        httpx.post(f"{ready['dataverse']}/sandbox/unifications", json={"move": 0.1})
-        truth = httpx.get(f"{ready['dataverse']}/sandbox/truth?table=contact").text
+        httpx.post(f"{ready['dataverse']}/sandbox/unifications", json={"move": 0.1}, timeout=120)
+        truth = httpx.get(f"{ready['dataverse']}/sandbox/truth?table=contact", timeout=120).text
         header = ready["identityHeader"]
     with serving(*options) as ready:
         assert ready["identityHeader"] == header
-        assert httpx.get(f"{ready['dataverse']}/sandbox/truth?table=contact").text == truth
-        assert len(httpx.get(f"{ready['dataverse']}/sandbox/unifications").json()) == 2
+        assert httpx.get(f"{ready['dataverse']}/sandbox/truth?table=contact", timeout=120).text == truth
+        assert len(httpx.get(f"{ready['dataverse']}/sandbox/unifications", timeout=120).json()) == 2
 
 
 def test_a_file_with_tables_of_another_kind_is_refused(tmp_path: Path) -> None:
@@ -88,6 +88,7 @@ def test_https_is_trusted_through_its_own_ca(tmp_path: Path) -> None:
             f"{ready['dataverse']}/api/data/v9.2/new_memberset/$count",
             headers=token(ready, trusting),
             verify=trusting,
+            timeout=120,
         )
     assert answer.text.lstrip("\ufeff") == "3"
 
@@ -106,8 +107,8 @@ def test_switches_and_faults_are_taken_from_the_command_line(tmp_path: Path) -> 
         str(faults),
     )
     with serving(*options) as ready:
-        config = httpx.get(f"{ready['dataverse']}/sandbox/config").json()
-        answer = httpx.get(f"{ready['dataverse']}/api/data/v9.2/WhoAmI", headers=token(ready))
+        config = httpx.get(f"{ready['dataverse']}/sandbox/config", timeout=120).json()
+        answer = httpx.get(f"{ready['dataverse']}/api/data/v9.2/WhoAmI", headers=token(ready), timeout=120)
     assert (config["dop_hint"], config["string_order"]) == (7, "ordinal")
     assert answer.status_code == 503
 
