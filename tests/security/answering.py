@@ -23,7 +23,7 @@ class Answering:
     @contextlib.asynccontextmanager
     async def deps(self, **settings: object) -> AsyncIterator[Deps]:
         """Give what the app uses when these are its settings."""
-        given = {"dataverse_url": self.url, "storage": "UseDevelopmentStorage=true", "write_timeout_seconds": 5}
+        given = {"dataverse_url": self.url, "storage": "UseDevelopmentStorage=true", "write_timeout_seconds": 120}
         made = bootstrap.build(Settings.model_validate(given | settings))
         yield replace(made, connection=replace(made.connection, tokens=StaticTokens()))
         await made.close()

@@ -31,8 +31,8 @@ SLEEPY = NARROW | {
 AWAKE = {
     "LINKER_WATCHDOG_SCHEDULE": "* * * * * *",
     "LINKER_LEASE_SECONDS": "20",  # a busy machine may hold it up for so long
-    "LINKER_ATTEMPT_SECONDS": "135",
-    "LINKER_WRITE_TIMEOUT_SECONDS": "130",
+    "LINKER_ATTEMPT_SECONDS": "24",  # it waits for so long when the sleeper marks a shard that it works on
+    "LINKER_WRITE_TIMEOUT_SECONDS": "20",
 }
 SECOND_WRITE = {"operation": "UpdateMultiple", "table": "contact", "skip": 1}
 PROCESSES, REQUESTS = 5, 50

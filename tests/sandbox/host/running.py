@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import NamedTemporaryFile
+from typing import IO, Any
 
 import httpx
 
@@ -22,9 +23,10 @@ PATIENCE_S = 120.0
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A started host. `ready` is what it printed."""
+    """A started host. `ready` is what it printed, `log` the file of what it complains of."""
 
     process: subprocess.Popen[str]
+    log: Path
     ready: dict[str, Any]
     http: httpx.Client
 
@@ -58,35 +60,40 @@ def until[T](ask: Callable[[], T], good: Callable[[T], bool]) -> T:
     return answer
 
 
-def start_process(app: str, *, keys: bool = False, **settings: str) -> subprocess.Popen[str]:
+def start_process(
+    app: str, *, keys: bool = False, errors: int | IO[str] = subprocess.PIPE, **settings: str
+) -> subprocess.Popen[str]:
+    """Start the host. Whoever lets it run on gives a file for `errors`: it would stand still once a pipe is full."""
     code = f"import sys; from pathlib import Path; from sandbox.host.main import run; run(0, {keys}, Path(sys.argv[1]))"
     return subprocess.Popen(
         [sys.executable, "-c", code, str(APPS / app)],
         cwd=ROOT,
         env={**os.environ, **settings},
         stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        stderr=errors,
         text=True,
     )
 
 
-def _read_ready_line(process: subprocess.Popen[str]) -> dict[str, Any]:
+def _read_ready_line(process: subprocess.Popen[str], log: Path) -> dict[str, Any]:
     """Return what the host printed when it was ready; fail with what it complained of if it ended before."""
     assert process.stdout is not None
-    assert process.stderr is not None
     line = process.stdout.readline()
-    assert line, f"The host ended with code {process.wait()} before it was ready: {process.stderr.read()}"
+    assert line, f"The host ended with code {process.wait()} before it was ready: {log.read_text(encoding='utf-8')}"
     return dict(json.loads(line))
 
 
 @contextmanager
 def running(app: str, *, keys: bool = False, **settings: str) -> Iterator[Running]:
     """Run the host with an app of `apps/` until the end of the block."""
-    process = start_process(app, keys=keys, **settings)
-    with process:
+    with (
+        NamedTemporaryFile("w", encoding="utf-8") as errors,
+        start_process(app, keys=keys, errors=errors.file, **settings) as process,
+    ):
+        log = Path(errors.name)
         try:
-            ready = _read_ready_line(process)
+            ready = _read_ready_line(process, log)
             with httpx.Client(base_url=ready["url"], timeout=PATIENCE_S) as http:
-                yield Running(process, ready, http)
+                yield Running(process, log, ready, http)
         finally:
             process.kill()
