@@ -23,8 +23,15 @@ class Hidden:
         )
 
     def _kinds(self, lower: str, text: str) -> list[str]:
-        known = [kind for kind, words in self.words.items() if any(word.lower() in lower for word in words)]
+        known = [kind for kind, words in self.words.items() if any(_stands(word.lower(), lower) for word in words)]
         return [*known, "token"] if TOKEN.search(text) else known
+
+
+def _stands(word: str, text: str) -> bool:
+    """Return whether a word is in a text. A number has to stand there by itself: hashes and fractions hold any by chance."""
+    if word not in text or not word.isdigit():
+        return word in text
+    return re.search(rf"(?<![0-9a-z.]){word}(?![0-9a-z])", text) is not None
 
 
 def spellings(guids: Iterable[str]) -> frozenset[str]:

@@ -258,6 +258,21 @@ def test_no_foreign_word_forged_a_line_of_the_log(left: Left) -> None:
 # ---- the search would find it ----
 
 
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param('{"governmentid": "2380185"}', ["log: person"], id="in quotes"),
+        pytest.param("the row of 2380185.", ["log: person"], id="at the end of a sentence"),
+        pytest.param("id=2380185, next", ["log: person"], id="after a sign"),
+        pytest.param("a52380185f0", [], id="in a hash"),
+        pytest.param("waited 0.2380185 s", [], id="in a fraction"),
+        pytest.param("12380185", [], id="in a longer number"),
+    ],
+)
+def test_a_number_is_found_where_it_stands_by_itself(text: str, found: list[str]) -> None:
+    assert Hidden({"person": frozenset({"2380185"})}).found_in({"log": text}) == found
+
+
 @pytest.mark.parametrize("kind", ["secrets", "people", "keys"])
 def test_the_search_finds_what_is_put_there(left: Left, kind: str) -> None:
     hidden: Hidden = getattr(left, kind)
