@@ -83,7 +83,7 @@ async def visitor(linked: World, browser: Browser) -> AsyncIterator[MakeVisit]:
     yield enter
     for each in made:
         await each.page.context.close()
-    assert [complaint for each in made for complaint in each.complaints] == []
+    assert [complaint for each in made for complaint in each.unexpected] == []
 
 
 @pytest.fixture

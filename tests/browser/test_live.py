@@ -83,8 +83,7 @@ async def test_a_page_that_cannot_be_refreshed_says_so_until_it_can(stage: Stage
     await stage.go_on(scenes.refreshing(40))
     await expect(page.get_by_role("complementary")).to_contain_text("40 of 77")
     await expect(page.get_by_text("This page could not be refreshed")).to_be_hidden()
-    assert all("ERR_INTERNET_DISCONNECTED" in complaint for complaint in visit.complaints)
-    visit.complaints.clear()
+    visit.expect_complaints("ERR_INTERNET_DISCONNECTED")
 
 
 async def test_who_lost_his_session_signs_in_and_comes_back(stage: Stage, visit: Visit) -> None:

@@ -76,8 +76,7 @@ async def test_an_address_that_leads_nowhere_leads_back(busy: Stage, visit: Visi
     await visit.is_well_made(axe)
     await page.get_by_role("link", name="Back to Status").click()
     await expect(page.get_by_role("heading", name="Status", exact=True)).to_be_visible()
-    assert all("404" in complaint for complaint in visit.complaints)
-    visit.complaints.clear()
+    visit.expect_complaints("404")
 
 
 # ---- runs over time ----

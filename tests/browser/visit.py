@@ -32,17 +32,30 @@ _SENT = """
 
 @dataclass  # without slots: Playwright hangs attributes of its own on whoever listens
 class Visit:
-    """Somebody in front of a browser. `complaints` are those of its console, `asked` all requests that it has sent."""
+    """Somebody in front of a browser. `complaints` are those of its console, `asked` all requests that it has sent.
+
+    A complaint may come a moment after what it is about, so those that have to come are named beforehand or afterwards.
+    """
 
     page: Page
     app: str
     complaints: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
     asked: list[Request] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.page.on("console", self._heard)
         self.page.on("pageerror", self._failed)
         self.page.on("request", self._asked)
+
+    def expect_complaints(self, words: str) -> None:
+        """Let complaints with these words pass, whenever they come."""
+        self.expected.append(words)
+
+    @property
+    def unexpected(self) -> list[str]:
+        """The complaints that no test expects."""
+        return [one for one in self.complaints if not any(words in one for words in self.expected)]
 
     @property
     def portal(self) -> str:

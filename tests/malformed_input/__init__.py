@@ -9,6 +9,6 @@ IS_LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 QUICK = settings(
     max_examples=2_000 if IS_LONG else 40,
     derandomize=not IS_LONG,
-    deadline=timedelta(minutes=1),
+    deadline=timedelta(minutes=5),
     suppress_health_check=[HealthCheck.too_slow],
 )

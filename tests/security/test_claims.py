@@ -18,7 +18,7 @@ SALT = b"s" * 16
 
 
 def test_payloads_import_no_class_that_they_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", raising=False)
+    monkeypatch.setenv("AZURE_FUNCTIONS_DURABLE_STRICT_TYPING", "false")  # set, so that it is as before after the test
     monkeypatch.setenv("LINKER_DATAVERSE_URL", "https://org.crm4.dynamics.com")
     monkeypatch.setenv("LINKER_STORAGE", "UseDevelopmentStorage=true")
     bootstrap.check_environment()

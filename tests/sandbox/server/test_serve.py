@@ -122,9 +122,12 @@ def test_unify_prints_what_it_changed_over_https_too(tmp_path: Path) -> None:
 
 
 def test_unify_shows_where_it_found_no_sandbox() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-    done = subprocess.run([*COMMAND, "unify", "--url", url, "move=0.1"], capture_output=True, text=True, check=False)
+    with socket.socket() as deaf:  # has the port, and does not listen
+        deaf.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
+        done = subprocess.run(
+            [*COMMAND, "unify", "--url", url, "move=0.1"], capture_output=True, text=True, check=False
+        )
     assert (done.returncode, url in done.stderr, "Traceback" in done.stderr) == (2, True, False)
 
 
