@@ -95,11 +95,12 @@ class FakeDataverse(EnvironmentRows):
         out: list[bytes] = []
         for part in parts:
             self.asked[part.kind] += 1
+            headers = {"Content-Type": "application/json"}
             try:
                 status, body = self._route(part)
             except Refusal as refusal:
                 status, body = refusal.status, refusal.body
-            headers = {"Content-Type": "application/json"}
+                headers |= refusal.headers
             out.append(write_part(ApiResponse(status, headers, json.dumps(body).encode() if body else b""), None))
             for hook in self.after if reads else ():
                 await _run(hook, part)

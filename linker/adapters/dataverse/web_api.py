@@ -157,13 +157,16 @@ class WebApi:
         headers = {"If-Match": etag, **self.connection.extra_headers, **self.write_headers}
         return Part("PATCH", f"{API}{entity_set}({key})", json.dumps(body), headers)
 
-    async def write_parts[K](self, parts: dict[K, Part]) -> dict[K, DataverseError]:
+    async def write_parts[K](
+        self, parts: dict[K, Part], refused: dict[K, DataverseError] | None = None
+    ) -> dict[K, DataverseError]:
         """Send single writes in batches; return those that were refused. Raises DataverseError for what is about no row, so
         that no further batch is sent.
 
-        What was answered for good leaves `parts`. So after an error, they are what is still to be written.
+        What was answered for good leaves `parts`, and joins `refused` if it was. So after an error, `parts` are what is still
+        to be written.
         """
-        refused: dict[K, DataverseError] = {}
+        refused = {} if refused is None else refused
         for keys in batched(list(parts), 100):
             answers = await self._exchange([parts[key] for key in keys])
             passing: list[Exception] = []
@@ -171,7 +174,7 @@ class WebApi:
                 error = None if answer.status == 204 else self._refusal(answer, writes=True)
                 if error is None or isinstance(error, DataverseError):
                     del parts[key]
-                    refused |= {key: error} if error else {}
+                    refused.update({key: error} if error else {})
                 else:
                     passing.append(error)
             if passing:

@@ -6,14 +6,15 @@ touched is said in the run's notes.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import batched
+from itertools import batched, takewhile
 from typing import NotRequired, TypedDict
 
 from linker.adapters.dataverse import Dataverse, response_models
+from linker.adapters.dataverse.web_api import Part
 from linker.adapters.storage.table_states import SLICES
+from linker.adapters.write_limiter import SHORT_WAIT_S
 from linker.core import odata
 from linker.core.capabilities import Capability, TableKind
 from linker.core.errors import DataverseError, LinkerError, TableBusyError, TransientError
@@ -115,7 +116,9 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
             return TouchOutcome(Touches(profiles=len(waiting)))
         for some in batched(waiting[:PROFILES_A_CALL], PATCHES):
             outcome = await _touch(deps, dataverse, some, outcome)
-        if len(waiting) <= PROFILES_A_CALL:
+            if outcome.later_s:
+                break
+        if len(waiting) <= PROFILES_A_CALL and not outcome.later_s:
             outcome = replace(outcome, after=None)
     except TransientError as error:
         outcome = replace(outcome, later_s=error.wait_s, later_reason=str(error)[:300])
@@ -125,14 +128,27 @@ async def touch_profiles(deps: Deps, task: TouchTask) -> TouchOutcome:
 
 
 async def _touch(deps: Deps, dataverse: Dataverse, ids: Sequence[str], before: TouchOutcome) -> TouchOutcome:
+    """Touch some profiles. What interrupts it comes back with those before the first one that has no answer yet: what is
+    repeated is touched again.
+    """
     can = await deps.capabilities()
     options = {"has_in": can.has(Capability.IN_FILTER), "has_partitions": can.has(Capability.PARTITION_COLUMN)}
     found = await read_profiles(dataverse, ids, **options)
-    refused = await write_again(dataverse, found)
-    gone = sum(1 for error in refused.values() if error.status == 404)
-    touches = Touches(len(ids), len(found) - len(refused), len(ids) - len(found) + gone, len(refused) - gone)
-    refusal = next((str(error)[:300] for error in refused.values() if error.status != 404), before.refusal)
-    return replace(before, touches=before.touches + touches, after=ids[-1], refusal=refusal)
+    left, refused = write_parts_of(dataverse, found), dict[str, DataverseError]()
+    later: TransientError | None = None
+    try:
+        await write_again(dataverse, left, refused)
+    except TransientError as error:
+        later = error
+    done = list(takewhile(lambda profile: profile not in left, ids))
+    if later is not None and not done:
+        raise later
+    errors = [refused[profile] for profile in done if profile in refused and refused[profile].status != CONFLICT]
+    there, gone = sum(1 for profile in done if profile in found), sum(1 for error in errors if error.status == 404)
+    touches = Touches(len(done), there - len(errors), len(done) - there + gone, len(errors) - gone)
+    refusal = next((str(error)[:300] for error in errors if error.status != 404), before.refusal)
+    outcome = replace(before, touches=before.touches + touches, after=done[-1], refusal=refusal)
+    return replace(outcome, later_s=later.wait_s, later_reason=str(later)[:300]) if later else outcome
 
 
 async def report_touch(deps: Deps, news: TouchReport) -> Go:
@@ -170,7 +186,7 @@ def _notes(news: TouchReport) -> list[str]:
 
 # ---- writing a profile once more ----
 
-TRIES = 6  # of the writes that a busy table refused
+TRIES = 6  # of writes in a row of which a busy table takes none
 CONFLICT = 412  # the profile has another version than the one that was read
 
 _Row = TypedDict("_Row", {"msdynci_customerid": str, "partitionid": NotRequired[str | None], "@odata.etag": str})
@@ -204,30 +220,38 @@ def _profile(row: response_models.Fields) -> Profile:
     return Profile(found["msdynci_customerid"], found["@odata.etag"], partition)
 
 
-async def write_again(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> dict[str, DataverseError]:
-    """Write each profile's own CustomerId again; return those that were refused one by one.
+def write_parts_of(dataverse: Dataverse, profiles: Mapping[str, Profile]) -> dict[str, Part]:
+    """Return the writes that give each profile its own CustomerId again, in the order of their ids.
 
     Each write holds only for the version that was read (If-Match). So a value that Customer Insights wrote meanwhile is never
     set back, and no profile is created. A bulk message cannot carry versions, which is why there is none here. A conflict
     means that another writer has just updated the profile, which is what the touch is for.
     """
-    parts = {
+    return {
         profile: dataverse.patch(
             PROFILE_SET, _profile_key(profile, known), {CUSTOMER_COLUMN: known.customer}, known.etag
         )
-        for profile, known in profiles.items()
+        for profile, known in sorted(profiles.items())
     }
-    refused: dict[str, DataverseError] = {}
-    for left in reversed(range(TRIES)):
+
+
+async def write_again(dataverse: Dataverse, parts: dict[str, Part], refused: dict[str, DataverseError]) -> None:
+    """Send writes of profiles; those that were refused one by one join `refused`, and `parts` are what has no answer yet.
+
+    A busy table is waited for in place as long as it writes some of them for each pause. Raises TransientError for a pause
+    that is longer, or brings nothing.
+    """
+    tries = 0
+    while parts:
+        left = len(parts)
         try:
-            async with dataverse.connection.limiter.lane(len(parts)):
-                refused |= await dataverse.write_parts(parts)
-            break
-        except TableBusyError as error:  # those that were written are not written again
-            if not left:
+            async with dataverse.connection.limiter.lane(left):
+                await dataverse.write_parts(parts, refused)
+        except TableBusyError as error:
+            tries = tries + 1 if len(parts) == left else 0
+            if tries == TRIES or error.wait_s > SHORT_WAIT_S:
                 raise
-            await asyncio.sleep(error.wait_s)
-    return {profile: error for profile, error in refused.items() if error.status != CONFLICT}
+            await dataverse.connection.limiter.rest(error.wait_s)
 
 
 def _profile_key(profile: str, known: Profile) -> str:

@@ -12,7 +12,7 @@ from linker.core.capabilities import TableKind
 from linker.core.errors import DataverseError, ThrottledError, TransientError, UnknownOutcomeError
 from linker.core.model import Counts, Link, Target
 from linker.core.requirements.facts import DataverseTable
-from linker.durable.activities.touch_profiles import Profile, write_again
+from linker.durable.activities.touch_profiles import Profile, write_again, write_parts_of
 from tests.fakes.requests import NAVIGATION, URL
 from tests.fakes.world import WRITE_S, StaticTokens, World, contact_id
 
@@ -52,7 +52,7 @@ async def unlinking(dataverse: Dataverse) -> None:
 
 
 async def touching(dataverse: Dataverse) -> None:
-    await write_again(dataverse, {LINK.profile: Profile("c1", 'W/"1"')})
+    await write_again(dataverse, write_parts_of(dataverse, {LINK.profile: Profile("c1", 'W/"1"')}), {})
 
 
 async def single(dataverse: Dataverse) -> None:

@@ -135,3 +135,71 @@ async def test_a_long_part_is_done_in_calls_of_a_bounded_number_of_profiles(monk
     assert [call.after for call in calls[1:]] == [ids[3], ids[7], None]
     assert set(world.dataverse.touches.values()) == {1}
     assert {asked.method for asked in world.dataverse.touch_requests} == {"PATCH"}
+
+
+# ---- a busy profile table ----
+
+PROFILES = 20
+
+
+async def waiting_profiles(world: World) -> list[str]:
+    """Return the ids of profiles that wait, ascending."""
+    ids = sorted(world.dataverse.profile(f"c{number}") for number in range(PROFILES))
+    await world.deps.waiting.note("run1", "a", ids, dry_run=False)
+    return ids
+
+
+def busy(pause_s: int) -> Refusal:
+    return Refusal(429, "429", "Too many requests", retry_after=f"{pause_s}")
+
+
+@pytest.mark.parametrize("takes", [1, 3, 7])
+async def test_a_profile_table_that_takes_a_few_writes_for_each_pause_gets_each_of_them_once(takes: int) -> None:
+    world = World()
+    ids, pauses = await waiting_profiles(world), list[float]()
+
+    async def wait(seconds: float) -> None:
+        pauses.append(seconds)
+        for profile in list(world.dataverse.refuse)[:takes]:
+            del world.dataverse.refuse[profile]
+
+    world.dataverse.refuse.update(dict.fromkeys(ids[takes:], busy(3)))
+    world.deps.limiter._sleep = wait
+    outcome = await touch_profiles(world.deps, TouchTask("run1", 0, 1))
+    assert (outcome.touches, outcome.after) == (Touches(PROFILES, PROFILES), None)
+    assert pauses == [3.0] * -(-(PROFILES - takes) // takes)
+    assert set(world.dataverse.touches.values()) == {1}
+
+
+async def test_a_profile_table_that_takes_none_is_left_to_a_later_call() -> None:
+    world = World()
+    ids, pauses = await waiting_profiles(world), list[float]()
+
+    async def wait(seconds: float) -> None:
+        pauses.append(seconds)
+
+    world.dataverse.refuse.update(dict.fromkeys(ids, busy(3)))
+    world.deps.limiter._sleep = wait
+    outcome = await touch_profiles(world.deps, TouchTask("run1", 0, 1))
+    assert (outcome.touches, outcome.after, outcome.later_s) == (Touches(), "", 3.0)
+    assert len(pauses) == touch.TRIES - 1
+
+
+@pytest.mark.parametrize("pause_s", [60, 3_600, 86_400])
+@pytest.mark.parametrize("first", [0, 1, 13])
+async def test_a_long_pause_is_not_waited_for_in_place_and_what_was_touched_counts(first: int, pause_s: int) -> None:
+    world = World()
+    ids = await waiting_profiles(world)
+    world.dataverse.refuse.update(dict.fromkeys(ids[first:], busy(pause_s)))
+    refused = 1 if first > 1 else 0
+    if refused:
+        world.dataverse.refuse[ids[1]] = Refusal(400, "0x80040265", "The plug-in says no.")
+    outcome = await touch_profiles(world.deps, TouchTask("run1", 0, 1))
+    assert (outcome.later_s, outcome.after) == (pause_s, ids[first - 1] if first else "")
+    assert outcome.touches == Touches(first, first - refused, refused=refused)
+    world.dataverse.refuse.clear()
+    rest = await touch_profiles(world.deps, TouchTask("run1", 0, 1, after=outcome.after or ""))
+    assert (rest.touches, rest.after) == (Touches(PROFILES - first, PROFILES - first), None)
+    assert [world.dataverse.touches[profile] for profile in ids] == [
+        0 if refused and n == 1 else 1 for n in range(PROFILES)
+    ]
