@@ -146,11 +146,11 @@ class Deps(Stores):
         """Return a client that meters what one activity asks."""
         return Dataverse(self.connection, Meter(), self.write_headers)
 
-    def patient_dataverse(self) -> Dataverse:
+    def patient_dataverse(self, *, renews: bool = False) -> Dataverse:
         """Return a client for a step that asks many small questions: its reads wait out the pauses that Dataverse asks for,
-        and those that are asked for at the same time share a request.
+        and those that are asked for at the same time share a request. `renews` see Patience.
         """
-        return SharedReads(patient(self.connection), Meter(), self.write_headers)
+        return SharedReads(patient(self.connection, renews=renews), Meter(), self.write_headers)
 
     @property
     def limiter(self) -> Limiter:

@@ -115,14 +115,17 @@ def _fail(question: _Question, error: BaseException) -> None:
         question.answer.set_exception(error)
 
 
-PATIENCE_S = 120.0  # of pauses without an answer in between
+PATIENCE_S = 120.0  # from the first pause of a step on
 
 
 @dataclass(slots=True)
 class Patience:
-    """How long a step waits for pauses, in seconds from the first one since an answer: a step of many reads may meet many."""
+    """How long a step waits for pauses, in seconds from its first one. `renews`: from the first one since an answer, for a step
+    whose reads are as many as its rows, and that runs behind no page.
+    """
 
     seconds: float = PATIENCE_S
+    renews: bool = False
     until: float | None = None
 
     async def wait(self, error: ThrottledError | TableBusyError) -> None:
@@ -146,13 +149,13 @@ class PatientConnection(Connection):
         await self.patience.wait(error)
 
     def note_answer(self) -> None:
-        """Let the patience begin again, unless the question is one that the step can do without."""
-        if answer_limit.get() is None:
+        """Let the patience begin again if it does, unless the question is one that the step can do without."""
+        if self.patience.renews and answer_limit.get() is None:
             self.patience.until = None
 
 
-def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConnection:
-    """Return the same way to Dataverse for a step that waits out pauses."""
+def patient(connection: Connection, seconds: float = PATIENCE_S, *, renews: bool = False) -> PatientConnection:
+    """Return the same way to Dataverse for a step that waits out pauses; see Patience."""
     return PatientConnection(
         connection.url,
         connection.client,
@@ -161,7 +164,7 @@ def patient(connection: Connection, seconds: float = PATIENCE_S) -> PatientConne
         connection.extra_headers,
         connection.limiter,
         connection.optional_room,
-        Patience(seconds),
+        Patience(seconds, renews),
     )
 
 

@@ -38,7 +38,7 @@ async def find_strays(deps: Deps, task: StraysTask) -> Strays:
     A marked row is compared and resolved again. A link that is not ours is reported, row by row, and cleared only as far as an
     operator allowed it (`task.allowed`). Nothing is cleared while the mapping names the row: its profile may still arrive.
     """
-    dataverse, target = deps.patient_dataverse(), await deps.target(task.run, task.table)
+    dataverse, target = deps.patient_dataverse(renews=True), await deps.target(task.run, task.table)
     found = await deps.states.load(task.table)
     if found is None or not target.navigation:
         return Strays()

@@ -168,7 +168,7 @@ async def test_a_list_of_which_each_page_is_refused_once_is_read_to_its_end(
     """The pauses take longer together than patience lasts; each of them is followed by an answer."""
     connection, asked = refusing(kind, "100" if is_patient else "5")
     slept = waits(monkeypatch) if is_patient else without_sleep(connection)
-    found = WebApi(patient(connection) if is_patient else connection).rows("rows")
+    found = WebApi(patient(connection, renews=True) if is_patient else connection).rows("rows")
     assert [row["n"] async for rows in found for row in rows] == [0, 1, 2, 3, 4]
     assert len(slept) == len(asked) - 5 == (5 if kind == "every page" else 4)
 
@@ -216,7 +216,7 @@ async def test_a_batch_of_which_no_part_is_answered_ends_the_step() -> None:
 async def test_the_pauses_of_a_question_that_a_run_can_do_without_do_not_begin_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    connection, slept = patient(throttling(0, "", "")[0], 120.0), waits(monkeypatch)
+    connection, slept = patient(throttling(0, "", "")[0], renews=True), waits(monkeypatch)
     busy = TableBusyError("busy", wait_s=100.0)
     async with asyncio.timeout(3_600) as limit:
         outer = answer_limit.set(limit)
@@ -228,6 +228,15 @@ async def test_the_pauses_of_a_question_that_a_run_can_do_without_do_not_begin_a
         connection.note_answer()
         await connection.pause(busy, 0)
     assert slept == [100.0, 100.0]
+
+
+async def test_patience_lasts_once_for_a_step_that_someone_waits_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A preflight is shown on a page, so that answers in between do not make it longer."""
+    connection, _ = refusing("every page", "100")
+    slept = waits(monkeypatch)
+    with pytest.raises(TableBusyError):
+        _ = [rows async for rows in WebApi(patient(connection)).rows("rows")]
+    assert slept == [100.0]
 
 
 @pytest.mark.parametrize("is_patient", [True, False])
