@@ -1,6 +1,7 @@
 """What tests of several kinds share."""
 
 import logging
+import os
 import signal
 from collections.abc import Iterator
 
@@ -10,9 +11,12 @@ from hypothesis import HealthCheck, settings
 from linker.adapters import telemetry
 from sandbox.server.azurite import AzuriteError, azurite_tables, find_azurite
 
-# Few examples each time, others the next time, and no deadline: a machine may be slow.
-settings.register_profile("any machine", max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("any machine")
+# The same few examples each time: a test fails for a change of the code and for nothing else. With HYPOTHESIS_PROFILE=long many
+# more, and others each time. No deadline, and no complaint of slow examples: a machine may be slow.
+SLOW = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("any machine", max_examples=20, derandomize=True, **SLOW)  # type: ignore[arg-type]
+settings.register_profile("long", max_examples=500, **SLOW)  # type: ignore[arg-type]
+settings.load_profile("long" if os.environ.get("HYPOTHESIS_PROFILE") == "long" else "any machine")
 
 
 def pytest_sessionstart() -> None:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 from . import loss
 from .cases import cases
-from .moments import PROCESS_FAULTS, ProcessFault, stage
+from .moments import IMPATIENT, PROCESS_FAULTS, ProcessFault, stage
 from .scene import port_of
 from .trial import Verdict, try_case
 
@@ -45,7 +45,7 @@ def _matrix(seeds: Sequence[int]) -> Group:
 def _of_process(fault: ProcessFault) -> Group:
     @contextmanager
     def opened(tables: str) -> Iterator[Attempt]:
-        with TemporaryDirectory() as folder, stage(tables, Path(folder)) as played:
+        with TemporaryDirectory() as folder, stage(tables, Path(folder), IMPATIENT) as played:
             yield lambda name: played.play(fault, _seed(name))
 
     return Group(_names(fault.name, fault.moments), opened, fault.name, fault.what)

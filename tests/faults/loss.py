@@ -17,7 +17,7 @@ from sandbox.demo.clients import Json
 from sandbox.server.azurite import Azurite, azurite, connection_string
 from tests.system.world import until
 
-from .moments import Stage, stage
+from .moments import PLAIN, Stage, stage
 from .trial import Verdict
 
 IDLE_S: Final = 6.5
@@ -78,7 +78,7 @@ def stored(folder: Path) -> Iterator[Stored]:
     place = folder / "azurite"
     with ExitStack() as stack:
         storage = stack.enter_context(azurite(place))
-        played = stack.enter_context(stage(connection_string(storage.port), folder))
+        played = stack.enter_context(stage(connection_string(storage.port), folder, PLAIN))
         yield Stored(played, stack, place, storage)
 
 

@@ -21,13 +21,15 @@ from .trial import Verdict
 
 SIZES: Final = {"contact": 120, "lead": 80, "new_member": 40}
 LOADED: Final = [text for name, rows in SIZES.items() for text in (f"--{name.removeprefix('new_')}s", str(rows))]
-IMPATIENT: Final = {
+PLAIN: Final = {
+    "LINKER_TOUCH_PROFILES": "false",  # every write counted here is a link
+    "LINKER_UNLINK_MAX_SHARE": "1",  # the guard counts a whole day, in which dozens of moments drop rows
+}
+IMPATIENT: Final = PLAIN | {
     "LINKER_LEASE_SECONDS": "5",
     "LINKER_ATTEMPT_SECONDS": "5",
     "LINKER_WRITE_TIMEOUT_SECONDS": "2",
     "LINKER_WATCHDOG_SCHEDULE": "* * * * * *",
-    "LINKER_TOUCH_PROFILES": "false",  # every write counted here is a link
-    "LINKER_UNLINK_MAX_SHARE": "1",  # the guard counts a whole day, in which dozens of moments drop rows
 }
 # Dozens of moments on one sandbox would meet the limit on requests; throttles are faults of the matrix itself.
 UNLIMITED: Final = ("--switch", "protection=false")
@@ -188,15 +190,15 @@ PROCESS_FAULTS: Final = (
 
 
 @contextmanager
-def stage(tables: str, folder: Path) -> Iterator[Stage]:
-    """Give a linked world on the Table Storage `tables`; its files are kept in `folder`."""
+def stage(tables: str, folder: Path, settings: dict[str, str]) -> Iterator[Stage]:
+    """Give a linked world on the Table Storage `tables`, with these app settings; its files are kept in `folder`."""
     place = ["--port", str(lasting_port()), "--db", str(folder / "rows.db")]
     options = ["--no-azurite", "--no-measures", *place, *UNLIMITED, *LOADED]
     with ExitStack() as stack:
         child = stack.enter_context(sandbox_process(options, folder))
         forget_environment(tables, child.ready["dataverse"])
         sandbox = stack.enter_context(Sandbox({**child.ready, "tables": tables}))
-        world = World(sandbox, folder, IMPATIENT, stack)
+        world = World(sandbox, folder, settings, stack)
         world.start_host()
         made = Stage(world, lambda: stack.enter_context(sandbox_process(options, folder)), child)
         made.count_whole()
