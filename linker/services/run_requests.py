@@ -201,7 +201,7 @@ async def _unseen(deps: Deps) -> RunRequest | None:
     if state.holder is not None:  # it looks for itself whether anything moved meanwhile
         return None
     task, last = await deps.runs.task(), await deps.runs.load_shown()
-    if last is not None and is_tried_again(last):
+    if last is not None and state.parked is None and is_tried_again(last):
         # Nothing else may have moved since, so that nothing else would ask for it.
         return RunRequest(last.mode, tables=last.requested_tables, jobs=last.jobs, trigger="timer")
     overdue = deps.clock() - task.completed >= MAX_BETWEEN_RUNS_S

@@ -1,12 +1,14 @@
 """The watchdog: it leaves a run alone that renews, ends one that died, and starts its work again."""
 
+from dataclasses import replace
+
 import pytest
 
 from linker.core.model import Mode, RunRequest, Status, Ticket
-from linker.core.runs.activity_values import Beat
+from linker.core.runs.activity_values import Beat, Ending
 from linker.durable.activities import run_lifecycle
 from linker.durable.boundary import RENEWALS
-from linker.services import housekeeping
+from linker.services import housekeeping, run_requests
 from tests.fakes.client import Starter
 from tests.fakes.lives import CONTACT, begun, loaded
 from tests.fakes.world import DiedError, World
@@ -91,6 +93,25 @@ async def test_work_that_dies_again_and_again_without_progress_is_parked(world: 
         restarts += bool(await housekeeping.watch_runs(world.deps, start))
     assert restarts == 2
     assert (await world.deps.lock.peek()).parked is not None
+
+
+async def test_work_that_rests_is_not_asked_for_because_of_a_table_that_is_tried_again(
+    world: World, start: Starter
+) -> None:
+    """Each run dies after that table has ended, and nothing has moved in Dataverse."""
+    marks = await run_requests.marks_of(world.deps, None)
+    await run_lifecycle.end_run(world.deps, Ending(await begun(world, start), marks=marks))
+    busy = replace(CONTACT, status=Status.RETRYING, detail="busy", passing=True)
+    await begun(world, start, RunRequest(), busy)
+    while not (await world.deps.lock.peek()).parked:
+        world.clock.pass_s(world.settings.lease_seconds + 1)
+        if await housekeeping.watch_runs(world.deps, start):
+            await run_lifecycle.begin_run(world.deps, start.started[-1])
+            await world.deps.runs.advance(start.started[-1].run, lambda run: replace(run, tables=(busy,)))
+    last = await loaded(world, start.started[-1].run)
+    assert (last.ended_at is not None, last.tables[0].status, last.follow_up) == (True, Status.RETRYING, None)
+    world.clock.pass_s(run_requests.PASSING_RETRY_S + 1)
+    assert await run_requests.poll(world.deps, start) == ""
 
 
 @pytest.mark.parametrize("canceled", [False, True])

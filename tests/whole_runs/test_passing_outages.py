@@ -18,6 +18,7 @@ from linker.core.runs.activity_values import Ending
 from linker.durable.activities import run_lifecycle
 from linker.services import housekeeping, run_requests
 from tests.fakes.client import Starter
+from tests.fakes.lives import begun
 from tests.fakes.requests import URL
 from tests.fakes.world import StaticTokens, World
 
@@ -73,7 +74,9 @@ async def test_a_run_of_which_one_table_is_tried_again_is_asked_for_within_minut
     world: World, start: Starter, tables: tuple[str, ...]
 ) -> None:
     """Another table failed for good, and nothing has moved in Dataverse."""
-    await ended(world, start, RunRequest(), Status.SUCCESSFUL)
+    marks = await run_requests.marks_of(world.deps, None)
+    await run_lifecycle.end_run(world.deps, Ending(await begun(world, start), marks=marks))
+    world.clock.pass_s(60.0)
     run = (await run_requests.request_run(world.deps, RunRequest(tables=tables), start)).id
     await run_lifecycle.begin_run(world.deps, start.started[-1])
     ends = (replace(GOOD, status=Status.RETRYING), TableRun("lead", "crm", Status.FAILED))
