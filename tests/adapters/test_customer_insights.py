@@ -53,7 +53,7 @@ OLD, NEW = job("old", 1), job("new", 3)
             [OLD, job("new", 3, operationType="match", tasks=[])], "old", id="another operation without tasks"
         ),
         pytest.param([OLD, job("new", 3, tasks=None, jobStatus="failed")], "old", id="failed, without tasks"),
-        pytest.param([OLD, job("new", 3, submittedTimestamp=None)], "new", id="nobody tells when it was submitted"),
+        pytest.param([OLD, job("new", 3, submittedTimestamp=None)], "new", id="the time of submission is missing"),
     ],
 )
 async def test_the_newest_unification(jobs: list[Json], newest: str) -> None:

@@ -130,7 +130,7 @@ def tokens_of(*answers: AzureError | AccessToken) -> Tokens:
 @pytest.mark.parametrize(
     ("error", "kind", "words"),
     [
-        pytest.param(ClientAuthenticationError("No identity."), ConfigurationError, "az login", id="nobody signed in"),
+        pytest.param(ClientAuthenticationError("No identity."), ConfigurationError, "az login", id="no user signed in"),
         pytest.param(ServiceRequestError("No route."), TransientError, "could not be reached", id="no answer"),
     ],
 )

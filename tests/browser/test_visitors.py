@@ -1,4 +1,4 @@
-"""Who looks at the page, and how: with a key, without JavaScript, by keyboard, from elsewhere. And what nobody may do."""
+"""Who looks at the page, and how: with a key, without JavaScript, by keyboard, from elsewhere. And what no user may do."""
 
 import re
 from collections.abc import Iterator
@@ -220,7 +220,7 @@ async def test_whatever_has_the_focus_shows_it(stage: Stage, visit: Visit) -> No
         assert style != "none", f"element {place}"
 
 
-# ---- what nobody may do ----
+# ---- what no user may do ----
 
 
 async def test_text_from_elsewhere_stays_text(stage: Stage, visit: Visit) -> None:

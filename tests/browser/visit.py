@@ -32,7 +32,7 @@ _SENT = """
 
 @dataclass  # without slots: Playwright hangs attributes of its own on whoever listens
 class Visit:
-    """Somebody in front of a browser. `complaints` are those of its console, `asked` all requests that it has sent.
+    """A user in front of a browser. `complaints` are those of its console, `asked` all requests that it has sent.
 
     A complaint may come a moment after what it is about, so those that have to come are named beforehand or afterwards.
     """

@@ -35,7 +35,7 @@ REFUSALS = {
     "payload": Refusal(400, "0x80048d19", "Error identified in Payload"),
     "plug-in": PLUGIN,
     "plug-in as 500": Refusal(500, "0x80040265", "Not for you."),
-    "a code that nobody knows": Refusal(400, "0x80099999", "Nobody knows why."),
+    "an unknown code": Refusal(400, "0x80099999", "The reason is unknown."),
     "no code": Refusal(403, "", "App access control."),
     "SQL timeout of every row": Refusal(500, "0x80044151", "SQL timeout"),
 }

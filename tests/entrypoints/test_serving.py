@@ -30,7 +30,7 @@ def world() -> World:
 
 
 def signed_in(world: World, *roles: str) -> Client:
-    """Return somebody whom App Service Authentication lets through."""
+    """Return a user whom App Service Authentication lets through."""
     return Client(world, authenticated=True, headers=headers(*(("roles", role) for role in roles)))
 
 

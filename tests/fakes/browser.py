@@ -15,7 +15,7 @@ SAME_SITE = {"sec-fetch-site": "same-origin"}
 
 
 class Browser:
-    """One person before the pages of a world. `headers` are what the platform adds for somebody who signed in."""
+    """One person before the pages of a world. `headers` are what the platform adds for a user who signed in."""
 
     def __init__(self, world: World, *, authenticated: bool = False, headers: dict[str, str] | None = None) -> None:
         self.start = Starter()

@@ -1,4 +1,4 @@
-"""Input that nobody would expect. With HYPOTHESIS_PROFILE=long more of it."""
+"""Unexpected input. With HYPOTHESIS_PROFILE=long more of it."""
 
 import os
 from datetime import timedelta

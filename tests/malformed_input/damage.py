@@ -1,4 +1,4 @@
-"""Answers in another shape than documented: JSON that arrives whole and says what nobody would expect."""
+"""Answers in another shape than documented: JSON that arrives whole with unexpected content."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows of the mapping that nobody would expect: rejected with a reason or without effect, and the others are linked."""
+"""Unexpected rows of the mapping: rejected with a reason or without effect, and the others are linked."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ reachable state that one undisturbed incremental run repairs the row and says so
 the shortest schedule that then breaks the promise; `--all` tries every rule. Rules that hold when taken back alone are there for economy
 (`live` saves equal writes) or for another setting (`if-match`, `fence` need --attempts 2, `late-bit` needs --frozen).
 
-Values: 0 = no link / not in the mapping, 1 and 2 = CustomerIds A and B, 3 = a profile that somebody else linked.
+Values: 0 = no link / not in the mapping, 1 and 2 = CustomerIds A and B, 3 = a profile that another writer linked.
 A block is None (missing) or a frozenset of (value, confirmed).
 """
 

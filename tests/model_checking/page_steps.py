@@ -30,7 +30,7 @@ class Worker(NamedTuple):
     at: str = "idle"  # step that comes next
     wanted: int = 0  # what the mapping said
     block: frozenset | None = frozenset()
-    fresh: bool = True  # nobody saved the block since it was read
+    fresh: bool = True  # no other attempt saved the block since it was read
     same: bool = True  # the link did not change since it was read
     sent: bool = False
     back: bool = False  # the mapping named the row again before the unlink pass looked

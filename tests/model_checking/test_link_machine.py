@@ -32,7 +32,7 @@ effects = st.integers(0, 90)
 
 
 class Linked(RuleBasedStateMachine):
-    """Contact 0 belongs to customer 0 for ever, so that the mapping is never empty; nobody else has the stranger."""
+    """Contact 0 belongs to customer 0 for ever, so that the mapping is never empty; no other contact has the stranger."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class Linked(RuleBasedStateMachine):
 
     @rule(mode=modes, number=effects)
     def run_and_cancel(self, mode: Mode, number: int) -> None:
-        """Somebody stops the run."""
+        """An administrator stops the run."""
         self._disturbed(mode, number, self.linking.cancel)
 
     @rule(mode=modes, number=effects, contact=contacts, customer=customers)

@@ -69,7 +69,7 @@ UNCLEAR = {
     **{f"{status} empty": httpx.Response(status) for status in (408, 500, 502, 503, 504)},
     "503 of a gateway in JSON": odata(503, "ServiceUnavailable"),
     "500 without a code": odata(500, ""),
-    "500 with a code that nobody knows": odata(500, "0x80001234"),
+    "500 with an unknown code": odata(500, "0x80001234"),
     "500 unexpected": odata(500, "0x80040216"),
     "failover": odata(500, "0x80044150", "Sql Number: 40613"),
     "sign-in page": httpx.Response(200, html=HTML),

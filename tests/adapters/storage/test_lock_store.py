@@ -193,7 +193,7 @@ async def test_a_lost_answer_is_recognised_after_others_changed_the_lock() -> No
 async def test_who_never_gets_through_says_so() -> None:
     class Contended(MemoryTables):
         async def replace(self, *args: object, **options: object) -> str:
-            raise ChangedError("somebody else was faster")
+            raise ChangedError("another writer was faster")
 
     attempts: list[int] = []
 

@@ -37,14 +37,14 @@ def verdict(findings: tuple[Finding, ...], requirement: Requirement) -> Verdict:
 ENVIRONMENTS = [
     pytest.param("R5", GOOD_ENVIRONMENT, MET, id="R5 individuals"),
     pytest.param("R5", replace(GOOD_ENVIRONMENT, is_b2b=True), VIOLATED, id="R5 business accounts"),
-    pytest.param("R5", NOTHING_KNOWN, UNKNOWN, id="R5 nobody tells"),
+    pytest.param("R5", NOTHING_KNOWN, UNKNOWN, id="R5 unknown"),
     pytest.param("R6", GOOD_ENVIRONMENT, MET, id="R6 managed lake"),
     pytest.param("R6", EnvironmentFacts(URL, profiles=True, mapping=True), MET, id="R6 profiles and mapping are there"),
     pytest.param("R6", EnvironmentFacts(URL, managed_lake=False), VIOLATED, id="R6 own lake and no profiles"),
     pytest.param(
         "R6", EnvironmentFacts(URL, managed_lake=False, profiles=True, mapping=True), MET, id="R6 evidence wins"
     ),
-    pytest.param("R6", NOTHING_KNOWN, UNKNOWN, id="R6 nobody tells"),
+    pytest.param("R6", NOTHING_KNOWN, UNKNOWN, id="R6 unknown"),
 ]
 
 
@@ -91,7 +91,7 @@ SOURCES = [
         UNKNOWN,
         id="R2 Power Query, rows may not be read",
     ),
-    pytest.param("R2", replace(GOOD, connector=None), NOTHING_KNOWN, UNKNOWN, id="R2 nobody tells"),
+    pytest.param("R2", replace(GOOD, connector=None), NOTHING_KNOWN, UNKNOWN, id="R2 unknown"),
     pytest.param("R3", GOOD, GOOD_ENVIRONMENT, MET, id="R3 its own name"),
     pytest.param(
         "R3", replace(GOOD, source=Source("crm", "Contacts")), GOOD_ENVIRONMENT, MET, id="R3 set name, any case"
@@ -106,7 +106,7 @@ SOURCES = [
     pytest.param(
         "R4", replace(GOOD, chosen_key=None, guids=0, found=0), NOTHING_KNOWN, VIOLATED, id="R4 keys are no guids"
     ),
-    pytest.param("R4", replace(GOOD, chosen_key=None, found=0), NOTHING_KNOWN, UNKNOWN, id="R4 nobody tells"),
+    pytest.param("R4", replace(GOOD, chosen_key=None, found=0), NOTHING_KNOWN, UNKNOWN, id="R4 unknown"),
     pytest.param("R4", replace(GOOD, table=None), GOOD_ENVIRONMENT, UNKNOWN, id="R4 no such table"),
 ]
 

@@ -46,7 +46,7 @@ class World:
     promises: list[tuple[str, RunRequest]] = field(default_factory=list)
 
     def start(self, ticket: Ticket) -> None:
-        """A run begins; nobody else may be running, and none begins twice."""
+        """A run begins; no other run may be running, and none begins twice."""
         assert not self.running
         assert ticket.run not in self.started
         self.started[ticket.run] = ticket.request
@@ -170,7 +170,7 @@ class LockMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.world.running)
     @rule(passed_s=st.sampled_from([LEASE_S - 1, LEASE_S, 3 * LEASE_S]))
     def pause(self, passed_s: float) -> None:
-        """The host of the running run is stopped for so long; nobody need take over."""
+        """The host of the running run is stopped for so long; no other host need take over."""
         self.now += passed_s
 
     @rule(lasts_s=st.sampled_from([1.0, 60.0, 1_000.0]))

@@ -73,7 +73,7 @@ async def test_one_bad_row_of_a_thousand_is_isolated_within_the_documented_numbe
     issue = (await world.issues())[contact_id(617)]
     assert (issue.code, issue.reason) == ("PluginRefused", "The plug-in said no.")
     assert issue.advice
-    assert key_of(617) in (await world.block()).entries  # its intent: nobody saw what became of it
+    assert key_of(617) in (await world.block()).entries  # its intent: the outcome is unknown
 
 
 async def test_a_rejected_row_is_tried_again_in_the_next_run(world: World) -> None:

@@ -218,8 +218,8 @@ def unreadable(asked: Request) -> None:
         pytest.param([FLOW], "block", False, "(LINKER_AUTOMATIONS=block)", id="block leaves the touch out"),
         pytest.param([FLOW], "bypass", True, "", id="bypass keeps it from running"),
         pytest.param([FLOW | {"filteringattributes": "jobtitle"}], "block", True, "", id="another column"),
-        pytest.param(None, "block", False, "no access", id="block leaves it out where nobody can tell"),
-        pytest.param(None, "warn", True, "no access", id="warn says that nobody can tell"),
+        pytest.param(None, "block", False, "no access", id="block leaves it out where the answer is unknown"),
+        pytest.param(None, "warn", True, "no access", id="warn says that the answer is unknown"),
     ],
 )
 async def test_the_policy_on_automations_holds_for_the_touch(

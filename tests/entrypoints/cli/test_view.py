@@ -164,7 +164,7 @@ async def test_a_view_that_changed_since_it_was_looked_at_is_not_overwritten(wor
     (view,) = await stored(world)
 
     class Late(Dataverse):
-        """Somebody changes the view between the look and the write."""
+        """Another administrator changes the view between the read and the write."""
 
         async def get(self, path: str, **how: object) -> object:  # type: ignore[override]
             answer = await super().get(path, **how)  # type: ignore[arg-type]

@@ -47,7 +47,7 @@ def browser(world: World) -> Browser:
 
 
 def signed_in(world: World, *roles: str) -> Browser:
-    """Return somebody whom App Service Authentication lets through."""
+    """Return a user whom App Service Authentication lets through."""
     made = Browser(world, authenticated=True, headers=headers(*(("roles", role) for role in roles)))
     made.portal = portal.Portal(lambda: world.deps, PAGES, authenticated=True)
     return made
