@@ -194,3 +194,8 @@ def test_the_first_screen_of_the_readme_says_what_decides() -> None:
 def test_every_test_that_a_page_names_exists(page: Path) -> None:
     named = re.findall(r"((?:\w+/)+test_\w+\.py)::(test_\w+)", text(page))
     assert [one for one in named if not exists((one[0].removeprefix("tests/"), one[1]))] == []
+
+
+def test_what_is_not_proved_yet_begins_with_elastic_tables() -> None:
+    listed = text(ROOT / "README.md").split("\n## Not proved yet\n")[1]
+    assert listed.startswith("- Elastic tables: ")

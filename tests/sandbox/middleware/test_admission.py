@@ -73,6 +73,14 @@ async def test_answers_have_the_headers_of_a_recorded_one(api: httpx.AsyncClient
     assert cookies == {"ARRAffinity", "ReqClientId", "orgId"}
 
 
+@pytest.mark.parametrize(("scheme", "secure"), [("http", False), ("https", True)])
+async def test_cookies_are_secure_over_https_as_recorded(sandbox: Sandbox, scheme: str, secure: bool) -> None:
+    address = URL.replace("http://", f"{scheme}://")
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.app)) as client:
+        answer = await client.get(f"{address}{API_PATH}/WhoAmI", headers=bearer(sandbox, LINKER))
+    assert ["; secure" in cookie for cookie in answer.headers.get_list("set-cookie")] == [secure] * 3
+
+
 async def test_beyond_a_limit_the_answer_is_429(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     switch(sandbox, limit_requests=1)
     await api.get("/WhoAmI")
