@@ -23,7 +23,7 @@ from bench.progress import Step, progress
 from bench.spent import sentence
 
 AT_ONCE = 3  # measurements that wait for limits: each keeps a processor busy for a third of the time at most
-PASSES = 3  # steps of each size in `scale`
+PASSES = 5  # steps of each size in `scale`
 app = typer.Typer(add_completion=False)
 
 

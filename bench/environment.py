@@ -88,13 +88,13 @@ class Environment:
 
 
 @contextmanager
-def sandbox(rows: int, *, azurite: bool = True, tables: str = "elastic") -> Iterator[Environment]:
+def sandbox(rows: int, *, azurite: bool = True, tables: str = "elastic", age_s: float = 0.0) -> Iterator[Environment]:
     """Run a fresh sandbox over https. The same number of rows gives the same rows. `tables` is the kind of the profile and
-    the mapping table.
+    the mapping table. The rows were written `age_s` seconds ago.
     """
     with TemporaryDirectory() as folder:
         options = ["--contacts", str(rows), "--leads", "0", "--members", "0", "--seed", "1", "--no-measures", "--https"]
-        options += ["--tables", tables]
+        options += ["--tables", tables, "--switch", f"loaded_age_s={age_s}"]
         command = ["serve", "--port", "0", *options, "--tls-folder", folder, "--azurite" if azurite else "--no-azurite"]
         with running([sys.executable, "-m", "sandbox", *command], {}) as (ready, _):
             trust = ssl.create_default_context(cafile=ready["ca"])
@@ -155,9 +155,11 @@ def ended(client: httpx.Client, run: str) -> dict[str, Any]:
 
 
 @contextmanager
-def app_host(environment: Environment, *, touch: bool = False, processes: int = 1) -> Iterator[AppHost]:
+def app_host(
+    environment: Environment, *, touch: bool = False, processes: int = 1, settings: Mapping[str, str] | None = None
+) -> Iterator[AppHost]:
     """Run the linker against a sandbox. Without the profile touch it does what its competitors do. Two `processes` share
-    the shards of a run.
+    the shards of a run. `settings` are app settings besides.
     """
     with TemporaryDirectory() as folder:
         meter = Path(folder) / "meter.json"
@@ -166,8 +168,8 @@ def app_host(environment: Environment, *, touch: bool = False, processes: int = 
             "BENCH_PROCESSES": str(processes),
             "LINKER_TOUCH_PROFILES": str(touch).lower(),
         }
-        settings = linker_settings(environment) | switches
-        with running([sys.executable, "-m", "bench.metered_host"], settings) as (ready, pid):
+        values = linker_settings(environment) | switches | dict(settings or {})
+        with running([sys.executable, "-m", "bench.metered_host"], values) as (ready, pid):
             host = AppHost(ready["url"], pid)
             yield host
         host.hub.update(json.loads(meter.read_text(encoding="utf-8")))

@@ -1,14 +1,20 @@
-"""One table from first link over "nothing changed" to "1 % changed", at two sizes: time, requests, memory, history."""
+"""One table from first link over "nothing changed" to "1 % changed", at two sizes: time, requests, memory, history.
+
+Runs that read every mapping row, and runs that read those that changed (delta scans), on rows that are a day old.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from bench.environment import AppHost, Environment, app_host, sandbox
 
-CHANGED = 0.01
+CHANGED, FEW = 0.01, 0.0001
+DAY_S = 86_400.0
+READS_ALL = {"LINKER_SMALL_TABLE_ROWS": "100000000"}
+READS_CHANGES = {"LINKER_SMALL_TABLE_ROWS": "0"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,12 +30,17 @@ class Pass:
 
 @dataclass(frozen=True, slots=True)
 class Growth:
-    """Everything measured at one size. Memory in MB of 2**20 bytes, history in events, traffic in bytes."""
+    """Everything measured at one size. Memory in MB of 2**20 bytes, history in events, traffic in bytes.
+
+    `unchanged` and `changed` read every mapping row; `delta_unchanged` and `delta_changed` those that changed.
+    """
 
     rows: int
     first: Pass
     unchanged: Pass
     changed: Pass
+    delta_unchanged: Pass
+    delta_changed: Pass
     peak_mb: float
     instances: int
     most_events: int
@@ -44,22 +55,35 @@ class Growth:
 
 
 def measure(rows: int, step: Callable[[str], None]) -> Growth:
-    """Run the linker three times over a table of so many rows, with no simulated cost and no limits.
+    """Run the linker over a table of so many rows, with no simulated cost and no limits.
 
     A million rows in a few minutes are more requests than one server allows, and a pause says nothing about growth.
     """
-    with sandbox(rows) as environment:
+    with sandbox(rows, age_s=DAY_S) as environment:
         environment.configure({"protection": False})
-        with app_host(environment) as host:
+        with app_host(environment, settings=READS_ALL) as first_host:
             step(f"{rows:,} rows: first link")
-            first = _pass(environment, host)
+            first = _pass(environment, first_host)
             step(f"{rows:,} rows: nothing changed")
-            unchanged = _pass(environment, host)
+            unchanged = _pass(environment, first_host)
+            peaks_mb = [first_host.peak_mb()]
+        with app_host(environment, settings=READS_CHANGES) as delta_host:
+            # What was written within ten minutes of the newest row is read again: here, all that was loaded.
+            environment.unify({"move": FEW, "seed": 9})
+            _pass(environment, delta_host)
+            step(f"{rows:,} rows: nothing changed, delta scan")
+            delta_unchanged = _pass(environment, delta_host)
+            environment.unify({"move": CHANGED, "seed": 8})
+            step(f"{rows:,} rows: {CHANGED:.0%} changed, delta scan")
+            delta_changed = _pass(environment, delta_host)
+            peaks_mb.append(delta_host.peak_mb())
+        with app_host(environment, settings=READS_ALL) as last_host:
             environment.unify({"move": CHANGED, "seed": 7})
             step(f"{rows:,} rows: {CHANGED:.0%} changed")
-            changed = _pass(environment, host)
-            peak_mb = host.peak_mb()
-        return Growth(rows, first, unchanged, changed, peak_mb, **_hub(host.hub))
+            changed = _pass(environment, last_host)
+            peaks_mb.append(last_host.peak_mb())
+        hubs = _hubs([host.hub for host in (first_host, delta_host, last_host)])
+        return Growth(rows, first, unchanged, changed, delta_unchanged, delta_changed, max(peaks_mb), **hubs)
 
 
 def _pass(environment: Environment, host: AppHost) -> Pass:
@@ -75,11 +99,11 @@ def _pass(environment: Environment, host: AppHost) -> Pass:
     )
 
 
-def _hub(hub: dict[str, Any]) -> dict[str, int]:
+def _hubs(hubs: Sequence[dict[str, Any]]) -> dict[str, int]:
     return {
-        "instances": len(hub["events"]),
-        "most_events": max(hub["events"].values(), default=0),
-        "sent_bytes": hub["sent_bytes"],
-        "received_bytes": hub["received_bytes"],
-        "most_result_bytes": hub["most_bytes"],
+        "instances": sum(len(hub["events"]) for hub in hubs),
+        "most_events": max((events for hub in hubs for events in hub["events"].values()), default=0),
+        "sent_bytes": sum(hub["sent_bytes"] for hub in hubs),
+        "received_bytes": sum(hub["received_bytes"] for hub in hubs),
+        "most_result_bytes": max(hub["most_bytes"] for hub in hubs),
     }

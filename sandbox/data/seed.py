@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from sandbox.data.lookup_column import ensure_link_column
 from sandbox.database import Database, Stamp, bulk_load, count_rows
@@ -52,9 +53,9 @@ class DataError(ValueError):
     """A value does not fit its column; its table was not loaded. The message names table, row (from 1) and column."""
 
 
-def store(dataset: Dataset, database: Database) -> dict[str, int]:
-    """Create what is missing and load all rows; returns how many by table."""
-    return {data.name: _store_table(_fitted(data, database), database) for data in dataset.tables}
+def store(dataset: Dataset, database: Database, age_s: float = 0.0) -> dict[str, int]:
+    """Create what is missing and load all rows, as if they had been written so many seconds ago; returns how many by table."""
+    return {data.name: _store_table(_fitted(data, database), database, age_s) for data in dataset.tables}
 
 
 def _fitted(data: TableData, database: Database) -> TableData:
@@ -71,10 +72,10 @@ def _fitted(data: TableData, database: Database) -> TableData:
     return replace(data, rows=rows, columns=tuple(c for c in data.columns if c.logical_name != other))
 
 
-def _store_table(data: TableData, database: Database) -> int:
+def _store_table(data: TableData, database: Database, age_s: float) -> int:
     table = _ensure_table(data, database)
     writer = VENDOR if data.name.startswith("msdynci_") else ADMIN
-    stamp = Stamp(database.clock(), guid_key(writer.systemuser_id))
+    stamp = Stamp(database.clock() - timedelta(seconds=age_s), guid_key(writer.systemuser_id))
     try:
         if count_rows(database, table):
             bulk_load(database, data.name, data.rows(), stamp)

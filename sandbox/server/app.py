@@ -65,7 +65,7 @@ class Sandbox:
 
     def load(self, dataset: Dataset) -> dict[str, int]:
         """Load a data set and publish one successful unification; returns rows by table."""
-        counts = store(dataset, self.environment.database)
+        counts = store(dataset, self.environment.database, self.environment.config.loaded_age_s)
         fill_customer_links(self.environment.database, self.environment.config.mapping_lookup)
         self.documents.put("instance", dataset.instance)
         self.documents.replace_list("datasources", dataset.datasources)

@@ -35,6 +35,15 @@ class SandboxConfig(TableSwitches):
         HydrationWrites,
         Switch("Whether a unification writes all rows of profiles and mapping or only changed ones.", proved=False),
     ] = "changed"
+    loaded_age_s: Annotated[
+        NonNegativeFloat,
+        Switch(
+            "Seconds since the rows that the start loads or generates were written. A run reads the changes of the last ten "
+            "minutes again, so a scan of changes needs older rows.",
+            (0.0, 86_400.0),
+            at_start=True,
+        ),
+    ] = 0.0
     profiles_vanish: Annotated[
         Share,
         Switch("Share of the profiles that each unification deletes, though the mapping names them.", (0.0, 0.01)),

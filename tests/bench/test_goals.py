@@ -31,8 +31,10 @@ def growth(rows: int, **changes: object) -> Growth:
     one = Growth(
         rows,
         first=Pass(rows / 1_000, rows // 100, rows, "Successful"),
-        unchanged=Pass(rows / 20_000, rows // 500 + 20, 0, "Successful"),
-        changed=Pass(rows / 10_000, rows // 4_000 + 20, rows // 100, "Successful"),
+        unchanged=Pass(rows / 40_000, rows // 500 + 20, 0, "Successful"),
+        changed=Pass(rows / 13_000, rows // 4_000 + 20, rows // 100, "Successful"),
+        delta_unchanged=Pass(4.0, 20, 0, "Successful"),
+        delta_changed=Pass(rows / 90_000, 300, rows // 100, "Successful"),
         peak_mb=120.0, instances=6, most_events=900, sent_bytes=1, received_bytes=1, most_result_bytes=1,
     )  # fmt: skip
     return replace(one, **changes)  # type: ignore[arg-type]
@@ -79,16 +81,32 @@ def test_good_figures_meet_every_goal() -> None:
             figures(result("plug-in heavy", LINKER, 2_000, lost=1)), "Rows lost by this engine over all profiles", id="lost"
         ),
         pytest.param(
-            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(50.0, 2_020, 1, "")))),
+            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(29.0, 2_020, 1, "")))),
             "Nothing changed, 1,000,000 rows: writes", id="a write too many",
         ),
         pytest.param(
-            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(50.0, 2_280, 0, "")))),
+            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(29.0, 2_280, 0, "")))),
             "Nothing changed, 1,000,000 rows: requests", id="requests",
         ),
         pytest.param(
-            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(61.0, 2_020, 0, "")))),
-            "Nothing changed, 1,000,000 rows: seconds", id="a minute and more",
+            figures(sizes=(growth(100_000), growth(1_000_000, unchanged=Pass(31.0, 2_020, 0, "")))),
+            "Nothing changed, 1,000,000 rows: seconds", id="half a minute and more",
+        ),
+        pytest.param(
+            figures(sizes=(growth(100_000), growth(1_000_000, delta_unchanged=Pass(4.0, 20, 1, "")))),
+            "Nothing changed, delta scan, 1,000,000 rows: writes", id="a delta scan that writes",
+        ),
+        pytest.param(
+            figures(sizes=(growth(100_000), growth(1_000_000, delta_unchanged=Pass(4.0, 26, 0, "")))),
+            "Nothing changed, delta scan, 1,000,000 rows: requests", id="a delta scan of many requests",
+        ),
+        pytest.param(
+            figures(sizes=(growth(100_000), growth(1_000_000, delta_unchanged=Pass(5.1, 20, 0, "")))),
+            "Nothing changed, delta scan, 1,000,000 rows: seconds", id="a slow delta scan",
+        ),
+        pytest.param(
+            figures(sizes=(growth(100_000), growth(1_000_000, delta_changed=Pass(13.1, 300, 10_000, "")))),
+            "1 % changed, delta scan, 1,000,000 rows, over its share of the first link", id="slow changes",
         ),
         pytest.param(
             figures(sizes=(growth(100_000), growth(1_000_000, peak_mb=150.0))),

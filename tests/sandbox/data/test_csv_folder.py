@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 from uuid import NAMESPACE_DNS, uuid5
@@ -186,6 +187,18 @@ def test_of_rows_with_the_same_key_the_last_one_stays_and_one_is_counted(folder:
     database = Database()
     assert store(read_folder(folder), database)["contact"] == 60
     database.close()
+
+
+@pytest.mark.parametrize("age_s", [0.0, 86_400.0])
+def test_loaded_rows_are_as_old_as_the_switch_says(folder: Path, load: Load, age_s: float) -> None:
+    began = datetime.now(UTC)
+    database = load(read_folder(folder), loaded_age_s=age_s).environment.database
+    ended = datetime.now(UTC)
+    for table in ("contact", MAPPING, PROFILES):
+        times = {datetime.fromisoformat(str(time)) for (time,) in scan(database, table, ["modifiedon"])}
+        assert all(
+            began - timedelta(seconds=age_s + 1) <= time <= ended - timedelta(seconds=age_s) for time in times
+        ), table
 
 
 @pytest.mark.parametrize(("kind", "emptied"), [("standard", True), ("elastic", False), ("virtual", False)])
