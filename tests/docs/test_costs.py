@@ -7,7 +7,9 @@ import pytest
 
 from bench.simulation import OPERATIONS_UNCHANGED, simulate
 
-PAGE = (Path(__file__).parents[2] / "docs" / "deploy.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 LINES = re.findall(r"^\| ([^|]+) \| ([^|]* x [^|]*) \| ([\d.]+) \|$", PAGE, re.MULTILINE)
 
 
@@ -24,8 +26,9 @@ def test_a_cost_is_what_its_arithmetic_says(what: str, arithmetic: str, dollars:
 
 
 def test_what_stands_still_in_prod_is_the_sum() -> None:
-    (total,) = re.findall(r"`prod` for about (\d+)", PAGE)
+    (idle, total) = re.findall(r"costs about (\d+) dollars idle, `prod` for about (\d+)", PAGE)[0]
     assert round(sum(float(dollars) for _, _, dollars in LINES)) == int(total)
+    assert f"about {idle} to {total} US dollars a month" in README
 
 
 RUNS, PAGE_S, AT_ONCE, WRITE_S = 120, 1.5, 16, 2.5  # as the rows of the table say
