@@ -110,7 +110,7 @@ class ShardReport:
     outcomes: Outcomes
     planned: dict[RowKey, Link] = field(default_factory=dict)  # what a dry run would write
     profiles: set[str] = field(default_factory=set)  # that got newly linked rows
-    proven: bool = False  # the first link of the table was read back alive
+    proven: bool = False  # a link of the table was read back alive
     refusals: Refusals = field(init=False)
 
     def __post_init__(self) -> None:
@@ -123,6 +123,17 @@ class ShardReport:
         if header.run != self.task.run:
             return set()
         return set(await self.deps.removed.load(self.task.table, self.shard, self.task.run))
+
+    async def finds_proof(self) -> bool:
+        """Return whether a link of the table was proved to be alive by now, as a repeated attempt may find."""
+        found = await self.deps.states.load(self.task.table)
+        self.proven = found is not None and found[0].proven
+        return self.proven
+
+    async def note_proof(self) -> None:
+        """Remember that a link of the table is alive."""
+        await self.deps.change_state(self.task.table, lambda state: replace(state, proven=True))
+        self.proven = True
 
     async def finish(self, rows_read: int, wanted: Wanted, removed: Iterable[RowKey]) -> ShardOutcome:
         """Count both sides of the ledger, each where it came from, and hold them against each other."""

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import blake2b
 
+from linker.adapters import telemetry
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import Scan, Stream
 from linker.core.errors import (
@@ -16,7 +17,7 @@ from linker.core.errors import (
     ConfigurationError,
     DataverseError,
 )
-from linker.core.linking.hash_blocks import HashBlock, confirms, is_confirmed, name_salt
+from linker.core.linking.hash_blocks import HashBlock, Header, confirms, is_confirmed, name_salt
 from linker.core.linking.mapping_scan import (
     KeySpan,
     ScanChoice,
@@ -58,7 +59,16 @@ class StagedShard:
     shard: Shard
     salt: bytes
 
-    async def rows_if_equal(self, digest: str) -> int | None:
+    async def count_settled(self, header: Header, *, trusted: bool) -> int | None:
+        """Return how many rows the shard has when nothing changed since its block was saved; None when something may have,
+        or when the block is not trusted.
+        """
+        fresh = trusted and header.known and not header.unconfirmed and self.scan.full
+        rows = await self._rows_if_equal(header.wishes) if fresh else None
+        telemetry.block("read" if rows is None else "skipped")
+        return rows
+
+    async def _rows_if_equal(self, digest: str) -> int | None:
         """Return how many rows the shard has when their wishes have this digest, read from the index alone; else None."""
         records: set[bytes] = set()
         async for segment in self._segments(index_only=True):

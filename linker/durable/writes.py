@@ -18,7 +18,7 @@ from linker.core.errors import (
     UnknownOutcomeError,
 )
 from linker.core.linking.shards import fold_customer
-from linker.core.model import CustomerId, Link, RowKey, Target
+from linker.core.model import Counts, CustomerId, Link, RowKey, Target
 from linker.durable.attempt import Attempt
 from linker.durable.isolation import Isolation, Links, Refusals, scatter
 
@@ -203,13 +203,31 @@ class Writer:
             return await self.dataverse.write_links(self.target, links)
 
 
-async def prove_links(writer: Writer, links: Links, customers: Mapping[RowKey, CustomerId]) -> tuple[Written, bool]:
+class FirstLinkProvedError(TransientError):
+    """The first link of a table is alive. All of its shards are linked now, and this one continues among them. `counts` are
+    the rows that the run has linked in it so far.
+    """
+
+    def __init__(self, linked: int) -> None:
+        super().__init__("The first link of the table was proved; its shards are linked now.", wait_s=0.0)
+        self.counts = Counts(rows_read=linked, linked=linked)
+
+
+def choose_canaries(links: Links) -> list[RowKey]:
+    """Return the rows that are written one by one, in this order, until one proves that links are alive."""
+    return scatter(links, CANARIES)
+
+
+async def prove_links(
+    writer: Writer, links: Links, customers: Mapping[RowKey, CustomerId], intend: Callable[[Links], Awaitable[None]]
+) -> tuple[Written, bool]:
     """Write single rows until one proves that links are alive. Return what became of them, and whether one did.
 
-    A row that is refused proves nothing.
+    A row that is refused proves nothing. `intend` saves the intent of a row before it is written.
     """
     written, proven = Written(), False
-    for row in scatter(links, CANARIES):
+    for row in choose_canaries(links):
+        await intend({row: links[row]})
         one, proven = await _prove_first_link(writer, row, links, customers)
         written = written.with_more(one)
         if proven:

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from linker.core.errors import LEAST_WAIT_S
 from linker.core.keys import key_text
 from linker.core.linking.mapping_scan import TableState
-from linker.core.linking.shards import fold_customer
+from linker.core.linking.shards import Shard, fold_customer
 from linker.core.model import Counts, Mode
+from linker.core.runs.activity_values import ShardOutcome
 from linker.durable.isolation import SAMPLE, scatter
 from linker.durable.writes import CANARIES
 from tests.fakes.requests import PROFILE_SET, Refusal, Request
@@ -52,6 +55,60 @@ async def test_one_row_is_written_and_read_back_before_the_others(world: World) 
     assert sizes(world) == [1, PEOPLE - 1]
     assert await is_proven(world)
     assert world.is_right()
+
+
+SHARD = Shard(2, 0)  # one of four
+IN_SHARD = [key for key in map(key_of, range(1, PEOPLE + 1)) if SHARD.holds(key)]
+
+
+async def prove_among_shards(world: World, run: str = "run1", **values: Any) -> ShardOutcome:
+    """Make a table of four shards without a proved link; return the outcome of its first one."""
+    await world.prepare(run)
+    await world.deps.change_state("contact", lambda state: replace(state, bits=2, proven=False))
+    return await world.link(run, canary=True, **values)
+
+
+@pytest.mark.parametrize("mode", [Mode.INCREMENTAL, Mode.FULL])
+async def test_the_shard_that_proves_a_link_lets_the_others_begin_and_is_finished_among_them(
+    world: World, mode: Mode
+) -> None:
+    first = await prove_among_shards(world, mode=mode, epoch="e")
+    assert (first.counts, first.proven, first.failed) == (Counts(rows_read=1, linked=1), True, "")
+    assert (first.later_s, first.held) == (LEAST_WAIT_S, True)
+    assert sizes(world) == [1]
+    assert await is_proven(world)
+    assert (await world.block(SHARD.name)).header.attempt == "", "the next attempt need not wait for this one"
+    rest = await world.link(mode=mode, epoch="e")
+    assert rest.counts == Counts(rows_read=len(IN_SHARD), linked=len(IN_SHARD)), "with the row of the proof"
+    assert sizes(world) == [1, len(IN_SHARD) - 1]
+    assert {key for key, link in world.links().items() if link} == set(map(key_text, IN_SHARD))
+
+
+async def test_a_shard_that_begins_again_after_the_proof_does_not_prove_again(world: World) -> None:
+    """Its first outcome was lost with its host, or a host of an earlier version asks for the proof again."""
+    await prove_among_shards(world)
+    again = await world.link(canary=True)
+    assert (again.proven, again.later_s, again.counts.linked) == (True, 0.0, again.counts.rows_read)
+
+
+async def test_an_attempt_that_dies_before_it_saves_the_proof_counts_each_row_once(world: World) -> None:
+    await prove_among_shards(world)
+    await world.deps.change_state("contact", lambda state: replace(state, proven=False))
+    second = await world.link(canary=True)
+    assert (second.counts, second.proven) == (Counts(rows_read=2, linked=2), True)
+    rest = await world.link()
+    assert rest.counts.linked == rest.counts.rows_read
+    assert sum(sizes(world)) == rest.counts.rows_read, "no row was written twice"
+
+
+async def test_rows_that_are_refused_before_the_proof_are_tried_again_and_counted_once(world: World) -> None:
+    refused = [key_text(key) for key in scatter(IN_SHARD, 2)]
+    world.dataverse.refuse = dict.fromkeys(refused, PLUGIN)
+    first = await prove_among_shards(world)
+    assert (first.counts, first.proven) == (Counts(rows_read=1, linked=1), True)
+    rest = await world.link()
+    assert rest.counts == Counts(rows_read=len(IN_SHARD), linked=len(IN_SHARD) - 2, rejected=2)
+    assert set(await world.issues()) == set(refused)
 
 
 async def test_a_table_with_a_proved_link_writes_at_once(world: World) -> None:

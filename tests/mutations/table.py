@@ -241,7 +241,12 @@ MUTATIONS = (
         "G7", "linker/core/linking/segments.py", "return self.bits >= shard.bits or shard.holds(key)", "return True"
     ),
     Mutation("G7", _STAGING, "{buckets[-1]:05x}.", "{buckets[-1]:05x}-"),
-    Mutation("G8", _SHARD, "if stored.etag is None or not fresh or not self.staged.scan.full:", "if True:"),
+    Mutation(
+        "G8",
+        "linker/durable/staged.py",
+        "if fresh else None\n        telemetry",
+        "if False else None\n        telemetry",
+    ),
     Mutation("G8", "linker/core/linking/hash_blocks.py", " or _digest_of(packed) != header.digest", ""),
     # ---- knowing what changed ----
     Mutation("G9", _SHARD, "        await self.attempt.intend(entries, self.task.run, **self._so_far())\n", ""),
@@ -291,16 +296,18 @@ MUTATIONS = (
         "if True:",
     ),
     Mutation("G13", _WRITING, "    await _set_back(writer, row, before)\n    raise", "    raise"),
-    Mutation("G13", _WRITING, "for row in scatter(links, CANARIES):", "for row in scatter(links, 1):"),
+    Mutation("G13", _WRITING, "return scatter(links, CANARIES)", "return scatter(links, 1)"),
+    Mutation("G13", _WRITING, "self.counts = Counts(rows_read=linked, linked=linked)", "self.counts = Counts()"),
+    Mutation("G13", _GENERATION, "        if self.stop:\n            self._count_proofs()\n", ""),
     Mutation("G13", _OUTCOMES, "for key in [key for key, link in links.items() if link.partition]:", "for key in ():"),
     Mutation("G13", _GENERATION, "is_alone = table in self.unproven or", "is_alone ="),
     # ---- writing ----
     Mutation(
         "G14",
         _SHARD,
-        "        written = await self._write_all(links, entries, claims) if links else Written()\n",
+        "        written = await self._write_all(links, entries, claims, proves=proves) if links else Written()\n",
         "        await self.attempt.intend({key: (entry,) for key, entry in self._entries(links).items()}, self.task.run)\n"
-        "        written = await self._write_all(links, {}, claims) if links else Written()\n",
+        "        written = await self._write_all(links, {}, claims, proves=proves) if links else Written()\n",
     ),
     Mutation("G15", _CLIENT, 'etag="*")', 'etag="")'),
     Mutation("G16", _ISOLATION, "            if is_about_no_row(error):\n", "            if False:\n"),

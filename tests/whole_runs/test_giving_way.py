@@ -1,6 +1,7 @@
 """A run that was asked to stop or was taken over begins nothing more, in any of its steps."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -105,6 +106,8 @@ async def test_a_shard_whose_canary_was_sent_is_finished_so_that_every_row_it_wr
     world = World()
     world.people(3)
     await holding(world, "run1")
+    await world.prepare("run1")
+    await world.deps.change_state("contact", lambda state: replace(state, proven=False))
     enter, turns = world.deps.limiter.enter, 0
 
     async def enter_late(turn: int) -> Lane:

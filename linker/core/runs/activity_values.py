@@ -180,12 +180,12 @@ class ShardOutcome:
     conflicts: int = 0  # rows claimed for different customers
     drift: int = 0  # rows whose confirmed link another writer changed; repaired
     lost: int = 0  # rows that Dataverse accepted twice and did not keep
-    proven: bool = False  # its first write proved that links of the table are alive
+    proven: bool = False  # a link of the table was proved to be alive; with `later_s`, the rest of the shard is to come
     refused: int = 0  # rows that were refused alone and alike for the first time, while none of the shard was linked
     refusal: str = ""  # what Dataverse answered for each of these
     later_s: float = 0.0
     later_reason: str = ""
-    held: bool = False  # by another attempt, which is not a failure
+    held: bool = False  # by another attempt, or until the others begin after a proof: neither is a failure
     failed: str = ""
     passing: bool = False  # what failed may pass
     load: Load = Load()

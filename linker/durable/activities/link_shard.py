@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from linker.adapters import telemetry
 from linker.adapters.dataverse import Dataverse
 from linker.adapters.storage import StoredBlock
 from linker.core.errors import (
@@ -34,10 +33,12 @@ from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
 from linker.durable.attempt import Attempt, ShardHeldError, mark_late
 from linker.durable.boundary import check_may_continue
-from linker.durable.isolation import TableRefusedError, explain_refusal
+from linker.durable.isolation import Links, TableRefusedError, explain_refusal
 from linker.durable.outcomes import Outcomes, ShardReport
 from linker.durable.staged import StagedShard, current_scan, resolve_links
-from linker.durable.writes import Writer, Written, is_stored, prove_links
+from linker.durable.writes import FirstLinkProvedError, Writer, Written, choose_canaries, is_stored, prove_links
+
+type Intents = dict[RowKey, tuple[Entry, ...]]
 
 LONG_TURN_S = 1.0  # from here on a look at the lock costs little beside the wait
 
@@ -53,6 +54,8 @@ async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
         outcome = await _link(deps, task, dataverse)
     except ShardHeldError as error:
         outcome = ShardOutcome(later_s=error.wait_s, later_reason=str(error), held=True)
+    except FirstLinkProvedError as error:
+        outcome = ShardOutcome(error.counts, proven=True, later_s=error.wait_s, later_reason=str(error), held=True)
     except (TransientError, SupersededError) as error:
         throttled = isinstance(error, ThrottledError)
         outcome = ShardOutcome(later_s=getattr(error, "wait_s", 1.0), later_reason=str(error)[:300])
@@ -112,7 +115,8 @@ class _ShardWork:
         may_be_settled = self.staged.scan.full and not self.compares_all  # else the header alone is rarely enough
         stored = await (self.deps.blocks.header(*self.attempt.key) if may_be_settled else self._load_block())
         noted = await self.report.find_noted(stored.block.header)
-        if not noted and (rows := await self._count_settled(stored)) is not None:
+        trusted = stored.etag is not None and not noted and not self._looks_at_all(stored.block)
+        if (rows := await self.staged.count_settled(stored.block.header, trusted=trusted)) is not None:
             self.outcomes.note_confirmed_rows(rows, stored.block.header, self.task.run)
             return await self.report.finish(rows, Wanted(), ())
         stored = await self._load_block() if may_be_settled else stored
@@ -139,17 +143,6 @@ class _ShardWork:
 
     async def _load_block(self) -> StoredBlock:
         return await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
-
-    async def _count_settled(self, stored: StoredBlock) -> int | None:
-        """Return how many rows a shard has on which nothing changed, as its index shows; None when something may have."""
-        header = stored.block.header
-        fresh = header.known and not header.unconfirmed and not self._looks_at_all(stored.block)
-        if stored.etag is None or not fresh or not self.staged.scan.full:
-            telemetry.block("read")
-            return None
-        rows = await self.staged.rows_if_equal(header.wishes)
-        telemetry.block("read" if rows is None else "skipped")
-        return rows
 
     def _looks_at_all(self, block: HashBlock) -> bool:
         """Return whether every row is compared: a full or verify run distrusts each shard that it has not saved yet."""
@@ -223,15 +216,13 @@ class _ShardWork:
         marked = {key: [entry.wish for entry in stored.get(key, ()) if not entry.is_confirmed] for key in same}
         return {key for key, wishes in marked.items() if self.wishes[key] in wishes}
 
-    async def _write(
-        self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]
-    ) -> None:
+    async def _write(self, links: Links, entries: Intents, claims: Mapping[RowKey, Claim]) -> None:
+        proves = bool(links) and self.task.canary and not await self.report.finds_proof()
         if links:
-            await self._intend(links, entries)
-        # A late delivery may come after a later run. A run that begins after this look finds the shard owned, or what is
-        # saved here.
+            await self._intend({row: links[row] for row in choose_canaries(links)[:1]} if proves else links, entries)
+        # A late delivery may come after a later run. One that begins after this look finds the shard owned, or what is saved.
         await current_scan(self.deps, self.task, again=True)
-        written = await self._write_all(links, entries, claims) if links else Written()
+        written = await self._write_all(links, entries, claims, proves=proves) if links else Written()
         self.outcomes.note_written(written)
         for key in written.linked:
             entry = (self.intended[key],)
@@ -243,7 +234,7 @@ class _ShardWork:
         await self.attempt.finish(entries, self.task.run, epoch, **self._so_far(besides=open_rows))
 
     async def _write_all(
-        self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]], claims: Mapping[RowKey, Claim]
+        self, links: Links, entries: Intents, claims: Mapping[RowKey, Claim], *, proves: bool
     ) -> Written:
         """Write. A row whose label shows another customer is resolved again without the mapping's lookup."""
         task, customers = self.task, {key: claims[key].customer for key in links}
@@ -257,7 +248,7 @@ class _ShardWork:
             self._still_wanted,
             self.sent,
         )
-        written = await self._prove(writer, links, customers) if task.canary else Written()
+        written = await self._prove(writer, links, entries, customers) if proves else Written()
         rest = {key: link for key, link in links.items() if key not in written.links}
         written = written.with_more(await writer.write(rest, customers))
         if not written.mislabeled:
@@ -282,15 +273,23 @@ class _ShardWork:
             await check_may_continue(self.deps, self.task.run)
 
     async def _prove(
-        self, writer: Writer, links: Mapping[RowKey, Link], customers: Mapping[RowKey, CustomerId]
+        self, writer: Writer, links: Links, entries: Intents, customers: Mapping[RowKey, CustomerId]
     ) -> Written:
-        """Write single rows until one proves that links are alive."""
-        written, self.report.proven = await prove_links(writer, links, customers)
-        if self.report.proven:
-            await self.deps.change_state(self.task.table, lambda state: replace(state, proven=True))
+        """Write single rows until one proves that links are alive. Raises FirstLinkProvedError when other shards wait."""
+
+        async def save_intents(some: Links) -> None:
+            if some.keys() - self.intended.keys():
+                await self._intend(some, entries)
+
+        written, proven = await prove_links(writer, links, customers, save_intents)
+        if proven:
+            await self.report.note_proof()
+            if len(written.links) < len(links) and self.staged.scan.count > 1:
+                raise FirstLinkProvedError(self.outcomes.counts.linked + len(written.linked))
+        await save_intents({row: link for row, link in links.items() if row not in written.links})
         return written
 
-    async def _intend(self, links: Mapping[RowKey, Link], entries: dict[RowKey, tuple[Entry, ...]]) -> None:
+    async def _intend(self, links: Links, entries: Intents) -> None:
         self.intended |= self._entries(links)
         entries |= {key: intend(entries.get(key, ()), self.intended[key]) for key in links}
         await self.attempt.intend(entries, self.task.run, **self._so_far())

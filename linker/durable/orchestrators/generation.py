@@ -8,6 +8,7 @@ from typing import Any
 
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
+from linker.core.model import Counts
 from linker.core.runs.activity_values import (
     Go,
     Report,
@@ -84,6 +85,9 @@ class _Generation:
         self.retry_at: dict[str, datetime] = {}  # when the next shard of such a table may start
         self.rested = self.began  # when the last pause ended; shards from before felt the throttle that asked for it
         self.unproven = [share.table for share in task.shares if share.canary]
+        self.proofs: dict[
+            tuple[str, int], Counts
+        ] = {}  # rows linked in shards that proved a first link and are not done
         self.stop = ""
         self.shards_total = task.shards_total
         self.told = self.shards_done
@@ -113,12 +117,19 @@ class _Generation:
             elif self.delayed:
                 first = min(ready for ready, _ in self.delayed)
                 yield from self._rest((first - self.ctx.current_utc_datetime).total_seconds(), throttled=False)
+        if self.stop:
+            self._count_proofs()
         left = (
             ()
             if self.stop
             else join_shares(map(self._share_of, [*self.waiting, *(shard for _, shard in self.delayed)]))
         )
         return GenerationOutcome(self.totals, self.pace, self.seconds, self.stop, left, self.rest_s)
+
+    def _count_proofs(self) -> None:
+        """Count what was linked as a proof, in shards that a stopped run never finishes."""
+        for (table, _), counts in self.proofs.items():
+            self.totals[table] = replace(self.totals[table], counts=self.totals[table].counts + counts)
 
     def _share_of(self, shard: ShardTask) -> Share:
         tries = self.tries[shard.table, shard.number]
@@ -169,7 +180,12 @@ class _Generation:
         shard, again = flight.shard, flight.started < self.rested
         self.troubles.pop((shard.table, shard.number), None)
         self.pace = next_pace(self.pace, outcome.load)
-        if outcome.later_s and outcome.load.throttled:
+        if outcome.proven:
+            self.unproven = [table for table in self.unproven if table != shard.table]
+        if outcome.later_s and outcome.proven:  # the rest of this shard is linked with the others
+            self.proofs[shard.table, shard.number] = outcome.counts
+            self.waiting.insert(0, shard)
+        elif outcome.later_s and outcome.load.throttled:
             self.waiting.insert(0, shard)
             if not again:
                 yield from self._rest(outcome.later_s, throttled=True)
@@ -179,11 +195,10 @@ class _Generation:
             if not outcome.held:
                 yield from self._tell()
         else:
+            self.proofs.pop((shard.table, shard.number), None)
             self.totals[shard.table] = self.totals[shard.table].plus(outcome)
             self.faults.pop(shard.table, None)
             self.retry_at.pop(shard.table, None)
-            if outcome.proven:
-                self.unproven = [table for table in self.unproven if table != shard.table]
             every = max(1, self.shards_total // REPORTS)
             if self.shards_done >= self.told + every or self.shards_done == self.shards_total:
                 yield from self._tell()

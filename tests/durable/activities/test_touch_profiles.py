@@ -48,7 +48,7 @@ def test_it_is_the_last_phase_after_every_table_has_ended(app: FakeApp) -> None:
 def test_a_profile_of_rows_in_several_shards_is_touched_once(app: FakeApp) -> None:
     app.do(app.world.deps.states.save("contact", TableState(bits=2), None))
     app.run()
-    assert app.called["link_shard"] == 4
+    assert app.called["link_shard"] == 4 + 1, "the shard that proved the first link began twice"
     assert customers(app) == {"c1": 1, "c2": 1, "c3": 1}
 
 

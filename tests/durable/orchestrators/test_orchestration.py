@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from linker.core.model import RunRequest
+from linker.core.model import Counts, RunRequest
 from linker.core.runs.activity_values import (
     Go,
     ShardOutcome,
@@ -162,6 +162,48 @@ def test_shards_of_a_table_run_one_after_the_other_until_a_first_link_is_proved(
     assert len(set(starts[:4])) == 4
     assert len(set(starts)) < 20
     assert shards_linked(ctx) == {("contact", number): 1 for number in range(20)}
+
+
+ONE = Counts(rows_read=1, linked=1)
+
+
+def gives_way(task: Any) -> ShardOutcome:
+    """The activity as it proves a link with one row, and is called again for the rest of its shard."""
+    if task["canary"] and task["number"] == 1:
+        return ShardOutcome(ONE, later_s=0.05, later_reason="proved", proven=True, held=True)
+    return ShardOutcome(ROWS)
+
+
+def test_the_shard_that_proved_the_link_comes_first_among_the_others_and_counts_once() -> None:
+    ctx = context(shards=20, plan_shards=lambda _: Shards(20, canary=True), link_shard=gives_way)
+    run(ctx)
+    assert [(task["number"], task["canary"]) for task in ctx.of("link_shard")][:4] == [
+        (0, True),
+        (1, True),
+        (1, False),
+        (2, False),
+    ]
+    begins = [at for at, name, _ in ctx.called if name == "link_shard"]
+    assert begins[2] == begins[3], "it waits for none of them, nor they for it"
+    assert shards_linked(ctx) == {("contact", number): 1 + (number == 1) for number in range(20)}
+    assert ctx.of("end_table")[0]["totals"]["counts"]["linked"] == 20 * ROWS.linked
+    assert ctx.of("end_table")[0]["totals"]["pages"] == 20
+
+
+def test_a_run_that_is_canceled_right_after_the_proof_counts_the_row_that_was_written() -> None:
+    def link_shard(task: Any) -> ShardOutcome:
+        if len(ctx.of("link_shard")) > 2:
+            return ShardOutcome(later_s=1.0, later_reason="The run is stopping.")
+        return gives_way(task)
+
+    def report(_: Any) -> Go:
+        return Go(cancel=len(ctx.of("link_shard")) > 2)
+
+    ctx = context(shards=20, plan_shards=lambda _: Shards(20, canary=True), link_shard=link_shard, report=report)
+    run(ctx)
+    end = ctx.of("end_table")[0]
+    assert (end["canceled"], end["totals"]["counts"]["linked"]) == (True, ROWS.linked + ONE.linked)
+    assert end["totals"]["pages"] == 1
 
 
 def test_a_first_link_that_is_dead_stops_its_table_and_no_other() -> None:
