@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -66,7 +67,6 @@ def build(settings: Settings, tables: Tables | None = None) -> Deps:
     tokens = Tokens(settings.dataverse_url, settings.client_id)
     insights_tokens = Tokens(INSIGHTS_AUDIENCE, settings.client_id)
     partition = environment_key(settings.dataverse_url)
-    documents = Documents(tables, partition)
     connection = Connection(
         settings.dataverse_url,
         client,
@@ -75,28 +75,50 @@ def build(settings: Settings, tables: Tables | None = None) -> Deps:
         {"CallerObjectId": str(settings.impersonate)} if settings.impersonate else {},
         Limiter(most=settings.width, process=new_id()),
     )
+    lock = RunLock(tables, partition, time.time, settings.lease_seconds, new_run_id)
+    return replace(
+        assemble(settings, tables, partition, connection, lock, time.time, new_id),
+        insights=_insights(settings, client, insights_tokens),
+        write_headers=BYPASS if settings.automations == "bypass" else {},
+        closing=(client.aclose, tables.close, tokens.close, insights_tokens.close),
+    )
+
+
+def assemble(
+    settings: Settings,
+    tables: Tables,
+    partition: str,
+    connection: Connection,
+    lock: RunLock,
+    clock: Callable[[], float],
+    new_id: Callable[[], str],
+) -> Deps:
+    """Return all stores of an environment over `tables`, and Dataverse alone. `clock` gives epoch seconds."""
+
+    def now() -> str:
+        return iso(clock())
+
+    documents = Documents(tables, partition)
     return Deps(
         settings=settings,
         connection=connection,
-        insights=_insights(settings, client, insights_tokens),
-        lock=RunLock(tables, partition, time.time, settings.lease_seconds, new_run_id),
+        insights=None,
+        lock=lock,
         documents=documents,
         capability_store=CapabilityStore(documents),
-        signals=Signals(documents, _now),
-        runs=Runs(documents, _now),
+        signals=Signals(documents, now),
+        runs=Runs(documents, now),
         states=TableStates(documents),
         staging=Staging(tables, documents),
-        first_links=FirstLinks(documents, _now),
+        first_links=FirstLinks(documents, now),
         blocks=Blocks(tables, partition),
         removed=RemovedRows(tables, partition),
         waiting=WaitingProfiles(tables, partition),
-        issues=Issues(tables, documents, _now),
+        issues=Issues(tables, documents, now),
         samples=Samples(tables),
-        audit=Audit(tables, partition, time.time, new_id),
-        clock=time.time,
+        audit=Audit(tables, partition, clock, new_id),
+        clock=clock,
         new_id=new_id,
-        write_headers=BYPASS if settings.automations == "bypass" else {},
-        closing=(client.aclose, tables.close, tokens.close, insights_tokens.close),
     )
 
 
@@ -144,10 +166,6 @@ def check_environment() -> None:
 def check_start() -> None:
     """Raise ConfigurationError when the app cannot run with the settings as they are."""
     settings_module.load()
-
-
-def _now() -> str:
-    return iso(time.time())
 
 
 def _tables(settings: Settings) -> AzureTables:

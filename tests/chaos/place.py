@@ -19,19 +19,18 @@ from linker.adapters.storage.table_client import AzureTables
 from linker.adapters.write_limiter import Limiter
 from linker.core.ports import Tables
 from linker.deps import Deps
-from linker.settings import Settings
 from sandbox.data.generator import Sizes, generate
 from sandbox.database import Database, bulk_delete, scan
 from sandbox.host.functions import HostedFunction
 from sandbox.runtime import Environment
-from sandbox.server.app import IDENTITY_PATH, INSIGHTS_PATH, Sandbox, compose
+from sandbox.server.app import IDENTITY_PATH, Sandbox, compose
 from sandbox.server.azurite import connection_string
 from tests.fakes.memory_tables import MemoryTables
 from tests.fakes.stored_state import forget_environment
 from tests.fakes.world import DiedError
 from tests.faults.clock import HurriedLoop, LoopClock
 from tests.faults.proxy import FaultProxy, proxied
-from tests.faults.scene import GONE, SETTINGS, Scene, TimedApp, divide_tables, running, served
+from tests.faults.scene import GONE, Scene, TimedApp, divide_tables, running, served, settings_of
 from tests.faults.watch import Watch
 
 from .scenario import Interrupted, Scenario
@@ -118,7 +117,7 @@ class Place:
                 await host.moment.pass_by()
 
         tables = cast(Tables, NoticedTables(self.tables(), notice))
-        deps = bootstrap.build(_settings(self.sandbox, self.storage_port), tables)
+        deps = bootstrap.build(settings_of(self.sandbox, self.storage_port), tables)
         deps.connection.client.event_hooks = {"request": [notice]}
 
         def clock() -> float:
@@ -263,17 +262,6 @@ def _sandbox(scenario: Scenario, url: str, clock: LoopClock) -> Iterator[Sandbox
         contacts = sorted(str(key) for (key,) in scan(database, "contact", ["contactid"]))
         bulk_delete(database, "contact", contacts[-GONE:])
         yield made
-
-
-def _settings(sandbox: Sandbox, storage_port: int) -> Settings:
-    url = sandbox.environment.base_url
-    return Settings(
-        dataverse_url=url,
-        storage=connection_string(storage_port),  # type: ignore[arg-type]  # parsed like a setting
-        insights_url=url + INSIGHTS_PATH,
-        insights_instance_id=sandbox.instance_id,
-        **SETTINGS,
-    )
 
 
 @asynccontextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from typing import Any
 
@@ -11,25 +12,11 @@ import httpx
 
 from linker.adapters.customer_insights import Insights
 from linker.adapters.dataverse import Connection
-from linker.adapters.storage import (
-    Audit,
-    Blocks,
-    CapabilityStore,
-    Documents,
-    FirstLinks,
-    Issues,
-    RemovedRows,
-    Runs,
-    Samples,
-    Scan,
-    Signals,
-    Staging,
-    TableStates,
-    WaitingProfiles,
-)
+from linker.adapters.storage import Scan
 from linker.adapters.storage.lock_store import RunLock
 from linker.adapters.storage.table_guards import OwnWrites
 from linker.adapters.write_limiter import Limiter
+from linker.bootstrap import assemble
 from linker.core.capabilities import Capabilities, Capability, TableKind, finding
 from linker.core.linking.hash_blocks import Entry, HashBlock, hash_link
 from linker.core.linking.mapping_scan import ScanChoice, TableState
@@ -39,7 +26,6 @@ from linker.core.ports import Properties
 from linker.core.records import RowIssue
 from linker.core.runs.activity_values import ShardOutcome, ShardsTask, ShardTask, SliceTask
 from linker.core.runs.generation_values import UnlinkOutcome, UnlinkTask
-from linker.core.serialization import iso
 from linker.core.throttling.pace import Pace
 from linker.deps import Deps
 from linker.durable.activities.link_shard import link_shard
@@ -179,35 +165,12 @@ class World:
             return f"id{next(self.ids)}"
 
         tables = OwnWrites(self.store, lambda: f"write{next(self.write_ids)}")
-        documents = Documents(tables, "env")
-
-        def now() -> str:
-            return iso(self.clock())
-
         client = httpx.AsyncClient(transport=httpx.MockTransport(self.dataverse))
         limiter = Limiter(self.clock, self.settings.width, f"process{next(self.processes)}", self.clock.sleep)
         lock = RunLock(tables, "env", self.clock, self.settings.lease_seconds, new_id, stopwatch=self.clock)
-        return Deps(
-            settings=self.settings,
-            connection=Connection(URL, client, self.tokens, self.settings.write_timeout_seconds, limiter=limiter),
-            insights=self.insights,
-            lock=lock,
-            documents=documents,
-            capability_store=CapabilityStore(documents),
-            signals=Signals(documents, now),
-            runs=Runs(documents, now),
-            states=TableStates(documents),
-            staging=Staging(tables, documents),
-            first_links=FirstLinks(documents, now),
-            blocks=Blocks(tables, "env"),
-            removed=RemovedRows(tables, "env"),
-            waiting=WaitingProfiles(tables, "env"),
-            issues=Issues(tables, documents, now),
-            samples=Samples(tables),
-            audit=Audit(tables, "env", self.clock, new_id),
-            clock=self.clock,
-            new_id=new_id,
-        )
+        connection = Connection(URL, client, self.tokens, self.settings.write_timeout_seconds, limiter=limiter)
+        made = assemble(self.settings, tables, "env", connection, lock, self.clock, new_id)
+        return replace(made, insights=self.insights)
 
     # ---- the world ----
 

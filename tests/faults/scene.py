@@ -155,7 +155,7 @@ def scene(azurite_port: int = 0, listener: socket.socket | None = None) -> Itera
         monkeypatch.setenv("IDENTITY_HEADER", sandbox.identity.header)
         if azurite_port:
             forget_environment(connection_string(azurite_port), sandbox.environment.base_url)
-        settings = _settings(sandbox, storage_port)
+        settings = settings_of(sandbox, storage_port)
         world = _world(bootstrap.build(settings, None if azurite_port else MemoryTables()), runner)
         with running(runner, _closing(world.deps)):
             runner.run(divide_tables(world.deps))
@@ -241,7 +241,8 @@ async def _closing(deps: Deps) -> AsyncIterator[None]:
         await deps.close()
 
 
-def _settings(sandbox: Sandbox, storage_port: int) -> Settings:
+def settings_of(sandbox: Sandbox, storage_port: int) -> Settings:
+    """Return the settings of an app on a sandbox, with its state behind a port of this machine."""
     url = sandbox.environment.base_url
     return Settings(
         dataverse_url=url,
