@@ -8,17 +8,8 @@ from dataclasses import replace
 import pytest
 
 from linker.adapters.storage import TaskState
-from tests.fakes.world import ATTEMPT_S, World, contact_id, stalls_before
-
-
-@pytest.fixture
-async def world() -> World:
-    """Three contacts linked by run0; the mapping now wants another customer for the first."""
-    world = World()
-    world.people(3)
-    await world.link("run0")
-    world.dataverse.map(contact_id(1), "c2")
-    return world
+from tests.fakes.moments import stalls_before
+from tests.fakes.world import ATTEMPT_S, World, contact_id
 
 
 @pytest.mark.parametrize("ahead_s", [0.0, ATTEMPT_S / 2])

@@ -6,8 +6,9 @@ from itertools import count
 from typing import Any
 
 from linker.core.runs.activity_values import ShardOutcome
+from tests.fakes.moments import Gate, stalls_before
 from tests.fakes.requests import Refusal
-from tests.fakes.world import ATTEMPT_S, Gate, World, contact_id, stalls_before
+from tests.fakes.world import ATTEMPT_S, World, contact_id
 
 BATCH = 10
 PEOPLE = 60

@@ -20,6 +20,7 @@ from linker.core.ports import Properties
 from linker.core.runs.activity_values import ShardsTask
 from linker.durable.activities.scan_mapping import plan_shards
 from linker.durable.staged import Opening, open_scan
+from tests.fakes.moments import Gate
 from tests.fakes.scans import (
     PEOPLE,
     all_rows,
@@ -34,12 +35,7 @@ from tests.fakes.scans import (
     stream_of,
     world_of_people,
 )
-from tests.fakes.world import (
-    CRM,
-    Gate,
-    World,
-    key_of,
-)
+from tests.fakes.world import CRM, World, key_of
 
 
 @pytest.fixture

@@ -20,8 +20,9 @@ from linker.core.linking.shards import shard_of
 from linker.core.model import Counts, Status
 from linker.durable.writes import Writer, Written
 from tests.fakes.app import FakeApp
+from tests.fakes.moments import stalls_before
 from tests.fakes.requests import Request
-from tests.fakes.world import World, contact_id, key_of, stalls_before
+from tests.fakes.world import World, contact_id, key_of
 
 LINKER = Path(linker.__file__).parent
 

@@ -18,8 +18,9 @@ from linker.deps import Deps
 from sandbox.host.functions import HostedFunction
 from tests.fakes.app import FakeApp
 from tests.fakes.insights import FakeInsights
+from tests.fakes.moments import dies_after
 from tests.fakes.requests import Refusal
-from tests.fakes.world import DiedError, World, contact_id, dies_after
+from tests.fakes.world import DiedError, World, contact_id
 
 PEOPLE = 40
 MOVED, LEFT, JOINED = contact_id(1), contact_id(2), contact_id(PEOPLE + 1)

@@ -9,16 +9,8 @@ from linker.core.linking.hash_blocks import MAX_ENTRIES, Entry, intend
 from linker.core.linking.shards import Shard
 from linker.core.model import Counts, Mode
 from tests.durable.activities.linked_shards import linked
-from tests.fakes.world import (
-    FIRST_SHARD,
-    DiedError,
-    World,
-    contact_id,
-    dies_after,
-    dies_before,
-    entry_of,
-    key_of,
-)
+from tests.fakes.moments import dies_after, dies_before
+from tests.fakes.world import FIRST_SHARD, DiedError, World, contact_id, entry_of, key_of
 
 
 @pytest.fixture

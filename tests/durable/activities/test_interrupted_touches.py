@@ -16,8 +16,9 @@ from linker.durable.activities import touch_profiles as touch
 from linker.durable.activities.touch_profiles import PROFILES_A_PART, parts_for, touch_profiles
 from tests.durable.activities.touches import customers, forget, waiting
 from tests.fakes.app import FakeApp
+from tests.fakes.moments import dies_after, dies_before
 from tests.fakes.requests import Refusal, Request
-from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id, dies_after, dies_before
+from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id
 
 
 @pytest.mark.parametrize("bulk", [True, False])

@@ -15,8 +15,9 @@ from linker.durable.activities.touch_profiles import plan_touch
 from linker.services import run_requests
 from tests.durable.activities.touches import customers, forget, waiting
 from tests.fakes.app import FakeApp
+from tests.fakes.moments import dies_before
 from tests.fakes.requests import Refusal, Request
-from tests.fakes.world import DiedError, World, contact_id, dies_before
+from tests.fakes.world import DiedError, World, contact_id
 
 
 @pytest.fixture

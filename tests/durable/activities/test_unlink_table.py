@@ -12,18 +12,9 @@ from linker.core.model import Counts, UnlinkAllowance
 from linker.core.runs.signals import Marks
 from linker.durable.activities import unlink_table
 from tests.fakes.departed import left_by
+from tests.fakes.moments import dies_after, stalls_before
 from tests.fakes.requests import STAMP, Refusal
-from tests.fakes.world import (
-    FIRST_SHARD,
-    WRITE_S,
-    DiedError,
-    World,
-    contact_id,
-    dies_after,
-    entry_of,
-    key_of,
-    stalls_before,
-)
+from tests.fakes.world import FIRST_SHARD, WRITE_S, DiedError, World, contact_id, entry_of, key_of
 
 GONE = contact_id(1)
 
