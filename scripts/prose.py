@@ -2,7 +2,8 @@
 
 Usage: python scripts/prose.py [FILE ...]     Without files it reads every tracked text that people read.
 The list follows Microsoft's style guide (https://learn.microsoft.com/style-guide/): subject, verb, object.
-Inline code and code blocks of Markdown are not prose; of Python only comments and strings are.
+Inline code and code blocks of Markdown are not prose; of Python only comments and strings are, and of tests comments,
+docstrings and the names of tests.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).parents[1]
+TESTS: Final = ROOT / "tests"
 LISTED: Final = (
     "*.md",
     "*.html",
@@ -26,10 +28,13 @@ LISTED: Final = (
     "sandbox/*.py",
     "bench/*.py",
     "scripts/*.py",
+    "tests/*.py",
     "*.py",
 )
-# Texts that are not ours, and lists of packages.
-LEFT_OUT: Final = re.compile(r"docs/licences\.md|tests/|scripts/prose\.py|\.github/ISSUE")
+# Texts that are not ours, lists of packages, and the list of words itself.
+LEFT_OUT: Final = re.compile(
+    r"docs/licences\.md|tests/data/|tests/docs/test_prose\.py|scripts/prose\.py|\.github/ISSUE"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +122,30 @@ def python(path: Path) -> Iterator[tuple[int, str]]:
                     yield token.start[0] + offset, re.sub(r"`[^`]*`", " ", line)
 
 
+def of_tests(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of comments and docstrings of a module of tests, and the names of its tests as words.
+
+    Other strings are data: what another program says, or what must not be said.
+    """
+    before = tokenize.NEWLINE
+    with tokenize.open(path) as file:
+        for token in tokenize.generate_tokens(file.readline):
+            is_docstring = token.type == tokenize.STRING and before in _BEGINNINGS
+            if token.type == tokenize.COMMENT or is_docstring:
+                for offset, line in enumerate(token.string.splitlines()):
+                    yield token.start[0] + offset, re.sub(r"`[^`]*`", " ", line)
+            if token.type == tokenize.NAME and token.string.startswith("test_") and "def test_" in token.line:
+                yield token.start[0], token.string.replace("_", " ")
+            before = token.type if token.type not in (tokenize.COMMENT, tokenize.NL) else before
+
+
+_BEGINNINGS: Final = frozenset({tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT})
+
+
 def prose(path: Path) -> Iterator[tuple[int, str]]:
     """Yield the numbered lines of prose in a file."""
     if path.suffix == ".py":
-        return python(path)
+        return of_tests(path) if TESTS in path.parents else python(path)
     text = path.read_text(encoding="utf-8")
     if path.suffix == ".md":
         return markdown(text)

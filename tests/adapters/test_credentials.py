@@ -1,4 +1,4 @@
-"""Who the app is: a managed identity where the platform offers one, else whoever signed in on this machine."""
+"""Who the app is: a managed identity where the platform offers one, else the user who signed in on this machine."""
 
 from collections.abc import Iterator
 
@@ -41,7 +41,7 @@ async def test_an_identity_that_the_app_does_not_have_says_what_to_do(in_azure: 
     await tokens.close()
 
 
-async def test_on_one_machine_it_is_whoever_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_on_one_machine_it_is_the_user_who_signed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("IDENTITY_ENDPOINT", raising=False)
     async with credential(None) as found:
         assert isinstance(found, DefaultAzureCredential)

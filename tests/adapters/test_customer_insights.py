@@ -76,7 +76,7 @@ async def test_whether_there_never_was_a_unification(jobs: list[Json], never: bo
     assert await Insights("https://api", "one", client, StaticTokens()).has_never_unified() is never
 
 
-async def test_it_is_told_with_its_times() -> None:
+async def test_it_is_reported_with_its_times() -> None:
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: httpx.Response(200, json=[OLD])))
     found = await Insights("https://api", "one", client, StaticTokens()).last_unification()
     assert found == Job("old", "2026-11-01T01:00:00Z", "2026-11-01T02:00:00Z")

@@ -82,7 +82,7 @@ async def test_looks_that_the_budget_refuses_are_forgotten_too() -> None:
     assert len(looks._looks) <= MAX_KEPT + 1
 
 
-async def test_all_looks_together_stay_within_their_budget_whoever_asks_for_whatever() -> None:
+async def test_all_looks_together_stay_within_their_budget_for_any_caller_and_question() -> None:
     looks, work = Looks(), Work()
     served = 0
     for number in range(2_000):

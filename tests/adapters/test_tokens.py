@@ -87,7 +87,7 @@ async def test_a_single_failure_of_the_identity_endpoint_passes(
         pytest.param((200, "{}", "application/json"), TransientError, id="another shape"),
     ],
 )
-async def test_what_stays_is_told_by_what_to_do(
+async def test_what_stays_is_reported_with_what_to_do(
     endpoint: Endpoint, answer: tuple[int, str, str], kind: type[LinkerError]
 ) -> None:
     endpoint.answers = [answer] * 20

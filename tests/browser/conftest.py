@@ -69,7 +69,7 @@ async def stage(linked: World) -> AsyncIterator[Stage]:
 
 @pytest.fixture
 async def visitor(linked: World, browser: Browser) -> AsyncIterator[MakeVisit]:
-    """Give operators who have signed in, each with a browser of his own; what that complains of fails the test."""
+    """Give operators who have signed in, each with a browser of their own; what that complains of fails the test."""
     made: list[Visit] = []
 
     async def enter(app: str = linked.host.ready["url"], *, signed_in: bool = True, **options: Any) -> Visit:

@@ -1,4 +1,4 @@
-"""What an operator does on the page: each action tells beforehand what will happen, and then it happens."""
+"""What an operator does on the page: each action says beforehand what will happen, and then it happens."""
 
 import re
 from dataclasses import replace

@@ -56,7 +56,7 @@ async def test_a_page_that_shows_the_end_asks_no_more(stage: Stage, visit: Visit
     await expect(page.locator("[data-live]")).to_have_count(0)
 
 
-async def test_changes_are_told_to_who_cannot_see_them(stage: Stage, visit: Visit) -> None:
+async def test_changes_are_announced_to_visitors_who_cannot_see_them(stage: Stage, visit: Visit) -> None:
     await stage.play(scenes.refreshing())
     page = await visit.open(f"?run={scenes.refreshing().id}")
     assert await page.locator("main [aria-live=polite], main [role=status]").count() > 0
@@ -86,7 +86,7 @@ async def test_a_page_that_cannot_be_refreshed_says_so_until_it_can(stage: Stage
     visit.expect_complaints("ERR_INTERNET_DISCONNECTED")
 
 
-async def test_who_lost_his_session_signs_in_and_comes_back(stage: Stage, visit: Visit) -> None:
+async def test_a_visitor_who_lost_the_session_signs_in_and_comes_back(stage: Stage, visit: Visit) -> None:
     await stage.play(scenes.refreshing(31))
     page = await visit.open(f"?run={scenes.refreshing().id}")
     await page.context.clear_cookies()

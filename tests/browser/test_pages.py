@@ -107,7 +107,7 @@ async def test_a_count_leads_to_the_runs_behind_it(busy: Stage, visit: Visit) ->
     await expect(page.locator(LINES)).to_have_count(40)
 
 
-async def test_a_long_timeline_goes_on_on_the_next_page(busy: Stage, visit: Visit) -> None:
+async def test_a_long_timeline_continues_on_the_next_page(busy: Stage, visit: Visit) -> None:
     page = await visit.open("/timeline?days=30")
     await page.get_by_role("link", name="Next page").click()
     await expect(page.locator(LINES)).to_have_count(21)

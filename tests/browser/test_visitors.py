@@ -67,7 +67,7 @@ async def test_who_signs_out_is_asked_to_sign_in_again(stage: Stage, keyed: Chil
     visit.expect_complaints("401")  # of the tries without a key
 
 
-async def test_where_the_host_asks_for_no_key_nobody_else_does(stage: Stage, visitor: MakeVisit) -> None:
+async def test_where_the_host_asks_for_no_key_the_page_asks_for_none(stage: Stage, visitor: MakeVisit) -> None:
     run = scenes.successful()
     await stage.play(run)
     visit = await visitor(signed_in=False)

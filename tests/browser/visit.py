@@ -1,4 +1,4 @@
-"""One visitor in front of the page: where he goes, what the browser complains of, what it was sent."""
+"""One visitor in front of the page: where they go, what the browser complains of, what it was sent."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LOOKS: tuple[dict[str, Any], ...] = (
     {"color_scheme": "dark", "forced_colors": "none"},
     {"color_scheme": "dark", "forced_colors": "active"},
 )
-# Shifts of what stands on the page (https://web.dev/cls), as the browser tells them.
+# Shifts of what stands on the page (https://web.dev/cls), as the browser reports them.
 _WATCH_SHIFTS = """
 window.shifts = [];
 new PerformanceObserver(list => window.shifts.push(...list.getEntries().map(shift => shift.value)))
@@ -30,7 +30,7 @@ _SENT = """
 """
 
 
-@dataclass  # without slots: Playwright hangs attributes of its own on whoever listens
+@dataclass  # without slots: Playwright hangs attributes of its own on each listener
 class Visit:
     """A user in front of a browser. `complaints` are those of its console, `asked` all requests that it has sent.
 

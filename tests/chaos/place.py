@@ -150,7 +150,7 @@ class ChaosApp(TimedApp):
         self.plan, self.activities, self.interrupted = plan, 0, ""
 
     def wake_sleepers(self) -> None:
-        """Let processes that slept go on: the activity that each was in comes to its end."""
+        """Let processes that slept continue: the activity that each was in comes to its end."""
         for moment, task in self.sleeping:
             moment.wake.set()
             self.do(_ended(task))
@@ -212,7 +212,7 @@ class ChaosApp(TimedApp):
 async def _ended(task: asyncio.Future[Any]) -> None:
     await asyncio.wait((task,))
     with contextlib.suppress(asyncio.CancelledError):
-        task.exception()  # nothing hears of it any more
+        task.exception()  # nothing awaits it any more
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which columns and tables a row reaches, told by metadata; and measures in texts of keys and values."""
+"""Which columns and tables a row reaches, derived from metadata; and measures in texts of keys and values."""
 
 from typing import Any
 

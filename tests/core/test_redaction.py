@@ -113,7 +113,7 @@ def test_no_foreign_text_forges_a_line_of_the_log(caplog: pytest.LogCaptureFixtu
 
 
 @pytest.mark.usefixtures("app_log")
-def test_the_error_of_a_record_has_lost_its_words_whoever_formats_it(caplog: pytest.LogCaptureFixture) -> None:
+def test_the_error_of_a_record_has_lost_its_words_in_every_formatter(caplog: pytest.LogCaptureFixture) -> None:
     error = failed("Ada Lovelace")
     logging.getLogger("linker.test").error("It failed", exc_info=error)
     assert "KeyError" in caplog.text

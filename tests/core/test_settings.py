@@ -68,7 +68,7 @@ def test_a_setting_like_no_other_is_to_be_removed(environment: pytest.MonkeyPatc
         settings.check()
 
 
-def test_settings_of_others_are_none_of_ours(environment: pytest.MonkeyPatch) -> None:
+def test_settings_of_other_programs_are_not_read(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("FUNCTIONS_WORKER_RUNTIME", "python")
     settings.check()
 

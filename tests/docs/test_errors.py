@@ -1,4 +1,4 @@
-"""docs/errors.md tells every row code with its advice (docs/dev/proofs.md D26)."""
+"""docs/errors.md has every row code with its advice (docs/dev/proofs.md D26)."""
 
 from pathlib import Path
 

@@ -40,7 +40,7 @@ def test_every_privilege_is_listed(need: Need) -> None:
     assert (need.table, need.right) in documented()
 
 
-def test_no_privilege_is_listed_that_nobody_asks_for() -> None:
+def test_no_privilege_is_listed_that_is_not_asked_for() -> None:
     assert set(documented()) == {(need.table, need.right) for need in NEEDS}
 
 

@@ -1,4 +1,4 @@
-"""The Makefile: a target that is no file is run whenever it is asked for, although a folder may have its name."""
+"""The Makefile: a target that is not a file is run whenever it is asked for, although a folder may have its name."""
 
 import re
 from pathlib import Path

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripts.prose import check, prose
+from scripts.prose import check, of_tests, prose
 
 
 def found(path: Path, text: str) -> list[str]:
@@ -52,3 +52,19 @@ def test_markdown_is_read_without_its_code(tmp_path: Path, text: str, words: lis
 )
 def test_of_python_comments_and_strings_are_read(tmp_path: Path, text: str, words: list[str]) -> None:
     assert found(tmp_path / "module.py", f"{text}\n") == words
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param('"""It tells all."""', ["tells"], id="the docstring of a module"),
+        pytest.param('def stop() -> None:\n    """It goes on."""', ["goes on"], id="a docstring"),
+        pytest.param("told = 1  # nobody knows", ["nobody"], id="a comment"),
+        pytest.param("async def test_somebody_waits() -> None: ...", ["somebody"], id="the name of a test"),
+        pytest.param("told = ['nobody knows',\n'it is no guid']", [], id="other strings"),
+    ],
+)
+def test_of_tests_comments_docstrings_and_names_are_read(tmp_path: Path, text: str, words: list[str]) -> None:
+    path = tmp_path / "test_module.py"
+    path.write_text(f"{text}\n", encoding="utf-8")
+    assert [one.words for one in check(of_tests(path), path.name)] == words

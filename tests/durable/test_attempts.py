@@ -181,7 +181,7 @@ async def test_an_attempt_that_was_superseded_between_two_of_its_writes_does_not
     assert world.is_right()
 
 
-async def test_an_attempt_that_wakes_after_its_time_takes_the_shard_again_when_nobody_else_did(world: World) -> None:
+async def test_an_attempt_that_wakes_after_its_time_takes_the_shard_again_when_no_other_did(world: World) -> None:
     gate, late = await stalled_link(world, "profiles")
     world.clock.pass_s(ATTEMPT_S + 1)
     gate.open.set()

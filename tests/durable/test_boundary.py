@@ -32,7 +32,7 @@ async def trouble(error: LinkerError) -> str:
 
 
 @pytest.mark.parametrize("kind", [ConfigurationError, TransientError])
-async def test_what_an_activity_answers_holds_no_secret_and_names_nobody_by_key_or_address(kind: type) -> None:
+async def test_what_an_activity_answers_holds_no_secret_and_names_no_person_by_key_or_address(kind: type) -> None:
     told = await trouble(kind(WORDS.partition(", ")[2]))
     assert told.startswith("<mail>, #")
     assert not [word for word in FOREIGN if word in told]
@@ -59,7 +59,7 @@ async def test_what_does_not_come_again_fails_for_a_passing_fault_so_that_the_pl
     assert "contoso.com" not in str(raised.value)
 
 
-async def test_what_does_not_come_again_is_not_repeated_for_what_a_person_must_mend() -> None:
+async def test_what_does_not_come_again_is_not_repeated_for_what_a_person_must_fix() -> None:
     await boundary.run_tick("on_events", failing(ConfigurationError("No such host.")), comes_again=False)  # type: ignore[arg-type]
 
 

@@ -37,7 +37,9 @@ async def test_three_attempts_of_which_two_die_count_each_row_once(world: World)
     assert (await world.link("run1")).counts == Counts(rows_read=3, linked=3)
 
 
-async def test_a_verify_run_whose_shard_is_delivered_again_still_tells_what_somebody_had_changed(world: World) -> None:
+async def test_a_verify_run_whose_shard_is_delivered_again_still_reports_what_another_writer_had_changed(
+    world: World,
+) -> None:
     await world.link("run1")
     world.dataverse.link_by_hand(contact_id(2), "c3")
     for _ in range(2):

@@ -162,7 +162,7 @@ def same_customer(world: World) -> None:
 
 
 @pytest.mark.parametrize("alive", [no_label, same_customer])
-async def test_a_label_that_says_nothing_else_is_no_reason_to_stop(
+async def test_a_label_that_says_nothing_else_does_not_stop_the_run(
     world: World, alive: Callable[[World], None]
 ) -> None:
     alive(world)

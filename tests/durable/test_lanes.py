@@ -21,7 +21,7 @@ def world_of_people() -> World:
 
 
 def counting(world: World) -> Callable[[], int]:
-    """Return a function that tells how many writes were under way at once, at most."""
+    """Return a function that returns how many writes were under way at once, at most."""
     under_way, most = [0], [0]
 
     async def begins(asked: Any) -> None:

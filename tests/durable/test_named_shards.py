@@ -197,7 +197,7 @@ async def test_a_delta_scan_names_shards_with_open_rows_too(world: World) -> Non
         row["modifiedon"] = "2026-11-20T00:00:00Z"
     await save_header(world, Shard(4, 9), unconfirmed=2)
     await save_header(world, Shard(4, 10), unconfirmed=0)
-    await save_header(world, Shard(3, 7), unconfirmed=2)  # of another size: it is no shard of this table now
+    await save_header(world, Shard(3, 7), unconfirmed=2)  # of another size: it is not a shard of this table now
     target = await world.deps.target("run1", "contact")
     opening = Opening("run1", target, ScanChoice(1_795_392_000.0, "x"), TableState(), 0.0, 0.0, [key_of(5).hex()])
     scan = await open_scan(world.deps, world.deps.dataverse(), opening)

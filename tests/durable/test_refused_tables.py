@@ -82,7 +82,7 @@ async def test_a_refusal_whose_code_is_known_says_what_to_do(world: World, name:
     assert advice in (await world.link()).failed
 
 
-async def test_rows_of_a_sample_are_told(world: World) -> None:
+async def test_rows_of_a_sample_are_reported(world: World) -> None:
     world.people(ROWS)
     refuses(world, PLUGIN)
     await world.link()
@@ -131,7 +131,7 @@ async def test_bad_rows_that_fill_a_sample_are_left_out_of_the_next_one(world: W
     assert (outcome.failed, outcome.counts.rejected) == ("", SAMPLE * 2)
 
 
-async def test_rows_that_were_deleted_are_no_refusal_of_their_table(world: World) -> None:
+async def test_rows_that_were_deleted_do_not_count_as_a_refusal_of_their_table(world: World) -> None:
     world.people(200)
     await world.link("run0")
     for number in range(1, 200):
@@ -165,7 +165,7 @@ def test_few_rows_in_each_of_many_shards_stop_the_table_too() -> None:
     assert asked < 20 + MAX_REFUSED
 
 
-def test_a_table_of_which_some_rows_land_goes_on() -> None:
+def test_a_table_of_which_some_rows_land_continues() -> None:
     ctx = context(
         shards=50,
         link_shard=lambda task: refused_shard() if task["number"] % 10 else ShardOutcome(Counts(rows_read=1, linked=1)),

@@ -69,7 +69,7 @@ async def test_a_role_opens_what_is_for_it_and_nothing_else(
 
 
 @pytest.mark.parametrize("one", api.OPERATIONS, ids=lambda one: one.name)
-async def test_nobody_gets_in_without_signing_in(world: World, one: api.Operation) -> None:
+async def test_no_visitor_gets_in_without_signing_in(world: World, one: api.Operation) -> None:
     reply = await ask(Client(world, authenticated=True), one)
     assert (reply.status, reply.media_type) == (401, "application/problem+json")
     assert not world.store.writes
@@ -103,7 +103,7 @@ async def test_a_page_of_another_site_can_ask_for_nothing_in_ones_name(
 
 @pytest.mark.parametrize("origin", ["http://[", "https://a]b", "null", "", "http://", "\ud800", "x" * 10_000])
 @pytest.mark.parametrize("one", api.OPERATIONS, ids=lambda one: one.name)
-async def test_an_origin_that_is_no_address_is_a_foreign_one(world: World, one: api.Operation, origin: str) -> None:
+async def test_an_origin_that_is_not_an_address_is_a_foreign_one(world: World, one: api.Operation, origin: str) -> None:
     client = signed_in(world, "admin")
     client.headers |= {"origin": origin, "host": "app"}
     assert (await ask(client, one)).status == 403
@@ -139,7 +139,7 @@ async def test_an_app_that_is_not_set_up_says_what_is_missing(world: World, one:
 # ---- audit ----
 
 
-async def test_what_somebody_does_is_written_down_with_who_when_what_and_the_run(world: World) -> None:
+async def test_what_a_user_does_is_written_down_with_who_when_what_and_the_run(world: World) -> None:
     world.dataverse.table("lead")
     operator = signed_in(world, "operator")
     run = (await operator.ask(api.post_run, body={"mode": "full", "tables": ["lead"]})).body["id"]
@@ -191,7 +191,7 @@ async def test_an_action_whose_end_cannot_be_written_down_is_still_answered(worl
     assert [entry["status"] for entry in await audit(world)] == [None]
 
 
-async def test_looking_is_no_action(world: World) -> None:
+async def test_looking_does_not_count_as_an_action(world: World) -> None:
     client = Client(world)
     for one in READS:
         await ask(client, one)

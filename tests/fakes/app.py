@@ -22,7 +22,7 @@ from tests.fakes.durable import FakeContext
 
 
 class Passing(Protocol):
-    """A clock that passes when it is told to."""
+    """A clock that passes when a test says so."""
 
     def pass_s(self, seconds: float) -> None:
         """Let seconds pass."""
@@ -59,14 +59,14 @@ class FakeApp:
         return self.shown(asked.id)
 
     def recover(self) -> Run:
-        """Let the watchdog find the run that died; return the one that goes on with its work as it ended."""
+        """Let the watchdog find the run that died; return the one that continues its work as it ended."""
         self.world.clock.pass_s(self.world.settings.lease_seconds)
         follower = self.watch()
         assert follower is not None
         return follower
 
     def watch(self) -> Run | None:
-        """Let the watchdog look; return the run that goes on with a dead one's work as it ended, None when there is none."""
+        """Let the watchdog look; return the run that continues a dead one's work as it ended, None without one."""
         self.called.clear()
         follower = self._loop.run(housekeeping.watch_runs(self.world.deps, self._start))
         self._go_on()

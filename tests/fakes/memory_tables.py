@@ -77,7 +77,7 @@ class MemoryTables:
                 yield _selected(entity, select)
 
     async def close(self) -> None:
-        """There is no connection to end."""
+        """No connection has to be closed."""
 
     async def _network(self) -> None:
         self.calls += 1

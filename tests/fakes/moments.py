@@ -49,7 +49,7 @@ class Gate:
 
 
 def stalls_before(world: World, kind: str, times: int = 1) -> Gate:
-    """Hold the first requests of this kind; whoever sends them stalls."""
+    """Hold the first requests of this kind; the process that sends them stalls."""
     gate, held = Gate(times), list[Any]()
 
     def hook(asked: Any) -> Any:

@@ -71,7 +71,7 @@ class Clock:
 
 
 class Store(MemoryTables):
-    """Table Storage in memory that tells a test of each operation before it happens: (operation, partition, row)."""
+    """Table Storage in memory that reports each operation to a test before it happens: (operation, partition, row)."""
 
     def __init__(self) -> None:
         super().__init__()

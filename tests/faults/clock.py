@@ -1,4 +1,4 @@
-"""An event loop on which time passes faster, and jumps when it is told to: waits cost a test nothing.
+"""An event loop on which time passes faster, and jumps when a test says so: waits cost a test nothing.
 
 Everything of one process lives on it, the sandbox and the client of Table Storage too, so that all see the same time.
 """

@@ -75,7 +75,7 @@ class Stage:
     # ---- one moment ----
 
     def play(self, fault: ProcessFault, seed: int) -> Verdict:
-        """Strike a run at a seeded moment, let unification go on, and see that all is set right."""
+        """Strike a run at a seeded moment, let unification continue, and see that all is set right."""
         began, chance = time.monotonic(), random.Random(f"{fault.name} / {seed}")
         self.harm.clear()
         done = self.world.unify(**CHANGED, snapshot="before", seed=seed)
@@ -139,7 +139,7 @@ class Stage:
         return Verdict(1, further, tuple(self.harm), round(time.monotonic() - began, 2))
 
     def _wake(self, run: str) -> None:
-        """Let a host that was stopped go on: its lease is over, and it begins nothing any more.
+        """Let a host that was stopped continue: its lease is over, and it begins nothing any more.
 
         One that slept between its last look at the time and the request itself sends that request now. No page forgets
         that: it marks the rows, and the next run sets them right (docs/dev/at-least-once.md).
@@ -159,7 +159,7 @@ class Stage:
 class ProcessFault:
     """What happens to a process and what is done about it; `what` is how the page calls it.
 
-    `mends_first`: unification can only go on once it is mended. `moments` of it are tried.
+    `mends_first`: unification can only continue once it is fixed. `moments` of it are tried.
     """
 
     name: str

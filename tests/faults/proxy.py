@@ -36,7 +36,7 @@ class StorageFault:
     times: int | None = 1
 
     def matches(self, request: Request) -> bool:
-        """Return whether this fault is for a request; only a conditional write can be told that its entity changed."""
+        """Return whether this fault is for a request; only a conditional write can be answered that its entity changed."""
         return (
             (not self.method or request.method in self.method.split())
             and self.path in request.path

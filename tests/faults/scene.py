@@ -197,7 +197,7 @@ def _any_listener() -> socket.socket:
 
 
 class _StandingClock:
-    """A clock that stands still: all that happens around a run falls into one second, so no change is told by its time.
+    """A clock that stands still: all that happens around a run falls into one second, so no change shows by its time.
 
     Each unification that a test starts is later than the one before, since a run begins only after minutes of rest.
     """

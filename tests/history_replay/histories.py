@@ -18,7 +18,7 @@ ASKED = ("taskScheduled", "timerCreated", "subOrchestrationInstanceCreated")  # 
 
 type Orchestrator = Callable[[Any, dict[str, Any]], Any]
 type Asked = tuple[Any, ...]
-"""One thing that an orchestrator asked for: its kind, its number, then what tells it from others; payloads as parsed JSON."""
+"""One thing that an orchestrator asked for: its kind, its number, then what makes it unlike others; payloads as parsed JSON."""
 
 
 @dataclass(frozen=True, slots=True)

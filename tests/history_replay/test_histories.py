@@ -1,7 +1,7 @@
 """Saved histories are replayed turn by turn: the orchestrators ask for the same things again, with the same inputs.
 
-An instance that was under way when the app was replaced goes on from its history, so what is asked for must not change
-unnoticed. Where it changes on purpose, `make histories` records anew.
+An instance that was under way when the app was replaced continues from its history, so what is asked for must not change
+unnoticed. Where it changes on purpose, `make histories` records again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from linker.durable.orchestrators import ORCHESTRATOR, ORCHESTRATORS, SCANNING, 
 from tests.history_replay.histories import FOLDER, Asked, History, holds, load, payload_bytes, replayed
 from tests.history_replay.record import SCENARIOS
 
-# The codec tells once a process that it gives plain dicts when it is not told a type, which is what `wire` wants.
+# The codec warns once a process that it gives plain dicts without a type, which is what `wire` needs.
 pytestmark = pytest.mark.filterwarnings("ignore:azure.functions df_loads")
 
 FILES = sorted(FOLDER.glob("*/*.jsonl"))

@@ -16,7 +16,7 @@ TOOLS = ROOT / ".tools" / "infra" / "bin"
 
 @pytest.fixture(scope="session")
 def compiler() -> None:
-    """Skip where there is no Bicep compiler; the templates are parsed by another test then."""
+    """Skip where the Bicep compiler is missing; the templates are parsed by another test then."""
     if bicep("--version").returncode == 127:
         pytest.skip("no Bicep compiler: neither on PATH nor of the Azure CLI nor in ../shared/bin")
 

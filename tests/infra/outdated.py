@@ -26,7 +26,7 @@ def releases(name: str) -> list[Version]:
 
 
 @pytest.mark.parametrize("name", sorted(on_purpose()))
-def test_a_pre_release_has_no_final_release_that_nobody_decided_about(name: str) -> None:
+def test_a_pre_release_has_no_final_release_without_a_decision(name: str) -> None:
     used = Version(lock.locked()[name])
     finals = {str(one) for one in releases(name) if one > used and not one.is_prerelease}
     assert finals - declined(name) == set(), f"{name} {used} is a pre-release, and final releases are there"

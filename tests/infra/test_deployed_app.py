@@ -45,7 +45,7 @@ def test_every_schedule_that_a_timer_names_is_set(deployment: Deployment) -> Non
     assert set(re.findall(r"%(LINKER_\w+)%", code)) <= {name for name, value in deployment.settings.items() if value}
 
 
-def test_schedules_are_the_defaults_of_the_code_where_nobody_chose_others(dev: Deployment) -> None:
+def test_schedules_are_the_defaults_of_the_code_where_no_others_were_chosen(dev: Deployment) -> None:
     schedules = {name: value for name, value in dev.settings.items() if name.endswith("_SCHEDULE")}
     assert schedules == {name: settings.default_of(name) for name in schedules}
 

@@ -134,7 +134,7 @@ def test_the_logs_show_who_touched_the_state_and_leave_out_what_never_rests(depl
     }  # fmt: skip
 
 
-def test_telemetry_leaves_out_what_nobody_reads(deployment: Deployment) -> None:
+def test_telemetry_leaves_out_what_is_not_read(deployment: Deployment) -> None:
     """Counters of each process, and metrics that the portal shows without a workspace: docs/deploy.md has the figures."""
     assert deployment.settings["OTEL_METRIC_EXPORT_INTERVAL"] == "300000"
     assert deployment.settings["APPLICATIONINSIGHTS_OPENTELEMETRY_RESOURCE_METRIC_DISABLED"] == "true"
@@ -149,7 +149,7 @@ def test_telemetry_takes_identities_only_and_is_bounded(deployment: Deployment) 
     assert deployment.settings["APPLICATIONINSIGHTS_AUTHENTICATION_STRING"].count("Authorization=AAD") == 1
 
 
-def test_there_is_no_key_anywhere(deployment: Deployment) -> None:
+def test_no_file_holds_a_key(deployment: Deployment) -> None:
     text = json.dumps(deployment.resources)
     assert not re.search(r"AccountKey=|SharedAccessKey|listKeys|listAccountKeys|InstrumentationKey|\bsig=", text)
     for namespace in deployment.of("Microsoft.EventHub/namespaces"):

@@ -73,7 +73,7 @@ def test_a_404_before_any_answer_is_not_the_end(azure: Azure) -> None:
     assert (done.returncode, looks(azure)) == (0, 5)
 
 
-def test_a_deployment_that_nobody_ever_heard_of_fails(azure: Azure) -> None:
+def test_an_unknown_deployment_fails(azure: Azure) -> None:
     done = published(azure, "404")
     assert (done.returncode, looks(azure)) == (1, 12)
     assert "did not end within ten minutes" in done.stderr

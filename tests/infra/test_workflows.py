@@ -25,12 +25,12 @@ def test_every_action_is_pinned_by_its_hash_and_shows_its_version(text: str) -> 
     assert [one for one in used if not re.fullmatch(r"[\w/-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one)] == []
 
 
-def test_nobody_may_write_but_to_sign_in_and_to_attest(text: str) -> None:
+def test_no_job_may_write_but_to_sign_in_and_to_attest(text: str) -> None:
     assert re.search(r"^permissions:( \{\}$|\n  contents: read$)", text, re.MULTILINE)
     assert set(re.findall(r"([\w-]+): write", text)) <= {"id-token", "attestations"}
 
 
-def test_there_is_no_secret(text: str) -> None:
+def test_no_file_holds_a_secret(text: str) -> None:
     assert "secrets." not in text
 
 

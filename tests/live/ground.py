@@ -175,7 +175,7 @@ async def _lookup(dataverse: Dataverse, own: Own, rows: DataverseTable) -> str:
 
 
 async def navigation(dataverse: Dataverse, rows: DataverseTable, attribute: str) -> str | None:
-    """Return the navigation property of a lookup column, None when there is no such column."""
+    """Return the navigation property of a lookup column, None when the column is missing."""
     path = f"EntityDefinitions(LogicalName={odata.literal(rows.logical_name)})/ManyToOneRelationships"
     wanted = f"ReferencingAttribute eq {odata.literal(attribute)}"
     query = odata.query(select="ReferencingEntityNavigationPropertyName", filter=wanted)

@@ -75,6 +75,6 @@ class Own:
 
 
 def of_publisher(unique_name: str) -> Own | None:
-    """Return what a publisher stands for, None when it is none of ours."""
+    """Return what a publisher stands for, None when it is another's."""
     found = _TAG.fullmatch(unique_name)
     return Own(found[1]) if found else None

@@ -98,7 +98,7 @@ def test_a_row_whose_customer_is_none_is_rejected(make_app: Callable[..., FakeAp
 
 
 @pytest.mark.parametrize("name", UNKNOWN_CUSTOMERS)
-def test_a_customer_that_only_looks_like_another_is_nobody(make_app: Callable[..., FakeApp], name: str) -> None:
+def test_a_customer_that_only_looks_like_another_is_not_that_one(make_app: Callable[..., FakeApp], name: str) -> None:
     app, _, issues = run_with(make_app, LONE, UNKNOWN_CUSTOMERS[name])
     assert [(issue.code, issue.row) for issue in issues] == [("ProfileMissing", LONE)]
     assert app.world.is_right()

@@ -1,4 +1,4 @@
-"""Whatever else comes in from outside: Customer Insights, events, settings. It is understood or told, and never breaks off."""
+"""Whatever else comes in from outside: Customer Insights, events, settings. It is understood or reported, never a crash."""
 
 from __future__ import annotations
 

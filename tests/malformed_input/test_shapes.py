@@ -38,7 +38,7 @@ def test_a_page_is_taken_as_it_came(rows: list[Any], more: dict[str, Any]) -> No
     ],
     ids=str,
 )  # fmt: skip
-def test_what_is_no_page_is_refused(answer: Any) -> None:
+def test_what_is_not_a_page_is_refused(answer: Any) -> None:
     with pytest.raises(TransientError, match="in another shape than documented"):
         page_in(answer)
 
@@ -100,6 +100,6 @@ def test_a_guid_is_read_in_its_one_spelling(spelled: str) -> None:
 
 
 @pytest.mark.parametrize("odd", [None, 5, "", "text", PROFILE[:-1], [PROFILE]], ids=str)
-def test_what_is_no_guid_is_refused(odd: Any) -> None:
+def test_what_is_not_a_guid_is_refused(odd: Any) -> None:
     with pytest.raises(TransientError, match="a row without its key"):
         guid_in({"id": odd}, "id")

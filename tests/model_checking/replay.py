@@ -47,7 +47,7 @@ class Attempt:
 
     def __init__(self, world: World, run: str) -> None:
         self.world, self.run = world, run
-        self.at = ""  # the operation it wants to do, empty while it is held after one
+        self.at = ""  # the operation that it does next, empty while it is held after one
         self.done = False
         self.free = False
         self._moved, self._go = asyncio.Event(), asyncio.Event()
@@ -272,7 +272,7 @@ class Replay:
         return ""
 
     async def _is_known(self) -> bool:
-        """Whether the row would be remembered. The block of the model holds one row; here another row makes it anew."""
+        """Whether the row would be remembered. The block of the model holds one row; here another row makes it again."""
         entries = (await self.world.block()).entries
         return self._block_key() in self.world.store.entities and (not self.lost_a_block or key_of(1) in entries)
 

@@ -116,7 +116,7 @@ class Linked(RuleBasedStateMachine):
 
     @rule(contact=contacts)
     def delete(self, contact: int) -> None:
-        """A contact is deleted; the mapping goes on naming it."""
+        """A contact is deleted; the mapping still names it."""
         if contact in self.there:
             self.linking.change("delete", CONTACT, {KEY: contact_id(contact)})
             self.there.remove(contact)
@@ -219,7 +219,7 @@ class Linked(RuleBasedStateMachine):
 
     def _is_right(self, contact: int, before: dict[str, str | None], after: dict[str, str | None]) -> bool:
         was, found = before[contact_id(contact)], after[contact_id(contact)]
-        unknown = contact in self.by_vendor and contact not in self.mapping  # nobody can say whose link it is
+        unknown = contact in self.by_vendor and contact not in self.mapping  # the owner of the link is unknown
         return found == self.must_be(contact, was) or (unknown and found == was)
 
     # ---- parts ----

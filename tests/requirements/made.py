@@ -1,4 +1,4 @@
-"""Environments as values: what Dataverse holds, what the mapping names, what Customer Insights tells, what is set."""
+"""Environments as values: what Dataverse holds, what the mapping names, what Customer Insights reports, what is set."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Fed:
     data_source: str
     table: str
     keys: tuple[str, ...]
-    chosen: str | None = None  # primary key chosen in unification, as the API tells it
+    chosen: str | None = None  # primary key chosen in unification, as the API reports it
 
 
 CRM_CONTACTS = Fed("crm", "contact", CONTACTS, "contactid")
@@ -65,7 +65,7 @@ def nothing(environment: Environment) -> None:
 class Made:
     """An environment that meets every requirement, as far as nothing else is said.
 
-    `instance` is merged into what the API tells of the instance; `before` and `after` change Dataverse around the loading.
+    `instance` is merged into what the API reports of the instance; `before` and `after` change Dataverse around the loading.
     """
 
     fed: tuple[Fed, ...] = (CRM_CONTACTS, CRM_LEADS, LOYALTY)

@@ -37,7 +37,7 @@ KNOWN = (
 )
 NO_TABLE = DeclaredSource("shop", "shoppers", target=False)
 OTHER = "https://other.crm4.dynamics.com"
-OUTSIDE = {"isCdsMdlOrCdsByodl": False, "cdsMdlInfo": None}  # no output to Dataverse, as far as the API tells
+OUTSIDE = {"isCdsMdlOrCdsByodl": False, "cdsMdlInfo": None}  # no output to Dataverse, as far as the API reports
 UNTOLD = {"isCdsMdlOrCdsByodl": True, "cdsMdlInfo": None}
 ASIA = Fed("crm asia", "contact", FOREIGN, "contactid")
 SHOPPERS = Fed("shop", "shoppers", CONTACTS[:5], "shopperid")

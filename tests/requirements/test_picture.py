@@ -84,7 +84,7 @@ async def test_a_table_whose_rows_may_not_be_read_is_refused_alone(insights: boo
         assert {table.table: table.status for table in run.tables} == {"contact": Status.QUEUED, "lead": Status.FAILED}
 
 
-async def test_rows_that_may_be_read_in_part_only_are_not_told_to_be_of_another_environment() -> None:
+async def test_rows_that_may_be_read_in_part_only_are_not_reported_as_of_another_environment() -> None:
     with running(Made(rows={"contact": CONTACTS, "lead": FOREIGN})) as (deps, sandbox, _):
         revoke(sandbox, "prvReadLead")
         path, right = f"roles({LINKER_ROLE})/Microsoft.Dynamics.CRM.AddPrivilegesRole", privilege_id("prvReadLead")

@@ -1,4 +1,4 @@
-"""Each requirement violated alone and with every other: both are told, and nothing hides the other (docs/requirements.md)."""
+"""Each requirement violated alone and with every other: both are reported, none hides the other (docs/requirements.md)."""
 
 from collections.abc import Collection
 from itertools import combinations

@@ -84,7 +84,7 @@ def admin(sandbox: Sandbox) -> httpx.AsyncClient:
 
 @contextmanager
 def listening(sandbox: Sandbox) -> Iterator[str]:
-    """Serve on a free port of this machine, in a thread: nothing but its answers may be read until the end of the block."""
+    """Serve on a free port of this machine, in a thread: only its answers may be read until the end of the block."""
     config = uvicorn.Config(sandbox.app, port=0, http=ResettableProtocol, log_level="error", lifespan="off", ws="none")
     server = uvicorn.Server(config)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(), loop_factory=uvloop.new_event_loop))

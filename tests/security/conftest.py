@@ -23,7 +23,7 @@ def sandbox(azurite: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture(scope="package")
 def keyed(sandbox: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Child]:
-    """A host that asks for function keys; nobody signs in."""
+    """A host that asks for function keys; no user signs in."""
     with host_process(sandbox, KEY_SETTINGS, tmp_path_factory.mktemp("keyed"), keys=True) as child:
         yield child
 

@@ -75,7 +75,7 @@ def test_every_package_of_the_lock_is_listed_with_an_allowed_licence() -> None:
     assert [name for name, _, licence in listed() if not licences.is_allowed(licence)] == []
 
 
-def test_the_listed_licences_are_those_that_the_packages_tell() -> None:
+def test_the_listed_licences_are_those_that_the_packages_state() -> None:
     here = {one.name.lower(): one.version for one in distributions()}
     known = [one for one in listed() if here.get(one[0]) == one[1]]  # another version may have another licence
     assert len(known) > 30

@@ -74,7 +74,7 @@ ODD = ["Ada Lovelace", PERSON, "x", "", "\ud800 half", "a/b\\c#d?e", "name " * 4
 
 
 @pytest.mark.parametrize("key", ODD)
-async def test_a_key_that_is_no_id_is_stored_so_that_it_names_nobody(key: str) -> None:
+async def test_a_key_that_is_not_an_id_is_stored_so_that_it_names_no_person(key: str) -> None:
     world = World()
     found: list[RowIssue] = [invalid_key("contact", key), issue("contact", contact_id(1), "Refused")]
     await world.deps.issues.save("run1", found)

@@ -101,7 +101,7 @@ def test_any_list_of_values_stays_a_list_of_values(values: list[str]) -> None:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=4))
-def test_any_list_of_values_stays_a_chain_of_literals_where_there_is_no_in(values: list[str]) -> None:
+def test_any_list_of_values_stays_a_chain_of_literals_where_in_is_missing(values: list[str]) -> None:
     (expression,) = odata.any_of("msdynci_customerid", values, has_in=False)
     condition = heard(expression)
     parts = condition.parts if isinstance(condition, Junction) and condition.word == "or" else (condition,)
@@ -136,7 +136,7 @@ async def test_no_name_in_the_mapping_gets_into_an_address() -> None:
 
 
 @pytest.mark.parametrize("name", EVIL)
-async def test_a_table_that_somebody_asks_for_is_looked_up_and_no_address(name: str) -> None:
+async def test_a_table_that_a_caller_asks_for_is_looked_up_and_never_an_address(name: str) -> None:
     world, asked = World(), list[str]()
     world.people(1)
     world.dataverse.hooks.append(lambda request: asked.append(request.path))

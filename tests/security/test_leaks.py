@@ -1,4 +1,4 @@
-"""Whatever a run with faults leaves behind holds no secret and names nobody: logs, telemetry, durable histories, stored state.
+"""Whatever a run with faults leaves behind holds no secret and names no person: logs, telemetry, histories, stored state.
 
 The app breaks in an activity, in an answer and in a tick, with all that it knows in the words of its errors.
 """
@@ -191,7 +191,7 @@ def test_the_run_went_through_faults_and_a_break_and_its_material_is_all_there(l
         assert run["id"] in left.stored["linkerstatus"]
 
 
-def test_what_broke_is_told_with_its_kind_and_its_place(left: Left) -> None:
+def test_what_broke_is_reported_with_its_kind_and_its_place(left: Left) -> None:
     for place in ("host.log", "telemetry"):
         for told in (
             "link_shard broke off",
@@ -214,7 +214,7 @@ def test_no_secret_is_anywhere(left: Left) -> None:
     assert left.secrets.found_in(left.told | left.stored) == []
 
 
-def test_nobody_is_named_anywhere(left: Left) -> None:
+def test_no_person_is_named_anywhere(left: Left) -> None:
     """But for the few rows that a dry run shows as examples, with the CustomerId that each would be linked to."""
     assert left.people.found_in(left.told | left.stored) == ["linkererrors: customer"]
 
@@ -225,8 +225,8 @@ def test_row_keys_stay_in_the_stored_state(left: Left) -> None:
     assert left.keys.found_in(left.stored) != []
 
 
-def test_hashes_tell_a_customer_to_nobody_without_the_salt(left: Left) -> None:
-    """Nobody who has the hashes and even every CustomerId finds one in them; the salt is in another table."""
+def test_hashes_show_no_customer_without_the_salt(left: Left) -> None:
+    """With the hashes and even every CustomerId, none is found in them; the salt is in another table."""
     entities = [json.loads(line) for line in left.stored["linkerstatus"].splitlines()]
     (found,) = [one for one in entities if (one["PartitionKey"], one["RowKey"]) == (left.environment, "salt")]
     salt = bytes.fromhex(json.loads(found["j00"]))

@@ -63,7 +63,7 @@ LISTED = {
     """,
 }
 ROLES = {line.strip(): role for role, lines in LISTED.items() for line in lines.strip().splitlines()}
-# Routes that are no operation of the API, by their level where keys count. What `portal` leads to is in portal.PAGES.
+# Routes outside the operations of the API, by their level where keys count. What `portal` leads to is in portal.PAGES.
 OTHERS = {
     ("GET", "/"): "ANONYMOUS",
     ("GET", "api"): "ANONYMOUS",
@@ -89,7 +89,7 @@ def address(operation: Operation) -> str:
 
 
 def registered(client: httpx.Client, **asked: str) -> dict[tuple[str, str], str]:
-    """Return the level of each route that the host knows, as it would tell the platform."""
+    """Return the level of each route that the host knows, as it would report it to the platform."""
     functions = client.get("/admin/functions", headers=asked).raise_for_status().json()
     triggers = [one for f in functions for one in f["config"]["bindings"] if one["type"] == "httpTrigger"]
     levels = {
@@ -110,14 +110,14 @@ def test_everything_that_can_be_asked_for_is_listed_with_its_role() -> None:
     assert {named(one): one.role for one in [*api.OPERATIONS, *portal.PAGES]} == ROLES
 
 
-def test_every_route_asks_for_a_key_that_fits_its_role_where_nobody_signs_in(keyed: Child, keyed_client: Any) -> None:
+def test_every_route_asks_for_a_key_that_fits_its_role_without_sign_in(keyed: Child, keyed_client: Any) -> None:
     levels = {Role.VIEWER: "FUNCTION", Role.OPERATOR: "FUNCTION", Role.ADMIN: "ADMIN"}
     expected = {(one.method, f"api{one.path}"): levels[ROLES[named(one)]] for one in api.OPERATIONS}
     assert registered(keyed_client, **{"x-functions-key": keyed.ready["keys"]["master"]}) == expected | OTHERS
 
 
 def test_no_route_asks_for_a_key_where_people_sign_in(client: httpx.Client) -> None:
-    """A key would let somebody in whom nobody knows."""
+    """A key would let an unknown caller in."""
     routes = [(one.method, f"api{one.path}") for one in api.OPERATIONS]
     assert registered(client) == dict.fromkeys([*routes, *OTHERS], "ANONYMOUS")
 
@@ -146,7 +146,7 @@ def test_head_answers_as_get_does_without_a_body(client: httpx.Client, path: str
 
 @pytest.mark.parametrize("one", [*api.OPERATIONS, *PAGES, *FORMS], ids=named)
 def test_a_role_opens_what_is_for_it_and_nothing_else(client: httpx.Client, one: Operation) -> None:
-    """App Service has checked who asks; a form that is no form of ours is refused whoever sends it."""
+    """App Service has checked who asks; a form that the app did not make is refused from every sender."""
     for role in EVERYBODY:
         answer = client.request(one.method, address(one), headers=signed_in(role))
         may = role in list(Role) and Role(role).rank >= ROLES[named(one)].rank
@@ -179,7 +179,7 @@ def test_what_the_platform_did_not_check_opens_nothing(client: httpx.Client, sen
         assert client.get(path, headers=sent).status_code == 401
 
 
-def test_a_role_of_another_identity_provider_is_none_of_ours(client: httpx.Client) -> None:
+def test_a_role_of_another_identity_provider_does_not_count(client: httpx.Client) -> None:
     foreign = headers(("roles", "admin"), provider="google")
     assert client.get("/api/status", headers=foreign).status_code == 403
 

@@ -52,7 +52,7 @@ async def refused(head: str, body: Iterable[bytes], method: str = "GET") -> Link
         pytest.param(PLAIN, [b" " * MB] * (MAX_ANSWER_BYTES // MB + 1), id="endless"),
     ],
 )
-async def test_an_answer_beyond_all_measure_is_not_read_to_its_end(head: str, body: list[bytes]) -> None:
+async def test_an_answer_above_the_limit_is_not_read_to_its_end(head: str, body: list[bytes]) -> None:
     tracemalloc.start()
     try:
         found = await refused(head, body)
@@ -90,7 +90,7 @@ async def test_a_packed_answer_is_asked_for_and_read() -> None:
 
 
 @pytest.mark.parametrize("body", [b"[" * 200_000, b"{", b"\xff", b"<html>"], ids=["deep", "half", "bytes", "page"])
-async def test_an_answer_that_is_no_json_is_a_passing_fault_of_either_service(body: bytes) -> None:
+async def test_an_answer_that_is_not_json_is_a_passing_fault_of_either_service(body: bytes) -> None:
     async with answering(PLAIN, [body]) as server, server.deps(insights_url=server.url) as deps:
         insights = Insights(server.url, "i", deps.connection.client, StaticTokens())
         with pytest.raises(TransientError, match="not JSON"):

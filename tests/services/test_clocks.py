@@ -29,7 +29,7 @@ def start() -> Starter:
 # ---- clocks of other hosts ----
 
 
-async def test_a_host_whose_clock_is_an_hour_ahead_and_that_dies_blocks_nobody_for_an_hour(
+async def test_a_host_whose_clock_is_an_hour_ahead_and_that_dies_blocks_no_run_for_an_hour(
     world: World, start: Starter
 ) -> None:
     ahead = replace(world.host(), lock=replace(world.deps.lock, clock=lambda: world.clock.now + 3_600))

@@ -79,7 +79,7 @@ async def by_the_next_tick(world: World, start: Any) -> None:
 
 @pytest.mark.parametrize("repair", [by_the_same_key, by_another_request, by_the_next_tick])
 @pytest.mark.parametrize("broken", ["storage", "task hub", "storage, then task hub"])
-async def test_a_run_that_was_promised_and_not_started_is_started_by_whoever_comes_next(
+async def test_a_run_that_was_promised_and_not_started_is_started_by_the_next_caller(
     world: World, repair: Callable[..., Any], broken: str
 ) -> None:
     start = Failing(1 if "task hub" in broken else 0)
@@ -140,7 +140,9 @@ async def test_a_waiting_run_that_was_canceled_does_not_stay_queued(world: World
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_runs_whose_lock_was_lost_end_and_their_work_goes_on(world: World, start: Starter, dry_run: bool) -> None:
+async def test_runs_whose_lock_was_lost_end_and_their_work_continues(
+    world: World, start: Starter, dry_run: bool
+) -> None:
     working = await begun(world, start, RunRequest(Mode.FULL, dry_run, jobs=("job",)))
     waiting = (await run_requests.request_run(world.deps, RunRequest(Mode.VERIFY, dry_run), start)).id
     await world.store.delete(TABLE, "env", ROW)

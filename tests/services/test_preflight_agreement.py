@@ -49,7 +49,7 @@ def hidden(world: World) -> None:
 
 
 def spelled(world: World) -> None:
-    """Profiles have the same CustomerIds in capitals: visible all the same."""
+    """Profiles have the same CustomerIds in capitals: visible anyway."""
     world.dataverse.profiles = {key: customer.upper() for key, customer in world.dataverse.profiles.items()}
 
 

@@ -112,7 +112,7 @@ async def test_what_is_remembered_of_a_row_goes_when_it_had_no_error_for_so_long
 
 
 async def acted(world: World, who: str) -> None:
-    """Somebody did something by hand, now."""
+    """A user did something by hand, now."""
     await world.deps.audit.save(AuditEntry(world.deps.audit.next_id(), iso(world.clock.now), who, "", "post_run"))
 
 

@@ -207,7 +207,7 @@ async def test_a_pause_ends_in_the_future_and_is_bounded(days: float, status: in
     ],
     ids=str,
 )
-async def test_what_is_no_pause_is_refused(body: dict[str, object]) -> None:
+async def test_what_is_not_a_pause_is_refused(body: dict[str, object]) -> None:
     place = Place()
     assert (await place.client.ask(api.post_pause, body=body)).status == 400
     assert (await place.client.ask(api.get_status)).body["pause"] is None

@@ -45,7 +45,7 @@ async def test_one_batch_of_events_asks_for_one_run_for_all_its_unifications(wor
     assert start.started == [Ticket(run, RunRequest(jobs=("job", "job2"), job_start=START_S, trigger="event"))]
 
 
-async def test_events_that_concern_nobody_start_nothing(world: World, start: Starter) -> None:
+async def test_events_of_no_completed_unification_start_nothing(world: World, start: Starter) -> None:
     assert await run_requests.unification_events(world.deps, [b"?", body(record(result="Failure"))], start) == ""
     assert not start.started
 
@@ -118,7 +118,7 @@ async def test_without_customer_insights_the_timer_asks_when_the_marks_differ_fr
 async def test_a_change_within_the_second_of_the_last_one_is_seen(
     world: World, start: Starter, entity_set: str
 ) -> None:
-    """Dataverse keeps whole seconds: only the versions of the rows tell what came after a run had looked."""
+    """Dataverse keeps whole seconds: only the versions of the rows show what came after a run had looked."""
     world.dataverse.profile("c1")
     await ran(world, await run_requests.poll(world.deps, start), start, None, GOOD)
     world.dataverse.versions[entity_set] += 1

@@ -37,7 +37,7 @@ class SlowTable(NoHooks):
             raise ApiError(503, "0x80044151", "SQL timeout expired.")
 
 
-async def test_no_run_fails_for_want_of_evidence_of_a_second_writer(world: Sandboxed) -> None:
+async def test_no_run_fails_because_evidence_of_a_second_writer_is_missing(world: Sandboxed) -> None:
     await create_column(world)
     await linked_by(world, VENDOR, 1)
     world.environment.hooks = SlowTable()
@@ -50,7 +50,7 @@ async def test_rows_that_the_app_wrote_itself_name_no_second_writer(world: Sandb
     assert (await allowed(world)).warnings == ()
 
 
-async def test_what_the_vendor_wrote_long_ago_is_no_second_writer(world: Sandboxed) -> None:
+async def test_what_the_vendor_wrote_long_ago_does_not_show_a_second_writer(world: Sandboxed) -> None:
     await create_column(world)
     await linked_by(world, VENDOR, 1)
     later = replace(world.deps, clock=lambda: time.time() + 40 * 86_400)  # rows carry the sandbox's time

@@ -104,7 +104,7 @@ async def test_events_and_the_webhook_are_remembered_each_time(world: World) -> 
     )
 
 
-async def test_the_api_tells_first_and_its_silence_is_a_note_beside_what_it_said(world: World) -> None:
+async def test_the_api_is_asked_first_and_its_silence_is_a_note_beside_what_it_said(world: World) -> None:
     answers = [httpx.Response(200, json=[JOB]), httpx.Response(410)]
     client = httpx.AsyncClient(transport=httpx.MockTransport(lambda _: answers[0]))
     world.insights = Insights("https://api", "one", client, StaticTokens())

@@ -97,7 +97,7 @@ async def test_block_holds_for_tables_that_were_linked_before_as_well(world: San
     assert "LINKER_AUTOMATIONS is 'block'" in found.detail
 
 
-async def test_what_cannot_be_bypassed_is_held_all_the_same(world: Sandboxed) -> None:
+async def test_what_cannot_be_bypassed_is_held_anyway(world: Sandboxed) -> None:
     grant(world, BYPASS_LOGIC)
     await add_step(world.admin, name="Microsoft's", canbebypassed=False)
     found = await allowed(world.using(automations="bypass"))

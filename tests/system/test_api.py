@@ -1,4 +1,4 @@
-"""The API on the host: what it tells of a real run, who may ask, and the command line on top of it."""
+"""The API on the host: what it reports of a real run, who may ask, and the command line on top of it."""
 
 import csv
 import io

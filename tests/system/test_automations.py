@@ -78,7 +78,7 @@ def test_what_a_preflight_shows_may_be_approved_before_any_run_held_it(automated
     assert (run["status"], run["counts"]["linked"]) == ("Successful", CONTACTS + LEADS)
 
 
-def test_a_table_that_nobody_holds_cannot_be_approved(automated: World) -> None:
+def test_a_table_that_is_not_held_cannot_be_approved(automated: World) -> None:
     refused = linker(automated, "approve", "account", "--yes", LINKER_APP_URL=automated.host.ready["url"])
     assert refused.returncode == 2
     assert "whose first link waits for an approval" in refused.stderr

@@ -1,4 +1,4 @@
-"""A run that is stopped stops within one page, leaves a state that is right, and the next run goes on from there."""
+"""A run that is stopped stops within one page, leaves a state that is right, and the next run continues from there."""
 
 import httpx
 import pytest

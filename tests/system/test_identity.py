@@ -1,4 +1,4 @@
-"""Setting up an environment for an identity that is no user there yet: then a run passes, and no privilege is too many."""
+"""Setting up an environment for an identity that is not a user there yet: then a run passes, and no privilege is too many."""
 
 from __future__ import annotations
 

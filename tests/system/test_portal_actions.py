@@ -20,7 +20,7 @@ FIELD = re.compile(r'name="(\w+)" value="([^"]*)"')
 
 @pytest.fixture
 def operator(linked: World) -> Iterator[httpx.Client]:
-    """Somebody who signed in at the host, which asks for no key."""
+    """A user who signed in at the host, which asks for no key."""
     with httpx.Client(base_url=linked.host.ready["url"], timeout=120) as client:
         assert client.post("/api/portal-session").status_code == 303
         yield client

@@ -27,7 +27,7 @@ def test_the_same_unification_reported_twice_is_one_run(fresh: World) -> None:
     assert fresh.counted("rowsWritten") == 90
 
 
-def test_a_unification_that_nobody_reported_is_found_by_the_timer_once(make: MakeWorld) -> None:
+def test_a_unification_that_was_not_reported_is_found_by_the_timer_once(make: MakeWorld) -> None:
     world = make("--load", str(SAMPLE), LINKER_POLL="true")
     world.tick("poll_unification")
     found = until(lambda: world.app.status()["run"], bool)

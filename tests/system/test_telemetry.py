@@ -1,6 +1,6 @@
 """What reaches Application Insights when the app runs: the real exporter sends it, and an endpoint of ours takes it in.
 
-Every query of workbook and alert rules has to find in it what it reads, and nobody may find a person in it.
+Every query of workbook and alert rules has to find in it what it reads, and no person may be found in it.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Observed:
 
     taken: Ingestion
     runs: tuple[dict[str, Any], ...]
-    people: frozenset[str]  # what nobody may find: keys of rows and customers
+    people: frozenset[str]  # what may not be found: keys of rows and customers
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +123,7 @@ def test_a_query_finds_what_it_reads(observed: Observed, query: Query) -> None:
         assert query.properties <= {member for one in emitted[name] for member in one}, name
 
 
-def test_nobody_can_be_found_in_it(observed: Observed) -> None:
+def test_no_person_can_be_found_in_it(observed: Observed) -> None:
     text = json.dumps(observed.taken.items).lower()
     assert observed.people
     assert [key for key in observed.people if key.lower() in text or key.replace("-", "").lower() in text] == []

@@ -58,12 +58,12 @@ def second_host(world: World, **settings: str) -> Iterator[Second]:
 
 
 def job_of(number: int) -> str:
-    """Each unification is told twice."""
+    """Each unification is reported twice."""
     return f"job{number % (REQUESTS // 2)}"
 
 
 def tell(url: str, numbers: range, began: str) -> list[tuple[int, str]]:
-    """Tell one host of unifications, all at once; returns (number, run) of each answer. Runs in a process of its own."""
+    """Report unifications to one host, all at once; returns (number, run) of each answer. Runs in a process of its own."""
 
     def one(number: int) -> tuple[int, str]:
         told = {"jobId": job_of(number), "startedAt": began}
@@ -142,7 +142,7 @@ def fall_asleep(world: World) -> str:
 
 
 def wake_up(world: World, run: str) -> None:
-    """Let the host go on, and wait until it has given up its run."""
+    """Let the host continue, and wait until it has given up its run."""
     world.host.process.send_signal(signal.SIGCONT)
     until(lambda: world.instance(run), lambda answer: answer["runtimeStatus"] == "Completed")
     assert world.instance(run)["output"]["status"] == "superseded"

@@ -1,4 +1,4 @@
-"""Hosts that die or sleep at an unlucky moment: no run is left open for ever, and nobody works on for a run that gave way."""
+"""Hosts that die or sleep at an unlucky moment: no run is left open for ever, and no process works for one that gave way."""
 
 from dataclasses import replace
 
@@ -38,10 +38,10 @@ def dies_at(world: World, kind: str, what: str) -> None:
     world.store.hooks.append(dies)
 
 
-# ---- runs that nobody would end ----
+# ---- runs that no process would end ----
 
 
-async def test_a_run_whose_watchdog_and_successor_die_is_ended_all_the_same(world: World, start: Starter) -> None:
+async def test_a_run_whose_watchdog_and_successor_die_is_ended_anyway(world: World, start: Starter) -> None:
     run = await begun(world, start)
     lease_runs_out(world)
     dies_at(world, "get", f"run-{run}")
@@ -55,7 +55,9 @@ async def test_a_run_whose_watchdog_and_successor_die_is_ended_all_the_same(worl
     assert (await loaded(world, again)).status is Status.QUEUED
 
 
-async def test_who_asks_again_after_the_app_died_over_it_is_told_how_it_ended(world: World, start: Starter) -> None:
+async def test_a_caller_who_asks_again_after_the_app_died_over_it_learns_how_it_ended(
+    world: World, start: Starter
+) -> None:
     dies_at(world, "insert", "run-")
     with pytest.raises(DiedError):
         await run_requests.request_run(world.deps, ANY, start, "key")
@@ -145,7 +147,9 @@ async def test_a_run_that_was_deleted_meanwhile_is_led_nowhere(world: World) -> 
 # ---- late news ----
 
 
-async def test_what_a_waiting_run_shows_only_becomes_more_whoever_tells_it_last(world: World, start: Starter) -> None:
+async def test_what_a_waiting_run_shows_only_becomes_more_whichever_report_comes_last(
+    world: World, start: Starter
+) -> None:
     await queued(world, start)
     waiting = (await run_requests.request_run(world.deps, RunRequest(tables=("contact",), jobs=("one",)), start)).id
     states = [await world.deps.lock.peek()]
@@ -187,14 +191,14 @@ async def interruptions(world: World) -> int:
     return holder.interruptions
 
 
-async def test_a_page_that_is_newly_saved_makes_interruptions_count_anew(world: World) -> None:
+async def test_a_page_that_is_newly_saved_makes_interruptions_count_from_zero(world: World) -> None:
     world.people(3)
     await interrupted_twice(world, "run1")
     await world.link("run1")
     assert await interruptions(world) == 0
 
 
-async def test_departed_rows_that_are_cleared_make_interruptions_count_anew(world: World) -> None:
+async def test_departed_rows_that_are_cleared_make_interruptions_count_from_zero(world: World) -> None:
     world.people(3)
     await world.link("run0")
     world.dataverse.map(contact_id(1), None)
@@ -205,7 +209,7 @@ async def test_departed_rows_that_are_cleared_make_interruptions_count_anew(worl
 
 
 @pytest.mark.parametrize("rejected", [False, True])
-async def test_pages_that_an_earlier_run_saved_are_no_progress(world: World, rejected: bool) -> None:
+async def test_pages_that_an_earlier_run_saved_do_not_count_as_progress(world: World, rejected: bool) -> None:
     """Else a page that kills its host would do so for ever: every run comes to it over pages that are done."""
     world.people(3)
     if rejected:
@@ -217,7 +221,7 @@ async def test_pages_that_an_earlier_run_saved_are_no_progress(world: World, rej
     assert await interruptions(world) == 2
 
 
-async def test_a_page_is_done_also_when_nobody_can_be_told(world: World) -> None:
+async def test_a_page_is_done_also_when_that_cannot_be_reported(world: World) -> None:
     world.people(3)
     await world.prepare()
     scan, looked = await world.scan(), list[str]()

@@ -156,7 +156,7 @@ async def test_a_run_that_was_asked_to_stop_shows_no_trouble(world: World, start
     assert (shown.status, shown.status_detail) == (Status.REFRESHING, "")
 
 
-async def test_a_run_that_goes_on_is_not_stopped(world: World) -> None:
+async def test_a_run_that_continues_is_not_stopped(world: World) -> None:
     world.people(3)
     await world.link("run0")
     world.dataverse.map(contact_id(1), None)

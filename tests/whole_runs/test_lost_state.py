@@ -211,7 +211,7 @@ def test_one_run_sets_everything_right_with_the_fewest_writes_and_says_what_it_f
 
 
 def test_a_secret_that_storage_never_kept_is_stored_again_and_no_row_is_written_again(app: FakeApp) -> None:
-    entities("salt")(app)  # Azurite was killed in the first run; the host goes on with what it has in memory
+    entities("salt")(app)  # Azurite was killed in the first run; the host continues with what it has in memory
     forget(app.world)
     app.run()
     other_process(app)

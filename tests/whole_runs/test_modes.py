@@ -153,7 +153,7 @@ def test_a_full_run_writes_every_row_where_the_setting_says_so_and_once(make_app
 
 
 @pytest.mark.parametrize("mode", [Mode.FULL, Mode.VERIFY])
-def test_what_somebody_else_changed_is_set_right_and_reported_as_drift(linked: FakeApp, mode: Mode) -> None:
+def test_what_another_writer_changed_is_set_right_and_reported_as_drift(linked: FakeApp, mode: Mode) -> None:
     linked.world.dataverse.link_by_hand(contact_id(1), "c2")
     run = linked.run(mode=mode)
     assert (run.status, run.counts.linked) == (Status.WARNINGS, 1)
@@ -197,7 +197,7 @@ def interrupted(app: FakeApp) -> None:
     forget(app.world)
 
 
-def test_an_interrupted_full_run_goes_on_where_it_was_and_the_next_one_is_incremental(app: FakeApp) -> None:
+def test_an_interrupted_full_run_continues_where_it_was_and_the_next_one_is_incremental(app: FakeApp) -> None:
     interrupted(app)
     world = app.world
     run = app.recover()
@@ -222,7 +222,7 @@ def test_what_an_interrupted_full_run_saved_is_not_believed_when(
     assert how(app.run()) == (Mode.INCREMENTAL, "only rows that changed")
 
 
-def test_a_link_that_vanished_while_a_full_run_was_interrupted_is_found_when_it_goes_on(app: FakeApp) -> None:
+def test_a_link_that_vanished_while_a_full_run_was_interrupted_is_found_when_it_continues(app: FakeApp) -> None:
     interrupted(app)
     app.world.dataverse.link_by_hand(contact_id(1), None)
     assert app.recover().counts == Counts(rows_read=ROWS, linked=2, unchanged=1)

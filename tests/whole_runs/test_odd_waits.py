@@ -47,6 +47,6 @@ def test_a_busy_storage_that_asks_for_no_wait_leaves_nothing_out(make_app: Calla
         try:
             run = app.run()
         except TransientError:
-            continue  # the request for the run met it, and its caller was told so
+            continue  # the request for the run met it, and its caller got that answer
         assert (run.status, run.counts) == (Status.SUCCESSFUL, expected.counts), requests.kinds[before]
         assert app.world.links() == alone.world.links(), requests.kinds[before]

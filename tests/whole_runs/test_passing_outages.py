@@ -119,7 +119,7 @@ async def the_next_tick(world: World, start: Starter) -> None:
 
 @pytest.mark.parametrize("repair", [the_same_key, another_key, another_request, the_next_tick])
 @pytest.mark.parametrize("lost_after", range(1, 8))
-async def test_a_run_whose_request_broke_off_is_started_by_whoever_comes_next(
+async def test_a_run_whose_request_broke_off_is_started_by_the_next_caller(
     world: World, start: Starter, lost_after: int, repair: Repair
 ) -> None:
     """Storage fails from the n-th operation after the lock was taken on, or the task hub does not take the run."""

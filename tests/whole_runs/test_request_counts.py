@@ -61,7 +61,7 @@ def test_a_quiet_delta_run_over_two_tables_asks_these_questions_and_no_others() 
         "POST $batch",  # newest changes of profiles and mapping
         "POST $batch",  # the account and what it may do
         "POST $batch",  # columns of the mapping; whether there are profiles
-        *["GET msdynci_alternatekeys"] * 3,  # each source, and that there is no other
+        *["GET msdynci_alternatekeys"] * 3,  # each source, and that no other exists
         "POST $batch",  # definitions of the tables
         "POST $batch",  # keys of each source
         "POST $batch",  # rows with these keys
@@ -81,7 +81,7 @@ def test_a_quiet_delta_run_over_two_tables_asks_these_questions_and_no_others() 
 
 
 @pytest.mark.parametrize("kind", ["elastic", "standard"])
-def test_a_quiet_delta_run_stays_within_its_goal_on_tables_that_tell_changes(kind: TableKind) -> None:
+def test_a_quiet_delta_run_stays_within_its_goal_on_tables_that_show_changes(kind: TableKind) -> None:
     with linked(contacts=60, leads=40, kind=kind) as (made, asked):
         assert made.run().status is Status.SUCCESSFUL
     assert len(asked) <= QUIET_DELTA

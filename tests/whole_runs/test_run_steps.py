@@ -1,4 +1,4 @@
-"""A run of the whole app tells when each of its steps began."""
+"""A run of the whole app shows when each of its steps began."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_run_goes_through_its_steps_in_their_order(make_app: Callable[..., Fak
 
 def test_a_run_without_tables_to_link_checks_and_ends(make_app: Callable[..., FakeApp]) -> None:
     app = make_app()
-    app.world.deps = replace(app.world.deps, insights=None)  # nobody tells R2 and R5
+    app.world.deps = replace(app.world.deps, insights=None)  # R2 and R5 are unknown
     run = app.run()
     assert [table.status for table in run.tables] == [Status.SKIPPED]
     assert run.status is Status.SKIPPED

@@ -23,7 +23,7 @@ T_OLD, T_NEW = time_in(OLD), time_in(NEW)
 
 @dataclass(slots=True)
 class OneTable:
-    """A table that refuses every option of `refuses`, and sorts unless told otherwise."""
+    """A table that refuses every option of `refuses`, and sorts unless asked otherwise."""
 
     rows: list[dict[str, Any]]
     refuses: tuple[str, ...] = ()

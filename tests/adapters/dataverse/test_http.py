@@ -65,7 +65,7 @@ async def test_an_answer_without_a_code_leaves_no_gap_in_the_message() -> None:
     assert "Dataverse answered 503: a web page instead of an answer" in str(found)
 
 
-async def test_an_identity_that_is_no_user_is_told_how_to_become_one() -> None:
+async def test_an_identity_that_is_not_a_user_learns_how_to_become_one() -> None:
     found = await refused(error(403, "0x80072560", "The user is not member of the organization."))
     assert type(found) is ConfigurationError
     assert "is not a user of https://contoso.crm4.dynamics.com" in str(found)
@@ -203,7 +203,7 @@ async def test_profiles_that_cannot_be_told_apart_are_all_given(
 
 @pytest.mark.parametrize("code", ["", "0x80040216"])
 async def test_a_read_that_the_server_failed_is_worth_another_try_whatever_its_code(code: str) -> None:
-    """No row is to blame for it. A write that fails so may be committed all the same."""
+    """No row is to blame for it. A write that fails so may be committed anyway."""
     body = {"error": {"code": code, "message": "An unexpected error occurred."}}
     way = connection(lambda _: httpx.Response(500, json=body))
     with pytest.raises(TransientError):

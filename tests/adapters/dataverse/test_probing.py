@@ -115,7 +115,7 @@ async def test_it_takes_few_requests(switches: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
-async def test_tables_that_answer_nothing_have_no_capability_and_are_no_error(status: int) -> None:
+async def test_tables_that_answer_nothing_have_no_capability_and_cause_no_error(status: int) -> None:
     found = await probed(ElasticTables(fails=status))
     assert not any(found.has(one) for one in Capability)
     assert all(one.evidence for one in found.findings)
@@ -128,7 +128,7 @@ async def test_a_virtual_table_that_refuses_many_rows_is_still_sampled() -> None
     assert "Too many rows" in of(found, Capability.LARGE_PAGES).evidence
 
 
-async def test_a_data_provider_that_is_not_told_leaves_the_kind_to_the_table_type() -> None:
+async def test_a_data_provider_that_is_not_stated_leaves_the_kind_to_the_table_type() -> None:
     found = await probed(ElasticTables(provider=None, mapping_type="Standard"))
     assert found.kinds == (TableKind.ELASTIC, TableKind.STANDARD)
 

@@ -119,7 +119,7 @@ async def test_what_ends_a_process_ends_every_question() -> None:
     assert [type(one) for one in found] == [DiedError, DiedError]
 
 
-async def test_a_question_that_nobody_awaits_any_more_disturbs_no_other() -> None:
+async def test_a_question_that_is_not_awaited_any_more_disturbs_no_other() -> None:
     service = Service()
     given_up = asyncio.ensure_future(service.reads.get(PROFILES))
     kept = asyncio.ensure_future(service.reads.get(WHO))

@@ -64,7 +64,7 @@ async def test_a_page_that_runs_twice_in_one_run_is_one_attempt(issues: Issues, 
     assert await shown(issues, "r1") == ("02", 1)
 
 
-async def test_a_row_that_was_in_order_meanwhile_begins_anew(issues: Issues, now: Days) -> None:
+async def test_a_row_that_was_in_order_meanwhile_begins_again(issues: Issues, now: Days) -> None:
     await fails(issues, now, "r1", ROW, OTHER)
     await fails(issues, now, "r2", OTHER)
     await fails(issues, now, "r3", ROW, OTHER)
@@ -79,7 +79,7 @@ async def test_a_run_that_broke_off_proves_no_row_to_be_in_order(issues: Issues,
     assert await shown(issues, "r3") == ("02", 2)
 
 
-async def test_a_dry_run_is_no_attempt_and_shows_those_there_were(issues: Issues, now: Days) -> None:
+async def test_a_dry_run_does_not_count_as_an_attempt_and_shows_those_there_were(issues: Issues, now: Days) -> None:
     await fails(issues, now, "r1", ROW)
     await fails(issues, now, "dry", ROW, OTHER, dry_run=True)
     assert (await shown(issues, "dry"), await shown(issues, "dry", OTHER)) == (("02", 1), ("04", 0))
@@ -96,7 +96,7 @@ async def test_the_last_error_of_a_row_names_its_run(issues: Issues, now: Days) 
     assert await issues.last_of("contact", ROW) == RowRecord(expected, "r2", "2026-11-04T00:00:00Z")
 
 
-async def test_what_is_no_key_is_kept_by_its_beginning_and_told_apart(issues: Issues, now: Days) -> None:
+async def test_what_is_not_a_key_is_kept_by_its_beginning_and_told_apart(issues: Issues, now: Days) -> None:
     strange = ["a/b", "a/bc", "", "x" * 600, "x" * 599 + "y", "#?\\", "ä" * 300]
     await fails(issues, now, "odd", *strange)
     found = [found.row async for _, found in issues.of_run("odd")]

@@ -21,7 +21,7 @@ _environments = count()
 
 @dataclass
 class Clock:
-    """Epoch seconds that only move when told."""
+    """Epoch seconds that only move when a test says so."""
 
     now: float = 1_000.0
 

@@ -111,7 +111,7 @@ async def test_an_entity_of_an_earlier_version_is_nobodys_own(losing: Losing) ->
         await own(losing).insert("t", "p", "r", {"n": 1})
 
 
-async def test_the_id_of_a_write_is_seen_by_nobody(tables: Tables) -> None:
+async def test_the_id_of_a_write_is_never_seen(tables: Tables) -> None:
     seen = own(tables)
     await seen.insert("ids", "p", "r", {"n": 1})
     assert (await seen.get("ids", "p", "r")).properties == {"n": 1}  # type: ignore[union-attr]

@@ -169,7 +169,7 @@ def test_a_header_that_lacks_a_property_is_damaged(name: str) -> None:
     assert to_header(properties) is None
 
 
-def test_a_header_of_an_earlier_version_tells_nothing_of_what_its_run_linked() -> None:
+def test_a_header_of_an_earlier_version_does_not_show_what_its_run_linked() -> None:
     properties = header_properties(Header(digest="d", run="run", known=True, linked=3, drift=1))
     del properties["linked"], properties["drift"]
     assert to_header(properties) == Header(digest="d", run="run", known=True)

@@ -1,4 +1,4 @@
-"""How a table is scanned: everything or changed rows, in which streams, with how many shards, told in which words."""
+"""How a table is scanned: everything or changed rows, in which streams, with how many shards, described in which words."""
 
 from dataclasses import replace
 from typing import Any

@@ -39,7 +39,7 @@ def test_only_the_organization_level_is_enough(held: dict[str, Depth], level: st
     assert missing([WRITE], CATALOGUE, held) == expected
 
 
-def test_a_right_that_the_table_does_not_define_is_needed_by_nobody() -> None:
+def test_a_right_that_the_table_does_not_define_is_not_needed() -> None:
     assert missing([Need("contact", "Dream", "dream")], CATALOGUE, {}) == ()
 
 

@@ -129,7 +129,7 @@ def test_the_environment_says_when_it_is_another_one() -> None:
 
 
 @pytest.mark.parametrize("requirement", ["R5", "R6"])
-def test_what_nobody_knows_may_be_declared(requirement: Requirement) -> None:
+def test_what_is_unknown_may_be_declared(requirement: Requirement) -> None:
     assert verdict(check_environment(NOTHING_KNOWN, [requirement]), requirement) is MET
 
 

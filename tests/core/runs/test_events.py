@@ -1,4 +1,4 @@
-"""Azure Monitor records: which of them tell of a unification that ended well, and that none stops the others."""
+"""Azure Monitor records: which of them report a unification that ended well, and that none stops the others."""
 
 import json
 from datetime import datetime

@@ -157,7 +157,7 @@ class LockMachine(RuleBasedStateMachine):
     @precondition(lambda self: len(self.world.started) > bool(self.world.running))
     @rule(data=st.data(), completed=st.booleans())
     def wake_up(self, data: st.DataObject, completed: bool) -> None:
-        """A host that was stopped goes on with a run that ended, or was taken over, long ago: it has nothing to say."""
+        """A host that was stopped continues a run that ended, or was taken over, long ago: it has nothing to say."""
         run = data.draw(st.sampled_from([run for run in self.world.started if run != self.world.running]))
         before = self.state
         following = self.finish_once(run, completed=completed)

@@ -1,4 +1,4 @@
-"""Which step a run is in, told from what it shows."""
+"""Which step a run is in, derived from what it shows."""
 
 from dataclasses import replace
 

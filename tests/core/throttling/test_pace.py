@@ -101,7 +101,7 @@ def test_a_process_that_the_orchestrator_does_not_know_counts_itself() -> None:
     assert law.adopt_pace(replace(first_control(0, 48), process="one"), pace, NOW).width == 48
 
 
-def test_an_older_pace_teaches_a_process_nothing_but_how_many_share() -> None:
+def test_an_older_pace_only_teaches_a_process_how_many_share() -> None:
     own = replace(first_control(0, 16), at_s=NOW, process="one", batch=700)
     adopted = law.adopt_pace(own, Pace(3, 50, hint=3, at_s=NOW - 1, process="two", processes=2), NOW)
     assert (adopted.batch, adopted.hint, adopted.width) == (700, 16, 8)

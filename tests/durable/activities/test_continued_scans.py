@@ -111,7 +111,7 @@ async def test_a_slice_of_the_dead_run_that_commits_late_counts_once(world: Worl
 
     async def take_over(asked: Request) -> None:
         if asked.path == "msdynci_alternatekeys" and not taken:
-            taken.append(first)  # before the next line, which asks nothing but would come here again
+            taken.append(first)  # before the next line, which sends no request but would come here again
             taken.append(await opened(world, "next"))
 
     world.dataverse.after.append(take_over)

@@ -20,7 +20,7 @@ from tests.fakes.world import World, contact_id
 
 @pytest.fixture
 def world() -> World:
-    """Contacts of the Dataverse connector, and a loyalty file that is no table."""
+    """Contacts of the Dataverse connector, and a loyalty file that is not a table."""
     world = World()
     world.people(3)
     world.dataverse.add_mapping("card-1", "c1", table="loyalty", source="files")
@@ -93,7 +93,7 @@ async def test_an_output_that_goes_elsewhere_skips_the_run(world: World) -> None
     assert "Data Lake" in run.status_detail
 
 
-async def test_a_table_that_was_renamed_is_told_by_its_keys(world: World) -> None:
+async def test_a_table_that_was_renamed_is_recognized_by_its_keys(world: World) -> None:
     for row in world.dataverse.mapping[:3]:
         row.update(
             {"msdynci_entityname": "clients", "msdynci_identifier": f"crm|clients|{row['msdynci_alternatevalue']}"}
@@ -120,7 +120,7 @@ async def test_a_source_that_shares_the_keys_of_a_named_table_looks_renamed_and_
 
 
 async def test_a_source_that_is_declared_to_be_no_table_is_a_note_whatever_its_keys(world: World) -> None:
-    """A web shop keyed by contact ids is no renamed contact table."""
+    """A web shop keyed by contact ids is not a renamed contact table."""
     for number in (1, 2):
         world.dataverse.map(contact_id(number), f"c{number}", table="shoppers", source="files")
     declared = (DeclaredSource("Files", "SHOPPERS", target=False),)
@@ -142,7 +142,7 @@ async def test_contacts_of_another_environment_leave_ours_alone(world: World) ->
     assert "R1: None of the 20 sampled keys" in run.tables[1].detail
 
 
-async def test_deleted_rows_at_the_start_of_the_keys_are_no_proof_of_another_environment(world: World) -> None:
+async def test_deleted_rows_at_the_start_of_the_keys_do_not_prove_another_environment(world: World) -> None:
     for number in range(4, 25):
         world.dataverse.map(contact_id(number), f"c{number}")  # deleted in Dataverse since
     far = "c0000000-0000-4000-8000-000000000001"

@@ -86,7 +86,7 @@ async def test_a_link_of_ours_to_a_deleted_profile(
     assert contact_id(2) not in await world.issues()
 
 
-async def test_a_row_that_the_mapping_names_is_no_orphan_whoever_wrote_its_link(world: World) -> None:
+async def test_a_row_that_the_mapping_names_is_not_an_orphan_whichever_account_wrote_its_link(world: World) -> None:
     """Its profile may still arrive, or be visible to others only."""
     world.dataverse.map(ORPHANS[0], "c1")
     assert await found_in(world, UnlinkAllowance("contact", 9, orphans=True)) == Strays(rows=2, cleared=1)

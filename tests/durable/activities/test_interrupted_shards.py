@@ -123,7 +123,7 @@ async def test_a_block_that_cannot_be_believed_costs_a_comparison_and_no_rewrite
 
 
 async def test_a_block_with_more_rows_than_an_entity_holds_fails_its_shard_and_says_so(world: World) -> None:
-    """Rows that were removed count too: the mapping alone does not tell how large a block is."""
+    """Rows that were removed count too: the mapping alone does not show how large a block is."""
     await linked(world, 1)
     await world.link("run1")
     stored = await world.deps.blocks.load("contact", FIRST_SHARD)

@@ -22,7 +22,7 @@ from tests.fakes.world import ATTEMPT_S, DiedError, World, contact_id
 
 
 @pytest.mark.parametrize("bulk", [True, False])
-def test_a_profile_that_vanishes_meanwhile_is_no_error(app: FakeApp, bulk: bool) -> None:
+def test_a_profile_that_vanishes_meanwhile_is_not_an_error(app: FakeApp, bulk: bool) -> None:
     dataverse = app.world.dataverse
     dataverse.profile_table.bulk = bulk
 
@@ -52,7 +52,7 @@ def test_a_single_write_carries_the_version_that_was_read(app: FakeApp) -> None:
     assert [asked.headers["if-match"] for asked in app.world.dataverse.touch_requests] == ['W/"0"'] * 3
 
 
-def test_a_throttle_is_waited_out_and_the_touch_goes_on(app: FakeApp) -> None:
+def test_a_throttle_is_waited_out_and_the_touch_continues(app: FakeApp) -> None:
     told: list[object] = []
 
     def throttle(asked: Request) -> None:

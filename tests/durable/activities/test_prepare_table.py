@@ -173,7 +173,7 @@ async def test_state_of_version_1_makes_the_first_run_full_and_is_kept_until_it_
 # ---- modes ----
 
 
-async def test_the_first_run_is_full_and_an_interrupted_one_goes_on_in_its_epoch(world: World) -> None:
+async def test_the_first_run_is_full_and_an_interrupted_one_continues_in_its_epoch(world: World) -> None:
     first = await prepared(world, "run1")
     again = await prepared(world, "run2")
     assert (first.mode, first.epoch) == (again.mode, again.epoch) == (Mode.FULL, "run1")

@@ -46,7 +46,7 @@ async def test_the_first_run_creates_the_column_with_the_documented_names(
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_a_column_of_that_name_that_is_no_lookup_is_told_before_anything_is_created(
+async def test_a_column_of_that_name_that_is_not_a_lookup_is_reported_before_anything_is_created(
     world: World, dry_run: bool
 ) -> None:
     world.contacts.column = False
@@ -129,7 +129,7 @@ async def test_another_customisation_is_waited_for(world: World) -> None:
     assert (await prepared(world)).retry_s == 15.0
 
 
-async def test_a_column_that_somebody_created_in_the_same_moment_is_used(world: World) -> None:
+async def test_a_column_that_another_process_created_in_the_same_moment_is_used(world: World) -> None:
     """The vendor's own task may be faster: the answer is that the name is taken (docs/reference/dataverse.md 8.4)."""
     world.contacts.column = False
 

@@ -37,7 +37,7 @@ async def test_a_row_whose_profile_is_missing_is_deferred_and_its_link_left_alon
     assert (await world.link("run2")).counts == Counts(rows_read=3, linked=1, unchanged=2)
 
 
-async def test_a_mapping_row_whose_key_is_no_guid_is_rejected_with_a_reason(world: World) -> None:
+async def test_a_mapping_row_whose_key_is_not_a_guid_is_rejected_with_a_reason(world: World) -> None:
     world.people(1)
     world.dataverse.add_mapping("cntid_1078", "c1")
     world.dataverse.add_mapping("cntid_1078", "c1")

@@ -98,7 +98,7 @@ async def test_a_start_that_was_held_up_does_not_bring_an_older_run_back(world: 
     assert shown.id == second
 
 
-# ---- signs of life ----
+# ---- heartbeats ----
 
 
 async def test_what_is_tried_again_is_shown_until_it_is_over(world: World, start: Starter) -> None:
@@ -177,7 +177,7 @@ async def test_a_run_says_first_what_made_it_end_so(
     assert (shown.status, shown.status_detail) == (Status.FAILED if tables else Status.WARNINGS, detail)
 
 
-async def test_links_that_wait_for_a_decision_are_told_before_what_was_known(world: World, start: Starter) -> None:
+async def test_links_that_wait_for_a_decision_are_reported_before_what_was_known(world: World, start: Starter) -> None:
     run = await begun(world, start, ALL, TableRun("contact", "crm", Status.REFRESHING))
     await world.deps.runs.advance(run, lambda old: replace(old, warnings=("A plug-in fires.",)))
     totals = Totals(Counts(90, unchanged=90), departed=10)

@@ -73,7 +73,7 @@ def test_adopted_links_touch_nothing(linked: FakeApp) -> None:
     assert customers(linked) == {}
 
 
-def test_nothing_but_its_own_customer_id_is_written_to_a_profile(app: FakeApp) -> None:
+def test_only_its_own_customer_id_is_written_to_a_profile(app: FakeApp) -> None:
     app.run()
     sent = app.world.dataverse.touch_requests
     assert {name for request in sent for name in request.body} == {"msdynci_customerid"}

@@ -44,7 +44,7 @@ async def test_a_row_that_is_deleted_while_its_link_is_cleared_counts_as_unlinke
     assert key_of(1) not in (await world.block()).entries
 
 
-async def test_a_link_that_somebody_empties_first_counts_as_unlinked(world: World) -> None:
+async def test_a_link_that_a_person_empties_first_counts_as_unlinked(world: World) -> None:
     before_clearing(world, lambda: world.dataverse.link_by_hand(GONE, None))
     assert (await world.unlink("run1", departed=1)).counts == Counts(unlinked=1)
     assert not await world.issues("run1")

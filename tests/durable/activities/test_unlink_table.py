@@ -45,7 +45,7 @@ async def test_a_link_is_cleared_only_with_the_etag_that_was_read(world: World) 
     assert [asked.headers["if-match"] for asked in world.dataverse.bodies if asked.kind == "clear"] == ['W/"2"']
 
 
-async def test_somebody_elses_link_is_kept_and_forgotten(world: World) -> None:
+async def test_the_link_of_another_writer_is_kept_and_forgotten(world: World) -> None:
     world.dataverse.link_by_hand(GONE, "c5")
     assert (await world.unlink("run1", departed=1)).counts == Counts(unchanged=1)
     assert world.links()[GONE] == "c5"
@@ -141,7 +141,7 @@ async def test_nothing_is_unlinked_when_the_marks_moved_since_settling(world: Wo
     assert world.links()[GONE] == "c1"
 
 
-async def test_marks_that_rest_let_the_pass_go_on(world: World) -> None:
+async def test_marks_that_rest_let_the_pass_continue(world: World) -> None:
     from linker.core.serialization import parse_time
 
     rest = Marks(parse_time(STAMP), parse_time(STAMP), *world.dataverse.versions.values())
@@ -225,7 +225,7 @@ async def test_a_clear_without_an_answer_keeps_the_shard_until_it_can_commit_no_
     assert (await world.block()).header.until == pytest.approx(world.clock.now + WRITE_S)
 
 
-async def test_departed_rows_of_a_block_that_was_lost_are_deferred_since_nobody_knows_whose_links_they_hold(
+async def test_departed_rows_of_a_block_that_was_lost_are_deferred_since_the_owner_of_their_links_is_unknown(
     world: World,
 ) -> None:
     del world.store.entities[world.block_entity()]

@@ -22,7 +22,7 @@ from tests.durable.orchestrators.fake_activities import ROWS, context, run
 # ---- around the shards ----
 
 
-def test_settling_waits_as_long_as_it_is_told_to() -> None:
+def test_settling_waits_as_long_as_it_is_asked_to() -> None:
     answers = [Settled(wait_s=40.0), Settled(wait_s=40.0), Settled(marks=Marks(1.0, 2.0))]
     ctx = context(settle=lambda _: answers.pop(0))
     run(ctx)
@@ -52,7 +52,7 @@ def test_a_survey_that_ends_the_run_links_nothing() -> None:
     assert not ctx.of("prepare_table")
 
 
-def test_departed_rows_are_unlinked_after_the_last_shard_and_the_pass_goes_on_where_it_was() -> None:
+def test_departed_rows_are_unlinked_after_the_last_shard_and_the_pass_continues_where_it_was() -> None:
     answers = [
         UnlinkOutcome(Counts(unlinked=2), "p1", later_s=3.0),
         UnlinkOutcome(Counts(deferred=1), "p2"),

@@ -159,7 +159,7 @@ def test_a_mapping_that_is_never_read_fails_its_table_in_the_end_over_however_ma
 
 
 @pytest.mark.parametrize("later_s", [0.0, 300.0, DAY_S / 10])
-def test_an_unlinking_pass_goes_on_in_children_when_the_run_has_no_more_room(later_s: float) -> None:
+def test_an_unlinking_pass_continues_in_children_when_the_run_has_no_more_room(later_s: float) -> None:
     calls = 1_000 if not later_s else 60
     left = [UnlinkOutcome(Counts(unlinked=1), f"p{n:04}", later_s=later_s) for n in range(calls)]
     answers = iter([*left, UnlinkOutcome(Counts(unlinked=1))])

@@ -42,7 +42,7 @@ def test_cancelling_lets_the_shards_in_flight_finish_and_starts_no_more() -> Non
 
 
 def test_cancelling_a_run_of_very_many_shards_starts_no_more_than_are_in_flight() -> None:
-    """Its news are far apart: the first shard that gives way brings the next ones."""
+    """Its news are far apart: the first shard that stops brings the next ones."""
     begun: list[int] = []
 
     def page(task: Any) -> ShardOutcome:

@@ -61,7 +61,7 @@ def _is_allowed(module: str) -> bool:
 
 
 @pytest.mark.parametrize("path", [pytest.param(path, id=path.name) for path in [*sorted(FOLDER.glob("*.py")), *VALUES]])
-def test_orchestrators_know_nothing_but_their_input_and_their_history(path: Path) -> None:
+def test_orchestrators_know_only_their_input_and_their_history(path: Path) -> None:
     assert faults(path.read_text(encoding="utf-8")) == []
 
 

@@ -226,7 +226,7 @@ def test_a_key_that_an_earlier_version_kept_leads_where_it_led() -> None:
         pytest.param(3_600.0, False, id="future"),
     ],
 )
-async def test_a_unification_that_has_not_begun_yet_makes_nobody_wait(
+async def test_a_unification_that_has_not_begun_yet_makes_no_run_wait(
     world: World, start: Starter, ahead_s: float, kept: bool
 ) -> None:
     began = world.clock.now + ahead_s

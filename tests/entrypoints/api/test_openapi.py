@@ -64,7 +64,7 @@ async def populated() -> World:
 
 
 schemathesis.openapi.format("continuation", text(printable).map(to_continuation))
-# Keys and tokens are checked before the app hears of a request; test_serving.py has what the app itself asks for.
+# Keys and tokens are checked before the app gets a request; test_serving.py has what the app itself asks for.
 KEYS = [ignored_auth]
 schema = schemathesis.openapi.from_asgi("/api/openapi.json", served(asyncio.run(populated())))
 

@@ -132,7 +132,7 @@ async def test_a_linked_row_shows_its_run_and_its_link_now(world: World, client:
     }
 
 
-async def test_a_link_that_somebody_changed_is_not_as_confirmed(world: World, client: Client) -> None:
+async def test_a_link_that_another_writer_changed_is_not_as_confirmed(world: World, client: Client) -> None:
     world.contact(1, "c1")
     await world.link()
     world.contacts.rows[contact_id(1)].link = world.dataverse.profile("c9")

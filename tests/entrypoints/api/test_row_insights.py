@@ -40,7 +40,7 @@ async def client(world: Measured) -> Client:
     return Client(world.sandboxed)  # type: ignore[arg-type]
 
 
-async def test_the_api_tells_what_a_row_reaches(world: Measured, client: Client) -> None:
+async def test_the_api_shows_what_a_row_reaches(world: Measured, client: Client) -> None:
     reply = await client.ask(api.get_insights, table=TABLE, row=world.row)
     assert (reply.status, reply.body["customer"]) == (200, world.customer)
     assert {"name": "LeadScore", "label": "LeadScore", "type": "", "value": world.measures.lead_score, "text": ""} in (
@@ -113,7 +113,7 @@ async def test_columns_that_may_not_be_read_take_their_part_from_the_page_and_no
     assert {part.what for part in found.unreachable} == missing
 
 
-async def test_a_row_that_cannot_be_read_at_all_is_told_as_such(world: Measured, client: Client) -> None:
+async def test_a_row_that_cannot_be_read_at_all_is_reported_as_such(world: Measured, client: Client) -> None:
     await world.deny("prvReadLead")
     reply = await client.ask(api.get_insights, table=TABLE, row=world.row)
     assert (reply.status, "prvReadLead" in reply.body["detail"]) == (503, True)

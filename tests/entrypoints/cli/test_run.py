@@ -49,7 +49,7 @@ def printed(shown: Any) -> str:
     return console.file.getvalue()  # type: ignore[attr-defined,no-any-return]
 
 
-def test_it_asks_with_the_key_and_says_what_it_was_told() -> None:
+def test_it_asks_with_the_key_and_shows_the_answer() -> None:
     asked: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -118,7 +118,7 @@ def test_an_allowance_without_table_or_number_is_refused_before_the_app_is_asked
         pytest.param(httpx.Response(200, text="<html>"), RefusedError, "LINKER_APP_URL", id="another site"),
     ],
 )
-def test_a_refusal_is_told_in_one_sentence(answer: httpx.Response, kind: type[LinkerError], text: str) -> None:
+def test_a_refusal_is_reported_in_one_sentence(answer: httpx.Response, kind: type[LinkerError], text: str) -> None:
     with pytest.raises(kind, match=text):
         app(lambda request: answer).request_run({})
 

@@ -97,7 +97,7 @@ async def test_when_dataverse_does_not_answer_it_says_that_it_may_be_repeated(wo
         await told(world, dataverse, yes=True)
 
 
-async def test_who_may_not_do_it_is_told_that_nothing_was_written(world: Sandboxed) -> None:
+async def test_a_user_who_may_not_do_it_learns_that_nothing_was_written(world: Sandboxed) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         await told(world, world.dataverse_as(LINKER), yes=True)
     text = str(refusal.value)
@@ -106,7 +106,7 @@ async def test_who_may_not_do_it_is_told_that_nothing_was_written(world: Sandbox
     assert "Nothing was written. Run it as a System Administrator" in text
 
 
-async def test_who_may_not_do_all_of_it_is_told_how_far_it_came(world: Sandboxed, admin: Dataverse) -> None:
+async def test_a_user_who_may_not_do_all_of_it_learns_how_far_it_came(world: Sandboxed, admin: Dataverse) -> None:
     await told(world, admin, yes=True)
     await told(world, admin, yes=True, undo=True)
     right = {"PrivilegeId": privilege_id("prvWriteSystemUser"), "Depth": "3"}

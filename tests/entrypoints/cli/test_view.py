@@ -104,7 +104,7 @@ async def test_repeating_it_writes_nothing_and_other_columns_update_its_own_view
     assert (await opened(world))[world.row]["profile.msdynci_loyaltytier"] == world.profile["msdynci_loyaltytier"]
 
 
-async def test_a_view_of_somebody_else_stays_as_it_is(world: Measured) -> None:
+async def test_a_view_of_another_user_stays_as_it_is(world: Measured) -> None:
     await create(world.sandboxed.admin, "savedqueries", name=NAME.upper(), returnedtypecode=TABLE, fetchxml="<theirs/>")
     before = await stored(world)
     with pytest.raises(

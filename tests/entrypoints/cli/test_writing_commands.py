@@ -94,7 +94,7 @@ def test_what_cannot_be_done_is_refused_before_anything_is_shown_or_asked(
     assert "confirm" not in said
 
 
-def test_a_dry_run_of_run_is_a_dry_run_of_the_app_and_asks_nothing(server: Server, linker: Ask) -> None:
+def test_a_dry_run_of_run_is_a_dry_run_of_the_app_and_asks_no_question(server: Server, linker: Ask) -> None:
     assert linker("run", "--dry-run").exit_code == 0
     assert server.written == ["POST /api/runs"]
 
@@ -116,7 +116,7 @@ def test_sentences_go_to_standard_error_where_json_is_printed(capsys: pytest.Cap
     assert capsys.readouterr() == ("another\n", "a sentence\n")
 
 
-def test_nobody_can_be_asked_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_question_is_asked_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys.stdin, "isatty", lambda: False)
     with pytest.raises(ConfigurationError, match="Add --yes"):
         Talk().allows("Go?")

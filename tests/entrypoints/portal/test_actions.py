@@ -25,7 +25,7 @@ def test_links_that_were_held_back_wait_on_the_page_with_their_number_and_share(
 
 
 def test_what_is_held_back_is_shown_with_its_rows_before_anybody_lets_it_go(held: FakeApp) -> None:
-    held.world.dataverse.map(contact_id(PEOPLE + 1), "c1")  # there is no such row, which is another matter
+    held.world.dataverse.map(contact_id(PEOPLE + 1), "c1")  # a missing row, which is another matter
     run = held.run()
     told = Operator(held).read("/api/portal/tables/contact/unlink")
     assert (run.counts.rejected, run.counts.deferred) == (1, LEFT)
@@ -228,7 +228,7 @@ def details(person: Operator, run: str) -> str:
     return person.get(f"/api/portal?run={run}").text
 
 
-def test_the_details_of_a_run_lead_an_operator_to_what_he_may_do_about_it(held: FakeApp, dry: Run) -> None:
+def test_the_details_of_a_run_lead_an_operator_to_what_they_may_do_about_it(held: FakeApp, dry: Run) -> None:
     operator, viewer = Operator(held), Operator(held, "viewer")
     real = held.run(unlink_allowed=(UnlinkAllowance("contact", 1),)).id
     live = run_of(operator.post(f"{ACTIONS}/run", mode="full"))

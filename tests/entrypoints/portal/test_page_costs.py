@@ -39,7 +39,7 @@ class Rounds:
         return self.rounds
 
     async def settle(self) -> None:
-        """Let everything run that waits for nothing but its turn."""
+        """Let everything run that waits for its turn alone."""
         for _ in range(100):
             await asyncio.sleep(0)
 
@@ -70,7 +70,7 @@ async def test_on_a_young_installation_a_page_asks_the_storage_few_questions_at_
 
 @pytest.fixture(scope="module")
 async def crowded() -> World:
-    """A world with a thousand runs stored, and one that goes on."""
+    """A world with a thousand runs stored, and one that is under way."""
     world = World()
     done = run_of(Status.SUCCESSFUL, replace(CONTACT, status=Status.SUCCESSFUL))
     for number in range(1_000):

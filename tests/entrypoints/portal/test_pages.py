@@ -87,14 +87,14 @@ async def test_before_the_first_run_the_page_says_how_one_begins(browser: Browse
         ),
     ],
 )
-async def test_the_status_page_tells_each_state(browser: Browser, world: World, run: Run, told: list[str]) -> None:
+async def test_the_status_page_shows_each_state(browser: Browser, world: World, run: Run, told: list[str]) -> None:
     await stored(world, run)
     page, details = await browser.text(), await browser.text(DETAILS.format(run.id))
     assert [text for text in told if text not in page] == []
     assert [text for text in (run.status_detail, *(table.detail for table in run.tables)) if text not in details] == []
 
 
-async def test_progress_details_tell_all_that_is_known_of_a_run(browser: Browser, world: World) -> None:
+async def test_progress_details_show_all_that_is_known_of_a_run(browser: Browser, world: World) -> None:
     table = replace(CONTACT, counts=Counts(5, linked=3, rejected=2), findings=(FINDING,), automations=("Step 'Score'",))
     progress = Progress(250, 102, 12, 800, 1_834.0, 312.0, "2026-11-18T12:00:00Z", 1_000, 408)
     run = run_of(
@@ -138,7 +138,7 @@ async def test_a_pause_stands_on_the_page_while_it_lasts(browser: Browser, world
     assert "paused by Dataverse" not in await browser.text()
 
 
-async def test_the_same_words_are_not_told_twice(browser: Browser, world: World) -> None:
+async def test_the_same_words_are_not_shown_twice(browser: Browser, world: World) -> None:
     told = replace(CONTACT, status=Status.WARNINGS, detail="Links were left alone.")
     run = await stored(world, run_of(Status.WARNINGS, told, status_detail="contact: Links were left alone."))
     for address in (DETAILS.format(run.id), DETAILS.format(run.id) + "&table=contact"):
@@ -155,7 +155,7 @@ async def test_details_of_a_run_that_is_gone_are_not_found(browser: Browser) -> 
     [(run_of(Status.REFRESHING, CONTACT), True), (run_of(Status.QUEUED), True), (run_of(Status.SUCCESSFUL), False)],
     ids=["goes on", "waits", "is over"],
 )
-async def test_a_page_refreshes_only_while_something_goes_on(
+async def test_a_page_refreshes_only_while_a_run_is_under_way(
     browser: Browser, world: World, run: Run, refreshes: bool
 ) -> None:
     await stored(world, run)

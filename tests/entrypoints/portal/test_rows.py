@@ -22,7 +22,7 @@ RUN = "run1"  # in which a world links
 # ---- one row ----
 
 
-async def test_a_linked_row_tells_its_profile_its_customer_and_the_run_that_confirmed_it(
+async def test_a_linked_row_shows_its_profile_its_customer_and_the_run_that_confirmed_it(
     world: World, browser: Browser
 ) -> None:
     world.contact(1, "c1")
@@ -43,7 +43,7 @@ async def test_a_linked_row_tells_its_profile_its_customer_and_the_run_that_conf
         pytest.param("c2", "Linked to another customer", id="changed"),
     ],
 )
-async def test_a_link_that_somebody_changed_is_told_as_such(
+async def test_a_link_that_another_writer_changed_is_shown_as_such(
     world: World, browser: Browser, link: str | None, words: str
 ) -> None:
     world.contact(1, "c1")
@@ -54,14 +54,14 @@ async def test_a_link_that_somebody_changed_is_told_as_such(
     assert words in await browser.text(row(1))
 
 
-async def test_a_row_that_is_gone_is_told_as_such(world: World, browser: Browser) -> None:
+async def test_a_row_that_is_gone_is_shown_as_such(world: World, browser: Browser) -> None:
     world.contact(1, "c1")
     await world.link()
     del world.contacts.rows[contact_id(1)]
     assert "The row is gone" in await browser.text(row(1))
 
 
-async def test_an_id_that_nobody_knows_is_told_as_such(world: World, browser: Browser) -> None:
+async def test_an_unknown_id_is_shown_as_such(world: World, browser: Browser) -> None:
     world.contact(1, "c1")
     await world.link()
     text = await browser.text(row(2))
@@ -69,7 +69,7 @@ async def test_an_id_that_nobody_knows_is_told_as_such(world: World, browser: Br
     assert "Look at the id." in text
 
 
-async def test_a_row_that_the_app_never_linked_is_told_as_such_with_its_last_error(
+async def test_a_row_that_the_app_never_linked_is_shown_as_such_with_its_last_error(
     world: World, browser: Browser
 ) -> None:
     world.contact(1, "c1", profile=False)

@@ -110,7 +110,7 @@ def test_a_form_that_does_not_fit_starts_nothing(operator: Operator, page: str, 
     assert not operator.started
 
 
-def test_runs_by_hand_that_are_switched_off_are_told_as_such(make_app: Callable[..., FakeApp]) -> None:
+def test_runs_by_hand_that_are_switched_off_are_shown_as_such(make_app: Callable[..., FakeApp]) -> None:
     operator = Operator(make_app(start_by_api=False))
     assert "Runs by hand are switched off" in operator.read()
     reply = operator.post(f"{ACTIONS}/run", mode="incremental")

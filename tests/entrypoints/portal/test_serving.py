@@ -111,7 +111,7 @@ async def test_a_form_without_our_token_is_refused(browser: Browser, token: str)
     assert (await browser.post("/api/portal/choose", token=token)).status == 403
 
 
-async def test_a_token_of_somebody_else_is_refused(browser: Browser, world: World) -> None:
+async def test_a_token_of_another_user_is_refused(browser: Browser, world: World) -> None:
     other = Browser(world)
     await other.sign_in()
     await browser.sign_in()

@@ -178,7 +178,7 @@ def describe_missing(said: str) -> str:
 
 
 async def read_names(make: Maker, link: Link) -> Link:
-    """Return the link with its names from metadata. Raises Unanswered when there is no such lookup."""
+    """Return the link with its names from metadata. Raises Unanswered when the lookup is missing."""
     names = await _columns_of(make, link.site)
     navigation = await ground.navigation(link.site.dataverse, link.site.rows, link.column)
     if navigation is None:

@@ -99,7 +99,7 @@ async def test_measures_name_their_profile(load: Load) -> None:
 async def test_a_unification_is_seen_later_without_a_session_token(load: Load) -> None:
     sandbox = made(load, stale_s=1.0)
     database, stopped = sandbox.environment.database, datetime.now(UTC)
-    database.clock = lambda: stopped  # the lag lasts until the clock goes on
+    database.clock = lambda: stopped  # the lag lasts until the clock moves again
     before = {row[f"{MAPPING}id"]: row["msdynci_customerid"] for row in await rows(sandbox, MAPPING)}
     running = asyncio.create_task(sandbox.simulator.run(UnificationRequest(move=0.5, drop=0.1)))
     while len(await rows(sandbox, MAPPING, **TOKEN)) > 90:

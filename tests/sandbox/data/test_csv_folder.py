@@ -171,7 +171,7 @@ def test_a_source_may_have_guids_for_keys_and_a_column_that_is_called_name(folde
     ("name", "entity_set"),
     [("incident", "incidents"), ("opportunity", "opportunities"), ("cr8a3_guest", "cr8a3_guestset")],
 )
-def test_other_tables_have_the_entity_sets_that_metadata_tell(
+def test_other_tables_have_the_entity_sets_that_metadata_name(
     folder: Path, load: Load, name: str, entity_set: str
 ) -> None:
     edit(folder / "lead.csv", lambda row: {f"{name}id": row["leadid"], "title": row["subject"]})

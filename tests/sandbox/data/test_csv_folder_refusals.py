@@ -1,4 +1,4 @@
-"""Folders of data files that cannot be loaded: what is told."""
+"""Folders of data files that cannot be loaded: what is reported."""
 
 import json
 from collections.abc import Callable

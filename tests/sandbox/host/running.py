@@ -63,7 +63,7 @@ def until[T](ask: Callable[[], T], good: Callable[[T], bool]) -> T:
 def start_process(
     app: str, *, keys: bool = False, errors: int | IO[str] = subprocess.PIPE, **settings: str
 ) -> subprocess.Popen[str]:
-    """Start the host. Whoever lets it run on gives a file for `errors`: it would stand still once a pipe is full."""
+    """Start the host. A caller that lets it run gives a file for `errors`: it would stand still once a pipe is full."""
     code = f"import sys; from pathlib import Path; from sandbox.host.main import run; run(0, {keys}, Path(sys.argv[1]))"
     return subprocess.Popen(
         [sys.executable, "-c", code, str(APPS / app)],

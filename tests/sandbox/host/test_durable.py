@@ -92,7 +92,7 @@ def test_status_of_an_ended_instance_names_no_other_place(host: Running) -> None
     assert not {"location", "retry-after"} & answer.headers.keys()
 
 
-def test_an_unknown_instance_is_a_404_without_a_word(host: Running) -> None:
+def test_an_unknown_instance_is_a_404_without_a_body(host: Running) -> None:
     answer = host.http.get("/runtime/webhooks/durabletask/instances/nobody")
     assert (answer.status_code, answer.content) == (404, b"")
 

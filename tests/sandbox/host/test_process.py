@@ -47,7 +47,7 @@ def test_an_installed_linker_is_not_the_apps_own(tmp_path: Path) -> None:
         assert host.ready["functions"]
 
 
-def test_keys_are_asked_for_on_demand_and_told_in_the_ready_line() -> None:
+def test_keys_are_asked_for_on_demand_and_named_in_the_ready_line() -> None:
     with running("checked", keys=True, SAMPLE_URL="http://sample", LOCAL_FUNCTION_KEY="the-key") as host:
         keys = host.ready["keys"]
         assert (host.ready["key"], keys["host"]) == ("the-key", "the-key")

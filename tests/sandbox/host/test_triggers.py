@@ -82,7 +82,7 @@ def test_what_cannot_be_run_is_refused_with_a_reason(host: Running, path: str, b
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
-def test_an_unknown_function_is_a_404_without_a_word(host: Running, method: str) -> None:
+def test_an_unknown_function_is_a_404_without_a_body(host: Running, method: str) -> None:
     answer = host.http.request(method, "/admin/functions/nobody", json={})
     assert (answer.status_code, answer.content) == (404, b"")
 

@@ -91,7 +91,7 @@ async def test_beyond_a_limit_the_answer_is_429(sandbox: Sandbox, api: httpx.Asy
     assert answer.headers["x-ms-ratelimit-burst-remaining-xrm-requests"] == "0"
 
 
-async def test_another_user_has_limits_of_his_own(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
+async def test_another_user_is_counted_apart(sandbox: Sandbox, api: httpx.AsyncClient) -> None:
     switch(sandbox, limit_requests=1)
     await api.get("/WhoAmI")
     assert (await api.get("/WhoAmI")).status_code == 429

@@ -99,7 +99,7 @@ def test_the_window_slides() -> None:
     assert sandbox.request() is not None
 
 
-def test_whoever_waits_for_retry_after_is_served() -> None:
+def test_a_user_who_waits_for_retry_after_is_served() -> None:
     sandbox = bench(limit_requests=10)
     for _ in range(10):
         sandbox.request()
@@ -136,7 +136,7 @@ def test_a_refusal_for_concurrency_does_not_shorten_the_wait_for_a_window() -> N
     assert sandbox.request() is None
 
 
-def test_retry_after_grows_for_whoever_does_not_wait() -> None:
+def test_retry_after_grows_for_a_user_who_does_not_wait() -> None:
     sandbox = bench(limit_requests=100, limit_window_s=3000.0)
     for _ in range(100):
         sandbox.request()

@@ -130,7 +130,7 @@ async def test_access_is_the_intersection_of_both_users(api: Client) -> None:
     assert answer.status_code == 204
 
 
-async def test_nobody_can_act_for_an_unknown_user(api: Client) -> None:
+async def test_no_account_can_act_for_an_unknown_user(api: Client) -> None:
     assert (await api.get("contacts", headers={"CallerObjectId": NONE})).status_code == 403
 
 

@@ -1,4 +1,4 @@
-"""Which versions of the Web API are answered (Microsoft: code for v9.0 goes on working)."""
+"""Which versions of the Web API are answered (Microsoft: code for v9.0 still works)."""
 
 import httpx
 import pytest

@@ -16,7 +16,7 @@ LEAD = TableRun("lead", "crm", Status.SKIPPED)
 
 
 def run_of(name: str, status: Status = Status.SUCCESSFUL, *tables: TableRun, minute: int = 0, **values: object) -> Run:
-    """Return a run of November 24 that was over after two minutes, or goes on."""
+    """Return a run of November 24 that was over after two minutes, or is under way."""
     over = "2026-11-24T02:{:02}:00Z".format
     goes_on = status in (Status.QUEUED, Status.REFRESHING)
     made = Run(

@@ -1,4 +1,4 @@
-"""What waits for an operator's decision and what a run would come to, told from stored runs alone."""
+"""What waits for an operator's decision and what a run would come to, derived from stored runs alone."""
 
 from __future__ import annotations
 
