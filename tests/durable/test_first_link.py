@@ -68,10 +68,16 @@ async def prove_among_shards(world: World, run: str = "run1", **values: Any) -> 
     return await world.link(run, canary=True, **values)
 
 
-@pytest.mark.parametrize("mode", [Mode.INCREMENTAL, Mode.FULL])
+@pytest.mark.parametrize(
+    ("mode", "is_new"),
+    [(Mode.INCREMENTAL, False), (Mode.FULL, False), (Mode.FULL, True)],
+    ids=["incremental", "full", "a new column"],
+)
 async def test_the_shard_that_proves_a_link_lets_the_others_begin_and_is_finished_among_them(
-    world: World, mode: Mode
+    world: World, mode: Mode, is_new: bool
 ) -> None:
+    target = await world.deps.runs.target("run1", "contact")
+    await world.deps.runs.save_target("run1", replace(target, column_created=is_new))
     first = await prove_among_shards(world, mode=mode, epoch="e")
     assert (first.counts, first.proven, first.failed) == (Counts(rows_read=1, linked=1), True, "")
     assert (first.later_s, first.held) == (LEAST_WAIT_S, True)

@@ -278,7 +278,7 @@ def diff_shard(
     """Decide for each row of a shard whether it is unchanged, must be compared with its live link, or changes.
 
     `wishes` holds the wish hash of each claimed row. `all_live` distrusts every row (full and verify runs); `links_empty` says
-    that this run created the column, so links to compare with do not exist yet.
+    that this run created the column and wrote nothing to the shard yet, so links to compare with do not exist.
     """
     unchanged: set[RowKey] = set()
     compare: dict[RowKey, Claim] = {}

@@ -21,6 +21,7 @@ from linker.core.linking.hash_blocks import (
     HashBlock,
     ShardPlan,
     confirm_links,
+    confirms,
     diff_shard,
     hash_link,
     intend,
@@ -126,13 +127,9 @@ class _ShardWork:
         wanted = await self.staged.find_wanted(stored.block)
         self.wishes = self.staged.wishes(wanted.claims)
         self.outcomes.note_invalid(wanted.invalid)
-        plan = diff_shard(
-            wanted.claims,
-            self.wishes,
-            stored.block,
-            all_live=self._looks_at_all(stored.block),
-            links_empty=self.target.column_created and self._looks_at_all(stored.block),
-        )
+        all_live = self._looks_at_all(stored.block)
+        no_links = all_live and self.target.column_created and stored.block.header.run != self.task.run
+        plan = diff_shard(wanted.claims, self.wishes, stored.block, all_live=all_live, links_empty=no_links)
         self.outcomes.note_confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._recognize(plan.unclaimed if others else ())
         removed = sorted({*plan.unclaimed, *(noted - wanted.claims.keys())}) if self.staged.scan.full else ()
@@ -172,6 +169,8 @@ class _ShardWork:
         linked_before = self._find_intended(same) if self.attempt.block.header.run == self.task.run else set()
         self.outcomes.linked |= linked_before
         self.outcomes.unchanged |= same - linked_before
+        known = {key for key in same if confirms(self.attempt.block.entries.get(key, ()), self.wishes[key])}
+        self.outcomes.note_confirmed(plan.unchanged | known, self.attempt.block.header, self.task.run)
         if self.task.dry_run:
             self.outcomes.linked |= links.keys()
             self.report.planned = links
@@ -203,6 +202,7 @@ class _ShardWork:
         intended, stored = self._find_intended(same), self.attempt.block.entries
         self.report.profiles |= {wanted[key].profile for key in intended}
         repaired = {key for key in keys if key in live and key not in same} | intended
+        repaired = set() if self.target.column_created else repaired  # what was confirmed was of an earlier column
         self.outcomes.drifted |= {
             key  # it was confirmed on its claim before anything was intended, which keeps that entry
             for key in repaired
