@@ -9,8 +9,9 @@ import pytest
 
 from linker.core.model import Counts, Mode
 from linker.core.runs.activity_values import ShardOutcome
+from tests.fakes.moments import DiedError, dies_after, dies_before
 from tests.fakes.requests import Refusal
-from tests.fakes.world import DiedError, World, dies_after, dies_before, key_of
+from tests.fakes.world import World, key_of
 
 PEOPLE, BATCH = 7, 2
 MOST_ATTEMPTS = 12
@@ -66,7 +67,9 @@ async def attempts(world: World, mode: Mode, epoch: str, *, canary: bool) -> Sha
     raise AssertionError("the shard is never done")
 
 
-ENDS = [*product(("dies before", "dies after", "busy"), ("update", "links"), (0, 1, 2))]
+ENDS = [
+    *product(("dies before", "dies after", "busy"), ("update", "links"), (0, 1, 2))
+]  # how, before what, after how many
 
 
 @pytest.mark.parametrize(("mode", "epoch", "is_new"), RUNS.values(), ids=RUNS)
