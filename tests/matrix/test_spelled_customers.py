@@ -1,11 +1,12 @@
 """A CustomerId that the mapping writes in another way than the profile means the same customer, in every act."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from uuid import UUID
 
 import pytest
 
-from linker.core.model import Status
+from linker.core.model import Mode, Status
 from sandbox.database import Stamp, bulk_update, scan
 from sandbox.schema.insights_tables import MAPPING
 from tests.matrix.cases import BASE, config_of
@@ -35,3 +36,16 @@ def test_a_profile_that_comes_back_under_another_id_gets_its_rows_again(
         here.run()
         here.unify(bring_back="new id")
         assert (here.run().status, wrong_links(here)) == (Status.SUCCESSFUL, [])
+
+
+@pytest.mark.parametrize("has_in", ["allow", "400"])
+def test_rows_of_one_customer_that_is_spelled_in_two_ways_are_linked_at_once(has_in: str) -> None:
+    with place(config_of({**BASE, "elastic_in": has_in})) as here:
+        found = sorted((str(customer), row) for row, customer in scan(here.database, MAPPING, [KEY, CUSTOMER]))
+        second = [row for before, row in pairwise(found) if before[0] == row[0]]  # of customers with several rows
+        rows = [{KEY: row, CUSTOMER: str(UUID(customer))} for customer, row in second]
+        assert rows
+        bulk_update(here.database, MAPPING, rows, Stamp(here.sandbox.environment.clock(), bytes(16)))
+        for mode in (Mode.INCREMENTAL, Mode.FULL):
+            (run,) = here.app.serve(mode=mode)
+            assert (run.status, run.counts.deferred, wrong_links(here)) == (Status.SUCCESSFUL, 0, [])

@@ -112,7 +112,7 @@ class Dataverse(WebApi):
         if missing:
             spelled = sorted({other for text in missing for other in spell_customer(text)} - stored)
             others = await self._profiles_of(spelled, target)
-            by_digits = {_digits(customer): rows for customer, rows in others.items()}
+            by_digits = {_digits(customer): rows for customer, rows in (others | found).items()}
             for text in missing:
                 rows = others.get(fold_customer(text)) or by_digits.get(_digits(fold_customer(text)))
                 if rows:
