@@ -75,7 +75,7 @@ ENDS = [
 @pytest.mark.parametrize(("mode", "epoch", "is_new"), RUNS.values(), ids=RUNS)
 @pytest.mark.parametrize("canary", [True, False], ids=["proves a link", "proved before"])
 @pytest.mark.parametrize("first", ENDS, ids=lambda end: " ".join(map(str, end)))
-async def test_interrupted_attempts_write_each_row_once_and_count_it_as_linked(
+async def test_what_interrupted_attempts_linked_is_right_and_counts_as_linked(
     mode: Mode, epoch: str, is_new: bool, canary: bool, first: tuple[str, str, int]
 ) -> None:
     for second in ENDS:

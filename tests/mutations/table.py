@@ -323,6 +323,8 @@ MUTATIONS = (
         "if row in live and is_stored(live[row], link, self.target)}",
         "}",
     ),
+    Mutation("G17", _SHARD, "note_confirmed(plan.unchanged | known,", "note_confirmed(plan.unchanged,"),
+    Mutation("G17", _SHARD, "self.target.column_created and stored.block.header.run != self.task.run", "True"),
     Mutation("G17", _WRITING, "written.doubtful.update(links)", "pass"),
     Mutation("G17", _WRITING, "if silent := missing.keys() & written.doubtful:", "if silent := set[RowKey]():"),
     Mutation("G18", _UNLINK, "if task.marks is not None and ", "if False and "),
