@@ -14,6 +14,7 @@ from sandbox.schema.insights_tables import MAPPING, PROFILES
 from sandbox.schema.model import Table
 
 _AROUND: Final = re.compile(r"^[\s{(]+|[\s})]+$")
+_GUID_DIGITS: Final = re.compile("[0-9a-f]{32}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,7 @@ def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
     """Yield what mapping and profiles say about the rows of a table, in the order of the identifiers.
 
     Whatever kinds the tables are of, a row is the one that its key spells, and a CustomerId without a profile of exactly that
-    text means those that differ from it in letter case alone.
+    text means those that differ from it in letter case alone, and in the hyphens of a guid.
     """
     of_profile, of_mapping = (
         database.schema.tables[name].columns["msdynci_customerid"] for name in (PROFILES, MAPPING)
@@ -138,17 +139,24 @@ def expected_links(database: Database, table: str) -> Iterator[ExpectedLink]:
         found: list[str] = [] if profile_id is None else [_guid(profile_id)]
         if not found:
             folded = _folded_profiles(database) if folded is None else folded
-            found = folded.get(str(customer_id).casefold(), [])
+            found = folded.get(_folded(str(customer_id)), [])
         for profile in found or (None,):
             yield ExpectedLink(row_key(str(key)), str(customer_id), profile)
 
 
 def _folded_profiles(database: Database) -> dict[str, list[str]]:
-    """Return the ids of all profiles by their CustomerIds without letter case."""
+    """Return the ids of all profiles by their folded CustomerIds."""
     found: dict[str, list[str]] = {}
     for row_id, customer_id in database.execute(f"SELECT {PROFILES}id, msdynci_customerid FROM {PROFILES}"):  # noqa: S608
-        found.setdefault(str(customer_id).casefold(), []).append(_guid(row_id))
+        found.setdefault(_folded(str(customer_id)), []).append(_guid(row_id))
     return found
+
+
+def _folded(customer_id: str) -> str:
+    """Return a CustomerId without letter case and, if it is a guid, without hyphens."""
+    text = customer_id.casefold()
+    bare = text.replace("-", "")
+    return bare if _GUID_DIGITS.fullmatch(bare) else text
 
 
 def row_key(text: str) -> str:

@@ -112,10 +112,10 @@ class Dataverse(WebApi):
         if missing:
             spelled = sorted({other for text in missing for other in spell_customer(text)} - stored)
             others = await self._profiles_of(spelled, target)
-            by_digits = {_digits(customer): rows for customer, rows in (others | found).items()}
+            known = others | found
             for text in missing:
-                rows = others.get(fold_customer(text)) or by_digits.get(_digits(fold_customer(text)))
-                if rows:
+                forms = (fold_customer(text), *sorted(map(fold_customer, spell_customer(text))))
+                if rows := next((known[form] for form in forms if form in known), None):
                     found[fold_customer(text)] = rows
         exact = {fold_customer(text): text for text in stored}
         return {customer: _candidates(rows, exact[customer]) for customer, rows in found.items() if customer in exact}
@@ -263,10 +263,6 @@ def spell_customer(text: str) -> set[str]:
     key = row_key(plain) if len(plain) >= GUID_DIGITS else None
     forms = {plain} | ({key.hex(), key_text(key)} if key is not None else set())
     return {spelled for form in forms for spelled in (form, form.lower(), form.upper())}
-
-
-def _digits(text: str) -> str:
-    return text.replace("-", "")
 
 
 def _candidates(rows: Mapping[Link, str], stored: str) -> tuple[Link, ...]:

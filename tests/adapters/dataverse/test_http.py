@@ -201,6 +201,29 @@ async def test_profiles_that_cannot_be_told_apart_are_all_given(
     assert profiles.get(fold_customer(asked), ()) == tuple(sorted(Link(made[number - 1]) for number in found))
 
 
+GUID = "5f0c2c3e-0000-4000-8000-000000000001"
+
+
+@pytest.mark.parametrize(
+    ("stored", "asked", "found"),
+    [
+        pytest.param(GUID.replace("-", ""), [GUID, GUID.replace("-", "")], True, id="a guid in two spellings"),
+        pytest.param(GUID, [GUID, GUID.replace("-", "").upper()], True, id="a guid in two spellings and cases"),
+        pytest.param("12-3", ["1-23", "12-3"], False, id="hyphens in another place"),
+        pytest.param("ab", ["a-b", "ab"], False, id="a hyphen in a text that is not a guid"),
+    ],
+)
+async def test_a_customer_is_found_in_every_spelling_that_is_asked_for_together(
+    stored: str, asked: list[str], *, found: bool
+) -> None:
+    world = World()
+    link = Link(world.dataverse.profile(stored))
+    target = Target("contact", "contacts", "contactid", NAVIGATION, has_in=True)
+    profiles = await Dataverse(world.deps.connection).profiles(asked, target)
+    wanted = dict.fromkeys(map(fold_customer, asked if found else asked[1:]), (link,))
+    assert profiles == wanted
+
+
 @pytest.mark.parametrize("code", ["", "0x80040216"])
 async def test_a_read_that_the_server_failed_is_worth_another_try_whatever_its_code(code: str) -> None:
     """No row is to blame for it. A write that fails so may be committed anyway."""

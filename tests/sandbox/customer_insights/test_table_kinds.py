@@ -1,7 +1,9 @@
 """Loaded and unified data in elastic and virtual tables: lookups of mapping and measures, stale reads, the truth."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 import httpx
 import pytest
@@ -10,6 +12,7 @@ from sandbox.customer_insights.unification import UnificationRequest
 from sandbox.data.csv_folder import read_folder
 from sandbox.data.generator import Sizes, generate
 from sandbox.data.measures import with_measures
+from sandbox.database import Stamp, bulk_update, scan
 from sandbox.database.unification import expected_links
 from sandbox.identity.accounts import ADMIN
 from sandbox.schema.insights_tables import MAPPING, PROFILES
@@ -50,6 +53,16 @@ async def test_the_truth_is_the_same_when_the_kinds_differ(load: Load, profiles:
     alike = load(generate(SIZES), profile_table="standard", mapping_table="standard")
     truths = [list(expected_links(one.environment.database, "contact")) for one in (mixed, alike)]
     assert sorted(truths[0], key=str) == sorted(truths[1], key=str)
+
+
+@pytest.mark.parametrize("spelled", [str.upper, lambda text: str(UUID(text))], ids=["capitals", "hyphens"])
+async def test_the_truth_reads_customer_ids_in_other_spellings(load: Load, spelled: Callable[[str], str]) -> None:
+    database = load(generate(SIZES), profile_table="elastic", mapping_table="elastic").environment.database
+    before = [link.profile_id for link in expected_links(database, "contact")]
+    found = list(scan(database, MAPPING, [f"{MAPPING}id", "msdynci_customerid"]))
+    changed = [{f"{MAPPING}id": key, "msdynci_customerid": spelled(str(customer))} for key, customer in found]
+    bulk_update(database, MAPPING, changed, Stamp(database.clock(), bytes(16)))
+    assert [link.profile_id for link in expected_links(database, "contact")] == before
 
 
 async def test_a_folder_loads_into_elastic_tables(load: Load) -> None:
