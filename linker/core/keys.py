@@ -50,9 +50,26 @@ def key_text(key: RowKey) -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
-def is_canonical(text: str) -> bool:
-    """Whether a text is one that `key_text` returns."""
-    return _CANONICAL.fullmatch(text) is not None
+def row_keys(found: Iterable[object]) -> list[RowKey | None]:
+    """Return the key that each value spells, None for one that spells none."""
+    return [row_key(one) if isinstance(one, str) else None for one in found]
+
+
+def key_texts(keys: Iterable[RowKey]) -> list[str]:
+    """Return the canonical text of each key."""
+    return [key_text(key) for key in keys]
+
+
+def guid_texts(found: Iterable[object]) -> list[str | None]:
+    """Return the canonical text of the guid that each value spells, None for one that spells none."""
+    return [_guid_text(one) if isinstance(one, str) else None for one in found]
+
+
+def _guid_text(text: str) -> str | None:
+    if _CANONICAL.fullmatch(text):  # nearly every text
+        return text
+    key = row_key(text)
+    return None if key is None else key_text(key)
 
 
 def spellings(key: RowKey) -> tuple[str, ...]:

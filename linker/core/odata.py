@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from linker.core.errors import ConfigurationError
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.model import Source, Target
+from linker.core.model import Link, Source, Target
 from linker.core.names import CUSTOMER_COLUMN
 
 EQ_TERMS = (
@@ -95,6 +95,11 @@ def any_guid(column: str, values: Sequence[str], *, has_in: bool) -> list[str]:
     if has_in:
         return [is_in(column, some) for some in batched(values, IN_VALUES)]
     return [" or ".join(f"{column} eq {value}" for value in some) for some in batched(values, EQ_TERMS)]
+
+
+def addresses(entity_set: str, key: str, links: Iterable[Link]) -> list[str]:
+    """Return the address of the elastic row of each link."""
+    return [address(entity_set, key, link.profile, link.partition) for link in links]
 
 
 def address(entity_set: str, key: str, guid: str, partition: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Set
 from dataclasses import dataclass, field, replace
 
 from linker.core.errors import LedgerError
-from linker.core.keys import key_text
+from linker.core.keys import key_text, key_texts
 from linker.core.linking.hash_blocks import Header
 from linker.core.linking.shards import Wanted
 from linker.core.model import Counts, Link, RowKey, Target
@@ -83,7 +83,8 @@ class Outcomes:
         if target.navigation and not target.partition_column:
             for key in [key for key, link in links.items() if link.partition]:
                 self.note_issue(key, "PartitionNotShown")
-        return {key: link for key, link in links.items() if not self.has_issue(key)}
+        rows = zip(links.items(), key_texts(links), strict=True)
+        return {key: link for (key, link), row in rows if row not in self.issues}
 
     def note_invalid(self, texts: Iterable[str]) -> None:
         """Note mapping rows without a key: each is counted, equal ones are shown once."""

@@ -17,7 +17,7 @@ from linker.core.errors import (
     TransientError,
     UnknownOutcomeError,
 )
-from linker.core.linking.shards import fold_customer
+from linker.core.linking.shards import fold_customer, fold_customers
 from linker.core.model import Counts, CustomerId, Link, RowKey, Target
 from linker.durable.attempt import Attempt
 from linker.durable.isolation import Isolation, Links, Refusals, scatter
@@ -122,7 +122,7 @@ class Writer:
     ) -> dict[RowKey, Link]:
         live = await self.dataverse.links(self.target, list(links))
         stored = {row for row, link in links.items() if row in live and is_stored(live[row], link, self.target)}
-        written.mislabeled |= {row for row in stored if is_mislabeled(live[row].label, customers[row], self.target)}
+        written.mislabeled |= find_mislabeled({row: live[row] for row in stored}, customers, self.target)
         return {row: link for row, link in links.items() if row not in stored}
 
     async def _send_all(self, links: Links, written: Written) -> None:
@@ -262,7 +262,7 @@ async def _why_dead(dataverse: Dataverse, target: Target, row: RowKey, link: Lin
     """Return why a link that was stored is dead, empty when it is alive or nothing speaks against it."""
     live = await dataverse.link(target, row)
     if live.label is not None:
-        wrong = is_mislabeled(live.label, customer, target)
+        wrong = find_mislabeled({row: live}, {row: customer}, target)
         return f"its label is '{live.label[:80]}', not {customer}" if wrong else ""
     if target.profile_kind == TableKind.VIRTUAL or (link.partition and target.partition_column):
         return ""  # a virtual table gives labels by its provider's choice; a custom partition never has one, and was read back
@@ -288,10 +288,12 @@ def is_stored(live: LiveLink, wanted: Link, target: Target) -> bool:
     return live.link == wanted if target.partition_column else live.link.profile == wanted.profile
 
 
-def is_mislabeled(label: str | None, customer: CustomerId, target: Target) -> bool:
-    """Return whether the label of a link shows another customer. Not every link has a label, nor is it always a CustomerId."""
-    return target.has_labels and label is not None and _digits(label) != customer.replace("-", "")
-
-
-def _digits(text: str) -> str:
-    return fold_customer(text).replace("-", "")
+def find_mislabeled(
+    live: Mapping[RowKey, LiveLink], customers: Mapping[RowKey, CustomerId], target: Target
+) -> set[RowKey]:
+    """Return the rows whose label shows another customer. Not every link has a label, nor is it always a CustomerId."""
+    if not target.has_labels:
+        return set()
+    labels = {row: one.label for row, one in live.items() if one.label is not None}
+    shown = zip(labels, fold_customers(labels.values()), strict=True)
+    return {row for row, label in shown if label is None or label.replace("-", "") != customers[row].replace("-", "")}

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from linker.adapters.dataverse import Dataverse, lookup_column, metadata, users
 from linker.adapters.dataverse.patient_reads import Unread, ask_optional
 from linker.adapters.dataverse.registered_automations import automations
-from linker.adapters.dataverse.response_models import Fields, customer_in
+from linker.adapters.dataverse.response_models import Fields
 from linker.core import odata
 from linker.core.capabilities import Capabilities, TableKind, with_capabilities
 from linker.core.errors import ConfigurationError, DataverseError, ThrottledError, TransientError
 from linker.core.linking.mapping_scan import KeySpan
-from linker.core.linking.shards import fold_customer
+from linker.core.linking.shards import fold_customer, is_customer
 from linker.core.model import WIRE, Target
 from linker.core.names import MAPPING_SET, MAPPING_TABLE, PROFILE_TABLE
 from linker.core.odata import MappingColumns
@@ -241,7 +241,7 @@ async def sample_customers(dataverse: Dataverse, columns: MappingColumns, target
             select=columns.customer, filter=columns.of_source(source), top=SAMPLED_CUSTOMERS
         )
         rows = await dataverse.first(path, Fields)
-        texts |= {str(row[columns.customer]): None for row in rows if customer_in(row.get(columns.customer))}
+        texts |= {str(row[columns.customer]): None for row in rows if is_customer(row.get(columns.customer))}
     found = await dataverse.profiles(texts, target)
     return len(texts), sum(1 for text in texts if not found.get(fold_customer(text)))
 

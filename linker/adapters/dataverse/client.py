@@ -13,7 +13,7 @@ from linker.adapters.dataverse.response_models import Fields, LiveLink
 from linker.adapters.dataverse.web_api import WebApi
 from linker.core import odata
 from linker.core.errors import DataverseError
-from linker.core.keys import key_text, row_key, spellings
+from linker.core.keys import key_text, key_texts, row_key, spellings
 from linker.core.linking.mapping_scan import KeySpan
 from linker.core.linking.shards import ClaimRow, fold_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
@@ -106,18 +106,18 @@ class Dataverse(WebApi):
         A CustomerId is asked for exactly as the mapping stores it. Where that finds nothing, other spellings follow: nothing
         proves that comparisons ignore case. A profile with exactly the stored text comes before others.
         """
-        stored = set(customers)
-        found = await self._profiles_of(sorted(stored), target)
-        missing = {text for text in stored if fold_customer(text) not in found}
+        folded = {text: fold_customer(text) for text in customers}
+        found = await self._profiles_of(sorted(folded), target)
+        missing = [text for text, customer in folded.items() if customer not in found]
         if missing:
-            spelled = sorted({other for text in missing for other in spell_customer(text)} - stored)
+            spelled = sorted({other for text in missing for other in spell_customer(text)} - folded.keys())
             others = await self._profiles_of(spelled, target)
             known = others | found
             for text in missing:
-                forms = (fold_customer(text), *sorted(map(fold_customer, spell_customer(text))))
+                forms = (folded[text], *sorted(map(fold_customer, spell_customer(text))))
                 if rows := next((known[form] for form in forms if form in known), None):
-                    found[fold_customer(text)] = rows
-        exact = {fold_customer(text): text for text in stored}
+                    found[folded[text]] = rows
+        exact = {customer: text for text, customer in folded.items()}
         return {customer: _candidates(rows, exact[customer]) for customer, rows in found.items() if customer in exact}
 
     async def _profiles_of(self, texts: Sequence[str], target: Target) -> dict[CustomerId, dict[Link, str]]:
@@ -128,10 +128,9 @@ class Dataverse(WebApi):
             for expression in odata.any_of(CUSTOMER_COLUMN, texts, has_in=target.has_in)
         ]
         found: dict[CustomerId, dict[Link, str]] = defaultdict(dict)
-        for row in [row for answer in await self.read_all(queries) for row in answer]:
-            customer = response_models.customer_in(row.get(CUSTOMER_COLUMN))
-            if customer is not None:
-                found[customer][response_models.profile_link(row, PROFILE_KEY)] = row[CUSTOMER_COLUMN]
+        rows = [row for answer in await self.read_all(queries) for row in answer]
+        for profile in response_models.profiles_in(rows):
+            found[profile.customer][profile.link] = profile.stored
         return found
 
     async def customers_of(self, profiles: Collection[str], target: Target) -> dict[str, str]:
@@ -139,17 +138,17 @@ class Dataverse(WebApi):
         expressions = odata.any_guid(PROFILE_KEY, sorted(profiles), has_in=target.has_in)
         queries = [PROFILE_SET + odata.query(select=CUSTOMER_COLUMN, filter=one) for one in expressions]
         rows = [row for answer in await self.read_all(queries) for row in answer]
-        return {response_models.guid_in(row, PROFILE_KEY): str(row.get(CUSTOMER_COLUMN) or "") for row in rows}
+        guids = response_models.guids_in(rows, PROFILE_KEY)
+        return {guid: str(row.get(CUSTOMER_COLUMN) or "") for guid, row in zip(guids, rows, strict=True)}
 
     async def links(self, target: Target, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
         """Return the live link of each row that exists. The profile is not read along: lists cannot join an elastic table."""
         queries = [
-            target.entity_set
-            + odata.query(select=_link_columns(target), filter=odata.is_in(target.key, map(key_text, chunk)))
-            for chunk in batched(keys, odata.IN_VALUES)
+            target.entity_set + odata.query(select=_link_columns(target), filter=odata.is_in(target.key, chunk))
+            for chunk in batched(key_texts(keys), odata.IN_VALUES)
         ]
         rows = [row for answer in await self.read_all(queries, prefer=WITH_LABELS) for row in answer]
-        return {response_models.key_in(row, target.key): response_models.link_in(row, target) for row in rows}
+        return response_models.links_in(rows, target)
 
     async def link(self, target: Target, key: RowKey) -> LiveLink:
         """Return the live link of one row by a single read, which shows a label wherever Dataverse has one."""
@@ -173,7 +172,7 @@ class Dataverse(WebApi):
         comparison = "eq" if empty else "ne"
         path = target.entity_set + odata.query(select=target.key, filter=f"_{target.lookup}_value {comparison} null")
         async for rows in self.rows(path):
-            yield [response_models.key_in(row, target.key) for row in rows]
+            yield response_models.keys_in(rows, target.key)
 
     async def has_links(self, target: Target) -> bool:
         """Return whether any row has a link."""
@@ -185,12 +184,13 @@ class Dataverse(WebApi):
         value = f"_{target.lookup}_value"
         path = target.entity_set + odata.query(select=f"{target.key},{value}", filter=f"{value} ne null")
         async for rows in self.rows(path):
-            yield [(response_models.key_in(row, target.key), response_models.key_in(row, value)) for row in rows]
+            keys, profiles = response_models.keys_in(rows, target.key), response_models.keys_in(rows, value)
+            yield list(zip(keys, profiles, strict=True))
 
     async def profile_ids(self) -> AsyncIterator[list[bytes]]:
         """Yield the ids of all visible profiles, 16 bytes each, one response at a time."""
         async for rows in self.rows(PROFILE_SET + odata.query(select=PROFILE_KEY)):
-            yield [response_models.key_in(row, PROFILE_KEY) for row in rows]
+            yield response_models.keys_in(rows, PROFILE_KEY)
 
     async def new_profiles(self, since: str, target: Target) -> AsyncIterator[dict[str, Link]]:
         """Yield the profiles that were created after a second: CustomerId as stored, and how a lookup addresses it.
@@ -200,8 +200,7 @@ class Dataverse(WebApi):
         """
         select = f"{CUSTOMER_COLUMN},partitionid" if target.has_partitions else CUSTOMER_COLUMN
         async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon gt {since}")):
-            named = [row for row in rows if response_models.customer_in(row.get(CUSTOMER_COLUMN))]
-            yield {row[CUSTOMER_COLUMN]: response_models.profile_link(row, PROFILE_KEY) for row in named}
+            yield {profile.stored: profile.link for profile in response_models.profiles_in(rows)}
 
     async def rows_of_customers(
         self, columns: MappingColumns, target: Target, customers: Sequence[str]
@@ -232,15 +231,17 @@ class Dataverse(WebApi):
 
     async def _update_multiple(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
         key, bind = target.key, f"{target.navigation}@odata.bind"
-        rows = [{key: key_text(row), bind: _address(link)} for row, link in links.items()]
+        addresses = odata.addresses(PROFILE_SET, PROFILE_KEY, links.values())
+        rows = [{key: row, bind: to} for row, to in zip(key_texts(links), addresses, strict=True)]
         await self.update_multiple(target.table, target.entity_set, rows)
         return {}
 
     async def _patch_each(self, target: Target, links: Mapping[RowKey, Link]) -> dict[RowKey, DataverseError]:
         bind = f"{target.navigation}@odata.bind"
+        addresses = odata.addresses(PROFILE_SET, PROFILE_KEY, links.values())
         parts = {
-            row: self.patch(target.entity_set, key_text(row), {bind: _address(link)}, etag="*")
-            for row, link in links.items()
+            row: self.patch(target.entity_set, text, {bind: to}, etag="*")
+            for row, text, to in zip(links, key_texts(links), addresses, strict=True)
         }
         return await self.write_parts(parts)
 
@@ -268,10 +269,6 @@ def spell_customer(text: str) -> set[str]:
 def _candidates(rows: Mapping[Link, str], stored: str) -> tuple[Link, ...]:
     exact = [link for link, text in rows.items() if text == stored]
     return tuple(sorted(exact if len(exact) == 1 else rows))
-
-
-def _address(link: Link) -> str:
-    return odata.address(PROFILE_SET, PROFILE_KEY, link.profile, link.partition)
 
 
 def _claim_columns(columns: MappingColumns, target: Target, *, named: bool) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NamedTuple, NotRequired, TypedDict
 
 from linker.core.errors import ConfigurationError, StateError, TransientError
-from linker.core.keys import is_canonical, key_text, row_key
-from linker.core.linking.shards import MAX_SHOWN, Claim, ClaimRow, fold_customer, is_customer
+from linker.core.keys import guid_texts, row_key, row_keys
+from linker.core.linking.shards import MAX_SHOWN, Claim, ClaimRow, fold_customers, is_customer
 from linker.core.model import CustomerId, Link, RowKey, Source, Target
+from linker.core.names import CUSTOMER_COLUMN, PROFILE_KEY
 from linker.core.odata import LABEL, MappingColumns
 from linker.core.serialization import from_json, parse_time
 
@@ -98,30 +100,45 @@ def odd(why: str, what: str = "Dataverse") -> TransientError:
     )
 
 
-def key_in(row: Fields, column: str) -> RowKey:
-    """Return the primary key of a row. Raises TransientError when it is not a GUID."""
-    found = row.get(column)
-    key = row_key(found) if isinstance(found, str) else None
-    if key is None:
-        raise odd(f"{column}: a row without its key")
-    return key
+def keys_in(rows: Iterable[Fields], column: str) -> list[RowKey]:
+    """Return the primary key of each row. Raises TransientError when one is not a GUID."""
+    return _complete(row_keys(row.get(column) for row in rows), column)
+
+
+def guids_in(rows: Iterable[Fields], column: str) -> list[str]:
+    """Return a guid of each row as canonical text. Raises TransientError when one is none."""
+    return _complete(guid_texts(row.get(column) for row in rows), column)
 
 
 def guid_in(row: Fields, column: str) -> str:
     """Return a guid of a row as canonical text. Raises TransientError when it is none."""
-    found = row.get(column)
-    return found if isinstance(found, str) and is_canonical(found) else key_text(key_in(row, column))
+    return guids_in([row], column)[0]
 
 
-def customer_in(found: object) -> CustomerId | None:
-    """Return a CustomerId as it is compared, None for what cannot be one."""
-    return fold_customer(found) if isinstance(found, str) and is_customer(found) else None
+def _complete[T](found: list[T | None], column: str) -> list[T]:
+    complete = [one for one in found if one is not None]
+    if len(complete) < len(found):
+        raise odd(f"{column}: a row without its key")
+    return complete
 
 
-def profile_link(row: Fields, key: str) -> Link:
-    """Return how a lookup addresses a profile that was read. Raises TransientError when the row has no key."""
-    profile = guid_in(row, key)
-    return Link(profile, normalize_partition(profile, row.get("partitionid")))
+class FoundProfile(NamedTuple):
+    """A profile with its CustomerId, as it is compared and as it is stored, and how a lookup addresses it."""
+
+    customer: CustomerId
+    stored: str
+    link: Link
+
+
+def profiles_in(rows: Sequence[Fields]) -> list[FoundProfile]:
+    """Return the profiles that have a CustomerId. Raises TransientError when such a row has no key."""
+    customers = fold_customers(row.get(CUSTOMER_COLUMN) for row in rows)
+    named = [(row, customer) for row, customer in zip(rows, customers, strict=True) if customer is not None]
+    guids = guids_in((row for row, _ in named), PROFILE_KEY)
+    return [
+        FoundProfile(customer, row[CUSTOMER_COLUMN], Link(guid, normalize_partition(guid, row.get("partitionid"))))
+        for (row, customer), guid in zip(named, guids, strict=True)
+    ]
 
 
 def normalize_partition(profile: str, found: object) -> str:
@@ -175,6 +192,12 @@ def source_in(data_source: object, table: object) -> Source:
             "which cannot be names. Nothing was written. Look at msdynci_alternatekey, and run unification again."
         )
     return Source(*names)
+
+
+def links_in(rows: Sequence[Fields], target: Target) -> dict[RowKey, LiveLink]:
+    """Return the link of each row by its key. Raises TransientError when the answer has another shape."""
+    keys = keys_in(rows, target.key)
+    return {key: link_in(row, target) for key, row in zip(keys, rows, strict=True)}
 
 
 def link_in(row: Fields, target: Target) -> LiveLink:

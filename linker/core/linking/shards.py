@@ -54,6 +54,11 @@ def fold_customer(text: str) -> CustomerId:
     return text.strip().lower()
 
 
+def fold_customers(found: Iterable[object]) -> list[CustomerId | None]:
+    """Return each CustomerId as it is compared, None for what cannot be one."""
+    return [fold_customer(one) if isinstance(one, str) and is_customer(one) else None for one in found]
+
+
 def hash_wish(key: RowKey, claim: Claim, salt: bytes, *, names_profile: bool) -> int:
     """Return the wish hash of a row: 64 bits of a salted digest. Two wishes collide with a chance of 2**-64.
 
