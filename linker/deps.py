@@ -17,7 +17,7 @@ from linker.adapters.dataverse import Connection, Dataverse, Meter, SharedReads,
 from linker.adapters.dataverse.patient_reads import Unread, ask_optional, patient
 from linker.adapters.dataverse.probing import probe_capabilities, read_tables
 from linker.adapters.dataverse.sampled_tables import LinkedColumn
-from linker.adapters.storage import Scan, Stores, Stream, salt_of
+from linker.adapters.storage import Stores, salt_of
 from linker.adapters.write_limiter import Limiter
 from linker.core.capabilities import Capabilities, is_current, with_earlier
 from linker.core.errors import BusyError, LinkerError, TransientError
@@ -120,9 +120,7 @@ class Cache:
     held_shards: dict[tuple[str, str], tuple[tuple[str, float], float]] = field(
         default_factory=dict
     )  # owner, since when
-    scans: dict[str, Scan] = field(default_factory=dict)  # by table
     progressed: str = ""  # the run whose progress the lock knows
-    streams: dict[str, tuple[str, list[Stream]]] = field(default_factory=dict)  # of complete scans, by table
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,24 +228,3 @@ class Deps(Stores):
                 del targets[old]
             targets[run, table] = await self.runs.target(run, table)
         return targets[run, table]
-
-    async def scan(self, table: str, scan: str, *, again: bool = False) -> Scan | None:
-        """Return a table's scan if it is still the current one; `again` reads it from storage in any case.
-
-        Only a planned scan is remembered: until then, another process may change it.
-        """
-        known = None if again else self.cache.scans.get(table)
-        if known is None or known.id != scan:
-            known = await self.staging.scan(table)
-        if known is None or known.id != scan:
-            return None
-        if known.planned:
-            self.cache.scans[table] = known
-        return known
-
-    async def streams(self, table: str, scan: Scan) -> list[Stream]:
-        """Return the streams of a scan that is complete: they do not change any more."""
-        known = self.cache.streams.get(table)
-        if known is None or known[0] != scan.id:
-            known = self.cache.streams[table] = (scan.id, await self.staging.streams(table, scan))
-        return known[1]

@@ -53,6 +53,10 @@ class Outcomes:
         """Rows that Dataverse accepted and did not store."""
         return sum(1 for found in self.issues.values() if found.code == "NotStored")
 
+    def so_far(self, *, besides: int = 0) -> dict[str, int]:
+        """Return what this run has done on the shard by now, in whichever attempt. `besides`: linked rows left out."""
+        return {"linked": self.counts.linked - besides, "drift": self.drift}
+
     def note_confirmed(self, keys: Set[RowKey], header: Header, run: str) -> None:
         """Note rows that the block confirms. What an earlier attempt of the run linked, the run linked."""
         self.unchanged |= keys

@@ -17,7 +17,7 @@ from linker.core.errors import (
     ConfigurationError,
     DataverseError,
 )
-from linker.core.linking.hash_blocks import HashBlock, Header, confirms, is_confirmed, name_salt
+from linker.core.linking.hash_blocks import HashBlock, Header, confirms, digest_records, is_confirmed, name_salt
 from linker.core.linking.mapping_scan import (
     KeySpan,
     ScanChoice,
@@ -26,8 +26,8 @@ from linker.core.linking.mapping_scan import (
     cut_spans,
     streams_for,
 )
-from linker.core.linking.segments import Segment, digest_records
-from linker.core.linking.shards import Claim, ClaimRow, Shard, Wanted, decide_claims, hash_wish
+from linker.core.linking.segments import Segment
+from linker.core.linking.shards import Claim, ClaimRow, Shard, Wanted, decide_claims, hash_wishes
 from linker.core.model import Link, RowKey, Target
 from linker.core.odata import MappingColumns
 from linker.core.runs.activity_values import ShardTask
@@ -39,7 +39,7 @@ async def current_scan(deps: Deps, task: ShardTask, *, again: bool = False) -> S
     """Return the scan that the shard is of. Raises ConfigurationError when a later one replaced it, or when it has ended:
     its rows are removed then, and a row that is missing would count as one that left the mapping.
     """
-    scan = await deps.scan(task.table, task.scan, again=again)
+    scan = await deps.staging.current(task.table, task.scan, again=again)
     if scan is None or scan.ended:
         raise ConfigurationError(
             f"The work on table '{task.table}' ended, or a later run took it over, while shard {task.number} waited. "
@@ -58,12 +58,13 @@ class StagedShard:
     scan: Scan
     shard: Shard
     salt: bytes
+    full: bool  # every mapping row is read
 
     async def count_settled(self, header: Header, *, trusted: bool) -> int | None:
         """Return how many rows the shard has when nothing changed since its block was saved; None when something may have,
         or when the block is not trusted.
         """
-        fresh = trusted and header.known and not header.unconfirmed and self.scan.full
+        fresh = trusted and header.known and not header.unconfirmed and self.full
         rows = await self._rows_if_equal(header.wishes) if fresh else None
         telemetry.block("read" if rows is None else "skipped")
         return rows
@@ -84,7 +85,7 @@ class StagedShard:
         looked up again with all of its claims, as are rows that earlier runs left open.
         """
         rows = [row async for segment in self._segments() for row in segment.rows_of(self.shard)]
-        if self.scan.full:
+        if self.full:
             return decide_claims(rows)
         staged = decide_claims(rows)
         keys = {*self._differing(staged.claims, block), *self._open(block)}
@@ -92,13 +93,8 @@ class StagedShard:
         known = {row.key for row in found}
         return decide_claims([*(row for row in rows if row.key is None or row.key not in known), *found])
 
-    def wishes(self, claims: Mapping[RowKey, Claim]) -> dict[RowKey, int]:
-        """Return the wish hash of each row."""
-        names_profile = self.scan.names_profile
-        return {key: hash_wish(key, claim, self.salt, names_profile=names_profile) for key, claim in claims.items()}
-
     def _differing(self, claims: Mapping[RowKey, Claim], block: HashBlock) -> Iterable[RowKey]:
-        for key, wish in self.wishes(claims).items():
+        for key, wish in hash_wishes(claims, self.salt, names_profile=self.scan.names_profile).items():
             if not confirms(block.entries.get(key, ()), wish):
                 yield key
 
@@ -111,7 +107,7 @@ class StagedShard:
         return await self.dataverse.claims_of(columns, self.target, self.scan.sources, dict.fromkeys(keys, ()))
 
     async def _segments(self, *, index_only: bool = False) -> AsyncIterator[Segment]:
-        streams = await self.deps.streams(self.target.table, self.scan)
+        streams = await self.deps.staging.planned_streams(self.target.table, self.scan)
         segments = self.deps.staging.segments(self.target.table, self.scan, streams, self.shard, index_only=index_only)
         async for segment in segments:
             yield segment

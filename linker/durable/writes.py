@@ -61,11 +61,11 @@ class Writer:
     dataverse: Dataverse
     target: Target
     attempt: Attempt
-    limiter: Limiter
     lanes: int
     refusals: Refusals
     may_begin: Callable[[], Awaitable[None]]  # raises TransientError when nothing may be sent any more
     sent: set[RowKey] = field(default_factory=set)
+    limiter: Limiter = field(init=False)  # of the connection to Dataverse
     turn: int = field(init=False)  # among the shards of this process that write
     _beginning: asyncio.Lock = field(
         default_factory=asyncio.Lock, init=False
@@ -73,6 +73,7 @@ class Writer:
     _begun: bool = field(default=False, init=False)
 
     def __post_init__(self) -> None:
+        self.limiter = self.dataverse.connection.limiter
         self.turn = self.limiter.turn()
 
     async def write(self, links: Links, customers: Mapping[RowKey, CustomerId]) -> Written:

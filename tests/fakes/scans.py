@@ -68,7 +68,8 @@ async def planned(world: World, scan: Scan, deps: Deps | None = None) -> tuple[S
 async def found_in(world: World, scan: Scan, shard: Shard) -> Wanted:
     """Return what the committed segments of a shard say."""
     target = await world.deps.target("run1", "contact")
-    staged = StagedShard(world.deps, world.deps.dataverse(), target, scan, shard, await world.deps.salt())
+    salt, dataverse = await world.deps.salt(), world.deps.dataverse()
+    staged = StagedShard(world.deps, dataverse, target, scan, shard, salt, scan.full)
     return await staged.find_wanted((await world.deps.blocks.load("contact", shard.name)).block)
 
 

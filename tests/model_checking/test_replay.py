@@ -43,7 +43,7 @@ async def no_claims(*_: Any, **__: Any) -> list[Any]:
 
 async def remembered_scan(deps: Deps, task: ShardTask, *, again: bool = False) -> Scan | None:
     """Return the scan as the process remembers it: the look at the current one is a second fence."""
-    return await deps.scan(task.table, task.scan)
+    return await deps.staging.current(task.table, task.scan)
 
 
 def with_any_etag(patch: Callable[..., Any]) -> Callable[..., Any]:

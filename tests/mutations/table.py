@@ -249,7 +249,7 @@ MUTATIONS = (
     ),
     Mutation("G8", "linker/core/linking/hash_blocks.py", " or _digest_of(packed) != header.digest", ""),
     # ---- knowing what changed ----
-    Mutation("G9", _SHARD, "        await self.attempt.intend(entries, self.task.run, **self._so_far())\n", ""),
+    Mutation("G9", _SHARD, "        await self.attempt.intend(entries, self.task.run, **self.outcomes.so_far())\n", ""),
     Mutation(
         "G9",
         "linker/core/linking/hash_blocks.py",

@@ -143,9 +143,10 @@ class Dataverse(WebApi):
 
     async def links(self, target: Target, keys: Sequence[RowKey]) -> dict[RowKey, LiveLink]:
         """Return the live link of each row that exists. The profile is not read along: lists cannot join an elastic table."""
+        columns, texts = _link_columns(target), key_texts(keys)
         queries = [
-            target.entity_set + odata.query(select=_link_columns(target), filter=odata.is_in(target.key, chunk))
-            for chunk in batched(key_texts(keys), odata.IN_VALUES)
+            target.entity_set + odata.query(select=columns, filter=odata.is_in(target.key, chunk))
+            for chunk in batched(texts, odata.IN_VALUES)
         ]
         rows = [row for answer in await self.read_all(queries, prefer=WITH_LABELS) for row in answer]
         return response_models.links_in(rows, target)

@@ -133,12 +133,16 @@ class FoundProfile(NamedTuple):
 def profiles_in(rows: Sequence[Fields]) -> list[FoundProfile]:
     """Return the profiles that have a CustomerId. Raises TransientError when such a row has no key."""
     customers = fold_customers(row.get(CUSTOMER_COLUMN) for row in rows)
-    named = [(row, customer) for row, customer in zip(rows, customers, strict=True) if customer is not None]
-    guids = guids_in((row for row, _ in named), PROFILE_KEY)
-    return [
-        FoundProfile(customer, row[CUSTOMER_COLUMN], Link(guid, normalize_partition(guid, row.get("partitionid"))))
-        for (row, customer), guid in zip(named, guids, strict=True)
-    ]
+    guids = guid_texts(row.get(PROFILE_KEY) for row in rows)
+    found: list[FoundProfile] = []
+    for row, customer, guid in zip(rows, customers, guids, strict=True):
+        if customer is None:
+            continue
+        if guid is None:
+            raise odd(f"{PROFILE_KEY}: a row without its key")
+        link = Link(guid, normalize_partition(guid, row.get("partitionid")))
+        found.append(FoundProfile(customer, row[CUSTOMER_COLUMN], link))
+    return found
 
 
 def normalize_partition(profile: str, found: object) -> str:

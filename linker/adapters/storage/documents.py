@@ -10,15 +10,14 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 
+from linker.adapters.storage.table_guards import cut_text, join_text
 from linker.core.capabilities import Capabilities
 from linker.core.errors import AlreadyThereError, StateError
-from linker.core.ports import Entity, Properties, Tables
+from linker.core.ports import Properties, Tables
 from linker.core.runs.signals import Look, Signal, SignalKind, receive, silent
 from linker.core.serialization import dumps, loads
 
 STATUS = "linkerstatus"
-# Characters of up to four bytes; a string property holds 64 KiB in UTF-16 (docs/reference/azure.md 8.1).
-TEXT_CHUNK = 16_000
 
 
 class Documents:
@@ -78,20 +77,6 @@ async def salt_of(documents: Documents, known: bytes = b"") -> bytes:
     if found is None:
         raise StateError("The salt of the row hashes could not be saved.")
     return bytes.fromhex(found[0])
-
-
-def cut_text(text: str) -> dict[str, str]:
-    """Return a text as properties that each fit."""
-    return {
-        f"j{number:02}": text[start : start + TEXT_CHUNK]
-        for number, start in enumerate(range(0, len(text), TEXT_CHUNK))
-    }
-
-
-def join_text(entity: Entity) -> str:
-    """Return the text that was cut into the properties of an entity."""
-    names = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "j")
-    return "".join(str(entity.properties[name]) for name in names)
 
 
 SIGNAL, LOOK = "signal-", "look"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from math import inf
 from typing import Final
 
-from linker.adapters.storage.documents import cut_text, join_text
+from linker.adapters.storage.table_guards import cut_text, join_text
 from linker.core.errors import AlreadyThereError, ChangedError, TransientError
 from linker.core.model import RunRequest, Ticket
 from linker.core.ports import Entity, Tables

@@ -14,7 +14,8 @@ from itertools import islice
 from typing import Any
 
 from linker.adapters import telemetry
-from linker.adapters.storage.documents import Documents, cut_text, join_text, salt_of
+from linker.adapters.storage.documents import Documents, salt_of
+from linker.adapters.storage.table_guards import cut_text, join_text
 from linker.adapters.storage.table_guards import key_text as safe_key
 from linker.core.keys import row_key
 from linker.core.model import WIRE, RowKey

@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from functools import lru_cache
 
 from linker.adapters import telemetry
-from linker.adapters.storage.documents import TEXT_CHUNK, Documents
+from linker.adapters.storage.documents import Documents
+from linker.adapters.storage.table_guards import TEXT_CHUNK
 from linker.core.errors import AlreadyThereError, ChangedError, StateError
 from linker.core.model import WIRE, Finding, Run, TableRun, Target
 from linker.core.ports import Properties

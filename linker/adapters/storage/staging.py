@@ -106,6 +106,22 @@ class Staging:
 
     def __init__(self, tables: Tables, documents: Documents) -> None:
         self._tables, self._documents = tables, documents
+        self._planned: dict[str, Scan] = {}  # that this process remembers, by table
+        self._streams: dict[str, tuple[str, list[Stream]]] = {}  # of planned scans, with their ids
+
+    async def current(self, table: str, scan: str, *, again: bool = False) -> Scan | None:
+        """Return a table's scan if it is still the current one; `again` reads it from storage in any case.
+
+        Only a planned scan is remembered: until then, another process may change it.
+        """
+        known = None if again else self._planned.get(table)
+        if known is None or known.id != scan:
+            known = await self.scan(table)
+        if known is None or known.id != scan:
+            return None
+        if known.planned:
+            self._planned[table] = known
+        return known
 
     async def scan(self, table: str) -> Scan | None:
         """Return the current scan of a table."""
@@ -166,6 +182,13 @@ class Staging:
     async def streams(self, table: str, scan: Scan) -> list[Stream]:
         """Return all streams of a scan in order."""
         return [(await self.stream(table, scan, number))[0] for number in range(scan.streams)]
+
+    async def planned_streams(self, table: str, scan: Scan) -> list[Stream]:
+        """Return the streams of a planned scan, which this process remembers: they do not change any more."""
+        known = self._streams.get(table)
+        if known is None or known[0] != scan.id:
+            known = self._streams[table] = (scan.id, await self.streams(table, scan))
+        return known[1]
 
     async def write(
         self, table: str, scan: Scan, number: int, slice_number: int, attempt: str, rows: SliceSegments

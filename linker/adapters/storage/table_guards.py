@@ -1,4 +1,4 @@
-"""What stands between the state and Table Storage: checks before a write, the meaning of refusals, and own writes recognized.
+"""What stands between the state and Table Storage: texts cut to fit, checks, the meaning of refusals, own writes recognized.
 
 An entity is checked before sending because Azurite lets most of what Table Storage refuses pass (docs/reference/azure.md 8.1).
 
@@ -25,6 +25,7 @@ MAX_PROPERTIES: Final = 252
 MAX_NAME_LENGTH: Final = 255
 MAX_BATCH: Final = 100  # entities of one transaction
 MAX_BATCH_BYTES: Final = 2_800_000  # of 4 MiB: binary values travel as base64
+TEXT_CHUNK: Final = 16_000  # characters of up to four bytes, which fit into MAX_VALUE_BYTES
 _SYSTEM_NAMES: Final = frozenset({"PartitionKey", "RowKey", "Timestamp"})
 _FORBIDDEN_IN_KEYS: Final = re.compile(r"[/\\#?\x00-\x1f\x7f-\x9f]")
 # "%" is allowed in keys but troublesome in tools, and "~" is the mark of an escape.
@@ -37,6 +38,20 @@ def key_text(text: str) -> str:
     Different texts give different keys; `urllib.parse.unquote(key.replace("~", "%"))` gives the text back.
     """
     return _ESCAPED_IN_KEYS.sub(lambda found: "".join(f"~{byte:02X}" for byte in found[0].encode()), text)
+
+
+def cut_text(text: str) -> dict[str, str]:
+    """Return a text as properties that each fit."""
+    return {
+        f"j{number:02}": text[start : start + TEXT_CHUNK]
+        for number, start in enumerate(range(0, len(text), TEXT_CHUNK))
+    }
+
+
+def join_text(entity: Entity) -> str:
+    """Return the text that was cut into the properties of an entity."""
+    names = sorted(name for name in entity.properties if len(name) == 3 and name[0] == "j")
+    return "".join(str(entity.properties[name]) for name in names)
 
 
 def check_entity(partition: str, row: str, properties: Properties) -> None:

@@ -18,7 +18,7 @@ from hashlib import blake2b
 from typing import Final, NamedTuple
 
 from linker.core.errors import StateError
-from linker.core.linking.segments import INDEX, digest_records
+from linker.core.linking.segments import INDEX
 from linker.core.linking.shards import Claim
 from linker.core.model import Link, RowKey
 from linker.core.ports import Properties
@@ -174,6 +174,11 @@ def digest_wishes(entries: Entries) -> str:
     return digest_records(INDEX.pack(key, row[0].wish) for key, row in entries.items())
 
 
+def digest_records(records: Iterable[bytes]) -> str:
+    """Return the digest of staged index rows, in whatever order and however often they come, as 32 hex digits."""
+    return _digest_of(b"".join(sorted(set(records))))
+
+
 def _digest_of(packed: bytes) -> str:
     return blake2b(packed, digest_size=16).hexdigest()
 
@@ -205,13 +210,9 @@ def to_header(properties: Properties) -> Header | None:
 
 _HEADER_KINDS = {
     "digest": str, "wishes": str, "rows": int, "unconfirmed": int, "epoch": str, "run": str, "attempt": str, "until": float,
-    "known": bool,
-    "linked": int, "drift": int, "secret": str,
+    "known": bool, "linked": int, "drift": int, "secret": str,
 }  # fmt: skip
-_FIRST = Header()
-_LATER: Final = {
-    name: getattr(_FIRST, name) for name in ("linked", "drift", "secret")
-}  # what earlier versions did not save
+_LATER: Final = {"linked": 0, "drift": 0, "secret": ""}  # what earlier versions did not save
 
 
 def to_block(properties: Properties) -> HashBlock:

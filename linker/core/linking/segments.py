@@ -8,9 +8,8 @@ in a third. Parts are cut into properties of 64 KiB, and a segment into entities
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from linker.core.errors import StateError
 from linker.core.linking.shards import PLACE_BITS, Claim, ClaimRow, Shard, place_key
@@ -162,11 +161,6 @@ class Segment:
             raise StateError(
                 "A staged segment is damaged. Nothing was written; the next run scans the table again."
             ) from error
-
-
-def digest_records(records: Iterable[bytes]) -> str:
-    """Return the digest of index rows, in whatever order and however often they come, as 32 hex digits."""
-    return blake2b(b"".join(sorted(set(records))), digest_size=16).hexdigest()
 
 
 def _join_bytes(properties: Properties, letter: str) -> bytes:

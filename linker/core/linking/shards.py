@@ -68,6 +68,11 @@ def hash_wish(key: RowKey, claim: Claim, salt: bytes, *, names_profile: bool) ->
     return int.from_bytes(blake2b(key + text.encode(), digest_size=8, key=salt).digest())
 
 
+def hash_wishes(claims: Mapping[RowKey, Claim], salt: bytes, *, names_profile: bool) -> dict[RowKey, int]:
+    """Return the wish hash of each claimed row."""
+    return {key: hash_wish(key, claim, salt, names_profile=names_profile) for key, claim in claims.items()}
+
+
 def is_customer(found: object) -> bool:
     """Return whether a value can be a CustomerId: text that can be sent, neither empty nor endless."""
     if not isinstance(found, str) or len(found) > 2 * MAX_CUSTOMER or not 0 < len(found.strip()) <= MAX_CUSTOMER:

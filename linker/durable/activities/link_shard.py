@@ -28,7 +28,7 @@ from linker.core.linking.hash_blocks import (
     name_salt,
     unconfirm,
 )
-from linker.core.linking.shards import Claim, Wanted
+from linker.core.linking.shards import Claim, Wanted, hash_wishes
 from linker.core.model import CustomerId, Link, Mode, RowKey, Target
 from linker.core.runs.activity_values import ShardOutcome, ShardTask
 from linker.deps import Deps
@@ -47,8 +47,8 @@ LONG_TURN_S = 1.0  # from here on a look at the lock costs little beside the wai
 async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
     """Link one shard. What is expected to fail comes back as a value: later, or failed with the reason."""
     started = deps.clock()
-    dataverse = deps.dataverse()
-    deps.limiter.adopt(task.pace)
+    limiter, dataverse = deps.limiter, deps.dataverse()
+    limiter.adopt(task.pace)
     throttled = False
     try:
         await check_may_continue(deps, task.run)
@@ -67,11 +67,11 @@ async def link_shard(deps: Deps, task: ShardTask) -> ShardOutcome:
 
 async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutcome:
     scan = await current_scan(deps, task)
-    target = await deps.target(task.run, task.table)
-    shard = scan.shard(task.number)
+    full, shard = scan.full, scan.shard(task.number)
+    name, target = shard.name, await deps.target(task.run, task.table)
     salt = await deps.salt_named(scan.secret)
-    attempt, outcomes = Attempt(deps, task.table, shard.name, name_salt(salt)), Outcomes(task.table)
-    staged = StagedShard(deps, dataverse, target, scan, shard, salt)
+    attempt, outcomes = Attempt(deps, task.table, name, name_salt(salt)), Outcomes(task.table)
+    staged = StagedShard(deps, dataverse, target, scan, shard, salt, full)
     work = _ShardWork(deps, task, target, staged, dataverse, attempt, outcomes)
     try:
         return await work.run()
@@ -108,12 +108,11 @@ class _ShardWork:
     compares_all: bool = field(init=False)  # whatever the block says
 
     def __post_init__(self) -> None:
-        self.report = ShardReport(self.deps, self.task, self.staged.shard.name, self.outcomes)
-        self.began = self.deps.clock()
-        self.compares_all = self.task.mode.compares_all
+        self.began, self.compares_all = self.deps.clock(), self.task.mode.compares_all
+        self.report = ShardReport(self.deps, self.task, self.attempt.key[1], self.outcomes)
 
     async def run(self) -> ShardOutcome:
-        may_be_settled = self.staged.scan.full and not self.compares_all  # else the header alone is rarely enough
+        may_be_settled = self.staged.full and not self.compares_all  # else the header alone is rarely enough
         stored = await (self.deps.blocks.header(*self.attempt.key) if may_be_settled else self._load_block())
         noted = await self.report.find_noted(stored.block.header)
         trusted = stored.etag is not None and not noted and not self._looks_at_all(stored.block)
@@ -125,14 +124,14 @@ class _ShardWork:
         stored = stored.distrust() if others else stored
         self.attempt.start_from(stored)
         wanted = await self.staged.find_wanted(stored.block)
-        self.wishes = self.staged.wishes(wanted.claims)
+        self.wishes = hash_wishes(wanted.claims, self.staged.salt, names_profile=self.staged.scan.names_profile)
         self.outcomes.note_invalid(wanted.invalid)
         all_live = self._looks_at_all(stored.block)
         no_links = all_live and self.target.column_created and stored.block.header.run != self.task.run
         plan = diff_shard(wanted.claims, self.wishes, stored.block, all_live=all_live, links_empty=no_links)
         self.outcomes.note_confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._recognize(plan.unclaimed if others else ())
-        removed = sorted({*plan.unclaimed, *(noted - wanted.claims.keys())}) if self.staged.scan.full else ()
+        removed = sorted({*plan.unclaimed, *(noted - wanted.claims.keys())}) if self.staged.full else ()
         if removed:
             await current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
         await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
@@ -231,7 +230,7 @@ class _ShardWork:
         await self.report.note_profiles()
         epoch = self.task.epoch if self.compares_all else self.attempt.block.header.epoch
         open_rows = len(written.doubtful & written.linked)  # the attempt that confirms these counts them
-        await self.attempt.finish(entries, self.task.run, epoch, **self._so_far(besides=open_rows))
+        await self.attempt.finish(entries, self.task.run, epoch, **self.outcomes.so_far(besides=open_rows))
 
     async def _write_all(
         self, links: Links, entries: Intents, claims: Mapping[RowKey, Claim], *, proves: bool
@@ -242,7 +241,6 @@ class _ShardWork:
             self.dataverse,
             self.target,
             self.attempt,
-            self.deps.limiter,
             task.lanes,
             self.report.refusals,
             self._still_wanted,
@@ -292,8 +290,4 @@ class _ShardWork:
     async def _intend(self, links: Links, entries: Intents) -> None:
         self.intended |= self._entries(links)
         entries |= {key: intend(entries.get(key, ()), self.intended[key]) for key in links}
-        await self.attempt.intend(entries, self.task.run, **self._so_far())
-
-    def _so_far(self, *, besides: int = 0) -> dict[str, int]:
-        """Return what this run has done on the shard by now, in whichever attempt."""
-        return {"linked": self.outcomes.counts.linked - besides, "drift": self.outcomes.drift}
+        await self.attempt.intend(entries, self.task.run, **self.outcomes.so_far())

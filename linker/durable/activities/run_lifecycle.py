@@ -97,7 +97,7 @@ async def end_table(deps: Deps, end: TableEnd) -> RunRef:
     counts = replace(end.totals.counts, rows_read=end.totals.counts.rows_read + end.totals.departed) + end.unlinking
     counts += Counts(rows_read=end.orphans_cleared, unlinked=end.orphans_cleared)
     status, detail = table_verdict(end, counts, held_rows)
-    scan = await deps.scan(end.table, end.scan, again=True) if end.scan else None
+    scan = await deps.staging.current(end.table, end.scan, again=True) if end.scan else None
     if scan is not None and status in (Status.SUCCESSFUL, Status.WARNINGS) and not end.dry_run and not end.failed:
         await _close_table(deps, end, scan)
 
@@ -137,7 +137,7 @@ async def _close_table(deps: Deps, end: TableEnd, scan: Scan) -> None:
 
     After a full scan every shard has a block of its own, so those of larger shards and of version 1 can go.
     """
-    streams = await deps.streams(end.table, scan)
+    streams = await deps.staging.planned_streams(end.table, scan)
     due = _why_due(end)
 
     def close(state: TableState) -> TableState:

@@ -51,7 +51,7 @@ async def scan_slice(deps: Deps, task: SliceTask) -> SliceOutcome:
 
 
 async def _slice(deps: Deps, dataverse: Dataverse, task: SliceTask) -> SliceOutcome:
-    scan = await deps.scan(task.table, task.scan)
+    scan = await deps.staging.current(task.table, task.scan)
     if scan is None:
         raise ConfigurationError(f"A later run scans table '{task.table}'. Nothing was written.")
     stream, etag = await deps.staging.stream(task.table, scan, task.stream)

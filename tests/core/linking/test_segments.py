@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from linker.adapters.storage.table_guards import check_entity
 from linker.core.errors import StateError
-from linker.core.linking.hash_blocks import Entry, digest_wishes
-from linker.core.linking.segments import CHUNK_BYTES, INDEX, MAX_ENTITY_BYTES, Segment, SliceSegments, digest_records
+from linker.core.linking.hash_blocks import Entry, digest_records, digest_wishes
+from linker.core.linking.segments import CHUNK_BYTES, INDEX, MAX_ENTITY_BYTES, Segment, SliceSegments
 from linker.core.linking.shards import Claim, ClaimRow, Shard, place_key
 
 GUID = "00000001-0002-4003-8004-0a0b0c0d0e0f"

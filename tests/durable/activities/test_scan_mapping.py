@@ -62,7 +62,9 @@ async def test_a_first_scan_sorts_rows_by_the_shards_to_come_so_that_each_reads_
     assert named.count == 8
     for position in range(8):
         shard = scan.shard(position)
-        found = world.deps.staging.segments("contact", scan, await world.deps.streams("contact", scan), shard)
+        found = world.deps.staging.segments(
+            "contact", scan, await world.deps.staging.planned_streams("contact", scan), shard
+        )
         rows = [row async for segment in found for row, _ in segment.rows()]
         assert rows
         assert all(row.key and shard.holds(row.key) for row in rows)

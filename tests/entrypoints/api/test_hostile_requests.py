@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from linker.adapters.storage.documents import cut_text
 from linker.adapters.storage.lock_store import ROW, TABLE
 from linker.adapters.storage.run_store import SHORTENED
-from linker.adapters.storage.table_guards import MAX_ENTITY_BYTES, entity_bytes
+from linker.adapters.storage.table_guards import MAX_ENTITY_BYTES, cut_text, entity_bytes
 from linker.core.model import (
     MAX_ROWS,
     Finding,
