@@ -80,8 +80,11 @@ class Limiter:
 
         Raises ThrottledError when a pause is longer than SHORT_WAIT_S; nothing was sent then.
         """
-        while hold_s := law.hold_s(self.control, self._clock()):
+        while hold_s := (room := law.find_room(self.control, self._clock())).hold_s:
             await self._pass(hold_s)
+        if not self._waiting and self._under_way < room.width:
+            self._under_way += 1
+            return Lane(self, self._clock(), self._under_way)
         waiter = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (turn, self.turn(), waiter))
         self._let_in()
@@ -95,8 +98,10 @@ class Limiter:
 
     def _let_in(self) -> None:
         """Let waiting writes begin while there is room. A long pause refuses them: the orchestrator waits at no cost."""
-        hold_s = law.hold_s(self.control, self._clock())
-        while self._waiting and (hold_s > SHORT_WAIT_S or self._has_room):
+        if not self._waiting:
+            return
+        hold_s, width = law.find_room(self.control, self._clock())
+        while self._waiting and (hold_s > SHORT_WAIT_S or self._under_way < width):
             _, _, waiter = heapq.heappop(self._waiting)
             if waiter.done():
                 continue
@@ -119,10 +124,6 @@ class Limiter:
         now_s = self._clock()
         under_way = (lane.others + self._under_way) / 2
         self.control = law.after_write(self.control, Write(now_s, now_s - lane.began_s, rows, under_way))
-
-    @property
-    def _has_room(self) -> bool:
-        return self._under_way < law.width_at(self.control, self._clock())
 
     def leave(self) -> None:
         """Note that a write has ended, or gave its room back."""

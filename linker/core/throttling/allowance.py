@@ -57,11 +57,7 @@ class Allowance:
     quiet: int = QUIET
     step: float = RAISE
     raise_at: float = 0.0
-
-    @property
-    def is_known(self) -> bool:
-        """Whether a refusal has shown a limit."""
-        return bool(self.execution_s or self.requests)
+    is_known: bool = False  # a refusal has shown a limit
 
 
 def spend(
@@ -92,6 +88,7 @@ def learn(allowance: Allowance, at_s: float, wait_s: float, kind: Kind) -> Allow
     quiet = min(MAX_QUIET, allowance.quiet * 2 if allowance.is_known else QUIET)
     learned = replace(
         allowance,
+        is_known=True,
         window_s=window_s,
         quiet=quiet,
         step=RAISE,

@@ -27,6 +27,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from math import ceil
+from typing import NamedTuple
 
 from linker.core.model import WIRE
 from linker.core.throttling.allowance import Kind, free_at, lanes, learn, left_s, spend, sustained
@@ -113,7 +114,8 @@ def _within(before: Control, control: Control) -> Control:
 
 def after_request(control: Control, at_s: float, seconds: float, requests: int = 1) -> Control:
     """Return the control after a request of any kind was answered: all of them count against the budget."""
-    return replace(control, at_s=at_s, allowance=spend(control.allowance, at_s, seconds, requests, control.ceiling))
+    most = control.ceiling if control.allowance.is_known else MAX_WIDTH  # before the first refusal nothing is raised
+    return replace(control, at_s=at_s, allowance=spend(control.allowance, at_s, seconds, requests, most))
 
 
 def after_write(control: Control, write: Write) -> Control:
@@ -167,16 +169,31 @@ def width_at(control: Control, now_s: float) -> int:
     """Return how many writes may be under way in this process; 0 means that `hold_s` has to pass first."""
     if now_s < control.held_until_s:
         return 0
-    allowed = lanes(control.allowance, now_s, control.batch * control.row_s)
+    known = control.allowance.is_known
+    allowed = lanes(control.allowance, now_s, control.batch * control.row_s) if known else None
     return control.width if allowed is None else min(control.width, allowed)
 
 
 def hold_s(control: Control, now_s: float, *, writes: bool = True) -> float:
     """Return the seconds in which nothing may be sent. A used-up budget holds writes only: a few reads cost little."""
     until = max(now_s, control.held_until_s)
-    if writes or left_s(control.allowance, until) <= 0:
+    if control.allowance.is_known and (writes or left_s(control.allowance, until) <= 0):
         until = free_at(control.allowance, until, control.batch * control.row_s if writes else 0.0)
     return until - now_s
+
+
+class Room(NamedTuple):
+    """What may be sent now: writes under way at most, or nothing for `hold_s` seconds."""
+
+    hold_s: float
+    width: int
+
+
+def find_room(control: Control, now_s: float) -> Room:
+    """Return what may be sent in this process: one of the two values of a room is 0."""
+    if held_s := hold_s(control, now_s):
+        return Room(held_s, 0)
+    return Room(0.0, width_at(control, now_s))
 
 
 def report(control: Control, now_s: float) -> Pace:
