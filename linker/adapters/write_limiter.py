@@ -51,10 +51,6 @@ class Limiter:
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []  # a heap of turn and order of arrival
         self._looking: asyncio.Task[None] | None = None
 
-    def next_batch(self) -> int:
-        """Return how many rows the next write takes."""
-        return law.rows_of_write(self.control, next(self._cuts))
-
     def report(self) -> Pace:
         """Return what the orchestrator has to know."""
         return law.report(self.control, self._clock())
@@ -84,7 +80,7 @@ class Limiter:
             await self._pass(hold_s)
         if not self._waiting and self._under_way < room.width:
             self._under_way += 1
-            return Lane(self, self._clock(), self._under_way)
+            return self._open_lane()
         waiter = asyncio.get_running_loop().create_future()
         heapq.heappush(self._waiting, (turn, self.turn(), waiter))
         self._let_in()
@@ -94,7 +90,10 @@ class Limiter:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self.leave()
             raise
-        return Lane(self, self._clock(), self._under_way)
+        return self._open_lane()
+
+    def _open_lane(self) -> Lane:
+        return Lane(self, self._clock(), self._under_way, law.rows_of_write(self.control, next(self._cuts)))
 
     def _let_in(self) -> None:
         """Let waiting writes begin while there is room. A long pause refuses them: the orchestrator waits at no cost."""
@@ -167,6 +166,7 @@ class Lane:
     limiter: Limiter
     began_s: float
     others: int
+    batch: int  # rows that the write takes
 
     @asynccontextmanager
     async def writing(self, rows: int) -> AsyncIterator[None]:

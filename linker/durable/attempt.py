@@ -95,9 +95,8 @@ class Attempt:
 
         Raises ShardHeldError when another attempt was faster, SupersededError when this one lost the shard.
         """
-        epoch, until = self.block.header.epoch, self._deps.clock() + self._deps.settings.attempt_seconds
-        saved = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
-        await self._save(saved.owned_by(self._id, until))
+        until = self._deps.clock() + self._deps.settings.attempt_seconds
+        await self._save(entries, run, self.block.header.epoch, until, linked=linked, drift=drift)
         self.owns = True
 
     async def finish(self, entries: Entries, run: str, epoch: str, *, linked: int = 0, drift: int = 0) -> None:
@@ -105,10 +104,9 @@ class Attempt:
 
         A run that saves something new makes progress: it may be interrupted once more without its work being set aside.
         """
-        block = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
-        await self._save(block.owned_by(self._id, self._open_until) if self._open_until else block)
+        await self._save(entries, run, epoch, self._open_until, linked=linked, drift=drift)
         self.owns = False
-        if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):
+        if (self.block.header.digest, epoch) != (self._before.digest, self._before.epoch):
             await self._note_progress(run)
 
     async def _note_progress(self, run: str) -> None:
@@ -142,7 +140,10 @@ class Attempt:
         self._keep(await self._deps.blocks.take(*self.key, taken))
         self.owns = True
 
-    async def _save(self, block: HashBlock) -> None:
+    async def _save(self, entries: Entries, run: str, epoch: str, until: float, *, linked: int, drift: int) -> None:
+        """Save the block, owned by this attempt until a time (epoch s), 0 for no owner."""
+        block = self.block.saved_by(run, epoch, entries, linked=linked, drift=drift, secret=self._salt_name)
+        block = block.owned_by(self._id, until) if until else block
         try:
             self._keep(await self._deps.blocks.save(*self.key, StoredBlock(block, self._etag)))
         except ChangedError as error:

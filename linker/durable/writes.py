@@ -144,7 +144,7 @@ class Writer:
                 lane = await self._room(waiting)
                 if lane is None:
                     return
-                size = min(self.limiter.next_batch(), len(waiting) if self.target.bulk else PATCHES)
+                size = min(lane.batch, len(waiting) if self.target.bulk else PATCHES)
                 rows, waiting[:] = waiting[:size], waiting[size:]
                 send = partial(self._patiently, written, [lane])
                 isolation = Isolation(send, self.limiter.overloaded, self.refusals)

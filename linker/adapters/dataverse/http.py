@@ -127,17 +127,17 @@ class Connection:
         try:
             with telemetry.request(method, path) as sent:
                 async with asyncio.timeout(limit_s):
-                    await self.limiter.admit()
-                    began_s = time.monotonic()
-                    answer = await self._ask_once(meter, method, path, body, headers, writes=writes)
+                    request = await self._build_request(method, path, body, headers, writes=writes)
+                    answer, seconds = await self._exchange(meter, request, writes=writes)
                 sent.status = answer.status_code
         except TimeoutError as error:
             silent = UnknownOutcomeError if writes else TransientError
             raise silent(f"{method} {path[:200]} got no answer within {limit_s:g} s.") from error
-        hint = _integer(answer.headers.get("x-ms-dop-hint"))
+        text = answer.headers.get("x-ms-dop-hint", "")
+        hint = int(text) if len(text) < 10 and text.isdecimal() else 0
         meter.dop_hint = hint or meter.dop_hint
         if answer.status_code != 429:
-            self.limiter.answered(time.monotonic() - began_s, operations, hint)
+            self.limiter.answered(seconds, operations, hint)
         return answer
 
     def _judge_answer(
@@ -152,19 +152,12 @@ class Connection:
         retry_after = answer.headers.get("Retry-After")
         raise self.refusal(meter, answer.status_code, code or "", text, writes=writes, retry_after=retry_after)
 
-    async def _ask_once(
-        self,
-        meter: Meter,
-        method: str,
-        path: str,
-        body: bytes | None,
-        headers: Mapping[str, str],
-        *,
-        writes: bool,
-    ) -> httpx.Response:
+    async def _build_request(
+        self, method: str, path: str, body: bytes | None, headers: Mapping[str, str], *, writes: bool
+    ) -> httpx.Request:
         authorization = f"Bearer {await self.tokens.token()}"
         try:
-            request = self.client.build_request(
+            return self.client.build_request(
                 method,
                 self.address(path),
                 content=body,
@@ -173,8 +166,6 @@ class Connection:
             )
         except httpx.InvalidURL as error:  # a name of some table or column is longer than any address
             raise ConfigurationError(f"{path[:200]} makes no address ({error}). Nothing was sent.") from error
-        meter.requests += 1
-        return await self._exchange(request, writes=writes)
 
     def address(self, path: str) -> str:
         """Return the absolute address of a path. Links are followed to the configured environment only, however spelled."""
@@ -186,9 +177,13 @@ class Connection:
             )
         return str(origin_of(self.url)) + path_of(path)
 
-    async def _exchange(self, request: httpx.Request, *, writes: bool) -> httpx.Response:
+    async def _exchange(self, meter: Meter, request: httpx.Request, *, writes: bool) -> tuple[httpx.Response, float]:
+        """Send a request when it may be sent; return the answer, and after how many seconds it came."""
+        await self.limiter.admit()
+        meter.requests += 1
+        began_s = time.monotonic()
         try:
-            return await self.client.send(request)
+            return await self.client.send(request), time.monotonic() - began_s
         except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
             raise TransientError(f"{self.url} could not be reached: {error!r}.") from error
         except httpx.RequestError as error:
@@ -294,7 +289,3 @@ def _json(answer: httpx.Response) -> Any:
         return answer.json()
     except (ValueError, RecursionError):
         return None
-
-
-def _integer(text: str | None) -> int:
-    return int(text) if text and len(text) < 10 and text.isdecimal() else 0

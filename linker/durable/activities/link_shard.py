@@ -72,7 +72,8 @@ async def _link(deps: Deps, task: ShardTask, dataverse: Dataverse) -> ShardOutco
     salt = await deps.salt_named(scan.secret)
     attempt, outcomes = Attempt(deps, task.table, name, name_salt(salt)), Outcomes(task.table)
     staged = StagedShard(deps, dataverse, target, scan, shard, salt, full)
-    work = _ShardWork(deps, task, target, staged, dataverse, attempt, outcomes)
+    report = ShardReport(deps, task, name, outcomes)
+    work = _ShardWork(deps, task, target, staged, dataverse, attempt, outcomes, report, task.mode.compares_all)
     try:
         return await work.run()
     except LinkerError as error:
@@ -99,19 +100,16 @@ class _ShardWork:
     dataverse: Dataverse
     attempt: Attempt
     outcomes: Outcomes
+    report: ShardReport
+    compares_all: bool  # whatever the block says
     wishes: Mapping[RowKey, int] = field(default_factory=dict)
     intended: dict[RowKey, Entry] = field(default_factory=dict)  # the confirmed entry of each row that is written
     sent: set[RowKey] = field(default_factory=set)
     recognized: dict[RowKey, tuple[Entry, ...]] = field(default_factory=dict)  # see _recognize
-    report: ShardReport = field(init=False)
     began: float = field(init=False)  # epoch s
-    compares_all: bool = field(init=False)  # whatever the block says
-
-    def __post_init__(self) -> None:
-        self.began, self.compares_all = self.deps.clock(), self.task.mode.compares_all
-        self.report = ShardReport(self.deps, self.task, self.attempt.key[1], self.outcomes)
 
     async def run(self) -> ShardOutcome:
+        self.began = self.deps.clock()
         may_be_settled = self.staged.full and not self.compares_all  # else the header alone is rarely enough
         stored = await (self.deps.blocks.header(*self.attempt.key) if may_be_settled else self._load_block())
         noted = await self.report.find_noted(stored.block.header)
@@ -125,17 +123,17 @@ class _ShardWork:
         self.attempt.start_from(stored)
         wanted = await self.staged.find_wanted(stored.block)
         self.wishes = hash_wishes(wanted.claims, self.staged.salt, names_profile=self.staged.scan.names_profile)
-        self.outcomes.note_invalid(wanted.invalid)
-        all_live = self._looks_at_all(stored.block)
+        rows_read, all_live = wanted.rows, self._looks_at_all(stored.block)
         no_links = all_live and self.target.column_created and stored.block.header.run != self.task.run
         plan = diff_shard(wanted.claims, self.wishes, stored.block, all_live=all_live, links_empty=no_links)
+        self.outcomes.note_invalid(wanted.invalid)
         self.outcomes.note_confirmed(plan.unchanged, stored.block.header, self.task.run)
         await self._recognize(plan.unclaimed if others else ())
         removed = sorted({*plan.unclaimed, *(noted - wanted.claims.keys())}) if self.staged.full else ()
         if removed:
             await current_scan(self.deps, self.task, again=True)  # all of its rows were there when they were read
         await self._carry_out(plan, is_new=others or (stored.etag is None and stored.block.known))
-        return await self.report.finish(wanted.rows, wanted, removed)
+        return await self.report.finish(rows_read, wanted, removed)
 
     async def _load_block(self) -> StoredBlock:
         return await self.deps.blocks.load_or_split(self.task.table, self.staged.shard, self.staged.scan.earlier_bits)
