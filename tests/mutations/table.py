@@ -94,8 +94,8 @@ MUTATIONS = (
     Mutation(
         "D12",
         _CLIENT,
-        "rows = [{key: key_text(row), bind: _address(link)}",
-        'rows = [{key: key_text(row), "description": "", bind: _address(link)}',
+        "rows = [{key: row, bind: to}",
+        'rows = [{key: row, "description": "", bind: to}',
     ),
     Mutation("D13", _OUTCOMES, "if counts.rows_read != counts.outcomes:", "if False:"),
     Mutation("D14", _UNLINK, "if departed + earlier > most_share * (rows + earlier):", "if False:"),
@@ -112,12 +112,7 @@ MUTATIONS = (
         "dict[tuple[str, int], int]()",
     ),
     Mutation("D17", _RUN, "room = Room(UNLINK_CALLS)", "room = Room(100_000)"),
-    Mutation(
-        "D18",
-        "linker/adapters/write_limiter.py",
-        "self._under_way < law.width_at(self.control, self._clock())",
-        "self._under_way < 1",
-    ),
+    Mutation("D18", _PACE, "return Room(0.0, width_at(control, now_s))", "return Room(0.0, 1)"),
     Mutation("D19", _SCAN, "TABLES_HELD = 6", "TABLES_HELD = 60"),
     Mutation("D20", "linker/services/housekeeping.py", "deleted == most.runs", "False"),
     Mutation("D20", "linker/services/housekeeping.py", "< now - _seconds_to_keep(deps, found)", "< 0"),
@@ -183,7 +178,7 @@ MUTATIONS = (
     Mutation("G3", "linker/core/runs/lock_state.py", "mode=max(first.mode", "mode=min(first.mode"),
     Mutation("G3", _LOCK, "if interruptions >= MAX_INTERRUPTIONS:", "if False:"),
     Mutation(
-        "G3", _ATTEMPT, "if (block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"
+        "G3", _ATTEMPT, "if (self.block.header.digest, epoch) != (self._before.digest, self._before.epoch):", "if True:"
     ),
     Mutation("G3", _LOCK, "    if completed:\n", "    if True:\n"),
     Mutation("G4", "linker/core/throttling/width.py", "hint or UNHINTED", "UNHINTED"),
@@ -236,7 +231,7 @@ MUTATIONS = (
     Mutation("G7", _SHARD, "await current_scan(self.deps, self.task, again=True)  # all of", "pass  # all of"),
     Mutation("G7", _STAGED, "if scan is None or scan.ended:", "if scan is None:"),
     Mutation("G7", _SCANNING, "    if not scan.planned:\n", "    if True:\n"),
-    Mutation("G7", "linker/deps.py", "if known.planned:", "if True:"),
+    Mutation("G7", "linker/adapters/storage/staging.py", "if known.planned:", "if True:"),
     Mutation(
         "G7", "linker/core/linking/segments.py", "return self.bits >= shard.bits or shard.holds(key)", "return True"
     ),
