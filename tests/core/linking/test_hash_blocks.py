@@ -17,6 +17,7 @@ from linker.core.linking.hash_blocks import (
     HashBlock,
     Header,
     digest,
+    digest_records,
     digest_wishes,
     hash_link,
     header_properties,
@@ -30,7 +31,7 @@ from linker.core.linking.hash_blocks import (
     unconfirm,
     unpack,
 )
-from linker.core.linking.segments import INDEX, digest_records
+from linker.core.linking.segments import INDEX
 from linker.core.linking.shards import Claim, hash_wish
 from linker.core.model import Link
 
