@@ -87,6 +87,8 @@ class Outcomes:
         if target.navigation and not target.partition_column:
             for key in [key for key, link in links.items() if link.partition]:
                 self.note_issue(key, "PartitionNotShown")
+        if not self.issues:
+            return dict(links)
         rows = zip(links.items(), key_texts(links), strict=True)
         return {key: link for (key, link), row in rows if row not in self.issues}
 

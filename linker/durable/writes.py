@@ -140,7 +140,6 @@ class Writer:
         """Send one batch after the other while rows wait. Each is cut when it may be sent, as large as the pace says then."""
         try:
             while waiting:
-                await self.refusals.wait_for_sample()
                 lane = await self._room(waiting)
                 if lane is None:
                     return
@@ -155,7 +154,8 @@ class Writer:
             raise
 
     async def _room(self, waiting: Collection[RowKey]) -> Lane | None:
-        """Return room for one write, None when no row waits for it any more."""
+        """Return room for one write when no lane takes a sample, None when no row waits for it any more."""
+        await self.refusals.wait_for_sample()
         try:
             lane = await self.limiter.enter(self.turn)
         except ThrottledError:

@@ -106,11 +106,12 @@ class Dataverse(WebApi):
         A CustomerId is asked for exactly as the mapping stores it. Where that finds nothing, other spellings follow: nothing
         proves that comparisons ignore case. A profile with exactly the stored text comes before others.
         """
-        folded = {text: fold_customer(text) for text in customers}
-        found = await self._profiles_of(sorted(folded), target)
+        stored = set(customers)
+        found = await self._profiles_of(sorted(stored), target)
+        folded = {text: fold_customer(text) for text in stored}
         missing = [text for text, customer in folded.items() if customer not in found]
         if missing:
-            spelled = sorted({other for text in missing for other in spell_customer(text)} - folded.keys())
+            spelled = sorted({other for text in missing for other in spell_customer(text)} - stored)
             others = await self._profiles_of(spelled, target)
             known = others | found
             for text in missing:
