@@ -45,6 +45,9 @@ class Prepared:
         """Return the answer."""
         return self.answer
 
+    def note_answer(self) -> None:
+        """Note that a read was answered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Row:

@@ -130,8 +130,8 @@ class Dataverse(WebApi):
         ]
         found: dict[CustomerId, dict[Link, str]] = defaultdict(dict)
         rows = [row for answer in await self.read_all(queries) for row in answer]
-        for profile in response_models.profiles_in(rows):
-            found[profile.customer][profile.link] = profile.stored
+        for customer, stored, link in response_models.profiles_in(rows):
+            found[customer][link] = stored
         return found
 
     async def customers_of(self, profiles: Collection[str], target: Target) -> dict[str, str]:
@@ -202,7 +202,7 @@ class Dataverse(WebApi):
         """
         select = f"{CUSTOMER_COLUMN},partitionid" if target.has_partitions else CUSTOMER_COLUMN
         async for rows in self.rows(PROFILE_SET + odata.query(select=select, filter=f"createdon gt {since}")):
-            yield {profile.stored: profile.link for profile in response_models.profiles_in(rows)}
+            yield {stored: link for _, stored, link in response_models.profiles_in(rows)}
 
     async def rows_of_customers(
         self, columns: MappingColumns, target: Target, customers: Sequence[str]

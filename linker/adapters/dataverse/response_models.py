@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, NamedTuple, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 from linker.core.errors import ConfigurationError, StateError, TransientError
 from linker.core.keys import guid_texts, row_key, row_keys
@@ -122,26 +122,20 @@ def _complete[T](found: list[T | None], column: str) -> list[T]:
     return complete
 
 
-class FoundProfile(NamedTuple):
-    """A profile with its CustomerId, as it is compared and as it is stored, and how a lookup addresses it."""
-
-    customer: CustomerId
-    stored: str
-    link: Link
-
-
-def profiles_in(rows: Sequence[Fields]) -> list[FoundProfile]:
-    """Return the profiles that have a CustomerId. Raises TransientError when such a row has no key."""
+def profiles_in(rows: Sequence[Fields]) -> list[tuple[CustomerId, str, Link]]:
+    """Return the CustomerId of each profile that has one, as it is compared and as it is stored, and how a lookup addresses
+    it. Raises TransientError when such a row has no key.
+    """
     customers = fold_customers(row.get(CUSTOMER_COLUMN) for row in rows)
     guids = guid_texts(row.get(PROFILE_KEY) for row in rows)
-    found: list[FoundProfile] = []
+    found: list[tuple[CustomerId, str, Link]] = []
     for row, customer, guid in zip(rows, customers, guids, strict=True):
         if customer is None:
             continue
         if guid is None:
             raise odd(f"{PROFILE_KEY}: a row without its key")
         link = Link(guid, normalize_partition(guid, row.get("partitionid")))
-        found.append(FoundProfile(customer, row[CUSTOMER_COLUMN], link))
+        found.append((customer, row[CUSTOMER_COLUMN], link))
     return found
 
 

@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 from linker.core.model import WIRE, CustomerId, RowKey
 
@@ -56,7 +56,7 @@ def fold_customer(text: str) -> CustomerId:
 
 def fold_customers(found: Iterable[object]) -> list[CustomerId | None]:
     """Return each CustomerId as it is compared, None for what cannot be one."""
-    return [fold_customer(one) if isinstance(one, str) and is_customer(one) else None for one in found]
+    return [fold_customer(one) if is_customer(one) else None for one in found]
 
 
 def hash_wish(key: RowKey, claim: Claim, salt: bytes, *, names_profile: bool) -> int:
@@ -73,7 +73,7 @@ def hash_wishes(claims: Mapping[RowKey, Claim], salt: bytes, *, names_profile: b
     return {key: hash_wish(key, claim, salt, names_profile=names_profile) for key, claim in claims.items()}
 
 
-def is_customer(found: object) -> bool:
+def is_customer(found: object) -> TypeGuard[str]:
     """Return whether a value can be a CustomerId: text that can be sent, neither empty nor endless."""
     if not isinstance(found, str) or len(found) > 2 * MAX_CUSTOMER or not 0 < len(found.strip()) <= MAX_CUSTOMER:
         return False
