@@ -212,7 +212,7 @@ _HEADER_KINDS = {
     "digest": str, "wishes": str, "rows": int, "unconfirmed": int, "epoch": str, "run": str, "attempt": str, "until": float,
     "known": bool, "linked": int, "drift": int, "secret": str,
 }  # fmt: skip
-_LATER: Final = {"linked": 0, "drift": 0, "secret": ""}  # what earlier versions did not save
+_LATER: Final = {name: getattr(Header(), name) for name in ("linked", "drift", "secret")}  # that earlier versions lack
 
 
 def to_block(properties: Properties) -> HashBlock:
