@@ -56,7 +56,8 @@ class Elsewhere:
 class GenerationTask:
     """The shards of one generation, of `shards_total` of the run, and the totals of their tables so far.
 
-    `elsewhere` is what other tables came to. It begins with a pause of `rest_s` that is not over.
+    `elsewhere` is what other tables came to. It begins with a pause of `rest_s` that is not over. Of many shards, two
+    reports of progress lie `news_s` seconds apart at least; an earlier version gave none.
     """
 
     __pydantic_config__ = WIRE
@@ -69,6 +70,7 @@ class GenerationTask:
     dry_run: bool = False
     rest_s: float = 0.0
     elsewhere: Elsewhere = Elsewhere()
+    news_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,28 +9,11 @@ from typing import Any
 from durabletask.task import CompletableTask, OrchestrationContext, when_any
 
 from linker.core.model import Counts
-from linker.core.runs.activity_values import (
-    Go,
-    Report,
-    ShardOutcome,
-    ShardTask,
-    Trouble,
-)
-from linker.core.runs.generation_values import (
-    GenerationOutcome,
-    GenerationTask,
-    Share,
-    join_shares,
-)
+from linker.core.runs.activity_values import Go, Report, ShardOutcome, ShardTask, Trouble
+from linker.core.runs.generation_values import GenerationOutcome, GenerationTask, Share, join_shares
 from linker.core.serialization import from_json, to_json
 from linker.core.throttling.pace import next_pace, shards_in_flight
-from linker.durable.orchestrators.activity_calls import (
-    BROKEN_OFF_S,
-    Room,
-    Steps,
-    as_trouble,
-    call,
-)
+from linker.durable.orchestrators.activity_calls import BROKEN_OFF_S, Room, Steps, as_trouble, call
 
 GENERATION_SHARES = 8  # in one value; each may be of another table, whose totals are in it as well
 
@@ -39,6 +22,7 @@ GENERATION_SHARDS = (
     200  # about 1,000 history events; a replay of more costs noticeably (every instance stays under 2,000)
 )
 REPORTS = 40  # news of a run's progress, spread over its shards
+NEWS_S = 1.0  # between two of them at least: no shard starts meanwhile, and some are done in less
 MAX_CALLS = Room().calls  # activities and timers; what is left goes to the next generation
 LONGEST_WAIT_S = 120.0  # between two tries of one shard
 PATIENCE = 30  # tries of one shard: another attempt at it ends when its time is over
@@ -90,7 +74,7 @@ class _Generation:
         ] = {}  # rows linked in shards that proved a first link and are not done
         self.stop = ""
         self.shards_total = task.shards_total
-        self.told = self.shards_done
+        self.told, self.told_at = self.shards_done, self.began
 
     @property
     def shards_done(self) -> int:
@@ -199,9 +183,15 @@ class _Generation:
             self.totals[shard.table] = self.totals[shard.table].plus(outcome)
             self.faults.pop(shard.table, None)
             self.retry_at.pop(shard.table, None)
-            every = max(1, self.shards_total // REPORTS)
-            if self.shards_done >= self.told + every or self.shards_done == self.shards_total:
+            if self._has_news():
                 yield from self._tell()
+
+    def _has_news(self) -> bool:
+        """Return whether progress is worth a report. Few shards show each; of many, those of a moment share one."""
+        every, done = self.shards_total // REPORTS, self.shards_done
+        least_s = self.task.news_s if every else 0.0
+        since_s = (self.ctx.current_utc_datetime - self.told_at).total_seconds()
+        return done == self.shards_total or (done >= self.told + max(1, every) and since_s >= least_s)
 
     def _postpone(self, flight: _Flight, outcome: ShardOutcome) -> None:
         """Put a shard back until its time: another run owns it, or a fault passes. Other tables continue."""
@@ -255,6 +245,7 @@ class _Generation:
             {table: totals.counts for table, totals in self.totals.items()},
         )
         go = yield from call(self.ctx, "report", news, Go, renewing="")
+        self.told_at = self.ctx.current_utc_datetime
         if not go.held or go.cancel:
             self.stop = "canceled" if go.held else "superseded"
         return go

@@ -47,7 +47,7 @@ from linker.durable.orchestrators.activity_calls import (
     pause,
     stop_unless,
 )
-from linker.durable.orchestrators.generation import GENERATION, cut_generations
+from linker.durable.orchestrators.generation import GENERATION, NEWS_S, cut_generations
 from linker.durable.orchestrators.scanning import ScanShare, scan_all
 from linker.durable.orchestrators.touching import touch
 from linker.durable.orchestrators.unlinking import unlink
@@ -197,7 +197,7 @@ def _task(ticket: Ticket, shares: tuple[Share, ...], shards_total: int, done: Ge
     elsewhere = Elsewhere(sum((one.counts for one in others), Counts()), sum(one.pages for one in others))
     dry_run = ticket.request.dry_run
     return GenerationTask(
-        ticket.run, shares, shards_total, done.pace, mine, done.seconds, dry_run, done.rest_s, elsewhere
+        ticket.run, shares, shards_total, done.pace, mine, done.seconds, dry_run, done.rest_s, elsewhere, NEWS_S
     )
 
 

@@ -18,6 +18,8 @@ from linker.core.serialization import to_json
 from linker.core.throttling.pace import MAX_SHARDS, Load, Pace, shards_in_flight
 from linker.durable.orchestrators.generation import (
     GENERATION_SHARDS,
+    NEWS_S,
+    REPORTS,
 )
 from tests.durable.orchestrators.fake_activities import ROWS, TICKET, context, run, shards_linked, throttles
 
@@ -62,6 +64,26 @@ def test_each_shard_in_flight_may_use_the_whole_width(width: int, flying: int) -
     run(ctx)
     assert {task["lanes"] for task in ctx.of("link_shard")[50:]} == {width}
     assert ctx.most_flying == max(flying, shards_in_flight(Pace()))
+
+
+def test_of_many_shards_those_that_are_done_within_a_moment_share_one_report() -> None:
+    """No shard starts while a report is under way: one report for each shard left one shard in flight."""
+    ctx = context(shards=2 * REPORTS - 1)
+    ctx.seconds = lambda *_: NEWS_S / 10
+    run(ctx)
+    begins = [at for at, name, _ in ctx.called if name == "report"]
+    *gaps, _ = [later - earlier for earlier, later in pairwise(begins)]
+    assert min(gaps, default=NEWS_S) >= NEWS_S
+    assert ctx.of("report")[-1]["pagesDone"] == 2 * REPORTS - 1
+    assert ctx.most_flying == shards_in_flight(Pace())
+
+
+def test_of_few_shards_each_is_reported_at_once() -> None:
+    """The next shard may take minutes."""
+    ctx = context(shards=REPORTS - 1)
+    ctx.seconds = lambda *_: NEWS_S / 1_000
+    run(ctx)
+    assert {report["pagesDone"] for report in ctx.of("report")} >= set(range(1, REPORTS))
 
 
 def test_the_pace_that_a_shard_reports_goes_to_the_next_shards() -> None:
