@@ -93,10 +93,11 @@ class Header:
 
 @dataclass(frozen=True, slots=True)
 class HashBlock:
-    """Header and entries of one shard."""
+    """Header and entries of one shard. `packed` are the same entries as bytes where the digest was made of them."""
 
     header: Header = Header()
     entries: Entries = field(default_factory=dict)
+    packed: bytes = field(default=b"", compare=False, repr=False)
 
     @property
     def known(self) -> bool:
@@ -110,8 +111,9 @@ class HashBlock:
 
         `secret` names the salt of the entries, empty when it is the same as before.
         """
+        packed = pack(entries)
         header = Header(
-            digest=digest(entries),
+            digest=_digest_of(packed),
             wishes=digest_wishes(entries),
             rows=len(entries),
             unconfirmed=sum(1 for row in entries.values() if not is_confirmed(row)),
@@ -122,13 +124,13 @@ class HashBlock:
             drift=drift,
             secret=secret or self.header.secret,
         )
-        return HashBlock(header, entries)
+        return HashBlock(header, entries, packed)
 
     def holding(self, entries: Entries) -> HashBlock:
         """Return the block with other entries: what its run did, and who owns it, stays."""
-        header, was = self.saved_by(self.header.run, self.header.epoch, entries).header, self.header
-        kept = replace(header, attempt=was.attempt, until=was.until, linked=was.linked, drift=was.drift)
-        return HashBlock(kept, entries)
+        block, was = self.saved_by(self.header.run, self.header.epoch, entries), self.header
+        kept = replace(block.header, attempt=was.attempt, until=was.until, linked=was.linked, drift=was.drift)
+        return replace(block, header=kept)
 
     def is_of_other_secret(self, secret: str) -> bool:
         """Return whether its hashes were made with another salt than the one of this name, so that none can be compared."""
@@ -136,7 +138,7 @@ class HashBlock:
 
     def distrust(self) -> HashBlock:
         """Return the block as one that still names its rows, and nothing about their links. The header stays as stored."""
-        return replace(self, entries=dict.fromkeys(self.entries, (UNKNOWN,)))
+        return HashBlock(self.header, dict.fromkeys(self.entries, (UNKNOWN,)))
 
     def owned_by(self, attempt: str, until: float) -> HashBlock:
         """Return the block held by an attempt until `until`."""
@@ -145,7 +147,8 @@ class HashBlock:
 
 def pack(entries: Entries) -> bytes:
     """Return the entries as bytes, sorted by key and hashes. Raises BlockTooLargeError above MAX_ENTRIES."""
-    packed = b"".join(_ENTRY.pack(key, *entry) for key in sorted(entries) for entry in sorted(entries[key]))
+    # As bytes, big endian, they have the order of keys and hashes; a block that was read has it already.
+    packed = b"".join(sorted([_ENTRY.pack(key, *entry) for key, row in entries.items() for entry in row]))
     if len(packed) > MAX_BYTES:
         raise BlockTooLargeError(
             f"A shard holds {len(packed) // _ENTRY.size:,} entries, more than the {MAX_ENTRIES:,} of one entity. "
@@ -164,11 +167,6 @@ def unpack(packed: bytes) -> dict[RowKey, tuple[Entry, ...]]:
     return entries
 
 
-def digest(entries: Entries) -> str:
-    """Return the digest that shows whether a stored block is whole, as 32 hex digits."""
-    return _digest_of(pack(entries))
-
-
 def digest_wishes(entries: Entries) -> str:
     """Return the digest of what the mapping asked for, equal to that of the staged rows of an unchanged shard."""
     return digest_records(INDEX.pack(key, row[0].wish) for key, row in entries.items())
@@ -176,7 +174,8 @@ def digest_wishes(entries: Entries) -> str:
 
 def digest_records(records: Iterable[bytes]) -> str:
     """Return the digest of staged index rows, in whatever order and however often they come, as 32 hex digits."""
-    return _digest_of(b"".join(sorted(set(records))))
+    # A dict keeps their order: what is in order already, as in a block that was read, takes little to sort.
+    return _digest_of(b"".join(sorted(dict.fromkeys(records))))
 
 
 def _digest_of(packed: bytes) -> str:
@@ -185,7 +184,7 @@ def _digest_of(packed: bytes) -> str:
 
 def to_properties(block: HashBlock) -> dict[str, str | int | float | bool | bytes]:
     """Return the block as Table Storage properties: the header, then the packed entries in chunks of 64 KiB."""
-    packed = pack(block.entries)
+    packed = block.packed or pack(block.entries)
     properties = header_properties(block.header)
     for number, start in enumerate(range(0, len(packed), CHUNK_BYTES)):
         properties[f"b{number:02}"] = packed[start : start + CHUNK_BYTES]
@@ -237,7 +236,7 @@ def _is_chunk(name: str) -> bool:
 
 def is_confirmed(row: Iterable[Entry]) -> bool:
     """Return whether every entry of a row was read live."""
-    return all(entry.is_confirmed for entry in row)
+    return not any([entry.link & UNCONFIRMED for entry in row])  # noqa: C419 - a generator takes as long again
 
 
 def unconfirm(row: Iterable[Entry]) -> tuple[Entry, ...]:

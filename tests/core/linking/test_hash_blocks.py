@@ -16,7 +16,6 @@ from linker.core.linking.hash_blocks import (
     Entry,
     HashBlock,
     Header,
-    digest,
     digest_records,
     digest_wishes,
     hash_link,
@@ -50,6 +49,10 @@ def open_(entry: Entry) -> Entry:
     return Entry(entry.wish, entry.link | UNCONFIRMED)
 
 
+def digest(entries: dict[bytes, tuple[Entry, ...]]) -> str:
+    return HashBlock().saved_by("run", "epoch", entries).header.digest
+
+
 def key(number: int) -> bytes:
     return number.to_bytes(16)
 
@@ -63,6 +66,16 @@ def test_entries_come_back_as_they_went(entries: dict[bytes, tuple[Entry, ...]])
 def test_a_block_comes_back_as_it_went(entries: dict[bytes, tuple[Entry, ...]]) -> None:
     block = HashBlock().saved_by("run", "epoch", entries).owned_by("attempt", 12.5)
     assert to_block(to_properties(block)) == block
+
+
+@given(entries_of_shards, entries_of_shards)
+def test_what_is_stored_are_the_entries_of_the_block_itself_and_not_those_from_which_it_came(
+    before: dict[bytes, tuple[Entry, ...]], after: dict[bytes, tuple[Entry, ...]]
+) -> None:
+    saved = HashBlock().saved_by("run1", "", before)
+    for block in (saved.holding(after), saved.saved_by("run2", "", after), saved.distrust(), saved.owned_by("me", 5.0)):
+        properties = to_properties(block)
+        assert b"".join(bytes(properties[name]) for name in sorted(properties) if name[0] == "b") == pack(block.entries)  # type: ignore[arg-type]
 
 
 @given(entries_of_shards, st.randoms(use_true_random=False))
