@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-import ssl
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from math import ceil
@@ -169,11 +168,16 @@ def _prepare(environment: Environment, profile: Profile) -> Work:
 
 async def _lookup_column(environment: Environment, kind: TableKind) -> str:
     """Create the lookup column as the product does, and return the name of its navigation property."""
-    trust = ssl.create_default_context(cafile=environment.ca)
-    async with httpx.AsyncClient(verify=trust, trust_env=False) as client:
-        dataverse = Dataverse(Connection(environment.url, client, _Token(environment.token())))
+    async with connected(environment) as dataverse:
         table = (await find_tables(dataverse, TABLE))[0]
         return await create(dataverse, table, None, kind)
+
+
+@asynccontextmanager
+async def connected(environment: Environment) -> AsyncIterator[Dataverse]:
+    """Connect as the product does, with its identity."""
+    async with httpx.AsyncClient(verify=environment.trust(), trust_env=False) as client:
+        yield Dataverse(Connection(environment.url, client, _Token(environment.token())))
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,6 +154,7 @@ def _growth(growth: Sequence[Growth]) -> str:
         *_pass_rows("1 % changed", [one.changed for one in growth]),
         *_pass_rows("Nothing changed, delta scan", [one.delta_unchanged for one in growth]),
         *_pass_rows("1 % changed, delta scan", [one.delta_changed for one in growth]),
+        *_costly_rows(growth),
         ("Peak memory of the host process, MB", *(one.peak_mb for one in growth)),
         ("Orchestration instances of all runs", *(one.instances for one in growth)),
         ("Most history events of an instance", *(one.most_events for one in growth)),
@@ -162,6 +163,16 @@ def _growth(growth: Sequence[Growth]) -> str:
         ("Largest result of an activity, bytes", *(one.most_result_bytes for one in growth)),
     ]
     return table(head, rows)
+
+
+def _costly_rows(growth: Sequence[Growth]) -> list[tuple[object, ...]]:
+    rows: list[tuple[object, ...]] = []
+    for sizes in zip(*(one.costly for one in growth), strict=True):
+        name = f"1 % changed, delta scan, {sizes[0].ms_per_row:g} ms a row"
+        rows.append((f"{name}: seconds", *(one.run.seconds for one in sizes)))
+        rows.append((f"{name}: seconds of as many writes alone", *(one.writes_s for one in sizes)))
+        rows.append((f"{name}: ratio", *(one.over_writes for one in sizes)))
+    return rows
 
 
 def _pass_rows(name: str, passes: Sequence[Pass]) -> list[tuple[object, ...]]:
